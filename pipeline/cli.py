@@ -1,0 +1,370 @@
+"""`hpt`: one verb per stage. A verb parses its arguments, calls what lies beneath it, and prints.
+
+Importing this module is cheap: what a verb needs is imported by the verb.
+"""
+
+import sys
+import traceback
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from pipeline.errors import InfrastructureError, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipeline.data_source import DataSource
+    from pipeline.merge import Merged
+    from pipeline.spec import Spec
+    from pipeline.sweep import Definition, Sweep
+
+FINE, SOME_FAILED, WRONG, INFRASTRUCTURE, INTERRUPTED = 0, 1, 2, 3, 130
+
+app = typer.Typer(
+    name="hpt",
+    help="Tune hyperparameters: which setting is best, is that real, and what did it cost.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option("--store", help="gs://bucket/prefix or a directory. Default: HPT_STORE, spec, hpt.toml, ./hpt-store."),
+]
+DataOption = Annotated[
+    str | None, typer.Option("--data", help='Data for a spec that names none: "flights", or the JSON of a `data` key.')
+]
+AsOfOption = Annotated[
+    datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help='"Today" for rotating date ranges.')
+]
+SweepArgument = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's id, the end of one, or `latest`.")]
+SpecArgument = Annotated[Path | None, typer.Argument(metavar="[SPEC]", help="A spec, as JSON.", show_default=False)]
+GoOnOption = Annotated[
+    str | None, typer.Option("--sweep", metavar="ID", help="Go on with this sweep instead of starting one.")
+]
+
+
+def main() -> NoReturn:
+    """The entry point: every error that a person or Jenkins can cause is one line and its exit code."""
+    try:
+        app()
+    except UserError as error:
+        _complain(str(error))
+        sys.exit(WRONG)
+    except InfrastructureError as error:
+        _complain(str(error))
+        sys.exit(INFRASTRUCTURE)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception:
+        traceback.print_exc()
+        _complain("this should not have happened: please report the lines above")
+        sys.exit(INFRASTRUCTURE)
+    sys.exit(FINE)
+
+
+def _complain(text: str) -> None:
+    for line in text.splitlines():
+        print(f"hpt: {line}", file=sys.stderr)
+
+
+@app.command()
+def validate(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC")], data: DataOption = None, as_of: AsOfOption = None
+) -> None:
+    """Check a spec and print what would run."""
+    from pipeline import spec as specs
+
+    asked = specs.read(spec)
+    _print_plan(_resolve(asked, data, as_of))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a spec."""
+    from pipeline import spec as specs
+
+    print(specs.json_schema(), end="")
+
+
+@app.command("architectures")
+def list_architectures() -> None:
+    """List the architectures, their hyperparameters, defaults and ready-made spaces."""
+    from pipeline.results import to_cell
+    from pipeline.training import architectures
+
+    for name in architectures.names():
+        print(name)
+        for own, declared in architectures.hyperparameters(name).items():
+            space = to_cell(declared.domain.model_dump(mode="json", exclude_defaults=True))
+            print(f"  {own} = {to_cell(declared.default)}  {space}  {declared.help}")
+
+
+@app.command()
+def plan(
+    spec: SpecArgument = None,
+    sweep: GoOnOption = None,
+    store: StoreOption = None,
+    data: DataOption = None,
+    as_of: AsOfOption = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Plan what failed again, too.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write the packs to run here, a line each.")] = None,
+) -> None:
+    """Plan the next round of a sweep: prints its id; no packs left means that it is done."""
+    from pipeline import plan as planning
+
+    folder = _sweep(spec, sweep, store, data, as_of)
+    packs = planning.pending(folder, retry=retry)
+    lines = "".join(pack.as_line() + "\n" for pack in packs)
+    if out is not None:
+        try:
+            out.write_text(lines, encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"--out {out}: cannot be written: {error.strerror}") from None
+    print(folder.id)
+    print(f"{planning.trial_count(packs)} trials to run in {len(packs)} packs", file=sys.stderr)
+
+
+@app.command()
+def trial(
+    sweep: SweepArgument,
+    trials: Annotated[list[str], typer.Argument(metavar="TRIAL…", help="Trials of one pack, like screen-e012-d2-s0.")],
+    store: StoreOption = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Run a trial again whose last row is a failure.")] = False,
+    give_up: Annotated[
+        str | None,
+        typer.Option("--give-up", metavar="WHY", help="Run nothing: write a row that says why nobody could."),
+    ] = None,
+) -> None:
+    """Run trials in this process and write their rows. Those that have one are skipped."""
+    from pipeline import merge as merging
+    from pipeline import trial as running
+    from pipeline.sweep import Trial
+
+    folder = _open(sweep, store)
+    parsed = [Trial.parse(name) for one in trials for name in one.split(",")]
+    pack = str(parsed[0])
+    if give_up is not None:
+        rows = running.give_up(folder, pack, parsed, give_up)
+        fine = not rows
+    else:
+
+        def show(event: dict[str, Any]) -> None:
+            if row := event.get("row"):
+                print(f"{row['trial']} {row['status']}" + (f": {row['error']}" if row.get("error") else ""))
+            else:
+                print(f"{event['trial']} epoch {event['epoch']} of {event['of']}", file=sys.stderr)
+
+        with _terminated_is_interrupted():
+            fine = running.run_pack(folder, pack, parsed, running.Workbench(), retry=retry, on_event=show)
+    merging.refresh(folder)
+    raise typer.Exit(FINE if fine else SOME_FAILED)
+
+
+@app.command()
+def merge(sweep: SweepArgument, store: StoreOption = None) -> None:
+    """Merge the trials' rows into results.csv."""
+    from pipeline import merge as merging
+
+    folder = _open(sweep, store)
+    merged = merging.merge(folder)
+    print(f"{len(merged.rows)} rows in {folder.store.link(folder.key('results.csv'))}")
+    raise typer.Exit(_judge(merged))
+
+
+@app.command()
+def report(sweep: SweepArgument, store: StoreOption = None) -> None:
+    """Render the HTML summary of what is finished."""
+    from pipeline import merge as merging
+    from pipeline.report import render
+
+    folder = _open(sweep, store)
+    merged = merging.merge(folder)
+    summary = render(folder, merged)
+    print(summary.answer)
+    print(folder.store.link(folder.key("report/index.html")))
+    raise typer.Exit(_judge(merged))
+
+
+@app.command()
+def run(
+    spec: SpecArgument = None,
+    sweep: GoOnOption = None,
+    store: StoreOption = None,
+    data: DataOption = None,
+    as_of: AsOfOption = None,
+    lanes: Annotated[
+        int | None, typer.Option(min=1, help="Trials at a time. Default: one per GPU, else per core.")
+    ] = None,
+) -> None:
+    """Run a whole sweep on this machine, or go on with one."""
+    _run(_sweep(spec, sweep, store, data, as_of), lanes)
+
+
+@app.command()
+def stop(sweep: SweepArgument, store: StoreOption = None) -> None:
+    """Ask a running sweep to stop. What is finished stays; `hpt run --sweep` goes on."""
+    folder = _open(sweep, store)
+    folder.ask_to_stop()
+    print(f"{folder.id} will stop within seconds, where it runs; `hpt run --sweep {folder.id}` goes on with it")
+
+
+@app.command()
+def tensorboard(sweep: SweepArgument, store: StoreOption = None, port: int = 6006) -> None:
+    """Open a sweep's learning curves in TensorBoard, at http://localhost:6006."""
+    import subprocess
+    import tempfile
+
+    folder = _open(sweep, store)
+    prefix = folder.key("tensorboard/")
+    with tempfile.TemporaryDirectory(prefix="hpt-tensorboard-") as local:
+        events = [entry.key for entry in folder.store.entries(prefix)]
+        if not events:
+            raise UserError(f"{folder.id} has no learning curves yet")
+        for key in events:
+            folder.store.download(key, Path(local, key[len(prefix) :]))
+        command = [sys.executable, "-m", "tensorboard.main", "--logdir", local, "--port", str(port)]
+        with _terminated_is_interrupted():
+            raise typer.Exit(INFRASTRUCTURE if subprocess.run(command, check=False).returncode else FINE)
+
+
+def _run(folder: "Sweep", lanes: int | None, *, retry: bool = False) -> NoReturn:
+    from rich.console import Console
+
+    from pipeline import local
+    from pipeline.merge import merge as merge_all
+    from pipeline.report import render
+    from pipeline.view import view_for
+
+    console = Console(stderr=True)
+    print(folder.id)
+    with _terminated_is_interrupted():
+        try:
+            with view_for(console, folder.definition) as view:
+                merged = local.run(folder, view, lanes=lanes, retry=retry)
+        except (KeyboardInterrupt, InfrastructureError):
+            render(folder, merge_all(folder))
+            _complain(f"stopped; what is finished is kept: `hpt run --sweep {folder.id}` goes on with it")
+            raise
+    summary = render(folder, merged)
+    print(summary.answer)
+    print("results", folder.store.link(folder.key("results.csv")))
+    print("summary", folder.store.link(folder.key("report/index.html")))
+    raise typer.Exit(_judge(merged))
+
+
+def _judge(merged: "Merged") -> int:
+    from pipeline.results import Status
+
+    for key, why in merged.skipped:
+        _complain(f"{key} is skipped: {why}")
+    failed = sum(1 for row in merged.rows if not Status(row["status"]).is_result)
+    if failed:
+        _complain(f"{failed} of {len(merged.rows)} trials failed; the summary says why")
+    return SOME_FAILED if failed or merged.skipped else FINE
+
+
+def _open(sweep: str, store: str | None) -> "Sweep":
+    from pipeline.project import store_root
+    from pipeline.store import open_store
+    from pipeline.sweep import find
+
+    return find(open_store(store_root(store)), sweep)
+
+
+def _sweep(
+    spec: Path | None, sweep: str | None, store: str | None, data: str | None, as_of: datetime | None
+) -> "Sweep":
+    """The sweep to go on with, or a new one of this spec."""
+    from pipeline import spec as specs
+    from pipeline.project import store_root
+    from pipeline.store import open_store
+    from pipeline.sweep import Sweep
+
+    if (spec is None) == (sweep is None):
+        raise UserError("name either a SPEC, or a sweep to go on with: --sweep ID")
+    if sweep is not None:
+        return _open(sweep, store)
+    assert spec is not None
+    asked = specs.read(spec)
+    definition = _resolve(asked, data, as_of)
+    return Sweep.create(open_store(store_root(store, asked.store)), definition)
+
+
+def _resolve(asked: "Spec", data: str | None, as_of: datetime | None) -> "Definition":
+    import secrets
+
+    from pipeline import project, provenance
+    from pipeline.resolve import resolve
+
+    return resolve(
+        asked,
+        now=datetime.now(UTC),
+        token=secrets.token_hex(2),
+        data=_data(data) if data else project.load().data,
+        as_of=as_of.date() if as_of else None,
+        git_commit=provenance.git_commit(),
+        image=provenance.image(),
+    )
+
+
+def _data(text: str) -> "DataSource":
+    import json
+
+    import pydantic
+
+    from pipeline.data_source import DataSource
+
+    try:
+        value = json.loads(text) if text.lstrip().startswith("{") else text
+        return pydantic.TypeAdapter(DataSource).validate_python(value)
+    except ValueError as error:
+        first = error.errors()[0]["msg"] if isinstance(error, pydantic.ValidationError) else error
+        raise UserError(f"--data: {first}") from None
+
+
+def _print_plan(definition: "Definition") -> None:
+    from pipeline.plan import next_round
+    from pipeline.results import to_cell
+    from pipeline.sweep import Experiment, trials_of
+
+    known: dict[str, Experiment] = {}
+    for number, phase in enumerate(definition.phases):
+        new, packs = next_round(definition, number, known)
+        known |= {experiment.id: experiment for experiment in new}
+        count = sum(1 for _ in trials_of(packs))
+        print(f"phase {phase.name}: {count} trials, {phase.strategy}, up to {phase.fidelity.max_epochs} epochs each")
+        print(f"  {phase.experiments} experiments on {len(phase.ranges)} date ranges, {phase.seeds} seeds")
+        for date_range in phase.ranges:
+            split = date_range.split(definition.training.validation_share, definition.training.test_share)
+            print(f"  {date_range}: train {split.train.days}, validate {split.valid.days}, test {split.test.days} days")
+        for at, experiment in enumerate(list(known.values())[:5]):
+            words = " ".join(f"{name}={to_cell(experiment.assignment[name])}" for name in phase.space)
+            print(f"  {experiment.id} {words}" + (" (the incumbent)" if at == 0 else ""))
+        if len(known) > 5:
+            print(f"  … and {len(known) - 5} more")
+
+
+@contextmanager
+def _terminated_is_interrupted() -> "Iterator[None]":
+    """SIGTERM, as Jenkins and `kill` send it, ends a verb as Ctrl-C does."""
+    import signal
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+if __name__ == "__main__":
+    main()

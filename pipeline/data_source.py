@@ -1,0 +1,130 @@
+"""What a spec's `data` may say: the built-in flights, or a user's own files.
+
+Only what was asked for is checked here, not whether the files or their columns exist: reading is
+`training/data.py`'s work. Neither pandas nor pyarrow is imported, because `hpt validate` must answer at once.
+"""
+
+import difflib
+from datetime import date
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from pipeline.dates import DateRange
+
+Transform = Literal["log", "log1p", "asinh"]
+FlightsTarget = Literal["air_time", "arr_delay"]
+Name = Annotated[str, Field(min_length=1)]
+
+BUILT_IN = ("flights",)
+FLIGHTS_DAYS = DateRange(date(2013, 1, 1), date(2014, 1, 1))
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError(f"{list(names)} names a column twice")
+    return names
+
+
+def _one_or_more(item: Any) -> Any:
+    """How a key that takes a name or a list of names is described to people's editors."""
+    return pydantic.BeforeValidator(_as_tuple, json_schema_input_type=item | list[item])
+
+
+_Names = Annotated[tuple[Name, ...], _one_or_more(str), pydantic.AfterValidator(_distinct)]
+
+
+class FlightsSource(BaseModel):
+    """The built-in example data: every departure from New York in 2013."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=lambda name: name.replace("_", "-"))
+
+    source: Literal["flights"]
+    target: Annotated[
+        tuple[FlightsTarget, ...],
+        _one_or_more(FlightsTarget),
+        pydantic.AfterValidator(_distinct),
+        Field(min_length=1, description="What to predict: the time in the air, or the noisy delay at arrival."),
+    ] = ("air_time",)
+
+
+class FilesSource(BaseModel):
+    """A user's own Parquet or CSV files."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=lambda name: name.replace("_", "-"),
+        json_schema_extra={"anyOf": [{"required": [key]} for key in ("text", "categorical", "numeric")]},
+    )
+
+    path: Name = Field(description="Parquet or CSV files, `*` and `**` allowed; relative to the current directory.")
+    date: Name = Field(description="The column with the day (or time) of a row.")
+    text: _Names = Field((), description="Columns of words, which become tokens.")
+    categorical: _Names = Field((), description="Columns of which each value becomes one token.")
+    numeric: _Names = Field((), description="Columns of numbers, which become dense features.")
+    target: _Names = Field(min_length=1, description="The column, or columns, to predict.")
+    target_transform: Transform | None = Field(None, description="Applied to the targets before they are learnt.")
+
+    @pydantic.model_validator(mode="after")
+    def _features_are_possible(self) -> "FilesSource":
+        features = {*self.text, *self.categorical, *self.numeric}
+        if not features:
+            raise ValueError('nothing to predict from: name columns in "text", "categorical" or "numeric"')
+        for target in self.target:
+            if target in features:
+                raise ValueError(f'"{target}" is a target and a feature: a model would only copy it')
+        if self.date in features or self.date in self.target:
+            raise ValueError(f'"{self.date}" is the date column, so it can be neither a feature nor a target')
+        return self
+
+
+Source = FlightsSource | FilesSource
+
+
+def _as_object(value: Any) -> Any:
+    if isinstance(value, str):
+        if value in BUILT_IN:
+            return {"source": value}
+        close = difflib.get_close_matches(value, BUILT_IN, n=1)
+        hint = f'did you mean "{close[0]}"?' if close else 'possible is "flights".'
+        raise PydanticCustomError(
+            "data_source",
+            'there are no built-in data "{value}": {hint} For your own files write {"path": …, "date": …, "target": …}',
+            {"value": value, "hint": hint},
+        )
+    if isinstance(value, Source) or (isinstance(value, dict) and ("source" in value or "path" in value)):
+        return value
+    raise PydanticCustomError(
+        "data_source", 'must be "flights", {"source": "flights", …} or {"path": …, "date": …, "target": …}'
+    )
+
+
+def tag(value: Any) -> str:
+    """Which of the two a person meant, so that only its own mistakes are listed."""
+    built_in = isinstance(value, FlightsSource) or (isinstance(value, dict) and "source" in value)
+    return "flights" if built_in else "files"
+
+
+DataSource = Annotated[
+    Annotated[FlightsSource, pydantic.Tag("flights")] | Annotated[FilesSource, pydantic.Tag("files")],
+    pydantic.Discriminator(tag),
+    pydantic.BeforeValidator(_as_object, json_schema_input_type=Literal["flights"] | FlightsSource | FilesSource),
+]
+"""The type of a spec's `data`."""
+
+
+def as_of(source: Source) -> date | None:
+    """The day that counts as "today" for data that have an end of their own."""
+    return FLIGHTS_DAYS.end if isinstance(source, FlightsSource) else None
+
+
+def covers(source: Source) -> DateRange | None:
+    """The days of the data, where that is known without reading them."""
+    return FLIGHTS_DAYS if isinstance(source, FlightsSource) else None

@@ -1,0 +1,61 @@
+"""The process of a local lane: imports torch once, keeps the data of a range, runs pack after pack.
+
+It reads one JSON line per pack from its standard input and writes one JSON line per event to its standard output.
+When its input ends, the runner is gone, and so is the lane.
+"""
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from typing import Any
+
+from pipeline.errors import InfrastructureError, UserError
+
+
+def main() -> None:
+    """Runs packs until the input ends or SIGTERM comes. Started by `local.py` as `python -m pipeline.lane`."""
+    # Ctrl-C reaches the whole process group; the runner decides what that means for a lane.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Whatever a library prints must not get between the events.
+    events = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    packs: queue.Queue[dict[str, Any]] = queue.Queue()
+    threading.Thread(target=_read, args=(packs,), daemon=True).start()
+
+    import torch
+
+    from pipeline.store import open_store
+    from pipeline.sweep import Sweep, Trial
+    from pipeline.trial import Workbench, run_pack
+
+    torch.set_num_threads(1)
+    workbench = Workbench()
+
+    def send(event: dict[str, Any]) -> None:
+        events.write(json.dumps(event) + "\n")
+
+    sweeps: dict[str, Sweep] = {}
+    send({"ready": os.getpid()})
+    while True:
+        pack = packs.get()
+        try:
+            id = pack["sweep"]
+            sweep = sweeps.setdefault(id, Sweep(open_store(pack["store"]), id))
+            trials = [Trial.parse(trial) for trial in pack["trials"]]
+            run_pack(sweep, pack["pack"], trials, workbench, retry=pack["retry"], on_event=send)
+            send({"done": True})
+        except (InfrastructureError, UserError) as error:
+            send({"done": False, "error": str(error)})
+
+
+def _read(packs: "queue.Queue[dict[str, Any]]") -> None:
+    for line in sys.stdin:
+        packs.put(json.loads(line))
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

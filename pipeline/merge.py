@@ -1,0 +1,90 @@
+"""Per-trial rows -> `results.csv`: a pure function of what lies under `trials/`.
+
+A refresh reads only the rows that `results.csv` does not have yet. It is written only over the state it was
+computed from, so an older merge never replaces a newer one, whoever refreshes.
+"""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from pipeline import results
+from pipeline.results import Row
+from pipeline.sweep import Sweep, parse_row
+
+_CONNECTIONS = 32
+
+
+@dataclass(frozen=True)
+class Merged:
+    """All rows that count, sorted by trial, and what was skipped: `(key, why)`."""
+
+    rows: list[Row]
+    skipped: list[tuple[str, str]]
+
+
+def merge(sweep: Sweep) -> Merged:
+    """Reads every row again and writes `results.csv`."""
+    return _until_it_stands(sweep, trust=False)
+
+
+def refresh(sweep: Sweep) -> Merged:
+    """`merge` at the cost of what is new: rows are created once, so those merged before are not read again."""
+    return _until_it_stands(sweep, trust=True)
+
+
+def read_results(sweep: Sweep) -> list[Row]:
+    """The rows of `results.csv` as it stands; none if it is not there or not readable."""
+    rows, _, _ = _standing(sweep)
+    return rows
+
+
+def _standing(sweep: Sweep) -> tuple[list[Row], bytes, str | None]:
+    try:
+        data, version = sweep.store.read_versioned(sweep.key("results.csv"))
+    except FileNotFoundError:
+        return [], b"", None
+    try:
+        return results.read_csv(data), data, version
+    except ValueError:
+        return [], data, version
+
+
+def _until_it_stands(sweep: Sweep, *, trust: bool) -> Merged:
+    while True:
+        rows, data, version = _standing(sweep)
+        merged = _collect(sweep, rows if trust else ())
+        table = results.write_csv(merged.rows, results.table_columns(merged.rows, list(sweep.definition.incumbent)))
+        if table == data or sweep.store.replace(sweep.key("results.csv"), table, version):
+            return merged
+
+
+def _collect(sweep: Sweep, known: Iterable[Row]) -> Merged:
+    merged_before = {row.get("trial"): row for row in known}
+    rows: list[Row] = []
+    to_read: list[tuple[str, str]] = []
+    for trial, (number, key) in sweep.result_keys().items():
+        # A retried trial has several rows and the table does not say which one it took: read it again.
+        if number == 1 and trial in merged_before:
+            rows.append(merged_before[trial])
+        else:
+            to_read.append((trial, key))
+
+    def read(item: tuple[str, str]) -> Row | str:
+        trial, key = item
+        try:
+            return parse_row(sweep.store.read(key), trial)
+        except FileNotFoundError:
+            return "is gone"
+        except ValueError as error:
+            return str(error)
+
+    skipped = []
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        for (_, key), outcome in zip(to_read, pool.map(read, to_read), strict=True):
+            if isinstance(outcome, str):
+                skipped.append((key, outcome))
+            else:
+                rows.append(outcome)
+    rows.sort(key=lambda row: results.trial_order(row["trial"]))
+    return Merged(rows, sorted(skipped))

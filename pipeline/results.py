@@ -1,0 +1,140 @@
+"""A results row: its columns, its statuses, and how values become CSV cells and come back unchanged.
+
+This is the one place that knows the shape of a row. Who writes rows and when is `trial.py` and `merge.py`.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+HEAD = ("architecture", "date-range")
+TAIL = (
+    "sweep",
+    "experiment",
+    "trial",
+    "attempt",
+    "pack",
+    "phase",
+    "fidelity",
+    "status",
+    "error",
+    "epochs",
+    "seed",
+    "git_commit",
+    "image",
+    "host",
+    "device",
+    "data_fingerprint",
+    "reused_from",
+    "started",
+    "finished",
+)
+_AFTER_METRICS = ("training_time", "model_url")
+RESERVED = frozenset(HEAD + _AFTER_METRICS + TAIL)
+# Metrics that every training of ours reports stand first, whoever finished first.
+_METRICS_FIRST = ("mse_test", "mse_train", "mse_valid")
+
+Row = dict[str, Any]
+
+
+class Status(StrEnum):
+    """How a trial ended. The first three are results; the others are failures and can be retried."""
+
+    COMPLETE = "complete"
+    STOPPED = "stopped"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+    OUT_OF_MEMORY = "out-of-memory"
+    TIMED_OUT = "timed-out"
+
+    @property
+    def is_result(self) -> bool:
+        return self in (Status.COMPLETE, Status.STOPPED, Status.DIVERGED)
+
+
+def metric_column(name: str) -> str:
+    """The column of a metric: its own name, or `metric_<name>` where that name is taken."""
+    return f"metric_{name}" if name in RESERVED else name
+
+
+def to_cell(value: Any) -> str:
+    """A CSV cell that `from_cell` turns back into exactly this value, type included.
+
+    Text stands as it is unless it would read as a JSON literal; everything else is JSON.
+    """
+    if isinstance(value, str) and value:
+        try:
+            value.encode()
+            json.loads(value)
+        except UnicodeEncodeError:
+            return json.dumps(value)
+        except ValueError:
+            return value
+    return json.dumps(value)
+
+
+def from_cell(cell: str) -> Any:
+    """The value behind a cell; an empty cell is None, as is `null`."""
+    if not cell:
+        return None
+    try:
+        return json.loads(cell)
+    except ValueError:
+        return cell
+
+
+def write_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
+    """Rows as UTF-8 CSV with a header. What a row does not have is an empty cell; None that it has is `null`."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([to_cell(row[column]) if column in row else "" for column in columns])
+    return out.getvalue().encode()
+
+
+def read_csv(data: bytes) -> list[Row]:
+    """The rows of `write_csv`, without the columns whose cell is empty.
+
+    Raises ValueError if the bytes are no such table.
+    """
+    try:
+        text = data.decode("utf-8")
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        header = next(reader, None)
+        if not header or len(set(header)) < len(header):
+            raise ValueError("no header, or a column twice")
+        rows = []
+        for cells in reader:
+            if len(cells) != len(header):
+                raise ValueError(f"line {reader.line_num} has {len(cells)} cells, the header {len(header)}")
+            rows.append({name: from_cell(cell) for name, cell in zip(header, cells, strict=True) if cell})
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(str(error)) from error
+    return rows
+
+
+def trial_order(trial: str) -> list[tuple[int, int | str]]:
+    """Sorts trial ids as a person would: e2 before e10."""
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", trial)]
+
+
+def row_columns(row: Mapping[str, Any]) -> list[str]:
+    """The columns of one row, in the order in which its own keys stand between the fixed ones."""
+    free = [name for name in row if name not in RESERVED]
+    return [*HEAD, *free, *_AFTER_METRICS, *TAIL]
+
+
+def table_columns(rows: Iterable[Mapping[str, Any]], hyperparameters: Sequence[str]) -> list[str]:
+    """The columns of many rows: architecture, date range, hyperparameters, metrics, then the fixed tail."""
+    seen = dict.fromkeys(hyperparameters)
+    metrics = dict.fromkeys(_METRICS_FIRST)
+    found: set[str] = set()
+    for row in rows:
+        found.update(row)
+        metrics.update(dict.fromkeys(name for name in row if name not in seen and name not in RESERVED))
+    return [*HEAD, *seen, *(name for name in metrics if name in found), *_AFTER_METRICS, *TAIL]

@@ -1,0 +1,185 @@
+"""Hyperparameters and the domains they are drawn from.
+
+A domain is what a spec may say about one hyperparameter: a finite list of values, or a range.
+Nothing here chooses anything (that is `search/`) and nothing here imports torch.
+"""
+
+import math
+from typing import Annotated, Any
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+
+# `bool` stands before the numbers: True is an int to Python but not to a person who wrote JSON.
+Scalar = StrictBool | StrictInt | StrictFloat | StrictStr | None
+Assignment = dict[str, Scalar]
+
+
+def key(value: Scalar) -> tuple[str, str]:
+    """What makes two values the same experiment: 1, 1.0 and True are three different values."""
+    return type(value).__name__, repr(value)
+
+
+class Values(BaseModel):
+    """A finite set of values, in the order in which the spec lists them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    values: tuple[Scalar, ...] = Field(min_length=1)
+
+    @pydantic.field_validator("values")
+    @classmethod
+    def _distinct_and_finite(cls, values: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
+        for value in values:
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{value} is not a finite number")
+        if len({key(value) for value in values}) < len(values):
+            raise ValueError(f"{list(values)} names a value twice")
+        return values
+
+    @pydantic.model_serializer
+    def _as_written(self) -> list[Scalar]:
+        return list(self.values)
+
+    @property
+    def size(self) -> int:
+        return len(self.values)
+
+    def at(self, unit: float) -> Scalar:
+        """The value at `unit` in [0, 1), each value having an equal share."""
+        return self.values[min(int(unit * len(self.values)), len(self.values) - 1)]
+
+    def nth(self, n: int) -> Scalar:
+        return self.values[n]
+
+    def grid(self) -> tuple[Scalar, ...]:
+        return self.values
+
+    def __contains__(self, value: object) -> bool:
+        return any(value == own and isinstance(value, bool) == isinstance(own, bool) for own in self.values)
+
+
+class Interval(BaseModel):
+    """A range of numbers, both ends included: `{"low": 1e-4, "high": 1e-1, "log": true}`.
+
+    It holds integers when both ends (and the step, if there is one) are integers.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    low: StrictInt | StrictFloat
+    high: StrictInt | StrictFloat
+    log: StrictBool = False
+    step: StrictInt | StrictFloat | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _possible(self) -> "Interval":
+        for name in ("low", "high", "step"):
+            number = getattr(self, name)
+            if number is not None and not math.isfinite(number):
+                raise ValueError(f"{name} is {number}, not a finite number")
+        if self.low >= self.high:
+            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a log range needs low above 0, not {self.low}")
+        if self.step is not None and self.step <= 0:
+            raise ValueError(f"step must be above 0, not {self.step}")
+        if self.step is not None and self.log:
+            raise ValueError("a range has a step or is log, not both: write the values as a list")
+        return self
+
+    @property
+    def integer(self) -> bool:
+        return all(isinstance(n, int) for n in (self.low, self.high, self.step) if n is not None)
+
+    @property
+    def size(self) -> float:
+        """How many values there are; infinite for a range of real numbers without a step."""
+        if self.step is not None:
+            # A hair of slack: (0.3 - 0.1) / 0.1 is 1.9999999999999998.
+            return math.floor((self.high - self.low) / self.step + 1e-9) + 1
+        return self.high - self.low + 1 if self.integer else math.inf
+
+    def nth(self, n: int) -> Scalar:
+        """The value number `n` from below, where there is an end of them."""
+        if self.integer:
+            return int(self.low) + n * int(self.step or 1)
+        assert self.step is not None
+        return float(f"{self.low + n * self.step:.12g}")
+
+    def at(self, unit: float) -> Scalar:
+        """The value at `unit` in [0, 1), evenly in the logarithm if the range is log."""
+        if self.log:
+            if not self.integer:
+                exponent = math.log(self.low) + unit * (math.log(self.high) - math.log(self.low))
+                return min(max(float(f"{math.exp(exponent):.6g}"), float(self.low)), float(self.high))
+            # Half a value of room at both ends gives the end values their whole share.
+            low, high = math.log(self.low - 0.5), math.log(self.high + 0.5)
+            return min(max(round(math.exp(low + unit * (high - low))), int(self.low)), int(self.high))
+        if math.isfinite(self.size):
+            return self.nth(min(int(unit * self.size), int(self.size) - 1))
+        return float(f"{self.low + unit * (self.high - self.low):.6g}")
+
+    def grid(self) -> tuple[Scalar, ...]:
+        """All its values. Raises ValueError if there is no end to them."""
+        if not math.isfinite(self.size):
+            raise ValueError("a range of real numbers has no end of values: give it a step or list values")
+        return tuple(self.nth(n) for n in range(int(self.size)))
+
+    def __contains__(self, value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return False
+        if self.integer and not isinstance(value, int):
+            return False
+        if not self.low <= value <= self.high:
+            return False
+        if self.step is None:
+            return True
+        steps = (value - self.low) / self.step
+        return abs(steps - round(steps)) < 1e-9
+
+
+def _as_values(value: Any) -> Any:
+    return {"values": value} if isinstance(value, (list, tuple)) else value
+
+
+def tag(value: Any) -> str:
+    """Which of the three forms a person wrote: `list`, `range` or `fixed` (one value, not searched)."""
+    if isinstance(value, (dict, Interval)):
+        return "range"
+    return "list" if isinstance(value, (list, tuple, Values)) else "fixed"
+
+
+_List = Annotated[
+    Values, pydantic.BeforeValidator(_as_values, json_schema_input_type=list[Scalar]), pydantic.Tag("list")
+]
+_Range = Annotated[Interval, pydantic.Tag("range")]
+Domain = Annotated[_List | _Range, pydantic.Discriminator(tag)]
+DomainOrFixed = Annotated[_List | _Range | Annotated[Scalar, pydantic.Tag("fixed")], pydantic.Discriminator(tag)]
+Space = dict[str, Domain]
+
+
+def identity(space: Space, assignment: Assignment) -> tuple[tuple[str, str], ...]:
+    """What makes two assignments the same experiment, as far as `space` searches."""
+    return tuple(key(assignment[name]) for name in space)
+
+
+class Hyperparameter(BaseModel):
+    """What an architecture declares of one hyperparameter.
+
+    `domain` is the ready-made space that automatic modes search. `limits`, where given, is what is
+    possible at all: a spec may ask for anything inside it (a dropout of 0.7 where 0 to 0.5 is ready-made).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    default: Scalar
+    domain: Domain
+    limits: Domain | None = None
+    help: str
+
+    @pydantic.model_validator(mode="after")
+    def _default_is_possible(self) -> "Hyperparameter":
+        if self.default not in (self.limits or self.domain):
+            raise ValueError(f"the default {self.default!r} is not allowed by its own limits")
+        return self

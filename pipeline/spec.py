@@ -1,0 +1,296 @@
+"""The spec: the JSON that asks for a sweep. What may be written, what it means, and errors a person can act on.
+
+A spec only asks; what it comes to on a given day (which ranges, which phases) is `resolve.py`'s work. Defaults
+are written here and nowhere else.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from pipeline.data_source import DataSource
+from pipeline.dates import DateRange
+from pipeline.errors import UserError
+from pipeline.results import RESERVED
+from pipeline.space import DomainOrFixed, Hyperparameter, Interval, Scalar, Values
+from pipeline.suggest import did_you_mean
+from pipeline.training import architectures
+
+
+def _hyphens(name: str) -> str:
+    return name.replace("_", "-")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=_hyphens, validate_by_name=False, serialize_by_alias=True
+    )
+
+
+def _to_date_range(value: Any) -> Any:
+    if isinstance(value, DateRange):
+        return value
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        raise ValueError('a date range is ["start", "end"], two dates like "2017-01-01", the end not included')
+    try:
+        start, end = (date.fromisoformat(day) for day in value)
+    except (TypeError, ValueError):
+        raise ValueError(f'{json.dumps(value)} are not two dates like "2017-01-01"') from None
+    return DateRange(start, end)
+
+
+def _to_date(value: Any) -> Any:
+    if value is None or isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ValueError(f'{json.dumps(value)} is not a date like "2017-01-01"') from None
+
+
+def _distinct(ranges: list[DateRange]) -> list[DateRange]:
+    if len(set(ranges)) < len(ranges):
+        raise ValueError("names a date range twice")
+    return ranges
+
+
+Whole = Annotated[int, Field(strict=True)]
+Number = Annotated[float, Field(strict=True)]
+SpecDateRange = Annotated[
+    DateRange,
+    BeforeValidator(_to_date_range, json_schema_input_type=tuple[date, date]),
+    PlainSerializer(DateRange.as_json, return_type=list[str]),
+]
+DateRanges = Annotated[list[SpecDateRange], Field(min_length=1), AfterValidator(_distinct)]
+
+
+class Training(_Part):
+    """How every model is trained; what is tuned stands in `parameters` instead."""
+
+    max_epochs: Whole = Field(
+        20, ge=1, description="A training ends after so many epochs, if patience does not end it."
+    )
+    time_limit_minutes: Number | None = Field(
+        None, gt=0, description="A trial that takes longer ends as `timed-out`. Data loading counts."
+    )
+    validation_share: Number = Field(0.15, gt=0, lt=1, description="Share of a range's days to validate on.")
+    test_share: Number = Field(0.15, gt=0, lt=1, description="Share of a range's days, the last ones, to test on.")
+
+
+class Search(_Part):
+    """How experiments are chosen from `parameters`."""
+
+    strategy: Literal["random", "grid"] = Field(
+        "random", description="`random` draws without replacement; `grid` runs every combination."
+    )
+    experiments: Whole | None = Field(
+        None, ge=1, description="Settings to try, the incumbent included. Default: 21, or all of a smaller space."
+    )
+    seed: Whole = Field(0, ge=0, description="The same spec and seed give the same sweep.")
+    seeds_per_range: Whole = Field(1, ge=1, le=100, description="Trainings per experiment and date range.")
+
+
+class Objective(_Part):
+    """What is compared: `<metric>_valid` chooses, `<metric>_test` judges."""
+
+    metric: str = Field("mse", pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
+    goal: Literal["minimize", "maximize"] = "minimize"
+
+
+class PhaseSpec(_Part):
+    """One phase, where the phases that follow from `tune` and `mode` are not wanted."""
+
+    name: Literal["screen", "learning-rate", "architecture", "near-best", "confirm"]
+    parameters: dict[str, DomainOrFixed] | None = None
+    date_range: DateRanges | None = None
+    mode: Literal["full", "short"] | None = None
+    search: Search | None = None
+
+
+class Spec(_Part):
+    """What a sweep may be asked for."""
+
+    architecture: str = Field(description="Which network to train; `hpt architectures` lists them.")
+    parameters: dict[str, DomainOrFixed] = Field(
+        default_factory=dict,
+        description="Per hyperparameter a list of values, a range {low, high, log, step}, or one fixed value.",
+    )
+    date_range: DateRanges | None = Field(
+        None, description="Half-open ranges [start, end). Left out: the last three ranges of three whole months."
+    )
+    confirm_range: DateRanges | None = Field(None, description="Ranges that judge the winner and choose nothing.")
+    data: DataSource | None = None
+    training: Training = Training()
+    search: Search = Search()
+    objective: Objective = Objective()
+    incumbent: dict[str, Scalar] = Field(
+        default_factory=dict,
+        description="The setting that a winner must beat, where it differs from the architecture's defaults.",
+    )
+    as_of: Annotated[date | None, BeforeValidator(_to_date)] = Field(
+        None, description='"Today" for rotating date ranges. Default: today, or the data\'s own.'
+    )
+    mode: Literal["full", "short"] = Field("full", description="How much data and how many epochs choosing gets.")
+    tune: Literal["parameters", "learning-rate", "automatic"] = Field(
+        "parameters", description="What is chosen: the `parameters` named here, or what the mode brings."
+    )
+    phases: list[PhaseSpec] | None = Field(None, min_length=1)
+    store: str | None = Field(None, min_length=1, description="`gs://bucket/prefix` or a directory.")
+    image: str | None = Field(None, min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:@-]*$")
+    notes: str = ""
+
+    @pydantic.model_validator(mode="after")
+    def _hangs_together(self) -> "Spec":
+        if self.tune == "parameters" and not self.parameters and not self.phases:
+            raise ValueError("`parameters` names no hyperparameter: nothing to tune")
+        return self
+
+
+def parse(text: str, origin: str = "spec") -> Spec:
+    """A spec from JSON text.
+
+    Raises UserError with one line per mistake, all of them, each naming its path in the spec.
+    """
+    try:
+        raw = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{origin}: not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{origin}: not JSON: {error}") from None
+    if not isinstance(raw, dict):
+        raise UserError(f'{origin}: a spec is a JSON object like {{"architecture": …}}, not a {type(raw).__name__}')
+    return from_dict(raw, origin)
+
+
+def from_dict(raw: Mapping[str, Any], origin: str = "spec") -> Spec:
+    """A spec from parsed JSON. Raises UserError as `parse` does."""
+    spec, lines = None, []
+    try:
+        spec = Spec.model_validate(raw)
+    except pydantic.ValidationError as error:
+        lines += [f"{path}: {message}" for path, message in _said_plainly(error)]
+    lines += [f"{path}: {message}" for path, message in _misnamed(raw)]
+    if spec is None or lines:
+        raise UserError("\n".join(f"{origin}: {line}" for line in dict.fromkeys(lines)))
+    return spec
+
+
+def read(path: Path) -> Spec:
+    """A spec from a file. Raises UserError as `parse` does, also where there is no such file."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such spec") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+    return parse(text, str(path))
+
+
+def json_schema() -> str:
+    """The JSON Schema of a spec, as shipped in `pipeline/spec.schema.json`."""
+    return json.dumps(Spec.model_json_schema(by_alias=True), indent=2) + "\n"
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    twice = {name for name, _ in pairs if [other for other, _ in pairs].count(name) > 1}
+    if twice:
+        raise ValueError(f'"{sorted(twice)[0]}" stands twice in one object')
+    return dict(pairs)
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _path(location: Iterable[str | int]) -> str:
+    # The names of a union's forms (`list`, `range`, `fixed`) stand in pydantic's path but not in the spec.
+    steps = [str(step) for step in location]
+    return ".".join(step for at, step in enumerate(steps) if at < 2 or steps[at - 2] != "parameters") or "the spec"
+
+
+def _said_plainly(error: pydantic.ValidationError) -> Iterator[tuple[str, str]]:
+    for mistake in error.errors(include_url=False):
+        location, kind = mistake["loc"], mistake["type"]
+        path = _path(location)
+        if kind == "extra_forbidden":
+            yield path, f"unknown key; {did_you_mean(str(location[-1]), _keys_at(location[:-1]))}"
+        elif kind == "missing":
+            yield path, "is missing"
+        elif kind in ("too_short", "string_too_short"):
+            yield path, "is empty"
+        elif kind == "value_error":
+            yield path, str(mistake["ctx"]["error"])
+        elif kind == "literal_error":
+            given = json.dumps(mistake["input"], default=str)
+            yield path, f"{given} is not possible: {mistake['ctx']['expected']}"
+        else:
+            message = mistake["msg"][0].lower() + mistake["msg"][1:]
+            yield path, f"{json.dumps(mistake['input'], default=str)[:80]}: {message}"
+
+
+def _keys_at(location: tuple[str | int, ...]) -> list[str]:
+    """The keys that a spec may have at `location`, for a suggestion."""
+    model: type[BaseModel] = Spec
+    parts: dict[str, type[BaseModel]] = {
+        "training": Training, "search": Search, "objective": Objective, "phases": PhaseSpec, "range": Interval,
+    }  # fmt: skip
+    for step in location:
+        model = parts.get(str(step), model)
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _misnamed(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What pydantic cannot know: the architecture's hyperparameters and what they allow.
+
+    Works on raw JSON so that these mistakes are told together with all others.
+    """
+    architecture = raw.get("architecture")
+    if not isinstance(architecture, str):
+        return
+    if architecture not in architectures.names():
+        yield "architecture", f'there is no "{architecture}"; {did_you_mean(architecture, architectures.names())}'
+        return
+    known = architectures.hyperparameters(architecture)
+    spaces = [("parameters", raw.get("parameters")), ("incumbent", raw.get("incumbent"))]
+    phases = raw.get("phases")
+    for at, phase in enumerate(phases if isinstance(phases, list) else []):
+        if isinstance(phase, dict):
+            spaces.append((f"phases.{at}.parameters", phase.get("parameters")))
+    for where, space in spaces:
+        for name, domain in space.items() if isinstance(space, dict) else ():
+            if name in RESERVED:
+                yield f"{where}.{name}", "is the name of a results column, no hyperparameter can be called so"
+            elif name not in known:
+                yield f"{where}.{name}", f"{architecture} has no such hyperparameter; {did_you_mean(name, known)}"
+            elif problem := _impossible(known[name], domain):
+                yield f"{where}.{name}", problem
+
+
+def _impossible(hyperparameter: Hyperparameter, domain: Any) -> str | None:
+    """Why a hyperparameter cannot take what the spec asks for; None if it can, or if pydantic says why not."""
+    limits = hyperparameter.limits or hyperparameter.domain
+    if isinstance(domain, dict):
+        asked = [domain.get("low"), domain.get("high")]
+        if isinstance(limits, Interval) and limits.integer and any(isinstance(n, float) for n in domain.values()):
+            return "takes integers: low, high and step must be integers"
+    else:
+        asked = domain if isinstance(domain, list) else [domain]
+    for value in asked:
+        if isinstance(domain, dict) and value is None:
+            continue
+        if value not in limits:
+            return f"{json.dumps(value)} is not possible: {described(limits)}"
+    return None
+
+
+def described(limits: Values | Interval) -> str:
+    """A domain in words: `one of 1, 2, 3` or `from 1 to 64`."""
+    if isinstance(limits, Values):
+        return f"one of {', '.join(json.dumps(value) for value in limits.values)}"
+    numbers = "an integer " if limits.integer else ""
+    return f"{numbers}from {limits.low} to {limits.high}"

@@ -1,0 +1,349 @@
+"""A store in a directory, on this machine or on a mount that several machines share.
+
+An object is a plain file that a person can `ls` and `cat`. What appears under its name is whole and was flushed
+to disk before. It is not for a mount whose server has no working file locks.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from operator import itemgetter
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.errors import InfrastructureError, UserError
+from pipeline.store import Entry
+from pipeline.store.keys import OWN, check_key, check_prefix, is_key, temporary_name
+
+_MARKER = f"{OWN}store.json"
+_LOCK = f"{OWN}lock"
+
+_MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+# What link(2) says on file systems that have no hard links (FAT, some FUSE and SMB mounts).
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+_ADVICE = {
+    errno.ENOSPC: "free some space there, or use another store",
+    errno.EDQUOT: "free some of your quota there, or use another store",
+    errno.EROFS: "it is mounted read-only; use another store, or mount it writable",
+    errno.EACCES: "check who may read and write there",
+    errno.EPERM: "check who may read and write there",
+    errno.ENOLCK: "its server offers no file locks; use another directory, or a bucket",
+    errno.ENOTDIR: "a file stands where a folder is needed",
+    errno.EISDIR: "a folder of that name is in the way",
+    errno.ESTALE: "the mount went away; mount it again",
+}
+
+
+class DirectoryStore:
+    """The store in the directory `root`, which is created when it is first written to.
+
+    The first machine that writes marks the store as its own. Another machine may read it, but may write only once
+    the store is declared a shared mount: by `shared`, or by HPT_STORE_SHARED=1. The declaration is kept in the store.
+    """
+
+    def __init__(self, root: str, shared: bool | None = None) -> None:
+        self.root = root
+        self._folder = os.path.abspath(os.path.expanduser(root))
+        if os.path.exists(self._folder) and not os.path.isdir(self._folder):
+            raise UserError(f"the store {root} is a file: name a directory or gs://bucket/prefix")
+        self._shared = os.environ.get("HPT_STORE_SHARED", "0") not in ("", "0") if shared is None else shared
+        self._claimed = False
+        self._threads = threading.Lock()
+
+    def read(self, key: str) -> bytes:
+        return self.read_versioned(key)[0]
+
+    def read_versioned(self, key: str) -> tuple[bytes, str]:
+        with self._explained("read", key), self._open(key) as file:
+            return file.read(), _version(os.fstat(file.fileno()))
+
+    def exists(self, key: str) -> bool:
+        path = self._path(key)
+        with self._explained("read", key):
+            try:
+                with open(path, "rb"):
+                    return True
+            except _MISSING:
+                return False
+
+    def create(self, key: str, data: bytes) -> bool:
+        path = self._path(key)
+        with self._explained("write", key), self._temporary(path) as temporary:
+            _fill(temporary, data)
+            return self._link(temporary, path)
+
+    def replace(self, key: str, data: bytes, version: str | None) -> bool:
+        if version is None:
+            return self.create(key, data)
+        path = self._path(key)
+        with self._explained("write", key), self._temporary(path) as temporary:
+            _fill(temporary, data)
+            return self._rename(temporary, path, version)
+
+    def write(self, key: str, data: bytes) -> None:
+        path = self._path(key)
+        with self._explained("write", key), self._temporary(path) as temporary:
+            _fill(temporary, data)
+            self._rename(temporary, path)
+
+    def upload(self, key: str, path: Path) -> None:
+        target = self._path(key)
+        with open(path, "rb") as source, self._explained("write", key), self._temporary(target) as temporary:
+            _fill(temporary, source)
+            self._rename(temporary, target)
+
+    def download(self, key: str, path: Path) -> None:
+        temporary = path.with_name(temporary_name())
+        try:
+            with self._explained("download", key), self._open(key) as source:
+                _fill(str(temporary), source)
+                os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        with self._explained("delete", key):
+            if not os.path.isfile(path):
+                return
+            self._claim()
+            with self._locked(), contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            _sync_folder(os.path.dirname(path))
+
+    def entries(self, prefix: str, suffix: str = "") -> Iterator[Entry]:
+        base = check_prefix(prefix).rpartition("/")[0]
+        base += "/" if base else ""
+        with self._explained("list", prefix):
+            for key, entry in self._walk(base, prefix, suffix):
+                with contextlib.suppress(FileNotFoundError):  # deleted since the folder was read
+                    stat = entry.stat()
+                    yield Entry(key, stat.st_size, _version(stat))
+
+    def folders(self, prefix: str) -> list[str]:
+        if prefix and not prefix.endswith("/"):
+            raise ValueError(f"{prefix!r} does not end with a slash")
+        check_prefix(prefix)
+        with self._explained("list", prefix):
+            names = [name for name, entry in self._scan(prefix) if name.endswith("/")]
+            return [name[:-1] for name in names if any(True for _ in self._walk(prefix + name, "", ""))]
+
+    def link(self, key: str) -> str:
+        return self._path(key)
+
+    def _path(self, key: str) -> str:
+        return os.path.join(self._folder, check_key(key))
+
+    def _open(self, key: str) -> BinaryIO:
+        try:
+            return open(self._path(key), "rb")
+        except _MISSING:
+            raise FileNotFoundError(errno.ENOENT, f"no such file in the store {self.root}", key) from None
+
+    def _scan(self, base: str) -> list[tuple[str, "os.DirEntry[str]"]]:
+        """What the folder `base` holds, in the order of keys: a folder's name counts with its slash."""
+        found = []
+        with contextlib.suppress(*_MISSING), os.scandir(os.path.join(self._folder, base)) as scan:
+            for entry in scan:
+                # What no store could have written, none could read either: temporary files, names in odd encodings.
+                if is_key(entry.name):
+                    found.append((entry.name + "/" if entry.is_dir() else entry.name, entry))
+        return sorted(found, key=itemgetter(0))
+
+    def _walk(self, base: str, prefix: str, suffix: str) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+        for name, entry in self._scan(base):
+            key = base + name
+            if name.endswith("/"):
+                if key.startswith(prefix) or prefix.startswith(key):
+                    yield from self._walk(key, prefix, suffix)
+            elif key.endswith(suffix) and key.startswith(prefix):
+                yield key, entry
+
+    @contextlib.contextmanager
+    def _temporary(self, path: str) -> Iterator[str]:
+        """A name for a temporary file beside `path`: in the same folder, so surely on the same file system."""
+        self._claim()
+        folder = os.path.dirname(path)
+        _make_folder(folder)
+        temporary = os.path.join(folder, temporary_name())
+        try:
+            yield temporary
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+
+    def _link(self, temporary: str, path: str) -> bool:
+        """Gives the temporary file its name unless there is such a file already."""
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            if os.path.isdir(path):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
+            # A network mount repeats a call whose answer was lost, and then finds the name it just gave.
+            return _same(temporary, path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            # Everybody who writes to this file system comes this way, so the lock keeps them apart.
+            with self._locked():
+                if os.path.exists(path):
+                    return False
+                os.rename(temporary, path)
+        _sync_folder(os.path.dirname(path))
+        return True
+
+    def _rename(self, temporary: str, path: str, version: str | None = None) -> bool:
+        with self._locked():
+            old = _stat(path)
+            if version is not None and (old is None or _version(old) != version):
+                return False
+            if old is not None:
+                # Clocks of file systems tick slowly and inode numbers are used again: without this, the content
+                # of two writes ago could have the version of today's.
+                new = os.stat(temporary)
+                newer = max(new.st_mtime_ns, old.st_mtime_ns + 1)
+                os.utime(temporary, ns=(new.st_atime_ns, newer))
+            os.replace(temporary, path)
+        _sync_folder(os.path.dirname(path))
+        return True
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Alone among all who change this store. It is held for a rename, never while content is written."""
+        with self._threads:
+            # Closing the file lets go of the lock, as does dying.
+            lock = os.open(os.path.join(self._folder, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(lock)
+
+    def _claim(self) -> None:
+        """Marks the store as this machine's, or checks that this machine may write to it."""
+        if self._claimed:
+            return
+        marker = os.path.join(self._folder, _MARKER)
+        _make_folder(self._folder)
+        mine = {"host": socket.gethostname(), "machine": _machine(), "shared": self._shared}
+        temporary = os.path.join(self._folder, temporary_name())
+        _fill(temporary, json.dumps(mine).encode())
+        try:
+            if not self._link(temporary, marker):
+                self._join(marker)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+        self._claimed = True
+
+    def _join(self, marker: str) -> None:
+        with open(marker, "rb") as file:
+            content = file.read()
+        try:
+            known = json.loads(content)
+            host, machine, shared = known["host"], known["machine"], known["shared"]
+        except (ValueError, KeyError, TypeError):
+            raise UserError(f"{marker} is damaged: delete it, and the next machine that writes claims it") from None
+        if shared:
+            return
+        if self._shared:
+            temporary = os.path.join(self._folder, temporary_name())
+            _fill(temporary, json.dumps({**known, "shared": True}).encode())
+            self._rename(temporary, marker)
+        elif not set(machine) & set(_machine()):
+            raise UserError(
+                f"the store {self.root} belongs to the machine {host!r}: if both machines see the same mount, declare "
+                "it shared by setting HPT_STORE_SHARED=1 once; else use gs://bucket/prefix or another directory"
+            )
+
+    @contextlib.contextmanager
+    def _explained(self, verb: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            if error.filename == key:
+                raise
+            raise self._explanation(verb, key, error) from error
+        except OSError as error:
+            raise self._explanation(verb, key, error) from error
+
+    def _explanation(self, verb: str, key: str, error: OSError) -> InfrastructureError:
+        advice = _ADVICE.get(error.errno or 0, "check that the directory is there and can be used")
+        reason = error.strerror or type(error).__name__
+        return InfrastructureError(f"cannot {verb} {key!r} in the store {self.root}: {reason}: {advice}")
+
+
+def _fill(path: str, content: bytes | BinaryIO) -> None:
+    """A new file with this content, on disk when this returns. Its permissions follow the umask, as any file's."""
+    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), "wb")
+    with file:
+        if isinstance(content, bytes):
+            file.write(content)
+        else:
+            shutil.copyfileobj(content, file, 1 << 20)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _make_folder(folder: str) -> None:
+    """The folder and those above it, each one's name on disk when this returns."""
+    if os.path.isdir(folder):
+        return
+    parent = os.path.dirname(folder)
+    _make_folder(parent)
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        if not os.path.isdir(folder):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
+    _sync_folder(parent)
+
+
+def _sync_folder(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network and FUSE mounts cannot flush a folder: there the server keeps names on its own.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _stat(path: str) -> os.stat_result | None:
+    # Opened, because a mount may answer a bare stat from its cache but asks the server on opening.
+    try:
+        with open(path, "rb") as file:
+            return os.fstat(file.fileno())
+    except FileNotFoundError:
+        return None
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except FileNotFoundError:  # deleted since
+        return False
+
+
+def _version(stat: os.stat_result) -> str:
+    return f"{stat.st_ino:x}-{stat.st_mtime_ns:x}-{stat.st_size:x}"
+
+
+def _machine() -> list[str]:
+    """What this machine is known by. A container has often no machine-id, but its host's boot id."""
+    names = []
+    for source in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
+        with contextlib.suppress(OSError), open(source) as file:
+            names.append(file.read().strip())
+    known = [name for name in names if name] or [socket.gethostname()]
+    return [hashlib.sha256(name.encode()).hexdigest()[:16] for name in known]

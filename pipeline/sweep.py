@@ -1,0 +1,316 @@
+"""A sweep's folder: which path holds what, and the frozen definition in `sweep.json`.
+
+This is the only place that knows the layout. What is written when is the business of the stages.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Literal, Self
+
+import pydantic
+from pydantic import BaseModel, ConfigDict
+
+from pipeline import results
+from pipeline.data_source import DataSource
+from pipeline.errors import InfrastructureError, UserError
+from pipeline.results import Row, Status
+from pipeline.space import Assignment, Scalar, Space
+from pipeline.spec import Objective, SpecDateRange, Training
+from pipeline.store import Store
+
+SWEEPS = "sweeps/"
+_ID = re.compile(r"[0-9]{8}-[0-9]{4}-[a-z0-9-]+-[0-9a-f]{4}")
+_TRIAL = re.compile(r"(?P<phase>[a-z][a-z-]*)-(?P<experiment>e\d{3,})-d(?P<range>\d+)-s(?P<seed>\d+)")
+_RESULT = re.compile(r"trials/(?P<trial>[^/]+)/result(?:-(?P<number>[1-9]\d*))?\.csv")
+_ROUND = re.compile(r"plan/(?P<number>\d+)\.tsv")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=lambda name: name.replace("_", "-"),
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
+
+class Fidelity(_Frozen):
+    """How much a trial gets."""
+
+    name: str
+    max_epochs: int
+
+
+class Phase(_Frozen):
+    """{name, space, ranges, fidelity, strategy}: one step of choosing, or the one that judges."""
+
+    name: str
+    space: Space
+    ranges: tuple[SpecDateRange, ...]
+    fidelity: Fidelity
+    strategy: Literal["random", "grid"]
+    experiments: int
+    seeds: int = 1
+
+
+class Definition(_Frozen):
+    """`sweep.json`: the spec, resolved on one day for one store. It never changes afterwards."""
+
+    id: str
+    created: str
+    architecture: str
+    data: DataSource
+    as_of: date
+    seed: int
+    training: Training
+    objective: Objective
+    incumbent: dict[str, Scalar]
+    """A value for every hyperparameter; what a phase does not search keeps these."""
+    phases: tuple[Phase, ...]
+    git_commit: str | None
+    image: str | None
+    notes: str
+    spec: dict[str, Any]
+    """The spec as it was written, to run it again."""
+
+    def phase(self, name: str) -> Phase:
+        return next(phase for phase in self.phases if phase.name == name)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One experiment on one date range with one seed in one phase: `screen-e012-d2-s0`."""
+
+    phase: str
+    experiment: str
+    range: int
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.phase}-{self.experiment}-d{self.range}-s{self.seed}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises UserError if the text is no trial's id."""
+        match = _TRIAL.fullmatch(text)
+        if not match:
+            raise UserError(f'"{text}" is no trial: they look like screen-e012-d2-s0')
+        return cls(match["phase"], match["experiment"], int(match["range"]), int(match["seed"]))
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One assignment of hyperparameters, as a round asked for it."""
+
+    id: str
+    phase: str
+    """The phase that asked for it first."""
+    assignment: Assignment
+    """Every hyperparameter of the architecture, not only those that the phase searches."""
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Trials that one process trains: one line of a round."""
+
+    id: str
+    label: str
+    image: str | None
+    trials: tuple[Trial, ...]
+
+    def as_line(self) -> str:
+        return "\t".join((self.id, self.label, self.image or "-", ",".join(map(str, self.trials))))
+
+    @classmethod
+    def parse(cls, line: str) -> Self:
+        pack, label, image, trials = line.split("\t")
+        return cls(pack, label, None if image == "-" else image, tuple(map(Trial.parse, trials.split(","))))
+
+
+def new_id(now: datetime, architecture: str, token: str) -> str:
+    """`20260614-0210-lstm-attention-3f9c`: sorts by time, says what was tuned; `token` is four hex digits."""
+    return f"{now.astimezone(UTC):%Y%m%d-%H%M}-{architecture}-{token}"
+
+
+class Sweep:
+    """One sweep's folder in a store."""
+
+    def __init__(self, store: Store, id: str) -> None:
+        if not _ID.fullmatch(id):
+            raise UserError(f'"{id}" is no sweep id: they look like 20260614-0210-lstm-attention-3f9c')
+        self.store = store
+        self.id = id
+        self.prefix = f"{SWEEPS}{id}/"
+        self._definition: Definition | None = None
+
+    @classmethod
+    def create(cls, store: Store, definition: Definition) -> Self:
+        sweep = cls(store, definition.id)
+        data = (definition.model_dump_json(indent=2) + "\n").encode()
+        if not store.create(sweep.key("sweep.json"), data):
+            raise InfrastructureError(f"{definition.id}: there is a sweep of this id already; run it again for another")
+        return sweep
+
+    def key(self, name: str) -> str:
+        return self.prefix + name
+
+    @property
+    def definition(self) -> Definition:
+        """Raises UserError if there is no such sweep or its `sweep.json` is damaged."""
+        if self._definition is None:
+            try:
+                self._definition = Definition.model_validate_json(self.store.read(self.key("sweep.json")))
+            except FileNotFoundError:
+                raise UserError(f"{self.store.root} holds no sweep {self.id}") from None
+            except pydantic.ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(map(str, first["loc"]))
+                raise UserError(f"{self.id}: sweep.json is damaged at {where or 'its start'}: {first['msg']}") from None
+        return self._definition
+
+    # -- what the rounds asked for
+
+    def experiments(self) -> dict[str, Experiment]:
+        """All experiments so far by id, in the order in which the rounds asked for them."""
+        data, _ = self._experiments_versioned()
+        return self._parse_experiments(data)
+
+    def _experiments_versioned(self) -> tuple[bytes, str | None]:
+        try:
+            return self.store.read_versioned(self.key("experiments.csv"))
+        except FileNotFoundError:
+            return b"", None
+
+    def _parse_experiments(self, data: bytes) -> dict[str, Experiment]:
+        if not data:
+            return {}
+        experiments = {}
+        text = io.StringIO(data.decode(), newline="")
+        reader = csv.DictReader(text)
+        names = [name for name in reader.fieldnames or () if name not in ("experiment", "phase")]
+        for line in reader:
+            assignment = {name: results.from_cell(line[name]) for name in names if line[name]}
+            experiments[line["experiment"]] = Experiment(line["experiment"], line["phase"], assignment)
+        return experiments
+
+    def add_experiments(self, new: Sequence[Experiment]) -> None:
+        """Appends the experiments of a round; those that stand there already stay as they are."""
+        while True:
+            data, version = self._experiments_versioned()
+            known = self._parse_experiments(data)
+            missing = [experiment for experiment in new if experiment.id not in known]
+            if not missing:
+                return
+            every = [*known.values(), *missing]
+            names = dict.fromkeys(name for experiment in every for name in experiment.assignment)
+            rows = [{"experiment": e.id, "phase": e.phase, **e.assignment} for e in every]
+            table = results.write_csv(rows, ["experiment", "phase", *names])
+            if self.store.replace(self.key("experiments.csv"), table, version):
+                return
+
+    def rounds(self) -> int:
+        """How many rounds were planned."""
+        names = (entry.key[len(self.prefix) :] for entry in self.store.entries(self.key("plan/"), ".tsv"))
+        return sum(1 for name in names if _ROUND.fullmatch(name))
+
+    def round(self, number: int) -> list[Pack]:
+        text = self.store.read(self.key(f"plan/{number}.tsv")).decode()
+        return [Pack.parse(line) for line in text.splitlines()]
+
+    def create_round(self, number: int, packs: Sequence[Pack]) -> list[Pack]:
+        """Writes round `number` once; whoever comes second gets the round that the first one wrote."""
+        text = "".join(pack.as_line() + "\n" for pack in packs)
+        if self.store.create(self.key(f"plan/{number}.tsv"), text.encode()):
+            return list(packs)
+        return self.round(number)
+
+    # -- trials
+
+    def trial_key(self, trial: Trial, name: str = "") -> str:
+        return self.key(f"trials/{trial}/{name}")
+
+    def attempt_key(self, trial: Trial, attempt: str, name: str = "") -> str:
+        return self.trial_key(trial, f"attempts/{attempt}/{name}")
+
+    def result_keys(self) -> dict[str, tuple[int, str]]:
+        """Per trial that has a row: the highest number among its results (1 is `result.csv`), and its key."""
+        found: dict[str, tuple[int, str]] = {}
+        for entry in self.store.entries(self.key("trials/"), ".csv"):
+            match = _RESULT.fullmatch(entry.key[len(self.prefix) :])
+            if match:
+                number = int(match["number"] or 1)
+                if number > found.get(match["trial"], (0, ""))[0]:
+                    found[match["trial"]] = (number, entry.key)
+        return found
+
+    def results_of(self, trial: Trial) -> list[str]:
+        """The keys of one trial's rows, the one that counts last."""
+        keys = [entry.key for entry in self.store.entries(self.trial_key(trial, "result"), ".csv")]
+        return sorted(keys, key=results.trial_order)
+
+    def row(self, trial: Trial) -> Row | None:
+        """The row that counts, None if there is none yet. Raises ValueError if it is damaged."""
+        keys = self.results_of(trial)
+        return parse_row(self.store.read(keys[-1]), str(trial)) if keys else None
+
+    def create_row(self, trial: Trial, row: Row, number: int = 1) -> bool:
+        """Writes the trial's row number `number`, once. False: somebody else was first, and that row counts."""
+        name = "result.csv" if number == 1 else f"result-{number}.csv"
+        return self.store.create(self.trial_key(trial, name), results.write_csv([row], results.row_columns(row)))
+
+    # -- stopping
+
+    def ask_to_stop(self) -> None:
+        self.store.write(self.key("stop"), b"")
+
+    def stop_is_asked(self) -> bool:
+        return self.store.exists(self.key("stop"))
+
+    def forget_stop(self) -> None:
+        self.store.delete(self.key("stop"))
+
+
+def parse_row(data: bytes, trial: str) -> Row:
+    """The one row of a trial's result file. Raises ValueError if it is damaged or some other trial's."""
+    rows = results.read_csv(data)
+    if len(rows) != 1:
+        raise ValueError(f"has {len(rows)} rows instead of one")
+    row = rows[0]
+    if row.get("trial") != trial:
+        raise ValueError(f"is a row of {row.get('trial')!r}")
+    if row.get("status") not in list(Status):
+        raise ValueError(f"has the status {row.get('status')!r}")
+    return row
+
+
+def all_sweeps(store: Store) -> list[str]:
+    """The ids of the sweeps in a store, oldest first."""
+    return [name for name in store.folders(SWEEPS) if _ID.fullmatch(name)]
+
+
+def find(store: Store, name: str) -> Sweep:
+    """A sweep by its id, by the end of it if that is unambiguous, or `latest`.
+
+    Raises UserError if there is none, or several.
+    """
+    if _ID.fullmatch(name):
+        sweep = Sweep(store, name)
+        _ = sweep.definition
+        return sweep
+    ids = all_sweeps(store)
+    fitting = ids[-1:] if name == "latest" else [id for id in ids if id.endswith(name)]
+    if len(fitting) == 1:
+        return Sweep(store, fitting[0])
+    if fitting:
+        raise UserError(f'"{name}" could be any of {", ".join(fitting)}')
+    raise UserError(f'{store.root} holds no sweep "{name}"; it holds {", ".join(ids[-5:]) or "none"}')
+
+
+def trials_of(packs: Iterable[Pack]) -> Iterator[Trial]:
+    return (trial for pack in packs for trial in pack.trials)

@@ -1,0 +1,78 @@
+"""Self-attention without recurrence: a Transformer's encoder over the tokens and one more place that sums them up.
+
+Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser, Polosukhin 2017, "Attention Is All You Need". The layers
+normalise first, which trains without a warm-up of the learning rate (Xiong et al. 2020).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.training.architectures._base import Reader, Regressor, compact, mlp
+from pipeline.training.dataset import PADDING, Inputs
+
+HYPERPARAMETERS = {
+    "heads": {
+        "default": 4,
+        "domain": [1, 2, 4, 8],
+        "limits": {"low": 1, "high": 64},
+        "help": "attentions side by side",
+    },
+    "head_size": {
+        "default": 16,
+        "domain": [8, 16, 32],
+        "limits": {"low": 2, "high": 1024, "step": 2},
+        "help": "numbers per token and head; heads x head_size is the size of an embedding",
+    },
+    "layers": {
+        "default": 1,
+        "domain": [1, 2, 3],
+        "limits": {"low": 1, "high": 48},
+        "help": "layers of the encoder",
+    },
+    "hidden_size": {
+        "default": 64,
+        "domain": {"low": 32, "high": 512, "log": True},
+        "limits": {"low": 1, "high": 16384},
+        "help": "units of the hidden layer inside a layer, and of the one after the encoder",
+    },
+    "dropout": {
+        "default": 0.0,
+        "domain": {"low": 0.0, "high": 0.5},
+        "limits": {"low": 0.0, "high": 0.95},
+        "help": "share of units switched off while training",
+    },
+    "gradient_clip": {"default": 1.0},
+}
+
+
+def _positions(length: int, width: int, device: torch.device) -> Tensor:
+    """The sines and cosines that tell one place from another, `[length, width]`."""
+    places = torch.arange(length, device=device, dtype=torch.float32)[:, None]
+    angles = places * 10000.0 ** (-torch.arange(0, width, 2, device=device) / width)
+    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)
+
+
+class _Encoder(Reader):
+    def __init__(self, vocabulary: int, heads: int, head_size: int, layers: int, hidden: int, dropout: float) -> None:
+        super().__init__(heads * head_size)
+        self.embedding = nn.Embedding(vocabulary, self.width, padding_idx=PADDING)
+        # It is never padding, so that attention has somewhere to look even in a row without tokens.
+        self.summary = nn.Parameter(torch.randn(self.width))
+        layer = nn.TransformerEncoderLayer(self.width, heads, hidden, dropout, batch_first=True, norm_first=True)
+        self.encoder = nn.TransformerEncoder(layer, layers, nn.LayerNorm(self.width), enable_nested_tensor=False)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        tokens = compact(tokens)
+        embedded = self.embedding(tokens) + _positions(tokens.shape[1], self.width, tokens.device)
+        places = torch.cat([self.summary.expand(len(tokens), 1, -1), embedded], dim=1)
+        padding = nn.functional.pad(tokens == PADDING, (1, 0), value=False)
+        encoded: Tensor = self.encoder(places, src_key_padding_mask=padding)
+        return encoded[:, 0]
+
+
+class Network(Regressor):
+    def __init__(
+        self, inputs: Inputs, *, heads: int, head_size: int, layers: int, hidden_size: int, dropout: float
+    ) -> None:
+        super().__init__(inputs, _Encoder(inputs.vocabulary, heads, head_size, layers, hidden_size, dropout))
+        self.head = mlp(self.width, hidden_size, 1, inputs.targets, dropout)

@@ -1,0 +1,92 @@
+"""Convolutions of several widths over the tokens, the maximum of each over time, then a small network.
+
+Kim 2014, "Convolutional Neural Networks for Sentence Classification".
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.training.architectures._base import Reader, Regressor, compact, lengths, mlp
+from pipeline.training.dataset import PADDING, Inputs
+
+HYPERPARAMETERS = {
+    "embedding_size": {
+        "default": 64,
+        "domain": {"low": 16, "high": 256, "log": True},
+        "limits": {"low": 1, "high": 4096},
+        "help": "numbers per token",
+    },
+    "filters": {
+        "default": 64,
+        "domain": {"low": 16, "high": 256, "log": True},
+        "limits": {"low": 1, "high": 4096},
+        "help": "feature maps per width of window",
+    },
+    "smallest_window": {
+        "default": 3,
+        "domain": [1, 2, 3],
+        "limits": {"low": 1, "high": 64},
+        "help": "tokens that the narrowest filters see at once",
+    },
+    "windows": {
+        "default": 3,
+        "domain": [1, 2, 3],
+        "limits": {"low": 1, "high": 16},
+        "help": "how many widths of window there are, each one token wider than the last",
+    },
+    "hidden_size": {
+        "default": 64,
+        "domain": {"low": 16, "high": 512, "log": True},
+        "limits": {"low": 1, "high": 16384},
+        "help": "units of the hidden layer after the maximum",
+    },
+    "dropout": {
+        "default": 0.0,
+        "domain": {"low": 0.0, "high": 0.5},
+        "limits": {"low": 0.0, "high": 0.95},
+        "help": "share of hidden units switched off while training",
+    },
+}
+
+
+class _Convolutions(Reader):
+    def __init__(self, vocabulary: int, embedding: int, filters: int, widths: range) -> None:
+        super().__init__(filters * len(widths))
+        self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=PADDING)
+        self.convolutions = nn.ModuleList(nn.Conv1d(embedding, filters, width) for width in widths)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        tokens = compact(tokens)
+        embedded = self.embedding(tokens).transpose(1, 2)
+        maxima = [self._maximum(convolution, embedded, lengths(tokens)) for convolution in self.convolutions]
+        return torch.cat(maxima, dim=1)
+
+    @staticmethod
+    def _maximum(convolution: nn.Module, embedded: Tensor, length: Tensor) -> Tensor:
+        assert isinstance(convolution, nn.Conv1d)
+        (width,) = convolution.kernel_size
+        # Zeros behind the row, so that a row shorter than the window has one place for it too.
+        found = functional.relu(convolution(functional.pad(embedded, (0, width - 1))))
+        # A window counts where it lies wholly in the row; the first one always counts.
+        places = torch.arange(found.shape[2], device=found.device)
+        valid = places < (length - width + 1).clamp(min=1)[:, None]
+        # After the rectifier nothing is below zero, so zero stands for "not there".
+        return found.masked_fill(~valid[:, None, :], 0.0).amax(dim=2)
+
+
+class Network(Regressor):
+    def __init__(
+        self,
+        inputs: Inputs,
+        *,
+        embedding_size: int,
+        filters: int,
+        smallest_window: int,
+        windows: int,
+        hidden_size: int,
+        dropout: float,
+    ) -> None:
+        widths = range(smallest_window, smallest_window + windows)
+        super().__init__(inputs, _Convolutions(inputs.vocabulary, embedding_size, filters, widths))
+        self.head = mlp(self.width, hidden_size, 1, inputs.targets, dropout)

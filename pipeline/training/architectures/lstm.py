@@ -1,0 +1,60 @@
+"""A recurrent network over the tokens; what it holds after the last one goes into a small network.
+
+Hochreiter and Schmidhuber 1997, "Long Short-Term Memory", as torch.nn.LSTM computes it (with forget gates).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.training.architectures._base import Reader, Regressor, compact, lengths, mlp
+from pipeline.training.dataset import PADDING, Inputs
+
+HYPERPARAMETERS = {
+    "embedding_size": {
+        "default": 64,
+        "domain": {"low": 16, "high": 256, "log": True},
+        "limits": {"low": 1, "high": 4096},
+        "help": "numbers per token",
+    },
+    "hidden_size": {
+        "default": 64,
+        "domain": {"low": 16, "high": 256, "log": True},
+        "limits": {"low": 1, "high": 8192},
+        "help": "units of the LSTM, and of the hidden layer after it",
+    },
+    "layers": {
+        "default": 1,
+        "domain": [1, 2],
+        "limits": {"low": 1, "high": 8},
+        "help": "LSTMs on top of each other",
+    },
+    "dropout": {
+        "default": 0.0,
+        "domain": {"low": 0.0, "high": 0.5},
+        "limits": {"low": 0.0, "high": 0.95},
+        "help": "share of units switched off while training, between the LSTMs and in the hidden layer",
+    },
+    "gradient_clip": {"default": 1.0},
+}
+
+
+class _Last(Reader):
+    def __init__(self, vocabulary: int, embedding: int, width: int, layers: int, dropout: float) -> None:
+        super().__init__(width)
+        self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=PADDING)
+        # Between layers only: torch warns of a dropout that would have no place.
+        self.lstm = nn.LSTM(embedding, width, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        tokens = compact(tokens)
+        states, _ = self.lstm(self.embedding(tokens))
+        length = lengths(tokens)[:, None]
+        # The state after the last token, not after the padding; of a row without tokens, nothing.
+        last = (length - 1).clamp(min=0)[:, :, None].expand(-1, -1, self.width)
+        return torch.where(length > 0, states.gather(1, last).squeeze(1), 0.0)
+
+
+class Network(Regressor):
+    def __init__(self, inputs: Inputs, *, embedding_size: int, hidden_size: int, layers: int, dropout: float) -> None:
+        super().__init__(inputs, _Last(inputs.vocabulary, embedding_size, hidden_size, layers, dropout))
+        self.head = mlp(self.width, hidden_size, 1, inputs.targets, dropout)

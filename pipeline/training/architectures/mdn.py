@@ -1,0 +1,83 @@
+"""A mixture density network: not one number but a mixture of Gaussians, trained on its likelihood.
+
+Bishop 1994, "Mixture Density Networks". The body is bag-of-words; the prediction is the mean of the mixture.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.training.architectures._base import Bag, Regressor, mlp
+from pipeline.training.dataset import Inputs
+
+HYPERPARAMETERS = {
+    "components": {
+        "default": 3,
+        "domain": [1, 2, 3, 5, 8],
+        "limits": {"low": 1, "high": 256},
+        "help": "Gaussians in the mixture",
+    },
+    "embedding_size": {
+        "default": 64,
+        "domain": {"low": 8, "high": 256, "log": True},
+        "limits": {"low": 1, "high": 4096},
+        "help": "numbers per token",
+    },
+    "hidden_size": {
+        "default": 64,
+        "domain": {"low": 16, "high": 512, "log": True},
+        "limits": {"low": 1, "high": 16384},
+        "help": "units of a hidden layer",
+    },
+    "hidden_layers": {
+        "default": 1,
+        "domain": [1, 2, 3],
+        "limits": {"low": 0, "high": 32},
+        "help": "hidden layers before the mixture",
+    },
+    "dropout": {
+        "default": 0.0,
+        "domain": {"low": 0.0, "high": 0.5},
+        "limits": {"low": 0.0, "high": 0.95},
+        "help": "share of hidden units switched off while training",
+    },
+}
+
+# In standardised units. Without it a Gaussian can shrink onto one row, and the likelihood has no upper end.
+SMALLEST_DEVIATION = 0.01
+
+
+class Network(Regressor):
+    def __init__(
+        self,
+        inputs: Inputs,
+        *,
+        components: int,
+        embedding_size: int,
+        hidden_size: int,
+        hidden_layers: int,
+        dropout: float,
+    ) -> None:
+        super().__init__(inputs, Bag(inputs.vocabulary, embedding_size))
+        # Per component one weight, and for each target a mean and a deviation.
+        self.shape = (components, 1 + 2 * inputs.targets)
+        self.head = mlp(self.width, hidden_size, hidden_layers, math.prod(self.shape), dropout)
+
+    def mixture(self, tokens: Tensor, dense: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The logarithms of the weights `[B, K]`, the means and the standard deviations `[B, K, T]`."""
+        raw = self.head(self.features(tokens, dense)).float().unflatten(1, self.shape)
+        means, spread = raw[:, :, 1:].chunk(2, dim=2)
+        return raw[:, :, 0].log_softmax(dim=1), means, functional.softplus(spread) + SMALLEST_DEVIATION
+
+    def forward(self, tokens: Tensor, dense: Tensor) -> Tensor:
+        log_weights, means, _ = self.mixture(tokens, dense)
+        return (log_weights.exp()[:, :, None] * means).sum(dim=1)
+
+    def loss(self, tokens: Tensor, dense: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        log_weights, means, deviations = self.mixture(tokens, dense)
+        distances = (targets[:, None, :] - means) / deviations
+        log_densities = -0.5 * distances.square() - deviations.log() - 0.5 * math.log(2 * math.pi)
+        log_likelihood = torch.logsumexp(log_weights + log_densities.sum(dim=2), dim=1)
+        return -log_likelihood.mean(), (log_weights.exp()[:, :, None] * means).sum(dim=1)

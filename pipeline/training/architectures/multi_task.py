@@ -1,0 +1,74 @@
+"""Several targets at once: a shared body, and a head of its own for each.
+
+Caruana 1997, "Multitask Learning"; the weighting by uncertainty is Kendall, Gal, Cipolla 2018, "Multi-Task Learning
+Using Uncertainty to Weigh Losses for Scene Geometry and Semantics". The body is bag-of-words; one target works too.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.training.architectures._base import Bag, Regressor, mlp
+from pipeline.training.dataset import Inputs
+
+HYPERPARAMETERS = {
+    "weighting": {
+        "default": "uniform",
+        "domain": ["uniform", "uncertainty"],
+        "help": "how the targets' errors are added up: all alike, or each by a noise that is learned with it",
+    },
+    "embedding_size": {
+        "default": 64,
+        "domain": {"low": 8, "high": 256, "log": True},
+        "limits": {"low": 1, "high": 4096},
+        "help": "numbers per token",
+    },
+    "shared_size": {
+        "default": 64,
+        "domain": {"low": 16, "high": 512, "log": True},
+        "limits": {"low": 1, "high": 16384},
+        "help": "units of the hidden layer that all targets share",
+    },
+    "head_size": {
+        "default": 64,
+        "domain": {"low": 8, "high": 256, "log": True},
+        "limits": {"low": 1, "high": 16384},
+        "help": "units of the hidden layer that each target has to itself",
+    },
+    "dropout": {
+        "default": 0.0,
+        "domain": {"low": 0.0, "high": 0.5},
+        "limits": {"low": 0.0, "high": 0.95},
+        "help": "share of hidden units switched off while training",
+    },
+}
+
+
+class Network(Regressor):
+    def __init__(
+        self,
+        inputs: Inputs,
+        *,
+        weighting: str,
+        embedding_size: int,
+        shared_size: int,
+        head_size: int,
+        dropout: float,
+    ) -> None:
+        super().__init__(inputs, Bag(inputs.vocabulary, embedding_size))
+        self.head = nn.Sequential(nn.Linear(self.width, shared_size), nn.ReLU(), nn.Dropout(dropout))
+        self.tasks = nn.ModuleList(mlp(shared_size, head_size, 1, 1, dropout) for _ in range(inputs.targets))
+        self.log_variances = nn.Parameter(torch.zeros(inputs.targets)) if weighting == "uncertainty" else None
+
+    def forward(self, tokens: Tensor, dense: Tensor) -> Tensor:
+        shared = self.head(self.features(tokens, dense))
+        return torch.cat([task(shared) for task in self.tasks], dim=1).float()
+
+    def loss(self, tokens: Tensor, dense: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        if self.log_variances is None:
+            return super().loss(tokens, dense, targets)
+        prediction = self(tokens, dense)
+        errors = functional.mse_loss(prediction, targets, reduction="none").mean(dim=0)
+        # Their equation 7 for regression, with s = log sigma^2 for numerical stability as they advise.
+        weighted = 0.5 * ((-self.log_variances).exp() * errors + self.log_variances)
+        return weighted.mean(), prediction

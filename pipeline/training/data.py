@@ -1,0 +1,149 @@
+"""Loads the days of a date range from a source and encodes them, fitted on the training part alone.
+
+What a `data` key may say is `pipeline/data_source.py`'s business, how raw values become tokens `encoder.py`'s. A cache
+of what was loaded, if one is ever needed, belongs around `load`, keyed by its arguments.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.data_source import FilesSource, FlightsSource, Source, covers
+from pipeline.dates import DateRange, Split
+from pipeline.errors import UserError
+from pipeline.training import flights
+from pipeline.training.dataset import Dataset, Part
+from pipeline.training.encoder import Encoder, transformed
+from pipeline.training.files import Files
+from pipeline.training.rows import Columns, Rows, Target, contains, numbers, share
+
+
+def columns_of(source: Source) -> Columns:
+    """Which raw columns of the source become what."""
+    if isinstance(source, FlightsSource):
+        return flights.columns(source)
+    targets = tuple(Target(name, source.target_transform) for name in source.target)
+    return Columns(targets, source.text, source.categorical, source.numeric)
+
+
+def read(source: Source, date_range: DateRange) -> Rows:
+    """The raw rows of the range, in order of time: what a saved model's encoder takes."""
+    if isinstance(source, FlightsSource):
+        rows = flights.read(source, date_range)
+    else:
+        rows = Files(source.path, source.date).read(columns_of(source).all, date_range)
+    order = np.argsort(rows.days, kind="stable")
+    return Rows(rows.frame.iloc[order], rows.days[order], rows.notes)
+
+
+def load(source: Source, date_range: DateRange, valid: float = 0.15, test: float = 0.15) -> Dataset:
+    """The range's days as train, validation and test part. Raises UserError if one of them would be empty."""
+    try:
+        split = date_range.split(valid, test)
+    except ValueError as error:
+        raise UserError(f"date-range: {error}") from error
+    columns = columns_of(source)
+    rows = read(source, date_range)
+    if not len(rows.days):
+        raise UserError(f"date-range: the data have no rows in {date_range}; {_days_with_rows(source, date_range)}")
+    notes = [*_about_days(rows, date_range), *rows.notes, *_about_numbers(rows.frame, columns)]
+
+    complete = np.ones(len(rows.days), dtype=np.bool_)
+    for target in columns.targets:
+        complete &= ~np.isnan(numbers(rows.frame[target.name]))
+    if not complete.all():
+        names = " or no ".join(target.name for target in columns.targets)
+        notes.append(f"dropped {share(int((~complete).sum()), len(complete))} rows: no {names}")
+    rows = rows.where(complete)
+    _check_transforms(rows.frame, columns)
+
+    parts = {name: rows.within(getattr(split, name)) for name in ("train", "valid", "test")}
+    for name, part in parts.items():
+        if not len(part.days):
+            raise UserError(_empty_part(name, split, source, date_range))
+    encoder = Encoder.fit(parts["train"].frame, columns)
+    encoded = {name: Part(*encoder.encode(part.frame), encoder.targets(part.frame)) for name, part in parts.items()}
+    return Dataset(
+        inputs=encoder.inputs,
+        **encoded,
+        target_names=encoder.target_names,
+        encoder=encoder,
+        fingerprint=_fingerprint(encoder, [(parts[name].frame, encoded[name].tokens) for name in parts]),
+        notes=tuple(notes),
+    )
+
+
+def _about_days(rows: Rows, date_range: DateRange) -> Iterator[str]:
+    yield f"{len(rows.days):,} rows in {date_range}"
+    with_rows = len(np.unique(rows.days))
+    if with_rows < date_range.days:
+        yield f"{share(date_range.days - with_rows, date_range.days)} days have no rows"
+
+
+def _about_numbers(frame: pd.DataFrame, columns: Columns) -> Iterator[str]:
+    for name in dict.fromkeys((*columns.numeric, *(target.name for target in columns.targets))):
+        unknown = np.isnan(numbers(frame[name]))
+        written = np.array(frame[name].notna(), dtype=np.bool_)
+        unparsed = unknown & written
+        if unparsed.any():
+            example = frame[name].iloc[int(unparsed.argmax())]
+            yield f'"{name}": {share(int(unparsed.sum()), len(frame))} values are no numbers, for example "{example}"'
+        if name in columns.numeric and not written.all():
+            yield f'"{name}": {share(int((~written).sum()), len(frame))} values are missing and count as the mean'
+
+
+def _check_transforms(frame: pd.DataFrame, columns: Columns) -> None:
+    for target in columns.targets:
+        values = numbers(frame[target.name])
+        impossible = ~np.isfinite(transformed(values, target.transform))
+        if impossible.any():
+            raise UserError(
+                f'data.target-transform: "{target.transform}" is impossible for '
+                f'{share(int(impossible.sum()), len(frame))} values of "{target.name}", for example '
+                f'{values[impossible][0]:g}; "asinh" takes any number'
+            )
+
+
+def _empty_part(name: str, split: Split, source: Source, date_range: DateRange) -> str:
+    part = {"train": "training", "valid": "validation", "test": "test"}[name]
+    return (
+        f"date-range: {date_range} leaves no rows with a target in its {part} days {getattr(split, name)}; "
+        f"{_days_with_rows(source, getattr(split, name))}"
+    )
+
+
+def _days_with_rows(source: Source, wanted: DateRange) -> str:
+    """Which days the data cover, for a person whose `wanted` days are not among them."""
+    known = covers(source)
+    if known or not isinstance(source, FilesSource):
+        return f"they cover {known}"
+    days, notes = Files(source.path, source.date).days()
+    said = "".join(f" ({note})" for note in notes)
+    if not len(days):
+        return f"no row has a date that can be read; write dates like 2013-12-31{said}"
+    text = f"they cover {days[0]} to {days[-1]}"
+    before, after = days[days < np.datetime64(wanted.start)], days[days >= np.datetime64(wanted.end)]
+    if len(before) and len(after) and not contains(wanted, days).any():
+        text += f", without the days between {before[-1]} and {after[0]}"
+    return text + said
+
+
+def _fingerprint(encoder: Encoder, parts: list[tuple[pd.DataFrame, NDArray[np.int64]]]) -> str:
+    """Of what was read and how it is encoded, not of sums over it: those may differ in their last digit by machine."""
+    content = encoder.to_json()
+    for fitted in ("numeric_scales", "target_scales"):
+        del content[fitted]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    columns = encoder.columns
+    for frame, tokens in parts:
+        digest.update(str(tokens.shape).encode())
+        digest.update(np.ascontiguousarray(tokens.astype("<i8")).tobytes())
+        for name in (*columns.numeric, *(target.name for target in columns.targets)):
+            values = numbers(frame[name]) + 0.0  # -0.0 and 0.0 are the same number
+            values[np.isnan(values)] = np.nan
+            digest.update(values.astype("<f8").tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,224 @@
+"""Turns raw columns into tokens and dense numbers, and predictions back into the targets' own units.
+
+An encoder is fitted once, on the training part, and travels with the model as JSON. It reads no files.
+
+Order of the tokens of a row: one for each categorical column, in the order of the spec; then the words of the text
+columns; then padding. No row is all padding: one without any token gets `UNKNOWN`.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.data_source import Transform
+from pipeline.errors import UserError
+from pipeline.training.dataset import PADDING, UNKNOWN, Inputs
+from pipeline.training.rows import Columns, Target, missing_columns, numbers
+
+_FIRST_FREE = 2  # after PADDING and UNKNOWN
+WORDS_PER_ROW = 200
+# What the training part shows only once is UNKNOWN there too: that is how UNKNOWN comes to be trained.
+SEEN_AT_LEAST = 2
+VOCABULARY_AT_MOST = 50_000  # words; and values of any one categorical column
+
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Standardises numbers with a mean and a standard deviation."""
+
+    mean: float
+    deviation: float
+
+    @classmethod
+    def fitted(cls, values: NDArray[np.float64]) -> "Scale":
+        known = values[~np.isnan(values)]
+        if not len(known):
+            return cls(0.0, 1.0)
+        mean, deviation = float(known.mean()), float(known.std())
+        # A constant column has a deviation of rounding errors.
+        return cls(mean, deviation if deviation > 1e-9 * float(np.abs(known).max()) else 1.0)
+
+    def apply(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
+        with np.errstate(over="ignore"):
+            return ((values - self.mean) / self.deviation).astype(np.float32)
+
+    def undo(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        return values.astype(np.float64) * self.deviation + self.mean
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What was learnt from the training part about each column."""
+
+    columns: Columns
+    words: tuple[str, ...]
+    words_per_row: int
+    categories: tuple[tuple[str | None, ...], ...]
+    """For each categorical column its known values; None is "missing"."""
+    numeric_scales: tuple[Scale, ...]
+    target_scales: tuple[Scale, ...]
+
+    @classmethod
+    def fit(cls, train: pd.DataFrame, columns: Columns) -> "Encoder":
+        texts = _texts(train, columns.text)
+        return cls(
+            columns=columns,
+            words=tuple(_frequent(Counter(chain.from_iterable(texts)).items())),
+            words_per_row=max(1, max(map(len, texts))) if texts else 0,
+            categories=tuple(_categories(train[name]) for name in columns.categorical),
+            numeric_scales=tuple(Scale.fitted(numbers(train[name])) for name in columns.numeric),
+            target_scales=tuple(
+                Scale.fitted(transformed(numbers(train[target.name]), target.transform)) for target in columns.targets
+            ),
+        )
+
+    @property
+    def inputs(self) -> Inputs:
+        return Inputs(
+            vocabulary=_FIRST_FREE + len(self.words) + sum(map(len, self.categories)),
+            length=len(self.columns.categorical) + self.words_per_row,
+            dense=len(self.columns.numeric),
+            targets=len(self.columns.targets),
+        )
+
+    def encode(self, frame: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Tokens `[N, L]` and dense numbers `[N, D]` of raw rows. The targets need not be there."""
+        if lines := missing_columns(self.columns.features, list(map(str, frame.columns)), "the frame"):
+            raise UserError(lines)
+        tokens = np.full((len(frame), self.inputs.length), PADDING, dtype=np.int64)
+        first = _FIRST_FREE + len(self.words)
+        for position, (name, known) in enumerate(zip(self.columns.categorical, self.categories, strict=True)):
+            codes, labels = _labels(frame[name])
+            ids = _lookup(labels, known, first)
+            tokens[:, position] = ids[codes]
+            first += len(known)
+        if self.words_per_row:
+            self._put_words(tokens[:, len(self.columns.categorical) :], _texts(frame, self.columns.text))
+        if tokens.shape[1]:
+            tokens[(tokens == PADDING).all(axis=1), 0] = UNKNOWN
+        dense = np.zeros((len(frame), len(self.columns.numeric)), dtype=np.float32)
+        for position, (name, scale) in enumerate(zip(self.columns.numeric, self.numeric_scales, strict=True)):
+            dense[:, position] = np.nan_to_num(scale.apply(numbers(frame[name])), nan=0.0)
+        return tokens, dense
+
+    def _put_words(self, tokens: NDArray[np.int64], texts: list[list[str]]) -> None:
+        texts = [words[: self.words_per_row] for words in texts]
+        lengths = np.array([len(words) for words in texts], dtype=np.int64)
+        codes, words = pd.factorize(np.array([*chain.from_iterable(texts)], dtype=object))
+        ids = _lookup(words.tolist(), self.words, _FIRST_FREE)
+        # Row by row, left to right: the same order in which the mask's places are filled.
+        tokens[np.arange(tokens.shape[1]) < lengths[:, None]] = ids[codes]
+
+    def targets(self, frame: pd.DataFrame) -> NDArray[np.float32]:
+        """`[N, T]`, transformed and standardised; NaN where there is none."""
+        if lines := missing_columns(self.target_names, list(map(str, frame.columns)), "the frame"):
+            raise UserError(lines)
+        standardised = [
+            scale.apply(transformed(numbers(frame[target.name]), target.transform))
+            for target, scale in zip(self.columns.targets, self.target_scales, strict=True)
+        ]
+        return np.stack(standardised, axis=1)
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        return tuple(target.name for target in self.columns.targets)
+
+    def original_units(self, predictions: NDArray[Any]) -> pd.DataFrame:
+        """Standardised predictions `[N, T]` in the targets' own units, one column each.
+
+        The mean of a logarithm, taken back, is nearer the median than the mean.
+        """
+        columns = {}
+        for position, (target, scale) in enumerate(zip(self.columns.targets, self.target_scales, strict=True)):
+            columns[target.name] = _untransformed(scale.undo(predictions[:, position]), target.transform)
+        return pd.DataFrame(columns)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types, from which `from_json` makes an equal encoder."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Encoder":
+        columns = content["columns"]
+        return cls(
+            columns=Columns(
+                targets=tuple(Target(**target) for target in columns["targets"]),
+                **{kind: tuple(columns[kind]) for kind in ("text", "categorical", "numeric")},
+            ),
+            words=tuple(content["words"]),
+            words_per_row=content["words_per_row"],
+            categories=tuple(map(tuple, content["categories"])),
+            numeric_scales=tuple(Scale(**scale) for scale in content["numeric_scales"]),
+            target_scales=tuple(Scale(**scale) for scale in content["target_scales"]),
+        )
+
+
+def transformed(values: NDArray[np.float64], transform: Transform | None) -> NDArray[np.float64]:
+    """NaN or infinite where the transform has no value."""
+    if transform is None:
+        return values
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {"log": np.log, "log1p": np.log1p, "asinh": np.arcsinh}[transform](values)
+
+
+def _untransformed(values: NDArray[np.float64], transform: Transform | None) -> NDArray[np.float64]:
+    if transform is None:
+        return values
+    with np.errstate(over="ignore"):
+        return {"log": np.exp, "log1p": np.expm1, "asinh": np.sinh}[transform](values)
+
+
+def _frequent(counted: Iterable[tuple[Any, int]]) -> list[Any]:
+    """The values that were seen often enough, most frequent first; a tie is decided by the value itself."""
+    often = [(value, count) for value, count in counted if count >= SEEN_AT_LEAST]
+    often.sort(key=lambda pair: (-pair[1], pair[0] is None, pair[0] or ""))
+    return [value for value, _ in often[:VOCABULARY_AT_MOST]]
+
+
+def _labels(series: "pd.Series[Any]") -> tuple[NDArray[np.int64], list[str | None]]:
+    """Each row's place in a list of the distinct values as strings. The last is None, and is that of missing ones."""
+    if series.dtype == object:  # to Python, and so to factorize, False and 0 are the same
+        series = series.map(_label, na_action="ignore")
+    codes, uniques = pd.factorize(series)
+    return codes, [*map(_label, uniques.tolist()), None]
+
+
+def _label(value: Any) -> str:
+    # pandas turns whole numbers beside a missing one into floats: 5 and 5.0 are the same category.
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _categories(series: "pd.Series[Any]") -> tuple[str | None, ...]:
+    codes, labels = _labels(series)
+    counts: Counter[str | None] = Counter()
+    for label, count in zip(labels, np.bincount(codes % len(labels), minlength=len(labels)), strict=True):
+        counts[label] += int(count)
+    return tuple(_frequent(counts.items()))
+
+
+def _lookup(values: Iterable[str | None], known: tuple[str | None, ...], first: int) -> NDArray[np.int64]:
+    ids = {value: first + position for position, value in enumerate(known)}
+    return np.array([ids.get(value, UNKNOWN) for value in values], dtype=np.int64)
+
+
+def _texts(frame: pd.DataFrame, columns: tuple[str, ...]) -> list[list[str]]:
+    """The words of each row's text columns, one column after another, in lower case. Empty without such columns."""
+    if not columns:
+        return []
+    as_strings = []
+    for name in columns:
+        codes, labels = _labels(frame[name])
+        texts = [label or "" for label in labels]
+        as_strings.append([texts[code] for code in codes])
+    return [_WORD.findall(" ".join(row).lower())[:WORDS_PER_ROW] for row in zip(*as_strings, strict=True)]

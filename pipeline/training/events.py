@@ -1,0 +1,35 @@
+"""TensorBoard event files, written with TensorBoard's own writer (torch's wrapper costs seconds to import)."""
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+
+class EventFile:
+    """One event file in `folder`; each epoch's metrics become scalars under their own names."""
+
+    def __init__(self, folder: Path, suffix: str) -> None:
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        self._writer = EventFileWriter(str(folder), filename_suffix=f".{suffix}")
+        self.path = next(folder.glob(f"*tfevents*.{suffix}"))
+
+    def add(self, epoch: int, scalars: dict[str, float]) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
+        self._writer.add_event(Event(wall_time=time.time(), step=epoch, summary=Summary(value=values)))
+
+    def content(self) -> bytes:
+        self._writer.flush()
+        return self.path.read_bytes()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.close()

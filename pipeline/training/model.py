@@ -1,0 +1,119 @@
+"""A trained model in two files, `model.pt` (weights) and `model.json` (all else), and back again.
+
+Loading runs no code from the files: weights are read with `weights_only=True`, and the network is built by this
+project's own architecture. Where the files lie in a sweep is `sweep.py`'s business.
+"""
+
+import json
+import pickle
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from pipeline import __version__
+from pipeline.errors import UserError
+from pipeline.space import Assignment
+from pipeline.training import architectures, loop
+from pipeline.training.dataset import Inputs
+from pipeline.training.encoder import Encoder
+
+WEIGHTS = "model.pt"
+DESCRIPTION = "model.json"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network with what it takes to use it: `load(folder).predict(frame)`."""
+
+    network: nn.Module
+    architecture: str
+    hyperparameters: Assignment
+    inputs: Inputs
+    encoder: Encoder
+    device: torch.device
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """One column per target in its original unit; the frame has the raw columns that the model was trained on."""
+        predictions = self.encoder.original_units(self.predict_encoded(*self.encoder.encode(frame)))
+        return predictions.set_axis(frame.index, axis=0)
+
+    def predict_encoded(self, tokens: NDArray[np.int64], dense: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Predictions `[N, T]` in standardised units, of rows that the encoder has encoded."""
+        arguments = (torch.tensor(array, device=self.device) for array in (tokens, dense))
+        batches = [batch.cpu().numpy() for batch in loop.predict(self.network, *arguments)]
+        return np.concatenate(batches)
+
+
+def save(
+    folder: Path,
+    network: nn.Module,
+    *,
+    architecture: str,
+    hyperparameters: Assignment,
+    inputs: Inputs,
+    encoder: Encoder,
+) -> None:
+    """Writes both files into the folder, which is made if it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save({key: weight.detach().cpu() for key, weight in network.state_dict().items()}, folder / WEIGHTS)
+    description = {
+        "architecture": architecture,
+        # All of them, so that a default that changes later does not change this model.
+        "hyperparameters": architectures.complete(architecture, hyperparameters),
+        "inputs": asdict(inputs),
+        "encoder": encoder.to_json(),
+        "made-with": {"hpt": __version__, "torch": torch.__version__},
+    }
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load(folder: Path, device: str | torch.device = "cpu") -> Model:
+    """The model that `save` wrote, ready to predict. Raises UserError if the files are not such a model."""
+    described = _read_description(folder / DESCRIPTION)
+    try:
+        architecture: str = described["architecture"]
+        hyperparameters: Assignment = described["hyperparameters"]
+        inputs = Inputs(**described["inputs"])
+        encoder = Encoder.from_json(described["encoder"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise UserError(f"{folder / DESCRIPTION} does not describe a model ({said}): fetch it again") from error
+    try:
+        network = loop.build(architecture, hyperparameters, inputs)
+    except UserError as error:
+        raise UserError(f"{folder / DESCRIPTION}: {error}") from error
+    _read_weights(folder / WEIGHTS, network, architecture)
+    device = torch.device(device)
+    return Model(network.to(device).eval(), architecture, hyperparameters, inputs, encoder, device)
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"there is no {path.name} in {path.parent}: give the folder of a saved model") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON ({error}): fetch it again") from error
+    if not isinstance(described, dict):
+        raise UserError(f"{path} does not describe a model: fetch it again")
+    return described
+
+
+def _read_weights(path: Path, network: nn.Module, architecture: str) -> None:
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise UserError(f"there is no {path.name} in {path.parent}: give the folder of a saved model") from error
+    # A file that was cut off is an OSError to torch.
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError) as error:
+        raise UserError(f"{path} does not hold weights, or was damaged: fetch it again") from error
+    try:
+        network.load_state_dict(weights)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} does not fit {architecture} as it is in this version of hpt") from error

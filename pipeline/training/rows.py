@@ -1,0 +1,118 @@
+"""What a source hands over before anything is encoded: raw columns, and the day of each row.
+
+How the columns become tokens and numbers is `encoder.py`'s work; where they come from, `files.py`'s and
+`flights.py`'s.
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.data_source import Transform
+from pipeline.dates import DateRange
+
+# The largest number a float32 holds: beyond it, a "number" is a mistake in the data.
+_LARGEST = float(np.finfo(np.float32).max)
+_NAMES_SHOWN = 30
+# Year, month, day as people write them when the order is beyond doubt; what follows a `T` or a blank is the time.
+_SPELLINGS = tuple(
+    rf"^\s*{spelling}(?:[T\s].*)?$"
+    for spelling in (
+        r"(?P<year>\d{4})(?P<_sep>[-/.])(?P<month>\d{1,2})(?P=_sep)(?P<day>\d{1,2})",
+        r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})",
+        r"(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>\d{4})",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    name: str
+    transform: Transform | None = None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which raw columns become what."""
+
+    targets: tuple[Target, ...]
+    text: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    numeric: tuple[str, ...] = ()
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.categorical, *self.text, *self.numeric)))
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.features, *(target.name for target in self.targets))))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a date range, with the columns as they were found."""
+
+    frame: pd.DataFrame
+    days: NDArray[np.datetime64]
+    notes: tuple[str, ...] = ()
+
+    def where(self, mask: NDArray[np.bool_]) -> "Rows":
+        return Rows(self.frame[mask], self.days[mask], self.notes)
+
+    def within(self, date_range: DateRange) -> "Rows":
+        return self.where(contains(date_range, self.days))
+
+
+def contains(date_range: DateRange, days: NDArray[np.datetime64]) -> NDArray[np.bool_]:
+    """Which days lie in the range; a missing day lies in none."""
+    inside: NDArray[np.bool_] = (days >= np.datetime64(date_range.start)) & (days < np.datetime64(date_range.end))
+    return inside
+
+
+def numbers(series: "pd.Series[Any]") -> NDArray[np.float64]:
+    """The column as float64; NaN where there is no number that a model could take."""
+    if series.dtype.kind in "mM":  # pandas would count nanoseconds, and take a missing time for a very early one
+        return np.full(len(series), np.nan)
+    found = pd.to_numeric(series, errors="coerce")
+    values: NDArray[np.float64] = found.to_numpy(np.float64, na_value=np.nan, copy=True)
+    values[~(np.abs(values) <= _LARGEST)] = np.nan
+    return values
+
+
+def days_of(series: "pd.Series[Any]") -> NDArray[np.datetime64]:
+    """The day of each value, NaT where it cannot be told without guessing (31/12/2013, 12/31/2013).
+
+    A time of day and its zone are not looked at: the day is the one that is written.
+    """
+    codes, uniques = pd.factorize(series)
+    written = pd.Series(uniques).astype("object").astype(str)
+    parts = pd.DataFrame(np.nan, index=written.index, columns=["year", "month", "day"])
+    for spelling in _SPELLINGS:
+        parts = parts.fillna(written.str.extract(spelling)[["year", "month", "day"]].astype("float64"))
+    days = np.array(pd.to_datetime(parts, errors="coerce")).astype("datetime64[D]")
+    return np.append(days, np.datetime64("NaT", "D"))[codes]
+
+
+def missing_columns(needed: Iterable[str], available: Sequence[str], where: str) -> str:
+    """One line for each needed column that is not there; empty if all are."""
+    lines = []
+    for name in needed:
+        if name in available:
+            continue
+        close = difflib.get_close_matches(name, available, n=1)
+        hint = f'; did you mean "{close[0]}"?' if close else "."
+        shown = ", ".join(available[:_NAMES_SHOWN])
+        more = f" and {len(available) - _NAMES_SHOWN} more" if len(available) > _NAMES_SHOWN else ""
+        lines.append(f'{where} has no column "{name}"{hint} Its columns: {shown}{more}')
+    return "\n".join(lines)
+
+
+def share(count: int, total: int) -> str:
+    """`1,234 of 80,789 (1.5 %)`"""
+    return f"{count:,} of {total:,} ({100 * count / max(total, 1):.2g} %)"

@@ -1,0 +1,278 @@
+"""Runs one pack: load, train, measure, save, and write each trial's row.
+
+Everything that an attempt writes lies in a folder of its own; the row comes last and points into it. Whoever
+finds the row taken has lost a race, and what it wrote counts for nothing.
+"""
+
+import functools
+import json
+import secrets
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline import provenance, results
+from pipeline.dates import DateRange
+from pipeline.errors import InfrastructureError, UserError
+from pipeline.plan import training_seed
+from pipeline.results import Row, Status, metric_column
+from pipeline.store.uploads import Uploads
+from pipeline.sweep import Experiment, Sweep, Trial
+from pipeline.training.dataset import Dataset
+
+EVENTS_EVERY_S = 30.0
+_ERROR_AT_MOST = 1000
+
+OnEvent = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class Workbench:
+    """What a long-lived lane keeps between packs: the device, the data of a few ranges, the experiments."""
+
+    _datasets: dict[tuple[str, DateRange], Dataset] = field(default_factory=dict)
+    _experiments: dict[str, Experiment] = field(default_factory=dict)
+
+    RANGES_KEPT = 4
+
+    @functools.cached_property
+    def device(self) -> str:
+        import torch
+
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+    @functools.cached_property
+    def device_name(self) -> str:
+        import torch
+
+        return torch.cuda.get_device_name() if self.device == "cuda" else "cpu"
+
+    def dataset(self, sweep: Sweep, date_range: DateRange) -> Dataset:
+        from pipeline.training.data import load
+
+        training = sweep.definition.training
+        key = (sweep.id, date_range)
+        if key not in self._datasets:
+            while len(self._datasets) >= self.RANGES_KEPT:
+                del self._datasets[next(iter(self._datasets))]
+            shares = training.validation_share, training.test_share
+            self._datasets[key] = load(sweep.definition.data, date_range, *shares)
+        return self._datasets[key]
+
+    def experiment(self, sweep: Sweep, trial: Trial) -> Experiment:
+        if trial.experiment not in self._experiments:
+            self._experiments = sweep.experiments()
+        try:
+            return self._experiments[trial.experiment]
+        except KeyError:
+            raise UserError(f"{trial}: no round of {sweep.id} asked for {trial.experiment}") from None
+
+
+def run_pack(
+    sweep: Sweep, pack: str, trials: Sequence[Trial], workbench: Workbench, *, retry: bool = False, on_event: OnEvent
+) -> bool:
+    """Runs the trials that have no row yet (`retry`: no result), one after another; whether none of them failed.
+
+    Raises InfrastructureError if the store or the device fails; rows written before stand.
+    """
+    fine = True
+    for trial in trials:
+        _check(sweep, trial)
+        keys = sweep.results_of(trial)
+        row = sweep.row(trial) if keys else None
+        if row is None or (retry and not Status(row["status"]).is_result):
+            row = _run(sweep, pack, trial, len(keys) + 1, workbench, on_event)
+        on_event({"row": row})
+        fine = fine and Status(row["status"]).is_result
+    return fine
+
+
+def give_up(sweep: Sweep, pack: str, trials: Sequence[Trial], why: str) -> list[Row]:
+    """Writes the row of each trial that has none, saying that nobody could run it; returns these rows."""
+    rows = []
+    for trial in trials:
+        _check(sweep, trial)
+        if not sweep.results_of(trial):
+            experiment = Workbench().experiment(sweep, trial)
+            now = _now()
+            row = _row(sweep, pack, trial, experiment, attempt=None, started=now)
+            row |= {"status": Status.FAILED.value, "error": why[:_ERROR_AT_MOST], "finished": now}
+            if sweep.create_row(trial, row):
+                rows.append(row)
+    return rows
+
+
+def _check(sweep: Sweep, trial: Trial) -> None:
+    phases = {phase.name: phase for phase in sweep.definition.phases}
+    if trial.phase not in phases or trial.range >= len(phases[trial.phase].ranges):
+        raise UserError(f"{trial}: {sweep.id} has no such phase or date range")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+class _Log:
+    """An attempt's log.txt: a line with its time for each thing worth knowing."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def __call__(self, text: str) -> None:
+        self._lines += [f"{_now()} {line}" for line in text.rstrip().splitlines()]
+
+    def content(self) -> bytes:
+        return "".join(f"{line}\n" for line in list(self._lines)).encode(errors="backslashreplace")
+
+
+def _row(
+    sweep: Sweep, pack: str, trial: Trial, experiment: Experiment, *, attempt: str | None, started: str
+) -> Row:  # fmt: skip
+    definition = sweep.definition
+    phase = definition.phase(trial.phase)
+    row: Row = {
+        "architecture": definition.architecture,
+        "date-range": phase.ranges[trial.range].as_json(),
+        **experiment.assignment,
+        "sweep": sweep.id,
+        "experiment": trial.experiment,
+        "trial": str(trial),
+        "attempt": attempt,
+        "pack": pack,
+        "phase": trial.phase,
+        "fidelity": phase.fidelity.name,
+        "seed": training_seed(definition, trial),
+        "git_commit": provenance.git_commit(),
+        "image": provenance.image() or definition.image,
+        "host": provenance.host(),
+        "started": started,
+    }
+    return {name: value for name, value in row.items() if value is not None or name in experiment.assignment}
+
+
+def _run(sweep: Sweep, pack: str, trial: Trial, number: int, workbench: Workbench, on_event: OnEvent) -> Row:
+    experiment = workbench.experiment(sweep, trial)
+    attempt = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    row = _row(sweep, pack, trial, experiment, attempt=attempt, started=_now())
+    log = _Log()
+    with tempfile.TemporaryDirectory(prefix="hpt-") as scratch, Uploads(sweep.store) as uploads:
+
+        def say(text: str) -> None:
+            log(text)
+            uploads.put(sweep.attempt_key(trial, attempt, "log.txt"), log.content)
+
+        say(f"{trial} attempt {attempt} on {row['host']}: {json.dumps(experiment.assignment)}")
+        try:
+            measured = _train(sweep, trial, attempt, experiment, workbench, Path(scratch), uploads, say, on_event)
+        except InfrastructureError:
+            raise
+        except UserError as error:
+            measured = {"status": Status.FAILED, "error": str(error)}
+        except Exception as error:
+            _raise_if_the_device_failed(error)
+            say(traceback.format_exc())
+            measured = {"status": _failure(error), "error": f"{type(error).__name__}: {error}"}
+        measured["error"] = (measured.get("error") or "")[:_ERROR_AT_MOST] or None
+        say(f"ends as {measured['status']}" + (f": {measured['error']}" if measured["error"] else ""))
+        row |= {name: value for name, value in measured.items() if value is not None} | {"finished": _now()}
+    if sweep.create_row(trial, row, number):
+        return row
+    counted = sweep.row(trial)
+    assert counted is not None
+    return counted
+
+
+def _train(
+    sweep: Sweep,
+    trial: Trial,
+    attempt: str,
+    experiment: Experiment,
+    workbench: Workbench,
+    scratch: Path,
+    uploads: Uploads,
+    say: Callable[[str], None],
+    on_event: OnEvent,
+) -> dict[str, Any]:
+    from pipeline.training import model
+    from pipeline.training.events import EventFile
+    from pipeline.training.loop import Epoch, train
+
+    definition = sweep.definition
+    phase = definition.phase(trial.phase)
+    limit = definition.training.time_limit_minutes
+    deadline = time.monotonic() + 60 * limit if limit else None
+    dataset = workbench.dataset(sweep, phase.ranges[trial.range])
+    for note in dataset.notes:
+        say(f"data: {note}")
+    epochs: list[dict[str, Any]] = []
+
+    def epochs_csv() -> bytes:
+        rows = list(epochs)
+        return results.write_csv(rows, list(dict.fromkeys(name for row in rows for name in row)))
+
+    def on_epoch(epoch: Epoch) -> None:
+        epochs.append(
+            {"epoch": epoch.number, **epoch.metrics, "learning_rate": epoch.learning_rate, "seconds": epoch.seconds}
+        )
+        events.add(epoch.number, {**epoch.metrics, "learning_rate": epoch.learning_rate})
+        uploads.put(sweep.attempt_key(trial, attempt, "epochs.csv"), epochs_csv)
+        uploads.put(sweep.key(f"tensorboard/{trial}/{events.path.name}"), events.content, every=EVENTS_EVERY_S)
+        say(f"epoch {epoch.number}: " + " ".join(f"{name}={value:.6g}" for name, value in epoch.metrics.items()))
+        on_event({"epoch": epoch.number, "of": phase.fidelity.max_epochs, "trial": str(trial)})
+
+    with EventFile(scratch / "events", attempt) as events:
+        started = time.monotonic()
+        outcome = train(
+            definition.architecture,
+            experiment.assignment,
+            dataset,
+            seed=training_seed(definition, trial),
+            device=workbench.device,
+            max_epochs=phase.fidelity.max_epochs,
+            deadline=deadline,
+            on_epoch=on_epoch,
+        )
+        seconds = time.monotonic() - started
+        if epochs:
+            final = events.content()
+            uploads.put(sweep.key(f"tensorboard/{trial}/{events.path.name}"), lambda: final, every=0)
+    model.save(
+        scratch,
+        outcome.network,
+        architecture=definition.architecture,
+        hyperparameters=experiment.assignment,
+        inputs=dataset.inputs,
+        encoder=dataset.encoder,
+    )
+    for name in ("model.json", "model.pt"):
+        sweep.store.upload(sweep.attempt_key(trial, attempt, name), scratch / name)
+    return {
+        "status": Status(outcome.status),
+        "error": f"took longer than {limit:g} minutes" if outcome.status == "timed-out" else None,
+        **{metric_column(name): value for name, value in outcome.metrics.items()},
+        "training_time": round(seconds, 3),
+        "model_url": sweep.store.link(sweep.attempt_key(trial, attempt, "model.pt")),
+        "epochs": outcome.epochs,
+        "device": workbench.device_name,
+        "data_fingerprint": dataset.fingerprint,
+    }
+
+
+def _failure(error: Exception) -> Status:
+    from pipeline.training.loop import OutOfMemory
+
+    return Status.OUT_OF_MEMORY if isinstance(error, OutOfMemory | MemoryError) else Status.FAILED
+
+
+def _raise_if_the_device_failed(error: Exception) -> None:
+    """A device that is gone is no fault of the setting that was running: that trial should run elsewhere."""
+    torch = sys.modules.get("torch")
+    gone = getattr(torch, "AcceleratorError", None)
+    if (gone and isinstance(error, gone)) or "NVML" in str(error):
+        raise InfrastructureError(f"the device failed: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,164 @@
+"""What a person sees of a running sweep: live bars on a terminal, plain lines anywhere else."""
+
+import math
+import threading
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.text import Text
+
+from pipeline.ranking import Standing, standings
+from pipeline.results import Row
+from pipeline.sweep import Definition, Pack, trials_of
+
+
+def settings_in_words(definition: Definition, standing: Standing) -> str:
+    """`learning_rate=0.03 hidden_size=128`: only what the sweep searches; the incumbent by that name."""
+    if standing.is_incumbent:
+        return "the incumbent"
+    names = dict.fromkeys(name for phase in definition.phases for name in phase.space)
+    return " ".join(f"{name}={standing.assignment.get(name)}" for name in names)
+
+
+class _Watching:
+    """What both views count: rows, the best so far, time left."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        self.rows: dict[str, Row] = {}
+        self.total = 0
+        self._began = time.monotonic()
+        self._ran = 0
+        self.lock = threading.RLock()
+
+    def note_round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None:
+        with self.lock:
+            self.rows |= {row["trial"]: row for row in done}
+            left = {str(trial) for trial in trials_of(packs)}
+            self.total = len(left | self.rows.keys())
+            self._left = len(left)
+            self._began, self._ran = time.monotonic(), 0
+
+    def note_row(self, row: Row) -> None:
+        with self.lock:
+            self.rows[row["trial"]] = row
+            self._ran += 1
+
+    def time_left(self) -> str:
+        if not self._ran:
+            return "…"
+        seconds = (time.monotonic() - self._began) / self._ran * max(0, self._left - self._ran)
+        return str(timedelta(seconds=math.ceil(seconds)))
+
+    def best(self) -> str:
+        ranked = standings(self.definition, list(self.rows.values()))
+        if not ranked:
+            return "—"
+        score = f"{self.definition.objective.metric}_valid {ranked[0].score:.4g}"
+        return f"{ranked[0].experiment} ({score}): {settings_in_words(self.definition, ranked[0])}"
+
+
+def _outcome(row: Row, metric: str) -> str:
+    if row["status"] != "complete":
+        return f"{row['status']}" + (f": {row['error']}" if row.get("error") else "")
+    return f"{metric}_valid {row.get(f'{metric}_valid', math.nan):.4g}, {row['epochs']} epochs"
+
+
+class Lines:
+    """Plain lines: one per finished trial, for logs and pipes."""
+
+    def __init__(self, console: Console, definition: Definition) -> None:
+        self._console = console
+        self._state = _Watching(definition)
+
+    def __enter__(self) -> "Lines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None:
+        self._state.note_round(packs, done)
+        self.say(f"{sum(1 for _ in trials_of(packs))} trials to run, {len(done)} done before")
+
+    def started(self, lane: int, pack: Pack) -> None:
+        pass
+
+    def epoch(self, lane: int, epoch: int, of: int) -> None:
+        pass
+
+    def row(self, lane: int, row: Row) -> None:
+        self._state.note_row(row)
+        state = self._state
+        self.say(
+            f"[{len(state.rows)}/{state.total}] {row['trial']} {_outcome(row, state.definition.objective.metric)}"
+            f" | time left {state.time_left()}"
+        )
+
+    def idle(self, lane: int) -> None:
+        pass
+
+
+class Live:
+    """A bar per lane and one for the sweep, with the best setting so far and the time left."""
+
+    def __init__(self, console: Console, definition: Definition) -> None:
+        self._state = _Watching(definition)
+        self._progress = Progress(
+            TextColumn("{task.fields[name]}", style="bold"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[what]}", markup=False),
+            console=console,
+        )
+        self._sweep = self._progress.add_task("", total=None, name="trials", what="")
+        self._bars: dict[int, TaskID] = {}
+
+    def __enter__(self) -> "Live":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for bar in self._bars.values():
+            self._progress.remove_task(bar)
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        self._progress.console.print(Text(text))
+
+    def round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None:
+        self._state.note_round(packs, done)
+        self._show()
+
+    def started(self, lane: int, pack: Pack) -> None:
+        if lane not in self._bars:
+            self._bars[lane] = self._progress.add_task("", total=None, name=f"lane {lane}", what="")
+        self._progress.update(self._bars[lane], completed=0, total=None, what=pack.label, visible=True)
+
+    def epoch(self, lane: int, epoch: int, of: int) -> None:
+        self._progress.update(self._bars[lane], completed=epoch, total=of)
+
+    def row(self, lane: int, row: Row) -> None:
+        self._state.note_row(row)
+        if row["status"] != "complete":
+            self.say(f"{row['trial']}: {_outcome(row, self._state.definition.objective.metric)}")
+        self._show()
+
+    def idle(self, lane: int) -> None:
+        if lane in self._bars:
+            self._progress.update(self._bars[lane], visible=False)
+
+    def _show(self) -> None:
+        state = self._state
+        what = f"{state.time_left()} left, best {state.best()}"
+        self._progress.update(self._sweep, completed=len(state.rows), total=state.total, what=what)
+
+
+def view_for(console: Console, definition: Definition) -> Live | Lines:
+    return Live(console, definition) if console.is_terminal else Lines(console, definition)

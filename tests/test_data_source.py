@@ -1,0 +1,95 @@
+"""What a spec's `data` may say, and what a person reads when it says something else."""
+
+import subprocess
+import sys
+from datetime import date
+from typing import Any
+
+import pydantic
+import pytest
+
+from pipeline.data_source import DataSource, FilesSource, FlightsSource, as_of, covers
+from pipeline.dates import DateRange
+
+ADAPTER: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(DataSource)
+FILES = {"path": "data/*.csv", "date": "day", "text": "title", "target": "price"}
+
+
+def mistakes(value: Any) -> list[tuple[str, str]]:
+    with pytest.raises(pydantic.ValidationError) as caught:
+        ADAPTER.validate_python(value)
+    return [(".".join(map(str, error["loc"])), error["msg"]) for error in caught.value.errors()]
+
+
+def test_flights_is_short_for_air_time() -> None:
+    assert ADAPTER.validate_python("flights") == FlightsSource(source="flights", target=("air_time",))
+
+
+@pytest.mark.parametrize("target", ["air_time", "arr_delay", ["air_time", "arr_delay"]])
+def test_flights_has_two_targets_to_choose_from(target: Any) -> None:
+    source = ADAPTER.validate_python({"source": "flights", "target": target})
+    assert source.target == ((target,) if isinstance(target, str) else tuple(target))
+
+
+def test_one_name_and_a_list_of_one_are_the_same() -> None:
+    listed = FILES | {"text": ["title"], "target": ["price"]}
+    assert ADAPTER.validate_python(FILES) == ADAPTER.validate_python(listed)
+
+
+@pytest.mark.parametrize("value", ["flights", FILES, FILES | {"numeric": ["x"], "target-transform": "log1p"}])
+def test_what_is_written_to_json_reads_back_the_same(value: Any) -> None:
+    source = ADAPTER.validate_python(value)
+    assert ADAPTER.validate_json(ADAPTER.dump_json(source, by_alias=True)) == source
+    assert ADAPTER.validate_python(source) == source
+
+
+def test_targets_are_not_transformed_unless_asked() -> None:
+    assert ADAPTER.validate_python(FILES).target_transform is None
+
+
+@pytest.mark.parametrize(
+    ("value", "where", "said"),
+    [
+        ("flihgts", "", 'did you mean "flights"?'),
+        ("iris", "", 'possible is "flights"'),
+        (7, "", 'must be "flights"'),
+        ({"target": "arr_delay"}, "", 'must be "flights"'),
+        ({"source": "flights", "target": "dep_delay"}, "flights.target.0", "'air_time' or 'arr_delay'"),
+        ({"source": "flights", "target": []}, "flights.target", "at least 1"),
+        (FILES | {"targt": "x"}, "files.targt", "not permitted"),
+        (FILES | {"target_transform": "log"}, "files.target_transform", "not permitted"),
+        (FILES | {"target-transform": "sqrt"}, "files.target-transform", "'log', 'log1p' or 'asinh'"),
+        (FILES | {"text": []}, "files", "nothing to predict from"),
+        (FILES | {"text": ["title", "title"]}, "files.text", "twice"),
+        (FILES | {"numeric": "price"}, "files", "a target and a feature"),
+        (FILES | {"categorical": "day"}, "files", "date column"),
+        ({key: FILES[key] for key in FILES if key != "date"}, "files.date", "required"),
+    ],
+)
+def test_a_mistake_is_one_message_about_the_form_that_was_meant(value: Any, where: str, said: str) -> None:
+    [(found_where, found_said)] = mistakes(value)
+    assert found_where == where
+    assert said in found_said
+
+
+def test_flights_end_with_2013() -> None:
+    source = ADAPTER.validate_python("flights")
+    assert as_of(source) == date(2014, 1, 1)
+    assert covers(source) == DateRange(date(2013, 1, 1), date(2014, 1, 1))
+
+
+def test_nothing_is_known_of_files_before_they_are_read() -> None:
+    source = ADAPTER.validate_python(FILES)
+    assert isinstance(source, FilesSource)
+    assert (as_of(source), covers(source)) == (None, None)
+
+
+def test_the_schema_knows_the_short_form_and_the_hyphenated_keys() -> None:
+    schema = ADAPTER.json_schema(by_alias=True)
+    assert {"const": "flights", "type": "string"} in schema["anyOf"]
+    assert "target-transform" in schema["$defs"]["FilesSource"]["properties"]
+
+
+def test_validating_imports_neither_pandas_nor_pyarrow() -> None:
+    code = "import sys, pipeline.data_source; assert not {'pandas', 'pyarrow', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

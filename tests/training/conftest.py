@@ -1,0 +1,40 @@
+"""Small made-up datasets, for tests that are not about reading data."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.training.dataset import Dataset, Inputs, Part
+from pipeline.training.encoder import Encoder
+from pipeline.training.rows import Columns, Target
+
+torch.set_num_threads(1)
+
+
+def made_up(inputs: Inputs, rows: tuple[int, int, int] = (300, 80, 90), seed: int = 0) -> Dataset:
+    """Targets that the tokens and the dense features explain, apart from a little noise."""
+    random = np.random.default_rng(seed)
+    of_token = random.normal(size=(inputs.vocabulary, inputs.targets))
+    of_dense = random.normal(size=(inputs.dense, inputs.targets))
+
+    def part(count: int) -> Part:
+        tokens = random.integers(0, inputs.vocabulary, size=(count, inputs.length))
+        dense = random.normal(size=(count, inputs.dense)).astype(np.float32)
+        targets = of_token[tokens].sum(axis=1) + dense @ of_dense + 0.1 * random.normal(size=(count, inputs.targets))
+        return Part(tokens, dense, (targets / max(1, inputs.length + inputs.dense) ** 0.5).astype(np.float32))
+
+    names = tuple(f"y{number}" for number in range(inputs.targets))
+    encoder = Encoder(Columns(tuple(map(Target, names))), (), 0, (), (), ())
+    return Dataset(inputs, part(rows[0]), part(rows[1]), part(rows[2]), names, encoder, "made-up")
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    return made_up(Inputs(vocabulary=30, length=5, dense=3, targets=1))
+
+
+@pytest.fixture
+def make_dataset() -> Callable[..., Dataset]:
+    return made_up

@@ -1,0 +1,162 @@
+"""What holds for every frame that an encoder may meet."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import UserError
+from pipeline.training.dataset import PADDING, UNKNOWN
+from pipeline.training.encoder import WORDS_PER_ROW, Encoder
+from pipeline.training.rows import Columns, Target
+
+COLUMNS = Columns(
+    targets=(Target("y"), Target("z", "asinh")), text=("title", "body"), categorical=("shop", "size"), numeric=("a",)
+)
+_missing = st.sampled_from([None, float("nan")])
+_text = st.one_of(_missing, st.text(max_size=12), st.sampled_from(["red house", "Red", "house red red"]))
+_number = st.floats(-1e9, 1e9)
+_row = st.fixed_dictionaries(
+    {
+        "title": _text,
+        "body": _text,
+        "shop": st.one_of(_missing, st.sampled_from(["north", "south", "east"])),
+        "size": st.one_of(_missing, st.integers(0, 3), st.booleans(), st.just(2.0)),
+        "a": st.one_of(_missing, _number, st.just("?"), st.just(float("inf"))),
+        "y": _number,
+        "z": _number,
+    }
+)
+_frames = st.lists(_row, min_size=1, max_size=12).map(lambda rows: pd.DataFrame(rows, dtype=object))
+
+
+@settings(max_examples=60, deadline=None)
+@given(_frames, _frames)
+def test_an_encoder_that_went_through_json_encodes_the_same(train: pd.DataFrame, other: pd.DataFrame) -> None:
+    encoder = Encoder.fit(train, COLUMNS)
+    again = Encoder.from_json(json.loads(json.dumps(encoder.to_json())))
+    assert again == encoder
+    for left, right in zip(encoder.encode(other), again.encode(other), strict=True):
+        np.testing.assert_array_equal(left, right)
+    np.testing.assert_array_equal(encoder.targets(other), again.targets(other))
+
+
+@settings(max_examples=60, deadline=None)
+@given(_frames, _frames)
+def test_whatever_comes_the_arrays_have_the_promised_shape(train: pd.DataFrame, other: pd.DataFrame) -> None:
+    encoder = Encoder.fit(train, COLUMNS)
+    for frame in (train, other, other[:0]):
+        tokens, dense = encoder.encode(frame)
+        assert tokens.shape == (len(frame), encoder.inputs.length)
+        assert dense.shape == (len(frame), encoder.inputs.dense)
+        assert ((tokens >= 0) & (tokens < encoder.inputs.vocabulary)).all()
+        assert (tokens != PADDING).any(axis=1).all()
+        assert np.isfinite(dense).all()
+        padded = tokens == PADDING
+        assert (padded[:, 1:] >= padded[:, :-1]).all()  # padding comes last
+
+
+@settings(max_examples=60, deadline=None)
+@given(_frames, st.permutations(range(12)))
+def test_rows_are_encoded_one_by_one_whatever_stands_beside_them(train: pd.DataFrame, order: list[int]) -> None:
+    encoder = Encoder.fit(train, COLUMNS)
+    order = [n for n in order if n < len(train)]
+    for whole, shuffled in zip(encoder.encode(train), encoder.encode(train.iloc[order]), strict=True):
+        np.testing.assert_array_equal(whole[order], shuffled)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_frames)
+def test_targets_come_back_in_their_own_units(train: pd.DataFrame) -> None:
+    encoder = Encoder.fit(train, COLUMNS)
+    back = encoder.original_units(encoder.targets(train))
+    assert list(back) == ["y", "z"]
+    for name in back:
+        size = max(1.0, float(train[name].abs().max()))
+        np.testing.assert_allclose(back[name], train[name].astype(float), rtol=1e-3, atol=1e-5 * size)
+
+
+@pytest.mark.parametrize("transform", ["log", "log1p", "asinh", None])
+def test_every_transform_has_its_way_back(transform: Any) -> None:
+    frame = pd.DataFrame({"y": [0.5, 1.0, 10.0, 600.0], "x": [1, 2, 3, 4]})
+    encoder = Encoder.fit(frame, Columns((Target("y", transform),), numeric=("x",)))
+    np.testing.assert_allclose(encoder.original_units(encoder.targets(frame))["y"], frame["y"], rtol=1e-5)
+
+
+def _encoder(**columns: list[Any]) -> tuple[Encoder, pd.DataFrame]:
+    frame = pd.DataFrame(columns | {"y": [1.0] * len(next(iter(columns.values())))})
+    roles = {"title": "text", "shop": "categorical", "a": "numeric"}
+    chosen: dict[str, Any] = {roles[name]: (name,) for name in columns}
+    return Encoder.fit(frame, Columns((Target("y"),), **chosen)), frame
+
+
+def test_what_was_not_seen_in_training_becomes_unknown() -> None:
+    encoder, _ = _encoder(shop=["north"] * 2 + ["south"] * 2, title=["red house"] * 4)
+    tokens, _ = encoder.encode(pd.DataFrame({"shop": ["west", None, "north"], "title": ["red car", "", "house red"]}))
+    north = tokens[2, 0]
+    red, house = tokens[2, 2], tokens[2, 1]
+    assert tokens.tolist() == [[UNKNOWN, red, UNKNOWN], [UNKNOWN, PADDING, PADDING], [north, house, red]]
+    assert len({PADDING, UNKNOWN, north, red, house}) == 5
+
+
+def test_what_training_shows_once_is_unknown_there_too() -> None:
+    encoder, frame = _encoder(shop=["north", "north", "rare"], title=["red", "red", "odd"])
+    assert encoder.encode(frame)[0][2].tolist() == [UNKNOWN, UNKNOWN]
+
+
+def test_a_missing_category_is_a_token_of_its_own() -> None:
+    encoder, frame = _encoder(shop=["north", "north", None, float("nan")])
+    tokens = encoder.encode(frame)[0][:, 0]
+    assert tokens[2] == tokens[3] != tokens[0]
+    assert UNKNOWN not in tokens
+
+
+def test_the_same_value_in_two_columns_is_two_tokens() -> None:
+    frame = pd.DataFrame({"from": ["JFK"] * 2, "to": ["JFK"] * 2, "y": [1.0, 2.0]})
+    encoder = Encoder.fit(frame, Columns((Target("y"),), categorical=("from", "to")))
+    assert encoder.encode(frame)[0].tolist() == [[2, 3], [2, 3]]
+
+
+def test_whole_numbers_are_the_same_category_as_text_and_as_floats() -> None:
+    encoder, frame = _encoder(shop=["5", "5", "6", "6"])
+    tokens = encoder.encode(frame)[0]
+    for others in ([5, 5, 6, 6], [5.0, 5.0, 6.0, 6.0], pd.Categorical([5, 5, 6, 6])):
+        np.testing.assert_array_equal(encoder.encode(pd.DataFrame({"shop": others}))[0], tokens)
+
+
+def test_a_very_long_text_is_cut() -> None:
+    encoder, _ = _encoder(title=["word " * 1000, "word"])
+    assert encoder.inputs.length == WORDS_PER_ROW
+
+
+def test_case_and_punctuation_do_not_matter() -> None:
+    encoder, frame = _encoder(title=["Größe: XL!", "größe (xl)"])
+    first, second = encoder.encode(frame)[0].tolist()
+    assert first == second
+    assert encoder.words == ("größe", "xl")
+
+
+def test_missing_numbers_are_the_mean_and_a_constant_column_is_zero() -> None:
+    encoder, frame = _encoder(a=[1.0, 3.0, None])
+    np.testing.assert_allclose(encoder.encode(frame)[1][:, 0], [-1, 1, 0])
+    encoder, frame = _encoder(a=[0.1] * 7)
+    np.testing.assert_allclose(encoder.encode(frame)[1], 0, atol=1e-9)
+    encoder, frame = _encoder(a=[None, "?"])
+    assert encoder.encode(frame)[1].tolist() == [[0.0], [0.0]]
+
+
+def test_a_frame_without_a_needed_column_is_an_error_that_knows_the_nearest() -> None:
+    encoder, _ = _encoder(shop=["north"] * 2)
+    with pytest.raises(UserError, match='the frame has no column "shop"; did you mean "shops"'):
+        encoder.encode(pd.DataFrame({"shops": ["north"]}))
+
+
+def test_a_frame_to_predict_on_needs_no_target() -> None:
+    encoder, _ = _encoder(shop=["north"] * 2, a=[1.0, 2.0])
+    tokens, dense = encoder.encode(pd.DataFrame({"a": [1.5], "shop": ["north"], "more": [0]}, index=[17]))
+    assert tokens.tolist() == [[2]]
+    assert dense.tolist() == [[0.0]]

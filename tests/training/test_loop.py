@@ -1,0 +1,206 @@
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import UserError
+from pipeline.training import loop
+from pipeline.training.dataset import Dataset, Inputs, Part
+from pipeline.training.loop import Epoch, Outcome, train
+
+
+def trained(dataset: Dataset, seed: int = 1, max_epochs: int = 4, **hyperparameters: float) -> Outcome:
+    return train("bag-of-words", {"batch_size": 64, **hyperparameters}, dataset, seed=seed, max_epochs=max_epochs)
+
+
+def weights(outcome: Outcome) -> list[Tensor]:
+    return list(outcome.network.state_dict().values())
+
+
+def timeless(outcome: Outcome) -> dict[str, float]:
+    return {
+        key: value for key, value in outcome.metrics.items() if key not in ("examples_per_second", "peak_memory_mb")
+    }
+
+
+class Constant(nn.Module):
+    """Always predicts 0, whatever it is taught; keeps what it was shown."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+        self.batches: list[Tensor] = []
+
+    def forward(self, tokens: Tensor, dense: Tensor) -> Tensor:
+        return self.weight * torch.zeros(len(dense), 1)
+
+    def loss(self, tokens: Tensor, dense: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        self.batches.append(targets)
+        return (self(tokens, dense) - targets).square().mean(), self(tokens, dense)
+
+
+@pytest.mark.parametrize("architecture", ["bag-of-words", "lstm-attention"])
+def test_the_same_seed_gives_the_same_model_bit_by_bit(dataset: Dataset, architecture: str) -> None:
+    setting = {"batch_size": 64, "dropout": 0.3}
+    one, two, other = (train(architecture, setting, dataset, seed=seed, max_epochs=2) for seed in (7, 7, 8))
+    assert all(map(torch.equal, weights(one), weights(two)))
+    assert timeless(one) == timeless(two)
+    assert not any(map(torch.equal, weights(one), weights(other)))
+
+
+def test_the_callers_random_numbers_are_left_alone(dataset: Dataset) -> None:
+    before = torch.get_rng_state()
+    trained(dataset, max_epochs=1)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_training_learns_what_can_be_learned(dataset: Dataset) -> None:
+    outcome = trained(dataset, max_epochs=60, learning_rate=0.01)
+    assert outcome.status == "complete"
+    assert outcome.metrics["mse_test"] < 0.5 * float(np.var(dataset.test.targets))
+
+
+def test_the_best_epochs_weights_are_kept_and_measured(dataset: Dataset) -> None:
+    epochs: list[Epoch] = []
+    outcome = train(
+        "bag-of-words",
+        {"batch_size": 32, "learning_rate": 0.1, "early_stopping_patience": 4},
+        dataset,
+        seed=1,
+        max_epochs=40,
+        on_epoch=epochs.append,
+    )
+    best = min(epochs, key=lambda epoch: epoch.metrics["mse_valid"])
+    assert outcome.best_epoch == best.number < outcome.epochs == len(epochs)
+    assert outcome.metrics["mse_valid"] == best.metrics["mse_valid"]
+    assert outcome.metrics["loss"] == epochs[-1].metrics["loss"]
+    for part, key in ((dataset.valid, "mse_valid"), (dataset.test, "mse_test"), (dataset.train, "mse_train")):
+        prediction = outcome.network(torch.tensor(part.tokens), torch.tensor(part.dense)).detach().numpy()
+        assert outcome.metrics[key] == pytest.approx(float(np.mean((prediction - part.targets) ** 2)), rel=1e-5)
+
+
+def test_metrics_come_in_their_order(make_dataset: Callable[..., Dataset]) -> None:
+    figures = ["loss", "examples_per_second", "peak_memory_mb", "weights"]
+    one, three = (trained(make_dataset(Inputs(30, 5, 3, targets))).metrics for targets in (1, 3))
+    assert list(one) == ["mse_test", "mse_train", "mse_valid", *figures]
+    assert list(three) == [*list(one)[:3], "mse_test_y0", "mse_test_y1", "mse_test_y2", *figures]
+    assert three["mse_test"] == pytest.approx(np.mean([three[f"mse_test_y{n}"] for n in range(3)]))
+    assert one["weights"] == 30 * 64 + (64 + 3) * 64 + 64 + 64 + 1
+    assert one["examples_per_second"] > 0
+    assert one["peak_memory_mb"] > 0
+
+
+def test_every_row_is_shown_once_an_epoch_in_another_order_each_time(dataset: Dataset) -> None:
+    outcome = train(Constant, {"batch_size": 64}, dataset, seed=1, max_epochs=2)
+    assert isinstance(outcome.network, Constant)
+    batches = outcome.network.batches
+    assert [len(batch) for batch in batches] == [64, 64, 64, 64, 44] * 2
+    first, second = torch.cat(batches[:5]).flatten(), torch.cat(batches[5:]).flatten()
+    assert not torch.equal(first, second)
+    for shown in (first, second):
+        assert torch.equal(shown.sort().values, torch.tensor(dataset.train.targets).flatten().sort().values)
+
+
+def test_the_learning_rate_decays_and_training_ends_where_validation_no_longer_improves(dataset: Dataset) -> None:
+    epochs: list[Epoch] = []
+    setting = {"learning_rate": 1.0, "decay_factor": 0.5, "decay_patience": 2, "early_stopping_patience": 5}
+    outcome = train(Constant, setting, dataset, seed=1, max_epochs=50, on_epoch=epochs.append)
+    assert [epoch.learning_rate for epoch in epochs] == [1.0, 1.0, 1.0, 0.5, 0.5, 0.25]
+    assert (outcome.status, outcome.epochs, outcome.best_epoch) == ("complete", 6, 1)
+
+
+def test_clipping_bounds_the_gradient(dataset: Dataset) -> None:
+    def norm(outcome: Outcome) -> float:
+        return float(nn.utils.get_total_norm([p.grad for p in outcome.network.parameters() if p.grad is not None]))
+
+    free, bound = (norm(trained(dataset, max_epochs=1, gradient_clip=clip)) for clip in (0.0, 0.01))
+    assert free > 0.1
+    assert bound == pytest.approx(0.01, rel=1e-3)
+
+
+def test_a_training_that_diverges_is_a_result_with_its_epoch(dataset: Dataset) -> None:
+    epochs: list[Epoch] = []
+    outcome = train("bag-of-words", {"learning_rate": 1e3, "hidden_layers": 32, "batch_size": 8}, dataset, seed=1,
+                    max_epochs=5, on_epoch=epochs.append)  # fmt: skip
+    assert outcome.status == "diverged"
+    assert outcome.epochs == len(epochs) < 5
+    assert math.isnan(outcome.metrics["mse_test"])
+    assert math.isnan(outcome.metrics["mse_valid"])
+
+
+def test_targets_that_are_not_numbers_diverge(dataset: Dataset) -> None:
+    train_part = dataset.train
+    targets = train_part.targets.copy()
+    targets[5] = np.nan
+    bad = Dataset(
+        dataset.inputs, Part(train_part.tokens, train_part.dense, targets), dataset.valid, dataset.test, ("y",),
+        dataset.encoder, "bad",
+    )  # fmt: skip
+    outcome = trained(bad)
+    assert (outcome.status, outcome.epochs, outcome.best_epoch) == ("diverged", 1, 0)
+
+
+def test_whoever_watches_may_stop_a_training(dataset: Dataset) -> None:
+    outcome = train("bag-of-words", {}, dataset, seed=1, max_epochs=9, on_epoch=lambda epoch: epoch.number < 3)
+    assert (outcome.status, outcome.epochs) == ("stopped", 3)
+    assert math.isfinite(outcome.metrics["mse_test"])
+
+
+def test_a_training_that_is_stopped_after_its_last_epoch_is_complete(dataset: Dataset) -> None:
+    outcome = train("bag-of-words", {}, dataset, seed=1, max_epochs=3, on_epoch=lambda epoch: epoch.number < 3)
+    assert (outcome.status, outcome.epochs) == ("complete", 3)
+
+
+def test_the_time_limit_is_kept_within_an_epoch(dataset: Dataset) -> None:
+    outcome = train("bag-of-words", {}, dataset, seed=1, max_epochs=9, deadline=time.monotonic() - 1)
+    assert (outcome.status, outcome.epochs, outcome.best_epoch) == ("timed-out", 0, 0)
+    assert math.isnan(outcome.metrics["mse_test"])
+
+
+def test_a_training_that_is_timed_out_reports_the_epochs_that_it_finished(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+
+    def after(epoch: Epoch) -> None:
+        nonlocal now
+        now = float(epoch.number)
+
+    monkeypatch.setattr("pipeline.training.loop.time.monotonic", lambda: now)
+    outcome = train("bag-of-words", {}, dataset, seed=1, max_epochs=9, deadline=2.0, on_epoch=after)
+    assert (outcome.status, outcome.epochs, outcome.best_epoch) == ("timed-out", 2, 2)
+    assert math.isfinite(outcome.metrics["mse_test"])
+
+
+def test_too_little_memory_is_an_error_of_its_own(make_dataset: Callable[..., Dataset], dataset: Dataset) -> None:
+    huge = Dataset(Inputs(2**42, 5, 3, 1), dataset.train, dataset.valid, dataset.test, ("y",), dataset.encoder, "huge")
+    with pytest.raises(loop.OutOfMemory, match=r"allocate memory|not enough memory"):
+        trained(huge)
+
+
+def test_other_errors_pass_as_they_are(dataset: Dataset) -> None:
+    def broken(inputs: Inputs) -> nn.Module:
+        raise RuntimeError("shapes do not fit")
+
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        train(broken, {}, dataset, seed=1, max_epochs=1)
+
+
+def test_a_hyperparameter_that_does_not_exist_is_named(dataset: Dataset) -> None:
+    with pytest.raises(UserError, match=r"'learning_rat'.*did you mean 'learning_rate'"):
+        train("bag-of-words", {"learning_rat": 0.1}, dataset, seed=1, max_epochs=1)
+    with pytest.raises(UserError, match="'embedding_size'"):
+        train(Constant, {"embedding_size": 3}, dataset, seed=1, max_epochs=1)
+
+
+def test_large_training_parts_are_measured_on_a_sample(make_dataset: Callable[..., Dataset]) -> None:
+    dataset = make_dataset(Inputs(30, 2, 0, 1), rows=(loop.TRAIN_SAMPLE + 1, 20, 20))
+    outcome = train("bag-of-words", {"batch_size": 4096}, dataset, seed=1, max_epochs=1)
+    some = slice(None, None, 2)
+    prediction = outcome.network(torch.tensor(dataset.train.tokens[some]), torch.zeros(loop.TRAIN_SAMPLE // 2 + 1, 0))
+    error = float(np.mean((prediction.detach().numpy() - dataset.train.targets[some]) ** 2))
+    assert outcome.metrics["mse_train"] == pytest.approx(error, rel=1e-4)
