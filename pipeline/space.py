@@ -112,13 +112,17 @@ class Interval(BaseModel):
         if self.log:
             if not self.integer:
                 exponent = math.log(self.low) + unit * (math.log(self.high) - math.log(self.low))
-                return min(max(float(f"{math.exp(exponent):.6g}"), float(self.low)), float(self.high))
+                return self._rounded(math.exp(exponent))
             # Half a value of room at both ends gives the end values their whole share.
             low, high = math.log(self.low - 0.5), math.log(self.high + 0.5)
             return min(max(round(math.exp(low + unit * (high - low))), int(self.low)), int(self.high))
         if math.isfinite(self.size):
             return self.nth(min(int(unit * self.size), int(self.size) - 1))
-        return float(f"{self.low + unit * (self.high - self.low):.6g}")
+        return self._rounded(self.low + unit * (self.high - self.low))
+
+    def _rounded(self, value: float) -> float:
+        """Six digits are enough to read and to type; never beyond the ends."""
+        return min(max(float(f"{value:.6g}"), float(self.low)), float(self.high))
 
     def grid(self) -> tuple[Scalar, ...]:
         """All its values. Raises ValueError if there is no end to them."""

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from pipeline.data_source import DataSource
+from pipeline.data_source import DataSource, FilesSource, FlightsSource
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.results import RESERVED
@@ -27,9 +27,7 @@ def _hyphens(name: str) -> str:
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=_hyphens, validate_by_name=False, serialize_by_alias=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=_hyphens)
 
 
 def _to_date_range(value: Any) -> Any:
@@ -208,9 +206,19 @@ def _no_constant(name: str) -> float:
 
 
 def _path(location: Iterable[str | int]) -> str:
-    # The names of a union's forms (`list`, `range`, `fixed`) stand in pydantic's path but not in the spec.
+    # Pydantic's path names which form of a union it took (`parameters.x.range.low`, `data.flights.target`); the spec
+    # has no such step.
     steps = [str(step) for step in location]
-    return ".".join(step for at, step in enumerate(steps) if at < 2 or steps[at - 2] != "parameters") or "the spec"
+    kept = [
+        step
+        for at, step in enumerate(steps)
+        if not (
+            (at >= 2 and steps[at - 2] == "parameters")
+            or (at >= 3 and steps[at - 3] == "parameters" and step == "values")
+            or (at == 1 and steps[0] == "data")
+        )
+    ]
+    return ".".join(kept) or "the spec"
 
 
 def _said_plainly(error: pydantic.ValidationError) -> Iterator[tuple[str, str]]:
@@ -237,8 +245,14 @@ def _keys_at(location: tuple[str | int, ...]) -> list[str]:
     """The keys that a spec may have at `location`, for a suggestion."""
     model: type[BaseModel] = Spec
     parts: dict[str, type[BaseModel]] = {
-        "training": Training, "search": Search, "objective": Objective, "phases": PhaseSpec, "range": Interval,
-    }  # fmt: skip
+        "training": Training,
+        "search": Search,
+        "objective": Objective,
+        "phases": PhaseSpec,
+        "range": Interval,
+        "flights": FlightsSource,
+        "files": FilesSource,
+    }
     for step in location:
         model = parts.get(str(step), model)
     return [field.alias or name for name, field in model.model_fields.items()]

@@ -36,7 +36,6 @@ class _Frozen(BaseModel):
         alias_generator=lambda name: name.replace("_", "-"),
         validate_by_name=True,
         validate_by_alias=True,
-        serialize_by_alias=True,
     )
 
 
@@ -152,7 +151,7 @@ class Sweep:
     @classmethod
     def create(cls, store: Store, definition: Definition) -> Self:
         sweep = cls(store, definition.id)
-        data = (definition.model_dump_json(indent=2) + "\n").encode()
+        data = (definition.model_dump_json(indent=2, by_alias=True) + "\n").encode()
         if not store.create(sweep.key("sweep.json"), data):
             raise InfrastructureError(f"{definition.id}: there is a sweep of this id already; run it again for another")
         return sweep
@@ -241,18 +240,19 @@ class Sweep:
     def result_keys(self) -> dict[str, tuple[int, str]]:
         """Per trial that has a row: the highest number among its results (1 is `result.csv`), and its key."""
         found: dict[str, tuple[int, str]] = {}
-        for entry in self.store.entries(self.key("trials/"), ".csv"):
-            match = _RESULT.fullmatch(entry.key[len(self.prefix) :])
-            if match:
-                number = int(match["number"] or 1)
-                if number > found.get(match["trial"], (0, ""))[0]:
-                    found[match["trial"]] = (number, entry.key)
+        for trial, number, key in self._results(self.key("trials/")):
+            if number > found.get(trial, (0, ""))[0]:
+                found[trial] = (number, key)
         return found
 
     def results_of(self, trial: Trial) -> list[str]:
         """The keys of one trial's rows, the one that counts last."""
-        keys = [entry.key for entry in self.store.entries(self.trial_key(trial, "result"), ".csv")]
-        return sorted(keys, key=results.trial_order)
+        return [key for _, _, key in sorted(self._results(self.trial_key(trial, "result")))]
+
+    def _results(self, prefix: str) -> Iterator[tuple[str, int, str]]:
+        for entry in self.store.entries(prefix, ".csv"):
+            if match := _RESULT.fullmatch(entry.key[len(self.prefix) :]):
+                yield match["trial"], int(match["number"] or 1), entry.key
 
     def row(self, trial: Trial) -> Row | None:
         """The row that counts, None if there is none yet. Raises ValueError if it is damaged."""

@@ -239,9 +239,6 @@ def _train(
             on_epoch=on_epoch,
         )
         seconds = time.monotonic() - started
-        if epochs:
-            final = events.content()
-            uploads.put(sweep.key(f"tensorboard/{trial}/{events.path.name}"), lambda: final, every=0)
     model.save(
         scratch,
         outcome.network,

@@ -21,6 +21,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "ensure_ascii": False}
     environment.filters |= {"duration": duration, "number": _number, "cell": results.to_cell}
     environment.globals |= {"setting": setting}
     return environment

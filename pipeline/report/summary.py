@@ -116,9 +116,10 @@ def _answer(
         return f"{so_far}{best.experiment} is the best setting by {definition.objective.metric}_valid; cost {cost}."
     factors = [one.factor for one in judged if one.factor is not None]
     wins, middle = sum(factor > 1 for factor in factors), math.exp(fmean(map(math.log, factors)))
-    by = f"{middle:.2g} times better" if middle >= 1.1 else f"{100 * (middle - 1):+.1f} % better"
+    less = "smaller" if definition.objective.goal == "minimize" else "larger"
+    by = f"{middle:.2g} times {less} than" if middle >= 1.1 else f"{100 * (middle - 1):.1f} % better than"
     return (
-        f"{so_far}{best.experiment} is the best setting: its {metric} is {by} than the incumbent's, better on "
+        f"{so_far}{best.experiment} is the best setting: its {metric} is {by} the incumbent's, better on "
         f"{wins} of {len(factors)} date ranges; {_beyond_the_days(len(factors))}; cost {cost}."
     )
 

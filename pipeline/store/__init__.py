@@ -48,7 +48,12 @@ class Store(Protocol):
         ...
 
     def replace(self, key: str, data: bytes, version: str | None) -> bool:
-        """Writes over exactly `version` (None: over nothing). False, and nothing written, if it changed."""
+        """Writes over exactly `version` (None: over nothing). False, and nothing written, if it changed.
+
+        One exception: if the answer to a write was lost, and somebody wrote over it before the call could look, it
+        is False too. So what is written must be computed anew from what is there now, and must not mind being
+        written twice, as a merge does not; it is no way to count.
+        """
         ...
 
     def write(self, key: str, data: bytes) -> None:
@@ -60,7 +65,7 @@ class Store(Protocol):
         ...
 
     def download(self, key: str, path: Path) -> None:
-        """Into a local file, which appears whole or not at all."""
+        """Into a local file, which appears whole or not at all; folders on the way are made."""
         ...
 
     def delete(self, key: str) -> None:

@@ -17,6 +17,7 @@ import requests
 import urllib3
 from google.api_core.exceptions import (
     Forbidden,
+    GoogleAPICallError,
     GoogleAPIError,
     NotFound,
     PreconditionFailed,
@@ -115,6 +116,7 @@ class BucketStore:
             self._call("upload", key, attempt)
 
     def download(self, key: str, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(temporary_name())
 
         def attempt() -> None:
@@ -165,6 +167,8 @@ class BucketStore:
                 adapter = requests.adapters.HTTPAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS)
                 client._http.mount("https://", adapter)
                 client._http.mount("http://", adapter)
+                # Else it asks for the bucket's own metadata in the background, which many accounts may not read.
+                client._bucket_metadata_cache = None
                 self._connected = client.bucket(self._name)
             return self._connected
 
@@ -288,6 +292,10 @@ def _glob(prefix: str, suffix: str) -> str | None:
 
 def _line(error: Exception) -> str:
     """What the error says, in one line of bearable length."""
-    message = getattr(error, "message", None) or str(error) or type(error).__name__
-    line = " ".join(str(message).split())
+    message = str(error) or type(error).__name__
+    if isinstance(error, GoogleAPICallError) and error.response is not None:
+        # The service's own words, without the address and the JSON that the client wraps them in.
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            message = error.response.json()["error"]["message"]
+    line = " ".join(message.split())
     return line if len(line) <= 200 else line[:197] + "..."

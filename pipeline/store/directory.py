@@ -101,6 +101,7 @@ class DirectoryStore:
             self._rename(temporary, target)
 
     def download(self, key: str, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(temporary_name())
         try:
             with self._explained("download", key), self._open(key) as source:

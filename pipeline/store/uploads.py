@@ -80,6 +80,6 @@ class Uploads:
                 content = file.content
             try:
                 self._store.write(key, content())
-            except InfrastructureError:
+            except Exception:  # whatever it was, leaving the context tries once more and raises it
                 with self._changed:
                     file.dirty, file.due = True, time.monotonic() + 10 * file.every

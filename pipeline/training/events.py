@@ -1,5 +1,6 @@
 """TensorBoard event files, written with TensorBoard's own writer (torch's wrapper costs seconds to import)."""
 
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,8 @@ class EventFile:
 
         self._writer = EventFileWriter(str(folder), filename_suffix=f".{suffix}")
         self.path = next(folder.glob(f"*tfevents*.{suffix}"))
+        self._closed = False
+        self._lock = threading.Lock()
 
     def add(self, epoch: int, scalars: dict[str, float]) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
@@ -23,8 +26,11 @@ class EventFile:
         self._writer.add_event(Event(wall_time=time.time(), step=epoch, summary=Summary(value=values)))
 
     def content(self) -> bytes:
-        self._writer.flush()
-        return self.path.read_bytes()
+        """All that was added so far; may be called from another thread, and after the end."""
+        with self._lock:
+            if not self._closed:
+                self._writer.flush()
+            return self.path.read_bytes()
 
     def __enter__(self) -> Self:
         return self
@@ -32,4 +38,6 @@ class EventFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._writer.close()
+        with self._lock:
+            self._writer.close()
+            self._closed = True

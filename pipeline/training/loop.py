@@ -146,9 +146,11 @@ def train(
 def predict(network: nn.Module, tokens: Tensor, dense: Tensor) -> Iterator[Tensor]:
     """The predictions, batch by batch, without dropout and in full precision. The network stays in evaluation mode."""
     network.eval()
-    with torch.inference_mode():
-        for some_tokens, some_dense in zip(tokens.split(EVALUATION_ROWS), dense.split(EVALUATION_ROWS), strict=True):
-            yield network(some_tokens, some_dense)
+    for some_tokens, some_dense in zip(tokens.split(EVALUATION_ROWS), dense.split(EVALUATION_ROWS), strict=True):
+        # Not around the loop: between two batches the caller's code runs.
+        with torch.inference_mode():
+            prediction = network(some_tokens, some_dense)
+        yield prediction
 
 
 def build(architecture: str, hyperparameters: Assignment, inputs: Inputs) -> nn.Module:

@@ -135,6 +135,17 @@ def test_a_row_is_predicted_alike_alone_and_in_company(name: str, setting: Assig
     torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-5)
 
 
+@every_case
+def test_autocast_leaves_loss_and_prediction_in_full_precision(name: str, setting: Assignment) -> None:
+    network = built(name, FULL, setting)
+    rows = batch(FULL, 20)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss, prediction = network.loss(*rows)
+    loss.backward()
+    assert (loss.dtype, prediction.dtype) == (torch.float32, torch.float32)
+    torch.testing.assert_close(prediction, network(*rows[:2]), rtol=0.05, atol=0.05)
+
+
 @pytest.mark.parametrize("name", ["attention", "cnn", "lstm", "lstm-attention"])
 def test_sequence_architectures_read_the_tokens_in_order(name: str) -> None:
     network = built(name, FULL).eval()

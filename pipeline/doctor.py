@@ -1,0 +1,193 @@
+"""Whether this machine is fit to run trials: its GPU, the store, its disk, its clock; asked before hours of work.
+
+It looks at the machine that it runs on, and only for what would fail a trial there; it repairs nothing and measures
+no speed.
+"""
+
+import contextlib
+import math
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import InfrastructureError
+
+if TYPE_CHECKING:
+    import torch
+
+# A model and its training data fit; less means that somebody else sits on the device, or that the disk is full.
+_ROOM = 2**30
+# Google's services refuse a token whose time is minutes off; rows are put in order by their times.
+_SECONDS_OFF = 60.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, whether trials can run with it, and what was seen."""
+
+    name: str
+    fine: bool
+    seen: str
+
+    def __str__(self) -> str:
+        return f"{'ok  ' if self.fine else 'FAIL'} {self.name}: {self.seen}"
+
+
+def checks(store_root: str | None) -> Iterator[Check]:
+    """Looks at one thing after the other, the store only if one is named; every check is made, whatever fails.
+
+    Raises UserError if the store's name is wrong.
+    """
+    torch_works = _versions()
+    yield torch_works
+    if torch_works.fine:
+        yield from _device()
+    yield _disk("disk", Path(tempfile.gettempdir()))
+    yield _clock()
+    if store_root is not None:
+        yield from _store(store_root)
+
+
+def _versions() -> Check:
+    try:
+        import torch
+    except Exception as error:  # a library that is missing or broken can raise anything
+        return Check("torch", False, f"cannot be imported: {error}")
+    built_for = f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA"
+    return Check("torch", True, f"{torch.__version__} for {built_for}, Python {platform.python_version()}")
+
+
+def _device() -> Iterator[Check]:
+    import torch
+
+    driver = _driver()
+    if not torch.cuda.is_available():
+        if driver is None:
+            yield Check("device", True, f"no GPU here: trials run on the CPU, {os.cpu_count()} cores")
+            yield _computes("cpu")
+        elif torch.version.cuda is None:
+            yield Check("device", False, f"a GPU is here ({driver}), but this torch is built without CUDA")
+        else:
+            need = f"torch needs one for CUDA {torch.version.cuda}"
+            yield Check("device", False, f"a GPU is here ({driver}), but torch cannot use it: {need}")
+        return
+    try:
+        free, total = torch.cuda.mem_get_info()
+        seen = f"{torch.cuda.get_device_name()}, {driver}, {_gib(free)} of {_gib(total)} free"
+    except RuntimeError as error:
+        yield Check("device", False, _first_line(error))
+        return
+    if free < _ROOM:
+        seen += ": another process holds its memory; end it, or give this executor another GPU"
+    yield Check("device", free >= _ROOM, seen)
+    yield _computes("cuda")
+
+
+def _driver() -> str | None:
+    """The driver as `nvidia-smi` names it; None where no NVIDIA device was handed to us."""
+    if not Path("/dev/nvidiactl").exists() and shutil.which("nvidia-smi") is None:
+        return None
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split()
+    except (OSError, subprocess.SubprocessError):
+        return "its driver does not answer"
+    return f"driver {answer[0]}" if answer else "driver unknown"
+
+
+def _computes(device: str) -> Check:
+    """Products in the two precisions that training uses, compared with the CPU's in double precision."""
+    import torch
+
+    try:
+        generator = torch.Generator().manual_seed(0)
+        left, right = (torch.randn(256, 256, generator=generator, dtype=torch.float64) for _ in range(2))
+        exact = left @ right
+        off = {}
+        for dtype in (torch.float32, torch.bfloat16):
+            product = (left.to(device, dtype) @ right.to(device, dtype)).to("cpu", torch.float64)
+            off[dtype] = float((product - exact).norm() / exact.norm())
+    except RuntimeError as error:
+        return Check("compute", False, f"a product on {device} fails: {_first_line(error)}")
+    wrong = [dtype for dtype, tolerance in _tolerances().items() if not off[dtype] <= tolerance]
+    seen = ", ".join(f"{str(dtype).removeprefix('torch.')} off by {value:.0e}" for dtype, value in off.items())
+    return Check("compute", not wrong, f"products on {device}: {seen}" + (", which is too much" if wrong else ""))
+
+
+def _tolerances() -> "dict[torch.dtype, float]":
+    import torch
+
+    return {torch.float32: 1e-3, torch.bfloat16: 2e-2}
+
+
+def _disk(name: str, path: Path) -> Check:
+    try:
+        free = shutil.disk_usage(path).free
+    except OSError as error:
+        return Check(name, False, f"{path}: {error.strerror}")
+    short = "" if free >= _ROOM else f": less than {_gib(_ROOM)}, so trials will fail; make room"
+    return Check(name, not short, f"{_gib(free)} free in {path}{short}")
+
+
+def _clock() -> Check:
+    """A clock that lost its battery starts in the past: before this file was written."""
+    now = time.time()
+    seen = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
+    behind = now < Path(__file__).stat().st_mtime - _SECONDS_OFF
+    return Check("clock", not behind, seen + (", which is before this program was installed: set it" if behind else ""))
+
+
+def _store(root: str) -> Iterator[Check]:
+    from pipeline.store import open_store
+
+    store = open_store(root)
+    key = f"doctor/{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"
+    began = time.monotonic()
+    try:
+        try:
+            created = store.create(key, b"fit?")
+            fine = created and store.read(key) == b"fit?"
+        finally:
+            store.delete(key)
+    except (InfrastructureError, OSError) as error:
+        yield Check("store", False, f"{root}: {_first_line(error)}")
+        return
+    if not fine:
+        yield Check("store", False, f"{root}: does not give back what was written")
+        return
+    yield Check("store", True, f"{root}: written, read and deleted in {time.monotonic() - began:.1f} s")
+    if root.startswith("gs://"):
+        yield from _clock_of_the_service()
+    else:
+        yield _disk("store's disk", Path(root))
+
+
+def _clock_of_the_service() -> Iterator[Check]:
+    """The difference to the time that the bucket's service says, where it says one."""
+    from email.utils import parsedate_to_datetime
+
+    import requests
+
+    address = os.environ.get("STORAGE_EMULATOR_HOST") or "https://storage.googleapis.com"
+    with contextlib.suppress(requests.RequestException, ValueError, KeyError):
+        date = requests.head(address, timeout=10, allow_redirects=False).headers["Date"]
+        off = time.time() - parsedate_to_datetime(date).timestamp()
+        fine = math.fabs(off) <= _SECONDS_OFF
+        cure = "" if fine else ": the service will refuse requests; start a time service (NTP)"
+        yield Check("clock of the store", fine, f"ours is {off:+.0f} s off{cure}")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.1f} GiB"

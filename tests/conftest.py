@@ -1,0 +1,79 @@
+"""Small real data and specs that train in a fraction of a second."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline import resolve, spec
+from pipeline.store import Store, open_store
+from pipeline.sweep import Definition, Sweep
+
+
+@pytest.fixture(scope="session")
+def tiny_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """150 days of 6 rows: a target that depends on a category and a number."""
+    random = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("data") / "tiny.csv"
+    lines = ["day,place,size,value"]
+    for day in range(150):
+        for _ in range(6):
+            place, size = int(random.integers(4)), float(random.normal())
+            value = place + size + 0.1 * float(random.normal())
+            lines.append(f"{date(2024, 1, 1) + timedelta(days=day)},place{place},{size:.4f},{value:.4f}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def tiny_spec(tiny_csv: Path) -> dict[str, Any]:
+    """Two learning rates and the incumbent, on two ranges, two epochs each: six trials."""
+    return {
+        "architecture": "bag-of-words",
+        "data": {
+            "path": str(tiny_csv),
+            "date": "day",
+            "categorical": ["place"],
+            "numeric": ["size"],
+            "target": "value",
+        },
+        "date-range": [["2024-01-01", "2024-03-01"], ["2024-02-01", "2024-04-01"]],
+        "training": {"max-epochs": 2},
+        "incumbent": {"batch_size": 64},
+        "parameters": {"learning_rate": [0.01, 0.1]},
+        "search": {"strategy": "grid"},
+    }
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(str(tmp_path / "store"))
+
+
+NOW = datetime(2024, 6, 14, 2, 10, tzinfo=UTC)
+
+
+def define(asked: dict[str, Any], token: str = "3f9c") -> Definition:
+    return resolve.resolve(spec.from_dict(asked), now=NOW, token=token)
+
+
+@pytest.fixture
+def new_sweep(store: Store) -> Callable[[dict[str, Any]], Sweep]:
+    def create(asked: dict[str, Any]) -> Sweep:
+        return Sweep.create(store, define(asked))
+
+    return create
+
+
+@pytest.fixture
+def spec_file(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
+    def write(asked: dict[str, Any]) -> Path:
+        path = tmp_path / "spec.json"
+        path.write_text(json.dumps(asked))
+        return path
+
+    return write

@@ -1,0 +1,240 @@
+"""`hpt` as a person or Jenkins calls it: real processes, their output and their exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+
+def hpt(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
+        cwd=cwd,
+        env={k: v for k, v in os.environ.items() if not k.startswith("HPT_")} | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, tiny_csv):
+    """A folder in which `hpt run` has run."""
+    folder = tmp_path_factory.mktemp("cli")
+    spec = {
+        "architecture": "bag-of-words",
+        "date-range": [["2024-01-01", "2024-03-01"], ["2024-02-01", "2024-04-01"]],
+        "training": {"max-epochs": 2},
+        "parameters": {"learning_rate": [0.01, 0.1]},
+        "search": {"strategy": "grid"},
+        "notes": "<b>notes</b>",
+    }
+    (folder / "spec.json").write_text(json.dumps(spec))
+    (folder / "hpt.toml").write_text(
+        f'[data]\npath = "{tiny_csv}"\ndate = "day"\ncategorical = ["place"]\nnumeric = ["size"]\ntarget = "value"\n'
+    )
+    result = hpt("run", "spec.json", "--lanes", 2, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    return folder, result
+
+
+def test_run_prints_the_sweep_the_answer_and_where_things_are(finished):
+    folder, result = finished
+    lines = result.stdout.splitlines()
+    sweep = folder / "hpt-store" / "sweeps" / lines[0]
+    assert "is the best setting" in lines[1]
+    assert lines[2] == f"results {sweep / 'results.csv'}"
+    assert lines[3] == f"summary {sweep / 'report/index.html'}"
+    assert len((sweep / "results.csv").read_text().splitlines()) == 7
+    assert "[6/6]" in result.stderr
+
+
+def test_the_folder_is_as_the_design_says(finished):
+    folder, result = finished
+    sweep = folder / "hpt-store" / "sweeps" / result.stdout.splitlines()[0]
+    names = {path.relative_to(sweep).as_posix() for path in sweep.rglob("*") if path.is_file()}
+    for name in (
+        "sweep.json", "plan/0.tsv", "plan/1.tsv", "experiments.csv", "results.csv", "report/index.html",
+        "report/style.css", "trials/screen-e000-d0-s0/result.csv",
+    ):  # fmt: skip
+        assert name in names
+    assert (sweep / "plan/1.tsv").read_text() == ""
+
+
+def test_the_stages_as_verbs_do_the_same_as_run(finished, tmp_path):
+    folder, result = finished
+    planned = hpt("plan", "spec.json", "--store", tmp_path / "s", "--out", tmp_path / "packs.tsv", cwd=folder)
+    assert planned.returncode == 0, planned.stderr
+    id = planned.stdout.strip()
+    lines = (tmp_path / "packs.tsv").read_text().splitlines()
+    assert len(lines) == 6
+    assert all(len(line.split("\t")) == 4 for line in lines)
+    trials = [line.split("\t")[3] for line in lines]
+    ran = hpt("trial", id, ",".join(trials[:4]), *trials[4:], "--store", tmp_path / "s", cwd=folder)
+    assert ran.returncode == 0, ran.stderr
+    again = hpt("plan", "--sweep", id, "--store", tmp_path / "s", "--out", tmp_path / "packs.tsv", cwd=folder)
+    assert (again.stdout.strip(), (tmp_path / "packs.tsv").read_text()) == (id, "")
+    assert hpt("merge", id, cwd=folder, HPT_STORE=str(tmp_path / "s")).returncode == 0
+    reported = hpt("report", "latest", "--store", tmp_path / "s", cwd=folder)
+    assert reported.stdout.splitlines()[0].split(";")[0] == result.stdout.splitlines()[1].split(";")[0]
+
+    def measured(store: Path, id: str) -> list[str]:
+        lines = (store / "sweeps" / id / "results.csv").read_text().splitlines()
+        at = lines[0].split(",").index("mse_test")
+        return [line.rsplit('"', 1)[1].split(",")[at - 1] for line in lines[1:]]
+
+    assert measured(tmp_path / "s", id) == measured(folder / "hpt-store", result.stdout.splitlines()[0])
+
+
+def test_validate_prints_phases_experiments_ranges_trials_and_assignments(finished):
+    folder, _ = finished
+    result = hpt("validate", "spec.json", cwd=folder)
+    assert result.returncode == 0
+    assert "phase screen: 6 trials" in result.stdout
+    assert "[2024-01-01, 2024-03-01): train 42, validate 9, test 9 days" in result.stdout
+    assert "e000 learning_rate=0.001 (the incumbent)" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["validate", "none.json"], "hpt: none.json: there is no such spec"),
+        (["run"], "hpt: name either a SPEC, or a sweep to go on with: --sweep ID"),
+        (["run", "--sweep", "latest", "spec.json"], "hpt: name either a SPEC"),
+        (["merge", "../../etc"], 'holds no sweep "../../etc"'),
+        (["trial", "latest", "screen"], 'hpt: "screen" is no trial'),
+        (["trial", "latest", "screen-e000-d9-s0"], "has no such phase or date range"),
+        (["validate", "spec.json", "--data", "fligts"], "hpt: --data: "),
+        (["validate", "spec.json", "--data", "{"], "hpt: --data: "),
+        (["validate", "spec.json", "--as-of", "June"], "--as-of"),
+        (["run", "spec.json", "--lanes", "0"], "--lanes"),
+        (["validate"], "SPEC"),
+    ],
+)
+def test_wrong_arguments_are_a_clear_line_and_exit_2(finished, arguments, message):
+    folder, _ = finished
+    result = hpt(*arguments, cwd=folder)
+    assert result.returncode == 2, result.stderr
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_broken_hpt_toml_is_a_clear_line(tmp_path):
+    (tmp_path / "hpt.toml").write_text("stoer = 'x'\n")
+    (tmp_path / "s.json").write_text('{"architecture": "cnn", "parameters": {"dropout": [0.1]}}')
+    result = hpt("validate", "s.json", cwd=tmp_path)
+    assert (result.returncode, "stoer" in result.stderr, "Traceback" in result.stderr) == (2, True, False)
+
+
+def test_a_failed_trial_is_exit_1_and_a_store_that_fails_exit_3(finished, tmp_path):
+    folder, _ = finished
+    asked = json.loads((folder / "spec.json").read_text()) | {
+        "date-range": [["2025-01-01", "2025-03-01"]],
+        "parameters": {"learning_rate": [0.01]},
+    }
+    (tmp_path / "spec.json").write_text(json.dumps(asked))
+    result = hpt("run", tmp_path / "spec.json", "--store", tmp_path / "s", "--lanes", 1, cwd=folder)
+    assert result.returncode == 1
+    assert "2 of 2 trials failed" in result.stderr
+    (tmp_path / "file").write_text("")
+    assert hpt("plan", "spec.json", "--store", tmp_path / "file" / "s", cwd=folder).returncode == 3
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_is_interrupted_goes_on_where_it_was(finished, tmp_path, how):
+    folder, _ = finished
+    asked = json.loads((folder / "spec.json").read_text())
+    asked |= {"training": {"max-epochs": 100}, "incumbent": {"early_stopping_patience": 1000}}
+    (tmp_path / "spec.json").write_text(json.dumps(asked))
+    store = tmp_path / "s"
+    command = [sys.executable, "-m", "pipeline.cli", "run", str(tmp_path / "spec.json"), "--store", str(store)]
+    with subprocess.Popen(
+        [*command, "--lanes", "2"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("[1/6]"):
+                break
+        process.send_signal(how)
+        process.stderr.read()
+    assert process.returncode == (-9 if how == signal.SIGKILL else 130)
+    (sweep,) = (store / "sweeps").iterdir()
+    done = {path.parent.name: path.read_bytes() for path in sweep.glob("trials/*/result.csv")}
+    assert done
+    deadline = time.monotonic() + 20
+    while lanes_in(folder) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not lanes_in(folder)
+    result = hpt("run", "--sweep", sweep.name, "--store", store, "--lanes", 2, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    after = {path.parent.name: path.read_bytes() for path in sweep.glob("trials/*/result.csv")}
+    assert len(after) == 6
+    assert done.items() <= after.items()
+
+
+def lanes_in(folder: Path) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if "pipeline.lane" in (process / "cmdline").read_text() and str(store.parent) in os.readlink(
+                process / "cwd"
+            ):
+                found.append(process.name)
+        except OSError:
+            pass
+    return found
+
+
+def test_the_fast_verbs_import_neither_torch_nor_pandas_nor_the_cloud_client(finished):
+    folder, _ = finished
+    code = (
+        "import sys, runpy\n"
+        "sys.argv = ['hpt', 'validate', 'spec.json']\n"
+        "try:\n    runpy.run_module('pipeline.cli', run_name='__main__')\nexcept SystemExit as e:\n    assert not e.code\n"
+        "print([m for m in ('torch', 'pandas', 'numpy', 'google.cloud.storage', 'pyarrow') if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_tensorboard_opens_the_curves(finished):
+    import socket
+    import urllib.request
+
+    folder, _ = finished
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "pipeline.cli", "tensorboard", "latest", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(300):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/data/runs", timeout=5) as answer:
+                    runs = json.load(answer)
+                if len(runs) == 6:
+                    break
+            except OSError:
+                pass
+            time.sleep(0.1)
+        assert "screen-e000-d0-s0" in runs
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.mark.parametrize(
+    "verb", ["validate", "plan", "trial", "merge", "report", "run", "stop", "tensorboard", "schema"]
+)
+def test_every_verb_explains_itself(verb, tmp_path):
+    result = hpt(verb, "--help", cwd=tmp_path)
+    assert result.returncode == 0
+    assert "Usage" in result.stdout

@@ -1,0 +1,85 @@
+import pytest
+
+from pipeline.errors import InfrastructureError, UserError
+from pipeline.sweep import Definition, Pack, Sweep, Trial, all_sweeps, find, parse_row
+from tests.conftest import define
+
+
+def test_a_definition_survives_its_file(new_sweep, tiny_spec):
+    sweep = new_sweep(tiny_spec)
+    assert sweep.id == "20240614-0210-bag-of-words-3f9c"
+    again = Sweep(sweep.store, sweep.id).definition
+    assert again == sweep.definition == define(tiny_spec)
+    assert again.spec["parameters"] == tiny_spec["parameters"]
+
+
+def test_the_spec_in_a_definition_can_be_run_again(tiny_spec):
+    first = define(tiny_spec)
+    assert define(first.spec) == first
+
+
+def test_a_sweep_is_created_once(new_sweep, tiny_spec):
+    new_sweep(tiny_spec)
+    with pytest.raises(InfrastructureError, match="there is a sweep of this id already"):
+        new_sweep(tiny_spec)
+
+
+def test_sweeps_are_found_by_id_by_its_end_and_as_the_latest(store, tiny_spec):
+    ids = [Sweep.create(store, define(tiny_spec, token)).id for token in ("aaaa", "bbbb")]
+    assert all_sweeps(store) == ids
+    assert find(store, ids[0]).id == ids[0]
+    assert find(store, "bbbb").id == find(store, "latest").id == ids[1]
+    with pytest.raises(UserError, match="could be any of"):
+        find(store, "")
+    with pytest.raises(UserError, match='no sweep "cccc"; it holds'):
+        find(store, "cccc")
+    with pytest.raises(UserError, match="holds no sweep"):
+        find(store, "20240614-0210-bag-of-words-cccc")
+
+
+@pytest.mark.parametrize("id", ["../../etc", "", "20240614-0210-x-3f9c/../y", "20240614-0210-X-3f9c", "-rf"])
+def test_nothing_but_an_id_becomes_a_path(store, id):
+    with pytest.raises(UserError, match="is no sweep id"):
+        Sweep(store, id)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "screen-e1-d0-s0", "../e001-d0-s0", "screen-e001-d0-s0\n", "screen-e001-d0-s0/.."]
+)
+def test_nothing_but_a_trial_becomes_a_path_either(text):
+    with pytest.raises(UserError, match="is no trial"):
+        Trial.parse(text)
+
+
+def test_a_trial_and_a_pack_survive_their_text():
+    trial = Trial("near-best", "e1012", 2, 10)
+    assert Trial.parse(str(trial)) == trial
+    pack = Pack("r0-p001", "a label", None, (trial, Trial("screen", "e000", 0, 0)))
+    assert Pack.parse(pack.as_line()) == pack
+
+
+def test_a_damaged_sweep_json_is_one_line(new_sweep, tiny_spec):
+    sweep = new_sweep(tiny_spec)
+    sweep.store.write(sweep.key("sweep.json"), b"{}")
+    with pytest.raises(UserError, match=r"sweep\.json is damaged at id"):
+        _ = Sweep(sweep.store, sweep.id).definition
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"trial,status\n", "has 0 rows"),
+        (b"trial,status\na,complete\na,complete\n", "has 2 rows"),
+        (b"trial,status\nb,complete\n", "is a row of 'b'"),
+        (b"trial,status\na,splendid\n", "has the status 'splendid'"),
+        (b"\xff", "decode"),
+    ],
+)
+def test_a_damaged_row_says_how(data, why):
+    with pytest.raises(ValueError, match=why):
+        parse_row(data, "a")
+
+
+def test_unknown_keys_in_a_definition_are_refused():
+    with pytest.raises(ValueError, match="extra"):
+        Definition.model_validate({"surprise": 1})
