@@ -5,7 +5,7 @@ Importing this module is cheap: what a verb needs is imported by the verb.
 
 import sys
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -16,6 +16,8 @@ from pipeline.errors import InfrastructureError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rich.table import Table
 
     from pipeline.data_source import DataSource
     from pipeline.merge import Merged
@@ -45,6 +47,9 @@ AsOfOption = Annotated[
 ]
 SweepArgument = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's id, the end of one, or `latest`.")]
 SpecArgument = Annotated[Path | None, typer.Argument(metavar="[SPEC]", help="A spec, as JSON.", show_default=False)]
+LanesOption = Annotated[
+    int | None, typer.Option("--lanes", min=1, help="Trials at a time. Default: one per GPU, else one per core.")
+]
 GoOnOption = Annotated[
     str | None, typer.Option("--sweep", metavar="ID", help="Go on with this sweep instead of starting one.")
 ]
@@ -199,12 +204,81 @@ def run(
     store: StoreOption = None,
     data: DataOption = None,
     as_of: AsOfOption = None,
-    lanes: Annotated[
-        int | None, typer.Option(min=1, help="Trials at a time. Default: one per GPU, else per core.")
-    ] = None,
+    lanes: LanesOption = None,
 ) -> None:
     """Run a whole sweep on this machine, or go on with one."""
     _run(_sweep(spec, sweep, store, data, as_of), lanes)
+
+
+@app.command()
+def retry(sweep: SweepArgument, store: StoreOption = None, lanes: LanesOption = None) -> None:
+    """Run exactly the failed or missing trials of a sweep again, keeping every attempt."""
+    _run(_open(sweep, store), lanes, retry=True)
+
+
+@app.command("list")
+def list_sweeps(store: StoreOption = None) -> None:
+    """List the sweeps of a store: how far each is, and its best setting so far."""
+    from pipeline import looking
+    from pipeline.project import store_root
+    from pipeline.store import open_store
+
+    _print_table(looking.sweeps_table(list(looking.listing(open_store(store_root(store))))))
+
+
+@app.command()
+def watch(
+    sweep: SweepArgument,
+    store: StoreOption = None,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between looks.")] = 5.0,
+) -> None:
+    """Follow a sweep from any machine until it is done: progress, best so far, failures, rows as they come."""
+    from rich.console import Console
+
+    from pipeline import looking
+
+    last = looking.watch(_open(sweep, store), Console(), every)
+    print(looking.best_in_words(last))
+    raise typer.Exit(SOME_FAILED if last.failed or last.skipped else FINE)
+
+
+@app.command()
+def results(
+    sweep: SweepArgument,
+    store: StoreOption = None,
+    best: Annotated[int | None, typer.Option(min=1, help="Only the rows of the best N experiments.")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="The rows as CSV.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="The rows as a JSON list.")] = False,
+) -> None:
+    """Print the results so far: a table of the best experiments, or the rows of their trials."""
+    from pipeline import looking
+
+    if csv and json:
+        raise UserError("--csv or --json, not both")
+    now = looking.state(_open(sweep, store))
+    rows = looking.rows_of_best(now, best)
+    if csv:
+        sys.stdout.write(looking.as_csv(now, rows).decode())
+    elif json:
+        print(looking.as_json(rows))
+    else:
+        _print_table(looking.best_table(now, best or looking.BEST))
+        print(f"{now.sweep.id}: {now.words}", file=sys.stderr)
+
+
+@app.command()
+def fetch(
+    sweep: SweepArgument,
+    model: Annotated[str, typer.Option(help="`best`, an experiment (e012) or a trial.")] = "best",
+    to: Annotated[
+        Path | None, typer.Option(help="Folder for model.pt and model.json. Default: the trial's name.")
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """Download a trained model; `pipeline.training.model.load(folder)` loads it."""
+    from pipeline import looking
+
+    print(looking.fetch_model(_open(sweep, store), model, to))
 
 
 @app.command()
@@ -234,6 +308,13 @@ def tensorboard(sweep: SweepArgument, store: StoreOption = None, port: int = 600
             raise typer.Exit(INFRASTRUCTURE if subprocess.run(command, check=False).returncode else FINE)
 
 
+def _print_table(table: "Table") -> None:
+    from rich.console import Console
+
+    # A pipe has no width: nothing is cut or folded for it.
+    Console(width=None if sys.stdout.isatty() else 1000).print(table)
+
+
 def _run(folder: "Sweep", lanes: int | None, *, retry: bool = False) -> NoReturn:
     from rich.console import Console
 
@@ -249,7 +330,8 @@ def _run(folder: "Sweep", lanes: int | None, *, retry: bool = False) -> NoReturn
             with view_for(console, folder.definition) as view:
                 merged = local.run(folder, view, lanes=lanes, retry=retry)
         except (KeyboardInterrupt, InfrastructureError):
-            render(folder, merge_all(folder))
+            with suppress(InfrastructureError):
+                render(folder, merge_all(folder))
             _complain(f"stopped; what is finished is kept: `hpt run --sweep {folder.id}` goes on with it")
             raise
     summary = render(folder, merged)
@@ -364,6 +446,31 @@ def _terminated_is_interrupted() -> "Iterator[None]":
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@app.command("jenkins-check", hidden=True)
+def jenkins_check(folder: Annotated[Path, typer.Argument(metavar="FOLDER")]) -> None:
+    """Check the parameters of a Jenkins build (in its environment); write settings.txt and spec.json for it."""
+    import json
+    import os
+
+    from pipeline.jenkins import parameters
+
+    asked, settings = parameters.read(os.environ)
+    folder.mkdir(parents=True, exist_ok=True)
+    if asked is not None:
+        (folder / "spec.json").write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
+    (folder / "settings.txt").write_text(settings.as_lines(), encoding="utf-8")
+
+
+@app.command()
+def publish(sweep: SweepArgument, folder: Annotated[Path, typer.Argument()], store: StoreOption = None) -> None:
+    """Render the summary of what is finished and copy it, results.csv and a JUnit report into a folder."""
+    import os
+
+    from pipeline.jenkins.publish import publish as publish_to
+
+    raise typer.Exit(_judge(publish_to(_open(sweep, store), folder, os.environ)))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ A refresh reads only the rows that `results.csv` does not have yet. It is writte
 computed from, so an older merge never replaces a newer one, whoever refreshes.
 """
 
+import random
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +14,8 @@ from pipeline import results
 from pipeline.results import Row
 from pipeline.sweep import Sweep, parse_row
 
-_CONNECTIONS = 32
+_CONNECTIONS = 64
+_PAUSE_AT_MOST_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,12 @@ def refresh(sweep: Sweep) -> Merged:
     return _until_it_stands(sweep, trust=True)
 
 
+def look(sweep: Sweep) -> Merged:
+    """What a refresh would write, without writing: for those who may only read."""
+    rows, _, _ = _standing(sweep)
+    return _collect(sweep, rows)
+
+
 def read_results(sweep: Sweep) -> list[Row]:
     """The rows of `results.csv` as it stands; none if it is not there or not readable."""
     rows, _, _ = _standing(sweep)
@@ -51,12 +60,17 @@ def _standing(sweep: Sweep) -> tuple[list[Row], bytes, str | None]:
 
 
 def _until_it_stands(sweep: Sweep, *, trust: bool) -> Merged:
+    pause = 0.02
     while True:
         rows, data, version = _standing(sweep)
         merged = _collect(sweep, rows if trust else ())
         table = results.write_csv(merged.rows, results.table_columns(merged.rows, list(sweep.definition.incumbent)))
         if table == data or sweep.store.replace(sweep.key("results.csv"), table, version):
             return merged
+        # Somebody else wrote in between. A bucket takes about one update per second: whoever waits longer finds
+        # its row merged already and has nothing to write.
+        time.sleep(random.uniform(0, pause))
+        pause = min(2 * pause, _PAUSE_AT_MOST_S)
 
 
 def _collect(sweep: Sweep, known: Iterable[Row]) -> Merged:

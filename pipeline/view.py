@@ -61,7 +61,8 @@ class _Watching:
         return f"{ranked[0].experiment} ({score}): {settings_in_words(self.definition, ranked[0])}"
 
 
-def _outcome(row: Row, metric: str) -> str:
+def outcome(row: Row, metric: str) -> str:
+    """How a trial ended, in a few words."""
     if row["status"] != "complete":
         return f"{row['status']}" + (f": {row['error']}" if row.get("error") else "")
     return f"{metric}_valid {row.get(f'{metric}_valid', math.nan):.4g}, {row['epochs']} epochs"
@@ -97,7 +98,7 @@ class Lines:
         self._state.note_row(row)
         state = self._state
         self.say(
-            f"[{len(state.rows)}/{state.total}] {row['trial']} {_outcome(row, state.definition.objective.metric)}"
+            f"[{len(state.rows)}/{state.total}] {row['trial']} {outcome(row, state.definition.objective.metric)}"
             f" | time left {state.time_left()}"
         )
 
@@ -147,7 +148,7 @@ class Live:
     def row(self, lane: int, row: Row) -> None:
         self._state.note_row(row)
         if row["status"] != "complete":
-            self.say(f"{row['trial']}: {_outcome(row, self._state.definition.objective.metric)}")
+            self.say(f"{row['trial']}: {outcome(row, self._state.definition.objective.metric)}")
         self._show()
 
     def idle(self, lane: int) -> None:

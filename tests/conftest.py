@@ -1,7 +1,7 @@
-"""Small real data and specs that train in a fraction of a second."""
+"""Small real data and specs that train in a fraction of a second, and a bucket that is an emulator's."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 from pipeline import resolve, spec
 from pipeline.store import Store, open_store
 from pipeline.sweep import Definition, Sweep
+from tests import faults, gcs
 
 
 @pytest.fixture(scope="session")
@@ -77,3 +78,23 @@ def spec_file(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def gcs_url() -> Iterator[str]:
+    with gcs.emulator() as url:
+        yield url
+
+
+@pytest.fixture
+def bucket(gcs_url: str) -> Iterator[str]:
+    """The name of an empty bucket; clients made in the test talk to the emulator."""
+    with gcs.pointed_at(gcs_url):
+        yield gcs.new_bucket(gcs_url)
+
+
+@pytest.fixture
+def proxy(gcs_url: str, bucket: str) -> Iterator[faults.Proxy]:
+    """Clients made in the test talk to the emulator through this."""
+    with faults.proxy(gcs_url) as running, gcs.pointed_at(running.url):
+        yield running

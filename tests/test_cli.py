@@ -182,9 +182,7 @@ def lanes_in(folder: Path) -> list[str]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if "pipeline.lane" in (process / "cmdline").read_text() and str(store.parent) in os.readlink(
-                process / "cwd"
-            ):
+            if "pipeline.lane" in (process / "cmdline").read_text() and os.readlink(process / "cwd") == str(folder):
                 found.append(process.name)
         except OSError:
             pass
@@ -196,7 +194,8 @@ def test_the_fast_verbs_import_neither_torch_nor_pandas_nor_the_cloud_client(fin
     code = (
         "import sys, runpy\n"
         "sys.argv = ['hpt', 'validate', 'spec.json']\n"
-        "try:\n    runpy.run_module('pipeline.cli', run_name='__main__')\nexcept SystemExit as e:\n    assert not e.code\n"
+        "try:\n    runpy.run_module('pipeline.cli', run_name='__main__')\n"
+        "except SystemExit as e:\n    assert not e.code\n"
         "print([m for m in ('torch', 'pandas', 'numpy', 'google.cloud.storage', 'pyarrow') if m in sys.modules])"
     )
     result = subprocess.run(
@@ -238,3 +237,98 @@ def test_every_verb_explains_itself(verb, tmp_path):
     result = hpt(verb, "--help", cwd=tmp_path)
     assert result.returncode == 0
     assert "Usage" in result.stdout
+
+
+def test_list_names_each_sweep_its_state_and_its_best(finished):
+    folder, result = finished
+    listed = hpt("list", cwd=folder)
+    assert listed.returncode == 0
+    line = next(line for line in listed.stdout.splitlines() if result.stdout.splitlines()[0] in line)
+    assert "done" in line
+    assert "learning_rate=" in line
+    empty = hpt("list", "--store", folder / "none", cwd=folder)
+    assert (empty.returncode, "holds no sweeps" in empty.stderr) == (2, True)
+
+
+def test_results_come_as_a_table_as_csv_and_as_json(finished):
+    folder, result = finished
+    sweep = folder / "hpt-store" / "sweeps" / result.stdout.splitlines()[0]
+    name = sweep.name
+    table = hpt("results", name, "--best", 2, cwd=folder)
+    assert len(table.stdout.strip().splitlines()) == 3
+    assert hpt("results", name, "--csv", cwd=folder).stdout == (sweep / "results.csv").read_text()
+    rows = json.loads(hpt("results", name, "--json", cwd=folder).stdout)
+    assert len(rows) == 6
+    best = json.loads(hpt("results", name, "--json", "--best", 1, cwd=folder).stdout)
+    assert len(best) == 2
+    assert len({row["experiment"] for row in best}) == 1
+    assert hpt("results", name, "--json", "--csv", cwd=folder).returncode == 2
+
+
+def test_watch_prints_the_rows_and_ends_with_the_sweep(finished):
+    folder, result = finished
+    watched = hpt("watch", result.stdout.splitlines()[0], "--every", 0.1, cwd=folder)
+    assert watched.returncode == 0
+    assert "[6/6] screen-e002-d1-s0 mse_valid" in watched.stdout
+
+
+def test_fetch_brings_a_model_that_predicts(finished, tmp_path):
+    import pandas as pd
+
+    from pipeline.training import model
+
+    folder, result = finished
+    name = result.stdout.splitlines()[0]
+    fetched = hpt("fetch", name, "--model", "best", "--to", tmp_path / "m", cwd=folder)
+    assert fetched.returncode == 0, fetched.stderr
+    loaded = model.load(tmp_path / "m")
+    assert loaded.predict(pd.DataFrame({"place": ["place1"], "size": [0.5]})).shape == (1, 1)
+    nothing = hpt("fetch", name, "--model", "e099", cwd=folder)
+    assert (nothing.returncode, 'no model of "e099"' in nothing.stderr) == (2, True)
+
+
+def test_a_sweep_in_a_bucket_is_watched_and_gone_on_with_from_another_folder(finished, bucket, gcs_url, tmp_path):
+    folder, _ = finished
+    asked = json.loads((folder / "spec.json").read_text()) | {"data": data_of(folder)}
+    (tmp_path / "spec.json").write_text(json.dumps(asked))
+    environment = {"STORAGE_EMULATOR_HOST": gcs_url, "HPT_STORE": f"gs://{bucket}/team"}
+    id = hpt("plan", tmp_path / "spec.json", cwd=folder, **environment).stdout.strip()
+    assert hpt("trial", id, "screen-e000-d0-s0", cwd=folder, **environment).returncode == 0
+    watched = hpt("results", id, "--json", cwd=tmp_path, **environment)
+    (row,) = json.loads(watched.stdout)
+    assert row["model_url"].startswith(f"https://storage.cloud.google.com/{bucket}/team/sweeps/{id}/trials/")
+    ran = hpt("run", "--sweep", id, "--lanes", 2, cwd=tmp_path, **environment)
+    assert ran.returncode == 0, ran.stderr
+    assert "5 trials to run, 1 done before" in ran.stderr
+    rows = json.loads(hpt("results", id, "--json", cwd=tmp_path, **environment).stdout)
+    assert (len(rows), row in rows) == (6, True)
+
+
+def test_a_bucket_that_is_not_there_is_one_clear_line_and_exit_3(finished, gcs_url):
+    folder, _ = finished
+    result = hpt("plan", "spec.json", "--store", "gs://no-such-bucket/x", cwd=folder, STORAGE_EMULATOR_HOST=gcs_url)
+    assert result.returncode == 3
+    assert "no-such-bucket" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def data_of(folder: Path) -> dict:
+    import tomllib
+
+    return tomllib.loads((folder / "hpt.toml").read_text())["data"]
+
+
+def test_retry_runs_exactly_what_failed(finished, tmp_path):
+    folder, _ = finished
+    asked = json.loads((folder / "spec.json").read_text())
+    (tmp_path / "spec.json").write_text(json.dumps(asked))
+    store = tmp_path / "s"
+    id = hpt("plan", tmp_path / "spec.json", "--store", store, cwd=folder).stdout.strip()
+    gave_up = hpt("trial", id, "screen-e001-d0-s0", "--give-up", "no GPU", "--store", store, cwd=folder)
+    assert gave_up.returncode == 1
+    assert hpt("run", "--sweep", id, "--store", store, "--lanes", 2, cwd=folder).returncode == 1
+    retried = hpt("retry", id, "--store", store, "--lanes", 1, cwd=folder)
+    assert retried.returncode == 0, retried.stderr
+    assert "1 trials to run, 6 done before" in retried.stderr
+    numbers = sorted(path.name for path in (store / "sweeps" / id).glob("trials/*/result*.csv"))
+    assert numbers == ["result-2.csv", *["result.csv"] * 6]

@@ -110,9 +110,8 @@ def test_a_plan_is_repeatable_distinct_and_has_the_incumbent_first(seed, values,
 
 def test_another_day_plans_other_ranges():
     asked = spec.from_dict({"architecture": "cnn", "parameters": {"dropout": [0.1, 0.2]}})
-    data = spec.from_dict(
-        {"architecture": "cnn", "parameters": {"dropout": [0.1]}, "data": {"path": "x", "date": "d", "text": "t", "target": "y"}}
-    ).data  # fmt: skip
+    files = {"path": "x", "date": "d", "text": "t", "target": "y"}
+    data = spec.from_dict({"architecture": "cnn", "parameters": {"dropout": [0.1]}, "data": files}).data
     june = resolve(asked, now=NOW, token="0000", data=data).phases[0].ranges
     july = resolve(asked, now=NOW, token="0000", data=data, as_of=date(2024, 7, 1)).phases[0].ranges
     assert [str(r) for r in june] == [

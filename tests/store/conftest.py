@@ -1,30 +1,8 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.store import Store, open_store
-from tests import faults, gcs
-
-
-@pytest.fixture(scope="session")
-def gcs_url() -> Iterator[str]:
-    with gcs.emulator() as url:
-        yield url
-
-
-@pytest.fixture
-def bucket(gcs_url: str) -> Iterator[str]:
-    """The name of an empty bucket; clients made in the test talk to the emulator."""
-    with gcs.pointed_at(gcs_url):
-        yield gcs.new_bucket(gcs_url)
-
-
-@pytest.fixture
-def proxy(gcs_url: str, bucket: str) -> Iterator[faults.Proxy]:
-    """Clients made in the test talk to the emulator through this."""
-    with faults.proxy(gcs_url) as running, gcs.pointed_at(running.url):
-        yield running
 
 
 @pytest.fixture(params=["directory", "bucket", "bucket with a prefix"])

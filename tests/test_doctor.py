@@ -1,0 +1,109 @@
+"""`hpt doctor`: a machine that would fail trials says so before they start, and what is fine stays untouched."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline import doctor
+from pipeline.doctor import Check
+from pipeline.errors import UserError
+from pipeline.store import open_store
+
+without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine's torch has a GPU")
+
+
+def found(store_root: str | None = None) -> dict[str, Check]:
+    return {check.name: check for check in doctor.checks(store_root)}
+
+
+def test_a_fit_machine_passes_every_check(tmp_path: Path) -> None:
+    seen = found(str(tmp_path / "store"))
+    assert list(seen) == ["torch", "device", "compute", "disk", "clock", "store", "store's disk"]
+    assert all(check.fine for check in seen.values()), [str(check) for check in seen.values()]
+
+
+def test_every_check_is_one_line_that_begins_with_its_verdict(tmp_path: Path) -> None:
+    for check in doctor.checks(str(tmp_path)):
+        assert "\n" not in str(check)
+        assert str(check).startswith("ok   ")
+    assert str(Check("disk", False, "none")) == "FAIL disk: none"
+
+
+def test_nothing_stays_in_the_store(tmp_path: Path) -> None:
+    found(str(tmp_path))
+    assert list(open_store(str(tmp_path)).entries("")) == []
+
+
+def test_the_store_is_left_alone_unless_it_is_named() -> None:
+    assert "store" not in found()
+
+
+def test_a_store_that_cannot_be_written_fails_and_the_rest_is_still_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    seen = found(str(tmp_path / "file" / "store"))
+    assert not seen["store"].fine
+    assert str(tmp_path) in seen["store"].seen
+    assert seen["disk"].fine
+
+
+def test_a_store_with_a_wrong_name_is_the_users_mistake() -> None:
+    with pytest.raises(UserError, match="s3://"):
+        found("s3://bucket")
+
+
+def test_a_bucket_is_written_and_its_clock_compared_with_ours(bucket: str) -> None:
+    seen = found(f"gs://{bucket}/team")
+    assert seen["store"].fine
+    assert seen["clock of the store"].fine
+    assert "store's disk" not in seen
+    assert list(open_store(f"gs://{bucket}/team").entries("")) == []
+
+
+def test_a_bucket_that_is_not_there_fails(bucket: str) -> None:
+    check = found(f"gs://{bucket}-not")["store"]
+    assert not check.fine
+    assert f"{bucket}-not" in check.seen
+
+
+@without_gpu
+def test_a_gpu_that_torch_cannot_use_fails_instead_of_training_on_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 580.65.06\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    seen = found()
+    assert not seen["device"].fine
+    assert "driver 580.65.06" in seen["device"].seen
+    assert "compute" not in seen
+
+
+@without_gpu
+def test_a_driver_that_does_not_answer_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'Failed to initialize NVML: Unknown Error'\nexit 255\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    seen = found()
+    assert not seen["device"].fine
+    assert "does not answer" in seen["device"].seen
+
+
+def test_a_full_disk_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_ROOM", 2**70)
+    check = found()["disk"]
+    assert not check.fine
+    assert "make room" in check.seen
+
+
+def test_a_clock_that_stands_in_the_past_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = tmp_path / "doctor.py"
+    installed.touch()
+    in_an_hour = time.time() + 3600
+    os.utime(installed, (in_an_hour, in_an_hour))
+    monkeypatch.setattr(doctor, "__file__", str(installed))
+    assert not found()["clock"].fine
