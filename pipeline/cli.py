@@ -282,6 +282,35 @@ def fetch(
 
 
 @app.command()
+def trigger(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the job, like LANES=4.")
+    ] = None,
+    job: Annotated[
+        str | None, typer.Option(metavar="FOLDER/NAME", help="Default: JENKINS_JOB, else tuning/sweep.")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="Address of Jenkins. Default: JENKINS_URL.")] = None,
+    request_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="Find what this id triggered, or trigger it by that id.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; the exit code is the build's.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Wait, and show the build's log.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Start a build on Jenkins, as JENKINS_USER with JENKINS_TOKEN."""
+    from pipeline.jenkins import trigger as triggering
+    from pipeline.jenkins.view import Watching
+
+    with _terminated_is_interrupted(), Watching(follow=follow, stdout_is_taken=as_json) as view:
+        outcome = triggering.trigger(
+            spec, settings or [], view, url=url, job=job, request_id=request_id, wait=wait or follow
+        )
+    print(outcome.as_json() if as_json else outcome)
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
 def stop(sweep: SweepArgument, store: StoreOption = None) -> None:
     """Ask a running sweep to stop. What is finished stays; `hpt run --sweep` goes on."""
     folder = _open(sweep, store)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from pipeline import results
 from pipeline.results import Row
-from pipeline.sweep import Sweep, parse_row
+from pipeline.sweep import ResultFile, Sweep
 
-_CONNECTIONS = 64
+CONNECTIONS = 64
 _PAUSE_AT_MOST_S = 2.0
 
 
@@ -76,28 +76,28 @@ def _until_it_stands(sweep: Sweep, *, trust: bool) -> Merged:
 def _collect(sweep: Sweep, known: Iterable[Row]) -> Merged:
     merged_before = {row.get("trial"): row for row in known}
     rows: list[Row] = []
-    to_read: list[tuple[str, str]] = []
-    for trial, (number, key) in sweep.result_keys().items():
+    to_read: list[tuple[str, ResultFile]] = []
+    for trial, file in sweep.result_files().items():
         # A retried trial has several rows and the table does not say which one it took: read it again.
-        if number == 1 and trial in merged_before:
+        if file.number == 1 and trial in merged_before:
             rows.append(merged_before[trial])
         else:
-            to_read.append((trial, key))
+            to_read.append((trial, file))
 
-    def read(item: tuple[str, str]) -> Row | str:
-        trial, key = item
+    def read(item: tuple[str, ResultFile]) -> Row | str:
+        trial, file = item
         try:
-            return parse_row(sweep.store.read(key), trial)
+            return sweep.read_row(file, trial)
         except FileNotFoundError:
             return "is gone"
         except ValueError as error:
             return str(error)
 
     skipped = []
-    with ThreadPoolExecutor(_CONNECTIONS) as pool:
-        for (_, key), outcome in zip(to_read, pool.map(read, to_read), strict=True):
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        for (_, file), outcome in zip(to_read, pool.map(read, to_read), strict=True):
             if isinstance(outcome, str):
-                skipped.append((key, outcome))
+                skipped.append((file.entry.key, outcome))
             else:
                 rows.append(outcome)
     rows.sort(key=lambda row: results.trial_order(row["trial"]))

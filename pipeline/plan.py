@@ -11,7 +11,7 @@ from pipeline import results
 from pipeline.results import Status
 from pipeline.search import STRATEGIES
 from pipeline.space import Assignment, key
-from pipeline.sweep import Definition, Experiment, Pack, Phase, Sweep, Trial, trials_of
+from pipeline.sweep import Definition, Experiment, Pack, Phase, ResultFile, Sweep, Trial, trials_of
 
 _LABEL_AT_MOST = 90
 
@@ -52,21 +52,22 @@ def pending(sweep: Sweep, *, retry: bool = False) -> list[Pack]:
 
 def unfinished(sweep: Sweep, packs: Sequence[Pack], *, retry: bool = False) -> list[Pack]:
     """The packs, reduced to trials that have no row (with `retry`: no result)."""
-    keys = sweep.result_keys()
+    files = sweep.result_files()
     left = []
     for pack in packs:
-        trials = tuple(t for t in pack.trials if str(t) not in keys or (retry and not _is_result(sweep, t)))
+        trials = tuple(trial for trial in pack.trials if not _is_finished(sweep, files.get(str(trial)), trial, retry))
         if trials:
             left.append(Pack(pack.id, pack.label, pack.image, trials))
     return left
 
 
-def _is_result(sweep: Sweep, trial: Trial) -> bool:
+def _is_finished(sweep: Sweep, file: ResultFile | None, trial: Trial, retry: bool) -> bool:
+    if file is None or not retry:
+        return file is not None
     try:
-        row = sweep.row(trial)
+        return Status(sweep.read_row(file, str(trial))["status"]).is_result
     except ValueError:
         return False
-    return row is not None and Status(row["status"]).is_result
 
 
 def next_round(

@@ -20,7 +20,7 @@ from pipeline.errors import InfrastructureError, UserError
 from pipeline.results import Row, Status
 from pipeline.space import Assignment, Scalar, Space
 from pipeline.spec import Objective, SpecDateRange, Training
-from pipeline.store import Store
+from pipeline.store import Entry, Store
 
 SWEEPS = "sweeps/"
 _ID = re.compile(r"[0-9]{8}-[0-9]{4}-[a-z0-9-]+-[0-9a-f]{4}")
@@ -112,6 +112,14 @@ class Experiment:
     """The phase that asked for it first."""
     assignment: Assignment
     """Every hyperparameter of the architecture, not only those that the phase searches."""
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """A trial's row in the store: `result.csv` is number 1, `result-2.csv` a retry's."""
+
+    number: int
+    entry: Entry
 
 
 @dataclass(frozen=True)
@@ -237,27 +245,32 @@ class Sweep:
     def attempt_key(self, trial: Trial, attempt: str, name: str = "") -> str:
         return self.trial_key(trial, f"attempts/{attempt}/{name}")
 
-    def result_keys(self) -> dict[str, tuple[int, str]]:
-        """Per trial that has a row: the highest number among its results (1 is `result.csv`), and its key."""
-        found: dict[str, tuple[int, str]] = {}
-        for trial, number, key in self._results(self.key("trials/")):
-            if number > found.get(trial, (0, ""))[0]:
-                found[trial] = (number, key)
+    def result_files(self) -> dict[str, ResultFile]:
+        """Per trial that has a row: the result file that counts, which is the highest-numbered."""
+        found: dict[str, ResultFile] = {}
+        for trial, file in self._results(self.key("trials/")):
+            if trial not in found or file.number > found[trial].number:
+                found[trial] = file
         return found
 
-    def results_of(self, trial: Trial) -> list[str]:
-        """The keys of one trial's rows, the one that counts last."""
-        return [key for _, _, key in sorted(self._results(self.trial_key(trial, "result")))]
+    def results_of(self, trial: Trial) -> list[ResultFile]:
+        """One trial's result files, the one that counts last."""
+        return sorted((file for _, file in self._results(self.trial_key(trial, "result"))), key=lambda f: f.number)
 
-    def _results(self, prefix: str) -> Iterator[tuple[str, int, str]]:
+    def _results(self, prefix: str) -> Iterator[tuple[str, ResultFile]]:
         for entry in self.store.entries(prefix, ".csv"):
             if match := _RESULT.fullmatch(entry.key[len(self.prefix) :]):
-                yield match["trial"], int(match["number"] or 1), entry.key
+                yield match["trial"], ResultFile(int(match["number"] or 1), entry)
+
+    def read_row(self, file: ResultFile, trial: str) -> Row:
+        """Raises ValueError if the file is damaged or some other trial's, FileNotFoundError if it is gone."""
+        content = file.entry.content
+        return parse_row(self.store.read(file.entry.key) if content is None else content, trial)
 
     def row(self, trial: Trial) -> Row | None:
         """The row that counts, None if there is none yet. Raises ValueError if it is damaged."""
-        keys = self.results_of(trial)
-        return parse_row(self.store.read(keys[-1]), str(trial)) if keys else None
+        files = self.results_of(trial)
+        return self.read_row(files[-1], str(trial)) if files else None
 
     def create_row(self, trial: Trial, row: Row, number: int = 1) -> bool:
         """Writes the trial's row number `number`, once. False: somebody else was first, and that row counts."""

@@ -84,10 +84,10 @@ def run_pack(
     fine = True
     for trial in trials:
         _check(sweep, trial)
-        keys = sweep.results_of(trial)
-        row = sweep.row(trial) if keys else None
+        files = sweep.results_of(trial)
+        row = sweep.read_row(files[-1], str(trial)) if files else None
         if row is None or (retry and not Status(row["status"]).is_result):
-            row = _run(sweep, pack, trial, len(keys) + 1, workbench, on_event)
+            row = _run(sweep, pack, trial, files[-1].number + 1 if files else 1, workbench, on_event)
         on_event({"row": row})
         fine = fine and Status(row["status"]).is_result
     return fine

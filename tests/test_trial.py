@@ -104,7 +104,7 @@ def test_a_failure_is_run_again_only_when_asked_and_gets_a_row_of_its_own(new_sw
     assert sweep.row(first)["error"] == "its machine died three times"
     assert run(sweep, [first], workbench)[0] is False
     assert run(sweep, [first], workbench, retry=True)[0] is True
-    assert [key.rsplit("/", 1)[-1] for key in sweep.results_of(first)] == ["result.csv", "result-2.csv"]
+    assert [file.entry.key.rsplit("/", 1)[-1] for file in sweep.results_of(first)] == ["result.csv", "result-2.csv"]
     assert sweep.row(first)["status"] == "complete"
 
 

@@ -5,7 +5,7 @@ UserError. No key is the folder of another. What a key means is `sweep.py`'s bus
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,9 @@ class Entry:
     key: str
     size: int
     version: str
+    content: bytes | None = field(default=None, compare=False)
+    """The content itself where the listing brought it along, which saves reading it: a bucket does so for what is
+    small and was made by `create`."""
 
 
 class Store(Protocol):

@@ -281,7 +281,7 @@ def test_nothing_is_asked_before_the_first_call(proxy: Proxy) -> None:
 def test_a_listing_asks_only_for_what_it_needs(store: BucketStore, proxy: Proxy) -> None:
     keys(store, "sweeps/s/trials/", "/result.csv")
     (request,) = proxy.requests
-    assert "fields=items%28name%2Csize%2Cgeneration%29%2CnextPageToken" in request.path
+    assert "fields=items%28name%2Csize%2Cgeneration%2Cmetadata%29%2CnextPageToken" in request.path
     assert "matchGlob=%2A%2A%2Fresult.csv" in request.path
 
 

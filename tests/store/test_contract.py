@@ -302,3 +302,16 @@ def test_any_key_and_any_content_round_trip(lasting_store: Store, key: str, cont
 def test_a_root_that_is_no_store_is_refused(root: str) -> None:
     with pytest.raises(UserError):
         open_store(root)
+
+
+def test_what_a_listing_brings_along_is_the_content(store):
+    created, large = b"\xff\x00 a row\n", b"x" * 100_000
+    assert store.create("t/row", created)
+    assert store.create("t/large", large)
+    store.write("t/written", b"over nothing")
+    store.write("t/row-2", b"old")
+    assert store.replace("t/row-2", b"new", store.read_versioned("t/row-2")[1])
+    for entry in store.entries("t/"):
+        assert entry.content in (None, store.read(entry.key))
+    store.write("t/row", b"something else")
+    assert all(entry.content is None for entry in store.entries("t/"))

@@ -1,0 +1,131 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline import plan, ranking
+from pipeline.merge import merge
+from pipeline.report import render, summarize
+from pipeline.sweep import Sweep, Trial, trials_of
+from tests.browser import browser, needs_browser, published
+
+HOSTILE = "<script>alert(1)</script>\"'&\u202e{{ 7*7 }} 🚀 " + "long" * 2500
+
+
+def row(sweep: Sweep, trial: Trial, valid: float, test: float, **more: object) -> dict:
+    definition = sweep.definition
+    experiment = sweep.experiments()[trial.experiment]
+    date_range = definition.phase(trial.phase).ranges[trial.range].as_json()
+    return {
+        "architecture": definition.architecture,
+        "date-range": date_range,
+        **experiment.assignment,
+        "mse_test": test,
+        "mse_valid": valid,
+        "training_time": 30.0,
+        "sweep": sweep.id,
+        "experiment": trial.experiment,
+        "trial": str(trial),
+        "phase": trial.phase,
+        "status": "complete",
+        "epochs": 2,
+    } | more
+
+
+def planned(sweep: Sweep) -> list[Trial]:
+    return list(trials_of(plan.pending(sweep)))
+
+
+@pytest.fixture
+def finished(new_sweep, tiny_spec) -> Sweep:
+    """e001 is twice as good as the incumbent e000 on both ranges; e002 failed on one."""
+    sweep = new_sweep(tiny_spec | {"notes": HOSTILE})
+    values = {"e000": (0.2, 0.4), "e001": (0.1, 0.2), "e002": (0.05, 0.1)}
+    for trial in planned(sweep):
+        more = {"status": "failed", "error": HOSTILE} if (trial.experiment, trial.range) == ("e002", 1) else {}
+        sweep.create_row(trial, row(sweep, trial, *values[trial.experiment], **more))
+    return sweep
+
+
+def summary_of(sweep: Sweep):
+    merged = merge(sweep)
+    return render(sweep, merged)
+
+
+def test_the_answer_names_the_best_setting_by_how_much_and_at_what_cost(finished):
+    assert summary_of(finished).answer == (
+        "e001 is the best setting: its mse_test is 2 times smaller than the incumbent's, better on 2 of 2 date ranges; "
+        "not yet confirmed on date ranges other than the 2 ranges it was chosen on; cost 3 min of training."
+    )
+
+
+def test_an_experiment_that_did_not_finish_on_every_range_is_not_ranked(finished):
+    summary = summary_of(finished)
+    assert [standing.experiment for standing in summary.ranked] == ["e001", "e000"]
+    assert [one["trial"] for one in summary.failures] == ["screen-e002-d1-s0"]
+
+
+def test_gains_are_paired_and_geometric(finished):
+    best = summary_of(finished).best
+    assert best is not None
+    assert best.gain == pytest.approx(2)
+    assert [one.factor for one in summary_of(finished).judged] == [pytest.approx(2)] * 2
+
+
+def test_more_can_be_better(new_sweep, tiny_spec):
+    sweep = new_sweep(tiny_spec | {"objective": {"metric": "auc", "goal": "maximize"}})
+    for trial in planned(sweep):
+        auc = {"e000": 0.5, "e001": 0.6, "e002": 0.4}[trial.experiment]
+        sweep.create_row(trial, row(sweep, trial, 1, 1, auc_valid=auc, auc_test=auc))
+    summary = summary_of(sweep)
+    assert [standing.experiment for standing in summary.ranked] == ["e001", "e000", "e002"]
+    assert "its auc_test is 1.2 times larger than the incumbent's" in summary.answer
+
+
+def test_an_incumbent_that_nothing_beats_is_kept(new_sweep, tiny_spec):
+    sweep = new_sweep(tiny_spec)
+    for trial in planned(sweep):
+        sweep.create_row(trial, row(sweep, trial, 0.1 + int(trial.experiment[1:]), 0.1))
+    assert "nothing tried beats the incumbent" in summary_of(sweep).answer
+
+
+@pytest.mark.parametrize("metrics", [{"mse_valid": float("nan")}, {"status": "failed"}, {"status": "diverged"}])
+def test_a_sweep_without_any_result_says_so(new_sweep, tiny_spec, metrics):
+    sweep = new_sweep(tiny_spec)
+    for trial in planned(sweep):
+        sweep.create_row(trial, row(sweep, trial, 1, 1, **metrics))
+    assert "there is no best setting" in summary_of(sweep).answer
+
+
+def test_a_page_is_rendered_before_anything_is_finished(new_sweep, tiny_spec):
+    sweep = new_sweep(tiny_spec)
+    planned(sweep)
+    assert summary_of(sweep).answer.startswith("So far (0 of 6 trials)")
+
+
+def test_ties_stand_in_the_order_of_their_names(new_sweep, tiny_spec):
+    sweep = new_sweep(tiny_spec)
+    trials = planned(sweep)
+    rows = [row(sweep, trial, 1.0, 1.0) for trial in trials]
+    assert [one.experiment for one in ranking.standings(sweep.definition, rows)] == ["e000", "e001", "e002"]
+    assert summarize(sweep.definition, rows, 6).best.is_incumbent
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [400, 1280])
+def test_the_page_reads_well_under_jenkins_own_policy(finished, tmp_path, width):
+    summary_of(finished)
+    folder = Path(finished.store.root) / finished.key("")
+    with published(folder) as address, browser() as chromium:
+        page = chromium.new_page(viewport={"width": width, "height": 900})
+        messages: list[str] = []
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.goto(f"{address}/report/index.html")
+        assert messages == []
+        assert page.locator("h1").inner_text().startswith("e001 is the best setting")
+        # The style sheet is there: a page without it has the browser's own serif font.
+        assert "sans-serif" in page.evaluate("getComputedStyle(document.body).fontFamily")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.locator("td.text").first.inner_text().startswith("<script>alert(1)</script>\"'&")
+        assert "{{ 7*7 }}" in page.locator("dd.text").inner_text()
+        assert page.request.get(f"{address}/report/{page.locator('summary a').get_attribute('href')}").ok
