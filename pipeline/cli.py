@@ -311,6 +311,21 @@ def trigger(
 
 
 @app.command()
+def doctor(store: StoreOption = None) -> None:
+    """Check that this machine can run trials: its GPU, the store, disk and clock."""
+    from pipeline import doctor as machine
+    from pipeline.project import store_root
+
+    failed = []
+    for check in machine.checks(store_root(store)):
+        print(check, flush=True)
+        if not check.fine:
+            failed.append(check.name)
+    if failed:
+        raise InfrastructureError(f"this machine is not fit for trials: {', '.join(failed)}")
+
+
+@app.command()
 def stop(sweep: SweepArgument, store: StoreOption = None) -> None:
     """Ask a running sweep to stop. What is finished stays; `hpt run --sweep` goes on."""
     folder = _open(sweep, store)

@@ -1,0 +1,140 @@
+"""Waits for a build that Jenkins accepted: from the queue to its number, then along its log to its result.
+
+A controller that goes away for a while is waited for. Starts nothing and decides nothing about exit codes.
+"""
+
+import codecs
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar
+
+from pipeline.errors import InfrastructureError
+from pipeline.jenkins.client import NotFound, Unreachable
+from pipeline.jenkins.job import Accepted, Job
+
+T = TypeVar("T")
+LONGEST_PAUSE = 30.0
+# Jenkins may say for a moment after the end that the log goes on.
+LAST_LOOKS = 5
+
+
+class View(Protocol):
+    """What a person sees while waiting."""
+
+    def say(self, text: str) -> None: ...
+
+    def log(self, lines: list[str]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Patience:
+    """In seconds: between two looks, for a controller that does not answer, and for a build to leave the queue where
+    nobody waits for its end."""
+
+    poll: float = 3.0
+    outage: float = 600.0
+    start: float = 30.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    result: str
+    seconds: float
+
+
+def patiently(call: Callable[[], T], view: View, patience: Patience) -> T:
+    """`call`, again and again while the controller is away, until it is away for too long."""
+    pause, since = min(1.0, patience.poll), time.monotonic()
+    told = False
+    while True:
+        try:
+            answer = call()
+        except Unreachable as error:
+            if time.monotonic() - since >= patience.outage:
+                raise InfrastructureError(f"{error}; waited {patience.outage:.0f} s for it to come back") from None
+            if not told:
+                view.say(f"{error}; waiting for it to come back")
+                told = True
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+        else:
+            if told:
+                view.say("Jenkins is back")
+            return answer
+
+
+def number(
+    job: Job, accepted: Accepted, request: str, view: View, patience: Patience, *, wait: bool
+) -> int | Ended | None:
+    """The number of the accepted request's build. None if it is still queued and nobody waits; Ended if cancelled."""
+    began, told = time.monotonic(), ""
+    while accepted.number is None:
+        try:
+            item = patiently(partial(job.item, accepted.item or 0), view, patience)
+        except NotFound:
+            # Jenkins forgets an item five minutes after it left the queue, and may do so when it restarts.
+            found = patiently(lambda: job.find(request), view, patience)
+            if found is None or found == accepted:
+                raise InfrastructureError(f"{job.item_url(accepted.item or 0)} is gone and left no build") from None
+            accepted = found
+            continue
+        if item.get("cancelled"):
+            return Ended("CANCELLED", 0.0)
+        if item.get("executable"):
+            return int(item["executable"]["number"])
+        if not wait and time.monotonic() - began >= patience.start:
+            return None
+        why = item.get("why") or ""
+        if why != told:
+            view.say(f"queued: {why}")
+            told = why
+        time.sleep(min(1.0, patience.poll))
+    return accepted.number
+
+
+def end(job: Job, build: int, view: View, patience: Patience) -> Ended:
+    """Shows the build's log as it grows, and returns how the build ended."""
+    log = _Log(job, build)
+    try:
+        while True:
+            told = patiently(partial(job.build, build), view, patience)
+            more = _show(log, view, patience)
+            if not told.get("building") and told.get("result"):
+                break
+            time.sleep(patience.poll)
+        for _ in range(LAST_LOOKS):
+            if not more:
+                break
+            time.sleep(min(1.0, patience.poll))
+            more = _show(log, view, patience)
+    except NotFound:
+        raise InfrastructureError(f"{job.build_url(build)} is gone: somebody deleted the build") from None
+    view.log(log.rest())
+    return Ended(told["result"], told.get("duration", 0) / 1000)
+
+
+def _show(log: "_Log", view: View, patience: Patience) -> bool:
+    lines, more = patiently(log.read_on, view, patience)
+    view.log(lines)
+    return more
+
+
+class _Log:
+    """A build's log by whole lines. A piece counts once it came whole, so a broken connection repeats no line."""
+
+    def __init__(self, job: Job, build: int) -> None:
+        self._job, self._build = job, build
+        self._start = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._tail = ""
+
+    def read_on(self) -> tuple[list[str], bool]:
+        part = self._job.controller.log(self._job.build_path(self._build), self._start)
+        self._start = part.next
+        *lines, self._tail = (self._tail + self._decoder.decode(part.content)).split("\n")
+        return [line.rstrip("\r") for line in lines], part.more
+
+    def rest(self) -> list[str]:
+        return [self._tail] if self._tail else []

@@ -1,0 +1,166 @@
+"""`hpt trigger`: asks a controller for a build of the sweep job, once, and waits for it if asked.
+
+Checks everything that Jenkins would drop or refuse without a clear word. A request id makes it safe to ask again
+after a crash. What the build does with the parameters is the Jenkinsfile's.
+"""
+
+import json
+import os
+import re
+import subprocess
+import uuid
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+
+from pipeline import spec as specs
+from pipeline.errors import InfrastructureError, UserError
+from pipeline.jenkins import follow
+from pipeline.jenkins.client import Controller, login
+from pipeline.jenkins.follow import Ended, Patience, View
+from pipeline.jenkins.job import DEFAULT_JOB, REQUEST_ID, Accepted, Job, check
+
+SPEC, SPEC_JSON = "SPEC", "SPEC_JSON"
+# A parameter becomes an environment variable, and Linux allows one 128 KiB.
+INLINE_BYTES = 100 * 1024
+EXIT_CODES = {None: 0, "SUCCESS": 0, "UNSTABLE": 1}
+FAILED = 3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a trigger. `number` is None while queued, `result` and `seconds` where nobody waited."""
+
+    request_id: str
+    job: str
+    number: int | None
+    url: str
+    result: str | None
+    seconds: float | None
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES.get(self.result, FAILED)
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    def __str__(self) -> str:
+        if self.result is None or self.seconds is None:
+            return self.url
+        return f"{self.result} after {round(self.seconds)} s: {self.url}"
+
+
+def trigger(
+    spec: Path,
+    settings: Iterable[str],
+    view: View,
+    *,
+    url: str | None = None,
+    job: str | None = None,
+    request_id: str | None = None,
+    wait: bool = False,
+    patience: Patience = Patience(),  # noqa: B008 (frozen)
+) -> Outcome:
+    """Starts a build for `spec`, or finds again the one that `request_id` started.
+
+    `settings` are further parameters, like "LANES=4". Raises UserError where the controller, the job or a parameter is
+    wrong, InfrastructureError where the controller cannot be reached or stays away.
+    """
+    request = _request(request_id)
+    asked = {**_settings(settings), **spec_parameters(spec, view), REQUEST_ID: request}
+    target = Job(Controller(login(url, os.environ)), job or os.environ.get("JENKINS_JOB") or DEFAULT_JOB)
+    check(target.name, target.parameters(), asked)
+    view.say(f"request {request}: the same call with --request-id {request} finds it again")
+    try:
+        accepted = _accepted(target, asked, view, patience, look_first=request_id is not None)
+        build = follow.number(target, accepted, request, view, patience, wait=wait)
+        if not isinstance(build, int):
+            ended, place = build, target.item_url(accepted.item or 0)
+            return _outcome(target, request, None, place, ended)
+        view.say(f"build {build}: {target.build_url(build)}")
+        ended = follow.end(target, build, view, patience) if wait else None
+    except (InfrastructureError, KeyboardInterrupt):
+        view.say(f"if Jenkins accepted it, it goes on: the same call with --request-id {request} finds it again")
+        raise
+    return _outcome(target, request, build, target.build_url(build), ended)
+
+
+def spec_parameters(spec: Path, view: View) -> dict[str, str]:
+    """How a spec travels: by its path where the job's repository has it, else by its text. It is validated here."""
+    in_repository = _place_in_repository(spec)
+    if in_repository and not spec.exists():
+        return {SPEC: in_repository}
+    specs.read(spec)
+    if in_repository and not _is_changed(spec):
+        return {SPEC: in_repository}
+    if in_repository:
+        view.say(f"{spec} is not committed as it stands here: its text is sent instead of its path")
+    text = json.dumps(json.loads(spec.read_text(encoding="utf-8-sig")), ensure_ascii=False, separators=(",", ":"))
+    if len(text.encode()) > INLINE_BYTES:
+        raise UserError(f"{spec}: too large to be sent along; commit it under specs/ and trigger it from there")
+    return {SPEC_JSON: text}
+
+
+def _accepted(job: Job, asked: dict[str, str], view: View, patience: Patience, *, look_first: bool) -> Accepted:
+    request, looks = asked[REQUEST_ID], look_first
+
+    def ask() -> Accepted:
+        nonlocal looks
+        if looks and (found := job.find(request)):
+            view.say("found again")
+            return found
+        # If the answer is lost, the build may exist all the same: from now on look before asking.
+        looks = True
+        return Accepted(item=job.controller.build(job.path, asked))
+
+    return follow.patiently(ask, view, patience)
+
+
+def _outcome(job: Job, request: str, build: int | None, url: str, ended: Ended | None) -> Outcome:
+    return Outcome(request, job.name, build, url, ended.result if ended else None, ended.seconds if ended else None)
+
+
+def _request(given: str | None) -> str:
+    if given is None:
+        return uuid.uuid4().hex
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", given):
+        raise UserError(f"--request-id {json.dumps(given)}: 1 to 64 letters, digits, dots, hyphens, underscores")
+    return given
+
+
+def _settings(settings: Iterable[str]) -> dict[str, str]:
+    asked: dict[str, str] = {}
+    own = {SPEC: "the argument SPEC", SPEC_JSON: "the argument SPEC", REQUEST_ID: "--request-id"}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise UserError(f"--set {json.dumps(setting)}: must be NAME=VALUE, like LANES=4")
+        if name in own:
+            raise UserError(f"--set {name}: {own[name]} says that")
+        if name in asked:
+            raise UserError(f"--set {name}: is given twice")
+        asked[name] = value
+    return asked
+
+
+def _place_in_repository(spec: Path) -> str | None:
+    """`specs/…` if the job's repository has this file at that place, judged by this checkout of it."""
+    if not spec.exists() and not Path("specs").exists():
+        # No checkout here: the path can only mean the job's repository, where the build will look it up.
+        place = PurePosixPath(spec.as_posix())
+        return str(place) if place.parts[:1] == ("specs",) and ".." not in place.parts else None
+    whole = spec.resolve()
+    for folder in whole.parents:
+        if folder.name == "specs" and (folder.parent / "Jenkinsfile").exists():
+            return whole.relative_to(folder.parent).as_posix()
+    return None
+
+
+def _is_changed(spec: Path) -> bool:
+    command = ["git", "status", "--porcelain", "--ignored", "--", spec.name]
+    try:
+        told = subprocess.run(command, cwd=spec.resolve().parent, capture_output=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return bool(told.stdout)

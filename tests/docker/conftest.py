@@ -1,0 +1,143 @@
+"""A machine to run the scripts of docker/ on: the real scripts and shell, with `docker` and `nvidia-smi` that only
+write down how they were called. What docker itself does with it, `test_real.py` asks a real one.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ROOT / "docker"
+
+_DOCKER = """#!{python} -IS
+import json, os, sys, time
+here, argv = {here!r}, sys.argv[1:]
+def path(name): return os.path.join(here, name)
+def lines(name): return open(path(name)).read().split() if os.path.exists(path(name)) else []
+def add(name, line): open(path(name), "a").write(line + "\\n")
+add("calls", json.dumps(argv))
+if os.path.exists(path("daemon-is-down")): sys.exit(1)
+match argv:
+    case ["image", "inspect", "--format", _, image]:
+        print(*[digest for digest in lines("digests") if digest.split("@")[0] == image.rpartition(":")[0]])
+    case ["image", "inspect", image]: sys.exit(image not in lines("images"))
+    case ["pull", image]:
+        print("noise of a pull")
+        if image not in lines("registry"): sys.exit(1)
+        add("images", image)
+    case ["build", *rest]:
+        print("noise of a build")
+        if os.path.exists(path("build-fails")): sys.exit(1)
+        add("images", rest[rest.index("--tag") + 1])
+    case ["push", image]: print("noise of a push")
+    case ["ps", *rest]:
+        for line in lines("containers"):
+            id, _, label = line.partition(":")
+            if "label=" + label == rest[-1]: print(id)
+    case ["run", *_]:
+        print("what the trial prints")
+        add("running", "yes")
+        while os.path.exists(path("run-waits")) and not lines("stopped"): time.sleep(0.01)
+        sys.exit(int("".join(lines("status")) or 0))
+    case ["stop", *_]: add("stopped", "yes")
+"""
+
+
+class Machine:
+    """Where the scripts run, and what docker was asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.state = folder / "docker"
+        self.workspace = folder / "workspace"
+        self.bin = folder / "bin"
+        for made in (self.state, self.workspace, self.bin):
+            made.mkdir()
+        # Only these, so that a real docker or GPU of the machine that the tests run on plays no part.
+        tools = "awk cat cksum cut dirname find git grep head hostname id mkdir printf sed sh sha256sum sort tr uname"
+        for tool in tools.split():
+            found = shutil.which(tool)
+            assert found, f"{tool} is missing"
+            (self.bin / tool).symlink_to(found)
+        self.has("docker", _DOCKER.format(python=sys.executable, here=str(self.state)))
+        self.environment = {"PATH": str(self.bin), "HOME": str(folder)}
+
+    def has(self, tool: str, script: str) -> None:
+        (self.bin / tool).write_text(script)
+        (self.bin / tool).chmod(0o755)
+
+    def has_gpus(self, *lines: str) -> None:
+        self.has("nvidia-smi", "#!/bin/sh\n[ \"$*\" = -L ] || exit 9\ncat <<'END'\n" + "\n".join(lines) + "\nEND\n")
+
+    def set(self, name: str, *lines: str) -> None:
+        """What the stand-in for docker shall know: images, registry, digests, containers, status, …"""
+        (self.state / name).write_text("".join(line + "\n" for line in lines))
+
+    def start(self, script: Path, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [str(script), *arguments],
+            cwd=self.workspace,
+            env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, script: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        process = self.start(script, *arguments, **environment)
+        out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess([], process.returncode, out, err)
+
+    def wait_for(self, name: str) -> None:
+        for _ in range(2000):
+            if (self.state / name).exists():
+                return
+            time.sleep(0.01)
+        raise AssertionError(f"never came: {name}")
+
+    @property
+    def calls(self) -> list[list[str]]:
+        """What docker was called with, in order."""
+        path = self.state / "calls"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def called(self, *start: str) -> list[list[str]]:
+        return [call for call in self.calls if call[: len(start)] == list(start)]
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+@pytest.fixture
+def trial(machine: Machine) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Runs docker/trial as the Jenkinsfile does; keywords override its environment."""
+
+    def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        return machine.run(SCRIPTS / "trial", *arguments, **{**TRIAL, **environment})
+
+    return run
+
+
+TRIAL = {
+    "HPT_IMAGE": "hpt-trainer:0123456789abcdef",
+    "HPT_SWEEP": "20260614-0210-lstm-attention-3f9c",
+    "HPT_PACK": "r0-p000",
+    "HPT_PACK_TRIALS": "screen-e000-d0-s0,screen-e001-d0-s0",
+    "HPT_STORE": "gs://bucket/prefix",
+    "EXECUTOR_NUMBER": "0",
+    "NODE_NAME": "gpu-box",
+    "BUILD_TAG": "jenkins-hpt-sweep-7",
+    "HPT_DEADLINE_MINUTES": "90",
+}
+
+
+def option(argv: list[str], name: str) -> list[str]:
+    """The values of an option, however often it is given, before the image."""
+    return [argv[at + 1] for at, word in enumerate(argv[: argv.index(TRIAL["HPT_IMAGE"])]) if word == name]

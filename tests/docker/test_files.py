@@ -1,0 +1,102 @@
+"""What docker/ promises in its files: scripts that any sh runs, pinned versions, a trial controller that is private."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.docker.conftest import SCRIPTS
+
+SHELL = sorted(path for path in SCRIPTS.rglob("*") if path.is_file() and path.read_bytes().startswith(b"#!/bin/sh\n"))
+DOCKERFILES = sorted(SCRIPTS.rglob("Dockerfile"))
+
+
+def read(name: str) -> Any:
+    return yaml.safe_load((SCRIPTS / name).read_text())
+
+
+def lint(tool: str, path: Path) -> None:
+    # Both come from package registries as Python packages, beside this Python, or from the system.
+    found = shutil.which(tool, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if found is None:
+        pytest.skip(f"{tool} is not installed")
+    done = subprocess.run([found, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_interface_of_the_jenkinsfile_is_there() -> None:
+    assert {SCRIPTS / "image", SCRIPTS / "trial", SCRIPTS / "reap"} <= set(SHELL)
+
+
+@pytest.mark.parametrize("path", SHELL, ids=lambda path: path.name)
+def test_scripts_are_executable_and_plain_sh(path: Path) -> None:
+    assert path.stat().st_mode & 0o111 == 0o111
+    subprocess.run(["sh", "-n", str(path)], check=True)
+
+
+@pytest.mark.parametrize("path", SHELL, ids=lambda path: path.name)
+def test_scripts_have_nothing_that_shellcheck_warns_of(path: Path) -> None:
+    lint("shellcheck", path)
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
+def test_dockerfiles_have_nothing_that_hadolint_warns_of(path: Path) -> None:
+    lint("hadolint", path)
+
+
+@pytest.mark.parametrize("path", [SCRIPTS / "Dockerfile", SCRIPTS / "agent/Dockerfile"], ids=lambda p: p.parent.name)
+def test_our_images_do_not_run_as_root(path: Path) -> None:
+    assert re.findall(r"^USER (.+)$", path.read_text(), re.M)[-1] == "10001"
+
+
+def test_every_image_we_start_from_has_a_version() -> None:
+    named = [line.split()[-1] for path in DOCKERFILES for line in path.read_text().splitlines() if "FROM " in line]
+    named += re.findall(r"^ARG BASE_IMAGE=(.+)$", (SCRIPTS / "Dockerfile").read_text(), re.M)
+    named += [service["image"] for service in read("compose.yaml")["services"].values() if "build" not in service]
+    for name in named:
+        assert name == "${BASE_IMAGE}" or re.search(r":.*(\d|slim)", name), f"{name} can change under us"
+
+
+def test_every_plugin_has_its_version_and_none_needs_approvals() -> None:
+    lines = (SCRIPTS / "controller/plugins.txt").read_text().splitlines()
+    pinned = dict(line.split(":") for line in lines if line and not line.startswith("#"))
+    assert all(pinned.values())
+    used = "workflow-aggregator git junit htmlpublisher pipeline-graph-view credentials-binding configuration-as-code"
+    assert set(used.split()) <= set(pinned)
+    assert "job-dsl" not in pinned
+
+
+def test_nothing_builds_on_the_controller_and_nobody_enters_without_a_password() -> None:
+    jenkins = read("controller/casc.yaml")["jenkins"]
+    assert jenkins["numExecutors"] == 0
+    assert jenkins["authorizationStrategy"]["loggedInUsersCanDoAnything"]["allowAnonymousRead"] is False
+    (user,) = jenkins["securityRealm"]["local"]["users"]
+    assert user["password"] == "${JENKINS_PASSWORD}"
+
+
+def test_the_trial_controller_is_only_for_this_machine() -> None:
+    services = read("compose.yaml")["services"]
+    published = [port for service in services.values() for port in service.get("ports", [])]
+    assert published == ["127.0.0.1:8080:8080"]
+    assert "docker.sock" not in (SCRIPTS / "compose.yaml").read_text()
+
+
+def test_the_trial_controllers_agent_is_found_by_the_labels_that_builds_ask_for() -> None:
+    """Both parameters' defaults: trials run on `gpu`, the rest on `light || !gpu`."""
+    (node,) = read("controller/casc.yaml")["jenkins"]["nodes"]
+    assert {"gpu", "light"} <= set(node["permanent"]["labelString"].split())
+    assert "computer/agent/" in (SCRIPTS / "agent/connect").read_text()
+    assert node["permanent"]["name"] == "agent"
+
+
+def test_services_name_commands_that_the_agent_image_has() -> None:
+    services = read("compose.yaml")["services"]
+    ours = {service["command"] for service in services.values() if isinstance(service.get("command"), str)}
+    assert ours == {"connect", "jobs", "serve"}
+    assert all((SCRIPTS / "agent" / command).is_file() for command in ours)

@@ -1,0 +1,168 @@
+"""docker/image: one name for the same content, and no more work than that name needs."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.docker.conftest import ROOT, SCRIPTS, Machine
+
+FILES = ("docker/Dockerfile", "docker/requirements.py", "pyproject.toml", "constraints.txt", "LICENSE")
+
+
+class Tree:
+    """A checkout with the real scripts and a small pipeline, which a test may change."""
+
+    def __init__(self, folder: Path, machine: Machine) -> None:
+        self.folder = folder
+        self.machine = machine
+        shutil.copytree(SCRIPTS, folder / "docker")
+        for name in ("pyproject.toml", "constraints.txt", "LICENSE", "README.md"):
+            shutil.copy(ROOT / name, folder / name)
+        (folder / "pipeline").mkdir()
+        (folder / "pipeline/cli.py").write_text("print('hello')\n")
+
+    def image(self, **environment: str) -> str:
+        done = self.machine.run(self.folder / "docker/image", **environment)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("\n") == 1, "whoever calls it reads its output as the image's name"
+        return done.stdout.strip()
+
+
+@pytest.fixture
+def tree(tmp_path: Path, machine: Machine) -> Tree:
+    return Tree(tmp_path / "tree", machine)
+
+
+@pytest.fixture
+def other_tree(tmp_path: Path, machine: Machine) -> Tree:
+    return Tree(tmp_path / "elsewhere", machine)
+
+
+def test_the_same_code_has_the_same_image_wherever_it_lies(tree: Tree, other_tree: Tree) -> None:
+    assert tree.image() == other_tree.image()
+    assert re.fullmatch(r"hpt-trainer:[0-9a-f]{16}", tree.image())
+
+
+@pytest.mark.parametrize("changed", [*FILES, "docker/Dockerfile.dockerignore", "pipeline/cli.py", "pipeline/new.html"])
+def test_whatever_goes_in_changes_the_name(tree: Tree, changed: str) -> None:
+    before = tree.image()
+    with (tree.folder / changed).open("a") as file:
+        file.write("# something\n")
+    assert tree.image() != before
+
+
+def test_another_base_is_another_image(tree: Tree) -> None:
+    assert tree.image(HPT_BASE_IMAGE="debian:bookworm-slim") != tree.image()
+    assert "BASE_IMAGE=debian:bookworm-slim" in tree.machine.called("build")[0]
+
+
+@pytest.mark.parametrize("changed", ["README.md", "docker/trial", "pipeline/__pycache__/cli.cpython-311.pyc"])
+def test_what_does_not_go_in_changes_nothing(tree: Tree, changed: str) -> None:
+    before = tree.image()
+    (tree.folder / changed).parent.mkdir(exist_ok=True)
+    with (tree.folder / changed).open("a") as file:
+        file.write("# something\n")
+    assert tree.image() == before
+    assert len(tree.machine.called("build")) == 1
+
+
+def test_all_that_the_dockerfile_copies_is_part_of_the_name_and_let_through() -> None:
+    """Otherwise an image could change under its name."""
+    dockerfile = (SCRIPTS / "Dockerfile").read_text()
+    copied = [word for line in re.findall(r"^COPY (.+)$", dockerfile, re.M) for word in line.split()[:-1]]
+    ignore = (SCRIPTS / "Dockerfile.dockerignore").read_text().splitlines()
+    assert {line[1:] for line in ignore if line.startswith("!")} == set(copied)
+    assert ignore[1] == "*"
+    assert set(copied) <= {*FILES, "pipeline"}
+
+
+def test_an_image_that_is_here_is_used(tree: Tree) -> None:
+    image = tree.image()
+    calls = len(tree.machine.calls)
+    assert tree.image() == image
+    assert tree.machine.calls[calls:] == [["image", "inspect", image]]
+
+
+def test_an_image_of_the_registry_is_pulled_and_not_built(tree: Tree) -> None:
+    tag = tree.image().partition(":")[2]
+    shared = f"europe-docker.pkg.dev/team/ml/hpt-trainer:{tag}"
+    tree.machine.set("registry", shared)
+    (tree.machine.state / "calls").unlink()
+    assert tree.image(HPT_REGISTRY="europe-docker.pkg.dev/team/ml/") == shared
+    assert tree.machine.called("pull") == [["pull", shared]]
+    assert not tree.machine.called("build")
+
+
+def test_what_the_registry_lacks_is_built_and_pushed_only_if_asked(tree: Tree) -> None:
+    image = tree.image(HPT_REGISTRY="registry:5000")
+    assert len(tree.machine.called("build")) == 1
+    assert not tree.machine.called("push")
+    assert tree.image(HPT_REGISTRY="registry:5000", HPT_PUSH="1") == image
+    assert tree.machine.called("push") == [["push", image]]
+
+
+def test_without_a_registry_nobody_else_is_asked_for_our_image(tree: Tree) -> None:
+    tree.image()
+    assert not tree.machine.called("pull")
+
+
+def test_pushing_needs_a_registry(tree: Tree) -> None:
+    done = tree.machine.run(tree.folder / "docker/image", HPT_PUSH="1")
+    assert done.returncode == 2
+    assert "HPT_REGISTRY" in done.stderr
+
+
+def test_a_build_that_fails_is_infrastructure(tree: Tree) -> None:
+    tree.machine.set("build-fails")
+    done = tree.machine.run(tree.folder / "docker/image")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "cannot be built" in done.stderr
+
+
+def test_certificates_and_pip_configuration_come_as_secrets(tree: Tree) -> None:
+    tree.image(HPT_CA_BUNDLE="/etc/company.pem", HPT_PIP_CONF="/etc/company-pip.conf")
+    (build,) = tree.machine.called("build")
+    assert "id=ca,src=/etc/company.pem" in build
+    assert "id=pip.conf,src=/etc/company-pip.conf" in build
+    assert not any("company" in word for at, word in enumerate(build) if build[at - 1] == "--build-arg")
+
+
+def test_the_image_knows_the_commit_that_jenkins_names(tree: Tree) -> None:
+    tree.image(HPT_GIT_COMMIT="4f2a")
+    assert "COMMIT=4f2a" in tree.machine.called("build")[0]
+
+
+def test_a_named_image_is_never_built_and_pinned_to_its_digest(tree: Tree) -> None:
+    tree.machine.set("registry", "registry:5000/hpt:stable")
+    tree.machine.set("digests", "registry:5000/hpt@sha256:1111")
+    assert tree.image(HPT_IMAGE_PARAM="registry:5000/hpt:stable") == "registry:5000/hpt@sha256:1111"
+    assert not tree.machine.called("build")
+
+
+def test_a_named_image_that_only_this_machine_has_is_used(tree: Tree) -> None:
+    tree.machine.set("images", "my-own:1")
+    assert tree.image(HPT_IMAGE_PARAM="my-own:1") == "my-own:1"
+
+
+def test_a_named_image_that_nobody_has_is_said_so(tree: Tree) -> None:
+    done = tree.machine.run(tree.folder / "docker/image", HPT_IMAGE_PARAM="my-own:2")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "my-own:2 can be neither pulled nor found" in done.stderr
+
+
+@pytest.mark.parametrize("variable", ["HPT_IMAGE_PARAM", "HPT_REGISTRY", "HPT_BASE_IMAGE"])
+@pytest.mark.parametrize("hostile", ["--privileged", "a b", "$(touch x)", "a;b", "a\nb"])
+def test_what_is_no_name_never_reaches_docker(tree: Tree, variable: str, hostile: str) -> None:
+    done = tree.machine.run(tree.folder / "docker/image", **{variable: hostile})
+    assert done.returncode == 2
+    assert variable in done.stderr
+    assert not tree.machine.calls
+
+
+def test_a_machine_without_docker_is_said_so(tree: Tree) -> None:
+    (tree.machine.bin / "docker").unlink()
+    done = tree.machine.run(tree.folder / "docker/image")
+    assert done.returncode == 3
+    assert "no docker here" in done.stderr

@@ -1,0 +1,242 @@
+"""docker/trial and docker/reap: one container, on one GPU, that nobody has to clean up after."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from tests.docker.conftest import SCRIPTS, TRIAL, Machine, option
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+TWO_GPUS = ("GPU 0: NVIDIA L4 (UUID: GPU-aaaa-0)", "GPU 1: NVIDIA L4 (UUID: GPU-bbbb-1)")
+
+
+def started(machine: Machine) -> list[str]:
+    (run,) = machine.called("run")
+    return run
+
+
+def test_the_container_runs_the_packs_trials_and_nothing_else(machine: Machine, trial: Run) -> None:
+    done = trial()
+    assert (done.returncode, done.stdout) == (0, "what the trial prints\n")
+    argv = started(machine)
+    command = argv[argv.index(TRIAL["HPT_IMAGE"]) + 1 :]
+    assert command[-4:] == ["hpt", "trial", TRIAL["HPT_SWEEP"], TRIAL["HPT_PACK_TRIALS"]]
+    assert command[:-4] == ["timeout", "--signal", "TERM", "--kill-after", "60", "90m"]
+
+
+def test_the_container_forwards_signals_cleans_up_and_may_do_little(machine: Machine, trial: Run) -> None:
+    trial()
+    argv = started(machine)
+    assert {"--init", "--rm"} <= set(argv)
+    assert not {"-t", "-it", "--tty", "--privileged"} & set(argv)
+    assert option(argv, "--user") == [f"{os.getuid()}:{os.getgid()}"]
+    assert option(argv, "--cap-drop") == ["ALL"]
+    assert option(argv, "--shm-size") == ["2g"]
+
+
+def test_another_verb_runs_in_the_same_place(machine: Machine, trial: Run) -> None:
+    machine.has_gpus(*TWO_GPUS)
+    trial("doctor", EXECUTOR_NUMBER="1", HPT_SWEEP="", HPT_PACK="", HPT_PACK_TRIALS="")
+    argv = started(machine)
+    assert argv[-2:] == ["hpt", "doctor"]
+    assert option(argv, "--gpus") == ["device=GPU-bbbb-1"]
+
+
+def test_rows_can_say_which_image_and_machine_they_come_from(machine: Machine, trial: Run) -> None:
+    trial()
+    argv = started(machine)
+    assert f"HPT_IMAGE={TRIAL['HPT_IMAGE']}" in option(argv, "--env")
+    assert option(argv, "--hostname") != []
+
+
+@pytest.mark.parametrize(("executor", "uuid"), [("0", "GPU-aaaa-0"), ("1", "GPU-bbbb-1")])
+def test_an_executor_has_the_gpu_of_its_number(machine: Machine, trial: Run, executor: str, uuid: str) -> None:
+    machine.has_gpus(*TWO_GPUS)
+    trial(EXECUTOR_NUMBER=executor)
+    assert option(started(machine), "--gpus") == [f"device={uuid}"]
+
+
+def test_the_parts_of_a_split_gpu_count_instead_of_it(machine: Machine, trial: Run) -> None:
+    machine.has_gpus(
+        "GPU 0: NVIDIA H100 (UUID: GPU-aaaa-0)",
+        "  MIG 3g.40gb     Device  0: (UUID: MIG-cccc-2)",
+        "  MIG 3g.40gb     Device  1: (UUID: MIG-dddd-3)",
+        TWO_GPUS[1],
+    )
+    for executor, uuid in enumerate(["MIG-cccc-2", "MIG-dddd-3", "GPU-bbbb-1"]):
+        trial(EXECUTOR_NUMBER=str(executor))
+        assert option(machine.called("run")[-1], "--gpus") == [f"device={uuid}"]
+
+
+def test_a_machine_without_a_gpu_runs_on_its_cpu(machine: Machine, trial: Run) -> None:
+    trial()
+    assert option(started(machine), "--gpus") == []
+
+
+def test_a_driver_that_fails_is_the_machines_fault_not_the_trials(machine: Machine, trial: Run) -> None:
+    machine.has("nvidia-smi", "#!/bin/sh\necho 'Failed to initialize NVML: Unknown Error'\nexit 255\n")
+    done = trial()
+    assert done.returncode == 3
+    assert "nvidia-smi fails" in done.stderr
+    assert not machine.called("run")
+
+
+def test_more_executors_than_gpus_are_said_so(machine: Machine, trial: Run) -> None:
+    machine.has_gpus(*TWO_GPUS)
+    done = trial(EXECUTOR_NUMBER="2")
+    assert done.returncode == 3
+    assert "executor 2 has no GPU" in done.stderr
+    assert done.stderr.strip().endswith("2")
+    assert not machine.called("run")
+
+
+@pytest.mark.parametrize("status", [0, 1, 2, 3, 125, 126, 127, 130, 137])
+def test_the_exit_status_is_that_of_what_ran(machine: Machine, trial: Run, status: int) -> None:
+    machine.set("status", str(status))
+    assert trial().returncode == status
+
+
+def test_a_container_that_passed_its_deadline_is_worth_another_try(machine: Machine, trial: Run) -> None:
+    machine.set("status", "124")
+    done = trial()
+    assert done.returncode == 3
+    assert "HPT_DEADLINE_MINUTES=90" in done.stderr
+
+
+def test_a_bucket_is_named_and_a_directory_mounted(machine: Machine, trial: Run) -> None:
+    trial()
+    assert "HPT_STORE=gs://bucket/prefix" in option(started(machine), "--env")
+    trial(HPT_STORE="results/of mine")
+    argv = machine.called("run")[-1]
+    path = machine.workspace / "results/of mine"
+    assert f"HPT_STORE={path}" in option(argv, "--env")
+    assert f"type=bind,source={path},target={path}" in option(argv, "--mount")
+    assert path.is_dir()
+
+
+def test_the_checkout_is_there_to_read_so_that_paths_mean_the_same(machine: Machine, trial: Run) -> None:
+    trial()
+    argv = started(machine)
+    here = machine.workspace
+    assert f"type=bind,source={here},target={here},readonly" in option(argv, "--mount")
+    assert option(argv, "--workdir") == [str(here)]
+
+
+def test_the_key_of_the_bucket_is_mounted_read_only_and_stands_nowhere_else(machine: Machine, trial: Run) -> None:
+    key = machine.workspace / "key.json"
+    key.write_text("{}")
+    trial(GOOGLE_APPLICATION_CREDENTIALS=str(key))
+    argv = started(machine)
+    assert f"type=bind,source={key},target=/run/secrets/google.json,readonly" in option(argv, "--mount")
+    assert "GOOGLE_APPLICATION_CREDENTIALS=/run/secrets/google.json" in option(argv, "--env")
+
+
+def test_a_directory_with_data_is_mounted_read_only(machine: Machine, trial: Run) -> None:
+    trial(HPT_DATA_DIR=str(machine.bin))
+    assert f"type=bind,source={machine.bin},target={machine.bin},readonly" in option(started(machine), "--mount")
+
+
+@pytest.mark.parametrize("name", ["GOOGLE_APPLICATION_CREDENTIALS", "HPT_DATA_DIR"])
+def test_what_shall_be_mounted_must_be_there(machine: Machine, trial: Run, name: str) -> None:
+    done = trial(**{name: "/not/there"})
+    assert done.returncode == 3
+    assert "/not/there" in done.stderr
+    assert not machine.called("run")
+
+
+def test_the_name_tells_build_and_pack_and_is_one_that_docker_takes(machine: Machine, trial: Run) -> None:
+    trial(BUILD_TAG="jenkins-team/größe sweep%2F1-7")
+    trial(BUILD_TAG="jenkins-team/größe sweep%2F1-7")
+    trial(BUILD_TAG="jenkins-team-größe-sweep%2F1-7")
+    first, again, other = (option(call, "--name")[0] for call in machine.called("run"))
+    assert first == again
+    assert first != other
+    assert first.startswith("jenkins-team-gr")
+    assert "r0-p000" in first
+    assert all(c.isascii() and (c.isalnum() or c in "_.-") for c in first)
+    assert option(machine.called("run")[0], "--label")[0] == "hpt.build=jenkins-team/größe sweep%2F1-7"
+
+
+def test_what_an_earlier_build_left_in_this_place_is_removed_first(machine: Machine, trial: Run) -> None:
+    machine.set("containers", "old1:hpt.slot=gpu-box/0", "other:hpt.slot=gpu-box/1")
+    trial()
+    removed = machine.called("rm", "--force")
+    assert removed[0] == ["rm", "--force", "old1"]
+    assert machine.calls.index(removed[0]) < machine.calls.index(started(machine))
+    assert not any("other" in call for call in removed)
+
+
+def test_a_daemon_that_does_not_answer_is_the_machines_fault(machine: Machine, trial: Run) -> None:
+    machine.set("daemon-is-down")
+    done = trial()
+    assert done.returncode == 3
+    assert "docker does not answer" in done.stderr
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_an_abort_stops_the_container_before_the_script_ends(machine: Machine, sent: int, status: int) -> None:
+    machine.set("run-waits")
+    process = machine.start(SCRIPTS / "trial", **TRIAL)
+    machine.wait_for("running")
+    process.send_signal(sent)
+    process.communicate(timeout=60)
+    assert process.returncode == status
+    (name,) = option(started(machine), "--name")
+    assert machine.called("stop") == [["stop", "-t", "3", name]]
+    assert machine.calls[-1] == ["rm", "--force", name]
+
+
+HOSTILE = {
+    "HPT_IMAGE": "--privileged",
+    "HPT_SWEEP": "-x",
+    "HPT_PACK": "../../etc",
+    "HPT_PACK_TRIALS": "a b; touch x",
+    "HPT_STORE": "a,readonly=false",
+    "EXECUTOR_NUMBER": "0p;x",
+    "HPT_DEADLINE_MINUTES": "0",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_is_not_plain_never_reaches_docker(machine: Machine, trial: Run, name: str) -> None:
+    done = trial(**{name: HOSTILE[name]})
+    assert done.returncode == 2
+    assert name in done.stderr
+    assert not machine.calls
+
+
+@pytest.mark.parametrize("name", ["HPT_IMAGE", "HPT_SWEEP", "HPT_PACK", "HPT_PACK_TRIALS", "HPT_STORE"])
+def test_what_is_missing_is_named(machine: Machine, trial: Run, name: str) -> None:
+    done = trial(**{name: ""})
+    assert done.returncode == 2
+    assert f"{name} is not set" in done.stderr
+
+
+def reap(machine: Machine, *arguments: str) -> list[list[str]]:
+    done = machine.run(SCRIPTS / "reap", *arguments, **TRIAL)
+    assert done.returncode == 0
+    return machine.called("rm")
+
+
+LEFT = ("mine:hpt.slot=gpu-box/0", "neighbour:hpt.slot=gpu-box/1", "a:hpt.build=jenkins-hpt-sweep-7")
+
+
+def test_a_lane_reaps_its_own_place_and_not_its_neighbours(machine: Machine) -> None:
+    machine.set("containers", *LEFT, "b:hpt.build=jenkins-hpt-sweep-8")
+    assert reap(machine) == [["rm", "--force", "mine"]]
+
+
+def test_at_its_end_a_build_reaps_all_that_is_its_own(machine: Machine) -> None:
+    machine.set("containers", *LEFT, "b:hpt.build=jenkins-hpt-sweep-8")
+    assert reap(machine, "build") == [["rm", "--force", "a"]]
+
+
+def test_reaping_never_fails_a_build(machine: Machine) -> None:
+    machine.set("daemon-is-down")
+    assert reap(machine) == []
+    (machine.bin / "docker").unlink()
+    reap(machine)
