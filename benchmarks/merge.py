@@ -1,8 +1,8 @@
 """Merging many trials from a bucket, against a plain sequential loop over the same client.
 
 The bucket is the emulator behind a proxy that adds latency to every request. Also printed: the bound of any client
-that reads row by row (latency x rows / connections), what such a client really takes here, what one refresh costs
-when one row is new, and the peak memory of this process.
+that reads row by row (latency x rows / connections), what such a client really takes here, and the peak memory of
+this process.
 
     python -m benchmarks.merge [--trials 10000] [--latency-ms 20]
 """
@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.bucket import fill, new_sweep, slow_bucket
 from pipeline import merge, results
-from pipeline.sweep import Trial
 
 
 def main() -> None:
@@ -47,23 +46,11 @@ def main() -> None:
             list(pool.map(store.read, keys))
         served = time.monotonic() - began
 
-        new = Trial("screen", f"e{options.trials:05d}", 0, 0)
-        fill(sweep, 1, first=options.trials)
-        proxy.measure(latency)
-        began = time.monotonic()
-        merged = merge.refresh(sweep)
-        refresh = time.monotonic() - began
-        asked = proxy.requests()
-        listing = sum(request.is_list for request in asked)
-        assert str(new) in {row["trial"] for row in merged.rows}
-        beyond = len(asked) - listing
-
     print(f"{options.trials} trials, {options.latency_ms:g} ms per request, {merge.CONNECTIONS} connections")
     print(f"merge                  {ours:8.1f} s  ({requests} requests)")
     print(f"sequential loop        {plain:8.1f} s  (from {sample} rows): {plain / ours:.1f} times as long")
     print(f"a read per row, bound  {bound:8.1f} s  (latency x rows / connections): we take {ours / bound:.2f} of it")
     print(f"a read per row, seen   {served:8.1f} s  (the same client on as many connections)")
-    print(f"refresh, one row new   {refresh:8.2f} s, {listing} requests of listing and {beyond} beyond it")
     print(f"peak memory            {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:8.0f} MB")
 
 

@@ -7,6 +7,7 @@ import sys
 import traceback
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -20,9 +21,17 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from pipeline.data_source import DataSource
+    from pipeline.dates import DateRange
     from pipeline.merge import Merged
     from pipeline.spec import Spec
+    from pipeline.store import Store
     from pipeline.sweep import Definition, Sweep
+
+
+class Mode(StrEnum):
+    FULL = "full"
+    SHORT = "short"
+
 
 FINE, SOME_FAILED, WRONG, INFRASTRUCTURE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -44,6 +53,9 @@ DataOption = Annotated[
 ]
 AsOfOption = Annotated[
     datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help='"Today" for rotating date ranges.')
+]
+ModeOption = Annotated[
+    Mode | None, typer.Option("--mode", help="How much choosing gets: all, or one month and few epochs.")
 ]
 SweepArgument = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's id, the end of one, or `latest`.")]
 SpecArgument = Annotated[Path | None, typer.Argument(metavar="[SPEC]", help="A spec, as JSON.", show_default=False)]
@@ -81,13 +93,16 @@ def _complain(text: str) -> None:
 
 @app.command()
 def validate(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC")], data: DataOption = None, as_of: AsOfOption = None
+    spec: Annotated[Path, typer.Argument(metavar="SPEC")],
+    data: DataOption = None,
+    as_of: AsOfOption = None,
+    mode: ModeOption = None,
 ) -> None:
     """Check a spec and print what would run."""
     from pipeline import spec as specs
 
     asked = specs.read(spec)
-    _print_plan(_resolve(asked, data, as_of))
+    _print_plan(_resolve(asked, data, as_of, mode, None))
 
 
 @app.command()
@@ -118,13 +133,14 @@ def plan(
     store: StoreOption = None,
     data: DataOption = None,
     as_of: AsOfOption = None,
+    mode: ModeOption = None,
     retry: Annotated[bool, typer.Option("--retry", help="Plan what failed again, too.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write the packs to run here, a line each.")] = None,
 ) -> None:
     """Plan the next round of a sweep: prints its id; no packs left means that it is done."""
     from pipeline import plan as planning
 
-    folder = _sweep(spec, sweep, store, data, as_of)
+    folder = _sweep(spec, sweep, store, data, as_of, mode)
     packs = planning.pending(folder, retry=retry)
     lines = "".join(pack.as_line() + "\n" for pack in packs)
     if out is not None:
@@ -187,11 +203,11 @@ def merge(sweep: SweepArgument, store: StoreOption = None) -> None:
 def report(sweep: SweepArgument, store: StoreOption = None) -> None:
     """Render the HTML summary of what is finished."""
     from pipeline import merge as merging
-    from pipeline.report import render
+    from pipeline.conclude import conclude
 
     folder = _open(sweep, store)
     merged = merging.merge(folder)
-    summary = render(folder, merged)
+    summary = conclude(folder, merged)
     print(summary.answer)
     print(folder.store.link(folder.key("report/index.html")))
     raise typer.Exit(_judge(merged))
@@ -204,10 +220,11 @@ def run(
     store: StoreOption = None,
     data: DataOption = None,
     as_of: AsOfOption = None,
+    mode: ModeOption = None,
     lanes: LanesOption = None,
 ) -> None:
     """Run a whole sweep on this machine, or go on with one."""
-    _run(_sweep(spec, sweep, store, data, as_of), lanes)
+    _run(_sweep(spec, sweep, store, data, as_of, mode), lanes)
 
 
 @app.command()
@@ -363,8 +380,8 @@ def _run(folder: "Sweep", lanes: int | None, *, retry: bool = False) -> NoReturn
     from rich.console import Console
 
     from pipeline import local
+    from pipeline.conclude import conclude
     from pipeline.merge import merge as merge_all
-    from pipeline.report import render
     from pipeline.view import view_for
 
     console = Console(stderr=True)
@@ -375,10 +392,10 @@ def _run(folder: "Sweep", lanes: int | None, *, retry: bool = False) -> NoReturn
                 merged = local.run(folder, view, lanes=lanes, retry=retry)
         except (KeyboardInterrupt, InfrastructureError):
             with suppress(InfrastructureError):
-                render(folder, merge_all(folder))
+                conclude(folder, merge_all(folder))
             _complain(f"stopped; what is finished is kept: `hpt run --sweep {folder.id}` goes on with it")
             raise
-    summary = render(folder, merged)
+    summary = conclude(folder, merged)
     print(summary.answer)
     print("results", folder.store.link(folder.key("results.csv")))
     print("summary", folder.store.link(folder.key("report/index.html")))
@@ -405,9 +422,10 @@ def _open(sweep: str, store: str | None) -> "Sweep":
 
 
 def _sweep(
-    spec: Path | None, sweep: str | None, store: str | None, data: str | None, as_of: datetime | None
+    spec: Path | None, sweep: str | None, store: str | None, data: str | None, as_of: datetime | None, mode: str | None
 ) -> "Sweep":
     """The sweep to go on with, or a new one of this spec."""
+    from pipeline import ledger
     from pipeline import spec as specs
     from pipeline.project import store_root
     from pipeline.store import open_store
@@ -419,25 +437,53 @@ def _sweep(
         return _open(sweep, store)
     assert spec is not None
     asked = specs.read(spec)
-    definition = _resolve(asked, data, as_of)
-    return Sweep.create(open_store(store_root(store, asked.store)), definition)
+    place = open_store(store_root(store, asked.store))
+    created = Sweep.create(place, _resolve(asked, data, as_of, mode, place))
+    ledger.note_choosing(place, created.definition)
+    return created
 
 
-def _resolve(asked: "Spec", data: str | None, as_of: datetime | None) -> "Definition":
+def _resolve(
+    asked: "Spec", data: str | None, as_of: datetime | None, mode: str | None, store: "Store | None"
+) -> "Definition":
+    """With a store, what earlier sweeps chose on and the days that the data cover are looked up first."""
     import secrets
 
-    from pipeline import project, provenance
-    from pipeline.resolve import resolve
+    from pipeline import ledger, project, provenance
+    from pipeline.resolve import resolve, source_of
 
+    if mode:
+        asked = asked.model_copy(update={"mode": mode})
+    known = _data(data) if data else project.load().data
+    used, covered = [], None
+    if store is not None:
+        source = source_of(asked, known)
+        used = ledger.chosen_on(store, asked.architecture, source)
+        covered = _days_of(source)
     return resolve(
         asked,
         now=datetime.now(UTC),
         token=secrets.token_hex(2),
-        data=_data(data) if data else project.load().data,
+        data=known,
         as_of=as_of.date() if as_of else None,
+        covered=covered,
+        used=used,
         git_commit=provenance.git_commit(),
         image=provenance.image(),
     )
+
+
+def _days_of(source: "DataSource") -> "DateRange | None":
+    """The days of the data, where this machine can read them."""
+    from pipeline.data_source import covers
+
+    if known := covers(source):
+        return known
+    from pipeline.training.data import days
+
+    with suppress(UserError):
+        return days(source)
+    return None
 
 
 def _data(text: str) -> "DataSource":
@@ -458,23 +504,34 @@ def _data(text: str) -> "DataSource":
 def _print_plan(definition: "Definition") -> None:
     from pipeline.plan import next_round
     from pipeline.results import to_cell
-    from pipeline.sweep import Experiment, trials_of
 
-    known: dict[str, Experiment] = {}
-    for number, phase in enumerate(definition.phases):
-        new, packs = next_round(definition, number, known)
-        known |= {experiment.id: experiment for experiment in new}
-        count = sum(1 for _ in trials_of(packs))
-        print(f"phase {phase.name}: {count} trials, {phase.strategy}, up to {phase.fidelity.max_epochs} epochs each")
-        print(f"  {phase.experiments} experiments on {len(phase.ranges)} date ranges, {phase.seeds} seeds")
+    experiments, _ = next_round(definition, 0, {}, (), ())
+    training = definition.training
+    for phase in definition.phases:
+        per_range = phase.seeds * phase.experiments
+        what = f"at most {phase.experiments} experiments" if phase.judging else f"{phase.experiments} experiments"
+        print(
+            f"phase {phase.name}: {per_range * len(phase.ranges)} trials: {what} ({phase.strategy}) on "
+            f"{_count(len(phase.ranges), 'date range')}, {_count(phase.seeds, 'seed')} each, "
+            f"up to {phase.fidelity.max_epochs} epochs" + (", racing" if phase.race else "")
+        )
+        if phase.judging and phase.judging.fresh:
+            print("  these ranges play no part in choosing; they judge the winner against the incumbent")
+        elif phase.judging:
+            print("  no fresh date range: the same ones with new seeds, so the verdict is never above promising")
         for date_range in phase.ranges:
-            split = date_range.split(definition.training.validation_share, definition.training.test_share)
+            split = date_range.split(training.validation_share, training.test_share)
             print(f"  {date_range}: train {split.train.days}, validate {split.valid.days}, test {split.test.days} days")
-        for at, experiment in enumerate(list(known.values())[:5]):
-            words = " ".join(f"{name}={to_cell(experiment.assignment[name])}" for name in phase.space)
-            print(f"  {experiment.id} {words}" + (" (the incumbent)" if at == 0 else ""))
-        if len(known) > 5:
-            print(f"  … and {len(known) - 5} more")
+        if phase is definition.phases[0]:
+            for at, experiment in enumerate(experiments[:5]):
+                words = " ".join(f"{name}={to_cell(experiment.assignment[name])}" for name in phase.space)
+                print(f"  {experiment.id} {words}" + (" (the incumbent)" if at == 0 else ""))
+            if len(experiments) > 5:
+                print(f"  … and {len(experiments) - 5} more")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("s" if number != 1 else "")
 
 
 @contextmanager

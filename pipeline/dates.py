@@ -3,6 +3,7 @@
 Days are the data's own; no clock and no time zone is read here: "today" is always an argument.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -95,19 +96,29 @@ def is_fresh(candidate: Split, chosen_on: Iterable[DateRange]) -> bool:
 
 
 def fresh(
-    chosen_on: Iterable[DateRange], before: date, months: int, *, valid: float = 0.15, test: float = 0.15
+    chosen_on: Iterable[DateRange], like: DateRange, today: date, *, valid: float = 0.15, test: float = 0.15
 ) -> Iterator[DateRange]:
-    """Fresh ranges of `months` whole months, newest first, going back from the month of `before` without end.
+    """Fresh ranges as long as `like`, newest first, from `today` back to where the calendar begins.
 
-    The caller takes as many as the data allow.
+    They lie a month apart if `like` is whole months, else a range length apart. The caller takes as many as the data
+    allow.
     """
     used = tuple(chosen_on)
-    back = 0
-    while True:
-        try:
-            candidate = whole_months(before, months, back=back)
-        except ValueError:  # the calendar begins in the year 1
-            return
+    for candidate in _back_from(today, like):
         if is_fresh(candidate.split(valid, test), used):
             yield candidate
-        back += 1
+
+
+def _back_from(today: date, like: DateRange) -> Iterator[DateRange]:
+    months = (like.end.year - like.start.year) * 12 + like.end.month - like.start.month
+    whole = like.start.day == like.end.day == 1
+    later = (today - like.end).days // like.days
+    for back in itertools.count():
+        try:
+            if whole:
+                yield whole_months(today, months, back=back)
+            else:
+                shift = timedelta(days=like.days * (later - back))
+                yield DateRange(like.start + shift, like.end + shift)
+        except (ValueError, OverflowError):  # the calendar begins in the year 1
+            return

@@ -5,12 +5,16 @@ answers with what is left of that round; an empty answer means that the sweep is
 """
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
-from pipeline import results
-from pipeline.results import Status
+from pipeline import merge, results
+from pipeline.dates import DateRange
+from pipeline.ranking import standings
+from pipeline.results import Row, Status
 from pipeline.search import STRATEGIES
-from pipeline.space import Assignment, key
+from pipeline.space import Assignment, identity_of
 from pipeline.sweep import Definition, Experiment, Pack, Phase, ResultFile, Sweep, Trial, trials_of
 
 _LABEL_AT_MOST = 90
@@ -37,17 +41,15 @@ def pending(sweep: Sweep, *, retry: bool = False) -> list[Pack]:
     `retry` counts trials that failed as not run. The next round is planned when all trials of the last one have
     a row.
     """
-    planned = sweep.rounds()
-    if retry:
-        every = [pack for number in range(planned) for pack in sweep.round(number)]
-    else:
-        every = sweep.round(planned - 1) if planned else []
-    left = unfinished(sweep, every, retry=retry)
-    if left or (planned and not every):
+    rounds = [sweep.round(number) for number in range(sweep.rounds())]
+    every = [pack for packs in rounds for pack in packs]
+    left = unfinished(sweep, every if retry or not rounds else rounds[-1], retry=retry)
+    if left or (rounds and not rounds[-1]):
         return left
-    experiments, packs = next_round(sweep.definition, planned, sweep.experiments())
+    rows = merge.look(sweep).rows if rounds else []
+    experiments, packs = next_round(sweep.definition, len(rounds), sweep.experiments(), set(trials_of(every)), rows)
     sweep.add_experiments(experiments)
-    return sweep.create_round(planned, packs)
+    return sweep.create_round(len(rounds), packs)
 
 
 def unfinished(sweep: Sweep, packs: Sequence[Pack], *, retry: bool = False) -> list[Pack]:
@@ -71,49 +73,98 @@ def _is_finished(sweep: Sweep, file: ResultFile | None, trial: Trial, retry: boo
 
 
 def next_round(
-    definition: Definition, number: int, known: dict[str, Experiment]
+    definition: Definition,
+    number: int,
+    known: Mapping[str, Experiment],
+    planned: Collection[Trial],
+    rows: Sequence[Row],
 ) -> tuple[list[Experiment], list[Pack]]:
-    """Round `number` of a sweep, of which `known` experiments were asked for before. No packs: the sweep is done.
+    """Round `number`: the experiments that are new, and the packs to run. No packs: the sweep is done.
 
-    Grid and random search plan all of a phase at once, so round n is phase n.
+    `known` are the experiments asked for before, `planned` the trials of the rounds before, which all have a row.
+    The round belongs to the first phase that still wants a trial which is not planned.
     """
-    if number >= len(definition.phases):
-        return [], []
-    phase = definition.phases[number]
+    for phase in definition.phases:
+        experiments, new = _numbered(known, phase, assignments(definition, phase, known, rows))
+        trials = [trial for trial in _wanted(definition, phase, experiments, rows) if trial not in planned]
+        if trials:
+            by_id = {experiment.id: experiment for experiment in experiments}
+            return new, _packs(definition, phase, number, [(by_id[trial.experiment], trial) for trial in trials])
+    return [], []
+
+
+def assignments(
+    definition: Definition, phase: Phase, known: Mapping[str, Experiment], rows: Sequence[Row]
+) -> list[Assignment]:
+    """The experiments of a phase as full assignments, the incumbent first; none if there is nothing to judge."""
+    incumbent = definition.incumbent
+    if phase.judging is not None:
+        best = standings(definition, rows)[: phase.experiments - 1]
+        finalists = [known[one.experiment].assignment for one in best if not one.is_incumbent]
+        return [incumbent, *finalists] if finalists and not best[0].is_incumbent else []
+    draw = STRATEGIES[phase.strategy]
+    drawn = draw(phase.space, [incumbent], seed_of(definition.seed, phase.name), phase.experiments - 1)
+    return [incumbent, *({**incumbent, **one} for one in drawn)]
+
+
+def _numbered(
+    known: Mapping[str, Experiment], phase: Phase, wanted: Sequence[Assignment]
+) -> tuple[list[Experiment], list[Experiment]]:
+    """All experiments of a phase, those that were asked for before under their old number; and the new ones alone."""
     by_assignment = {identity_of(experiment.assignment): experiment for experiment in known.values()}
     experiments: list[Experiment] = []
     new: list[Experiment] = []
-    for assignment in assignments(definition, phase):
+    for assignment in wanted:
         experiment = by_assignment.get(identity_of(assignment))
         if experiment is None:
             experiment = Experiment(f"e{len(known) + len(new):03d}", phase.name, assignment)
             new.append(experiment)
         experiments.append(experiment)
-    return new, _packs(definition, phase, number, experiments)
+    return experiments, new
 
 
-def assignments(definition: Definition, phase: Phase) -> list[Assignment]:
-    """The experiments of a phase as full assignments, the incumbent first."""
-    incumbent = definition.incumbent
-    draw = STRATEGIES[phase.strategy]
-    seed = seed_of(definition.seed, phase.name)
-    drawn = draw(phase.space, [incumbent], seed, phase.experiments - 1)
-    return [incumbent, *({**incumbent, **one} for one in drawn)]
-
-
-def identity_of(assignment: Assignment) -> frozenset[tuple[str, tuple[str, str]]]:
-    """What makes two full assignments the same experiment."""
-    return frozenset((name, key(value)) for name, value in assignment.items())
-
-
-def _packs(definition: Definition, phase: Phase, number: int, experiments: Sequence[Experiment]) -> list[Pack]:
+def _wanted(
+    definition: Definition, phase: Phase, experiments: Sequence[Experiment], rows: Sequence[Row]
+) -> list[Trial]:
+    """The trials that a phase asks for, given what is finished."""
+    seeds = range(phase.first_seed, phase.first_seed + phase.seeds)
+    if phase.race:
+        return _raced(definition, phase, [experiment.id for experiment in experiments], rows)
     # Experiment by experiment: after a third of the time, a third of the settings are known on every range.
-    trials = [
-        (experiment, Trial(phase.name, experiment.id, range_, seed))
-        for experiment in experiments
-        for range_ in range(len(phase.ranges))
-        for seed in range(phase.seeds)
-    ]
+    ranges = range(len(phase.ranges))
+    return [Trial(phase.name, one.id, range_, seed) for one in experiments for range_ in ranges for seed in seeds]
+
+
+def _raced(definition: Definition, phase: Phase, running: list[str], rows: Sequence[Row]) -> list[Trial]:
+    """Range by range; between rounds, what is clearly worse on the ranges so far leaves the race."""
+    from pipeline.analysis import racing
+
+    metric = f"{definition.objective.metric}_valid"
+    finished = {row["trial"]: row for row in rows}
+    wanted: list[Trial] = []
+    scores: dict[str, dict[DateRange, float | None]] = {experiment: {} for experiment in running}
+    seeds = range(phase.first_seed, phase.first_seed + phase.seeds)
+    for at in range(len(phase.ranges)):
+        wanted += [Trial(phase.name, one, at, seed) for one in running for seed in seeds]
+        if at + 1 < min(racing.FEWEST_RANGES, len(phase.ranges)):
+            continue  # the race has nothing to say yet: these ranges are one round
+        if not all(str(trial) in finished for trial in wanted):
+            return wanted
+        for trial in wanted:
+            own = [finished[str(replace(trial, seed=seed))] for seed in seeds]
+            if all(Status(row["status"]).is_result for row in own):
+                scores[trial.experiment][phase.ranges[trial.range]] = _mean([row.get(metric) for row in own])
+        race = racing.race({one: scores[one] for one in running}, running[0], definition.objective.goal)
+        running = [one for one in running if one not in race.out]
+    return wanted
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    return math.fsum(known) / len(known) if len(known) == len(values) else None
+
+
+def _packs(definition: Definition, phase: Phase, number: int, trials: Sequence[tuple[Experiment, Trial]]) -> list[Pack]:
     return [
         Pack(f"r{number}-p{at:03d}", _label(phase, experiment, trial), definition.image, (trial,))
         for at, (experiment, trial) in enumerate(trials)

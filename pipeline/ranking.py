@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from pipeline.plan import identity_of
 from pipeline.results import Row, Status
-from pipeline.space import Assignment
+from pipeline.space import Assignment, identity_of
 from pipeline.sweep import Definition
 
 
 @dataclass(frozen=True)
 class Standing:
-    """One experiment's place, from all its complete trials in choosing phases."""
+    """One experiment's place, from its complete trials in the last phase of choosing that has any."""
 
     experiment: str
     assignment: Assignment
@@ -36,10 +35,7 @@ def standings(definition: Definition, rows: Sequence[Row]) -> list[Standing]:
     """
     metric = f"{definition.objective.metric}_valid"
     names = list(definition.incumbent)
-    by_experiment: dict[str, list[Row]] = {}
-    for row in rows:
-        if row["status"] == Status.COMPLETE and isinstance(row.get(metric), int | float) and math.isfinite(row[metric]):
-            by_experiment.setdefault(row["experiment"], []).append(row)
+    by_experiment = _complete(definition, rows, metric)
     scores = {name: _by_range(own, metric) for name, own in by_experiment.items()}
     widest = max((len(by_range) for by_range in scores.values()), default=0)
     incumbent = identity_of(definition.incumbent)
@@ -60,6 +56,21 @@ def standings(definition: Definition, rows: Sequence[Row]) -> list[Standing]:
         if len(by_range) == widest
     ]
     return sorted(ranked, key=lambda standing: (sign * standing.score, standing.experiment))
+
+
+def _complete(definition: Definition, rows: Sequence[Row], metric: str) -> dict[str, list[Row]]:
+    for phase in reversed(definition.choosing):
+        found: dict[str, list[Row]] = {}
+        for row in rows:
+            if row["phase"] == phase.name and row["status"] == Status.COMPLETE and _is_number(row.get(metric)):
+                found.setdefault(row["experiment"], []).append(row)
+        if found:
+            return found
+    return {}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _range(row: Row) -> tuple[str, str]:

@@ -4,6 +4,8 @@ Everything that depends on "today" or on the project's settings is decided here,
 """
 
 import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -13,7 +15,7 @@ from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.space import Assignment, DomainOrFixed, Interval, Space, Values
 from pipeline.spec import PhaseSpec, Search, Spec
-from pipeline.sweep import Definition, Fidelity, Phase, new_id
+from pipeline.sweep import Definition, Fidelity, Judging, Phase, new_id
 from pipeline.training import architectures
 
 EXPERIMENTS = 21
@@ -27,27 +29,28 @@ def resolve(
     token: str,
     data: DataSource | None = None,
     as_of: date | None = None,
+    covered: DateRange | None = None,
+    used: Sequence[DateRange] = (),
     git_commit: str | None = None,
     image: str | None = None,
 ) -> Definition:
     """The definition of a sweep that starts `now`. `data` is used where the spec names none.
 
-    Raises UserError, a line per mistake, if the spec asks for what cannot be.
+    `covered` are the days of the data, where the caller has looked; `used` the ranges that earlier sweeps of this
+    architecture and data chose on: what judges must be fresh of them, too. Raises UserError, a line per mistake, if the
+    spec asks for what cannot be.
     """
-    source = spec.data or data
-    if source is None:
-        raise UserError('no data: name "data" in the spec, give --data, or put `data = "flights"` into hpt.toml')
-    if spec.mode == "short":
-        raise UserError('mode: "short" is not in this version; leave it out to run the full mode')
+    source = source_of(spec, data)
     if spec.tune != "parameters":
         raise UserError(f'tune: "{spec.tune}" is not in this version; name the hyperparameters in "parameters"')
     today = as_of or spec.as_of or data_source.as_of(source) or now.date()
+    calendar = _Calendar(spec, today, data_source.covers(source) or covered, tuple(used))
     incumbent = _incumbent(spec)
-    phases = tuple(
-        _phase(spec, wanted, incumbent, today, source) for wanted in spec.phases or (PhaseSpec(name="screen"),)
-    )
-    if twice := {phase.name for phase in phases if [other.name for other in phases].count(phase.name) > 1}:
-        raise UserError(f"phases: {', '.join(sorted(twice))} stands there twice")
+    choosing = [_choosing(spec, wanted, incumbent, calendar) for wanted in spec.phases or (PhaseSpec(name="screen"),)]
+    names = [phase.name for phase in choosing]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"phases: {', '.join(twice)} stands there twice")
+    ranges = list(dict.fromkeys(range_ for phase in choosing for range_ in phase.ranges))
     return Definition(
         id=new_id(now, spec.architecture, token),
         created=now.isoformat(timespec="seconds"),
@@ -58,12 +61,21 @@ def resolve(
         training=spec.training,
         objective=spec.objective,
         incumbent=incumbent,
-        phases=phases,
+        phases=(*choosing, *_confirm(spec, choosing, calendar)),
         git_commit=git_commit,
         image=image or spec.image,
         notes=spec.notes,
         spec=as_written(spec),
+        chosen_before={str(range_): list(used).count(range_) for range_ in ranges if range_ in used},
     )
+
+
+def source_of(spec: Spec, data: DataSource | None) -> DataSource:
+    """The spec's data, else `data`. Raises UserError if there are none."""
+    source = spec.data or data
+    if source is None:
+        raise UserError('no data: name "data" in the spec, give --data, or put `data = "flights"` into hpt.toml')
+    return source
 
 
 def as_written(spec: Spec) -> dict[str, Any]:
@@ -80,11 +92,70 @@ def _incumbent(spec: Spec) -> Assignment:
     return {**defaults, **spec.incumbent, **_fixed(spec.parameters)}
 
 
-def _phase(spec: Spec, wanted: PhaseSpec, incumbent: Assignment, today: date, source: DataSource) -> Phase:
+@dataclass(frozen=True)
+class _Calendar:
+    """Which ranges a spec's phases get on a given day."""
+
+    spec: Spec
+    today: date
+    covered: DateRange | None
+    used: tuple[DateRange, ...]
+
+    def choosing(self, wanted: PhaseSpec) -> list[DateRange]:
+        ranges = wanted.date_range or self._named()
+        if (wanted.mode or self.spec.mode) == "short" and not wanted.date_range:
+            # On the months before the ranges that will judge, so that those are fresh.
+            first = min(range_.start for range_ in ranges)
+            months, count = self.spec.short.months, self.spec.short.ranges
+            ranges = [dates.whole_months(first, months, back=back) for back in reversed(range(count))]
+        return self._checked("date-range", ranges)
+
+    def confirming(self, choosing: Sequence[Phase]) -> list[DateRange]:
+        """Fresh ranges, oldest first; none if there are none."""
+        chosen_on = [range_ for phase in choosing for range_ in phase.ranges]
+        if self.spec.confirm_range:
+            ranges = self._checked("confirm-range", self.spec.confirm_range)
+            for range_ in ranges:
+                if not dates.is_fresh(self._split("confirm-range", range_), chosen_on):
+                    raise UserError(f"confirm-range: {range_} is not fresh: it would judge on days that were chosen on")
+            return ranges
+        not_fresh = [*chosen_on, *self.used]
+        shares = self.spec.training.validation_share, self.spec.training.test_share
+        candidates: Iterable[DateRange]
+        if any(phase.fidelity.name == "short" for phase in choosing):
+            candidates = [one for one in reversed(self._named()) if dates.is_fresh(one.split(*shares), not_fresh)]
+        else:
+            newest = max(chosen_on, key=lambda range_: range_.end)
+            candidates = dates.fresh(not_fresh, newest, self.today, valid=shares[0], test=shares[1])
+        found: list[DateRange] = []
+        for range_ in candidates:
+            if len(found) == self.spec.confirm.ranges or (self.covered and range_.start < self.covered.start):
+                break
+            if self.covered is None or range_.end <= self.covered.end:
+                found.append(range_)
+        return found[::-1]
+
+    def _named(self) -> list[DateRange]:
+        return self.spec.date_range or dates.rotating(self.today)
+
+    def _split(self, key: str, range_: DateRange) -> dates.Split:
+        try:
+            return range_.split(self.spec.training.validation_share, self.spec.training.test_share)
+        except ValueError as error:
+            raise UserError(f"{key}: {error}") from None
+
+    def _checked(self, key: str, ranges: list[DateRange]) -> list[DateRange]:
+        for range_ in ranges:
+            self._split(key, range_)
+            # A user's own files may lack days at either end, a last weekend say: the trial's log tells.
+            if self.covered and not range_.overlaps(self.covered):
+                raise UserError(f"{key}: {range_} has none of the days that the data cover, {self.covered}")
+        return ranges
+
+
+def _choosing(spec: Spec, wanted: PhaseSpec, incumbent: Assignment, calendar: _Calendar) -> Phase:
     if wanted.name != "screen":
         raise UserError(f'phases: "{wanted.name}" is not in this version; "screen" is')
-    if wanted.mode == "short":
-        raise UserError('phases: mode "short" is not in this version; leave it out')
     parameters = wanted.parameters or spec.parameters
     if clash := _fixed(wanted.parameters or {}).keys() - _fixed(spec.parameters):
         raise UserError(
@@ -94,28 +165,40 @@ def _phase(spec: Spec, wanted: PhaseSpec, incumbent: Assignment, today: date, so
     if not space:
         raise UserError("parameters: all of them are fixed: nothing to tune")
     search = wanted.search or spec.search
+    short = (wanted.mode or spec.mode) == "short"
+    epochs = min(spec.training.max_epochs, spec.short.max_epochs) if short else spec.training.max_epochs
     return Phase(
         name=wanted.name,
         space=space,
-        ranges=tuple(_ranges(spec, wanted, today, source)),
-        fidelity=Fidelity(name="full", max_epochs=spec.training.max_epochs),
+        ranges=tuple(calendar.choosing(wanted)),
+        fidelity=Fidelity(name="short" if short else "full", max_epochs=epochs),
         strategy=search.strategy,
         experiments=_experiments(search, space, incumbent),
         seeds=search.seeds_per_range,
+        race=search.race,
     )
 
 
-def _ranges(spec: Spec, wanted: PhaseSpec, today: date, source: DataSource) -> list[DateRange]:
-    ranges = wanted.date_range or spec.date_range or dates.rotating(today)
-    covered = data_source.covers(source)
-    for range_ in ranges:
-        try:
-            range_.split(spec.training.validation_share, spec.training.test_share)
-        except ValueError as error:
-            raise UserError(f"date-range: {error}") from None
-        if covered and not (covered.start <= range_.start and range_.end <= covered.end):
-            raise UserError(f"date-range: {range_} is not inside the days that the data cover, {covered}")
-    return ranges
+def _confirm(spec: Spec, choosing: Sequence[Phase], calendar: _Calendar) -> list[Phase]:
+    """The phase that judges, if there is to be one: on fresh ranges, else on the same ones with new seeds."""
+    asked = spec.confirm
+    if asked.ranges == 0 or (asked.day_of_month is not None and asked.day_of_month != calendar.today.day):
+        return []
+    ranges = calendar.confirming(choosing)
+    last = choosing[-1]
+    return [
+        Phase(
+            name="confirm",
+            space=last.space,
+            ranges=tuple(ranges) or last.ranges,
+            fidelity=Fidelity(name="full", max_epochs=spec.training.max_epochs),
+            strategy="finalists",
+            experiments=asked.finalists + 1,
+            seeds=asked.seeds_per_range,
+            first_seed=0 if ranges else last.seeds,
+            judging=Judging(rope=asked.rope, fresh=bool(ranges)),
+        )
+    ]
 
 
 def _experiments(search: Search, space: Space, incumbent: Assignment) -> int:

@@ -168,6 +168,11 @@ def identity(space: Space, assignment: Assignment) -> tuple[tuple[str, str], ...
     return tuple(key(assignment[name]) for name in space)
 
 
+def identity_of(assignment: Assignment) -> frozenset[tuple[str, tuple[str, str]]]:
+    """What makes two full assignments the same experiment."""
+    return frozenset((name, key(value)) for name, value in assignment.items())
+
+
 class Hyperparameter(BaseModel):
     """What an architecture declares of one hyperparameter.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StrictBool
 
 from pipeline.data_source import DataSource, FilesSource, FlightsSource
 from pipeline.dates import DateRange
@@ -91,6 +91,29 @@ class Search(_Part):
     )
     seed: Whole = Field(0, ge=0, description="The same spec and seed give the same sweep.")
     seeds_per_range: Whole = Field(1, ge=1, le=100, description="Trainings per experiment and date range.")
+    race: StrictBool = Field(
+        False, description="Run range by range; what is clearly worse after a few does not run on the rest."
+    )
+
+
+class Short(_Part):
+    """What choosing gets in short mode."""
+
+    months: Whole = Field(1, ge=1, description="Whole months of data.")
+    ranges: Whole = Field(1, ge=1, description="Date ranges.")
+    max_epochs: Whole = Field(20, ge=1)
+
+
+class Confirm(_Part):
+    """How the winner is judged, on date ranges that played no part in choosing it."""
+
+    ranges: Whole = Field(6, ge=0, le=60, description="Fresh ranges, if there are so many; 0: do not confirm.")
+    finalists: Whole = Field(1, ge=1, le=3, description="How many of the best are judged.")
+    seeds_per_range: Whole = Field(1, ge=1, le=100, description="Averaged within a range, never counted as ranges.")
+    rope: Number = Field(0.005, ge=0, lt=1, description="The relative gain that is still no gain worth having.")
+    day_of_month: Whole | None = Field(
+        None, ge=1, le=28, description="Confirm only in sweeps of this day of the month; for nightly sweeps."
+    )
 
 
 class Objective(_Part):
@@ -103,7 +126,7 @@ class Objective(_Part):
 class PhaseSpec(_Part):
     """One phase, where the phases that follow from `tune` and `mode` are not wanted."""
 
-    name: Literal["screen", "learning-rate", "architecture", "near-best", "confirm"]
+    name: Literal["screen", "learning-rate", "architecture", "near-best"]
     parameters: dict[str, DomainOrFixed] | None = None
     date_range: DateRanges | None = None
     mode: Literal["full", "short"] | None = None
@@ -121,6 +144,7 @@ class Spec(_Part):
     date_range: DateRanges | None = Field(
         None, description="Half-open ranges [start, end). Left out: the last three ranges of three whole months."
     )
+    confirm: Confirm = Confirm()
     confirm_range: DateRanges | None = Field(None, description="Ranges that judge the winner and choose nothing.")
     data: DataSource | None = None
     training: Training = Training()
@@ -134,6 +158,7 @@ class Spec(_Part):
         None, description='"Today" for rotating date ranges. Default: today, or the data\'s own.'
     )
     mode: Literal["full", "short"] = Field("full", description="How much data and how many epochs choosing gets.")
+    short: Short = Short()
     tune: Literal["parameters", "learning-rate", "automatic"] = Field(
         "parameters", description="What is chosen: the `parameters` named here, or what the mode brings."
     )
@@ -246,6 +271,8 @@ def _keys_at(location: tuple[str | int, ...]) -> list[str]:
     model: type[BaseModel] = Spec
     parts: dict[str, type[BaseModel]] = {
         "training": Training,
+        "short": Short,
+        "confirm": Confirm,
         "search": Search,
         "objective": Objective,
         "phases": PhaseSpec,

@@ -46,6 +46,14 @@ class Fidelity(_Frozen):
     max_epochs: int
 
 
+class Judging(_Frozen):
+    """What is fixed of a confirmation before anything runs."""
+
+    rope: float
+    fresh: bool
+    """Whether its ranges played no part in choosing; if they did, nothing is ever called real."""
+
+
 class Phase(_Frozen):
     """{name, space, ranges, fidelity, strategy}: one step of choosing, or the one that judges."""
 
@@ -53,9 +61,15 @@ class Phase(_Frozen):
     space: Space
     ranges: tuple[SpecDateRange, ...]
     fidelity: Fidelity
-    strategy: Literal["random", "grid"]
+    strategy: Literal["random", "grid", "finalists"]
     experiments: int
+    """The incumbent included."""
     seeds: int = 1
+    first_seed: int = 0
+    """The index of its first seed: above 0 where earlier ones were used on these ranges already."""
+    race: bool = False
+    judging: Judging | None = None
+    """None in every phase that chooses."""
 
 
 class Definition(_Frozen):
@@ -77,6 +91,17 @@ class Definition(_Frozen):
     notes: str
     spec: dict[str, Any]
     """The spec as it was written, to run it again."""
+
+    chosen_before: dict[str, int] = {}
+    """How many earlier sweeps of this architecture and data chose on each of the ranges that this one chooses on."""
+
+    @property
+    def choosing(self) -> list[Phase]:
+        return [phase for phase in self.phases if phase.judging is None]
+
+    @property
+    def confirm(self) -> Phase | None:
+        return next((phase for phase in self.phases if phase.judging is not None), None)
 
     def phase(self, name: str) -> Phase:
         return next(phase for phase in self.phases if phase.name == name)

@@ -47,6 +47,7 @@ def tiny_spec(tiny_csv: Path) -> dict[str, Any]:
         "incumbent": {"batch_size": 64},
         "parameters": {"learning_rate": [0.01, 0.1]},
         "search": {"strategy": "grid"},
+        "confirm": {"ranges": 0},
     }
 
 

@@ -33,6 +33,7 @@ def finished(tmp_path_factory, tiny_csv):
         "training": {"max-epochs": 2},
         "parameters": {"learning_rate": [0.01, 0.1]},
         "search": {"strategy": "grid"},
+        "confirm": {"ranges": 0},
         "notes": "<b>notes</b>",
     }
     (folder / "spec.json").write_text(json.dumps(spec))
@@ -96,7 +97,7 @@ def test_validate_prints_phases_experiments_ranges_trials_and_assignments(finish
     folder, _ = finished
     result = hpt("validate", "spec.json", cwd=folder)
     assert result.returncode == 0
-    assert "phase screen: 6 trials" in result.stdout
+    assert "phase screen: 6 trials: 3 experiments (grid) on 2 date ranges, 1 seed each" in result.stdout
     assert "[2024-01-01, 2024-03-01): train 42, validate 9, test 9 days" in result.stdout
     assert "e000 learning_rate=0.001 (the incumbent)" in result.stdout
 
@@ -132,10 +133,19 @@ def test_a_broken_hpt_toml_is_a_clear_line(tmp_path):
     assert (result.returncode, "stoer" in result.stderr, "Traceback" in result.stderr) == (2, True, False)
 
 
+def test_a_range_without_any_data_is_told_before_anything_runs(finished, tmp_path):
+    folder, _ = finished
+    asked = json.loads((folder / "spec.json").read_text()) | {"date-range": [["2025-01-01", "2025-03-01"]]}
+    (tmp_path / "spec.json").write_text(json.dumps(asked))
+    result = hpt("run", tmp_path / "spec.json", "--store", tmp_path / "s", cwd=folder)
+    assert result.returncode == 2
+    assert "none of the days that the data cover, [2024-01-01, 2024-05-30)" in result.stderr
+
+
 def test_a_failed_trial_is_exit_1_and_a_store_that_fails_exit_3(finished, tmp_path):
     folder, _ = finished
     asked = json.loads((folder / "spec.json").read_text()) | {
-        "date-range": [["2025-01-01", "2025-03-01"]],
+        "date-range": [["2024-05-01", "2024-07-01"]],
         "parameters": {"learning_rate": [0.01]},
     }
     (tmp_path / "spec.json").write_text(json.dumps(asked))

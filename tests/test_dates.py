@@ -87,19 +87,35 @@ def test_a_range_is_fresh_if_it_judges_on_days_that_chose_nothing():
 
 def test_fresh_ranges_go_back_in_time_newest_first():
     chosen_on = rotating(date(2014, 1, 1))
-    found = list(islice(fresh(chosen_on, date(2014, 1, 1), 3), 3))
+    found = list(islice(fresh(chosen_on, chosen_on[-1], date(2014, 1, 1)), 3))
     assert found == [months("2013-05", "2013-08"), months("2013-04", "2013-07"), months("2013-03", "2013-06")]
 
 
 @given(days, st.integers(1, 4))
-def test_every_fresh_range_is_fresh(today, length):
-    chosen_on = rotating(today)
-    for range_ in islice(fresh(chosen_on, today, length), 4):
+def test_every_fresh_range_is_fresh_and_as_long_as_the_others(today, length):
+    chosen_on = rotating(today, months=length)
+    for range_ in islice(fresh(chosen_on, chosen_on[0], today), 4):
         assert is_fresh(range_.split(), chosen_on)
+        assert month_start(range_.start, length) == range_.end <= today
+
+
+def test_ranges_that_are_no_whole_months_go_back_by_their_length():
+    like = DateRange(date(2013, 6, 10), date(2013, 7, 10))
+    found = list(islice(fresh([like], like, date(2013, 9, 1)), 3))
+    assert [one.as_json() for one in found] == [
+        ["2013-07-10", "2013-08-09"],
+        ["2013-05-11", "2013-06-10"],
+        ["2013-04-11", "2013-05-11"],
+    ]
+
+
+def test_newer_ranges_than_those_that_chose_are_fresh_too():
+    like = months("2013-01", "2013-04")
+    assert next(fresh([like], like, date(2014, 1, 1))) == months("2013-10", "2014-01")
 
 
 def test_fresh_ranges_end_where_the_calendar_begins():
-    assert list(fresh([], date(1, 4, 1), 2)) == [
+    assert list(fresh([], DateRange(date(1, 1, 1), date(1, 3, 1)), date(1, 4, 1))) == [
         DateRange(date(1, 2, 1), date(1, 4, 1)),
         DateRange(date(1, 1, 1), date(1, 3, 1)),
     ]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pipeline import plan, results, spec
 from pipeline.errors import UserError
 from pipeline.resolve import resolve
+from pipeline.space import identity_of
 from pipeline.sweep import Definition, Experiment, Sweep, Trial, trials_of
 from tests.conftest import NOW, define
 from tests.test_spec import POST
@@ -20,7 +21,7 @@ def finish(sweep: Sweep, trials: Sequence[Trial], status: str = "complete", numb
 
 
 def first_round(definition: Definition) -> tuple[list[Experiment], list]:
-    return plan.next_round(definition, 0, {})
+    return plan.next_round(definition, 0, {}, (), ())
 
 
 def post(**changes: object) -> Definition:
@@ -48,7 +49,7 @@ def test_an_incumbent_inside_the_grid_is_not_run_twice():
     incumbent = {"num_of_attentions": 2, "attention_hidden_layer_size": 128, "attention_regularization": 0.01}
     experiments, _ = first_round(post(search={"strategy": "grid"}, incumbent=incumbent))
     assert len(experiments) == 27
-    assert len({plan.identity_of(e.assignment) for e in experiments}) == 27
+    assert len({identity_of(e.assignment) for e in experiments}) == 27
 
 
 def test_a_fixed_value_holds_for_the_incumbent_too():
@@ -104,7 +105,7 @@ def test_a_plan_is_repeatable_distinct_and_has_the_incumbent_first(seed, values,
     experiments, packs = first_round(define(asked))
     assert (experiments, packs) == first_round(define(asked, token="aaaa"))
     assert experiments[0].assignment == define(asked).incumbent
-    assert len({plan.identity_of(e.assignment) for e in experiments}) == len(experiments)
+    assert len({identity_of(e.assignment) for e in experiments}) == len(experiments)
     assert len(list(trials_of(packs))) == 3 * len(experiments)
 
 
@@ -135,8 +136,8 @@ def test_the_built_in_data_have_a_today_of_their_own():
         ({"parameters": {"dropout": {"low": 0.1, "high": 0.5}}, "search": {"strategy": "grid"}}, "a grid needs an end"),
         ({"parameters": {"dropout": 0.1}}, "nothing to tune"),
         ({"date-range": [["2017-01-01", "2017-01-08"]]}, "leave none to train on"),
-        ({"data": "flights"}, "not inside the days that the data cover"),
-        ({"mode": "short"}, '"short" is not in this version'),
+        ({"data": "flights"}, "none of the days that the data cover"),
+        ({"confirm-range": [["2017-01-10", "2017-03-20"]]}, "is not fresh"),
         ({"tune": "automatic"}, '"automatic" is not in this version'),
         ({"phases": [{"name": "screen"}, {"name": "screen"}]}, "stands there twice"),
     ],

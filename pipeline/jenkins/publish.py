@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.conclude import conclude
 from pipeline.errors import UserError
 from pipeline.merge import Merged, merge
-from pipeline.report import render
 from pipeline.report.junit import junit
 from pipeline.sweep import Sweep, trials_of
 
@@ -13,7 +13,7 @@ from pipeline.sweep import Sweep, trials_of
 def publish(sweep: Sweep, folder: Path, environment: Mapping[str, str]) -> Merged:
     """Merges and renders; writes results.csv, report/, junit.xml and description.txt into `folder`."""
     merged = merge(sweep)
-    summary = render(sweep, merged)
+    summary = conclude(sweep, merged)
     try:
         _copy(sweep, "results.csv", folder)
         for entry in sweep.store.entries(sweep.key("report/")):

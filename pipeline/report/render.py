@@ -7,9 +7,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from pipeline import results
-from pipeline.merge import Merged
-from pipeline.report.summary import Summary, duration, setting, summarize
-from pipeline.sweep import Sweep, trials_of
+from pipeline.report.summary import Summary, duration, percent_of, setting
+from pipeline.sweep import Sweep
 
 
 @cache
@@ -23,7 +22,7 @@ def _environment() -> Environment:
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "ensure_ascii": False}
     environment.filters |= {"duration": duration, "number": _number, "cell": results.to_cell}
-    environment.globals |= {"setting": setting}
+    environment.globals |= {"setting": setting, "percent_of": percent_of}
     return environment
 
 
@@ -45,11 +44,8 @@ def page(summary: Summary) -> str:
     return _environment().get_template("index.html").render(summary=summary, columns=[*dict.fromkeys(shown)])
 
 
-def render(sweep: Sweep, merged: Merged) -> Summary:
-    """Writes the report of what is merged and returns what it says."""
-    planned = sum(1 for n in range(sweep.rounds()) for _ in trials_of(sweep.round(n)))
-    summary = summarize(sweep.definition, merged.rows, planned, merged.skipped)
+def render(sweep: Sweep, summary: Summary) -> None:
+    """Writes the report that says what `summary` says."""
     style = resources.files("pipeline.report").joinpath("assets/style.css").read_bytes()
     sweep.store.write(sweep.key("report/style.css"), style)
     sweep.store.write(sweep.key("report/index.html"), page(summary).encode(errors="xmlcharrefreplace"))
-    return summary

@@ -5,11 +5,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pipeline.analysis.choosing import gain_of_choosing
+from pipeline.analysis.selection import ChoosingGain
 from pipeline.ranking import Standing, standings
 from pipeline.results import Row, Status
-from pipeline.sweep import Definition
+from pipeline.sweep import Definition, Trial
+
+if TYPE_CHECKING:
+    from pipeline.analysis.confirmation import Confirmation
 
 BEST = 10
 
@@ -32,8 +37,15 @@ class Summary:
     definition: Definition
     rows: Sequence[Row]
     planned: int
+    done: bool
+    """Whether nothing more will come."""
     ranked: Sequence[Standing]
     judged: Sequence[Judged]
+    """On the ranges that judged, if there was a confirmation, else on those that chose."""
+    confirmed: "Confirmation | None"
+    choosing_gain: ChoosingGain | None
+    saved: int
+    """Trials that a race made needless."""
     answer: str
     failures: Sequence[Row]
     skipped: Sequence[tuple[str, str]]
@@ -48,24 +60,29 @@ class Summary:
     def searched(self) -> list[str]:
         return list(dict.fromkeys(name for phase in self.definition.phases for name in phase.space))
 
-    @property
-    def final(self) -> bool:
-        return len(self.rows) >= self.planned
-
 
 def summarize(
-    definition: Definition, rows: Sequence[Row], planned: int, skipped: Sequence[tuple[str, str]] = ()
+    definition: Definition,
+    rows: Sequence[Row],
+    planned: Sequence[Trial],
+    done: bool,
+    confirmed: "Confirmation | None" = None,
+    skipped: Sequence[tuple[str, str]] = (),
 ) -> Summary:
-    """`planned` is the number of trials that all rounds so far asked for."""
+    """`planned` are the trials that all rounds so far asked for; `done` says that no more will come."""
     ranked = standings(definition, rows)
-    judged = _judged(definition, ranked)
+    judged = _judged(definition, ranked, confirmed)
     return Summary(
         definition=definition,
         rows=rows,
-        planned=planned,
+        planned=len(planned),
+        done=done,
         ranked=ranked,
         judged=judged,
-        answer=_answer(definition, ranked, judged, rows, planned),
+        confirmed=confirmed,
+        choosing_gain=gain_of_choosing(definition, ranked),
+        saved=_saved(definition, planned),
+        answer=_answer(definition, ranked, judged, confirmed, rows, len(planned)),
         failures=[row for row in rows if not Status(row["status"]).is_result or row["status"] == Status.DIVERGED],
         skipped=skipped,
         counts=dict(Counter(row["status"] for row in rows)),
@@ -84,46 +101,91 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _judged(definition: Definition, ranked: Sequence[Standing]) -> list[Judged]:
-    incumbent = next((standing for standing in ranked if standing.is_incumbent), None)
-    if incumbent is None:
+def percent_of(gain: float, goal: str) -> str:
+    """A log ratio in words: `12.3 %` of the incumbent's metric."""
+    return f"{100 * (-math.expm1(-gain) if goal == 'minimize' else math.expm1(gain)):.1f} %"
+
+
+def _saved(definition: Definition, planned: Sequence[Trial]) -> int:
+    """Per phase that raced: what running every experiment on every range would have taken more."""
+    saved = 0
+    for phase in definition.phases:
+        own = [trial for trial in planned if trial.phase == phase.name]
+        if phase.race and own:
+            saved += len({trial.experiment for trial in own}) * len(phase.ranges) * phase.seeds - len(own)
+    return saved
+
+
+def _judged(definition: Definition, ranked: Sequence[Standing], confirmed: "Confirmation | None") -> list[Judged]:
+    if not ranked:
         return []
-    metric = f"{definition.objective.metric}_test"
+    if confirmed is not None and ranked[0].experiment in confirmed.compared:
+        pairs = [
+            ((one.date_range.start.isoformat(), one.date_range.end.isoformat()), one.finalist, one.incumbent)
+            for one in confirmed.compared[ranked[0].experiment]
+        ]
+    else:
+        metric = f"{definition.objective.metric}_test"
+        base = next((standing for standing in ranked if standing.is_incumbent), None)
+        if base is None:
+            return []
+        pairs = [
+            (range_, row.get(metric), base.by_range.get(range_, {}).get(metric))
+            for range_, row in sorted(ranked[0].by_range.items())
+        ]
     judged = []
-    for range_, row in sorted(ranked[0].by_range.items()):
-        best, other = row.get(metric), incumbent.by_range.get(range_, {}).get(metric)
+    for range_, best, other in pairs:
         if isinstance(best, int | float) and isinstance(other, int | float):
             better = (other, best) if definition.objective.goal == "minimize" else (best, other)
-            factor = better[0] / better[1] if min(better) > 0 else None
-            judged.append(Judged(range_, best, other, factor))
+            judged.append(Judged(range_, best, other, better[0] / better[1] if min(better) > 0 else None))
     return judged
 
 
 def _answer(
-    definition: Definition, ranked: Sequence[Standing], judged: Sequence[Judged], rows: Sequence[Row], planned: int
+    definition: Definition,
+    ranked: Sequence[Standing],
+    judged: Sequence[Judged],
+    confirmed: "Confirmation | None",
+    rows: Sequence[Row],
+    planned: int,
 ) -> str:
     """One sentence: which setting, how much better, how sure, at what cost."""
-    cost = f"{duration(sum(row.get('training_time', 0.0) for row in rows))} of training"
+    metric = definition.objective.metric
+    cost = f"cost {duration(sum(row.get('training_time', 0.0) for row in rows))} of training."
     so_far = f"So far ({len(rows)} of {planned} trials): " if len(rows) < planned else ""
     if not ranked:
-        return f"{so_far}no experiment finished on every date range, so there is no best setting; cost {cost}."
-    metric, best = f"{definition.objective.metric}_test", ranked[0]
+        return f"{so_far}no experiment finished on every date range, so there is no best setting; {cost}"
+    best = ranked[0]
     if best.is_incumbent:
-        return (
-            f"{so_far}nothing tried beats the incumbent by {definition.objective.metric}_valid: keep it; cost {cost}."
-        )
+        return f"{so_far}nothing tried beats the incumbent by {metric}_valid: keep it; {cost}"
+    verdict = confirmed.verdicts.get(best.experiment) if confirmed is not None else None
+    head = f"{so_far}{best.experiment} is the best setting"
+    if verdict is not None:
+        head += {
+            "real": ", and that is real",
+            "promising": ", and promising",
+            "not shown": " so far, but that it is better than the incumbent is not shown",
+            "not testable": ", but whether that is real could not be tested",
+        }[str(verdict.kind)]
     if not judged or any(one.factor is None for one in judged):
-        return f"{so_far}{best.experiment} is the best setting by {definition.objective.metric}_valid; cost {cost}."
+        return f"{head}, by {metric}_valid; {cost}"
     factors = [one.factor for one in judged if one.factor is not None]
     wins, middle = sum(factor > 1 for factor in factors), math.exp(fmean(map(math.log, factors)))
-    less = "smaller" if definition.objective.goal == "minimize" else "larger"
-    by = f"{middle:.2g} times {less} than" if middle >= 1.1 else f"{100 * (middle - 1):.1f} % better than"
-    return (
-        f"{so_far}{best.experiment} is the best setting: its {metric} is {by} the incumbent's, better on "
-        f"{wins} of {len(factors)} date ranges; {_beyond_the_days(len(factors))}; cost {cost}."
-    )
+    fresh = "fresh " if confirmed is not None and confirmed.design.fresh else ""
+    size = _size(middle, definition.objective.goal)
+    where = f"better on {wins} of {len(factors)} {fresh}date ranges"
+    sure = f" (p = {verdict.p_adjusted:.2g})" if verdict is not None and verdict.p_adjusted is not None else ""
+    if confirmed is None:
+        plural = "s" if len(factors) > 1 else ""
+        sure = f"; not confirmed on ranges other than the {len(factors)} date range{plural} it was chosen on"
+        where = f"better on {wins} of {len(factors)}"
+    return f"{head}: its {metric}_test is {size} the incumbent's, {where}{sure}; {cost}"
 
 
-def _beyond_the_days(ranges: int) -> str:
-    plural = "s" if ranges > 1 else ""
-    return f"not yet confirmed on date ranges other than the {ranges} range{plural} it was chosen on"
+def _size(factor: float, goal: str) -> str:
+    less, more = ("smaller", "larger") if goal == "minimize" else ("larger", "smaller")
+    if factor >= 1.1:
+        return f"{factor:.2g} times {less} than"
+    if factor < 1:
+        return f"{100 * (1 / factor - 1):.1f} % {more} than"
+    return f"{100 * (1 - 1 / factor):.1f} % {less} than"

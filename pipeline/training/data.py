@@ -7,6 +7,7 @@ of what was loaded, if one is ever needed, belongs around `load`, keyed by its a
 import hashlib
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -38,6 +39,17 @@ def read(source: Source, date_range: DateRange) -> Rows:
         rows = Files(source.path, source.date).read(columns_of(source).all, date_range)
     order = np.argsort(rows.days, kind="stable")
     return Rows(rows.frame.iloc[order], rows.days[order], rows.notes)
+
+
+def days(source: Source) -> DateRange | None:
+    """From the first day that the data have rows for to the last; None if there is none.
+
+    Raises UserError if the files cannot be read.
+    """
+    if not isinstance(source, FilesSource):
+        return covers(source)
+    found, _ = Files(source.path, source.date).days()
+    return DateRange(found[0].item(), found[-1].item() + timedelta(days=1)) if len(found) else None
 
 
 def load(source: Source, date_range: DateRange, valid: float = 0.15, test: float = 0.15) -> Dataset:

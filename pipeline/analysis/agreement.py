@@ -1,0 +1,104 @@
+"""How well a short ranking predicts the full one: rank correlation and top-k overlap, with bootstrap intervals.
+
+For calibration, which asks how cheap a fidelity may be. It does not say which experiment is best.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+RESAMPLES = 1000
+CONFIDENCE = 0.9
+FEWEST_EXPERIMENTS = 5
+"""Of fewer, no ranking can be said to agree or not."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Of two rankings of the same experiments; intervals are at 90 %, over which experiments were sampled."""
+
+    spearman: Estimate
+    kendall: Estimate
+    overlap: Estimate
+    """The share of the full ranking's best `top` that the short ranking has among its own best `top`."""
+    top: int
+    by_chance: float
+    """The overlap of two unrelated rankings."""
+    experiments: int
+    left_out: int
+    """Experiments that lack a finite metric in one of the rankings."""
+
+
+def agreement(
+    short: Mapping[str, float | None],
+    full: Mapping[str, float | None],
+    top: int,
+    goal: Literal["minimize", "maximize"] = "minimize",
+    seed: int = 0,
+) -> Agreement | str:
+    """Compares two metrics of the same experiments; where they cannot be compared, a plain sentence says why.
+
+    Spearman's rho and Kendall's tau-b (Kendall, "The treatment of ties in ranking problems", 1945). Li et al., "A
+    system for massively parallel hyperparameter tuning" (ASHA, 2020), and the screening behind short mode, keep only
+    the best, for which the overlap is the number that counts. Intervals: percentile bootstrap over experiments (Efron
+    & Tibshirani, "An introduction to the bootstrap", 1993). A resample repeats experiments, which agree with
+    themselves, so the intervals of the overlap lean upward a little.
+    """
+    if top < 1:
+        raise ValueError(f"the best {top} of a ranking are none")
+    names = [name for name in short if _finite(short[name]) and _finite(full.get(name))]
+    left_out = len(short.keys() | full.keys()) - len(names)
+    count = len(names)
+    if count < max(FEWEST_EXPERIMENTS, top + 1):
+        return (
+            f"only {count} experiments have a metric in both rankings; "
+            f"comparing their best {top} takes at least {max(FEWEST_EXPERIMENTS, top + 1)}"
+        )
+    sign = 1.0 if goal == "minimize" else -1.0
+    a = sign * np.array([short[name] for name in names], dtype=float)
+    b = sign * np.array([full[name] for name in names], dtype=float)
+    for values, which in ((a, "short"), (b, "full")):
+        if np.ptp(values) == 0:
+            return f"all {count} experiments have the same metric in the {which} ranking: there is no order to compare"
+    rng = np.random.default_rng(seed)
+    draws = rng.integers(count, size=(RESAMPLES, count))
+    values = np.array([_measures(a[draw], b[draw], top) for draw in draws])
+    tail = (1 - CONFIDENCE) / 2
+    # A resample of one experiment alone has no correlation; it is left out.
+    low, high = np.nanquantile(values, (tail, 1 - tail), axis=0)
+    spearman, kendall, overlap = (
+        Estimate(float(v), min(float(v), float(lo)), max(float(v), float(hi)))
+        for v, lo, hi in zip(_measures(a, b, top), low, high, strict=True)
+    )
+    return Agreement(spearman, kendall, overlap, top, top / count, count, left_out)
+
+
+def _measures(a: NDArray[np.float64], b: NDArray[np.float64], top: int) -> tuple[float, float, float]:
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return math.nan, math.nan, _overlap(a, b, top)
+    spearman = np.corrcoef(stats.rankdata(a), stats.rankdata(b))[0, 1]
+    # scipy.stats.kendalltau computes a p-value that nobody asks for, a thousand times.
+    signs_a, signs_b = (np.sign(values[:, None] - values[None, :]) for values in (a, b))
+    kendall = (signs_a * signs_b).sum() / math.sqrt((signs_a**2).sum() * (signs_b**2).sum())
+    return float(spearman), float(kendall), _overlap(a, b, top)
+
+
+def _overlap(a: NDArray[np.float64], b: NDArray[np.float64], top: int) -> float:
+    best_a, best_b = (set(np.argsort(values, kind="stable")[:top].tolist()) for values in (a, b))
+    return len(best_a & best_b) / top
+
+
+def _finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)

@@ -1,0 +1,97 @@
+"""What a sweep's confirm phase says about its finalists: rows in, verdicts out.
+
+The test itself is `significance.py`'s.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from pipeline.analysis.significance import Design, Verdict, judge
+from pipeline.dates import DateRange
+from pipeline.ranking import standings
+from pipeline.results import Row, Status
+from pipeline.space import identity_of
+from pipeline.sweep import Definition, Phase
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A finalist and the incumbent on one range: the test metric, seeds averaged; None where nothing finished."""
+
+    date_range: DateRange
+    finalist: float | None
+    incumbent: float | None
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The verdicts of a sweep whose confirmation is complete."""
+
+    design: Design
+    verdicts: dict[str, Verdict]
+    """Per finalist, the best of choosing first."""
+    compared: dict[str, list[Compared]]
+
+
+def design_of(definition: Definition, phase: Phase) -> Design:
+    """How the phase will judge; known before anything runs."""
+    assert phase.judging is not None
+    training = definition.training
+    return Design(
+        ranges=phase.ranges,
+        rope=phase.judging.rope,
+        goal=definition.objective.goal,
+        fresh=phase.judging.fresh,
+        valid=training.validation_share,
+        test=training.test_share,
+    )
+
+
+def confirmation(definition: Definition, rows: Sequence[Row], earlier: Sequence[float] = ()) -> Confirmation | None:
+    """The verdicts on the finalists; None while there is no row of a confirmation.
+
+    `earlier` are the p-values of older confirmations on the same ranges.
+    """
+    phase = definition.confirm
+    own = [row for row in rows if phase is not None and row["phase"] == phase.name]
+    if phase is None or not own:
+        return None
+    names = list(definition.incumbent)
+    incumbent_identity = identity_of(definition.incumbent)
+    scores: dict[str, dict[DateRange, dict[int, float | None]]] = {}
+    incumbent = ""
+    for row in own:
+        by_range = scores.setdefault(row["experiment"], {})
+        seed = int(row["trial"].rsplit("-s", 1)[1])
+        by_range.setdefault(_range(row), {})[seed] = _metric(row, f"{definition.objective.metric}_test")
+        if identity_of({name: row.get(name) for name in names}) == incumbent_identity:
+            incumbent = row["experiment"]
+    base = scores.pop(incumbent, {})
+    order = [standing.experiment for standing in standings(definition, rows)]
+    finalists = {
+        name: scores[name] for name in sorted(scores, key=lambda name: order.index(name) if name in order else 99)
+    }
+    design = design_of(definition, phase)
+    compared = {
+        name: [Compared(one, _mean(by_range.get(one)), _mean(base.get(one))) for one in phase.ranges]
+        for name, by_range in finalists.items()
+    }
+    return Confirmation(design, judge(design, base, finalists, earlier), compared)
+
+
+def _range(row: Row) -> DateRange:
+    start, end = row["date-range"]
+    return DateRange(date.fromisoformat(start), date.fromisoformat(end))
+
+
+def _metric(row: Row, name: str) -> float | None:
+    value: Any = row.get(name)
+    return float(value) if row["status"] == Status.COMPLETE and isinstance(value, int | float) else None
+
+
+def _mean(by_seed: dict[int, float | None] | None) -> float | None:
+    known = [value for value in (by_seed or {}).values() if value is not None and math.isfinite(value)]
+    return math.fsum(known) / len(known) if known else None

@@ -1,0 +1,65 @@
+"""What the winner gained while choosing, free of the luck that made it the winner. It judges nothing: the ranges that
+chose can show what choosing was worth, never that a gain is real."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean
+
+from pipeline.dates import DateRange
+
+FEWEST_RANGES = 2
+
+
+@dataclass(frozen=True)
+class ChoosingGain:
+    """Log ratios to the incumbent, as in `significance`; `significance.percent` turns one into words."""
+
+    winner: str
+    """The incumbent, if nothing was better."""
+    apparent: float
+    """The winner's mean gain on the ranges that chose it: too high, the more so the more experiments there were."""
+    unbiased: float | None
+    """The mean gain, on each range, of whoever would have been chosen without it. None if there is only one range."""
+    chosen_without: dict[DateRange, str]
+    """Who that was: the same winner everywhere is a choice that does not hang on a single range."""
+    left_out: tuple[str, ...]
+    """Experiments without a gain on every range; they cannot be chosen."""
+
+    @property
+    def luck(self) -> float | None:
+        """How much of the apparent gain is selection."""
+        return None if self.unbiased is None else self.apparent - self.unbiased
+
+
+def choosing_gain(gains: Mapping[str, Mapping[DateRange, float]], incumbent: str) -> ChoosingGain | None:
+    """Leave-one-range-out selection over {experiment: {range: log ratio gain over the incumbent}}.
+
+    Choosing is part of what is cross-validated, as Varma & Simon, "Bias in error estimation when using
+    cross-validation for model selection", BMC Bioinformatics 7, 2006, and Tsamardinos et al., "Bootstrapping the
+    out-of-sample predictions", Machine Learning 107, 2018 (BBC-CV) have it. BBC-CV resamples rows; with three date
+    ranges there is too little to resample, so each is left out once. The estimate is that of choosing on one range
+    less, hence a little low, and still somewhat high where neighbouring ranges resemble each other.
+
+    The incumbent stands in the contest with a gain of zero, whether it is listed or not; the first of several equals
+    is chosen. Returns None if no range has a gain.
+    """
+    ranges = sorted({range_ for by_range in gains.values() for range_ in by_range})
+    if not ranges:
+        return None
+    complete = {name: by_range for name, by_range in gains.items() if by_range.keys() == set(ranges)}
+    contest = {incumbent: dict.fromkeys(ranges, 0.0)} | {n: dict(g) for n, g in complete.items() if n != incumbent}
+
+    def best(on: list[DateRange]) -> str:
+        return max(contest, key=lambda name: fmean(contest[name][range_] for range_ in on))
+
+    winner = best(ranges)
+    chosen = {}
+    if len(ranges) >= FEWEST_RANGES:
+        chosen = {out: best([range_ for range_ in ranges if range_ != out]) for out in ranges}
+    return ChoosingGain(
+        winner=winner,
+        apparent=fmean(contest[winner].values()),
+        unbiased=fmean(contest[name][range_] for range_, name in chosen.items()) if chosen else None,
+        chosen_without=chosen,
+        left_out=tuple(name for name in gains if name not in complete and name != incumbent),
+    )

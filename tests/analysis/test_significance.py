@@ -1,0 +1,369 @@
+"""Verdicts: what may be called real, and a plain outcome for every bad input."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from pipeline.analysis.significance import (
+    Design,
+    Kind,
+    Scores,
+    Verdict,
+    corrected_t_test,
+    correction,
+    holm,
+    judge,
+    paired_gains,
+    percent,
+    wins_needed,
+)
+from pipeline.dates import DateRange, whole_months
+
+CLEAR = (0.30, 0.32, 0.29, 0.31, 0.30, 0.28)
+"""Gains that any sensible test calls real on six ranges."""
+UNSURE = (0.30, -0.10, 0.05, 0.40, -0.05, 0.20)
+
+
+def ranges(count: int, apart: int = 1) -> tuple[DateRange, ...]:
+    return tuple(sorted(whole_months(date(2026, 6, 1), 3, back=apart * index) for index in range(count)))
+
+
+def constant(over: Sequence[DateRange], metric: float = 1.0) -> Scores:
+    return {range_: {0: metric} for range_ in over}
+
+
+def better_by(gains: Sequence[float], over: Sequence[DateRange]) -> dict[DateRange, dict[int, float | None]]:
+    """A finalist with these log ratio gains over an incumbent whose metric is 1 everywhere."""
+    return {range_: {0: math.exp(-gain)} for range_, gain in zip(over, gains, strict=True)}
+
+
+def verdict_on(gains: Sequence[float], earlier: Sequence[float] = (), design: Design | None = None) -> Verdict:
+    design = design or Design(ranges(len(gains)))
+    return judge(design, constant(design.ranges), {"e001": better_by(gains, design.ranges)}, earlier)["e001"]
+
+
+def test_a_clear_gain_on_fresh_ranges_is_real() -> None:
+    verdict = verdict_on(CLEAR)
+    assert verdict.kind == Kind.REAL
+    assert (verdict.wins, verdict.ranges) == (6, 6)
+    assert verdict.gain == pytest.approx(statistics.fmean(CLEAR))
+    assert verdict.ranges_needed is None
+    assert verdict.reason == f"real: better by 25.9 %, ahead on 6 of 6 ranges, p = {verdict.p_adjusted:.2g}"
+
+
+def test_a_gain_within_the_noise_is_not_shown_and_the_verdict_says_what_would_have_been() -> None:
+    verdict = verdict_on((0.30, -0.30, 0.05, 0.40, -0.35, 0.20))
+    assert verdict.kind == Kind.NOT_SHOWN
+    assert verdict.detectable is not None
+    assert verdict.gain is not None
+    assert verdict.detectable > verdict.gain
+    assert verdict.ranges_needed is None or verdict.ranges_needed > 6
+    assert "would have been found with 80 % power" in verdict.reason
+
+
+def test_a_gain_that_nearly_makes_it_is_promising_and_says_how_many_ranges_it_takes() -> None:
+    verdict = verdict_on((0.30, 0.10, 0.15, 0.40, 0.25, 0.20))
+    assert verdict.kind == Kind.PROMISING
+    assert verdict.p_adjusted is not None
+    assert 0.05 < verdict.p_adjusted <= 0.2
+    assert verdict.ranges_needed is not None
+    assert verdict.ranges_needed > 6
+    assert f"{verdict.ranges_needed} such ranges" in verdict.reason
+
+
+def test_a_setting_that_is_worse_is_not_shown() -> None:
+    verdict = verdict_on([-gain for gain in CLEAR])
+    assert verdict.kind == Kind.NOT_SHOWN
+    assert verdict.wins == 0
+    assert "worse by" in verdict.reason
+
+
+def test_the_p_value_is_that_of_the_corrected_t() -> None:
+    verdict = verdict_on(UNSURE)
+    error = statistics.stdev(UNSURE) * math.sqrt(1 / 6 + correction(ranges(6)))
+    t = (statistics.fmean(UNSURE) + math.log1p(-0.005)) / error
+    assert verdict.p == pytest.approx(stats.t.sf(t, 5))
+
+
+def test_without_a_correction_the_test_is_students() -> None:
+    gains = np.random.default_rng(0).normal(size=(20, 7))
+    expected = stats.ttest_1samp(gains, 0.1, axis=-1, alternative="greater").pvalue
+    np.testing.assert_allclose(corrected_t_test(gains, 0.0, 0.1), expected)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=3, max_size=12))
+def test_the_lower_end_of_the_interval_clears_the_rope_exactly_if_the_test_rejects(gains: list[float]) -> None:
+    verdict = verdict_on(gains)
+    if verdict.p is not None and verdict.interval is not None and abs(verdict.p - 0.05) > 1e-9:
+        assert (verdict.p <= 0.05) == (verdict.interval[0] > -math.log1p(-0.005))
+
+
+@given(st.lists(st.integers(-100, 100).map(lambda gain: gain / 100), min_size=1, max_size=12), st.floats(0.01, 100))
+def test_the_unit_of_the_metric_does_not_matter(gains: list[float], unit: float) -> None:
+    over = ranges(len(gains))
+    scaled = {
+        range_: {0: unit * score} for range_, by in better_by(gains, over).items() for score in by.values() if score
+    }
+    verdict = judge(Design(over), constant(over, unit), {"e001": scaled})["e001"]
+    reference = verdict_on(gains)
+    assert verdict.ranges == reference.ranges
+    assert (verdict.p is None) == (reference.p is None)
+    if verdict.p is not None and reference.p is not None:
+        assert verdict.p == pytest.approx(reference.p, rel=1e-3, abs=1e-9)
+
+
+def test_a_real_but_tiny_gain_is_not_beyond_the_rope() -> None:
+    tiny = (0.0040, 0.0041, 0.0039, 0.0040, 0.0042, 0.0038)
+    assert verdict_on(tiny).kind == Kind.NOT_SHOWN
+    assert verdict_on(tiny, design=Design(ranges(6), rope=0.0)).kind == Kind.REAL
+
+
+def test_where_more_is_better_the_higher_metric_gains() -> None:
+    design = Design(ranges(6), goal="maximize")
+    higher: Scores = {range_: {0: math.exp(gain)} for range_, gain in zip(design.ranges, CLEAR, strict=True)}
+    verdict = judge(design, constant(design.ranges), {"e001": higher})["e001"]
+    assert verdict.kind == Kind.REAL
+    assert "better by 35.0 %" in verdict.reason
+
+
+def test_a_gain_in_per_cent_is_a_share_of_the_incumbents_metric() -> None:
+    assert percent(math.log(1 / 0.8)) == pytest.approx(20)
+    assert percent(math.log(1.25), "maximize") == pytest.approx(25)
+
+
+# -- fresh or not
+
+
+def test_on_the_ranges_that_chose_nothing_is_more_than_promising() -> None:
+    verdict = verdict_on(CLEAR, design=Design(ranges(6), fresh=False))
+    assert verdict.kind == Kind.PROMISING
+    assert verdict.p_adjusted is not None
+    assert verdict.p_adjusted <= 0.05
+    assert "these ranges also chose it" in verdict.reason
+
+
+# -- families
+
+
+def test_holm_agrees_with_a_worked_example() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+@given(st.lists(st.floats(0, 1), max_size=20))
+def test_holm_never_lowers_a_p_value_and_keeps_their_order(p_values: list[float]) -> None:
+    adjusted = holm(p_values)
+    assert all(p <= a <= 1 for p, a in zip(p_values, adjusted, strict=True))
+    assert [a for _, a in sorted(zip(p_values, adjusted, strict=True))] == sorted(adjusted)
+
+
+def test_more_finalists_make_each_verdict_stricter() -> None:
+    design = Design(ranges(6))
+    others = {f"e{index:03}": better_by(UNSURE, design.ranges) for index in (2, 3)}
+    together = judge(design, constant(design.ranges), {"e001": better_by(CLEAR, design.ranges), **others})
+    alone = verdict_on(CLEAR)
+    assert alone.p_adjusted == alone.p
+    assert together["e001"].p == alone.p
+    assert together["e001"].p_adjusted == pytest.approx(3 * (alone.p or 0))
+    assert together["e001"].detectable > alone.detectable  # type: ignore[operator]
+
+
+def test_an_earlier_confirmation_on_these_ranges_counts_in_the_family_even_if_its_p_is_unknown() -> None:
+    alone = verdict_on(CLEAR)
+    assert alone.p is not None
+    assert verdict_on(CLEAR, earlier=[0.6]).p_adjusted == pytest.approx(2 * alone.p)
+    assert verdict_on(CLEAR, earlier=[math.nan, 1.0]).p_adjusted == pytest.approx(3 * alone.p)
+
+
+def test_a_finalist_that_could_not_be_tested_keeps_its_place_in_the_family() -> None:
+    design = Design(ranges(6))
+    verdicts = judge(design, constant(design.ranges), {"e001": better_by(CLEAR, design.ranges), "e002": {}})
+    assert verdicts["e002"].kind == Kind.NOT_TESTABLE
+    assert verdicts["e001"].p_adjusted == pytest.approx(2 * (verdicts["e001"].p or 0))
+
+
+def test_no_finalist_is_no_verdict() -> None:
+    assert judge(Design(ranges(6)), constant(ranges(6)), {}) == {}
+
+
+# -- enough ranges
+
+
+def test_real_takes_two_thirds_of_the_ranges() -> None:
+    assert [wins_needed(count) for count in (3, 4, 5, 6, 9, 12)] == [2, 3, 4, 4, 6, 8]
+
+
+def test_a_gain_that_most_ranges_do_not_share_is_not_real() -> None:
+    design = replace(Design(ranges(6)), alpha=0.49)
+    verdict = verdict_on((-0.1, -0.1, -0.1, 1.0, 1.1, 1.2), design=design)
+    assert verdict.p_adjusted is not None
+    assert verdict.p_adjusted <= design.alpha
+    assert verdict.kind == Kind.NOT_SHOWN
+    assert "real takes 4 ranges ahead" in verdict.reason
+
+
+# -- seeds
+
+
+def test_seeds_are_averaged_and_never_pooled_as_ranges() -> None:
+    design = Design(ranges(3))
+    incumbent: Scores = {range_: {0: 1.0, 1: 1.0, 2: 1.0} for range_ in design.ranges}
+    finalist: Scores = {
+        range_: {0: math.exp(-gain - 0.1), 1: math.exp(-gain + 0.1), 2: math.exp(-gain)}
+        for range_, gain in zip(design.ranges, CLEAR, strict=False)
+    }
+    verdict = judge(design, incumbent, {"e001": finalist})["e001"]
+    assert verdict.ranges == 3
+    assert verdict.p == pytest.approx(verdict_on(CLEAR[:3]).p)
+
+
+def test_runs_are_paired_by_their_seed() -> None:
+    over = ranges(1)
+    paired = paired_gains({over[0]: {0: 1.0, 1: 4.0}}, {over[0]: {1: 2.0, 0: 0.5}}, Design(over))
+    assert paired.gains == {over[0]: pytest.approx(math.log(2))}
+
+
+# -- how the ranges lie
+
+
+def test_the_correction_is_larger_where_ranges_overlap() -> None:
+    assert correction(ranges(6, apart=1)) > correction(ranges(6, apart=2)) > correction(ranges(6, apart=3))
+    assert correction(ranges(6, apart=3)) == correction(ranges(6, apart=12)) == pytest.approx(5.5 / 5)
+
+
+def test_the_correction_falls_with_more_ranges_and_does_not_depend_on_their_order() -> None:
+    corrections = [correction(ranges(count)) for count in (3, 6, 12)]
+    assert corrections == sorted(corrections, reverse=True)
+    assert correction(ranges(6)[::-1]) == correction(ranges(6))
+
+
+def test_a_design_says_beforehand_what_it_can_find() -> None:
+    found = [Design(ranges(count)).detectable_in_sd() for count in (2, 3, 6, 12)]
+    assert found[0] is None
+    assert found[1:] == sorted(filter(None, found[1:]), reverse=True)
+    assert Design(ranges(6)).detectable_in_sd(family=60) > found[2]  # type: ignore[operator]
+
+
+def test_a_true_gain_of_the_detectable_size_is_found_four_times_in_five() -> None:
+    design = Design(ranges(6))
+    c = correction(design.ranges)
+    # Noise that is exactly as the correction allows for: a part that the ranges share and a part of their own.
+    rng = np.random.default_rng(3)
+    gain = design.detectable_in_sd()
+    assert gain is not None
+    gains = rng.normal(size=(4000, 6)) + math.sqrt(c) * rng.normal(size=(4000, 1)) + gain
+    assert (corrected_t_test(gains, c, 0.0) <= 0.05).mean() == pytest.approx(0.8, abs=0.03)
+
+
+# -- bad input
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_with_one_or_two_ranges_nothing_is_testable(count: int) -> None:
+    verdict = verdict_on(CLEAR[:count])
+    assert verdict.kind == Kind.NOT_TESTABLE
+    assert verdict.ranges == verdict.wins == count
+    assert verdict.gain is not None
+    assert verdict.ranges_needed == 3
+    assert f"{count} of {count} date ranges" in verdict.reason
+    assert "takes at least 3" in verdict.reason
+
+
+def test_identical_scores_are_not_shown() -> None:
+    verdict = verdict_on((0.0,) * 6)
+    assert verdict.kind == Kind.NOT_SHOWN
+    assert (verdict.wins, verdict.p, verdict.p_adjusted) == (0, 1.0, 1.0)
+    assert verdict.reason == "not shown: the same as the incumbent on all 6 ranges"
+
+
+def test_a_tie_on_a_range_is_no_win() -> None:
+    assert verdict_on((0.3, 0.0, 0.3, 0.0, 0.31, 0.29)).wins == 4
+
+
+def test_the_very_same_gain_on_every_range_is_no_evidence() -> None:
+    verdict = verdict_on((0.3,) * 6)
+    assert verdict.kind == Kind.NOT_TESTABLE
+    assert "the same to the last digit" in verdict.reason
+
+
+@pytest.mark.parametrize("bad", [None, math.nan, math.inf])
+def test_a_finalist_that_failed_on_a_range_is_never_real(bad: float | None) -> None:
+    design = Design(ranges(6))
+    finalist = better_by(CLEAR, design.ranges)
+    finalist[design.ranges[2]] = {0: bad}
+    verdict = judge(design, constant(design.ranges), {"e001": finalist})["e001"]
+    assert verdict.kind == Kind.PROMISING
+    assert (verdict.wins, verdict.ranges) == (5, 5)
+    assert f"did not finish on {design.ranges[2]}" in verdict.reason
+
+
+def test_a_finalist_that_lacks_one_of_several_seeds_is_never_real() -> None:
+    design = Design(ranges(6))
+    incumbent: Scores = {range_: {0: 1.0, 1: 1.0} for range_ in design.ranges}
+    finalist = {range_: {0: score[0], 1: score[0]} for range_, score in better_by(CLEAR, design.ranges).items()}
+    assert judge(design, incumbent, {"e001": finalist})["e001"].kind == Kind.REAL
+    del finalist[design.ranges[0]][1]
+    verdict = judge(design, incumbent, {"e001": finalist})["e001"]
+    assert verdict.kind == Kind.PROMISING
+    assert verdict.ranges == 6
+
+
+@pytest.mark.parametrize("everybody", [False, True])
+def test_a_range_on_which_the_incumbent_or_everybody_failed_does_not_count(everybody: bool) -> None:
+    design = Design(ranges(6))
+    incumbent = {**constant(design.ranges), design.ranges[5]: {0: None}}
+    finalist = better_by(CLEAR, design.ranges)
+    if everybody:
+        finalist[design.ranges[5]] = {}
+    verdict = judge(design, incumbent, {"e001": finalist})["e001"]
+    assert verdict.kind == Kind.REAL
+    assert (verdict.wins, verdict.ranges) == (5, 5)
+    assert verdict.p == pytest.approx(verdict_on(CLEAR[:5], design=Design(design.ranges[:5])).p)
+
+
+def test_an_incumbent_that_failed_everywhere_leaves_nothing_to_test() -> None:
+    design = Design(ranges(6))
+    verdict = judge(design, {}, {"e001": better_by(CLEAR, design.ranges)})["e001"]
+    assert verdict.kind == Kind.NOT_TESTABLE
+    assert (verdict.gain, verdict.ranges) == (None, 0)
+    assert "0 of 6 date ranges have a result of both" in verdict.reason
+    assert "the incumbent did not finish on" in verdict.reason
+
+
+@pytest.mark.parametrize("metric", [0.0, -0.2])
+def test_a_metric_that_is_not_positive_has_no_ratio(metric: float) -> None:
+    design = Design(ranges(6))
+    finalist: Mapping[DateRange, Mapping[int, float | None]] = {
+        **better_by(CLEAR, design.ranges),
+        design.ranges[0]: {0: metric},
+    }
+    verdict = judge(design, constant(design.ranges), {"e001": finalist})["e001"]
+    assert verdict.kind == Kind.NOT_TESTABLE
+    assert f"zero or negative on {design.ranges[0]}" in verdict.reason
+    assert verdict.ranges_needed is None
+
+
+def test_test_days_that_overlap_are_not_testable() -> None:
+    start = date(2026, 1, 1)
+    weekly = [DateRange(start + timedelta(days=7 * i), start + timedelta(days=90 + 7 * i)) for i in range(6)]
+    verdict = verdict_on(CLEAR, design=Design(tuple(weekly)))
+    assert verdict.kind == Kind.NOT_TESTABLE
+    assert f"the test days of {weekly[0]} and {weekly[1]} overlap" in verdict.reason
+
+
+def test_the_same_range_twice_is_not_testable() -> None:
+    design = Design((*ranges(5), ranges(5)[0]))
+    assert judge(design, {}, {"e001": {}})["e001"].kind == Kind.NOT_TESTABLE
+
+
+@pytest.mark.parametrize("bad", [{"rope": -0.1}, {"rope": 1.0}, {"alpha": 0.0}, {"alpha": 0.7}])
+def test_a_design_that_makes_no_sense_cannot_be_made(bad: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"rope|alpha"):
+        Design(ranges(6), **bad)  # type: ignore[arg-type]
