@@ -3,11 +3,12 @@
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 from pipeline.ranking import Standing, standings
@@ -106,17 +107,31 @@ class Lines:
         pass
 
 
+class _Bars(Progress):
+    """The bars, under a line that says what is best so far."""
+
+    best = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield Text(self.best, no_wrap=True, overflow="ellipsis")
+        yield self.make_tasks_table(self.tasks)
+
+
 class Live:
     """A bar per lane and one for the sweep, with the best setting so far and the time left."""
 
     def __init__(self, console: Console, definition: Definition) -> None:
         self._state = _Watching(definition)
-        self._progress = Progress(
-            TextColumn("{task.fields[name]}", style="bold"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[what]}", markup=False),
+        self._progress = _Bars(
+            TextColumn("{task.fields[name]}", style="bold", table_column=Column(no_wrap=True, min_width=7)),
+            BarColumn(bar_width=20, table_column=Column(min_width=20)),
+            MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=7)),
+            # The one column that gives way where the terminal is narrow.
+            TextColumn(
+                "{task.fields[what]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
+            ),
             console=console,
+            expand=True,
         )
         self._sweep = self._progress.add_task("", total=None, name="trials", what="")
         self._bars: dict[int, TaskID] = {}
@@ -157,7 +172,8 @@ class Live:
 
     def _show(self) -> None:
         state = self._state
-        what = f"{state.time_left()} left, best {state.best()}"
+        self._progress.best = f"best so far: {state.best()}"
+        what = f"{state.time_left()} left"
         self._progress.update(self._sweep, completed=len(state.rows), total=state.total, what=what)
 
 
