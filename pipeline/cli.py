@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from pipeline.analysis.calibration import Calibration
     from pipeline.data_source import DataSource
     from pipeline.dates import DateRange
     from pipeline.merge import Merged
@@ -170,7 +171,7 @@ def trial(
 
     folder = _open(sweep, store)
     parsed = [Trial.parse(name) for one in trials for name in one.split(",")]
-    pack = str(parsed[0])
+    pack = folder.pack_of(parsed[0])
     if give_up is not None:
         rows = running.give_up(folder, pack, parsed, give_up)
         fine = not rows
@@ -209,8 +210,69 @@ def report(sweep: SweepArgument, store: StoreOption = None) -> None:
     merged = merging.merge(folder)
     summary = conclude(folder, merged)
     print(summary.answer)
+    if summary.calibration:
+        _print_calibration(summary.calibration)
     print(folder.store.link(folder.key("report/index.html")))
     raise typer.Exit(_judge(merged))
+
+
+@app.command()
+def calibrate(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC")],
+    store: StoreOption = None,
+    data: DataOption = None,
+    as_of: AsOfOption = None,
+    lanes: LanesOption = None,
+    experiments: Annotated[
+        int | None, typer.Option(min=2, help="Settings to sample, the incumbent included. Default: 21.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best settings count.")] = 5,
+    overlap: Annotated[float, typer.Option(min=0.01, max=1, help="The share of them to keep.")] = 0.8,
+) -> None:
+    """Measure how little data and how few epochs still rank a spec's settings as the full trainings do."""
+    from pipeline import calibration, ledger
+    from pipeline import spec as specs
+    from pipeline.project import store_root
+    from pipeline.store import open_store
+    from pipeline.sweep import Calibrating, Sweep
+
+    asked = specs.read(spec)
+    place = open_store(store_root(store, asked.store))
+    resolved = _resolve(calibration.sample(asked, experiments), data, as_of, None, place)
+    definition = calibration.define(
+        resolved,
+        asked,
+        Calibrating(top=top, overlap=overlap),
+        covered=_days_of(resolved.data),
+        used=ledger.chosen_on(place, resolved.architecture, resolved.data),
+    )
+    folder = Sweep.create(place, definition)
+    ledger.note_choosing(place, definition)
+    _run(folder, lanes)
+
+
+def _print_calibration(found: "Calibration") -> None:
+    import json
+
+    from rich.table import Table
+
+    from pipeline.analysis.calibration import percent
+
+    headers = ("data", "training days", "epochs", "time", f"best {found.top} kept", "Spearman", "Kendall")
+    table = Table(*headers, caption="in brackets: 90 % intervals; * is the cheapest that keeps what was asked for")
+    for one in found.table():
+        agreed = one.agreement
+        low, high = (round(value * found.top) for value in (agreed.overlap.low, agreed.overlap.high))
+        table.add_row(
+            ("* " if one is found.chosen else "  ") + one.amount.words,
+            str(one.amount.train_days),
+            str(one.epochs),
+            percent(one.time_share),
+            f"{one.kept} ({low} to {high})",
+            *(f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})" for e in (agreed.spearman, agreed.kendall)),
+        )
+    _print_table(table)
+    print("settings", json.dumps(found.settings))
 
 
 @app.command()
@@ -397,6 +459,8 @@ def _run(folder: "Sweep", lanes: int | None, *, retry: bool = False) -> NoReturn
             raise
     summary = conclude(folder, merged)
     print(summary.answer)
+    if summary.calibration:
+        _print_calibration(summary.calibration)
     print("results", folder.store.link(folder.key("results.csv")))
     print("summary", folder.store.link(folder.key("report/index.html")))
     raise typer.Exit(_judge(merged))

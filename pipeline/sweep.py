@@ -44,6 +44,16 @@ class Fidelity(_Frozen):
 
     name: str
     max_epochs: int
+    train_days: int | None = None
+    """Only so many days, the last ones, of a range's training part; None: all of them."""
+
+
+class Calibrating(_Frozen):
+    """What a calibration is asked: the cheapest fidelity that keeps so much of the best."""
+
+    top: int
+    overlap: float
+    """The share of the `top` best settings that must be among a fidelity's own `top` best."""
 
 
 class Judging(_Frozen):
@@ -94,6 +104,9 @@ class Definition(_Frozen):
 
     chosen_before: dict[str, int] = {}
     """How many earlier sweeps of this architecture and data chose on each of the ranges that this one chooses on."""
+
+    calibrating: Calibrating | None = None
+    """None in every sweep but a calibration, whose phases run the same experiments on more and more data."""
 
     @property
     def choosing(self) -> list[Phase]:
@@ -261,6 +274,14 @@ class Sweep:
         if self.store.create(self.key(f"plan/{number}.tsv"), text.encode()):
             return list(packs)
         return self.round(number)
+
+    def pack_of(self, trial: Trial) -> str:
+        """The id of the pack that a trial belongs to. Raises UserError if no round asked for the trial."""
+        for number in reversed(range(self.rounds())):
+            for pack in self.round(number):
+                if trial in pack.trials:
+                    return pack.id
+        raise UserError(f"{trial}: no round of {self.id} asked for it")
 
     # -- trials
 

@@ -110,7 +110,7 @@ def test_validate_prints_phases_experiments_ranges_trials_and_assignments(finish
         (["run", "--sweep", "latest", "spec.json"], "hpt: name either a SPEC"),
         (["merge", "../../etc"], 'holds no sweep "../../etc"'),
         (["trial", "latest", "screen"], 'hpt: "screen" is no trial'),
-        (["trial", "latest", "screen-e000-d9-s0"], "has no such phase or date range"),
+        (["trial", "latest", "screen-e000-d9-s0"], "no round of"),
         (["validate", "spec.json", "--data", "fligts"], "hpt: --data: "),
         (["validate", "spec.json", "--data", "{"], "hpt: --data: "),
         (["validate", "spec.json", "--as-of", "June"], "--as-of"),

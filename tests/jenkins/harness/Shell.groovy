@@ -1,0 +1,118 @@
+/** `sh`, for real: a process with the build's environment, stopped as Jenkins stops it, and with the scenario's faults. */
+class Shell {
+    static final double GRACE = 5.0
+    private static int count = 0
+
+    final Build build
+    final String script
+    private final String cookie
+    private File output
+    private Process process
+
+    Shell(Build build, String script) {
+        this.build = build
+        this.script = script
+        cookie = "${build.scenario.tag}-${++count}"
+    }
+
+    /** The exit status, and what stdout said if that was asked for. */
+    List run(boolean wantsOutput) {
+        Context context = build.context
+        Map record = [script: script, machine: context.machine.name, branch: context.branch, pack: context.env.HPT_PACK,
+                      env: context.env.subMap(['HPT_PACK', 'HPT_PACK_TRIALS', 'HPT_IMAGE', 'HPT_SWEEP', 'HPT_STORE',
+                                               'HPT_GIT_COMMIT', 'GOOGLE_APPLICATION_CREDENTIALS']), cookie: cookie]
+        build.trace.shells.add(record)
+        Map fault = faultFor(context)
+        if (fault?.kind == 'status' && fault.value >= 0) {
+            record.status = fault.value
+            return [fault.value, '']
+        }
+        start(context, wantsOutput)
+        Throwable stop = build.blocking { await(context, fault) }
+        String text = output.text
+        build.log("+ ${script}\n${text}")
+        if (wantsOutput) { text = new File(output.path + '.out').text }
+        record.status = stop != null ? stop.class.simpleName : (fault?.kind == 'status' ? fault.value : process.exitValue())
+        record.left = running()*.toString()
+        if (stop != null) { throw stop }
+        if (context.env.HPT_PACK && record.status in [0, 1]) { build.finishedPacks++ }
+        return [record.status, text]
+    }
+
+    private Map faultFor(Context context) {
+        Map fault = build.scenario.faults?.find { Map each ->
+            (each.times == null || each.times > 0) && script.contains(each.script ?: 'exec') &&
+                (!each.pack || each.pack == context.env.HPT_PACK) && (!each.machine || each.machine == context.machine.name)
+        }
+        if (fault?.times) { fault.times-- }
+        return fault
+    }
+
+    private void start(Context context, boolean wantsOutput) {
+        File temporary = new File(context.machine.home, 'tmp')
+        temporary.mkdirs()
+        output = new File(temporary, "${cookie}.log")
+        File file = new File(temporary, "${cookie}.sh")
+        file.text = script
+        ProcessBuilder builder = new ProcessBuilder('sh', '-xe', file.path)
+        builder.directory(context.folder)
+        // An agent hands down little; above all no variable of the tests' own environment.
+        Map inherited = System.getenv().findAll { it.key in ['PATH', 'HOME', 'LANG', 'TMPDIR'] }
+        builder.environment().clear()
+        builder.environment().putAll(inherited)
+        context.env.each { name, value -> builder.environment().put(name, value.toString()) }
+        builder.environment().put('JENKINS_SERVER_COOKIE', cookie)
+        builder.redirectError(output)
+        builder.redirectOutput(wantsOutput ? new File(output.path + '.out') : output)
+        if (!wantsOutput) { builder.redirectErrorStream(true) }
+        process = builder.start()
+        process.outputStream.close()
+    }
+
+    /** Until it ends or is ended; what ended it. */
+    private Throwable await(Context context, Map fault) {
+        long began = System.currentTimeMillis()
+        while (true) {
+            boolean ended = process.waitFor(20, java.util.concurrent.TimeUnit.MILLISECONDS)
+            Map abort = build.scenario.abort
+            if (abort && context.env.HPT_PACK && build.finishedPacks >= abort.finished && output.text.contains(abort.text)) {
+                build.abort()
+            }
+            if (context.pending != null) {
+                Throwable why = context.pending
+                context.pending = null
+                terminate()
+                return why
+            }
+            if (ended && fault == null) { return null }
+            if (fault != null && (ended || output.text.contains(fault.text ?: '') && System.currentTimeMillis() - began > 300)) {
+                running().each { signal('KILL', it) }
+                if (fault.kind == 'status') { return null }
+                context.machine.comeBackAfter(fault.back ?: 0.5)
+                return new AgentLost("${context.machine.name} is gone")
+            }
+        }
+    }
+
+    /** TERM to everything that the shell has started, five seconds, KILL. */
+    private void terminate() {
+        running().each { signal('TERM', it) }
+        long until = System.currentTimeMillis() + (long) (1000 * GRACE)
+        while (running() && System.currentTimeMillis() < until) { Thread.sleep(50) }
+        running().each { signal('KILL', it) }
+        process.waitFor()
+    }
+
+    private List running() {
+        String mark = "JENKINS_SERVER_COOKIE=${cookie}\0"
+        (new File('/proc').list() as List).findAll { it.isInteger() }.findAll {
+            try {
+                new File("/proc/${it}/environ").getText('ISO-8859-1').contains(mark)
+            } catch (IOException gone) {
+                false
+            }
+        }
+    }
+
+    private static void signal(String name, String pid) { ['kill', "-${name}", pid].execute().waitFor() }
+}

@@ -1,0 +1,85 @@
+"""The jobs as Jenkins gets them: rendered offline by Jenkins Job Builder, and held against the Jenkinsfile."""
+
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.jenkins.conftest import ROOT, Controller
+
+Jobs = dict[str, ElementTree.Element]
+PARAMETERS = "properties/hudson.model.ParametersDefinitionProperty/parameterDefinitions/"
+KINDS = {"String": "string", "Text": "text", "Choice": "choice"}
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> Jobs:
+    out = tmp_path_factory.mktemp("jobs")
+    builder = Path(sys.executable).with_name("jenkins-jobs")
+    command = [str(builder), "test", "--recursive", str(ROOT / "jobs"), "--config-xml", "-o", str(out)]
+    rendered = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert rendered.returncode == 0, rendered.stderr
+    return {str(path.parent.relative_to(out)): ElementTree.parse(path).getroot() for path in out.rglob("config.xml")}
+
+
+def text(job: ElementTree.Element, path: str) -> str:
+    return job.findtext(path) or ""
+
+
+def test_there_is_a_folder_the_sweep_job_and_one_nightly_job_per_nightly_spec(
+    jobs: Jobs,
+) -> None:
+    nightly = {f"tuning/nightly-{path.stem}" for path in (ROOT / "specs/nightly").glob("*.json")}
+    assert set(jobs) == {"tuning", "tuning/sweep"} | nightly
+    assert len(nightly) >= 2
+
+
+def test_the_sweep_job_runs_the_jenkinsfile_of_the_repository_in_the_sandbox(
+    jobs: Jobs,
+) -> None:
+    definition = jobs["tuning/sweep"].find("definition")
+    assert definition is not None
+    assert definition.get("class", "").endswith("CpsScmFlowDefinition")
+    assert text(definition, "scriptPath") == "Jenkinsfile"
+    assert all(job.findtext("definition/sandbox", "true") == "true" for job in jobs.values())
+
+
+def test_sweeps_may_run_side_by_side(jobs: Jobs) -> None:
+    assert not [each.tag for each in jobs["tuning/sweep"].iter() if "DisableConcurrentBuilds" in each.tag]
+
+
+def test_job_and_jenkinsfile_declare_the_same_parameters(jobs: Jobs, tmp_path: Path) -> None:
+    declared: dict[str, dict[str, Any]] = Controller(tmp_path).build(params={"SPEC": ""}).trace["parameters"]
+    of_job: dict[str, dict[str, Any]] = {}
+    for each in jobs["tuning/sweep"].findall(PARAMETERS + "*"):
+        kind = next(kind for word, kind in KINDS.items() if f".{word}ParameterDefinition" in each.tag)
+        found: dict[str, Any] = {"kind": kind, "name": text(each, "name"), "description": text(each, "description")}
+        if kind == "choice":
+            found["choices"] = [choice.text for choice in each.iter("string")]
+            found["defaultValue"] = found["choices"][0]
+        else:
+            found["defaultValue"] = text(each, "defaultValue")
+        if kind == "string":
+            found["trim"] = text(each, "trim") == "true"
+        of_job[found["name"]] = found
+    assert of_job == declared
+    assert list(of_job) == list(declared)
+
+
+def test_a_nightly_job_only_starts_the_sweep_job_with_its_spec_at_a_spread_time(
+    jobs: Jobs,
+) -> None:
+    for name, job in jobs.items():
+        if "nightly" not in name:
+            continue
+        script = text(job, "definition/script")
+        spec = name.removeprefix("tuning/nightly-")
+        assert script.startswith("build job: 'sweep', wait: false")
+        assert f"value: 'specs/nightly/{spec}.json'" in script
+        timer = next(job.iter("hudson.triggers.TimerTrigger"))
+        zone, cron = text(timer, "spec").splitlines()
+        assert zone.startswith("TZ=")
+        assert cron.startswith("H H")

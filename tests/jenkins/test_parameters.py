@@ -1,0 +1,112 @@
+"""A build's parameters: what they come to, and what is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.jenkins import parameters
+
+SPEC = {"architecture": "bag-of-words", "data": "flights", "parameters": {"learning_rate": [0.001, 0.01]}}
+GOOD = {"LABEL": "gpu", "LANES": "2", "STORE": "gs://bucket/tuning", "SPEC_JSON": json.dumps(SPEC)}
+
+
+def read(**more: str) -> tuple[dict[str, Any] | None, parameters.Settings]:
+    return parameters.read(GOOD | more)
+
+
+def test_what_is_not_given_changes_nothing() -> None:
+    spec, settings = read(EXPERIMENTS="", MODE="spec", NOTES="", IMAGE="", SWEEP="")
+    assert spec == SPEC
+    assert settings.as_lines() == "label=gpu\nlanes=2\nstore=gs://bucket/tuning\nsweep=\nminutes=10080\n"
+
+
+def test_what_is_given_wins_over_the_spec() -> None:
+    spec, _ = read(EXPERIMENTS="2", MODE="short", NOTES="why", IMAGE="r.test/i:1", AS_OF="2014-01-01")
+    assert spec == {
+        **SPEC,
+        "search": {"experiments": 2},
+        "mode": "short",
+        "notes": "why",
+        "image": "r.test/i:1",
+        "as-of": "2014-01-01",
+    }
+
+
+def test_an_image_is_what_its_tag_stood_for_when_the_build_began_and_nothing_without_containers() -> None:
+    spec, _ = read(IMAGE="r.test/i:1", HPT_IMAGE_MADE="r.test/i@sha256:0a")
+    assert spec is not None
+    assert spec["image"] == "r.test/i@sha256:0a"
+    assert read(HPT_IMAGE_MADE="hpt-trainer:0123")[0] == SPEC
+    assert read(IMAGE="r.test/i:1", CONTAINER="none")[0] == SPEC
+
+
+def test_an_architecture_alone_is_tuned_automatically() -> None:
+    spec, _ = read(SPEC_JSON="", ARCHITECTURE="lstm-attention", SPEC="specs/quickstart.json")
+    assert spec == {"architecture": "lstm-attention", "tune": "automatic"}
+
+
+def test_a_time_limit_sets_when_jenkins_takes_a_trial_for_hung() -> None:
+    spec = SPEC | {"training": {"time-limit-minutes": 45}}
+    assert read(SPEC_JSON=json.dumps(spec))[1].minutes == 120
+
+
+def test_the_store_may_come_from_jenkins_or_from_the_spec() -> None:
+    assert read(STORE="", HPT_STORE="gs://jenkins")[1].store == "gs://jenkins"
+    assert read(STORE="", SPEC_JSON=json.dumps(SPEC | {"store": "/mnt/runs"}))[1].store == "/mnt/runs"
+    with pytest.raises(UserError, match="STORE: is empty"):
+        read(STORE="")
+
+
+WRONG = {
+    "LANES": ["0", "65", "-1", "2;x", "２"],
+    "LABEL": ["", "a'b", "-x"],
+    "EXPERIMENTS": ["many", "0"],
+    "AS_OF": ["20140101", "2014-02-30", "today"],
+    "MODE": ["fast"],
+    "CONTAINER": ["podman"],
+    "STORE": ["-x", "runs", "/a/../b", "gs://b/../c", "gs://", "/", "s3://bucket"],
+    "IMAGE": ["-v", "a b", "$(x)"],
+    "SWEEP": ["-x", "a/b"],
+    "NOTES": ["a\nb", "x" * 1001],
+    "REQUEST_ID": ["a\tb"],
+    "SPEC_JSON": ["{", "[]"],
+    "ARCHITECTURE": ["lstm"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
+def test_what_is_wrong_is_refused_by_its_name(name: str, value: str) -> None:
+    with pytest.raises(UserError, match=rf"(?m)^{name}: "):
+        read(**{name: value})
+
+
+OUTSIDE = ["../secret.json", "specs/../../secret.json", "/etc/passwd", "-x", "specs", "x\ny", "specs\\a.json"]
+
+
+@pytest.mark.parametrize("path", [*OUTSIDE, "specs/none.json", "specs/a.txt"])
+def test_a_spec_is_a_file_inside_specs(path: str) -> None:
+    with pytest.raises(UserError, match=r"(?m)^SPEC: "):
+        read(SPEC_JSON="", SPEC=path)
+
+
+def test_a_link_does_not_lead_out_of_specs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "secret.json").write_text(json.dumps(SPEC))
+    (tmp_path / "specs/link.json").symlink_to("../secret.json")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="not inside specs/"):
+        read(SPEC_JSON="", SPEC="specs/link.json")
+
+
+def test_all_mistakes_are_told_together() -> None:
+    with pytest.raises(UserError) as caught:
+        read(LANES="x", STORE="-", AS_OF="soon")
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_a_sweep_to_go_on_with_bears_no_other_spec() -> None:
+    with pytest.raises(UserError, match="SPEC_JSON: cannot change a sweep that exists"):
+        read(SWEEP="20260614-0210-lstm-attention-3f9c")

@@ -1,0 +1,98 @@
+"""The story of tests/jenkins against a real controller: what only a real one can show."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import results
+from tests.live.conftest import ROOT, Live
+
+SPEC = {
+    "architecture": "bag-of-words",
+    "data": "flights",
+    "date-range": [["2013-01-01", "2013-03-01"], ["2013-02-01", "2013-04-01"]],
+    "training": {"max-epochs": 1, "time-limit-minutes": 15},
+    "search": {"experiments": 2},
+    "parameters": {"learning_rate": [0.001, 0.01]},
+}
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("specs") / "live.json"
+    path.write_text(json.dumps(SPEC))
+    return path
+
+
+@pytest.fixture(scope="module")
+def build(live: Live, spec: Path) -> dict[str, Any]:
+    code, answer = live.trigger(spec, NOTES="""it's "$(touch ran)" `id` $HOME""")
+    log = live.get(answer["url"] + "consoleText").text
+    assert (code, answer["result"]) == (0, "SUCCESS"), log[-5000:]
+    details: dict[str, Any] = live.get(answer["url"] + "api/json").json()
+    return {"log": log, **details}
+
+
+def test_the_controller_accepts_the_jenkinsfile(live: Live) -> None:
+    answer = live.post("pipeline-model-converter/validate", jenkinsfile=(ROOT / "Jenkinsfile").read_text())
+    assert "successfully validated" in answer.text
+
+
+def test_stages_say_what_is_being_tried(build: dict[str, Any]) -> None:
+    for stage in ("Validate", "Plan", "Trials", "Summary", "screen-e001-d1-s0 learning_rate="):
+        assert f"[Pipeline] {{ ({stage}" in build["log"], stage
+    assert "trials: 4 of 4" in build["log"]
+
+
+def test_the_description_holds_the_answer_and_the_link(build: dict[str, Any]) -> None:
+    assert "cost" in build["description"]
+    assert f"{build['url']}Summary/" in build["description"]
+
+
+def test_results_are_an_artifact_with_a_row_per_trial(live: Live, build: dict[str, Any]) -> None:
+    files = {each["relativePath"] for each in build["artifacts"]}
+    assert {"results.csv", "report/index.html", "report/style.css"} <= files
+    rows = results.read_csv(live.get(build["url"] + "artifact/results.csv").content)
+    assert [row["status"] for row in rows] == ["complete"] * 4
+    assert len({row["git_commit"] for row in rows}) == 1
+
+
+def test_the_summary_is_published(live: Live, build: dict[str, Any]) -> None:
+    assert live.get(build["url"] + "Summary/").status_code == 200
+
+
+def test_each_trial_is_a_test_case(live: Live, build: dict[str, Any]) -> None:
+    report = live.get(build["url"] + "testReport/api/json").json()
+    assert (report["passCount"], report["failCount"], report["skipCount"]) == (4, 0, 0)
+
+
+def test_a_sweep_that_is_done_is_summarized_again_and_runs_nothing(live: Live, build: dict[str, Any]) -> None:
+    code, answer = live.trigger(ROOT / "specs/quickstart.json", SWEEP=build["description"].split()[-1])
+    assert (code, answer["result"]) == (0, "SUCCESS")
+    assert "trials: " not in live.get(answer["url"] + "consoleText").text
+
+
+def test_a_hostile_spec_path_fails_the_build_and_says_why(live: Live) -> None:
+    code, answer = live.trigger(ROOT / "specs/quickstart.json", EXPERIMENTS="1; touch ran", LANES="$(id)")
+    assert (code, answer["result"]) == (3, "FAILURE")
+    log = live.get(answer["url"] + "consoleText").text
+    assert "hpt: EXPERIMENTS: " in log
+    assert "hpt: LANES: " in log
+
+
+def test_a_failing_trial_makes_the_build_unstable(live: Live, tmp_path: Path) -> None:
+    path = tmp_path / "failing.json"
+    # A millisecond is never enough: the trial ends as timed-out.
+    path.write_text(json.dumps(SPEC | {"training": {"max-epochs": 50, "time-limit-minutes": 0.00002}}))
+    code, answer = live.trigger(path, EXPERIMENTS="1")
+    assert (code, answer["result"]) == (1, "UNSTABLE")
+    report = live.get(answer["url"] + "testReport/api/json").json()
+    assert report["failCount"] == 2
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "specs/nightly").glob("*.json")))
+def test_the_nightly_jobs_are_there(live: Live, name: str) -> None:
+    job = live.get(live.job(f"nightly-{name}") + "api/json").json()
+    assert job["buildable"]
