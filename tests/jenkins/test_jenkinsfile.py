@@ -205,14 +205,26 @@ class TestInfrastructure:
 
     def test_a_machine_that_fails_twice_is_left_alone_and_another_one_does_its_work(self, quick: Controller) -> None:
         faults = [{"kind": "status", "value": 3, "machine": "gpu-1"}]
-        build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "1"}, faults=faults)
+        build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "1"}, faults=faults, utilitySteps=True)
         assert build.result == "SUCCESS", build.log
         assert [shell["machine"] for shell in build.shells("exec bin/trial")] == ["gpu-1"] * 2 + ["gpu-2"] * 4
 
-    def test_packs_that_no_machine_can_run_fail_the_build_which_says_how_to_go_on(self, quick: Controller) -> None:
+    def test_without_the_plugin_a_lane_waits_for_the_machines_that_other_lanes_have_seen(
+        self, quick: Controller
+    ) -> None:
+        faults = [{"kind": "status", "value": 3, "machine": "gpu-1"}]
+        build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "2"}, faults=faults)
+        assert build.result == "SUCCESS", build.log
+        machines = [shell["machine"] for shell in build.shells("exec bin/trial")]
+        assert (machines.count("gpu-1"), machines.count("gpu-2")) in ((1, 4), (2, 4))
+
+    @pytest.mark.parametrize("with_plugin", [True, False])
+    def test_packs_that_no_machine_can_run_fail_the_build_which_says_how_to_go_on(
+        self, quick: Controller, with_plugin: bool
+    ) -> None:
         faults = [{"kind": "status", "value": -1}]
         agents = [AGENTS[0], AGENTS[1]]
-        build = quick.build(params={"SPEC_JSON": quick.spec()}, faults=faults, agents=agents)
+        build = quick.build(params={"SPEC_JSON": quick.spec()}, faults=faults, agents=agents, utilitySteps=with_plugin)
         assert build.result == "FAILURE"
         assert len(build.shells("exec bin/trial")) == 2
         assert "4 packs could not be run: no machine with the label gpu is left (given up: gpu-1)" in build.log

@@ -45,6 +45,7 @@ abstract class Steps extends Script {
     }
 
     List nodesByLabel(Map arguments) {
+        if (!build.scenario.utilitySteps) { throw new NoSuchMethodError("No such DSL method 'nodesByLabel' found among steps") }
         build.step()
         return build.machines.matching(arguments.label).findAll { arguments.offline || it.online }*.name
     }
