@@ -1,4 +1,6 @@
-"""Merged rows -> what the sweep comes to: ranking, verdict, and the summary that says so, written to the store."""
+"""Merged rows -> what the sweep comes to: ranking, verdict, and the summary that says so."""
+
+from dataclasses import replace
 
 from pipeline import ledger
 from pipeline.merge import Merged
@@ -6,11 +8,8 @@ from pipeline.report import Summary, render, summarize
 from pipeline.sweep import Sweep, trials_of
 
 
-def conclude(sweep: Sweep, merged: Merged) -> Summary:
-    """Judges what is complete, renders the report, and returns what it says.
-
-    When the sweep is done, its verdicts go into the ledger: later confirmations on the same ranges count them.
-    """
+def summary_of(sweep: Sweep, merged: Merged) -> Summary:
+    """Judges what is complete. Reads only."""
     definition = sweep.definition
     rounds = [sweep.round(number) for number in range(sweep.rounds())]
     planned = [trial for packs in rounds for trial in trials_of(packs)]
@@ -20,8 +19,34 @@ def conclude(sweep: Sweep, merged: Merged) -> Summary:
         from pipeline.analysis.confirmation import confirmation
 
         confirmed = confirmation(definition, merged.rows, ledger.earlier_p_values(sweep.store, definition))
-        if confirmed:
-            ledger.note_confirmation(sweep.store, definition, [one.p for one in confirmed.verdicts.values()])
     summary = summarize(definition, merged.rows, planned, done, confirmed, merged.skipped)
+    return _with_calibration(sweep, summary) if definition.calibrating else summary
+
+
+def conclude(sweep: Sweep, merged: Merged) -> Summary:
+    """Writes the report and returns what it says.
+
+    When the sweep is done, its verdicts go into the ledger: later confirmations on the same ranges count them.
+    """
+    summary = summary_of(sweep, merged)
+    if summary.confirmed:
+        p_values = [verdict.p for verdict in summary.confirmed.verdicts.values()]
+        ledger.note_confirmation(sweep.store, sweep.definition, p_values)
+    if summary.calibration:
+        from pipeline.report.calibration_charts import write
+
+        write(sweep, summary.calibration)
     render(sweep, summary)
     return summary
+
+
+def _with_calibration(sweep: Sweep, summary: Summary) -> Summary:
+    """A calibration's answer is which fidelity to use, not which setting is best."""
+    from pipeline.analysis.calibration import calibrate
+    from pipeline.calibration import epochs_of
+
+    found = calibrate(sweep.definition, summary.rows, epochs_of(sweep, summary.rows))
+    so_far = "" if summary.done else f"So far ({len(summary.rows)} of {summary.planned} trials): "
+    if isinstance(found, str):
+        return replace(summary, answer=so_far + found)
+    return replace(summary, answer=so_far + found.answer, calibration=found)

@@ -64,6 +64,11 @@ class Split:
     valid: DateRange
     test: DateRange
 
+    def with_last_training_days(self, days: int) -> "Split":
+        """The same validation and test days after at most `days` of the training days, the last ones."""
+        start = max(self.train.start, self.train.end - timedelta(days=days))
+        return Split(DateRange(start, self.train.end), self.valid, self.test)
+
     @property
     def judged(self) -> DateRange:
         """The days on which settings are compared: validation and test."""

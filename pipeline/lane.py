@@ -25,13 +25,12 @@ def main() -> None:
     packs: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_read, args=(packs,), daemon=True).start()
 
-    import torch
+    import torch  # noqa: F401  (seconds, once per lane, before the first pack)
 
     from pipeline.store import open_store
     from pipeline.sweep import Sweep, Trial
     from pipeline.trial import Workbench, run_pack
 
-    torch.set_num_threads(1)
     workbench = Workbench()
 
     def send(event: dict[str, Any]) -> None:
@@ -47,8 +46,11 @@ def main() -> None:
             trials = [Trial.parse(trial) for trial in pack["trials"]]
             run_pack(sweep, pack["pack"], trials, workbench, retry=pack["retry"], on_event=send)
             send({"done": True})
-        except (InfrastructureError, UserError) as error:
+        except UserError as error:
             send({"done": False, "error": str(error)})
+        except InfrastructureError as error:
+            # What failed may be this process's own hold on a device: the runner starts another one.
+            send({"done": False, "error": str(error), "infrastructure": True})
 
 
 def _read(packs: "queue.Queue[dict[str, Any]]") -> None:

@@ -1,11 +1,13 @@
 """What is remembered across sweeps: which ranges were used for choosing, and which winners were judged on which.
 
-One small file per sweep, created once; `ledger/` of a store holds them by architecture and data.
+One small file per sweep, created once; `ledger/` of a store holds them by architecture and data. What somebody
+damaged stops no sweep.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 from pipeline.data_source import DataSource
@@ -16,10 +18,20 @@ from pipeline.sweep import Definition
 LEDGER = "ledger/"
 
 
+@dataclass(frozen=True)
+class _Note:
+    """What one sweep left in the ledger."""
+
+    sweep: str
+    ranges: tuple[DateRange, ...]
+    p_values: tuple[float, ...]
+    damaged: bool = False
+
+
 def chosen_on(store: Store, architecture: str, data: DataSource) -> list[DateRange]:
     """The ranges that sweeps of this architecture and data chose on: each as often as it was used."""
     prefix = f"{LEDGER}chosen/{_name(architecture, data)}/"
-    return [range_ for _, content in _contents(store, prefix) for range_ in _ranges(content["ranges"])]
+    return [range_ for note in _notes(store, prefix) for range_ in note.ranges]
 
 
 def note_choosing(store: Store, definition: Definition) -> None:
@@ -30,16 +42,19 @@ def note_choosing(store: Store, definition: Definition) -> None:
 
 
 def earlier_p_values(store: Store, definition: Definition) -> list[float]:
-    """The p-values of what older sweeps judged on any of the ranges that this one judges on: Holm's family."""
+    """The p-values of what older sweeps judged on any of the ranges that this one judges on: Holm's family.
+
+    A damaged note was of some judgement, so it counts as one whose p-value is not known.
+    """
     if definition.confirm is None:
         return []
     own = set(definition.confirm.ranges)
     prefix = f"{LEDGER}confirmed/{_name(definition.architecture, definition.data)}/"
     return [
-        float(p)
-        for id, content in _contents(store, prefix)
-        if id < definition.id and own & set(_ranges(content["ranges"]))
-        for p in content["p"]
+        p
+        for note in _notes(store, prefix)
+        if note.sweep < definition.id and (note.damaged or own & set(note.ranges))
+        for p in note.p_values
     ]
 
 
@@ -56,16 +71,21 @@ def _name(architecture: str, data: DataSource) -> str:
     return f"{architecture}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def _contents(store: Store, prefix: str) -> list[tuple[str, dict[str, list]]]:
-    found = []
+def _notes(store: Store, prefix: str) -> Iterator[_Note]:
     for entry in store.entries(prefix, ".json"):
-        content = json.loads(store.read(entry.key) if entry.content is None else entry.content)
-        found.append((entry.key.removeprefix(prefix).removesuffix(".json"), content))
-    return found
+        sweep = entry.key.removeprefix(prefix).removesuffix(".json")
+        try:
+            yield _parse(sweep, store.read(entry.key) if entry.content is None else entry.content)
+        except FileNotFoundError:  # somebody deleted it since it was listed
+            continue
+        except (ValueError, TypeError, KeyError):
+            yield _Note(sweep, (), (1.0,), damaged=True)
 
 
-def _ranges(pairs: Sequence[Sequence[str]]) -> list[DateRange]:
-    return [DateRange(date.fromisoformat(start), date.fromisoformat(end)) for start, end in pairs]
+def _parse(sweep: str, data: bytes) -> _Note:
+    content = json.loads(data)
+    ranges = [DateRange(date.fromisoformat(start), date.fromisoformat(end)) for start, end in content["ranges"]]
+    return _Note(sweep, tuple(ranges), tuple(map(float, content.get("p", ()))))
 
 
 def _as_json(content: object) -> bytes:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -46,6 +47,8 @@ class _Lane:
     device: str | None
     log: Path
     process: subprocess.Popen[str] | None = None
+    failures: int = 0
+    """How often in a row the store or the device failed it."""
 
     def start(self) -> subprocess.Popen[str]:
         if self.process is None or self.process.poll() is not None:
@@ -55,7 +58,8 @@ class _Lane:
                 environment["CUDA_VISIBLE_DEVICES"] = self.device
             with self.log.open("ab") as errors:
                 self.process = subprocess.Popen(
-                    [sys.executable, "-m", "pipeline.lane"],
+                    # -P: a folder called `pipeline` where the user stands is not ours.
+                    [sys.executable, "-P", "-m", "pipeline.lane"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=errors,
@@ -88,10 +92,16 @@ class _Drain:
     stopping: bool = False
     fresh_rows: bool = False
     failure: str | None = None
+    """The last thing that a lane could not help."""
+    crash: str | None = None
 
     def take(self) -> Pack | None:
         with self.lock:
             return self.waiting.popleft() if self.waiting and not self.stopping else None
+
+    def put_back(self, pack: Pack) -> None:
+        with self.lock:
+            self.waiting.appendleft(pack)
 
     def lost(self, lane: int, pack: Pack, why: str) -> None:
         """A lane failed under a pack: back on the list with it, or given up after so many."""
@@ -115,7 +125,6 @@ def run(sweep: Sweep, view: View, *, lanes: int | None = None, retry: bool = Fal
     """
     devices = _devices()
     wanted = lanes or len(devices) or len(os.sched_getaffinity(0))
-    sweep.forget_stop()
     with tempfile.TemporaryDirectory(prefix="hpt-lanes-") as folder:
         crew = [
             _Lane(n, devices[n % len(devices)] if devices else None, Path(folder, f"lane-{n}.log"))
@@ -123,6 +132,7 @@ def run(sweep: Sweep, view: View, *, lanes: int | None = None, retry: bool = Fal
         ]
         try:
             while packs := plan.pending(sweep, retry=retry):
+                _stop_if_asked(sweep, view)
                 view.round(packs, merge.refresh(sweep).rows)
                 _drain(sweep, packs, crew, view, retry)
                 retry = False  # what failed again stays failed; the rounds that were to come follow
@@ -135,44 +145,59 @@ def run(sweep: Sweep, view: View, *, lanes: int | None = None, retry: bool = Fal
 
 def _drain(sweep: Sweep, packs: Sequence[Pack], crew: Sequence[_Lane], view: View, retry: bool) -> None:
     drain = _Drain(sweep, deque(packs), view, retry)
-    threads = [
-        threading.Thread(target=_guarded, args=(drain, lane), daemon=True) for lane in crew[: len(packs)]
-    ]  # fmt: skip
+    # Again, if a lane that failed put its pack back when the others had gone already.
+    while drain.waiting and not drain.crash and (fit := [lane for lane in crew if lane.failures < TRIES]):
+        _work(drain, fit[: len(packs)])
+    if drain.crash:
+        raise InfrastructureError(drain.crash)
+    if drain.waiting:
+        left = sum(1 for _ in trials_of(drain.waiting))
+        raise InfrastructureError(f"{left} trials could not be run: {drain.failure}")
+
+
+def _work(drain: _Drain, crew: Sequence[_Lane]) -> None:
+    sweep, view = drain.sweep, drain.view
+    threads = [threading.Thread(target=_guarded, args=(drain, lane), daemon=True) for lane in crew]
     for thread in threads:
         thread.start()
-    refreshed = looked = time.monotonic()
+    looked = time.monotonic()
     try:
         while any(thread.is_alive() for thread in threads):
             time.sleep(_LOOK_EVERY_S)
             now = time.monotonic()
-            if drain.fresh_rows and now - refreshed > _REFRESH_EVERY_S:
-                drain.fresh_rows, refreshed = False, now
-                merge.refresh(sweep)
-            if now - looked > _REFRESH_EVERY_S:
-                looked = now
-                if sweep.stop_is_asked():
-                    view.say("stopped by `hpt stop`")
-                    raise KeyboardInterrupt
+            if now - looked < _REFRESH_EVERY_S:
+                continue
+            looked = now
+            try:
+                _stop_if_asked(sweep, view)
+                if drain.fresh_rows:
+                    drain.fresh_rows = False
+                    merge.refresh(sweep)
+            except InfrastructureError as error:
+                # Lanes go on by themselves; what is missing in the table is there at the next look.
+                drain.fresh_rows = True
+                view.say(f"{error}; it will be tried again")
     finally:
-        drain.stopping = True
         if any(thread.is_alive() for thread in threads):
+            drain.stopping = True
             for lane in crew:
                 lane.stop()
         for thread in threads:
             thread.join()
-    if drain.failure:
-        raise InfrastructureError(drain.failure)
-    if drain.waiting:
-        left = sum(1 for _ in trials_of(drain.waiting))
-        raise InfrastructureError(f"{left} trials could not be run; `hpt run --sweep {sweep.id}` goes on with them")
+
+
+def _stop_if_asked(sweep: Sweep, view: View) -> None:
+    if sweep.stop_is_asked():
+        view.say("stopped by `hpt stop`")
+        raise KeyboardInterrupt
 
 
 def _guarded(drain: _Drain, lane: _Lane) -> None:
     try:
-        while (pack := drain.take()) is not None:
+        while lane.failures < TRIES and (pack := drain.take()) is not None:
             _run_one(drain, lane, pack)
     except Exception as error:  # a lane's thread must not die in silence
-        drain.failure = str(error) or type(error).__name__
+        drain.crash = str(error) or type(error).__name__
     finally:
         drain.view.idle(lane.number)
 
@@ -204,11 +229,21 @@ def _run_one(drain: _Drain, lane: _Lane, pack: Pack) -> None:
                 break
     except (BrokenPipeError, ValueError):
         pass  # it died while it was spoken to, or in the middle of a line
-    if drain.stopping or done.get("done"):
+    if drain.stopping:
         return
-    if "error" in done:
+    if done.get("done"):
+        lane.failures = 0
+    elif done.get("infrastructure"):
+        lane.failures += 1
+        lane.stop()
+        drain.put_back(pack)
+        drain.failure = done["error"]
+        drain.view.say(f"lane {lane.number}: {done['error']}" + ("; it ends" if lane.failures >= TRIES else ""))
+    elif "error" in done:
         drain.lost(lane.number, pack, done["error"])
     else:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_TERM_GRACE_S)  # it is on its way out; how it ended is what a person wants to know
         lane.stop()
         drain.lost(lane.number, pack, f"its process ended with {process.wait()}{_last_words(lane.log)}")
 

@@ -5,7 +5,7 @@ Nothing here writes to the store.
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,12 +61,20 @@ def state(sweep: Sweep) -> State:
     return State(sweep, merged.rows, merged.skipped, planned, bool(rounds) and not rounds[-1])
 
 
-def listing(store: Store) -> Iterator[State]:
-    """Every sweep of a store, oldest first. Raises UserError if there is none."""
+def listing(store: Store) -> Iterator[tuple[str, str, str]]:
+    """Every sweep of a store, oldest first: its id, how far it is, its best setting so far.
+
+    One whose `sweep.json` cannot be read is listed with the reason. Raises UserError if there is none at all.
+    """
     ids = all_sweeps(store)
     if not ids:
         raise UserError(f"{store.root} holds no sweeps; is it the right store? (--store, HPT_STORE)")
-    return (state(Sweep(store, id)) for id in ids)
+    for id in ids:
+        try:
+            now = state(Sweep(store, id))
+            yield id, now.words, best_in_words(now)
+        except UserError as error:
+            yield id, "damaged", str(error)
 
 
 def best_in_words(state: State) -> str:
@@ -79,10 +87,10 @@ def best_in_words(state: State) -> str:
     )
 
 
-def sweeps_table(states: Sequence[State]) -> Table:
+def sweeps_table(listed: Iterable[tuple[str, str, str]]) -> Table:
     table = Table("sweep", "state", "best so far", box=None)
-    for one in states:
-        table.add_row(one.sweep.id, one.words, Text(best_in_words(one)))
+    for id, words, best in listed:
+        table.add_row(id, words, Text(best))
     return table
 
 

@@ -42,12 +42,6 @@ def look(sweep: Sweep) -> Merged:
     return _collect(sweep, rows)
 
 
-def read_results(sweep: Sweep) -> list[Row]:
-    """The rows of `results.csv` as it stands; none if it is not there or not readable."""
-    rows, _, _ = _standing(sweep)
-    return rows
-
-
 def _standing(sweep: Sweep) -> tuple[list[Row], bytes, str | None]:
     try:
         data, version = sweep.store.read_versioned(sweep.key("results.csv"))

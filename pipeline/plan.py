@@ -9,7 +9,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from pipeline import merge, results
+from pipeline import ledger, merge, results
 from pipeline.dates import DateRange
 from pipeline.ranking import standings
 from pipeline.results import Row, Status
@@ -44,10 +44,15 @@ def pending(sweep: Sweep, *, retry: bool = False) -> list[Pack]:
     rounds = [sweep.round(number) for number in range(sweep.rounds())]
     every = [pack for packs in rounds for pack in packs]
     left = unfinished(sweep, every if retry or not rounds else rounds[-1], retry=retry)
-    if left or (rounds and not rounds[-1]):
+    if left:
         return left
+    if not rounds:
+        ledger.note_choosing(sweep.store, sweep.definition)
     rows = merge.look(sweep).rows if rounds else []
     experiments, packs = next_round(sweep.definition, len(rounds), sweep.experiments(), set(trials_of(every)), rows)
+    if rounds and not rounds[-1] and not packs:
+        return []
+    # A round after an empty one: what failed was run again, and now there is something to judge.
     sweep.add_experiments(experiments)
     return sweep.create_round(len(rounds), packs)
 
@@ -103,7 +108,9 @@ def assignments(
         finalists = [known[one.experiment].assignment for one in best if not one.is_incumbent]
         return [incumbent, *finalists] if finalists and not best[0].is_incumbent else []
     draw = STRATEGIES[phase.strategy]
-    drawn = draw(phase.space, [incumbent], seed_of(definition.seed, phase.name), phase.experiments - 1)
+    # A calibration compares the same experiments in all of its phases.
+    seed = seed_of(definition.seed, "calibrate" if definition.calibrating else phase.name)
+    drawn = draw(phase.space, [incumbent], seed, phase.experiments - 1)
     return [incumbent, *({**incumbent, **one} for one in drawn)]
 
 

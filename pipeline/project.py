@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.data_source import DataSource
+from pipeline.data_source import DataSource, FilesSource
 from pipeline.errors import UserError
 
 DEFAULT_STORE = "hpt-store"
@@ -39,12 +39,19 @@ def load(start: Path | None = None) -> Project:
 def _read(path: Path) -> Project:
     try:
         content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Project.model_validate(content)
+        project = Project.model_validate(content)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
     except pydantic.ValidationError as error:
         lines = (f"{path}: {'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in error.errors())
         raise UserError("\n".join(lines)) from None
+    # What the file names lies beside it, wherever below it a person stands.
+    store, data = project.store, project.data
+    if store and not store.startswith("gs://"):
+        store = str(path.parent / store)
+    if isinstance(data, FilesSource) and "://" not in data.path:
+        data = data.model_copy(update={"path": str(path.parent / data.path)})
+    return Project(store=store, data=data)
 
 
 def store_root(option: str | None, spec: str | None = None) -> str:

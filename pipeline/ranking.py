@@ -28,44 +28,58 @@ class Standing:
 
 
 def standings(definition: Definition, rows: Sequence[Row]) -> list[Standing]:
-    """Experiments that finished on as many ranges as any other did, best first.
+    """Experiments that finished on the same date ranges, best first.
 
-    One that failed or diverged on a range is not ranked: an average over fewer ranges would compare what cannot be
-    compared.
+    The ranges are those of the experiment that finished on most of them. Who failed or diverged on one of these, with
+    any seed, is not ranked: an average over other ranges would compare what cannot be compared.
     """
+    complete = _complete(definition, rows)
+    if not complete:
+        return []
     metric = f"{definition.objective.metric}_valid"
     names = list(definition.incumbent)
-    by_experiment = _complete(definition, rows, metric)
-    scores = {name: _by_range(own, metric) for name, own in by_experiment.items()}
-    widest = max((len(by_range) for by_range in scores.values()), default=0)
     incumbent = identity_of(definition.incumbent)
-    assignments = {e: {name: own[0].get(name) for name in names} for e, own in by_experiment.items()}
-    base = next((scores[e] for e, assignment in assignments.items() if identity_of(assignment) == incumbent), {})
+    firsts = {experiment: next(iter(by_range.values()))[0] for experiment, by_range in complete.items()}
+    assignments = {experiment: {name: row.get(name) for name in names} for experiment, row in firsts.items()}
+    own = {e for e, assignment in assignments.items() if identity_of(assignment) == incumbent}
+    widest = max(complete.values(), key=lambda by_range: (len(by_range), sorted(by_range)))
+    common = set(widest)
     sign = 1 if definition.objective.goal == "minimize" else -1
+    scores = {
+        experiment: {range_: fmean(row[metric] for row in by_range[range_]) for range_ in sorted(common)}
+        for experiment, by_range in complete.items()
+        if common <= by_range.keys()
+    }
+    base = next((scores[experiment] for experiment in own if experiment in scores), {})
     ranked = [
         Standing(
-            experiment=name,
-            assignment=assignments[name],
-            is_incumbent=identity_of(assignments[name]) == incumbent,
+            experiment=experiment,
+            assignment=assignments[experiment],
+            is_incumbent=experiment in own,
             score=fmean(by_range.values()),
-            by_range={_range(row): row for row in reversed(by_experiment[name])},
+            by_range={range_: complete[experiment][range_][0] for range_ in by_range},
             gain=_gain(base, by_range, sign),
-            training_time=sum(row.get("training_time", 0.0) for row in by_experiment[name]),
+            training_time=sum(r.get("training_time", 0.0) for seeds in complete[experiment].values() for r in seeds),
         )
-        for name, by_range in scores.items()
-        if len(by_range) == widest
+        for experiment, by_range in scores.items()
     ]
     return sorted(ranked, key=lambda standing: (sign * standing.score, standing.experiment))
 
 
-def _complete(definition: Definition, rows: Sequence[Row], metric: str) -> dict[str, list[Row]]:
+def _complete(definition: Definition, rows: Sequence[Row]) -> dict[str, dict[tuple[str, str], list[Row]]]:
+    """The last phase of choosing with results: per experiment the rows of each range that all its seeds finished."""
+    metric = f"{definition.objective.metric}_valid"
     for phase in reversed(definition.choosing):
-        found: dict[str, list[Row]] = {}
+        found: dict[str, dict[tuple[str, str], list[Row]]] = {}
         for row in rows:
             if row["phase"] == phase.name and row["status"] == Status.COMPLETE and _is_number(row.get(metric)):
-                found.setdefault(row["experiment"], []).append(row)
-        if found:
-            return found
+                found.setdefault(row["experiment"], {}).setdefault(_range(row), []).append(row)
+        whole = {
+            experiment: {range_: seeds for range_, seeds in by_range.items() if len(seeds) == phase.seeds}
+            for experiment, by_range in found.items()
+        }
+        if whole := {experiment: by_range for experiment, by_range in whole.items() if by_range}:
+            return whole
     return {}
 
 
@@ -76,13 +90,6 @@ def _is_number(value: object) -> bool:
 def _range(row: Row) -> tuple[str, str]:
     start, end = row["date-range"]
     return start, end
-
-
-def _by_range(rows: Sequence[Row], metric: str) -> dict[tuple[str, str], float]:
-    values: dict[tuple[str, str], list[float]] = {}
-    for row in rows:
-        values.setdefault(_range(row), []).append(row[metric])
-    return {range_: fmean(several) for range_, several in values.items()}
 
 
 def _gain(base: dict[tuple[str, str], float], own: dict[tuple[str, str], float], sign: int) -> float | None:

@@ -4,19 +4,21 @@ Everything that depends on "today" or on the project's settings is decided here,
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline import data_source, dates
 from pipeline.data_source import DataSource
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
-from pipeline.space import Assignment, DomainOrFixed, Interval, Space, Values
+from pipeline.space import Assignment, DomainOrFixed, Interval, Space, Values, as_reals
 from pipeline.spec import PhaseSpec, Search, Spec
 from pipeline.sweep import Definition, Fidelity, Judging, Phase, new_id
 from pipeline.training import architectures
+
+_T = TypeVar("_T")
 
 EXPERIMENTS = 21
 """Experiments of a random search that names no number: the incumbent and twenty others."""
@@ -41,15 +43,22 @@ def resolve(
     spec asks for what cannot be.
     """
     source = source_of(spec, data)
+    written, spec = as_written(spec), _with_reals(spec)
     if spec.tune != "parameters":
         raise UserError(f'tune: "{spec.tune}" is not in this version; name the hyperparameters in "parameters"')
     today = as_of or spec.as_of or data_source.as_of(source) or now.date()
     calendar = _Calendar(spec, today, data_source.covers(source) or covered, tuple(used))
     incumbent = _incumbent(spec)
-    choosing = [_choosing(spec, wanted, incumbent, calendar) for wanted in spec.phases or (PhaseSpec(name="screen"),)]
-    names = [phase.name for phase in choosing]
+    mistakes = _Mistakes()
+    asked = spec.phases or [PhaseSpec(name="screen")]
+    names = [wanted.name for wanted in asked]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UserError(f"phases: {', '.join(twice)} stands there twice")
+        mistakes.lines.append(f"phases: {', '.join(twice)} stands there twice")
+    made = [mistakes.told(_choosing, spec, wanted, incumbent, calendar, mistakes) for wanted in asked]
+    choosing = [phase for phase in made if phase is not None]
+    confirm = mistakes.told(_confirm, spec, choosing, calendar) if choosing else []
+    if mistakes.lines or confirm is None:
+        raise UserError("\n".join(dict.fromkeys(mistakes.lines)))
     ranges = list(dict.fromkeys(range_ for phase in choosing for range_ in phase.ranges))
     return Definition(
         id=new_id(now, spec.architecture, token),
@@ -61,11 +70,11 @@ def resolve(
         training=spec.training,
         objective=spec.objective,
         incumbent=incumbent,
-        phases=(*choosing, *_confirm(spec, choosing, calendar)),
+        phases=(*choosing, *confirm),
         git_commit=git_commit,
         image=image or spec.image,
         notes=spec.notes,
-        spec=as_written(spec),
+        spec=written,
         chosen_before={str(range_): list(used).count(range_) for range_ in ranges if range_ in used},
     )
 
@@ -76,6 +85,33 @@ def source_of(spec: Spec, data: DataSource | None) -> DataSource:
     if source is None:
         raise UserError('no data: name "data" in the spec, give --data, or put `data = "flights"` into hpt.toml')
     return source
+
+
+def _with_reals(spec: Spec) -> Spec:
+    declared = architectures.hyperparameters(spec.architecture)
+    reals = {name for name, hyperparameter in declared.items() if isinstance(hyperparameter.default, float)}
+
+    def converted(where: str, values: Mapping[str, DomainOrFixed]) -> dict[str, Any]:
+        found = {}
+        for name, value in values.items():
+            try:
+                found[name] = as_reals(value) if name in reals else value
+            except ValueError:
+                raise UserError(f"{where}.{name}: names a value twice, once as an integer") from None
+        return found
+
+    phases = spec.phases and [
+        phase.model_copy(update={"parameters": converted(f"phases.{at}.parameters", phase.parameters)})
+        if phase.parameters
+        else phase
+        for at, phase in enumerate(spec.phases)
+    ]
+    changed = {
+        "parameters": converted("parameters", spec.parameters),
+        "incumbent": converted("incumbent", spec.incumbent),
+        "phases": phases,
+    }
+    return spec.model_copy(update=changed)
 
 
 def as_written(spec: Spec) -> dict[str, Any]:
@@ -90,6 +126,21 @@ def _incumbent(spec: Spec) -> Assignment:
     declared = architectures.hyperparameters(spec.architecture)
     defaults = {name: hyperparameter.default for name, hyperparameter in declared.items()}
     return {**defaults, **spec.incumbent, **_fixed(spec.parameters)}
+
+
+class _Mistakes:
+    """All lines of what a spec asks for and cannot have."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def told(self, make: Callable[..., _T], *arguments: Any) -> _T | None:
+        """What `make` makes; None, and the line noted, if it raises UserError."""
+        try:
+            return make(*arguments)
+        except UserError as error:
+            self.lines.append(str(error))
+            return None
 
 
 @dataclass(frozen=True)
@@ -123,7 +174,10 @@ class _Calendar:
         shares = self.spec.training.validation_share, self.spec.training.test_share
         candidates: Iterable[DateRange]
         if any(phase.fidelity.name == "short" for phase in choosing):
-            candidates = [one for one in reversed(self._named()) if dates.is_fresh(one.split(*shares), not_fresh)]
+            named = list(reversed(self._named()))
+            candidates = [one for one in named if dates.is_fresh(one.split(*shares), not_fresh)]
+            if not candidates:  # earlier sweeps chose on all of them
+                candidates = dates.fresh(not_fresh, named[0], self.today, valid=shares[0], test=shares[1])
         else:
             newest = max(chosen_on, key=lambda range_: range_.end)
             candidates = dates.fresh(not_fresh, newest, self.today, valid=shares[0], test=shares[1])
@@ -153,7 +207,9 @@ class _Calendar:
         return ranges
 
 
-def _choosing(spec: Spec, wanted: PhaseSpec, incumbent: Assignment, calendar: _Calendar) -> Phase:
+def _choosing(
+    spec: Spec, wanted: PhaseSpec, incumbent: Assignment, calendar: _Calendar, mistakes: _Mistakes
+) -> Phase | None:
     if wanted.name != "screen":
         raise UserError(f'phases: "{wanted.name}" is not in this version; "screen" is')
     parameters = wanted.parameters or spec.parameters
@@ -167,13 +223,17 @@ def _choosing(spec: Spec, wanted: PhaseSpec, incumbent: Assignment, calendar: _C
     search = wanted.search or spec.search
     short = (wanted.mode or spec.mode) == "short"
     epochs = min(spec.training.max_epochs, spec.short.max_epochs) if short else spec.training.max_epochs
+    ranges = mistakes.told(calendar.choosing, wanted)
+    experiments = mistakes.told(_experiments, search, space, incumbent)
+    if ranges is None or experiments is None:
+        return None
     return Phase(
         name=wanted.name,
         space=space,
-        ranges=tuple(calendar.choosing(wanted)),
+        ranges=tuple(ranges),
         fidelity=Fidelity(name="short" if short else "full", max_epochs=epochs),
         strategy=search.strategy,
-        experiments=_experiments(search, space, incumbent),
+        experiments=experiments,
         seeds=search.seeds_per_range,
         race=search.race,
     )
@@ -185,6 +245,10 @@ def _confirm(spec: Spec, choosing: Sequence[Phase], calendar: _Calendar) -> list
     if asked.ranges == 0 or (asked.day_of_month is not None and asked.day_of_month != calendar.today.day):
         return []
     ranges = calendar.confirming(choosing)
+    fresh = bool(ranges) and all(
+        dates.is_fresh(one.split(spec.training.validation_share, spec.training.test_share), calendar.used)
+        for one in ranges
+    )
     last = choosing[-1]
     return [
         Phase(
@@ -196,7 +260,7 @@ def _confirm(spec: Spec, choosing: Sequence[Phase], calendar: _Calendar) -> list
             experiments=asked.finalists + 1,
             seeds=asked.seeds_per_range,
             first_seed=0 if ranges else last.seeds,
-            judging=Judging(rope=asked.rope, fresh=bool(ranges)),
+            judging=Judging(rope=asked.rope, fresh=fresh),
         )
     ]
 

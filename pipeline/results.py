@@ -66,13 +66,13 @@ def to_cell(value: Any) -> str:
 
     Text stands as it is unless it would read as a JSON literal; everything else is JSON.
     """
-    if isinstance(value, str) and value:
+    if isinstance(value, str) and value and "\r" not in value:  # csv does not quote a carriage return
         try:
             value.encode()
             json.loads(value)
         except UnicodeEncodeError:
             return json.dumps(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
     return json.dumps(value)
 
@@ -83,7 +83,7 @@ def from_cell(cell: str) -> Any:
         return None
     try:
         return json.loads(cell)
-    except ValueError:
+    except (ValueError, RecursionError):
         return cell
 
 
@@ -130,11 +130,11 @@ def row_columns(row: Mapping[str, Any]) -> list[str]:
 
 
 def table_columns(rows: Iterable[Mapping[str, Any]], hyperparameters: Sequence[str]) -> list[str]:
-    """The columns of many rows: architecture, date range, hyperparameters, metrics, then the fixed tail."""
-    seen = dict.fromkeys(hyperparameters)
-    metrics = dict.fromkeys(_METRICS_FIRST)
-    found: set[str] = set()
-    for row in rows:
-        found.update(row)
-        metrics.update(dict.fromkeys(name for name in row if name not in seen and name not in RESERVED))
-    return [*HEAD, *seen, *(name for name in metrics if name in found), *_AFTER_METRICS, *TAIL]
+    """The columns of many rows: architecture, date range, hyperparameters, metrics, then the fixed tail.
+
+    Metrics beyond the usual ones are sorted by name, so that the table does not depend on which rows were read anew.
+    """
+    found = {name for row in rows for name in row}
+    metrics = found - set(hyperparameters) - RESERVED - set(_METRICS_FIRST)
+    usual = [name for name in _METRICS_FIRST if name in found]
+    return [*HEAD, *hyperparameters, *usual, *sorted(metrics), *_AFTER_METRICS, *TAIL]

@@ -173,6 +173,23 @@ def identity_of(assignment: Assignment) -> frozenset[tuple[str, tuple[str, str]]
     return frozenset((name, key(value)) for name, value in assignment.items())
 
 
+def as_reals(domain: DomainOrFixed) -> DomainOrFixed:
+    """The same for a hyperparameter that is a real number: who writes 0 means 0.0.
+
+    Else they would be two values to everything that tells experiments apart, and a range between integers would
+    hold integers alone. Raises ValueError if two values become one.
+    """
+    if isinstance(domain, Values):
+        return Values(values=tuple(_real(value) for value in domain.values))
+    if isinstance(domain, Interval):
+        return domain.model_copy(update={"low": _real(domain.low), "high": _real(domain.high)})
+    return _real(domain)
+
+
+def _real(value: Scalar) -> Scalar:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 class Hyperparameter(BaseModel):
     """What an architecture declares of one hyperparameter.
 

@@ -297,6 +297,10 @@ def _misnamed(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "architecture", f'there is no "{architecture}"; {did_you_mean(architecture, architectures.names())}'
         return
     known = architectures.hyperparameters(architecture)
+    objective = raw.get("objective")
+    metric = objective.get("metric", "mse") if isinstance(objective, dict) else "mse"
+    if metric != "mse":
+        yield "objective.metric", f"{json.dumps(metric)} is reported by no architecture; possible is mse"
     spaces = [("parameters", raw.get("parameters")), ("incumbent", raw.get("incumbent"))]
     phases = raw.get("phases")
     for at, phase in enumerate(phases if isinstance(phases, list) else []):

@@ -311,7 +311,7 @@ class Sweep:
     def read_row(self, file: ResultFile, trial: str) -> Row:
         """Raises ValueError if the file is damaged or some other trial's, FileNotFoundError if it is gone."""
         content = file.entry.content
-        return parse_row(self.store.read(file.entry.key) if content is None else content, trial)
+        return parse_row(self.store.read(file.entry.key) if content is None else content, self.id, trial)
 
     def row(self, trial: Trial) -> Row | None:
         """The row that counts, None if there is none yet. Raises ValueError if it is damaged."""
@@ -335,14 +335,21 @@ class Sweep:
         self.store.delete(self.key("stop"))
 
 
-def parse_row(data: bytes, trial: str) -> Row:
+def parse_row(data: bytes, sweep: str, trial: str) -> Row:
     """The one row of a trial's result file. Raises ValueError if it is damaged or some other trial's."""
+    if not _TRIAL.fullmatch(trial):
+        raise ValueError("is no trial's")
     rows = results.read_csv(data)
     if len(rows) != 1:
         raise ValueError(f"has {len(rows)} rows instead of one")
     row = rows[0]
-    if row.get("trial") != trial:
-        raise ValueError(f"is a row of {row.get('trial')!r}")
+    parsed = Trial.parse(trial)
+    expected = {"trial": trial, "sweep": sweep, "phase": parsed.phase, "experiment": parsed.experiment}
+    for name, value in expected.items():
+        if row.get(name) != value:
+            raise ValueError(f"is a row of {name} {row.get(name)!r}")
+    if not (isinstance(row.get("date-range"), list) and len(row["date-range"]) == 2):
+        raise ValueError("has no date range")
     if row.get("status") not in list(Status):
         raise ValueError(f"has the status {row.get('status')!r}")
     return row
@@ -363,7 +370,12 @@ def find(store: Store, name: str) -> Sweep:
         _ = sweep.definition
         return sweep
     ids = all_sweeps(store)
-    fitting = ids[-1:] if name == "latest" else [id for id in ids if id.endswith(name)]
+    if name == "latest":
+        # An id tells the minute; among sweeps of the same one, the definition tells the second.
+        newest = [id for id in ids if id[:13] == ids[-1][:13]]
+        fitting = [max(newest, key=lambda id: (Sweep(store, id).definition.created, id))] if len(newest) > 1 else newest
+    else:
+        fitting = [id for id in ids if name and id.endswith(name)]
     if len(fitting) == 1:
         return Sweep(store, fitting[0])
     if fitting:

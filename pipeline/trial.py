@@ -36,15 +36,17 @@ OnEvent = Callable[[dict[str, Any]], None]
 class Workbench:
     """What a long-lived lane keeps between packs: the device, the data of a few ranges, the experiments."""
 
-    _datasets: dict[tuple[str, DateRange], Dataset] = field(default_factory=dict)
+    _datasets: dict[tuple[str, DateRange, int | None], Dataset] = field(default_factory=dict)
     _experiments: dict[str, Experiment] = field(default_factory=dict)
 
-    RANGES_KEPT = 4
+    BYTES_KEPT = 2 * 2**30
 
     @functools.cached_property
     def device(self) -> str:
         import torch
 
+        # Lanes share the cores: with more threads than one each, they are many times slower.
+        torch.set_num_threads(1)
         return "cuda" if torch.cuda.is_available() else "cpu"
 
     @functools.cached_property
@@ -53,16 +55,16 @@ class Workbench:
 
         return torch.cuda.get_device_name() if self.device == "cuda" else "cpu"
 
-    def dataset(self, sweep: Sweep, date_range: DateRange) -> Dataset:
+    def dataset(self, sweep: Sweep, date_range: DateRange, train_days: int | None = None) -> Dataset:
         from pipeline.training.data import load
 
         training = sweep.definition.training
-        key = (sweep.id, date_range)
+        key = (sweep.id, date_range, train_days)
         if key not in self._datasets:
-            while len(self._datasets) >= self.RANGES_KEPT:
+            while self._datasets and sum(one.nbytes for one in self._datasets.values()) > self.BYTES_KEPT:
                 del self._datasets[next(iter(self._datasets))]
             shares = training.validation_share, training.test_share
-            self._datasets[key] = load(sweep.definition.data, date_range, *shares)
+            self._datasets[key] = load(sweep.definition.data, date_range, *shares, train_days=train_days)
         return self._datasets[key]
 
     def experiment(self, sweep: Sweep, trial: Trial) -> Experiment:
@@ -85,7 +87,12 @@ def run_pack(
     for trial in trials:
         _check(sweep, trial)
         files = sweep.results_of(trial)
-        row = sweep.read_row(files[-1], str(trial)) if files else None
+        try:
+            row = sweep.read_row(files[-1], str(trial)) if files else None
+        except ValueError as error:
+            if not retry:
+                raise UserError(f"{files[-1].entry.key} {error}: `hpt retry` runs the trial again") from None
+            row = None
         if row is None or (retry and not Status(row["status"]).is_result):
             row = _run(sweep, pack, trial, files[-1].number + 1 if files else 1, workbench, on_event)
         on_event({"row": row})
@@ -102,7 +109,7 @@ def give_up(sweep: Sweep, pack: str, trials: Sequence[Trial], why: str) -> list[
             experiment = Workbench().experiment(sweep, trial)
             now = _now()
             row = _row(sweep, pack, trial, experiment, attempt=None, started=now)
-            row |= {"status": Status.FAILED.value, "error": why[:_ERROR_AT_MOST], "finished": now}
+            row |= {"status": Status.FAILED.value, "error": _one_line(why), "finished": now}
             if sweep.create_row(trial, row):
                 rows.append(row)
     return rows
@@ -112,6 +119,10 @@ def _check(sweep: Sweep, trial: Trial) -> None:
     phases = {phase.name: phase for phase in sweep.definition.phases}
     if trial.phase not in phases or trial.range >= len(phases[trial.phase].ranges):
         raise UserError(f"{trial}: {sweep.id} has no such phase or date range")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:_ERROR_AT_MOST]
 
 
 def _now() -> str:
@@ -178,7 +189,7 @@ def _run(sweep: Sweep, pack: str, trial: Trial, number: int, workbench: Workbenc
             _raise_if_the_device_failed(error)
             say(traceback.format_exc())
             measured = {"status": _failure(error), "error": f"{type(error).__name__}: {error}"}
-        measured["error"] = (measured.get("error") or "")[:_ERROR_AT_MOST] or None
+        measured["error"] = _one_line(measured.get("error") or "") or None
         say(f"ends as {measured['status']}" + (f": {measured['error']}" if measured["error"] else ""))
         row |= {name: value for name, value in measured.items() if value is not None} | {"finished": _now()}
     if sweep.create_row(trial, row, number):
@@ -207,7 +218,7 @@ def _train(
     phase = definition.phase(trial.phase)
     limit = definition.training.time_limit_minutes
     deadline = time.monotonic() + 60 * limit if limit else None
-    dataset = workbench.dataset(sweep, phase.ranges[trial.range])
+    dataset = workbench.dataset(sweep, phase.ranges[trial.range], phase.fidelity.train_days)
     for note in dataset.notes:
         say(f"data: {note}")
     epochs: list[dict[str, Any]] = []

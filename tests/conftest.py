@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -55,6 +56,10 @@ def tiny_spec(tiny_csv: Path) -> dict[str, Any]:
 def store(tmp_path: Path) -> Store:
     return open_store(str(tmp_path / "store"))
 
+
+# The machine that runs these may be busy: an example that takes long is no failure.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 NOW = datetime(2024, 6, 14, 2, 10, tzinfo=UTC)
 

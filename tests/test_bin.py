@@ -17,7 +17,11 @@ echo "python $*" >>"$CALLS"
 case "$1" in
 -c) exec {real} "$@" ;;
 -V) echo "Python 3.12.1" ;;
--m) mkdir -p .venv/bin && cp "$0" .venv/bin/python && cp "$0" .venv/bin/pip && cp "$0" .venv/bin/hpt ;;
+-m)
+    case "$2" in
+    venv) mkdir -p .venv/bin && cp "$0" .venv/bin/python && cp "$0" .venv/bin/pip && cp "$0" .venv/bin/hpt ;;
+    esac
+    ;;
 esac
 """
 

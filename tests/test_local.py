@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline import local, merge, plan
+from pipeline import local, merge, plan, results, trial
+from pipeline.errors import InfrastructureError
 from pipeline.results import Row
-from pipeline.sweep import Pack, Sweep, trials_of
+from pipeline.sweep import Pack, Sweep, Trial, trials_of
 
 
 class Recorder:
@@ -51,6 +52,14 @@ def lane_pids() -> list[int]:
             except (FileNotFoundError, ProcessLookupError):
                 pass
     return found
+
+
+def table(sweep: Sweep) -> list[Row]:
+    """results.csv as it stands."""
+    try:
+        return results.read_csv(sweep.store.read(sweep.key("results.csv")))
+    except FileNotFoundError:
+        return []
 
 
 def trials(sweep: Sweep) -> list[str]:
@@ -124,8 +133,9 @@ def test_a_stop_keeps_what_is_finished_and_the_sweep_goes_on_later(new_sweep, ti
     with pytest.raises(KeyboardInterrupt):
         local.run(sweep, view, lanes=1)
     assert lane_pids() == []
-    finished = merge.read_results(sweep)
+    finished = table(sweep)
     assert 1 <= len(finished) < 6
+    sweep.forget_stop()
     later = Recorder()
     merged = local.run(sweep, later, lanes=2)
     assert [row["trial"] for row in merged.rows] == trials(sweep)
@@ -140,7 +150,65 @@ def test_the_results_grow_while_the_sweep_runs(new_sweep, tiny_spec, monkeypatch
 
     def look(row: Row) -> None:
         time.sleep(0.5)
-        seen.append(len(merge.read_results(sweep)))
+        seen.append(len(table(sweep)))
 
     local.run(sweep, Recorder(on_row=look), lanes=1)
     assert any(0 < count < 6 for count in seen)
+
+
+def test_a_store_that_fails_under_one_trial_writes_no_row_and_stops_no_other(new_sweep, tiny_spec):
+    sweep = new_sweep(tiny_spec)
+    sweep.store.write(sweep.trial_key(Trial("screen", "e001", 0, 0), "attempts"), b"in the way")
+    view = Recorder()
+    with pytest.raises(InfrastructureError, match="1 trials could not be run"):
+        local.run(sweep, view, lanes=2)
+    assert sorted(row["trial"] for row in table(sweep)) == [one for one in trials(sweep) if one != "screen-e001-d0-s0"]
+    assert {row["status"] for row in table(sweep)} == {"complete"}
+    assert lane_pids() == []
+
+
+def test_a_store_that_is_away_for_a_moment_stops_no_training(new_sweep, tiny_spec, monkeypatch):
+    monkeypatch.setattr(local, "_REFRESH_EVERY_S", 0.0)
+    sweep = new_sweep(tiny_spec)
+    view = Recorder()
+    refresh, failed = merge.refresh, []
+
+    def away_once_it_trains(sweep):
+        if view.rows and not failed:
+            failed.append(True)
+            raise InfrastructureError("the network is away")
+        return refresh(sweep)
+
+    monkeypatch.setattr(merge, "refresh", away_once_it_trains)
+    assert len(local.run(sweep, view, lanes=1).rows) == 6
+    assert failed
+    assert any("the network is away; it will be tried again" in line for line in view.said)
+
+
+def test_a_folder_called_pipeline_where_the_user_stands_is_not_ours(new_sweep, tiny_spec, tmp_path, monkeypatch):
+    sweep = new_sweep(tiny_spec)
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__init__.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert {row["status"] for row in local.run(sweep, Recorder(), lanes=2).rows} == {"complete"}
+
+
+def test_a_damaged_row_is_run_again_by_a_retry(new_sweep, tiny_spec):
+    sweep = new_sweep(tiny_spec)
+    local.run(sweep, Recorder(), lanes=2)
+    one = Trial("screen", "e001", 0, 0)
+    sweep.store.write(sweep.trial_key(one, "result.csv"), b"damaged")
+    assert len(merge.merge(sweep).rows) == 5
+    merged = local.run(sweep, Recorder(), lanes=1, retry=True)
+    assert (len(merged.rows), merged.skipped) == (6, [])
+    assert [file.number for file in sweep.results_of(one)] == [1, 2]
+
+
+def test_what_is_retried_is_judged_after_all(new_sweep, tiny_spec):
+    sweep = new_sweep(tiny_spec | {"confirm": {"ranges": 1}})
+    screen = [pack.trials[0] for pack in plan.pending(sweep)]
+    trial.give_up(sweep, "p", screen, "no driver")
+    assert {row["phase"] for row in local.run(sweep, Recorder(), lanes=2).rows} == {"screen"}
+    merged = local.run(sweep, Recorder(), lanes=2, retry=True)
+    assert {row["status"] for row in merged.rows} == {"complete"}
+    assert {row["phase"] for row in merged.rows} == {"screen", "confirm"}

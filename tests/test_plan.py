@@ -16,8 +16,14 @@ from tests.test_spec import POST
 
 def finish(sweep: Sweep, trials: Sequence[Trial], status: str = "complete", number: int = 1) -> None:
     for trial in trials:
-        row = {"trial": str(trial), "experiment": trial.experiment, "phase": trial.phase, "status": status}
+        row = bare_row(sweep, trial, status=status)
         assert sweep.create_row(trial, row, number)
+
+
+def bare_row(sweep: Sweep, trial: Trial, **more: object) -> dict:
+    """The least that is a row of this trial."""
+    fixed = {"trial": str(trial), "sweep": sweep.id, "experiment": trial.experiment, "phase": trial.phase}
+    return fixed | {"date-range": ["2024-01-01", "2024-03-01"], "status": "complete"} | more
 
 
 def first_round(definition: Definition) -> tuple[list[Experiment], list]:
@@ -204,3 +210,37 @@ def test_experiments_come_back_as_they_were_planned(new_sweep, tiny_spec):
     header = sweep.store.read(sweep.key("experiments.csv")).decode().splitlines()[0]
     assert header.startswith("experiment,phase,")
     assert "experiment" in results.RESERVED
+
+
+@pytest.mark.parametrize("values", [[0, 1], [0, 1.0], {"low": 0, "high": 1, "step": 1}])
+def test_a_real_number_written_without_its_point_is_the_same_number(values):
+    definition = define(
+        {
+            "architecture": "cnn",
+            "data": "flights",
+            "parameters": {"gradient_clip": values},
+            "search": {"strategy": "grid"},
+        }
+    )
+    experiments, _ = first_round(definition)
+    clips = [e.assignment["gradient_clip"] for e in experiments]
+    assert clips == [0.0, 1.0]
+    assert {type(clip) for clip in clips} == {float}
+
+
+def test_a_range_of_reals_between_integers_holds_more_than_integers():
+    parameters = {"gradient_clip": {"low": 0, "high": 1}}
+    experiments, _ = first_round(define({"architecture": "cnn", "data": "flights", "parameters": parameters}))
+    assert len({e.assignment["gradient_clip"] for e in experiments}) == 21
+
+
+def test_all_that_cannot_be_had_is_told_at_once():
+    with pytest.raises(UserError) as caught:
+        post(
+            **{
+                "date-range": [["2017-01-01", "2017-01-08"]],
+                "search": {"experiments": 99},
+                "phases": [{"name": "screen"}, {"name": "screen"}],
+            }
+        )
+    assert len(str(caught.value).splitlines()) == 3

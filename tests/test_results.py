@@ -12,7 +12,23 @@ values = st.one_of(
     st.integers(),
     st.floats(allow_nan=False),
     st.text(),
-    st.sampled_from(["1e-3", "None", "null", "NaN", "true", "=1+1", 'a,"b"\nc\r\n', " 5 ", "[1]", "\ud800", "\x00"]),
+    st.sampled_from(
+        [
+            "1e-3",
+            "None",
+            "null",
+            "NaN",
+            "true",
+            "=1+1",
+            'a,"b"\nc\r\n',
+            " 5 ",
+            "a\rb",
+            "[" * 1200,
+            "[1]",
+            "\ud800",
+            "\x00",
+        ]
+    ),
     st.lists(st.text(), max_size=3),
 )
 
@@ -49,7 +65,7 @@ def test_columns_stand_in_the_promised_order():
     ]
     assert results.table_columns(rows, ["learning_rate", "hidden_size"]) == [
         "architecture", "date-range", "learning_rate", "hidden_size",
-        "mse_test", "mse_train", "mse_valid", "nll_test", "loss",
+        "mse_test", "mse_train", "mse_valid", "loss", "nll_test",
         "training_time", "model_url",
         "sweep", "experiment", "trial", "attempt", "pack", "phase", "fidelity", "status", "error", "epochs", "seed",
         "git_commit", "image", "host", "device", "data_fingerprint", "reused_from", "started", "finished",

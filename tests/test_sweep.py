@@ -25,11 +25,13 @@ def test_a_sweep_is_created_once(new_sweep, tiny_spec):
 
 
 def test_sweeps_are_found_by_id_by_its_end_and_as_the_latest(store, tiny_spec):
-    ids = [Sweep.create(store, define(tiny_spec, token)).id for token in ("aaaa", "bbbb")]
+    ids = [Sweep.create(store, define(tiny_spec, token)).id for token in ("aaab", "bbbb")]
     assert all_sweeps(store) == ids
     assert find(store, ids[0]).id == ids[0]
     assert find(store, "bbbb").id == find(store, "latest").id == ids[1]
     with pytest.raises(UserError, match="could be any of"):
+        find(store, "b")
+    with pytest.raises(UserError, match='no sweep ""'):
         find(store, "")
     with pytest.raises(UserError, match='no sweep "cccc"; it holds'):
         find(store, "cccc")
@@ -65,19 +67,32 @@ def test_a_damaged_sweep_json_is_one_line(new_sweep, tiny_spec):
         _ = Sweep(sweep.store, sweep.id).definition
 
 
+WHOLE = (
+    b'sweep,trial,phase,experiment,status,date-range\nsweep,screen-e000-d0-s0,screen,e000,complete,"[""a"", ""b""]"\n'
+)
+
+
+def test_a_whole_row_is_read_and_no_foreign_folder_has_one():
+    assert parse_row(WHOLE, "sweep", "screen-e000-d0-s0")["status"] == "complete"
+    with pytest.raises(ValueError, match="is no trial's"):
+        parse_row(WHOLE, "sweep", "notes")
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [
         (b"trial,status\n", "has 0 rows"),
         (b"trial,status\na,complete\na,complete\n", "has 2 rows"),
-        (b"trial,status\nb,complete\n", "is a row of 'b'"),
-        (b"trial,status\na,splendid\n", "has the status 'splendid'"),
+        (b"trial,status\nb,complete\n", "is a row of trial 'b'"),
+        (WHOLE.replace(b"complete", b"splendid"), "has the status 'splendid'"),
+        (WHOLE.replace(b"sweep,", b"other,", 1), "is a row of sweep None"),
+        (WHOLE.replace(b'"[""a"", ""b""]"', b"today"), "has no date range"),
         (b"\xff", "decode"),
     ],
 )
 def test_a_damaged_row_says_how(data, why):
     with pytest.raises(ValueError, match=why):
-        parse_row(data, "a")
+        parse_row(data, "sweep", "screen-e000-d0-s0")
 
 
 def test_unknown_keys_in_a_definition_are_refused():

@@ -200,3 +200,22 @@ def test_a_bug_in_training_is_that_trials_failure_with_its_traceback_in_the_log(
     assert "Traceback" in log
     assert sweep.row(second)["status"] == "complete"
     assert json.dumps(row)
+
+
+def test_a_trial_trains_on_one_thread(new_sweep, tiny_spec, workbench):
+    import torch
+
+    torch.set_num_threads(2)
+    sweep = new_sweep(tiny_spec)
+    run(sweep, planned(sweep)[:1], workbench)
+    assert torch.get_num_threads() == 1
+
+
+def test_a_damaged_row_is_told_and_what_made_an_error_is_one_line(new_sweep, tiny_spec, workbench):
+    sweep = new_sweep(tiny_spec)
+    first, second = planned(sweep)[:2]
+    trial.give_up(sweep, "p", [first], "CUDA failed\r at 3\nand so on")
+    assert sweep.row(first)["error"] == "CUDA failed at 3 and so on"
+    sweep.store.write(sweep.trial_key(second, "result.csv"), b"damaged")
+    with pytest.raises(UserError, match="hpt retry"):
+        run(sweep, [second], workbench)

@@ -14,6 +14,7 @@ from scipy import stats
 
 RESAMPLES = 1000
 CONFIDENCE = 0.9
+_PAIRS_AT_ONCE = 1e6
 FEWEST_EXPERIMENTS = 5
 """Of fewer, no ranking can be said to agree or not."""
 
@@ -74,30 +75,42 @@ def agreement(
             return f"all {count} experiments have the same metric in the {which} ranking: there is no order to compare"
     rng = np.random.default_rng(seed)
     draws = rng.integers(count, size=(RESAMPLES, count))
-    values = np.array([_measures(a[draw], b[draw], top) for draw in draws])
+    values = np.hstack([_measures(a[some], b[some], top) for some in np.array_split(draws, _parts(count))])
     tail = (1 - CONFIDENCE) / 2
     # A resample of one experiment alone has no correlation; it is left out.
-    low, high = np.nanquantile(values, (tail, 1 - tail), axis=0)
+    low, high = np.nanquantile(values, (tail, 1 - tail), axis=1)
     spearman, kendall, overlap = (
         Estimate(float(v), min(float(v), float(lo)), max(float(v), float(hi)))
-        for v, lo, hi in zip(_measures(a, b, top), low, high, strict=True)
+        for v, lo, hi in zip(_measures(a[None], b[None], top)[:, 0], low, high, strict=True)
     )
     return Agreement(spearman, kendall, overlap, top, top / count, count, left_out)
 
 
-def _measures(a: NDArray[np.float64], b: NDArray[np.float64], top: int) -> tuple[float, float, float]:
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        return math.nan, math.nan, _overlap(a, b, top)
-    spearman = np.corrcoef(stats.rankdata(a), stats.rankdata(b))[0, 1]
+def _parts(count: int) -> int:
+    """Into how many parts to take the resamples: Kendall's tau compares all pairs, of all of a part's at once."""
+    return min(RESAMPLES, math.ceil(RESAMPLES * count**2 / _PAIRS_AT_ONCE))
+
+
+def _measures(a: NDArray[np.float64], b: NDArray[np.float64], top: int) -> NDArray[np.float64]:
+    """Spearman, Kendall and overlap, one column per row of `a` and `b`; NaN where all values of a row are the same."""
+    ranks_a, ranks_b = (stats.rankdata(values, axis=1) for values in (a, b))
     # scipy.stats.kendalltau computes a p-value that nobody asks for, a thousand times.
-    signs_a, signs_b = (np.sign(values[:, None] - values[None, :]) for values in (a, b))
-    kendall = (signs_a * signs_b).sum() / math.sqrt((signs_a**2).sum() * (signs_b**2).sum())
-    return float(spearman), float(kendall), _overlap(a, b, top)
+    signs_a, signs_b = (np.sign(values[:, :, None] - values[:, None, :]) for values in (a, b))
+    spearman = _cosine(ranks_a - ranks_a.mean(axis=1, keepdims=True), ranks_b - ranks_b.mean(axis=1, keepdims=True))
+    return np.array([spearman, _cosine(signs_a, signs_b), _overlap(a, b, top)])
 
 
-def _overlap(a: NDArray[np.float64], b: NDArray[np.float64], top: int) -> float:
-    best_a, best_b = (set(np.argsort(values, kind="stable")[:top].tolist()) for values in (a, b))
-    return len(best_a & best_b) / top
+def _cosine(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    a, b = a.reshape(len(a), -1), b.reshape(len(b), -1)
+    with np.errstate(invalid="ignore"):
+        cosine: NDArray[np.float64] = (a * b).sum(axis=1) / np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    return cosine
+
+
+def _overlap(a: NDArray[np.float64], b: NDArray[np.float64], top: int) -> NDArray[np.float64]:
+    best_a, best_b = (np.argsort(values, axis=1, kind="stable")[:, :top] for values in (a, b))
+    both: NDArray[np.bool_] = (best_a[:, :, None] == best_b[:, None, :]).any(axis=2)
+    return both.mean(axis=1)
 
 
 def _finite(value: float | None) -> bool:

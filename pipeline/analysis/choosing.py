@@ -20,7 +20,7 @@ def gain_of_choosing(definition: Definition, ranked: Sequence[Standing]) -> Choo
     gains: dict[str, dict[DateRange, float]] = {}
     for standing in ranked:
         for range_, row in standing.by_range.items():
-            own, theirs = row[metric], base.by_range[range_][metric]
+            own, theirs = row[metric], base.by_range.get(range_, {}).get(metric, 0)
             if own > 0 and theirs > 0:
                 days = DateRange(date.fromisoformat(range_[0]), date.fromisoformat(range_[1]))
                 gains.setdefault(standing.experiment, {})[days] = sign * math.log(theirs / own)

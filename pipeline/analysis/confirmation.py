@@ -14,7 +14,7 @@ from pipeline.dates import DateRange
 from pipeline.ranking import standings
 from pipeline.results import Row, Status
 from pipeline.space import identity_of
-from pipeline.sweep import Definition, Phase
+from pipeline.sweep import Definition, Phase, Trial
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def confirmation(definition: Definition, rows: Sequence[Row], earlier: Sequence[
     incumbent = ""
     for row in own:
         by_range = scores.setdefault(row["experiment"], {})
-        seed = int(row["trial"].rsplit("-s", 1)[1])
+        seed = Trial.parse(row["trial"]).seed
         by_range.setdefault(_range(row), {})[seed] = _metric(row, f"{definition.objective.metric}_test")
         if identity_of({name: row.get(name) for name in names}) == incumbent_identity:
             incumbent = row["experiment"]

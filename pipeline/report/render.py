@@ -1,14 +1,28 @@
-"""Writes `report/` of a sweep: `index.html` and its style sheet."""
+"""Writes `report/` of a sweep: `index.html` with its style sheet and pictures, `interactive.html`, `best.json`.
 
+While a sweep runs only the page is written, without pictures, which costs next to nothing.
+"""
+
+import json
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from pipeline import results
+from pipeline.report.calendar import strip
 from pipeline.report.summary import Summary, duration, percent_of, setting
 from pipeline.sweep import Sweep
+
+if TYPE_CHECKING:
+    from pipeline.report.pictures import Picture
+
+MOST_ROWS = 500
+"""A page with more rows than that is slow to open on a phone; `interactive.html` and `results.csv` have all."""
+MOST_FAILURES = 100
+LONGEST_TEXT = 2000
 
 
 @cache
@@ -20,10 +34,71 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "ensure_ascii": False}
-    environment.filters |= {"duration": duration, "number": _number, "cell": results.to_cell}
-    environment.globals |= {"setting": setting, "percent_of": percent_of}
+    environment.filters |= {"duration": duration, "number": _number, "cell": results.to_cell, "share": _share}
+    environment.filters |= {"pretty": _pretty, "cut": _cut}
+    environment.globals |= {"setting": setting, "percent_of": percent_of, "strip": strip}
+    environment.globals |= {"fidelity_alt": _fidelity_alt, "curves_alt": _curves_alt}
     return environment
+
+
+def page(summary: Summary, pictures: "Sequence[Picture]" = (), note: str = "", *, whole: bool = True) -> str:
+    """`index.html` as text; `whole` says whether the other files of the report lie beside it."""
+    rows = summary.rows
+    if len(rows) > MOST_ROWS:
+        place = {standing.experiment: at for at, standing in enumerate(summary.ranked)}
+        rows = sorted(rows, key=lambda row: place.get(row["experiment"], len(place)))[:MOST_ROWS]
+    return (
+        _environment()
+        .get_template("index.html")
+        .render(
+            summary=summary,
+            columns=columns(summary),
+            rows=rows,
+            pictures=pictures,
+            note=note,
+            whole=whole,
+            most_failures=MOST_FAILURES,
+        )
+    )
+
+
+def columns(summary: Summary) -> list[str]:
+    """The columns of the table that people read: without what is the same in every row."""
+    every = results.table_columns(summary.rows, summary.searched)
+    hidden = set(summary.definition.incumbent) - set(summary.searched)
+    first = ("trial", "status", "date-range")
+    free = [name for name in every if name not in hidden and name not in results.RESERVED]
+    return [*first, *free, "training_time"]
+
+
+def render(sweep: Sweep, summary: Summary, *, pictures: bool = True) -> None:
+    """Writes the report that says what `summary` says; without `pictures` only the page, while a sweep runs."""
+    style = resources.files("pipeline.report").joinpath("assets/style.css").read_bytes()
+    sweep.store.write(sweep.key("report/style.css"), style)
+    if not pictures or not summary.rows:
+        _write(sweep, "index.html", page(summary, whole=False))
+        return
+    from pipeline.calibration import epochs_of
+    from pipeline.report.drawing import sampled_in_words
+    from pipeline.report.interactive import interactive
+    from pipeline.report.pictures import pictures as drawn
+    from pipeline.report.pictures import svg
+
+    found = drawn(summary, lambda rows: epochs_of(sweep, rows))
+    note = sampled_in_words(summary) if found else ""
+    for picture in found:
+        _write(sweep, f"charts/{picture.name}.svg", svg(picture))
+    if summary.run_again:
+        _write(sweep, "best.json", _pretty(summary.run_again) + "\n")
+    # Jenkins publishes the folder `report/` alone: a link out of it would lead nowhere.
+    table = results.table_columns(summary.rows, list(summary.definition.incumbent))
+    sweep.store.write(sweep.key("report/results.csv"), results.write_csv(summary.rows, table))
+    _write(sweep, "interactive.html", interactive(_environment(), summary, found, columns(summary)))
+    _write(sweep, "index.html", page(summary, found, note))
+
+
+def _write(sweep: Sweep, name: str, text: str) -> None:
+    sweep.store.write(sweep.key(f"report/{name}"), text.encode(errors="xmlcharrefreplace"))
 
 
 def _number(value: Any) -> str:
@@ -32,20 +107,39 @@ def _number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else f"{value:,}".replace(",", "\u202f")
 
 
-def page(summary: Summary) -> str:
-    """`index.html` as text."""
-    columns = results.table_columns(summary.rows, summary.searched)
-    hidden = set(summary.definition.incumbent) - set(summary.searched)
-    shown = [
-        name
-        for name in ("trial", "status", "date-range", *columns, "model_url")
-        if name not in hidden and (name in ("trial", "status", "date-range") or name not in results.RESERVED)
-    ]
-    return _environment().get_template("index.html").render(summary=summary, columns=[*dict.fromkeys(shown)])
+def _pretty(value: Any) -> str:
+    """JSON to read and to copy. What no encoding can hold is escaped, so that the copy is the same value."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return text if text.isascii() or _encodable(text) else json.dumps(value, indent=2)
 
 
-def render(sweep: Sweep, summary: Summary) -> None:
-    """Writes the report that says what `summary` says."""
-    style = resources.files("pipeline.report").joinpath("assets/style.css").read_bytes()
-    sweep.store.write(sweep.key("report/style.css"), style)
-    sweep.store.write(sweep.key("report/index.html"), page(summary).encode(errors="xmlcharrefreplace"))
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _cut(text: Any) -> str:
+    said = str(text)
+    return said if len(said) <= LONGEST_TEXT else f"{said[:LONGEST_TEXT]}… ({len(said)} characters, all in results.csv)"
+
+
+# A calibration's words take scipy, whose import a page that grows every few seconds should not pay for.
+def _share(value: float) -> str:
+    from pipeline.analysis.calibration import percent
+
+    return percent(value)
+
+
+def _fidelity_alt(found: Any) -> str:
+    from pipeline.report.calibration_charts import fidelity_alt
+
+    return fidelity_alt(found)
+
+
+def _curves_alt(found: Any) -> str:
+    from pipeline.report.calibration_charts import curves_alt
+
+    return curves_alt(found)

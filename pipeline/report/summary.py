@@ -14,6 +14,7 @@ from pipeline.results import Row, Status
 from pipeline.sweep import Definition, Trial
 
 if TYPE_CHECKING:
+    from pipeline.analysis.calibration import Calibration
     from pipeline.analysis.confirmation import Confirmation
 
 BEST = 10
@@ -51,10 +52,41 @@ class Summary:
     skipped: Sequence[tuple[str, str]]
     counts: dict[str, int]
     device_seconds: float
+    calibration: "Calibration | None" = None
+    """What a calibration found; None in every other sweep, and where it has nothing to say yet."""
 
     @property
     def best(self) -> Standing | None:
         return self.ranked[0] if self.ranked else None
+
+    @property
+    def run_again(self) -> dict[str, Any] | None:
+        """A spec that starts from the best setting: the same one, with that setting as the incumbent to beat."""
+        if self.best is None:
+            return None
+        data = self.definition.data.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        return {"data": data} | self.definition.spec | {"incumbent": self.best.assignment}
+
+    @property
+    def model(self) -> Row | None:
+        """The row whose model is the best setting's on its newest date range."""
+        rows = [row for row in self.rows if self.best and row["experiment"] == self.best.experiment]
+        rows = [row for row in rows if row.get("model_url")]
+        return max(rows, key=lambda row: (row["date-range"], -Trial.parse(row["trial"]).seed), default=None)
+
+    @property
+    def costs(self) -> list[tuple[str, str, int, float]]:
+        """(phase, status, trials, seconds of training), in the order in which phases run."""
+        found: dict[tuple[str, str], list[float]] = {}
+        for row in self.rows:
+            found.setdefault((row["phase"], row["status"]), []).append(row.get("training_time") or 0.0)
+        order = [phase.name for phase in self.definition.phases]
+        costs = [(phase, status, len(times), sum(times)) for (phase, status), times in found.items()]
+        return sorted(costs, key=lambda cost: (order.index(cost[0]) if cost[0] in order else 99, cost[1]))
+
+    def distinct(self, column: str) -> list[str]:
+        """What stands in a column, each value once, most frequent first."""
+        return [str(value) for value, _ in Counter(row.get(column) for row in self.rows).most_common() if value]
 
     @property
     def searched(self) -> list[str]:
@@ -81,7 +113,7 @@ def summarize(
         judged=judged,
         confirmed=confirmed,
         choosing_gain=gain_of_choosing(definition, ranked),
-        saved=_saved(definition, planned),
+        saved=_saved(definition, planned, done),
         answer=_answer(definition, ranked, judged, confirmed, rows, len(planned)),
         failures=[row for row in rows if not Status(row["status"]).is_result or row["status"] == Status.DIVERGED],
         skipped=skipped,
@@ -106,12 +138,14 @@ def percent_of(gain: float, goal: str) -> str:
     return f"{100 * (-math.expm1(-gain) if goal == 'minimize' else math.expm1(gain)):.1f} %"
 
 
-def _saved(definition: Definition, planned: Sequence[Trial]) -> int:
-    """Per phase that raced: what running every experiment on every range would have taken more."""
+def _saved(definition: Definition, planned: Sequence[Trial], done: bool) -> int:
+    """What running every experiment on every range would have taken more, in races that are over."""
     saved = 0
-    for phase in definition.phases:
+    begun = {trial.phase for trial in planned}
+    for at, phase in enumerate(definition.phases):
         own = [trial for trial in planned if trial.phase == phase.name]
-        if phase.race and own:
+        over = done or any(later.name in begun for later in definition.phases[at + 1 :])
+        if phase.race and own and over:
             saved += len({trial.experiment for trial in own}) * len(phase.ranges) * phase.seeds - len(own)
     return saved
 
@@ -171,11 +205,11 @@ def _answer(
         return f"{head}, by {metric}_valid; {cost}"
     factors = [one.factor for one in judged if one.factor is not None]
     wins, middle = sum(factor > 1 for factor in factors), math.exp(fmean(map(math.log, factors)))
-    fresh = "fresh " if confirmed is not None and confirmed.design.fresh else ""
+    fresh = "fresh " if verdict is not None and confirmed is not None and confirmed.design.fresh else ""
     size = _size(middle, definition.objective.goal)
     where = f"better on {wins} of {len(factors)} {fresh}date ranges"
     sure = f" (p = {verdict.p_adjusted:.2g})" if verdict is not None and verdict.p_adjusted is not None else ""
-    if confirmed is None:
+    if verdict is None:
         plural = "s" if len(factors) > 1 else ""
         sure = f"; not confirmed on ranges other than the {len(factors)} date range{plural} it was chosen on"
         where = f"better on {wins} of {len(factors)}"
@@ -186,6 +220,8 @@ def _size(factor: float, goal: str) -> str:
     less, more = ("smaller", "larger") if goal == "minimize" else ("larger", "smaller")
     if factor >= 1.1:
         return f"{factor:.2g} times {less} than"
+    if f"{factor:.3f}" == "1.000":
+        return "the same as"
     if factor < 1:
         return f"{100 * (1 / factor - 1):.1f} % {more} than"
     return f"{100 * (1 - 1 / factor):.1f} % {less} than"

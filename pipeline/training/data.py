@@ -52,12 +52,20 @@ def days(source: Source) -> DateRange | None:
     return DateRange(found[0].item(), found[-1].item() + timedelta(days=1)) if len(found) else None
 
 
-def load(source: Source, date_range: DateRange, valid: float = 0.15, test: float = 0.15) -> Dataset:
-    """The range's days as train, validation and test part. Raises UserError if one of them would be empty."""
+def load(
+    source: Source, date_range: DateRange, valid: float = 0.15, test: float = 0.15, *, train_days: int | None = None
+) -> Dataset:
+    """The range's days as train, validation and test part. Raises UserError if one of them would be empty.
+
+    With `train_days`, only so many of the training days are read, the last ones: the parts that judge stay the same.
+    """
     try:
         split = date_range.split(valid, test)
     except ValueError as error:
         raise UserError(f"date-range: {error}") from error
+    if train_days is not None:
+        split = split.with_last_training_days(train_days)
+        date_range = DateRange(split.train.start, split.test.end)
     columns = columns_of(source)
     rows = read(source, date_range)
     if not len(rows.days):

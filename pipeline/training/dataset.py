@@ -59,3 +59,9 @@ class Dataset:
     """Short hash of the rows read and of how they were encoded."""
     notes: tuple[str, ...] = ()
     """Lines for the log: rows read, rows dropped and why, values that did not parse."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        parts = (self.train, self.valid, self.test)
+        return sum(part.tokens.nbytes + part.dense.nbytes + part.targets.nbytes for part in parts)

@@ -170,7 +170,10 @@ def _csv(path: str, needed: tuple[str, ...], *, gzipped: bool, count: _Count) ->
 
     # Everything as text: "007" stays what it is, and one bad number does not make the whole file unreadable.
     convert = pyarrow.csv.ConvertOptions(
-        include_columns=list(needed), column_types=dict.fromkeys(needed, pa.string()), strings_can_be_null=True
+        include_columns=list(needed),
+        column_types=dict.fromkeys(needed, pa.string()),
+        strings_can_be_null=True,
+        null_values=[""],  # "NA" may be a country; what is no number is told apart later
     )
     parse = pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip)
     with stream() as file, pyarrow.csv.open_csv(file, read, parse, convert) as reader:

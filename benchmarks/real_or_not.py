@@ -1,0 +1,216 @@
+"""Does the verdict say *real* where something is real, and only there? Real trainings on the built-in flights.
+
+First sweeps in which every experiment is the same model, so that whatever wins has won by its seeds; then a sweep of
+air time, where settings differ for certain, and one of arrival delay, where they hardly do. One core, no GPU needed;
+`--quick` has fewer repeats and experiments. The simulation with known truth is `significance.py`.
+
+    python -m benchmarks.real_or_not [--quick]
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from scipy import stats
+
+from pipeline import data_source, ledger, local, plan, spec
+from pipeline.analysis.confirmation import confirmation
+from pipeline.analysis.significance import ALPHA, Kind, Verdict, corrected_t_test
+from pipeline.conclude import conclude
+from pipeline.dates import DateRange
+from pipeline.ranking import standings
+from pipeline.resolve import resolve
+from pipeline.results import Row, Status
+from pipeline.spec import Spec
+from pipeline.store import open_store
+from pipeline.sweep import Definition, Experiment, Sweep, Trial, trials_of
+from pipeline.training.data import load
+from pipeline.training.dataset import Dataset
+from pipeline.training.loop import train
+from pipeline.view import Lines
+
+TARGETS = ("air_time", "arr_delay")
+EXPERIMENTS = 8
+"""Besides the incumbent."""
+MOST_FALSE_ALARMS = 3
+KEPT = "incumbent kept"
+SPECS = Path(__file__).parent.parent / "specs"
+
+
+def null_spec(target: str) -> Spec:
+    """Settings that differ in a patience which two epochs never use up: nine names for the same training."""
+    return spec.from_dict(
+        {
+            "architecture": "bag-of-words",
+            "data": {"source": "flights", "target": target},
+            "training": {"max-epochs": 2},
+            "search": {"strategy": "grid"},
+            "parameters": {
+                "batch_size": 4096,
+                "embedding_size": 32,
+                "learning_rate": 0.01,
+                "early_stopping_patience": list(range(5, 5 + EXPERIMENTS + 1)),
+            },
+        }
+    )
+
+
+def define(asked: Spec, token: str) -> Definition:
+    assert asked.data is not None
+    return resolve(asked, now=datetime.now(UTC), token=token, covered=data_source.covers(asked.data))
+
+
+@dataclass
+class Null:
+    """Sweeps in which nothing is better than anything: every training has a seed of its own."""
+
+    definition: Definition
+    datasets: dict[DateRange, Dataset] = field(default_factory=dict)
+
+    def sweep(self, repeat: int) -> list[Row]:
+        """Round after round, as the planner asks for them, until it asks for nothing more."""
+        known: dict[str, Experiment] = {}
+        planned: set[Trial] = set()
+        rows: list[Row] = []
+        for number in range(1000):
+            new, packs = plan.next_round(self.definition, number, known, planned, rows)
+            if not packs:
+                break
+            known |= {experiment.id: experiment for experiment in new}
+            planned |= set(trials_of(packs))
+            rows += [self._row(repeat, trial, known[trial.experiment]) for trial in trials_of(packs)]
+        return rows
+
+    def _row(self, repeat: int, trial: Trial, experiment: Experiment) -> Row:
+        phase = self.definition.phase(trial.phase)
+        range_ = phase.ranges[trial.range]
+        if range_ not in self.datasets:
+            self.datasets[range_] = load(self.definition.data, range_)
+        outcome = train(
+            self.definition.architecture,
+            experiment.assignment,
+            self.datasets[range_],
+            seed=plan.seed_of("null", repeat, trial.experiment, range_, trial.seed),
+            max_epochs=phase.fidelity.max_epochs,
+        )
+        return {
+            "architecture": self.definition.architecture,
+            "date-range": range_.as_json(),
+            **experiment.assignment,
+            **outcome.metrics,
+            "experiment": trial.experiment,
+            "trial": str(trial),
+            "phase": trial.phase,
+            "status": Status(outcome.status),
+        }
+
+
+def verdict_of(definition: Definition, rows: list[Row]) -> Verdict | None:
+    """On the winner; None if nothing beat the incumbent while choosing."""
+    confirmed = confirmation(definition, rows)
+    return next(iter(confirmed.verdicts.values())) if confirmed else None
+
+
+def plain_t_says_better(definition: Definition, rows: list[Row]) -> bool:
+    """What many would do instead: a paired t-test of the winner on the scores that chose it."""
+    ranked = standings(definition, rows)
+    base = next(one for one in ranked if one.is_incumbent)
+    if ranked[0] is base:
+        return False
+    scores = [[one.by_range[range_]["mse_valid"] for range_ in base.by_range] for one in (base, ranked[0])]
+    return bool(corrected_t_test(np.log(scores[0]) - np.log(scores[1]), 0.0, 0.0) <= ALPHA)
+
+
+def null(target: str, repeats: int) -> bool:
+    """Prints how often the winner of a null sweep is called real; whether that is few enough."""
+    definition = define(null_spec(target), "0000")
+    sweeps = Null(definition)
+    kinds: Counter[str] = Counter()
+    plain = 0
+    gains: list[float] = []
+    began = time.monotonic()
+    for repeat in range(repeats):
+        rows = sweeps.sweep(repeat)
+        verdict = verdict_of(definition, rows)
+        kinds[str(verdict.kind) if verdict else KEPT] += 1
+        plain += plain_t_says_better(definition, rows)
+        if verdict and verdict.gain is not None:
+            gains.append(verdict.gain)
+    real = kinds[Kind.REAL]
+    said = ", ".join(f"{kind} {kinds[kind]}" for kind in [*map(str, Kind), KEPT] if kinds[kind])
+    spread = f", gains of the winners on fresh ranges {min(gains):+.3f} to {max(gains):+.3f}" if gains else ""
+    print(f"null, {target}: {said} ({time.monotonic() - began:.0f} s{spread})")
+    print(f"    real: {_share(real, repeats)}; at most {MOST_FALSE_ALARMS} allowed")
+    print(f"    plain paired t of the winner on the ranges that chose it says better: {_share(plain, repeats)}")
+    return real <= MOST_FALSE_ALARMS
+
+
+def _share(count: int, of: int) -> str:
+    interval = stats.binomtest(count, of).proportion_ci(method="exact")
+    return f"{count} of {of} (95 % Clopper-Pearson: {100 * interval.low:.0f} to {100 * interval.high:.0f} %)"
+
+
+def whole_sweep(name: str, experiments: int | None) -> Verdict | None:
+    """A spec that ships, from planning to the summary, as `hpt run` does it on one lane; prints what it says."""
+    asked = spec.read(SPECS / f"{name}.json")
+    asked = spec.from_dict(
+        asked.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        | {"data": _flights(asked), "search": {"experiments": experiments}}
+    )
+    definition = define(asked, "0001")
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="hpt-benchmark-") as folder:
+        store = open_store(folder)
+        sweep = Sweep.create(store, definition)
+        ledger.note_choosing(store, definition)
+        with Lines(Console(quiet=True), definition) as view:
+            merged = local.run(sweep, view, lanes=1)
+        summary = conclude(sweep, merged)
+    print(f"{name}: {len(merged.rows)} trainings ({time.monotonic() - began:.0f} s)")
+    print(f"    {summary.answer}")
+    if summary.choosing_gain and summary.choosing_gain.unbiased is not None:
+        gain = summary.choosing_gain
+        print(f"    gain while choosing: {gain.apparent:+.3f} as it came out, {gain.unbiased:+.3f} free of selection")
+    verdict = next(iter(summary.confirmed.verdicts.values())) if summary.confirmed else None
+    print(f"    {verdict.reason if verdict else 'the incumbent is kept: there is nothing to judge'}")
+    return verdict
+
+
+def _flights(asked: Spec) -> object:
+    return asked.data.model_dump(mode="json", by_alias=True) if asked.data else "flights"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="5 repeats and 6 experiments: under two minutes")
+    quick = parser.parse_args().quick
+    repeats, experiments = (5, 6) if quick else (20, None)
+    torch.set_num_threads(1)
+    began = time.monotonic()
+    definition = define(null_spec(TARGETS[0]), "0000")
+    assert definition.confirm is not None
+    print(f"null sweeps: {EXPERIMENTS} experiments and the incumbent, all the same model, 2 epochs")
+    print("choosing on", ", ".join(map(str, definition.choosing[0].ranges)))
+    print("judging on", ", ".join(map(str, definition.confirm.ranges)), flush=True)
+    few_enough = [null(target, repeats) for target in TARGETS]
+    air_time = whole_sweep("quickstart", experiments)
+    whole_sweep("arrival-delay", experiments)
+    if not all(few_enough):
+        print(f"FAILED: more than {MOST_FALSE_ALARMS} winners of null sweeps were called real")
+    shown = air_time is not None and air_time.kind == Kind.REAL
+    if not shown:
+        print("FAILED: a gain of air time is there for certain, and was not called real")
+    print(f"{time.monotonic() - began:.0f} s in all")
+    sys.exit(0 if all(few_enough) and shown else 1)
+
+
+if __name__ == "__main__":
+    main()

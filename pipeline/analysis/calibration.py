@@ -1,0 +1,303 @@
+"""A calibration's rows and epochs -> how well each cheap fidelity predicts the full result, and which one to take.
+
+A training is measured after every epoch, and nothing in it depends on how many epochs it may have: so one training
+tells what it would have come to with fewer. Nothing here reads a store or draws a picture.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+from pipeline.analysis.agreement import Agreement, Estimate, agreement
+from pipeline.calibration import FULL, MONTHS, WEEK, training_days
+from pipeline.results import Row, Status
+from pipeline.space import identity_of
+from pipeline.sweep import Definition, Phase
+
+_WORDS = {WEEK: "one week", "month": "one month", "two-months": "two months", "three-months": "three months"}
+
+
+@dataclass(frozen=True)
+class Amount:
+    """An amount of data: one phase of the study."""
+
+    phase: str
+    words: str
+    train_days: int
+    months: int
+    """What `short.months` must be to get at least so many training days."""
+    exact: bool
+    """Whether a spec can ask for just this amount; for a week it cannot."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One fidelity: an amount of data and a number of epochs."""
+
+    amount: Amount
+    epochs: int
+    time_share: float
+    """Its training time as a share of the full trainings' time, over the same experiments."""
+    agreement: Agreement
+    behind: float | None
+    """How much worse than the best the setting that stands first here is in the full result: 0.01 is 1 %."""
+
+    @property
+    def kept(self) -> int:
+        """How many of the best settings of the full result are among the best here."""
+        return round(self.agreement.overlap.value * self.agreement.top)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One experiment on one amount of data: its metric so far after every epoch, until it diverged or ended."""
+
+    experiment: str
+    amount: Amount
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a calibration found."""
+
+    top: int
+    asked: float
+    metric: str
+    amounts: tuple[Amount, ...]
+    measured: tuple[Measured, ...]
+    """By amount of data, then epochs; the last one is the full result itself."""
+    chosen: Measured
+    """The cheapest that keeps the overlap asked for, at its epoch and at every later one."""
+    best: tuple[str, ...]
+    """The experiments that are best in the full result, best first."""
+    incumbent: str | None
+    curves: tuple[Curve, ...]
+
+    @property
+    def full(self) -> Measured:
+        return self.measured[-1]
+
+    @property
+    def week_would_do(self) -> bool:
+        """Whether a week, which a spec cannot ask for, keeps the overlap for less."""
+        week = _cheapest([one for one in self.measured if not one.amount.exact], self.asked)
+        return week is not None and week.time_share < self.chosen.time_share
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What to write into a spec."""
+        if self.chosen is self.full:
+            return {"mode": "full"}
+        return {
+            "mode": "short",
+            "short": {"months": self.chosen.amount.months, "ranges": 1, "max-epochs": self.chosen.epochs},
+        }
+
+    @property
+    def answer(self) -> str:
+        """One sentence."""
+        found = self.chosen.agreement
+        sample = f"by a sample of {found.experiments} settings on one date range"
+        if self.chosen is self.full:
+            return f"Nothing cheaper keeps {self._asked_in_words}: stay with full mode, {sample}."
+        overlap = found.overlap
+        low, high = (round(value * self.top) for value in (overlap.low, overlap.high))
+        return (
+            f"{_fidelity_in_words(self.chosen)} keep {self.chosen.kept} of the best {self.top} settings at "
+            f"{percent(self.chosen.time_share)} of the training time, {sample} (90 % interval: {low} to {high} of "
+            f"{self.top}; {percent(found.by_chance)} would be chance)."
+        )
+
+    @property
+    def _asked_in_words(self) -> str:
+        return f"{math.ceil(self.asked * self.top - 1e-9)} of the best {self.top} settings"
+
+    def table(self) -> list[Measured]:
+        """The fidelities worth a line: per amount the epochs 1, 2, 4, 8, …, the last one, and the chosen one."""
+        last = max(one.epochs for one in self.measured)
+        shown = {2**power for power in range(last.bit_length())} | {last}
+        return [one for one in self.measured if one.epochs in shown or one is self.chosen]
+
+    def as_json(self) -> dict[str, Any]:
+        """`calibration.json`."""
+        return {
+            "answer": self.answer,
+            "settings": self.settings,
+            "top": self.top,
+            "overlap-asked": self.asked,
+            "metric": self.metric,
+            "best": list(self.best),
+            "chosen": _as_json(self.chosen),
+            "fidelities": [_as_json(one) for one in self.measured],
+        }
+
+
+def calibrate(definition: Definition, rows: Sequence[Row], epochs: Mapping[str, Sequence[Row]]) -> Calibration | str:
+    """What the study found; where nothing can be said (yet), a sentence says why.
+
+    `epochs` has the lines of `epochs.csv` per trial. A training that diverged stands last in its ranking; one that
+    failed, or has not run, is left out of both rankings, and so is its time.
+    """
+    asked = definition.calibrating
+    assert asked is not None
+    metric = f"{definition.objective.metric}_valid"
+    trainings = {phase.name: _trainings(definition, phase.name, metric, rows, epochs) for phase in definition.phases}
+    last_phase = definition.phases[-1]
+    full = trainings[last_phase.name]
+    if not full:
+        return f"No training with all the data has {metric} of its epochs, so there is nothing to compare with."
+    most = {name: max((len(one.scores) for one in own.values()), default=0) for name, own in trainings.items()}
+    reference = {name: one.at(most[last_phase.name]) for name, one in full.items()}
+    sign = 1.0 if definition.objective.goal == "minimize" else -1.0
+    ranked = _ranked(reference)
+    measured: list[Measured] = []
+    amounts = []
+    for phase in definition.phases:
+        amount = _amount(definition, phase)
+        amounts.append(amount)
+        own = trainings[phase.name]
+        same = [name for name in full if name in own]
+        whole = math.fsum(full[name].seconds[-1] for name in same)
+        before: tuple[dict[str, float], Agreement | str] | None = None
+        for number in range(1, most[phase.name] + 1):
+            short = {name: own[name].at(number) for name in same}
+            if before is None or before[0] != short:
+                before = short, agreement(_finite(short), _finite({n: reference[n] for n in same}), asked.top)
+            found = before[1]
+            if isinstance(found, str):
+                if phase is last_phase and number == most[phase.name]:
+                    return f"Nothing can be compared: {found}."
+                continue
+            spent = math.fsum(own[name].seconds_at(number) for name in same)
+            behind = _behind(reference, min(same, key=lambda name: (short[name], name)), sign)
+            measured.append(Measured(amount, number, spent / whole if whole else 1.0, found, behind))
+    chosen = _cheapest([one for one in measured if one.amount.exact], asked.overlap)
+    incumbent = identity_of(definition.incumbent)
+    return Calibration(
+        top=asked.top,
+        asked=asked.overlap,
+        metric=metric,
+        amounts=tuple(amounts),
+        measured=tuple(measured),
+        chosen=chosen or measured[-1],
+        best=tuple(ranked[: asked.top]),
+        incumbent=next((n for n, one in full.items() if identity_of(one.assignment) == incumbent), None),
+        curves=tuple(
+            Curve(name, amount, tuple(sign * value for value in one.scores if math.isfinite(value)))
+            for amount in amounts
+            for name, one in trainings[amount.phase].items()
+        ),
+    )
+
+
+def percent(share: float) -> str:
+    """`12 %`, and `0.4 %` where whole ones would say nothing."""
+    return f"{100 * share:.0f} %" if share >= 0.02 else f"{100 * share:.1f} %"
+
+
+@dataclass(frozen=True)
+class _Training:
+    assignment: dict[str, Any]
+    scores: list[float]
+    """The best so far after each epoch, lower is better; infinite once it diverged."""
+    seconds: list[float]
+    """Spent up to each epoch."""
+
+    def at(self, epochs: int) -> float:
+        """A training that ended by itself keeps what it reached."""
+        return self.scores[min(epochs, len(self.scores)) - 1]
+
+    def seconds_at(self, epochs: int) -> float:
+        return self.seconds[min(epochs, len(self.seconds)) - 1]
+
+
+def _trainings(
+    definition: Definition, phase: str, metric: str, rows: Sequence[Row], epochs: Mapping[str, Sequence[Row]]
+) -> dict[str, _Training]:
+    sign = 1.0 if definition.objective.goal == "minimize" else -1.0
+    found = {}
+    for row in rows:
+        lines = sorted(epochs.get(row["trial"], ()), key=lambda line: line["epoch"])
+        if row["phase"] != phase or not lines or any(metric not in line for line in lines):
+            continue
+        if row["status"] not in (Status.COMPLETE, Status.DIVERGED):
+            continue
+        scores = list(accumulate((sign * _or_infinite(line[metric], sign) for line in lines), min))
+        if row["status"] == Status.DIVERGED:
+            scores[-1] = math.inf
+        seconds = list(accumulate(float(line.get("seconds") or 0.0) for line in lines))
+        assignment = {name: row.get(name) for name in definition.incumbent}
+        found[row["experiment"]] = _Training(assignment, scores, seconds)
+    return found
+
+
+def _or_infinite(value: float, sign: float) -> float:
+    return float(value) if value is not None and math.isfinite(value) else sign * math.inf
+
+
+def _finite(scores: Mapping[str, float]) -> dict[str, float | None]:
+    """Diverged trainings stand last, all at one place: left out, they would flatter a fidelity that likes them."""
+    known = [value for value in scores.values() if math.isfinite(value)]
+    last = max(known) + 1 if known else 0.0
+    return {name: value if math.isfinite(value) else last for name, value in scores.items()}
+
+
+def _ranked(scores: Mapping[str, float]) -> list[str]:
+    return sorted(scores, key=lambda name: (scores[name], name))
+
+
+def _behind(reference: Mapping[str, float], first: str, sign: float) -> float | None:
+    """Of the setting that a fidelity puts first: how much worse than the best its full result is."""
+    best, own = sign * min(reference.values()), sign * reference[first]
+    if not (math.isfinite(own) and math.isfinite(best) and min(own, best) > 0):
+        return None
+    return own / best - 1 if sign > 0 else 1 - own / best
+
+
+def _amount(definition: Definition, phase: Phase) -> Amount:
+    shares = definition.training.validation_share, definition.training.test_share
+    date_range, name = phase.ranges[0], phase.fidelity.name
+    days = phase.fidelity.train_days or date_range.split(*shares).train.days
+    known = MONTHS.get(name)
+    months = known or next(m for m in range(1, 1200) if (training_days(date_range, m, *shares) or 0) >= days)
+    words = "all the data" if name == FULL else _WORDS[name]
+    return Amount(phase.name, words, days, months, name != WEEK)
+
+
+def _cheapest(measured: Iterable[Measured], overlap: float) -> Measured | None:
+    """The least time that keeps the overlap, from its epoch on: one lucky epoch is not enough."""
+    keeping: list[Measured] = []
+    lost: set[str] = set()
+    for one in reversed(list(measured)):
+        if one.agreement.overlap.value < overlap - 1e-9:
+            lost.add(one.amount.phase)
+        elif one.amount.phase not in lost:
+            keeping.append(one)
+    return min(keeping, key=lambda one: (one.time_share, one.epochs), default=None)
+
+
+def _fidelity_in_words(one: Measured) -> str:
+    epochs = f"{one.epochs} epoch" + ("s" if one.epochs > 1 else "")
+    words = one.amount.words if one.amount.phase.endswith(FULL) else f"{one.amount.words} of data"
+    return f"{words[0].upper()}{words[1:]} and {epochs}"
+
+
+def _as_json(one: Measured) -> dict[str, Any]:
+    return {
+        "phase": one.amount.phase,
+        "train-days": one.amount.train_days,
+        "months": one.amount.months if one.amount.exact else None,
+        "epochs": one.epochs,
+        "time-share": round(one.time_share, 5),
+        "experiments": one.agreement.experiments,
+        "by-chance": one.agreement.by_chance,
+        "behind": one.behind,
+        **{name: _estimate(getattr(one.agreement, name)) for name in ("overlap", "spearman", "kendall")},
+    }
+
+
+def _estimate(estimate: Estimate) -> dict[str, float]:
+    return {"value": round(estimate.value, 4), "low": round(estimate.low, 4), "high": round(estimate.high, 4)}

@@ -1,0 +1,137 @@
+"""The study behind short mode, on a user's own data: a sample of the space at several amounts of data.
+
+A calibration is a sweep like any other; only its phases differ. What its rows and epochs come to is worked out in
+`analysis/calibration.py`; nothing here trains or judges.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from pipeline import dates, results
+from pipeline.analysis.agreement import FEWEST_EXPERIMENTS
+from pipeline.dates import DateRange
+from pipeline.errors import UserError
+from pipeline.resolve import as_written
+from pipeline.results import Row, Status
+from pipeline.spec import Confirm, PhaseSpec, Spec
+from pipeline.sweep import Calibrating, Definition, Fidelity, Phase, Sweep, Trial
+
+WEEK = "week"
+WEEK_DAYS = 7
+MONTHS = {"month": 1, "two-months": 2, "three-months": 3}
+FULL = "full"
+_CONNECTIONS = 32
+
+
+def sample(asked: Spec, experiments: int | None) -> Spec:
+    """The spec of a study of `asked`: random settings of its space in full mode, nothing raced, nothing confirmed."""
+    search = asked.search.model_copy(
+        update={"strategy": "random", "experiments": experiments, "seeds_per_range": 1, "race": False}
+    )
+    phases = [PhaseSpec(name="screen", parameters=asked.phases[-1].parameters)] if asked.phases else None
+    return asked.model_copy(
+        update={
+            "search": search,
+            "mode": "full",
+            "phases": phases,
+            "confirm": Confirm.model_validate({"ranges": 0}),
+            "confirm_range": None,
+        }
+    )
+
+
+def define(
+    resolved: Definition,
+    asked: Spec,
+    calibrating: Calibrating,
+    *,
+    covered: DateRange | None = None,
+    used: Sequence[DateRange] = (),
+) -> Definition:
+    """The definition of a calibration, made from what `sample(asked)` resolved to: one phase per amount of data.
+
+    The phases share their experiments, their date range and with it their validation and test days. `covered` are the
+    days of the data, `used` the ranges that earlier sweeps chose on.
+    """
+    screen = resolved.phases[0]
+    needed = max(FEWEST_EXPERIMENTS, calibrating.top + 1)
+    if screen.experiments < needed:
+        raise UserError(
+            f"calibrate: comparing the best {calibrating.top} takes at least {needed} experiments, not "
+            f"{screen.experiments}; let `parameters` allow more, ask for more --experiments, or for a smaller --top"
+        )
+    date_range = _where(screen.ranges, covered)
+    shares = resolved.training.validation_share, resolved.training.test_share
+    phases = tuple(
+        Phase(
+            name=f"calibrate-{name}",
+            space=screen.space,
+            ranges=(date_range,),
+            fidelity=Fidelity(name=name, max_epochs=screen.fidelity.max_epochs, train_days=days),
+            strategy="random",
+            experiments=screen.experiments,
+        )
+        for name, days in amounts(date_range, *shares)
+    )
+    times = list(used).count(date_range)
+    return resolved.model_copy(
+        update={
+            "phases": phases,
+            "calibrating": calibrating,
+            "spec": as_written(asked),
+            "chosen_before": {str(date_range): times} if times else {},
+        }
+    )
+
+
+def amounts(date_range: DateRange, valid: float, test: float) -> Iterator[tuple[str, int | None]]:
+    """How many training days each amount of data has, least first; None: all that the range has.
+
+    A month is worth the training days that a range of one month has, which are fewer than a month: that is what
+    `short.months` gives. The validation and test days are those of the whole range.
+    """
+    everything = date_range.split(valid, test).train.days
+    if everything > WEEK_DAYS:
+        yield WEEK, WEEK_DAYS
+    for name, months in MONTHS.items():
+        if (days := training_days(date_range, months, valid, test)) and WEEK_DAYS < days < everything:
+            yield name, days
+    yield FULL, None
+
+
+def training_days(date_range: DateRange, months: int, valid: float, test: float) -> int | None:
+    """The training days of the last `months` whole months before the range's end; None if too few for any."""
+    try:
+        return dates.whole_months(date_range.end, months).split(valid, test).train.days
+    except ValueError:
+        return None
+
+
+def _where(ranges: Sequence[DateRange], covered: DateRange | None) -> DateRange:
+    """A range as long as those that full mode chooses on, right before them if the data go so far back.
+
+    Short mode chooses there, too: calibrating uses up no range that could judge its winner.
+    """
+    oldest = min(ranges)
+    months = (oldest.end.year - oldest.start.year) * 12 + oldest.end.month - oldest.start.month
+    if oldest.start.day == oldest.end.day == 1:
+        before = dates.whole_months(oldest.start, months)
+    else:
+        before = DateRange(oldest.start - timedelta(days=oldest.days), oldest.start)
+    return before if covered is not None and covered.start <= before.start else oldest
+
+
+def epochs_of(sweep: Sweep, rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Per trial with a result: the lines of its attempt's `epochs.csv`. What cannot be read is left out."""
+
+    def read(row: Row) -> list[Row]:
+        key = sweep.attempt_key(Trial.parse(row["trial"]), row["attempt"], "epochs.csv")
+        try:
+            return results.read_csv(sweep.store.read(key))
+        except (FileNotFoundError, ValueError):
+            return []
+
+    trained = [row for row in rows if row.get("attempt") and Status(row["status"]).is_result]
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        return dict(zip((row["trial"] for row in trained), pool.map(read, trained), strict=True))

@@ -1,0 +1,218 @@
+"""Results for other tools, by the suffix of a file: a spreadsheet, a data frame, a chat, Jenkins.
+
+`results.csv` stays what the pipeline reads; nothing here is ever read back.
+"""
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import looking, results
+from pipeline.errors import UserError
+from pipeline.looking import State
+from pipeline.merge import Merged
+from pipeline.results import Row
+from pipeline.sweep import Trial, trials_of
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from pipeline.report.summary import Summary
+
+# What spreadsheets take for the start of a formula, the full-width signs of East Asian keyboards included.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_LONGEST_CELL = 120
+_INT64 = range(-(2**63), 2**63)
+# Control characters, and the marks that turn the direction of text: shown as what they are.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+
+def export(state: State, path: Path, best: int | None = None) -> None:
+    """Writes the results so far as `path`'s suffix says; of the `best` experiments, where that is given.
+
+    Raises UserError if the suffix is unknown or the file cannot be written.
+    """
+    writers: dict[str, Callable[[], bytes]] = {
+        ".csv": lambda: to_csv(state, looking.rows_of_best(state, best)),
+        ".parquet": lambda: to_parquet(state, looking.rows_of_best(state, best)),
+        ".md": lambda: to_markdown(state, best or looking.BEST).encode(),
+        ".xml": lambda: to_junit(state),
+    }
+    write = writers.get(path.suffix.lower())
+    if write is None:
+        raise UserError(f'--export {path}: "{path.suffix}" is no known suffix; known are {", ".join(writers)}')
+    content = write()
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise UserError(f"--export {path}: cannot be written: {error.strerror}") from None
+
+
+# -- for people's spreadsheets
+
+
+def to_csv(state: State, rows: Sequence[Row]) -> bytes:
+    """The rows with text that no spreadsheet takes for a formula. UTF-8 with a mark, which Excel needs."""
+    columns = _columns(state, rows)
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow([_defused(name) for name in columns])
+    writer.writerows([_for_people(row.get(column)) for column in columns] for row in rows)
+    return out.getvalue().encode("utf-8-sig")
+
+
+def _for_people(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return json.dumps(value)
+    return _defused(value if isinstance(value, str) else json.dumps(value))
+
+
+def _defused(text: str) -> str:
+    text = _encodable(text).replace("\x00", "\ufffd")
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _encodable(text: str) -> str:
+    """Without lone surrogates, which no encoding of text can hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _columns(state: State, rows: Sequence[Row]) -> list[str]:
+    return results.table_columns(rows, list(state.sweep.definition.incumbent))
+
+
+# -- for data frames
+
+
+def to_parquet(state: State, rows: Sequence[Row]) -> bytes:
+    """The rows with a type per column; the two days of `date-range` and the times of a trial also as timestamps."""
+    import pyarrow
+    import pyarrow.parquet
+
+    arrays: dict[str, pyarrow.Array] = {}
+    for column in _columns(state, rows):
+        values = [row.get(column) for row in rows]
+        if column in ("started", "finished"):
+            arrays[column] = _times(values)
+        else:
+            arrays[_encodable(column)] = _typed(values)
+        if column == "date-range":
+            for at, name in enumerate(("date-range-start", "date-range-end")):
+                days = [datetime.fromisoformat(value[at]) if value else None for value in values]
+                arrays[name] = pyarrow.array(days, pyarrow.timestamp("us"))
+    out = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(arrays), out)
+    return out.getvalue()
+
+
+def _typed(values: Sequence[Any]) -> "pyarrow.Array":
+    """Integers, floats, truth values and text as such; what is mixed, or a list, as JSON text."""
+    import pyarrow
+
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int} and not all(value is None or value in _INT64 for value in values):
+        kinds = {object}
+    if kinds == {str}:
+        return pyarrow.array([None if value is None else _encodable(value) for value in values], pyarrow.string())
+    for wanted, kind in (
+        ({bool}, pyarrow.bool_()),
+        ({int}, pyarrow.int64()),
+        ({float}, pyarrow.float64()),
+        ({int, float}, pyarrow.float64()),
+    ):
+        if kinds == wanted:
+            return pyarrow.array([float(v) if kind == "double" and v is not None else v for v in values], kind)
+    return pyarrow.array([None if value is None else json.dumps(value) for value in values], pyarrow.string())
+
+
+def _times(values: Sequence[Any]) -> "pyarrow.Array":
+    import pyarrow
+
+    try:
+        times = [None if value is None else datetime.fromisoformat(value) for value in values]
+        return pyarrow.array(times, pyarrow.timestamp("us", tz="UTC"))
+    except (TypeError, ValueError):
+        return _typed(values)
+
+
+# -- for a chat or a pull request
+
+
+def to_markdown(state: State, best: int) -> str:
+    """The answer, the verdict, the best settings and where to see more."""
+    summary = _summary(state)
+    definition = state.sweep.definition
+    metric = definition.objective.metric
+    lines = [f"**{_encodable(summary.answer)}**", ""]
+    if summary.confirmed is not None:
+        lines += [f"- {name}: {verdict.reason}" for name, verdict in summary.confirmed.verdicts.items()] + [""]
+    if state.ranked:
+        lines += _table(
+            ["experiment", *map(_code, summary.searched), f"{metric}_valid", "times better", "training time"],
+            [
+                [
+                    one.experiment + (" (incumbent)" if one.is_incumbent else ""),
+                    *(_code(results.to_cell(one.assignment[name])) for name in summary.searched),
+                    f"{one.score:.4g}",
+                    "" if one.gain is None else f"{one.gain:.3g}",
+                    f"{one.training_time:.0f} s",
+                ]
+                for one in state.ranked[:best]
+            ],
+        )
+    lines += [f"{_code(state.sweep.id)}: {state.words}. Summary: {_link(state)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    cells = [header, ["---"] * len(header), *rows]
+    return [*("| " + " | ".join(row) + " |" for row in cells), ""]
+
+
+def _code(text: str) -> str:
+    """Text that Markdown shows as it is: no markup, no HTML, no link, nobody's name called; fit for a table."""
+    text = _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", _encodable(text))
+    if len(text) > _LONGEST_CELL:
+        text = text[: _LONGEST_CELL - 1] + "…"
+    # A table's own escape is undone inside code, unless a backslash stands before it.
+    text = text.replace("\\|", "\\ |").replace("|", "\\|")
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}" if "`" in text or not text.strip() else f"{fence}{text}{fence}"
+
+
+def _link(state: State) -> str:
+    link = state.sweep.store.link(state.sweep.key("report/index.html"))
+    return f"<{link}>" if link.startswith(("http://", "https://")) and not set(link) & set(" <>") else _code_whole(link)
+
+
+def _code_whole(text: str) -> str:
+    """A path must be whole to be of use."""
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"
+
+
+def _summary(state: State) -> "Summary":
+    from pipeline.conclude import summary_of
+
+    return summary_of(state.sweep, Merged(list(state.rows), list(state.skipped)))
+
+
+def _planned(state: State) -> list[Trial]:
+    return [trial for number in range(state.sweep.rounds()) for trial in trials_of(state.sweep.round(number))]
+
+
+# -- for Jenkins
+
+
+def to_junit(state: State) -> bytes:
+    from pipeline.report.junit import junit
+
+    return junit(state.sweep.definition, _planned(state), state.rows)

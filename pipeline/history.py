@@ -1,0 +1,345 @@
+"""The sweeps of a store night by night: each night's best, drift of the data, and an alarm when tonight is worse.
+
+It only looks. Nights of one architecture, data and objective make a series; the test behind the alarm is
+`analysis/regression.py`'s.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from itertools import pairwise
+from statistics import fmean, median
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.data_source import DataSource, FlightsSource
+from pipeline.dates import DateRange
+from pipeline.differences import NOTHING
+from pipeline.errors import UserError
+from pipeline.looking import State, state
+from pipeline.measured import Measured, measured
+from pipeline.space import identity_of
+from pipeline.store import Store
+from pipeline.sweep import Definition, Sweep, all_sweeps
+from pipeline.view import settings_in_words
+
+if TYPE_CHECKING:
+    from pipeline.analysis.regression import Worsening
+
+LAST = 14
+THRESHOLD = 0.02
+# A smaller change of the incumbent's metric is not worth a line.
+_WORTH_SAYING = 0.01
+# Ranges before the newest that it takes to say what is usual.
+_USUAL = 3
+WEEK = timedelta(days=7)
+
+
+class Night:
+    """One sweep of a series; its rows are read when they are asked for."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+        self.id = sweep.id
+        self.definition: Definition = sweep.definition
+        self.created = datetime.fromisoformat(sweep.definition.created)
+
+    @cached_property
+    def state(self) -> State:
+        return state(self.sweep)
+
+    @cached_property
+    def best(self) -> dict[DateRange, Measured]:
+        """The best setting's test metric on every range, those that judged and those that chose."""
+        ranked = self.state.ranked
+        return measured(self.state, ranked[0].experiment) if ranked else {}
+
+    @cached_property
+    def incumbent(self) -> dict[DateRange, Measured]:
+        own = identity_of(self.definition.incumbent)
+        for row in self.state.rows:
+            if identity_of({name: row.get(name) for name in self.definition.incumbent}) == own:
+                return measured(self.state, row["experiment"])
+        return {}
+
+    def gains(self, fresh: bool) -> dict[DateRange, float]:
+        """Log ratios of the best setting over the incumbent of the same night, on ranges that both finished."""
+        ratios = _log_ratios(self.incumbent, self.best, self.definition.objective.goal)
+        return {range_: gain for range_, gain in ratios.items() if self.best[range_].fresh == fresh}
+
+
+@dataclass(frozen=True)
+class Series:
+    """The nights of one architecture, data and objective, oldest first."""
+
+    name: str
+    nights: tuple[Night, ...]
+
+    @property
+    def tonight(self) -> Night | None:
+        """The newest sweep that is done."""
+        return next((night for night in reversed(self.nights) if night.state.done), None)
+
+    @property
+    def before(self) -> list[Night]:
+        """The done sweeps of the week before tonight's; if there are none, the one before it, however old."""
+        tonight = self.tonight
+        if tonight is None:
+            return []
+        earlier = [night for night in self.nights if night.state.done and night.id < tonight.id and night.best]
+        return [night for night in earlier if tonight.created - night.created <= WEEK] or earlier[-1:]
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """What `--fail-on-regression` goes by."""
+
+    fires: bool
+    line: str
+
+
+def series(store: Store, architecture: str | None = None, data: DataSource | None = None) -> list[Series]:
+    """The sweeps of a store. Raises UserError if there is none of this architecture and these data."""
+    found: dict[str, list[Night]] = {}
+    for id in all_sweeps(store):
+        # The id names the architecture, which spares reading the others.
+        if architecture is not None and f"-{architecture}-" not in id:
+            continue
+        try:
+            night = Night(Sweep(store, id))
+        except UserError:  # a damaged one stops nobody; `hpt list` says so
+            continue
+        definition = night.definition
+        wanted = architecture in (None, definition.architecture) and data in (None, definition.data)
+        # A calibration asks how to choose; its best setting is no night's result.
+        if wanted and definition.calibrating is None:
+            found.setdefault(_name(definition), []).append(night)
+    if not found:
+        asked = f" of {architecture}" if architecture else ""
+        raise UserError(f"{store.root} holds no sweeps{asked}{' on these data' if data else ''}: `hpt list` shows all")
+    return [Series(name, tuple(nights)) for name, nights in sorted(found.items())]
+
+
+def _name(definition: Definition) -> str:
+    """What must be the same for nights to be a series, in words."""
+    data, objective = definition.data, definition.objective
+    source = data.source if isinstance(data, FlightsSource) else data.path
+    transform = None if isinstance(data, FlightsSource) else data.target_transform
+    target = ", ".join(data.target) + (f" ({transform})" if transform else "")
+    return f"{definition.architecture} on {source}: {target}, {objective.goal} {objective.metric}"
+
+
+# -- is tonight worse
+
+
+def alarm(series: Series, threshold: float = THRESHOLD) -> Alarm:
+    """Whether tonight's best is clearly worse than the week before, by more than `threshold` (0.02 is 2 %)."""
+    tonight, before = series.tonight, series.before
+    if tonight is None:
+        return Alarm(False, f"{series.name}: no sweep is done yet")
+    if not before:
+        return Alarm(False, f"{series.name}: {tonight.id} is the first: there is nothing to compare it with")
+    if not tonight.best:
+        return Alarm(True, f"regression: {tonight.id} has no best setting, and {before[-1].id} had one")
+    return _by_common_ranges(tonight, before, threshold) or _by_incumbent(tonight, before, threshold)
+
+
+def _by_common_ranges(tonight: Night, before: Sequence[Night], threshold: float) -> Alarm | None:
+    """None where fewer than three ranges of tonight were seen before with the same data."""
+    from pipeline.analysis.regression import on_common_ranges
+
+    goal = tonight.definition.objective.goal
+    losses: dict[DateRange, list[float]] = {}
+    for night in before:
+        for range_, loss in _log_ratios(tonight.best, night.best, goal).items():
+            losses.setdefault(range_, []).append(loss)
+    # The median night: one lucky or broken night of the week moves nothing.
+    usual = {range_: median(several) for range_, several in losses.items()}
+    if not usual or _overlap(tonight, usual):
+        return None
+    found = on_common_ranges(usual, _as_log(threshold, goal))
+    return _alarm(found, tonight, before, threshold, "on the same data") if found.testable else None
+
+
+def _by_incumbent(tonight: Night, before: Sequence[Night], threshold: float) -> Alarm:
+    from pipeline.analysis.regression import against_incumbent
+
+    own = identity_of(tonight.definition.incumbent)
+    alike = [night for night in before if identity_of(night.definition.incumbent) == own]
+    if not alike:
+        return _cannot(tonight, before, "too few date ranges have the same data, and the incumbent is another one")
+    level = _as_log(threshold, tonight.definition.objective.goal)
+    # A gain where the best was chosen is larger than where it was judged: only like is compared with like.
+    for fresh in (True, False):
+        gains: dict[DateRange, list[float]] = {}
+        for night in alike:
+            for range_, gain in night.gains(fresh).items():
+                gains.setdefault(range_, []).append(gain)
+        usual = {range_: median(several) for range_, several in gains.items()}
+        new = tonight.gains(fresh)
+        if usual and new and not _overlap(tonight, usual) and not _overlap(tonight, new):
+            found = against_incumbent(usual, new, level)
+            if found.testable:
+                return _alarm(found, tonight, alike, threshold, "relative to the incumbent, as the data differ")
+    return _cannot(tonight, before, "that takes three date ranges whose test days lie apart, on either side")
+
+
+def _cannot(tonight: Night, before: Sequence[Night], why: str) -> Alarm:
+    return Alarm(False, f"{tonight.id} cannot be judged against the {_nights(before)} before: {why}")
+
+
+def _alarm(found: "Worsening", tonight: Night, before: Sequence[Night], threshold: float, how: str) -> Alarm:
+    lower = tonight.definition.objective.goal == "minimize"
+    size = abs(math.expm1(found.loss if lower else -found.loss)) * 100
+    what = (
+        f"{size:.1f} % {'worse' if found.loss > 0 else 'better'} than the median of the {_nights(before)} before "
+        f"{how}, worse on {found.worse_on} of {found.ranges} date ranges, p = {found.p:.2g} for more than "
+        f"{100 * threshold:g} %"
+    )
+    if found.clear:
+        return Alarm(True, f"regression: the best of {tonight.id} is {what}")
+    if abs(found.loss) < 1e-9:
+        what = f"as good as the median of the {_nights(before)} before {how}"
+    return Alarm(False, f"no clear regression: the best of {tonight.id} is {what}")
+
+
+def _overlap(night: Night, ranges: Iterable[DateRange]) -> bool:
+    from pipeline.analysis.significance import Design, overlapping_tests
+
+    training = night.definition.training
+    design = Design(tuple(ranges), valid=training.validation_share, test=training.test_share)
+    return bool(overlapping_tests(design))
+
+
+def _log_ratios(
+    base: Mapping[DateRange, Measured], other: Mapping[DateRange, Measured], goal: str
+) -> dict[DateRange, float]:
+    """Positive where `other` is better; on ranges that both finished, with the same data and fidelity.
+
+    Both must have chosen on the range, or neither: whoever chose there looks better than it is.
+    """
+    sign = 1 if goal == "minimize" else -1
+    found = {}
+    for range_ in sorted(base.keys() & other.keys()):
+        one, two = base[range_], other[range_]
+        if (one.fingerprint, one.fidelity, one.fresh) != (two.fingerprint, two.fidelity, two.fresh):
+            continue
+        scores = [score for score in (one.score, two.score) if score is not None and score > 0]
+        if one.fingerprint is not None and len(scores) == 2:
+            found[range_] = sign * math.log(scores[0] / scores[1])
+    return found
+
+
+def _as_log(threshold: float, goal: str) -> float:
+    return math.log1p(threshold) if goal == "minimize" else -math.log1p(-threshold)
+
+
+def _nights(nights: Sequence[Night]) -> str:
+    return f"{len(nights)} nights" if len(nights) > 1 else "night"
+
+
+# -- do the data drift
+
+
+def drift(series: Series, last: int = LAST) -> list[str]:
+    """What the incumbent, the same setting every night, says about the data; a line each."""
+    nights = [night for night in series.nights[-last:] if night.incumbent]
+    if not nights:
+        return []
+    own = identity_of(nights[-1].definition.incumbent)
+    nights = [night for night in nights if identity_of(night.definition.incumbent) == own]
+    objective = nights[-1].definition.objective
+    metric = f"{objective.metric}_test"
+    lines, alike = [], [nights[0]]
+    for before, after in pairwise(nights):
+        same, other = _changes(before.incumbent, after.incumbent)
+        where = f"between {before.id} and {after.id}"
+        if other:
+            lines.append(f"{where} the data, or how they are encoded, changed: {_in_words(other, metric)}")
+        if any(abs(change) > _WORTH_SAYING for change in same.values()):
+            lines.append(f"{where} spec, code, image or device changed, not the data: {_in_words(same, metric)}")
+            # What a changed training measures says nothing about the months before.
+            alike = []
+        alike.append(after)
+    newest = {range_: one for night in alike for range_, one in night.incumbent.items() if one.score is not None}
+    return [*lines, *_over_ranges(newest, metric, objective.goal)]
+
+
+def _changes(
+    before: Mapping[DateRange, Measured], after: Mapping[DateRange, Measured]
+) -> tuple[dict[DateRange, float], dict[DateRange, float]]:
+    """By how much, as a share, the metric changed where the data are the same, and where they are not."""
+    same: dict[DateRange, float] = {}
+    other: dict[DateRange, float] = {}
+    for range_ in sorted(before.keys() & after.keys()):
+        old, new = before[range_], after[range_]
+        if old.fidelity == new.fidelity and old.score and new.score is not None:
+            (same if old.fingerprint == new.fingerprint else other)[range_] = new.score / old.score - 1
+    return same, other
+
+
+def _in_words(changes: Mapping[DateRange, float], metric: str) -> str:
+    low, high = f"{min(changes.values()):+.1%}", f"{max(changes.values()):+.1%}"
+    where = f"{len(changes)} date ranges" if len(changes) > 1 else str(next(iter(changes)))
+    return f"the incumbent's {metric} by {low}{f' to {high}' if high != low else ''} on {where}"
+
+
+def _over_ranges(newest: Mapping[DateRange, Measured], metric: str, goal: str) -> Iterator[str]:
+    """The newest range against those before it: is the same setting worse than it ever was?"""
+    if len(newest) <= _USUAL:
+        return
+    range_ = max(newest, key=lambda one: (one.end, one.start))
+    now = newest[range_].score
+    fidelity = newest[range_].fidelity
+    others = [one.score for where, one in newest.items() if where != range_ and one.fidelity == fidelity]
+    usual = [score for score in others if score is not None]
+    if now is None or len(usual) < _USUAL or not median(usual):
+        return
+    low, high, middle = min(usual), max(usual), median(usual)
+    worse = now > high if goal == "minimize" else now < low
+    said = "drift" if worse else "no drift to be seen"
+    yield (
+        f"{said}: on its newest date range, {range_}, the incumbent's {metric} is {now:.4g}; "
+        f"on the {len(usual)} before it was {low:.4g} to {high:.4g}, in the middle {middle:.4g}"
+    )
+
+
+# -- showing
+
+
+def nights_table(series: Series, last: int = LAST) -> Table:
+    """The last nights, newest last."""
+    metric = series.nights[-1].definition.objective.metric
+    table = Table("night", "state", "best setting", f"{metric}_test", "incumbent", "better by", "on", box=None)
+    for night in series.nights[-last:]:
+        table.add_row(night.id, night.state.words, *map(Text, _cells(night)))
+    return table
+
+
+def _cells(night: Night) -> list[str]:
+    from pipeline.analysis.significance import percent
+
+    if not night.state.ranked:
+        return [NOTHING] * 5
+    definition, best = night.definition, night.state.ranked[0]
+    fresh = any(one.fresh for one in night.best.values())
+    shown = {range_: one for range_, one in night.best.items() if one.fresh == fresh}
+    gains = night.gains(fresh)
+    gain = f"{percent(fmean(gains.values()), definition.objective.goal):+.1f} %" if gains else NOTHING
+    first, end = min(range_.start for range_ in shown), max(range_.end for range_ in shown)
+    return [
+        f"{best.experiment}: {settings_in_words(definition, best)}",
+        _mean(shown.values()),
+        _mean(one for range_, one in night.incumbent.items() if range_ in shown),
+        gain,
+        f"{len(shown)} {'fresh' if fresh else 'choosing'} ranges, {first} to {end}",
+    ]
+
+
+def _mean(found: Iterable[Measured]) -> str:
+    scores = [one.score for one in found if one.score is not None]
+    return f"{fmean(scores):.4g}" if scores else NOTHING

@@ -1,0 +1,80 @@
+"""Where a sweep's date ranges lie, as the geometry of a strip: a bar a range, split into train, validation and test.
+
+The template draws it as inline SVG; nothing here knows colours.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from pipeline.dates import DateRange, month_start
+from pipeline.sweep import Definition
+
+_LEFT, _RIGHT, _ROW, _TOP = 200, 640, 22, 26
+_MOST_TICKS = 10
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some days of a range: training, validation or test."""
+
+    kind: str
+    x: float
+    width: float
+    title: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the strip: a range, or the heading above those of a phase."""
+
+    y: int
+    text: str
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True)
+class Strip:
+    width: int
+    height: int
+    ticks: tuple[tuple[float, str], ...]
+    """Where months begin."""
+    lines: tuple[Line, ...]
+
+
+def strip(definition: Definition) -> Strip:
+    """The strip of all ranges of a sweep. Phases on the same ranges with the same data share their lines."""
+    ranges = [one for phase in definition.phases for one in phase.ranges]
+    first, last = month_start(min(one.start for one in ranges)), max(one.end for one in ranges)
+    scale = _RIGHT / max(1, (last - first).days)
+
+    def x(day: date) -> float:
+        return round(_LEFT + (day - first).days * scale, 1)
+
+    def parts(one: DateRange, days: int | None) -> Iterator[Part]:
+        split = one.split(definition.training.validation_share, definition.training.test_share)
+        if days is not None:
+            split = split.with_last_training_days(days)
+        for kind, some in (("training", split.train), ("validation", split.valid), ("test", split.test)):
+            yield Part(kind, x(some.start), round(x(some.end) - x(some.start), 1), f"{kind}: {some}, {some.days} days")
+
+    headed: dict[tuple[tuple[DateRange, ...], int | None], list[str]] = {}
+    for phase in definition.phases:
+        headed.setdefault((phase.ranges, phase.fidelity.train_days), []).append(phase.name)
+    lines: list[Line] = []
+    y = _TOP
+    for (own, days), names in headed.items():
+        lines.append(Line(y, ", ".join(names)))
+        for at, one in enumerate(sorted(own), 1):
+            lines.append(Line(y + at * _ROW, f"{one.start} to {one.end}", tuple(parts(one, days))))
+        y += (len(own) + 1) * _ROW + 8
+    return Strip(_LEFT + _RIGHT + 20, y, tuple((x(day), f"{day:%Y-%m}") for day in _months(first, last)), tuple(lines))
+
+
+def _months(first: date, last: date) -> Iterator[date]:
+    months = (last.year - first.year) * 12 + last.month - first.month + 1
+    step = next(step for step in (1, 2, 3, 6, 12, 24, 60, math.inf) if months / step <= _MOST_TICKS)
+    for at in range(0, months, int(step) if step != math.inf else months):
+        if (day := month_start(first, at)) < last:
+            yield day

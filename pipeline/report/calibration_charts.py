@@ -1,0 +1,157 @@
+"""A calibration's pictures, as SVG files for `<img>`, and its `calibration.json`.
+
+What they show is decided in `analysis/calibration.py`.
+"""
+
+import json
+import math
+from typing import Any
+
+from pipeline.analysis.calibration import Calibration, percent
+from pipeline.sweep import Sweep
+
+# Okabe and Ito's colours, which colour-blind people can tell apart; the shape of a point says the same again.
+_COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2"]
+_BEST, _OTHERS, _MARK = "#0072B2", "#BBBBBB", "#D55E00"
+_FONT = "Helvetica, Arial, sans-serif"
+
+
+def write(sweep: Sweep, found: Calibration) -> None:
+    """Writes the pictures and the numbers into the sweep's `report/`."""
+    text = json.dumps(found.as_json() | {"sweep": sweep.id}, indent=2, ensure_ascii=False) + "\n"
+    sweep.store.write(sweep.key("report/calibration.json"), text.encode())
+    for name, chart in (("calibration-fidelity", fidelity_chart(found)), ("calibration-curves", curves_chart(found))):
+        sweep.store.write(sweep.key(f"report/charts/{name}.svg"), _svg(chart))
+
+
+def fidelity_alt(found: Calibration) -> str:
+    return (
+        f"Share of the full training time (logarithmic) against how many of the best {found.top} settings are kept and "
+        f"against Spearman's rank correlation, a line per amount of data, a point per epoch. Marked: "
+        f"{_chosen_in_words(found)} at {percent(found.chosen.time_share)} of the time keep {found.chosen.kept}."
+    )
+
+
+def curves_alt(found: Calibration) -> str:
+    return (
+        f"Best {found.metric} so far after each epoch, a curve per setting, a panel per amount of data; the settings "
+        f"that are best in the full result are dark. A line marks the chosen epoch: {_chosen_in_words(found)}."
+    )
+
+
+def fidelity_chart(found: Calibration) -> Any:
+    """Agreement with the full result against its cost: the best kept, and the rank correlation."""
+    import altair as alt
+
+    words = [amount.words for amount in found.amounts]
+    rows: list[dict[str, Any]] = [
+        {
+            "data": one.amount.words,
+            "epochs": one.epochs,
+            "time": 100 * one.time_share,
+            "kept": one.agreement.overlap.value * found.top,
+            "spearman": one.agreement.spearman.value,
+            "low": one.agreement.spearman.low,
+            "high": one.agreement.spearman.high,
+            "chosen": one is found.chosen,
+        }
+        for one in found.measured
+    ]
+    asked = found.asked * found.top
+    colour = alt.Color("data:N", sort=words, scale=alt.Scale(domain=words, range=_COLOURS[-len(words) :]))
+    colour = colour.title("data to train on")
+    shape = alt.Shape("data:N", sort=words, scale=alt.Scale(domain=words)).title("data to train on")
+    time = alt.X("time:Q", scale=alt.Scale(type="log", nice=False, padding=10), axis=alt.Axis(tickCount=5))
+    time = time.title("training time, % of the full trainings (log scale)")
+    base = alt.Chart(alt.Data(values=rows))
+
+    def panel(y: alt.Y, title: str, *more: Any) -> Any:
+        lines = base.mark_line(opacity=0.6).encode(x=time, y=y, color=colour, order="epochs:Q")
+        points = base.mark_point(filled=True, size=45, opacity=1).encode(x=time, y=y, color=colour, shape=shape)
+        ring = base.transform_filter("datum.chosen").mark_point(size=260, color=_MARK, strokeWidth=2.5, opacity=1)
+        layers = [*more, lines, points, ring.encode(x=time, y=y)]
+        return alt.layer(*layers).properties(title=title, width=380, height=260)
+
+    rule = alt.Chart(alt.Data(values=[{"asked": asked}])).mark_rule(strokeDash=[4, 3], color="#666666")
+    kept = alt.Y("kept:Q", scale=alt.Scale(domain=[0, found.top]), axis=alt.Axis(tickMinStep=1, format="d"))
+    kept = kept.title(f"of the best {found.top} settings, kept")
+    lowest = math.floor(10 * min(row["low"] for row in rows)) / 10
+    ranks = alt.Y("spearman:Q", scale=alt.Scale(domain=[lowest, 1.0], zero=False))
+    ranks = ranks.title("Spearman's rank correlation")
+    bars = base.mark_rule(opacity=0.45, strokeWidth=1.5).encode(x=time, y=alt.Y("low:Q"), y2="high:Q", color=colour)
+    title = f"{found.chosen.kept} of the best {found.top} for {percent(found.chosen.time_share)} of the time"
+    left = panel(kept, title, rule.encode(y="asked:Q"))
+    return alt.hconcat(left, panel(ranks, "How alike the whole rankings are, with 90 % intervals", bars)).properties(
+        title=alt.Title(
+            "What a cheaper fidelity costs, and how well it predicts the full result",
+            subtitle=f"a point per epoch; ringed: {_chosen_in_words(found)}; dashed: what was asked for",
+        )
+    )
+
+
+def curves_chart(found: Calibration) -> Any:
+    """Learning curves, a panel per amount of data, with the chosen epoch marked."""
+    import altair as alt
+
+    kinds = [f"best {found.top} in the full result", "others"]
+    rows: list[dict[str, Any]] = [
+        {
+            "experiment": curve.experiment,
+            "data": curve.amount.words,
+            "epoch": at,
+            "value": value,
+            "kind": kinds[curve.experiment not in found.best],
+        }
+        for curve in found.curves
+        for at, value in enumerate(curve.values, 1)
+    ]
+    positive = all(row["value"] > 0 for row in rows)
+    last = max(row["epoch"] for row in rows)
+    panels: list[Any] = []
+    for amount in found.amounts:
+        values = [row for row in rows if row["data"] == amount.words]
+        epoch = alt.X("epoch:Q", scale=alt.Scale(domain=[1, max(last, 2)]), axis=alt.Axis(tickMinStep=1, format="d"))
+        y = alt.Y("value:Q", scale=alt.Scale(type="log" if positive else "linear", zero=False, nice=False))
+        y = y.title(None if panels else f"{found.metric}{' (log scale)' if positive else ''}")
+        colour = alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=[_BEST, _OTHERS])).title(None)
+        width = alt.StrokeWidth("kind:N", scale=alt.Scale(domain=kinds, range=[2.2, 1])).title(None)
+        dots = alt.Chart(alt.Data(values=values))
+        lines = dots.mark_line(point={"size": 12}).encode(
+            x=epoch.title("epoch"), y=y, color=colour, strokeWidth=width, detail="experiment:N"
+        )
+        layers: list[Any] = [lines]
+        if amount == found.chosen.amount:
+            mark = alt.Chart(alt.Data(values=[{"epoch": found.chosen.epochs}]))
+            layers.append(mark.mark_rule(color=_MARK, strokeWidth=2.5, strokeDash=[6, 3]).encode(x=epoch))
+        title = f"{amount.words}: {amount.train_days} training days"
+        panels.append(alt.layer(*layers).properties(title=title, width=210, height=240))
+    return (
+        alt.hconcat(*panels)
+        .resolve_scale(y="shared")
+        .properties(
+            title=alt.Title(
+                "Learning curves of the same settings on more and more data",
+                subtitle=[
+                    f"{found.metric}, the best so far, of standardised targets; a curve per setting",
+                    f"dashed: the chosen epoch ({_chosen_in_words(found)})",
+                ],
+            )
+        )
+    )
+
+
+def _chosen_in_words(found: Calibration) -> str:
+    one = found.chosen
+    return f"{one.amount.words}, {one.epochs} epoch" + ("s" if one.epochs > 1 else "")
+
+
+def _svg(chart: Any) -> bytes:
+    import altair as alt
+    import vl_convert
+
+    # On its own ground: a picture in `<img>` does not learn whether the page is dark.
+    chart = chart.configure(background="white", font=_FONT, padding={"left": 12, "top": 12, "bottom": 12, "right": 48})
+    chart = chart.configure_title(anchor="start", frame="group", offset=12)
+    version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+    svg: str = vl_convert.vegalite_to_svg(chart.to_dict(), vl_version=version)
+    return svg.encode()

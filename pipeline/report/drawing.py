@@ -1,0 +1,207 @@
+"""What the pictures have in common: colours, axes, points, and the last step to Vega-Lite.
+
+A colour means the same in all of them, and a shape says it again. What a picture shows is `pictures.py`'s business.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from pipeline.report import tried
+from pipeline.report.summary import Summary
+from pipeline.report.tried import Choosing, Tried
+
+MOST_POINTS = 200
+"""More points than that hide one another in a small plot, and make its file large."""
+
+# Okabe and Ito's colours, which colour-blind people can tell apart.
+BEST, INCUMBENT, OTHERS, INK = "#0072B2", "#D55E00", "#8F99A3", "#30363C"
+
+
+def sampled_in_words(summary: Summary) -> str:
+    """What is true of all pictures with a point per experiment."""
+    known = tried.choosing(summary)
+    words = [f"A point is an experiment; a dark line the median. {y_words(known, summary)}."]
+    if len(known.tried) > MOST_POINTS:
+        drawn = len(tried.sample(known.tried, MOST_POINTS))
+        words.append(
+            f"{drawn} of {len(known.tried)} experiments are drawn, evenly along the ranking; medians are of all."
+        )
+    beyond = sum(value > edge_of(known) for value in known.values)
+    if beyond:
+        words.append(f"{beyond} lie beyond the upper edge and are drawn on it.")
+    if known.left_out:
+        words.append(f"{known.left_out} without a result to compare are not shown.")
+    return " ".join(words)
+
+
+def y_words(known: Choosing, summary: Summary) -> str:
+    metric = f"{summary.definition.objective.metric}_valid"
+    better = "less is better" if known.sign > 0 else "more is better"
+    return f"{metric} ÷ incumbent's ({better})" if known.relative else f"{metric}, mean over date ranges ({better})"
+
+
+def value_words(known: Choosing, summary: Summary) -> str:
+    metric = f"{summary.definition.objective.metric}_valid"
+    return f"{metric} as a multiple of the incumbent's" if known.relative else metric
+
+
+def y_axis(known: Choosing, summary: Summary) -> Any:
+    metric = f"{summary.definition.objective.metric}_valid"
+    values = [within(known, value) for value in known.values] + [1.0] * known.relative
+    words = f"{metric} ÷ incumbent's" if known.relative else metric
+    return axis(alt.Y, "y:Q", values, words, log=spans_much(values), say_log=False)
+
+
+def axis(
+    channel: Any, field: str, values: Sequence[float], title: str, *, log: bool | None = None, say_log: bool = True
+) -> Any:
+    """An axis that just holds the values: a log one, with few lines, where they span a lot."""
+    log = spans_much(values) if log is None else log
+    if not log:
+        return channel(field, scale=alt.Scale(zero=False), axis=alt.Axis(format="~g", tickCount=5)).title(title)
+    first, last = math.log10(min(values)), math.log10(max(values))
+    room = 0.04 * (last - first)
+    low, high = 10 ** max(first - room, -300), 10 ** min(last + room, 300)
+    exponents = range(math.floor(first - room), math.ceil(last + room) + 1)
+    fitting: list[float] = []
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        fitting = [step * 10.0**exponent for exponent in exponents if abs(exponent) < 300 for step in steps]
+        fitting = [value for value in fitting if low <= value <= high]
+        if len(fitting) <= 7:
+            break
+    fitting = fitting[:: math.ceil(len(fitting) / 8) or 1]
+    scale = alt.Scale(type="log", domain=[low, high], nice=False)
+    return channel(field, scale=scale, axis=alt.Axis(format="~g", values=fitting)).title(
+        f"{title} (log scale)" if say_log else title
+    )
+
+
+def edge_of(known: Choosing) -> float:
+    """Where the pictures end: a few settings that went astray must not press all others into a line."""
+    values = sorted(known.values)
+    usual = values[int(0.9 * (len(values) - 1))]
+    return 20 * usual if known.positive and known.sign > 0 and values[-1] > 50 * usual else math.inf
+
+
+def within(known: Choosing, value: float) -> float:
+    return min(value, edge_of(known))
+
+
+def reference(known: Choosing) -> list[Any]:
+    """The incumbent's level, where values are multiples of it."""
+    if not known.relative:
+        return []
+    line: Any = [{"y": 1}]
+    return [alt.Chart(alt.Data(values=line)).mark_rule(color=INCUMBENT, strokeDash=[6, 3], opacity=0.8).encode(y="y:Q")]
+
+
+def point(summary: Summary, known: Choosing, one: Tried) -> dict[str, Any]:
+    kind = role(summary, one.experiment, one.is_incumbent)
+    size, opacity = {"others": (34, 0.8), "incumbent": (90, 1)}.get(kind, (110, 1))
+    value = {"y": within(known, one.value), "value": one.value, "experiment": tried.label(one.experiment)}
+    return value | {"role": kind, "size": size, "opacity": opacity}
+
+
+def dots(
+    points: list[dict[str, Any]], x: Any, words: str, known: Choosing, summary: Summary, *, jitter: bool = False
+) -> Any:
+    # What is drawn last lies on top.
+    data = alt.Data(values=sorted(points, key=lambda point: point["size"]))
+    chart = alt.Chart(data).mark_point(filled=True, stroke="white", strokeWidth=0.5)
+    tooltip = [
+        alt.Tooltip("experiment:N"),
+        alt.Tooltip("x:N", title=words) if jitter else alt.Tooltip("x:Q", title=words, format=".4g"),
+        alt.Tooltip("value:Q", title=y_words(known, summary), format=".4g"),
+    ]
+    chart = chart.encode(
+        x=x,
+        y=y_axis(known, summary),
+        color=colour(summary),
+        shape=shape(summary),
+        size=alt.Size("size:Q", scale=None, legend=None),
+        opacity=alt.Opacity("opacity:Q", scale=None, legend=None),
+        tooltip=tooltip,
+    )
+    return chart.encode(xOffset=alt.XOffset("jitter:Q", scale=alt.Scale(domain=[-1, 1]))) if jitter else chart
+
+
+def roles(summary: Summary, name: str | None = None) -> tuple[str, str, str]:
+    """What a point can be, in the words of the legend: others, the incumbent, the best (or the finalist `name`)."""
+    best = name or (summary.best.experiment if summary.best else None)
+    return "others", "incumbent", tried.label(best or "best")
+
+
+def role(summary: Summary, experiment: str, is_incumbent: bool, name: str | None = None) -> str:
+    others, incumbent, best = roles(summary, name)
+    if is_incumbent:
+        return incumbent
+    return best if tried.label(experiment) == best else others
+
+
+def colour(summary: Summary, name: str | None = None, *, line: bool = False) -> Any:
+    kinds = roles(summary, name)
+    scale = alt.Scale(domain=list(kinds), range=[OTHERS, INCUMBENT, BEST])
+    return alt.Color("role:N", scale=scale, legend=_legend(summary, name, line=line))
+
+
+def shape(summary: Summary, name: str | None = None) -> Any:
+    kinds = roles(summary, name)
+    scale = alt.Scale(domain=list(kinds), range=["circle", "diamond", "circle"])
+    return alt.Shape("role:N", scale=scale, legend=_legend(summary, name))
+
+
+def _legend(summary: Summary, name: str | None, *, line: bool = False) -> Any:
+    """Only what a picture has: no others beside a finalist, and no best where that is the incumbent."""
+    others, incumbent, best = roles(summary, name)
+    if name is not None:
+        shown = [best, incumbent]
+    elif summary.best is None or summary.best.is_incumbent:
+        shown = [incumbent, others]
+    else:
+        shown = [best, incumbent, others]
+    thick = {"symbolStrokeWidth": 3} if line else {}
+    return alt.Legend(title=None, orient="top", values=shown, symbolOpacity=1, **thick)
+
+
+def sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+def jitter_of(experiment: str) -> float:
+    """A place beside the middle that is always the same: the golden ratio spreads consecutive numbers evenly."""
+    number = int(re.sub(r"\D", "", experiment) or 0)
+    return 0.9 * ((number * 0.6180339887) % 1 - 0.5)
+
+
+def spans_much(values: Sequence[float]) -> bool:
+    """Whether numbers are better read on a log scale."""
+    return bool(values) and min(values) > 0 and max(values) / min(values) > 5
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def spec(chart: Any, size: tuple[int, int], zoom: str) -> dict[str, Any]:
+    spec: dict[str, Any] = chart.properties(width=size[0], height=size[1]).to_dict(validate=False)
+    spec["config"] = {
+        "aria": False,
+        "background": "white",
+        "font": "Helvetica, Arial, sans-serif",
+        "view": {"stroke": None},
+        "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelColor": INK}
+        | {
+            "titlePadding": 9,
+            "titleColor": INK,
+            "gridColor": "#E6E9EC",
+            "domainColor": "#8A939C",
+            "tickColor": "#8A939C",
+        },
+        "legend": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelColor": INK},
+    }
+    spec["usermeta"] = {"zoom": zoom}
+    return spec

@@ -1,0 +1,82 @@
+"""`interactive.html`: the pictures to zoom into and the whole table to sort and filter, in one file that asks no host
+for anything. For a laptop or behind the bucket's login: Jenkins lets no script run.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment
+
+from pipeline.report.pictures import Picture
+from pipeline.report.summary import Summary
+from pipeline.results import to_cell
+
+_FEW = 200
+"""A column of so few different values is written as places in a list of them."""
+
+
+def interactive(environment: Environment, summary: Summary, pictures: Sequence[Picture], columns: Sequence[str]) -> str:
+    """The page as text."""
+    import vl_convert
+
+    data = {
+        "pictures": [_rounded(_zoomable(picture.spec)) for picture in pictures],
+        "columns": list(columns),
+        "table": [_column([_cell(row.get(name)) for row in summary.rows]) for name in columns],
+    }
+    assets = resources.files("pipeline.report").joinpath("assets")
+    return environment.get_template("interactive.html").render(
+        summary=summary,
+        pictures=pictures,
+        data=for_script(data),
+        style=assets.joinpath("style.css").read_text(encoding="utf-8"),
+        vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script"),
+        script=assets.joinpath("interactive.js").read_text(encoding="utf-8"),
+    )
+
+
+def for_script(data: Any) -> str:
+    """JSON that may stand inside `<script>`: no text in it can end the script or begin a comment."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _zoomable(spec: dict[str, Any]) -> dict[str, Any]:
+    """The picture with wheel and drag bound to its scales, where they are continuous."""
+    axes = list(spec.get("usermeta", {}).get("zoom", ""))
+    if not axes:
+        return spec
+    zoom = {"name": "zoom", "select": {"type": "interval", "encodings": axes}, "bind": "scales"}
+    layers = list(spec["layer"])
+    at = next(at for at, layer in enumerate(layers) if {"x", "y"} <= layer["encoding"].keys())
+    layers[at] = layers[at] | {"params": [zoom]}
+    return spec | {"layer": layers}
+
+
+def _rounded(spec: Any) -> Any:
+    """A picture's numbers as exact as a screen shows them."""
+    if isinstance(spec, dict):
+        return {name: _rounded(value) for name, value in spec.items()}
+    if isinstance(spec, list):
+        return [_rounded(value) for value in spec]
+    return float(f"{spec:.5g}") if isinstance(spec, float) else spec
+
+
+def _cell(value: Any) -> Any:
+    """What JSON and a column of a table can hold; numbers as exact as anybody reads them."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}") if math.isfinite(value) else str(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(str, value))})"
+    return value if value is None or isinstance(value, str | int) else to_cell(value)
+
+
+def _column(values: list[Any]) -> Any:
+    distinct = list({(type(value), value): value for value in values}.values())
+    if len(distinct) > min(_FEW, len(values) / 4):
+        return values
+    place = {(type(value), value): at for at, value in enumerate(distinct)}
+    return {"of": distinct, "at": [place[type(value), value] for value in values]}

@@ -1,0 +1,355 @@
+"""The pictures of a summary: what each shows, its title, its words for those who cannot see it, and its Vega-Lite.
+
+One definition gives the SVG file that `index.html` shows and the chart that can be zoomed in `interactive.html`. The
+numbers come from `tried.py`. Nothing here is imported while a sweep runs: altair takes a second to import.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+
+from pipeline.report import drawing, tried
+from pipeline.report.summary import Summary, duration
+from pipeline.report.tried import Choosing, Group
+from pipeline.results import Row
+from pipeline.sweep import Phase
+
+MOST_CURVES = 40
+FEWEST_FOR_HEAT_MAP = 12
+_SMALL, _LARGE = (300, 170), (470, 260)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture. `spec` is Vega-Lite; `zoom` names the axes along which a person may zoom."""
+
+    name: str
+    """Of its file, without the suffix."""
+    title: str
+    alt: str
+    note: str
+    """What a reader must know to read it right: sampling, what is left out."""
+    spec: dict[str, Any]
+    small: bool = False
+
+
+def pictures(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Sequence[Row]]]) -> list[Picture]:
+    """The pictures that this sweep has something to show in, in the order in which they help to decide.
+
+    `epochs` reads the lines of trials' `epochs.csv`; it is asked for a bounded number of them.
+    """
+    known = tried.choosing(summary)
+    found: list[Picture | None] = []
+    if len(known.tried) > 1:
+        found += [_hyperparameter(summary, known, at, name) for at, name in enumerate(summary.searched)]
+    found.append(_curves(summary, epochs))
+    found += _ranges(summary)
+    if len(known.tried) > 1:
+        found.append(_best_so_far(summary, known))
+        shares = tried.importance(known, summary)
+        found.append(_importance(summary, known, shares))
+        found.append(_heat_map(summary, known, shares))
+        found.append(_time(summary, known))
+    return [picture for picture in found if picture is not None]
+
+
+def svg(picture: Picture) -> str:
+    """The picture as a file of its own."""
+    import json
+
+    import vl_convert
+
+    return vl_convert.vegalite_to_svg(json.dumps(picture.spec))
+
+
+# -- the pictures
+
+
+def _hyperparameter(summary: Summary, known: Choosing, at: int, name: str) -> Picture | None:
+    groups = [group for group in tried.groups(known, summary, name) if group.members]
+    if len(groups) < 2:
+        return None
+    drawn = tried.sample(known.tried, drawing.MOST_POINTS)
+    interval = tried.domain_of(known, summary, name)
+    if interval is not None:
+        drawn = [one for one in drawn if isinstance(one.assignment[name], int | float)]
+        ends = [edge for group in groups for edge in (group.low, group.high) if edge is not None]
+        x = drawing.axis(alt.X, "x:Q", ends, tried.label(name), log=interval.log and min(ends) > 0)
+        edges: Any = [{"x": group.low, "x2": group.high, "y": drawing.within(known, group.median)} for group in groups]
+        medians = alt.Chart(alt.Data(values=edges)).mark_rule(strokeWidth=3, color=drawing.INK, opacity=0.85)
+        medians = medians.encode(x=x, x2="x2:Q", y=drawing.y_axis(known, summary))
+    else:
+        order = [group.label for group in groups]
+        x = alt.X("x:N", sort=order, scale=alt.Scale(domain=order), axis=alt.Axis(labelAngle=0, labelLimit=90))
+        x = x.title(tried.label(name))
+        middles: Any = [{"x": group.label, "y": drawing.within(known, group.median)} for group in groups]
+        medians = alt.Chart(alt.Data(values=middles)).mark_tick(thickness=3, size=38, color=drawing.INK, opacity=0.85)
+        medians = medians.encode(
+            x=x, y=drawing.y_axis(known, summary), tooltip=[alt.Tooltip("y:Q", title="median", format=".4g")]
+        )
+    points = [
+        drawing.point(summary, known, one)
+        | {"x": one.assignment[name] if interval is not None else tried.label(one.assignment[name])}
+        | {"jitter": drawing.jitter_of(one.experiment) if interval is None else 0}
+        for one in drawn
+    ]
+    dots = drawing.dots(points, x, tried.label(name), known, summary, jitter=interval is None)
+    # One experiment is no trend.
+    several = [group for group in groups if len(group.members) > 1] or groups
+    best = min(several, key=lambda group: known.sign * group.median)
+    return Picture(
+        name=f"hyperparameter-{at + 1}-{_slug(name)}",
+        title=f"{tried.label(name)}: {best.label} has the best median",
+        alt=f"{drawing.value_words(known, summary)} of {len(drawn)} experiments against {tried.label(name)}. Medians: "
+        + "; ".join(f"{group.label}: {group.median:.3g}" for group in groups)
+        + ".",
+        note="",
+        spec=drawing.spec(
+            alt.layer(*drawing.reference(known), dots, medians), _SMALL, "xy" if interval is not None else "y"
+        ),
+        small=True,
+    )
+
+
+def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Sequence[Row]]]) -> Picture | None:
+    phase = _last_choosing(summary)
+    # A calibration shows its own, by amount of data.
+    if phase is None or summary.definition.calibrating:
+        return None
+    rows = tried.curve_rows(summary, phase, MOST_CURVES)
+    metric = f"{summary.definition.objective.metric}_valid"
+    incumbent = next((one.experiment for one in summary.ranked if one.is_incumbent), None)
+    best = summary.best.experiment if summary.best else None
+    lines = epochs(rows)
+    points = [
+        {
+            "x": line["epoch"],
+            "y": line[metric],
+            "role": drawing.role(summary, row["experiment"], row["experiment"] == incumbent),
+            "experiment": tried.label(row["experiment"]),
+        }
+        for row in rows
+        for line in lines.get(row["trial"], ())
+        if drawing.is_number(line.get(metric)) and drawing.is_number(line.get("epoch"))
+    ]
+    if len({point["x"] for point in points}) < 2:
+        return None
+    names = {point["experiment"] for point in points}
+    newest = max(phase.ranges)
+    x = alt.X("x:Q", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(nice=False)).title("epoch")
+    heights = sorted(point["y"] for point in points)
+    # A curve that goes astray leaves through the upper edge.
+    edge = 50 * heights[int(0.9 * (len(heights) - 1))]
+    y = drawing.axis(alt.Y, "y:Q", [height for height in heights if height <= max(edge, heights[0])], metric)
+    tooltip = ["experiment:N", alt.Tooltip("x:Q", title="epoch"), alt.Tooltip("y:Q", title=metric, format=".4g")]
+    layers = [
+        alt.Chart(alt.Data(values=[point for point in points if point["role"] == role]))
+        .mark_line(strokeWidth=width, opacity=opacity, strokeDash=dash, clip=True)
+        .encode(x=x, y=y, color=drawing.colour(summary, line=True), detail="experiment:N", tooltip=tooltip)
+        for role, width, opacity, dash in zip(
+            drawing.roles(summary), (1, 2.5, 3), (0.55, 1, 1), ([1, 0], [6, 3], [1, 0]), strict=True
+        )
+    ]
+    total = len({row["experiment"] for row in summary.rows if row["phase"] == phase.name})
+    return Picture(
+        name="curves",
+        title=f"Learning curves on {newest}" + (f", {best} in front" if best in names else ""),
+        alt=f"{metric} by epoch of {len(names)} trainings on {newest}; the best's and the incumbent's stand out.",
+        note=f"{len(names)} of {total} experiments, on the newest date range that chose"
+        + (", evenly along the ranking." if len(names) < total else "."),
+        spec=drawing.spec(alt.layer(*layers), _LARGE, "xy"),
+    )
+
+
+def _ranges(summary: Summary) -> list[Picture]:
+    """A finalist and the incumbent, range by range."""
+    confirmed, metric = summary.confirmed, f"{summary.definition.objective.metric}_test"
+    found = []
+    if confirmed is not None:
+        for name, compared in confirmed.compared.items():
+            pairs = [
+                (one.date_range.as_json(), one.finalist, one.incumbent)
+                for one in compared
+                if one.finalist is not None and one.incumbent is not None
+            ]
+            fresh = "fresh date ranges" if confirmed.design.fresh else "the date ranges that chose"
+            title = f"{name} on {fresh}: {confirmed.verdicts[name].kind}"
+            found.append((name, title, drawing.sentence(confirmed.verdicts[name].reason), pairs))
+    elif summary.best is not None and not summary.best.is_incumbent:
+        name = summary.best.experiment
+        pairs = [(list(one.date_range), one.best, one.incumbent) for one in summary.judged]
+        note = "These ranges also chose it, so this proves nothing yet."
+        found.append((name, f"{name} on the date ranges that chose it", note, pairs))
+    return [_dumbbells(summary, metric, *one) for one in found if one[3]]
+
+
+def _dumbbells(
+    summary: Summary, metric: str, name: str, title: str, note: str, pairs: Sequence[tuple[Sequence[str], float, float]]
+) -> Picture:
+    labels = [f"{start} to {end}" for (start, end), _, _ in pairs]
+    bars: Any = [{"y": label, "x": own, "x2": other} for label, (_, own, other) in zip(labels, pairs, strict=True)]
+    points: Any = [
+        {"y": label, "x": value, "role": drawing.role(summary, name, is_incumbent, name)}
+        for label, (_, own, other) in zip(labels, pairs, strict=True)
+        for is_incumbent, value in ((False, own), (True, other))
+    ]
+    x = drawing.axis(alt.X, "x:Q", [point["x"] for point in points], metric)
+    y = alt.Y("y:N", sort=labels, axis=alt.Axis(labelLimit=200, ticks=False, grid=True)).title(None)
+    lines = (
+        alt.Chart(alt.Data(values=bars)).mark_rule(strokeWidth=2.5, color=drawing.OTHERS).encode(x=x, x2="x2:Q", y=y)
+    )
+    tooltip = [alt.Tooltip("y:N", title="date range"), alt.Tooltip("x:Q", title=metric, format=".4g")]
+    dots = alt.Chart(alt.Data(values=points)).mark_point(filled=True, size=110, opacity=1)
+    dots = dots.encode(
+        x=x,
+        y=y,
+        color=drawing.colour(summary, name),
+        shape=drawing.shape(summary, name),
+        tooltip=tooltip,
+    )
+    size = (_LARGE[0] - 120, max(90, min(len(pairs), 20) * 34))
+    return Picture(
+        name=f"ranges-{_slug(name)}",
+        title=title,
+        alt=f"{metric} of {name} and the incumbent: "
+        + "; ".join(
+            f"{label}: {own:.3g} against {other:.3g}" for label, (_, own, other) in zip(labels, pairs, strict=True)
+        )
+        + ".",
+        note=note,
+        spec=drawing.spec(alt.layer(lines, dots), size, "x"),
+    )
+
+
+def _best_so_far(summary: Summary, known: Choosing) -> Picture | None:
+    steps = tried.best_so_far(known)
+    end = max(one.spent for one in known.tried)
+    unit, name = (3600, "hours") if end >= 7200 else (60, "minutes") if end >= 120 else (1, "seconds")
+    if end <= 0:
+        return None
+    words = f"training time so far, all devices together ({name})"
+    x = alt.X("x:Q", axis=alt.Axis(format="~g", tickCount=8), scale=alt.Scale(nice=False)).title(words)
+    line: Any = [
+        {"x": spent / unit, "y": drawing.within(known, value), "experiment": one} for spent, value, one in steps
+    ]
+    line.append(line[-1] | {"x": end / unit})
+    step = alt.Chart(alt.Data(values=line)).mark_line(interpolate="step-after", strokeWidth=3, color=drawing.BEST)
+    step = step.encode(x=x, y=drawing.y_axis(known, summary))
+    drawn = tried.sample(known.tried, drawing.MOST_POINTS)
+    points = [drawing.point(summary, known, one) | {"x": one.spent / unit} for one in drawn]
+    dots = drawing.dots(points, x, name, known, summary)
+    spent, value, last = steps[-1]
+    share = spent / end
+    return Picture(
+        name="best-so-far",
+        title=f"Best so far: {last}, found after {100 * share:.0f} % of the training time",
+        alt=f"Best {drawing.value_words(known, summary)} over training time: {value:.3g} after {duration(spent)}.",
+        note="A point is an experiment, at the time its last training ended. Confirmation is not in it.",
+        spec=drawing.spec(alt.layer(*drawing.reference(known), dots, step), _LARGE, "xy"),
+    )
+
+
+def _importance(summary: Summary, known: Choosing, shares: Sequence[tuple[str, float]]) -> Picture | None:
+    if len(shares) < 2 or shares[0][1] == 0:
+        return None
+    names = [tried.label(name) for name, _ in shares]
+    bars: Any = [{"y": name, "x": share} for name, (_, share) in zip(names, shares, strict=True)]
+    x = alt.X("x:Q", axis=alt.Axis(format=".0%", tickCount=5), scale=alt.Scale(domain=[0, 1]))
+    x = x.title("share of the differences between experiments")
+    y = alt.Y("y:N", sort=names, axis=alt.Axis(labelLimit=200, ticks=False)).title(None)
+    tooltip = [alt.Tooltip("y:N", title="hyperparameter"), alt.Tooltip("x:Q", title="share", format=".1%")]
+    chart = alt.Chart(alt.Data(values=bars)).mark_bar(color=drawing.BEST, height={"band": 0.6})
+    return Picture(
+        name="importance",
+        title=f"What mattered most: {names[0]}",
+        alt="Share of the differences that each hyperparameter explains alone: "
+        + "; ".join(f"{name}: {100 * share:.0f} %" for name, (_, share) in zip(names, shares, strict=True))
+        + ".",
+        note="Each taken alone, chance subtracted. What two do only together is not seen, and of few experiments one "
+        "may borrow from another.",
+        spec=drawing.spec(chart.encode(x=x, y=y, tooltip=tooltip), (_LARGE[0] - 120, 26 * len(names) + 10), ""),
+    )
+
+
+def _heat_map(summary: Summary, known: Choosing, shares: Sequence[tuple[str, float]]) -> Picture | None:
+    if len(shares) < 2 or len(known.tried) < FEWEST_FOR_HEAT_MAP or not known.positive:
+        return None
+    (first, _), (second, _) = shares[:2]
+    across, down = tried.groups(known, summary, first), tried.groups(known, summary, second)
+    cells: list[dict[str, Any]] = []
+    for one in across:
+        for other in down:
+            names = {member.experiment for member in other.members}
+            both = tuple(member for member in one.members if member.experiment in names)
+            if both:
+                inside = Group("", None, None, both)
+                cells.append({"x": one.label, "y": other.label, "value": inside.median, "n": len(both)})
+    if len(cells) < 4:
+        return None
+    values = [cell["value"] for cell in cells]
+    middle = math.sqrt(min(values) * max(values))
+    for cell in cells:
+        cell["text"] = f"{cell['value']:.2g}"
+        cell["light"] = known.sign * cell["value"] > known.sign * middle
+    x = alt.X("x:N", sort=[one.label for one in across], axis=alt.Axis(labelAngle=0, labelLimit=100, labelFontSize=10))
+    y = alt.Y("y:N", sort=[one.label for one in reversed(down)], axis=alt.Axis(labelLimit=120))
+    x, y = x.title(tried.label(first)), y.title(tried.label(second))
+    scheme = alt.Scale(type="log", scheme="viridis", reverse=known.sign > 0)
+    legend = alt.Legend(
+        title=drawing.y_words(known, summary), orient="top", gradientLength=200, format="~g", titleLimit=400
+    )
+    base = alt.Chart(alt.Data(values=cells)).encode(x=x, y=y)
+    tooltip = [alt.Tooltip("value:Q", title="median", format=".4g"), alt.Tooltip("n:Q", title="experiments")]
+    boxes = base.mark_rect(stroke="white").encode(
+        color=alt.Color("value:Q", scale=scheme, legend=legend), tooltip=tooltip
+    )
+    ink = alt.condition("datum.light", alt.value("white"), alt.value("black"))
+    texts = base.mark_text(fontSize=13).encode(text="text:N", color=ink)
+    return Picture(
+        name="heat-map",
+        title=f"{tried.label(first)} and {tried.label(second)} together",
+        alt=f"Median {drawing.value_words(known, summary)} for {len(cells)} combinations of {tried.label(first)} and "
+        f"{tried.label(second)}.",
+        note="Medians; an empty cell was not tried.",
+        spec=drawing.spec(alt.layer(boxes, texts), (_LARGE[0] - 40, 40 * len(down) + 10), ""),
+    )
+
+
+def _time(summary: Summary, known: Choosing) -> Picture | None:
+    if min(one.seconds for one in known.tried) <= 0:
+        return None
+    front = tried.pareto_front(known)
+    drawn = tried.sample(known.tried, drawing.MOST_POINTS, [one.experiment for one in front])
+    x = drawing.axis(alt.X, "x:Q", [one.seconds for one in known.tried], "training time of a trial, seconds")
+    points = [drawing.point(summary, known, one) | {"x": one.seconds} for one in drawn]
+    edge: Any = [{"x": one.seconds, "y": drawing.within(known, one.value)} for one in front]
+    line = alt.Chart(alt.Data(values=edge)).mark_line(
+        interpolate="step-after", color=drawing.INK, strokeWidth=1.5, strokeDash=[4, 3]
+    )
+    dots = drawing.dots(points, x, "seconds", known, summary)
+    fastest, best = front[0], front[-1]
+    return Picture(
+        name="time",
+        title="What accuracy costs in training time",
+        alt=f"{drawing.value_words(known, summary)} against training time. The front goes from {fastest.experiment} "
+        f"({duration(fastest.seconds)}, {fastest.value:.3g}) to {best.experiment} ({duration(best.seconds)}, "
+        f"{best.value:.3g}).",
+        note="Dashed: the front, which no experiment beats in both.",
+        spec=drawing.spec(
+            alt.layer(*drawing.reference(known), line.encode(x=x, y=drawing.y_axis(known, summary)), dots), _LARGE, "xy"
+        ),
+    )
+
+
+def _last_choosing(summary: Summary) -> Phase | None:
+    """The last phase of choosing that has rows."""
+    with_rows = {row["phase"] for row in summary.rows}
+    return next((phase for phase in reversed(summary.definition.choosing) if phase.name in with_rows), None)
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:40]

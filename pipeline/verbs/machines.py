@@ -1,0 +1,89 @@
+"""Jenkins, and the machines that run trials."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.errors import InfrastructureError
+from pipeline.verbs.common import (
+    StoreOption,
+    SweepArgument,
+    judge,
+    open_sweep,
+    terminated_is_interrupted,
+)
+
+if TYPE_CHECKING:
+    pass
+
+app = typer.Typer()
+
+
+@app.command()
+def trigger(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the job, like LANES=4.")
+    ] = None,
+    job: Annotated[
+        str | None, typer.Option(metavar="FOLDER/NAME", help="Default: JENKINS_JOB, else tuning/sweep.")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="Address of Jenkins. Default: JENKINS_URL.")] = None,
+    request_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="Find what this id triggered, or trigger it by that id.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; the exit code is the build's.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Wait, and show the build's log.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Start a build on Jenkins, as JENKINS_USER with JENKINS_TOKEN."""
+    from pipeline.jenkins import trigger as triggering
+    from pipeline.jenkins.view import Watching
+
+    with terminated_is_interrupted(), Watching(follow=follow, stdout_is_taken=as_json) as view:
+        outcome = triggering.trigger(
+            spec, settings or [], view, url=url, job=job, request_id=request_id, wait=wait or follow
+        )
+    print(outcome.as_json() if as_json else outcome)
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def doctor(store: StoreOption = None) -> None:
+    """Check that this machine can run trials: its GPU, the store, disk and clock."""
+    from pipeline import doctor as machine
+    from pipeline.project import store_root
+
+    failed = []
+    for check in machine.checks(store_root(store)):
+        print(check, flush=True)
+        if not check.fine:
+            failed.append(check.name)
+    if failed:
+        raise InfrastructureError(f"this machine is not fit for trials: {', '.join(failed)}")
+
+
+@app.command("jenkins-check", hidden=True)
+def jenkins_check(folder: Annotated[Path, typer.Argument(metavar="FOLDER")]) -> None:
+    """Check the parameters of a Jenkins build (in its environment); write settings.txt and spec.json for it."""
+    import json
+    import os
+
+    from pipeline.jenkins import parameters
+
+    asked, settings = parameters.read(os.environ)
+    folder.mkdir(parents=True, exist_ok=True)
+    if asked is not None:
+        (folder / "spec.json").write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
+    (folder / "settings.txt").write_text(settings.as_lines(), encoding="utf-8")
+
+
+@app.command()
+def publish(sweep: SweepArgument, folder: Annotated[Path, typer.Argument()], store: StoreOption = None) -> None:
+    """Render the summary of what is finished and copy it, results.csv and a JUnit report into a folder."""
+    import os
+
+    from pipeline.jenkins.publish import publish as publish_to
+
+    raise typer.Exit(judge(publish_to(open_sweep(sweep, store), folder, os.environ)))

@@ -1,0 +1,126 @@
+"""Whole sweeps on this machine."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from pipeline.errors import InfrastructureError
+from pipeline.verbs.common import (
+    AsOfOption,
+    DataOption,
+    GoOnOption,
+    LanesOption,
+    ModeOption,
+    SpecArgument,
+    StoreOption,
+    SweepArgument,
+    complain,
+    days_of,
+    judge,
+    open_sweep,
+    place_in_words,
+    print_calibration,
+    resolved,
+    sweep_of,
+    terminated_is_interrupted,
+)
+
+if TYPE_CHECKING:
+    from pipeline.sweep import Sweep
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    spec: SpecArgument = None,
+    sweep: GoOnOption = None,
+    store: StoreOption = None,
+    data: DataOption = None,
+    as_of: AsOfOption = None,
+    mode: ModeOption = None,
+    lanes: LanesOption = None,
+) -> None:
+    """Run a whole sweep on this machine, or go on with one."""
+    run_to_the_end(sweep_of(spec, sweep, store, data, as_of, mode), lanes)
+
+
+@app.command()
+def retry(sweep: SweepArgument, store: StoreOption = None, lanes: LanesOption = None) -> None:
+    """Run exactly the failed or missing trials of a sweep again, keeping every attempt."""
+    folder = open_sweep(sweep, store)
+    folder.forget_stop()
+    run_to_the_end(folder, lanes, retry=True)
+
+
+@app.command()
+def calibrate(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC")],
+    store: StoreOption = None,
+    data: DataOption = None,
+    as_of: AsOfOption = None,
+    lanes: LanesOption = None,
+    experiments: Annotated[
+        int | None, typer.Option(min=2, help="Settings to sample, the incumbent included. Default: 21.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best settings count.")] = 5,
+    overlap: Annotated[float, typer.Option(min=0.01, max=1, help="The share of them to keep.")] = 0.8,
+) -> None:
+    """Measure how little data and how few epochs still rank a spec's settings as the full trainings do."""
+    from pipeline import calibration, ledger
+    from pipeline import spec as specs
+    from pipeline.project import store_root
+    from pipeline.store import open_store
+    from pipeline.sweep import Calibrating, Sweep
+
+    asked = specs.read(spec)
+    place = open_store(store_root(store, asked.store))
+    full = resolved(calibration.sample(asked, experiments), data, as_of, None, place)
+    definition = calibration.define(
+        full,
+        asked,
+        Calibrating(top=top, overlap=overlap),
+        covered=days_of(full.data),
+        used=ledger.chosen_on(place, full.architecture, full.data),
+    )
+    run_to_the_end(Sweep.create(place, definition), lanes)
+
+
+@app.command()
+def stop(sweep: SweepArgument, store: StoreOption = None) -> None:
+    """Ask a running sweep to stop. What is finished stays; `hpt run --sweep` goes on."""
+    folder = open_sweep(sweep, store)
+    folder.ask_to_stop()
+    go_on = f"hpt run --sweep {folder.id}{place_in_words(folder)}"
+    print(f"{folder.id} will stop within seconds, where it runs; `{go_on}` goes on with it")
+
+
+def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -> NoReturn:
+    from rich.console import Console
+
+    from pipeline import local
+    from pipeline.conclude import conclude
+    from pipeline.merge import merge as merge_all
+    from pipeline.view import view_for
+
+    console = Console(stderr=True)
+    print(folder.id)
+    with terminated_is_interrupted():
+        try:
+            with view_for(console, folder.definition) as view:
+                merged = local.run(folder, view, lanes=lanes, retry=retry)
+        except (KeyboardInterrupt, InfrastructureError):
+            with suppress(InfrastructureError):
+                conclude(folder, merge_all(folder))
+            go_on = f"hpt run --sweep {folder.id}{place_in_words(folder)}"
+            complain(f"stopped; what is finished is kept: `{go_on}` goes on with it")
+            raise
+    summary = conclude(folder, merged)
+    print(summary.answer)
+    if summary.calibration:
+        print_calibration(summary.calibration)
+    print("results", folder.store.link(folder.key("results.csv")))
+    print("summary", folder.store.link(folder.key("report/index.html")))
+    raise typer.Exit(judge(merged))

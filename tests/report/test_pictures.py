@@ -1,0 +1,172 @@
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+
+import pytest
+
+from pipeline import plan, spec
+from pipeline.report import render, tried
+from pipeline.report.interactive import for_script
+from pipeline.report.tried import Choosing, Tried
+from pipeline.sweep import Sweep, trials_of
+from tests.conftest import define
+from tests.report.conftest import HOSTILE, asked, by_learning_rate, concluded, row
+
+
+def made(values: list[float], **more: object) -> Choosing:
+    some = [Tried(f"e{at:03}", {}, value, 1.0, float(at), False) for at, value in enumerate(values)]
+    return replace(Choosing(tuple(sorted(some, key=lambda one: one.value)), 0, True, True, 1), **more)
+
+
+def test_every_picture_is_a_well_formed_file_without_script(folder):
+    files = sorted(folder.glob("charts/*.svg"))
+    names = [file.stem for file in files]
+    assert {"curves", "best-so-far", "heat-map", "importance", "time"} <= set(names)
+    assert sum(name.startswith("hyperparameter-") for name in names) == 3
+    assert sum(name.startswith("ranges-") for name in names) == 1
+    for file in files:
+        for element in ElementTree.parse(file).iter():
+            assert element.tag.rpartition("}")[2] not in ("script", "style", "foreignObject", "image")
+            assert not any(name.startswith("on") or "href" in name for name in element.attrib)
+
+
+def test_hostile_text_in_a_picture_is_text_and_cut_to_what_can_be_read(folder):
+    text = (folder / "charts/hyperparameter-2-batch_size.svg").read_text()
+    assert "&lt;script&gt;" in text
+    assert "<script" not in text
+    assert "longlonglong" not in text
+
+
+def test_the_page_shows_the_pictures_in_the_order_in_which_they_help_to_decide(folder):
+    page = (folder / "index.html").read_text()
+    stems = ("hyperparameter-1", "curves", "ranges-", "best-so-far", "importance", "heat-map", "time")
+    places = [page.index(f'src="charts/{stem}') for stem in stems]
+    assert places == sorted(places)
+
+
+def test_what_is_seen_is_compared_with_the_incumbent_range_by_range(shown):
+    known = tried.choosing(shown[1])
+    incumbent = next(one for one in known.tried if one.is_incumbent)
+    assert known.relative
+    assert incumbent.value == pytest.approx(1)
+    assert known.tried[0].experiment == shown[1].best.experiment
+    assert "e006" not in [one.experiment for one in known.tried]
+    assert known.left_out == 1
+
+
+def test_an_experiment_that_a_race_ended_stands_where_its_own_ranges_put_it(new_sweep, tiny_csv):
+    sweep = new_sweep(asked(tiny_csv))
+    for trial in trials_of(plan.pending(sweep)):
+        if (trial.experiment, trial.range) != ("e001", 1):
+            # The second range is ten times as hard for everybody.
+            value = (2.0 if trial.experiment == "e001" else 1.0) * 10**trial.range
+            sweep.create_row(trial, row(sweep, trial, value, value))
+    known = tried.choosing(concluded(sweep))
+    assert next(one for one in known.tried if one.experiment == "e001").value == pytest.approx(2)
+
+
+def test_without_an_incumbent_to_compare_with_the_metric_itself_is_shown(new_sweep, tiny_csv):
+    sweep = new_sweep(asked(tiny_csv))
+    for trial in trials_of(plan.pending(sweep)):
+        failed = {"status": "failed", "error": "out"} if trial.experiment == "e000" else {}
+        sweep.create_row(trial, row(sweep, trial, 3.0, 3.0, **failed))
+    known = tried.choosing(concluded(sweep))
+    assert not known.relative
+    assert set(known.values) == {3.0}
+
+
+def test_what_mattered_is_what_the_results_depend_on(shown):
+    shares = tried.importance(tried.choosing(shown[1]), shown[1])
+    assert shares[0][0] == "learning_rate"
+    assert shares[0][1] > 0.9
+    assert all(share < 0.5 for _, share in shares[1:])
+
+
+def test_best_so_far_only_gets_better_and_counts_from_when_an_experiment_is_through():
+    known = made([5.0, 7.0, 3.0, 4.0, 1.0])
+    assert tried.best_so_far(known) == [(0.0, 5.0, "e000"), (2.0, 3.0, "e002"), (4.0, 1.0, "e004")]
+
+
+def test_the_front_holds_what_nothing_beats_in_both():
+    some = (("e1", 1.0, 9.0), ("e2", 2.0, 5.0), ("e3", 3.0, 6.0), ("e4", 4.0, 1.0))
+    known = Choosing(tuple(Tried(n, {}, value, s, 0.0, False) for n, s, value in some), 0, True, True, 1)
+    assert [one.experiment for one in tried.pareto_front(known)] == ["e1", "e2", "e4"]
+
+
+def test_a_sample_is_bounded_even_and_keeps_both_ends():
+    known = made([float(at) for at in range(10_000)]).tried
+    some = tried.sample(known, 250, ["e5001"])
+    assert 250 <= len(some) <= 252
+    assert some[0] is known[0]
+    assert some[-1] is known[-1]
+    assert "e5001" in [one.experiment for one in some]
+
+
+def test_the_curves_cost_a_bounded_number_of_reads(new_sweep, tiny_csv):
+    from pipeline.report.pictures import MOST_CURVES, pictures
+
+    sweep = new_sweep(asked(tiny_csv, search={"experiments": 80}))
+    trials = list(trials_of(plan.pending(sweep)))
+    for trial in trials:
+        sweep.create_row(trial, by_learning_rate(sweep, trial))
+    read: list[int] = []
+    pictures(concluded(sweep), lambda rows: read.append(len(rows)) or {})
+    assert len({trial.experiment for trial in trials}) == 80
+    assert read == [pytest.approx(MOST_CURVES, abs=2)]
+
+
+@pytest.mark.parametrize("goal", ["minimize", "maximize"])
+@pytest.mark.parametrize("values", [[1.0, 1.0], [0.0, 1.0, -3.0], [1e-12, 1e12, 1.0], [1.0, 2.0, 1e300]])
+def test_no_results_are_too_odd_to_be_drawn(new_sweep, tiny_csv, goal, values):
+    sweep = new_sweep(asked(tiny_csv, objective={"metric": "mse", "goal": goal}))
+    for at, trial in enumerate(trials_of(plan.pending(sweep))):
+        value = values[at % len(values)]
+        sweep.create_row(trial, row(sweep, trial, value, value))
+    concluded(sweep)
+    assert sweep.store.exists(sweep.key("report/charts/hyperparameter-1-learning_rate.svg"))
+
+
+def test_a_running_sweep_is_rendered_without_the_libraries_that_draw(new_sweep, tiny_csv):
+    sweep = new_sweep(asked(tiny_csv))
+    for trial in list(trials_of(plan.pending(sweep)))[:5]:
+        sweep.create_row(trial, by_learning_rate(sweep, trial))
+    code = (
+        "import sys\n"
+        "from pipeline.merge import merge\n"
+        "from pipeline.report import render, summarize\n"
+        "from pipeline.store import open_store\n"
+        "from pipeline.sweep import Sweep\n"
+        f"sweep = Sweep(open_store({sweep.store.root!r}), {sweep.id!r})\n"
+        "render(sweep, summarize(sweep.definition, merge(sweep).rows, [], False), pictures=False)\n"
+        "print([name for name in ('altair', 'vl_convert', 'scipy', 'pandas', 'torch') if name in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"
+
+
+def test_a_page_that_grows_says_how_far_it_is_and_shows_no_pictures(new_sweep, tiny_csv):
+    sweep = new_sweep(asked(tiny_csv))
+    trials = list(trials_of(plan.pending(sweep)))
+    for trial in trials[:17]:
+        sweep.create_row(trial, by_learning_rate(sweep, trial))
+    summary = concluded(sweep)
+    render(sweep, summary, pictures=False)
+    page = sweep.store.read(sweep.key("report/index.html")).decode()
+    assert f"So far (17 of {len(trials)} trials)" in page
+    assert "<progress" in page
+    assert "<img" not in page
+    assert 'href="../results.csv"' in page
+
+
+def test_the_best_setting_comes_as_a_spec_that_runs(shown):
+    sweep, summary = shown
+    again = spec.parse(sweep.store.read(sweep.key("report/best.json")).decode())
+    assert again.incumbent == summary.best.assignment
+    assert define(summary.run_again).incumbent == summary.best.assignment
+    assert isinstance(sweep, Sweep)
+
+
+def test_json_in_a_page_cannot_end_its_script():
+    text = for_script({"a": HOSTILE, "b": "<!--", "c": "\u2028"})
+    assert not set("<>&\u2028") & set(text)

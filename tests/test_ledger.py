@@ -1,0 +1,197 @@
+"""What sweeps leave for the ones after them, on a directory and on a bucket."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from pipeline import ledger, resolve, spec
+from pipeline.dates import DateRange
+from pipeline.store import Store, open_store
+from pipeline.sweep import Definition
+from tests.conftest import NOW
+
+AUTUMN = [["2013-08-01", "2013-11-01"], ["2013-09-01", "2013-12-01"], ["2013-10-01", "2014-01-01"]]
+ASKED = {
+    "architecture": "bag-of-words",
+    "data": "flights",
+    "as-of": "2014-01-01",
+    "parameters": {"learning_rate": [0.01, 0.1]},
+}
+EARLIER, SWEEP, LATER = "0001", "0002", "0003"
+
+
+@pytest.fixture(params=["directory", "bucket"])
+def store(request: pytest.FixtureRequest, tmp_path) -> Store:
+    if request.param == "directory":
+        return open_store(str(tmp_path / "a store"))
+    return open_store(f"gs://{request.getfixturevalue('bucket')}/some/where")
+
+
+def sweep(store: Store, token: str = SWEEP, **changes: Any) -> Definition:
+    """What `hpt plan` makes of a spec, with this store's ledger."""
+    asked = spec.from_dict(ASKED | changes)
+    assert asked.data is not None
+    return resolve.resolve(
+        asked,
+        now=NOW,
+        token=token,
+        covered=DateRange(date(2013, 1, 1), date(2014, 1, 1)),
+        used=ledger.chosen_on(store, asked.architecture, asked.data),
+    )
+
+
+def judging(definition: Definition) -> list[list[str]]:
+    assert definition.confirm is not None
+    return [range_.as_json() for range_ in definition.confirm.ranges]
+
+
+def chosen_on(store: Store, definition: Definition) -> list[list[str]]:
+    return [range_.as_json() for range_ in ledger.chosen_on(store, definition.architecture, definition.data)]
+
+
+def damage(store: Store, kind: str, content: bytes) -> None:
+    (entry,) = list(store.entries(f"ledger/{kind}/"))
+    store.write(entry.key, content)
+
+
+DAMAGED = [b"", b"{", b"\xff\xfe", b"[]", b"7", b'{"ranges": [["2013-08-01"]]}', b'{"ranges": [["2013-08", "never"]]}']
+
+
+# -- ranges that chose
+
+
+def test_an_empty_ledger_knows_of_no_range(store: Store) -> None:
+    first = sweep(store)
+    assert chosen_on(store, first) == []
+    assert first.chosen_before == {}
+
+
+def test_a_second_sweep_sees_the_ranges_of_the_first_as_used(store: Store) -> None:
+    ledger.note_choosing(store, sweep(store, EARLIER))
+    second = sweep(store)
+    assert chosen_on(store, second) == AUTUMN
+    assert list(second.chosen_before.values()) == [1, 1, 1]
+
+
+def test_what_an_earlier_sweep_chose_on_no_longer_judges(store: Store) -> None:
+    spring = [["2013-02-01", "2013-05-01"]]
+    before = judging(sweep(store))
+    ledger.note_choosing(store, sweep(store, EARLIER, **{"date-range": spring}))
+    after = judging(sweep(store))
+    assert set(map(tuple, after)) < set(map(tuple, before))
+    # Only what judges after April, or before February, is fresh.
+    assert after == [["2013-03-01", "2013-06-01"], ["2013-04-01", "2013-07-01"], ["2013-05-01", "2013-08-01"]]
+
+
+def test_how_often_a_range_was_used_is_counted(store: Store) -> None:
+    for number in range(3):
+        ledger.note_choosing(store, sweep(store, f"000{number}"))
+    last = sweep(store, "0009", **{"date-range": AUTUMN[:1]})
+    assert last.chosen_before == {"[2013-08-01, 2013-11-01)": 3}
+
+
+def test_the_same_data_written_otherwise_are_the_same_data(store: Store) -> None:
+    ledger.note_choosing(store, sweep(store, EARLIER, data={"source": "flights"}))
+    assert chosen_on(store, sweep(store)) == AUTUMN
+
+
+def test_another_search_of_the_same_architecture_and_data_counts(store: Store) -> None:
+    ledger.note_choosing(store, sweep(store, EARLIER, parameters={"batch_size": [64, 128]}, search={"seed": 5}))
+    assert chosen_on(store, sweep(store)) == AUTUMN
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"architecture": "cnn"},
+        {"data": {"source": "flights", "target": "arr_delay"}},
+        {"data": {"path": "x.csv", "date": "day", "categorical": ["place"], "target": "value"}},
+    ],
+)
+def test_another_architecture_or_other_data_do_not_count(store: Store, changes: dict[str, Any]) -> None:
+    ledger.note_choosing(store, sweep(store, EARLIER, **changes))
+    assert chosen_on(store, sweep(store)) == []
+
+
+def test_a_range_that_several_phases_of_a_sweep_choose_on_counts_once(store: Store) -> None:
+    definition = sweep(store, EARLIER)
+    (screen,) = definition.choosing
+    twice = definition.model_copy(update={"phases": (screen, screen.model_copy(update={"name": "near-best"}))})
+    ledger.note_choosing(store, twice)
+    assert chosen_on(store, definition) == AUTUMN
+
+
+def test_a_sweep_is_noted_once(store: Store) -> None:
+    definition = sweep(store)
+    ledger.note_choosing(store, definition)
+    ledger.note_choosing(store, definition)
+    assert chosen_on(store, definition) == AUTUMN
+
+
+def test_the_ranges_that_judge_are_not_noted_as_chosen_on(store: Store) -> None:
+    definition = sweep(store, EARLIER)
+    ledger.note_choosing(store, definition)
+    ledger.note_confirmation(store, definition, [0.01])
+    assert judging(sweep(store)) == judging(definition)
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_note_of_choosing_stops_no_sweep(store: Store, content: bytes) -> None:
+    ledger.note_choosing(store, sweep(store, EARLIER))
+    damage(store, "chosen", content)
+    ledger.note_choosing(store, sweep(store, SWEEP))
+    assert chosen_on(store, sweep(store, LATER)) == AUTUMN
+
+
+# -- p-values
+
+
+def test_the_p_values_of_older_sweeps_on_the_same_ranges_are_the_family(store: Store) -> None:
+    ledger.note_confirmation(store, sweep(store, EARLIER), [0.03, 0.4])
+    assert ledger.earlier_p_values(store, sweep(store)) == [0.03, 0.4]
+
+
+def test_a_sweep_does_not_count_itself_nor_newer_ones(store: Store) -> None:
+    ledger.note_confirmation(store, sweep(store, SWEEP), [0.03])
+    ledger.note_confirmation(store, sweep(store, LATER), [0.02])
+    assert ledger.earlier_p_values(store, sweep(store, SWEEP)) == []
+    assert ledger.earlier_p_values(store, sweep(store, EARLIER)) == []
+    assert ledger.earlier_p_values(store, sweep(store, LATER)) == [0.03]
+
+
+def test_one_common_range_is_enough_and_an_overlap_is_not(store: Store) -> None:
+    ledger.note_confirmation(store, sweep(store, EARLIER), [0.03])
+    common = {"confirm-range": [["2013-01-01", "2013-04-01"], ["2013-01-15", "2013-04-15"]]}
+    assert ledger.earlier_p_values(store, sweep(store, **common)) == [0.03]
+    overlap = {"confirm-range": [["2013-01-01", "2013-03-31"]]}
+    assert ledger.earlier_p_values(store, sweep(store, **overlap)) == []
+
+
+@pytest.mark.parametrize("changes", [{"architecture": "cnn"}, {"data": {"source": "flights", "target": "arr_delay"}}])
+def test_p_values_of_another_architecture_or_of_other_data_do_not_count(store: Store, changes: dict[str, Any]) -> None:
+    ledger.note_confirmation(store, sweep(store, EARLIER, **changes), [0.03])
+    assert ledger.earlier_p_values(store, sweep(store)) == []
+
+
+def test_what_could_not_be_tested_keeps_its_place_in_the_family(store: Store) -> None:
+    ledger.note_confirmation(store, sweep(store, EARLIER), [None, 0.2])
+    assert ledger.earlier_p_values(store, sweep(store)) == [1.0, 0.2]
+
+
+def test_a_judgement_is_noted_once_whatever_is_found_later(store: Store) -> None:
+    ledger.note_confirmation(store, sweep(store, EARLIER), [0.03])
+    ledger.note_confirmation(store, sweep(store, EARLIER), [0.9])
+    assert ledger.earlier_p_values(store, sweep(store)) == [0.03]
+
+
+def test_a_sweep_that_confirms_nothing_has_no_family(store: Store) -> None:
+    ledger.note_confirmation(store, sweep(store, EARLIER), [0.03])
+    assert ledger.earlier_p_values(store, sweep(store, confirm={"ranges": 0})) == []
+
+
+@pytest.mark.parametrize("content", [*DAMAGED, b'{"ranges": [], "p": "no"}', b'{"ranges": [], "p": null}'])
+def test_a_damaged_note_of_a_judgement_counts_as_one_whose_p_is_not_known(store: Store, content: bytes) -> None:
+    ledger.note_confirmation(store, sweep(store, EARLIER), [0.03])
+    damage(store, "confirmed", content)
+    assert ledger.earlier_p_values(store, sweep(store)) == [1.0]

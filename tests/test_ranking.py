@@ -1,0 +1,55 @@
+import pytest
+
+from pipeline import ranking
+from tests.conftest import define
+
+ONE, OTHER = ["2024-01-01", "2024-03-01"], ["2024-02-01", "2024-04-01"]
+
+
+def rows_of(definition, scores):
+    """Rows of {(experiment, learning rate): {range index: [mse per seed, None where it failed]}}."""
+    rows = []
+    for (experiment, rate), by_range in scores.items():
+        for at, values in by_range.items():
+            for seed, value in enumerate(values):
+                row = {
+                    **definition.incumbent,
+                    "learning_rate": rate,
+                    "experiment": experiment,
+                    "trial": f"screen-{experiment}-d{at}-s{seed}",
+                    "phase": "screen",
+                    "date-range": (ONE, OTHER)[at],
+                    "status": "failed" if value is None else "complete",
+                }
+                rows.append(row if value is None else row | {"mse_valid": value, "mse_test": value})
+    return rows
+
+
+def ranked(asked, scores):
+    definition = define(asked)
+    return ranking.standings(definition, rows_of(definition, scores))
+
+
+def test_only_what_finished_on_the_same_ranges_is_ranked(tiny_spec):
+    scores = {("e000", 0.001): {1: [0.5]}, ("e001", 0.01): {0: [0.1]}, ("e002", 0.1): {0: [0.2], 1: [0.3]}}
+    assert [one.experiment for one in ranked(tiny_spec, scores)] == ["e002"]
+
+
+def test_different_ranges_are_never_compared(tiny_spec):
+    scores = {("e000", 0.001): {1: [0.5]}, ("e001", 0.01): {0: [0.1]}, ("e002", 0.1): {0: [0.2]}}
+    standings = ranked(tiny_spec, scores)
+    assert len({frozenset(one.by_range) for one in standings}) == 1
+
+
+def test_an_experiment_that_failed_with_one_of_its_seeds_is_not_ranked(tiny_spec):
+    asked = tiny_spec | {"search": {"strategy": "grid", "seeds-per-range": 2}}
+    scores = {("e000", 0.001): {0: [0.5, 0.5], 1: [0.5, 0.5]}, ("e001", 0.01): {0: [0.1, None], 1: [0.1, 0.1]}}
+    assert [one.experiment for one in ranked(asked, scores)] == ["e000"]
+
+
+def test_seeds_are_averaged_within_a_range(tiny_spec):
+    asked = tiny_spec | {"search": {"strategy": "grid", "seeds-per-range": 2}}
+    scores = {("e000", 0.001): {0: [0.4, 0.6], 1: [1.0, 1.0]}, ("e001", 0.01): {0: [0.2, 0.3], 1: [0.5, 0.5]}}
+    best, incumbent = ranked(asked, scores)
+    assert (best.experiment, best.score, best.gain) == ("e001", pytest.approx(0.375), pytest.approx(2))
+    assert incumbent.is_incumbent
