@@ -1,17 +1,30 @@
-"""Takes the picture of a summary that the README shows: python docs/images.py REPORT/index.html docs/images/summary.png"""
+"""Takes the pictures of a summary that the README and docs/report.md show, from a sweep that really ran:
+
+    hpt run specs/quickstart.json --store /tmp/store
+    python -m docs.images /tmp/store/sweeps/<id>/report docs/images
+"""
 
 import sys
 from pathlib import Path
 
-from tests.browser import browser
+from tests.browser import browser, published
+
+_WIDTH = 1180
 
 
 def main() -> None:
-    page_file, picture = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
-    with browser() as chromium:
-        page = chromium.new_page(viewport={"width": 1180, "height": 860}, device_scale_factor=1.5)
-        page.goto(page_file.as_uri())
-        page.screenshot(path=picture)
+    report, pictures = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
+    with browser() as chromium, published(report) as address:
+        page = chromium.new_page(viewport={"width": _WIDTH, "height": 860}, device_scale_factor=1.5)
+        page.goto(f"{address}/index.html")
+        page.screenshot(path=pictures / "summary.png")
+        page.locator("section", has=page.locator(".pictures")).screenshot(path=pictures / "pictures.png")
+        page.locator("svg.strip").screenshot(path=pictures / "calendar.png")
+        phone = chromium.new_page(viewport={"width": 400, "height": 860}, color_scheme="dark", device_scale_factor=1.5)
+        phone.goto(f"{address}/index.html")
+        phone.locator(".pictures").first.scroll_into_view_if_needed()
+        phone.locator(".pictures").first.evaluate("element => element.scrollIntoView()")
+        phone.screenshot(path=pictures / "phone.png")
 
 
 if __name__ == "__main__":

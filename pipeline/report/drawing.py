@@ -24,7 +24,7 @@ BEST, INCUMBENT, OTHERS, INK = "#0072B2", "#D55E00", "#8F99A3", "#30363C"
 def sampled_in_words(summary: Summary) -> str:
     """What is true of all pictures with a point per experiment."""
     known = tried.choosing(summary)
-    words = [f"A point is an experiment; a dark line the median. {y_words(known, summary)}."]
+    words = [f"A point is an experiment, a short line the median; up and down: {y_words(known, summary)}."]
     if len(known.tried) > MOST_POINTS:
         drawn = len(tried.sample(known.tried, MOST_POINTS))
         words.append(
@@ -163,8 +163,10 @@ def _legend(summary: Summary, name: str | None, *, line: bool = False) -> Any:
         shown = [incumbent, others]
     else:
         shown = [best, incumbent, others]
-    thick = {"symbolStrokeWidth": 3} if line else {}
-    return alt.Legend(title=None, orient="top", values=shown, symbolOpacity=1, **thick)
+    legend = alt.Legend(title=None, orient="top", values=shown, symbolOpacity=1)
+    if line:
+        legend.symbolStrokeWidth = 3
+    return legend
 
 
 def sentence(words: str) -> str:

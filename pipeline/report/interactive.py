@@ -5,6 +5,7 @@ for anything. For a laptop or behind the bucket's login: Jenkins lets no script 
 import json
 import math
 from collections.abc import Sequence
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -20,8 +21,6 @@ _FEW = 200
 
 def interactive(environment: Environment, summary: Summary, pictures: Sequence[Picture], columns: Sequence[str]) -> str:
     """The page as text."""
-    import vl_convert
-
     data = {
         "pictures": [_rounded(_zoomable(picture.spec)) for picture in pictures],
         "columns": list(columns),
@@ -33,9 +32,17 @@ def interactive(environment: Environment, summary: Summary, pictures: Sequence[P
         pictures=pictures,
         data=for_script(data),
         style=assets.joinpath("style.css").read_text(encoding="utf-8"),
-        vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script"),
+        vega=_vega(),
         script=assets.joinpath("interactive.js").read_text(encoding="utf-8"),
     )
+
+
+@cache
+def _vega() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, which takes a second to put together."""
+    import vl_convert
+
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
 
 
 def for_script(data: Any) -> str:

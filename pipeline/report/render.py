@@ -19,7 +19,7 @@ from pipeline.sweep import Sweep
 if TYPE_CHECKING:
     from pipeline.report.pictures import Picture
 
-MOST_ROWS = 500
+MOST_ROWS = 400
 """A page with more rows than that is slow to open on a phone; `interactive.html` and `results.csv` have all."""
 MOST_FAILURES = 100
 LONGEST_TEXT = 2000
@@ -75,8 +75,9 @@ def render(sweep: Sweep, summary: Summary, *, pictures: bool = True) -> None:
     """Writes the report that says what `summary` says; without `pictures` only the page, while a sweep runs."""
     style = resources.files("pipeline.report").joinpath("assets/style.css").read_bytes()
     sweep.store.write(sweep.key("report/style.css"), style)
+    # First of all the page, so that there is one whatever becomes of the pictures.
+    _write(sweep, "index.html", page(summary, whole=False))
     if not pictures or not summary.rows:
-        _write(sweep, "index.html", page(summary, whole=False))
         return
     from pipeline.calibration import epochs_of
     from pipeline.report.drawing import sampled_in_words
