@@ -1,7 +1,7 @@
 """Takes the pictures of a summary that the README and docs/report.md show, from a sweep that really ran:
 
-    hpt run specs/quickstart.json --store /tmp/store
-    python -m docs.images /tmp/store/sweeps/<id>/report docs/images
+hpt run specs/quickstart.json --store /tmp/store
+python -m docs.images /tmp/store/sweeps/<id>/report docs/images
 """
 
 import sys
@@ -20,11 +20,6 @@ def main() -> None:
         page.screenshot(path=pictures / "summary.png")
         page.locator("section", has=page.locator(".pictures")).screenshot(path=pictures / "pictures.png")
         page.locator("svg.strip").screenshot(path=pictures / "calendar.png")
-        phone = chromium.new_page(viewport={"width": 400, "height": 860}, color_scheme="dark", device_scale_factor=1.5)
-        phone.goto(f"{address}/index.html")
-        phone.locator(".pictures").first.scroll_into_view_if_needed()
-        phone.locator(".pictures").first.evaluate("element => element.scrollIntoView()")
-        phone.screenshot(path=pictures / "phone.png")
 
 
 if __name__ == "__main__":

@@ -23,8 +23,14 @@ def summary_of(sweep: Sweep, merged: Merged) -> Summary:
     return _with_calibration(sweep, summary) if definition.calibrating else summary
 
 
+def show_progress(sweep: Sweep, merged: Merged) -> None:
+    """Writes the page alone, cheaply: what a sweep looks like that is still running."""
+    planned = [trial for number in range(sweep.rounds()) for trial in trials_of(sweep.round(number))]
+    render(sweep, summarize(sweep.definition, merged.rows, planned, False, None, merged.skipped), pictures=False)
+
+
 def conclude(sweep: Sweep, merged: Merged) -> Summary:
-    """Writes the report and returns what it says.
+    """Writes the report, pictures and all, and returns what it says.
 
     When the sweep is done, its verdicts go into the ledger: later confirmations on the same ranges count them.
     """

@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline import merge, plan, trial
+from pipeline.conclude import show_progress
 from pipeline.errors import InfrastructureError
 from pipeline.results import Row
 from pipeline.sweep import Pack, Sweep, trials_of
 
 TRIES = 3
 _REFRESH_EVERY_S = 2.0
+_SHOW_EVERY_S = 10.0
 _LOOK_EVERY_S = 0.2
 _TERM_GRACE_S = 5.0
 
@@ -160,7 +162,7 @@ def _work(drain: _Drain, crew: Sequence[_Lane]) -> None:
     threads = [threading.Thread(target=_guarded, args=(drain, lane), daemon=True) for lane in crew]
     for thread in threads:
         thread.start()
-    looked = time.monotonic()
+    looked, shown = time.monotonic(), -_SHOW_EVERY_S
     try:
         while any(thread.is_alive() for thread in threads):
             time.sleep(_LOOK_EVERY_S)
@@ -172,7 +174,10 @@ def _work(drain: _Drain, crew: Sequence[_Lane]) -> None:
                 _stop_if_asked(sweep, view)
                 if drain.fresh_rows:
                     drain.fresh_rows = False
-                    merge.refresh(sweep)
+                    merged = merge.refresh(sweep)
+                    if now - shown > _SHOW_EVERY_S:
+                        shown = now
+                        show_progress(sweep, merged)
             except InfrastructureError as error:
                 # Lanes go on by themselves; what is missing in the table is there at the next look.
                 drain.fresh_rows = True

@@ -139,7 +139,8 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
     if len({point["x"] for point in points}) < 2:
         return None
     names = {point["experiment"] for point in points}
-    newest = max(phase.ranges)
+    start, end = rows[0]["date-range"]
+    where = f"[{start}, {end})"
     x = alt.X("x:Q", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(nice=False)).title("epoch")
     heights = sorted(point["y"] for point in points)
     # A curve that goes astray leaves through the upper edge.
@@ -157,9 +158,9 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
     total = len({row["experiment"] for row in summary.rows if row["phase"] == phase.name})
     return Picture(
         name="curves",
-        title=f"Learning curves on {newest}" + (f", {best} in front" if best in names else ""),
-        alt=f"{metric} by epoch of {len(names)} trainings on {newest}; the best's and the incumbent's stand out.",
-        note=f"{len(names)} of {total} experiments, on the newest date range that chose"
+        title=f"Learning curves on {where}" + (f", {best} in front" if best in names else ""),
+        alt=f"{metric} by epoch of {len(names)} trainings on {where}; the best's and the incumbent's stand out.",
+        note=f"{len(names)} of {total} experiments, on a date range that chose"
         + (", evenly along the ranking." if len(names) < total else "."),
         spec=drawing.spec(alt.layer(*layers), _LARGE, "xy"),
     )
@@ -232,7 +233,7 @@ def _best_so_far(summary: Summary, known: Choosing) -> Picture | None:
     if end <= 0:
         return None
     words = f"training time so far, all devices together ({name})"
-    x = alt.X("x:Q", axis=alt.Axis(format="~g", tickCount=8), scale=alt.Scale(nice=False)).title(words)
+    x = alt.X("x:Q", axis=alt.Axis(format="~r", tickCount=8), scale=alt.Scale(nice=False)).title(words)
     line: Any = [
         {"x": spent / unit, "y": drawing.within(known, value), "experiment": one} for spent, value, one in steps
     ]
@@ -243,10 +244,15 @@ def _best_so_far(summary: Summary, known: Choosing) -> Picture | None:
     points = [drawing.point(summary, known, one) | {"x": one.spent / unit} for one in drawn]
     dots = drawing.dots(points, x, name, known, summary)
     spent, value, last = steps[-1]
-    share = spent / end
+    # In a race the good ones are the last to be through.
+    when = (
+        ""
+        if any(phase.race for phase in summary.definition.choosing)
+        else (f", found after {100 * spent / end:.0f} % of the training time")
+    )
     return Picture(
         name="best-so-far",
-        title=f"Best so far: {last}, found after {100 * share:.0f} % of the training time",
+        title=f"Best so far: {last}{when}",
         alt=f"Best {drawing.value_words(known, summary)} over training time: {value:.3g} after {duration(spent)}.",
         note="A point is an experiment, at the time its last training ended. Confirmation is not in it.",
         spec=drawing.spec(alt.layer(*drawing.reference(known), dots, step), _LARGE, "xy"),

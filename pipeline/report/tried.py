@@ -215,12 +215,14 @@ def label(value: Any) -> str:
 
 
 def curve_rows(summary: Summary, phase: Phase, most: int) -> list[Row]:
-    """The trials whose learning curves are drawn: one per experiment, on the phase's newest range, at most so many."""
-    newest = max(phase.ranges).as_json()
-    rows: dict[str, Row] = {}
+    """The trials whose learning curves are drawn: one per experiment, at most so many, all on one date range: the one
+    that most experiments ran on, the newest of several."""
+    by_range: dict[tuple[str, str], dict[str, Row]] = {}
     for row in summary.rows:
-        if row["phase"] == phase.name and row["date-range"] == newest and Status(row["status"]).is_result:
-            rows.setdefault(row["experiment"], row)
+        if row["phase"] == phase.name and Status(row["status"]).is_result:
+            start, end = row["date-range"]
+            by_range.setdefault((start, end), {}).setdefault(row["experiment"], row)
+    rows = max(by_range.items(), key=lambda item: (len(item[1]), item[0]), default=(None, {}))[1]
     order = [standing.experiment for standing in summary.ranked if standing.experiment in rows]
     order += [name for name in rows if name not in set(order)]
     always = {standing.experiment for standing in summary.ranked if standing.is_incumbent} | set(order[:1])

@@ -106,6 +106,7 @@ def trial(
     """Run trials in this process and write their rows. Those that have one are skipped."""
     from pipeline import merge as merging
     from pipeline import trial as running
+    from pipeline.conclude import show_progress
     from pipeline.sweep import Trial
 
     folder = open_sweep(sweep, store)
@@ -124,7 +125,7 @@ def trial(
 
         with terminated_is_interrupted():
             fine = running.run_pack(folder, pack, parsed, running.Workbench(), retry=retry, on_event=show)
-    merging.refresh(folder)
+    show_progress(folder, merging.refresh(folder))
     raise typer.Exit(FINE if fine else SOME_FAILED)
 
 

@@ -170,3 +170,14 @@ def test_the_best_setting_comes_as_a_spec_that_runs(shown):
 def test_json_in_a_page_cannot_end_its_script():
     text = for_script({"a": HOSTILE, "b": "<!--", "c": "\u2028"})
     assert not set("<>&\u2028") & set(text)
+
+
+def test_the_curves_lie_on_the_range_that_most_experiments_ran_on(new_sweep, tiny_csv):
+    sweep = new_sweep(asked(tiny_csv))
+    trials = list(trials_of(plan.pending(sweep)))
+    for trial in trials:
+        if trial.range == 0 or trial.experiment in ("e000", "e001"):
+            sweep.create_row(trial, by_learning_rate(sweep, trial))
+    rows = tried.curve_rows(concluded(sweep), sweep.definition.phases[0], 40)
+    assert len(rows) == len({trial.experiment for trial in trials})
+    assert {tuple(row["date-range"]) for row in rows} == {("2024-01-01", "2024-03-01")}
