@@ -241,7 +241,23 @@ def test_tensorboard_opens_the_curves(finished):
 
 
 @pytest.mark.parametrize(
-    "verb", ["validate", "plan", "trial", "merge", "report", "run", "stop", "tensorboard", "schema"]
+    "verb",
+    [
+        "validate",
+        "plan",
+        "trial",
+        "merge",
+        "report",
+        "run",
+        "stop",
+        "tensorboard",
+        "schema",
+        "compare",
+        "history",
+        "calibrate",
+        "doctor",
+        "trigger",
+    ],
 )
 def test_every_verb_explains_itself(verb, tmp_path):
     result = hpt(verb, "--help", cwd=tmp_path)
@@ -342,3 +358,21 @@ def test_retry_runs_exactly_what_failed(finished, tmp_path):
     assert "1 trials to run, 6 done before" in retried.stderr
     numbers = sorted(path.name for path in (store / "sweeps" / id).glob("trials/*/result*.csv"))
     assert numbers == ["result-2.csv", *["result.csv"] * 6]
+
+
+def test_sweeps_are_compared_and_nights_told_and_results_exported(finished, tmp_path):
+    folder, result = finished
+    first = result.stdout.splitlines()[0]
+    second = hpt("run", "spec.json", "--lanes", 2, cwd=folder).stdout.splitlines()[0]
+    compared = hpt("compare", first, second, cwd=folder)
+    assert compared.returncode == 0, compared.stderr
+    assert "equally good" in compared.stdout
+    assert json.loads(hpt("compare", first, second, "--json", cwd=folder).stdout)
+    nights = hpt("history", "--fail-on-regression", cwd=folder)
+    assert nights.returncode == 0, nights.stderr
+    for suffix in ("csv", "parquet", "md", "xml"):
+        file = tmp_path / f"out.{suffix}"
+        assert hpt("results", first, "--export", file, cwd=folder).returncode == 0
+        assert file.stat().st_size > 100
+    assert hpt("results", first, "--export", tmp_path / "out.doc", cwd=folder).returncode == 2
+    assert hpt("compare", first, cwd=folder).returncode == 2
