@@ -7,9 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from pipeline import cli
 from tests.jenkins_rest import fake as fakes
 
 UNSTABLE = fakes.Script((b"Started\ntrials: 1 of 2\n",), "UNSTABLE", looks_in_queue=0)
