@@ -37,7 +37,8 @@ def conclude(sweep: Sweep, merged: Merged) -> Summary:
     summary = summary_of(sweep, merged)
     if summary.confirmed:
         p_values = [verdict.p for verdict in summary.confirmed.verdicts.values()]
-        ledger.note_confirmation(sweep.store, sweep.definition, p_values)
+        earlier = ledger.earlier_p_values(sweep.store, sweep.definition)
+        ledger.note_confirmation(sweep.store, sweep.definition, p_values, earlier)
     if summary.calibration:
         from pipeline.report.calibration_charts import write
 

@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Any
 from pipeline import looking, results
 from pipeline.errors import UserError
 from pipeline.looking import State
-from pipeline.merge import Merged
 from pipeline.results import Row
 from pipeline.sweep import Trial, trials_of
 
 if TYPE_CHECKING:
     import pyarrow
 
-    from pipeline.report.summary import Summary
 
 # What spreadsheets take for the start of a formula, the full-width signs of East Asian keyboards included.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -148,7 +146,7 @@ def _times(values: Sequence[Any]) -> "pyarrow.Array":
 
 def to_markdown(state: State, best: int) -> str:
     """The answer, the verdict, the best settings and where to see more."""
-    summary = _summary(state)
+    summary = looking.summary(state)
     definition = state.sweep.definition
     metric = definition.objective.metric
     lines = [f"**{_encodable(summary.answer)}**", ""]
@@ -197,12 +195,6 @@ def _code_whole(text: str) -> str:
     """A path must be whole to be of use."""
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"
-
-
-def _summary(state: State) -> "Summary":
-    from pipeline.conclude import summary_of
-
-    return summary_of(state.sweep, Merged(list(state.rows), list(state.skipped)))
 
 
 def _planned(state: State) -> list[Trial]:

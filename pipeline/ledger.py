@@ -25,6 +25,7 @@ class _Note:
     sweep: str
     ranges: tuple[DateRange, ...]
     p_values: tuple[float, ...]
+    earlier: tuple[float, ...] = ()
     damaged: bool = False
 
 
@@ -42,28 +43,33 @@ def note_choosing(store: Store, definition: Definition) -> None:
 
 
 def earlier_p_values(store: Store, definition: Definition) -> list[float]:
-    """The p-values of what older sweeps judged on any of the ranges that this one judges on: Holm's family.
+    """The p-values of what other sweeps had judged on any of these ranges when this one judged: Holm's family.
 
-    A damaged note was of some judgement, so it counts as one whose p-value is not known.
+    It is fixed when the sweep is judged first, so that the verdict stays what it was. A damaged note was of some
+    judgement, so it counts as one whose p-value is not known.
     """
     if definition.confirm is None:
         return []
     own = set(definition.confirm.ranges)
     prefix = f"{LEDGER}confirmed/{_name(definition.architecture, definition.data)}/"
-    return [
-        p
-        for note in _notes(store, prefix)
-        if note.sweep < definition.id and (note.damaged or own & set(note.ranges))
-        for p in note.p_values
-    ]
+    notes = list(_notes(store, prefix))
+    for note in notes:
+        if note.sweep == definition.id and not note.damaged:
+            return list(note.earlier)
+    others = [note for note in notes if note.sweep != definition.id]
+    return [p for note in others if note.damaged or own & set(note.ranges) for p in note.p_values]
 
 
-def note_confirmation(store: Store, definition: Definition, p_values: Sequence[float | None]) -> None:
-    """Remembers what a sweep judged, and with what p-values (None: it could not be tested)."""
+def note_confirmation(
+    store: Store, definition: Definition, p_values: Sequence[float | None], earlier: Sequence[float] = ()
+) -> None:
+    """Remembers what a sweep judged, with what p-values (None: it could not be tested), in a family with `earlier`."""
     assert definition.confirm is not None
     key = f"{LEDGER}confirmed/{_name(definition.architecture, definition.data)}/{definition.id}.json"
     ranges = [range_.as_json() for range_ in definition.confirm.ranges]
-    store.create(key, _as_json({"ranges": ranges, "p": [1.0 if p is None else p for p in p_values]}))
+    store.create(
+        key, _as_json({"ranges": ranges, "p": [1.0 if p is None else p for p in p_values], "earlier": list(earlier)})
+    )
 
 
 def _name(architecture: str, data: DataSource) -> str:
@@ -85,7 +91,7 @@ def _notes(store: Store, prefix: str) -> Iterator[_Note]:
 def _parse(sweep: str, data: bytes) -> _Note:
     content = json.loads(data)
     ranges = [DateRange(date.fromisoformat(start), date.fromisoformat(end)) for start, end in content["ranges"]]
-    return _Note(sweep, tuple(ranges), tuple(map(float, content.get("p", ()))))
+    return _Note(sweep, tuple(ranges), tuple(map(float, content.get("p", ()))), tuple(content.get("earlier", ())))
 
 
 def _as_json(content: object) -> bytes:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -24,6 +24,9 @@ from pipeline.store import Store
 from pipeline.sweep import Sweep, Trial, all_sweeps, trials_of
 from pipeline.view import outcome, settings_in_words
 
+if TYPE_CHECKING:
+    from pipeline.report import Summary
+
 BEST = 10
 
 
@@ -38,6 +41,8 @@ class State:
     """Trials that all rounds so far asked for."""
     done: bool
     """Whether the last round was empty, so that nothing more will come."""
+    stopped: bool
+    """Whether somebody stopped it, and nobody went on with it since."""
 
     @property
     def failed(self) -> list[Row]:
@@ -51,14 +56,18 @@ class State:
     def words(self) -> str:
         if self.done and len(self.rows) >= self.planned:
             return "done" if not self.failed else f"done, {len(self.failed)} failed"
-        return f"{len(self.rows)} of {self.planned} trials" + (f", {len(self.failed)} failed" if self.failed else "")
+        so_far = "stopped at " if self.stopped else ""
+        return f"{so_far}{len(self.rows)} of {self.planned} trials" + (
+            f", {len(self.failed)} failed" if self.failed else ""
+        )
 
 
 def state(sweep: Sweep) -> State:
     merged = merge.look(sweep)
     rounds = [sweep.round(number) for number in range(sweep.rounds())]
     planned = sum(1 for packs in rounds for _ in trials_of(packs))
-    return State(sweep, merged.rows, merged.skipped, planned, bool(rounds) and not rounds[-1])
+    done = bool(rounds) and not rounds[-1]
+    return State(sweep, merged.rows, merged.skipped, planned, done, not done and sweep.stop_is_asked())
 
 
 def listing(store: Store) -> Iterator[tuple[str, str, str]]:
@@ -135,25 +144,25 @@ def as_json(rows: Sequence[Row]) -> str:
 
 
 def watch(sweep: Sweep, console: Console, every: float) -> State:
-    """Shows a sweep, and its rows as they come, until it is done; returns its last state."""
+    """Shows a sweep, and its rows as they come, until it is done or stopped; returns its last state."""
     seen: set[str] = set()
     metric = sweep.definition.objective.metric
     if not console.is_terminal:
         while True:
             now = state(sweep)
-            for row in now.rows:
+            for row in sorted(now.rows, key=lambda row: row.get("finished", "")):
                 if row["trial"] not in seen:
                     seen.add(row["trial"])
                     line = f"[{len(seen)}/{now.planned}] {row['trial']} {outcome(row, metric)}"
                     console.print(line, markup=False, highlight=False, soft_wrap=True)
-            if now.done:
+            if now.done or now.stopped:
                 return now
             time.sleep(every)
     with Live(console=console, auto_refresh=False) as live:
         while True:
             now = state(sweep)
             live.update(_picture(now), refresh=True)
-            if now.done:
+            if now.done or now.stopped:
                 return now
             time.sleep(every)
 
@@ -170,6 +179,13 @@ def _picture(state: State) -> Group:
         Text("latest:", style="dim"),
         *(Text(f"  {row['trial']} {outcome(row, metric)}") for row in latest),
     )
+
+
+def summary(state: State) -> "Summary":
+    """What the sweep comes to; its `answer` says in one sentence what is best, whether that is real, what it cost."""
+    from pipeline.conclude import summary_of
+
+    return summary_of(state.sweep, merge.Merged(list(state.rows), list(state.skipped)))
 
 
 def fetch_model(sweep: Sweep, which: str, to: Path | None) -> Path:

@@ -161,8 +161,11 @@ def _raced(definition: Definition, phase: Phase, running: list[str], rows: Seque
             own = [finished[str(replace(trial, seed=seed))] for seed in seeds]
             if all(Status(row["status"]).is_result for row in own):
                 scores[trial.experiment][phase.ranges[trial.range]] = _mean([row.get(metric) for row in own])
-        race = racing.race({one: scores[one] for one in running}, running[0], definition.objective.goal)
-        running = [one for one in running if one not in race.out]
+        # What failed cannot be ranked any more; it comes back by itself if a retry mends it.
+        incumbent, so_far = running[0], set(phase.ranges[: at + 1])
+        racers = {one: scores[one] for one in running if scores[one].keys() == so_far}
+        race = racing.race(racers, incumbent, definition.objective.goal)
+        running = [incumbent, *(one for one in racers if one != incumbent and one not in race.out)]
     return wanted
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, geometric_mean
 
 from pipeline.results import Row, Status
 from pipeline.space import Assignment, identity_of
@@ -18,7 +18,10 @@ class Standing:
     assignment: Assignment
     is_incumbent: bool
     score: float
-    """Mean of `<metric>_valid` over date ranges; seeds of one range are averaged first."""
+    """Geometric mean of `<metric>_valid` over date ranges (arithmetic, where it is not positive everywhere).
+
+    The seeds of one range are averaged first.
+    """
     by_range: dict[tuple[str, str], Row]
     """A complete row per date range (the first seed's)."""
     gain: float | None
@@ -50,13 +53,17 @@ def standings(definition: Definition, rows: Sequence[Row]) -> list[Standing]:
         for experiment, by_range in complete.items()
         if common <= by_range.keys()
     }
+    # Ranked by the geometric mean, which is to rank by the mean log ratio to the incumbent: one hard range must not
+    # decide alone. Only a metric that can be zero or negative has no ratios.
+    positive = all(value > 0 for by_range in scores.values() for value in by_range.values())
+    middle = geometric_mean if positive else fmean
     base = next((scores[experiment] for experiment in own if experiment in scores), {})
     ranked = [
         Standing(
             experiment=experiment,
             assignment=assignments[experiment],
             is_incumbent=experiment in own,
-            score=fmean(by_range.values()),
+            score=middle(by_range.values()),
             by_range={range_: complete[experiment][range_][0] for range_ in by_range},
             gain=_gain(base, by_range, sign),
             training_time=sum(r.get("training_time", 0.0) for seeds in complete[experiment].values() for r in seeds),

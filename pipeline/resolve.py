@@ -3,6 +3,7 @@
 Everything that depends on "today" or on the project's settings is decided here, once, before anything runs.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -166,28 +167,33 @@ class _Calendar:
         chosen_on = [range_ for phase in choosing for range_ in phase.ranges]
         if self.spec.confirm_range:
             ranges = self._checked("confirm-range", self.spec.confirm_range)
-            for range_ in ranges:
+            for at, range_ in enumerate(ranges):
                 if not dates.is_fresh(self._split("confirm-range", range_), chosen_on):
                     raise UserError(f"confirm-range: {range_} is not fresh: it would judge on days that were chosen on")
+                if self._tests_days_of(range_, ranges[:at]):
+                    raise UserError(f"confirm-range: {range_} tests on days that another one tests on, too")
             return ranges
         not_fresh = [*chosen_on, *self.used]
         shares = self.spec.training.validation_share, self.spec.training.test_share
-        candidates: Iterable[DateRange]
         if any(phase.fidelity.name == "short" for phase in choosing):
-            named = list(reversed(self._named()))
-            candidates = [one for one in named if dates.is_fresh(one.split(*shares), not_fresh)]
-            if not candidates:  # earlier sweeps chose on all of them
-                candidates = dates.fresh(not_fresh, named[0], self.today, valid=shares[0], test=shares[1])
+            named = sorted(self._named(), key=lambda range_: range_.end, reverse=True)
+            like, first = named[0], [one for one in named if dates.is_fresh(one.split(*shares), not_fresh)]
         else:
-            newest = max(chosen_on, key=lambda range_: range_.end)
-            candidates = dates.fresh(not_fresh, newest, self.today, valid=shares[0], test=shares[1])
+            like, first = max(chosen_on, key=lambda range_: range_.end), []
+        further = dates.fresh(not_fresh, like, self.today, valid=shares[0], test=shares[1])
+        candidates = itertools.chain(first, (one for one in further if one not in first))
         found: list[DateRange] = []
         for range_ in candidates:
             if len(found) == self.spec.confirm.ranges or (self.covered and range_.start < self.covered.start):
                 break
-            if self.covered is None or range_.end <= self.covered.end:
+            if (self.covered is None or range_.end <= self.covered.end) and not self._tests_days_of(range_, found):
                 found.append(range_)
-        return found[::-1]
+        return sorted(found)
+
+    def _tests_days_of(self, range_: DateRange, others: Iterable[DateRange]) -> bool:
+        """Whether the same days would count twice."""
+        test = self._split("confirm-range", range_).test
+        return any(test.overlaps(self._split("confirm-range", other).test) for other in others)
 
     def _named(self) -> list[DateRange]:
         return self.spec.date_range or dates.rotating(self.today)
@@ -203,7 +209,8 @@ class _Calendar:
             self._split(key, range_)
             # A user's own files may lack days at either end, a last weekend say: the trial's log tells.
             if self.covered and not range_.overlaps(self.covered):
-                raise UserError(f"{key}: {range_} has none of the days that the data cover, {self.covered}")
+                cure = "" if self.spec.date_range else f': set "as-of" (--as-of), for example to {self.covered.end}'
+                raise UserError(f"{key}: {range_} has none of the days that the data cover, {self.covered}{cure}")
         return ranges
 
 

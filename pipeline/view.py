@@ -37,8 +37,8 @@ class _Watching:
 
     def note_round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None:
         with self.lock:
-            self.rows |= {row["trial"]: row for row in done}
             left = {str(trial) for trial in trials_of(packs)}
+            self.rows |= {row["trial"]: row for row in done if row["trial"] not in left}
             self.total = len(left | self.rows.keys())
             self._left = len(left)
             self._began, self._ran = time.monotonic(), 0
@@ -87,7 +87,8 @@ class Lines:
 
     def round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None:
         self._state.note_round(packs, done)
-        self.say(f"{sum(1 for _ in trials_of(packs))} trials to run, {len(done)} done before")
+        to_run = sum(1 for _ in trials_of(packs))
+        self.say(f"{to_run} trials to run, {len(self._state.rows)} done before")
 
     def started(self, lane: int, pack: Pack) -> None:
         pass

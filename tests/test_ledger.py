@@ -152,12 +152,17 @@ def test_the_p_values_of_older_sweeps_on_the_same_ranges_are_the_family(store: S
     assert ledger.earlier_p_values(store, sweep(store)) == [0.03, 0.4]
 
 
-def test_a_sweep_does_not_count_itself_nor_newer_ones(store: Store) -> None:
-    ledger.note_confirmation(store, sweep(store, SWEEP), [0.03])
-    ledger.note_confirmation(store, sweep(store, LATER), [0.02])
+def test_the_family_is_fixed_when_a_sweep_is_judged_first(store: Store) -> None:
     assert ledger.earlier_p_values(store, sweep(store, SWEEP)) == []
-    assert ledger.earlier_p_values(store, sweep(store, EARLIER)) == []
+    ledger.note_confirmation(store, sweep(store, SWEEP), [0.03], [])
+    ledger.note_confirmation(store, sweep(store, LATER), [0.02], [0.03])
+    assert ledger.earlier_p_values(store, sweep(store, SWEEP)) == []
     assert ledger.earlier_p_values(store, sweep(store, LATER)) == [0.03]
+
+
+def test_a_sweep_that_is_judged_late_counts_newer_ones_too(store: Store) -> None:
+    ledger.note_confirmation(store, sweep(store, LATER), [0.02])
+    assert ledger.earlier_p_values(store, sweep(store, EARLIER)) == [0.02]
 
 
 def test_one_common_range_is_enough_and_an_overlap_is_not(store: Store) -> None:

@@ -51,5 +51,19 @@ def test_seeds_are_averaged_within_a_range(tiny_spec):
     asked = tiny_spec | {"search": {"strategy": "grid", "seeds-per-range": 2}}
     scores = {("e000", 0.001): {0: [0.4, 0.6], 1: [1.0, 1.0]}, ("e001", 0.01): {0: [0.2, 0.3], 1: [0.5, 0.5]}}
     best, incumbent = ranked(asked, scores)
-    assert (best.experiment, best.score, best.gain) == ("e001", pytest.approx(0.375), pytest.approx(2))
+    assert (best.experiment, best.score, best.gain) == ("e001", pytest.approx(0.125**0.5), pytest.approx(2))
     assert incumbent.is_incumbent
+
+
+def test_one_hard_range_does_not_decide_alone(tiny_spec):
+    scores = {
+        ("e000", 0.001): {0: [100.0], 1: [1.0]},
+        ("e001", 0.01): {0: [80.0], 1: [1.05]},
+        ("e002", 0.1): {0: [99.0], 1: [0.7]},
+    }
+    assert [one.experiment for one in ranked(tiny_spec, scores)] == ["e002", "e001", "e000"]
+
+
+def test_a_metric_that_can_be_negative_is_ranked_by_its_mean(tiny_spec):
+    scores = {("e000", 0.001): {0: [-1.0], 1: [2.0]}, ("e001", 0.01): {0: [0.0], 1: [0.5]}}
+    assert [(one.experiment, one.gain) for one in ranked(tiny_spec, scores)] == [("e001", None), ("e000", None)]

@@ -323,7 +323,7 @@ def _sentence(design: Design, paired: PairedGains, verdict: Verdict, needed_wins
         where = ", ".join(map(str, paired.finalist_failed))
         return f"{start}, but it did not finish on {where}; a setting that fails cannot be called real"
     if proven:
-        return f"{start}, but these ranges also chose it; only fresh ranges can show that it is real"
+        return f"{start}, but these ranges were chosen on; only fresh ones can show that it is real"
     end = f"; {verdict.ranges_needed} such ranges would find a gain like this one" if verdict.ranges_needed else ""
     least = percent(verdict.detectable, design.goal)
     return f"{start}; a true gain of {least:.1f} % would have been found with 80 % power{end}"

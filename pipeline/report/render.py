@@ -41,8 +41,10 @@ def _environment() -> Environment:
     return environment
 
 
-def page(summary: Summary, pictures: "Sequence[Picture]" = (), note: str = "", *, whole: bool = True) -> str:
-    """`index.html` as text; `whole` says whether the other files of the report lie beside it."""
+def page(
+    summary: Summary, pictures: "Sequence[Picture]" = (), note: str = "", *, whole: bool = True, store: str = ""
+) -> str:
+    """`index.html` as text; `whole` says whether the other files of the report lie beside it, `store` where it lies."""
     rows = summary.rows
     if len(rows) > MOST_ROWS:
         place = {standing.experiment: at for at, standing in enumerate(summary.ranked)}
@@ -57,6 +59,7 @@ def page(summary: Summary, pictures: "Sequence[Picture]" = (), note: str = "", *
             pictures=pictures,
             note=note,
             whole=whole,
+            store=store,
             most_failures=MOST_FAILURES,
         )
     )
@@ -76,7 +79,7 @@ def render(sweep: Sweep, summary: Summary, *, pictures: bool = True) -> None:
     style = resources.files("pipeline.report").joinpath("assets/style.css").read_bytes()
     sweep.store.write(sweep.key("report/style.css"), style)
     # First of all the page, so that there is one whatever becomes of the pictures.
-    _write(sweep, "index.html", page(summary, whole=False))
+    _write(sweep, "index.html", page(summary, whole=False, store=sweep.store.root))
     if not pictures or not summary.rows:
         return
     from pipeline.calibration import epochs_of
@@ -95,7 +98,7 @@ def render(sweep: Sweep, summary: Summary, *, pictures: bool = True) -> None:
     table = results.table_columns(summary.rows, list(summary.definition.incumbent))
     sweep.store.write(sweep.key("report/results.csv"), results.write_csv(summary.rows, table))
     _write(sweep, "interactive.html", interactive(_environment(), summary, found, columns(summary)))
-    _write(sweep, "index.html", page(summary, found, note))
+    _write(sweep, "index.html", page(summary, found, note, store=sweep.store.root))
 
 
 def _write(sweep: Sweep, name: str, text: str) -> None:

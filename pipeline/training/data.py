@@ -44,11 +44,13 @@ def read(source: Source, date_range: DateRange) -> Rows:
 def days(source: Source) -> DateRange | None:
     """From the first day that the data have rows for to the last; None if there is none.
 
-    Raises UserError if the files cannot be read.
+    Raises UserError if there are no files, if they cannot be read, or lack a column that the source names.
     """
     if not isinstance(source, FilesSource):
         return covers(source)
-    found, _ = Files(source.path, source.date).days()
+    files = Files(source.path, source.date)
+    files.check(columns_of(source).all)
+    found, _ = files.days()
     return DateRange(found[0].item(), found[-1].item() + timedelta(days=1)) if len(found) else None
 
 

@@ -4,6 +4,7 @@ Values are handed over as they stand in the files; what they mean is `encoder.py
 the local disk would open here, in `_matching`.
 """
 
+import datetime
 import glob
 import os
 from collections.abc import Iterator
@@ -70,6 +71,12 @@ class Files:
         every = [np.unique(days) for _, days in self._parts((), None, count)]
         days = np.unique(np.concatenate(every)) if every else np.array([], "datetime64[D]")
         return days, tuple(count.notes(self.date))
+
+    def check(self, columns: tuple[str, ...]) -> None:
+        """Raises UserError if the first file lacks a column, or cannot be read at all."""
+        one_day = DateRange(datetime.date(1970, 1, 1), datetime.date(1970, 1, 2))
+        for _ in self._file(self.found[0], columns, one_day, _Count()):
+            pass
 
     def _parts(
         self, columns: tuple[str, ...], date_range: DateRange | None, count: _Count

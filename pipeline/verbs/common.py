@@ -1,7 +1,7 @@
 """What several verbs share: options, exit codes, finding a sweep or making one of a spec."""
 
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -70,9 +70,16 @@ def open_sweep(sweep: str, store: str | None) -> "Sweep":
 
 
 def sweep_of(
-    spec: Path | None, sweep: str | None, store: str | None, data: str | None, as_of: datetime | None, mode: str | None
+    spec: Path | None,
+    sweep: str | None,
+    store: str | None,
+    data: str | None,
+    as_of: datetime | None,
+    mode: str | None,
+    *,
+    here: bool,
 ) -> "Sweep":
-    """The sweep to go on with, or a new one of this spec."""
+    """The sweep to go on with, or a new one of this spec; `here` says that this machine runs it."""
     from pipeline import spec as specs
     from pipeline.project import store_root
     from pipeline.store import open_store
@@ -89,11 +96,11 @@ def sweep_of(
     assert spec is not None
     asked = specs.read(spec)
     place = open_store(store_root(store, asked.store))
-    return Sweep.create(place, resolved(asked, data, as_of, mode, place))
+    return Sweep.create(place, resolved(asked, data, as_of, mode, place, here=here))
 
 
 def resolved(
-    asked: "Spec", data: str | None, as_of: datetime | None, mode: str | None, store: "Store | None"
+    asked: "Spec", data: str | None, as_of: datetime | None, mode: str | None, store: "Store | None", *, here: bool
 ) -> "Definition":
     """With a store, what earlier sweeps chose on and the days that the data cover are looked up first."""
     import secrets
@@ -108,7 +115,7 @@ def resolved(
     if store is not None:
         source = source_of(asked, known)
         used = ledger.chosen_on(store, asked.architecture, source)
-        covered = days_of(source)
+        covered = days_of(source, here=here)
     return resolve(
         asked,
         now=datetime.now(UTC),
@@ -122,17 +129,22 @@ def resolved(
     )
 
 
-def days_of(source: "DataSource") -> "DateRange | None":
-    """The days of the data, where this machine can read them."""
-    from pipeline.data_source import covers
+def days_of(source: "DataSource", *, here: bool) -> "DateRange | None":
+    """The days of the data, looked up before anything starts. Raises UserError if they cannot be what is meant.
 
-    if known := covers(source):
-        return known
+    Data that are not on this machine are a mistake only where the trials run `here`.
+    """
+    import glob
+
+    from pipeline.data_source import FilesSource, covers
+
+    if not isinstance(source, FilesSource):
+        return covers(source)
+    if not here and not glob.glob(str(Path(source.path).expanduser()), recursive=True):
+        return None
     from pipeline.training.data import days
 
-    with suppress(UserError):
-        return days(source)
-    return None
+    return days(source)
 
 
 def data_of(text: str) -> "DataSource":

@@ -48,7 +48,8 @@ def watch(
     from pipeline import looking
 
     last = looking.watch(open_sweep(sweep, store), Console(), every)
-    print(looking.best_in_words(last))
+    print(f"{last.sweep.id}: {last.words}", file=sys.stderr)
+    print(looking.summary(last).answer)
     raise typer.Exit(SOME_FAILED if last.failed or last.skipped else FINE)
 
 
@@ -82,6 +83,7 @@ def results(
     else:
         print_table(looking.best_table(now, best or looking.BEST))
         print(f"{now.sweep.id}: {now.words}", file=sys.stderr)
+        print(looking.summary(now).answer, file=sys.stderr)
 
 
 @app.command()

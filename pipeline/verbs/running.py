@@ -1,5 +1,6 @@
 """Whole sweeps on this machine."""
 
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -28,7 +29,7 @@ from pipeline.verbs.common import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.sweep import Sweep
+    from pipeline.sweep import Definition, Sweep
 
 app = typer.Typer()
 
@@ -44,7 +45,7 @@ def run(
     lanes: LanesOption = None,
 ) -> None:
     """Run a whole sweep on this machine, or go on with one."""
-    run_to_the_end(sweep_of(spec, sweep, store, data, as_of, mode), lanes)
+    run_to_the_end(sweep_of(spec, sweep, store, data, as_of, mode, here=True), lanes)
 
 
 @app.command()
@@ -77,12 +78,12 @@ def calibrate(
 
     asked = specs.read(spec)
     place = open_store(store_root(store, asked.store))
-    full = resolved(calibration.sample(asked, experiments), data, as_of, None, place)
+    full = resolved(calibration.sample(asked, experiments), data, as_of, None, place, here=True)
     definition = calibration.define(
         full,
         asked,
         Calibrating(top=top, overlap=overlap),
-        covered=days_of(full.data),
+        covered=days_of(full.data, here=True),
         used=ledger.chosen_on(place, full.architecture, full.data),
     )
     run_to_the_end(Sweep.create(place, definition), lanes)
@@ -107,12 +108,14 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
 
     console = Console(stderr=True)
     print(folder.id)
+    _say_what_can_be_shown(folder.definition)
     with terminated_is_interrupted():
         try:
             with view_for(console, folder.definition) as view:
                 merged = local.run(folder, view, lanes=lanes, retry=retry)
         except (KeyboardInterrupt, InfrastructureError):
             with suppress(InfrastructureError):
+                folder.ask_to_stop()
                 conclude(folder, merge_all(folder))
             go_on = f"hpt run --sweep {folder.id}{place_in_words(folder)}"
             complain(f"stopped; what is finished is kept: `{go_on}` goes on with it")
@@ -124,3 +127,17 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
     print("results", folder.store.link(folder.key("results.csv")))
     print("summary", folder.store.link(folder.key("report/index.html")))
     raise typer.Exit(judge(merged))
+
+
+def _say_what_can_be_shown(definition: "Definition") -> None:
+    phase = definition.confirm
+    if phase is None:
+        return
+    from pipeline.analysis.confirmation import design_of
+
+    kind = "fresh" if phase.judging and phase.judging.fresh else "not fresh, so never more than promising"
+    least = design_of(definition, phase).detectable_in_sd(phase.experiments - 1)
+    found = (
+        "too few for a test" if least is None else f"finds gains above {least:.1f} standard deviations between ranges"
+    )
+    print(f"the winner will be judged on {len(phase.ranges)} date ranges ({kind}): {found}", file=sys.stderr)

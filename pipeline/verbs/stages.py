@@ -42,7 +42,7 @@ def validate(
     from pipeline import spec as specs
 
     asked = specs.read(spec)
-    _print_plan(resolved(asked, data, as_of, mode, None))
+    _print_plan(resolved(asked, data, as_of, mode, None, here=False))
 
 
 @app.command()
@@ -80,7 +80,7 @@ def plan(
     """Plan the next round of a sweep: prints its id; no packs left means that it is done."""
     from pipeline import plan as planning
 
-    folder = sweep_of(spec, sweep, store, data, as_of, mode)
+    folder = sweep_of(spec, sweep, store, data, as_of, mode, here=False)
     packs = planning.pending(folder, retry=retry)
     lines = "".join(pack.as_line() + "\n" for pack in packs)
     if out is not None:
@@ -172,6 +172,10 @@ def _print_plan(definition: "Definition") -> None:
         )
         if phase.judging and phase.judging.fresh:
             print("  these ranges play no part in choosing; they judge the winner against the incumbent")
+            if len(phase.ranges) < 3:
+                print('  with fewer than three there is no test: the verdict will be "not testable"')
+            elif len(phase.ranges) < 6:
+                print("  six are recommended: with fewer, only larger gains are found")
         elif phase.judging:
             print("  no fresh date range: the same ones with new seeds, so the verdict is never above promising")
         for date_range in phase.ranges:

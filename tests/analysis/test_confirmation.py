@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from pipeline import resolve, spec
-from pipeline.analysis.confirmation import confirmation
-from pipeline.analysis.significance import Kind, Verdict
+from pipeline.analysis.confirmation import confirmation, design_of
+from pipeline.analysis.significance import Kind, Verdict, overlapping_tests
 from pipeline.dates import DateRange
+from pipeline.errors import UserError
 from pipeline.results import Row
 from pipeline.space import Assignment
 from pipeline.spec import Objective
@@ -227,12 +228,13 @@ def test_two_confirm_ranges_are_not_testable(asked: dict[str, Any]) -> None:
     assert verdicts(definition, rows)["e001"].kind == Kind.NOT_TESTABLE
 
 
-def test_ranges_whose_test_days_overlap_are_not_testable(asked: dict[str, Any]) -> None:
+def test_ranges_whose_test_days_overlap_are_refused_before_anything_trains(asked: dict[str, Any]) -> None:
     overlapping = [["2013-01-01", f"2013-03-{day:02d}"] for day in (1, 3, 5, 7, 9, 11)]
-    definition = define(asked | {"confirm-range": overlapping})
-    verdict = verdicts(definition, judged(definition, times(BETTER)))["e001"]
-    assert verdict.kind == Kind.NOT_TESTABLE
-    assert "overlap and would count twice" in verdict.reason
+    with pytest.raises(UserError, match="tests on days that another one tests on"):
+        define(asked | {"confirm-range": overlapping})
+    wide = define(asked | {"training": {"test-share": 0.4}})
+    assert wide.confirm is not None
+    assert overlapping_tests(design_of(wide, wide.confirm)) == []
 
 
 # -- ties
@@ -307,7 +309,7 @@ def test_on_the_ranges_that_chose_nothing_is_ever_more_than_promising(tiny_spec:
     assert verdict.p_adjusted is not None
     assert verdict.p_adjusted <= 0.05
     assert verdict.kind == Kind.PROMISING
-    assert "these ranges also chose it" in verdict.reason
+    assert "these ranges were chosen on" in verdict.reason
 
 
 def test_earlier_confirmations_on_the_same_ranges_enlarge_the_family(definition: Definition) -> None:

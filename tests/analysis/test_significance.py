@@ -147,7 +147,7 @@ def test_on_the_ranges_that_chose_nothing_is_more_than_promising() -> None:
     assert verdict.kind == Kind.PROMISING
     assert verdict.p_adjusted is not None
     assert verdict.p_adjusted <= 0.05
-    assert "these ranges also chose it" in verdict.reason
+    assert "these ranges were chosen on" in verdict.reason
 
 
 # -- families
