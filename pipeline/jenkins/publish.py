@@ -1,5 +1,6 @@
 """What a Jenkins build publishes of a sweep, as files in a folder. Publishing them is the Jenkinsfile's work."""
 
+import html
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,12 +21,17 @@ def publish(sweep: Sweep, folder: Path, environment: Mapping[str, str]) -> Merge
             _copy(sweep, entry.key.removeprefix(sweep.prefix), folder)
         planned = [trial for number in range(sweep.rounds()) for trial in trials_of(sweep.round(number))]
         (folder / "junit.xml").write_bytes(junit(sweep.definition, planned, merged.rows))
-        link = f"{build}Summary/" if (build := environment.get("BUILD_URL")) else ""
-        lines = (summary.answer, link, sweep.id)
-        (folder / "description.txt").write_text("\n".join(filter(None, lines)) + "\n", encoding="utf-8")
+        (folder / "description.txt").write_text(description(summary.answer, sweep.id, environment), encoding="utf-8")
     except OSError as error:
         raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
     return merged
+
+
+def description(answer: str, sweep: str, environment: Mapping[str, str]) -> str:
+    """HTML, because a description is shown as such where a link in it shall be one."""
+    address = environment.get("BUILD_URL", "")
+    link = f'<a href="{html.escape(address)}Summary/">Summary</a>' if address else ""
+    return "<br>\n".join(filter(None, (html.escape(answer), link, sweep))) + "\n"
 
 
 def _copy(sweep: Sweep, name: str, folder: Path) -> None:

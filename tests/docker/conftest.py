@@ -59,7 +59,8 @@ class Machine:
         for made in (self.state, self.workspace, self.bin):
             made.mkdir()
         # Only these, so that a real docker or GPU of the machine that the tests run on plays no part.
-        tools = "awk cat cksum cut dirname find git grep head hostname id mkdir printf sed sh sha256sum sort tr uname"
+        tools = "awk cat cksum cut dirname find git grep head hostname id mkdir printf sed sh sha256sum sleep sort"
+        tools += " timeout tr uname"
         for tool in tools.split():
             found = shutil.which(tool)
             assert found, f"{tool} is missing"
@@ -70,6 +71,11 @@ class Machine:
     def has(self, tool: str, script: str) -> None:
         (self.bin / tool).write_text(script)
         (self.bin / tool).chmod(0o755)
+
+    def has_no_patience(self) -> None:
+        """Every deadline of a minute is over at once."""
+        (self.bin / "timeout").unlink()
+        self.has("timeout", '#!/bin/sh\n[ "$1" != 60 ] || exit 124\nexec "$@"\n')
 
     def has_gpus(self, *lines: str) -> None:
         self.has("nvidia-smi", "#!/bin/sh\n[ \"$*\" = -L ] || exit 9\ncat <<'END'\n" + "\n".join(lines) + "\nEND\n")

@@ -85,6 +85,14 @@ def test_a_driver_that_fails_is_the_machines_fault_not_the_trials(machine: Machi
     assert not machine.called("run")
 
 
+def test_a_driver_that_hangs_is_not_waited_for(machine: Machine, trial: Run) -> None:
+    machine.has_gpus(*TWO_GPUS)
+    machine.has_no_patience()
+    done = trial()
+    assert done.returncode == 3
+    assert "nvidia-smi fails" in done.stderr
+
+
 def test_more_executors_than_gpus_are_said_so(machine: Machine, trial: Run) -> None:
     machine.has_gpus(*TWO_GPUS)
     done = trial(EXECUTOR_NUMBER="2")

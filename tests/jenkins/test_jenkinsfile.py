@@ -10,6 +10,7 @@ from pipeline.jenkins.view import trials
 from tests.jenkins.conftest import AGENTS, COMMIT, Build, Controller
 
 STAGES = ["Image", "Validate", "Plan", "Trials", "Summary"]
+IMAGE = "echo ${HPT_IMAGE_PARAM:-registry.test/hpt:0123}\n"
 NOTES = """it's "$(touch ran)" `touch ran` ; rm -rf / && $HOME"""
 
 
@@ -48,9 +49,9 @@ class TestTheFirstBuild:
         assert (build.home / "artifacts/report/index.html").exists()
         assert {row["status"] for row in build.rows().values()} == {"complete"}
         assert [case["name"] for case in build.trace["junit"] if not case["failure"]] == list(build.rows())
-        answer, link, sweep = build.description.splitlines()
+        answer, link, sweep = build.description.split("<br>\n")
         assert "cost" in answer
-        assert link == "http://jenkins.test/job/tuning/job/sweep/7/Summary/"
+        assert link == '<a href="http://jenkins.test/job/tuning/job/sweep/7/Summary/">Summary</a>'
         assert sweep == build.sweep.id
 
     def test_it_says_how_far_it_is_as_hpt_trigger_reads_it(self, build: Build) -> None:
@@ -241,6 +242,38 @@ class TestInfrastructure:
         assert row["error"].startswith("given up after status 139 on gpu-")
         assert sum(row["status"] == "complete" for row in build.rows().values()) == 3
 
+    def test_a_pack_that_always_fails_is_given_up_even_where_there_is_only_one_machine(self, quick: Controller) -> None:
+        faults = [{"kind": "status", "value": 137, "pack": "r0-p002"}]
+        build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "1"}, faults=faults, agents=AGENTS[:2])
+        assert build.result == "UNSTABLE", build.log
+        assert build.rows()["screen-e001-d0-s0"]["error"] == "given up after " + ", ".join(["status 137 on gpu-1"] * 3)
+        assert sum(row["status"] == "complete" for row in build.rows().values()) == 3
+
+    def test_machines_may_be_lost_again_and_again_as_long_as_trials_finish_in_between(self, quick: Controller) -> None:
+        faults = [
+            {"kind": "lost", "pack": "r0-p001", "times": 2},
+            {"kind": "lost", "pack": "r0-p003", "times": 1},
+        ]
+        agents = [AGENTS[0], *({"name": f"gpu-{n}", "labels": "gpu"} for n in range(4))]
+        build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "1"}, faults=faults, agents=agents)
+        assert build.result == "SUCCESS", build.log
+        assert build.log.count("retrying: ") == 3
+
+    def test_machines_that_are_lost_in_a_row_end_the_build(self, quick: Controller) -> None:
+        faults = [{"kind": "lost"}]
+        agents = [AGENTS[0], *({"name": f"gpu-{n}", "labels": "gpu"} for n in range(4))]
+        build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "1"}, faults=faults, agents=agents)
+        assert build.result == "FAILURE"
+        assert "three machines in a row were lost" in build.log
+        assert build.trace["published"] == ["Summary"]
+
+    def test_what_an_earlier_build_left_in_a_workspace_reaches_no_machine(self, quick: Controller) -> None:
+        left = ["specs/old.json", "pipeline/old.py", "bin/old", ".venv/kept"]
+        build = quick.build(params={"SPEC_JSON": quick.spec()}, leftovers=left)
+        assert build.result == "SUCCESS", build.log
+        assert not list(build.home.rglob("old*"))
+        assert list(build.home.rglob("kept"))
+
     def test_a_round_is_drained_before_the_next_one_is_planned_until_one_is_empty(self, quick: Controller) -> None:
         confirm = {"confirm": {"ranges": 1}, "confirm-range": [["2024-05-01", "2024-07-01"]]}
         build = quick.build(params={"SPEC_JSON": quick.spec(**confirm)})
@@ -266,7 +299,7 @@ class TestContainers:
     def build(cls, tmp_path_factory: pytest.TempPathFactory) -> Build:
         controller = Controller(tmp_path_factory.mktemp("docker"))
         controller.quick_trials("docker/trial")
-        controller.script("docker/image", "echo registry.test/hpt:0123\n")
+        controller.script("docker/image", IMAGE)
         controller.script("docker/reap", "echo reaped $BUILD_TAG\n")
         env = {"HPT_CREDENTIALS": "bucket-key"}
         return controller.build(params={"SPEC_JSON": controller.spec(), "CONTAINER": "docker"}, env=env)
@@ -291,8 +324,8 @@ class TestContainers:
 
     def test_an_image_that_the_spec_names_wins(self, fresh: Controller) -> None:
         fresh.quick_trials("docker/trial")
-        for name in ("image", "reap"):
-            fresh.script(f"docker/{name}", "echo registry.test/hpt:0123\n")
+        fresh.script("docker/image", IMAGE)
+        fresh.script("docker/reap", "")
         spec = fresh.spec(image="registry.test/own:1", search={"experiments": 1})
         build = fresh.build(params={"SPEC_JSON": spec, "CONTAINER": "docker"})
         assert {shell["env"]["HPT_IMAGE"] for shell in build.shells("exec docker/trial")} == {"registry.test/own:1"}

@@ -1,5 +1,6 @@
 """The jobs as Jenkins gets them: rendered offline by Jenkins Job Builder, and held against the Jenkinsfile."""
 
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -79,6 +80,8 @@ def test_a_nightly_job_only_starts_the_sweep_job_with_its_spec_at_a_spread_time(
         spec = name.removeprefix("tuning/nightly-")
         assert script.startswith("build job: 'sweep', wait: false")
         assert f"value: 'specs/nightly/{spec}.json'" in script
+        passed = dict(re.findall(r"string\(name: '(\w+)', value: '(.*)'\)", script))
+        assert passed == {"SPEC": passed["SPEC"], "LABEL": "gpu", "LANES": "2", "CONTAINER": "none", "STORE": ""}
         timer = next(job.iter("hudson.triggers.TimerTrigger"))
         zone, cron = text(timer, "spec").splitlines()
         assert zone.startswith("TZ=")

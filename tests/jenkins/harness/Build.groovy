@@ -30,6 +30,9 @@ class Build {
         globalEnv.putAll(scenario.env ?: [:])
     }
 
+    /** As Jenkins does it: an empty value takes the variable away. */
+    static Map overridden(Map env, Map more) { (env + more).findAll { name, value -> !(name in more.keySet()) || value } }
+
     Context getContext() { contexts.get() }
 
     /** Runs `body` with the turn, as a thread of execution of its own: the main one, or a branch. */

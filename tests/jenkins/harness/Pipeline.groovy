@@ -16,7 +16,7 @@ class Pipeline {
         parameters()
         Map bound = [:]
         with(blocks.environment ?: {}, new Variables(bound))
-        build.context.env = build.globalEnv + bound
+        build.context.env = Build.overridden(build.globalEnv, bound)
         boolean fine = true
         with(blocks.stages, new Stages({ String name, Map parts -> fine = fine && stage(name, parts) }))
         post()

@@ -17,7 +17,13 @@ abstract class Steps extends Script {
         Slot slot = build.blocking { takeSlot(label, context) }
         if (slot == null) { build.step() }
         build.trace.nodes.add([label: label, machine: slot.machine.name, branch: context.branch])
-        slot.workspace.mkdirs()
+        if (slot.workspace.mkdirs()) {
+            build.scenario.leftovers?.each { String path ->
+                File left = new File(slot.workspace, path)
+                left.parentFile.mkdirs()
+                left.text = 'of an earlier build'
+            }
+        }
         Map before = [machine: context.machine, folder: context.folder, env: context.env]
         context.machine = slot.machine
         context.folder = slot.workspace
@@ -258,7 +264,7 @@ abstract class Steps extends Script {
             [pair.toString().substring(0, at), pair.toString().substring(at + 1)]
         }
         Map before = build.context.env
-        build.context.env = before + more
+        build.context.env = Build.overridden(before, more)
         try {
             return body()
         } finally {
