@@ -6,7 +6,7 @@ project's own architecture. Where the files lie in a sweep is `sweep.py`'s busin
 
 import json
 import pickle
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,11 @@ DESCRIPTION = "model.json"
 class Model:
     """A trained network with what it takes to use it: `load(folder).predict(frame)`."""
 
-    network: nn.Module
+    network: nn.Module = field(repr=False)
     architecture: str
     hyperparameters: Assignment
     inputs: Inputs
-    encoder: Encoder
+    encoder: Encoder = field(repr=False)  # vocabularies fill screens
     device: torch.device
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
