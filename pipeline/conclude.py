@@ -25,8 +25,9 @@ def summary_of(sweep: Sweep, merged: Merged) -> Summary:
 
 def show_progress(sweep: Sweep, merged: Merged) -> None:
     """Writes the page alone, cheaply: what a sweep looks like that is still running."""
-    planned = [trial for number in range(sweep.rounds()) for trial in trials_of(sweep.round(number))]
-    render(sweep, summarize(sweep.definition, merged.rows, planned, False, None, merged.skipped), pictures=False)
+    render(
+        sweep, summarize(sweep.definition, merged.rows, sweep.planned(), False, None, merged.skipped), pictures=False
+    )
 
 
 def conclude(sweep: Sweep, merged: Merged) -> Summary:

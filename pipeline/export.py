@@ -17,7 +17,6 @@ from pipeline import looking, results
 from pipeline.errors import UserError
 from pipeline.looking import State
 from pipeline.results import Row
-from pipeline.sweep import Trial, trials_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -197,14 +196,10 @@ def _code_whole(text: str) -> str:
     return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"
 
 
-def _planned(state: State) -> list[Trial]:
-    return [trial for number in range(state.sweep.rounds()) for trial in trials_of(state.sweep.round(number))]
-
-
 # -- for Jenkins
 
 
 def to_junit(state: State) -> bytes:
     from pipeline.report.junit import junit
 
-    return junit(state.sweep.definition, _planned(state), state.rows)
+    return junit(state.sweep.definition, state.sweep.planned(), state.rows)

@@ -275,6 +275,10 @@ class Sweep:
             return list(packs)
         return self.round(number)
 
+    def planned(self) -> list[Trial]:
+        """The trials that all rounds so far asked for, in their order."""
+        return [trial for number in range(self.rounds()) for trial in trials_of(self.round(number))]
+
     def pack_of(self, trial: Trial) -> str:
         """The id of the pack that a trial belongs to. Raises UserError if no round asked for the trial."""
         for number in reversed(range(self.rounds())):

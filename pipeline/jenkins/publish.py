@@ -8,7 +8,7 @@ from pipeline.conclude import conclude
 from pipeline.errors import UserError
 from pipeline.merge import Merged, merge
 from pipeline.report.junit import junit
-from pipeline.sweep import Sweep, trials_of
+from pipeline.sweep import Sweep
 
 
 def publish(sweep: Sweep, folder: Path, environment: Mapping[str, str]) -> Merged:
@@ -19,8 +19,7 @@ def publish(sweep: Sweep, folder: Path, environment: Mapping[str, str]) -> Merge
         _copy(sweep, "results.csv", folder)
         for entry in sweep.store.entries(sweep.key("report/")):
             _copy(sweep, entry.key.removeprefix(sweep.prefix), folder)
-        planned = [trial for number in range(sweep.rounds()) for trial in trials_of(sweep.round(number))]
-        (folder / "junit.xml").write_bytes(junit(sweep.definition, planned, merged.rows))
+        (folder / "junit.xml").write_bytes(junit(sweep.definition, sweep.planned(), merged.rows))
         (folder / "description.txt").write_text(description(summary.answer, sweep.id, environment), encoding="utf-8")
     except OSError as error:
         raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
