@@ -4,27 +4,26 @@ Everything that an attempt writes lies in a folder of its own; the row comes las
 finds the row taken has lost a race, and what it wrote counts for nothing.
 """
 
-import functools
 import json
 import secrets
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pipeline import provenance, results
-from pipeline.dates import DateRange
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.plan import training_seed
 from pipeline.results import Row, Status, metric_column
 from pipeline.store.uploads import Uploads
-from pipeline.sweep import Experiment, Sweep, Trial
-from pipeline.training.dataset import Dataset
+from pipeline.sweep import Definition, Experiment, Sweep, Trial
+from pipeline.training.builtin import Builtin
+from pipeline.training.job import Job, Trainer
 
 EVENTS_EVERY_S = 30.0
 _ERROR_AT_MOST = 1000
@@ -34,38 +33,13 @@ OnEvent = Callable[[dict[str, Any]], None]
 
 @dataclass
 class Workbench:
-    """What a long-lived lane keeps between packs: the device, the data of a few ranges, the experiments."""
+    """What a long-lived lane keeps between packs: the experiments, and what its trainer has loaded."""
 
-    _datasets: dict[tuple[str, DateRange, int | None], Dataset] = field(default_factory=dict)
+    builtin: Builtin = field(default_factory=Builtin)
     _experiments: dict[str, Experiment] = field(default_factory=dict)
 
-    BYTES_KEPT = 2 * 2**30
-
-    @functools.cached_property
-    def device(self) -> str:
-        import torch
-
-        # Lanes share the cores: with more threads than one each, they are many times slower.
-        torch.set_num_threads(1)
-        return "cuda" if torch.cuda.is_available() else "cpu"
-
-    @functools.cached_property
-    def device_name(self) -> str:
-        import torch
-
-        return torch.cuda.get_device_name() if self.device == "cuda" else "cpu"
-
-    def dataset(self, sweep: Sweep, date_range: DateRange, train_days: int | None = None) -> Dataset:
-        from pipeline.training.data import load
-
-        training = sweep.definition.training
-        key = (sweep.id, date_range, train_days)
-        if key not in self._datasets:
-            while self._datasets and sum(one.nbytes for one in self._datasets.values()) > self.BYTES_KEPT:
-                del self._datasets[next(iter(self._datasets))]
-            shares = training.validation_share, training.test_share
-            self._datasets[key] = load(sweep.definition.data, date_range, *shares, train_days=train_days)
-        return self._datasets[key]
+    def trainer(self, definition: Definition) -> Trainer:
+        return self.builtin
 
     def experiment(self, sweep: Sweep, trial: Trial) -> Experiment:
         if trial.experiment not in self._experiments:
@@ -209,67 +183,73 @@ def _train(
     uploads: Uploads,
     say: Callable[[str], None],
     on_event: OnEvent,
-) -> dict[str, Any]:
-    from pipeline.training import model
+) -> Row:
+    """The part of the row that the training makes."""
     from pipeline.training.events import EventFile
-    from pipeline.training.loop import Epoch, train
 
     definition = sweep.definition
-    phase = definition.phase(trial.phase)
     limit = definition.training.time_limit_minutes
-    deadline = time.monotonic() + 60 * limit if limit else None
-    dataset = workbench.dataset(sweep, phase.ranges[trial.range], phase.fidelity.train_days)
-    for note in dataset.notes:
-        say(f"data: {note}")
-    epochs: list[dict[str, Any]] = []
+    epochs: list[Row] = []
 
     def epochs_csv() -> bytes:
         rows = list(epochs)
         return results.write_csv(rows, list(dict.fromkeys(name for row in rows for name in row)))
 
-    def on_epoch(epoch: Epoch) -> None:
-        epochs.append(
-            {"epoch": epoch.number, **epoch.metrics, "learning_rate": epoch.learning_rate, "seconds": epoch.seconds}
-        )
-        events.add(epoch.number, {**epoch.metrics, "learning_rate": epoch.learning_rate})
+    def report(epoch: int, metrics: Mapping[str, float]) -> bool:
+        epochs.append({"epoch": epoch, **metrics})
+        events.add(epoch, metrics)
         uploads.put(sweep.attempt_key(trial, attempt, "epochs.csv"), epochs_csv)
         uploads.put(sweep.key(f"tensorboard/{trial}/{events.path.name}"), events.content, every=EVENTS_EVERY_S)
-        say(f"epoch {epoch.number}: " + " ".join(f"{name}={value:.6g}" for name, value in epoch.metrics.items()))
-        on_event({"epoch": epoch.number, "of": phase.fidelity.max_epochs, "trial": str(trial)})
+        say(f"epoch {epoch}: " + " ".join(f"{name}={value:.6g}" for name, value in metrics.items()))
+        on_event({"epoch": epoch, "of": job.max_epochs, "trial": str(trial)})
+        return True
 
+    job = _job(sweep, trial, experiment, scratch / "files", say, report)
+    job.folder.mkdir()
     with EventFile(scratch / "events", attempt) as events:
-        started = time.monotonic()
-        outcome = train(
-            definition.architecture,
-            experiment.assignment,
-            dataset,
-            seed=training_seed(definition, trial),
-            device=workbench.device,
-            max_epochs=phase.fidelity.max_epochs,
-            deadline=deadline,
-            on_epoch=on_epoch,
-        )
-        seconds = time.monotonic() - started
-    model.save(
-        scratch,
-        outcome.network,
+        measured = workbench.trainer(definition)(job)
+    for name, path in measured.files.items():
+        sweep.store.upload(sweep.attempt_key(trial, attempt, name), path)
+    timed_out = f"took longer than {limit:g} minutes" if limit and measured.status is Status.TIMED_OUT else None
+    return {
+        "status": measured.status,
+        "error": measured.error or timed_out,
+        **{metric_column(name): value for name, value in measured.metrics.items()},
+        "training_time": round(measured.seconds, 3),
+        "model_url": measured.model and sweep.store.link(sweep.attempt_key(trial, attempt, measured.model)),
+        "epochs": measured.epochs,
+        "device": measured.device,
+        "data_fingerprint": measured.data_fingerprint,
+    }
+
+
+def _job(
+    sweep: Sweep,
+    trial: Trial,
+    experiment: Experiment,
+    folder: Path,
+    say: Callable[[str], None],
+    report: Callable[[int, Mapping[str, float]], bool],
+) -> Job:
+    definition = sweep.definition
+    phase, training = definition.phase(trial.phase), definition.training
+    limit = training.time_limit_minutes
+    return Job(
+        trial=str(trial),
         architecture=definition.architecture,
         hyperparameters=experiment.assignment,
-        inputs=dataset.inputs,
-        encoder=dataset.encoder,
+        data=definition.data,
+        date_range=phase.ranges[trial.range],
+        validation_share=training.validation_share,
+        test_share=training.test_share,
+        train_days=phase.fidelity.train_days,
+        seed=training_seed(definition, trial),
+        max_epochs=phase.fidelity.max_epochs,
+        deadline=time.monotonic() + 60 * limit if limit else None,
+        folder=folder,
+        say=say,
+        report=report,
     )
-    for name in ("model.json", "model.pt"):
-        sweep.store.upload(sweep.attempt_key(trial, attempt, name), scratch / name)
-    return {
-        "status": Status(outcome.status),
-        "error": f"took longer than {limit:g} minutes" if outcome.status == "timed-out" else None,
-        **{metric_column(name): value for name, value in outcome.metrics.items()},
-        "training_time": round(seconds, 3),
-        "model_url": sweep.store.link(sweep.attempt_key(trial, attempt, "model.pt")),
-        "epochs": outcome.epochs,
-        "device": workbench.device_name,
-        "data_fingerprint": dataset.fingerprint,
-    }
 
 
 def _failure(error: Exception) -> Status:

@@ -12,7 +12,9 @@ import pytest
 
 from pipeline import resolve, spec
 from pipeline.store import Store, open_store
-from pipeline.sweep import Definition, Sweep
+from pipeline.sweep import Definition, Sweep, Trial
+from pipeline.training.data import load
+from pipeline.training.dataset import Dataset
 from tests import faults, gcs
 
 
@@ -66,6 +68,13 @@ NOW = datetime(2024, 6, 14, 2, 10, tzinfo=UTC)
 
 def define(asked: dict[str, Any], token: str = "3f9c") -> Definition:
     return resolve.resolve(spec.from_dict(asked), now=NOW, token=token)
+
+
+def dataset_of(sweep: Sweep, trial: Trial | None = None) -> Dataset:
+    """The data that a trial of a sweep trains on; without a trial, those of the first range."""
+    definition = sweep.definition
+    range_ = definition.phase(trial.phase).ranges[trial.range] if trial else definition.phases[0].ranges[0]
+    return load(definition.data, range_, definition.training.validation_share, definition.training.test_share)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pipeline.store.bucket import BucketStore
 from pipeline.sweep import Sweep, Trial, trials_of
 from pipeline.training import model
 from tests import faults
-from tests.conftest import define
+from tests.conftest import dataset_of, define
 from tests.test_local import Recorder, lane_pids
 
 
@@ -29,14 +29,14 @@ def run(sweep: Sweep, trials: list[Trial], workbench: trial.Workbench) -> bool:
     return trial.run_pack(sweep, "p", trials, workbench, on_event=lambda event: None)
 
 
-def assert_its_model_reproduces(sweep: Sweep, row: Row, workbench: trial.Workbench, folder: Path) -> None:
+def assert_its_model_reproduces(sweep: Sweep, row: Row, folder: Path) -> None:
     """`model_url` points to weights that load and have the error that the row reports."""
     one = Trial.parse(row["trial"])
     assert row["model_url"] == sweep.store.link(sweep.attempt_key(one, row["attempt"], "model.pt"))
     for name in ("model.pt", "model.json"):
         sweep.store.download(sweep.attempt_key(one, row["attempt"], name), folder / row["trial"] / name)
     loaded = model.load(folder / row["trial"])
-    test = workbench.dataset(sweep, sweep.definition.phase(one.phase).ranges[one.range]).test
+    test = dataset_of(sweep, one).test
     error = ((loaded.predict_encoded(test.tokens, test.dense) - test.targets) ** 2).mean()
     assert float(error) == pytest.approx(row["mse_test"], rel=1e-5)
 
@@ -89,14 +89,13 @@ def test_fifty_kills_over_a_sweep_leave_one_row_per_trial(bucket, tiny_spec, tmp
     workbench = trial.Workbench()
     for row in merged.rows:
         assert row["status"] == "complete"
-        assert_its_model_reproduces(sweep, row, workbench, tmp_path)
+        assert_its_model_reproduces(sweep, row, tmp_path)
 
 
 def test_thirty_two_writers_of_one_trial_leave_one_row_that_all_of_them_report(bucket, tiny_spec, tmp_path):
     sweep = Sweep.create(open_store(f"gs://{bucket}"), define(tiny_spec))
     one = planned(sweep)[0]
     workbench = trial.Workbench()
-    workbench.dataset(sweep, sweep.definition.phases[0].ranges[0])
     workbench.experiment(sweep, one)
     reported: list[Row] = []
 
@@ -111,7 +110,7 @@ def test_thirty_two_writers_of_one_trial_leave_one_row_that_all_of_them_report(b
     row = sweep.row(one)
     assert row is not None
     assert [other["attempt"] for other in reported] == [row["attempt"]] * 32
-    assert_its_model_reproduces(sweep, row, workbench, tmp_path)
+    assert_its_model_reproduces(sweep, row, tmp_path)
 
 
 def test_answers_that_are_lost_after_the_write_leave_one_row_each_that_is_our_own(proxy, bucket, tiny_spec, tmp_path):
@@ -129,7 +128,7 @@ def test_answers_that_are_lost_after_the_write_leave_one_row_each_that_is_our_ow
             e.key.split("/")[5] for e in sweep.store.entries(sweep.trial_key(Trial.parse(row["trial"]), "attempts/"))
         }
         assert attempts == {row["attempt"]}
-        assert_its_model_reproduces(sweep, row, workbench, tmp_path)
+        assert_its_model_reproduces(sweep, row, tmp_path)
 
 
 def test_what_could_not_be_uploaded_is_no_row_but_a_failure_of_the_store(proxy, bucket, tiny_spec):

@@ -9,7 +9,7 @@ from pipeline.errors import UserError
 from pipeline.store.directory import DirectoryStore
 from pipeline.sweep import Sweep, Trial, trials_of
 from pipeline.training import data, model
-from tests.conftest import define
+from tests.conftest import dataset_of, define
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_saved_model_gives_the_error_that_its_row_reports(new_sweep, tiny_spec
     for name in ("model.pt", "model.json"):
         sweep.store.download(sweep.attempt_key(first, row["attempt"], name), tmp_path / "m" / name)
     loaded = model.load(tmp_path / "m")
-    dataset = workbench.dataset(sweep, sweep.definition.phases[0].ranges[0])
+    dataset = dataset_of(sweep)
     predicted = loaded.predict_encoded(dataset.test.tokens, dataset.test.dense)
     assert float(((predicted - dataset.test.targets) ** 2).mean()) == pytest.approx(row["mse_test"], rel=1e-5)
     frame = data.read(sweep.definition.data, sweep.definition.phases[0].ranges[0]).frame

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,7 +19,7 @@ class EventFile:
         self._closed = False
         self._lock = threading.Lock()
 
-    def add(self, epoch: int, scalars: dict[str, float]) -> None:
+    def add(self, epoch: int, scalars: Mapping[str, float]) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
 

@@ -1,0 +1,74 @@
+"""What a trainer is given and what it gives back: the seam between a trial and whatever trains a model.
+
+The built-in architectures stand on the other side of it (`builtin.py`), and so does a team's own program. A trainer
+knows nothing of sweeps, stores and rows; `trial.py` makes the job and writes down what came of it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.data_source import DataSource
+from pipeline.dates import DateRange, Split
+from pipeline.errors import UserError
+from pipeline.results import Status
+from pipeline.space import Assignment
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training."""
+
+    trial: str
+    architecture: str
+    hyperparameters: Assignment
+    """Every one of them."""
+    data: DataSource | None
+    """None only for a team's own trainer, which may know by itself where its data are."""
+    date_range: DateRange
+    validation_share: float
+    test_share: float
+    """Shares of the range's days."""
+    train_days: int | None
+    """Only so many days, the last ones, of the training part; None: all of them."""
+    seed: int
+    max_epochs: int
+    deadline: float | None
+    """`time.monotonic()` at which the training ends as timed out."""
+    folder: Path
+    """A place for files; it is removed afterwards, without those that `Measured.files` names."""
+    say: Callable[[str], None]
+    """Adds lines to the attempt's log.txt."""
+    report: Callable[[int, Mapping[str, float]], bool]
+    """Takes a finished epoch (counted from 1) and its metrics; False: the training should stop now."""
+
+    @property
+    def split(self) -> Split:
+        """Raises UserError if the range is too short for three parts."""
+        try:
+            split = self.date_range.split(self.validation_share, self.test_share)
+        except ValueError as error:
+            raise UserError(f"date-range: {error}") from error
+        return split if self.train_days is None else split.with_last_training_days(self.train_days)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How a training ended."""
+
+    status: Status
+    error: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """`<metric>_valid`, `<metric>_test` and whatever else it measured; a column each."""
+    epochs: int = 0
+    seconds: float = 0.0
+    """Of training, without loading data."""
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """What to keep, by the name that it gets in the attempt's folder."""
+    model: str | None = None
+    """Which of `files` is the model."""
+    device: str | None = None
+    data_fingerprint: str | None = None
+
+
+Trainer = Callable[[Job], Measured]
