@@ -25,15 +25,21 @@ _CONNECTIONS = 32
 
 
 def sample(asked: Spec, experiments: int | None) -> Spec:
-    """The spec of a study of `asked`: random settings of its space in full mode, nothing raced, nothing confirmed."""
-    search = asked.search.model_copy(
-        update={"strategy": "random", "experiments": experiments, "seeds_per_range": 1, "race": False}
-    )
+    """The spec of a study of `asked`: random settings of its space in full mode, nothing raced, nothing confirmed.
+
+    Raises UserError if the spec leaves the space to the pipeline.
+    """
+    if asked.tune != "parameters":
+        raise UserError(f'tune: calibrating samples the spec\'s own `parameters`, so leave "{asked.tune}" out')
+    once = {"seeds_per_range": 1, "race": False, "early_stopping": None}
+    search = asked.search.model_copy(update={"strategy": "random", "experiments": experiments, **once})
     phases = [PhaseSpec(name="screen", parameters=asked.phases[-1].parameters)] if asked.phases else None
     return asked.model_copy(
         update={
             "search": search,
             "mode": "full",
+            "budget": None,
+            "reuse": False,
             "phases": phases,
             "confirm": Confirm.model_validate({"ranges": 0}),
             "confirm_range": None,

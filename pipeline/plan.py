@@ -6,15 +6,17 @@ answers with what is left of that round; an empty answer means that the sweep is
 
 import hashlib
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
-from pipeline import ledger, merge, results
+from pipeline import budget, ledger, merge, results
 from pipeline.dates import DateRange
-from pipeline.ranking import standings
+from pipeline.phases import near
+from pipeline.ranking import standings, values
 from pipeline.results import Row, Status
-from pipeline.search import STRATEGIES
-from pipeline.space import Assignment, identity_of
+from pipeline.search import STRATEGIES, SearchSpace, Tried
+from pipeline.space import Assignment, identity_of, key
 from pipeline.sweep import Definition, Experiment, Pack, Phase, ResultFile, Sweep, Trial, trials_of
 
 _LABEL_AT_MOST = 90
@@ -39,22 +41,30 @@ def pending(sweep: Sweep, *, retry: bool = False) -> list[Pack]:
     """The packs that should run now; empty if the sweep is done.
 
     `retry` counts trials that failed as not run. The next round is planned when all trials of the last one have
-    a row.
+    a row, or the budget has ended.
     """
     rounds = [sweep.round(number) for number in range(sweep.rounds())]
     every = [pack for packs in rounds for pack in packs]
     left = unfinished(sweep, every if retry or not rounds else rounds[-1], retry=retry)
+    rows = merge.look(sweep).rows if (rounds and not left) or _is_timed(sweep.definition) else []
+    now = datetime.now(UTC)
+    if left and budget.is_over(sweep.definition, rows, now):
+        judging = {phase.name for phase in sweep.definition.phases if phase.judging}
+        left = [pack for pack in left if pack.trials[0].phase in judging]
     if left:
         return left
     if not rounds:
         ledger.note_choosing(sweep.store, sweep.definition)
-    rows = merge.look(sweep).rows if rounds else []
-    experiments, packs = next_round(sweep.definition, len(rounds), sweep.experiments(), set(trials_of(every)), rows)
+    experiments, packs = next_round(sweep.definition, len(rounds), sweep.experiments(), trials_of(every), rows, now)
     if rounds and not rounds[-1] and not packs:
         return []
     # A round after an empty one: what failed was run again, and now there is something to judge.
     sweep.add_experiments(experiments)
     return sweep.create_round(len(rounds), packs)
+
+
+def _is_timed(definition: Definition) -> bool:
+    return definition.budget is not None and definition.budget.is_timed
 
 
 def unfinished(sweep: Sweep, packs: Sequence[Pack], *, retry: bool = False) -> list[Pack]:
@@ -81,16 +91,20 @@ def next_round(
     definition: Definition,
     number: int,
     known: Mapping[str, Experiment],
-    planned: Collection[Trial],
+    planned: Iterable[Trial],
     rows: Sequence[Row],
+    now: datetime | None = None,
 ) -> tuple[list[Experiment], list[Pack]]:
     """Round `number`: the experiments that are new, and the packs to run. No packs: the sweep is done.
 
-    `known` are the experiments asked for before, `planned` the trials of the rounds before, which all have a row.
-    The round belongs to the first phase that still wants a trial which is not planned.
+    `known` are the experiments asked for before, `planned` the trials of the rounds before, which all have a row
+    unless the budget ended first; `now` is what the clock says. The round belongs to the first phase that still wants
+    a trial which is not planned.
     """
+    planned, now = set(planned), now or datetime.now(UTC)
     for phase in definition.phases:
-        experiments, new = _numbered(known, phase, assignments(definition, phase, known, rows))
+        wanted = assignments(definition, phase, known, planned, rows, now)
+        experiments, new = _numbered(known, phase, wanted)
         trials = [trial for trial in _wanted(definition, phase, experiments, rows) if trial not in planned]
         if trials:
             by_id = {experiment.id: experiment for experiment in experiments}
@@ -99,19 +113,115 @@ def next_round(
 
 
 def assignments(
-    definition: Definition, phase: Phase, known: Mapping[str, Experiment], rows: Sequence[Row]
+    definition: Definition,
+    phase: Phase,
+    known: Mapping[str, Experiment],
+    planned: Collection[Trial],
+    rows: Sequence[Row],
+    now: datetime,
 ) -> list[Assignment]:
     """The experiments of a phase as full assignments, the incumbent first; none if there is nothing to judge."""
-    incumbent = definition.incumbent
     if phase.judging is not None:
-        best = standings(definition, rows)[: phase.experiments - 1]
-        finalists = [known[one.experiment].assignment for one in best if not one.is_incumbent]
-        return [incumbent, *finalists] if finalists and not best[0].is_incumbent else []
-    draw = STRATEGIES[phase.strategy]
+        return _finalists(definition, phase, known, planned, rows, now)
+    asked = _asked(phase, known, planned)
+    # Who has planned a later phase is through with this one, even if a retry changed what is known.
+    later = {one.name for one in definition.phases[definition.phases.index(phase) + 1 :]}
+    whole_at_once = phase.batch is None and phase.follows is not None and asked
+    if whole_at_once or (phase.batch is not None and any(trial.phase in later for trial in planned)):
+        return asked
+    base = _start(definition, phase, rows)
+    given = [definition.incumbent]
+    if identity_of(base) != identity_of(definition.incumbent):
+        given.append(base)
+    if phase.batch is None:
+        asked, n = given, phase.experiments - len(given)
+    else:
+        n = min(phase.batch, phase.experiments - len(asked))
+        if _is_timed(definition):
+            # Before anything has run, what a training takes is found out on what has to run anyway.
+            n = int(min(n, budget.room(definition, phase, rows, now)))
+        if not asked:
+            asked, n = given, n - len(given)
+    return asked + _drawn(definition, phase, base, asked, known, rows, n)
+
+
+def _finalists(
+    definition: Definition,
+    phase: Phase,
+    known: Mapping[str, Experiment],
+    planned: Collection[Trial],
+    rows: Sequence[Row],
+    now: datetime,
+) -> list[Assignment]:
+    begun = any(trial.phase == phase.name for trial in planned)
+    if not begun and not budget.judging_fits(definition, rows, now):
+        return []
+    best = standings(definition, rows)[: phase.experiments - 1]
+    finalists = [known[one.experiment].assignment for one in best if not one.is_incumbent]
+    return [definition.incumbent, *finalists] if finalists and not best[0].is_incumbent else []
+
+
+def _asked(phase: Phase, known: Mapping[str, Experiment], planned: Iterable[Trial]) -> list[Assignment]:
+    """What the rounds before asked for in this phase, in the order of their numbers, the incumbent first."""
+    ids = {trial.experiment for trial in planned if trial.phase == phase.name}
+    return [known[id].assignment for id in sorted(ids, key=lambda id: int(id[1:]))]
+
+
+def _start(definition: Definition, phase: Phase, rows: Sequence[Row]) -> Assignment:
+    """The setting whose values a phase keeps where it does not search."""
+    if phase.follows is None:
+        return definition.incumbent
+    best = standings(definition, rows, definition.phase(phase.follows))
+    return best[0].assignment if best else definition.incumbent
+
+
+def _drawn(
+    definition: Definition,
+    phase: Phase,
+    base: Assignment,
+    asked: Sequence[Assignment],
+    known: Mapping[str, Experiment],
+    rows: Sequence[Row],
+    n: int,
+) -> list[Assignment]:
+    """`n` settings beside those that the phase has, as full assignments; fewer if there are no more."""
+    if n <= 0 or not phase.space:
+        return []
+    domains = near(phase.space, base, phase.near) if phase.near else phase.space
+    try:
+        space = SearchSpace(domains, phase.constraints, base)
+    except ValueError:  # with what the phases before have chosen, nothing can fulfil the constraints
+        return []
     # A calibration compares the same experiments in all of its phases.
     seed = seed_of(definition.seed, "calibrate" if definition.calibrating else phase.name)
-    drawn = draw(phase.space, [incumbent], seed, phase.experiments - 1)
-    return [incumbent, *({**incumbent, **one} for one in drawn)]
+    return [
+        {**base, **one}
+        for one in STRATEGIES[phase.strategy](space, _tried(definition, phase, base, asked, known, rows), seed, n)
+    ]
+
+
+def _tried(
+    definition: Definition,
+    phase: Phase,
+    base: Assignment,
+    asked: Sequence[Assignment],
+    known: Mapping[str, Experiment],
+    rows: Sequence[Row],
+) -> list[Tried]:
+    """What a phase has, and what those before it measured on the same terms, in the order of the numbers."""
+    terms = (phase.ranges, phase.fidelity, phase.seeds)
+    like = [one for one in definition.choosing if (one.ranges, one.fidelity, one.seeds) == terms]
+    measured = values(definition, like, rows) if phase.batch is not None else {}
+    new = [one for one in asked if identity_of(one) not in {identity_of(e.assignment) for e in known.values()}]
+    kept = {name: key(value) for name, value in base.items() if name not in phase.space}
+    wanted = set(map(identity_of, asked))
+    found = [
+        Tried(one.assignment, measured.get(one.id))
+        for one in sorted(known.values(), key=lambda one: int(one.id[1:]))
+        if identity_of(one.assignment) in wanted
+        or (one.id in measured and all(key(one.assignment[name]) == value for name, value in kept.items()))
+    ]
+    return found + [Tried(one) for one in new]
 
 
 def _numbered(

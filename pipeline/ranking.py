@@ -1,13 +1,13 @@
 """Which experiment stands where: the choosing metric, averaged over date ranges. It ranks; it judges nothing."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 
 from pipeline.results import Row, Status
 from pipeline.space import Assignment, identity_of
-from pipeline.sweep import Definition
+from pipeline.sweep import Definition, Phase
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,25 @@ class Standing:
     """Geometric mean over ranges of incumbent's score / own score (its inverse, where more is better)."""
     training_time: float
     """Seconds, over all its trials."""
+    epochs: int
+    """Over all its trials."""
 
 
-def standings(definition: Definition, rows: Sequence[Row]) -> list[Standing]:
-    """Experiments that finished on the same date ranges, best first.
+FASTER = 0.8
+"""What trains clearly faster takes at most so much of the other's epochs."""
 
-    The ranges are those of the experiment that finished on most of them. Who failed or diverged on one of these, with
+
+def standings(definition: Definition, rows: Sequence[Row], phase: Phase | None = None) -> list[Standing]:
+    """Experiments that finished on the same date ranges, best first: of the last phase of choosing that has any, or
+    of `phase`.
+
+    Where the phase prefers what trains faster, such a setting stands first. The ranges are those of the experiment that finished on most of them. Who failed or diverged on one of these, with
     any seed, is not ranked: an average over other ranges would compare what cannot be compared.
     """
-    complete = _complete(definition, rows)
-    if not complete:
+    phases = [phase] if phase else reversed(definition.choosing)
+    found = ((one, _complete(definition, one, rows)) for one in phases)
+    phase, complete = next(((one, whole) for one, whole in found if whole), (None, {}))
+    if phase is None:
         return []
     metric = f"{definition.objective.metric}_valid"
     names = list(definition.incumbent)
@@ -67,27 +76,63 @@ def standings(definition: Definition, rows: Sequence[Row]) -> list[Standing]:
             by_range={range_: complete[experiment][range_][0] for range_ in by_range},
             gain=_gain(base, by_range, sign),
             training_time=sum(r.get("training_time", 0.0) for seeds in complete[experiment].values() for r in seeds),
+            epochs=sum(r.get("epochs") or 0 for seeds in complete[experiment].values() for r in seeds),
         )
         for experiment, by_range in scores.items()
     ]
-    return sorted(ranked, key=lambda standing: (sign * standing.score, standing.experiment))
+    ranked.sort(key=lambda standing: (sign * standing.score, standing.experiment))
+    return _faster_first(ranked, phase.faster_within, sign) if phase.faster_within is not None and positive else ranked
 
 
-def _complete(definition: Definition, rows: Sequence[Row]) -> dict[str, dict[tuple[str, str], list[Row]]]:
-    """The last phase of choosing with results: per experiment the rows of each range that all its seeds finished."""
+def _faster_first(ranked: list[Standing], within: float, sign: int) -> list[Standing]:
+    """By epochs, not by the clock: what is preferred must not depend on which machine was busy."""
+    best = ranked[0]
+    close = [one for one in ranked if sign * math.log(one.score / best.score) <= math.log1p(within)]
+    fastest = min(close, key=lambda one: one.epochs)
+    if not 0 < fastest.epochs <= FASTER * best.epochs:
+        return ranked
+    return [fastest, *(one for one in ranked if one is not fastest)]
+
+
+def values(definition: Definition, phases: Iterable[Phase], rows: Sequence[Row]) -> dict[str, float]:
+    """Per experiment with results what a strategy is to minimise: the mean (of logarithms, where they exist) of
+    `<metric>_valid` over date ranges and seeds; infinite if it diverged. Not there: it failed somewhere.
+    The phases have the same ranges, seeds and fidelity.
+
+    A trial that was stopped early counts with the best that it had.
+    """
     metric = f"{definition.objective.metric}_valid"
-    for phase in reversed(definition.choosing):
-        found: dict[str, dict[tuple[str, str], list[Row]]] = {}
-        for row in rows:
-            if row["phase"] == phase.name and row["status"] == Status.COMPLETE and _is_number(row.get(metric)):
-                found.setdefault(row["experiment"], {}).setdefault(_range(row), []).append(row)
-        whole = {
-            experiment: {range_: seeds for range_, seeds in by_range.items() if len(seeds) == phase.seeds}
-            for experiment, by_range in found.items()
-        }
-        if whole := {experiment: by_range for experiment, by_range in whole.items() if by_range}:
-            return whole
-    return {}
+    sign = 1 if definition.objective.goal == "minimize" else -1
+    measured: dict[str, list[float]] = {}
+    failed = set()
+    names = {phase.name for phase in phases}
+    for row in rows:
+        if row["phase"] in names:
+            if not Status(row["status"]).is_result:
+                failed.add(row["experiment"])
+            value = row[metric] if _is_number(row.get(metric)) else math.inf
+            measured.setdefault(row["experiment"], []).append(math.inf if row["status"] == Status.DIVERGED else value)
+    whole = {experiment: found for experiment, found in measured.items() if experiment not in failed}
+    finite = [value for found in whole.values() for value in found if math.isfinite(value)]
+    scale: Callable[[float], float] = math.log if all(value > 0 for value in finite) else float
+    return {
+        experiment: sign * fmean(map(scale, found)) if all(map(math.isfinite, found)) else math.inf
+        for experiment, found in whole.items()
+    }
+
+
+def _complete(definition: Definition, phase: Phase, rows: Sequence[Row]) -> dict[str, dict[tuple[str, str], list[Row]]]:
+    """A phase's results: per experiment the rows of each range that all its seeds finished."""
+    metric = f"{definition.objective.metric}_valid"
+    found: dict[str, dict[tuple[str, str], list[Row]]] = {}
+    for row in rows:
+        if row["phase"] == phase.name and row["status"] == Status.COMPLETE and _is_number(row.get(metric)):
+            found.setdefault(row["experiment"], {}).setdefault(_range(row), []).append(row)
+    whole = {
+        experiment: {range_: seeds for range_, seeds in by_range.items() if len(seeds) == phase.seeds}
+        for experiment, by_range in found.items()
+    }
+    return {experiment: by_range for experiment, by_range in whole.items() if by_range}
 
 
 def _is_number(value: object) -> bool:

@@ -4,25 +4,22 @@ Everything that depends on "today" or on the project's settings is decided here,
 """
 
 import itertools
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from pipeline import data_source, dates
+from pipeline import data_source, dates, declared, phases
 from pipeline.data_source import DataSource
 from pipeline.dates import DateRange
+from pipeline.declared import Own
 from pipeline.errors import UserError
-from pipeline.space import Assignment, DomainOrFixed, Interval, Space, Values, as_reals
-from pipeline.spec import PhaseSpec, Search, Spec
+from pipeline.search import ADAPTIVE
+from pipeline.space import Assignment, DomainOrFixed, as_reals
+from pipeline.spec import PhaseSpec, Spec, own_mistakes
 from pipeline.sweep import Definition, Fidelity, Judging, Phase, new_id
-from pipeline.training import architectures
 
 _T = TypeVar("_T")
-
-EXPERIMENTS = 21
-"""Experiments of a random search that names no number: the incumbent and twenty others."""
 
 
 def resolve(
@@ -43,21 +40,21 @@ def resolve(
     architecture and data chose on: what judges must be fresh of them, too. Raises UserError, a line per mistake, if the
     spec asks for what cannot be.
     """
-    source = source_of(spec, data)
+    source, own = source_of(spec, data), _own(spec)
     written, spec = as_written(spec), _with_reals(spec)
-    if spec.tune != "parameters":
-        raise UserError(f'tune: "{spec.tune}" is not in this version; name the hyperparameters in "parameters"')
-    today = as_of or spec.as_of or data_source.as_of(source) or now.date()
-    calendar = _Calendar(spec, today, data_source.covers(source) or covered, tuple(used))
+    today = as_of or spec.as_of or (source and data_source.as_of(source)) or now.date()
+    calendar = _Calendar(spec, today, (source and data_source.covers(source)) or covered, tuple(used))
     incumbent = _incumbent(spec)
     mistakes = _Mistakes()
-    asked = spec.phases or [PhaseSpec(name="screen")]
+    asked = phases.asked_of(spec)
     names = [wanted.name for wanted in asked]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         mistakes.lines.append(f"phases: {', '.join(twice)} stands there twice")
-    made = [mistakes.told(_choosing, spec, wanted, incumbent, calendar, mistakes) for wanted in asked]
-    choosing = [phase for phase in made if phase is not None]
+    made = [mistakes.told(_choosing, spec, asked, wanted, incumbent, calendar, mistakes) for wanted in asked]
+    choosing = _in_a_row([phase for phase in made if phase is not None])
     confirm = mistakes.told(_confirm, spec, choosing, calendar) if choosing else []
+    if confirm is not None and not mistakes.lines:
+        choosing = mistakes.told(phases.within, spec.budget, choosing, confirm) or []
     if mistakes.lines or confirm is None:
         raise UserError("\n".join(dict.fromkeys(mistakes.lines)))
     ranges = list(dict.fromkeys(range_ for phase in choosing for range_ in phase.ranges))
@@ -72,25 +69,38 @@ def resolve(
         objective=spec.objective,
         incumbent=incumbent,
         phases=(*choosing, *confirm),
+        budget=spec.budget,
+        reuse=spec.reuse,
         git_commit=git_commit,
         image=image or spec.image,
         notes=spec.notes,
         spec=written,
+        own=own,
         chosen_before={str(range_): list(used).count(range_) for range_ in ranges if range_ in used},
     )
 
 
-def source_of(spec: Spec, data: DataSource | None) -> DataSource:
-    """The spec's data, else `data`. Raises UserError if there are none."""
+def source_of(spec: Spec, data: DataSource | None) -> DataSource | None:
+    """The spec's data, else `data`. Raises UserError if there are none, unless the trainer is the user's own."""
     source = spec.data or data
-    if source is None:
+    if source is None and spec.trainer is None and spec.command is None:
         raise UserError('no data: name "data" in the spec, give --data, or put `data = "flights"` into hpt.toml')
     return source
 
 
+def _own(spec: Spec) -> Own | None:
+    """The spec's own trainer. Raises UserError if what it declares itself does not fit the spec."""
+    own = declared.own(spec)
+    if own is not None and spec.hyperparameters is None:
+        mistakes = own_mistakes(as_written(spec), own.hyperparameters)
+        if lines := [f"{path}: {message}" for path, message in mistakes]:
+            raise UserError("\n".join(lines))
+    return own
+
+
 def _with_reals(spec: Spec) -> Spec:
-    declared = architectures.hyperparameters(spec.architecture)
-    reals = {name for name, hyperparameter in declared.items() if isinstance(hyperparameter.default, float)}
+    known = declared.hyperparameters(spec)
+    reals = {name for name, hyperparameter in known.items() if isinstance(hyperparameter.default, float)}
 
     def converted(where: str, values: Mapping[str, DomainOrFixed]) -> dict[str, Any]:
         found = {}
@@ -101,7 +111,7 @@ def _with_reals(spec: Spec) -> Spec:
                 raise UserError(f"{where}.{name}: names a value twice, once as an integer") from None
         return found
 
-    phases = spec.phases and [
+    in_phases = spec.phases and [
         phase.model_copy(update={"parameters": converted(f"phases.{at}.parameters", phase.parameters)})
         if phase.parameters
         else phase
@@ -110,7 +120,7 @@ def _with_reals(spec: Spec) -> Spec:
     changed = {
         "parameters": converted("parameters", spec.parameters),
         "incumbent": converted("incumbent", spec.incumbent),
-        "phases": phases,
+        "phases": in_phases,
     }
     return spec.model_copy(update=changed)
 
@@ -119,14 +129,9 @@ def as_written(spec: Spec) -> dict[str, Any]:
     return spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
-def _fixed(parameters: dict[str, DomainOrFixed]) -> Assignment:
-    return {name: value for name, value in parameters.items() if not isinstance(value, (Values, Interval))}
-
-
 def _incumbent(spec: Spec) -> Assignment:
-    declared = architectures.hyperparameters(spec.architecture)
-    defaults = {name: hyperparameter.default for name, hyperparameter in declared.items()}
-    return {**defaults, **spec.incumbent, **_fixed(spec.parameters)}
+    defaults = {name: one.default for name, one in declared.hyperparameters(spec).items()}
+    return {**defaults, **spec.incumbent, **phases.fixed_in(spec.parameters)}
 
 
 class _Mistakes:
@@ -155,7 +160,7 @@ class _Calendar:
 
     def choosing(self, wanted: PhaseSpec) -> list[DateRange]:
         ranges = wanted.date_range or self._named()
-        if (wanted.mode or self.spec.mode) == "short" and not wanted.date_range:
+        if phases.is_short(self.spec, wanted) and not wanted.date_range:
             # On the months before the ranges that will judge, so that those are fresh.
             first = min(range_.start for range_ in ranges)
             months, count = self.spec.short.months, self.spec.short.ranges
@@ -215,25 +220,27 @@ class _Calendar:
 
 
 def _choosing(
-    spec: Spec, wanted: PhaseSpec, incumbent: Assignment, calendar: _Calendar, mistakes: _Mistakes
+    spec: Spec,
+    asked: Sequence[PhaseSpec],
+    wanted: PhaseSpec,
+    incumbent: Assignment,
+    calendar: _Calendar,
+    mistakes: _Mistakes,
 ) -> Phase | None:
-    if wanted.name != "screen":
-        raise UserError(f'phases: "{wanted.name}" is not in this version; "screen" is')
-    parameters = wanted.parameters or spec.parameters
-    if clash := _fixed(wanted.parameters or {}).keys() - _fixed(spec.parameters):
+    if clash := phases.fixed_in(wanted.parameters or {}).keys() - phases.fixed_in(spec.parameters):
         raise UserError(
             f"phases: fix {', '.join(sorted(clash))} in the spec's own `parameters`: the incumbent needs it too"
         )
-    space = {name: domain for name, domain in parameters.items() if isinstance(domain, (Values, Interval))}
-    if not space:
-        raise UserError("parameters: all of them are fixed: nothing to tune")
-    search = wanted.search or spec.search
-    short = (wanted.mode or spec.mode) == "short"
+    space = phases.space_of(spec, wanted, declared.hyperparameters(spec))
+    if not space and wanted.name != "train":
+        return None
+    search, short = phases.search_of(spec, wanted), phases.is_short(spec, wanted)
     epochs = min(spec.training.max_epochs, spec.short.max_epochs) if short else spec.training.max_epochs
     ranges = mistakes.told(calendar.choosing, wanted)
-    experiments = mistakes.told(_experiments, search, space, incumbent)
+    experiments = mistakes.told(phases.experiments_of, spec, asked, wanted, space, incumbent)
     if ranges is None or experiments is None:
         return None
+    in_turn = search.strategy in ADAPTIVE or (spec.budget is not None and spec.budget.is_timed)
     return Phase(
         name=wanted.name,
         space=space,
@@ -241,15 +248,33 @@ def _choosing(
         fidelity=Fidelity(name="short" if short else "full", max_epochs=epochs),
         strategy=search.strategy,
         experiments=experiments,
+        constraints=phases.constraints_on(space, spec.constraints),
+        batch=search.batch if in_turn else None,
+        near=phases.NEAR if wanted.name == "near-best" else None,
+        faster_within=phases.FASTER_WITHIN if wanted.name == "learning-rate" else None,
+        early_stopping=search.early_stopping,
         seeds=search.seeds_per_range,
         race=search.race,
     )
 
 
+def _in_a_row(choosing: Sequence[Phase]) -> list[Phase]:
+    """Each phase of the automatic mode starts from the best of the one before it."""
+    found: list[Phase] = []
+    for phase in choosing:
+        before = found[-1].name if found and phase.name in ("architecture", "near-best") else None
+        found.append(phase.model_copy(update={"follows": before}))
+    return found
+
+
 def _confirm(spec: Spec, choosing: Sequence[Phase], calendar: _Calendar) -> list[Phase]:
     """The phase that judges, if there is to be one: on fresh ranges, else on the same ones with new seeds."""
     asked = spec.confirm
-    if asked.ranges == 0 or (asked.day_of_month is not None and asked.day_of_month != calendar.today.day):
+    if (
+        choosing[-1].name == "train"
+        or asked.ranges == 0
+        or (asked.day_of_month is not None and asked.day_of_month != calendar.today.day)
+    ):
         return []
     ranges = calendar.confirming(choosing)
     fresh = bool(ranges) and all(
@@ -270,20 +295,3 @@ def _confirm(spec: Spec, choosing: Sequence[Phase], calendar: _Calendar) -> list
             judging=Judging(rope=asked.rope, fresh=fresh),
         )
     ]
-
-
-def _experiments(search: Search, space: Space, incumbent: Assignment) -> int:
-    size = math.prod(domain.size for domain in space.values())
-    if search.strategy == "grid" and not math.isfinite(size):
-        endless = next(name for name, domain in space.items() if not math.isfinite(domain.size))
-        raise UserError(f"parameters.{endless}: a grid needs an end of values: give the range a step, or list values")
-    inside = all(incumbent[name] in domain for name, domain in space.items())
-    possible = size if inside else size + 1
-    if search.experiments is None:
-        return int(possible if search.strategy == "grid" else min(possible, EXPERIMENTS))
-    if search.experiments > possible:
-        raise UserError(
-            f"search.experiments: {search.experiments} are asked for, but there are only {int(possible)}, "
-            "the incumbent included"
-        )
-    return search.experiments

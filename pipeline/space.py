@@ -5,10 +5,20 @@ Nothing here chooses anything (that is `search/`) and nothing here imports torch
 """
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import (
+    AllowInfNan,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+)
 
 # `bool` stands before the numbers: True is an int to Python but not to a person who wrote JSON.
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr | None
@@ -20,12 +30,38 @@ def key(value: Scalar) -> tuple[str, str]:
     return type(value).__name__, repr(value)
 
 
+def same(one: object, other: object) -> bool:
+    """Whether a person who wrote `one` may mean `other`: 0 means 0.0, but neither means False."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
+def _as_several(when: Any) -> Any:
+    if not isinstance(when, dict):
+        return when
+    return {name: asked if isinstance(asked, (list, tuple)) else (asked,) for name, asked in when.items()}
+
+
+def _as_short(when: dict[str, tuple[Scalar, ...]]) -> dict[str, Scalar | list[Scalar]]:
+    return {name: asked[0] if len(asked) == 1 else list(asked) for name, asked in when.items()}
+
+
+When = Annotated[
+    dict[str, Annotated[tuple[Scalar, ...], Field(min_length=1)]],
+    pydantic.BeforeValidator(
+        _as_several, json_schema_input_type=dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]]
+    ),
+    pydantic.PlainSerializer(_as_short),
+]
+"""The values of other hyperparameters for which this one is of use at all: `{"optimizer": "sgd"}`; all must hold."""
+
+
 class Values(BaseModel):
     """A finite set of values, in the order in which the spec lists them."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     values: tuple[Scalar, ...] = Field(min_length=1)
+    when: When = {}
 
     @pydantic.field_validator("values")
     @classmethod
@@ -38,8 +74,10 @@ class Values(BaseModel):
         return values
 
     @pydantic.model_serializer
-    def _as_written(self) -> list[Scalar]:
-        return list(self.values)
+    def _as_written(self) -> list[Scalar] | dict[str, Any]:
+        if not self.when:
+            return list(self.values)
+        return {"values": list(self.values), "when": _as_short(self.when)}
 
     @property
     def size(self) -> int:
@@ -56,7 +94,7 @@ class Values(BaseModel):
         return self.values
 
     def __contains__(self, value: object) -> bool:
-        return any(value == own and isinstance(value, bool) == isinstance(own, bool) for own in self.values)
+        return any(same(value, own) for own in self.values)
 
 
 class Interval(BaseModel):
@@ -71,6 +109,14 @@ class Interval(BaseModel):
     high: StrictInt | StrictFloat
     log: StrictBool = False
     step: StrictInt | StrictFloat | None = None
+    when: When = {}
+
+    @pydantic.model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = handler(self)
+        if not self.when:
+            written.pop("when", None)
+        return written
 
     @pydantic.model_validator(mode="after")
     def _possible(self) -> "Interval":
@@ -112,16 +158,16 @@ class Interval(BaseModel):
         if self.log:
             if not self.integer:
                 exponent = math.log(self.low) + unit * (math.log(self.high) - math.log(self.low))
-                return self._rounded(math.exp(exponent))
+                return self.rounded(math.exp(exponent))
             # Half a value of room at both ends gives the end values their whole share.
             low, high = math.log(self.low - 0.5), math.log(self.high + 0.5)
             return min(max(round(math.exp(low + unit * (high - low))), int(self.low)), int(self.high))
         if math.isfinite(self.size):
             return self.nth(min(int(unit * self.size), int(self.size) - 1))
-        return self._rounded(self.low + unit * (self.high - self.low))
+        return self.rounded(self.low + unit * (self.high - self.low))
 
-    def _rounded(self, value: float) -> float:
-        """Six digits are enough to read and to type; never beyond the ends."""
+    def rounded(self, value: float) -> float:
+        """A real number as this range gives it: six digits are enough to read and to type; never beyond the ends."""
         return min(max(float(f"{value:.6g}"), float(self.low)), float(self.high))
 
     def grid(self) -> tuple[Scalar, ...]:
@@ -149,18 +195,27 @@ def _as_values(value: Any) -> Any:
 
 def tag(value: Any) -> str:
     """Which of the three forms a person wrote: `list`, `range` or `fixed` (one value, not searched)."""
-    if isinstance(value, (dict, Interval)):
+    if isinstance(value, dict):
+        return "list" if "values" in value else "range"
+    if isinstance(value, Interval):
         return "range"
     return "list" if isinstance(value, (list, tuple, Values)) else "fixed"
 
 
 _List = Annotated[
-    Values, pydantic.BeforeValidator(_as_values, json_schema_input_type=list[Scalar]), pydantic.Tag("list")
+    Values, pydantic.BeforeValidator(_as_values, json_schema_input_type=list[Scalar] | Values), pydantic.Tag("list")
 ]
 _Range = Annotated[Interval, pydantic.Tag("range")]
 Domain = Annotated[_List | _Range, pydantic.Discriminator(tag)]
 DomainOrFixed = Annotated[_List | _Range | Annotated[Scalar, pydantic.Tag("fixed")], pydantic.Discriminator(tag)]
 Space = dict[str, Domain]
+
+Constraint = tuple[
+    StrictStr,
+    Literal["<", "<=", ">", ">=", "==", "!="],
+    StrictStr | StrictInt | Annotated[StrictFloat, AllowInfNan(False)],
+]
+"""`["a", "<=", "b"]`: a hyperparameter, and another one or a number to compare it with."""
 
 
 def identity(space: Space, assignment: Assignment) -> tuple[tuple[str, str], ...]:
@@ -180,7 +235,7 @@ def as_reals(domain: DomainOrFixed) -> DomainOrFixed:
     hold integers alone. Raises ValueError if two values become one.
     """
     if isinstance(domain, Values):
-        return Values(values=tuple(_real(value) for value in domain.values))
+        return Values(values=tuple(_real(value) for value in domain.values), when=domain.when)
     if isinstance(domain, Interval):
         return domain.model_copy(update={"low": _real(domain.low), "high": _real(domain.high)})
     return _real(domain)
@@ -203,6 +258,8 @@ class Hyperparameter(BaseModel):
     domain: Domain
     limits: Domain | None = None
     help: str
+    phase: Literal["learning-rate", "architecture"] = "architecture"
+    """Which phase of the automatic mode searches it first."""
 
     @pydantic.model_validator(mode="after")
     def _default_is_possible(self) -> "Hyperparameter":

@@ -5,7 +5,9 @@ are written here and nowhere else.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,13 +15,16 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StrictBool
 
+from pipeline import declared
 from pipeline.data_source import DataSource, FilesSource, FlightsSource
 from pipeline.dates import DateRange
+from pipeline.declared import Declaration, Declared
 from pipeline.errors import UserError
 from pipeline.results import RESERVED
-from pipeline.space import DomainOrFixed, Hyperparameter, Interval, Scalar, Values
+from pipeline.space import Constraint, DomainOrFixed, Hyperparameter, Interval, Scalar, Values
 from pipeline.suggest import did_you_mean
 from pipeline.training import architectures
+from pipeline.training.own import metrics, placeholders
 
 
 def _hyphens(name: str) -> str:
@@ -57,6 +62,14 @@ def _distinct(ranges: list[DateRange]) -> list[DateRange]:
     return ranges
 
 
+_DECLARED: pydantic.TypeAdapter[Declaration] = pydantic.TypeAdapter(Declared)
+
+
+def _metrics_pattern(text: str) -> str:
+    metrics.pattern(text)
+    return text
+
+
 Whole = Annotated[int, Field(strict=True)]
 Number = Annotated[float, Field(strict=True)]
 SpecDateRange = Annotated[
@@ -80,20 +93,60 @@ class Training(_Part):
     test_share: Number = Field(0.15, gt=0, lt=1, description="Share of a range's days, the last ones, to test on.")
 
 
+class EarlyStopping(_Part):
+    """Ends a training that is behind others after as many epochs, on the same date range and seed."""
+
+    rule: Literal["halving", "median"] = Field(
+        "halving",
+        description="`halving` compares after min-epochs, times reduction, times reduction …, and goes on with the best "
+        "1/reduction; `median` ends, after any epoch from min-epochs on, what is worse than the median.",
+    )
+    min_epochs: Whole = Field(2, ge=1, description="Epochs that every training gets.")
+    reduction: Whole = Field(3, ge=2, description="`halving` goes on with one in so many.")
+
+
 class Search(_Part):
     """How experiments are chosen from `parameters`."""
 
-    strategy: Literal["random", "grid"] = Field(
-        "random", description="`random` draws without replacement; `grid` runs every combination."
+    strategy: Literal["random", "grid", "sobol", "tpe", "gp"] = Field(
+        "random",
+        description="`random` draws without replacement; `grid` runs every combination; `sobol` spreads evenly; "
+        "`tpe` and `gp` learn from the rounds before.",
     )
     experiments: Whole | None = Field(
         None, ge=1, description="Settings to try, the incumbent included. Default: 21, or all of a smaller space."
     )
+    batch: Whole = Field(8, ge=1, description="Settings that `tpe` and `gp` ask for at once, knowing all before them.")
     seed: Whole = Field(0, ge=0, description="The same spec and seed give the same sweep.")
     seeds_per_range: Whole = Field(1, ge=1, le=100, description="Trainings per experiment and date range.")
     race: StrictBool = Field(
         False, description="Run range by range; what is clearly worse after a few does not run on the rest."
     )
+    early_stopping: EarlyStopping | None = Field(
+        None, description="End trainings that fall behind, while choosing. `{}` takes the defaults."
+    )
+
+
+class Budget(_Part):
+    """What a sweep may cost in all. It ends inside of it, and says what it would do with more."""
+
+    experiments: Whole | None = Field(None, ge=1, description="Settings to try while choosing, the incumbent included.")
+    trials: Whole | None = Field(None, ge=1, description="Trainings, those that judge the winner included.")
+    hours: Number | None = Field(None, gt=0, description="From the start of the sweep on, by the clock.")
+    device_hours: Number | None = Field(None, gt=0, description="Training time, added up over all machines.")
+    money: Number | None = Field(None, gt=0, description="Device hours times `price-per-device-hour`.")
+    price_per_device_hour: Number | None = Field(None, gt=0)
+
+    @pydantic.model_validator(mode="after")
+    def _money_has_a_price(self) -> "Budget":
+        if self.money is not None and self.price_per_device_hour is None:
+            raise ValueError("`money` needs `price-per-device-hour`")
+        return self
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether it can only be kept by looking at what trainings take."""
+        return any(limit is not None for limit in (self.hours, self.device_hours, self.money))
 
 
 class Short(_Part):
@@ -126,7 +179,7 @@ class Objective(_Part):
 class PhaseSpec(_Part):
     """One phase, where the phases that follow from `tune` and `mode` are not wanted."""
 
-    name: Literal["screen", "learning-rate", "architecture", "near-best"]
+    name: Literal["screen", "learning-rate", "architecture", "near-best", "train"]
     parameters: dict[str, DomainOrFixed] | None = None
     date_range: DateRanges | None = None
     mode: Literal["full", "short"] | None = None
@@ -136,7 +189,26 @@ class PhaseSpec(_Part):
 class Spec(_Part):
     """What a sweep may be asked for."""
 
-    architecture: str = Field(description="Which network to train; `hpt architectures` lists them.")
+    architecture: str = Field(
+        "", description="Which network to train; `hpt architectures` lists them. Any name, for a trainer of your own."
+    )
+    trainer: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z_][\w.-]*(:[A-Za-z_][\w.]*)?$",
+        description="Your own Python function, `my_package.train:train`, or an entry point in `hpt.trainers`.",
+    )
+    command: list[str] | None = Field(
+        None, min_length=1, description="Your own program and its arguments, with `{placeholders}`; never a shell."
+    )
+    hyperparameters: dict[str, Declared] | None = Field(
+        None, min_length=1, description="Those of your own trainer, where it does not declare them itself."
+    )
+    describe: list[str] | None = Field(
+        None, min_length=1, description="A program that prints the JSON Schema of your command's hyperparameters."
+    )
+    metrics_pattern: Annotated[str, AfterValidator(_metrics_pattern)] | None = Field(
+        None, description="A regular expression for lines of your command's output, its named groups epoch and metrics."
+    )
     parameters: dict[str, DomainOrFixed] = Field(
         default_factory=dict,
         description="Per hyperparameter a list of values, a range {low, high, log, step}, or one fixed value.",
@@ -157,15 +229,37 @@ class Spec(_Part):
     as_of: Annotated[date | None, BeforeValidator(_to_date)] = Field(
         None, description='"Today" for rotating date ranges. Default: today, or the data\'s own.'
     )
-    mode: Literal["full", "short"] = Field("full", description="How much data and how many epochs choosing gets.")
+    mode: Literal["full", "short"] | None = Field(
+        None, description="How much data and how many epochs choosing gets. Default: full; short if `tune` is automatic."
+    )
     short: Short = Short()
-    tune: Literal["parameters", "learning-rate", "automatic"] = Field(
-        "parameters", description="What is chosen: the `parameters` named here, or what the mode brings."
+    tune: Literal["parameters", "learning-rate", "automatic", "nothing"] = Field(
+        "parameters",
+        description="What is chosen: the `parameters` named here; the learning rate and what goes with it; all of the "
+        "architecture's ready-made space, step by step; or nothing: the incumbent alone is trained.",
+    )
+    constraints: list[Constraint] = Field(
+        default_factory=list, description='What must hold in every setting: `["hidden_size", "<=", "embedding_size"]`.'
+    )
+    budget: Budget | None = None
+    reuse: StrictBool = Field(
+        False, description="While choosing, copy the rows of earlier sweeps that trained exactly the same."
     )
     phases: list[PhaseSpec] | None = Field(None, min_length=1)
     store: str | None = Field(None, min_length=1, description="`gs://bucket/prefix` or a directory.")
     image: str | None = Field(None, min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:@-]*$")
     notes: str = ""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _labelled(cls, raw: Any) -> Any:
+        if not isinstance(raw, Mapping) or "architecture" in raw:
+            return raw
+        trainer, command = raw.get("trainer"), raw.get("command")
+        if isinstance(trainer, str) or isinstance(command, list):
+            named = trainer if isinstance(trainer, str) else None
+            return {**raw, "architecture": declared.label(named, [str(one) for one in command or ()])}
+        return raw
 
     @pydantic.model_validator(mode="after")
     def _hangs_together(self) -> "Spec":
@@ -240,6 +334,7 @@ def _path(location: Iterable[str | int]) -> str:
         if not (
             (at >= 2 and steps[at - 2] == "parameters")
             or (at >= 3 and steps[at - 3] == "parameters" and step == "values")
+            or (at >= 3 and steps[at - 3] == "hyperparameters" and steps[at - 1] in ("domain", "limits"))
             or (at == 1 and steps[0] == "data")
         )
     ]
@@ -274,8 +369,12 @@ def _keys_at(location: tuple[str | int, ...]) -> list[str]:
         "short": Short,
         "confirm": Confirm,
         "search": Search,
+        "early-stopping": EarlyStopping,
+        "early_stopping": EarlyStopping,
+        "budget": Budget,
         "objective": Objective,
         "phases": PhaseSpec,
+        "hyperparameters": Declaration,
         "range": Interval,
         "flights": FlightsSource,
         "files": FilesSource,
@@ -290,8 +389,16 @@ def _misnamed(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
     Works on raw JSON so that these mistakes are told together with all others.
     """
+    if raw.get("trainer") is not None or raw.get("command") is not None:
+        yield from _misnamed_own(raw)
+        return
+    for key in ("hyperparameters", "describe", "metrics-pattern"):
+        if key in raw:
+            yield key, 'is for a trainer of your own: name a "trainer" or a "command", too'
     architecture = raw.get("architecture")
     if not isinstance(architecture, str):
+        if architecture is None:
+            yield "architecture", "is missing"
         return
     if architecture not in architectures.names():
         yield "architecture", f'there is no "{architecture}"; {did_you_mean(architecture, architectures.names())}'
@@ -301,6 +408,42 @@ def _misnamed(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     metric = objective.get("metric", "mse") if isinstance(objective, dict) else "mse"
     if metric != "mse":
         yield "objective.metric", f"{json.dumps(metric)} is reported by no architecture; possible is mse"
+    yield from _misfits(raw, known, architecture)
+
+
+def _misnamed_own(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The same for a trainer of the user's own, as far as it can be told without asking the trainer."""
+    if raw.get("trainer") is not None and raw.get("command") is not None:
+        yield "command", 'either a "trainer" or a "command" trains, not both'
+    if raw.get("describe") is not None and raw.get("command") is None:
+        yield "describe", 'is for a "command"; a "trainer" says its hyperparameters by the model of its first parameter'
+    if raw.get("reuse") is True:
+        yield "reuse", "is for built-in architectures: whether your own trainer is still the same, nobody knows"
+    name = raw.get("architecture")
+    if name in architectures.names():
+        yield "architecture", f'"{name}" is a built-in one: choose another name for your own, or leave it out'
+    elif isinstance(name, str) and not re.fullmatch(declared.LABEL, name):
+        yield "architecture", f"{json.dumps(name)} is not possible: small letters, digits, and - between them"
+    if isinstance(said := raw.get("hyperparameters"), dict):
+        known = {}
+        for hyperparameter, declaration in said.items():
+            with suppress(pydantic.ValidationError):  # told by the spec's own validation
+                known[hyperparameter] = _DECLARED.validate_python(declaration).hyperparameter()
+        if len(known) == len(said):
+            yield from own_mistakes(raw, known)
+
+
+def own_mistakes(raw: Mapping[str, Any], known: Mapping[str, Hyperparameter]) -> Iterator[tuple[str, str]]:
+    """What is wrong with a spec's own trainer, now that its hyperparameters are known, as path and message."""
+    objective, command = raw.get("objective"), raw.get("command")
+    metric = objective.get("metric", "mse") if isinstance(objective, dict) else "mse"
+    yield from declared.wrong_names(list(known), metric)
+    if isinstance(command, list):
+        yield from placeholders.mistakes([one for one in command if isinstance(one, str)], known)
+    yield from _misfits(raw, known, "the trainer")
+
+
+def _misfits(raw: Mapping[str, Any], known: Mapping[str, Hyperparameter], who: str) -> Iterator[tuple[str, str]]:
     spaces = [("parameters", raw.get("parameters")), ("incumbent", raw.get("incumbent"))]
     phases = raw.get("phases")
     for at, phase in enumerate(phases if isinstance(phases, list) else []):
@@ -311,7 +454,7 @@ def _misnamed(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             if name in RESERVED:
                 yield f"{where}.{name}", "is the name of a results column, no hyperparameter can be called so"
             elif name not in known:
-                yield f"{where}.{name}", f"{architecture} has no such hyperparameter; {did_you_mean(name, known)}"
+                yield f"{where}.{name}", f"{who} has no such hyperparameter; {did_you_mean(name, known)}"
             elif problem := _impossible(known[name], domain):
                 yield f"{where}.{name}", problem
 
@@ -319,6 +462,8 @@ def _misnamed(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _impossible(hyperparameter: Hyperparameter, domain: Any) -> str | None:
     """Why a hyperparameter cannot take what the spec asks for; None if it can, or if pydantic says why not."""
     limits = hyperparameter.limits or hyperparameter.domain
+    if isinstance(domain, dict) and "values" in domain:
+        domain = domain["values"]
     if isinstance(domain, dict):
         asked = [domain.get("low"), domain.get("high")]
         if isinstance(limits, Interval) and limits.integer and any(isinstance(n, float) for n in domain.values()):

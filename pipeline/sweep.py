@@ -5,8 +5,10 @@ This is the only place that knows the layout. What is written when is the busine
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal, Self
@@ -16,10 +18,11 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline import results
 from pipeline.data_source import DataSource
+from pipeline.declared import Own
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.results import Row, Status
-from pipeline.space import Assignment, Scalar, Space
-from pipeline.spec import Objective, SpecDateRange, Training
+from pipeline.space import Assignment, Constraint, Scalar, Space
+from pipeline.spec import Budget, EarlyStopping, Objective, SpecDateRange, Training
 from pipeline.store import Entry, Store
 
 SWEEPS = "sweeps/"
@@ -71,9 +74,21 @@ class Phase(_Frozen):
     space: Space
     ranges: tuple[SpecDateRange, ...]
     fidelity: Fidelity
-    strategy: Literal["random", "grid", "finalists"]
+    strategy: Literal["random", "grid", "sobol", "tpe", "gp", "finalists"]
     experiments: int
-    """The incumbent included."""
+    """At most so many, the incumbent included."""
+    wanted: int | None = None
+    """How many they were before the budget took some away."""
+    constraints: tuple[Constraint, ...] = ()
+    batch: int | None = None
+    """Experiments per round; None: all of them in one."""
+    follows: str | None = None
+    """The phase whose best setting this one starts from; None: it starts from the incumbent."""
+    near: float | None = None
+    """Only so much of each range is searched, around the setting that it starts from; None: all of it."""
+    faster_within: float | None = None
+    """A setting within this relative distance of the best goes first if it trains clearly faster; None: never."""
+    early_stopping: EarlyStopping | None = None
     seeds: int = 1
     first_seed: int = 0
     """The index of its first seed: above 0 where earlier ones were used on these ranges already."""
@@ -88,7 +103,7 @@ class Definition(_Frozen):
     id: str
     created: str
     architecture: str
-    data: DataSource
+    data: DataSource | None
     as_of: date
     seed: int
     training: Training
@@ -102,8 +117,14 @@ class Definition(_Frozen):
     spec: dict[str, Any]
     """The spec as it was written, to run it again."""
 
+    budget: Budget | None = None
+    reuse: bool = False
+
     chosen_before: dict[str, int] = {}
     """How many earlier sweeps of this architecture and data chose on each of the ranges that this one chooses on."""
+
+    own: Own | None = None
+    """A team's own trainer, whose name is then in `architecture`; None: that is a built-in one."""
 
     calibrating: Calibrating | None = None
     """None in every sweep but a calibration, whose phases run the same experiments on more and more data."""
@@ -326,6 +347,25 @@ class Sweep:
         """Writes the trial's row number `number`, once. False: somebody else was first, and that row counts."""
         name = "result.csv" if number == 1 else f"result-{number}.csv"
         return self.store.create(self.trial_key(trial, name), results.write_csv([row], results.row_columns(row)))
+
+    # -- early stopping: rungs/<phase>-d<range>-s<seed>/<epoch>/<experiment>
+
+    def _rung_key(self, trial: Trial, epoch: int, experiment: str = "") -> str:
+        return self.key(f"rungs/{trial.phase}-d{trial.range}-s{trial.seed}/{epoch}/{experiment}")
+
+    def create_rung(self, trial: Trial, epoch: int, value: float) -> None:
+        """Notes what a trial had after an epoch, once: another attempt of it finds its own value."""
+        self.store.create(self._rung_key(trial, epoch, trial.experiment), json.dumps(value).encode())
+
+    def rung(self, trial: Trial, epoch: int) -> dict[str, float]:
+        """What the experiments on the trial's range and seed had after an epoch; what is damaged is left out."""
+        prefix = self._rung_key(trial, epoch)
+        found = {}
+        for entry in self.store.entries(prefix):
+            with suppress(ValueError, TypeError, FileNotFoundError):
+                content = self.store.read(entry.key) if entry.content is None else entry.content
+                found[entry.key.removeprefix(prefix)] = float(json.loads(content))
+        return found
 
     # -- stopping
 

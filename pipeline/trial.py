@@ -16,14 +16,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import provenance, results
+from pipeline import budget, merge, provenance, results, reuse
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.plan import training_seed
 from pipeline.results import Row, Status, metric_column
+from pipeline.rungs import Rungs
+from pipeline.space import identity_of
 from pipeline.store.uploads import Uploads
 from pipeline.sweep import Definition, Experiment, Sweep, Trial
 from pipeline.training.builtin import Builtin
 from pipeline.training.job import Job, Trainer
+from pipeline.training.own.trainer import OwnTrainer
 
 EVENTS_EVERY_S = 30.0
 _ERROR_AT_MOST = 1000
@@ -39,6 +42,8 @@ class Workbench:
     _experiments: dict[str, Experiment] = field(default_factory=dict)
 
     def trainer(self, definition: Definition) -> Trainer:
+        if definition.own is not None:
+            return OwnTrainer(definition.own, definition.objective.metric)
         return self.builtin
 
     def experiment(self, sweep: Sweep, trial: Trial) -> Experiment:
@@ -67,6 +72,8 @@ def run_pack(
             if not retry:
                 raise UserError(f"{files[-1].entry.key} {error}: `hpt retry` runs the trial again") from None
             row = None
+        if row is None and _out_of_budget(sweep, trial):
+            continue
         if row is None or (retry and not Status(row["status"]).is_result):
             row = _run(sweep, pack, trial, files[-1].number + 1 if files else 1, workbench, on_event)
         on_event({"row": row})
@@ -87,6 +94,14 @@ def give_up(sweep: Sweep, pack: str, trials: Sequence[Trial], why: str) -> list[
             if sweep.create_row(trial, row):
                 rows.append(row)
     return rows
+
+
+def _out_of_budget(sweep: Sweep, trial: Trial) -> bool:
+    """Whether the trial chooses, and the time or the money for that ended since its round was planned."""
+    definition = sweep.definition
+    if definition.budget is None or not definition.budget.is_timed or definition.phase(trial.phase).judging:
+        return False
+    return budget.is_over(definition, merge.look(sweep).rows, datetime.now(UTC))
 
 
 def _check(sweep: Sweep, trial: Trial) -> None:
@@ -154,7 +169,7 @@ def _run(sweep: Sweep, pack: str, trial: Trial, number: int, workbench: Workbenc
 
         say(f"{trial} attempt {attempt} on {row['host']}: {json.dumps(experiment.assignment)}")
         try:
-            measured = _train(sweep, trial, attempt, experiment, workbench, Path(scratch), uploads, say, on_event)
+            measured = _train(sweep, trial, attempt, row, experiment, workbench, Path(scratch), uploads, say, on_event)
         except InfrastructureError:
             raise
         except UserError as error:
@@ -167,6 +182,8 @@ def _run(sweep: Sweep, pack: str, trial: Trial, number: int, workbench: Workbenc
         say(f"ends as {measured['status']}" + (f": {measured['error']}" if measured["error"] else ""))
         row |= {name: value for name, value in measured.items() if value is not None} | {"finished": _now()}
     if sweep.create_row(trial, row, number):
+        if _is_repeatable(sweep, trial):
+            reuse.remember(sweep, row)
         return row
     counted = sweep.row(trial)
     assert counted is not None
@@ -177,6 +194,7 @@ def _train(
     sweep: Sweep,
     trial: Trial,
     attempt: str,
+    row: Row,
     experiment: Experiment,
     workbench: Workbench,
     scratch: Path,
@@ -189,6 +207,8 @@ def _train(
 
     definition = sweep.definition
     limit = definition.training.time_limit_minutes
+    is_incumbent = identity_of(experiment.assignment) == identity_of(definition.incumbent)
+    rungs = Rungs(sweep, trial) if definition.phase(trial.phase).early_stopping and not is_incumbent else None
     epochs: list[Row] = []
 
     def epochs_csv() -> bytes:
@@ -202,10 +222,21 @@ def _train(
         uploads.put(sweep.key(f"tensorboard/{trial}/{events.path.name}"), events.content, every=EVENTS_EVERY_S)
         say(f"epoch {epoch}: " + " ".join(f"{name}={value:.6g}" for name, value in metrics.items()))
         on_event({"epoch": epoch, "of": job.max_epochs, "trial": str(trial)})
-        return True
+        if rungs is None or rungs.goes_on(epoch, metrics):
+            return True
+        say(f"stopped after epoch {epoch}: {definition.objective.metric}_valid is behind that of others")
+        return False
 
     job = _job(sweep, trial, experiment, scratch / "files", say, report)
     job.folder.mkdir()
+    if definition.reuse and _is_repeatable(sweep, trial):
+        builtin = workbench.builtin
+        where = {"data_fingerprint": builtin.dataset(job).fingerprint, "device": builtin.device_name}
+        if copied := reuse.find(sweep, row | where):
+            say(f"copied from {copied['reused_from']}, which trained exactly the same")
+            curve = reuse.epochs_of(sweep.store, copied["reused_from"])
+            uploads.put(sweep.attempt_key(trial, attempt, "epochs.csv"), lambda: curve)
+            return copied
     with EventFile(scratch / "events", attempt) as events:
         measured = workbench.trainer(definition)(job)
     for name, path in measured.files.items():
@@ -218,9 +249,16 @@ def _train(
         "training_time": round(measured.seconds, 3),
         "model_url": measured.model and sweep.store.link(sweep.attempt_key(trial, attempt, measured.model)),
         "epochs": measured.epochs,
+        "epochs_saved": job.max_epochs - measured.epochs if measured.status is Status.STOPPED else None,
         "device": measured.device,
         "data_fingerprint": measured.data_fingerprint,
     }
+
+
+def _is_repeatable(sweep: Sweep, trial: Trial) -> bool:
+    """Whether an earlier row may stand for the training: never where it judges."""
+    # What a trainer of one's own is made of today, nobody knows.
+    return sweep.definition.own is None and sweep.definition.phase(trial.phase).judging is None
 
 
 def _job(

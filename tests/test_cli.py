@@ -128,7 +128,7 @@ def test_wrong_arguments_are_a_clear_line_and_exit_2(finished, arguments, messag
 
 def test_a_broken_hpt_toml_is_a_clear_line(tmp_path):
     (tmp_path / "hpt.toml").write_text("stoer = 'x'\n")
-    (tmp_path / "s.json").write_text('{"architecture": "cnn", "parameters": {"dropout": [0.1]}}')
+    (tmp_path / "s.json").write_text('{"architecture": "cnn", "parameters": {"dropout": [0.1, 0.2]}}')
     result = hpt("validate", "s.json", cwd=tmp_path)
     assert (result.returncode, "stoer" in result.stderr, "Traceback" in result.stderr) == (2, True, False)
 
@@ -163,7 +163,7 @@ def test_a_failed_trial_is_exit_1_and_a_store_that_fails_exit_3(finished, tmp_pa
     folder, _ = finished
     asked = json.loads((folder / "spec.json").read_text()) | {
         "date-range": [["2024-05-01", "2024-07-01"]],
-        "parameters": {"learning_rate": [0.01]},
+        "parameters": {"learning_rate": [0.001, 0.01]},
     }
     (tmp_path / "spec.json").write_text(json.dumps(asked))
     result = hpt("run", tmp_path / "spec.json", "--store", tmp_path / "s", "--lanes", 1, cwd=folder)

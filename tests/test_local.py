@@ -109,7 +109,7 @@ def test_lanes_killed_at_random_moments_lose_nothing(new_sweep, tiny_spec):
 
 def test_a_pack_that_kills_three_lanes_is_given_up_by_a_row_that_says_so(new_sweep, tiny_spec):
     sweep = new_sweep(
-        tiny_spec | {"parameters": {"learning_rate": [0.01]}, "date-range": [["2024-01-01", "2024-03-01"]]}
+        tiny_spec | {"parameters": {"learning_rate": [0.001, 0.01]}, "date-range": [["2024-01-01", "2024-03-01"]]}
     )
     view = Recorder()
 

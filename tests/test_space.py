@@ -1,3 +1,4 @@
+import json
 import math
 
 import pydantic
@@ -5,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.space import Domain, DomainOrFixed, Interval, Values, identity
+from pipeline.space import Domain, DomainOrFixed, Interval, Values, as_reals, identity
 
 domain = pydantic.TypeAdapter(Domain)
 either = pydantic.TypeAdapter(DomainOrFixed)
@@ -35,6 +36,12 @@ def test_a_list_is_a_finite_set_and_an_object_is_a_range_and_one_value_is_fixed(
         {"low": True, "high": 2},
         {"low": 1},
         {"low": 1, "high": 2, "hgih": 3},
+        {"values": []},
+        {"values": [1], "low": 1},
+        {"values": [1], "whne": {"a": 1}},
+        {"values": [1], "when": {"a": []}},
+        {"values": [1], "when": "a"},
+        {"low": 1, "high": 2, "when": {"a": {"low": 1, "high": 2}}},
     ],
 )
 def test_impossible_domains_are_refused(wrong):
@@ -91,6 +98,42 @@ def test_a_list_survives_json_as_a_list():
     values = Values(values=(1, 1.5, "a", None, True))
     assert domain.dump_json(values) == b'[1,1.5,"a",null,true]'
     assert domain.validate_json(domain.dump_json(values)) == values
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"values": [1, 2], "when": {"optimizer": "sgd"}},
+        {"values": ["a", None], "when": {"optimizer": ["sgd", "adam"], "deep": True}},
+        {"low": 1, "high": 2, "when": {"layers": 2}},
+        {"low": 0.1, "high": 1.0, "log": True, "when": {"layers": [1, 2]}},
+    ],
+)
+@pytest.mark.parametrize("kind", [domain, either])
+def test_a_condition_survives_json_as_it_was_written(kind, written):
+    read = kind.validate_python(written)
+    assert json.loads(kind.dump_json(read, exclude_unset=True)) == written
+    assert kind.validate_json(kind.dump_json(read)) == read
+
+
+def test_without_a_condition_nothing_is_written_of_it():
+    assert domain.dump_json(Interval(low=1, high=2)) == b'{"low":1,"high":2,"log":false,"step":null}'
+    assert domain.dump_json(domain.validate_python({"values": [1], "when": {}})) == b"[1]"
+
+
+def test_the_schema_knows_conditions_of_lists_and_ranges():
+    schema = either.json_schema()
+    forms = schema["oneOf"][0]["anyOf"]
+    assert forms[0]["type"] == "array"
+    assert forms[1] == {"$ref": "#/$defs/Values"}
+    for name in ("Values", "Interval"):
+        assert schema["$defs"][name]["properties"]["when"]["type"] == "object"
+    assert schema["$defs"]["Values"]["required"] == ["values"]
+
+
+def test_reals_keep_their_condition():
+    assert as_reals(Values(values=(0, 1), when={"a": (1,)})) == Values(values=(0.0, 1.0), when={"a": (1,)})
+    assert as_reals(Interval(low=0, high=1, when={"a": (1,)})) == Interval(low=0.0, high=1.0, when={"a": (1,)})
 
 
 def test_a_log_range_is_even_in_the_logarithm():

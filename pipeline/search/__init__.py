@@ -1,17 +1,27 @@
 """How the next experiments are chosen.
 
-A strategy is a function of (space, taken, seed, n): it keeps nothing between calls, so any process on any machine
-can ask for the next round and gets the same one. It returns at most n assignments of exactly the space's
-hyperparameters: none that is among `taken` (what the phase has already), none twice, fewer than n only where the
-space has no more.
+A strategy is a function of (space, tried, seed, n): it keeps nothing between calls, so any process on any machine can
+ask for the next round and gets the same one. `tried` are the experiments of the rounds before, in the order of their
+numbers. It returns at most n settings of exactly the space's hyperparameters: all allowed, none that was tried, none
+twice, fewer than n only where there are no more. Nothing heavy is imported before a strategy that needs it is called.
 """
 
 from collections.abc import Callable, Sequence
 
+from pipeline.search.gp import gp
 from pipeline.search.grid import grid
 from pipeline.search.random import random
-from pipeline.space import Assignment, Space
+from pipeline.search.search_space import SearchSpace
+from pipeline.search.sobol import sobol
+from pipeline.search.tpe import tpe
+from pipeline.search.tried import Tried
+from pipeline.space import Assignment
 
-Strategy = Callable[[Space, Sequence[Assignment], int, int], list[Assignment]]
+__all__ = ["ADAPTIVE", "STRATEGIES", "SearchSpace", "Strategy", "Tried"]
 
-STRATEGIES: dict[str, Strategy] = {"grid": grid, "random": random}
+Strategy = Callable[[SearchSpace, Sequence[Tried], int, int], list[Assignment]]
+
+STRATEGIES: dict[str, Strategy] = {"grid": grid, "random": random, "sobol": sobol, "tpe": tpe, "gp": gp}
+
+ADAPTIVE: frozenset[str] = frozenset({"tpe", "gp"})
+"""Those that learn from the values: they are asked round by round, each round with a seed of its own."""

@@ -3,15 +3,15 @@
 import itertools
 from collections.abc import Sequence
 
-from pipeline.space import Assignment, Space, identity
+from pipeline.search.search_space import SearchSpace
+from pipeline.search.tried import Tried
+from pipeline.space import Assignment
 
 
-def grid(space: Space, taken: Sequence[Assignment], seed: int, n: int) -> list[Assignment]:
-    """The first `n` combinations that are not taken; the seed is of no use here.
+def grid(space: SearchSpace, tried: Sequence[Tried], seed: int, n: int) -> list[Assignment]:
+    """The first `n` settings that are not tried; the seed is of no use here.
 
     Raises ValueError if a range has no end of values.
     """
-    known = {identity(space, assignment) for assignment in taken}
-    combinations = itertools.product(*(domain.grid() for domain in space.values()))
-    every = (dict(zip(space, values, strict=True)) for values in combinations)
-    return list(itertools.islice((one for one in every if identity(space, one) not in known), n))
+    known = {space.identity(one.assignment) for one in tried}
+    return list(itertools.islice((one for one in space.settings() if space.identity(one) not in known), n))

@@ -1,45 +1,79 @@
 """Random search (Bergstra & Bengio 2012, JMLR 13): uniform draws without replacement."""
 
+import itertools
 import math
 import random as rng
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from pipeline.space import Assignment, Space, identity
+from pipeline.search.search_space import SearchSpace
+from pipeline.search.tried import Tried
+from pipeline.space import Assignment
 
 # `random.sample` takes a range no longer than a machine word; a space as large as that has no duplicates to fear.
 _COUNTABLE = 2**62
+# So many settings are listed within a tenth of a second.
+_LISTED = 10_000
 _DRAWS_PER_EXPERIMENT = 1000
 
 
-def random(space: Space, taken: Sequence[Assignment], seed: int, n: int) -> list[Assignment]:
-    """`n` assignments, each value of a list (each part of a range) equally likely, none twice."""
+def random(space: SearchSpace, tried: Sequence[Tried], seed: int, n: int) -> list[Assignment]:
+    """`n` settings, each value of a list (each part of a range) equally likely, none twice."""
     source = rng.Random(seed)
-    size = math.prod(domain.size for domain in space.values())
-    if size <= _COUNTABLE:
-        # Every taken one can cost a draw at most, so so many are always enough.
-        order = source.sample(range(int(size)), min(int(size), n + len(taken)))
-        draws = iter([_decode(space, index) for index in order])
+    wanted = n + len(tried)
+    draws: Iterable[Assignment]
+    if space.is_plain and space.combinations <= _COUNTABLE:
+        size = int(space.combinations)
+        # Every tried one can cost a draw at most, so so many are always enough.
+        draws = (_decode(space, index) for index in source.sample(range(size), min(size, wanted)))
+    elif not space.is_plain and space.count(_LISTED) is not None:
+        draws = _shuffled(space, source)
     else:
-        draws = _independent(space, source, (n + len(taken)) * _DRAWS_PER_EXPERIMENT)
-    known = {identity(space, assignment) for assignment in taken}
+        draws = _independent(space, source, wanted * _DRAWS_PER_EXPERIMENT)
+        if math.isfinite(space.combinations):
+            # Where constraints leave too little for draws to find, what is left is listed.
+            draws = itertools.chain(draws, space.settings())
+    return unlike(space, (one.assignment for one in tried), draws, n)
+
+
+def unlike(space: SearchSpace, known: Iterable[Assignment], draws: Iterable[Assignment], n: int) -> list[Assignment]:
+    """The first `n` of the draws that are like no known one, nor like each other."""
+    seen = {space.identity(assignment) for assignment in known}
     chosen: list[Assignment] = []
-    for assignment in draws:
-        if len(chosen) == n:
-            break
-        if identity(space, assignment) not in known:
-            known.add(identity(space, assignment))
+    for assignment in draws if n > 0 else ():
+        if (identity := space.identity(assignment)) not in seen:
+            seen.add(identity)
             chosen.append(assignment)
+            if len(chosen) == n:
+                break
     return chosen
 
 
-def _decode(space: Space, index: int) -> Assignment:
+def _decode(space: SearchSpace, index: int) -> Assignment:
     assignment = {}
-    for name, domain in reversed(space.items()):
+    for name, domain in reversed(space.domains.items()):
         index, at = divmod(index, int(domain.size))
         assignment[name] = domain.nth(at)
-    return {name: assignment[name] for name in space}
+    return {name: assignment[name] for name in space.domains}
 
 
-def _independent(space: Space, source: rng.Random, draws: int) -> Iterator[Assignment]:
+def _shuffled(space: SearchSpace, source: rng.Random) -> list[Assignment]:
+    """All settings in the order in which independent draws would first meet them.
+
+    A setting of an optimizer without options of its own is as likely as all the options of another one together. The
+    order is that of Efraimidis & Spirakis 2006 (weighted sampling with a reservoir).
+    """
+
+    def waiting_time(setting: Assignment) -> float:
+        unlikely = math.prod(int(space.domains[name].size) for name in space.active(setting))
+        return -math.log(1 - source.random()) * unlikely
+
+    return [
+        setting for _, _, setting in sorted((waiting_time(one), at, one) for at, one in enumerate(space.settings()))
+    ]
+
+
+def _independent(space: SearchSpace, source: rng.Random, draws: int) -> Iterator[Assignment]:
     for _ in range(draws):
-        yield {name: domain.at(source.random()) for name, domain in space.items()}
+        assignment = space.settle({name: domain.at(source.random()) for name, domain in space.domains.items()})
+        if space.allows(assignment):
+            yield assignment

@@ -27,6 +27,7 @@ HYPERPARAMETERS = {
         "default": 0.001,
         "domain": {"low": 0.0001, "high": 0.1, "log": True},
         "limits": {"low": 0.0, "high": 1000.0},
+        "phase": "learning-rate",
         "help": "initial learning rate of AdamW",
     },
     "weight_decay": {
@@ -45,18 +46,21 @@ HYPERPARAMETERS = {
         "default": 0.5,
         "domain": {"low": 0.1, "high": 0.9},
         "limits": {"low": 0.0, "high": 1.0},
+        "phase": "learning-rate",
         "help": "what the learning rate is multiplied by when mse_valid no longer improves; 1 = never decay",
     },
     "decay_patience": {
         "default": 2,
         "domain": [1, 2, 3, 5],
         "limits": {"low": 1, "high": 1000000},
+        "phase": "learning-rate",
         "help": "epochs in a row without a better mse_valid after which the learning rate decays",
     },
     "early_stopping_patience": {
         "default": 5,
         "domain": [3, 5, 10],
         "limits": {"low": 1, "high": 1000000},
+        "phase": "learning-rate",
         "help": "epochs in a row without a better mse_valid after which training ends",
     },
     "gradient_clip": {

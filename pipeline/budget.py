@@ -1,0 +1,140 @@
+"""Hours, device hours and money: what a sweep has spent of them, and whether choosing may go on.
+
+What judging the winner will take is put aside first. Counts of experiments and trials need no watching: a sweep's
+phases were made to fit them (`phases.within`).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import fmean
+
+from pipeline.results import Row
+from pipeline.sweep import Definition, Phase, Trial
+
+_HOUR = 3600.0
+_MARGIN = 1.2
+"""Choosing leaves so much of what judging is expected to take: trials that run when time is up still end."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a sweep took so far."""
+
+    experiments: int
+    trials: int
+    hours: float
+    """By the clock, from its start to now, or to the end of its last trial if it is done."""
+    device_hours: float
+    """Of training; a row that was copied from an earlier sweep took none."""
+    money: float | None
+
+
+def spent(definition: Definition, rows: Sequence[Row], now: datetime) -> Spent:
+    device_hours = device_seconds(rows) / _HOUR
+    price = definition.budget.price_per_device_hour if definition.budget else None
+    return Spent(
+        experiments=len({row["experiment"] for row in rows if row["phase"] in {p.name for p in definition.choosing}}),
+        trials=len(rows),
+        hours=_seconds_since(definition.created, now) / _HOUR,
+        device_hours=device_hours,
+        money=None if price is None else device_hours * price,
+    )
+
+
+def device_seconds(rows: Sequence[Row]) -> float:
+    return math.fsum(row.get("training_time") or 0.0 for row in rows if not row.get("reused_from"))
+
+
+def room(definition: Definition, phase: Phase, rows: Sequence[Row], now: datetime) -> float:
+    """How many further experiments of a phase that chooses fit into what time and money are left for it."""
+    budget = definition.budget
+    if budget is None or not budget.is_timed:
+        return math.inf
+    known = [row for row in rows if row["phase"] in {p.name for p in definition.choosing}]
+    own = [row for row in known if row["phase"] == phase.name]
+    # Phases of one sweep choose at one fidelity; until a phase has rows, those before it tell.
+    times = [row["training_time"] for row in own or known if row.get("training_time") and not row.get("reused_from")]
+    if not times:
+        return 0
+    at = definition.choosing.index(phase)
+    sizes = [one.experiments for one in definition.choosing]
+    share = sum(sizes[: at + 1]) / sum(sizes)
+    used = device_seconds(rows)
+    left = (used + seconds_left(definition, rows, now)) * share - used
+    return max(0, math.floor(left / (fmean(times) * len(phase.ranges) * phase.seeds)))
+
+
+def is_over(definition: Definition, rows: Sequence[Row], now: datetime) -> bool:
+    """Whether time or money no longer allow any choosing. Never so without such a budget."""
+    budget = definition.budget
+    return budget is not None and budget.is_timed and seconds_left(definition, rows, now) <= 0
+
+
+def seconds_left(definition: Definition, rows: Sequence[Row], now: datetime) -> float:
+    """Device seconds left for choosing, over all machines, without what judging will take."""
+    return _left(definition, rows, now) - _MARGIN * _judging(definition, rows)
+
+
+def _left(definition: Definition, rows: Sequence[Row], now: datetime) -> float:
+    budget = definition.budget
+    assert budget is not None
+    used = device_seconds(rows)
+    left = [math.inf]
+    if budget.device_hours is not None:
+        left.append(budget.device_hours * _HOUR - used)
+    if budget.money is not None and budget.price_per_device_hour is not None:
+        left.append(budget.money / budget.price_per_device_hour * _HOUR - used)
+    if budget.hours is not None:
+        passed = _seconds_since(definition.created, now)
+        # As many machines as have worked until now are expected to go on.
+        lanes = max(used / passed, 0.1) if passed > 0 and used else 1.0
+        left.append((budget.hours * _HOUR - passed) * lanes)
+    return min(left)
+
+
+def judging_fits(definition: Definition, rows: Sequence[Row], now: datetime) -> bool:
+    """Whether what is left is enough to judge the winner, by what trainings took until now."""
+    budget = definition.budget
+    return budget is None or not budget.is_timed or _left(definition, rows, now) >= _judging(definition, rows)
+
+
+def _judging(definition: Definition, rows: Sequence[Row]) -> float:
+    """Device seconds that what is still to be judged will take: as the trials until now, by days and by epochs."""
+    phase = definition.confirm
+    if phase is None:
+        return 0.0
+    phases = {one.name: one for one in definition.phases}
+    rates = []
+    for row in rows:
+        own = phases.get(row["phase"])
+        if own is not None and row.get("training_time") and not row.get("reused_from"):
+            days = own.ranges[Trial.parse(row["trial"]).range].days
+            rates.append(row["training_time"] / (days * own.fidelity.max_epochs))
+    if not rates:
+        return 0.0
+    done = sum(1 for row in rows if row["phase"] == phase.name)
+    trials = max(0, phase.experiments * len(phase.ranges) * phase.seeds - done)
+    return fmean(rates) * fmean(one.days for one in phase.ranges) * phase.fidelity.max_epochs * trials
+
+
+def _seconds_since(created: str, now: datetime) -> float:
+    return (now - datetime.fromisoformat(created)).total_seconds()
+
+
+def wanted_more(definition: Definition, rows: Sequence[Row]) -> str:
+    """What the sweep would do with a larger budget; empty if it did all that was asked for."""
+    budget = definition.budget
+    if budget is None:
+        return ""
+    more = []
+    for phase in definition.choosing:
+        had = len({row["experiment"] for row in rows if row["phase"] == phase.name})
+        missing = (phase.wanted or phase.experiments) - had if budget.is_timed or phase.wanted else 0
+        if missing > 0:
+            more.append(f"{missing} more experiments in {phase.name}")
+    confirm = definition.confirm
+    if confirm and budget.is_timed and rows and not any(row["phase"] == confirm.name for row in rows):
+        more.append("judge the winner on other date ranges, if one beats the incumbent")
+    return f"with a larger budget it would run up to {', '.join(more)}" if more else ""

@@ -1,0 +1,72 @@
+"""Early stopping without a server: trainings of one phase, date range and seed compare themselves through the store.
+
+At each rung a trial leaves one small object with its metric, and one listing of the rung tells what the others had
+there. Only `<metric>_valid` is looked at. Which trials end may depend on who is faster; what a trial measures does not.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from pipeline.errors import InfrastructureError
+from pipeline.spec import EarlyStopping
+from pipeline.sweep import Sweep, Trial
+
+FEWEST_FOR_MEDIAN = 4
+"""The median rule says nothing before so many others have come to the rung."""
+
+
+@dataclass
+class Rungs:
+    """One training's way up. The incumbent does not use it: without its full result nothing can be compared."""
+
+    sweep: Sweep
+    trial: Trial
+    best: float = math.inf
+    """The best value so far, signed so that less is better."""
+
+    def goes_on(self, epoch: int, metrics: Mapping[str, float]) -> bool:
+        """Whether the training is good enough after this epoch to go on."""
+        phase, objective = self.sweep.definition.phase(self.trial.phase), self.sweep.definition.objective
+        value = metrics.get(f"{objective.metric}_valid", math.nan)
+        sign = 1 if objective.goal == "minimize" else -1
+        if math.isfinite(value):
+            self.best = min(self.best, sign * value)
+        rule = phase.early_stopping
+        # After the last epoch there is nothing to save.
+        if rule is None or epoch >= phase.fidelity.max_epochs or not is_rung(rule, epoch):
+            return True
+        try:
+            self.sweep.create_rung(self.trial, epoch, self.best)
+            others = self.sweep.rung(self.trial, epoch)
+        except InfrastructureError:  # what cannot be compared goes on; the store is not needed before the end
+            return True
+        others.pop(self.trial.experiment, None)
+        return is_good_enough(rule, self.best, list(others.values()))
+
+
+def is_rung(rule: EarlyStopping, epoch: int) -> bool:
+    """Whether trainings are compared after this epoch (counted from 1)."""
+    if rule.rule == "median":
+        return epoch >= rule.min_epochs
+    rung = rule.min_epochs
+    while rung < epoch:
+        rung *= rule.reduction
+    return rung == epoch
+
+
+def is_good_enough(rule: EarlyStopping, own: float, others: Sequence[float]) -> bool:
+    """Whether a training goes on that has `own` at a rung, where `others` came before it. Less is better.
+
+    `halving` is the stopping variant of asynchronous successive halving (Li, Jamieson, Rostamizadeh, Gonina, Ben-tzur,
+    Hardt, Recht, Talwalkar 2020, "A System for Massively Parallel Hyperparameter Tuning", MLSys): one in `reduction`
+    goes on, of those that have come so far. While there are fewer than `reduction` of them, all do. `median` is the
+    median stopping rule (Golovin et al. 2017, "Google Vizier", KDD), on the values at the same epoch.
+    """
+    if rule.rule == "median":
+        return len(others) < FEWEST_FOR_MEDIAN or own <= median(others)
+    if len(others) + 1 < rule.reduction:
+        return True
+    ahead = sum(1 for other in others if other < own)
+    return ahead < (len(others) + 1) // rule.reduction

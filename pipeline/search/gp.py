@@ -1,0 +1,35 @@
+"""A Gaussian process with expected improvement (Jones et al. 1998), as Optuna has it: for few, dear experiments.
+
+The first ten experiments with a value are random. It imports torch, which takes seconds, and each further experiment
+takes it a fraction of a second. Hyperparameters with a condition are drawn at random: the process sees the others.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.search import optuna_study
+from pipeline.search.search_space import SearchSpace
+from pipeline.search.tried import Tried
+from pipeline.space import Assignment
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+
+def gp(space: SearchSpace, tried: Sequence[Tried], seed: int, n: int) -> list[Assignment]:
+    """`n` settings that look promising after what is tried."""
+    import torch
+
+    # One thread: sums in another order would give other suggestions on a machine with more cores.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return optuna_study.ask(_sampler, space, tried, seed, n, asks_per_experiment=3)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _sampler(seed: int) -> "BaseSampler":
+    from optuna.samplers import GPSampler
+
+    return GPSampler(seed=seed, warn_independent_sampling=False)

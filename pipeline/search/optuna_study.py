@@ -1,0 +1,164 @@
+"""What the strategies that ask Optuna have in common: a study is rebuilt from the experiments, asked, and thrown away.
+
+Optuna's samplers that keep no state of their own survive that: TPE and GP do, its quasi-random, grid and CMA-ES
+samplers do not. This module chooses nothing itself.
+"""
+
+import logging
+import math
+import random as rng
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pipeline.search.random import random, unlike
+from pipeline.search.search_space import SearchSpace
+from pipeline.search.tried import Tried
+from pipeline.space import Assignment, Domain, Interval, Scalar, Values, same
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
+    from optuna.trial import Trial
+
+# A space of so many settings can be used up.
+_SMALL = 10_000
+
+
+def ask(
+    make_sampler: Callable[[int], "BaseSampler"],
+    space: SearchSpace,
+    tried: Sequence[Tried],
+    seed: int,
+    n: int,
+    *,
+    asks_per_experiment: int,
+) -> list[Assignment]:
+    """`n` settings from the sampler that `make_sampler` makes of a seed.
+
+    The experiments of one round are asked for one after the other, so that each knows of those before it. A suggestion
+    that was tried or is forbidden stays in the study as if it were running, which drives the sampler away from it;
+    after `asks_per_experiment` asks for each experiment, random draws take the place of what is missing.
+    """
+    known = [one.assignment for one in tried]
+    chosen: list[Assignment] = []
+    if not _will_be_used_up(space, known, n):
+        # A sampler with the seed of another round would begin with that round's points again.
+        own_seed = rng.Random(f"{seed} {len(tried)}").getrandbits(31)
+        with _quiet():
+            study = _study(make_sampler(own_seed), space, tried)
+            chosen = unlike(space, known, _suggestions(study, space, n * asks_per_experiment), n)
+    if len(chosen) < n:
+        chosen += random(space, [*tried, *map(Tried, chosen)], seed, n - len(chosen))
+    return chosen
+
+
+def _will_be_used_up(space: SearchSpace, known: Sequence[Assignment], n: int) -> bool:
+    """Whether all that is left is wanted, so that there is nothing to choose."""
+    size = space.count(_SMALL)
+    return size is not None and size - len({space.identity(one) for one in known}) <= n
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    import optuna  # noqa: F401 (it sets its own level when it is first imported)
+
+    logger = logging.getLogger("optuna")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _study(sampler: "BaseSampler", space: SearchSpace, tried: Sequence[Tried]) -> "Study":
+    import optuna
+    from optuna.trial import TrialState, create_trial
+
+    study = optuna.create_study(sampler=sampler)
+    finite = [one.value for one in tried if one.value is not None and math.isfinite(one.value)]
+    for one in tried:
+        names = space.active(one.assignment)
+        if any(one.assignment[name] not in space.domains[name] for name in names):
+            continue  # an incumbent from outside the space: no sampler can place it
+        value = one.value
+        if value is not None and math.isinf(value):
+            # Diverged is as bad as the worst that did not: infinite, it would leave no differences among the others.
+            value = max(finite, default=None)
+        failed = value is None or math.isnan(value)
+        study.add_trial(
+            create_trial(
+                state=TrialState.FAIL if failed else TrialState.COMPLETE,
+                value=None if failed else value,
+                params={name: _to_optuna(space.domains[name], one.assignment[name]) for name in names},
+                distributions={name: _distribution(space.domains[name]) for name in names},
+            )
+        )
+    return study
+
+
+def _suggestions(study: "Study", space: SearchSpace, asks: int) -> Iterator[Assignment]:
+    for _ in range(asks):
+        trial = study.ask()
+        assignment: Assignment = {}
+        for name in space.order:
+            if space.is_active(name, assignment):
+                domain = space.domains[name]
+                assignment[name] = _from_optuna(domain, _suggest(trial, name, _distribution(domain)))
+        settled = space.settle(assignment)
+        if space.allows(settled):
+            yield settled
+
+
+def _suggest(trial: "Trial", name: str, distribution: "BaseDistribution") -> Any:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(distribution, CategoricalDistribution):
+        return trial.suggest_categorical(name, distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return trial.suggest_int(name, distribution.low, distribution.high, log=distribution.log)
+    assert isinstance(distribution, FloatDistribution)
+    return trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
+
+
+# Optuna gets numbers of values where there is an end of them: it takes 1 and True for the same choice, and its own
+# steps end at 0.30000000000000004. Only a log range of integers is given as it is.
+
+
+def _ordered(domain: Values) -> Sequence[Scalar] | None:
+    """The values from low to high, if they are numbers; None if they have no order."""
+    numbers = [value for value in domain.values if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    return sorted(numbers) if len(numbers) == len(domain.values) else None
+
+
+def _distribution(domain: Domain) -> "BaseDistribution":
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(domain, Values) and _ordered(domain) is None:
+        return CategoricalDistribution(range(domain.size))
+    if isinstance(domain, Interval) and domain.log and domain.integer:
+        return IntDistribution(int(domain.low), int(domain.high), log=True)
+    if math.isfinite(domain.size):
+        return IntDistribution(0, int(domain.size) - 1)
+    assert isinstance(domain, Interval)
+    return FloatDistribution(domain.low, domain.high, log=domain.log)
+
+
+def _to_optuna(domain: Domain, value: Scalar) -> int | float:
+    if isinstance(domain, Values):
+        values = _ordered(domain) or domain.values
+        return next(at for at, own in enumerate(values) if same(own, value))
+    assert isinstance(value, (int, float))
+    if math.isinf(domain.size) or domain.log:
+        return value
+    return round((value - domain.low) / (domain.step or 1))
+
+
+def _from_optuna(domain: Domain, value: Any) -> Scalar:
+    if isinstance(domain, Values):
+        return (_ordered(domain) or domain.values)[int(value)]
+    if math.isinf(domain.size):
+        return domain.rounded(float(value))
+    return int(value) if domain.log else domain.nth(int(value))
