@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pipeline.errors import UserError
 from pipeline.search import STRATEGIES, SearchSpace
 from pipeline.search.search_space import written
-from pipeline.space import Assignment, Constraint, Domain, Hyperparameter, Interval, Space, Values
+from pipeline.space import Assignment, Constraint, Domain, Hyperparameter, Interval, Scalar, Space, Values, same
 from pipeline.spec import Budget, PhaseSpec, Search, Spec
 from pipeline.sweep import Phase
 
@@ -79,8 +79,7 @@ def space_of(spec: Spec, wanted: PhaseSpec, declared: Mapping[str, Hyperparamete
     if spec.tune == "learning-rate" and (strange := [name for name in domains if name not in ready]):
         raise UserError(f'parameters.{strange[0]}: `tune: "learning-rate"` searches {", ".join(ready)}; fix it instead')
     space = {name: domains.get(name, domain) for name, domain in ready.items() if name not in fixed}
-    space = {name: domain for name, domain in space.items() if domain.size > 1}
-    if not space and wanted.name == "learning-rate":
+    if not space and wanted.name == "learning-rate" and (spec.phases or spec.tune == "learning-rate"):
         raise UserError("parameters: no hyperparameter of the learning rate is left to tune")
     return space
 
@@ -108,8 +107,8 @@ def experiments_of(
     number = wanted.search.experiments if wanted.search else None
     if number is None and len(asked) > 1 and wanted.name in SHARES:
         shares = [SHARES[one.name] for one in asked if one.name in SHARES]
-        # Two at least: the incumbent, and one to compare with it.
-        return int(min(possible, max(2, round(_in_all(spec) * SHARES[wanted.name] / sum(shares)))))
+        # At least the incumbent, the best of the phase before, and one that is new.
+        return int(min(possible, max(_least(wanted.name), round(_in_all(spec) * SHARES[wanted.name] / sum(shares)))))
     number = number or spec.search.experiments
     if number is None:
         if search.strategy == "grid":
@@ -120,6 +119,10 @@ def experiments_of(
             f"search.experiments: {number} are asked for, but there are only {int(possible)}, the incumbent included"
         )
     return number
+
+
+def _least(phase: str) -> int:
+    return 3 if phase in ("architecture", "near-best") else 2
 
 
 def _in_all(spec: Spec) -> int:
@@ -149,19 +152,35 @@ def _possible(spec: Spec, search: Search, space: Space, incumbent: Assignment) -
     if count == 0:
         raise UserError(f"constraints: nothing in `parameters` fulfils {', '.join(map(written, constraints))}")
     if count == 1:
-        raise UserError("parameters: they allow one setting only, so there is nothing to choose; to compare it with the incumbent, list both values")
+        raise UserError(
+            "parameters: they allow one setting only, so there is nothing to choose; to compare it with the incumbent, "
+            "list both values"
+        )
     if count is None:
         return math.inf
-    inside = all(incumbent[name] in domain for name, domain in space.items()) and known.allows(incumbent)
+    inside = all(incumbent[name] in space[name] for name in known.active(incumbent)) and known.allows(incumbent)
     return count if inside else count + 1
 
 
 def near(space: Space, best: Assignment, share: float) -> Space:
     """The part of a space around a setting: so much of each range, the neighbours in a list of numbers.
 
-    What has no order (words, truth values) keeps the setting's value, and so does a setting's value that lies outside.
+    What has no order (words, truth values) keeps the setting's value. A range that the setting's value lies outside of
+    stays whole. What is of no use there, whatever its own value, is left out and keeps the setting's.
     """
-    return {name: _near(domain, best[name], share) for name, domain in space.items()}
+    found = {name: _near(domain, best[name], share) for name, domain in space.items()}
+    while idle := [name for name, domain in found.items() if not _may_be_of_use(domain, found, space, best)]:
+        found = {name: domain for name, domain in found.items() if name not in idle}
+    return found
+
+
+def _may_be_of_use(domain: Domain, found: Space, space: Space, best: Assignment) -> bool:
+    def may_be(parent: str, value: Scalar) -> bool:
+        if parent in space:
+            return parent in found and value in found[parent]
+        return same(best.get(parent), value)
+
+    return all(any(may_be(parent, value) for value in asked) for parent, asked in domain.when.items())
 
 
 def _near(domain: Domain, value: object, share: float) -> Domain:
@@ -184,7 +203,9 @@ def _near(domain: Domain, value: object, share: float) -> Domain:
         least, most = max(math.floor(ends[0]), domain.low), min(math.ceil(ends[1]), domain.high)
         step = int(domain.step or 1)
         least = domain.low + (least - domain.low) // step * step
-        return domain.model_copy(update={"low": int(least), "high": max(int(most), int(least) + step)})
+        # A step at least, unless the whole range has none.
+        most = max(most, min(least + step, domain.high))
+        return domain.model_copy(update={"low": int(least), "high": int(most)})
     if domain.step is not None:
         steps = [math.floor((ends[0] - domain.low) / domain.step), math.ceil((ends[1] - domain.low) / domain.step)]
         edges = [min(max(domain.low + n * domain.step, domain.low), domain.high) for n in steps]
@@ -215,8 +236,8 @@ def within(budget: Budget | None, choosing: Sequence[Phase], confirm: Sequence[P
 
 
 def _cut(key: str, allowed: int, phases: Sequence[Phase], costs: Sequence[int]) -> list[Phase]:
-    """In proportion, two experiments at least for each."""
-    least = [min(phase.experiments, 2) for phase in phases]
+    """In proportion, with room for something new in each."""
+    least = [min(phase.experiments, _least(phase.name)) for phase in phases]
     needed = sum(map(math.prod, zip(least, costs, strict=True)))
     total = sum(phase.experiments * cost for phase, cost in zip(phases, costs, strict=True))
     if needed > allowed:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from pipeline import budget, ledger, merge, results
+from pipeline import budget, ledger, merge, ranking, results
 from pipeline.dates import DateRange
 from pipeline.phases import near
 from pipeline.ranking import standings, values
@@ -129,7 +129,7 @@ def assignments(
     whole_at_once = phase.batch is None and phase.follows is not None and asked
     if whole_at_once or (phase.batch is not None and any(trial.phase in later for trial in planned)):
         return asked
-    base = _start(definition, phase, rows)
+    base = _start(definition, phase, asked, known, rows)
     given = [definition.incumbent]
     if identity_of(base) != identity_of(definition.incumbent):
         given.append(base)
@@ -138,8 +138,11 @@ def assignments(
     else:
         n = min(phase.batch, phase.experiments - len(asked))
         if _is_timed(definition):
-            # Before anything has run, what a training takes is found out on what has to run anyway.
             n = int(min(n, budget.room(definition, phase, rows, now)))
+            # Before anything has run, what a training takes is found out on what has to run anyway. Afterwards a phase
+            # without room for something new would run in vain.
+            if rows and not asked and n <= len(given):
+                return []
         if not asked:
             asked, n = given, n - len(given)
     return asked + _drawn(definition, phase, base, asked, known, rows, n)
@@ -167,12 +170,22 @@ def _asked(phase: Phase, known: Mapping[str, Experiment], planned: Iterable[Tria
     return [known[id].assignment for id in sorted(ids, key=lambda id: int(id[1:]))]
 
 
-def _start(definition: Definition, phase: Phase, rows: Sequence[Row]) -> Assignment:
-    """The setting whose values a phase keeps where it does not search."""
+def _start(
+    definition: Definition,
+    phase: Phase,
+    asked: Sequence[Assignment],
+    known: Mapping[str, Experiment],
+    rows: Sequence[Row],
+) -> Assignment:
+    """The setting whose values a phase keeps where it does not search. Once it has begun, no retry changes that."""
     if phase.follows is None:
         return definition.incumbent
-    best = standings(definition, rows, definition.phase(phase.follows))
-    return best[0].assignment if best else definition.incumbent
+    best = [one.assignment for one in ranking.before(definition, rows, phase)]
+    if asked:
+        older = {identity_of(one.assignment) for one in known.values() if one.phase != phase.name}
+        begun = [one for one in asked[1:] if identity_of(one) in older]
+        best = [one for one in best if one in begun] or begun or [definition.incumbent]
+    return best[0] if best else definition.incumbent
 
 
 def _drawn(

@@ -37,16 +37,37 @@ FASTER = 0.8
 
 
 def standings(definition: Definition, rows: Sequence[Row], phase: Phase | None = None) -> list[Standing]:
-    """Experiments that finished on the same date ranges, best first: of the last phase of choosing that has any, or
-    of `phase`.
+    """Experiments that finished on the same date ranges, best first: of `phase`, or of the last phase of choosing that
+    can tell.
 
-    Where the phase prefers what trains faster, such a setting stands first. The ranges are those of the experiment that finished on most of them. Who failed or diverged on one of these, with
-    any seed, is not ranked: an average over other ranges would compare what cannot be compared.
+    Where the phase prefers what trains faster, such a setting stands first. The ranges are those of the experiment
+    that finished on most of them. Who failed or diverged on one of these, with any seed, is not ranked: an average
+    over other ranges would compare what cannot be compared.
     """
-    phases = [phase] if phase else reversed(definition.choosing)
-    found = ((one, _complete(definition, one, rows)) for one in phases)
-    phase, complete = next(((one, whole) for one, whole in found if whole), (None, {}))
-    if phase is None:
+    if phase is not None:
+        return _standings(definition, rows, phase)
+    return next((ranked for one in reversed(definition.choosing) if (ranked := _told(definition, rows, one))), [])
+
+
+def before(definition: Definition, rows: Sequence[Row], phase: Phase) -> list[Standing]:
+    """What a phase starts from: the ranking of the phase that it follows, or of one before if that cannot tell."""
+    if phase.follows is None:
+        return []
+    followed = definition.phase(phase.follows)
+    return _told(definition, rows, followed) or before(definition, rows, followed)
+
+
+def _told(definition: Definition, rows: Sequence[Row], phase: Phase) -> list[Standing]:
+    """A phase's ranking, unless it lacks what the phase before found: then it may have lost the best."""
+    ranked, start = _standings(definition, rows, phase), before(definition, rows, phase)
+    found = {one.experiment for one in start if not one.is_incumbent}
+    fine = not start or start[0].is_incumbent or any(one.experiment in found for one in ranked)
+    return ranked if fine else []
+
+
+def _standings(definition: Definition, rows: Sequence[Row], phase: Phase) -> list[Standing]:
+    complete = _complete(definition, phase, rows)
+    if not complete:
         return []
     metric = f"{definition.objective.metric}_valid"
     names = list(definition.incumbent)

@@ -15,8 +15,10 @@ from pipeline.dates import DateRange
 from pipeline.declared import Own
 from pipeline.errors import UserError
 from pipeline.search import ADAPTIVE
+from pipeline.search.search_space import written as in_words
 from pipeline.space import Assignment, DomainOrFixed, as_reals
 from pipeline.spec import PhaseSpec, Spec, own_mistakes
+from pipeline.suggest import did_you_mean
 from pipeline.sweep import Definition, Fidelity, Judging, Phase, new_id
 
 _T = TypeVar("_T")
@@ -45,6 +47,8 @@ def resolve(
     today = as_of or spec.as_of or (source and data_source.as_of(source)) or now.date()
     calendar = _Calendar(spec, today, (source and data_source.covers(source)) or covered, tuple(used))
     incumbent = _incumbent(spec)
+    if strange := _strange_constraints(spec, incumbent):
+        raise UserError("\n".join(strange))
     mistakes = _Mistakes()
     asked = phases.asked_of(spec)
     names = [wanted.name for wanted in asked]
@@ -52,6 +56,10 @@ def resolve(
         mistakes.lines.append(f"phases: {', '.join(twice)} stands there twice")
     made = [mistakes.told(_choosing, spec, asked, wanted, incumbent, calendar, mistakes) for wanted in asked]
     choosing = _in_a_row([phase for phase in made if phase is not None])
+    if not mistakes.lines:
+        mistakes.lines += _idle_constraints(spec, choosing)
+        if not choosing:
+            mistakes.lines.append("parameters: all of them are fixed: nothing to tune")
     confirm = mistakes.told(_confirm, spec, choosing, calendar) if choosing else []
     if confirm is not None and not mistakes.lines:
         choosing = mistakes.told(phases.within, spec.budget, choosing, confirm) or []
@@ -256,6 +264,26 @@ def _choosing(
         seeds=search.seeds_per_range,
         race=search.race,
     )
+
+
+def _strange_constraints(spec: Spec, incumbent: Assignment) -> list[str]:
+    """A line for each constraint that names what there is not."""
+    lines = []
+    for constraint in spec.constraints:
+        names = [side for side in (constraint[0], constraint[2]) if isinstance(side, str)]
+        if strange := [name for name in names if name not in incumbent]:
+            hint = f'there is no hyperparameter "{strange[0]}"; {did_you_mean(strange[0], incumbent)}'
+            lines.append(f"constraints: {in_words(constraint)}: {hint}")
+    return lines
+
+
+def _idle_constraints(spec: Spec, choosing: Sequence[Phase]) -> list[str]:
+    """A line for each constraint of which nothing is searched."""
+    return [
+        f"constraints: {in_words(constraint)}: neither side is searched, so it would say nothing"
+        for constraint in spec.constraints
+        if not any(constraint in phase.constraints for phase in choosing)
+    ]
 
 
 def _in_a_row(choosing: Sequence[Phase]) -> list[Phase]:

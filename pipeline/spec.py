@@ -71,7 +71,7 @@ def _metrics_pattern(text: str) -> str:
 
 
 Whole = Annotated[int, Field(strict=True)]
-Number = Annotated[float, Field(strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 SpecDateRange = Annotated[
     DateRange,
     BeforeValidator(_to_date_range, json_schema_input_type=tuple[date, date]),
@@ -98,8 +98,8 @@ class EarlyStopping(_Part):
 
     rule: Literal["halving", "median"] = Field(
         "halving",
-        description="`halving` compares after min-epochs, times reduction, times reduction …, and goes on with the best "
-        "1/reduction; `median` ends, after any epoch from min-epochs on, what is worse than the median.",
+        description="`halving` compares after min-epochs, times reduction, times reduction …, and goes on with the "
+        "best 1/reduction; `median` ends, after any epoch from min-epochs on, what is worse than the median.",
     )
     min_epochs: Whole = Field(2, ge=1, description="Epochs that every training gets.")
     reduction: Whole = Field(3, ge=2, description="`halving` goes on with one in so many.")
@@ -230,7 +230,8 @@ class Spec(_Part):
         None, description='"Today" for rotating date ranges. Default: today, or the data\'s own.'
     )
     mode: Literal["full", "short"] | None = Field(
-        None, description="How much data and how many epochs choosing gets. Default: full; short if `tune` is automatic."
+        None,
+        description="How much data and how many epochs choosing gets. Default: full; short if `tune` is automatic.",
     )
     short: Short = Short()
     tune: Literal["parameters", "learning-rate", "automatic", "nothing"] = Field(

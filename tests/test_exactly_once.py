@@ -86,7 +86,6 @@ def test_fifty_kills_over_a_sweep_leave_one_row_per_trial(bucket, tiny_spec, tmp
     assert len(killed) >= 50
     assert sorted(result_files(sweep)) == sorted(trials)
     assert sorted(row["trial"] for row in merged.rows) == sorted(trials)
-    workbench = trial.Workbench()
     for row in merged.rows:
         assert row["status"] == "complete"
         assert_its_model_reproduces(sweep, row, tmp_path)

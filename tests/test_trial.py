@@ -147,7 +147,9 @@ def test_a_trial_keeps_its_time_limit_itself(new_sweep, tiny_spec, workbench):
 
 
 def test_a_diverged_trial_is_a_result(new_sweep, tiny_spec, workbench):
-    sweep = new_sweep(tiny_spec | {"incumbent": {"weight_decay": 1000.0}, "parameters": {"learning_rate": [0.001, 1000.0]}})
+    sweep = new_sweep(
+        tiny_spec | {"incumbent": {"weight_decay": 1000.0}, "parameters": {"learning_rate": [0.001, 1000.0]}}
+    )
     trials = planned(sweep)
     assert run(sweep, [trials[-1]], workbench)[0] is True
     row = sweep.row(trials[-1])

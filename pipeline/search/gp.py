@@ -1,7 +1,8 @@
 """A Gaussian process with expected improvement (Jones et al. 1998), as Optuna has it: for few, dear experiments.
 
-The first ten experiments with a value are random. It imports torch, which takes seconds, and each further experiment
-takes it a fraction of a second. Hyperparameters with a condition are drawn at random: the process sees the others.
+The first ten experiments with a value are random. It imports torch, which takes seconds; then it takes a fraction of a
+second for each experiment, a whole one where two hundred are known. Hyperparameters with a condition are drawn at
+random: the process sees the others.
 """
 
 from collections.abc import Sequence

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # A space of so many settings can be used up.
 _SMALL = 10_000
+# Beyond it squares overflow: no training that ends with such a loss has learned anything.
+_DIVERGED = 1e100
 
 
 def ask(
@@ -78,14 +80,14 @@ def _study(sampler: "BaseSampler", space: SearchSpace, tried: Sequence[Tried]) -
     from optuna.trial import TrialState, create_trial
 
     study = optuna.create_study(sampler=sampler)
-    finite = [one.value for one in tried if one.value is not None and math.isfinite(one.value)]
+    finite = [one.value for one in tried if one.value is not None and abs(one.value) < _DIVERGED]
     for one in tried:
         names = space.active(one.assignment)
         if any(one.assignment[name] not in space.domains[name] for name in names):
             continue  # an incumbent from outside the space: no sampler can place it
         value = one.value
-        if value is not None and math.isinf(value):
-            # Diverged is as bad as the worst that did not: infinite, it would leave no differences among the others.
+        if value is not None and abs(value) >= _DIVERGED:
+            # As bad as the worst that did not diverge: more would leave no differences among the others.
             value = max(finite, default=None)
         failed = value is None or math.isnan(value)
         study.add_trial(

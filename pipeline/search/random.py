@@ -13,7 +13,10 @@ from pipeline.space import Assignment
 _COUNTABLE = 2**62
 # So many settings are listed within a tenth of a second.
 _LISTED = 10_000
+_LISTED_AT_LAST = 300_000
 _DRAWS_PER_EXPERIMENT = 1000
+# Enough to find what is allowed where that is a thousandth of the space.
+_FEWEST_DRAWS = 20_000
 
 
 def random(space: SearchSpace, tried: Sequence[Tried], seed: int, n: int) -> list[Assignment]:
@@ -28,10 +31,10 @@ def random(space: SearchSpace, tried: Sequence[Tried], seed: int, n: int) -> lis
     elif not space.is_plain and space.count(_LISTED) is not None:
         draws = _shuffled(space, source)
     else:
-        draws = _independent(space, source, wanted * _DRAWS_PER_EXPERIMENT)
+        draws = _independent(space, source, max(wanted * _DRAWS_PER_EXPERIMENT, _FEWEST_DRAWS))
         if math.isfinite(space.combinations):
             # Where constraints leave too little for draws to find, what is left is listed.
-            draws = itertools.chain(draws, space.settings())
+            draws = itertools.chain(draws, space.settings(_LISTED_AT_LAST))
     return unlike(space, (one.assignment for one in tried), draws, n)
 
 

@@ -3,6 +3,7 @@
 It knows which settings there are and which two are the same experiment. It chooses none: that is the strategies' work.
 """
 
+import contextlib
 import itertools
 import math
 import operator
@@ -159,15 +160,17 @@ class SearchSpace:
         except _TooManyError:
             return None
 
-    def settings(self) -> Iterator[Assignment]:
+    def settings(self, at_most: float = math.inf) -> Iterator[Assignment]:
         """All different allowed settings, in the listed order of the values, the last name running fastest.
 
-        Raises ValueError if a range has no end of values.
+        It ends after `at_most` steps, those to what turns out to be forbidden included. Raises ValueError if a range
+        has no end of values.
         """
         for name, domain in self.domains.items():
             if math.isinf(domain.size):
                 raise ValueError(f"{name}: a range of real numbers has no end of values: give it a step or list values")
-        return self._walk(math.inf)
+        with contextlib.suppress(_TooManyError):
+            yield from self._walk(at_most)
 
     def _walk(self, at_most: float) -> Iterator[Assignment]:
         # A constraint is looked at as soon as all its names have a value: that cuts off what is forbidden early.

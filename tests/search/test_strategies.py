@@ -144,11 +144,10 @@ def test_a_space_is_used_up_round_by_round_and_then_there_is_nothing_more(strate
 
 
 @drawing
-def test_a_space_without_an_allowed_setting_has_no_experiments(strategy):
-    space = SearchSpace(
-        {"a": Interval(low=1, high=3), "b": Interval(low=1, high=3)}, (("a", "<", "b"), ("b", "<", "a"))
-    )
-    assert strategy(space, [], 0, 4) == []
+@pytest.mark.parametrize("high", [3, 10**6, 3.0])
+def test_a_space_without_an_allowed_setting_has_no_experiments(strategy, high):
+    domains = {name: Interval(low=type(high)(1), high=high) for name in "ab"}
+    assert strategy(SearchSpace(domains, (("a", "<", "b"), ("b", "<", "a"))), [], 0, 4) == []
 
 
 @every_strategy
@@ -173,6 +172,13 @@ def test_few_allowed_settings_among_very_many_are_found(strategy):
     space = SearchSpace(domains, (("a", ">", "b"), ("a", "<=", 3)))
     new = strategy(space, [], 0, 5)
     assert sorted((one["a"], one["b"]) for one in new) == [(2, 1), (3, 1), (3, 2)]
+
+
+@drawing
+def test_a_thousandth_of_a_range_is_found(strategy):
+    space = SearchSpace({"a": Interval(low=0.0, high=1000.0), "b": Values(values=("x", "y"))}, (("a", "<", 1),))
+    for seed in range(5):
+        assert len(strategy(space, [], seed, 1)) == 1
 
 
 @drawing

@@ -1,0 +1,147 @@
+"""Sweeps whose trials are measured by a formula, in memory: what is planned from round to round, without a training."""
+
+import heapq
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from pipeline import budget, plan, results
+from pipeline.results import Row
+from pipeline.space import Assignment
+from pipeline.sweep import Definition, Experiment, Trial, trials_of
+
+Measure = Callable[[Assignment, Trial], dict[str, Any]]
+FILES = {"path": "x.csv", "date": "d", "text": "t", "target": "y"}
+AUTOMATIC = {"architecture": "bag-of-words", "tune": "automatic", "data": FILES}
+ADAPTIVE = {
+    "architecture": "bag-of-words",
+    "data": FILES,
+    "parameters": {"learning_rate": {"low": 1e-4, "high": 0.1, "log": True}, "hidden_size": {"low": 16, "high": 256}},
+    "date-range": [["2024-01-01", "2024-03-01"]],
+    "confirm": {"ranges": 0},
+}
+
+
+def bowl(assignment: Assignment, trial: Trial) -> dict[str, Any]:
+    """An error that is least at a learning rate of 0.01 and 100 hidden units."""
+    rate, hidden = assignment["learning_rate"], assignment["hidden_size"]
+    assert isinstance(rate, float)
+    assert isinstance(hidden, int)
+    error = (0.1 + (math.log10(rate) + 2) ** 2 + math.log2(hidden / 100) ** 2 / 10) * (1 + trial.range)
+    return {"mse_valid": error, "mse_test": error, "epochs": 10, "training_time": 10.0}
+
+
+def row(definition: Definition, trial: Trial, assignment: Assignment, measured: dict[str, Any]) -> Row:
+    found = {
+        "architecture": definition.architecture,
+        "date-range": definition.phase(trial.phase).ranges[trial.range].as_json(),
+        **assignment,
+        "sweep": definition.id,
+        "experiment": trial.experiment,
+        "trial": str(trial),
+        "phase": trial.phase,
+        "seed": plan.training_seed(definition, trial),
+        "status": "complete",
+        **measured,
+    }
+    return {name: value for name, value in found.items() if value is not None or name in assignment}
+
+
+@dataclass
+class Simulation:
+    """One sweep. `luck`, where given, is the order in which its rows arrive."""
+
+    definition: Definition
+    measure: Measure = bowl
+    luck: random.Random | None = None
+    known: dict[str, Experiment] = field(default_factory=dict)
+    rounds: list[list[Trial]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+
+    def planned(self) -> list[Trial]:
+        return [trial for trials in self.rounds for trial in trials]
+
+    def plan(self, now: datetime | None = None) -> list[Trial]:
+        """The trials of the next round, none of which has a row yet."""
+        new, packs = plan.next_round(
+            self.definition, len(self.rounds), self.known, self.planned(), self.rows, now or self.started
+        )
+        self.known |= {one.id: one for one in new}
+        trials = list(trials_of(packs))
+        if trials:
+            self.rounds.append(trials)
+        return trials
+
+    @property
+    def started(self) -> datetime:
+        return datetime.fromisoformat(self.definition.created)
+
+    def finish(self, trial: Trial) -> Row:
+        assignment = self.known[trial.experiment].assignment
+        found = row(self.definition, trial, assignment, self.measure(assignment, trial))
+        self.rows.append(found)
+        if self.luck is None:
+            self.rows.sort(key=lambda one: results.trial_order(one["trial"]))
+        return found
+
+    def step(self) -> list[Trial]:
+        """Plans a round and finishes all of it."""
+        trials = self.plan()
+        for trial in self.luck.sample(trials, len(trials)) if self.luck else trials:
+            self.finish(trial)
+        return trials
+
+    def to_the_end(self) -> "Simulation":
+        while self.step():
+            assert len(self.rounds) < 1000, "it never ends"
+        return self
+
+    def assignments(self, phase: str) -> list[Assignment]:
+        """What a phase tried, in the order in which it asked."""
+        ids = dict.fromkeys(trial.experiment for trial in self.planned() if trial.phase == phase)
+        return [self.known[id].assignment for id in ids]
+
+
+@dataclass
+class Timed(Simulation):
+    """One sweep on several lanes, each training as long as its row says."""
+
+    lanes: int = 1
+    now: datetime = field(init=False)
+    left_out: list[Trial] = field(default_factory=list)
+    """Planned, but not begun when time or money ended."""
+    running: list[tuple[datetime, int, Trial]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.now = self.started
+
+    def to_the_end(self) -> "Timed":
+        while waiting := self.plan(self.now):
+            assert len(self.rounds) < 1000, "it never ends"
+            for at, trial in enumerate(waiting):
+                if len(self.running) == self.lanes:
+                    self._next_ends()
+                judging = self.definition.phase(trial.phase).judging
+                if not judging and budget.is_over(self.definition, self.rows, self.now):
+                    self.left_out.append(trial)
+                    continue
+                seconds = self.measure(self.known[trial.experiment].assignment, trial).get("training_time") or 0.0
+                heapq.heappush(self.running, (self.now + timedelta(seconds=seconds), at, trial))
+            while self.running:
+                self._next_ends()
+        return self
+
+    def _next_ends(self) -> None:
+        self.now, _, trial = heapq.heappop(self.running)
+        self.finish(trial)
+
+    @property
+    def device_seconds(self) -> float:
+        return budget.device_seconds(self.rows)
+
+    @property
+    def hours(self) -> float:
+        return (self.now - self.started).total_seconds() / 3600
