@@ -5,6 +5,7 @@ Only what was asked for is checked here, not whether the files or their columns 
 """
 
 import difflib
+import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -37,6 +38,15 @@ def _one_or_more(item: Any) -> Any:
     return pydantic.BeforeValidator(_as_tuple, json_schema_input_type=item | list[item])
 
 
+def _place(path: str) -> str:
+    scheme, mark, rest = path.partition("://")
+    if mark and scheme != "gs":
+        raise ValueError(f'"{scheme}://" cannot be read; name local files, or gs://bucket/folder/*.parquet')
+    if mark and not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/.*[^/]", rest):
+        raise ValueError(f'"{path}" names no objects of a bucket; write gs://bucket/folder/*.parquet')
+    return path
+
+
 _Names = Annotated[tuple[Name, ...], _one_or_more(str), pydantic.AfterValidator(_distinct)]
 
 
@@ -64,7 +74,9 @@ class FilesSource(BaseModel):
         json_schema_extra={"anyOf": [{"required": [key]} for key in ("text", "categorical", "numeric")]},
     )
 
-    path: Name = Field(description="Parquet or CSV files, `*` and `**` allowed; relative to the current directory.")
+    path: Annotated[Name, pydantic.AfterValidator(_place)] = Field(
+        description="Parquet or CSV files, `*` and `**` allowed; in gs://, or relative to the current directory."
+    )
     date: Name = Field(description="The column with the day (or time) of a row.")
     text: _Names = Field((), description="Columns of words, which become tokens.")
     categorical: _Names = Field((), description="Columns of which each value becomes one token.")

@@ -1,7 +1,7 @@
 """Loads the days of a date range from a source and encodes them, fitted on the training part alone.
 
-What a `data` key may say is `pipeline/data_source.py`'s business, how raw values become tokens `encoder.py`'s. A cache
-of what was loaded, if one is ever needed, belongs around `load`, keyed by its arguments.
+What a `data` key may say is `pipeline/data_source.py`'s business, where files are `places.py`'s, how raw values become
+tokens `encoder.py`'s.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data_source import FilesSource, FlightsSource, Source, covers
+from pipeline.data_source import FLIGHTS_DAYS, FilesSource, FlightsSource, Source, covers
 from pipeline.dates import DateRange, Split
 from pipeline.errors import UserError
 from pipeline.training import flights
@@ -39,6 +39,14 @@ def read(source: Source, date_range: DateRange) -> Rows:
         rows = Files(source.path, source.date).read(columns_of(source).all, date_range)
     order = np.argsort(rows.days, kind="stable")
     return Rows(rows.frame.iloc[order], rows.days[order], rows.notes)
+
+
+def stream(source: Source, date_range: DateRange | None = None) -> Iterator[Rows]:
+    """All raw rows (of the range) a piece at a time, in no order, for looking at data of any size; notes come last."""
+    if isinstance(source, FlightsSource):
+        yield flights.read(source, date_range or FLIGHTS_DAYS)
+    else:
+        yield from Files(source.path, source.date).stream(columns_of(source).all, date_range)
 
 
 def days(source: Source) -> DateRange | None:

@@ -1,15 +1,18 @@
 """Reads the rows of a date range out of Parquet and CSV files, and only the columns that are needed.
 
-Values are handed over as they stand in the files; what they mean is `encoder.py`'s work. Other places than
-the local disk would open here, in `_matching`.
+Values are handed over as they stand in the files; what they mean is `encoder.py`'s work. Where the files are is
+`places.py`'s.
 """
 
+import csv
 import datetime
-import glob
-import os
+import gzip
+import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,14 +20,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.dataset
+import pyarrow.parquet
 from numpy.typing import NDArray
 
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
+from pipeline.training import places
+from pipeline.training.places import DataFile
 from pipeline.training.rows import Rows, contains, days_of, missing_columns, share
 
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
+_UNREADABLE = (pa.ArrowException, UnicodeError, OSError, EOFError, csv.Error, zlib.error)
+_ROWS_AT_A_TIME = 2**16
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -36,6 +44,8 @@ class _Count:
     without_day: int = 0
     example: str | None = None
     malformed: int = 0
+    no_days: Counter[str] = field(default_factory=Counter)
+    """How many files lie in partitions whose names are no days."""
 
     def notes(self, date_column: str) -> Iterator[str]:
         if self.without_day:
@@ -43,6 +53,9 @@ class _Count:
             yield f'dropped {share(self.without_day, self.rows)} rows of the files: no date in "{date_column}"{example}'
         if self.malformed:
             yield f"skipped {self.malformed:,} lines with more or fewer values than the header has names"
+        if self.no_days:
+            name = next(iter(self.no_days))
+            yield f'left out {self.no_days.total():,} files: no day in the name of a folder like "{date_column}={name}"'
 
 
 @dataclass(frozen=True)
@@ -51,19 +64,22 @@ class Files:
 
     path: str
     date: str
-    found: tuple[str, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "found", _matching(self.path))
 
     def read(self, columns: tuple[str, ...], date_range: DateRange) -> Rows:
         """The rows of the range, in the order of the files' names."""
+        parts = list(self.stream(columns, date_range))
+        frame = pd.concat([part.frame for part in parts], ignore_index=True)
+        return Rows(frame, np.concatenate([part.days for part in parts]), parts[-1].notes)
+
+    def stream(self, columns: tuple[str, ...], date_range: DateRange | None) -> Iterator[Rows]:
+        """All rows (of the range), a piece at a time; the last piece is empty and has the notes on all of them."""
         count = _Count()
-        nothing = (pd.DataFrame(columns=list(columns), dtype=object), np.array([], "datetime64[D]"))
-        parts = list(self._parts(columns, date_range, count)) or [nothing]
-        frame = pd.concat([frame for frame, _ in parts], ignore_index=True)
-        days = np.concatenate([days for _, days in parts])
-        return Rows(frame, days, tuple(count.notes(self.date)))
+        some = False
+        for frame, days in self._parts(columns, date_range, count):
+            some = True
+            yield Rows(frame, days)
+        nothing = frame[:0] if some else pd.DataFrame(columns=list(columns), dtype=object)
+        yield Rows(nothing, np.array([], "datetime64[D]"), tuple(count.notes(self.date)))
 
     def days(self) -> tuple[NDArray[np.datetime64], tuple[str, ...]]:
         """All days that the files have rows for, in order, and what was wrong with the others."""
@@ -73,51 +89,67 @@ class Files:
         return days, tuple(count.notes(self.date))
 
     def check(self, columns: tuple[str, ...]) -> None:
-        """Raises UserError if the first file lacks a column, or cannot be read at all."""
+        """Raises UserError if there is no file, or the last, mostly the newest, lacks a column or cannot be read."""
         one_day = DateRange(datetime.date(1970, 1, 1), datetime.date(1970, 1, 2))
-        for _ in self._file(self.found[0], columns, one_day, _Count()):
-            pass
+        for file, path in places.in_turn(places.matching(self.path, self.date)[-1:]):
+            for _ in self._file(file, path, columns, one_day, _Count()):
+                pass
 
     def _parts(
         self, columns: tuple[str, ...], date_range: DateRange | None, count: _Count
     ) -> Iterator[tuple[pd.DataFrame, NDArray[np.datetime64]]]:
-        for path in self.found:
-            try:
-                yield from self._file(path, columns, date_range, count)
-            except (pa.ArrowException, UnicodeError, OSError) as error:
-                raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        files = []
+        for file in places.matching(self.path, self.date, date_range):
+            if file.day is None:
+                files.append(file)
+            elif np.isnat(file.day):
+                count.no_days[str(file.partition[self.date])] += 1
+            elif columns:
+                files.append(file)
+            else:
+                yield pd.DataFrame(), np.array([file.day])
+        for file, path in places.in_turn(files):
+            yield from self._file(file, path, columns, date_range, count)
 
     def _file(
-        self, path: str, columns: tuple[str, ...], date_range: DateRange | None, count: _Count
+        self, file: DataFile, path: Path, columns: tuple[str, ...], date_range: DateRange | None, count: _Count
     ) -> Iterator[tuple[pd.DataFrame, NDArray[np.datetime64]]]:
-        needed = (self.date, *columns)
-        with open(path, "rb") as file:
-            start = file.read(4)
-        if start == _PARQUET:
-            batches = _parquet(path, needed, date_range, count)
-        else:
-            batches = _csv(path, needed, gzipped=start.startswith(_GZIP), count=count)
-        for batch in batches:
-            days = _days(batch.column(self.date))
-            unreadable = np.isnat(days)
-            count.without_day += int(unreadable.sum())
-            if count.example is None:
-                written = batch.column(self.date).filter(pa.array(unreadable)).drop_null()
-                count.example = str(written[0]) if len(written) else None
-            keep = contains(date_range, days) if date_range else ~unreadable
-            kept = batch.select(columns).filter(pa.array(keep))
-            # Whole numbers stay whole numbers beside a missing one: as floats, long ids would become one another.
-            if keep.any():
-                yield kept.to_pandas(integer_object_nulls=True), days[keep]
+        try:
+            for batch in _batches(file, path, self.date, columns, date_range, count):
+                days = _days(batch.column(self.date))
+                unreadable = np.isnat(days)
+                count.without_day += int(unreadable.sum())
+                if count.example is None:
+                    written = batch.column(self.date).filter(pa.array(unreadable)).drop_null()
+                    count.example = str(written[0]) if len(written) else None
+                keep = contains(date_range, days) if date_range else ~unreadable
+                kept = batch.select(columns).filter(pa.array(keep))
+                # Whole numbers stay whole numbers beside a missing one: as floats, long ids would become one another.
+                if keep.any():
+                    yield kept.to_pandas(integer_object_nulls=True), days[keep]
+        except _UNREADABLE as error:
+            raise UserError(f"{file.name} cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def _matching(pattern: str) -> tuple[str, ...]:
-    found = tuple(
-        sorted(path for path in glob.glob(os.path.expanduser(pattern), recursive=True) if os.path.isfile(path))
-    )
-    if not found:
-        raise UserError(f'data.path: no file matches "{pattern}" (looked from {os.getcwd()})')
-    return found
+def _batches(
+    file: DataFile, path: Path, date: str, columns: tuple[str, ...], date_range: DateRange | None, count: _Count
+) -> Iterator[pa.Table]:
+    """The date and the columns; the date from the file's place, where that says it, and others that only it says."""
+    with open(path, "rb") as opened:
+        start = opened.read(4)
+    form = _Parquet(file.name, path) if start == _PARQUET else _Csv(path, gzipped=start.startswith(_GZIP))
+    needed = dict.fromkeys((date, *columns))
+    said = {name: value for name, value in file.partition.items() if name in needed}
+    said = {name: value for name, value in said.items() if name == date or name not in form.names}
+    own = [name for name in needed if name not in said]
+    if not form.names:
+        raise UserError(f"{file.name} cannot be read: it is empty")
+    if lines := missing_columns(own, form.names, file.name):
+        raise UserError(lines + form.hint)
+    for batch in form.batches(own, date if date in own else None, date_range, count):
+        for name, value in said.items():
+            batch = batch.append_column(name, pa.repeat(pa.scalar(value, pa.string()), batch.num_rows))
+        yield batch
 
 
 def _days(column: pa.ChunkedArray) -> NDArray[np.datetime64]:
@@ -128,20 +160,32 @@ def _days(column: pa.ChunkedArray) -> NDArray[np.datetime64]:
     return days_of(column.to_pandas(integer_object_nulls=True))
 
 
-def _parquet(path: str, needed: tuple[str, ...], date_range: DateRange | None, count: _Count) -> Iterator[pa.Table]:
-    data = pa.dataset.dataset(path, format="parquet")
-    if lines := missing_columns(needed, data.schema.names, path):
-        raise UserError(lines)
-    for name in needed:
-        if pa.types.is_nested(data.schema.field(name).type):
-            raise UserError(f'{path}: column "{name}" holds {data.schema.field(name).type}, not one value a row')
-    count.rows += data.count_rows()
-    kind = data.schema.field(needed[0]).type
-    wanted = _pushed_down(needed[0], kind, date_range) if date_range else None
-    for batch in data.to_batches(columns=list(needed), filter=wanted):
-        table = pa.Table.from_batches([batch])
-        plain = [column.cast(c.value_type) if pa.types.is_dictionary(c := column.type) else column for column in table]
-        yield pa.table(plain, names=table.column_names)
+class _Parquet:
+    hint = ""
+
+    def __init__(self, name: str, path: Path) -> None:
+        self._name, self._path = name, path
+        self._schema = pyarrow.parquet.read_schema(path)
+        self.names: list[str] = self._schema.names
+
+    def batches(
+        self, columns: list[str], date: str | None, date_range: DateRange | None, count: _Count
+    ) -> Iterator[pa.Table]:
+        kinds = {name: self._schema.field(name).type for name in columns}
+        for name, kind in kinds.items():
+            if pa.types.is_nested(kind):
+                raise UserError(f'{self._name}: column "{name}" holds {kind}, not one value a row')
+        [fragment] = pa.dataset.dataset(self._path, format="parquet").get_fragments()
+        if date and date_range and (wanted := _pushed_down(date, kinds[date], date_range)) is not None:
+            fragment = fragment.subset(wanted)
+        groups = [group.id for group in fragment.row_groups]
+        with pyarrow.parquet.ParquetFile(self._path) as file:
+            count.rows += file.metadata.num_rows
+            # One by one: what was read of a group stays in memory as long as the iterator does.
+            for group in groups:
+                for batch in file.iter_batches(_ROWS_AT_A_TIME, row_groups=[group], columns=columns):
+                    plain = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in batch.columns]
+                    yield pa.table(plain, names=batch.schema.names)
 
 
 def _pushed_down(name: str, kind: pa.DataType, date_range: DateRange) -> pc.Expression | None:
@@ -157,33 +201,38 @@ def _pushed_down(name: str, kind: pa.DataType, date_range: DateRange) -> pc.Expr
     return ((column >= start) & (column < end)) | column.is_null()
 
 
-def _csv(path: str, needed: tuple[str, ...], *, gzipped: bool, count: _Count) -> Iterator[pa.Table]:
-    def stream() -> pa.NativeFile:
-        file = pa.OSFile(path)
-        return pa.CompressedInputStream(file, "gzip") if gzipped else file
+class _Csv:
+    hint = " (CSV files are read with commas between values)"
 
-    with stream() as file:
-        encoding = "utf-16" if file.read(2) in _UTF_16 else "utf8"
-    read = pyarrow.csv.ReadOptions(encoding=encoding)
-    skipping = pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=lambda _: "skip")
-    with stream() as file, pyarrow.csv.open_csv(file, read_options=read, parse_options=skipping) as reader:
-        names = reader.schema.names
-    if lines := missing_columns(needed, names, path):
-        raise UserError(f"{lines} (CSV files are read with commas between values)")
+    def __init__(self, path: Path, *, gzipped: bool) -> None:
+        self._path, self._gzipped = path, gzipped
+        with self._stream() as file:
+            self._encoding = "utf-16" if file.read(2) in _UTF_16 else "utf-8-sig"
+        # Not by Arrow, whose threads read on, and take a program that ends for what the header lacks down with them.
+        with (gzip.open if gzipped else open)(path, "rt", encoding=self._encoding, newline="") as text:
+            self.names = next((names for names in csv.reader(text) if names), [])
 
-    def skip(_: pyarrow.csv.InvalidRow) -> str:
-        count.malformed += 1
-        return "skip"
+    def batches(
+        self, columns: list[str], date: str | None, date_range: DateRange | None, count: _Count
+    ) -> Iterator[pa.Table]:
+        def skip(_: pyarrow.csv.InvalidRow) -> str:
+            count.malformed += 1
+            return "skip"
 
-    # Everything as text: "007" stays what it is, and one bad number does not make the whole file unreadable.
-    convert = pyarrow.csv.ConvertOptions(
-        include_columns=list(needed),
-        column_types=dict.fromkeys(needed, pa.string()),
-        strings_can_be_null=True,
-        null_values=[""],  # "NA" may be a country; what is no number is told apart later
-    )
-    parse = pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip)
-    with stream() as file, pyarrow.csv.open_csv(file, read, parse, convert) as reader:
-        for batch in reader:
-            count.rows += batch.num_rows
-            yield pa.Table.from_batches([batch])
+        # Everything as text: "007" stays what it is, and one bad number does not make the whole file unreadable.
+        convert = pyarrow.csv.ConvertOptions(
+            include_columns=columns,
+            column_types=dict.fromkeys(columns, pa.string()),
+            strings_can_be_null=True,
+            null_values=[""],  # "NA" may be a country; what is no number is told apart later
+        )
+        read = pyarrow.csv.ReadOptions(encoding=self._encoding.removesuffix("-sig"))
+        parse = pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip)
+        with self._stream() as file, pyarrow.csv.open_csv(file, read, parse, convert) as reader:
+            for batch in reader:
+                count.rows += batch.num_rows
+                yield pa.Table.from_batches([batch])
+
+    def _stream(self) -> pa.NativeFile:
+        file = pa.OSFile(str(self._path))
+        return pa.CompressedInputStream(file, "gzip") if self._gzipped else file

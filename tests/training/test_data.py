@@ -35,7 +35,7 @@ def table(**changes: list[Any]) -> pd.DataFrame:
     return pd.DataFrame(columns | changes)
 
 
-def source(path: Path, **changes: Any) -> FilesSource:
+def source(path: Path | str, **changes: Any) -> FilesSource:
     said = {
         "path": str(path),
         "date": "day",
@@ -90,6 +90,7 @@ def test_a_file_is_the_same_zipped_marked_or_in_utf_16(csv: Path, tmp_path: Path
     other = tmp_path / "other.csv"
     assert same(plain, loaded(other, gzip.compress(content)))
     assert same(plain, loaded(other, codecs.BOM_UTF8 + content))
+    assert same(plain, loaded(other, codecs.BOM_UTF8 + b'"day"' + content.removeprefix(b"day")))
     assert same(plain, loaded(other, gzip.compress(codecs.BOM_UTF8 + content[:100] + content[100:])))
     assert same(plain, loaded(other, content.decode().encode("utf-16")))
     assert same(plain, loaded(other, content.replace(b"\n", b"\r\n")))
@@ -270,7 +271,16 @@ def test_a_path_that_matches_nothing_is_an_error(tmp_path: Path) -> None:
         loaded(tmp_path / "*.csv")
 
 
-@pytest.mark.parametrize("content", [b"", b"day,title,shop,size,price\n2013-01-01,\xe9,a,1,2\n", b"PAR1 not really"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"day,title,shop,size,price\n2013-01-01,\xe9,a,1,2\n",
+        b"PAR1 not really",
+        gzip.compress(bytes(999))[:20],
+        b'"' + bytes(200_000),
+    ],
+)
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(UserError, match=r"broken\.csv cannot be read: "):
         loaded(tmp_path / "broken.csv", content)

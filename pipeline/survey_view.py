@@ -1,0 +1,100 @@
+"""A survey of data as tables and small pictures for a terminal, and as plain text where there is none.
+
+What is measured, and what is worth a warning, is `survey.py`'s.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.dates import DateRange
+from pipeline.survey import DISTINCT_AT_MOST, PARTS, Survey
+from pipeline.training.rows import share
+
+_BARS = "▁▂▃▄▅▆▇█"
+_HOLE = "x"
+_SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def tables(found: Survey, ranges: Mapping[DateRange, Sequence[str]], shares: tuple[float, float]) -> Iterator[Table]:
+    """The days, the columns, each target by month, and the ranges with the phases that use them."""
+    yield _days(found)
+    yield _columns(found)
+    for target in found.targets:
+        yield _target(found, target)
+    if ranges:
+        yield _ranges(found, ranges, shares)
+
+
+def _days(found: Survey) -> Table:
+    table = _table("month", "rows", "by day", title=f"{int(found.rows.sum()):,} rows in {found.covers}")
+    table.caption = f"a bar is a day, the highest {int(found.rows.max()):,} rows; {_HOLE}: no rows"
+    if closed := found.closed_weekdays():
+        names = [f"{date(2024, 1, 1) + timedelta(days=day):%A}s" for day in sorted(closed)]  # that was a Monday
+        table.caption += f"; there never are any on {' and '.join(names)}"
+    for month in found.months():
+        table.add_row(f"{month.start:%Y-%m}", f"{found.rows_in(month):,}", _bars(found, month))
+    return table
+
+
+def _bars(found: Survey, month: DateRange) -> Text:
+    holes = found.holes(DateRange(max(month.start, found.covers.start), min(month.end, found.covers.end)))
+    most, picture = int(found.rows.max()), Text()
+    for at, count in enumerate(found.by_day(month)):
+        day = month.start + timedelta(days=at)
+        if count:
+            picture.append(_BARS[math.ceil(len(_BARS) * count / most) - 1])
+        elif any(hole.start <= day < hole.end for hole in holes):
+            picture.append(_HOLE, style="bold red")
+        else:
+            picture.append(" ")
+    return picture
+
+
+def _columns(found: Survey) -> Table:
+    table = _table("column", "kind", "missing", "no number", "distinct", title="columns")
+    for column in found.columns:
+        numeric = column.kind in ("target", "numeric")
+        distinct = f"{column.distinct:,}" + (" or more" if column.distinct >= DISTINCT_AT_MOST else "")
+        missing, unparsed = (_part(count, column.rows) for count in (column.missing, column.unparsed))
+        table.add_row(column.name, column.kind, missing, unparsed if numeric else "", distinct)
+    return table
+
+
+def _target(found: Survey, target: str) -> Table:
+    table = _table("month", "values", "5 %", "25 %", "median", "75 %", "95 %", title=f"target {target}")
+    for month in found.months():
+        values = found.distribution(target, month)
+        quantiles = (f"{value:.4g}" for value in values.quantile(*_SHARES)) if values.count else ()
+        table.add_row(f"{month.start:%Y-%m}", f"{values.count:,}", *quantiles)
+    table.add_section()
+    values = found.distribution(target)
+    table.add_row("all", f"{values.count:,}", *(f"{value:.4g}" for value in values.quantile(*_SHARES)))
+    return table
+
+
+def _ranges(found: Survey, ranges: Mapping[DateRange, Sequence[str]], shares: tuple[float, float]) -> Table:
+    table = _table("date range", "for", *PARTS, "empty days", title="rows with a target")
+    for date_range, phases in ranges.items():
+        split = date_range.split(*shares)
+        rows = (f"{found.usable_in(getattr(split, part)):,}" for part in PARTS)
+        table.add_row(
+            str(date_range), ", ".join(phases), *rows, str(sum(hole.days for hole in found.holes(date_range)))
+        )
+    return table
+
+
+def _table(*columns: str, title: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", caption_justify="left")
+    for name in columns:
+        left = name in ("month", "by day", "column", "kind", "date range", "for")
+        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+    return table
+
+
+def _part(count: int, rows: int) -> str:
+    return share(count, rows).replace(f" of {rows:,}", "") if count else "-"
