@@ -64,7 +64,8 @@ class _Encoder(Reader):
     def forward(self, tokens: Tensor) -> Tensor:
         tokens = compact(tokens)
         embedded = self.embedding(tokens) + _positions(tokens.shape[1], self.width, tokens.device)
-        places = torch.cat([self.summary.expand(len(tokens), 1, -1), embedded], dim=1)
+        # Not len(): torch.export would fix the number of rows.
+        places = torch.cat([self.summary.expand(tokens.shape[0], 1, -1), embedded], dim=1)
         padding = nn.functional.pad(tokens == PADDING, (1, 0), value=False)
         encoded: Tensor = self.encoder(places, src_key_padding_mask=padding)
         return encoded[:, 0]

@@ -1,0 +1,50 @@
+"""The best setting of a sweep, taken out of it for use elsewhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.errors import UserError
+from pipeline.verbs.common import StoreOption, SweepArgument, days_of, open_sweep
+
+app = typer.Typer()
+
+
+@app.command()
+def export(
+    sweep: SweepArgument,
+    best: Annotated[bool, typer.Option("--best", help="What to export: the best setting, as without it.")] = True,
+    to: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where to. Default: <sweep>-best.")] = None,
+    store: StoreOption = None,
+) -> None:
+    """Export the best setting: its model, a spec that trains it on the newest days, and model.pt2 for PyTorch alone."""
+    import json
+    from datetime import UTC, datetime
+
+    from pipeline import loading, looking, winner
+    from pipeline.view import settings_in_words
+
+    folder = open_sweep(sweep, store)
+    definition = folder.definition
+    found = winner.winner_of(looking.state(folder))
+    covered = days_of(definition.data, here=False) if definition.data is not None else None
+    spec = winner.spec_of(definition, found, datetime.now(UTC).date(), covered)
+    out = to or Path(f"{folder.id}-best")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "spec.json").write_text(json.dumps(spec, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--to {out}: cannot be written: {error.strerror}") from None
+    files = [path.name for path in winner.fetch_model(folder.store, found.row, out)]
+    built_in = "model.json" in files and loading.is_ours(out / "model.json")
+    if built_in:
+        from pipeline.training import model, portable
+
+        portable.export(model.load(out), out / portable.PROGRAM)
+        files.append(portable.PROGRAM)
+    print(f"{found.standing.experiment} ({settings_in_words(definition, found.standing)}): {found.verdict}")
+    newest, trained_on = ("[{}, {})".format(*days) for days in (spec["date-range"][0], found.row["date-range"]))
+    print(f"{out}: spec.json to train it on {newest}; {', '.join(files)}, trained on {trained_on}")
+    if not built_in:
+        print("no model.pt2: torch.export is for the built-in architectures; the model is as your trainer saved it")

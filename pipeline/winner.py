@@ -1,0 +1,125 @@
+"""What is best in a sweep, ready to be used: its model, and the spec that trains the same setting on the newest days.
+
+Which setting that is and whether it is real is only looked up here; `ranking.py` and `analysis/` decide it.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from pipeline import data_source, dates, loading, looking
+from pipeline.dates import DateRange
+from pipeline.errors import UserError
+from pipeline.looking import State
+from pipeline.ranking import Standing
+from pipeline.results import Row, Status
+from pipeline.store import Store
+from pipeline.sweep import SWEEPS, Definition, Trial
+from pipeline.training.model import DESCRIPTION, WEIGHTS
+
+_CHOOSING = frozenset(
+    {"parameters", "phases", "mode", "short", "confirm", "confirm-range", "as-of", "constraints", "budget", "reuse"}
+)
+"""Keys of a spec that say how to choose or judge, which a spec with one setting has no use for."""
+
+# Data of working days end before the month does.
+_WEEKEND = timedelta(days=3)
+
+_VERDICTS = {
+    "real": "confirmed as real",
+    "promising": "promising, but not confirmed as real",
+    "not shown": "not confirmed: that it is better than the incumbent is not shown",
+    "not testable": "not confirmed: whether it is better than the incumbent could not be tested",
+}
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The best setting of a sweep."""
+
+    standing: Standing
+    verdict: str
+    """Whether it is real, in words."""
+    row: Row
+    """The trial of its newest date range, with the model."""
+
+
+def winner_of(state: State) -> Winner:
+    """The best of those confirmed as real, else the best while choosing. Raises UserError if there is none so far."""
+    sweep, ranked = state.sweep, state.ranked
+    if not ranked:
+        raise UserError(f"{sweep.id} has no best setting yet: {state.words}")
+    confirmed = looking.summary(state).confirmed
+    kinds = {name: str(verdict.kind) for name, verdict in confirmed.verdicts.items()} if confirmed else {}
+    best = next((standing for standing in ranked if kinds.get(standing.experiment) == "real"), ranked[0])
+    if best.is_incumbent:
+        verdict = "nothing tried is better than the incumbent"
+    elif best.experiment in kinds:
+        verdict = _VERDICTS[kinds[best.experiment]]
+    else:
+        verdict = "not confirmed yet" if sweep.definition.confirm and not state.done else "not confirmed"
+    return Winner(best, verdict, _with_model(state, best.experiment))
+
+
+def _with_model(state: State, experiment: str) -> Row:
+    phases = [phase.name for phase in state.sweep.definition.phases]
+    rows = [
+        row
+        for row in state.rows
+        if row["experiment"] == experiment and row["status"] == Status.COMPLETE and row.get("model_url")
+    ]
+    if not rows:
+        raise UserError(f"{state.sweep.id}: {experiment} is best, but none of its trials saved a model")
+    # Of several on the same days the last phase's, which had the most data and epochs.
+    return max(
+        rows,
+        key=lambda row: (row["date-range"][::-1], phases.index(row["phase"]), -Trial.parse(row["trial"]).seed),
+    )
+
+
+def spec_of(definition: Definition, winner: Winner, today: date, covered: DateRange | None) -> dict[str, Any]:
+    """A spec that trains the winner once, on the newest days; `covered` are the days of the data, where known."""
+    spec = {
+        "architecture": definition.architecture,
+        "tune": "nothing",
+        "incumbent": winner.standing.assignment,
+        "date-range": [newest_range(definition, today, covered).as_json()],
+        "data": definition.data and definition.data.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+        "training": definition.training.model_dump(mode="json", by_alias=True, exclude_none=True),
+        # The same training, bit by bit, where the days are the same.
+        "search": {"seed": definition.seed} if definition.seed else None,
+        "notes": f"{winner.standing.experiment} of {definition.id}: {winner.verdict}",
+    }
+    kept = {key: value for key, value in definition.spec.items() if key not in spec and key not in _CHOOSING}
+    return {key: value for key, value in spec.items() if value is not None} | kept
+
+
+def newest_range(definition: Definition, today: date, covered: DateRange | None) -> DateRange:
+    """The newest days there are, as many as the sweep's longest date ranges have."""
+    if definition.data is not None:
+        today = data_source.as_of(definition.data) or today
+    if covered is not None:
+        today = min(today, covered.end + _WEEKEND)
+    training = definition.training
+    ranges = (range_ for phase in definition.phases for range_ in phase.ranges)
+    like = max(ranges, key=lambda range_: (range_.days, range_.end))
+    return next(dates.fresh((), like, today, valid=training.validation_share, test=training.test_share))
+
+
+def fetch_model(store: Store, row: Row, folder: Path) -> list[Path]:
+    """Downloads a row's model into the folder: the file itself, and its description if it is a built-in one's."""
+    # Not the attempt's folder: a row that is reused points into another sweep. Not the whole address either: a
+    # directory may have another name where it is mounted here.
+    key = SWEEPS + loading.plain(row["model_url"]).rpartition(f"/{SWEEPS}")[2]
+    attempt, _, name = key.rpartition("/")
+    files = []
+    for wanted in dict.fromkeys([name, DESCRIPTION] if name == WEIGHTS else [name]):
+        try:
+            store.download(f"{attempt}/{wanted}", folder / wanted)
+        except FileNotFoundError:
+            if wanted == name:
+                raise UserError(f"{row['trial']}: its model is no longer at {row['model_url']}") from None
+        else:
+            files.append(folder / wanted)
+    return files
