@@ -13,7 +13,9 @@ def summary_of(sweep: Sweep, merged: Merged) -> Summary:
     definition = sweep.definition
     rounds = [sweep.round(number) for number in range(sweep.rounds())]
     planned = [trial for packs in rounds for trial in trials_of(packs)]
-    done = bool(rounds) and not rounds[-1] and len(merged.rows) >= len(planned)
+    # Where time or money ended, trials that were planned never ran.
+    cut = definition.budget is not None and definition.budget.is_timed
+    done = bool(rounds) and not rounds[-1] and (cut or len(merged.rows) >= len(planned))
     confirmed = None
     if done and any(definition.phase(trial.phase).judging for trial in planned):
         from pipeline.analysis.confirmation import confirmation

@@ -6,6 +6,7 @@ A colour means the same in all of them, and a shape says it again. What a pictur
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
@@ -17,13 +18,30 @@ from pipeline.report.tried import Choosing, Tried
 MOST_POINTS = 200
 """More points than that hide one another in a small plot, and make its file large."""
 
+SMALL, LARGE = (300, 170), (470, 260)
+
 # Okabe and Ito's colours, which colour-blind people can tell apart.
 BEST, INCUMBENT, OTHERS, INK = "#0072B2", "#D55E00", "#8F99A3", "#30363C"
 
 
-def sampled_in_words(summary: Summary) -> str:
+@dataclass(frozen=True)
+class Picture:
+    """One picture. `spec` is Vega-Lite; `zoom` names the axes along which a person may zoom."""
+
+    name: str
+    """Of its file, without the suffix."""
+    title: str
+    alt: str
+    note: str
+    """What a reader must know to read it right: sampling, what is left out."""
+    spec: dict[str, Any]
+    small: bool = False
+    mattered: bool = False
+    """Whether it says what mattered; else it shows what was tried."""
+
+
+def sampled_in_words(known: Choosing, summary: Summary) -> str:
     """What is true of all pictures with a point per experiment."""
-    known = tried.choosing(summary)
     words = [f"A point is an experiment, a short line the median; up and down: {y_words(known, summary)}."]
     if len(known.tried) > MOST_POINTS:
         drawn = len(tried.sample(known.tried, MOST_POINTS))
@@ -207,3 +225,8 @@ def spec(chart: Any, size: tuple[int, int], zoom: str) -> dict[str, Any]:
     }
     spec["usermeta"] = {"zoom": zoom}
     return spec
+
+
+def slug(name: str) -> str:
+    """A name as part of a file's."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:40]

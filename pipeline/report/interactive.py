@@ -11,7 +11,8 @@ from typing import Any
 
 from jinja2 import Environment
 
-from pipeline.report.pictures import Picture
+from pipeline.report.drawing import Picture
+from pipeline.report.next_spec import NextSpec
 from pipeline.report.summary import Summary
 from pipeline.results import to_cell
 
@@ -19,7 +20,13 @@ _FEW = 200
 """A column of so few different values is written as places in a list of them."""
 
 
-def interactive(environment: Environment, summary: Summary, pictures: Sequence[Picture], columns: Sequence[str]) -> str:
+def interactive(
+    environment: Environment,
+    summary: Summary,
+    pictures: Sequence[Picture],
+    columns: Sequence[str],
+    next_spec: NextSpec | None,
+) -> str:
     """The page as text."""
     data = {
         "pictures": [_rounded(_zoomable(picture.spec)) for picture in pictures],
@@ -30,6 +37,7 @@ def interactive(environment: Environment, summary: Summary, pictures: Sequence[P
     return environment.get_template("interactive.html").render(
         summary=summary,
         pictures=pictures,
+        next_spec=next_spec,
         data=for_script(data),
         style=assets.joinpath("style.css").read_text(encoding="utf-8"),
         vega=_vega(),

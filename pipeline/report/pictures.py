@@ -4,56 +4,44 @@ One definition gives the SVG file that `index.html` shows and the chart that can
 numbers come from `tried.py`. Nothing here is imported while a sweep runs: altair takes a second to import.
 """
 
-import math
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
 
-from pipeline.report import drawing, tried
+from pipeline.report import drawing, mattered, tried
+from pipeline.report.drawing import LARGE, SMALL, Picture, slug
 from pipeline.report.summary import Summary, duration
-from pipeline.report.tried import Choosing, Group
+from pipeline.report.tried import Choosing, Searched
 from pipeline.results import Row
 from pipeline.sweep import Phase
 
 MOST_CURVES = 40
-FEWEST_FOR_HEAT_MAP = 12
-_SMALL, _LARGE = (300, 170), (470, 260)
 
 
-@dataclass(frozen=True)
-class Picture:
-    """One picture. `spec` is Vega-Lite; `zoom` names the axes along which a person may zoom."""
-
-    name: str
-    """Of its file, without the suffix."""
-    title: str
-    alt: str
-    note: str
-    """What a reader must know to read it right: sampling, what is left out."""
-    spec: dict[str, Any]
-    small: bool = False
-
-
-def pictures(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Sequence[Row]]]) -> list[Picture]:
+def pictures(
+    summary: Summary,
+    known: Choosing,
+    every: Sequence[Searched],
+    epochs: Callable[[Sequence[Row]], Mapping[str, Sequence[Row]]],
+) -> list[Picture]:
     """The pictures that this sweep has something to show in, in the order in which they help to decide.
 
     `epochs` reads the lines of trials' `epochs.csv`; it is asked for a bounded number of them.
     """
-    known = tried.choosing(summary)
     found: list[Picture | None] = []
     if len(known.tried) > 1:
-        found += [_hyperparameter(summary, known, at, name) for at, name in enumerate(summary.searched)]
+        order = {name: at for at, name in enumerate(summary.searched)}
+        by_name = {name: own for own in every for name in own.known.domains}
+        found += [
+            _hyperparameter(summary, known, by_name[name], order[name], name) for name in order if name in by_name
+        ]
     found.append(_curves(summary, epochs))
     found += _ranges(summary)
     if len(known.tried) > 1:
         found.append(_best_so_far(summary, known))
-        shares = tried.importance(known, summary)
-        found.append(_importance(summary, known, shares))
-        found.append(_heat_map(summary, known, shares))
         found.append(_time(summary, known))
+        found += mattered.pictures(summary, known, every)
     return [picture for picture in found if picture is not None]
 
 
@@ -69,12 +57,13 @@ def svg(picture: Picture) -> str:
 # -- the pictures
 
 
-def _hyperparameter(summary: Summary, known: Choosing, at: int, name: str) -> Picture | None:
-    groups = [group for group in tried.groups(known, summary, name) if group.members]
+def _hyperparameter(summary: Summary, known: Choosing, own: Searched, at: int, name: str) -> Picture | None:
+    groups = [group for group in own.groups(name) if group.members]
     if len(groups) < 2:
         return None
-    drawn = tried.sample(known.tried, drawing.MOST_POINTS)
-    interval = tried.domain_of(known, summary, name)
+    phases = {phase.name for phase in summary.definition.choosing if name in phase.space}
+    drawn = tried.sample([one for one in known.tried if one.phases & phases], drawing.MOST_POINTS)
+    interval = own.known.interval(name)
     if interval is not None:
         drawn = [one for one in drawn if isinstance(one.assignment[name], int | float)]
         ends = [edge for group in groups for edge in (group.low, group.high) if edge is not None]
@@ -84,6 +73,7 @@ def _hyperparameter(summary: Summary, known: Choosing, at: int, name: str) -> Pi
         medians = medians.encode(x=x, x2="x2:Q", y=drawing.y_axis(known, summary))
     else:
         order = [group.label for group in groups]
+        drawn = [one for one in drawn if tried.label(one.assignment[name]) in order]
         x = alt.X("x:N", sort=order, scale=alt.Scale(domain=order), axis=alt.Axis(labelAngle=0, labelLimit=90))
         x = x.title(tried.label(name))
         middles: Any = [{"x": group.label, "y": drawing.within(known, group.median)} for group in groups]
@@ -98,18 +88,15 @@ def _hyperparameter(summary: Summary, known: Choosing, at: int, name: str) -> Pi
         for one in drawn
     ]
     dots = drawing.dots(points, x, tried.label(name), known, summary, jitter=interval is None)
-    # One experiment is no trend.
-    several = [group for group in groups if len(group.members) > 1] or groups
-    best = min(several, key=lambda group: known.sign * group.median)
     return Picture(
-        name=f"hyperparameter-{at + 1}-{_slug(name)}",
-        title=f"{tried.label(name)}: {best.label} has the best median",
+        name=f"hyperparameter-{at + 1}-{slug(name)}",
+        title=f"{tried.label(name)}: {tried.words(own.best_values[name].part)} has the best median",
         alt=f"{drawing.value_words(known, summary)} of {len(drawn)} experiments against {tried.label(name)}. Medians: "
         + "; ".join(f"{group.label}: {group.median:.3g}" for group in groups)
         + ".",
-        note="",
+        note=f"Medians of phase {own.phase.name}." if len(phases) > 1 else "",
         spec=drawing.spec(
-            alt.layer(*drawing.reference(known), dots, medians), _SMALL, "xy" if interval is not None else "y"
+            alt.layer(*drawing.reference(known), dots, medians), SMALL, "xy" if interval is not None else "y"
         ),
         small=True,
     )
@@ -162,7 +149,7 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
         alt=f"{metric} by epoch of {len(names)} trainings on {where}; the best's and the incumbent's stand out.",
         note=f"{len(names)} of {total} experiments, on a date range that chose"
         + (", evenly along the ranking." if len(names) < total else "."),
-        spec=drawing.spec(alt.layer(*layers), _LARGE, "xy"),
+        spec=drawing.spec(alt.layer(*layers), LARGE, "xy"),
     )
 
 
@@ -212,9 +199,9 @@ def _dumbbells(
         shape=drawing.shape(summary, name),
         tooltip=tooltip,
     )
-    size = (_LARGE[0] - 120, max(90, min(len(pairs), 20) * 34))
+    size = (LARGE[0] - 120, max(90, min(len(pairs), 20) * 34))
     return Picture(
-        name=f"ranges-{_slug(name)}",
+        name=f"ranges-{slug(name)}",
         title=title,
         alt=f"{metric} of {name} and the incumbent: "
         + "; ".join(
@@ -255,73 +242,7 @@ def _best_so_far(summary: Summary, known: Choosing) -> Picture | None:
         title=f"Best so far: {last}{when}",
         alt=f"Best {drawing.value_words(known, summary)} over training time: {value:.3g} after {duration(spent)}.",
         note="A point is an experiment, at the time its last training ended. Confirmation is not in it.",
-        spec=drawing.spec(alt.layer(*drawing.reference(known), dots, step), _LARGE, "xy"),
-    )
-
-
-def _importance(summary: Summary, known: Choosing, shares: Sequence[tuple[str, float]]) -> Picture | None:
-    if len(shares) < 2 or shares[0][1] == 0:
-        return None
-    names = [tried.label(name) for name, _ in shares]
-    bars: Any = [{"y": name, "x": share} for name, (_, share) in zip(names, shares, strict=True)]
-    x = alt.X("x:Q", axis=alt.Axis(format=".0%", tickCount=5), scale=alt.Scale(domain=[0, 1]))
-    x = x.title("share of the differences between experiments")
-    y = alt.Y("y:N", sort=names, axis=alt.Axis(labelLimit=200, ticks=False)).title(None)
-    tooltip = [alt.Tooltip("y:N", title="hyperparameter"), alt.Tooltip("x:Q", title="share", format=".1%")]
-    chart = alt.Chart(alt.Data(values=bars)).mark_bar(color=drawing.BEST, height={"band": 0.6})
-    return Picture(
-        name="importance",
-        title=f"What mattered most: {names[0]}",
-        alt="Share of the differences that each hyperparameter explains alone: "
-        + "; ".join(f"{name}: {100 * share:.0f} %" for name, (_, share) in zip(names, shares, strict=True))
-        + ".",
-        note="Each taken alone, chance subtracted. What two do only together is not seen, and of few experiments one "
-        "may borrow from another.",
-        spec=drawing.spec(chart.encode(x=x, y=y, tooltip=tooltip), (_LARGE[0] - 120, 26 * len(names) + 10), ""),
-    )
-
-
-def _heat_map(summary: Summary, known: Choosing, shares: Sequence[tuple[str, float]]) -> Picture | None:
-    if len(shares) < 2 or len(known.tried) < FEWEST_FOR_HEAT_MAP or not known.positive:
-        return None
-    (first, _), (second, _) = shares[:2]
-    across, down = tried.groups(known, summary, first), tried.groups(known, summary, second)
-    cells: list[dict[str, Any]] = []
-    for one in across:
-        for other in down:
-            names = {member.experiment for member in other.members}
-            both = tuple(member for member in one.members if member.experiment in names)
-            if both:
-                inside = Group("", None, None, both)
-                cells.append({"x": one.label, "y": other.label, "value": inside.median, "n": len(both)})
-    if len(cells) < 4:
-        return None
-    values = [cell["value"] for cell in cells]
-    middle = math.sqrt(min(values) * max(values))
-    for cell in cells:
-        cell["text"] = f"{cell['value']:.2g}"
-        cell["light"] = known.sign * cell["value"] > known.sign * middle
-    x = alt.X("x:N", sort=[one.label for one in across], axis=alt.Axis(labelAngle=0, labelLimit=100, labelFontSize=10))
-    y = alt.Y("y:N", sort=[one.label for one in reversed(down)], axis=alt.Axis(labelLimit=120))
-    x, y = x.title(tried.label(first)), y.title(tried.label(second))
-    scheme = alt.Scale(type="log", scheme="viridis", reverse=known.sign > 0)
-    legend = alt.Legend(
-        title=drawing.y_words(known, summary), orient="top", gradientLength=200, format="~g", titleLimit=400
-    )
-    base = alt.Chart(alt.Data(values=cells)).encode(x=x, y=y)
-    tooltip = [alt.Tooltip("value:Q", title="median", format=".4g"), alt.Tooltip("n:Q", title="experiments")]
-    boxes = base.mark_rect(stroke="white").encode(
-        color=alt.Color("value:Q", scale=scheme, legend=legend), tooltip=tooltip
-    )
-    ink = alt.condition("datum.light", alt.value("white"), alt.value("black"))
-    texts = base.mark_text(fontSize=13).encode(text="text:N", color=ink)
-    return Picture(
-        name="heat-map",
-        title=f"{tried.label(first)} and {tried.label(second)} together",
-        alt=f"Median {drawing.value_words(known, summary)} for {len(cells)} combinations of {tried.label(first)} and "
-        f"{tried.label(second)}.",
-        note="Medians; an empty cell was not tried.",
-        spec=drawing.spec(alt.layer(boxes, texts), (_LARGE[0] - 40, 40 * len(down) + 10), ""),
+        spec=drawing.spec(alt.layer(*drawing.reference(known), dots, step), LARGE, "xy"),
     )
 
 
@@ -346,7 +267,7 @@ def _time(summary: Summary, known: Choosing) -> Picture | None:
         f"{best.value:.3g}).",
         note="Dashed: the front, which no experiment beats in both.",
         spec=drawing.spec(
-            alt.layer(*drawing.reference(known), line.encode(x=x, y=drawing.y_axis(known, summary)), dots), _LARGE, "xy"
+            alt.layer(*drawing.reference(known), line.encode(x=x, y=drawing.y_axis(known, summary)), dots), LARGE, "xy"
         ),
     )
 
@@ -355,7 +276,3 @@ def _last_choosing(summary: Summary) -> Phase | None:
     """The last phase of choosing that has rows."""
     with_rows = {row["phase"] for row in summary.rows}
     return next((phase for phase in reversed(summary.definition.choosing) if phase.name in with_rows), None)
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:40]

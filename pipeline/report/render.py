@@ -13,10 +13,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from pipeline import results
 from pipeline.report.calendar import strip
+from pipeline.report.story import seconds_per_trial, story
 from pipeline.report.summary import Summary, duration, percent_of, setting
 from pipeline.sweep import Sweep
 
 if TYPE_CHECKING:
+    from pipeline.report.mattered import Mattered
+    from pipeline.report.next_spec import NextSpec
     from pipeline.report.pictures import Picture
 
 MOST_ROWS = 400
@@ -37,12 +40,20 @@ def _environment() -> Environment:
     environment.filters |= {"duration": duration, "number": _number, "cell": results.to_cell, "share": _share}
     environment.filters |= {"pretty": _pretty, "cut": _cut}
     environment.globals |= {"setting": setting, "percent_of": percent_of, "strip": strip}
+    environment.globals |= {"story": story, "seconds_per_trial": seconds_per_trial}
     environment.globals |= {"fidelity_alt": _fidelity_alt, "curves_alt": _curves_alt}
     return environment
 
 
 def page(
-    summary: Summary, pictures: "Sequence[Picture]" = (), note: str = "", *, whole: bool = True, store: str = ""
+    summary: Summary,
+    pictures: "Sequence[Picture]" = (),
+    note: str = "",
+    mattered: "Sequence[Mattered]" = (),
+    next_spec: "NextSpec | None" = None,
+    *,
+    whole: bool = True,
+    store: str = "",
 ) -> str:
     """`index.html` as text; `whole` says whether the other files of the report lie beside it, `store` where it lies."""
     rows = summary.rows
@@ -58,6 +69,8 @@ def page(
             rows=rows,
             pictures=pictures,
             note=note,
+            mattered=mattered,
+            next_spec=next_spec,
             whole=whole,
             store=store,
             most_failures=MOST_FAILURES,
@@ -83,22 +96,29 @@ def render(sweep: Sweep, summary: Summary, *, pictures: bool = True) -> None:
     if not pictures or not summary.rows:
         return
     from pipeline.calibration import epochs_of
+    from pipeline.report import tried
     from pipeline.report.drawing import sampled_in_words
     from pipeline.report.interactive import interactive
+    from pipeline.report.mattered import mattered
+    from pipeline.report.next_spec import next_spec
     from pipeline.report.pictures import pictures as drawn
     from pipeline.report.pictures import svg
 
-    found = drawn(summary, lambda rows: epochs_of(sweep, rows))
-    note = sampled_in_words(summary) if found else ""
+    known = tried.choosing(summary)
+    every = tried.searched(known, summary)
+    found = drawn(summary, known, every, lambda rows: epochs_of(sweep, rows))
+    note = sampled_in_words(known, summary) if found else ""
+    again = next_spec(summary, every)
     for picture in found:
         _write(sweep, f"charts/{picture.name}.svg", svg(picture))
-    if summary.run_again:
-        _write(sweep, "best.json", _pretty(summary.run_again) + "\n")
+    if again:
+        _write(sweep, "best.json", _pretty(again.spec) + "\n")
     # Jenkins publishes the folder `report/` alone: a link out of it would lead nowhere.
     table = results.table_columns(summary.rows, list(summary.definition.incumbent))
     sweep.store.write(sweep.key("report/results.csv"), results.write_csv(summary.rows, table))
-    _write(sweep, "interactive.html", interactive(_environment(), summary, found, columns(summary)))
-    _write(sweep, "index.html", page(summary, found, note, store=sweep.store.root))
+    _write(sweep, "interactive.html", interactive(_environment(), summary, found, columns(summary), again))
+    whole = page(summary, found, note, mattered(summary, known, every), again, store=sweep.store.root)
+    _write(sweep, "index.html", whole)
 
 
 def _write(sweep: Sweep, name: str, text: str) -> None:

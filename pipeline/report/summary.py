@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.analysis.choosing import gain_of_choosing
 from pipeline.analysis.selection import ChoosingGain
 from pipeline.ranking import Standing, standings
+from pipeline.report.costs import Costs, costs
 from pipeline.results import Row, Status
 from pipeline.sweep import Definition, Trial
 
@@ -51,21 +52,13 @@ class Summary:
     failures: Sequence[Row]
     skipped: Sequence[tuple[str, str]]
     counts: dict[str, int]
-    device_seconds: float
+    costs: Costs
     calibration: "Calibration | None" = None
     """What a calibration found; None in every other sweep, and where it has nothing to say yet."""
 
     @property
     def best(self) -> Standing | None:
         return self.ranked[0] if self.ranked else None
-
-    @property
-    def run_again(self) -> dict[str, Any] | None:
-        """A spec that starts from the best setting: the same one, with that setting as the incumbent to beat."""
-        if self.best is None:
-            return None
-        data = self.definition.data.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        return {"data": data} | self.definition.spec | {"incumbent": self.best.assignment}
 
     @property
     def model(self) -> Row | None:
@@ -75,14 +68,9 @@ class Summary:
         return max(rows, key=lambda row: (row["date-range"], -Trial.parse(row["trial"]).seed), default=None)
 
     @property
-    def costs(self) -> list[tuple[str, str, int, float]]:
-        """(phase, status, trials, seconds of training), in the order in which phases run."""
-        found: dict[tuple[str, str], list[float]] = {}
-        for row in self.rows:
-            found.setdefault((row["phase"], row["status"]), []).append(row.get("training_time") or 0.0)
-        order = [phase.name for phase in self.definition.phases]
-        costs = [(phase, status, len(times), sum(times)) for (phase, status), times in found.items()]
-        return sorted(costs, key=lambda cost: (order.index(cost[0]) if cost[0] in order else 99, cost[1]))
+    def wanted_more(self) -> str:
+        """What the sweep would do with a larger budget; empty if it did all that was asked for."""
+        return self.costs.wanted_more
 
     def distinct(self, column: str) -> list[str]:
         """What stands in a column, each value once, most frequent first."""
@@ -104,6 +92,7 @@ def summarize(
     """`planned` are the trials that all rounds so far asked for; `done` says that no more will come."""
     ranked = standings(definition, rows)
     judged = _judged(definition, ranked, confirmed)
+    paid = costs(definition, rows, done)
     return Summary(
         definition=definition,
         rows=rows,
@@ -114,11 +103,11 @@ def summarize(
         confirmed=confirmed,
         choosing_gain=gain_of_choosing(definition, ranked),
         saved=_saved(definition, planned, done),
-        answer=_answer(definition, ranked, judged, confirmed, rows, len(planned)),
+        answer=_answer(definition, ranked, judged, confirmed, paid.seconds, "" if done else _so_far(rows, planned)),
         failures=[row for row in rows if not Status(row["status"]).is_result or row["status"] == Status.DIVERGED],
         skipped=skipped,
         counts=dict(Counter(row["status"] for row in rows)),
-        device_seconds=sum(row.get("training_time", 0.0) for row in rows),
+        costs=paid,
     )
 
 
@@ -148,6 +137,10 @@ def _saved(definition: Definition, planned: Sequence[Trial], done: bool) -> int:
         if phase.race and own and over:
             saved += len({trial.experiment for trial in own}) * len(phase.ranges) * phase.seeds - len(own)
     return saved
+
+
+def _so_far(rows: Sequence[Row], planned: Sequence[Trial]) -> str:
+    return f"So far ({len(rows)} of {len(planned)} trials): " if len(rows) < len(planned) else ""
 
 
 def _judged(definition: Definition, ranked: Sequence[Standing], confirmed: "Confirmation | None") -> list[Judged]:
@@ -180,16 +173,19 @@ def _answer(
     ranked: Sequence[Standing],
     judged: Sequence[Judged],
     confirmed: "Confirmation | None",
-    rows: Sequence[Row],
-    planned: int,
+    seconds: float,
+    so_far: str,
 ) -> str:
     """One sentence: which setting, how much better, how sure, at what cost."""
     metric = definition.objective.metric
-    cost = f"cost {duration(sum(row.get('training_time', 0.0) for row in rows))} of training."
-    so_far = f"So far ({len(rows)} of {planned} trials): " if len(rows) < planned else ""
+    cost = f"cost {duration(seconds)} of training."
     if not ranked:
         return f"{so_far}no experiment finished on every date range, so there is no best setting; {cost}"
     best = ranked[0]
+    if definition.phases[0].name == "train":
+        tests = [row[f"{metric}_test"] for row in best.by_range.values() if row.get(f"{metric}_test") is not None]
+        mean = f"; its {metric}_test is {fmean(tests):.4g}, the mean over {len(tests)} date ranges" if tests else ""
+        return f"{so_far}one setting was trained and nothing tuned{mean}; {cost}"
     if best.is_incumbent:
         return f"{so_far}nothing tried beats the incumbent by {metric}_valid: keep it; {cost}"
     verdict = confirmed.verdicts.get(best.experiment) if confirmed is not None else None

@@ -4,22 +4,26 @@ Pure functions over a summary's rows. Nothing here draws, and nothing here judge
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import fmean, median
 from typing import Any
 
+from pipeline.analysis.importance import (
+    BestValue,
+    Experiments,
+    Importance,
+    Interaction,
+    Part,
+    best_values,
+    importances,
+    interaction,
+)
 from pipeline.report.summary import Summary
 from pipeline.results import Row, Status, to_cell
-from pipeline.space import Assignment, Interval, identity_of, key
+from pipeline.space import Assignment, identity_of
 from pipeline.sweep import Phase, Trial
-
-BINS = 5
-MOST_VALUES = 12
-"""A list of more numbers is drawn as a range."""
-FEWEST_FOR_IMPORTANCE = 12
-"""Of fewer experiments nobody can say which hyperparameter made the difference."""
-
 
 _LARGEST = 600.0
 """Of a log ratio, so that its exponential can be drawn."""
@@ -38,6 +42,8 @@ class Tried:
     spent: float
     """Seconds of training that the whole sweep had taken when the last of its trials ended."""
     is_incumbent: bool
+    phases: frozenset[str] = frozenset()
+    """Those that it ran in."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +53,14 @@ class Choosing:
     tried: tuple[Tried, ...]
     """The best first."""
     left_out: int
-    """Experiments without a comparable result: they failed, diverged, or are not through."""
+    """Experiments without a comparable result: they failed, diverged, were stopped early, or are not through."""
     relative: bool
     """Whether values are multiples of the incumbent's."""
     positive: bool
     sign: int
     """1 where less is better, -1 where more is."""
+    behind: tuple[Tried, ...] = ()
+    """Those of the left out that diverged or were stopped early: whatever they would have come to, nothing good."""
 
     @property
     def values(self) -> list[float]:
@@ -83,11 +91,22 @@ def choosing(summary: Summary) -> Choosing:
     ranked = {standing.experiment: standing.score for standing in summary.ranked}
     relative = bool(base) and all(not _finished(row, metric) or row[metric] > 0 for row in rows)
     spent = _spent(rows)
-    tried = []
+    tried, behind = [], []
     for name, some in own.items():
         finished = [row for row in some if _finished(row, metric)]
         paired = [row for row in finished if _where(row) in base]
         broken = any(row["status"] not in (Status.COMPLETE, Status.STOPPED) for row in some)
+        one = Tried(
+            experiment=name,
+            assignment=assignments[name],
+            value=math.inf,
+            seconds=fmean(row.get("training_time") or 0.0 for row in finished or some),
+            spent=max(spent[row["trial"]] for row in some),
+            is_incumbent=identity_of(assignments[name]) == incumbent,
+            phases=frozenset(row["phase"] for row in some),
+        )
+        if any(row["status"] in (Status.DIVERGED, Status.STOPPED) for row in some):
+            behind.append(one)
         if relative:
             if broken or not paired:
                 continue
@@ -97,20 +116,13 @@ def choosing(summary: Summary) -> Choosing:
             value = ranked[name]
         else:
             continue
-        tried.append(
-            Tried(
-                experiment=name,
-                assignment=assignments[name],
-                value=value,
-                seconds=fmean(row.get("training_time") or 0.0 for row in finished),
-                spent=max(spent[row["trial"]] for row in some),
-                is_incumbent=identity_of(assignments[name]) == incumbent,
-            )
-        )
+        tried.append(replace(one, value=value))
     sign = 1 if definition.objective.goal == "minimize" else -1
     tried.sort(key=lambda one: (sign * one.value, one.experiment))
     positive = all(one.value > 0 for one in tried)
-    return Choosing(tuple(tried), len(own) - len(tried), relative, positive, sign)
+    comparable = {one.experiment for one in tried}
+    behind = [one for one in behind if one.experiment not in comparable]
+    return Choosing(tuple(tried), len(own) - len(tried), relative, positive, sign, tuple(behind))
 
 
 def best_so_far(known: Choosing) -> list[tuple[float, float, str]]:
@@ -146,56 +158,71 @@ class Group:
         return median(one.value for one in self.members)
 
 
-def groups(known: Choosing, summary: Summary, name: str) -> list[Group]:
-    """The experiments by value of a hyperparameter, in the order of an axis; a range is cut into equal parts."""
-    domain = domain_of(known, summary, name)
-    if isinstance(domain, Interval):
-        return _parts(known.tried, domain, name)
-    values = {key(value): value for one in known.tried for value in [one.assignment[name]]}
-    ordered = sorted(values.values(), key=_axis_order)
-    return [
-        Group(label(value), None, None, tuple(one for one in known.tried if key(one.assignment[name]) == key(value)))
-        for value in ordered
-    ]
+@dataclass(frozen=True)
+class Searched:
+    """The hyperparameters that one phase searched all over their domains, and what it tried."""
+
+    phase: Phase
+    tried: tuple[Tried, ...]
+    """The best first; those that fell behind last."""
+    known: Experiments
+    """The same as plain values, in the same order."""
+
+    @cached_property
+    def importances(self) -> list[Importance]:
+        return importances(self.known)
+
+    @cached_property
+    def best_values(self) -> dict[str, BestValue]:
+        return {one.name: one for one in best_values(self.known)}
+
+    @cached_property
+    def interaction(self) -> Interaction | None:
+        """Of the two that matter most."""
+        names = [one.name for one in self.importances[:2]]
+        return interaction(self.known, *names) if len(names) == 2 else None
+
+    def groups(self, name: str) -> list[Group]:
+        """The experiments with a result, by value of a hyperparameter, in the order of an axis."""
+        return [self.group(part) for part in self.known.parts(name)]
+
+    def group(self, part: Part) -> Group:
+        """Those with a result of one value, or of one part of a range."""
+        members = tuple(self.tried[at] for at in part.members if math.isfinite(self.tried[at].value))
+        return Group(words(part), part.low, part.high, members)
 
 
-def domain_of(known: Choosing, summary: Summary, name: str) -> Interval | None:
-    """The range that a picture's axis covers; None where a hyperparameter has a few single values."""
-    domains = [phase.space[name] for phase in summary.definition.phases if name in phase.space]
-    intervals = [domain for domain in domains if isinstance(domain, Interval)]
-    if intervals and len(intervals) == len(domains):
-        return max(intervals, key=lambda one: one.high / one.low if one.log else one.high - one.low)
-    values = {one.assignment[name] for one in known.tried}
-    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    if len(values) <= MOST_VALUES or len(numbers) < len(values):
-        return None
-    low, high = min(numbers), max(numbers)
-    return Interval(low=low, high=high, log=low > 0 and high / low > 30)
+def searched(known: Choosing, summary: Summary) -> list[Searched]:
+    """By phase, in their order. A hyperparameter belongs to the first that searched all of its domain.
 
-
-def importance(known: Choosing, summary: Summary) -> list[tuple[str, float]]:
-    """How much of the differences between experiments each hyperparameter explains taken alone, most first.
-
-    Kelley's epsilon squared ("An unbiased correlation ratio measure", 1935): the share of the variance of the value's
-    logarithm that lies between the hyperparameter's groups, less what so many groups would explain by chance. What
-    two hyperparameters do only together is not seen.
+    Phases keep what they do not search at what the phase before chose, so that values of a hyperparameter are fairly
+    compared only inside of one.
     """
-    if len(known.tried) < FEWEST_FOR_IMPORTANCE:
-        return []
-    scale: Callable[[float], float] = math.log if known.positive else float
-    shares = []
-    for name in summary.searched:
-        parts = [[scale(one.value) for one in group.members] for group in groups(known, summary, name)]
-        # Of a value that one experiment had, nobody can say whether it was the value.
-        parts = [part for part in parts if len(part) > 1]
-        values = [value for part in parts for value in part]
-        total = _squares(values)
-        if len(parts) < 2 or total == 0:
-            continue
-        within = sum(map(_squares, parts))
-        by_chance = (len(parts) - 1) * within / (len(values) - len(parts))
-        shares.append((name, max(0.0, (total - within - by_chance) / total)))
-    return sorted(shares, key=lambda share: -share[1])
+    phases = summary.definition.choosing[-1:] if summary.definition.calibrating else summary.definition.choosing
+    owner: dict[str, Phase] = {}
+    for phase in sorted(phases, key=lambda phase: phase.near is not None):
+        for name in phase.space:
+            owner.setdefault(name, phase)
+    found = []
+    for phase in phases:
+        domains = {name: phase.space[name] for name in phase.space if owner[name] is phase}
+        tried = tuple(one for one in (*known.tried, *known.behind) if phase.name in one.phases)
+        if domains and tried:
+            values = [_to_minimise(known, one.value) for one in tried]
+            found.append(Searched(phase, tried, Experiments([one.assignment for one in tried], values, domains)))
+    return found
+
+
+def as_shown(known: Choosing, value: float) -> float:
+    """What `Searched.known` says, in the units of the pictures."""
+    return _to_minimise(known, value)
+
+
+def _to_minimise(known: Choosing, value: float) -> float:
+    """What belongs to an experiment that fell behind is infinite, and stays so."""
+    if known.sign > 0 or not math.isfinite(value):
+        return value
+    return 1 / value if known.positive else -value
 
 
 def sample(tried: Sequence[Tried], most: int, always: Iterable[str] = ()) -> list[Tried]:
@@ -205,6 +232,11 @@ def sample(tried: Sequence[Tried], most: int, always: Iterable[str] = ()) -> lis
     chosen = {round(at * (len(tried) - 1) / (most - 1)) for at in range(most)}
     wanted = set(always)
     return [one for at, one in enumerate(tried) if at in chosen or one.experiment in wanted or one.is_incumbent]
+
+
+def words(part: Part) -> str:
+    """A value, or a part of a range, as an axis says it."""
+    return label(part.value) if part.low is None else f"{part.low:.2g}–{part.high:.2g}"
 
 
 def label(value: Any) -> str:
@@ -232,37 +264,10 @@ def curve_rows(summary: Summary, phase: Phase, most: int) -> list[Row]:
     return [rows[name] for name in order]
 
 
-def _squares(values: Sequence[float]) -> float:
-    mean = fmean(values) if values else 0.0
-    return math.fsum((value - mean) ** 2 for value in values)
-
-
-def _parts(tried: Sequence[Tried], domain: Interval, name: str) -> list[Group]:
-    numbers = [value for one in tried if isinstance(value := one.assignment[name], int | float)]
-    # An incumbent may lie outside what was searched.
-    low, high = min([domain.low, *numbers]), max([domain.high, *numbers])
-    log = domain.log and low > 0
-    scale: Callable[[float], float] = math.log if log else float
-    back: Callable[[float], float] = math.exp if log else float
-    width = (scale(high) - scale(low)) / BINS
-    if width <= 0:
-        return []
-    members: list[list[Tried]] = [[] for _ in range(BINS)]
-    for one in tried:
-        value = one.assignment[name]
-        if isinstance(value, int | float):
-            members[min(int((scale(value) - scale(low)) / width), BINS - 1)].append(one)
-    edges = [back(scale(low) + at * width) for at in range(BINS + 1)]
-    return [
-        Group(f"{edges[at]:.2g}–{edges[at + 1]:.2g}", edges[at], edges[at + 1], tuple(inside))
-        for at, inside in enumerate(members)
-    ]
-
-
 def _spent(rows: Sequence[Row]) -> dict[str, float]:
     total, spent = 0.0, {}
     for row in sorted(rows, key=lambda row: (row.get("finished") or "", row["trial"])):
-        total += row.get("training_time") or 0.0
+        total += 0.0 if row.get("reused_from") else row.get("training_time") or 0.0
         spent[row["trial"]] = total
     return spent
 
@@ -275,9 +280,3 @@ def _where(row: Row) -> tuple[str, str, str, int]:
 def _finished(row: Row, metric: str) -> bool:
     value = row.get(metric)
     return row["status"] == Status.COMPLETE and isinstance(value, int | float) and math.isfinite(value)
-
-
-def _axis_order(value: Any) -> tuple[int, Any]:
-    if isinstance(value, bool) or value is None:
-        return 0, str(value)
-    return (1, value) if isinstance(value, int | float) else (2, value)

@@ -75,8 +75,11 @@ def test_the_page_says_the_answer_first_and_how_it_was_run_last(chromium, addres
             "The best",
             "What failed,",
             "What was",
+            "What mattered",
             "The best",
+            "The next",
             "All trials",
+            "What it",
             "How it",
         ]
         assert page.locator("svg.strip rect").count() == 6

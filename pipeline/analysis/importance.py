@@ -1,0 +1,343 @@
+"""Which hyperparameters mattered, which of their values did best, and whether the two that mattered most hang together.
+
+From plain values: settings, what each came to, the domains searched. These numbers describe what chose; they judge
+nothing, and what the next sweep should search is `suggestion.py`'s business.
+"""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.search.search_space import SearchSpace
+from pipeline.space import Assignment, Domain, Interval, Scalar, Space, key
+
+FEWEST = 12
+"""Of fewer experiments nobody can say which hyperparameter made the difference."""
+FEWEST_BEST = 5
+"""The experiments that count as the best: a quarter, but not fewer than that.
+
+With Optuna's tenth, 40 experiments of six hyperparameters of which one mattered showed that in two sweeps of five; with
+a quarter in nearly all.
+"""
+PARTS = 5
+MOST_VALUES = 12
+"""A list of more numbers is taken for a range."""
+ALPHA = 0.05
+_F_LEVEL = 0.01
+_SHUFFLES = (19, 99)
+"""Fewest and most. Nineteen just suffice for a level of 5 %."""
+_SHUFFLED_EXPERIMENTS = 20_000
+"""With many experiments, where chance does little, fewer shuffles: a report of 10,000 trials must stay fast."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A value of a hyperparameter, or a part of its range, and who has it."""
+
+    value: Scalar
+    """None for a part of a range."""
+    low: float | None
+    high: float | None
+    """The part of the range; None for a single value."""
+    members: tuple[int, ...]
+    """Places among the experiments."""
+
+
+@dataclass(frozen=True)
+class Experiments:
+    """Settings, and what each of them came to."""
+
+    assignments: Sequence[Assignment]
+    values: Sequence[float]
+    """To be minimised; infinite where a training diverged, or was stopped for being behind."""
+    domains: Space
+    """The hyperparameters that were searched."""
+
+    @cached_property
+    def finite(self) -> list[int]:
+        return [at for at, value in enumerate(self.values) if math.isfinite(value)]
+
+    @cached_property
+    def _active(self) -> dict[str, list[int]]:
+        every = range(len(self.assignments))
+        if not any(domain.when for domain in self.domains.values()):
+            return {name: list(every) for name in self.domains}
+        # What is not searched has the same value in every setting.
+        space = SearchSpace(dict(self.domains), otherwise=self.assignments[0] if self.assignments else {})
+        found: dict[str, list[int]] = {name: [] for name in self.domains}
+        for at in every:
+            for name in space.active(self.assignments[at]):
+                found[name].append(at)
+        return found
+
+    def active(self, name: str) -> list[int]:
+        """The experiments in which a hyperparameter was of use: its condition, if it has one, held."""
+        return self._active[name]
+
+    def interval(self, name: str) -> Interval | None:
+        """The range that a hyperparameter's values lie in; None where it has a few single values."""
+        return interval_of(self.domains[name], [self.assignments[at][name] for at in self.active(name)])
+
+    def parts(self, name: str) -> list[Part]:
+        """The experiments by value, in the order of an axis; a range is cut into equal parts, some maybe empty."""
+        own = self.active(name)
+        interval = self.interval(name)
+        if interval is None:
+            by_value: dict[tuple[str, str], list[int]] = {}
+            for at in own:
+                by_value.setdefault(key(self.assignments[at][name]), []).append(at)
+            found = [
+                Part(self.assignments[members[0]][name], None, None, tuple(members)) for members in by_value.values()
+            ]
+            return sorted(found, key=lambda part: _axis_order(part.value))
+        scale, back = scale_of(interval)
+        low, high = scale(interval.low), scale(interval.high)
+        inside: list[list[int]] = [[] for _ in range(PARTS)]
+        for at in own:
+            value = self.assignments[at][name]
+            if isinstance(value, int | float):
+                inside[min(int((scale(value) - low) / (high - low) * PARTS), PARTS - 1)].append(at)
+        edges = [back(low + at * (high - low) / PARTS) for at in range(PARTS + 1)]
+        return [Part(None, edges[at], edges[at + 1], tuple(members)) for at, members in enumerate(inside)]
+
+    def median(self, part: Part) -> float:
+        return median(self.values[at] for at in part.members)
+
+
+@dataclass(frozen=True)
+class Importance:
+    """How much a hyperparameter separates the best experiments from the rest."""
+
+    name: str
+    share: float
+    """In [0, 1]: of what separates them, chance subtracted. What the shares leave of 1 is what chance gives."""
+    clear: bool
+    """Whether it is more than chance gives: where nothing matters, one sweep in twenty calls anything clear."""
+    experiments: int
+    """In which it was active."""
+
+
+@dataclass(frozen=True)
+class BestValue:
+    """The value of a hyperparameter, or the part of its range, with the best median."""
+
+    name: str
+    part: Part
+    median: float
+    of: int
+    """Experiments in which the hyperparameter was active; `part.members` are those behind the median."""
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """What two hyperparameters do together, value by value."""
+
+    names: tuple[str, str]
+    parts: tuple[tuple[Part, ...], tuple[Part, ...]]
+    """Those that anybody has."""
+    cells: Mapping[tuple[int, int], tuple[float, int]]
+    """By places in `parts`: the median, and of how many."""
+    share: float
+    """Of the variance of the logarithms: what the pair explains beyond what each explains alone, less chance."""
+    clear: bool
+
+
+def importances(known: Experiments) -> list[Importance]:
+    """The hyperparameters, the most important first; empty where there are too few experiments to say.
+
+    PED-ANOVA (Watanabe, Bansal & Hutter, "PED-ANOVA: efficiently quantifying hyperparameter importance in arbitrary
+    subspaces", IJCAI 2023), as Optuna has it: how far the density of a hyperparameter's values among the best
+    experiments is from that among all of them. It asks what it takes to be among the best, not what explains how bad
+    the bad ones are. Each hyperparameter is taken alone.
+
+    Of few experiments the densities are mostly luck, so the same is done with shuffled values: their mean is
+    subtracted, and clear is what no more than 5 % of the shuffles exceed anywhere (the maximum over all
+    hyperparameters, each on its own scale, after Westfall & Young, "Resampling-based multiple testing", 1993).
+    """
+    names = [name for name in known.domains if len(known.parts(name)) > 1]
+    if len(known.values) < FEWEST or len(known.finite) < FEWEST_BEST or not names:
+        return []
+    count = len(known.values)
+    ranks = np.unique(np.asarray(known.values, dtype=float), return_inverse=True)[1].astype(float)
+    best = min(max(math.ceil(count / 4), FEWEST_BEST), len(known.finite))
+    draw = np.random.default_rng(0)
+    shuffles = min(max(_SHUFFLED_EXPERIMENTS // count, _SHUFFLES[0]), _SHUFFLES[1])
+    orders = [ranks, *(draw.permutation(ranks) for _ in range(shuffles))]
+    found = _ped_anova(known, names, orders, best / count)
+    own, shuffled = found[0], found[1:]
+    spread = found.std(axis=0)
+    units = (found - found.mean(axis=0)) / np.where(spread > 0, spread, np.inf)
+    highest = units[1:].max(axis=1)
+    total = own.sum()
+    excess = np.maximum(own - shuffled.mean(axis=0), 0)
+    shares = excess / total if total > 0 else excess
+    result = [
+        Importance(
+            name=name,
+            share=float(shares[at]),
+            clear=bool(shares[at] > 0 and 1 + (highest >= units[0, at]).sum() <= ALPHA * (shuffles + 1)),
+            experiments=len(known.active(name)),
+        )
+        for at, name in enumerate(names)
+    ]
+    return sorted(result, key=lambda one: -one.share)
+
+
+def best_values(known: Experiments) -> list[BestValue]:
+    """For each hyperparameter the value, or the part of the range, with the best median, in the listed order.
+
+    What a single experiment had counts only where nothing was had by several: one experiment is no median.
+    """
+    found = []
+    for name in known.domains:
+        parts = [part for part in known.parts(name) if part.members]
+        parts = [part for part in parts if len(part.members) > 1] or parts
+        if parts:
+            best = min(parts, key=known.median)
+            found.append(BestValue(name, best, known.median(best), len(known.active(name))))
+    return found
+
+
+def interaction(known: Experiments, first: str, second: str) -> Interaction | None:
+    """How two hyperparameters act together; None where too little of the table is filled to tell.
+
+    The share is that of the variance between the cells of the table that the sum of a row's and a column's effect
+    leaves over, less what as many cells leave by chance, as in Kelley's epsilon squared ("An unbiased correlation
+    ratio measure", 1935). Clear by the F test of the same numbers at 1 %: as the spread differs from cell to cell,
+    that is about 5 % in truth.
+    """
+    own = set(known.active(second))
+    both = [at for at in known.active(first) if at in own and math.isfinite(known.values[at])]
+    inside = set(both)
+    sides = tuple(
+        tuple(part for part in known.parts(name) if inside.intersection(part.members)) for name in (first, second)
+    )
+    places = [{at: place for place, part in enumerate(side) for at in part.members} for side in sides]
+    members: dict[tuple[int, int], list[int]] = {}
+    for at in both:
+        members.setdefault((places[0][at], places[1][at]), []).append(at)
+    if min(map(len, sides)) < 2 or len(members) < 4 or len(both) < FEWEST:
+        return None
+    cells = {where: (median(known.values[at] for at in some), len(some)) for where, some in sorted(members.items())}
+    positive = min(known.values[at] for at in both) > 0
+    values = np.array([math.log(known.values[at]) if positive else known.values[at] for at in both])
+    share, clear = _together(values, [places[0][at] for at in both], [places[1][at] for at in both])
+    return Interaction((first, second), (sides[0], sides[1]), cells, share, clear)
+
+
+def _together(values: NDArray[np.float64], rows: Sequence[int], columns: Sequence[int]) -> tuple[float, bool]:
+    """The share that cells explain beyond rows and columns, and whether that is clear."""
+    from scipy import stats
+
+    def dummies(places: Sequence[Any]) -> NDArray[np.float64]:
+        known = {place: at for at, place in enumerate(dict.fromkeys(places))}
+        return np.eye(len(known))[[known[place] for place in places]]
+
+    total = float(((values - values.mean()) ** 2).sum())
+    additive = np.hstack([dummies(rows), dummies(columns)])
+    effects, _, rank, _ = np.linalg.lstsq(additive, values, rcond=None)
+    alone = float(((values - additive @ effects) ** 2).sum())
+    cells = dummies(list(zip(rows, columns, strict=True)))
+    within = float(((values - cells @ (cells.T @ values / cells.sum(axis=0))) ** 2).sum())
+    more, left = cells.shape[1] - int(rank), len(values) - cells.shape[1]
+    if more <= 0 or left <= 0 or total <= 0:
+        return 0.0, False
+    beyond = max(0.0, alone - within)
+    if within <= 1e-12 * total:
+        return beyond / total, beyond > 1e-9 * total
+    p = float(stats.f.sf(beyond / more / (within / left), more, left))
+    return max(0.0, beyond - more * within / left) / total, p <= _F_LEVEL
+
+
+def interval_of(domain: Domain, values: Sequence[Scalar]) -> Interval | None:
+    """The range that holds a domain and the values tried, which may lie outside (an incumbent's); None for a list."""
+    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    if isinstance(domain, Interval):
+        low, high = min([domain.low, *numbers]), max([domain.high, *numbers])
+        return Interval(low=low, high=high, log=domain.log and low > 0)
+    if len(set(values)) <= MOST_VALUES or len(numbers) < len(values):
+        return None
+    low, high = min(numbers), max(numbers)
+    return Interval(low=low, high=high, log=low > 0 and high / low > 30)
+
+
+def scale_of(interval: Interval) -> tuple[Callable[[float], float], Callable[[float], float]]:
+    """To the scale on which a range is even, and back."""
+    return (math.log, math.exp) if interval.log else (float, float)
+
+
+def _ped_anova(
+    known: Experiments, names: Sequence[str], orders: Sequence[NDArray[np.float64]], quantile: float
+) -> NDArray[np.float64]:
+    """The raw importances [order, name], for each of several orders of the same experiments."""
+    from optuna.distributions import (
+        BaseDistribution,
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+    from optuna.importance import PedAnovaImportanceEvaluator
+    from optuna.trial import FrozenTrial, create_trial
+
+    settings: list[dict[str, Any]] = [{} for _ in known.values]
+    distributions: dict[str, BaseDistribution] = {}
+    for name in names:
+        interval, own = known.interval(name), known.active(name)
+        if interval is None:
+            # By their places, as Optuna takes 1, 1.0 and True for the same value.
+            place = {at: number for number, part in enumerate(known.parts(name)) for at in part.members}
+            distributions[name] = CategoricalDistribution(range(len(known.parts(name))))
+            for at in own:
+                settings[at][name] = place[at]
+            continue
+        integer = interval.integer and isinstance(known.domains[name], Interval)
+        kind = IntDistribution if integer else FloatDistribution
+        distributions[name] = kind(interval.low, interval.high, log=interval.log)  # type: ignore[arg-type]
+        for at in own:
+            if isinstance(value := known.assignments[at][name], int | float):
+                settings[at][name] = value
+    trials = [
+        create_trial(params=setting, distributions={name: distributions[name] for name in setting}, value=0.0)
+        for setting in settings
+    ]
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=quantile)
+    rows = []
+    with _quiet() as study:
+        study.add_trials(trials)
+        for order in orders:
+
+            def rank(trial: FrozenTrial, order: NDArray[np.float64] = order) -> float:
+                return float(order[trial.number])
+
+            raw = evaluator.evaluate(study, list(names), target=rank)
+            rows.append([raw[name] for name in names])
+    return np.array(rows)
+
+
+@contextmanager
+def _quiet() -> Iterator[Any]:
+    """An Optuna study that says nothing."""
+    from optuna import create_study, logging
+
+    loud = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield create_study()
+    finally:
+        logging.set_verbosity(loud)
+
+
+def _axis_order(value: Scalar) -> tuple[int, Any]:
+    if isinstance(value, bool) or value is None:
+        return 0, str(value)
+    return (1, value) if isinstance(value, int | float) else (2, value)

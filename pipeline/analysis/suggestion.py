@@ -1,0 +1,318 @@
+"""What the next sweep should search: ranges to extend or to shrink, values to add or to drop, each with its reason.
+
+Read off what chose, so it proposes and judges nothing. Every change must be more than luck: the domains of a sweep in
+which nothing matters should stay what they are.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.analysis.importance import Experiments, scale_of
+from pipeline.space import Domain, Interval, Scalar, Space, Values, key
+
+FEWEST = 8
+"""Of fewer experiments nothing can be read off."""
+EDGE = 0.05
+"""How near to an end of a range, as a share of it, a value lies at that end."""
+ALPHA = 0.05
+"""How likely luck alone may change anything, all hyperparameters together."""
+_ROOM = 0.1
+"""Of the old range, left on both sides of the best experiments when a range shrinks."""
+_WORTH_IT = 2 / 3
+"""A range that would keep more than so much of itself stays as it is."""
+_FEWEST_BEST = 3
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    domains: Space
+    """Of all hyperparameters that were searched and should be again, changed or not."""
+    reasons: Mapping[str, str]
+    """A sentence for each that changed."""
+    note: str
+    """Why nothing changed; empty if something did."""
+
+
+def suggest(known: Experiments, limits: Mapping[str, Domain]) -> Suggestion:
+    """The domains for the next sweep; `limits` are what values are possible at all, where that is known.
+
+    A range is extended where one of the best three lies at its end and the best quarter of the experiments lie on that
+    side, and shrinks where the best quarter lie in a part of it. A list of numbers gets a value beyond its end
+    likewise, and any list loses values that nobody of the best half has. Each has to pass a permutation test: as many
+    experiments, drawn from those tried, would hardly ever lie so close together. So a sampler that tried one part more
+    often than another misleads nobody. The level is shared by the hyperparameters (Bonferroni).
+    """
+    finite = len(known.finite)
+    if finite < FEWEST:
+        few = f"Only {finite} experiment{'s have' if finite != 1 else ' has'} a result to compare"
+        return Suggestion(dict(known.domains), {}, f"{few}; from {FEWEST} on, other ranges are suggested.")
+    domains: Space = {}
+    reasons: dict[str, str] = {}
+    for name, domain in known.domains.items():
+        look = _Look.at(known, name)
+        change = None
+        if look is not None:
+            alpha = ALPHA / len(known.domains)
+            if isinstance(domain, Interval):
+                change = _range(look, domain, limits.get(name), alpha)
+            else:
+                change = _list(look, domain, limits.get(name), alpha)
+        domains[name] = change[0] if change else domain
+        if change:
+            reasons[name] = change[1]
+    if math.prod(domain.size for domain in domains.values()) < 2 <= math.prod(d.size for d in known.domains.values()):
+        for name in [name for name in reasons if domains[name].size < 2]:
+            domains[name] = known.domains[name]
+            del reasons[name]
+    for name, why in _without_use(domains):
+        del domains[name]
+        reasons[name] = why
+    note = (
+        "" if reasons else "The best experiments lie neither at an end nor in one part of any range, by more than luck."
+    )
+    return Suggestion(domains, reasons, note)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """The experiments in which one hyperparameter was active, as far as it is concerned."""
+
+    values: tuple[Scalar, ...]
+    """The best experiment's first."""
+    best: int
+    """So many of them are the best quarter, those that tie with its last included."""
+    half: int
+    """Likewise."""
+
+    @classmethod
+    def at(cls, known: Experiments, name: str) -> "_Look | None":
+        """None where there are too few experiments, or too many tie."""
+        order = sorted(known.active(name), key=lambda at: known.values[at])
+        finite = sum(math.isfinite(known.values[at]) for at in order)
+        if finite < FEWEST:
+            return None
+
+        def up_to(count: int) -> int:
+            last = known.values[order[min(count, finite) - 1]]
+            return sum(known.values[at] <= last for at in order)
+
+        best, half = up_to(max(_FEWEST_BEST, math.ceil(len(order) / 4))), up_to(len(order) // 2)
+        if best > len(order) // 2:
+            return None
+        return cls(tuple(known.assignments[at][name] for at in order), best, half)
+
+    @property
+    def words(self) -> str:
+        return f"the best {self.best} of {len(self.values)} experiments"
+
+
+def _range(look: _Look, domain: Interval, limit: Domain | None, alpha: float) -> tuple[Domain, str] | None:
+    scale, back = scale_of(domain)
+    start, width = scale(domain.low), scale(domain.high) - scale(domain.low)
+    numbers = [value for value in look.values if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(numbers) < len(look.values) or (domain.log and min(numbers) <= 0):
+        return None
+    at = [(scale(number) - start) / width for number in numbers]
+    best = at[: look.best]
+    inside = sum(min(best) <= one <= max(best) for one in at)
+    low, high = domain.low, domain.high
+    reasons = []
+    if _luck_within(look.best, inside, len(at)) <= alpha:
+        shrunk = _shrunk(domain, back(start + (min(best) - _ROOM) * width), back(start + (max(best) + _ROOM) * width))
+        if scale(shrunk[1]) - scale(shrunk[0]) <= _WORTH_IT * width:
+            low, high = shrunk
+            first, last = min(numbers[: look.best]), max(numbers[: look.best])
+            where = f"lie from {_number(first)} to {_number(last)}" if first < last else f"are {_number(first)}"
+            reasons.append(f"{look.words} all {where}")
+    for upper in (True, False):
+        at_end = max(best[:_FEWEST_BEST]) >= 1 - EDGE if upper else min(best[:_FEWEST_BEST]) <= EDGE
+        side = sum(one >= min(best) if upper else one <= max(best) for one in at)
+        if not at_end or _luck_on_a_side(look.best, side, len(at)) > alpha / 2:
+            continue
+        further = _further(domain, numbers[: look.best], upper, limit)
+        if further is None:
+            continue
+        low, high = (low, further) if upper else (further, high)
+        words = "" if reasons else f"{look.words} all lie "
+        reasons.append(f"{words}towards the {'upper' if upper else 'lower'} end, one of the best {_FEWEST_BEST} at it")
+    changed = domain.model_copy(update={"low": low, "high": high})
+    if not reasons or low >= high or changed == domain:
+        return None
+    so_far = f"{_number(domain.low)} to {_number(domain.high)}"
+    return changed, f"{', '.join(reasons)}: now {_number(low)} to {_number(high)}, so far {so_far}."
+
+
+def _shrunk(domain: Interval, low: float, high: float) -> tuple[float, float]:
+    """A part of the range, its ends rounded outward to what is easy to read."""
+    step = domain.step or (1 if domain.integer else None)
+    if step is None and not domain.log:
+        step = 10.0 ** (math.floor(math.log10(high - low)) - 1)
+        low, high = math.floor(low / step) * step, math.ceil(high / step) * step
+    elif step is None:
+        low, high = _two_digits(low, math.floor), _two_digits(high, math.ceil)
+    else:
+        # On the grid, which begins at the old low end.
+        low = domain.low + math.floor((low - domain.low) / step + 1e-9) * step
+        high = domain.low + math.ceil((high - domain.low) / step - 1e-9) * step
+    return _like(domain, max(low, domain.low)), _like(domain, min(high, domain.high))
+
+
+def _further(domain: Interval, best: Sequence[float], upper: bool, limit: Domain | None) -> float | None:
+    """An end a third of the range further out, as far as the limits go; None if that is no further."""
+    scale, back = scale_of(domain)
+    width = scale(domain.high) - scale(domain.low)
+    old = domain.high if upper else domain.low
+    new = back(scale(old) + (width if upper else -width) / 3)
+    # The best may lie outside, as an incumbent does that was not searched for.
+    new = max(new, *best) if upper else min(new, *best)
+    if domain.integer or domain.step is not None:
+        step = domain.step or 1
+        steps = max(1, round(abs(new - old) / step))
+        new = old + (steps if upper else -steps) * step
+    else:
+        new = _two_digits(new, round)
+    # What was above zero, or not below it, stays so: a learning rate, a number of layers.
+    floor = -math.inf if domain.low < 0 else 0 if domain.low == 0 else 1 if domain.integer else domain.low / 2
+    if not domain.log or domain.integer:
+        new = max(new, floor)
+    new = _like(domain, _within(new, limit))
+    further = new > old if upper else new < old
+    return new if further and (limit is None or new in limit) else None
+
+
+def _list(look: _Look, domain: Values, limit: Domain | None, alpha: float) -> tuple[Domain, str] | None:
+    count = len(look.values)
+    reasons = []
+    half = {key(value) for value in look.values[: look.half]}
+    dropped = []
+    for value in domain.values:
+        own = sum(key(one) == key(value) for one in look.values)
+        if key(value) not in half and _luck_of_none(look.half, own, count) <= alpha / domain.size:
+            dropped.append(value)
+    values = [value for value in domain.values if value not in dropped]
+    if dropped:
+        words = ", ".join(map(_text, dropped))
+        reasons.append(f"nobody of the better half of {count} experiments has {words}: dropped")
+    added = _beyond(look, domain, limit, alpha)
+    if added is not None:
+        values.append(added[1])
+        reasons.append(f"most of {look.words} have {_text(added[0])}, at the end: {_text(added[1])} added")
+    if not reasons or not values:
+        return None
+    return domain.model_copy(update={"values": tuple(values)}), "; ".join(reasons) + "."
+
+
+def _beyond(look: _Look, domain: Values, limit: Domain | None, alpha: float) -> tuple[float, float] | None:
+    """The end of a list that the best have, and a number beyond it; None where they do not, or where none is."""
+    numbers = sorted(value for value in domain.values if isinstance(value, int | float) and not isinstance(value, bool))
+    if len(numbers) < max(2, len(domain.values)):
+        return None
+    for end, before in ((numbers[-1], numbers[-2]), (numbers[0], numbers[1])):
+        having = sum(key(value) == key(end) for value in look.values)
+        best = sum(key(value) == key(end) for value in look.values[: look.best])
+        # Above half of the best, so that it is the end which they agree on.
+        if 2 * best <= look.best:
+            continue
+        if _luck_of_so_many(best, look.best, having, len(look.values)) > alpha / 2:
+            continue
+        geometric = min(end, before) > 0 and max(end, before) >= 2 * min(end, before) and _grows(numbers)
+        new = end * (end / before) if geometric else end + (end - before)
+        if numbers[0] >= 0:
+            new = max(new, 1 if isinstance(end, int) and numbers[0] > 0 else end / 2 if numbers[0] > 0 else 0)
+        whole = all(isinstance(number, int) for number in numbers)
+        new = _within(round(new) if whole else _two_digits(new, round), limit)
+        new = int(new) if whole else float(new)
+        if new not in numbers and (new > end) == (end > before) and (limit is None or new in limit):
+            return end, new
+    return None
+
+
+def _grows(numbers: Sequence[float]) -> bool:
+    """Whether the steps between numbers above zero get larger, as in 32, 64, 128, not as in 2, 4, 6."""
+    above = [number for number in numbers if number > 0]
+    return len(above) < 3 or above[-1] - above[-2] > above[1] - above[0]
+
+
+def _without_use(domains: Space) -> Iterator[tuple[str, str]]:
+    """Hyperparameters whose condition can no longer hold, and why."""
+    left = dict(domains)
+    gone = True
+    while gone:
+        gone = False
+        for name, domain in list(left.items()):
+            for parent, asked in domain.when.items():
+                known = parent in left or parent in domains
+                if known and (parent not in left or not any(value in left[parent] for value in asked)):
+                    del left[name]
+                    gone = True
+                    words = " or ".join(map(_text, asked))
+                    yield name, f"only of use where {parent} is {words}, which is no longer searched: left out."
+                    break
+
+
+# -- how likely luck alone does it: `best` of `count` experiments, drawn without looking
+
+
+def _luck_within(best: int, inside: int, count: int) -> float:
+    """That they lie within any `inside` neighbours."""
+    ways = _share(inside, best, count) + (count - inside) * best / inside * _share(inside, best, count)
+    return min(1.0, ways)
+
+
+def _luck_on_a_side(best: int, side: int, count: int) -> float:
+    """That they lie among the `side` outermost on one side."""
+    return _share(side, best, count)
+
+
+def _luck_of_none(best: int, having: int, count: int) -> float:
+    """That none of them has what `having` have."""
+    return _share(count - having, best, count)
+
+
+def _luck_of_so_many(found: int, best: int, having: int, count: int) -> float:
+    """That at least `found` of them have what `having` have."""
+    every = _ways(count, best)
+    some = range(max(found, best - (count - having)), min(best, having) + 1)
+    return math.fsum(math.exp(_ways(having, one) + _ways(count - having, best - one) - every) for one in some)
+
+
+def _share(of: int, best: int, count: int) -> float:
+    """Of all draws, those from `of` experiments alone."""
+    return math.exp(_ways(of, best) - _ways(count, best)) if of >= best else 0.0
+
+
+def _ways(count: int, drawn: int) -> float:
+    """The logarithm of the binomial coefficient, which itself has a thousand digits for a large sweep."""
+    return math.lgamma(count + 1) - math.lgamma(drawn + 1) - math.lgamma(count - drawn + 1)
+
+
+# -- numbers
+
+
+def _within(number: float, limit: Domain | None) -> float:
+    if limit is None or number in limit:
+        return number
+    if isinstance(limit, Interval):
+        return min(max(number, limit.low), limit.high)
+    return number
+
+
+def _like(domain: Interval, number: float) -> float:
+    return round(number) if domain.integer else float(f"{number:.12g}")
+
+
+def _two_digits(number: float, rounding: Callable[[float], int]) -> float:
+    if number == 0:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(abs(number))) - 1)
+    return float(f"{rounding(number / unit) * unit:.6g}")
+
+
+def _number(number: float) -> str:
+    return f"{number:.3g}" if isinstance(number, float) else str(number)
+
+
+def _text(value: Scalar) -> str:
+    text = _number(value) if isinstance(value, float) else str(value)
+    return text if len(text) <= 40 else text[:39] + "…"

@@ -1,0 +1,49 @@
+"""The page of several sweeps side by side: what `hpt compare` says, with a link to each sweep's own report.
+
+It compares nothing itself; that is `comparing.py`.
+"""
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pipeline import budget
+from pipeline.comparing import Comparison
+from pipeline.looking import State
+from pipeline.report.render import _environment
+from pipeline.report.summary import percent_of
+
+
+def page(comparison: Comparison, answers: Mapping[str, str]) -> str:
+    """The page as text; `answers` says what each sweep comes to, and its report lies in a folder of its id."""
+    return (
+        _environment()
+        .get_template("compared.html")
+        .render(
+            comparison=comparison,
+            sweeps=[_sweep(state, answers[state.sweep.id]) for state in comparison.states],
+            objective=comparison.states[0].sweep.definition.objective,
+            percent_of=percent_of,
+        )
+    )
+
+
+def write(comparison: Comparison, answers: Mapping[str, str], folder: Path) -> None:
+    """Writes index.html and its style sheet."""
+    (folder / "index.html").write_text(page(comparison, answers), encoding="utf-8", errors="xmlcharrefreplace")
+    style = resources.files("pipeline.report").joinpath("assets/style.css").read_bytes()
+    (folder / "style.css").write_bytes(style)
+
+
+def _sweep(state: State, answer: str) -> dict[str, Any]:
+    best = next(iter(state.ranked), None)
+    return {
+        "id": state.sweep.id,
+        "architecture": state.sweep.definition.architecture,
+        "state": state.words,
+        "score": best.score if best else None,
+        "trials": len(state.rows),
+        "seconds": budget.device_seconds(state.rows),
+        "answer": answer,
+    }

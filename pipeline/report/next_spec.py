@@ -1,0 +1,86 @@
+"""The spec to run next: the same from the best setting on, with its domains as `analysis/suggestion.py` has them."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.analysis.suggestion import suggest
+from pipeline.report.summary import Summary
+from pipeline.report.tried import Searched
+from pipeline.search.search_space import SearchSpace
+from pipeline.space import Assignment, Domain, Space
+from pipeline.sweep import Definition
+from pipeline.training import architectures
+
+_COUNTED = 100_000
+
+
+@dataclass(frozen=True)
+class NextSpec:
+    spec: dict[str, Any]
+    reasons: Mapping[str, str]
+    """Why a hyperparameter's domain changed, a sentence for each that did."""
+    note: str
+    """Why none did."""
+
+
+def next_spec(summary: Summary, every: Sequence[Searched]) -> NextSpec | None:
+    """None where there is no best setting to start from."""
+    if summary.best is None:
+        return None
+    definition, best = summary.definition, summary.best.assignment
+    data = definition.data
+    known = {"data": data.model_dump(mode="json", by_alias=True, exclude_unset=True)} if data is not None else {}
+    spec = copy.deepcopy(known | definition.spec | {"incumbent": best})
+    if definition.calibrating or not every:
+        return NextSpec(spec, {}, "")
+    limits = _limits(definition)
+    suggestions = [suggest(own.known, limits) for own in every]
+    reasons = {name: why for one in suggestions for name, why in one.reasons.items()}
+    domains = {name: domain for one in suggestions for name, domain in one.domains.items()}
+    for name in reasons:
+        _put(spec, name, domains.get(name), best)
+    if all(phase.strategy != "grid" for phase in definition.choosing):
+        # The same seed would draw the same settings.
+        spec["search"] = spec.get("search", {}) | {"seed": definition.seed + 1}
+    if len(definition.choosing) == 1:
+        _with_what_there_is(spec, domains, summary, best)
+    return NextSpec(spec, reasons, "" if reasons else suggestions[-1].note)
+
+
+def _limits(definition: Definition) -> Space:
+    if definition.own:
+        declared = definition.own.hyperparameters
+    elif definition.architecture in architectures.names():
+        declared = architectures.hyperparameters(definition.architecture)
+    else:  # it has another name by now, or is gone
+        declared = {}
+    return {name: one.limits or one.domain for name, one in declared.items()}
+
+
+def _put(spec: dict[str, Any], name: str, domain: Domain | None, best: Assignment) -> None:
+    """A domain where the spec names the hyperparameter, in a phase of its own or in all; without one it is fixed."""
+    written = best[name] if domain is None else domain.model_dump(mode="json")
+    if isinstance(written, dict):
+        written = {key: value for key, value in written.items() if value is not None and value is not False}
+    places = [phase["parameters"] for phase in spec.get("phases") or () if name in (phase.get("parameters") or ())]
+    for place in places:
+        if domain is None:
+            del place[name]
+        else:
+            place[name] = written
+    if not places or domain is None or name in spec.get("parameters", {}):
+        spec.setdefault("parameters", {})[name] = written
+
+
+def _with_what_there_is(spec: dict[str, Any], domains: Space, summary: Summary, best: Assignment) -> None:
+    """No more experiments than a smaller space has."""
+    phase = summary.definition.choosing[0]
+    wanted = spec.get("search", {}).get("experiments")
+    if wanted is None:
+        return
+    space = {name: domain for name, domain in domains.items() if name in phase.space}
+    count = SearchSpace(space, phase.constraints, best).count(_COUNTED)
+    if count is not None and count < wanted:
+        spec["search"] = spec["search"] | {"experiments": count}

@@ -1,0 +1,198 @@
+import math
+import random
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.analysis.importance import Experiments
+from pipeline.analysis.suggestion import FEWEST, suggest
+from pipeline.space import Assignment, Domain, Interval, Space, Values
+
+RATE = Interval(low=1e-4, high=1e-1, log=True)
+SPACE: Space = {
+    "learning_rate": RATE,
+    "dropout": Interval(low=0.0, high=0.5),
+    "layers": Interval(low=1, high=3),
+    "batch_size": Values(values=(256, 512, 1024)),
+    "activation": Values(values=("relu", "tanh", "gelu")),
+}
+LIMITS: Space = {"learning_rate": Interval(low=0.0, high=1000.0), "dropout": Interval(low=0.0, high=0.6)}
+
+
+def tried(
+    error: Callable[[Assignment], float], count: int = 40, seed: int = 0, space: Space = SPACE, noise: float = 0.1
+) -> Experiments:
+    draw = random.Random(seed)
+    settings = [{name: domain.at(draw.random()) for name, domain in space.items()} for _ in range(count)]
+    return Experiments(settings, [math.exp(error(one) + draw.gauss(0, noise)) for one in settings], space)
+
+
+def number(setting: Assignment, name: str) -> float:
+    value = setting[name]
+    assert isinstance(value, int | float)
+    return value
+
+
+def best_rate(rate: float) -> Callable[[Assignment], float]:
+    return lambda setting: (math.log10(number(setting, "learning_rate")) - math.log10(rate)) ** 2
+
+
+def one(domain: Domain, error: Callable[[float], float], count: int = 40, limit: Domain | None = None) -> Domain:
+    """What becomes of a single domain."""
+    known = tried(lambda setting: error(setting["x"]), count, space={"x": domain}, noise=0.01)  # type: ignore[arg-type]
+    found = suggest(known, {"x": limit} if limit else {})
+    assert set(found.reasons) == ({"x"} if found.domains["x"] != domain else set())
+    return found.domains["x"]
+
+
+def test_a_range_shrinks_to_where_the_best_lie():
+    found = suggest(tried(best_rate(0.003)), LIMITS)
+    domain = found.domains["learning_rate"]
+    assert isinstance(domain, Interval)
+    assert 1e-4 < domain.low < 0.003 < domain.high < 0.03
+    assert domain.log
+    assert list(found.reasons) == ["learning_rate"]
+    assert "the best 10 of 40 experiments all lie from 0.0" in found.reasons["learning_rate"]
+    assert "so far 0.0001 to 0.1" in found.reasons["learning_rate"]
+    assert {name: found.domains[name] for name in list(SPACE)[1:]} == {name: SPACE[name] for name in list(SPACE)[1:]}
+
+
+@pytest.mark.parametrize("rate", [0.1, 10.0])
+def test_a_range_is_extended_where_the_best_lies_at_its_end_or_beyond(rate):
+    found = suggest(tried(best_rate(rate), seed=1), LIMITS)
+    domain = found.domains["learning_rate"]
+    assert isinstance(domain, Interval)
+    assert domain.high == pytest.approx(1.0)
+    assert domain.low > 1e-4
+    assert "towards the upper end, one of the best 3 at it: now" in found.reasons["learning_rate"]
+
+
+def test_a_range_is_extended_downward_too():
+    domain = suggest(tried(best_rate(1e-6)), LIMITS).domains["learning_rate"]
+    assert isinstance(domain, Interval)
+    assert domain.low == pytest.approx(1e-5)
+
+
+def test_nothing_goes_beyond_what_the_architecture_allows():
+    found = suggest(tried(lambda setting: -3 * number(setting, "dropout")), LIMITS)
+    assert found.domains["dropout"].high == 0.6  # type: ignore[union-attr]
+    assert one(RATE, lambda x: -math.log(x), limit=RATE) in (RATE, RATE.model_copy(update={"low": one_low()}))
+
+
+def one_low() -> float:
+    domain = one(RATE, lambda x: -math.log(x), limit=RATE)
+    assert isinstance(domain, Interval)
+    assert domain.high == RATE.high
+    return float(domain.low)
+
+
+def test_what_cannot_be_negative_stays_so_where_no_limits_are_known():
+    assert one(Interval(low=0.0, high=0.5), lambda x: x).low >= 0  # type: ignore[union-attr]
+    assert one(Interval(low=2, high=9), lambda x: x).low == 1  # type: ignore[union-attr]
+    assert one(Values(values=(1, 2, 3)), lambda x: x) == Values(values=(1, 2))
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("count", [8, 20, 60])
+def test_where_nothing_matters_nothing_changes(seed, count):
+    found = suggest(tried(lambda setting: 0.0, count, seed + 100), LIMITS)
+    assert found.domains == SPACE
+    assert found.reasons == {}
+    assert "more than luck" in found.note
+
+
+def test_where_all_values_are_the_same_nothing_changes():
+    assert suggest(tried(lambda setting: 0.0, noise=0), LIMITS).reasons == {}
+
+
+def test_of_few_experiments_nothing_is_suggested_and_that_is_said():
+    found = suggest(tried(best_rate(0.1), FEWEST - 1), LIMITS)
+    assert found.domains == SPACE
+    assert found.note == "Only 7 experiments have a result to compare; from 8 on, other ranges are suggested."
+
+
+@pytest.mark.parametrize(
+    ("values", "further"),
+    [((32, 64, 128), 256), ((1, 2, 3), 4), ((0.0, 1e-3, 1e-2), 0.1), ((0.1, 0.2, 0.3), 0.4), ((64, 16, 256), 1024)],
+)
+def test_a_list_gets_the_next_number_on_the_side_where_the_best_lie(values, further):
+    domain = one(Values(values=values), lambda x: -math.log(x + 1e-4))
+    assert isinstance(domain, Values)
+    assert further in domain.values
+
+
+def test_a_number_is_added_only_where_the_limits_allow_it():
+    domain = one(Values(values=(1, 2, 3)), lambda x: -x, limit=Interval(low=1, high=3))
+    assert max(domain.values) == 3  # type: ignore[union-attr, type-var]
+
+
+def test_values_that_nobody_of_the_better_half_has_are_dropped():
+    found = suggest(tried(lambda setting: 2.0 * (setting["activation"] == "tanh")), LIMITS)
+    assert found.domains["activation"] == Values(values=("relu", "gelu"))
+    assert "has tanh: dropped" in found.reasons["activation"]
+
+
+def test_one_value_is_left_only_where_all_of_the_better_half_agree():
+    found = suggest(tried(lambda setting: 2.0 * (setting["activation"] != "tanh"), 100), LIMITS)
+    # A third of the experiments have it, so the better half have others, too.
+    assert len(found.domains["activation"].grid()) >= 2
+    known = tried(lambda setting: 2.0 * (setting["activation"] != "relu"), 60)
+    some = [at for at, setting in enumerate(known.assignments) if setting["activation"] == "relu"]
+    rest = [at for at in range(60) if at not in some][: len(some)]
+    both = [*some, *rest]
+    halved = Experiments([known.assignments[at] for at in both], [known.values[at] for at in both], SPACE)
+    assert suggest(halved, LIMITS).domains["activation"] == Values(values=("relu",))
+
+
+def test_a_rarely_tried_value_is_not_dropped():
+    settings: list[Assignment] = [{"x": "a" if at % 2 else "b"} for at in range(20)]
+    known = Experiments([*settings, {"x": "c"}], [*range(20), 30.0], {"x": Values(values=("a", "b", "c"))})
+    assert suggest(known, {}).reasons == {}
+
+
+def test_something_to_choose_from_is_always_left():
+    settings: list[Assignment] = [{"x": "a" if at < 10 else "b"} for at in range(20)]
+    known = Experiments(settings, list(range(20)), {"x": Values(values=("a", "b"))})
+    assert suggest(known, {}).domains == known.domains
+
+
+def test_what_is_of_use_only_with_a_dropped_value_is_left_out():
+    space: Space = {
+        "optimizer": Values(values=("adam", "sgd", "lion")),
+        "momentum": Interval(low=0.0, high=1.0, when={"optimizer": ("sgd",)}),  # type: ignore[arg-type]
+    }
+    found = suggest(tried(lambda setting: 2.0 * (setting["optimizer"] == "sgd"), 60, space=space), {})
+    assert list(found.domains) == ["optimizer"]
+    assert "only of use where optimizer is sgd" in found.reasons["momentum"]
+
+
+def test_a_condition_stays_with_its_hyperparameter():
+    space: Space = {
+        "optimizer": Values(values=("adam", "sgd")),
+        "momentum": Interval(low=0.0, high=1.0, when={"optimizer": ("sgd",)}),  # type: ignore[arg-type]
+    }
+
+    def error(setting: Assignment) -> float:
+        return 4 * abs(number(setting, "momentum") - 0.5) if setting["optimizer"] == "sgd" else 1.0
+
+    domain = suggest(tried(error, 100, space=space), {}).domains["momentum"]
+    assert domain != space["momentum"]
+    assert domain.when == {"optimizer": ("sgd",)}
+
+
+def test_settings_that_diverged_are_no_reason_to_go_there():
+    known = tried(best_rate(0.1), 60)
+    values = [
+        math.inf if number(setting, "learning_rate") > 0.02 else value
+        for setting, value in zip(known.assignments, known.values, strict=True)
+    ]
+    domain = suggest(Experiments(known.assignments, values, SPACE), LIMITS).domains["learning_rate"]
+    assert isinstance(domain, Interval)
+    assert domain.high < 0.1
+
+
+def test_a_step_is_kept():
+    domain = one(Interval(low=10, high=100, step=10), lambda x: -x)
+    assert isinstance(domain, Interval)
+    assert (domain.high, domain.step) == (130, 10)
+    assert domain.low % 10 == 0

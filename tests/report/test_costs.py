@@ -1,0 +1,174 @@
+"""What the page says of what a sweep cost: trials that were stopped, rows that were copied, budgets; and its phases."""
+
+import re
+from math import log10
+from typing import Any
+
+import pytest
+
+from pipeline import plan
+from pipeline.report.story import story
+from pipeline.report.summary import Summary
+from pipeline.sweep import Sweep, Trial, trials_of
+from tests.report.conftest import asked, concluded, row
+
+
+def finished(sweep: Sweep, made: Any) -> Summary:
+    while trials := list(trials_of(plan.pending(sweep))):
+        for trial in trials:
+            sweep.create_row(trial, made(sweep, trial))
+    return concluded(sweep)
+
+
+def text(sweep: Sweep) -> str:
+    """The page's words, without tags and line breaks."""
+    page = sweep.store.read(sweep.key("report/index.html")).decode()
+    return " ".join(re.sub(r"<[^>]*>", " ", page).split())
+
+
+def stopped_late(sweep: Sweep, trial: Trial) -> dict:
+    """The incumbent runs through; of the others, the odd ones are stopped after four of twenty epochs."""
+    number = int(trial.experiment[1:])
+    value = 1 + 0.1 * number
+    if number % 2 == 0:
+        return row(sweep, trial, value, value, epochs=20, training_time=100.0)
+    return row(sweep, trial, value, value, status="stopped", epochs=4, training_time=20.0, epochs_saved=16)
+
+
+def test_what_was_stopped_early_when_and_what_that_saved(new_sweep, tiny_csv):
+    sweep = new_sweep(asked(tiny_csv, search={"experiments": 6}))
+    summary = finished(sweep, stopped_late)
+    stopped = summary.costs.stopped
+    assert stopped is not None
+    assert (stopped.trials, stopped.epoch, stopped.saved) == (6, 4, pytest.approx(6 * 80.0))
+    assert summary.costs.seconds == pytest.approx(6 * 100 + 6 * 20)
+    page = text(sweep)
+    assert "6 trials were stopped early, after 4 epochs in the median, as they were behind others" in page
+    assert "that saved up to 8 min of training" in page
+    assert "screen stopped 6 2 min 8 min" in page
+
+
+def test_one_that_was_stopped_before_its_first_epoch_ended_saves_nothing_that_is_known(new_sweep, tiny_csv):
+    sweep = new_sweep(asked(tiny_csv, search={"experiments": 2}))
+    summary = finished(sweep, lambda sweep, trial: row(sweep, trial, 1, 1, status="stopped", epochs=0, epochs_saved=20))
+    assert summary.costs.stopped.saved == 0
+
+
+def test_what_was_copied_cost_nothing_here(new_sweep, tiny_csv):
+    sweep = new_sweep(asked(tiny_csv, search={"experiments": 4}))
+
+    def made(sweep: Sweep, trial: Trial) -> dict:
+        copied = {"reused_from": "20240601-0210-bag-of-words-3f9c/screen-e001-d0-s0"} if trial.range else {}
+        return row(sweep, trial, 1.0, 1.0, training_time=60.0) | copied
+
+    summary = finished(sweep, made)
+    assert summary.costs.seconds == 4 * 60
+    assert (summary.costs.reused, summary.costs.reused_seconds) == (4, 4 * 60)
+    assert summary.answer.endswith("cost 4 min of training.")
+    assert "4 rows were copied from earlier sweeps that trained exactly the same, which would have cost 4 min" in text(
+        sweep
+    )
+
+
+def test_the_budget_is_shown_as_spent_and_allowed_and_as_money(new_sweep, tiny_csv):
+    budget = {"experiments": 4, "device-hours": 2.0, "price-per-device-hour": 3.0}
+    sweep = new_sweep(asked(tiny_csv, search={"experiments": 10}, budget=budget))
+    summary = finished(sweep, lambda sweep, trial: row(sweep, trial, 1.0, 1.0, training_time=450.0))
+    lines = {one.words: (one.spent, one.allowed) for one in summary.costs.budget}
+    assert lines["experiments"] == (4, 4)
+    assert lines["device hours"] == (pytest.approx(1.0), 2.0)
+    assert lines["money"] == (pytest.approx(3.0), None)
+    assert "device hours 1 2" in text(sweep)
+    assert summary.wanted_more
+    assert f"The budget ended it: {summary.wanted_more}." in text(sweep)
+
+
+def test_without_a_budget_there_is_no_word_of_one(shown):
+    assert shown[1].costs.budget == ()
+    assert shown[1].wanted_more == ""
+
+
+def automatic(csv: Any, **more: Any) -> dict[str, Any]:
+    bare = {key: value for key, value in asked(csv).items() if key != "parameters"}
+    return bare | {"tune": "automatic", "mode": "full", "search": {"experiments": 30}} | more
+
+
+def by_phase(sweep: Sweep, trial: Trial) -> dict:
+    """The learning rate matters, and a smaller batch is a little better; far rates take twice the epochs."""
+    setting = sweep.experiments()[trial.experiment].assignment
+    rate, batch = setting["learning_rate"], setting["batch_size"]
+    assert isinstance(rate, float)
+    assert isinstance(batch, int)
+    far = abs(log10(rate) + 2)
+    value = 0.1 + 0.1 * far**2 + 1e-5 * batch
+    epochs = 20 if far > 0.5 else 8
+    return row(sweep, trial, value, value, epochs=epochs, training_time=2.0 * epochs)
+
+
+def test_a_sweep_of_several_phases_is_told_phase_by_phase(new_sweep, tiny_csv):
+    sweep = new_sweep(automatic(tiny_csv))
+    summary = finished(sweep, by_phase)
+    chapters = story(summary)
+    assert [one.phase.name for one in chapters] == ["learning-rate", "architecture", "near-best"]
+    for chapter in chapters:
+        assert chapter.best is not None
+        assert chapter.best.gain >= 1
+        assert set(chapter.found) == set(chapter.phase.space)
+        assert chapter.experiments <= chapter.phase.experiments
+    assert sum(one.seconds for one in chapters) == pytest.approx(summary.costs.seconds)
+    page = text(sweep)
+    assert "Phase by phase" in page
+    assert page.index("Phase by phase") < page.index("What was tried")
+
+
+def test_what_goes_first_because_it_trains_faster_stands_beside_the_most_accurate(new_sweep, tiny_csv):
+    sweep = new_sweep(automatic(tiny_csv, tune="learning-rate", search={"experiments": 4}))
+
+    def made(sweep: Sweep, trial: Trial) -> dict:
+        number = int(trial.experiment[1:])
+        value, epochs = {0: (1.0, 20), 1: (0.5, 20), 2: (0.502, 10)}.get(number, (2.0, 20))
+        return row(sweep, trial, value, value, epochs=epochs, training_time=6.0 * epochs)
+
+    summary = finished(sweep, made)
+    (only,) = story(summary)
+    assert only.faster is not None
+    assert (only.faster.chosen.experiment, only.faster.best.experiment) == ("e002", "e001")
+    assert only.faster.behind == pytest.approx(0.004)
+    page = text(sweep)
+    assert "e002 goes first although e001 is better by 0.4 %" in page
+    assert "20 epochs instead of 40 ( 60 s instead of 2 min a training)" in page.replace("(60", "( 60")
+
+
+def test_the_story_of_a_sweep_that_runs_says_how_far_it_is(new_sweep, tiny_csv):
+    sweep = new_sweep(automatic(tiny_csv))
+    for trial in trials_of(plan.pending(sweep)):
+        sweep.create_row(trial, by_phase(sweep, trial))
+    chapters = story(concluded(sweep))
+    assert chapters[0].best is not None
+    assert [one.best for one in chapters[1:]] == [None, None]
+    assert "near-best none yet" in text(sweep)
+
+
+def test_one_phase_has_no_story(shown):
+    assert story(shown[1]) == []
+
+
+def test_hyperparameters_are_compared_inside_the_phase_that_searched_them_first(new_sweep, tiny_csv):
+    from pipeline.report import tried
+
+    sweep = new_sweep(automatic(tiny_csv, search={"experiments": 80}))
+    summary = finished(sweep, by_phase)
+    known = tried.choosing(summary)
+    every = tried.searched(known, summary)
+    assert [one.phase.name for one in every] == ["learning-rate", "architecture"]
+    assert "learning_rate" in every[0].known.domains
+    assert every[0].importances[0].name == "learning_rate"
+    assert not set(every[0].known.domains) & set(every[1].known.domains)
+    assert sweep.store.exists(sweep.key("report/charts/importance-learning-rate.svg"))
+
+
+def test_nothing_tuned_is_said_plainly(new_sweep, tiny_csv):
+    bare = {key: value for key, value in asked(tiny_csv).items() if key != "parameters"}
+    sweep = new_sweep(bare | {"tune": "nothing"})
+    summary = finished(sweep, lambda sweep, trial: row(sweep, trial, 1.0, 2.0))
+    assert summary.answer.startswith("one setting was trained and nothing tuned; its mse_test is 2, the mean over 2")

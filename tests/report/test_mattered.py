@@ -1,0 +1,134 @@
+"""What the page says about which hyperparameters mattered, and the spec that it proposes to run next."""
+
+import json
+from math import log10
+from typing import Any
+
+import pytest
+
+from pipeline import plan, spec
+from pipeline.report import tried
+from pipeline.report.mattered import mattered
+from pipeline.report.next_spec import next_spec
+from pipeline.sweep import Sweep, Trial, trials_of
+from tests.conftest import define
+from tests.report.conftest import asked, concluded, row
+
+
+def test_the_table_says_what_mattered_and_which_value_was_best(shown):
+    summary = shown[1]
+    known = tried.choosing(summary)
+    (only,) = mattered(summary, known, tried.searched(known, summary))
+    first = only.lines[0]
+    assert first.name == "learning_rate"
+    assert first.clear
+    assert first.share is not None
+    assert first.share > 0.5
+    assert first.chosen == summary.best.assignment["learning_rate"]
+    assert first.experiments < first.of == len(known.tried)
+    low, high = map(float, first.best.split("–"))
+    assert low < 0.03 < high
+
+
+def test_two_that_do_not_act_together_are_said_not_to(folder):
+    page = (folder / "index.html").read_text()
+    assert "each seems to act for itself" in page.lower()
+    assert "What mattered most: learning_rate" in page
+
+
+def measured(sweep: Sweep, trial: Trial, best: float) -> dict:
+    rate = sweep.experiments()[trial.experiment].assignment["learning_rate"]
+    value = 0.1 + (log10(float(rate)) - log10(best)) ** 2  # type: ignore[arg-type]
+    return row(sweep, trial, value, value)
+
+
+def finished(sweep: Sweep, best: float) -> Any:
+    """A sweep whose error is least at the learning rate `best`, whatever its rounds and phases."""
+    while trials := list(trials_of(plan.pending(sweep))):
+        for trial in trials:
+            sweep.create_row(trial, measured(sweep, trial, best))
+    return concluded(sweep)
+
+
+def proposed(sweep: Sweep) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(sweep.store.read(sweep.key("report/best.json")))
+    return found
+
+
+def test_the_next_spec_starts_from_the_best_and_searches_where_that_lies(new_sweep, tiny_csv):
+    sweep = new_sweep(asked(tiny_csv, search={"experiments": 30}))
+    summary = finished(sweep, 0.003)
+    again = proposed(sweep)
+    assert again["incumbent"] == summary.best.assignment
+    assert again["search"] == {"experiments": 30, "seed": 1}
+    assert 0.001 < again["parameters"]["learning_rate"]["high"] < 0.1
+    assert again["parameters"]["batch_size"] == [32, 64]
+    definition = define(again)
+    assert definition.incumbent == summary.best.assignment
+    assert set(definition.phases[0].space) == set(sweep.definition.phases[0].space)
+    page = sweep.store.read(sweep.key("report/index.html")).decode()
+    assert "The next spec" in page
+    assert "experiments all lie from" in page
+
+
+@pytest.mark.parametrize("best", [1e-4, 3.0])
+def test_a_range_with_the_best_at_its_end_is_extended_as_far_as_the_architecture_allows(new_sweep, tiny_csv, best):
+    sweep = new_sweep(asked(tiny_csv, search={"experiments": 40}))
+    finished(sweep, best)
+    domain = define(proposed(sweep)).phases[0].space["learning_rate"]
+    low, high = domain.low, domain.high  # type: ignore[union-attr]
+    assert low < 0.001 if best < 0.001 else high > 0.1
+
+
+def test_a_smaller_space_gets_no_more_experiments_than_it_has(new_sweep, tiny_csv):
+    parameters = {"learning_rate": [0.0001, 0.001, 0.01, 0.1], "batch_size": [16, 32, 64, 128, 256]}
+    sweep = new_sweep(asked(tiny_csv, parameters=parameters, search={"experiments": 20}, incumbent={"batch_size": 32}))
+    finished(sweep, 0.001)
+    again = proposed(sweep)
+    assert 0.1 not in again["parameters"]["learning_rate"]
+    assert again["search"]["experiments"] == define(again).phases[0].experiments < 20
+
+
+def test_of_few_experiments_the_page_says_that_they_are_too_few(new_sweep, tiny_csv):
+    sweep = new_sweep(asked(tiny_csv, search={"experiments": 5}))
+    finished(sweep, 0.003)
+    page = sweep.store.read(sweep.key("report/index.html")).decode()
+    assert "Only 5 experiments have a result to compare" in page
+    assert "5 experiments are too few to say which hyperparameter made the" in page
+    assert define(proposed(sweep)).phases[0].space == sweep.definition.phases[0].space
+
+
+def test_phases_that_the_spec_names_get_their_own_domains_back(new_sweep, tiny_csv):
+    phases = [{"name": "screen", "parameters": {"learning_rate": {"low": 0.001, "high": 0.1, "log": True}}}]
+    sweep = new_sweep(asked(tiny_csv, parameters={"batch_size": 32}, phases=phases, search={"experiments": 30}))
+    finished(sweep, 0.003)
+    again = proposed(sweep)
+    assert again["phases"][0]["parameters"]["learning_rate"]["high"] < 0.1
+    assert again["parameters"] == {"batch_size": 32}
+    define(again)
+
+
+@pytest.mark.parametrize("tune", ["automatic", "learning-rate"])
+def test_where_the_spec_names_no_ranges_the_next_one_names_those_that_change(new_sweep, tiny_csv, tune):
+    bare = {key: value for key, value in asked(tiny_csv).items() if key != "parameters"}
+    sweep = new_sweep(bare | {"tune": tune, "search": {"experiments": 80}})
+    finished(sweep, 0.002)
+    again = proposed(sweep)
+    assert again["tune"] == tune
+    assert "learning_rate" in again["parameters"]
+    assert define(again).phases[0].name == "learning-rate"
+
+
+def test_no_best_setting_no_next_spec(new_sweep, tiny_csv):
+    sweep = new_sweep(asked(tiny_csv))
+    for trial in trials_of(plan.pending(sweep)):
+        sweep.create_row(trial, row(sweep, trial, 1, 1, status="failed", error="out"))
+    summary = concluded(sweep)
+    assert next_spec(summary, []) is None
+    assert not sweep.store.exists(sweep.key("report/best.json"))
+
+
+def test_hostile_values_reach_the_next_spec_as_they_are(shown):
+    sweep, summary = shown
+    again = spec.parse(sweep.store.read(sweep.key("report/best.json")).decode())
+    assert again.incumbent == summary.best.assignment
