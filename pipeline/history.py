@@ -127,6 +127,8 @@ def series(store: Store, architecture: str | None = None, data: DataSource | Non
 def _name(definition: Definition) -> str:
     """What must be the same for nights to be a series, in words."""
     data, objective = definition.data, definition.objective
+    if data is None:  # a trainer of one's own knows by itself where they are
+        return f"{definition.architecture}, {objective.goal} {objective.metric}"
     source = data.source if isinstance(data, FlightsSource) else data.path
     transform = None if isinstance(data, FlightsSource) else data.target_transform
     target = ", ".join(data.target) + (f" ({transform})" if transform else "")

@@ -1,4 +1,4 @@
-"""The process of a local lane: imports torch once, keeps the data of a range, runs pack after pack.
+"""The process of a local lane: imports torch at most once, keeps the data of a range, runs pack after pack.
 
 It reads one JSON line per pack from its standard input and writes one JSON line per event to its standard output.
 When its input ends, the runner is gone, and so is the lane.
@@ -25,8 +25,6 @@ def main() -> None:
     packs: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_read, args=(packs,), daemon=True).start()
 
-    import torch  # noqa: F401  (seconds, once per lane, before the first pack)
-
     from pipeline.store import open_store
     from pipeline.sweep import Sweep, Trial
     from pipeline.trial import Workbench, run_pack
@@ -44,6 +42,9 @@ def main() -> None:
             id = pack["sweep"]
             sweep = sweeps.setdefault(id, Sweep(open_store(pack["store"]), id))
             trials = [Trial.parse(trial) for trial in pack["trials"]]
+            if sweep.definition.own is None:
+                import torch  # noqa: F401  (seconds, once per lane, before any trial's time runs)
+
             run_pack(sweep, pack["pack"], trials, workbench, retry=pack["retry"], on_event=send)
             send({"done": True})
         except UserError as error:

@@ -29,7 +29,7 @@ class _Note:
     damaged: bool = False
 
 
-def chosen_on(store: Store, architecture: str, data: DataSource) -> list[DateRange]:
+def chosen_on(store: Store, architecture: str, data: DataSource | None) -> list[DateRange]:
     """The ranges that sweeps of this architecture and data chose on: each as often as it was used."""
     prefix = f"{LEDGER}chosen/{_name(architecture, data)}/"
     return [range_ for note in _notes(store, prefix) for range_ in note.ranges]
@@ -72,8 +72,8 @@ def note_confirmation(
     )
 
 
-def _name(architecture: str, data: DataSource) -> str:
-    text = json.dumps(data.model_dump(mode="json", by_alias=True), sort_keys=True)
+def _name(architecture: str, data: DataSource | None) -> str:
+    text = json.dumps(data and data.model_dump(mode="json", by_alias=True), sort_keys=True)
     return f"{architecture}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 

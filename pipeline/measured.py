@@ -84,8 +84,9 @@ def incomparable(one: Definition, other: Definition) -> str | None:
     if one.objective != other.objective:
         mine, theirs = (f"{d.objective.goal}s {d.objective.metric}" for d in (one, other))
         return f"one {mine}, the other {theirs}"
-    if one.data.target != other.data.target:
-        mine, theirs = (" and ".join(d.data.target) for d in (one, other))
+    targets = [d.data.target if d.data is not None else ("what its own data say",) for d in (one, other)]
+    if targets[0] != targets[1]:
+        mine, theirs = (" and ".join(target) for target in targets)
         return f"one predicts {mine}, the other {theirs}"
     transforms = [getattr(d.data, "target_transform", None) for d in (one, other)]
     if transforms[0] != transforms[1]:

@@ -1,0 +1,134 @@
+"""Calls a team's own training function. Run as a file, in a process of its own: `call.py package.module:function`.
+
+It imports nothing of us, so that their folder may be called `pipeline` too; all it knows comes by the environment, as
+for any other program (docs/your-own-trainer.md), and all that it says goes into the file of metrics.
+"""
+
+import contextlib
+import importlib
+import importlib.metadata
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+GROUP = "hpt.trainers"
+
+
+class Days(NamedTuple):
+    start: date
+    end: date
+
+
+class Run:
+    """What `pipeline.training.own.Run` promises."""
+
+    def __init__(self) -> None:
+        self.trial = os.environ["HPT_TRIAL"]
+        self.date_range, self.train, self.valid, self.test = (
+            Days(*(date.fromisoformat(os.environ[f"HPT_{part}{end}"]) for end in ("START", "END")))
+            for part in ("", "TRAIN_", "VALID_", "TEST_")
+        )
+        self.seed = int(os.environ["HPT_SEED"])
+        self.max_epochs = int(os.environ["HPT_MAX_EPOCHS"])
+        self.data = json.loads(os.environ.get("HPT_DATA", "null"))
+        self.folder = Path(os.environ["HPT_FOLDER"])
+        self.model: str | Path | None = None
+        self._metrics, self._stop = Path(os.environ["HPT_METRICS"]), Path(os.environ["HPT_STOP"])
+
+    def report(self, epoch: int, /, **metrics: Any) -> bool:
+        self.write({"epoch": int(epoch), **metrics})
+        return not self.should_stop
+
+    @property
+    def should_stop(self) -> bool:
+        return self._stop.exists()
+
+    def write(self, said: Mapping[str, Any]) -> None:
+        line = json.dumps({str(name): _plain(value) for name, value in said.items()})
+        # One write each: a process that is killed leaves whole lines.
+        with self._metrics.open("ab", buffering=0) as file:
+            file.write(line.encode() + b"\n")
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of numpy and torch as Python's; whatever is no number is left to be told so."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return os.fspath(value) if isinstance(value, os.PathLike) else repr(value)[:100]
+
+
+def find(name: str) -> Callable[..., Any]:
+    """The function that a spec names: `module:function`, or an entry point."""
+    module, colon, function = name.partition(":")
+    if not colon:
+        found = [one for one in importlib.metadata.entry_points(group=GROUP) if one.name == name]
+        if not found:
+            raise LookupError(f'no package here has an entry point "{name}" in the group {GROUP}')
+        return _callable(found[0].load(), name)
+    value: Any = importlib.import_module(module)
+    for part in function.split("."):
+        value = getattr(value, part)
+    return _callable(value, name)
+
+
+def _callable(value: Any, name: str) -> Callable[..., Any]:
+    if not callable(value):
+        raise TypeError(f"{name} is no function")
+    return value
+
+
+def model_of(function: Callable[..., Any]) -> Any:
+    """The pydantic model of its hyperparameters; None if it takes a plain dict."""
+    declared = getattr(function, "hyperparameters", None)
+    if declared is None:
+        parameters = list(inspect.signature(function).parameters.values())
+        declared = parameters[0].annotation if parameters else None
+        if isinstance(declared, str):
+            # Only this one: others may name what is imported for type checkers alone.
+            with contextlib.suppress(Exception):
+                declared = eval(declared, getattr(inspect.unwrap(function), "__globals__", {}))
+    return declared if hasattr(declared, "model_json_schema") and hasattr(declared, "model_validate") else None
+
+
+def describe(name: str, out: str) -> None:
+    model = model_of(find(name))
+    if model is None:
+        sys.exit(
+            f"{name} does not say which hyperparameters it has: annotate its first parameter with a pydantic model"
+        )
+    Path(out).write_text(json.dumps(model.model_json_schema()), encoding="utf-8")
+
+
+def train(name: str) -> None:
+    function = find(name)
+    run = Run()
+    values = json.loads(Path(os.environ["HPT_PARAMETERS"]).read_text(encoding="utf-8"))
+    model = model_of(function)
+    returned = function(values if model is None else model.model_validate(values), run)
+    if returned is not None and not isinstance(returned, Mapping):
+        raise TypeError(f"{name} should return its metrics as a dict, or None, not {type(returned).__name__}")
+    said = dict(returned or {})
+    if run.model is not None:
+        said.setdefault("model", run.model)
+    run.write(said)
+
+
+def main() -> None:
+    # As `python train.py` would have it: what lies in the current directory can be imported.
+    sys.path.insert(0, os.getcwd())
+    if sys.argv[1] == "--describe":
+        describe(sys.argv[3], sys.argv[2])
+    else:
+        train(sys.argv[1])
+
+
+if __name__ == "__main__":
+    main()

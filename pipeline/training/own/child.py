@@ -1,0 +1,132 @@
+"""A team's own program as a process: started, read, asked to end, ended; nothing of it is left afterwards."""
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pipeline.errors import InfrastructureError
+
+_GUARD = Path(__file__).with_name("guard.py")
+_READ_AT_ONCE = 256 * 1024
+_GUARD_ENDS_WITHIN_S = 15.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the program ended."""
+
+    code: int | None
+    """Its exit status, or minus the signal that killed it; None: it could not be started."""
+    error: str | None = None
+    """Why it could not be started."""
+    left: tuple[str, ...] = ()
+    """Commands of processes that it left running, and that were ended."""
+
+
+class Child:
+    """Use as a context: leaving it ends the program, whatever it is doing.
+
+    Between this process and the program stands `guard.py`, which ends it if this process is killed.
+    """
+
+    def __init__(self, argv: Sequence[str], environment: Mapping[str, str], on_output: Callable[[bytes], None]) -> None:
+        self._on_output = on_output
+        self._status = b""
+        self._selector = selectors.DefaultSelector()
+        status, to_status = os.pipe()
+        self._status_file = os.fdopen(status, "rb", buffering=0)
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._error: str | None = None
+        try:
+            self._guard = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_GUARD), str(to_status), *argv],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+                bufsize=0,
+                pass_fds=(to_status,),
+                start_new_session=True,
+            )
+        except BlockingIOError as error:  # no more processes here
+            raise InfrastructureError(f"no process can be started: {error.strerror}") from error
+        except (OSError, ValueError) as error:  # arguments that are too long, or that have a NUL
+            self._error = getattr(error, "strerror", None) or str(error)
+        finally:
+            os.close(to_status)
+        if self._guard is not None:
+            assert self._guard.stdout is not None
+            self._selector.register(self._guard.stdout, selectors.EVENT_READ)
+            self._selector.register(self._status_file, selectors.EVENT_READ)
+
+    def pump(self, seconds: float) -> bool:
+        """Takes in what comes within so many seconds; False: it has ended, and everything was read."""
+        waiting = self._selector.get_map()
+        if not waiting:
+            return False
+        ended = self._status_file not in {key.fileobj for key in waiting.values()}
+        ready = self._selector.select(seconds)
+        for key, _ in ready:
+            data = os.read(key.fd, _READ_AT_ONCE)
+            if not data:
+                self._selector.unregister(key.fileobj)
+            elif key.fileobj is self._status_file:
+                self._status += data
+            else:
+                self._on_output(data)
+        # The guard has gone, and somebody whom it did not find still holds the output open.
+        return bool(self._selector.get_map()) and not (ended and not ready)
+
+    def ask_to_end(self) -> None:
+        self._order(b"t")
+
+    def kill(self) -> None:
+        self._order(b"k")
+
+    def ended(self) -> Ended:
+        """How it ended, once `pump` says that it has."""
+        if self._error is not None:
+            return Ended(None, error=self._error)
+        pid, _, how = self._status.rpartition(b"\n")
+        if not how:  # somebody killed the guard
+            if pid:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(int(pid), signal.SIGKILL)
+            return Ended(-signal.SIGKILL)
+        said = json.loads(how)
+        return Ended(said.get("code"), error=said.get("error"), left=tuple(said.get("left", ())))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._selector.close()
+        self._status_file.close()
+        if self._guard is None:
+            return
+        for pipe in (self._guard.stdin, self._guard.stdout):
+            assert pipe is not None
+            with suppress(OSError):
+                pipe.close()
+        try:
+            self._guard.wait(_GUARD_ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._guard.kill()
+            self._guard.wait()
+
+    def _order(self, order: bytes) -> None:
+        assert self._guard is not None
+        assert self._guard.stdin is not None
+        with suppress(OSError):  # it has just ended
+            self._guard.stdin.write(order)

@@ -1,0 +1,177 @@
+"""What a team's own trainer reports: JSON lines in a file, or lines of its output that fit a pattern.
+
+Nothing that stands there can be wrong enough to end a training: what makes no sense is counted and noted. What follows
+from the metrics is `trainer.py`'s work.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+EPOCHS_AT_MOST = 10_000
+NAMES_AT_MOST = 200
+_NAME_AT_MOST = 100
+_LINE_AT_MOST = 1024 * 1024
+_READ_AT_ONCE = 1024 * 1024
+
+
+@dataclass
+class Metrics:
+    """The metrics of one training. `on_epoch` gets each epoch once it is known; it answers whether to go on."""
+
+    objective: str
+    """The metric of an epoch that nobody waits for another one after."""
+    on_epoch: Callable[[int, Mapping[str, float]], bool]
+    last: dict[str, float] = field(default_factory=dict)
+    """The last value of every metric."""
+    model: str | None = None
+    epochs: int = 0
+    """The last epoch."""
+    reports: int = 0
+    """How many epochs were reported."""
+    stop_asked: bool = False
+    _epoch: int | None = None
+    _metrics: dict[str, float] = field(default_factory=dict)
+    _odd: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def take_line(self, line: bytes) -> None:
+        """A line of the file of metrics."""
+        if not line.strip():
+            return
+        try:
+            said = json.loads(line)
+        except (ValueError, RecursionError):
+            said = None
+        if not isinstance(said, dict):
+            self._note("is no JSON object", line.decode(errors="backslashreplace"))
+            return
+        epoch = said.pop("epoch", None)
+        if "model" in said:
+            model = said.pop("model")
+            if isinstance(model, str):
+                self.model = model
+            elif model is not None:
+                self._note("names no file as its model", repr(model))
+        if epoch is None:
+            self.flush()
+            self.last |= dict(self._numbers(said))
+        elif (number := _epoch(epoch)) is not None:
+            self._take(number, dict(self._numbers(said)))
+        else:
+            self._note("has an epoch that is no number from 0", repr(epoch))
+
+    def take_groups(self, groups: Mapping[str, str | None]) -> None:
+        """The named groups of a line of output that fits the pattern."""
+        found = dict(self._numbers({name: text for name, text in groups.items() if name != "epoch"}))
+        epoch = groups.get("epoch")
+        if epoch is None:
+            # One line may tell the epoch, the next ones what was measured in it.
+            self._metrics |= found if self._epoch is not None else {}
+            self.last |= found
+        elif (number := _epoch(epoch)) is not None:
+            self._take(number, found)
+        else:
+            self._note("has an epoch that is no number from 0", epoch)
+
+    def flush(self) -> None:
+        """Passes on the epoch that is still being reported."""
+        if self._epoch is None or not self._metrics:
+            return
+        epoch, metrics = self._epoch, self._metrics
+        self._metrics = {}
+        self.reports += 1
+        if self.reports > EPOCHS_AT_MOST:
+            self._note(f"is one of more than {EPOCHS_AT_MOST} epochs", str(epoch))
+        elif not self.on_epoch(epoch, metrics):
+            self.stop_asked = True
+
+    def notes(self) -> Iterator[str]:
+        """What made no sense, a line for each kind."""
+        for what, (count, first) in self._odd.items():
+            yield f"metrics: {count} × what was reported {what}; the first: {first}"
+
+    def _take(self, epoch: int, metrics: dict[str, float]) -> None:
+        if epoch != self._epoch:
+            self.flush()
+        self._epoch = epoch
+        self.epochs = max(self.epochs, epoch)
+        self._metrics |= metrics
+        self.last |= metrics
+        # An epoch may be told in several lines; with its objective it is worth passing on at once.
+        if self.objective in metrics:
+            self.flush()
+
+    def _numbers(self, said: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+        for name, value in said.items():
+            if value is None:
+                continue
+            if not name or len(name) > _NAME_AT_MOST or not name.isprintable():
+                self._note("has a name that no column can have", repr(name))
+            elif name not in self.last and len(self.last) >= NAMES_AT_MOST:
+                self._note(f"is one of more than {NAMES_AT_MOST} metrics", name)
+            elif (number := _number(value)) is None:
+                self._note("is no number", f"{name}: {json.dumps(value)}")
+            else:
+                yield name, number
+
+    def _note(self, what: str, example: str) -> None:
+        count, first = self._odd.get(what, (0, example[:100]))
+        self._odd[what] = count + 1, first
+
+
+@dataclass
+class Tail:
+    """Reads what was added to a file since it was read last."""
+
+    path: Path
+    _at: int = 0
+    _line: bytes = b""
+
+    def lines(self) -> Iterator[bytes]:
+        try:
+            with self.path.open("rb") as file:
+                if file.seek(0, 2) < self._at:  # written anew
+                    self._at, self._line = 0, b""
+                file.seek(self._at)
+                while data := file.read(_READ_AT_ONCE):
+                    self._at += len(data)
+                    *lines, self._line = (self._line + data).split(b"\n")
+                    yield from lines
+                    if len(self._line) > _LINE_AT_MOST:
+                        yield self._line
+                        self._line = b""
+        except OSError:  # deleted, or a folder now: there may be a file again the next time
+            return
+
+    def rest(self) -> bytes:
+        """The last line, which nobody ended."""
+        line, self._line = self._line, b""
+        return line
+
+
+def _epoch(value: Any) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and number >= 0 and number == number // 1 and number < 1e9 else None
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """Raises ValueError, one line, if the text is no pattern with a metric in it."""
+    try:
+        compiled = re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from None
+    if not set(compiled.groupindex) - {"epoch"}:
+        raise ValueError("names no metric: give it named groups, like (?P<epoch>\\d+) and (?P<mse_valid>\\S+)")
+    return compiled

@@ -1,0 +1,99 @@
+"""What a team's own program prints, on its way into a log: bounded, whatever and however much it is.
+
+The first part goes into the log as it comes, the last part when it ends; in between is only counted.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable
+
+FIRST = LAST = 128 * 1024
+"""Bytes that are kept of a program's output."""
+LINE_AT_MOST = 4096
+_RECENT = 8192
+_WORDS_AT_MOST = 400
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127) if chr(code) != "\t"}
+_TRACEBACK = "Traceback (most recent call last):"
+
+
+class Output:
+    """Takes bytes as they come; `say` gets the lines to keep, `on_line`, if there is one, every line."""
+
+    def __init__(self, say: Callable[[str], None], on_line: Callable[[str], None] | None = None) -> None:
+        self._say, self._on_line = say, on_line
+        self._room = FIRST
+        self._line = b""
+        self._last: deque[bytes] = deque()
+        self._kept = self._left_out = 0
+        self._recent = b""
+
+    def add(self, data: bytes) -> None:
+        self._recent = (self._recent + data)[-_RECENT:]
+        into_log = self._room > 0
+        self._room -= len(data)
+        if not into_log:
+            self._keep(data)
+            if self._on_line is None:
+                return
+        *lines, rest = (self._line + data).split(b"\n")
+        while len(rest) > LINE_AT_MOST:
+            lines.append(rest[:LINE_AT_MOST])
+            rest = rest[LINE_AT_MOST:]
+        self._line = rest
+        if into_log:
+            # What goes on with this line is kept, not told.
+            self._tell([*lines, rest] if self._room <= 0 else lines)
+        if self._on_line is not None:
+            for line in lines:
+                self._on_line(clean(line[:LINE_AT_MOST]))
+
+    def close(self) -> None:
+        """Adds the end of the output to the log, and how much is left out in between."""
+        if self._line and self._on_line is not None:
+            self._on_line(clean(self._line))
+        if self._room > 0:
+            self._tell([self._line])
+            return
+        last = b"".join(self._last)
+        if len(last) > LAST:
+            self._left_out += len(last) - LAST
+            last = last[-LAST:]
+        if self._left_out:
+            self._say(f"… {self._left_out:,} bytes of output are left out here …")
+        lines = last.split(b"\n")
+        self._tell([line[at : at + LINE_AT_MOST] for line in lines for at in range(0, len(line), LINE_AT_MOST)])
+
+    @property
+    def last_words(self) -> str:
+        return last_words(self._recent)
+
+    def _tell(self, lines: list[bytes]) -> None:
+        if text := "\n".join(filter(None, map(clean, lines))):
+            self._say(text)
+
+    def _keep(self, data: bytes) -> None:
+        self._last.append(data)
+        self._kept += len(data)
+        while self._kept - len(self._last[0]) >= LAST:
+            gone = len(self._last.popleft())
+            self._kept -= gone
+            self._left_out += gone
+
+
+def clean(line: bytes) -> str:
+    """A line as text that can stand in a log: of a progress bar the last state, no colours, no control characters."""
+    text = line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "backslashreplace")
+    return _ESCAPES.sub("", text).translate(_CONTROL).rstrip()
+
+
+def last_words(output: bytes) -> str:
+    """The line that says why a program ended: of Python's traceback what was raised, else the last one."""
+    lines = [text for line in output.split(b"\n") if (text := clean(line))]
+    start = max((at for at, line in enumerate(lines) if line.startswith(_TRACEBACK)), default=None)
+    if start is not None:
+        raised = [at for at in range(start + 1, len(lines)) if not lines[at].startswith((" ", "\t"))]
+        if raised:
+            return " ".join(" ".join(lines[raised[0] :]).split())[:_WORDS_AT_MOST]
+    return lines[-1].strip()[:_WORDS_AT_MOST] if lines else ""

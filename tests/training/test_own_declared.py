@@ -1,0 +1,281 @@
+"""What a spec with its own trainer may say, who declares its hyperparameters, and what is told of mistakes."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from pipeline import declared, resolve, spec
+from pipeline.errors import UserError
+from pipeline.space import Interval, Values
+from pipeline.sweep import Definition
+
+BASE = {
+    "command": ["python", "train.py", "--lr", "{lr}"],
+    "hyperparameters": {"lr": 0.1, "depth": {"default": 3, "domain": {"low": 1, "high": 9}}},
+    "parameters": {"lr": [0.1, 0.2]},
+    "date-range": [["2024-01-01", "2024-04-01"]],
+}
+
+
+def define(asked: dict[str, Any]) -> Definition:
+    return resolve.resolve(spec.from_dict(asked, "s"), now=datetime(2024, 6, 14, tzinfo=UTC), token="3f9c")
+
+
+def mistakes(**changes: Any) -> list[str]:
+    asked = {key: value for key, value in (BASE | changes).items() if value is not None}
+    with pytest.raises(UserError) as caught:
+        define(asked)
+    return str(caught.value).splitlines()
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_spec_with_a_command_needs_neither_architecture_nor_data():
+    definition = define(BASE)
+    assert definition.architecture == "train"
+    assert definition.id == "20240614-0000-train-3f9c"
+    assert definition.data is None
+    assert definition.incumbent == {"lr": 0.1, "depth": 3}
+    assert definition.own is not None
+    assert definition.own.command == ("python", "train.py", "--lr", "{lr}")
+    assert definition.own.hyperparameters["depth"].domain == Interval(low=1, high=9)
+
+
+def test_the_declaration_is_frozen_into_the_definition():
+    definition = define(BASE)
+    assert Definition.model_validate_json(definition.model_dump_json(by_alias=True)) == definition
+    assert define(definition.spec) == definition
+
+
+@pytest.mark.parametrize(
+    ("trainer", "command", "label"),
+    [
+        ("my_package.train:train", None, "my-package-train"),
+        ("ours", None, "ours"),
+        ("cnn", None, "own-cnn"),
+        (None, ["python", "src/fit_rides.py", "--lr", "{lr}"], "fit-rides"),
+        (None, ["python", "-m", "rides.fit"], "rides-fit"),
+        (None, ["/opt/bin/Fit"], "fit"),
+        (None, ["sh", "-c", "…"], "sh"),
+    ],
+)
+def test_a_trainer_is_called_after_its_function_or_program(trainer, command, label):
+    assert declared.label(trainer, command) == label
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"trainer": "a:b"}, 's: command: either a "trainer" or a "command" trains, not both'),
+        ({"command": None, "trainer": "a b"}, 's: trainer: "a b": string should match pattern'),
+        ({"command": []}, "s: command: is empty"),
+        ({"architecture": "lstm"}, 's: architecture: "lstm" is a built-in one: choose another name for your own'),
+        ({"architecture": "My Net"}, 's: architecture: "My Net" is not possible: small letters'),
+        ({"parameters": {"lr2": [1]}}, 's: parameters.lr2: the trainer has no such hyperparameter; did you mean "lr"?'),
+        (
+            {"incumbent": {"dept": 1}},
+            's: incumbent.dept: the trainer has no such hyperparameter; did you mean "depth"?',
+        ),
+        ({"parameters": {"depth": [0]}}, "s: parameters.depth: 0 is not possible: an integer from 1 to 9"),
+        ({"hyperparameters": {"lr": 0.1, "status": 1}}, "s: hyperparameters.status: is the name of a results column"),
+        (
+            {"hyperparameters": {"lr": 0.1, "mse_valid": 1}},
+            "s: hyperparameters.mse_valid: is the name of the objective",
+        ),
+        ({"hyperparameters": {"lr": 0.1, "a.b": 1}}, "s: hyperparameters.a.b: a name has letters, digits, _ and -"),
+        (
+            {"hyperparameters": {"lr": 0.1, "folder": "x"}},
+            "s: hyperparameters.folder: {folder} stands for something else",
+        ),
+        (
+            {"hyperparameters": {"lr": {"default": 2, "domain": [1, 3]}}},
+            "s: hyperparameters.lr: the default 2 is not allowed by its own limits",
+        ),
+        (
+            {"hyperparameters": {"lr": {"defautl": 2}}},
+            's: hyperparameters.lr.defautl: unknown key; did you mean "default"',
+        ),
+        ({"command": ["x", "{rl}"]}, "s: command.1: {rl} stands for nothing; possible are lr, depth, start, end, "),
+        ({"command": ["x", '{"a": 1}']}, 's: command.1: {"a": 1} stands for nothing; '),
+        ({"command": ["x", "}"]}, "s: command.1: a single }: write }} for a brace"),
+        ({"metrics-pattern": "(?P<epoch>.*)"}, "s: metrics-pattern: names no metric: "),
+        ({"metrics-pattern": "("}, "s: metrics-pattern: is no regular expression: "),
+        ({"hyperparameters": None}, "hyperparameters: the spec does not say which ones its command has: declare them"),
+        ({"reuse": True}, "s: reuse: is for built-in architectures"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_its_path(changes, line):
+    lines = mistakes(**changes)
+    assert any(one.startswith(line) for one in lines), lines
+    assert len(lines) <= 2
+
+
+def test_what_is_for_own_trainers_is_refused_without_one():
+    with pytest.raises(UserError) as caught:
+        spec.from_dict({"architecture": "lstm", "parameters": {"dropout": [0.1]}, "hyperparameters": {"a": 1}})
+    assert 'spec: hyperparameters: is for a trainer of your own: name a "trainer" or a "command", too' in str(
+        caught.value
+    )
+    with pytest.raises(UserError, match="spec: architecture: is missing"):
+        spec.from_dict({"parameters": {"dropout": [0.1]}})
+
+
+def test_a_number_is_as_wide_as_it_is_declared():
+    for said, takes, not_ in (
+        (0.1, [0, 5, 1e9, 0.5], ["x", True]),
+        (3, [-7, 10**6], [0.5, "x"]),
+        ({"default": 1, "domain": {"low": 0.5, "high": 2}}, [0.5, 1], [3]),
+        ({"default": 0, "limits": {"low": 0, "high": 5}}, [5], [6]),
+        ("adam", ["adam"], ["sgd"]),
+        (True, [False], [1]),
+        ({"default": None, "domain": [None, 3, 5]}, [None, 5], [4]),
+    ):
+        for value in takes:
+            define(BASE | {"hyperparameters": {"lr": 0.1, "x": said}, "parameters": {"x": [value], "lr": [0.1, 0.2]}})
+        for value in not_:
+            assert "is not possible" in mistakes(hyperparameters={"lr": 0.1, "x": said}, parameters={"x": [value]})[0]
+
+
+def test_a_real_number_stays_one_however_it_is_written():
+    definition = define(
+        BASE
+        | {"parameters": {"lr": [1, 2]}, "hyperparameters": {"lr": {"default": 1, "domain": {"low": 1, "high": 2.5}}}}
+    )
+    assert repr(definition.incumbent["lr"]) == "1.0"
+
+
+# -- asking the trainer
+
+MODEL = """
+import pydantic
+from typing import Literal, Optional
+from enum import Enum
+from pydantic import BaseModel, Field
+print("noise at import")
+EXTRA = {"x-log": True, "x-phase": "learning-rate"}
+class Kind(str, Enum):
+    A = "a"
+    B = "b"
+class Settings(BaseModel):
+    lr: float = Field(1, gt=0, le=1, description="how fast", json_schema_extra=EXTRA)
+    depth: int = Field(3, ge=1, lt=10)
+    width: int = Field(8, ge=3, le=30, multiple_of=4)
+    most: Optional[int] = 5
+    kind: Kind = Kind.A
+    loss: Literal["l1", "l2"] = "l2"
+    fast: bool = False
+    alpha: float = 0
+    backend: str = "cpu"
+def train(settings: Settings, run): ...
+def bare(settings, run): ...
+def marked(settings, run): ...
+marked.hyperparameters = Settings
+class Wrong(BaseModel):
+    a: float
+    b: list[int] = []
+    c: int | str = 3
+    d: int | None = None
+def wrong(settings: Wrong, run): ...
+"""
+
+
+@pytest.mark.parametrize("function", ["train", "marked"])
+def test_a_function_declares_its_hyperparameters_by_a_pydantic_model(tmp_path, function):
+    (tmp_path / "mine.py").write_text(MODEL)
+    asked = {"trainer": f"mine:{function}", "parameters": {"lr": {"low": 0.01, "high": 1, "log": True}}}
+    definition = define(asked)
+    assert definition.architecture == f"mine-{function}"
+    assert definition.own is not None
+    found = definition.own.hyperparameters
+    assert found["lr"].domain == Interval(low=1e-12, high=1.0, log=True)
+    assert (found["lr"].help, found["lr"].phase) == ("how fast", "learning-rate")
+    assert found["depth"].domain == Interval(low=1, high=9)
+    assert found["width"].domain == Interval(low=4, high=30, step=4)
+    assert found["most"].domain == Values(values=(5,))
+    assert 10**6 in (found["most"].limits or found["most"].domain)
+    assert found["kind"].domain == Values(values=("a", "b"))
+    assert found["loss"].domain == Values(values=("l1", "l2"))
+    assert found["fast"].domain == Values(values=(False, True))
+    assert found["backend"].domain == Values(values=("cpu",))
+    assert definition.incumbent == {
+        "lr": 1.0, "depth": 3, "width": 8, "most": 5, "kind": "a", "loss": "l2", "fast": False, "alpha": 0.0,
+        "backend": "cpu",
+    }  # fmt: skip
+
+
+def test_what_a_spec_asks_of_a_function_that_declares_itself_is_checked_too(tmp_path):
+    (tmp_path / "mine.py").write_text(MODEL)
+    lines = mistakes(command=None, hyperparameters=None, trainer="mine:train", parameters={"lr": [2.0], "dept": [1]})
+    assert lines == [
+        "parameters.lr: 2.0 is not possible: from 1e-12 to 1.0",
+        'parameters.dept: the trainer has no such hyperparameter; did you mean "depth"?',
+    ]
+
+
+def test_a_declaration_that_cannot_be_is_told_line_by_line(tmp_path):
+    (tmp_path / "mine.py").write_text(MODEL)
+    lines = mistakes(command=None, hyperparameters=None, trainer="mine:wrong")
+    assert lines == [
+        "trainer: mine:wrong: a: has no default: the incumbent needs a value for every hyperparameter",
+        'trainer: mine:wrong: b: is a hyperparameter of type "array"; possible are number, integer, boolean, string',
+        "trainer: mine:wrong: c: one type is wanted, not a choice of several",
+        "trainer: mine:wrong: d: may be null or a number: list the values that it may have (enum)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("trainer", "why"),
+    [
+        ("nowhere:train", "ModuleNotFoundError: No module named 'nowhere'"),
+        ("mine:bare", "annotate its first parameter with a pydantic model"),
+        ("mine:missing", "AttributeError: module 'mine' has no attribute 'missing'"),
+        ("entry", 'no package here has an entry point "entry" in the group hpt.trainers'),
+    ],
+)
+def test_where_a_function_cannot_be_asked_the_error_says_what_to_do(tmp_path, trainer, why):
+    (tmp_path / "mine.py").write_text(MODEL)
+    (line,) = mistakes(command=None, hyperparameters=None, trainer=trainer)
+    assert line.startswith(f"trainer: {trainer} cannot be asked for its hyperparameters here: ")
+    assert why in line
+    assert line.endswith('declare them in the spec: "hyperparameters": {"learning_rate": {"default": 0.01}}')
+
+
+def test_a_program_declares_its_hyperparameters_by_the_json_schema_that_it_prints():
+    schema = {"properties": {"lr": {"type": "number", "default": 0.1, "minimum": 0}, "n": {"const": 3}}}
+    definition = define(
+        BASE | {"describe": [sys.executable, "-c", f"print({json.dumps(json.dumps(schema))})"], "hyperparameters": None}
+    )
+    assert definition.incumbent == {"lr": 0.1, "n": 3}
+
+
+@pytest.mark.parametrize(
+    ("describe", "why"),
+    [
+        (["no-such-program"], "No such file or directory"),
+        ([sys.executable, "-c", "raise SystemExit('broken')"], "broken"),
+        ([sys.executable, "-c", "print('hello')"], "prints is no JSON"),
+        ([sys.executable, "-c", "print('[]')"], 'an object with "properties" is wanted'),
+    ],
+)
+def test_a_program_that_describes_nothing_is_a_mistake(describe, why):
+    (line,) = mistakes(describe=describe, hyperparameters=None)
+    assert why in line
+
+
+def test_the_automatic_mode_searches_what_is_declared():
+    asked = BASE | {"tune": "automatic", "parameters": {}, "confirm": {"ranges": 0}}
+    hyperparameters = {
+        "lr": {"default": 0.1, "domain": {"low": 0.01, "high": 1.0, "log": True}, "phase": "learning-rate"},
+        "depth": {"default": 3, "domain": [1, 3, 5]},
+        "backend": "cpu",
+    }
+    definition = define(asked | {"hyperparameters": hyperparameters})
+    assert [phase.name for phase in definition.phases][:2] == ["learning-rate", "architecture"]
+    assert list(definition.phases[0].space) == ["lr"]
+    assert "depth" in definition.phases[1].space
