@@ -5,6 +5,7 @@ It ranks nothing itself and has no test of its own: `ranking.py` names each swee
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -66,6 +67,18 @@ class Comparison:
     @property
     def sentence(self) -> str:
         return " ".join(pair.sentence for pair in self.pairs)
+
+
+def best_first(states: Iterable[State]) -> list[State]:
+    """In the order of what chose their best settings; without a best setting, last."""
+
+    def place(state: State) -> float:
+        if not state.ranked:
+            return math.inf
+        score = state.ranked[0].score
+        return score if state.sweep.definition.objective.goal == "minimize" else -score
+
+    return sorted(states, key=place)
 
 
 def compare(states: Sequence[State]) -> Comparison:

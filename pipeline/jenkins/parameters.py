@@ -1,30 +1,33 @@
-"""The parameters of a Jenkins build, read from its environment: checked, and turned into a spec and a few settings.
+"""The parameters of a Jenkins build, read from its environment: checked, and turned into specs and a few settings.
 
-Nothing here talks to Jenkins or plans: `hpt jenkins-check` writes two files, and the Jenkinsfile carries on with them.
+Nothing here talks to Jenkins or plans: `hpt jenkins-check` writes files, and the Jenkinsfile carries on with them.
 Every value is a stranger's: what could leave its place (a path, an option, a line) is refused here.
 """
 
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
-from pipeline import project
+from pipeline import budget_words, project
 from pipeline import spec as specs
 from pipeline.errors import UserError
 from pipeline.spec import Spec
 from pipeline.store import open_store
 from pipeline.sweep import find
+from pipeline.training import architectures
 
 AS_THE_SPEC_SAYS = "spec"
+EVERY_ARCHITECTURE = "all"
 LANES_AT_MOST = 64
 SPECS = Path("specs")
 _MODES = (AS_THE_SPEC_SAYS, "full", "short", "automatic")
 _A_WEEK = 7 * 24 * 60
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,10 @@ class Settings:
     label: str
     lanes: int
     store: str
-    sweep: str
-    """The id of the sweep to go on with; empty for a new one."""
+    sweeps: str
+    """The ids of the sweeps to go on with, with spaces between; empty for new ones."""
+    retry: str
+    """`yes` if trials of theirs that failed run again, else empty."""
     minutes: int
     """After so long, Jenkins takes a trial for hung. Well above the trial's own limit."""
 
@@ -43,8 +48,8 @@ class Settings:
         return "".join(f"{name}={value}\n" for name, value in vars(self).items())
 
 
-def read(environment: Mapping[str, str]) -> tuple[dict[str, Any] | None, Settings]:
-    """The spec that a build runs (None: it goes on with a sweep), and its settings.
+def read(environment: Mapping[str, str]) -> tuple[dict[str, dict[str, Any]], Settings]:
+    """The specs that a build runs, by a name for each (none: it goes on with sweeps), and its settings.
 
     Raises UserError, a line per mistake, each naming its parameter.
     """
@@ -53,28 +58,32 @@ def read(environment: Mapping[str, str]) -> tuple[dict[str, Any] | None, Setting
     asked.get("LIGHT_LABEL", _label)
     lanes = asked.get("LANES", _number(1, LANES_AT_MOST))
     store = asked.get("STORE", _store)
-    sweep = asked.get("SWEEP", _sweep)
+    sweeps = asked.get("SWEEP", _sweeps).split()
     image = asked.get("IMAGE", _image)
-    for name, possible in (("MODE", _MODES), ("CONTAINER", ("docker", "none"))):
+    for name, possible in (("MODE", _MODES), ("CONTAINER", ("docker", "none")), ("RETRY", ("true", "false"))):
         asked.get(name, _one_of(possible))
     # The Image stage knows what the tag stands for today, and all machines should get that.
     changes = _changes(asked, environment.get("HPT_IMAGE_MADE") or image if image else "")
     if not label:
         asked.complain("LABEL", "is empty: name the label of the machines that run trials")
-    if sweep:
-        for name in ("SPEC_JSON", "ARCHITECTURE", "EXPERIMENTS", "AS_OF"):
+    if sweeps:
+        for name in ("SPEC_JSON", "ARCHITECTURE", "DATA", "EXPERIMENTS", "BUDGET", "AS_OF"):
             if asked.text(name):
                 asked.complain(name, "cannot change a sweep that exists: leave it empty, or SWEEP")
-    source = None if sweep else asked.spec()
+    retry = asked.text("RETRY") == "true"
+    if retry and not sweeps:
+        asked.complain("RETRY", "is for a sweep that exists: name it in SWEEP")
+    wanted = {} if sweeps else {name: _with(spec, changes) for name, spec in asked.specs().items()}
     asked.raise_if_wrong()
-    spec = None if source is None else _with(source, changes)
-    parsed = None if spec is None else specs.from_dict(spec, asked.origin)
+    parsed = [specs.from_dict(spec, asked.origin) for spec in wanted.values()]
     root = _shared_store(store, environment, parsed)
-    limit = parsed.training.time_limit_minutes if parsed else None
-    if sweep:
-        folder = find(open_store(root), sweep)
-        sweep, limit = folder.id, folder.definition.training.time_limit_minutes
-    return spec, Settings(label, int(lanes or 1), root, sweep, math.ceil(2 * limit) + 30 if limit else _A_WEEK)
+    limits = [spec.training.time_limit_minutes for spec in parsed]
+    if sweeps:
+        folders = [find(open_store(root), sweep) for sweep in sweeps]
+        sweeps = list(dict.fromkeys(folder.id for folder in folders))
+        limits = [folder.definition.training.time_limit_minutes for folder in folders]
+    minutes = max(math.ceil(2 * limit) + 30 if limit else _A_WEEK for limit in limits)
+    return wanted, Settings(label, int(lanes or 1), root, " ".join(sweeps), "yes" if retry else "", minutes)
 
 
 class _Asked:
@@ -98,12 +107,20 @@ class _Asked:
             self.complain(name, f"{json.dumps(text[:80])} {problem}")
         return text
 
+    def told(self, read: Callable[[], _T]) -> _T | None:
+        """What `read` returns; None where it raises a UserError, whose lines are then among the mistakes."""
+        try:
+            return read()
+        except UserError as error:
+            self._mistakes.append(str(error))
+            return None
+
     def raise_if_wrong(self) -> None:
         if self._mistakes:
             raise UserError("\n".join(self._mistakes))
 
-    def spec(self) -> dict[str, Any] | None:
-        """The spec as it was asked for: inline, by an architecture's name, or by its path."""
+    def specs(self) -> dict[str, dict[str, Any]]:
+        """The spec as it was asked for: inline, by an architecture's name, or by its path; or one per architecture."""
         inline, architecture = self.text("SPEC_JSON"), self.text("ARCHITECTURE")
         if inline and architecture:
             self.complain("ARCHITECTURE", "stands beside SPEC_JSON: leave one of them empty")
@@ -111,31 +128,36 @@ class _Asked:
             self.origin = "SPEC_JSON"
             return self._parsed(inline)
         if architecture:
-            self.origin = "ARCHITECTURE"
-            return {"architecture": architecture, "tune": "automatic"}
+            return self._automatic(architecture)
         self.origin = path = self.get("SPEC", _spec_path)
         if not path:
             self.complain("SPEC", "is empty: name a spec, or give SPEC_JSON, ARCHITECTURE or SWEEP")
-            return None
-        if _spec_path(path):
-            return None
+        if not path or _spec_path(path):
+            return {}
         try:
             return self._parsed(Path(path).read_text(encoding="utf-8-sig"))
         except OSError:
             self.complain("SPEC", f"there is no {path} in this commit")
         except UnicodeDecodeError:
             self.complain("SPEC", f"{path} is not UTF-8")
-        return None
+        return {}
 
-    def _parsed(self, text: str) -> dict[str, Any] | None:
+    def _automatic(self, architecture: str) -> dict[str, dict[str, Any]]:
+        self.origin = "ARCHITECTURE"
+        if not self.text("DATA") and project.load().data is None:
+            self.complain("DATA", "is empty, and the repository has no hpt.toml that names data")
+        if architecture == EVERY_ARCHITECTURE:
+            return {name: {"architecture": name, "tune": "automatic"} for name in architectures.names()}
+        return {"spec": {"architecture": architecture, "tune": "automatic"}}
+
+    def _parsed(self, text: str) -> dict[str, dict[str, Any]]:
         try:
             # Parsed as any spec is, for its errors; the changes go into what was written, not into what it means.
             specs.parse(text, self.origin)
         except UserError as error:
             self._mistakes.append(str(error))
-            return None
-        raw: dict[str, Any] = json.loads(text)
-        return raw
+            return {}
+        return {"spec": json.loads(text)}
 
 
 def _changes(asked: _Asked, image: str) -> dict[str, Any]:
@@ -148,6 +170,10 @@ def _changes(asked: _Asked, image: str) -> dict[str, Any]:
         changes["mode"] = mode
     if (number := asked.get("EXPERIMENTS", _number(1, 1_000_000))).isdigit():
         changes["search"] = {"experiments": int(number)}
+    if (budget := asked.get("BUDGET", _line)) and not _line(budget):
+        changes["budget"] = asked.told(lambda: _budget(budget))
+    if data := asked.text("DATA"):
+        changes["data"] = asked.told(lambda: _data(data))
     if day := asked.get("AS_OF", _day):
         changes["as-of"] = day
     if notes := asked.get("NOTES", _line):
@@ -160,11 +186,29 @@ def _changes(asked: _Asked, image: str) -> dict[str, Any]:
 
 def _with(spec: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     search = {**spec.get("search", {}), **changes.get("search", {})}
-    return {**spec, **changes, **({"search": search} if search else {})}
+    # As with `--data`: for a spec that names none.
+    data = {"data": spec["data"]} if spec.get("data") is not None else {}
+    return {**spec, **changes, **data, **({"search": search} if search else {})}
 
 
-def _shared_store(asked: str, environment: Mapping[str, str], spec: Spec | None) -> str:
-    root = asked or environment.get("HPT_STORE") or (spec.store if spec else None) or project.load().store
+def _budget(text: str) -> dict[str, Any]:
+    budget = budget_words.parse(re.split(r"[\s,]+", text.strip(" ,")), "BUDGET")
+    return budget.model_dump(by_alias=True, exclude_none=True)
+
+
+def _data(text: str) -> Any:
+    try:
+        data = json.loads(text) if text.startswith("{") else text
+    except (ValueError, RecursionError):
+        raise UserError('DATA: is not JSON: write "flights", or the JSON of a `data` key') from None
+    # As a part of a spec, so that a mistake reads like any other.
+    specs.from_dict({"architecture": "bag-of-words", "tune": "nothing", "data": data}, "DATA")
+    return data
+
+
+def _shared_store(asked: str, environment: Mapping[str, str], wanted: Sequence[Spec]) -> str:
+    of_spec = wanted[0].store if wanted else None
+    root = asked or environment.get("HPT_STORE") or of_spec or project.load().store
     if not root:
         raise UserError("STORE: is empty, and neither HPT_STORE (set it in Jenkins) nor the spec names a store")
     if problem := _store(root):
@@ -216,10 +260,10 @@ def _store(text: str) -> str | None:
     return "is no gs://bucket/prefix and no absolute path of a directory that all machines share"
 
 
-def _sweep(text: str) -> str | None:
-    return (
-        None if re.fullmatch(r"[a-z0-9][a-z0-9-]*", text) else "is no sweep id: like 20260614-0210-lstm-attention-3f9c"
-    )
+def _sweeps(text: str) -> str | None:
+    if re.fullmatch(r"[a-z0-9][a-z0-9-]*( +[a-z0-9][a-z0-9-]*)*", text):
+        return None
+    return "is no sweep id: like 20260614-0210-lstm-attention-3f9c; several have spaces between them"
 
 
 def _image(text: str) -> str | None:

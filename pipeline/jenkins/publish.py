@@ -1,39 +1,81 @@
-"""What a Jenkins build publishes of a sweep, as files in a folder. Publishing them is the Jenkinsfile's work."""
+"""What a Jenkins build publishes of its sweeps, as files in a folder. Publishing them is the Jenkinsfile's work."""
 
 import html
-from collections.abc import Mapping
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pipeline import comparing, looking, results
 from pipeline.conclude import conclude
 from pipeline.errors import UserError
 from pipeline.merge import Merged, merge
+from pipeline.report import compared
 from pipeline.report.junit import junit
 from pipeline.sweep import Sweep
 
 
-def publish(sweep: Sweep, folder: Path, environment: Mapping[str, str]) -> Merged:
-    """Merges and renders; writes results.csv, report/, junit.xml and description.txt into `folder`."""
-    merged = merge(sweep)
-    summary = conclude(sweep, merged)
+def publish(sweeps: Sequence[Sweep], folder: Path, environment: Mapping[str, str]) -> list[Merged]:
+    """Merges and renders; writes results.csv, report/, junit.xml and description.txt into `folder`.
+
+    Of several sweeps, report/index.html is their comparison, best first, and leads to each one's own page.
+    """
+    merged = [merge(sweep) for sweep in sweeps]
+    summaries = [conclude(sweep, one) for sweep, one in zip(sweeps, merged, strict=True)]
     try:
-        _copy(sweep, "results.csv", folder)
-        for entry in sweep.store.entries(sweep.key("report/")):
-            _copy(sweep, entry.key.removeprefix(sweep.prefix), folder)
-        (folder / "junit.xml").write_bytes(junit(sweep.definition, sweep.planned(), merged.rows))
-        (folder / "description.txt").write_text(description(summary.answer, sweep.id, environment), encoding="utf-8")
+        if len(sweeps) == 1:
+            answer = summaries[0].answer
+            _copy(sweeps[0], "results.csv", folder / "results.csv")
+            _copy_report(sweeps[0], folder / "report")
+        else:
+            answers = {sweep.id: summary.answer for sweep, summary in zip(sweeps, summaries, strict=True)}
+            answer = _compare(sweeps, answers, folder / "report")
+            (folder / "results.csv").write_bytes(_table(sweeps, merged))
+        cases = [junit(sweep.definition, sweep.planned(), one.rows) for sweep, one in zip(sweeps, merged, strict=True)]
+        (folder / "junit.xml").write_bytes(_together(cases))
+        ids = [sweep.id for sweep in sweeps]
+        (folder / "description.txt").write_text(description(answer, ids, environment), encoding="utf-8")
     except OSError as error:
         raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
     return merged
 
 
-def description(answer: str, sweep: str, environment: Mapping[str, str]) -> str:
+def description(answer: str, sweeps: Sequence[str], environment: Mapping[str, str]) -> str:
     """HTML, because a description is shown as such where a link in it shall be one."""
     address = environment.get("BUILD_URL", "")
     link = f'<a href="{html.escape(address)}Summary/">Summary</a>' if address else ""
-    return "<br>\n".join(filter(None, (html.escape(answer), link, sweep))) + "\n"
+    return "<br>\n".join(filter(None, (html.escape(answer), link, " ".join(sweeps)))) + "\n"
 
 
-def _copy(sweep: Sweep, name: str, folder: Path) -> None:
-    path = folder / name
+def _compare(sweeps: Sequence[Sweep], answers: Mapping[str, str], report: Path) -> str:
+    """Writes the comparison and each sweep's report below it; what the comparison says."""
+    found = comparing.compare(comparing.best_first(map(looking.state, sweeps)))
+    for sweep in sweeps:
+        _copy_report(sweep, report / sweep.id)
+    compared.write(found, answers, report)
+    return found.sentence
+
+
+def _table(sweeps: Sequence[Sweep], merged: Sequence[Merged]) -> bytes:
+    """The rows of all sweeps in one table; their columns `architecture` and `sweep` tell them apart."""
+    rows = [row for one in merged for row in one.rows]
+    names = dict.fromkeys(name for sweep in sweeps for name in sweep.definition.incumbent)
+    return results.write_csv(rows, results.table_columns(rows, list(names)))
+
+
+def _together(suites: Sequence[bytes]) -> bytes:
+    if len(suites) == 1:
+        return suites[0]
+    root = ElementTree.Element("testsuites")
+    root.extend(ElementTree.fromstring(suite) for suite in suites)
+    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+def _copy_report(sweep: Sweep, report: Path) -> None:
+    for entry in sweep.store.entries(sweep.key("report/")):
+        name = entry.key.removeprefix(sweep.prefix)
+        _copy(sweep, name, report / name.removeprefix("report/"))
+
+
+def _copy(sweep: Sweep, name: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep.store.download(sweep.key(name), path)

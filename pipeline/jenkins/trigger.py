@@ -13,14 +13,16 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
+from pipeline import budget_words
 from pipeline import spec as specs
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.jenkins import follow
 from pipeline.jenkins.client import Controller, login
 from pipeline.jenkins.follow import Ended, Patience, View
 from pipeline.jenkins.job import DEFAULT_JOB, REQUEST_ID, Accepted, Job, check
+from pipeline.jenkins.parameters import EVERY_ARCHITECTURE
 
-SPEC, SPEC_JSON = "SPEC", "SPEC_JSON"
+SPEC, SPEC_JSON, SWEEP, ARCHITECTURE, BUDGET = "SPEC", "SPEC_JSON", "SWEEP", "ARCHITECTURE", "BUDGET"
 # A parameter becomes an environment variable, and Linux allows one 128 KiB.
 INLINE_BYTES = 100 * 1024
 EXIT_CODES = {None: 0, "SUCCESS": 0, "UNSTABLE": 1}
@@ -51,9 +53,38 @@ class Outcome:
         return f"{self.result} after {round(self.seconds)} s: {self.url}"
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a person asks for: a spec, an architecture (`all`: every one), or a SWEEP among the `settings`."""
+
+    spec: Path | None
+    architecture: str | None = None
+    budget: tuple[str, ...] = ()
+    """Items like "device-hours=2"."""
+    settings: tuple[str, ...] = ()
+    """Further parameters, like "LANES=4"."""
+
+    def parameters(self, view: View) -> dict[str, str]:
+        """Raises UserError where that can be known to be wrong before Jenkins is asked."""
+        settings = _settings(self.settings)
+        if self.spec is not None and self.architecture:
+            raise UserError("name either a SPEC or an --architecture to tune automatically")
+        if self.spec is None and not self.architecture and not settings.get(SWEEP):
+            raise UserError("name a SPEC, an --architecture to tune automatically, or --set SWEEP=ID to go on with")
+        if self.spec is not None:
+            settings |= spec_parameters(self.spec, view)
+        if self.architecture:
+            if self.architecture != EVERY_ARCHITECTURE:
+                specs.from_dict({"architecture": self.architecture, "tune": "automatic"}, "--architecture")
+            settings[ARCHITECTURE] = self.architecture
+        if self.budget:
+            budget_words.parse(self.budget, "--budget")
+            settings[BUDGET] = " ".join(self.budget)
+        return settings
+
+
 def trigger(
-    spec: Path,
-    settings: Iterable[str],
+    wanted: Asked,
     view: View,
     *,
     url: str | None = None,
@@ -62,13 +93,13 @@ def trigger(
     wait: bool = False,
     patience: Patience = Patience(),  # noqa: B008 (frozen)
 ) -> Outcome:
-    """Starts a build for `spec`, or finds again the one that `request_id` started.
+    """Starts a build for what is `wanted`, or finds again the one that `request_id` started.
 
-    `settings` are further parameters, like "LANES=4". Raises UserError where the controller, the job or a parameter is
-    wrong, InfrastructureError where the controller cannot be reached or stays away.
+    Raises UserError where the controller, the job or a parameter is wrong, InfrastructureError where the controller
+    cannot be reached or stays away.
     """
     request = _request(request_id)
-    asked = {**_settings(settings), **spec_parameters(spec, view), REQUEST_ID: request}
+    asked = {**wanted.parameters(view), REQUEST_ID: request}
     target = Job(Controller(login(url, os.environ)), job or os.environ.get("JENKINS_JOB") or DEFAULT_JOB)
     check(target.name, target.parameters(), asked)
     view.say(f"request {request}: the same call with --request-id {request} finds it again")
@@ -132,6 +163,7 @@ def _request(given: str | None) -> str:
 def _settings(settings: Iterable[str]) -> dict[str, str]:
     asked: dict[str, str] = {}
     own = {SPEC: "the argument SPEC", SPEC_JSON: "the argument SPEC", REQUEST_ID: "--request-id"}
+    own |= {ARCHITECTURE: "--architecture", BUDGET: "--budget"}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or not name:

@@ -2,17 +2,18 @@
 
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.table import Table
 
@@ -46,6 +47,18 @@ AsOfOption = Annotated[
 ModeOption = Annotated[
     Mode | None, typer.Option("--mode", help="How much choosing gets: all, or one month and few epochs.")
 ]
+ArchitectureOption = Annotated[
+    str | None,
+    typer.Option("--architecture", metavar="NAME", help="Instead of a SPEC: tune this architecture automatically."),
+]
+BudgetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--budget",
+        metavar="KEY=N",
+        help="What it may cost: experiments, trials, hours, device-hours, money (with price-per-device-hour).",
+    ),
+]
 SweepArgument = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's id, the end of one, or `latest`.")]
 SpecArgument = Annotated[Path | None, typer.Argument(metavar="[SPEC]", help="A spec, as JSON.", show_default=False)]
 LanesOption = Annotated[
@@ -69,38 +82,68 @@ def open_sweep(sweep: str, store: str | None) -> "Sweep":
     return find(open_store(store_root(store)), sweep)
 
 
-def sweep_of(
-    spec: Path | None,
-    sweep: str | None,
-    store: str | None,
-    data: str | None,
-    as_of: datetime | None,
-    mode: str | None,
-    *,
-    here: bool,
-) -> "Sweep":
-    """The sweep to go on with, or a new one of this spec; `here` says that this machine runs it."""
-    from pipeline import spec as specs
+@dataclass(frozen=True)
+class Asked:
+    """What a person says about a new sweep."""
+
+    spec: Path | None
+    architecture: str | None
+    data: str | None
+    as_of: datetime | None
+    mode: str | None
+    budget: "Sequence[str] | None"
+
+    def changes(self) -> list[str]:
+        """The options that only a new sweep takes."""
+        given = {
+            "--architecture": self.architecture,
+            "--data": self.data,
+            "--as-of": self.as_of,
+            "--mode": self.mode,
+            "--budget": self.budget,
+        }
+        return [name for name, value in given.items() if value]
+
+    def read(self) -> "Spec":
+        """The spec, with what the options change. Raises UserError if there is none, or it is wrong."""
+        from pipeline import budget_words
+        from pipeline import spec as specs
+
+        if (self.spec is None) == (self.architecture is None):
+            raise UserError("name either a SPEC or an --architecture to tune automatically")
+        if self.spec is not None:
+            asked = specs.read(self.spec)
+        else:
+            asked = specs.from_dict({"architecture": self.architecture, "tune": "automatic"}, "--architecture")
+        changes: dict[str, Any] = {"mode": self.mode} if self.mode else {}
+        if self.budget:
+            changes["budget"] = budget_words.parse(self.budget, "--budget")
+        return asked.model_copy(update=changes)
+
+
+def sweep_of(asked: Asked, sweep: str | None, store: str | None, *, here: bool) -> "Sweep":
+    """The sweep to go on with, or a new one; `here` says that this machine runs it."""
     from pipeline.project import store_root
     from pipeline.store import open_store
     from pipeline.sweep import Sweep
 
-    if (spec is None) == (sweep is None):
+    if sweep is None:
+        if asked.spec is None and asked.architecture is None:
+            raise UserError("name a SPEC, an --architecture to tune automatically, or --sweep ID to go on with")
+        spec = asked.read()
+        place = open_store(store_root(store, spec.store))
+        return Sweep.create(place, resolved(spec, asked.data, asked.as_of, place, here=here))
+    if asked.spec is not None:
         raise UserError("name either a SPEC, or a sweep to go on with: --sweep ID")
-    if sweep is not None:
-        if data or as_of or mode:
-            raise UserError("--data, --as-of and --mode are fixed when a sweep starts: leave them out with --sweep")
-        folder = open_sweep(sweep, store)
-        folder.forget_stop()
-        return folder
-    assert spec is not None
-    asked = specs.read(spec)
-    place = open_store(store_root(store, asked.store))
-    return Sweep.create(place, resolved(asked, data, as_of, mode, place, here=here))
+    if changes := asked.changes():
+        raise UserError(f"{', '.join(changes)}: fixed when a sweep starts, so leave that out with --sweep")
+    folder = open_sweep(sweep, store)
+    folder.forget_stop()
+    return folder
 
 
 def resolved(
-    asked: "Spec", data: str | None, as_of: datetime | None, mode: str | None, store: "Store | None", *, here: bool
+    asked: "Spec", data: str | None, as_of: datetime | None, store: "Store | None", *, here: bool
 ) -> "Definition":
     """With a store, what earlier sweeps chose on and the days that the data cover are looked up first."""
     import secrets
@@ -108,14 +151,12 @@ def resolved(
     from pipeline import ledger, project, provenance
     from pipeline.resolve import resolve, source_of
 
-    if mode:
-        asked = asked.model_copy(update={"mode": mode})
     known = data_of(data) if data else project.load().data
     used, covered = [], None
     if store is not None:
         source = source_of(asked, known)
         used = ledger.chosen_on(store, asked.architecture, source)
-        covered = days_of(source, here=here)
+        covered = days_of(source, here=here) if source is not None else None
     return resolve(
         asked,
         now=datetime.now(UTC),
@@ -140,7 +181,8 @@ def days_of(source: "DataSource", *, here: bool) -> "DateRange | None":
 
     if not isinstance(source, FilesSource):
         return covers(source)
-    if not here and not glob.glob(str(Path(source.path).expanduser()), recursive=True):
+    local = not source.path.startswith("gs://")
+    if local and not here and not glob.glob(str(Path(source.path).expanduser()), recursive=True):
         return None
     from pipeline.training.data import days
 

@@ -7,22 +7,27 @@ import typer
 
 from pipeline.errors import InfrastructureError
 from pipeline.verbs.common import (
+    ArchitectureOption,
+    BudgetOption,
+    SpecArgument,
     StoreOption,
-    SweepArgument,
     judge,
     open_sweep,
     terminated_is_interrupted,
 )
 
 if TYPE_CHECKING:
-    pass
+    from pipeline.sweep import Sweep
 
 app = typer.Typer()
+SweepsArgument = Annotated[list[str], typer.Argument(metavar="SWEEP", help="One or several.")]
 
 
 @app.command()
 def trigger(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC")],
+    spec: SpecArgument = None,
+    architecture: ArchitectureOption = None,
+    budget: BudgetOption = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the job, like LANES=4.")
     ] = None,
@@ -41,10 +46,9 @@ def trigger(
     from pipeline.jenkins import trigger as triggering
     from pipeline.jenkins.view import Watching
 
+    asked = triggering.Asked(spec, architecture, tuple(budget or ()), tuple(settings or ()))
     with terminated_is_interrupted(), Watching(follow=follow, stdout_is_taken=as_json) as view:
-        outcome = triggering.trigger(
-            spec, settings or [], view, url=url, job=job, request_id=request_id, wait=wait or follow
-        )
+        outcome = triggering.trigger(asked, view, url=url, job=job, request_id=request_id, wait=wait or follow)
     print(outcome.as_json() if as_json else outcome)
     raise typer.Exit(outcome.exit_code)
 
@@ -66,24 +70,50 @@ def doctor(store: StoreOption = None) -> None:
 
 @app.command("jenkins-check", hidden=True)
 def jenkins_check(folder: Annotated[Path, typer.Argument(metavar="FOLDER")]) -> None:
-    """Check the parameters of a Jenkins build (in its environment); write settings.txt and spec.json for it."""
+    """Check the parameters of a Jenkins build (in its environment); write settings.txt and specs/ for it."""
     import json
     import os
 
     from pipeline.jenkins import parameters
 
     asked, settings = parameters.read(os.environ)
-    folder.mkdir(parents=True, exist_ok=True)
-    if asked is not None:
-        (folder / "spec.json").write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
+    (folder / "specs").mkdir(parents=True, exist_ok=True)
+    for name, spec in asked.items():
+        (folder / f"specs/{name}.json").write_text(json.dumps(spec, indent=2) + "\n", encoding="utf-8")
     (folder / "settings.txt").write_text(settings.as_lines(), encoding="utf-8")
 
 
+@app.command("jenkins-plan", hidden=True)
+def jenkins_plan(
+    sweeps: SweepsArgument,
+    out: Annotated[Path, typer.Argument(metavar="FILE")],
+    store: StoreOption = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Plan what failed again, too.")] = False,
+) -> None:
+    """Plan the next round of a build's sweeps; write their packs into a file, a line each."""
+    from pipeline.jenkins import rounds
+
+    folders = _sweeps(sweeps, store)
+    for folder in folders:
+        folder.forget_stop()
+    lines = rounds.lines(folders, retry=retry)
+    out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    print(f"{len(lines)} packs to run")
+
+
 @app.command()
-def publish(sweep: SweepArgument, folder: Annotated[Path, typer.Argument()], store: StoreOption = None) -> None:
-    """Render the summary of what is finished and copy it, results.csv and a JUnit report into a folder."""
+def publish(sweeps: SweepsArgument, folder: Annotated[Path, typer.Argument()], store: StoreOption = None) -> None:
+    """Render the summary of what is finished and copy it, results.csv and a JUnit report into a folder.
+
+    Of several sweeps, the summary is their comparison and leads to each one's own.
+    """
     import os
 
     from pipeline.jenkins.publish import publish as publish_to
 
-    raise typer.Exit(judge(publish_to(open_sweep(sweep, store), folder, os.environ)))
+    raise typer.Exit(max(map(judge, publish_to(_sweeps(sweeps, store), folder, os.environ))))
+
+
+def _sweeps(ids: list[str], store: str | None) -> "list[Sweep]":
+    """A build's variable holds several ids, with spaces between."""
+    return [open_sweep(id, store) for one in ids for id in one.split()]

@@ -2,14 +2,17 @@
 
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from pipeline.errors import InfrastructureError
+from pipeline.errors import InfrastructureError, UserError
 from pipeline.verbs.common import (
+    Asked,
     AsOfOption,
+    BudgetOption,
     DataOption,
     GoOnOption,
     LanesOption,
@@ -23,6 +26,7 @@ from pipeline.verbs.common import (
     open_sweep,
     place_in_words,
     print_calibration,
+    print_table,
     resolved,
     sweep_of,
     terminated_is_interrupted,
@@ -38,14 +42,26 @@ app = typer.Typer()
 def run(
     spec: SpecArgument = None,
     sweep: GoOnOption = None,
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            "--architecture",
+            metavar="NAME",
+            help="Instead of a SPEC: tune this architecture automatically; `all` tunes each and compares them.",
+        ),
+    ] = None,
     store: StoreOption = None,
     data: DataOption = None,
     as_of: AsOfOption = None,
     mode: ModeOption = None,
+    budget: BudgetOption = None,
     lanes: LanesOption = None,
 ) -> None:
     """Run a whole sweep on this machine, or go on with one."""
-    run_to_the_end(sweep_of(spec, sweep, store, data, as_of, mode, here=True), lanes)
+    if architecture == "all" and sweep is None:
+        compare_all(Asked(spec, architecture, data, as_of, mode, budget), store, lanes)
+    asked = Asked(spec, architecture, data, as_of, mode, budget)
+    raise typer.Exit(run_to_the_end(sweep_of(asked, sweep, store, here=True), lanes))
 
 
 @app.command()
@@ -53,7 +69,7 @@ def retry(sweep: SweepArgument, store: StoreOption = None, lanes: LanesOption = 
     """Run exactly the failed or missing trials of a sweep again, keeping every attempt."""
     folder = open_sweep(sweep, store)
     folder.forget_stop()
-    run_to_the_end(folder, lanes, retry=True)
+    raise typer.Exit(run_to_the_end(folder, lanes, retry=True))
 
 
 @app.command()
@@ -78,15 +94,15 @@ def calibrate(
 
     asked = specs.read(spec)
     place = open_store(store_root(store, asked.store))
-    full = resolved(calibration.sample(asked, experiments), data, as_of, None, place, here=True)
+    full = resolved(calibration.sample(asked, experiments), data, as_of, place, here=True)
     definition = calibration.define(
         full,
         asked,
         Calibrating(top=top, overlap=overlap),
-        covered=days_of(full.data, here=True),
+        covered=days_of(full.data, here=True) if full.data is not None else None,
         used=ledger.chosen_on(place, full.architecture, full.data),
     )
-    run_to_the_end(Sweep.create(place, definition), lanes)
+    raise typer.Exit(run_to_the_end(Sweep.create(place, definition), lanes))
 
 
 @app.command()
@@ -98,7 +114,28 @@ def stop(sweep: SweepArgument, store: StoreOption = None) -> None:
     print(f"{folder.id} will stop within seconds, where it runs; `{go_on}` goes on with it")
 
 
-def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -> NoReturn:
+def compare_all(asked: Asked, store: str | None, lanes: int | None) -> NoReturn:
+    """Tunes every architecture, each inside the same budget, and holds the others against the best."""
+    from pipeline import comparing, looking
+    from pipeline.training import architectures
+
+    if asked.spec is not None:
+        raise UserError("name either a SPEC or an --architecture to tune automatically")
+    names = architectures.names()
+    # All of them first: what is wrong with one is told before the others have cost anything.
+    folders = [sweep_of(replace(asked, architecture=name), None, store, here=True) for name in names]
+    ids = " ".join(folder.id for folder in folders)
+    print(f"{len(names)} sweeps, an architecture each; `hpt compare {ids}` compares what is there", file=sys.stderr)
+    codes = [run_to_the_end(folder, lanes) for folder in folders]
+    found = comparing.compare(comparing.best_first(looking.state(folder) for folder in folders))
+    for table in comparing.tables(found):
+        print_table(table)
+    print(found.sentence)
+    raise typer.Exit(max(codes))
+
+
+def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -> int:
+    """Runs what is left of a sweep, and says what came of it; the exit code."""
     from rich.console import Console
 
     from pipeline import local
@@ -126,7 +163,7 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
         print_calibration(summary.calibration)
     print("results", folder.store.link(folder.key("results.csv")))
     print("summary", folder.store.link(folder.key("report/index.html")))
-    raise typer.Exit(judge(merged))
+    return judge(merged)
 
 
 def _say_what_can_be_shown(definition: "Definition") -> None:

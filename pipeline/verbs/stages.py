@@ -10,7 +10,10 @@ from pipeline.errors import UserError
 from pipeline.verbs.common import (
     FINE,
     SOME_FAILED,
+    ArchitectureOption,
+    Asked,
     AsOfOption,
+    BudgetOption,
     DataOption,
     GoOnOption,
     ModeOption,
@@ -33,16 +36,16 @@ app = typer.Typer()
 
 @app.command()
 def validate(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC")],
+    spec: SpecArgument = None,
+    architecture: ArchitectureOption = None,
     data: DataOption = None,
     as_of: AsOfOption = None,
     mode: ModeOption = None,
+    budget: BudgetOption = None,
 ) -> None:
     """Check a spec and print what would run."""
-    from pipeline import spec as specs
-
-    asked = specs.read(spec)
-    _print_plan(resolved(asked, data, as_of, mode, None, here=False))
+    asked = Asked(spec, architecture, data, as_of, mode, budget).read()
+    _print_plan(resolved(asked, data, as_of, None, here=False))
 
 
 @app.command()
@@ -70,17 +73,19 @@ def list_architectures() -> None:
 def plan(
     spec: SpecArgument = None,
     sweep: GoOnOption = None,
+    architecture: ArchitectureOption = None,
     store: StoreOption = None,
     data: DataOption = None,
     as_of: AsOfOption = None,
     mode: ModeOption = None,
+    budget: BudgetOption = None,
     retry: Annotated[bool, typer.Option("--retry", help="Plan what failed again, too.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write the packs to run here, a line each.")] = None,
 ) -> None:
     """Plan the next round of a sweep: prints its id; no packs left means that it is done."""
     from pipeline import plan as planning
 
-    folder = sweep_of(spec, sweep, store, data, as_of, mode, here=False)
+    folder = sweep_of(Asked(spec, architecture, data, as_of, mode, budget), sweep, store, here=False)
     packs = planning.pending(folder, retry=retry)
     lines = "".join(pack.as_line() + "\n" for pack in packs)
     if out is not None:
@@ -164,12 +169,18 @@ def _print_plan(definition: "Definition") -> None:
     training = definition.training
     for phase in definition.phases:
         per_range = phase.seeds * phase.experiments
-        what = f"at most {phase.experiments} experiments" if phase.judging else f"{phase.experiments} experiments"
+        open_end = phase.judging or (definition.budget and definition.budget.is_timed)
+        what = f"{'at most ' if open_end else ''}{counted(phase.experiments, 'experiment')}"
         print(
             f"phase {phase.name}: {per_range * len(phase.ranges)} trials: {what} ({phase.strategy}) on "
             f"{counted(len(phase.ranges), 'date range')}, {counted(phase.seeds, 'seed')} each, "
             f"up to {phase.fidelity.max_epochs} epochs" + (", racing" if phase.race else "")
         )
+        if phase.wanted:
+            print(f"  the budget has no room for {phase.wanted - phase.experiments} more experiments")
+        if phase.follows:
+            near = f", searching {phase.near:.0%} of each range around it" if phase.near else ""
+            print(f"  starts from the best setting of {phase.follows}{near}")
         if phase.judging and phase.judging.fresh:
             print("  these ranges play no part in choosing; they judge the winner against the incumbent")
             if len(phase.ranges) < 3:

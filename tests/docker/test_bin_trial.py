@@ -32,6 +32,10 @@ def test_an_executor_runs_the_packs_trials_on_the_gpu_of_its_number(machine: Mac
     assert done.stdout == "GPU-bbbb: trial 20260614-0210-lstm-attention-3f9c screen-e000-d0-s0\n"
 
 
+def test_a_retry_runs_failed_trials_again(machine: Machine, script: Path) -> None:
+    assert machine.run(script, HPT_RETRY="yes", **TRIAL).stdout.endswith(" screen-e000-d0-s0 --retry\n")
+
+
 def test_a_driver_that_does_not_answer_is_the_machines_fault(machine: Machine, script: Path) -> None:
     machine.has("nvidia-smi", "#!/bin/sh\nexit 0\n")
     machine.has_no_patience()

@@ -28,6 +28,11 @@ def test_the_container_runs_the_packs_trials_and_nothing_else(machine: Machine, 
     assert command[:-4] == ["timeout", "--signal", "TERM", "--kill-after", "60", "90m"]
 
 
+def test_a_retry_runs_failed_trials_again(machine: Machine, trial: Run) -> None:
+    trial(HPT_RETRY="yes")
+    assert started(machine)[-2:] == [TRIAL["HPT_PACK_TRIALS"], "--retry"]
+
+
 def test_the_container_forwards_signals_cleans_up_and_may_do_little(machine: Machine, trial: Run) -> None:
     trial()
     argv = started(machine)

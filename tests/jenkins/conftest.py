@@ -74,9 +74,14 @@ class Build:
         return [shell for shell in self.trace["shells"] if script in shell["script"]]
 
     @cached_property
+    def sweeps(self) -> list[Sweep]:
+        ids = next(shell["env"]["HPT_SWEEPS"] for shell in self.trace["shells"] if shell["env"].get("HPT_SWEEPS"))
+        return [Sweep(open_store(str(self.store)), id) for id in ids.split()]
+
+    @property
     def sweep(self) -> Sweep:
-        id = next(shell["env"]["HPT_SWEEP"] for shell in self.trace["shells"] if shell["env"].get("HPT_SWEEP"))
-        return Sweep(open_store(str(self.store)), id)
+        (sweep,) = self.sweeps
+        return sweep
 
     def rows(self) -> dict[str, results.Row]:
         rows = results.read_csv((self.home / "artifacts/results.csv").read_bytes())
@@ -121,9 +126,16 @@ class Controller:
         file.write_text(f"#!/bin/sh\nset -eu\n{text}")
         file.chmod(0o755)
 
-    def quick_trials(self, path: str = "bin/trial") -> None:
+    def quick_trials(self, path: str = "bin/trial", failing: str = "", at_most: int = 1000) -> None:
+        """Trials that train nothing; `failing` fails, and when so many have begun, no further one can run."""
         quick = Path(__file__).with_name("quick_trial.py")
-        self.script(path, f'[ "$*" = doctor ] || PYTHONPATH=. exec {sys.executable} {quick}\n')
+        self.script(
+            path,
+            f"""[ "$*" != doctor ] || exit 0
+[ "$(ls -d "$HPT_STORE"/sweeps/*/trials/* 2>/dev/null | wc -l)" -lt {at_most} ] || exit 3
+FAILING={failing} PYTHONPATH=. exec {sys.executable} {quick}
+""",
+        )
 
     def spec(self, **more: Any) -> str:
         return json.dumps(

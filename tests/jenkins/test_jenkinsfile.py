@@ -70,7 +70,9 @@ class TestHostileParameters:
         return {
             "SPEC": "specs/../../$(touch ran).json",
             "ARCHITECTURE": "",
+            "DATA": '{"path": "`touch ran`"}',
             "EXPERIMENTS": "1; touch ran",
+            "BUDGET": "trials=$(touch ran)",
             "AS_OF": "`touch ran`",
             "SWEEP": "",
             "STORE": "--store=/tmp/x",
@@ -268,7 +270,7 @@ class TestInfrastructure:
         assert build.trace["published"] == ["Summary"]
 
     def test_what_an_earlier_build_left_in_a_workspace_reaches_no_machine(self, quick: Controller) -> None:
-        left = ["specs/old.json", "pipeline/old.py", "bin/old", ".venv/kept"]
+        left = ["specs/old.json", "build/specs/old.json", "pipeline/old.py", "bin/old", ".venv/kept"]
         build = quick.build(params={"SPEC_JSON": quick.spec()}, leftovers=left)
         assert build.result == "SUCCESS", build.log
         assert not list(build.home.rglob("old*"))
@@ -278,7 +280,7 @@ class TestInfrastructure:
         confirm = {"confirm": {"ranges": 1}, "confirm-range": [["2024-05-01", "2024-07-01"]]}
         build = quick.build(params={"SPEC_JSON": quick.spec(**confirm)})
         assert build.result == "SUCCESS", build.log
-        plans = [at for at, shell in enumerate(build.trace["shells"]) if "plan --sweep" in shell["script"]]
+        plans = [at for at, shell in enumerate(build.trace["shells"]) if "jenkins-plan" in shell["script"]]
         runs = [at for at, shell in enumerate(build.trace["shells"]) if "exec bin/trial" in shell["script"]]
         assert len(plans) == 3
         of_rounds = [sum(begin < at < end for at in runs) for begin, end in pairwise(plans)]

@@ -13,7 +13,7 @@ from tests.jenkins.conftest import ROOT, Controller
 
 Jobs = dict[str, ElementTree.Element]
 PARAMETERS = "properties/hudson.model.ParametersDefinitionProperty/parameterDefinitions/"
-KINDS = {"String": "string", "Text": "text", "Choice": "choice"}
+KINDS = {"String": "string", "Text": "text", "Choice": "choice", "Boolean": "boolean"}
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,8 @@ def test_job_and_jenkinsfile_declare_the_same_parameters(jobs: Jobs, tmp_path: P
             found["defaultValue"] = found["choices"][0]
         else:
             found["defaultValue"] = text(each, "defaultValue")
+        if kind == "boolean":
+            found["defaultValue"] = found["defaultValue"] == "true"
         if kind == "string":
             found["trim"] = text(each, "trim") == "true"
         of_job[found["name"]] = found

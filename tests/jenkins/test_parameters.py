@@ -1,6 +1,7 @@
 """A build's parameters: what they come to, and what is refused."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,19 +9,28 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.jenkins import parameters
+from pipeline.resolve import resolve
+from pipeline.spec import from_dict
+from pipeline.store import open_store
+from pipeline.sweep import Sweep
+from pipeline.training import architectures
 
 SPEC = {"architecture": "bag-of-words", "data": "flights", "parameters": {"learning_rate": [0.001, 0.01]}}
 GOOD = {"LABEL": "gpu", "LANES": "2", "STORE": "gs://bucket/tuning", "SPEC_JSON": json.dumps(SPEC)}
 
 
-def read(**more: str) -> tuple[dict[str, Any] | None, parameters.Settings]:
-    return parameters.read(GOOD | more)
+def read(**more: str) -> tuple[dict[str, Any], parameters.Settings]:
+    """The one spec that is asked for, and the settings."""
+    specs, settings = parameters.read(GOOD | more)
+    (spec,) = specs.values()
+    return spec, settings
 
 
 def test_what_is_not_given_changes_nothing() -> None:
     spec, settings = read(EXPERIMENTS="", MODE="spec", NOTES="", IMAGE="", SWEEP="")
     assert spec == SPEC
-    assert settings.as_lines() == "label=gpu\nlanes=2\nstore=gs://bucket/tuning\nsweep=\nminutes=10080\n"
+    lines = "label=gpu\nlanes=2\nstore=gs://bucket/tuning\nsweeps=\nretry=\nminutes=10080\n"
+    assert settings.as_lines() == lines
 
 
 def test_what_is_given_wins_over_the_spec() -> None:
@@ -37,15 +47,44 @@ def test_what_is_given_wins_over_the_spec() -> None:
 
 def test_an_image_is_what_its_tag_stood_for_when_the_build_began_and_nothing_without_containers() -> None:
     spec, _ = read(IMAGE="r.test/i:1", HPT_IMAGE_MADE="r.test/i@sha256:0a")
-    assert spec is not None
     assert spec["image"] == "r.test/i@sha256:0a"
     assert read(HPT_IMAGE_MADE="hpt-trainer:0123")[0] == SPEC
     assert read(IMAGE="r.test/i:1", CONTAINER="none")[0] == SPEC
 
 
 def test_an_architecture_alone_is_tuned_automatically() -> None:
-    spec, _ = read(SPEC_JSON="", ARCHITECTURE="lstm-attention", SPEC="specs/quickstart.json")
-    assert spec == {"architecture": "lstm-attention", "tune": "automatic"}
+    spec, _ = read(SPEC_JSON="", ARCHITECTURE="lstm-attention", DATA="flights", SPEC="specs/quickstart.json")
+    assert spec == {"architecture": "lstm-attention", "tune": "automatic", "data": "flights"}
+
+
+def test_every_architecture_gets_a_spec_of_its_own_with_the_same_budget() -> None:
+    asked = {"SPEC_JSON": "", "ARCHITECTURE": "all", "DATA": "flights", "BUDGET": "trials=60", "EXPERIMENTS": "12"}
+    specs, _ = parameters.read(GOOD | asked)
+    assert list(specs) == [spec["architecture"] for spec in specs.values()] == architectures.names()
+    for spec in specs.values():
+        assert (spec["tune"], spec["budget"], spec["search"]) == ("automatic", {"trials": 60}, {"experiments": 12})
+
+
+def test_an_architecture_alone_needs_data_from_a_parameter_or_from_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="DATA: is empty, and the repository has no hpt"):
+        read(SPEC_JSON="", ARCHITECTURE="lstm")
+    (tmp_path / "hpt.toml").write_text('data = "flights"\n')
+    assert "data" not in read(SPEC_JSON="", ARCHITECTURE="lstm")[0]
+
+
+def test_data_are_for_a_spec_that_names_none() -> None:
+    assert read(DATA='{"source": "flights", "target": "arr_delay"}')[0] == SPEC
+
+
+@pytest.mark.parametrize(
+    "text", ["device-hours=2 trials=30", "device-hours=2,trials=30", " trials=30 , device-hours=2 "]
+)
+def test_a_budget_replaces_that_of_the_spec(text: str) -> None:
+    spec, _ = read(SPEC_JSON=json.dumps(SPEC | {"budget": {"experiments": 3}}), BUDGET=text)
+    assert spec["budget"] == {"trials": 30, "device-hours": 2}
 
 
 def test_a_time_limit_sets_when_jenkins_takes_a_trial_for_hung() -> None:
@@ -69,8 +108,28 @@ WRONG = {
     "CONTAINER": ["podman"],
     "STORE": ["-x", "runs", "/a/../b", "gs://b/../c", "gs://", "/", "s3://bucket"],
     "IMAGE": ["-v", "a b", "$(x)"],
-    "SWEEP": ["-x", "a/b"],
+    "SWEEP": ["-x", "a/b", "a -x", "a;b", "a\nb"],
     "NOTES": ["a\nb", "x" * 1001],
+    "BUDGET": [
+        "2",
+        "hours",
+        "hours=",
+        "hours=-1",
+        "hours=two",
+        "hours=NaN",
+        "hours=Infinity",
+        "trials=1.5",
+        "days=2",
+        "trials=2 trials=3",
+        "money=2",
+        "hours=[1]",
+        "hours=true",
+        "trials=$(x)",
+        "trials=2\nhours=1",
+        ",",
+    ],
+    "DATA": ["files", "{", "[1]", '{"source": "flights", "target": "weather"}', '{"path": "s3://b/x"}'],
+    "RETRY": ["yes", "true"],
     "REQUEST_ID": ["a\tb"],
     "SPEC_JSON": ["{", "[]"],
     "ARCHITECTURE": ["lstm"],
@@ -110,3 +169,18 @@ def test_all_mistakes_are_told_together() -> None:
 def test_a_sweep_to_go_on_with_bears_no_other_spec() -> None:
     with pytest.raises(UserError, match="SPEC_JSON: cannot change a sweep that exists"):
         read(SWEEP="20260614-0210-lstm-attention-3f9c")
+    with pytest.raises(UserError) as caught:
+        read(SWEEP="20260614-0210-lstm-attention-3f9c", SPEC_JSON="", BUDGET="trials=2", DATA="flights")
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == ["DATA", "BUDGET"]
+
+
+def test_several_sweeps_are_gone_on_with_together_each_once(tmp_path: Path) -> None:
+    ids = []
+    for architecture, token in (("lstm", "0a0a"), ("mdn", "0b0b")):
+        spec = from_dict({"architecture": architecture, "data": "flights", "tune": "automatic"})
+        definition = resolve(spec, now=datetime(2026, 6, 14, 2, 10, tzinfo=UTC), token=token)
+        ids.append(Sweep.create(open_store(str(tmp_path)), definition).id)
+    environment = {"LABEL": "gpu", "STORE": str(tmp_path), "RETRY": "true", "SWEEP": f"{ids[0]} {ids[1]}  {ids[0]}"}
+    specs, settings = parameters.read(environment)
+    assert specs == {}
+    assert (settings.sweeps, settings.retry) == (" ".join(ids), "yes")

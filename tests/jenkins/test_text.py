@@ -20,7 +20,7 @@ def test_every_shell_script_is_one_single_quoted_literal() -> None:
     assert "+ env." not in TEXT
 
 
-@pytest.mark.parametrize("name", re.findall(r"(?:string|text|choice)\(name: '(\w+)'", TEXT))
+@pytest.mark.parametrize("name", re.findall(r"(?:string|text|choice|booleanParam)\(name: '(\w+)'", TEXT))
 def test_a_parameter_is_read_only_where_it_is_bound_to_the_environment(name: str) -> None:
     assert f'        {name} = "${{params.{name}}}"\n' in TEXT
     assert "params" not in FUNCTIONS

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.jenkins.follow import Patience
-from pipeline.jenkins.trigger import Outcome, trigger
+from pipeline.jenkins.trigger import Asked, Outcome, trigger
 from tests.jenkins_rest import fake as fakes
 
 QUICK = Patience(poll=0.01, outage=5, start=0.2)
@@ -57,7 +57,14 @@ def a_spec(tmp_path: Path) -> Path:
 def go(jenkins: fakes.Fake, seen: Seen, a_spec: Path) -> Callable[..., Outcome]:
     """Triggers with little patience."""
 
-    def call(*settings: str, spec: Path = a_spec, patience: Patience = QUICK, **options: Any) -> Outcome:
-        return trigger(spec, settings, seen, patience=patience, **options)
+    def call(
+        *settings: str,
+        spec: Path | None = a_spec,
+        architecture: str | None = None,
+        budget: tuple[str, ...] = (),
+        patience: Patience = QUICK,
+        **options: Any,
+    ) -> Outcome:
+        return trigger(Asked(spec, architecture, budget, settings), seen, patience=patience, **options)
 
     return call

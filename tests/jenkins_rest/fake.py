@@ -36,6 +36,9 @@ def parameter(name: str, kind: str = "String", default: str = "", choices: tuple
 SWEEP_PARAMETERS = (
     parameter("SPEC", default="specs/quickstart.json"),
     parameter("SPEC_JSON", "Text"),
+    parameter("ARCHITECTURE"),
+    parameter("BUDGET"),
+    parameter("SWEEP"),
     parameter("REQUEST_ID"),
     parameter("LANES", default="4"),
     parameter("CONTAINER", "Choice", "docker", ("docker", "none")),

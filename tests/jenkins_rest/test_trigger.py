@@ -96,7 +96,8 @@ def test_parameters_that_the_job_would_drop_refuse_or_bend_are_told_together(go:
         'the job tuning/sweep has no parameter CONTAINERS; did you mean "CONTAINER"?',
         'PUSH: "yes" is not possible: true or false',
         'CONTAINER: "podman" is not possible: one of "docker", "none"',
-        "the job tuning/sweep has no parameter COLOUR; it has CONTAINER, LANES, PUSH, REQUEST_ID, SPEC, SPEC_JSON",
+        "the job tuning/sweep has no parameter COLOUR; it has ARCHITECTURE, BUDGET, CONTAINER, "
+        "LANES, PUSH, REQUEST_ID, SPEC, SPEC_JSON, SWEEP",
     ]
     assert jenkins.accepted == []
 
@@ -108,11 +109,40 @@ def test_parameters_that_the_job_would_drop_refuse_or_bend_are_told_together(go:
         (["LANES=1", "LANES=2"], "given twice"),
         (["SPEC=specs/a.json"], "the argument SPEC"),
         (["REQUEST_ID=x"], "--request-id"),
+        (["BUDGET=trials=2"], "--budget says that"),
+        (["ARCHITECTURE=all"], "--architecture says that"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused(go: Go, settings: list[str], line: str) -> None:
     with pytest.raises(UserError, match=line):
         go(*settings)
+
+
+@pytest.mark.parametrize("architecture", ["lstm", "all"])
+def test_an_architecture_is_asked_for_without_a_spec(go: Go, jenkins: fakes.Fake, architecture: str) -> None:
+    go(spec=None, architecture=architecture, budget=("device-hours=2", "trials=60"))
+    (sent,) = jenkins.accepted
+    assert (sent["ARCHITECTURE"], sent["BUDGET"]) == (architecture, "device-hours=2 trials=60")
+    assert (sent["SPEC"], sent["SPEC_JSON"]) == ("specs/quickstart.json", "")
+
+
+def test_a_budget_and_an_architecture_are_checked_before_jenkins_is_asked(go: Go, jenkins: fakes.Fake) -> None:
+    with pytest.raises(UserError, match=r'--budget: "hours": write KEY=NUMBER'):
+        go(budget=("hours",))
+    with pytest.raises(UserError, match=r"--budget: budget.days: unknown key"):
+        go(budget=("days=2",))
+    with pytest.raises(UserError, match='--architecture: architecture: there is no "lsmt"'):
+        go(spec=None, architecture="lsmt")
+    with pytest.raises(UserError, match="name either a SPEC or an --architecture"):
+        go(architecture="lstm")
+    assert jenkins.requests == []
+
+
+def test_a_sweep_to_go_on_with_needs_no_spec_and_nothing_at_all_is_refused(go: Go, jenkins: fakes.Fake) -> None:
+    go("SWEEP=20260614-0210-lstm-3f9c", spec=None)
+    assert jenkins.accepted[0]["SWEEP"] == "20260614-0210-lstm-3f9c"
+    with pytest.raises(UserError, match="name a SPEC, an --architecture to tune automatically, or --set SWEEP=ID"):
+        go(spec=None)
 
 
 def test_every_value_arrives_as_it_was_given(go: Go, jenkins: fakes.Fake) -> None:

@@ -26,7 +26,7 @@ class Pipeline {
         with(blocks.parameters ?: {}, new Parameters(declared))
         Map given = build.scenario.params ?: [:]
         declared.each { String name, Map each ->
-            String value = given.containsKey(name) ? given[name] : each.defaultValue
+            String value = (given.containsKey(name) ? given[name] : each.defaultValue).toString()
             if (each.choices && !each.choices.contains(value)) { throw new IllegalArgumentException("illegal choice ${value}") }
             build.params[name] = each.trim ? value.trim() : value
             // Jenkins knows a parameter as a variable only from the second build on.
@@ -107,6 +107,8 @@ class Parameters {
     void string(Map it) { declared[it.name] = [kind: 'string'] + it }
 
     void text(Map it) { declared[it.name] = [kind: 'text'] + it }
+
+    void booleanParam(Map it) { declared[it.name] = [kind: 'boolean'] + it }
 
     void choice(Map it) { declared[it.name] = [kind: 'choice', defaultValue: it.choices[0]] + it }
 }

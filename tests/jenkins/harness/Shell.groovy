@@ -19,7 +19,7 @@ class Shell {
     List run(boolean wantsOutput) {
         Context context = build.context
         Map record = [script: script, machine: context.machine.name, branch: context.branch, pack: context.env.HPT_PACK,
-                      env: context.env.subMap(['HPT_PACK', 'HPT_PACK_TRIALS', 'HPT_IMAGE', 'HPT_SWEEP', 'HPT_STORE',
+                      env: context.env.subMap(['HPT_PACK', 'HPT_PACK_TRIALS', 'HPT_IMAGE', 'HPT_SWEEP', 'HPT_SWEEPS', 'HPT_STORE',
                                                'HPT_GIT_COMMIT', 'GOOGLE_APPLICATION_CREDENTIALS']), cookie: cookie]
         build.trace.shells.add(record)
         Map fault = faultFor(context)

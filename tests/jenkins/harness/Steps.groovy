@@ -305,9 +305,10 @@ abstract class Steps extends Script {
 
     void junit(Map arguments) {
         def suite = new XmlSlurper().parse(new File(here('junit'), arguments.testResults))
-        build.trace.junit = suite.testcase.collect {
+        def cases = suite.'**'.findAll { it.name() == 'testcase' }
+        build.trace.junit = cases.collect {
             [name: it.@name.text(), failure: it.failure.@message.text(), skipped: it.skipped.size() > 0]
         }
-        if (suite.testcase.failure.size()) { build.worsen('UNSTABLE') }
+        if (cases.any { it.failure.size() }) { build.worsen('UNSTABLE') }
     }
 }

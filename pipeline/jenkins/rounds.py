@@ -1,0 +1,24 @@
+"""The packs that a build should run now, of all its sweeps together, as the lines that the Jenkinsfile reads."""
+
+from collections.abc import Sequence
+from itertools import chain, zip_longest
+
+from pipeline import plan
+from pipeline.sweep import Pack, Sweep
+
+
+def lines(sweeps: Sequence[Sweep], *, retry: bool) -> list[str]:
+    """`id, label, image, trials, sweep` between tabs, a line per pack; none if all sweeps are done.
+
+    Sweeps take turns, so that they come on equally: hours count for all of them at once.
+    """
+    told = [[_line(sweep, pack, len(sweeps) > 1) for pack in plan.pending(sweep, retry=retry)] for sweep in sweeps]
+    return [line for line in chain.from_iterable(zip_longest(*told)) if line is not None]
+
+
+def _line(sweep: Sweep, pack: Pack, shared: bool) -> str:
+    if shared:
+        # The id names the container: what two sweeps have in common would end the other one's.
+        label = f"{sweep.definition.architecture} {pack.label}"
+        pack = Pack(f"{sweep.id}-{pack.id}", label, pack.image, pack.trials)
+    return f"{pack.as_line()}\t{sweep.id}"
