@@ -1,6 +1,6 @@
 """A scikit-learn trainer: a random forest that grows, on a CSV with one column of days, a number and a target.
 
-`hpt run examples/forest.json` tunes it, in a folder with such a `table.csv`. The import of hpt is for the editor only.
+`hpt run specs/examples/forest.json` tunes it. It needs nothing of hpt: the import is for the editor only.
 """
 
 import csv

@@ -113,7 +113,7 @@ def own(asked: "Spec") -> Own | None:
 
     Raises UserError if the trainer has to be asked for its hyperparameters and does not say them.
     """
-    if asked.trainer is None and asked.command is None:
+    if not asked.trains_own_code:
         return None
     command = None if asked.command is None else tuple(asked.command)
     return Own(
@@ -126,7 +126,7 @@ def own(asked: "Spec") -> Own | None:
 
 def hyperparameters(asked: "Spec") -> dict[str, Hyperparameter]:
     """All hyperparameters of a spec's trainer, by name. Raises UserError as `own` does."""
-    if asked.trainer is None and asked.command is None:
+    if not asked.trains_own_code:
         return architectures.hyperparameters(asked.architecture)
     if asked.hyperparameters is not None:
         return {name: declaration.hyperparameter() for name, declaration in asked.hyperparameters.items()}

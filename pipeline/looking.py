@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pipeline import merge, results
+from pipeline import merge, model_files, results
 from pipeline.errors import UserError
 from pipeline.ranking import Standing, standings
 from pipeline.results import Row, Status
@@ -191,8 +191,8 @@ def summary(state: State) -> "Summary":
 def fetch_model(sweep: Sweep, which: str, to: Path | None) -> Path:
     """Downloads the model of a trial, of an experiment, or of the `best` experiment, on its newest range.
 
-    Returns the folder, `to` or `<trial>` here, which `pipeline.training.model.load` takes. Raises UserError if there
-    is no such model.
+    Returns the folder, `to` or `<trial>` here, which `pipeline.load_model` takes if the architecture is a built-in one.
+    Raises UserError if there is no such model.
     """
     now = state(sweep)
     experiment = which
@@ -204,8 +204,6 @@ def fetch_model(sweep: Sweep, which: str, to: Path | None) -> Path:
     if not rows:
         raise UserError(f'{sweep.id} has no model of "{which}": name `best`, an experiment or a trial that finished')
     row = max(rows, key=lambda row: (row["date-range"], -Trial.parse(row["trial"]).seed))
-    trial = Trial.parse(row["trial"])
-    folder = to or Path(str(trial))
-    for name in ("model.json", "model.pt"):
-        sweep.store.download(sweep.attempt_key(trial, row["attempt"], name), folder / name)
+    folder = to or Path(row["trial"])
+    model_files.download(sweep.store, row, folder)
     return folder

@@ -7,15 +7,24 @@ import subprocess
 from pathlib import Path
 
 
-@functools.cache
 def git_commit() -> str | None:
     """The commit of this code, `+` behind it if files differ; HPT_GIT_COMMIT where there is no checkout."""
-    if named := os.environ.get("HPT_GIT_COMMIT"):
-        return named
-    here = Path(__file__).parent
+    return os.environ.get("HPT_GIT_COMMIT") or _commit_of(Path(__file__).parent)
 
+
+def commit_here() -> str | None:
+    """The same of the code in the current directory, which is where a trainer of the user's own lies.
+
+    In a container that is the mounted checkout, HPT_CHECKOUT_COMMIT, while HPT_GIT_COMMIT is the image's.
+    """
+    named = os.environ.get("HPT_CHECKOUT_COMMIT") or ("" if image() else os.environ.get("HPT_GIT_COMMIT"))
+    return named or _commit_of(Path.cwd())
+
+
+@functools.cache
+def _commit_of(folder: Path) -> str | None:
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(here), *arguments]
+        command = ["git", "-C", str(folder), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
 
     try:

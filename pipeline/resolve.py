@@ -91,7 +91,7 @@ def resolve(
 def source_of(spec: Spec, data: DataSource | None) -> DataSource | None:
     """The spec's data, else `data`. Raises UserError if there are none, unless the trainer is the user's own."""
     source = spec.data or data
-    if source is None and spec.trainer is None and spec.command is None:
+    if source is None and not spec.trains_own_code:
         raise UserError('no data: name "data" in the spec, give --data, or put `data = "flights"` into hpt.toml')
     return source
 

@@ -262,6 +262,11 @@ class Spec(_Part):
             return {**raw, "architecture": declared.label(named, [str(one) for one in command or ()])}
         return raw
 
+    @property
+    def trains_own_code(self) -> bool:
+        """Whether a trainer of the user's own trains, not a built-in architecture."""
+        return self.trainer is not None or self.command is not None
+
     @pydantic.model_validator(mode="after")
     def _hangs_together(self) -> "Spec":
         if self.tune == "parameters" and not self.parameters and not self.phases:

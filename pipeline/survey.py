@@ -5,6 +5,7 @@ range of days then trains and judges on is asked of the same survey. Printing is
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -28,7 +29,7 @@ PARTS = ("train", "valid", "test")
 ROWS_AT_LEAST = {"train": 500, "valid": 100, "test": 100}
 DRIFTS_FROM = 0.25
 """The population stability index from which two distributions count as different: the usual bound."""
-COMPARED_FROM = 100
+COMPARED_FROM = 200
 """Distributions of fewer values are not compared."""
 ALMOST_EMPTY = 0.1
 """A day with less than this share of the median day's rows."""
@@ -73,14 +74,16 @@ class Distribution:
 def stability(before: Distribution, after: Distribution) -> float | None:
     """The population stability index over the tenths of `before`; None where there are too few values to say.
 
-    What two samples of one distribution differ by on average is taken off, so that few values are no drift.
+    What two samples of one distribution differ by is taken off, its mean and twice its standard deviation (the index is
+    then distributed as chi squared; Yurdakul 2018), so that few values are no drift.
     """
     if min(len(before.values), len(after.values)) < COMPARED_FROM:
         return None
     edges = np.unique(before.quantile(*np.arange(0.1, 0.95, 0.1)))
     old, new = before.in_bins(edges), after.in_bins(edges)
     index = float(((new - old) * np.log(new / old)).sum())
-    return max(0.0, index - len(edges) * (1 / len(before.values) + 1 / len(after.values)))
+    by_chance = len(edges) + 2 * math.sqrt(2 * len(edges))
+    return max(0.0, index - by_chance * (1 / len(before.values) + 1 / len(after.values)))
 
 
 @dataclass(frozen=True)

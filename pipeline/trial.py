@@ -148,7 +148,7 @@ def _row(
         "phase": trial.phase,
         "fidelity": phase.fidelity.name,
         "seed": training_seed(definition, trial),
-        "git_commit": provenance.git_commit(),
+        "git_commit": provenance.commit_here() if definition.own else provenance.git_commit(),
         "image": provenance.image() or definition.image,
         "host": provenance.host(),
         "started": started,
@@ -216,7 +216,10 @@ def _train(
         return results.write_csv(rows, list(dict.fromkeys(name for row in rows for name in row)))
 
     def report(epoch: int, metrics: Mapping[str, float]) -> bool:
-        epochs.append({"epoch": epoch, **metrics})
+        if epochs and epochs[-1]["epoch"] == epoch:  # told in several parts
+            epochs[-1] |= metrics
+        else:
+            epochs.append({"epoch": epoch, **metrics})
         events.add(epoch, metrics)
         uploads.put(sweep.attempt_key(trial, attempt, "epochs.csv"), epochs_csv)
         uploads.put(sweep.key(f"tensorboard/{trial}/{events.path.name}"), events.content, every=EVENTS_EVERY_S)

@@ -5,18 +5,15 @@ Which setting that is and whether it is real is only looked up here; `ranking.py
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
-from pipeline import data_source, dates, loading, looking
+from pipeline import data_source, dates, looking
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.looking import State
 from pipeline.ranking import Standing
 from pipeline.results import Row, Status
-from pipeline.store import Store
-from pipeline.sweep import SWEEPS, Definition, Trial
-from pipeline.training.model import DESCRIPTION, WEIGHTS
+from pipeline.sweep import Definition, Trial
 
 _CHOOSING = frozenset(
     {"parameters", "phases", "mode", "short", "confirm", "confirm-range", "as-of", "constraints", "budget", "reuse"}
@@ -105,21 +102,3 @@ def newest_range(definition: Definition, today: date, covered: DateRange | None)
     ranges = (range_ for phase in definition.phases for range_ in phase.ranges)
     like = max(ranges, key=lambda range_: (range_.days, range_.end))
     return next(dates.fresh((), like, today, valid=training.validation_share, test=training.test_share))
-
-
-def fetch_model(store: Store, row: Row, folder: Path) -> list[Path]:
-    """Downloads a row's model into the folder: the file itself, and its description if it is a built-in one's."""
-    # Not the attempt's folder: a row that is reused points into another sweep. Not the whole address either: a
-    # directory may have another name where it is mounted here.
-    key = SWEEPS + loading.plain(row["model_url"]).rpartition(f"/{SWEEPS}")[2]
-    attempt, _, name = key.rpartition("/")
-    files = []
-    for wanted in dict.fromkeys([name, DESCRIPTION] if name == WEIGHTS else [name]):
-        try:
-            store.download(f"{attempt}/{wanted}", folder / wanted)
-        except FileNotFoundError:
-            if wanted == name:
-                raise UserError(f"{row['trial']}: its model is no longer at {row['model_url']}") from None
-        else:
-            files.append(folder / wanted)
-    return files

@@ -106,7 +106,7 @@ def test_validate_prints_phases_experiments_ranges_trials_and_assignments(finish
     ("arguments", "message"),
     [
         (["validate", "none.json"], "hpt: none.json: there is no such spec"),
-        (["run"], "hpt: name either a SPEC, or a sweep to go on with: --sweep ID"),
+        (["run"], "hpt: name a SPEC, an --architecture to tune automatically, or --sweep ID to go on with"),
         (["run", "--sweep", "latest", "spec.json"], "hpt: name either a SPEC"),
         (["merge", "../../etc"], 'holds no sweep "../../etc"'),
         (["trial", "latest", "screen"], 'hpt: "screen" is no trial'),

@@ -288,7 +288,7 @@ def test_what_a_race_saved_is_reported(new_sweep, asked) -> None:
     sweep = new_sweep(raced(asked))
     summary = finish(sweep, by_name)
     assert summary.saved == 36 - 26
-    assert "10 trials were not needed" in page(sweep)
+    assert "Racing made 10 trials needless" in page(sweep)
     assert [one.experiment for one in summary.ranked] == ["e001", "e002", "e003", "e000"]
 
 

@@ -18,13 +18,11 @@ from torch import nn
 
 from pipeline import __version__
 from pipeline.errors import UserError
+from pipeline.model_files import DESCRIPTION, WEIGHTS
 from pipeline.space import Assignment
 from pipeline.training import architectures, loop
 from pipeline.training.dataset import Inputs
 from pipeline.training.encoder import Encoder
-
-WEIGHTS = "model.pt"
-DESCRIPTION = "model.json"
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,7 @@ def resolved(
         as_of=as_of.date() if as_of else None,
         covered=covered,
         used=used,
-        git_commit=provenance.git_commit(),
+        git_commit=provenance.commit_here() if asked.trains_own_code else provenance.git_commit(),
         image=provenance.image(),
     )
 

@@ -22,7 +22,7 @@ def export(
     import json
     from datetime import UTC, datetime
 
-    from pipeline import loading, looking, winner
+    from pipeline import looking, model_files, winner
     from pipeline.view import settings_in_words
 
     folder = open_sweep(sweep, store)
@@ -36,8 +36,8 @@ def export(
         (out / "spec.json").write_text(json.dumps(spec, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"--to {out}: cannot be written: {error.strerror}") from None
-    files = [path.name for path in winner.fetch_model(folder.store, found.row, out)]
-    built_in = "model.json" in files and loading.is_ours(out / "model.json")
+    files = [path.name for path in model_files.download(folder.store, found.row, out)]
+    built_in = "model.json" in files and model_files.is_ours(out / "model.json")
     if built_in:
         from pipeline.training import model, portable
 

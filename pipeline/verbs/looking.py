@@ -95,7 +95,7 @@ def fetch(
     ] = None,
     store: StoreOption = None,
 ) -> None:
-    """Download a trained model; `pipeline.training.model.load(folder)` loads it."""
+    """Download a trained model; `pipeline.load_model(folder)` loads it."""
     from pipeline import looking
 
     print(looking.fetch_model(open_sweep(sweep, store), model, to))

@@ -1,10 +1,7 @@
 """What docker/ promises in its files: scripts that any sh runs, pinned versions, a trial controller that is private."""
 
-import os
 import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +9,7 @@ import pytest
 import yaml
 
 from tests.docker.conftest import SCRIPTS
+from tests.linters import lint
 
 SHELL = sorted(path for path in SCRIPTS.rglob("*") if path.is_file() and path.read_bytes().startswith(b"#!/bin/sh\n"))
 DOCKERFILES = sorted(SCRIPTS.rglob("Dockerfile"))
@@ -19,15 +17,6 @@ DOCKERFILES = sorted(SCRIPTS.rglob("Dockerfile"))
 
 def read(name: str) -> Any:
     return yaml.safe_load((SCRIPTS / name).read_text())
-
-
-def lint(tool: str, path: Path) -> None:
-    # Both come from package registries as Python packages, beside this Python, or from the system.
-    found = shutil.which(tool, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if found is None:
-        pytest.skip(f"{tool} is not installed")
-    done = subprocess.run([found, str(path)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
 
 
 def test_the_interface_of_the_jenkinsfile_is_there() -> None:

@@ -58,6 +58,13 @@ def test_rows_can_say_which_image_and_machine_they_come_from(machine: Machine, t
     assert option(argv, "--hostname") != []
 
 
+def test_the_commit_of_the_mounted_checkout_does_not_pass_for_that_of_the_image(machine: Machine, trial: Run) -> None:
+    trial(HPT_GIT_COMMIT="0123abc")
+    told = option(started(machine), "--env")
+    assert "HPT_CHECKOUT_COMMIT=0123abc" in told
+    assert not [one for one in told if one.startswith("HPT_GIT_COMMIT")]
+
+
 @pytest.mark.parametrize(("executor", "uuid"), [("0", "GPU-aaaa-0"), ("1", "GPU-bbbb-1")])
 def test_an_executor_has_the_gpu_of_its_number(machine: Machine, trial: Run, executor: str, uuid: str) -> None:
     machine.has_gpus(*TWO_GPUS)

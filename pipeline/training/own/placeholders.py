@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pipeline.training.job import Job
 
 NAMES = (
     *("start", "end", "train_start", "train_end", "valid_start", "valid_end", "test_start", "test_end"),
-    *("seed", "max_epochs", "trial", "folder", "parameters", "metrics", "stop"),
+    *("seed", "max_epochs", "trial", "folder", "parameters", "metrics", "stop", "python"),
 )
 """Each is the variable `HPT_<NAME>` as well."""
 
@@ -31,6 +32,7 @@ def values(job: Job, scratch: Path) -> dict[str, str]:
         "parameters": str(scratch / "parameters.json"),
         "metrics": str(scratch / "metrics.jsonl"),
         "stop": str(scratch / "stop"),
+        "python": sys.executable,
     }
 
 

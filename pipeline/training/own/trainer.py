@@ -67,6 +67,8 @@ class OwnTrainer:
 def environment(told: dict[str, str], data: str | None = None) -> dict[str, str]:
     """The environment of a team's own code: ours, and what it is told."""
     inherited = {name: value for name, value in os.environ.items() if name not in ("HPT_DATA", "PYTHONSAFEPATH")}
+    # `python` is whatever the person who calls hpt means by it; where there is none, hpt's own.
+    inherited["PATH"] = os.pathsep.join([inherited.get("PATH", os.defpath), str(Path(sys.executable).parent)])
     found = inherited | {f"HPT_{name.upper()}": value for name, value in told.items()}
     return found | ({"HPT_DATA": data} if data is not None else {}) | {"PYTHONUNBUFFERED": "1"}
 

@@ -1,0 +1,55 @@
+"""Where a row says that it comes from."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline import provenance
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The commit of a team's own repository, which is the current directory."""
+    for name in ("HPT_GIT_COMMIT", "HPT_CHECKOUT_COMMIT", "HPT_IMAGE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    def git(*arguments: str) -> str:
+        who = ("-c", "user.name=a", "-c", "user.email=a@b")
+        return subprocess.run(["git", *who, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "-q")
+    Path("train.py").write_text("1")
+    git("add", ".")
+    git("commit", "-qm", "x")
+    return git("rev-parse", "HEAD")
+
+
+def test_the_commit_of_ones_own_code_is_that_of_the_current_directory(checkout: str) -> None:
+    assert provenance.commit_here() == checkout
+    assert provenance.git_commit() != checkout
+
+
+def test_files_that_differ_from_the_commit_are_told(checkout: str) -> None:
+    Path("train.py").write_text("2")
+    assert provenance.commit_here() == f"{checkout}+"
+
+
+def test_a_build_says_the_commit_where_there_is_no_repository(
+    checkout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HPT_GIT_COMMIT", "of-the-build")
+    assert provenance.commit_here() == provenance.git_commit() == "of-the-build"
+
+
+def test_in_a_container_the_commit_of_the_image_is_not_that_of_ones_own_code(
+    checkout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HPT_IMAGE", "trainer:1")
+    monkeypatch.setenv("HPT_GIT_COMMIT", "of-the-image")
+    monkeypatch.setenv("HPT_CHECKOUT_COMMIT", "of-the-build")
+    assert provenance.commit_here() == "of-the-build"
+    monkeypatch.setenv("HPT_CHECKOUT_COMMIT", "")
+    assert provenance.commit_here() == checkout
+    assert provenance.git_commit() == "of-the-image"
