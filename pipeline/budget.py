@@ -15,7 +15,7 @@ from pipeline.sweep import Definition, Phase, Trial
 
 _HOUR = 3600.0
 _MARGIN = 1.2
-"""Choosing leaves so much of what judging is expected to take: trials that run when time is up still end."""
+"""Choosing leaves so much of what judging is expected to take: some trainings take longer than others."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def room(definition: Definition, phase: Phase, rows: Sequence[Row], now: datetim
     known = [row for row in rows if row["phase"] in {p.name for p in definition.choosing}]
     own = [row for row in known if row["phase"] == phase.name]
     # Phases of one sweep choose at one fidelity; until a phase has rows, those before it tell.
-    times = [row["training_time"] for row in own or known if row.get("training_time") and not row.get("reused_from")]
+    times = _times(own) or _times(known)
     if not times:
         return 0
     at = definition.choosing.index(phase)
@@ -74,7 +74,10 @@ def is_over(definition: Definition, rows: Sequence[Row], now: datetime) -> bool:
 
 def seconds_left(definition: Definition, rows: Sequence[Row], now: datetime) -> float:
     """Device seconds left for choosing, over all machines, without what judging will take."""
-    return _left(definition, rows, now) - _MARGIN * _judging(definition, rows)
+    judging = _judging(definition, rows)
+    # What runs when time is up still ends, a training per lane.
+    running = _lanes(definition, rows, now) * fmean(_times(rows)) if judging else 0.0
+    return _left(definition, rows, now) - _MARGIN * judging - running
 
 
 def _left(definition: Definition, rows: Sequence[Row], now: datetime) -> float:
@@ -88,10 +91,19 @@ def _left(definition: Definition, rows: Sequence[Row], now: datetime) -> float:
         left.append(budget.money / budget.price_per_device_hour * _HOUR - used)
     if budget.hours is not None:
         passed = _seconds_since(definition.created, now)
-        # As many machines as have worked until now are expected to go on.
-        lanes = max(used / passed, 0.1) if passed > 0 and used else 1.0
-        left.append((budget.hours * _HOUR - passed) * lanes)
+        left.append((budget.hours * _HOUR - passed) * _lanes(definition, rows, now))
     return min(left)
+
+
+def _lanes(definition: Definition, rows: Sequence[Row], now: datetime) -> float:
+    """How many trainings ran at a time until now; as many are expected to go on."""
+    used, passed = device_seconds(rows), _seconds_since(definition.created, now)
+    return max(used / passed, 0.1) if passed > 0 and used else 1.0
+
+
+def _times(rows: Sequence[Row]) -> list[float]:
+    """What trainings took, those that were copied left out."""
+    return [row["training_time"] for row in rows if row.get("training_time") and not row.get("reused_from")]
 
 
 def judging_fits(definition: Definition, rows: Sequence[Row], now: datetime) -> bool:

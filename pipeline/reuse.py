@@ -1,13 +1,16 @@
-"""Rows of earlier sweeps that trained exactly the same: found by what makes a training what it is, not by its commit.
+"""Rows of trainings that were exactly the same, so that nothing is trained twice.
 
-The key is a hash of architecture, hyperparameters, date range, fidelity, seed, data, training code, torch and device.
-Every finished training of a built-in architecture is remembered; only a sweep that asks for it copies.
+A phase that begins with the best of the one before repeats a training of its own sweep: that row is always copied.
+One of another sweep is found by what makes a training what it is, not by its commit: a hash of architecture,
+hyperparameters, date range, fidelity, seed, data, training code, torch and device. Every finished training of a
+built-in architecture is remembered by it; only a sweep that asks for it copies.
 """
 
 import functools
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,23 @@ from pipeline.store import Store
 from pipeline.sweep import Definition, Sweep, Trial
 
 _ROWS = "ledger/rows/"
+_FINAL = (Status.COMPLETE, Status.DIVERGED)
+"""What was stopped early or failed is no finished training."""
 _COPIED = ("training_time", "model_url", "status", "error", "epochs", "device", "data_fingerprint")
+
+
+def of_earlier_phase(sweep: Sweep, trial: Trial, row: Row) -> Row | None:
+    """What to fill `row` up with, from the same training in an earlier phase of the sweep; None if there was none."""
+    definition = sweep.definition
+    phase = definition.phase(trial.phase)
+    for other in definition.phases[: definition.phases.index(phase)]:
+        if other.fidelity != phase.fidelity or phase.ranges[trial.range] not in other.ranges:
+            continue
+        twin = replace(trial, phase=other.name, range=other.ranges.index(phase.ranges[trial.range]))
+        earlier = sweep.row(twin)
+        if earlier is not None and earlier["status"] in _FINAL:
+            return _copy(row, earlier)
+    return None
 
 
 def find(sweep: Sweep, row: Row) -> Row | None:
@@ -34,9 +53,14 @@ def find(sweep: Sweep, row: Row) -> Row | None:
         return None
     if earlier["sweep"] == sweep.id or not sweep.store.exists(origin.attempt_key(trial, attempt, "model.pt")):
         return None
+    return _copy(row, earlier)
+
+
+def _copy(row: Row, earlier: Row) -> Row:
     metrics = {name: value for name, value in earlier.items() if name not in RESERVED and name not in row}
     copied = {name: earlier[name] for name in _COPIED if name in earlier}
-    return metrics | copied | {"reused_from": f"{origin.id}/{trial}"}
+    origin = earlier.get("reused_from") or f"{earlier['sweep']}/{earlier['trial']}"
+    return metrics | copied | {"reused_from": origin}
 
 
 def epochs_of(store: Store, reused_from: str) -> bytes:
@@ -51,8 +75,8 @@ def epochs_of(store: Store, reused_from: str) -> bytes:
 
 
 def remember(sweep: Sweep, row: Row) -> None:
-    """Notes a finished training for later sweeps; what was copied, stopped early or failed is no finished training."""
-    if row["status"] in (Status.COMPLETE, Status.DIVERGED) and not row.get("reused_from"):
+    """Notes a finished training for later sweeps, unless it was copied itself."""
+    if row["status"] in _FINAL and not row.get("reused_from"):
         sweep.store.create(_key(sweep.definition, row), results.write_csv([row], results.row_columns(row)))
 
 

@@ -232,14 +232,16 @@ def _train(
 
     job = _job(sweep, trial, experiment, scratch / "files", say, report)
     job.folder.mkdir()
-    if definition.reuse and _is_repeatable(sweep, trial):
+    copied = reuse.of_earlier_phase(sweep, trial, row) if definition.phase(trial.phase).judging is None else None
+    if copied is None and definition.reuse and _is_repeatable(sweep, trial):
         builtin = workbench.builtin
         where = {"data_fingerprint": builtin.dataset(job).fingerprint, "device": builtin.device_name}
-        if copied := reuse.find(sweep, row | where):
-            say(f"copied from {copied['reused_from']}, which trained exactly the same")
-            curve = reuse.epochs_of(sweep.store, copied["reused_from"])
-            uploads.put(sweep.attempt_key(trial, attempt, "epochs.csv"), lambda: curve)
-            return copied
+        copied = reuse.find(sweep, row | where)
+    if copied is not None:
+        say(f"copied from {copied['reused_from']}, which trained exactly the same")
+        curve = reuse.epochs_of(sweep.store, copied["reused_from"])
+        uploads.put(sweep.attempt_key(trial, attempt, "epochs.csv"), lambda: curve)
+        return copied
     with EventFile(scratch / "events", attempt) as events:
         measured = workbench.trainer(definition)(job)
     for name, path in measured.files.items():

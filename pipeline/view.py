@@ -66,7 +66,8 @@ def outcome(row: Row, metric: str) -> str:
     """How a trial ended, in a few words."""
     if row["status"] != "complete":
         return f"{row['status']}" + (f": {row['error']}" if row.get("error") else "")
-    return f"{metric}_valid {row.get(f'{metric}_valid', math.nan):.4g}, {row['epochs']} epochs"
+    how = f", copied from {row['reused_from']}" if row.get("reused_from") else ""
+    return f"{metric}_valid {row.get(f'{metric}_valid', math.nan):.4g}, {row['epochs']} epochs{how}"
 
 
 class Lines:

@@ -1,0 +1,144 @@
+"""What was trained already is copied: inside a sweep always, from another one where that is asked for."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import budget, plan, reuse, trial
+from pipeline.store import Store
+from pipeline.sweep import Sweep, Trial, trials_of
+from tests.conftest import define
+
+PHASES = [
+    {
+        "name": "learning-rate",
+        "parameters": {"learning_rate": [0.01, 0.1]},
+        "search": {"strategy": "random", "experiments": 4},
+    },
+    {
+        "name": "architecture",
+        "parameters": {"hidden_size": [16, 32]},
+        "search": {"strategy": "random", "experiments": 4},
+    },
+]
+
+
+def run(sweep: Sweep) -> dict[str, Any]:
+    """The rows of a sweep that ran to its end."""
+    workbench = trial.Workbench()
+    while packs := plan.pending(sweep):
+        trial.run_pack(sweep, "p", list(trials_of(packs)), workbench, on_event=lambda _: None)
+    return {str(one): sweep.row(one) for one in sweep.planned()}
+
+
+def again(store: Store, asked: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return run(Sweep.create(store, define(asked | {"reuse": True} | changes, "bbbb")))
+
+
+@pytest.fixture
+def one_range(tiny_spec: dict[str, Any]) -> dict[str, Any]:
+    return tiny_spec | {"date-range": [["2024-01-01", "2024-03-01"]]}
+
+
+@pytest.fixture
+def earlier(store: Store, one_range: dict[str, Any]) -> dict[str, Any]:
+    return run(Sweep.create(store, define(one_range, "aaaa")))
+
+
+def test_the_same_training_of_an_earlier_sweep_is_copied_with_its_model_and_learning_curve(store, one_range, earlier):
+    rows = again(store, one_range)
+    for name, row in rows.items():
+        before = earlier[name]
+        assert row["reused_from"] == f"{before['sweep']}/{name}"
+        for column in ("mse_test", "mse_valid", "epochs", "model_url", "training_time", "data_fingerprint", "status"):
+            assert row[column] == before[column], column
+        own, origin = (
+            Sweep(store, one["sweep"]).attempt_key(Trial.parse(name), one["attempt"], "epochs.csv")
+            for one in (row, before)
+        )
+        assert store.read(own) == store.read(origin)
+    assert budget.device_seconds(list(rows.values())) == 0
+
+
+def test_only_a_sweep_that_asks_for_it_copies(store, one_range, earlier):
+    assert not any(row.get("reused_from") for row in again(store, one_range, reuse=False).values())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"search": {"strategy": "grid", "seed": 1}},
+        {"training": {"max-epochs": 1}},
+        {"training": {"max-epochs": 2, "test-share": 0.2}},
+        {"date-range": [["2024-01-02", "2024-03-01"]]},
+        {"incumbent": {"batch_size": 32}},
+        {"architecture": "mdn"},
+    ],
+)
+def test_a_training_that_differs_in_anything_is_trained(store, one_range, earlier, change):
+    assert not any(row.get("reused_from") for row in again(store, one_range, **change).values())
+
+
+def test_other_data_are_other_trainings_even_under_the_same_name(store, one_range, tiny_csv, tmp_path):
+    path = tmp_path / "own.csv"
+    lines = tiny_csv.read_text().splitlines()
+    path.write_text("\n".join(lines) + "\n")
+    asked = one_range | {"data": one_range["data"] | {"path": str(path)}}
+    run(Sweep.create(store, define(asked, "aaaa")))
+    # The same days in another order are the same data to nobody who trains on them row by row.
+    path.write_text("\n".join([lines[0], *(line[:-1] + "9" for line in lines[1:])]) + "\n")
+    assert not any(row.get("reused_from") for row in again(store, asked).values())
+
+
+def test_other_training_code_is_another_training(store, one_range, earlier, monkeypatch):
+    monkeypatch.setattr(reuse, "_training_code", lambda: "changed")
+    assert not any(row.get("reused_from") for row in again(store, one_range).values())
+
+
+def test_a_row_whose_model_is_gone_is_not_copied(store, one_range, earlier):
+    first = earlier["screen-e000-d0-s0"]
+    Path(first["model_url"]).unlink()
+    rows = again(store, one_range)
+    assert [name for name, row in rows.items() if not row.get("reused_from")] == ["screen-e000-d0-s0"]
+
+
+def test_what_judges_is_always_trained(store, one_range):
+    asked = one_range | {"confirm": {"ranges": 1}}
+    run(Sweep.create(store, define(asked, "aaaa")))
+    rows = again(store, asked)
+    copied = {row["phase"]: bool(row.get("reused_from")) for row in rows.values()}
+    assert copied == {"screen": True, "confirm": False}
+
+
+def test_a_phase_that_begins_with_the_best_of_the_one_before_does_not_train_it_again(store, one_range):
+    asked = {key: value for key, value in one_range.items() if key not in ("parameters", "search")}
+    rows = run(Sweep.create(store, define(asked | {"phases": PHASES}, "aaaa")))
+    twins = {name: row for name, row in rows.items() if row.get("reused_from")}
+    assert "architecture-e000-d0-s0" in twins
+    for name, row in twins.items():
+        before = rows[name.replace("architecture", "learning-rate")]
+        assert row["reused_from"] == f"{row['sweep']}/{before['trial']}"
+        assert (row["mse_valid"], row["model_url"]) == (before["mse_valid"], before["model_url"])
+        assert row["phase"] == "architecture"
+    new = [name for name in rows if name not in twins]
+    assert len({rows[name]["experiment"] for name in new}) == len(new)
+
+
+def test_a_phase_on_other_days_or_with_other_epochs_trains_for_itself(store, one_range):
+    asked = {key: value for key, value in one_range.items() if key not in ("parameters", "search")}
+    second = PHASES[1] | {"date-range": [["2024-02-01", "2024-04-01"]]}
+    rows = run(Sweep.create(store, define(asked | {"phases": [PHASES[0], second]}, "aaaa")))
+    assert not any(row.get("reused_from") for row in rows.values())
+
+
+def test_a_failure_is_no_training_to_copy(store, one_range):
+    asked = {key: value for key, value in one_range.items() if key not in ("parameters", "search")}
+    sweep = Sweep.create(store, define(asked | {"phases": PHASES}, "aaaa"))
+    plan.pending(sweep)
+    incumbent = Trial("learning-rate", "e000", 0, 0)
+    trial.give_up(sweep, "p", [incumbent], "its machine died")
+    rows = run(sweep)
+    assert rows[str(incumbent)]["status"] == "failed"
+    assert rows["architecture-e000-d0-s0"]["status"] == "complete"
+    assert not rows["architecture-e000-d0-s0"].get("reused_from")
