@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from pipeline import data_source, dates, declared, phases
+from pipeline import data_source, dates, declared, misnamed, phases
 from pipeline.data_source import DataSource
 from pipeline.dates import DateRange
 from pipeline.declared import Own
@@ -17,7 +17,7 @@ from pipeline.errors import UserError
 from pipeline.search import ADAPTIVE
 from pipeline.search.search_space import written as in_words
 from pipeline.space import Assignment, DomainOrFixed, as_reals
-from pipeline.spec import PhaseSpec, Spec, own_mistakes
+from pipeline.spec import PhaseSpec, Spec
 from pipeline.suggest import did_you_mean
 from pipeline.sweep import Definition, Fidelity, Judging, Phase, new_id
 
@@ -100,7 +100,7 @@ def _own(spec: Spec) -> Own | None:
     """The spec's own trainer. Raises UserError if what it declares itself does not fit the spec."""
     own = declared.own(spec)
     if own is not None and spec.hyperparameters is None:
-        mistakes = own_mistakes(as_written(spec), own.hyperparameters)
+        mistakes = misnamed.of_own(as_written(spec), own.hyperparameters)
         if lines := [f"{path}: {message}" for path, message in mistakes]:
             raise UserError("\n".join(lines))
     return own

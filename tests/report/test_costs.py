@@ -65,8 +65,9 @@ def test_what_was_copied_cost_nothing_here(new_sweep, tiny_csv):
     assert summary.costs.seconds == 4 * 60
     assert (summary.costs.reused, summary.costs.reused_seconds) == (4, 4 * 60)
     assert summary.answer.endswith("cost 4 min of training.")
-    assert "4 rows were copied from earlier phases or sweeps that trained exactly the same, which would have cost 4 min" in text(
-        sweep
+    assert (
+        "4 rows were copied from earlier phases or sweeps that trained exactly the same, which would have cost 4 min"
+        in text(sweep)
     )
 
 
