@@ -18,7 +18,9 @@ def main() -> None:
         page = chromium.new_page(viewport={"width": _WIDTH, "height": 860}, device_scale_factor=1.5)
         page.goto(f"{address}/index.html")
         page.screenshot(path=pictures / "summary.png")
-        page.locator("section", has=page.locator(".pictures")).screenshot(path=pictures / "pictures.png")
+        for name, title in (("pictures", "What was tried"), ("mattered", "What mattered")):
+            heading = page.get_by_role("heading", name=title, exact=True)
+            page.locator("section", has=heading).screenshot(path=pictures / f"{name}.png")
         page.locator("svg.strip").screenshot(path=pictures / "calendar.png")
 
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from statistics import fmean
+from statistics import fmean, median
 
 from pipeline.results import Row
 from pipeline.sweep import Definition, Phase, Trial
@@ -63,20 +63,22 @@ def room(definition: Definition, phase: Phase, rows: Sequence[Row], now: datetim
     share = sum(sizes[: at + 1]) / sum(sizes)
     used = device_seconds(rows)
     left = (used + seconds_left(definition, rows, now)) * share - used
-    return max(0, math.floor(left / (fmean(times) * len(phase.ranges) * phase.seeds)))
+    return max(0, math.floor(left / (median(times) * len(phase.ranges) * phase.seeds)))
 
 
 def is_over(definition: Definition, rows: Sequence[Row], now: datetime) -> bool:
-    """Whether time or money no longer allow any choosing. Never so without such a budget."""
-    budget = definition.budget
-    return budget is not None and budget.is_timed and seconds_left(definition, rows, now) <= 0
+    """Whether time or money no longer allow any choosing: never before the incumbent ran, or without such a budget."""
+    budget, first = definition.budget, definition.choosing[0]
+    if budget is None or not budget.is_timed or len(rows) < len(first.ranges) * first.seeds:
+        return False
+    return seconds_left(definition, rows, now) <= 0
 
 
 def seconds_left(definition: Definition, rows: Sequence[Row], now: datetime) -> float:
     """Device seconds left for choosing, over all machines, without what judging will take."""
     judging = _judging(definition, rows)
     # What runs when time is up still ends, a training per lane.
-    running = _lanes(definition, rows, now) * fmean(_times(rows)) if judging else 0.0
+    running = _lanes(definition, rows, now) * median(_times(rows)) if judging else 0.0
     return _left(definition, rows, now) - _MARGIN * judging - running
 
 
@@ -128,25 +130,31 @@ def _judging(definition: Definition, rows: Sequence[Row]) -> float:
         return 0.0
     done = sum(1 for row in rows if row["phase"] == phase.name)
     trials = max(0, phase.experiments * len(phase.ranges) * phase.seeds - done)
-    return fmean(rates) * fmean(one.days for one in phase.ranges) * phase.fidelity.max_epochs * trials
+    return median(rates) * fmean(one.days for one in phase.ranges) * phase.fidelity.max_epochs * trials
 
 
 def _seconds_since(created: str, now: datetime) -> float:
     return (now - datetime.fromisoformat(created)).total_seconds()
 
 
-def wanted_more(definition: Definition, rows: Sequence[Row]) -> str:
-    """What the sweep would do with a larger budget; empty if it did all that was asked for."""
+def wanted_more(definition: Definition, rows: Sequence[Row], ended: datetime) -> str:
+    """What a sweep that `ended` would do with a larger budget; empty if it did all that was asked for, or could."""
     budget = definition.budget
     if budget is None:
         return ""
+    last = definition.choosing[-1]
+    # A phase needs room for the incumbent, for what it starts from and for something new.
+    time_ended = budget.is_timed and room(definition, last, rows, ended) <= 2
     more = []
     for phase in definition.choosing:
         had = len({row["experiment"] for row in rows if row["phase"] == phase.name})
-        missing = (phase.wanted or phase.experiments) - had if budget.is_timed or phase.wanted else 0
-        if missing > 0:
+        missing = (phase.wanted or phase.experiments) - had if time_ended or phase.wanted else 0
+        if missing > 0 and phase.open_ended:
+            more.append(f"more experiments in {phase.name}")
+        elif missing > 0:
             more.append(f"{missing} more experiments in {phase.name}")
-    confirm = definition.confirm
-    if confirm and budget.is_timed and rows and not any(row["phase"] == confirm.name for row in rows):
-        more.append("judge the winner on other date ranges, if one beats the incumbent")
-    return f"with a larger budget it would run up to {', '.join(more)}" if more else ""
+    text = f"with a larger budget it would run {', '.join(more)}" if more else ""
+    if definition.confirm and budget.is_timed and not judging_fits(definition, rows, ended):
+        judge = "judge the winner on other date ranges, if one beats the incumbent"
+        text = f"{text}, and {judge}" if text else f"with a larger budget it would {judge}"
+    return text

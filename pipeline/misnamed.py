@@ -81,6 +81,8 @@ def of_own(raw: Mapping[str, Any], known: Mapping[str, Hyperparameter]) -> Itera
 def _misfits(raw: Mapping[str, Any], known: Mapping[str, Hyperparameter], who: str) -> Iterator[tuple[str, str]]:
     spaces = [("parameters", raw.get("parameters")), ("incumbent", raw.get("incumbent"))]
     phases = raw.get("phases")
+    if isinstance(phases, list) and raw.get("tune") in ("automatic", "learning-rate"):
+        yield "tune", f'"{raw["tune"]}" has phases of its own: leave out `phases`, or `tune`'
     for at, phase in enumerate(phases if isinstance(phases, list) else []):
         if isinstance(phase, dict):
             spaces.append((f"phases.{at}.parameters", phase.get("parameters")))

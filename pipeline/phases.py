@@ -8,6 +8,7 @@ asks for when it runs is `plan.py`'s.
 import math
 from collections.abc import Mapping, Sequence
 
+from pipeline import declared
 from pipeline.errors import UserError
 from pipeline.search import STRATEGIES, SearchSpace
 from pipeline.search.search_space import written
@@ -106,19 +107,27 @@ def experiments_of(
     possible = _possible(spec, search, space, incumbent)
     number = wanted.search.experiments if wanted.search else None
     if number is None and len(asked) > 1 and wanted.name in SHARES:
-        shares = [SHARES[one.name] for one in asked if one.name in SHARES]
+        known = declared.hyperparameters(spec)
+        shares = [SHARES[one.name] for one in asked if one.name in SHARES and space_of(spec, one, known)]
         # At least the incumbent, the best of the phase before, and one that is new.
         return int(min(possible, max(_least(wanted.name), round(_in_all(spec) * SHARES[wanted.name] / sum(shares)))))
     number = number or spec.search.experiments
     if number is None:
         if search.strategy == "grid":
             return int(possible)
-        return int(min(possible, IN_TIME if spec.budget and spec.budget.is_timed else EXPERIMENTS))
+        return int(min(possible, IN_TIME if is_open_ended(spec, wanted) else EXPERIMENTS))
     if number > possible:
         raise UserError(
             f"search.experiments: {number} are asked for, but there are only {int(possible)}, the incumbent included"
         )
     return number
+
+
+def is_open_ended(spec: Spec, wanted: PhaseSpec) -> bool:
+    """Whether nobody says how many experiments: time, money or another count of the budget ends the phase."""
+    budget, search = spec.budget or Budget(), search_of(spec, wanted)
+    asked = (wanted.search and wanted.search.experiments) or spec.search.experiments or search.strategy == "grid"
+    return not asked and (budget.is_timed or budget.experiments is not None or budget.trials is not None)
 
 
 def _least(phase: str) -> int:
@@ -128,7 +137,10 @@ def _least(phase: str) -> int:
 def _in_all(spec: Spec) -> int:
     budget = spec.budget or Budget()
     usual = IN_TIME if budget.is_timed else AUTOMATIC_EXPERIMENTS
-    return spec.search.experiments or budget.experiments or (budget.trials if budget.trials else usual)
+    if budget.experiments and not spec.search.experiments:
+        # Each phase after the first has the incumbent once more.
+        return budget.experiments + len(SHARES) - 1
+    return spec.search.experiments or budget.trials or usual
 
 
 def _possible(spec: Spec, search: Search, space: Space, incumbent: Assignment) -> float:
@@ -223,7 +235,8 @@ def within(budget: Budget | None, choosing: Sequence[Phase], confirm: Sequence[P
         return phases
     judging = sum(phase.experiments * len(phase.ranges) * phase.seeds for phase in confirm)
     if budget.experiments is not None:
-        phases = _cut("budget.experiments", budget.experiments, phases, [1] * len(phases))
+        # Each phase after the first has the incumbent once more.
+        phases = _cut("budget.experiments", budget.experiments, phases, [1] * len(phases), again=len(phases) - 1)
     if budget.trials is not None:
         if budget.trials <= judging:
             raise UserError(
@@ -235,13 +248,15 @@ def within(budget: Budget | None, choosing: Sequence[Phase], confirm: Sequence[P
     return phases
 
 
-def _cut(key: str, allowed: int, phases: Sequence[Phase], costs: Sequence[int]) -> list[Phase]:
-    """In proportion, with room for something new in each."""
+def _cut(key: str, allowed: int, phases: Sequence[Phase], costs: Sequence[int], again: int = 0) -> list[Phase]:
+    """In proportion, with room for something new in each; `again` of what phases have is not counted twice."""
+    allowed += again
     least = [min(phase.experiments, _least(phase.name)) for phase in phases]
     needed = sum(map(math.prod, zip(least, costs, strict=True)))
     total = sum(phase.experiments * cost for phase, cost in zip(phases, costs, strict=True))
     if needed > allowed:
-        raise UserError(f"{key}: choosing takes {needed} at least, but {allowed} are left for it: allow more")
+        least_of_all, left = needed - again, allowed - again
+        raise UserError(f"{key}: choosing takes {least_of_all} at least, but {left} are left for it: allow more")
     if total <= allowed:
         return list(phases)
     share = (allowed - needed) / (total - needed)
@@ -249,7 +264,7 @@ def _cut(key: str, allowed: int, phases: Sequence[Phase], costs: Sequence[int]) 
         phase.model_copy(
             update={
                 "experiments": few + math.floor((phase.experiments - few) * share),
-                "wanted": phase.wanted or phase.experiments,
+                "wanted": None if phase.open_ended else phase.wanted or phase.experiments,
             }
         )
         for phase, few in zip(phases, least, strict=True)

@@ -248,6 +248,10 @@ def _choosing(
     experiments = mistakes.told(phases.experiments_of, spec, asked, wanted, space, incumbent)
     if ranges is None or experiments is None:
         return None
+    if experiments == 1 and space:
+        mistakes.lines.append(
+            'search.experiments: 1 is the incumbent alone: ask for 2 or more, or write "tune": "nothing"'
+        )
     in_turn = search.strategy in ADAPTIVE or (spec.budget is not None and spec.budget.is_timed)
     return Phase(
         name=wanted.name,
@@ -256,6 +260,7 @@ def _choosing(
         fidelity=Fidelity(name="short" if short else "full", max_epochs=epochs),
         strategy=search.strategy,
         experiments=experiments,
+        open_ended=phases.is_open_ended(spec, wanted),
         constraints=phases.constraints_on(space, spec.constraints),
         batch=search.batch if in_turn else None,
         near=phases.NEAR if wanted.name == "near-best" else None,
@@ -287,11 +292,10 @@ def _idle_constraints(spec: Spec, choosing: Sequence[Phase]) -> list[str]:
 
 
 def _in_a_row(choosing: Sequence[Phase]) -> list[Phase]:
-    """Each phase of the automatic mode starts from the best of the one before it."""
+    """Each phase starts from the best of the one before it."""
     found: list[Phase] = []
     for phase in choosing:
-        before = found[-1].name if found and phase.name in ("architecture", "near-best") else None
-        found.append(phase.model_copy(update={"follows": before}))
+        found.append(phase.model_copy(update={"follows": found[-1].name if found else None}))
     return found
 
 

@@ -19,7 +19,7 @@ FEWEST_FOR_MEDIAN = 4
 
 @dataclass
 class Rungs:
-    """One training's way up. The incumbent does not use it: without its full result nothing can be compared."""
+    """One training's way up. The incumbent, and what a phase starts from, do not use it."""
 
     sweep: Sweep
     trial: Trial

@@ -52,6 +52,19 @@ def _to_date(value: Any) -> Any:
         raise ValueError(f'{json.dumps(value)} is not a date like "2017-01-01"') from None
 
 
+def _to_constraint(value: Any) -> Any:
+    try:
+        return _CONSTRAINT.validate_python(value)
+    except pydantic.ValidationError:
+        raise ValueError(
+            f'{json.dumps(value)[:80]} is no constraint: write ["hidden_size", "<=", 64], with one of '
+            "<, <=, >, >=, ==, != and another hyperparameter or a number"
+        ) from None
+
+
+_CONSTRAINT: pydantic.TypeAdapter[Constraint] = pydantic.TypeAdapter(Constraint)
+
+
 def _distinct(ranges: list[DateRange]) -> list[DateRange]:
     if len(set(ranges)) < len(ranges):
         raise ValueError("names a date range twice")
@@ -232,7 +245,7 @@ class Spec(_Part):
         description="What is chosen: the `parameters` named here; the learning rate and what goes with it; all of the "
         "architecture's ready-made space, step by step; or nothing: the incumbent alone is trained.",
     )
-    constraints: list[Constraint] = Field(
+    constraints: list[Annotated[Constraint, BeforeValidator(_to_constraint)]] = Field(
         default_factory=list, description='What must hold in every setting: `["hidden_size", "<=", "embedding_size"]`.'
     )
     budget: Budget | None = None

@@ -79,6 +79,8 @@ class Phase(_Frozen):
     """At most so many, the incumbent included."""
     wanted: int | None = None
     """How many they were before the budget took some away."""
+    open_ended: bool = False
+    """Whether nobody asked for a number of them: the budget ends the phase."""
     constraints: tuple[Constraint, ...] = ()
     batch: int | None = None
     """Experiments per round; None: all of them in one."""

@@ -11,7 +11,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -207,8 +207,10 @@ def _train(
 
     definition = sweep.definition
     limit = definition.training.time_limit_minutes
+    # Without the full results of the incumbent, and of what the phase starts from, nothing can be compared.
     is_incumbent = identity_of(experiment.assignment) == identity_of(definition.incumbent)
-    rungs = Rungs(sweep, trial) if definition.phase(trial.phase).early_stopping and not is_incumbent else None
+    may_stop = definition.phase(trial.phase).early_stopping and not is_incumbent and experiment.phase == trial.phase
+    rungs = Rungs(sweep, trial) if may_stop else None
     epochs: list[Row] = []
 
     def epochs_csv() -> bytes:
@@ -242,6 +244,9 @@ def _train(
         curve = reuse.epochs_of(sweep.store, copied["reused_from"])
         uploads.put(sweep.attempt_key(trial, attempt, "epochs.csv"), lambda: curve)
         return copied
+    if may_stop and (elsewhere := _stopped_elsewhere(sweep, trial)):
+        say(f"not trained: {elsewhere} was stopped early, so that the setting is not ranked any more")
+        return {"status": Status.STOPPED, "epochs": 0, "epochs_saved": job.max_epochs, "training_time": 0.0}
     with EventFile(scratch / "events", attempt) as events:
         measured = workbench.trainer(definition)(job)
     for name, path in measured.files.items():
@@ -258,6 +263,17 @@ def _train(
         "device": measured.device,
         "data_fingerprint": measured.data_fingerprint,
     }
+
+
+def _stopped_elsewhere(sweep: Sweep, trial: Trial) -> Trial | None:
+    """The trial of the same experiment and phase that was stopped early, if there is one."""
+    phase = sweep.definition.phase(trial.phase)
+    seeds = range(phase.first_seed, phase.first_seed + phase.seeds)
+    for other in (replace(trial, range=at, seed=seed) for at in range(len(phase.ranges)) for seed in seeds):
+        row = sweep.row(other) if other != trial else None
+        if row is not None and row["status"] == Status.STOPPED:
+            return other
+    return None
 
 
 def _is_repeatable(sweep: Sweep, trial: Trial) -> bool:

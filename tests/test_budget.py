@@ -66,7 +66,7 @@ def test_money_is_device_hours_at_a_price() -> None:
 def test_a_price_alone_only_counts() -> None:
     sweep = timed(JUDGED | {"search": {"experiments": 9}}, price_per_device_hour=2.5)
     assert len({row["experiment"] for row in sweep.rows}) == 9
-    assert budget.wanted_more(sweep.definition, sweep.rows) == ""
+    assert budget.wanted_more(sweep.definition, sweep.rows, sweep.now) == ""
 
 
 @settings(max_examples=5)
@@ -83,8 +83,34 @@ def test_the_automatic_mode_stays_inside_any_budget(limit: float, lanes: int, se
 def test_what_a_larger_budget_would_do_is_said() -> None:
     sweep = timed(JUDGED | {"search": {"experiments": 200}}, device_hours=8)
     tried = len({row["experiment"] for row in sweep.rows})
-    more = budget.wanted_more(sweep.definition, sweep.rows)
-    assert more == f"with a larger budget it would run up to {200 - tried} more experiments in screen"
+    more = budget.wanted_more(sweep.definition, sweep.rows, sweep.now)
+    assert more == f"with a larger budget it would run {200 - tried} more experiments in screen"
+
+
+def test_a_space_that_is_used_up_is_not_laid_to_the_budget() -> None:
+    few = {"parameters": {"learning_rate": [0.001, 0.01, 0.1], "hidden_size": [16, 64]}, "search": {"strategy": "tpe"}}
+    sweep = timed(JUDGED | few, device_hours=20)
+    assert len({row["experiment"] for row in sweep.rows}) == 6
+    assert budget.wanted_more(sweep.definition, sweep.rows, sweep.now) == ""
+
+
+def test_where_nobody_asked_for_a_number_none_is_made_up() -> None:
+    sweep = timed(JUDGED, device_hours=8)
+    assert budget.wanted_more(sweep.definition, sweep.rows, sweep.now) == (
+        "with a larger budget it would run more experiments in screen"
+    )
+
+
+def test_the_first_trainings_run_however_small_the_budget_is() -> None:
+    sweep = timed(JUDGED, hours=1e-7)
+    assert [row["experiment"] for row in sweep.rows] == ["e000"]
+
+
+def test_a_count_is_what_the_sweep_tries_where_nothing_else_says_how_many() -> None:
+    definition: Definition = define(JUDGED | {"budget": {"experiments": 60}})
+    assert definition.phases[0].experiments == 60
+    definition = define(JUDGED | {"budget": {"trials": 406}})
+    assert (definition.phases[0].experiments, definition.phases[0].wanted) == (400, None)
 
 
 def test_trials_that_were_not_begun_are_left_out_and_cost_nothing() -> None:
@@ -103,7 +129,8 @@ def test_counts_are_kept_before_anything_starts(trials: int, experiments: int) -
     definition: Definition = define(AUTOMATIC | {"budget": limits.model_dump(by_alias=True, exclude_none=True)})
     planned = sum(phase.experiments * len(phase.ranges) * phase.seeds for phase in definition.phases)
     assert planned <= trials
-    assert sum(phase.experiments for phase in definition.choosing) <= experiments
+    # Each of the three phases has the incumbent.
+    assert sum(phase.experiments for phase in definition.choosing) <= experiments + 2
 
 
 def test_time_is_counted_from_the_start_of_the_sweep() -> None:

@@ -344,6 +344,7 @@ def test_phases_that_the_spec_names_run_in_its_order_and_each_its_own_way():
     ]
     definition = automatic(
         phases=asked,
+        tune="parameters",
         budget=None,
         parameters={"learning_rate": [0.003, 0.01], **dict.fromkeys(LEARNING_RATE[1:2], 0.5)}
         | {"decay_patience": 2, "early_stopping_patience": 5},
@@ -482,8 +483,10 @@ def test_planning_twice_answers_the_same_and_a_planner_that_died_loses_nothing(n
             },
             "constraints: nothing in `parameters` fulfils",
         ),
-        ({"constraints": [["hidden_size", "~", 16]]}, "constraints.0"),
-        ({"constraints": [["hidden_size", "<"]]}, "constraints.0"),
+        ({"constraints": [["hidden_size", "~", 16]]}, r'constraints.0: \["hidden_size", "~", 16\] is no constraint'),
+        ({"constraints": [["hidden_size", "<"]]}, "constraints.0: .* is no constraint"),
+        ({"constraints": [["hidden_size", "<=", True]]}, "constraints.0: .* is no constraint"),
+        ({"constraints": ["hidden_size <= 3"]}, "constraints.0: .* is no constraint"),
         (
             {"parameters": {"hidden_size": {"values": [16, 32], "when": {"optimiser": "sgd"}}}},
             'parameters.hidden_size: its condition names "optimiser", which is no hyperparameter',
@@ -535,6 +538,8 @@ def test_planning_twice_answers_the_same_and_a_planner_that_died_loses_nothing(n
         ({"search": {"strategy": "grid"}}, "a grid needs an end of values"),
         ({"reuse": "yes"}, "reuse"),
         ({"phases": []}, "phases"),
+        ({"phases": [{"name": "architecture"}], "tune": "automatic"}, '"automatic" has phases of its own'),
+        ({"search": {"experiments": 1}}, "search.experiments: 1 is the incumbent alone"),
         ({"phases": [{"name": "fine-tuning"}]}, "phases.0.name"),
     ],
 )  # fmt: skip
@@ -550,7 +555,7 @@ def test_all_fixed_is_nothing_to_tune():
         with pytest.raises(UserError, match=r"parameters: .*to tune"):
             define(AUTOMATIC | {"tune": tune, "parameters": everything})
     with pytest.raises(UserError, match=r"parameters: .*to tune"):
-        define(AUTOMATIC | {"parameters": everything, "phases": [{"name": "architecture"}]})
+        define(AUTOMATIC | {"tune": "parameters", "parameters": everything, "phases": [{"name": "architecture"}]})
 
 
 def test_an_incumbent_outside_of_a_condition_is_one_of_the_settings():

@@ -96,6 +96,38 @@ def test_what_was_stopped_is_never_ranked_and_the_summary_says_so(new_sweep, ask
     assert summary.costs.stopped.trials == len(stopped)
 
 
+def test_a_setting_that_was_stopped_on_one_range_is_not_trained_on_the_others(new_sweep, asked):
+    sweep = new_sweep(asked | {"date-range": [["2024-01-01", "2024-03-01"], ["2024-02-01", "2024-04-01"]]})
+    rows = run(sweep)
+    behind = {row["experiment"] for row in rows.values() if row["status"] == "stopped"}
+    assert behind
+    for experiment in behind:
+        first, second = (rows[f"screen-{experiment}-d{at}-s0"] for at in (0, 1))
+        if first["status"] == "stopped":
+            assert (second["status"], second["epochs"], second["epochs_saved"]) == ("stopped", 0, 9)
+    assert {rows[f"screen-e000-d{at}-s0"]["status"] for at in (0, 1)} == {"complete"}
+
+
+def test_what_a_phase_starts_from_is_not_stopped_whoever_came_before_it(new_sweep, asked):
+    phases = [
+        {"name": "learning-rate", "parameters": {"learning_rate": [1e-7, 1e-6]}, "mode": "full"},
+        {"name": "architecture", "date-range": [["2024-02-01", "2024-04-01"]]},
+    ]
+    kept = {key: value for key, value in asked.items() if key not in ("parameters", "search")}
+    stopping = {"experiments": 4, "early-stopping": {"min-epochs": 2, "reduction": 3}}
+    sweep = new_sweep(kept | {"phases": phases, "search": stopping, "incumbent": {"learning_rate": 0.01}})
+    first = list(trials_of(plan.pending(sweep)))
+    trial.run_pack(sweep, "p", first, trial.Workbench(), on_event=lambda _: None)
+    second = list(trials_of(plan.pending(sweep)))
+    starts = [one for one in second if sweep.experiments()[one.experiment].phase == "learning-rate"]
+    for n in range(9):
+        for epoch in (2, 6):
+            sweep.create_rung(Trial("architecture", f"e9{n}", 0, 0), epoch, 1e-9)
+    trial.run_pack(sweep, "p", second, trial.Workbench(), on_event=lambda _: None)
+    assert {sweep.row(one)["status"] for one in starts} == {"complete"}
+    assert {sweep.row(one)["status"] for one in second if one not in starts} == {"stopped"}
+
+
 def test_stopped_is_final(new_sweep, asked):
     sweep = new_sweep(asked)
     rows = run(sweep)

@@ -80,6 +80,7 @@ def costs(definition: Definition, rows: Sequence[Row], done: bool) -> Costs:
     ]
     lines.sort(key=lambda line: (order.index(line.phase) if line.phase in order else len(order), line.status))
     reused = [line for line in lines if line.status == REUSED]
+    more = budget.wanted_more(definition, rows, _ended(definition, rows)) if done and definition.budget else ""
     return Costs(
         seconds=budget.device_seconds(rows),
         lines=tuple(lines),
@@ -87,7 +88,7 @@ def costs(definition: Definition, rows: Sequence[Row], done: bool) -> Costs:
         reused=sum(line.trials for line in reused),
         reused_seconds=sum(line.saved for line in reused),
         budget=_against(definition, rows, done),
-        wanted_more=budget.wanted_more(definition, rows) if done else "",
+        wanted_more=more,
     )
 
 
@@ -108,13 +109,16 @@ def _seconds(row: Row) -> float:
     return row.get("training_time") or 0.0
 
 
+def _ended(definition: Definition, rows: Sequence[Row]) -> datetime:
+    ended = [datetime.fromisoformat(row["finished"]) for row in rows if row.get("finished")]
+    return max(ended, default=datetime.fromisoformat(definition.created))
+
+
 def _against(definition: Definition, rows: Sequence[Row], done: bool) -> tuple[Against, ...]:
     asked = definition.budget
     if asked is None:
         return ()
-    ended = [datetime.fromisoformat(row["finished"]) for row in rows if row.get("finished")]
-    now = max(ended, default=datetime.fromisoformat(definition.created)) if done else datetime.now(UTC)
-    spent = budget.spent(definition, rows, now)
+    spent = budget.spent(definition, rows, _ended(definition, rows) if done else datetime.now(UTC))
     limits = (
         ("experiments", spent.experiments, asked.experiments),
         ("trials", spent.trials, asked.trials),

@@ -96,7 +96,7 @@ def _importance(own: Searched, mark: str, where: str) -> Picture | None:
         for name, one in zip(names, shares, strict=True)
     ]
     x = alt.X("x:Q", axis=alt.Axis(format=".0%", tickCount=5), scale=alt.Scale(domain=[0, 1]))
-    x = x.title("share of what sets the best quarter of the experiments apart")
+    x = x.title("share of what sets the best quarter apart")
     y = alt.Y("y:N", sort=names, axis=alt.Axis(labelLimit=200, ticks=False)).title(None)
     colours = alt.Scale(domain=[CLEAR, CHANCE], range=[drawing.BEST, drawing.OTHERS])
     colour = alt.Color("kind:N", scale=colours, legend=alt.Legend(title=None, orient="top", labelLimit=300))

@@ -23,30 +23,42 @@ class NextSpec:
     """Why a hyperparameter's domain changed, a sentence for each that did."""
     note: str
     """Why none did."""
+    from_best: bool = True
+    """Whether it starts from the best setting, or from the incumbent, as that was judged to be better."""
 
 
 def next_spec(summary: Summary, every: Sequence[Searched]) -> NextSpec | None:
     """None where there is no best setting to start from."""
     if summary.best is None:
         return None
-    definition, best = summary.definition, summary.best.assignment
+    definition, from_best = summary.definition, not _is_judged_worse(summary)
+    best = summary.best.assignment if from_best else definition.incumbent
     data = definition.data
     known = {"data": data.model_dump(mode="json", by_alias=True, exclude_unset=True)} if data is not None else {}
     spec = copy.deepcopy(known | definition.spec | {"incumbent": best})
     if definition.calibrating or not every:
-        return NextSpec(spec, {}, "")
+        return NextSpec(spec, {}, "", from_best)
     limits = _limits(definition)
     suggestions = [suggest(own.known, limits) for own in every]
     reasons = {name: why for one in suggestions for name, why in one.reasons.items()}
     domains = {name: domain for one in suggestions for name, domain in one.domains.items()}
     for name in reasons:
         _put(spec, name, domains.get(name), best)
+    searched = {name for phase in definition.choosing for name in phase.space} - (reasons.keys() - domains.keys())
+    kept = [one for one in definition.spec.get("constraints", []) if one[0] in searched or one[2] in searched]
+    if "constraints" in spec:
+        spec["constraints"] = kept
     if all(phase.strategy != "grid" for phase in definition.choosing):
         # The same seed would draw the same settings.
         spec["search"] = spec.get("search", {}) | {"seed": definition.seed + 1}
     if len(definition.choosing) == 1:
         _with_what_there_is(spec, domains, summary, best)
-    return NextSpec(spec, reasons, "" if reasons else suggestions[-1].note)
+    return NextSpec(spec, reasons, "" if reasons else suggestions[-1].note, from_best)
+
+
+def _is_judged_worse(summary: Summary) -> bool:
+    verdict = summary.confirmed.verdicts.get(summary.best.experiment) if summary.confirmed and summary.best else None
+    return verdict is not None and verdict.gain is not None and verdict.gain < 0
 
 
 def _limits(definition: Definition) -> Space:

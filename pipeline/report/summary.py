@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.analysis.choosing import gain_of_choosing
 from pipeline.analysis.selection import ChoosingGain
+from pipeline.budget import device_seconds
 from pipeline.ranking import Standing, standings
 from pipeline.report.costs import Costs, costs
 from pipeline.results import Row, Status
@@ -103,7 +104,7 @@ def summarize(
         confirmed=confirmed,
         choosing_gain=gain_of_choosing(definition, ranked),
         saved=_saved(definition, planned, done),
-        answer=_answer(definition, ranked, judged, confirmed, paid.seconds, "" if done else _so_far(rows, planned)),
+        answer=_answer(definition, ranked, judged, confirmed, rows, "" if done else _so_far(rows, planned)),
         failures=[row for row in rows if not Status(row["status"]).is_result or row["status"] == Status.DIVERGED],
         skipped=skipped,
         counts=dict(Counter(row["status"] for row in rows)),
@@ -173,12 +174,12 @@ def _answer(
     ranked: Sequence[Standing],
     judged: Sequence[Judged],
     confirmed: "Confirmation | None",
-    seconds: float,
+    rows: Sequence[Row],
     so_far: str,
 ) -> str:
     """One sentence: which setting, how much better, how sure, at what cost."""
     metric = definition.objective.metric
-    cost = f"cost {duration(seconds)} of training."
+    cost = f"cost {duration(device_seconds(rows))} of training."
     if not ranked:
         return f"{so_far}no experiment finished on every date range, so there is no best setting; {cost}"
     best = ranked[0]
@@ -186,6 +187,8 @@ def _answer(
         tests = [row[f"{metric}_test"] for row in best.by_range.values() if row.get(f"{metric}_test") is not None]
         mean = f"; its {metric}_test is {fmean(tests):.4g}, the mean over {len(tests)} date ranges" if tests else ""
         return f"{so_far}one setting was trained and nothing tuned{mean}; {cost}"
+    if best.is_incumbent and len(ranked) == 1 and len({row["experiment"] for row in rows}) == 1:
+        return f"{so_far}nothing but the incumbent was tried; {cost}"
     if best.is_incumbent:
         return f"{so_far}nothing tried beats the incumbent by {metric}_valid: keep it; {cost}"
     verdict = confirmed.verdicts.get(best.experiment) if confirmed is not None else None

@@ -24,6 +24,7 @@ class Builtin:
     """A trainer, with the device and the data of the ranges that it saw last."""
 
     _datasets: "dict[_Key, Dataset]" = field(default_factory=dict)
+    _is_warm: bool = False
 
     BYTES_KEPT = 2 * 2**30
 
@@ -33,6 +34,7 @@ class Builtin:
         from pipeline.training.loop import Epoch, train
 
         dataset = self.dataset(job)
+        self._warm_up()
 
         def on_epoch(epoch: Epoch) -> bool:
             figures = {"learning_rate": epoch.learning_rate, "seconds": epoch.seconds}
@@ -76,6 +78,17 @@ class Builtin:
         # Lanes share the cores: with more threads than one each, they are many times slower.
         torch.set_num_threads(1)
         return "cuda" if torch.cuda.is_available() else "cpu"
+
+    def _warm_up(self) -> None:
+        """Has what torch only does once done before any training's time is taken: its first optimizer takes seconds."""
+        if not self._is_warm:
+            import torch
+
+            weight = torch.zeros(1, device=self.device, requires_grad=True)
+            optimizer = torch.optim.AdamW([weight], fused=True)
+            weight.sum().backward()
+            optimizer.step()
+            self._is_warm = True
 
     @functools.cached_property
     def device_name(self) -> str:

@@ -123,16 +123,12 @@ class Asked:
 
 def sweep_of(asked: Asked, sweep: str | None, store: str | None, *, here: bool) -> "Sweep":
     """The sweep to go on with, or a new one; `here` says that this machine runs it."""
-    from pipeline.project import store_root
-    from pipeline.store import open_store
     from pipeline.sweep import Sweep
 
     if sweep is None:
         if asked.spec is None and asked.architecture is None:
             raise UserError("name a SPEC, an --architecture to tune automatically, or --sweep ID to go on with")
-        spec = asked.read()
-        place = open_store(store_root(store, spec.store))
-        return Sweep.create(place, resolved(spec, asked.data, asked.as_of, place, here=here))
+        return Sweep.create(*definition_of(asked, store, here=here))
     if asked.spec is not None:
         raise UserError("name either a SPEC, or a sweep to go on with: --sweep ID")
     if changes := asked.changes():
@@ -140,6 +136,16 @@ def sweep_of(asked: Asked, sweep: str | None, store: str | None, *, here: bool) 
     folder = open_sweep(sweep, store)
     folder.forget_stop()
     return folder
+
+
+def definition_of(asked: Asked, store: str | None, *, here: bool) -> "tuple[Store, Definition]":
+    """What a new sweep would be, and where. Raises UserError if that cannot be."""
+    from pipeline.project import store_root
+    from pipeline.store import open_store
+
+    spec = asked.read()
+    place = open_store(store_root(store, spec.store))
+    return place, resolved(spec, asked.data, asked.as_of, place, here=here)
 
 
 def resolved(

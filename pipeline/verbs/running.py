@@ -22,6 +22,7 @@ from pipeline.verbs.common import (
     SweepArgument,
     complain,
     days_of,
+    definition_of,
     judge,
     open_sweep,
     place_in_words,
@@ -121,12 +122,19 @@ def compare_all(asked: Asked, store: str | None, lanes: int | None) -> NoReturn:
 
     if asked.spec is not None:
         raise UserError("name either a SPEC or an --architecture to tune automatically")
-    names = architectures.names()
+    each = [replace(asked, architecture=name) for name in architectures.names()]
     # All of them first: what is wrong with one is told before the others have cost anything.
-    folders = [sweep_of(replace(asked, architecture=name), None, store, here=True) for name in names]
-    ids = " ".join(folder.id for folder in folders)
-    print(f"{len(names)} sweeps, an architecture each; `hpt compare {ids}` compares what is there", file=sys.stderr)
-    codes = [run_to_the_end(folder, lanes) for folder in folders]
+    for one in each:
+        definition_of(one, store, here=True)
+    print(f"{len(each)} sweeps, an architecture each, one after another", file=sys.stderr)
+    folders, codes = [], []
+    for one in each:
+        # Made when its turn comes: the hours of its budget begin then.
+        folders.append(sweep_of(one, None, store, here=True))
+        codes.append(run_to_the_end(folders[-1], lanes))
+        if len(folders) > 1:
+            ids = " ".join(folder.id for folder in folders)
+            print(f"`hpt compare {ids}` compares these", file=sys.stderr)
     found = comparing.compare(comparing.best_first(looking.state(folder) for folder in folders))
     for table in comparing.tables(found):
         print_table(table)

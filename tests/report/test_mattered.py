@@ -132,3 +132,44 @@ def test_hostile_values_reach_the_next_spec_as_they_are(shown):
     sweep, summary = shown
     again = spec.parse(sweep.store.read(sweep.key("report/best.json")).decode())
     assert again.incumbent == summary.best.assignment
+
+
+def test_the_next_spec_keeps_the_incumbent_where_the_best_setting_was_judged_to_be_worse(new_sweep, tiny_csv):
+    ranges = [["2024-03-01", "2024-05-01"]]
+    sweep = new_sweep(asked(tiny_csv, search={"experiments": 12}, **{"date-range": ranges, "confirm": {"ranges": 2}}))
+    incumbent = sweep.definition.incumbent["learning_rate"]
+    while trials := list(trials_of(plan.pending(sweep))):
+        for trial in trials:
+            choosing = measured(sweep, trial, 0.03)
+            own = sweep.experiments()[trial.experiment].assignment["learning_rate"]
+            judged = 0.1 if own == incumbent else 0.2
+            test = judged if trial.phase == "confirm" else choosing["mse_test"]
+            sweep.create_row(trial, choosing | {"mse_test": test})
+    summary = concluded(sweep)
+    assert not summary.best.is_incumbent
+    assert proposed(sweep)["incumbent"] == sweep.definition.incumbent
+    page = sweep.store.read(sweep.key("report/index.html")).decode()
+    assert "It starts from the incumbent: on fresh date ranges the best setting was worse" in page
+    assert "that is what ships" not in page
+
+
+def test_the_next_spec_has_no_constraint_on_what_it_no_longer_searches(new_sweep, tiny_csv):
+    parameters = {
+        "learning_rate": {"low": 0.001, "high": 0.1, "log": True},
+        "hidden_layers": [0, 1],
+        "dropout": {"low": 0.0, "high": 0.5, "when": {"hidden_layers": 1}},
+    }
+    constraints = [["dropout", "<=", 0.4], ["learning_rate", "<", 0.09]]
+    sweep = new_sweep(
+        asked(tiny_csv, parameters=parameters, constraints=constraints, search={"experiments": 40, "seed": 3})
+    )
+    while trials := list(trials_of(plan.pending(sweep))):
+        for trial in trials:
+            setting = sweep.experiments()[trial.experiment].assignment
+            value = 0.1 + (0.01 if setting["hidden_layers"] == 0 else 10.0) + float(setting["learning_rate"])  # type: ignore[arg-type]
+            sweep.create_row(trial, row(sweep, trial, value, value))
+    concluded(sweep)
+    found = proposed(sweep)
+    assert isinstance(found["parameters"]["dropout"], float)
+    assert found["constraints"] == [["learning_rate", "<", 0.09]]
+    define(found, "bbbb")
