@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 LABEL = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 """What an own trainer may be called: it becomes a part of a sweep's id."""
 _LABEL_AT_MOST = 40
+# An argument that names a program: not an option, a number, a setting or a placeholder.
+_FILE = re.compile(r"[^-={}][^={}]*\.[A-Za-z]\w*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _ANSWERS_WITHIN_S = 120.0
 _CURE = 'declare them in the spec: "hyperparameters": {"learning_rate": {"default": 0.01}}'
@@ -77,6 +79,8 @@ class Declaration(BaseModel):
 
 
 def _as_default(value: Any) -> Any:
+    if isinstance(value, list):
+        raise ValueError('a default is one value; for a list write {"default": …, "domain": […]}')
     return value if isinstance(value, dict | Declaration) else {"default": value}
 
 
@@ -155,7 +159,7 @@ def label(trainer: str | None, command: Sequence[str] | None) -> str:
     else:
         arguments = list(command or ())
         module = arguments[arguments.index("-m") + 1 :][:1] if "-m" in arguments else []
-        files = [one for one in arguments[1:] if Path(one).suffix and not one.startswith("-") and "{" not in one]
+        files = [one for one in arguments[1:] if _FILE.fullmatch(one)]
         text = (module or [Path(one).stem for one in files or arguments] or [""])[0]
     words = [word for word in re.split(r"[^a-z0-9]+", text.lower()) if word]
     kept = [word for at, word in enumerate(words) if at == 0 or words[at - 1] != word]
@@ -227,6 +231,8 @@ def from_json_schema(schema: Any, where: str) -> dict[str, Hyperparameter]:
             lines.append(f"{where}: {name}: {error.errors()[0]['msg'].removeprefix('Value error, ')}")
         except ValueError as error:
             lines.append(f"{where}: {name}: {error}")
+        except (TypeError, ArithmeticError):
+            lines.append(f"{where}: {name}: has a bound or a step that is no number, or a step that is not above 0")
     if lines:
         raise UserError("\n".join(lines))
     return found
@@ -264,6 +270,8 @@ def _declaration(said: Mapping[str, Any]) -> Declaration:
     if "default" not in said:
         raise ValueError("has no default: the incumbent needs a value for every hyperparameter")
     default, kind = said["default"], said.get("type")
+    if kind is None and "enum" not in said:
+        raise ValueError('has no "type": number, integer, boolean or string')
     fields: dict[str, Any] = {
         "default": default,
         "help": str(said.get("description", "")),
@@ -276,8 +284,12 @@ def _declaration(said: Mapping[str, Any]) -> Declaration:
         if default is None:
             raise ValueError("may be null or a number: list the values that it may have (enum)")
         real = kind == "number"
-        return Declaration(**fields | {"default": float(default) if real else default}, **_interval(said, real))
+        if isinstance(default, bool) or not isinstance(default, int | float) or not (real or default == int(default)):
+            raise ValueError(f"has the default {json.dumps(default)}, which is no {kind}")
+        return Declaration(**fields | {"default": float(default) if real else int(default)}, **_interval(said, real))
     if kind in ("boolean", "string"):
+        if not isinstance(default, bool if kind == "boolean" else str) and not (default is None and "nullable" in said):
+            raise ValueError(f"has the default {json.dumps(default)}, which is no {kind}")
         return Declaration(**fields)
     raise ValueError(f"is a hyperparameter of type {json.dumps(kind)}; possible are number, integer, boolean, string")
 
@@ -286,9 +298,13 @@ def _interval(said: Mapping[str, Any], real: bool) -> dict[str, Any]:
     """Domain and limits of a number. Without both ends there is nothing that could be searched by itself."""
     low, high, step = said.get("minimum"), said.get("maximum"), said.get("multipleOf")
     if (above := said.get("exclusiveMinimum")) is not None:
-        low = (math.nextafter(above, math.inf) if above else _ABOVE_ZERO) if real else above + 1
+        low = (math.nextafter(above, math.inf) if above else _ABOVE_ZERO) if real else math.floor(above) + 1
     if (below := said.get("exclusiveMaximum")) is not None:
-        high = (math.nextafter(below, -math.inf) if below else -_ABOVE_ZERO) if real else below - 1
+        high = (math.nextafter(below, -math.inf) if below else -_ABOVE_ZERO) if real else math.ceil(below) - 1
+    if not real:
+        low, high = low if low is None else math.ceil(low), high if high is None else math.floor(high)
+    if step is not None and not step > 0:
+        raise ValueError(f"has the step {json.dumps(step)}: it must be above 0")
     if step is not None and low is not None:
         low = math.ceil(low / step - 1e-9) * step
     as_number = float if real else int
@@ -299,5 +315,5 @@ def _interval(said: Mapping[str, Any], real: bool) -> dict[str, Any]:
         "step": None if step is None or low is None else as_number(step),
     }
     if low is None or high is None:
-        return {"limits": limits, "domain": [said["default"]]}
+        return {"limits": limits, "domain": [as_number(said["default"])]}
     return {"domain": limits | {"log": bool(said.get("x-log"))}}

@@ -10,15 +10,20 @@ import queue
 import signal
 import sys
 import threading
+import time
 from typing import Any
 
 from pipeline.errors import InfrastructureError, UserError
+
+_GOES_WITHIN_S = 20.0
 
 
 def main() -> None:
     """Runs packs until the input ends or SIGTERM comes. Started by `local.py` as `python -m pipeline.lane`."""
     # Ctrl-C reaches the whole process group; the runner decides what that means for a lane.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Not at once: scratch folders are removed, and a team's own program is ended, on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # Whatever a library prints must not get between the events.
     events = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
@@ -57,7 +62,9 @@ def main() -> None:
 def _read(packs: "queue.Queue[dict[str, Any]]") -> None:
     for line in sys.stdin:
         packs.put(json.loads(line))
-    os._exit(0)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_GOES_WITHIN_S)
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,10 @@ def _own_unasked(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The same for a trainer of the user's own, as far as it can be told without asking the trainer."""
     if raw.get("trainer") is not None and raw.get("command") is not None:
         yield "command", 'either a "trainer" or a "command" trains, not both'
+    for key in ("command", "describe"):
+        words = raw.get(key)
+        if isinstance(words, list) and words and (words[0] == "" or any("\0" in str(word) for word in words)):
+            yield key, "names no program, or has a character that no argument can have"
     if raw.get("describe") is not None and raw.get("command") is None:
         yield "describe", 'is for a "command"; a "trainer" says its hyperparameters by the model of its first parameter'
     if raw.get("reuse") is True:

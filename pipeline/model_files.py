@@ -16,12 +16,19 @@ WEIGHTS = "model.pt"
 DESCRIPTION = "model.json"
 
 # A browser's address of an object, as a store's links are, and the one that programs use.
+_LONGEST = 4000
 _BUCKET_HOSTS = ("storage.cloud.google.com", "storage.googleapis.com")
 
 
 def plain(url: str) -> str:
     """An address in any form as `gs://bucket/key` or as an absolute path, without a slash at its end."""
-    parts = urlsplit(url) if "://" in url else None
+    wrong = UserError(f"{url[:200]!r} is no place for a model: give a model_url, a folder or gs://bucket/folder")
+    if "\0" in url or len(url) > _LONGEST or url == "gs://":
+        raise wrong
+    try:
+        parts = urlsplit(url) if "://" in url else None
+    except ValueError:
+        raise wrong from None
     if parts is None:
         return str(Path(url).expanduser().absolute())
     if parts.scheme == "gs":
@@ -30,7 +37,7 @@ def plain(url: str) -> str:
         return f"gs:/{unquote(parts.path)}".rstrip("/")
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
         return str(Path(unquote(parts.path)))
-    raise UserError(f"{url} is no place for a model: give a model_url, a folder or gs://bucket/folder")
+    raise wrong
 
 
 def is_ours(description: Path) -> bool:

@@ -163,6 +163,10 @@ def _possible(spec: Spec, search: Search, space: Space, incumbent: Assignment) -
         count = 0
     if count == 0:
         raise UserError(f"constraints: nothing in `parameters` fulfils {', '.join(map(written, constraints))}")
+    if count == 1 and spec.trains_own_code and not spec.parameters:
+        raise UserError(
+            'hyperparameters: none of them has anything to search: give one a "domain", or name it in `parameters`'
+        )
     if count == 1:
         raise UserError(
             "parameters: they allow one setting only, so there is nothing to choose; to compare it with the incumbent, "

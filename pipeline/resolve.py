@@ -248,10 +248,6 @@ def _choosing(
     experiments = mistakes.told(phases.experiments_of, spec, asked, wanted, space, incumbent)
     if ranges is None or experiments is None:
         return None
-    if experiments == 1 and space:
-        mistakes.lines.append(
-            'search.experiments: 1 is the incumbent alone: ask for 2 or more, or write "tune": "nothing"'
-        )
     in_turn = search.strategy in ADAPTIVE or (spec.budget is not None and spec.budget.is_timed)
     return Phase(
         name=wanted.name,

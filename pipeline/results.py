@@ -61,6 +61,12 @@ def metric_column(name: str) -> str:
     return f"metric_{name}" if name in RESERVED else name
 
 
+def shown(value: Any) -> str:
+    """A cell for a line of text: what would break or colour the line is escaped."""
+    text = to_cell(value)
+    return text if text.isprintable() else json.dumps(text)
+
+
 def to_cell(value: Any) -> str:
     """A CSV cell that `from_cell` turns back into exactly this value, type included.
 

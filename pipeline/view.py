@@ -12,7 +12,7 @@ from rich.table import Column
 from rich.text import Text
 
 from pipeline.ranking import Standing, standings
-from pipeline.results import Row
+from pipeline.results import Row, shown
 from pipeline.sweep import Definition, Pack, trials_of
 
 
@@ -21,7 +21,7 @@ def settings_in_words(definition: Definition, standing: Standing) -> str:
     if standing.is_incumbent:
         return "the incumbent"
     names = dict.fromkeys(name for phase in definition.phases for name in phase.space)
-    return " ".join(f"{name}={standing.assignment.get(name)}" for name in names)
+    return " ".join(f"{name}={shown(standing.assignment.get(name))}" for name in names)
 
 
 class _Watching:

@@ -96,6 +96,9 @@ def newest_range(definition: Definition, today: date, covered: DateRange | None)
     """The newest days there are, as many as the sweep's longest date ranges have."""
     if definition.data is not None:
         today = data_source.as_of(definition.data) or today
+    elif str(definition.as_of) != definition.created[:10]:
+        # Nobody but who set the sweep's "today" knows how far a trainer's own data go.
+        today = min(today, definition.as_of)
     if covered is not None:
         today = min(today, covered.end + _WEEKEND)
     training = definition.training

@@ -539,7 +539,6 @@ def test_planning_twice_answers_the_same_and_a_planner_that_died_loses_nothing(n
         ({"reuse": "yes"}, "reuse"),
         ({"phases": []}, "phases"),
         ({"phases": [{"name": "architecture"}], "tune": "automatic"}, '"automatic" has phases of its own'),
-        ({"search": {"experiments": 1}}, "search.experiments: 1 is the incumbent alone"),
         ({"phases": [{"name": "fine-tuning"}]}, "phases.0.name"),
     ],
 )  # fmt: skip

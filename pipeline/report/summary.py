@@ -201,7 +201,8 @@ def _answer(
             "not testable": ", but whether that is real could not be tested",
         }[str(verdict.kind)]
     if not judged or any(one.factor is None for one in judged):
-        return f"{head}, by {metric}_valid; {cost}"
+        why = f" ({verdict.reason.rstrip('.')})" if verdict is not None and str(verdict.kind) == "not testable" else ""
+        return f"{head}{why}, by {metric}_valid; {cost}"
     factors = [one.factor for one in judged if one.factor is not None]
     wins, middle = sum(factor > 1 for factor in factors), math.exp(fmean(map(math.log, factors)))
     fresh = "fresh " if verdict is not None and confirmed is not None and confirmed.design.fresh else ""

@@ -6,7 +6,7 @@ tokens `encoder.py`'s.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -146,6 +146,13 @@ def _empty_part(name: str, split: Split, source: Source, date_range: DateRange) 
     )
 
 
+def no_days(notes: Sequence[str]) -> str:
+    """Why files without any day have none; `notes` are what was wrong with their rows."""
+    if not notes:
+        return "the files have no rows"
+    return f"no row has a date that can be read; write dates like 2013-12-31 ({'; '.join(notes)})"
+
+
 def _days_with_rows(source: Source, wanted: DateRange) -> str:
     """Which days the data cover, for a person whose `wanted` days are not among them."""
     known = covers(source)
@@ -154,7 +161,7 @@ def _days_with_rows(source: Source, wanted: DateRange) -> str:
     days, notes = Files(source.path, source.date).days()
     said = "".join(f" ({note})" for note in notes)
     if not len(days):
-        return f"no row has a date that can be read; write dates like 2013-12-31{said}"
+        return no_days(notes)
     text = f"they cover {days[0]} to {days[-1]}"
     before, after = days[days < np.datetime64(wanted.start)], days[days >= np.datetime64(wanted.end)]
     if len(before) and len(after) and not contains(wanted, days).any():

@@ -103,7 +103,7 @@ class Files:
             if file.day is None:
                 files.append(file)
             elif np.isnat(file.day):
-                count.no_days[str(file.partition[self.date])] += 1
+                count.no_days[file.partition[self.date] or places.NULL] += 1
             elif columns:
                 files.append(file)
             else:

@@ -29,7 +29,7 @@ from pipeline.training.rows import contains, days_of
 if TYPE_CHECKING:
     from pipeline.store.client import Bucket
 
-_NULL = "__HIVE_DEFAULT_PARTITION__"
+NULL = "__HIVE_DEFAULT_PARTITION__"
 # How many files are fetched at a time, and ahead of the one that is read.
 _AHEAD = 8
 
@@ -207,7 +207,7 @@ def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 def _partition(path: str) -> dict[str, str | None]:
     """What the folders of a path say."""
     folders = (folder.partition("=") for folder in path.split("/")[:-1] if "=" in folder)
-    return {unquote(key): None if value == _NULL else unquote(value) for key, _, value in folders}
+    return {unquote(key): None if value == NULL else unquote(value) for key, _, value in folders}
 
 
 def _days(partitions: Sequence[Mapping[str, str | None]], date: str) -> list[np.datetime64 | None]:

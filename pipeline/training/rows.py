@@ -115,4 +115,5 @@ def missing_columns(needed: Iterable[str], available: Sequence[str], where: str)
 
 def share(count: int, total: int) -> str:
     """`1,234 of 80,789 (1.5 %)`"""
-    return f"{count:,} of {total:,} ({100 * count / max(total, 1):.2g} %)"
+    percent = 100 * count / max(total, 1)
+    return f"{count:,} of {total:,} ({percent:.{'2g' if percent < 10 else '0f'}} %)"

@@ -22,8 +22,10 @@ def look_at_data(spec: SpecArgument = None, data: DataOption = None, as_of: AsOf
     """Show what the pipeline sees of the data: rows by day, columns, targets by month; with a SPEC, its date ranges."""
     from pipeline import project, survey, survey_view
     from pipeline import spec as specs
+    from pipeline.data_source import FilesSource
     from pipeline.resolve import source_of
-    from pipeline.training.data import days
+    from pipeline.training.data import days, no_days
+    from pipeline.training.files import Files
 
     asked = specs.read(spec) if spec else None
     known = data_of(data) if data else project.load().data
@@ -48,7 +50,8 @@ def look_at_data(spec: SpecArgument = None, data: DataOption = None, as_of: AsOf
     if found is None and covered:
         raise UserError(f"the data have no rows in {wanted}; they cover {covered}")
     if found is None:
-        raise UserError("no row has a date that can be read; write dates like 2013-12-31")
+        assert isinstance(source, FilesSource)
+        raise UserError(no_days(Files(source.path, source.date).days()[1]))
     if covered and found.covers != covered:
         print(f"the data cover {covered}; what follows is about the days of the spec's date ranges")
     for table in survey_view.tables(found, ranges, shares):

@@ -163,7 +163,7 @@ def report(sweep: SweepArgument, store: StoreOption = None) -> None:
 
 def _print_plan(definition: "Definition") -> None:
     from pipeline.plan import next_round
-    from pipeline.results import to_cell
+    from pipeline.results import shown
 
     experiments, _ = next_round(definition, 0, {}, (), ())
     training = definition.training
@@ -194,7 +194,7 @@ def _print_plan(definition: "Definition") -> None:
             print(f"  {date_range}: train {split.train.days}, validate {split.valid.days}, test {split.test.days} days")
         if phase is definition.phases[0]:
             for at, experiment in enumerate(experiments[:5]):
-                words = " ".join(f"{name}={to_cell(experiment.assignment[name])}" for name in phase.space)
+                words = " ".join(f"{name}={shown(experiment.assignment[name])}" for name in phase.space)
                 print(f"  {experiment.id} {words}" + (" (the incumbent)" if at == 0 else ""))
             if len(experiments) > 5:
                 print(f"  … and {len(experiments) - 5} more")

@@ -55,4 +55,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Team:
     hpt = folder / "bin/hpt"
     hpt.write_text(f'#!/bin/sh\nexec {sys.executable} -m pipeline.cli "$@"\n')
     hpt.chmod(0o755)
+    # What the page installs is installed in the environment of the tests.
+    (folder / ".venv").symlink_to(sys.prefix)
+    shutil.copy(ROOT / "constraints.txt", folder)
     return Team(folder)

@@ -6,7 +6,11 @@ Real processes in a team's folder, and every kind of trouble that a program can 
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +132,37 @@ def test_the_summary_has_the_winner_and_the_failures(troubled: tuple[Team, str, 
     assert "the table is broken" in page
     assert "nothing tried beats the incumbent" in said
     assert len(rows) == len(TROUBLES)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_when_a_run_is_ended_its_programs_end_and_their_files_are_removed(
+    team: Team, tmp_path: Path, number: signal.Signals
+) -> None:
+    spec = small(team, "line") | {"hyperparameters": {"shrink": 0.5}}
+    spec["command"] = ["sh", "-c", 'echo x > "$HPT_FOLDER/checkpoint"; sleep 4813; : {shrink}']
+    del spec["describe"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HPT_")}
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", "run", written(team, "ended.json", spec), "--lanes", "2"],
+        cwd=team.folder,
+        env=environment | {"TMPDIR": str(tmp_path)},
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    assert _soon(lambda: len(list(tmp_path.glob("hpt-*/files/checkpoint"))) == 2)
+    run.send_signal(number)
+    run.wait(30)
+    assert _soon(lambda: not _running("4813"))
+    # The runner's own folder of lanes' logs is all that a SIGKILL leaves.
+    left = ("hpt-lanes-",) if number == signal.SIGKILL else ()
+    assert _soon(lambda: not [path for path in tmp_path.iterdir() if not path.name.startswith(left)])
+
+
+def _soon(true: Callable[[], bool]) -> bool:
+    until = time.monotonic() + 30
+    while not true() and time.monotonic() < until:
+        time.sleep(0.1)
+    return true()
 
 
 def _running(argument: str) -> list[str]:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,20 @@ def test_rows_can_say_which_image_and_machine_they_come_from(machine: Machine, t
     argv = started(machine)
     assert f"HPT_IMAGE={TRIAL['HPT_IMAGE']}" in option(argv, "--env")
     assert option(argv, "--hostname") != []
+
+
+def test_containers_of_a_machine_share_its_cache(machine: Machine, trial: Run, tmp_path: Path) -> None:
+    cache = tmp_path / "kept here"
+    trial(HPT_CACHE=str(cache), HPT_CACHE_GB="7")
+    argv = started(machine)
+    assert f"type=bind,source={cache},target={cache}" in option(argv, "--mount")
+    assert {f"HPT_CACHE={cache}", "HPT_CACHE_GB=7"} <= set(option(argv, "--env"))
+    assert cache.is_dir()
+
+
+def test_without_a_folder_for_it_there_is_no_cache_to_share(machine: Machine, trial: Run) -> None:
+    trial()
+    assert not [one for one in option(started(machine), "--env") if one.startswith("HPT_CACHE")]
 
 
 def test_the_commit_of_the_mounted_checkout_does_not_pass_for_that_of_the_image(machine: Machine, trial: Run) -> None:

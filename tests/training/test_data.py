@@ -287,7 +287,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> 
 
 
 def test_a_header_without_rows_is_no_data(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no row has a date"):
+    with pytest.raises(UserError, match="the files have no rows"):
         loaded(tmp_path / "a.csv", b"day,title,shop,size,price\n")
 
 

@@ -17,7 +17,7 @@ from pipeline.dates import DateRange
 from pipeline.declared import Own
 from pipeline.errors import InfrastructureError
 from pipeline.training.job import Job, Measured
-from pipeline.training.own import output, trainer
+from pipeline.training.own import metrics, output, trainer
 from pipeline.training.own.guard import _below
 from pipeline.training.own.trainer import OwnTrainer
 
@@ -152,6 +152,23 @@ def test_metrics_may_come_by_a_pattern_from_the_output(bench):
     )
     assert measured.metrics == {"loss": 0.2, "mse_valid": 0.01, "mse_test": 4}
     assert bench.epochs[0] == (1, {"loss": 0.1, "mse_valid": 0.1})
+
+
+def test_a_pattern_that_takes_for_ever_on_a_line_keeps_no_time_limit_from_being_kept(bench, monkeypatch):
+    monkeypatch.setattr(metrics, "_SECONDS_A_LINE", 0.2)
+    began = time.monotonic()
+    measured = bench.shell(
+        FINE + "for i in 1 2 3 4 5 6 7 8 9; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done",
+        metrics_pattern="(a+)+b(?P<mse_train>x)",
+    )
+    assert measured.status == "complete"
+    assert time.monotonic() - began < 10
+    assert sum("is not used any more" in line for line in bench.said) == 1
+
+
+def test_a_pipe_in_place_of_the_metrics_file_holds_nobody_up(bench):
+    measured = bench.shell('rm "$HPT_METRICS"; mkfifo "$HPT_METRICS"; sleep 1; exit 4')
+    assert measured.error == "ended with exit status 4"
 
 
 def test_garbage_among_metrics_is_noted_and_harms_nothing(bench):
@@ -372,6 +389,13 @@ def test_a_model_that_is_not_there_is_a_failure(bench):
     measured = bench.shell(FINE + """echo '{"model": "m.bin"}' >> "$HPT_METRICS" """)
     assert (measured.status, measured.model) == ("failed", None)
     assert measured.error == 'the model that it names, "m.bin", is no file in HPT_FOLDER'
+
+
+def test_a_model_whose_name_no_store_takes_is_not_kept_and_the_metrics_stay(bench):
+    measured = bench.shell(FINE + """touch "$HPT_FOLDER/$(printf 'a\\nb')" """)
+    assert (measured.status, measured.model) == ("complete", None)
+    assert measured.metrics["mse_test"] == 2
+    assert "the model is not kept" in bench.log
 
 
 def test_a_model_called_like_a_file_of_ours_takes_nobodys_place(bench):

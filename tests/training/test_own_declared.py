@@ -56,6 +56,8 @@ def test_the_declaration_is_frozen_into_the_definition():
 @pytest.mark.parametrize(
     ("trainer", "command", "label"),
     [
+        (None, ["./mytrainer", "--momentum", "0.9", "--x", "{x}"], "mytrainer"),
+        (None, ["awk", "-v", "s=0.05", "-f", "t.awk"], "t"),
         ("my_package.train:train", None, "my-package-train"),
         ("ours", None, "ours"),
         ("cnn", None, "own-cnn"),
@@ -114,6 +116,55 @@ def test_a_mistake_is_one_line_that_names_its_path(changes, line):
     lines = mistakes(**changes)
     assert any(one.startswith(line) for one in lines), lines
     assert len(lines) <= 2
+
+
+@pytest.mark.parametrize(
+    ("said", "default", "domain"),
+    [
+        ({"type": "integer", "default": 4.0, "minimum": 1, "maximum": 9}, 4, Interval(low=1, high=9)),
+        ({"type": "integer", "default": 4, "minimum": 0.5, "maximum": 9.7}, 4, Interval(low=1, high=9)),
+        ({"type": "integer", "default": 4, "exclusiveMinimum": 0.5, "exclusiveMaximum": 9}, 4, Interval(low=1, high=8)),
+        ({"type": "integer", "default": 4.0}, 4, Values(values=(4,))),
+    ],
+)
+def test_an_integer_stays_one_inside_its_bounds(said, default, domain):
+    found = declared.from_json_schema({"properties": {"depth": said}}, "w")["depth"]
+    assert (found.default, found.domain) == (default, domain)
+    assert isinstance(found.default, int)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"type": "number", "default": 1, "minimum": 0, "maximum": 3, "multipleOf": 0},
+        {"type": "number", "default": 1, "minimum": 0, "maximum": 3, "multipleOf": "x"},
+        {"type": "number", "default": 1, "minimum": [1]},
+        {"type": "number", "default": 1, "exclusiveMinimum": "x"},
+        {"type": "number", "default": [1]},
+        {"type": "integer", "default": 1.5},
+        {"type": "boolean", "default": "x"},
+        {"type": "string", "default": 1},
+        {"default": 1},
+    ],
+)
+def test_a_schema_that_contradicts_itself_is_one_line(said):
+    with pytest.raises(UserError, match=r"^w: depth: has ") as caught:
+        declared.from_json_schema({"properties": {"depth": said}}, "w")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"hyperparameters": {"lr": [0.1, 0.2]}}, "a default is one value; for a list write"),
+        ({"command": [""]}, "command: names no program"),
+        ({"command": ["a", "b\0{lr}"]}, "command: names no program, or has a character"),
+        ({"tune": "automatic", "parameters": None, "hyperparameters": {"lr": 0.1}}, 'give one a "domain"'),
+    ],
+)
+def test_a_likely_slip_is_told_in_one_line(changes, line):
+    (only,) = mistakes(**changes)
+    assert line in only
 
 
 def test_what_is_for_own_trainers_is_refused_without_one():

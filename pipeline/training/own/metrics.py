@@ -5,7 +5,11 @@ from the metrics is `trainer.py`'s work.
 """
 
 import json
+import os
 import re
+import signal
+import stat
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +20,7 @@ NAMES_AT_MOST = 200
 _NAME_AT_MOST = 100
 _LINE_AT_MOST = 1024 * 1024
 _READ_AT_ONCE = 1024 * 1024
+_SECONDS_A_LINE = 2.0
 
 
 @dataclass
@@ -132,7 +137,10 @@ class Tail:
 
     def lines(self) -> Iterator[bytes]:
         try:
-            with self.path.open("rb") as file:
+            # A pipe in the file's place would wait for somebody who writes.
+            with open(os.open(self.path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    return
                 if file.seek(0, 2) < self._at:  # written anew
                     self._at, self._line = 0, b""
                 file.seek(self._at)
@@ -150,6 +158,46 @@ class Tail:
         """The last line, which nobody ended."""
         line, self._line = self._line, b""
         return line
+
+
+@dataclass
+class Search:
+    """Looks for a metrics pattern in lines. A pattern that takes seconds for a line is not used after that."""
+
+    text: str
+    gave_up: bool = False
+
+    def __post_init__(self) -> None:
+        self._pattern = pattern(self.text)
+
+    def groups(self, line: str) -> Mapping[str, str | None] | None:
+        """The named groups, if the line fits."""
+        if self.gave_up:
+            return None
+        # Some patterns take for ever on some lines, and no time limit would be kept meanwhile. Python's engine looks
+        # for signals while it searches; only the main thread, in which lanes train, can have one.
+        if threading.current_thread() is not threading.main_thread():
+            found = self._pattern.search(line)
+            return found.groupdict() if found else None
+        before = signal.signal(signal.SIGVTALRM, _raise_too_long)
+        signal.setitimer(signal.ITIMER_VIRTUAL, _SECONDS_A_LINE)
+        try:
+            found = self._pattern.search(line)
+        except _TooLongError:
+            self.gave_up = True
+            return None
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+            signal.signal(signal.SIGVTALRM, before)
+        return found.groupdict() if found else None
+
+
+class _TooLongError(Exception):
+    pass
+
+
+def _raise_too_long(*_: object) -> None:
+    raise _TooLongError
 
 
 def _epoch(value: Any) -> int | None:

@@ -4,7 +4,6 @@ A crash, a leak or a hang is so only that trial's. This module decides what came
 `child.py`'s, the reports `metrics.py`'s, and what a trainer is told `placeholders.py`'s work.
 """
 
-import functools
 import json
 import math
 import os
@@ -20,10 +19,11 @@ from pathlib import Path
 from pipeline.declared import Own
 from pipeline.errors import InfrastructureError
 from pipeline.results import Status
+from pipeline.store.keys import is_key
 from pipeline.training.job import Job, Measured
 from pipeline.training.own import placeholders
 from pipeline.training.own.child import Child, Ended
-from pipeline.training.own.metrics import Metrics, Tail, pattern
+from pipeline.training.own.metrics import Metrics, Search, Tail
 from pipeline.training.own.output import Output
 
 CALL = Path(__file__).with_name("call.py")
@@ -110,12 +110,16 @@ class _Training:
         return self._measured(ended, output.last_words, seconds)
 
     def _on_line(self, text: str) -> Callable[[str], None]:
-        search = functools.partial(re.search, pattern(text))
+        search = Search(text)
 
         def on_line(line: str) -> None:
-            if found := search(line):
-                self.metrics.take_groups(found.groupdict())
+            if groups := search.groups(line):
+                self.metrics.take_groups(groups)
+            elif search.gave_up and not gave_up:
+                gave_up.append(line)
+                self.job.say(f"metrics-pattern takes seconds for a line and is not used any more: {line[:100]}")
 
+        gave_up: list[str] = []
         return on_line
 
     def _take_reports(self) -> None:
@@ -156,7 +160,9 @@ class _Training:
         model, files = self.metrics.model or self._only_file(), {}
         if model is not None and status is not Status.FAILED:
             path, name = self.job.folder / model, Path(model).name
-            if path.is_file():
+            if path.is_file() and not is_key(name):
+                self.job.say(f"the model is not kept: {name!r} cannot be a name in a store")
+            elif path.is_file():
                 name = f"model-{name}" if name in _OUR_FILES else name
                 files[name] = path
             elif status is Status.COMPLETE:
@@ -175,7 +181,7 @@ class _Training:
 
     def _only_file(self) -> str | None:
         """The model of a program that names none."""
-        found = [path for path in self.job.folder.rglob("*") if not path.is_dir()]
+        found = [path for path in self.job.folder.rglob("*") if path.is_file()]
         return str(found[0].relative_to(self.job.folder)) if len(found) == 1 else None
 
     def _judged(self, ended: Ended, last_words: str) -> tuple[Status, str | None]:
