@@ -9,8 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ import pytest
 
 from pipeline.results import read_csv
 from tests.byo.conftest import Team
+from tests.processes import is_soon, running
 
 HERE = Path(__file__).parent
 NAMES = ("forest", "net", "line")
@@ -110,10 +109,7 @@ def test_its_log_says_what_happened_and_stays_small(troubled: tuple[Team, str, d
 
 
 def test_nothing_that_it_started_is_left(troubled: tuple[Team, str, dict[str, Any], str]) -> None:
-    until = time.monotonic() + 20
-    while (left := _running("4811") + _running("4812")) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert left == []
+    assert is_soon(lambda: running("4811") + running("4812") == [])
 
 
 def test_a_metric_that_one_epoch_lacks_is_missing_there_alone(troubled: tuple[Team, str, dict[str, Any], str]) -> None:
@@ -149,31 +145,10 @@ def test_when_a_run_is_ended_its_programs_end_and_their_files_are_removed(
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
-    assert _soon(lambda: len(list(tmp_path.glob("hpt-*/files/checkpoint"))) == 2)
+    assert is_soon(lambda: len(list(tmp_path.glob("hpt-*/files/checkpoint"))) == 2)
     run.send_signal(number)
     run.wait(30)
-    assert _soon(lambda: not _running("4813"))
+    assert is_soon(lambda: not running("4813"))
     # The runner's own folder of lanes' logs is all that a SIGKILL leaves.
     left = ("hpt-lanes-",) if number == signal.SIGKILL else ()
-    assert _soon(lambda: not [path for path in tmp_path.iterdir() if not path.name.startswith(left)])
-
-
-def _soon(true: Callable[[], bool]) -> bool:
-    until = time.monotonic() + 30
-    while not true() and time.monotonic() < until:
-        time.sleep(0.1)
-    return true()
-
-
-def _running(argument: str) -> list[str]:
-    found = []
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            try:
-                command = Path(entry.path, "cmdline").read_bytes().split(b"\0")
-                state = Path(entry.path, "stat").read_text().rpartition(")")[2].split()[0]
-            except OSError:
-                continue
-            if argument.encode() in command and state not in "ZX":
-                found.append(b" ".join(command).decode())
-    return found
+    assert is_soon(lambda: not [path for path in tmp_path.iterdir() if not path.name.startswith(left)])

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from pipeline.training.job import Job, Measured
 from pipeline.training.own import metrics, output, trainer
 from pipeline.training.own.guard import _below
 from pipeline.training.own.trainer import OwnTrainer
+from tests.processes import is_soon, running
 
 FINE = """echo '{"mse_valid": 1, "mse_test": 2}' >> "$HPT_METRICS"; """
 
@@ -81,28 +81,6 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return Bench(tmp_path / "files")
-
-
-def running(argument: str) -> list[int]:
-    """The processes with this argument."""
-    found = []
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            try:
-                command = Path(entry.path, "cmdline").read_bytes().split(b"\0")
-                state = Path(entry.path, "stat").read_text().rpartition(")")[2].split()[0]
-            except OSError:
-                continue
-            if argument.encode() in command and state != "Z":
-                found.append(int(entry.name))
-    return found
-
-
-def is_soon(true: Callable[[], bool]) -> bool:
-    until = time.monotonic() + 20
-    while not true() and time.monotonic() < until:
-        time.sleep(0.05)
-    return true()
 
 
 # -- what a program is told
