@@ -69,7 +69,7 @@ def suggest(known: Experiments, limits: Mapping[str, Domain]) -> Suggestion:
         del domains[name]
         reasons[name] = why
     note = (
-        "" if reasons else "The best experiments lie neither at an end nor in one part of any range, by more than luck."
+        "" if reasons else "Nowhere is it more than luck that the best experiments lie at an end of a range, or in one part of it."
     )
     return Suggestion(domains, reasons, note)
 
