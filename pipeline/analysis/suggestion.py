@@ -68,9 +68,8 @@ def suggest(known: Experiments, limits: Mapping[str, Domain]) -> Suggestion:
     for name, why in _without_use(domains):
         del domains[name]
         reasons[name] = why
-    note = (
-        "" if reasons else "Nowhere is it more than luck that the best experiments lie at an end of a range, or in one part of it."
-    )
+    chance = "Nowhere is it more than luck that the best experiments lie at an end of a range, or in one part of it."
+    note = "" if reasons else chance
     return Suggestion(domains, reasons, note)
 
 
