@@ -129,6 +129,8 @@ def assignments(
     whole_at_once = phase.batch is None and phase.follows is not None and asked
     if whole_at_once or (phase.batch is not None and any(trial.phase in later for trial in planned)):
         return asked
+    if phase.strategy == "finalists":
+        return _best(definition, phase, rows, now)
     base = _start(definition, phase, asked, known, rows)
     given = [definition.incumbent]
     if identity_of(base) != identity_of(definition.incumbent):
@@ -146,6 +148,16 @@ def assignments(
         if not asked:
             asked, n = given, n - len(given)
     return asked + _drawn(definition, phase, base, asked, known, rows, n)
+
+
+def _best(definition: Definition, phase: Phase, rows: Sequence[Row], now: datetime) -> list[Assignment]:
+    """The incumbent and the best of the phase before; nothing where it found nothing, or where time has run out."""
+    best = [one.assignment for one in ranking.before(definition, rows, phase)[: phase.experiments]]
+    others = [one for one in best if identity_of(one) != identity_of(definition.incumbent)]
+    found = [definition.incumbent, *others[: phase.experiments - 1]]
+    if len(found) < 3 or (_is_timed(definition) and budget.room(definition, phase, rows, now) < len(found)):
+        return []
+    return found
 
 
 def _finalists(

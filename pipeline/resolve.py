@@ -56,6 +56,8 @@ def resolve(
         mistakes.lines.append(f"phases: {', '.join(twice)} stands there twice")
     made = [mistakes.told(_choosing, spec, asked, wanted, incumbent, calendar, mistakes) for wanted in asked]
     choosing = _in_a_row([phase for phase in made if phase is not None])
+    if choosing and choosing[0].strategy == "finalists":
+        choosing = []  # nothing is searched, so there is nothing to replicate
     if not mistakes.lines:
         mistakes.lines += _idle_constraints(spec, choosing)
         if not choosing:
@@ -240,7 +242,7 @@ def _choosing(
             f"phases: fix {', '.join(sorted(clash))} in the spec's own `parameters`: the incumbent needs it too"
         )
     space = phases.space_of(spec, wanted, declared.hyperparameters(spec))
-    if not space and wanted.name != "train":
+    if not space and wanted.name not in ("train", phases.REPLICATE):
         return None
     search, short = phases.search_of(spec, wanted), phases.is_short(spec, wanted)
     epochs = min(spec.training.max_epochs, spec.short.max_epochs) if short else spec.training.max_epochs
@@ -248,6 +250,17 @@ def _choosing(
     experiments = mistakes.told(phases.experiments_of, spec, asked, wanted, space, incumbent)
     if ranges is None or experiments is None:
         return None
+    if wanted.name == phases.REPLICATE:
+        fidelity = Fidelity(name="short" if short else "full", max_epochs=epochs)
+        return Phase(
+            name=wanted.name,
+            space={},
+            ranges=tuple(ranges),
+            fidelity=fidelity,
+            strategy="finalists",
+            experiments=experiments,
+            seeds=phases.SEEDS,
+        )
     in_turn = search.strategy in ADAPTIVE or (spec.budget is not None and spec.budget.is_timed)
     return Phase(
         name=wanted.name,

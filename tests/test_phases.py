@@ -2,6 +2,9 @@
 
 import json
 import random
+from statistics import fmean
+from typing import Any
+from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
@@ -10,8 +13,8 @@ from hypothesis import strategies as st
 from pipeline import phases
 from pipeline.errors import UserError
 from pipeline.ranking import standings
-from pipeline.space import Interval, Values, identity_of
-from pipeline.sweep import Definition
+from pipeline.space import Assignment, Interval, Values, identity_of
+from pipeline.sweep import Definition, Trial
 from pipeline.training import architectures
 from tests.conftest import define
 from tests.simulation import ADAPTIVE, AUTOMATIC, Simulation, bowl
@@ -161,7 +164,7 @@ def test_each_phase_starts_from_the_best_of_the_one_before_and_has_the_incumbent
         assert tried[0] == definition.incumbent
         if before is not None:
             assert tried[1] == before
-            kept = [name for name in definition.incumbent if name not in phase.space]
+            kept = [name for name in definition.incumbent if phase.space and name not in phase.space]
             assert all(one[name] == before[name] for one in tried[1:] for name in kept)
         before = standings(definition, sweep.rows, phase)[0].assignment
     judged = sweep.assignments("confirm")
@@ -358,8 +361,48 @@ def test_phases_that_the_spec_names_run_in_its_order_and_each_its_own_way():
 
 def test_only_as_many_experiments_as_asked_for_are_shared_among_the_phases():
     definition = automatic(budget=None, search={"experiments": 60})
-    assert [phase.experiments for phase in definition.choosing] == [18, 27, 15]
-    assert [phase.experiments for phase in automatic(budget=None).choosing] == [12, 18, 10]
+    assert [phase.experiments for phase in definition.choosing[:3]] == [18, 27, 15]
+    assert [phase.experiments for phase in automatic(budget=None).choosing[:3]] == [12, 18, 10]
+
+
+# -- the best few with more seeds
+
+
+def lucky(assignment: Assignment, trial: Trial) -> dict[str, Any]:
+    """An error whose luck, a third up or down, depends on setting and seed."""
+    luck = crc32(f"{sorted(assignment.items())}{trial.seed}".encode()) / 2**32
+    found = bowl(assignment, trial)
+    return found | {"mse_valid": found["mse_valid"] * (0.67 + 0.66 * luck)}
+
+
+def test_in_short_mode_the_best_few_train_with_more_seeds_before_one_is_chosen():
+    sweep = Simulation(automatic(budget=None), lucky).to_the_end()
+    last = sweep.definition.choosing[-1]
+    assert (last.name, last.seeds, last.space) == ("replicate", 3, {})
+    before = standings(sweep.definition, sweep.rows, sweep.definition.phase("near-best"))
+    replicated = sweep.assignments("replicate")
+    assert replicated[0] == sweep.definition.incumbent
+    assert {identity_of(one) for one in replicated[1:]} == {identity_of(one.assignment) for one in before[:5]}
+    chosen = standings(sweep.definition, sweep.rows)[0]
+    own = [
+        row["mse_valid"] for row in sweep.rows if row["phase"] == "replicate" and row["experiment"] == chosen.experiment
+    ]
+    assert len(own) == 3
+    assert chosen.score == pytest.approx(fmean(own))
+
+
+@pytest.mark.parametrize("changes", [{"mode": "full"}, {"search": {"seeds-per-range": 2}}, {"tune": "learning-rate"}])
+def test_where_luck_is_averaged_out_already_nothing_is_replicated(changes):
+    definition = define({**AUTOMATIC, **changes})
+    assert "replicate" not in [phase.name for phase in definition.phases]
+
+
+def test_replicating_is_left_out_where_the_trials_are_too_few():
+    few, many = (define(AUTOMATIC | {"budget": {"trials": trials}}) for trials in (40, 100))
+    assert [len(one.choosing) for one in (few, many)] == [3, 4]
+    for definition, trials in ((few, 40), (many, 100)):
+        planned = sum(phase.experiments * len(phase.ranges) * phase.seeds for phase in definition.phases)
+        assert planned <= trials
 
 
 # -- near
