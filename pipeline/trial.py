@@ -206,10 +206,11 @@ def _train(
     from pipeline.training.events import EventFile
 
     definition = sweep.definition
-    limit = definition.training.time_limit_minutes
+    phase, limit = definition.phase(trial.phase), definition.training.time_limit_minutes
+    is_new = experiment.phase == trial.phase
     # Without the full results of the incumbent, and of what the phase starts from, nothing can be compared.
     is_incumbent = identity_of(experiment.assignment) == identity_of(definition.incumbent)
-    may_stop = definition.phase(trial.phase).early_stopping and not is_incumbent and experiment.phase == trial.phase
+    may_stop = phase.early_stopping and not is_incumbent and is_new
     rungs = Rungs(sweep, trial) if may_stop else None
     epochs: list[Row] = []
 
@@ -234,7 +235,8 @@ def _train(
 
     job = _job(sweep, trial, experiment, scratch / "files", say, report)
     job.folder.mkdir()
-    copied = reuse.of_earlier_phase(sweep, trial, row) if definition.phase(trial.phase).judging is None else None
+    # What this phase is the first to ask for has no row in another one: no need to ask the store.
+    copied = None if is_new or phase.judging is not None else reuse.of_earlier_phase(sweep, trial, row)
     if copied is None and definition.reuse and _is_repeatable(sweep, trial):
         builtin = workbench.builtin
         where = {"data_fingerprint": builtin.dataset(job).fingerprint, "device": builtin.device_name}
