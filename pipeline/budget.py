@@ -59,20 +59,16 @@ def room(definition: Definition, phase: Phase, rows: Sequence[Row], now: datetim
     if not times:
         return 0
     used, left = device_seconds(rows), seconds_left(definition, rows, now)
-    if phase.strategy == "finalists":
+    if phase.replicates:
         # What it trains with its first seed is there.
         return max(0, math.floor(left / (median(times) * len(phase.ranges) * (phase.seeds - 1))))
     # Training the best again with other seeds is worth up to a third of all choosing.
-    again = sum(one.experiments * len(one.ranges) * (one.seeds - 1) for one in _finalists(definition)) * median(times)
+    replicating = [one for one in definition.choosing if one.replicates]
+    again = sum(one.experiments * len(one.ranges) * (one.seeds - 1) for one in replicating) * median(times)
     total = used + left - (again if again <= (used + left) / 3 else 0)
-    searching = [one for one in definition.choosing if one.strategy != "finalists"]
-    sizes = [one.experiments for one in searching]
-    share = sum(sizes[: searching.index(phase) + 1]) / sum(sizes)
+    sizes = [one.experiments for one in definition.searching]
+    share = sum(sizes[: definition.searching.index(phase) + 1]) / sum(sizes)
     return max(0, math.floor((total * share - used) / (median(times) * len(phase.ranges) * phase.seeds)))
-
-
-def _finalists(definition: Definition) -> list[Phase]:
-    return [one for one in definition.choosing if one.strategy == "finalists"]
 
 
 def is_over(definition: Definition, rows: Sequence[Row], now: datetime) -> bool:
@@ -151,13 +147,10 @@ def wanted_more(definition: Definition, rows: Sequence[Row], ended: datetime) ->
     budget = definition.budget
     if budget is None:
         return ""
-    last = [one for one in definition.choosing if one.strategy != "finalists"][-1]
     # A phase needs room for the incumbent, for what it starts from and for something new.
-    time_ended = budget.is_timed and room(definition, last, rows, ended) <= 2
+    time_ended = budget.is_timed and room(definition, definition.searching[-1], rows, ended) <= 2
     more = []
-    for phase in definition.choosing:
-        if phase.strategy == "finalists":
-            continue
+    for phase in definition.searching:
         had = len({row["experiment"] for row in rows if row["phase"] == phase.name})
         missing = (phase.wanted or phase.experiments) - had if time_ended or phase.wanted else 0
         if missing > 0 and phase.open_ended:

@@ -21,6 +21,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.errors import UserError
+from pipeline.frozen import Frozen
 from pipeline.results import RESERVED
 from pipeline.space import Domain, Hyperparameter, Interval, Scalar, Values, as_reals
 from pipeline.training import architectures
@@ -94,16 +95,8 @@ def _is_real(one: Domain | Scalar) -> bool:
     return any(isinstance(value, float) for value in (one.values if isinstance(one, Values) else (one,)))
 
 
-class Own(BaseModel):
+class Own(Frozen):
     """A team's own trainer, as a sweep remembers it."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=lambda name: name.replace("_", "-"),
-        validate_by_name=True,
-        validate_by_alias=True,
-    )
 
     trainer: str | None = None
     """`module:function`, or the name of an entry point."""

@@ -129,7 +129,7 @@ def assignments(
     whole_at_once = phase.batch is None and phase.follows is not None and asked
     if whole_at_once or (phase.batch is not None and any(trial.phase in later for trial in planned)):
         return asked
-    if phase.strategy == "finalists":
+    if phase.replicates:
         return _best(definition, phase, rows, now)
     base = _start(definition, phase, asked, known, rows)
     given = [definition.incumbent]

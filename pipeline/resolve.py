@@ -56,7 +56,7 @@ def resolve(
         mistakes.lines.append(f"phases: {', '.join(twice)} stands there twice")
     made = [mistakes.told(_choosing, spec, asked, wanted, incumbent, calendar, mistakes) for wanted in asked]
     choosing = _in_a_row([phase for phase in made if phase is not None])
-    if choosing and choosing[0].strategy == "finalists":
+    if choosing and choosing[0].replicates:
         choosing = []  # nothing is searched, so there is nothing to replicate
     if not mistakes.lines:
         mistakes.lines += _idle_constraints(spec, choosing)
@@ -250,8 +250,8 @@ def _choosing(
     experiments = mistakes.told(phases.experiments_of, spec, asked, wanted, space, incumbent)
     if ranges is None or experiments is None:
         return None
+    fidelity = Fidelity(name="short" if short else "full", max_epochs=epochs)
     if wanted.name == phases.REPLICATE:
-        fidelity = Fidelity(name="short" if short else "full", max_epochs=epochs)
         return Phase(
             name=wanted.name,
             space={},
@@ -266,7 +266,7 @@ def _choosing(
         name=wanted.name,
         space=space,
         ranges=tuple(ranges),
-        fidelity=Fidelity(name="short" if short else "full", max_epochs=epochs),
+        fidelity=fidelity,
         strategy=search.strategy,
         experiments=experiments,
         open_ended=phases.is_open_ended(spec, wanted),

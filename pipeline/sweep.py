@@ -14,12 +14,12 @@ from datetime import UTC, date, datetime
 from typing import Any, Literal, Self
 
 import pydantic
-from pydantic import BaseModel, ConfigDict
 
 from pipeline import results
 from pipeline.data_source import DataSource
 from pipeline.declared import Own
 from pipeline.errors import InfrastructureError, UserError
+from pipeline.frozen import Frozen
 from pipeline.results import Row, Status
 from pipeline.space import Assignment, Constraint, Scalar, Space
 from pipeline.spec import Budget, EarlyStopping, Objective, SpecDateRange, Training
@@ -32,17 +32,7 @@ _RESULT = re.compile(r"trials/(?P<trial>[^/]+)/result(?:-(?P<number>[1-9]\d*))?\
 _ROUND = re.compile(r"plan/(?P<number>\d+)\.tsv")
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=lambda name: name.replace("_", "-"),
-        validate_by_name=True,
-        validate_by_alias=True,
-    )
-
-
-class Fidelity(_Frozen):
+class Fidelity(Frozen):
     """How much a trial gets."""
 
     name: str
@@ -51,7 +41,7 @@ class Fidelity(_Frozen):
     """Only so many days, the last ones, of a range's training part; None: all of them."""
 
 
-class Calibrating(_Frozen):
+class Calibrating(Frozen):
     """What a calibration is asked: the cheapest fidelity that keeps so much of the best."""
 
     top: int
@@ -59,7 +49,7 @@ class Calibrating(_Frozen):
     """The share of the `top` best settings that must be among a fidelity's own `top` best."""
 
 
-class Judging(_Frozen):
+class Judging(Frozen):
     """What is fixed of a confirmation before anything runs."""
 
     rope: float
@@ -67,7 +57,7 @@ class Judging(_Frozen):
     """Whether its ranges played no part in choosing; if they did, nothing is ever called real."""
 
 
-class Phase(_Frozen):
+class Phase(Frozen):
     """{name, space, ranges, fidelity, strategy}: one step of choosing, or the one that judges."""
 
     name: str
@@ -98,8 +88,13 @@ class Phase(_Frozen):
     judging: Judging | None = None
     """None in every phase that chooses."""
 
+    @property
+    def replicates(self) -> bool:
+        """Whether it chooses by training what other phases found once more, and tries nothing new."""
+        return self.strategy == "finalists" and self.judging is None
 
-class Definition(_Frozen):
+
+class Definition(Frozen):
     """`sweep.json`: the spec, resolved on one day for one store. It never changes afterwards."""
 
     id: str
@@ -122,7 +117,7 @@ class Definition(_Frozen):
     budget: Budget | None = None
     reuse: bool = False
 
-    chosen_before: dict[str, int] = {}
+    chosen_before: dict[str, int] = pydantic.Field(default_factory=dict)
     """How many earlier sweeps of this architecture and data chose on each of the ranges that this one chooses on."""
 
     own: Own | None = None
@@ -134,6 +129,10 @@ class Definition(_Frozen):
     @property
     def choosing(self) -> list[Phase]:
         return [phase for phase in self.phases if phase.judging is None]
+
+    @property
+    def searching(self) -> list[Phase]:
+        return [phase for phase in self.choosing if not phase.replicates]
 
     @property
     def confirm(self) -> Phase | None:

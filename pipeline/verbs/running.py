@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from pipeline.errors import InfrastructureError, UserError
+from pipeline.errors import InfrastructureError
 from pipeline.verbs.common import (
     Asked,
     AsOfOption,
@@ -59,9 +59,9 @@ def run(
     lanes: LanesOption = None,
 ) -> None:
     """Run a whole sweep on this machine, or go on with one."""
-    if architecture == "all" and sweep is None:
-        compare_all(Asked(spec, architecture, data, as_of, mode, budget), store, lanes)
     asked = Asked(spec, architecture, data, as_of, mode, budget)
+    if architecture == "all" and sweep is None:
+        compare_all(asked, store, lanes)
     raise typer.Exit(run_to_the_end(sweep_of(asked, sweep, store, here=True), lanes))
 
 
@@ -120,8 +120,6 @@ def compare_all(asked: Asked, store: str | None, lanes: int | None) -> NoReturn:
     from pipeline import comparing, looking
     from pipeline.training import architectures
 
-    if asked.spec is not None:
-        raise UserError("name either a SPEC or an --architecture to tune automatically")
     each = [replace(asked, architecture=name) for name in architectures.names()]
     # All of them first: what is wrong with one is told before the others have cost anything.
     for one in each:

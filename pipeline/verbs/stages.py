@@ -178,7 +178,7 @@ def _print_plan(definition: "Definition") -> None:
         )
         if phase.wanted:
             print(f"  the budget has no room for {phase.wanted - phase.experiments} more experiments")
-        if phase.follows and phase.strategy == "finalists":
+        if phase.replicates:
             print(f"  the best of {phase.follows} once more: of one training each, the first is mostly the luckiest")
         elif phase.follows:
             near = f", searching {phase.near:.0%} of each range around it" if phase.near else ""

@@ -4,6 +4,7 @@ Nothing that stands there can be wrong enough to end a training: what makes no s
 from the metrics is `trainer.py`'s work.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -174,22 +175,32 @@ class Search:
         """The named groups, if the line fits."""
         if self.gave_up:
             return None
-        # Some patterns take for ever on some lines, and no time limit would be kept meanwhile. Python's engine looks
-        # for signals while it searches; only the main thread, in which lanes train, can have one.
-        if threading.current_thread() is not threading.main_thread():
-            found = self._pattern.search(line)
-            return found.groupdict() if found else None
-        before = signal.signal(signal.SIGVTALRM, _raise_too_long)
-        signal.setitimer(signal.ITIMER_VIRTUAL, _SECONDS_A_LINE)
         try:
-            found = self._pattern.search(line)
+            with _at_most(_SECONDS_A_LINE):
+                found = self._pattern.search(line)
         except _TooLongError:
             self.gave_up = True
             return None
-        finally:
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-            signal.signal(signal.SIGVTALRM, before)
         return found.groupdict() if found else None
+
+
+@contextlib.contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Raises _TooLongError after so many seconds of computing.
+
+    Some patterns take for ever on some lines, and no time limit would be kept meanwhile. Python's engine looks for
+    signals while it searches; only the main thread, in which lanes train, can have one.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGVTALRM, _raise_too_long)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 class _TooLongError(Exception):

@@ -113,13 +113,13 @@ class _Training:
         search = Search(text)
 
         def on_line(line: str) -> None:
+            if search.gave_up:
+                return
             if groups := search.groups(line):
                 self.metrics.take_groups(groups)
-            elif search.gave_up and not gave_up:
-                gave_up.append(line)
+            elif search.gave_up:
                 self.job.say(f"metrics-pattern takes seconds for a line and is not used any more: {line[:100]}")
 
-        gave_up: list[str] = []
         return on_line
 
     def _take_reports(self) -> None:
