@@ -7,7 +7,7 @@ nothing of it leaks to the caller. What becomes of the outcome (a row, files, Te
 import math
 import resource
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from pipeline.errors import UserError
 from pipeline.space import Assignment
 from pipeline.training import architectures
+from pipeline.training.array import Array
 from pipeline.training.dataset import Dataset, Inputs, Part
 
 HYPERPARAMETERS = {
@@ -137,14 +138,52 @@ def train(
     An architecture is a name, or a function that makes a network; hyperparameters that are not given have their
     defaults. `on_epoch` may return False to stop. Raises OutOfMemory.
     """
+    ends: list[Outcome] = []
+    train_array(
+        architecture,
+        [hyperparameters],
+        dataset,
+        seed=seed,
+        device=device,
+        max_epochs=max_epochs,
+        deadline=deadline,
+        on_epoch=lambda _, epoch: on_epoch(epoch) if on_epoch else True,
+        on_end=lambda _, outcome: ends.append(outcome),
+    )
+    return ends[0]
+
+
+def train_array(
+    architecture: str | Callable[[Inputs], nn.Module],
+    settings: Sequence[Assignment],
+    dataset: Dataset,
+    *,
+    seed: int,
+    device: str | torch.device = "cpu",
+    max_epochs: int,
+    deadline: float | None = None,
+    on_epoch: Callable[[int, Epoch], bool | None],
+    on_end: Callable[[int, Outcome], None],
+) -> None:
+    """Trains one network per setting, all of them side by side; each comes out as `train` would have trained it alone.
+
+    The settings may differ in whatever is not a shape. After an epoch `on_epoch` is called with the place of a setting
+    and what it came to, in the order of `mse_valid`, so that who compares itself sees those that are ahead. A network
+    that ends takes no further part and is told to `on_end`. Seconds are shares of the time that all took together.
+    Raises OutOfMemory; what has ended before stands.
+    """
     if not (len(dataset.train) and len(dataset.valid) and len(dataset.test)):
         raise ValueError("a dataset needs rows in each of its three parts")
     device = torch.device(device)
     seeded = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
     with out_of_memory_is_typed(), seeded:
-        torch.manual_seed(seed)
-        network, settings = _build(architecture, hyperparameters, dataset.inputs)
-        return _Training(network.to(device), settings, dataset, seed, device).run(max_epochs, deadline, on_epoch)
+        members = []
+        for at, setting in enumerate(settings):
+            # Before each, so that all begin alike; the draws of the training follow those of the last one.
+            torch.manual_seed(seed)
+            network, own = _build(architecture, setting, dataset.inputs)
+            members.append(_Member(at, network.to(device), own))
+        _Training(members, dataset, seed, device).run(max_epochs, deadline, on_epoch, on_end)
 
 
 def predict(network: nn.Module, tokens: Tensor, dense: Tensor) -> Iterator[Tensor]:
@@ -184,123 +223,170 @@ def out_of_memory_is_typed() -> Iterator[None]:
 _SHORT_OF_MEMORY = ("not enough memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "out of memory")
 
 
-class _Training:
-    def __init__(
-        self, network: nn.Module, settings: Settings, dataset: Dataset, seed: int, device: torch.device
-    ) -> None:
-        self.network, self.settings, self.dataset, self.device = network, settings, dataset, device
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-        self.train, self.valid = _on(device, dataset.train), _on(device, dataset.valid)
-        self.order = torch.Generator(device).manual_seed(seed)
+class _Member:
+    """One of the networks that are trained side by side, and how far it has come."""
+
+    def __init__(self, at: int, network: nn.Module, settings: Settings) -> None:
+        self.at, self.network, self.settings = at, network, settings
         # Fused is a quarter faster than the default on one CPU thread with a large embedding, and faster on CUDA.
         self.optimizer = torch.optim.AdamW(
             network.parameters(),
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
-            fused=device.type in ("cpu", "cuda"),
+            fused=next(network.parameters()).device.type in ("cpu", "cuda"),
         )
-        self.seconds = 0.0
-        self.rows = 0
+        self.status: Status | None = None
+        self.epochs, self.best_epoch, self.best_valid, self.loss = 0, 0, math.inf, math.nan
+        self.best_weights: dict[str, Tensor] = {}
+        self.since_decay = 0
+        self.seconds, self.rows = 0.0, 0
 
-    def run(self, max_epochs: int, deadline: float | None, on_epoch: Callable[[Epoch], bool | None] | None) -> Outcome:
-        status: Status = "complete"
-        number, best_epoch, best_valid, loss = 0, 0, math.inf, math.nan
-        best_weights: dict[str, Tensor] = {}
-        since_decay = 0
-        while number < max_epochs:
+    def step(self) -> None:
+        if self.settings.gradient_clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_clip)
+        self.optimizer.step()
+
+    def note(self, epoch: Epoch) -> None:
+        """Keeps the weights of the best epoch."""
+        self.epochs, self.loss, mse_valid = epoch.number, epoch.metrics["loss"], epoch.metrics["mse_valid"]
+        if self._is_finite(epoch) and mse_valid < self.best_valid:
+            self.best_epoch, self.best_valid, self.since_decay = epoch.number, mse_valid, 0
+            self.best_weights = {key: value.detach().clone() for key, value in self.network.state_dict().items()}
+        else:
+            self.since_decay += 1
+
+    def go_on(self, epoch: Epoch, max_epochs: int, wanted: bool) -> None:
+        """Decides whether the epoch was the last, and with which learning rate the next one begins."""
+        if not self._is_finite(epoch):
+            self.status = "diverged"
+        elif self.epochs - self.best_epoch >= self.settings.early_stopping_patience or self.epochs == max_epochs:
+            self.status = "complete"
+        elif not wanted:
+            self.status = "stopped"
+        elif self.since_decay == self.settings.decay_patience:
+            self.since_decay = 0
+            for group in self.optimizer.param_groups:
+                group["lr"] *= self.settings.decay_factor
+
+    @staticmethod
+    def _is_finite(epoch: Epoch) -> bool:
+        return all(map(math.isfinite, (epoch.metrics["loss"], epoch.metrics["mse_valid"])))
+
+
+class _Training:
+    def __init__(self, members: list[_Member], dataset: Dataset, seed: int, device: torch.device) -> None:
+        self.members, self.dataset, self.device = members, dataset, device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        self.train, self.valid = _on(device, dataset.train), _on(device, dataset.valid)
+        self.order = torch.Generator(device).manual_seed(seed)
+
+    def run(
+        self,
+        max_epochs: int,
+        deadline: float | None,
+        on_epoch: Callable[[int, Epoch], bool | None],
+        on_end: Callable[[int, Outcome], None],
+    ) -> None:
+        number, running = 0, self.members
+        joint = _joint(running)
+        while running and number < max_epochs:
             began = time.monotonic()
-            finished_loss = self._epoch(deadline)
-            if finished_loss is None:
-                status = "timed-out"
+            losses = self._epoch(running, joint, deadline)
+            if losses is None:
+                for member in running:
+                    member.status = "timed-out"
                 break
-            number, loss = number + 1, finished_loss
-            mse_valid = float(np.mean(_mse(self.network, self.valid)))
-            epoch = Epoch(
-                number,
-                {"loss": loss, "mse_valid": mse_valid},
-                self.optimizer.param_groups[0]["lr"],
-                time.monotonic() - began,
-            )
-            finite = math.isfinite(loss) and math.isfinite(mse_valid)
-            if finite and mse_valid < best_valid:
-                best_epoch, best_valid, since_decay = number, mse_valid, 0
-                best_weights = {key: value.detach().clone() for key, value in self.network.state_dict().items()}
-            else:
-                since_decay += 1
-            wanted = on_epoch(epoch) is not False if on_epoch else True
-            if not finite:
-                status = "diverged"
-                break
-            if number - best_epoch >= self.settings.early_stopping_patience:
-                break
-            if not wanted and number < max_epochs:
-                status = "stopped"
-                break
-            if since_decay == self.settings.decay_patience:
-                since_decay = 0
-                for group in self.optimizer.param_groups:
-                    group["lr"] *= self.settings.decay_factor
-        if best_weights:
-            self.network.load_state_dict(best_weights)
-        errors = self._errors(status == "diverged" or not best_epoch, best_valid)
-        self.network.eval()
-        return Outcome(status, number, best_epoch, errors | self._figures(loss), self.network)
+            number += 1
+            errors = _mse(joint, self.valid).reshape(len(running), -1)
+            seconds = (time.monotonic() - began) / len(running)
+            told = []
+            for member, loss, mse in zip(running, losses, errors, strict=True):
+                metrics = {"loss": loss, "mse_valid": float(np.mean(mse))}
+                told.append((member, Epoch(number, metrics, member.optimizer.param_groups[0]["lr"], seconds)))
+            for member, epoch in sorted(told, key=lambda one: one[1].metrics["mse_valid"]):
+                member.note(epoch)
+                member.go_on(epoch, max_epochs, on_epoch(member.at, epoch) is not False)
+            for member in running:
+                if member.status is not None:
+                    on_end(member.at, self._outcome(member))
+            left = [member for member in running if member.status is None]
+            if left and len(left) < len(running):
+                joint = _joint(left)
+            running = left
+        for member in running:
+            member.status = member.status or "complete"
+            on_end(member.at, self._outcome(member))
 
-    def _epoch(self, deadline: float | None) -> float | None:
-        """The mean loss of one pass over the rows; None if the deadline came first."""
+    def _epoch(self, members: list[_Member], joint: nn.Module, deadline: float | None) -> list[float] | None:
+        """Each member's mean loss in one pass over the rows; None if the deadline came first."""
         began = time.monotonic()
-        network, settings = self.network.train(), self.settings
+        joint.train()
         tokens, dense, targets = self.train
         # Nothing is read back from the device before the epoch is over: each reading would be a wait.
-        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        total = torch.zeros(len(members), dtype=torch.float64, device=self.device)
         order = torch.randperm(len(targets), generator=self.order, device=self.device)
-        for rows in order.split(settings.batch_size):
+        for rows in order.split(members[0].settings.batch_size):
             if deadline is not None and time.monotonic() >= deadline:
                 return None
-            self.optimizer.zero_grad(set_to_none=True)
+            for member in members:
+                member.optimizer.zero_grad(set_to_none=True)
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
-                loss, _ = network.loss(tokens[rows], dense[rows], targets[rows])  # type: ignore[operator]
-            loss.backward()
-            if settings.gradient_clip:
-                nn.utils.clip_grad_norm_(network.parameters(), settings.gradient_clip)
-            self.optimizer.step()
+                loss, _ = joint.loss(tokens[rows], dense[rows], targets[rows])  # type: ignore[operator]
+            # Each loss depends on one member's weights alone, so that the gradient of the sum is each member's own.
+            loss.sum().backward()
+            for member in members:
+                member.step()
             total += loss.detach() * len(rows)
-        mean = total.item() / len(targets)
-        self.seconds += time.monotonic() - began
-        self.rows += len(targets)
-        return mean
+        means: list[float] = (total / len(targets)).tolist()
+        for member in members:
+            member.seconds += (time.monotonic() - began) / len(members)
+            member.rows += len(targets)
+        return means
 
-    def _errors(self, unknown: bool, mse_valid: float) -> dict[str, float]:
+    def _outcome(self, member: _Member) -> Outcome:
+        assert member.status is not None
+        network = member.network
+        if member.best_weights:
+            network.load_state_dict(member.best_weights)
+        errors = self._errors(member)
+        network.eval()
+        figures = {
+            "loss": member.loss,
+            "examples_per_second": member.rows / member.seconds if member.seconds else math.nan,
+            "peak_memory_mb": self._peak_memory_mb(),
+            "weights": sum(parameter.numel() for parameter in network.parameters()),
+        }
+        return Outcome(member.status, member.epochs, member.best_epoch, errors | figures, network)
+
+    def _errors(self, member: _Member) -> dict[str, float]:
         """The mean squared errors, of standardised targets; over all targets, and on test for each of several."""
         names = self.dataset.target_names if len(self.dataset.target_names) > 1 else ()
-        if unknown:
+        if member.status == "diverged" or not member.best_epoch:
             keys = ["mse_test", "mse_train", "mse_valid", *(f"mse_test_{name}" for name in names)]
             return dict.fromkeys(keys, math.nan)
         count = len(self.dataset.train)
         sample = torch.arange(0, count, math.ceil(count / TRAIN_SAMPLE), device=self.device)
-        test = _mse(self.network, _on(self.device, self.dataset.test))
-        train = _mse(self.network, tuple(tensor[sample] for tensor in self.train))
+        test = _mse(member.network, _on(self.device, self.dataset.test))
+        train = _mse(member.network, tuple(tensor[sample] for tensor in self.train))
         return {
             "mse_test": float(np.mean(test)),
             "mse_train": float(np.mean(train)),
-            "mse_valid": mse_valid,
+            "mse_valid": member.best_valid,
             **{f"mse_test_{name}": float(mse) for name, mse in zip(names, test, strict=False)},
         }
 
-    def _figures(self, loss: float) -> dict[str, float]:
-        return {
-            "loss": loss,
-            "examples_per_second": self.rows / self.seconds if self.seconds else math.nan,
-            "peak_memory_mb": self._peak_memory_mb(),
-            "weights": sum(parameter.numel() for parameter in self.network.parameters()),
-        }
-
     def _peak_memory_mb(self) -> float:
-        """On CUDA what this training held at most; on a CPU what the process did since it began."""
+        """On CUDA a member's share of what the training held at most; on a CPU what the process did since it began."""
         if self.device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self.device) / 2**20
+            return torch.cuda.max_memory_allocated(self.device) / 2**20 / len(self.members)
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def _joint(members: Sequence[_Member]) -> nn.Module:
+    """A single network stays what it is: its layers are the fastest there are for one."""
+    networks = [member.network for member in members]
+    return networks[0] if len(networks) == 1 else Array(networks)
 
 
 def _build(
@@ -324,10 +410,10 @@ def _on(device: torch.device, part: Part) -> tuple[Tensor, ...]:
 
 
 def _mse(network: nn.Module, part: tuple[Tensor, ...]) -> NDArray[np.float64]:
-    """The mean squared error of each target."""
+    """The mean squared error of each target, `[T]`; of an array of K networks, `[K, T]`."""
     tokens, dense, targets = part
-    total = torch.zeros(targets.shape[1], dtype=torch.float64, device=targets.device)
+    total = torch.zeros((), dtype=torch.float64, device=targets.device)
     for predictions, some in zip(predict(network, tokens, dense), targets.split(EVALUATION_ROWS), strict=True):
-        total += (predictions - some).square().sum(dim=0)
+        total = total + (predictions - some).square().sum(dim=-2)
     mean: NDArray[np.float64] = (total / len(targets)).cpu().numpy()
     return mean

@@ -89,7 +89,7 @@ def test_thirty_two_rows_can_be_learned_by_heart(name: str) -> None:
     network = built(name, FULL)
     rows = batch(FULL, 32)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
-    for _ in range(400):
+    for _ in range(500):
         optimizer.zero_grad()
         network.loss(*rows)[0].backward()
         optimizer.step()
@@ -202,7 +202,7 @@ def test_weighting_by_uncertainty_finds_the_noise_of_each_target() -> None:
     dense = torch.zeros(2000, 1)
     targets = torch.randn(2000, 2, generator=random) * noise
     optimizer = torch.optim.Adam(network.parameters(), lr=0.03)
-    for _ in range(400):
+    for _ in range(500):
         optimizer.zero_grad()
         network.loss(torch.zeros(2000, 0, dtype=torch.int64), dense, targets)[0].backward()
         optimizer.step()

@@ -36,6 +36,8 @@ HYPERPARAMETERS = {
 
 
 class Network(Regressor):
+    fuses = True
+
     def __init__(
         self, inputs: Inputs, *, embedding_size: int, hidden_size: int, hidden_layers: int, dropout: float
     ) -> None:

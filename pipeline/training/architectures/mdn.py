@@ -50,6 +50,8 @@ SMALLEST_DEVIATION = 0.01
 
 
 class Network(Regressor):
+    fuses = True
+
     def __init__(
         self,
         inputs: Inputs,
@@ -67,17 +69,17 @@ class Network(Regressor):
 
     def mixture(self, tokens: Tensor, dense: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The logarithms of the weights `[B, K]`, the means and the standard deviations `[B, K, T]`."""
-        raw = self.head(self.features(tokens, dense)).float().unflatten(1, self.shape)
-        means, spread = raw[:, :, 1:].chunk(2, dim=2)
-        return raw[:, :, 0].log_softmax(dim=1), means, functional.softplus(spread) + SMALLEST_DEVIATION
+        raw = self.head(self.features(tokens, dense)).float().unflatten(-1, self.shape)
+        means, spread = raw[..., 1:].chunk(2, dim=-1)
+        return raw[..., 0].log_softmax(dim=-1), means, functional.softplus(spread) + SMALLEST_DEVIATION
 
     def forward(self, tokens: Tensor, dense: Tensor) -> Tensor:
         log_weights, means, _ = self.mixture(tokens, dense)
-        return (log_weights.exp()[:, :, None] * means).sum(dim=1)
+        return (log_weights.exp()[..., None] * means).sum(dim=-2)
 
     def loss(self, tokens: Tensor, dense: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         log_weights, means, deviations = self.mixture(tokens, dense)
         distances = (targets[:, None, :] - means) / deviations
         log_densities = -0.5 * distances.square() - deviations.log() - 0.5 * math.log(2 * math.pi)
-        log_likelihood = torch.logsumexp(log_weights + log_densities.sum(dim=2), dim=1)
-        return -log_likelihood.mean(), (log_weights.exp()[:, :, None] * means).sum(dim=1)
+        log_likelihood = torch.logsumexp(log_weights + log_densities.sum(dim=-1), dim=-1)
+        return -log_likelihood.mean(dim=-1), (log_weights.exp()[..., None] * means).sum(dim=-2)

@@ -6,9 +6,8 @@ Using Uncertainty to Weigh Losses for Scene Geometry and Semantics". The body is
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from pipeline.training.architectures._base import Bag, Regressor, mlp
+from pipeline.training.architectures._base import Bag, Dropout, Regressor, mlp
 from pipeline.training.dataset import Inputs
 
 HYPERPARAMETERS = {
@@ -45,6 +44,8 @@ HYPERPARAMETERS = {
 
 
 class Network(Regressor):
+    fuses = True
+
     def __init__(
         self,
         inputs: Inputs,
@@ -56,19 +57,19 @@ class Network(Regressor):
         dropout: float,
     ) -> None:
         super().__init__(inputs, Bag(inputs.vocabulary, embedding_size))
-        self.head = nn.Sequential(nn.Linear(self.width, shared_size), nn.ReLU(), nn.Dropout(dropout))
+        self.head = nn.Sequential(nn.Linear(self.width, shared_size), nn.ReLU(), Dropout(dropout))
         self.tasks = nn.ModuleList(mlp(shared_size, head_size, 1, 1, dropout) for _ in range(inputs.targets))
         self.log_variances = nn.Parameter(torch.zeros(inputs.targets)) if weighting == "uncertainty" else None
 
     def forward(self, tokens: Tensor, dense: Tensor) -> Tensor:
         shared = self.head(self.features(tokens, dense))
-        return torch.cat([task(shared) for task in self.tasks], dim=1).float()
+        return torch.cat([task(shared) for task in self.tasks], dim=-1).float()
 
     def loss(self, tokens: Tensor, dense: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         if self.log_variances is None:
             return super().loss(tokens, dense, targets)
         prediction = self(tokens, dense)
-        errors = functional.mse_loss(prediction, targets, reduction="none").mean(dim=0)
+        errors = (prediction - targets).square().mean(dim=-2)
         # Their equation 7 for regression, with s = log sigma^2 for numerical stability as they advise.
         weighted = 0.5 * ((-self.log_variances).exp() * errors + self.log_variances)
-        return weighted.mean(), prediction
+        return weighted.mean(dim=-1), prediction

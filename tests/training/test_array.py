@@ -1,0 +1,159 @@
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.space import Assignment
+from pipeline.training import architectures, loop
+from pipeline.training.array import Array
+from pipeline.training.dataset import Dataset, Inputs
+from pipeline.training.loop import Epoch, Outcome, train, train_array
+
+FUSING = [name for name in architectures.names() if architectures.network(name).fuses]
+
+SETTINGS: list[Assignment] = [
+    {"learning_rate": 0.003},
+    {"learning_rate": 0.05, "dropout": 0.4, "weight_decay": 0.1, "decay_patience": 1, "early_stopping_patience": 2},
+    {"learning_rate": 0.01, "dropout": 0.1, "gradient_clip": 0.01},
+    {"learning_rate": 1000.0, "weight_decay": 1.0},
+    {"learning_rate": 0.3, "early_stopping_patience": 1},
+]
+
+
+def together(
+    architecture: str, settings: list[Assignment], dataset: Dataset, stop: tuple[int, int] = (-1, 0)
+) -> tuple[list[list[Epoch]], list[Outcome]]:
+    """The epochs and the outcomes of the members; the member `stop[0]` is stopped after the epoch `stop[1]`."""
+    epochs: list[list[Epoch]] = [[] for _ in settings]
+    ends: dict[int, Outcome] = {}
+
+    def on_epoch(at: int, epoch: Epoch) -> bool:
+        epochs[at].append(epoch)
+        return (at, epoch.number) != stop
+
+    train_array(architecture, settings, dataset, seed=7, max_epochs=12, on_epoch=on_epoch, on_end=ends.__setitem__)
+    return epochs, [ends[at] for at in range(len(settings))]
+
+
+def alone(architecture: str, setting: Assignment, dataset: Dataset) -> tuple[list[Epoch], Outcome]:
+    epochs: list[Epoch] = []
+    return epochs, train(architecture, setting, dataset, seed=7, max_epochs=12, on_epoch=epochs.append)
+
+
+def timeless(outcome: Outcome) -> dict[str, float]:
+    """Without what depends on the clock; NaN as a word, which equals itself."""
+    metrics = {key: value for key, value in outcome.metrics.items() if not key.startswith(("examples", "peak"))}
+    return {key: "nan" if math.isnan(value) else value for key, value in metrics.items()}
+
+
+def close(one: dict[str, float], other: dict[str, float]) -> bool:
+    return one == pytest.approx(other, rel=1e-6, abs=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize("k", [2, 3, 5])
+@pytest.mark.parametrize("architecture", FUSING)
+def test_a_member_comes_out_as_it_would_alone(dataset: Dataset, architecture: str, k: int) -> None:
+    settings = [{"batch_size": 64, **setting} for setting in SETTINGS[:k]]
+    epochs, outcomes = together(architecture, settings, dataset)
+    for setting, member_epochs, member in zip(settings, epochs, outcomes, strict=True):
+        expected_epochs, expected = alone(architecture, setting, dataset)
+        assert (member.status, member.epochs, member.best_epoch) == (
+            expected.status,
+            expected.epochs,
+            expected.best_epoch,
+        )
+        # On a CPU each product is rounded as it is alone, so that nothing differs, not even in the last digit.
+        assert timeless(member) == timeless(expected)
+        ours, theirs = ([(one.number, one.learning_rate) for one in some] for some in (member_epochs, expected_epochs))
+        assert ours == theirs
+        assert all(close(a.metrics, b.metrics) for a, b in zip(member_epochs, expected_epochs, strict=True))
+        state = expected.network.state_dict()
+        assert all(
+            torch.allclose(weight, state[key], equal_nan=True) for key, weight in member.network.state_dict().items()
+        )
+    if k == len(SETTINGS):
+        assert len({outcome.epochs for outcome in outcomes}) > 2, "they should end at different epochs"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "setting"),
+    [
+        ("bag-of-words", {"hidden_layers": 0}),
+        ("multi-task", {"weighting": "uncertainty"}),
+        ("mdn", {"hidden_layers": 2}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("inputs", [Inputs(30, 5, 0, 2), Inputs(2, 0, 4, 3), Inputs(30, 1, 1, 1)], ids=str)
+def test_any_mixture_of_inputs_and_targets_works(
+    make_dataset: Callable[..., Dataset], architecture: str, setting: Assignment, inputs: Inputs
+) -> None:
+    dataset = make_dataset(inputs)
+    settings: list[Assignment] = [{**setting, "learning_rate": 0.01}, {**setting, "learning_rate": 0.1, "dropout": 0.2}]
+    _, outcomes = together(architecture, settings, dataset)
+    for own, outcome in zip(settings, outcomes, strict=True):
+        assert timeless(outcome) == timeless(alone(architecture, own, dataset)[1])
+
+
+def test_a_member_that_diverges_is_a_result_and_the_others_do_not_notice(dataset: Dataset) -> None:
+    calm, wild = {"learning_rate": 0.003}, {"learning_rate": 1000.0, "weight_decay": 1000.0}
+    _, (first, second) = together("bag-of-words", [calm, wild], dataset)
+    assert (first.status, second.status) == ("complete", "diverged")
+    assert timeless(first) == timeless(alone("bag-of-words", calm, dataset)[1])
+
+
+def test_a_member_that_is_stopped_takes_no_further_part(dataset: Dataset) -> None:
+    settings: list[Assignment] = [{"learning_rate": 0.003}, {"learning_rate": 0.004}, {"learning_rate": 0.005}]
+    epochs, outcomes = together("bag-of-words", settings, dataset, stop=(1, 2))
+    assert [outcome.status for outcome in outcomes] == ["complete", "stopped", "complete"]
+    assert [len(some) for some in epochs] == [12, 2, 12]
+    for at in (0, 2):
+        assert timeless(outcomes[at]) == timeless(alone("bag-of-words", settings[at], dataset)[1])
+
+
+def test_after_an_epoch_the_best_is_told_first(dataset: Dataset) -> None:
+    told: list[tuple[int, float]] = []
+
+    def on_epoch(at: int, epoch: Epoch) -> None:
+        told.append((epoch.number, epoch.metrics["mse_valid"]))
+
+    settings: list[Assignment] = [{"learning_rate": rate} for rate in (0.0001, 0.01, 0.001)]
+    train_array(
+        "bag-of-words", settings, dataset, seed=1, max_epochs=3, on_epoch=on_epoch, on_end=lambda at, outcome: None
+    )
+    assert told == sorted(told)
+
+
+def test_who_runs_out_of_time_together_is_timed_out_together(dataset: Dataset) -> None:
+    ends: dict[int, Outcome] = {}
+    train_array(
+        "mdn", [{}, {}], dataset, seed=1, max_epochs=3, deadline=0.0,
+        on_epoch=lambda at, epoch: None, on_end=ends.__setitem__,
+    )  # fmt: skip
+    assert [ends[at].status for at in (0, 1)] == ["timed-out"] * 2
+
+
+def test_the_weights_of_an_array_are_its_members(dataset: Dataset) -> None:
+    networks = [loop.build("bag-of-words", {}, dataset.inputs) for _ in range(3)]
+    array = Array(networks)
+    assert not list(array.parameters())
+    tokens, dense, targets = (
+        torch.tensor(part) for part in (dataset.train.tokens, dataset.train.dense, dataset.train.targets)
+    )
+    losses, predictions = array.loss(tokens, dense, targets)
+    assert (losses.shape, predictions.shape) == ((3,), (3, *targets.shape))
+    losses[1].backward()
+    moved = [any(bool(p.grad.any()) for p in network.parameters() if p.grad is not None) for network in networks]
+    assert moved == [False, True, False]
+
+
+def test_what_an_array_has_no_layer_for_is_not_among_those_that_fuse() -> None:
+    for name in FUSING:
+        leaves = [
+            module
+            for module in loop.build(name, {}, Inputs(10, 3, 1, 1)).modules()
+            if not list(module.children()) and list(module.parameters())
+        ]
+        assert all(isinstance(leaf, nn.Linear | nn.EmbeddingBag) for leaf in leaves)
