@@ -90,7 +90,7 @@ class _Drain:
     view: View
     retry: bool
     lock: threading.Lock = field(default_factory=threading.Lock)
-    deaths: dict[str, int] = field(default_factory=dict)
+    deaths: dict[Pack, int] = field(default_factory=dict)
     stopping: bool = False
     fresh_rows: bool = False
     failure: str | None = None
@@ -103,15 +103,17 @@ class _Drain:
 
     def put_back(self, pack: Pack) -> None:
         with self.lock:
-            self.waiting.appendleft(pack)
+            # Behind the others and trial by trial: what a lane cannot help may concern one of them only.
+            self.waiting.extend(pack.apart())
 
     def lost(self, lane: int, pack: Pack, why: str) -> None:
-        """A lane failed under a pack: back on the list with it, or given up after so many."""
+        """A lane failed under a pack: back on the list with it, trial by trial, or given up after so many."""
         with self.lock:
-            self.deaths[pack.id] = self.deaths.get(pack.id, 0) + 1
-            again = self.deaths[pack.id] < TRIES
+            self.deaths[pack] = self.deaths.get(pack, 0) + 1
+            # Of several, whoever it was should take nobody along the next time.
+            again = self.deaths[pack] < TRIES or len(pack.trials) > 1
             if again:
-                self.waiting.append(pack)
+                self.waiting.extend(pack.apart())
         self.view.say(f"{pack.label}: {why}" + ("; it will run again" if again else "; given up"))
         if not again:
             for row in trial.give_up(self.sweep, pack.id, pack.trials, f"given up after {TRIES} attempts: {why}"):
@@ -133,7 +135,7 @@ def run(sweep: Sweep, view: View, *, lanes: int | None = None, retry: bool = Fal
             for n in range(wanted)
         ]
         try:
-            while packs := plan.pending(sweep, retry=retry):
+            while packs := plan.pending(sweep, retry=retry, lanes=wanted):
                 _stop_if_asked(sweep, view)
                 view.round(packs, merge.refresh(sweep).rows)
                 _drain(sweep, packs, crew, view, retry)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from pipeline import budget, ledger, merge, ranking, results
+from pipeline import budget, ledger, merge, packing, ranking, results
 from pipeline.dates import DateRange
 from pipeline.phases import near
 from pipeline.ranking import standings, values
@@ -37,11 +37,12 @@ def training_seed(definition: Definition, trial: Trial) -> int:
     return seed_of(definition.seed, date_range, trial.seed)
 
 
-def pending(sweep: Sweep, *, retry: bool = False) -> list[Pack]:
+def pending(sweep: Sweep, *, retry: bool = False, lanes: int | None = None) -> list[Pack]:
     """The packs that should run now; empty if the sweep is done.
 
-    `retry` counts trials that failed as not run. The next round is planned when all trials of the last one have
-    a row, or the budget has ended.
+    A new round is cut into packs for so many lanes; where nobody knows how many, each trial is one. `retry` counts
+    trials that failed as not run. The next round is planned when all trials of the last one have a row, or the budget
+    has ended.
     """
     rounds = [sweep.round(number) for number in range(sweep.rounds())]
     every = [pack for packs in rounds for pack in packs]
@@ -55,7 +56,8 @@ def pending(sweep: Sweep, *, retry: bool = False) -> list[Pack]:
         return left
     if not rounds:
         ledger.note_choosing(sweep.store, sweep.definition)
-    experiments, packs = next_round(sweep.definition, len(rounds), sweep.experiments(), trials_of(every), rows, now)
+    known = sweep.experiments()
+    experiments, packs = next_round(sweep.definition, len(rounds), known, trials_of(every), rows, now, lanes)
     if rounds and not rounds[-1] and not packs:
         return []
     # A round after an empty one: what failed was run again, and now there is something to judge.
@@ -94,6 +96,7 @@ def next_round(
     planned: Iterable[Trial],
     rows: Sequence[Row],
     now: datetime | None = None,
+    lanes: int | None = None,
 ) -> tuple[list[Experiment], list[Pack]]:
     """Round `number`: the experiments that are new, and the packs to run. No packs: the sweep is done.
 
@@ -108,7 +111,12 @@ def next_round(
         trials = [trial for trial in _wanted(definition, phase, experiments, rows) if trial not in planned]
         if trials:
             by_id = {experiment.id: experiment for experiment in experiments}
-            return new, _packs(definition, phase, number, [(by_id[trial.experiment], trial) for trial in trials])
+            pairs = [(by_id[trial.experiment], trial) for trial in trials]
+            cut = packing.cut(definition, pairs, lanes or len(pairs))
+            return new, [
+                Pack(f"r{number}-p{at:03d}", _label(phase, pack), definition.image, tuple(trial for _, trial in pack))
+                for at, pack in enumerate(cut)
+            ]
     return [], []
 
 
@@ -309,18 +317,15 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return math.fsum(known) / len(known) if len(known) == len(values) else None
 
 
-def _packs(definition: Definition, phase: Phase, number: int, trials: Sequence[tuple[Experiment, Trial]]) -> list[Pack]:
-    return [
-        Pack(f"r{number}-p{at:03d}", _label(phase, experiment, trial), definition.image, (trial,))
-        for at, (experiment, trial) in enumerate(trials)
-    ]
-
-
-def _label(phase: Phase, experiment: Experiment, trial: Trial) -> str:
+def _label(phase: Phase, pack: Sequence[tuple[Experiment, Trial]]) -> str:
     """One line of plain text for people: a stage in Jenkins, a bar on a terminal."""
-    settings = " ".join(f"{name}={results.to_cell(experiment.assignment[name])}" for name in phase.space)
-    label = f"{trial} {settings}"
-    plain = "".join(letter if letter.isprintable() else " " for letter in label)
+    (experiment, first), others = pack[0], len(pack) - 1
+    searched = [name for name in phase.space if all(name in one.assignment for one, _ in pack)]
+    same = [name for name in searched if len({key(one.assignment[name]) for one, _ in pack}) == 1]
+    told = same if others else searched
+    settings = " ".join(f"{name}={results.to_cell(experiment.assignment[name])}" for name in told)
+    label = f"{first} and {others} more like it {settings}" if others else f"{first} {settings}"
+    plain = "".join(letter if letter.isprintable() else " " for letter in label.strip())
     return plain if len(plain) <= _LABEL_AT_MOST else plain[: _LABEL_AT_MOST - 1] + "…"
 
 

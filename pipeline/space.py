@@ -260,6 +260,8 @@ class Hyperparameter(BaseModel):
     help: str
     phase: Literal["learning-rate", "architecture"] = "architecture"
     """Which phase of the automatic mode searches it first."""
+    shapes: bool = True
+    """Whether it shapes the network or its batches, so that trials which differ in it cannot train side by side."""
 
     @pydantic.model_validator(mode="after")
     def _default_is_possible(self) -> "Hyperparameter":

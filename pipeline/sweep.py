@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, Literal, Self
 
@@ -190,6 +190,12 @@ class Pack:
     label: str
     image: str | None
     trials: tuple[Trial, ...]
+
+    def apart(self) -> "list[Pack]":
+        """The same trials, each in a pack of its own."""
+        if len(self.trials) == 1:
+            return [self]
+        return [replace(self, label=str(trial), trials=(trial,)) for trial in self.trials]
 
     def as_line(self) -> str:
         return "\t".join((self.id, self.label, self.image or "-", ",".join(map(str, self.trials))))

@@ -1,37 +1,18 @@
-"""Runs one pack: load, train, measure, save, and write each trial's row.
+"""Runs one pack: finds what has no row yet, trains it, alone or side by side, and sees that each trial gets its row."""
 
-Everything that an attempt writes lies in a folder of its own; the row comes last and points into it. Whoever
-finds the row taken has lost a race, and what it wrote counts for nothing.
-"""
-
-import json
-import secrets
-import sys
-import tempfile
-import time
-import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import deque
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
-from pipeline import budget, merge, provenance, results, reuse
-from pipeline.errors import InfrastructureError, UserError
-from pipeline.plan import training_seed
-from pipeline.results import Row, Status, metric_column
-from pipeline.rungs import Rungs
-from pipeline.space import identity_of
-from pipeline.store.uploads import Uploads
-from pipeline.sweep import Definition, Experiment, Sweep, Trial
+from pipeline import budget, merge, packing
+from pipeline.attempt import Attempt, OnEvent, failure, first_cells, now, one_line, raise_if_no_trial_failed
+from pipeline.errors import UserError
+from pipeline.results import Row, Status
+from pipeline.sweep import Experiment, Sweep, Trial
 from pipeline.training.builtin import Builtin
-from pipeline.training.job import Job, Trainer
 from pipeline.training.own.trainer import OwnTrainer
-
-EVENTS_EVERY_S = 30.0
-_ERROR_AT_MOST = 1000
-
-OnEvent = Callable[[dict[str, Any]], None]
 
 
 @dataclass
@@ -40,11 +21,6 @@ class Workbench:
 
     builtin: Builtin = field(default_factory=Builtin)
     _experiments: dict[str, Experiment] = field(default_factory=dict)
-
-    def trainer(self, definition: Definition) -> Trainer:
-        if definition.own is not None:
-            return OwnTrainer(definition.own, definition.objective.metric)
-        return self.builtin
 
     def experiment(self, sweep: Sweep, trial: Trial) -> Experiment:
         if trial.experiment not in self._experiments:
@@ -58,27 +34,115 @@ class Workbench:
 def run_pack(
     sweep: Sweep, pack: str, trials: Sequence[Trial], workbench: Workbench, *, retry: bool = False, on_event: OnEvent
 ) -> bool:
-    """Runs the trials that have no row yet (`retry`: no result), one after another; whether none of them failed.
+    """Runs the trials that have no row yet (`retry`: no result); whether none of them failed.
 
-    Raises InfrastructureError if the store or the device fails; rows written before stand.
+    Trials that are alike train side by side where that is faster, the others one after another. Raises
+    InfrastructureError if the store or the device fails; rows written before stand.
     """
-    fine = True
+    fine, waiting = True, deque[tuple[Trial, int]]()
     for trial in trials:
         _check(sweep, trial)
-        files = sweep.results_of(trial)
-        try:
-            row = sweep.read_row(files[-1], str(trial)) if files else None
-        except ValueError as error:
-            if not retry:
-                raise UserError(f"{files[-1].entry.key} {error}: `hpt retry` runs the trial again") from None
-            row = None
-        if row is None and _out_of_budget(sweep, trial):
-            continue
-        if row is None or (retry and not Status(row["status"]).is_result):
-            row = _run(sweep, pack, trial, files[-1].number + 1 if files else 1, workbench, on_event)
-        on_event({"row": row})
-        fine = fine and Status(row["status"]).is_result
+        row, number = _last_row(sweep, trial, retry)
+        if row is None:
+            waiting.append((trial, number))
+        else:
+            on_event({"row": row})
+            fine = fine and Status(row["status"]).is_result
+    run = _Run(sweep, pack, workbench, on_event, waiting)
+    while waiting:
+        fine = run.some() and fine
     return fine
+
+
+def _last_row(sweep: Sweep, trial: Trial, retry: bool) -> tuple[Row | None, int]:
+    """The row that stands, or the number of the one to be written."""
+    files = sweep.results_of(trial)
+    if not files:
+        return None, 1
+    number = files[-1].number + 1
+    try:
+        row = sweep.read_row(files[-1], str(trial))
+    except ValueError as error:
+        if not retry:
+            raise UserError(f"{files[-1].entry.key} {error}: `hpt retry` runs the trial again") from None
+        return None, number
+    return (None if retry and not Status(row["status"]).is_result else row), number
+
+
+@dataclass
+class _Run:
+    """A pack being run: what waits, with the number of the row that it will get."""
+
+    sweep: Sweep
+    pack: str
+    workbench: Workbench
+    on_event: OnEvent
+    waiting: deque[tuple[Trial, int]]
+    at_most: int = packing.MOST
+    """Trials side by side; fewer after a failure that may be one trial's alone."""
+
+    def some(self) -> bool:
+        """Trains as many of those that wait as should go together; whether none of them failed."""
+        with ExitStack() as stack:
+            attempts = self._begin(stack)
+            training = [attempt for attempt in attempts if not attempt.is_over]
+            try:
+                self._train(training)
+            except Exception as error:
+                self._after(error, training)
+        return all(Status(attempt.row["status"]).is_result for attempt in attempts if attempt.is_over)
+
+    def _begin(self, stack: ExitStack) -> list[Attempt]:
+        """Begins attempts until there are as many to be trained as it pays to train side by side."""
+        definition, builtin = self.sweep.definition, self.workbench.builtin
+        begun: list[Attempt] = []
+        wanted, likeness = 1, None
+        while self.waiting and wanted:
+            trial, number = self.waiting[0]
+            experiment = self.workbench.experiment(self.sweep, trial)
+            own = packing.likeness(definition, experiment, trial)
+            if likeness not in (None, own):
+                break
+            self.waiting.popleft()
+            if _out_of_budget(self.sweep, trial):
+                continue
+            attempt = stack.enter_context(Attempt(self.sweep, self.pack, trial, number, experiment, self.on_event))
+            begun.append(attempt)
+            try:
+                if attempt.is_spared(builtin):
+                    continue
+                if likeness is None and definition.own is None:
+                    wanted = builtin.at_once(attempt.job, min(self.at_most, 1 + len(self.waiting)))
+            except Exception as error:
+                attempt.fail(error)
+                continue
+            likeness, wanted = own, wanted - 1
+        return begun
+
+    def _train(self, attempts: Sequence[Attempt]) -> None:
+        definition, builtin = self.sweep.definition, self.workbench.builtin
+        if definition.own is not None:
+            own = OwnTrainer(definition.own, definition.objective.metric)
+            for attempt in attempts:
+                attempt.end(own(attempt.job))
+        elif attempts:
+            jobs = [attempt.job for attempt in attempts]
+            builtin.together(jobs, lambda at, measured: attempts[at].end(measured))
+
+    def _after(self, error: Exception, attempts: Sequence[Attempt]) -> None:
+        """What an error ended is that trial's failure; of several, each is tried again with fewer beside it."""
+        left = [attempt for attempt in attempts if not attempt.is_over]
+        raise_if_no_trial_failed(error)
+        if len(left) == 1:
+            left[0].fail(error)
+            return
+        is_memory = failure(error) is Status.OUT_OF_MEMORY
+        self.at_most = len(attempts) // 2 if is_memory else 1
+        if is_memory:
+            self.workbench.builtin.allow(left[0].job, self.at_most)
+        for attempt in left:
+            attempt.say(f"begins again with fewer beside it: {type(error).__name__}: {one_line(str(error))}")
+        self.waiting.extendleft((attempt.trial, attempt.number) for attempt in reversed(left))
 
 
 def give_up(sweep: Sweep, pack: str, trials: Sequence[Trial], why: str) -> list[Row]:
@@ -88,9 +152,8 @@ def give_up(sweep: Sweep, pack: str, trials: Sequence[Trial], why: str) -> list[
         _check(sweep, trial)
         if not sweep.results_of(trial):
             experiment = Workbench().experiment(sweep, trial)
-            now = _now()
-            row = _row(sweep, pack, trial, experiment, attempt=None, started=now)
-            row |= {"status": Status.FAILED.value, "error": _one_line(why), "finished": now}
+            row = first_cells(sweep, pack, trial, experiment, attempt=None)
+            row |= {"status": Status.FAILED.value, "error": one_line(why), "finished": now()}
             if sweep.create_row(trial, row):
                 rows.append(row)
     return rows
@@ -108,220 +171,3 @@ def _check(sweep: Sweep, trial: Trial) -> None:
     phases = {phase.name: phase for phase in sweep.definition.phases}
     if trial.phase not in phases or trial.range >= len(phases[trial.phase].ranges):
         raise UserError(f"{trial}: {sweep.id} has no such phase or date range")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:_ERROR_AT_MOST]
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-class _Log:
-    """An attempt's log.txt: a line with its time for each thing worth knowing."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-
-    def __call__(self, text: str) -> None:
-        self._lines += [f"{_now()} {line}" for line in text.rstrip().splitlines()]
-
-    def content(self) -> bytes:
-        return "".join(f"{line}\n" for line in list(self._lines)).encode(errors="backslashreplace")
-
-
-def _row(
-    sweep: Sweep, pack: str, trial: Trial, experiment: Experiment, *, attempt: str | None, started: str
-) -> Row:  # fmt: skip
-    definition = sweep.definition
-    phase = definition.phase(trial.phase)
-    row: Row = {
-        "architecture": definition.architecture,
-        "date-range": phase.ranges[trial.range].as_json(),
-        **experiment.assignment,
-        "sweep": sweep.id,
-        "experiment": trial.experiment,
-        "trial": str(trial),
-        "attempt": attempt,
-        "pack": pack,
-        "phase": trial.phase,
-        "fidelity": phase.fidelity.name,
-        "seed": training_seed(definition, trial),
-        "git_commit": provenance.commit_here() if definition.own else provenance.git_commit(),
-        "image": provenance.image() or definition.image,
-        "host": provenance.host(),
-        "started": started,
-    }
-    return {name: value for name, value in row.items() if value is not None or name in experiment.assignment}
-
-
-def _run(sweep: Sweep, pack: str, trial: Trial, number: int, workbench: Workbench, on_event: OnEvent) -> Row:
-    experiment = workbench.experiment(sweep, trial)
-    attempt = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-    row = _row(sweep, pack, trial, experiment, attempt=attempt, started=_now())
-    log = _Log()
-    with tempfile.TemporaryDirectory(prefix="hpt-") as scratch, Uploads(sweep.store) as uploads:
-
-        def say(text: str) -> None:
-            log(text)
-            uploads.put(sweep.attempt_key(trial, attempt, "log.txt"), log.content)
-
-        say(f"{trial} attempt {attempt} on {row['host']}: {json.dumps(experiment.assignment)}")
-        try:
-            measured = _train(sweep, trial, attempt, row, experiment, workbench, Path(scratch), uploads, say, on_event)
-        except InfrastructureError:
-            raise
-        except UserError as error:
-            measured = {"status": Status.FAILED, "error": str(error)}
-        except Exception as error:
-            _raise_if_the_device_failed(error)
-            say(traceback.format_exc())
-            measured = {"status": _failure(error), "error": f"{type(error).__name__}: {error}"}
-        measured["error"] = _one_line(measured.get("error") or "") or None
-        say(f"ends as {measured['status']}" + (f": {measured['error']}" if measured["error"] else ""))
-        row |= {name: value for name, value in measured.items() if value is not None} | {"finished": _now()}
-    if sweep.create_row(trial, row, number):
-        if _is_repeatable(sweep, trial):
-            reuse.remember(sweep, row)
-        return row
-    counted = sweep.row(trial)
-    assert counted is not None
-    return counted
-
-
-def _train(
-    sweep: Sweep,
-    trial: Trial,
-    attempt: str,
-    row: Row,
-    experiment: Experiment,
-    workbench: Workbench,
-    scratch: Path,
-    uploads: Uploads,
-    say: Callable[[str], None],
-    on_event: OnEvent,
-) -> Row:
-    """The part of the row that the training makes."""
-    from pipeline.training.events import EventFile
-
-    definition = sweep.definition
-    phase, limit = definition.phase(trial.phase), definition.training.time_limit_minutes
-    is_new = experiment.phase == trial.phase
-    # Without the full results of the incumbent, and of what the phase starts from, nothing can be compared.
-    is_incumbent = identity_of(experiment.assignment) == identity_of(definition.incumbent)
-    may_stop = phase.early_stopping and not is_incumbent and is_new
-    rungs = Rungs(sweep, trial) if may_stop else None
-    epochs: list[Row] = []
-
-    def epochs_csv() -> bytes:
-        rows = list(epochs)
-        return results.write_csv(rows, list(dict.fromkeys(name for row in rows for name in row)))
-
-    def report(epoch: int, metrics: Mapping[str, float]) -> bool:
-        if epochs and epochs[-1]["epoch"] == epoch:  # told in several parts
-            epochs[-1] |= metrics
-        else:
-            epochs.append({"epoch": epoch, **metrics})
-        events.add(epoch, metrics)
-        uploads.put(sweep.attempt_key(trial, attempt, "epochs.csv"), epochs_csv)
-        uploads.put(sweep.key(f"tensorboard/{trial}/{events.path.name}"), events.content, every=EVENTS_EVERY_S)
-        say(f"epoch {epoch}: " + " ".join(f"{name}={value:.6g}" for name, value in metrics.items()))
-        on_event({"epoch": epoch, "of": job.max_epochs, "trial": str(trial)})
-        if rungs is None or rungs.goes_on(epoch, metrics):
-            return True
-        say(f"stopped after epoch {epoch}: {definition.objective.metric}_valid is behind that of others")
-        return False
-
-    job = _job(sweep, trial, experiment, scratch / "files", say, report)
-    job.folder.mkdir()
-    # What this phase is the first to ask for has no row in another one: no need to ask the store.
-    copied = None if is_new or phase.judging is not None else reuse.of_earlier_phase(sweep, trial, row)
-    if copied is None and definition.reuse and _is_repeatable(sweep, trial):
-        builtin = workbench.builtin
-        where = {"data_fingerprint": builtin.dataset(job).fingerprint, "device": builtin.device_name}
-        copied = reuse.find(sweep, row | where)
-    if copied is not None:
-        say(f"copied from {copied['reused_from']}, which trained exactly the same")
-        curve = reuse.epochs_of(sweep.store, copied["reused_from"])
-        uploads.put(sweep.attempt_key(trial, attempt, "epochs.csv"), lambda: curve)
-        return copied
-    if may_stop and (elsewhere := _stopped_elsewhere(sweep, trial)):
-        say(f"not trained: {elsewhere} was stopped early, so that the setting is not ranked any more")
-        return {"status": Status.STOPPED, "epochs": 0, "epochs_saved": job.max_epochs, "training_time": 0.0}
-    with EventFile(scratch / "events", attempt) as events:
-        measured = workbench.trainer(definition)(job)
-    for name, path in measured.files.items():
-        sweep.store.upload(sweep.attempt_key(trial, attempt, name), path)
-    timed_out = f"took longer than {limit:g} minutes" if limit and measured.status is Status.TIMED_OUT else None
-    return {
-        "status": measured.status,
-        "error": measured.error or timed_out,
-        **{metric_column(name): value for name, value in measured.metrics.items()},
-        "training_time": round(measured.seconds, 3),
-        "model_url": measured.model and sweep.store.link(sweep.attempt_key(trial, attempt, measured.model)),
-        "epochs": measured.epochs,
-        "epochs_saved": job.max_epochs - measured.epochs if measured.status is Status.STOPPED else None,
-        "device": measured.device,
-        "data_fingerprint": measured.data_fingerprint,
-    }
-
-
-def _stopped_elsewhere(sweep: Sweep, trial: Trial) -> Trial | None:
-    """The trial of the same experiment and phase that was stopped early, if there is one."""
-    phase = sweep.definition.phase(trial.phase)
-    seeds = range(phase.first_seed, phase.first_seed + phase.seeds)
-    for other in (replace(trial, range=at, seed=seed) for at in range(len(phase.ranges)) for seed in seeds):
-        row = sweep.row(other) if other != trial else None
-        if row is not None and row["status"] == Status.STOPPED:
-            return other
-    return None
-
-
-def _is_repeatable(sweep: Sweep, trial: Trial) -> bool:
-    """Whether an earlier row may stand for the training: never where it judges."""
-    # What a trainer of one's own is made of today, nobody knows.
-    return sweep.definition.own is None and sweep.definition.phase(trial.phase).judging is None
-
-
-def _job(
-    sweep: Sweep,
-    trial: Trial,
-    experiment: Experiment,
-    folder: Path,
-    say: Callable[[str], None],
-    report: Callable[[int, Mapping[str, float]], bool],
-) -> Job:
-    definition = sweep.definition
-    phase, training = definition.phase(trial.phase), definition.training
-    limit = training.time_limit_minutes
-    return Job(
-        trial=str(trial),
-        architecture=definition.architecture,
-        hyperparameters=experiment.assignment,
-        data=definition.data,
-        date_range=phase.ranges[trial.range],
-        validation_share=training.validation_share,
-        test_share=training.test_share,
-        train_days=phase.fidelity.train_days,
-        seed=training_seed(definition, trial),
-        max_epochs=phase.fidelity.max_epochs,
-        deadline=time.monotonic() + 60 * limit if limit else None,
-        folder=folder,
-        say=say,
-        report=report,
-    )
-
-
-def _failure(error: Exception) -> Status:
-    from pipeline.training.loop import OutOfMemory
-
-    return Status.OUT_OF_MEMORY if isinstance(error, OutOfMemory | MemoryError) else Status.FAILED
-
-
-def _raise_if_the_device_failed(error: Exception) -> None:
-    """A device that is gone is no fault of the setting that was running: that trial should run elsewhere."""
-    torch = sys.modules.get("torch")
-    gone = getattr(torch, "AcceleratorError", None)
-    if (gone and isinstance(error, gone)) or "NVML" in str(error):
-        raise InfrastructureError(f"the device failed: {str(error).splitlines()[0]}") from error

@@ -212,3 +212,21 @@ def test_what_is_retried_is_judged_after_all(new_sweep, tiny_spec):
     merged = local.run(sweep, Recorder(), lanes=2, retry=True)
     assert {row["status"] for row in merged.rows} == {"complete"}
     assert {row["phase"] for row in merged.rows} == {"screen", "confirm"}
+
+
+def test_a_pack_whose_process_dies_runs_again_trial_by_trial(new_sweep, tiny_spec):
+    """Whichever trial it was takes none along the next time."""
+    sweep = new_sweep(tiny_spec | {"training": {"max-epochs": 40}})
+    view, packs, killed = Recorder(), [], threading.Event()
+
+    def start(pack: Pack) -> None:
+        packs.append(pack)
+        if not killed.is_set():
+            killed.set()
+            threading.Timer(0.0, lambda: [os.kill(pid, signal.SIGKILL) for pid in lane_pids()]).start()
+
+    view.on_start = start
+    merged = local.run(sweep, view, lanes=1)
+    assert {row["status"] for row in merged.rows} == {"complete"}
+    assert [len(pack.trials) for pack in packs] == [3, 3, 1, 1, 1]
+    assert sum("it will run again" in said for said in view.said) == 1

@@ -53,11 +53,11 @@ def test_of_those_that_came_one_in_the_reduction_would_go_on(values):
 
 @pytest.fixture
 def asked(tiny_spec: dict[str, Any]) -> dict[str, Any]:
-    """Learning rates of which most learn nothing, one after another, so that who comes when is known."""
+    """Learning rates of which the first learns most and the others nothing, so that who is behind is known."""
     return tiny_spec | {
         "date-range": [["2024-01-01", "2024-03-01"]],
         "incumbent": {"batch_size": 64, "learning_rate": 1e-6},
-        "parameters": {"learning_rate": [0.1, 1e-7, 1e-8, 1e-9, 0.03]},
+        "parameters": {"learning_rate": [0.03, 1e-7, 1e-8, 1e-9, 0.1]},
         "training": {"max-epochs": 9},
         "search": {"strategy": "grid", "early-stopping": {"min-epochs": 2, "reduction": 3}},
     }

@@ -1,5 +1,6 @@
 import json
 import math
+import time
 
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ from pipeline.errors import UserError
 from pipeline.store.directory import DirectoryStore
 from pipeline.sweep import Sweep, Trial, trials_of
 from pipeline.training import data, model
+from pipeline.training.builtin import Builtin
 from tests.conftest import dataset_of, define
 
 
@@ -187,13 +189,13 @@ def test_a_bug_in_training_is_that_trials_failure_with_its_traceback_in_the_log(
 
     sweep = new_sweep(tiny_spec)
     first, second = planned(sweep)[:2]
-    original = loop.train
+    original = loop.train_array
 
     def break_once(*arguments, **options):
-        monkeypatch.setattr(loop, "train", original)
+        monkeypatch.setattr(loop, "train_array", original)
         raise RuntimeError("shapes do not fit\nat all")
 
-    monkeypatch.setattr(loop, "train", break_once)
+    monkeypatch.setattr(loop, "train_array", break_once)
     assert run(sweep, [first, second], workbench)[0] is False
     row = sweep.row(first)
     assert row["status"] == "failed"
@@ -221,3 +223,157 @@ def test_a_damaged_row_is_told_and_what_made_an_error_is_one_line(new_sweep, tin
     sweep.store.write(sweep.trial_key(second, "result.csv"), b"damaged")
     with pytest.raises(UserError, match="hpt retry"):
         run(sweep, [second], workbench)
+
+
+# -- packs
+
+
+def alike(sweep):
+    """The three trials on the first range."""
+    plan.pending(sweep)
+    return [one for one in sweep.planned() if one.range == 0]
+
+
+def timeless(row):
+    passing = ("sweep", "attempt", "training_time", "examples_per_second", "peak_memory_mb", "started", "finished")
+    return {name: value for name, value in row.items() if name not in (*passing, "model_url", "pack")}
+
+
+class Together(Builtin):
+    """Trains side by side whatever may be, so that no test depends on what is faster here; remembers how many."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def at_once(self, job, most):
+        return min(most, self._at_once.get(self._shape(job), 32))
+
+    def together(self, jobs, on_end):
+        self.sizes.append(len(jobs))
+        super().together(jobs, on_end)
+
+
+def test_each_trial_of_a_pack_leaves_what_it_leaves_alone(store, tiny_spec):
+    alone, packed = (Sweep.create(store, define(tiny_spec, token)) for token in ("aaaa", "bbbb"))
+    for one in alike(alone):
+        run(alone, [one], trial.Workbench())
+    bench = trial.Workbench(Together())
+    fine, events = run(packed, alike(packed), bench)
+    assert (fine, bench.builtin.sizes) == (True, [3])
+    for one in alike(packed):
+        row, expected = packed.row(one), alone.row(one)
+        assert timeless(row) == timeless(expected)
+        attempt = packed.attempt_key(one, row["attempt"])
+        assert {entry.key.removeprefix(attempt) for entry in packed.store.entries(attempt)} == {
+            "epochs.csv", "log.txt", "model.pt", "model.json",
+        }  # fmt: skip
+        for name in ("model.json", "model.pt"):
+            assert packed.store.read(attempt + name) == alone.store.read(
+                alone.attempt_key(one, expected["attempt"], name)
+            )
+        assert [event["epoch"] for event in events if event.get("trial") == str(one)] == [1, 2]
+        assert any(packed.store.entries(packed.key(f"tensorboard/{one}/")))
+
+
+def test_the_times_of_a_pack_are_shares_of_what_it_took(new_sweep, tiny_spec):
+    sweep = new_sweep(tiny_spec)
+    bench = trial.Workbench(Together())
+    run(sweep, alike(sweep)[:1], bench)  # loads the data
+    began = time.monotonic()
+    run(sweep, alike(sweep), bench)
+    took = time.monotonic() - began
+    assert sum(sweep.row(one)["training_time"] for one in alike(sweep)[1:]) < took
+
+
+def test_trials_that_are_not_alike_train_one_group_after_another(new_sweep, tiny_spec):
+    sweep = new_sweep(tiny_spec)
+    bench = trial.Workbench(Together())
+    fine, _ = run(sweep, sorted(planned(sweep), key=lambda one: one.range), bench)
+    assert (fine, bench.builtin.sizes) == (True, [3, 3])
+
+
+def test_too_little_memory_for_all_at_once_is_enough_for_fewer(new_sweep, tiny_spec, monkeypatch):
+    from pipeline.training import loop
+
+    original = loop.train_array
+
+    def short(architecture, settings, *arguments, **options):
+        if len(settings) > 1:
+            raise loop.OutOfMemory("2 GiB too little")
+        original(architecture, settings, *arguments, **options)
+
+    monkeypatch.setattr(loop, "train_array", short)
+    sweep = new_sweep(tiny_spec)
+    bench = trial.Workbench(Together())
+    fine, _ = run(sweep, alike(sweep), bench)
+    assert (fine, bench.builtin.sizes) == (True, [3, 1, 1, 1])
+    assert {sweep.row(one)["status"] for one in alike(sweep)} == {"complete"}
+    # What was learned holds for the packs after it.
+    run(sweep, planned(sweep), bench)
+    assert bench.builtin.sizes[4:] == [1, 1, 1]
+
+
+def test_too_little_memory_for_one_is_that_trials_result(new_sweep, tiny_spec, monkeypatch):
+    from pipeline.training import loop
+
+    original = loop.train_array
+
+    def short(architecture, settings, *arguments, **options):
+        if any(setting["learning_rate"] == 0.01 for setting in settings):
+            raise loop.OutOfMemory("2 GiB too little")
+        original(architecture, settings, *arguments, **options)
+
+    monkeypatch.setattr(loop, "train_array", short)
+    sweep = new_sweep(tiny_spec)
+    fine, _ = run(sweep, alike(sweep), trial.Workbench(Together()))
+    assert not fine
+    statuses = {sweep.row(one)["learning_rate"]: sweep.row(one)["status"] for one in alike(sweep)}
+    assert statuses == {0.001: "complete", 0.01: "out-of-memory", 0.1: "complete"}
+
+
+def test_a_bug_that_one_of_a_pack_meets_is_its_own(new_sweep, tiny_spec, monkeypatch):
+    from pipeline.training import model
+
+    original = model.save
+
+    def save(folder, network, *, hyperparameters, **options):
+        if hyperparameters["learning_rate"] == 0.01:
+            raise RuntimeError("no way to save it")
+        original(folder, network, hyperparameters=hyperparameters, **options)
+
+    monkeypatch.setattr(model, "save", save)
+    sweep = new_sweep(tiny_spec)
+    fine, _ = run(sweep, alike(sweep), trial.Workbench(Together()))
+    assert not fine
+    errors = {sweep.row(one)["learning_rate"]: sweep.row(one).get("error") for one in alike(sweep)}
+    assert errors == {0.001: None, 0.01: "RuntimeError: no way to save it", 0.1: None}
+
+
+def test_how_many_train_side_by_side_is_measured_once_for_a_shape(new_sweep, tiny_spec, workbench, monkeypatch):
+    from pipeline.training import side_by_side
+
+    measured = []
+
+    def best_size(architecture, hyperparameters, dataset, device):
+        measured.append(architecture)
+        return 2
+
+    monkeypatch.setattr(side_by_side, "best_size", best_size)
+    sizes = []
+    together = workbench.builtin.together
+    monkeypatch.setattr(
+        workbench.builtin, "together", lambda jobs, on_end: (sizes.append(len(jobs)), together(jobs, on_end))
+    )
+    sweep = new_sweep(tiny_spec)
+    run(sweep, sorted(planned(sweep), key=lambda one: one.range), workbench)
+    assert (measured, sizes) == (["bag-of-words"], [2, 1, 2, 1])
+
+
+def test_an_architecture_without_arrays_trains_in_turn(new_sweep, tiny_spec, workbench):
+    sweep = new_sweep(tiny_spec | {"architecture": "cnn"})
+    job_sizes = []
+    together = workbench.builtin.together
+    workbench.builtin.together = lambda jobs, on_end: (job_sizes.append(len(jobs)), together(jobs, on_end))
+    fine, _ = run(sweep, alike(sweep), workbench)
+    assert (fine, job_sizes) == (True, [1, 1, 1])

@@ -7,12 +7,16 @@ from pipeline import plan
 from pipeline.sweep import Pack, Sweep
 
 
-def lines(sweeps: Sequence[Sweep], *, retry: bool) -> list[str]:
+def lines(sweeps: Sequence[Sweep], *, retry: bool, lanes: int | None = None) -> list[str]:
     """`id, label, image, trials, sweep` between tabs, a line per pack; none if all sweeps are done.
 
-    Sweeps take turns, so that they come on equally: hours count for all of them at once.
+    A new round is cut into packs for so many lanes. Sweeps take turns, so that they come on equally: hours count for
+    all of them at once.
     """
-    told = [[_line(sweep, pack, len(sweeps) > 1) for pack in plan.pending(sweep, retry=retry)] for sweep in sweeps]
+    told = [
+        [_line(sweep, pack, len(sweeps) > 1) for pack in plan.pending(sweep, retry=retry, lanes=lanes)]
+        for sweep in sweeps
+    ]
     return [line for line in chain.from_iterable(zip_longest(*told)) if line is not None]
 
 

@@ -5,16 +5,20 @@ A long-lived lane keeps one of these between trials, so that torch is imported a
 
 import functools
 import time
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline.data_source import DataSource
 from pipeline.dates import DateRange
 from pipeline.results import Status
+from pipeline.space import key
+from pipeline.training import architectures
 from pipeline.training.job import Job, Measured
 
 if TYPE_CHECKING:
     from pipeline.training.dataset import Dataset
+    from pipeline.training.loop import Outcome
 
 _Key = tuple[DataSource, DateRange, float, float, int | None]
 
@@ -24,34 +28,52 @@ class Builtin:
     """A trainer, with the device and the data of the ranges that it saw last."""
 
     _datasets: "dict[_Key, Dataset]" = field(default_factory=dict)
+    _at_once: dict[Hashable, int] = field(default_factory=dict)
     _is_warm: bool = False
 
     BYTES_KEPT = 2 * 2**30
 
     def __call__(self, job: Job) -> Measured:
         """Raises UserError if the data cannot be used, and `loop.OutOfMemory`."""
-        from pipeline.training import model
-        from pipeline.training.loop import Epoch, train
+        ends: list[Measured] = []
+        self.together([job], lambda _, measured: ends.append(measured))
+        return ends[0]
 
-        dataset = self.dataset(job)
+    def together(self, jobs: Sequence[Job], on_end: Callable[[int, Measured], None]) -> None:
+        """Trains jobs side by side that differ in nothing but hyperparameters that shape nothing.
+
+        `on_end` is told of each, by its place, when it ends. Raises UserError if the data cannot be used, and
+        `loop.OutOfMemory`; what has ended before stands.
+        """
+        from pipeline.training.loop import Epoch, Outcome, train_array
+
+        first, dataset = jobs[0], self.dataset(jobs[0])
         self._warm_up()
 
-        def on_epoch(epoch: Epoch) -> bool:
+        def on_epoch(at: int, epoch: Epoch) -> bool:
             figures = {"learning_rate": epoch.learning_rate, "seconds": epoch.seconds}
-            return job.report(epoch.number, epoch.metrics | figures)
+            return jobs[at].report(epoch.number, epoch.metrics | figures)
 
-        started = time.monotonic()
-        outcome = train(
-            job.architecture,
-            job.hyperparameters,
+        def ended(at: int, outcome: Outcome) -> None:
+            on_end(at, self._measured(jobs[at], outcome, dataset))
+
+        now = time.monotonic()
+        train_array(
+            first.architecture,
+            [job.hyperparameters for job in jobs],
             dataset,
-            seed=job.seed,
+            seed=first.seed,
             device=self.device,
-            max_epochs=job.max_epochs,
-            deadline=job.deadline,
+            max_epochs=first.max_epochs,
+            # A limit is one training's: side by side each has a share of the time.
+            deadline=None if first.deadline is None else now + len(jobs) * (first.deadline - now),
             on_epoch=on_epoch,
+            on_end=ended,
         )
-        seconds = time.monotonic() - started
+
+    def _measured(self, job: Job, outcome: "Outcome", dataset: "Dataset") -> Measured:
+        from pipeline.training import model
+
         model.save(
             job.folder,
             outcome.network,
@@ -64,12 +86,38 @@ class Builtin:
             status=Status(outcome.status),
             metrics=outcome.metrics,
             epochs=outcome.epochs,
-            seconds=seconds,
+            seconds=outcome.seconds,
             files={name: job.folder / name for name in (model.DESCRIPTION, model.WEIGHTS)},
             model=model.WEIGHTS,
             device=self.device_name,
             data_fingerprint=dataset.fingerprint,
         )
+
+    def at_once(self, job: Job, most: int) -> int:
+        """How many jobs like this one should train side by side on this device: what was measured, at most `most`.
+
+        Raises UserError if the data cannot be used.
+        """
+        from pipeline.training import side_by_side
+
+        if most == 1 or not architectures.network(job.architecture).fuses:
+            return 1
+        shape = self._shape(job)
+        if shape not in self._at_once:
+            self._warm_up()
+            self._at_once[shape] = side_by_side.best_size(
+                job.architecture, job.hyperparameters, self.dataset(job), self.device
+            )
+        return min(most, self._at_once[shape])
+
+    def allow(self, job: Job, most: int) -> None:
+        """Trains at most so many jobs like this one side by side from now on."""
+        self._at_once[self._shape(job)] = most
+
+    @staticmethod
+    def _shape(job: Job) -> Hashable:
+        declared = architectures.hyperparameters(job.architecture)
+        return job.architecture, *(key(value) for name, value in job.hyperparameters.items() if declared[name].shapes)
 
     @functools.cached_property
     def device(self) -> str:
@@ -102,11 +150,11 @@ class Builtin:
 
         assert job.data is not None
         shares = job.validation_share, job.test_share
-        key = (job.data, job.date_range, *shares, job.train_days)
-        if key not in self._datasets:
+        wanted = (job.data, job.date_range, *shares, job.train_days)
+        if wanted not in self._datasets:
             while self._datasets and sum(one.nbytes for one in self._datasets.values()) > self.BYTES_KEPT:
                 del self._datasets[next(iter(self._datasets))]
-            self._datasets[key] = load(job.data, job.date_range, *shares, train_days=job.train_days)
-        for note in self._datasets[key].notes:
+            self._datasets[wanted] = load(job.data, job.date_range, *shares, train_days=job.train_days)
+        for note in self._datasets[wanted].notes:
             job.say(f"data: {note}")
-        return self._datasets[key]
+        return self._datasets[wanted]

@@ -8,7 +8,7 @@ import math
 import resource
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -30,12 +30,14 @@ HYPERPARAMETERS = {
         "limits": {"low": 0.0, "high": 1000.0},
         "phase": "learning-rate",
         "help": "initial learning rate of AdamW",
+        "shapes": False,
     },
     "weight_decay": {
         "default": 0.01,
         "domain": [0.0, 0.0001, 0.001, 0.01, 0.1],
         "limits": {"low": 0.0, "high": 1000.0},
         "help": "weight decay of AdamW",
+        "shapes": False,
     },
     "batch_size": {
         "default": 1024,
@@ -49,6 +51,7 @@ HYPERPARAMETERS = {
         "limits": {"low": 0.0, "high": 1.0},
         "phase": "learning-rate",
         "help": "what the learning rate is multiplied by when mse_valid no longer improves; 1 = never decay",
+        "shapes": False,
     },
     "decay_patience": {
         "default": 2,
@@ -56,6 +59,7 @@ HYPERPARAMETERS = {
         "limits": {"low": 1, "high": 1000000},
         "phase": "learning-rate",
         "help": "epochs in a row without a better mse_valid after which the learning rate decays",
+        "shapes": False,
     },
     "early_stopping_patience": {
         "default": 5,
@@ -63,12 +67,14 @@ HYPERPARAMETERS = {
         "limits": {"low": 1, "high": 1000000},
         "phase": "learning-rate",
         "help": "epochs in a row without a better mse_valid after which training ends",
+        "shapes": False,
     },
     "gradient_clip": {
         "default": 0.0,
         "domain": [0.0, 0.1, 1.0, 10.0],
         "limits": {"low": 0.0, "high": 1000000.0},
         "help": "largest norm of the gradient; 0 = no clipping",
+        "shapes": False,
     },
 }
 
@@ -120,6 +126,8 @@ class Outcome:
     best_epoch: int
     metrics: dict[str, float]
     network: nn.Module
+    seconds: float
+    """Of the whole training with its measurements; a share of them where several trained side by side."""
 
 
 def train(
@@ -168,22 +176,37 @@ def train_array(
     """Trains one network per setting, all of them side by side; each comes out as `train` would have trained it alone.
 
     The settings may differ in whatever is not a shape. After an epoch `on_epoch` is called with the place of a setting
-    and what it came to, in the order of `mse_valid`, so that who compares itself sees those that are ahead. A network
+    and what it came to, the best so far first, so that who compares itself sees those that are ahead. A network
     that ends takes no further part and is told to `on_end`. Seconds are shares of the time that all took together.
     Raises OutOfMemory; what has ended before stands.
     """
     if not (len(dataset.train) and len(dataset.valid) and len(dataset.test)):
         raise ValueError("a dataset needs rows in each of its three parts")
     device = torch.device(device)
-    seeded = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-    with out_of_memory_is_typed(), seeded:
-        members = []
-        for at, setting in enumerate(settings):
-            # Before each, so that all begin alike; the draws of the training follow those of the last one.
-            torch.manual_seed(seed)
-            network, own = _build(architecture, setting, dataset.inputs)
-            members.append(_Member(at, network.to(device), own))
+    with out_of_memory_is_typed(), _own_random_numbers(device):
+        members = _members(architecture, settings, dataset.inputs, seed, device)
         _Training(members, dataset, seed, device).run(max_epochs, deadline, on_epoch, on_end)
+
+
+def seconds_per_step(
+    architecture: str, settings: Sequence[Assignment], dataset: Dataset, *, device: str | torch.device, steps: int = 4
+) -> float:
+    """Seconds of a training step with one network per setting; the fastest of a few, for others may be at work here.
+
+    Raises OutOfMemory.
+    """
+    device, taken = torch.device(device), []
+    with out_of_memory_is_typed(), _own_random_numbers(device):
+        members = _members(architecture, settings, dataset.inputs, 0, device)
+        training, joint = _Training(members, dataset, 0, device), _joint(members).train()
+        rows = torch.randperm(len(dataset.train), device=device)[: members[0].settings.batch_size]
+        for _ in range(1 + steps):
+            began = time.perf_counter()
+            training.step(members, joint, rows)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            taken.append(time.perf_counter() - began)
+    return min(taken[1:])  # the first makes ready what the others use
 
 
 def predict(network: nn.Module, tokens: Tensor, dense: Tensor) -> Iterator[Tensor]:
@@ -239,7 +262,7 @@ class _Member:
         self.epochs, self.best_epoch, self.best_valid, self.loss = 0, 0, math.inf, math.nan
         self.best_weights: dict[str, Tensor] = {}
         self.since_decay = 0
-        self.seconds, self.rows = 0.0, 0
+        self.seconds, self.total, self.rows = 0.0, 0.0, 0
 
     def step(self) -> None:
         if self.settings.gradient_clip:
@@ -301,11 +324,14 @@ class _Training:
             errors = _mse(joint, self.valid).reshape(len(running), -1)
             seconds = (time.monotonic() - began) / len(running)
             told = []
+            for member in running:
+                member.total += seconds
             for member, loss, mse in zip(running, losses, errors, strict=True):
                 metrics = {"loss": loss, "mse_valid": float(np.mean(mse))}
                 told.append((member, Epoch(number, metrics, member.optimizer.param_groups[0]["lr"], seconds)))
-            for member, epoch in sorted(told, key=lambda one: one[1].metrics["mse_valid"]):
+            for member, epoch in told:
                 member.note(epoch)
+            for member, epoch in sorted(told, key=lambda one: one[0].best_valid):
                 member.go_on(epoch, max_epochs, on_epoch(member.at, epoch) is not False)
             for member in running:
                 if member.status is not None:
@@ -322,29 +348,35 @@ class _Training:
         """Each member's mean loss in one pass over the rows; None if the deadline came first."""
         began = time.monotonic()
         joint.train()
-        tokens, dense, targets = self.train
+        count = len(self.dataset.train)
         # Nothing is read back from the device before the epoch is over: each reading would be a wait.
         total = torch.zeros(len(members), dtype=torch.float64, device=self.device)
-        order = torch.randperm(len(targets), generator=self.order, device=self.device)
+        order = torch.randperm(count, generator=self.order, device=self.device)
         for rows in order.split(members[0].settings.batch_size):
             if deadline is not None and time.monotonic() >= deadline:
                 return None
-            for member in members:
-                member.optimizer.zero_grad(set_to_none=True)
-            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
-                loss, _ = joint.loss(tokens[rows], dense[rows], targets[rows])  # type: ignore[operator]
-            # Each loss depends on one member's weights alone, so that the gradient of the sum is each member's own.
-            loss.sum().backward()
-            for member in members:
-                member.step()
-            total += loss.detach() * len(rows)
-        means: list[float] = (total / len(targets)).tolist()
+            total += self.step(members, joint, rows) * len(rows)
+        means: list[float] = (total / count).tolist()
         for member in members:
             member.seconds += (time.monotonic() - began) / len(members)
-            member.rows += len(targets)
+            member.rows += count
         return means
 
+    def step(self, members: Sequence[_Member], joint: nn.Module, rows: Tensor) -> Tensor:
+        """Learns from some rows; each member's loss, `[K]`, on the device."""
+        tokens, dense, targets = self.train
+        for member in members:
+            member.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
+            loss, _ = joint.loss(tokens[rows], dense[rows], targets[rows])  # type: ignore[operator]
+        # Each loss depends on one member's weights alone, so that the gradient of the sum is each member's own.
+        loss.sum().backward()
+        for member in members:
+            member.step()
+        return loss.detach()
+
     def _outcome(self, member: _Member) -> Outcome:
+        began = time.monotonic()
         assert member.status is not None
         network = member.network
         if member.best_weights:
@@ -357,7 +389,8 @@ class _Training:
             "peak_memory_mb": self._peak_memory_mb(),
             "weights": sum(parameter.numel() for parameter in network.parameters()),
         }
-        return Outcome(member.status, member.epochs, member.best_epoch, errors | figures, network)
+        seconds = member.total + time.monotonic() - began
+        return Outcome(member.status, member.epochs, member.best_epoch, errors | figures, network, seconds)
 
     def _errors(self, member: _Member) -> dict[str, float]:
         """The mean squared errors, of standardised targets; over all targets, and on test for each of several."""
@@ -387,6 +420,26 @@ def _joint(members: Sequence[_Member]) -> nn.Module:
     """A single network stays what it is: its layers are the fastest there are for one."""
     networks = [member.network for member in members]
     return networks[0] if len(networks) == 1 else Array(networks)
+
+
+def _own_random_numbers(device: torch.device) -> AbstractContextManager[None]:
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
+def _members(
+    architecture: str | Callable[[Inputs], nn.Module],
+    settings: Sequence[Assignment],
+    inputs: Inputs,
+    seed: int,
+    device: torch.device,
+) -> list[_Member]:
+    members = []
+    for at, setting in enumerate(settings):
+        # Before each, so that all begin alike; the draws of the training follow those of the last one.
+        torch.manual_seed(seed)
+        network, own = _build(architecture, setting, inputs)
+        members.append(_Member(at, network.to(device), own))
+    return members
 
 
 def _build(

@@ -61,6 +61,14 @@ BudgetOption = Annotated[
 ]
 SweepArgument = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's id, the end of one, or `latest`.")]
 SpecArgument = Annotated[Path | None, typer.Argument(metavar="[SPEC]", help="A spec, as JSON.", show_default=False)]
+PackLanesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--lanes",
+        min=1,
+        help="So many packs will run at a time: trials that can train side by side share one. Default: one per trial.",
+    ),
+]
 LanesOption = Annotated[
     int | None, typer.Option("--lanes", min=1, help="Trials at a time. Default: one per GPU, else one per core.")
 ]

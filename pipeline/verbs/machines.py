@@ -9,6 +9,7 @@ from pipeline.errors import InfrastructureError
 from pipeline.verbs.common import (
     ArchitectureOption,
     BudgetOption,
+    PackLanesOption,
     SpecArgument,
     StoreOption,
     judge,
@@ -89,6 +90,7 @@ def jenkins_plan(
     out: Annotated[Path, typer.Argument(metavar="FILE")],
     store: StoreOption = None,
     retry: Annotated[bool, typer.Option("--retry", help="Plan what failed again, too.")] = False,
+    lanes: PackLanesOption = None,
 ) -> None:
     """Plan the next round of a build's sweeps; write their packs into a file, a line each."""
     from pipeline.jenkins import rounds
@@ -96,7 +98,7 @@ def jenkins_plan(
     folders = _sweeps(sweeps, store)
     for folder in folders:
         folder.forget_stop()
-    lines = rounds.lines(folders, retry=retry)
+    lines = rounds.lines(folders, retry=retry, lanes=lanes)
     out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     print(f"{len(lines)} packs to run")
 

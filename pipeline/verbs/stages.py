@@ -17,6 +17,7 @@ from pipeline.verbs.common import (
     DataOption,
     GoOnOption,
     ModeOption,
+    PackLanesOption,
     SpecArgument,
     StoreOption,
     SweepArgument,
@@ -80,13 +81,14 @@ def plan(
     mode: ModeOption = None,
     budget: BudgetOption = None,
     retry: Annotated[bool, typer.Option("--retry", help="Plan what failed again, too.")] = False,
+    lanes: PackLanesOption = None,
     out: Annotated[Path | None, typer.Option(help="Write the packs to run here, a line each.")] = None,
 ) -> None:
     """Plan the next round of a sweep: prints its id; no packs left means that it is done."""
     from pipeline import plan as planning
 
     folder = sweep_of(Asked(spec, architecture, data, as_of, mode, budget), sweep, store, here=False)
-    packs = planning.pending(folder, retry=retry)
+    packs = planning.pending(folder, retry=retry, lanes=lanes)
     lines = "".join(pack.as_line() + "\n" for pack in packs)
     if out is not None:
         try:

@@ -127,7 +127,8 @@ class TestEveryArchitecture:
             now = state(sweep)
             assert now.done
             assert len(now.rows) == now.planned
-        ran = [shell["pack"] for build in builds for shell in build.shells("exec bin/trial") if shell["status"] == 0]
+        shells = [shell for build in builds for shell in build.shells("exec bin/trial") if shell["status"] == 0]
+        ran = [(s["env"]["HPT_SWEEP"], one) for s in shells for one in s["env"]["HPT_PACK_TRIALS"].split(",")]
         assert len(set(ran)) == len(ran) == sum(len(sweep.planned()) for sweep in resumed.sweeps)
 
     def test_no_two_sweeps_share_the_name_of_a_container(self, builds: tuple[Build, Build]) -> None:

@@ -206,6 +206,20 @@ class TestInfrastructure:
             [*((trial, "UNSTABLE") for trial in trials[:3]), *((trial, "SUCCESS") for trial in trials)]
         )
 
+    def test_a_pack_that_could_not_run_runs_again_trial_by_trial(self, quick: Controller) -> None:
+        faults = [{"kind": "status", "value": 137, "pack": "r0-p000", "times": 1}]
+        agents = [AGENTS[0], *({"name": f"gpu-{n}", "labels": "gpu"} for n in range(3))]
+        spec = quick.spec(parameters={"learning_rate": [0.01, 0.1]}, search={"strategy": "grid"})
+        build = quick.build(params={"SPEC_JSON": spec, "LANES": "1"}, faults=faults, agents=agents)
+        assert build.result == "SUCCESS", build.log
+        ran = [shell["env"]["HPT_PACK_TRIALS"] for shell in build.shells("exec bin/trial")]
+        first = ran[0].split(",")
+        assert len(first) == 3
+        assert ran[1].split(",") == [one for one in sorted(build.rows()) if one not in first]
+        assert sorted(ran[2:]) == sorted(first)
+        names = [shell["env"]["HPT_PACK"] for shell in build.shells("exec bin/trial")]
+        assert len(set(names)) == len(names), "a container's name must not be another's"
+
     def test_a_machine_that_fails_twice_is_left_alone_and_another_one_does_its_work(self, quick: Controller) -> None:
         faults = [{"kind": "status", "value": 3, "machine": "gpu-1"}]
         build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "1"}, faults=faults, utilitySteps=True)

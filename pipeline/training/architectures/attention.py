@@ -40,6 +40,7 @@ HYPERPARAMETERS = {
         "domain": {"low": 0.0, "high": 0.5},
         "limits": {"low": 0.0, "high": 0.95},
         "help": "share of units switched off while training",
+        "shapes": False,
     },
     "gradient_clip": {"default": 1.0},
 }

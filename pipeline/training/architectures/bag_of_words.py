@@ -31,6 +31,7 @@ HYPERPARAMETERS = {
         "domain": {"low": 0.0, "high": 0.5},
         "limits": {"low": 0.0, "high": 0.95},
         "help": "share of hidden units switched off while training",
+        "shapes": False,
     },
 }
 

@@ -29,6 +29,7 @@ HYPERPARAMETERS = {
         "domain": {"low": 0.001, "high": 0.1, "log": True},
         "limits": {"low": 0.0, "high": 1000.0},
         "help": "weight of the penalty on attentions that look at the same tokens, |A A' - I|^2",
+        "shapes": False,
     },
     "embedding_size": {
         "default": 64,
@@ -47,6 +48,7 @@ HYPERPARAMETERS = {
         "domain": {"low": 0.0, "high": 0.5},
         "limits": {"low": 0.0, "high": 0.95},
         "help": "share of hidden units switched off while training",
+        "shapes": False,
     },
     "gradient_clip": {"default": 1.0},
 }

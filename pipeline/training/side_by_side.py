@@ -1,0 +1,34 @@
+"""How many networks should train side by side on a device: as many as were fastest when it was tried.
+
+Whether an array is faster than its members one after another depends on the device and on the shapes. A few steps of
+it tell, at the price of a few steps.
+"""
+
+from pipeline.packing import MOST
+from pipeline.space import Assignment
+from pipeline.training.dataset import Dataset
+from pipeline.training.loop import OutOfMemory, seconds_per_step
+
+_WORTH_IT = 1.1
+"""Less is noise."""
+
+
+def best_size(architecture: str, hyperparameters: Assignment, dataset: Dataset, device: str) -> int:
+    """1, 2, 4, … up to `packing.MOST`: doubled while a step takes less time per network, and memory lasts.
+
+    Raises OutOfMemory if there is too little for one.
+    """
+
+    def per_network(size: int) -> float:
+        return seconds_per_step(architecture, [hyperparameters] * size, dataset, device=device) / size
+
+    best, fastest = 1, per_network(1)
+    while best < MOST:
+        try:
+            seconds = per_network(2 * best)
+        except OutOfMemory:
+            break
+        if seconds * _WORTH_IT > fastest:
+            break
+        best, fastest = 2 * best, seconds
+    return best
