@@ -152,7 +152,8 @@ FAILING={failing} PYTHONPATH=. exec {sys.executable} {quick}
                 "training": {"max-epochs": 2},
                 "search": {"experiments": 2},
                 "confirm": {"ranges": 0},
-                "parameters": {"learning_rate": [0.001, 0.003, 0.01]},
+                # Batches of several sizes: each trial is a pack of its own.
+                "parameters": {"batch_size": [1024, 512, 256]},
                 **more,
             }
         )

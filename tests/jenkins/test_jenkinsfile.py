@@ -212,13 +212,19 @@ class TestInfrastructure:
         spec = quick.spec(parameters={"learning_rate": [0.01, 0.1]}, search={"strategy": "grid"})
         build = quick.build(params={"SPEC_JSON": spec, "LANES": "1"}, faults=faults, agents=agents)
         assert build.result == "SUCCESS", build.log
-        ran = [shell["env"]["HPT_PACK_TRIALS"] for shell in build.shells("exec bin/trial")]
-        first = ran[0].split(",")
-        assert len(first) == 3
-        assert ran[1].split(",") == [one for one in sorted(build.rows()) if one not in first]
-        assert sorted(ran[2:]) == sorted(first)
-        names = [shell["env"]["HPT_PACK"] for shell in build.shells("exec bin/trial")]
+        trials = sorted(build.rows())
+        first, second = ([one for one in trials if f"-d{at}-" in one] for at in (0, 1))
+        shells = [shell["env"] for shell in build.shells("exec bin/trial")]
+        assert [shell["HPT_PACK_TRIALS"].split(",") for shell in shells] == [first, second, *([one] for one in first)]
+        names = [shell["HPT_PACK"] for shell in shells]
         assert len(set(names)) == len(names), "a container's name must not be another's"
+
+    def test_a_bad_machine_costs_no_trial_of_a_pack_its_row(self, quick: Controller) -> None:
+        faults = [{"kind": "status", "value": 3, "machine": "gpu-1"}]
+        spec = quick.spec(parameters={"learning_rate": [0.01, 0.1]}, search={"strategy": "grid"})
+        build = quick.build(params={"SPEC_JSON": spec, "LANES": "2"}, faults=faults)
+        assert build.result == "SUCCESS", build.log
+        assert {row["status"] for row in build.rows().values()} == {"complete"}
 
     def test_a_machine_that_fails_twice_is_left_alone_and_another_one_does_its_work(self, quick: Controller) -> None:
         faults = [{"kind": "status", "value": 3, "machine": "gpu-1"}]
