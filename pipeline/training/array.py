@@ -27,7 +27,7 @@ class Array(nn.Module):
         first = members[0]
         if layer := _LAYERS.get(type(first)):
             return layer(members)
-        joint = copy.deepcopy(first)
+        joint = copy.deepcopy(first, {id(weight): weight for weight in first.parameters()})
         for name, _ in first.named_children():
             setattr(joint, name, self._join([getattr(member, name) for member in members]))
         for name, _ in first.named_parameters(recurse=False):

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from pipeline.errors import UserError
 from pipeline.space import Assignment
-from pipeline.training import architectures
+from pipeline.training import architectures, late
 from pipeline.training.array import Array
-from pipeline.training.dataset import Dataset, Inputs, Part
+from pipeline.training.dataset import PADDING, Dataset, Inputs, Part
+from pipeline.training.late import LateTable
 
 HYPERPARAMETERS = {
     "learning_rate": {
@@ -184,7 +185,7 @@ def train_array(
         raise ValueError("a dataset needs rows in each of its three parts")
     device = torch.device(device)
     with out_of_memory_is_typed(), _own_random_numbers(device):
-        members = _members(architecture, settings, dataset.inputs, seed, device)
+        members = _members(architecture, settings, dataset, seed, device)
         _Training(members, dataset, seed, device).run(max_epochs, deadline, on_epoch, on_end)
 
 
@@ -197,7 +198,7 @@ def seconds_per_step(
     """
     device, taken = torch.device(device), []
     with out_of_memory_is_typed(), _own_random_numbers(device):
-        members = _members(architecture, settings, dataset.inputs, 0, device)
+        members = _members(architecture, settings, dataset, 0, device)
         training, joint = _Training(members, dataset, 0, device), _joint(members).train()
         rows = torch.randperm(len(dataset.train), device=device)[: members[0].settings.batch_size]
         for _ in range(1 + steps):
@@ -249,14 +250,22 @@ _SHORT_OF_MEMORY = ("not enough memory", "can't allocate memory", "CUBLAS_STATUS
 class _Member:
     """One of the networks that are trained side by side, and how far it has come."""
 
-    def __init__(self, at: int, network: nn.Module, settings: Settings) -> None:
-        self.at, self.network, self.settings = at, network, settings
+    def __init__(self, at: int, network: nn.Module, settings: Settings, dataset: Dataset, device: torch.device) -> None:
+        self.at, self.network, self.settings = at, network.to(device), settings
+        self.late = [
+            LateTable(module, settings.weight_decay)
+            for module in network.modules()
+            if isinstance(module, nn.Embedding | nn.EmbeddingBag)
+            and late.pays(module.num_embeddings, dataset.train.tokens, settings.batch_size, device)
+        ]
         # Fused is a quarter faster than the default on one CPU thread with a large embedding, and faster on CUDA.
         self.optimizer = torch.optim.AdamW(
-            network.parameters(),
+            [weight for weight in network.parameters() if all(weight is not table.whole for table in self.late)],
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
-            fused=next(network.parameters()).device.type in ("cpu", "cuda"),
+            betas=late.BETAS,
+            eps=late.EPSILON,
+            fused=device.type in ("cpu", "cuda"),
         )
         self.status: Status | None = None
         self.epochs, self.best_epoch, self.best_valid, self.loss = 0, 0, math.inf, math.nan
@@ -264,10 +273,17 @@ class _Member:
         self.since_decay = 0
         self.seconds, self.total, self.rows = 0.0, 0.0, 0
 
+    @property
+    def learning_rate(self) -> float:
+        rate: float = self.optimizer.param_groups[0]["lr"]
+        return rate
+
     def step(self) -> None:
         if self.settings.gradient_clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_clip)
         self.optimizer.step()
+        for table in self.late:
+            table.learn(self.learning_rate)
 
     def note(self, epoch: Epoch) -> None:
         """Keeps the weights of the best epoch."""
@@ -328,7 +344,7 @@ class _Training:
                 member.total += seconds
             for member, loss, mse in zip(running, losses, errors, strict=True):
                 metrics = {"loss": loss, "mse_valid": float(np.mean(mse))}
-                told.append((member, Epoch(number, metrics, member.optimizer.param_groups[0]["lr"], seconds)))
+                told.append((member, Epoch(number, metrics, member.learning_rate, seconds)))
             for member, epoch in told:
                 member.note(epoch)
             for member, epoch in sorted(told, key=lambda one: one[0].best_valid):
@@ -352,10 +368,14 @@ class _Training:
         # Nothing is read back from the device before the epoch is over: each reading would be a wait.
         total = torch.zeros(len(members), dtype=torch.float64, device=self.device)
         order = torch.randperm(count, generator=self.order, device=self.device)
-        for rows in order.split(members[0].settings.batch_size):
-            if deadline is not None and time.monotonic() >= deadline:
-                return None
-            total += self.step(members, joint, rows) * len(rows)
+        try:
+            for rows in order.split(members[0].settings.batch_size):
+                if deadline is not None and time.monotonic() >= deadline:
+                    return None
+                total += self.step(members, joint, rows) * len(rows)
+        finally:
+            for table in (table for member in members for table in member.late):
+                table.settle()
         means: list[float] = (total / count).tolist()
         for member in members:
             member.seconds += (time.monotonic() - began) / len(members)
@@ -364,16 +384,27 @@ class _Training:
 
     def step(self, members: Sequence[_Member], joint: nn.Module, rows: Tensor) -> Tensor:
         """Learns from some rows; each member's loss, `[K]`, on the device."""
-        tokens, dense, targets = self.train
+        tokens, dense, targets = (tensor[rows] for tensor in self.train)
+        if members[0].late:
+            tokens = self._read_late(members, tokens)
         for member in members:
             member.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
-            loss, _ = joint.loss(tokens[rows], dense[rows], targets[rows])  # type: ignore[operator]
+            loss, _ = joint.loss(tokens, dense, targets)  # type: ignore[operator]
         # Each loss depends on one member's weights alone, so that the gradient of the sum is each member's own.
         loss.sum().backward()
         for member in members:
             member.step()
         return loss.detach()
+
+    @staticmethod
+    def _read_late(members: Sequence[_Member], tokens: Tensor) -> Tensor:
+        """Reads the rows of the tokens; returns the tokens as places among these rows, padding first as ever."""
+        with_padding = torch.cat([tokens.new_full((1,), PADDING), tokens.flatten()])
+        rows, places = with_padding.unique(return_inverse=True)
+        for table in (table for member in members for table in member.late):
+            table.read(rows)
+        return places[1:].view_as(tokens)
 
     def _outcome(self, member: _Member) -> Outcome:
         began = time.monotonic()
@@ -429,7 +460,7 @@ def _own_random_numbers(device: torch.device) -> AbstractContextManager[None]:
 def _members(
     architecture: str | Callable[[Inputs], nn.Module],
     settings: Sequence[Assignment],
-    inputs: Inputs,
+    dataset: Dataset,
     seed: int,
     device: torch.device,
 ) -> list[_Member]:
@@ -437,8 +468,8 @@ def _members(
     for at, setting in enumerate(settings):
         # Before each, so that all begin alike; the draws of the training follow those of the last one.
         torch.manual_seed(seed)
-        network, own = _build(architecture, setting, inputs)
-        members.append(_Member(at, network.to(device), own))
+        network, own = _build(architecture, setting, dataset.inputs)
+        members.append(_Member(at, network, own, dataset, device))
     return members
 
 

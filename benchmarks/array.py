@@ -1,0 +1,216 @@
+"""How much faster are many trials as packs than what a user would do instead?
+
+For each architecture, so many learning rates on one month of the built-in flights, by wall clock, start to end:
+
+- **packs**: a sweep as `hpt run` runs it, with rows, curves, models and everything else that it leaves behind;
+- **process**: a process per trial with a plain torch loop (`benchmarks.minimal`), as many at a time as lanes;
+- **optuna**: Optuna, in memory, with the same loop as its objective, in one process, with torch's own threads;
+- **pool**: as many long-lived processes as lanes that share the device, each with one thread and the data loaded once.
+
+Then the training step alone: K = 1 against the plain loop, and how it grows with K, beside what the device can do at
+most in dense products (a large one, measured). With nothing else running, please; on a GPU, `--processes 8` says how
+many share it.
+
+    python -m benchmarks.array [--trials 32] [--epochs 3] [--architectures bag-of-words mdn] [--processes 2]
+"""
+
+import argparse
+import math
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+SIZES = (1, 2, 4, 8, 16, 32, 64)
+
+
+def learning_rates(count: int) -> list[float]:
+    return [float(f"{rate:.4g}") for rate in np.geomspace(1e-4, 1e-1, count)]
+
+
+def packs(architecture: str, rates: list[float], epochs: int, lanes: int) -> None:
+    from benchmarks.automatic import rows_of, run
+    from benchmarks.minimal import RANGE
+
+    asked = {
+        "architecture": architecture,
+        "date-range": [RANGE.as_json()],
+        "parameters": {"learning_rate": rates},
+        "incumbent": {"learning_rate": rates[0], "gradient_clip": 0.0, "early_stopping_patience": epochs},
+        "search": {"strategy": "grid"},
+        "training": {"max-epochs": epochs},
+    }
+    with tempfile.TemporaryDirectory() as root:
+        rows = rows_of(run(root, 0, asked, lanes))
+    assert [row["status"] for row in rows] == ["complete"] * len(rates), "a diverged training would be too fast"
+
+
+def a_process_each(architecture: str, rates: list[float], epochs: int, lanes: int) -> None:
+    def one(rate: float) -> None:
+        command = [sys.executable, "-m", "benchmarks.minimal", architecture, str(rate), str(epochs)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+
+    with ThreadPoolExecutor(lanes) as pool:
+        list(pool.map(one, rates))
+
+
+_OPTUNA = """
+import optuna, sys
+from benchmarks.minimal import train
+architecture, epochs, rates = sys.argv[1], int(sys.argv[2]), [float(rate) for rate in sys.argv[3:]]
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+study = optuna.create_study(sampler=optuna.samplers.GridSampler({"rate": rates}))
+study.optimize(lambda trial: train(architecture, trial.suggest_categorical("rate", rates), epochs)[0], len(rates))
+"""
+
+
+def optuna(architecture: str, rates: list[float], epochs: int, lanes: int) -> None:
+    # In a process of its own: importing torch and reading the data are part of it, as they are of the others.
+    subprocess.run([sys.executable, "-c", _OPTUNA, architecture, str(epochs), *map(str, rates)], check=True)
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _of_pool(arguments: tuple[str, float, int]) -> float:
+    from benchmarks.minimal import train
+
+    return train(*arguments)[0]
+
+
+def pool(architecture: str, rates: list[float], epochs: int, lanes: int) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Pool(lanes, _one_thread) as processes:
+        processes.map(_of_pool, [(architecture, rate, epochs) for rate in rates], chunksize=1)
+
+
+WAYS: dict[str, Callable[[str, list[float], int, int], None]] = {
+    "packs": packs,
+    "process": a_process_each,
+    "optuna": optuna,
+    "pool": pool,
+}
+
+
+def compare(names: list[str], trials: int, epochs: int, processes: int) -> None:
+    from benchmarks.minimal import device
+
+    lanes = {"packs": 1 if device() == "cuda" else processes}
+    print(f"{trials} learning rates, {epochs} epochs: seconds, and how many times faster packs are")
+    print(f"{'':16}" + "".join(f"{way:>10}" for way in WAYS) + "".join(f"{'/ ' + way:>12}" for way in list(WAYS)[1:]))
+    for name in names:
+        taken = {}
+        for way, run in WAYS.items():
+            began = time.perf_counter()
+            run(name, learning_rates(trials), epochs, lanes.get(way, processes))
+            taken[way] = time.perf_counter() - began
+        ratios = [taken[way] / taken["packs"] for way in list(WAYS)[1:]]
+        seconds = "".join(f"{taken[way]:10.1f}" for way in WAYS)
+        print(f"{name:16}{seconds}" + "".join(f"{ratio:12.2f}" for ratio in ratios), flush=True)
+
+
+def alone(names: list[str]) -> None:
+    import torch
+
+    from benchmarks import minimal
+    from pipeline.training import loop
+
+    torch.set_num_threads(1)
+    print("\nK = 1 against the plain loop, examples per second of the training steps, best of five in turn")
+    for name in names:
+        ours, theirs = [], []
+        for _ in range(5):
+            theirs.append(minimal.train(name, 1e-3, 1)[1])
+            settings = {"gradient_clip": 0.0}
+            outcome = loop.train(name, settings, minimal.flights(), seed=0, device=minimal.device(), max_epochs=1)
+            ours.append(outcome.metrics["examples_per_second"])
+        print(f"{name:16}{max(ours):12,.0f} /{max(theirs):12,.0f} = {max(ours) / max(theirs):.2f}", flush=True)
+
+
+def _flops_per_example(name: str) -> float:
+    """Of the dense products, forth and back."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from benchmarks import minimal
+
+    dataset = minimal.flights()
+    rows = [torch.tensor(array[: minimal.BATCH]) for array in (dataset.train.tokens, dataset.train.dense)]
+    net = minimal.network(name, dataset.inputs).eval()  # a sparse product would count as a dense one
+    with FlopCounterMode(display=False) as counter:
+        net.loss(*rows, torch.zeros(minimal.BATCH, dataset.inputs.targets))[0].backward()  # type: ignore[operator]
+    return counter.get_total_flops() / minimal.BATCH
+
+
+def _peak_flops(device: str) -> float:
+    import torch
+
+    side = 8192 if device == "cuda" else 1024
+    one = torch.randn(side, side, device=device, dtype=torch.bfloat16 if device == "cuda" else torch.float32)
+    best = math.inf
+    for _ in range(6):
+        began = time.perf_counter()
+        one @ one
+        if device == "cuda":
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - began)
+    return 2 * side**3 / best
+
+
+def growth(names: list[str]) -> None:
+    import torch
+
+    from benchmarks import minimal
+    from pipeline.training import architectures, loop
+    from pipeline.training.side_by_side import best_size
+
+    torch.set_num_threads(1)
+    device, dataset = minimal.device(), minimal.flights()
+    peak = _peak_flops(device)
+    print(f"\nexamples per second of a step of K models on {device}, one thread, over K = 1; best of three")
+    print(f"(a large product runs at {peak / 1e9:,.0f} GFLOP/s here; last: its share that the best K reaches)")
+    print(f"{'':16}{'K = 1':>12}" + "".join(f"{size:>7}" for size in SIZES[1:]) + f"{'chosen':>8}{'of peak':>9}")
+    for name in names:
+        if not architectures.network(name).fuses:
+            print(f"{name:16}in turn: it has no array")
+            continue
+        rate = dict.fromkeys(SIZES, 0.0)
+        for _ in range(3):
+            for size in SIZES:
+                seconds = loop.seconds_per_step(name, [{}] * size, dataset, device=device)
+                rate[size] = max(rate[size], size * minimal.BATCH / seconds)
+        chosen = best_size(name, {}, dataset, device)
+        share = max(rate.values()) * _flops_per_example(name) / peak
+        ratios = "".join(f"{rate[size] / rate[1]:7.2f}" for size in SIZES[1:])
+        print(f"{name:16}{rate[1]:12,.0f}{ratios}{chosen:8}{share:9.1%}", flush=True)
+
+
+def main() -> None:
+    from pipeline.training import architectures
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=32)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--architectures", nargs="+", default=architectures.names())
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--steps-only", action="store_true", help="leave out the comparison by wall clock")
+    asked = parser.parse_args()
+    alone(asked.architectures)
+    growth(asked.architectures)
+    if not asked.steps_only:
+        print()
+        compare(asked.architectures, asked.trials, asked.epochs, asked.processes)
+
+
+if __name__ == "__main__":
+    main()

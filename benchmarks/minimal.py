@@ -1,0 +1,97 @@
+"""What a user would write by hand to try learning rates: a plain torch loop, with nothing of ours in it but the data.
+
+Run as a program it trains one setting and prints its error, as a script of one's own would.
+
+    python -m benchmarks.minimal bag-of-words 0.001 3
+"""
+
+import argparse
+import functools
+import time
+from datetime import date
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.data_source import FlightsSource
+from pipeline.dates import DateRange
+from pipeline.training import loop
+from pipeline.training.data import load
+from pipeline.training.dataset import Dataset, Inputs
+
+RANGE = DateRange(date(2013, 9, 1), date(2013, 10, 1))
+BATCH = 1024
+
+
+class BagOfWords(nn.Module):
+    """As one would write it with what torch has."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        super().__init__()
+        self.embedding = nn.EmbeddingBag(inputs.vocabulary, 64, mode="mean", padding_idx=0)
+        self.head = nn.Sequential(nn.Linear(64 + inputs.dense, 64), nn.ReLU(), nn.Linear(64, inputs.targets))
+
+    def forward(self, tokens: Tensor, dense: Tensor) -> Tensor:
+        predicted: Tensor = self.head(torch.cat([self.embedding(tokens), dense], dim=1))
+        return predicted
+
+    def loss(self, tokens: Tensor, dense: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        predicted = self(tokens, dense)
+        return nn.functional.mse_loss(predicted, targets), predicted
+
+
+def network(architecture: str, inputs: Inputs) -> nn.Module:
+    """The others are ordinary torch networks as they are."""
+    return BagOfWords(inputs) if architecture == "bag-of-words" else loop.build(architecture, {}, inputs)
+
+
+def device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@functools.cache
+def flights() -> Dataset:
+    return load(FlightsSource(source="flights"), RANGE)
+
+
+def train(architecture: str, learning_rate: float, epochs: int) -> tuple[float, float]:
+    """The validation error, and the examples per second of the training steps alone."""
+    dataset, where = flights(), device()
+    torch.manual_seed(0)
+    net = network(architecture, dataset.inputs).to(where)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=learning_rate, fused=True)
+    parts = [
+        tuple(torch.tensor(array, device=where) for array in (part.tokens, part.dense, part.targets))
+        for part in (dataset.train, dataset.valid)
+    ]
+    (tokens, dense, targets), valid = parts
+    seconds, error = 0.0, float("nan")
+    for _ in range(epochs):
+        began = time.perf_counter()
+        net.train()
+        for rows in torch.randperm(len(targets), device=where).split(BATCH):
+            optimizer.zero_grad()
+            with torch.autocast(where, dtype=torch.bfloat16, enabled=where == "cuda"):
+                loss, _ = net.loss(tokens[rows], dense[rows], targets[rows])  # type: ignore[operator]
+            loss.backward()
+            optimizer.step()
+        if where == "cuda":
+            torch.cuda.synchronize()
+        seconds += time.perf_counter() - began
+        net.eval()
+        with torch.inference_mode():
+            error = float((net(*valid[:2]) - valid[2]).square().mean())
+    return error, epochs * len(targets) / seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("architecture")
+    parser.add_argument("learning_rate", type=float)
+    parser.add_argument("epochs", type=int)
+    asked = parser.parse_args()
+    print(train(asked.architecture, asked.learning_rate, asked.epochs)[0])
+
+
+if __name__ == "__main__":
+    main()

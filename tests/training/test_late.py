@@ -1,0 +1,143 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from pipeline.training import late
+from pipeline.training.dataset import Dataset
+from pipeline.training.late import LateTable
+from pipeline.training.loop import Outcome, train, train_array
+
+ROWS, WIDTH = 12, 3
+
+
+def moved(table: Tensor, gradients: list[tuple[list[int], float]], rate: float, decay: float, settle: int) -> Tensor:
+    """Where the weights are after steps with gradients of a size on some rows, the others having none."""
+    embedding = nn.Embedding(ROWS, WIDTH, padding_idx=0, dtype=torch.float64)
+    with torch.no_grad():
+        embedding.weight.copy_(table)
+    one = LateTable(embedding, decay)
+    for at, (rows, size) in enumerate(gradients):
+        read = torch.tensor(sorted({0, *rows}))
+        one.read(read)
+        embedding.weight.grad = gradient(at, size)[read]
+        one.learn(rate)
+        if at % settle == 0:
+            one.settle()
+    one.settle()
+    return embedding.weight.detach()
+
+
+def moved_by_torch(table: Tensor, gradients: list[tuple[list[int], float]], rate: float, decay: float) -> Tensor:
+    weight = nn.Parameter(table.clone())
+    optimizer = torch.optim.AdamW([weight], lr=rate, weight_decay=decay, betas=late.BETAS, eps=late.EPSILON)
+    for at, (rows, size) in enumerate(gradients):
+        weight.grad = torch.zeros_like(weight)
+        weight.grad[sorted({0, *rows})] = gradient(at, size)[sorted({0, *rows})]
+        optimizer.step()
+    return weight.detach()
+
+
+def gradient(step: int, size: float) -> Tensor:
+    """Of padding there is none."""
+    random = torch.Generator().manual_seed(step)
+    return size * torch.randn(ROWS, WIDTH, generator=random, dtype=torch.float64) * (torch.arange(ROWS) > 0)[:, None]
+
+
+@st.composite
+def steps(draw: st.DrawFn, sizes: tuple[float, ...]) -> list[tuple[list[int], float]]:
+    row = st.integers(1, ROWS - 1)
+    step = st.tuples(st.lists(row, max_size=3), st.sampled_from(sizes))
+    first: list[tuple[list[int], float]] = draw(st.lists(step, min_size=1, max_size=60))
+    return first + [([1], sizes[0])] * draw(st.integers(0, 200)) + draw(st.lists(step, max_size=5))
+
+
+@given(
+    steps((1e-3, 1.0, 100.0)), st.sampled_from([1e-4, 0.01, 0.3]), st.sampled_from([0.0, 0.01, 1.0]), st.integers(1, 90)
+)
+def test_rows_come_to_where_torch_would_have_moved_them(gradients, rate, decay, settle):
+    table = torch.randn(ROWS, WIDTH, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    table[0] = 0
+    ours, theirs = moved(table, gradients, rate, decay, settle), moved_by_torch(table, gradients, rate, decay)
+    # In double precision, so that what is left is the approximation.
+    assert torch.allclose(ours, theirs, rtol=1e-6, atol=1e-6 * rate)
+    assert not ours[0].any()
+
+
+@given(steps((1e-8, 1e-6, 1e-10)), st.integers(1, 90))
+def test_gradients_as_small_as_the_constant_are_out_by_less_than_a_hundredth_of_a_step(gradients, settle):
+    table = torch.zeros(ROWS, WIDTH, dtype=torch.float64)
+    ours, theirs = moved(table, gradients, 0.01, 0.0, settle), moved_by_torch(table, gradients, 0.01, 0.0)
+    assert (ours - theirs).abs().max() < 0.01 * 0.01 * len(gradients)
+
+
+def test_the_embedding_is_whole_again_once_it_is_settled():
+    embedding = nn.EmbeddingBag(ROWS, WIDTH, mode="mean", padding_idx=0)
+    whole = embedding.weight
+    table = LateTable(embedding, 0.01)
+    table.read(torch.tensor([0, 4, 7]))
+    assert torch.equal(embedding.weight, whole[[0, 4, 7]])
+    embedding.weight.grad = torch.ones(3, WIDTH)
+    table.learn(0.1)
+    table.settle()
+    assert embedding.weight is whole
+
+
+def test_a_late_table_is_for_many_rows_of_which_few_are_read_and_steps_enough_to_settle_after():
+    cpu = torch.device("cpu")
+    few = np.tile(np.arange(1, 51), (400, 1))
+    assert late.pays(1000, few, 10, cpu)
+    assert not late.pays(100, few, 10, cpu)
+    assert not late.pays(1000, few, 100, cpu)
+    assert not late.pays(1000, few, 10, torch.device("cuda"))
+    assert not late.pays(1000, np.zeros((4, 0), dtype=np.int64), 1, cpu)
+
+
+@pytest.fixture(params=["bag-of-words", "mdn", "multi-task", "lstm", "lstm-attention", "cnn", "attention"])
+def architecture(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_a_training_comes_out_the_same(dataset: Dataset, architecture: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"batch_size": 16, "learning_rate": 0.01, "gradient_clip": 0.5, "dropout": 0.2, "decay_patience": 1}
+
+    def trained() -> Outcome:
+        return train(architecture, settings, dataset, seed=3, max_epochs=3)
+
+    expected = trained()
+    read = []
+    original = LateTable.read
+    monkeypatch.setattr(LateTable, "read", lambda table, rows: (read.append(len(rows)), original(table, rows))[1])
+    monkeypatch.setattr(late, "_ROWS_PER_ROW_READ", 1)
+    outcome = trained()
+    assert read
+    assert (outcome.status, outcome.epochs, outcome.best_epoch) == (
+        expected.status,
+        expected.epochs,
+        expected.best_epoch,
+    )
+    for name in ("mse_test", "mse_train", "mse_valid", "loss", "weights"):
+        assert outcome.metrics[name] == pytest.approx(expected.metrics[name], rel=1e-4), name
+
+
+def test_members_of_an_array_come_out_as_they_do_alone(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(late, "_ROWS_PER_ROW_READ", 1)
+    settings = [{"batch_size": 16, "learning_rate": rate, "weight_decay": rate} for rate in (0.01, 0.02, 0.3)]
+    ends: dict[int, Outcome] = {}
+    train_array(
+        "bag-of-words", settings, dataset, seed=3, max_epochs=4,
+        on_epoch=lambda at, epoch: None, on_end=ends.__setitem__,
+    )  # fmt: skip
+    for at, setting in enumerate(settings):
+        alone = train("bag-of-words", setting, dataset, seed=3, max_epochs=4)
+        assert ends[at].metrics["mse_test"] == alone.metrics["mse_test"]
+        assert ends[at].metrics["mse_valid"] == alone.metrics["mse_valid"]
+
+
+def test_a_time_limit_within_an_epoch_leaves_a_whole_network(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(late, "_ROWS_PER_ROW_READ", 1)
+    outcome = train("bag-of-words", {"batch_size": 16}, dataset, seed=3, max_epochs=4, deadline=0.0)
+    assert outcome.status == "timed-out"
+    assert outcome.network.state_dict()["reader.embedding.weight"].shape[0] == dataset.inputs.vocabulary
