@@ -110,6 +110,6 @@ def pays(vocabulary: int, tokens: NDArray[np.int64], batch_size: int, device: to
     return vocabulary >= _ROWS_PER_ROW_READ * read
 
 
-_ROWS_PER_ROW_READ = 8
+_ROWS_PER_ROW_READ = 10
 _STEPS_AT_LEAST = 16
 """In an epoch, at whose end every row is brought up to date."""
