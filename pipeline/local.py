@@ -26,6 +26,8 @@ from pipeline.results import Row
 from pipeline.sweep import Pack, Sweep, trials_of
 
 TRIES = 3
+# -P: a folder called `pipeline` where the user stands is not ours.
+LANE = [sys.executable, "-P", "-m", "pipeline.lane"]
 _REFRESH_EVERY_S = 2.0
 _SHOW_EVERY_S = 10.0
 _LOOK_EVERY_S = 0.2
@@ -60,8 +62,7 @@ class _Lane:
                 environment["CUDA_VISIBLE_DEVICES"] = self.device
             with self.log.open("ab") as errors:
                 self.process = subprocess.Popen(
-                    # -P: a folder called `pipeline` where the user stands is not ours.
-                    [sys.executable, "-P", "-m", "pipeline.lane"],
+                    LANE,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=errors,
