@@ -58,9 +58,9 @@ class Attempt:
     def __enter__(self) -> Self:
         from pipeline.training.events import EventFile
 
+        self._events = EventFile(self.token)
         self._scratch = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="hpt-")))
         self._uploads = self._stack.enter_context(Uploads(self.sweep.store))
-        self._events = self._stack.enter_context(EventFile(self._scratch / "events", self.token))
         (self._scratch / "files").mkdir()
         self.job = self._job()
         self.say(f"{self.trial} attempt {self.token} on {self.row['host']}: {json.dumps(self.job.hyperparameters)}")
@@ -148,7 +148,7 @@ class Attempt:
             epochs.append({"epoch": epoch, **metrics})
         self._events.add(epoch, metrics)
         self._uploads.put(sweep.attempt_key(trial, self.token, "epochs.csv"), self._epochs_csv)
-        events = sweep.key(f"tensorboard/{trial}/{self._events.path.name}")
+        events = sweep.key(f"tensorboard/{trial}/{self._events.name}")
         self._uploads.put(events, self._events.content, every=EVENTS_EVERY_S)
         self.say(f"epoch {epoch}: " + " ".join(f"{name}={value:.6g}" for name, value in metrics.items()))
         self._on_event({"epoch": epoch, "of": self.job.max_epochs, "trial": str(trial)})
