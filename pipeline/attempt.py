@@ -61,7 +61,6 @@ class Attempt:
         self._events = EventFile(self.token)
         self._scratch = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="hpt-")))
         self._uploads = self._stack.enter_context(Uploads(self.sweep.store))
-        (self._scratch / "files").mkdir()
         self.job = self._job()
         self.say(f"{self.trial} attempt {self.token} on {self.row['host']}: {json.dumps(self.job.hyperparameters)}")
         return self
@@ -191,7 +190,7 @@ class Attempt:
             seed=training_seed(definition, self.trial),
             max_epochs=phase.fidelity.max_epochs,
             deadline=time.monotonic() + 60 * limit if limit else None,
-            folder=self._scratch / "files",
+            folder=self._scratch,
             say=self.say,
             report=self._report,
         )

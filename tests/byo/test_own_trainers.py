@@ -145,7 +145,7 @@ def test_when_a_run_is_ended_its_programs_end_and_their_files_are_removed(
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
-    assert is_soon(lambda: len(list(tmp_path.glob("hpt-*/files/checkpoint"))) == 2)
+    assert is_soon(lambda: len(list(tmp_path.glob("hpt-*/checkpoint"))) == 2)
     run.send_signal(number)
     run.wait(30)
     assert is_soon(lambda: not running("4813"))
