@@ -1,7 +1,8 @@
 """Files that grow while something runs, kept up to date in a store by a thread of their own.
 
 Only the latest content of a key is written, no oftener than the store bears (a bucket takes about one update per
-second per object); a failed write is tried again later and never stalls whoever called `put`.
+second per object); a failed write is tried again later and never stalls whoever called `put`. What is over within half
+a second is written once.
 """
 
 import threading
@@ -15,6 +16,7 @@ from pipeline.errors import InfrastructureError
 from pipeline.store import Store
 
 EVERY_S = 2.0
+_FIRST_AFTER_S = 0.5
 
 
 @dataclass
@@ -22,7 +24,7 @@ class _File:
     every: float
     content: Callable[[], bytes] = field(default=bytes)
     dirty: bool = False
-    due: float = 0.0
+    due: float = field(default_factory=lambda: time.monotonic() + _FIRST_AFTER_S)
 
 
 class Uploads:
