@@ -76,28 +76,24 @@ class DirectoryStore:
 
     def create(self, key: str, data: bytes) -> bool:
         path = self._path(key)
-        with self._explained("write", key), self._temporary(path) as temporary:
-            _fill(temporary, data)
+        with self._explained("write", key), self._filled(path, data) as temporary:
             return self._link(temporary, path)
 
     def replace(self, key: str, data: bytes, version: str | None) -> bool:
         if version is None:
             return self.create(key, data)
         path = self._path(key)
-        with self._explained("write", key), self._temporary(path) as temporary:
-            _fill(temporary, data)
+        with self._explained("write", key), self._filled(path, data) as temporary:
             return self._rename(temporary, path, version)
 
     def write(self, key: str, data: bytes) -> None:
         path = self._path(key)
-        with self._explained("write", key), self._temporary(path) as temporary:
-            _fill(temporary, data)
+        with self._explained("write", key), self._filled(path, data) as temporary:
             self._rename(temporary, path)
 
     def upload(self, key: str, path: Path) -> None:
         target = self._path(key)
-        with open(path, "rb") as source, self._explained("write", key), self._temporary(target) as temporary:
-            _fill(temporary, source)
+        with open(path, "rb") as source, self._explained("write", key), self._filled(target, source) as temporary:
             self._rename(temporary, target)
 
     def download(self, key: str, path: Path) -> None:
@@ -169,13 +165,17 @@ class DirectoryStore:
                 yield key, entry
 
     @contextlib.contextmanager
-    def _temporary(self, path: str) -> Iterator[str]:
-        """A name for a temporary file beside `path`: in the same folder, so surely on the same file system."""
+    def _filled(self, path: str, content: bytes | BinaryIO) -> Iterator[str]:
+        """A temporary file beside `path`, on disk with its folders: in the same folder, so on the same file system."""
         self._claim()
         folder = os.path.dirname(path)
-        _make_folder(folder)
+        made = _make_folder(folder)
         temporary = os.path.join(folder, temporary_name())
         try:
+            _fill(temporary, content)
+            # Not before: on most file systems the first flush takes the others along.
+            for one in made:
+                _sync_folder(os.path.dirname(one))
             yield temporary
         finally:
             with contextlib.suppress(FileNotFoundError):
@@ -233,7 +233,8 @@ class DirectoryStore:
         if self._claimed:
             return
         marker = os.path.join(self._folder, _MARKER)
-        _make_folder(self._folder)
+        for one in _make_folder(self._folder):
+            _sync_folder(os.path.dirname(one))
         mine = {"host": socket.gethostname(), "machine": _machine(), "shared": self._shared}
         temporary = os.path.join(self._folder, temporary_name())
         _fill(temporary, json.dumps(mine).encode())
@@ -294,18 +295,17 @@ def _fill(path: str, content: bytes | BinaryIO) -> None:
         os.fsync(file.fileno())
 
 
-def _make_folder(folder: str) -> None:
-    """The folder and those above it, each one's name on disk when this returns."""
+def _make_folder(folder: str) -> list[str]:
+    """Makes the folder and those above it; returns the new ones, whose names are not flushed to disk yet."""
     if os.path.isdir(folder):
-        return
-    parent = os.path.dirname(folder)
-    _make_folder(parent)
+        return []
+    made = _make_folder(os.path.dirname(folder))
     try:
         os.mkdir(folder)
     except FileExistsError:
         if not os.path.isdir(folder):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
-    _sync_folder(parent)
+    return [*made, folder]
 
 
 def _sync_folder(folder: str) -> None:
