@@ -6,7 +6,6 @@ for any other program (docs/your-own-trainer.md), and all that it says goes into
 
 import contextlib
 import importlib
-import importlib.metadata
 import inspect
 import json
 import os
@@ -69,7 +68,9 @@ def find(name: str) -> Callable[..., Any]:
     """The function that a spec names: `module:function`, or an entry point."""
     module, colon, function = name.partition(":")
     if not colon:
-        found = [one for one in importlib.metadata.entry_points(group=GROUP) if one.name == name]
+        from importlib.metadata import entry_points  # takes as long to import as all the rest
+
+        found = [one for one in entry_points(group=GROUP) if one.name == name]
         if not found:
             raise LookupError(f'no package here has an entry point "{name}" in the group {GROUP}')
         return _callable(found[0].load(), name)
