@@ -84,21 +84,23 @@ def _watch(pid: int, wake: int) -> int | None:
                 until = time.monotonic() + _LANE_IS_GONE_GRACE_S
 
 
-def _reap() -> None:
-    with contextlib.suppress(ChildProcessError):
-        while True:
+def _reap() -> bool:
+    """Whether there are children left; without any, nothing is left below them either."""
+    while True:
+        try:
             pid, status = os.waitpid(-1, os.WNOHANG)
-            if not pid:
-                return
-            _ENDED[pid] = os.waitstatus_to_exitcode(status)
+        except ChildProcessError:
+            return False
+        if not pid:
+            return True
+        _ENDED[pid] = os.waitstatus_to_exitcode(status)
 
 
 def _left() -> list[str]:
     """What the program left running, as commands; some helpers only take a moment to notice that they can go."""
     until = time.monotonic() + _LEFTOVERS_GRACE_S
-    while (found := _below(os.getpid())) and time.monotonic() < until:
+    while (found := _running()) and time.monotonic() < until:
         time.sleep(0.02)
-        _reap()
     return [_command(pid) for pid in found[:10]]
 
 
@@ -107,13 +109,17 @@ def _end_everything(group: int) -> None:
     while time.monotonic() < until:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
-        for pid in _below(os.getpid()):
+        for pid in _running():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        _reap()
-        if not _below(os.getpid()):
+        if not _running():
             return
         time.sleep(0.02)
+
+
+def _running() -> list[int]:
+    """What stems from this process. To look through all processes is not needed where no child is left."""
+    return _below(os.getpid()) if _reap() else []
 
 
 def _below(ancestor: int) -> list[int]:
@@ -158,3 +164,5 @@ def _report(to: int, how: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     main()
+    # The lane waits for this, and nothing is left to be tidied up.
+    os._exit(0)
