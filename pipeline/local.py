@@ -167,8 +167,8 @@ def _work(drain: _Drain, crew: Sequence[_Lane]) -> None:
         thread.start()
     looked, shown = time.monotonic(), -_SHOW_EVERY_S
     try:
-        while any(thread.is_alive() for thread in threads):
-            time.sleep(_LOOK_EVERY_S)
+        while running := [thread for thread in threads if thread.is_alive()]:
+            running[0].join(_LOOK_EVERY_S)
             now = time.monotonic()
             if now - looked < _REFRESH_EVERY_S:
                 continue
