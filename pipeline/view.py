@@ -109,6 +109,10 @@ class Lines:
         pass
 
 
+_RANKING_AT_MOST = 0.05
+"""The share of the time that may go into saying what is best so far: to rank a thousand trials takes a while."""
+
+
 class _Bars(Progress):
     """The bars, under a line that says what is best so far."""
 
@@ -137,12 +141,14 @@ class Live:
         )
         self._sweep = self._progress.add_task("", total=None, name="trials", what="")
         self._bars: dict[int, TaskID] = {}
+        self._rank_at = 0.0
 
     def __enter__(self) -> "Live":
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._rank()
         for bar in self._bars.values():
             self._progress.remove_task(bar)
         self._progress.stop()
@@ -173,10 +179,15 @@ class Live:
             self._progress.update(self._bars[lane], visible=False)
 
     def _show(self) -> None:
-        state = self._state
-        self._progress.best = f"best so far: {state.best()}"
+        state, now = self._state, time.monotonic()
+        if now >= self._rank_at:
+            self._rank()
+            self._rank_at = now + (time.monotonic() - now) / _RANKING_AT_MOST
         what = f"{state.time_left()} left"
         self._progress.update(self._sweep, completed=len(state.rows), total=state.total, what=what)
+
+    def _rank(self) -> None:
+        self._progress.best = f"best so far: {self._state.best()}"
 
 
 def view_for(console: Console, definition: Definition) -> Live | Lines:

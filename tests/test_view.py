@@ -1,0 +1,32 @@
+"""What a person sees of a running sweep on a terminal."""
+
+import io
+import time
+
+from rich.console import Console
+
+from pipeline import plan, view
+from pipeline.results import Row
+from pipeline.sweep import trials_of
+
+
+def test_a_thousand_short_trials_are_not_ranked_a_thousand_times_and_the_last_is(new_sweep, tiny_spec, monkeypatch):
+    sweep = new_sweep(tiny_spec)
+    packs = plan.pending(sweep)
+    row: Row = {"phase": "screen", "date-range": ["2024-01-01", "2024-03-01"], "status": "complete", "epochs": 2}
+    rows = [row | {"trial": str(one), "experiment": one.experiment, "mse_valid": 0.5} for one in trials_of(packs)]
+    ranked = []
+
+    def slow(definition, rows):
+        time.sleep(0.01)
+        ranked.append(len(rows))
+        return []
+
+    monkeypatch.setattr(view, "standings", slow)
+    console = Console(file=io.StringIO(), force_terminal=True)
+    with view.view_for(console, sweep.definition) as live:
+        live.round(packs, [])
+        for at in range(1000):
+            live.row(0, rows[at % len(rows)])
+    assert len(ranked) < 500
+    assert ranked[-1] == len(rows)
