@@ -1,6 +1,5 @@
 """A team's own program as a process: started, read, asked to end, ended; nothing of it is left afterwards."""
 
-import json
 import os
 import selectors
 import signal
@@ -96,14 +95,16 @@ class Child:
         """How it ended, once `pump` says that it has."""
         if self._error is not None:
             return Ended(None, error=self._error)
-        pid, _, how = self._status.rpartition(b"\n")
-        if not how:  # somebody killed the guard
-            if pid:
+        said = [line.partition(" ")[::2] for line in self._status.decode().splitlines()]
+        known = dict(said)
+        if "code" not in known and "error" not in known:  # somebody killed the guard
+            if "pid" in known:
                 with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(int(pid), signal.SIGKILL)
+                    os.killpg(int(known["pid"]), signal.SIGKILL)
             return Ended(-signal.SIGKILL)
-        said = json.loads(how)
-        return Ended(said.get("code"), error=said.get("error"), left=tuple(said.get("left", ())))
+        if "error" in known:
+            return Ended(None, error=known["error"])
+        return Ended(int(known["code"]), left=tuple(command for what, command in said if what == "left"))
 
     def __enter__(self) -> Self:
         return self

@@ -1,22 +1,20 @@
 """Stands between a lane and a team's own program, so that nothing of that program outlives its trial.
 
 `guard.py FD PROGRAM ARGUMENT…` starts the program in a session of its own and reads orders from its standard input: `t`
-asks the program to end, `k` ends it; the end of the input means that the lane is dead, whatever killed it. To FD goes a
-line with the program's process id, and in the end how it ended, as JSON. All that the program started ends with it,
-also what it put into the background.
-Run as a file, with nothing but the standard library, so that it starts at once and stays small.
+asks the program to end, `k` ends it; the end of the input means that the lane is dead, whatever killed it. To FD goes
+the line `pid 123` of the program, in the end `code 0` or `error WHY`, and `left COMMAND` for each process that it left
+running. All that the program started ends with it, also what it put into the background.
+Run as a file, with few modules of the standard library, so that it starts at once and stays small: json and subprocess
+take longer to import than all of these together.
 """
 
 import contextlib
 import ctypes
-import json
 import os
 import select
 import signal
-import subprocess
 import sys
 import time
-from typing import Any
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _LANE_IS_GONE_GRACE_S = 2.0
@@ -26,6 +24,7 @@ _KILL_AT_MOST_S = 10.0
 
 def main() -> None:
     report_to, argv = int(sys.argv[1]), sys.argv[2:]
+    os.set_inheritable(report_to, False)
     # What loses its parent becomes a child of this process and can be found; without a prctl, the group must do.
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     wake, woken = os.pipe()
@@ -34,28 +33,44 @@ def main() -> None:
     # Handlers, unlike what is ignored, are not inherited by the program.
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
-    me = os.getpid()
-
-    def die_with_the_guard() -> None:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != me:
-            os._exit(1)
-        os.write(report_to, b"%d\n" % os.getpid())
-
     try:
-        program = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_the_guard
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        _report(report_to, {"error": f"{getattr(error, 'strerror', None) or error}: {argv[0]}"})
+        pid = _start(argv, report_to)
+    except OSError as error:
+        _report(report_to, [f"error {error.strerror}: {argv[0]}"])
         return
-    code = _watch(program.pid, wake)
+    code = _watch(pid, wake)
     left = _left() if code is not None else []
-    _end_everything(program.pid)
-    if code is None:
-        code = _ENDED.get(program.pid)
-    program.returncode = code  # it was waited for here
-    _report(report_to, {"code": code, "left": left})
+    _end_everything(pid)
+    # What even force did not end within seconds counts as killed.
+    _report(report_to, [f"code {_ENDED.get(pid, -signal.SIGKILL)}", *(f"left {command}" for command in left)])
+
+
+def _start(argv: list[str], report_to: int) -> int:
+    """Starts the program; its process id. Raises OSError if that cannot be done."""
+    me, (failed, fails) = os.getpid(), os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setsid()
+            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != me:
+                os._exit(1)
+            os.write(report_to, b"pid %d\n" % os.getpid())
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            # Python ignores them, which would be inherited.
+            for number in (signal.SIGPIPE, signal.SIGXFSZ):
+                signal.signal(number, signal.SIG_DFL)
+            os.execvp(argv[0], argv)
+        except OSError as error:
+            os.write(fails, b"%d" % (error.errno or 0))
+        finally:
+            os._exit(127)
+    os.close(fails)
+    # The end of the pipe closes with the start of the program.
+    if why := os.read(failed, 16):
+        raise OSError(int(why), os.strerror(int(why)))
+    os.close(failed)
+    return pid
 
 
 _ENDED: dict[int, int] = {}
@@ -157,9 +172,10 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def _report(to: int, how: dict[str, Any]) -> None:
+def _report(to: int, how: list[str]) -> None:
+    lines = "".join(" ".join(line.split()) + "\n" for line in how)
     with contextlib.suppress(OSError):
-        os.write(to, json.dumps(how).encode())
+        os.write(to, lines.encode(errors="backslashreplace"))
 
 
 if __name__ == "__main__":
