@@ -234,6 +234,24 @@ def test_the_fast_verbs_import_neither_torch_nor_pandas_nor_the_cloud_client(fin
     assert result.stdout.splitlines()[-1] == "[]"
 
 
+def test_no_verb_but_those_that_train_imports_torch(finished):
+    folder, _ = finished
+    verbs = [
+        *("validate spec.json", "data spec.json", "architectures", "schema", "plan --sweep latest", "merge latest"),
+        *("report latest", "results latest --best 3", "list", "history", "fetch latest --to fetched"),
+    ]
+    code = (
+        "import sys, runpy\n"
+        f"for line in {verbs}:\n"
+        "    sys.argv = ['hpt', *line.split()]\n"
+        "    try:\n        runpy.run_module('pipeline.cli', run_name='__main__')\n"
+        "    except SystemExit as e:\n        assert not e.code, line\n"
+        "    assert 'torch' not in sys.modules, line\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+
+
 def test_tensorboard_opens_the_curves(finished):
     import socket
     import urllib.request
