@@ -87,7 +87,8 @@ def theirs(python: str, script: str, trials: int, workers: int, *arguments: str)
         command = [python, str(NOTHING / script), str(trials), str(workers), folder, *arguments]
         # As our lanes have it.
         environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        # In the folder: Syne Tune leaves a file where it was started.
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=folder)
         if ran.returncode:
             sys.exit(f"{script}: {ran.stderr[-2000:]}")
         return float(ran.stdout.split()[-1])
@@ -127,7 +128,7 @@ def main() -> None:
     parser.add_argument("--started", type=int, help="trials where each starts a process (default: as many)")
     parser.add_argument("--lanes", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--other-python", default=sys.executable, metavar="PYTHON")
+    parser.add_argument("--other-python", type=os.path.abspath, default=sys.executable, metavar="PYTHON")
     options = parser.parse_args()
     every = sides(options.trials, options.started or options.trials, options.lanes, options.other_python)
     took: dict[str, list[float]] = {side.name: [] for side in every}
