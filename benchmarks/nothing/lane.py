@@ -1,10 +1,8 @@
 """A lane as `pipeline/lane.py` has it, with a trainer that returns at once on the other side of the seam."""
 
-from pipeline import lane
+from pipeline import lane, trial
 from pipeline.results import Status
-from pipeline.sweep import Definition
 from pipeline.training.job import Job, Measured, Trainer
-from pipeline.trial import Workbench
 
 
 def nothing(job: Job) -> Measured:
@@ -12,10 +10,10 @@ def nothing(job: Job) -> Measured:
     return Measured(Status.COMPLETE, metrics={"mse_valid": x, "mse_test": x})
 
 
-def trainer(self: Workbench, definition: Definition) -> Trainer:
+def trainer(*_: object) -> Trainer:
     return nothing
 
 
 if __name__ == "__main__":
-    Workbench.trainer = trainer  # type: ignore[method-assign]
+    trial.OwnTrainer = trainer  # type: ignore[assignment,misc]
     lane.main()
