@@ -1,6 +1,6 @@
 """How much faster are many trials as packs than what a user would do instead?
 
-For each architecture, so many learning rates on one month of the built-in flights, by wall clock, start to end:
+For each architecture, so many learning rates on three months of the built-in flights, by wall clock, start to end:
 
 - **packs**: a sweep as `hpt run` runs it, with rows, curves, models and everything else that it leaves behind;
 - **process**: a process per trial with a plain torch loop (`benchmarks.minimal`), as many at a time as lanes;
@@ -11,7 +11,7 @@ Then the training step alone: K = 1 against the plain loop, and how it grows wit
 most in dense products (a large one, measured). With nothing else running, please; on a GPU, `--processes 8` says how
 many share it.
 
-    python -m benchmarks.array [--trials 32] [--epochs 3] [--architectures bag-of-words mdn] [--processes 2]
+    python -m benchmarks.array [--trials 32] [--epochs 5] [--architectures bag-of-words mdn] [--processes 2]
 """
 
 import argparse
@@ -200,7 +200,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=32)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--architectures", nargs="+", default=architectures.names())
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--steps-only", action="store_true", help="leave out the comparison by wall clock")

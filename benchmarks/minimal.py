@@ -19,7 +19,7 @@ from pipeline.training import loop
 from pipeline.training.data import load
 from pipeline.training.dataset import Dataset, Inputs
 
-RANGE = DateRange(date(2013, 9, 1), date(2013, 10, 1))
+RANGE = DateRange(date(2013, 7, 1), date(2013, 10, 1))
 BATCH = 1024
 
 

@@ -144,7 +144,15 @@ class Encoder:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types, from which `from_json` makes an equal encoder."""
-        return asdict(self)
+        # Not asdict all through: it would copy vocabularies word by word, once for every model.
+        return {
+            "columns": asdict(self.columns),
+            "words": list(self.words),
+            "words_per_row": self.words_per_row,
+            "categories": list(map(list, self.categories)),
+            "numeric_scales": list(map(asdict, self.numeric_scales)),
+            "target_scales": list(map(asdict, self.target_scales)),
+        }
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Encoder":

@@ -190,7 +190,7 @@ def train_array(
 
 
 def seconds_per_step(
-    architecture: str, settings: Sequence[Assignment], dataset: Dataset, *, device: str | torch.device, steps: int = 4
+    architecture: str, settings: Sequence[Assignment], dataset: Dataset, *, device: str | torch.device, steps: int = 6
 ) -> float:
     """Seconds of a training step with one network per setting; the fastest of a few, for others may be at work here.
 

@@ -68,7 +68,9 @@ def save(
         "encoder": encoder.to_json(),
         "made-with": {"hpt": __version__, "torch": torch.__version__},
     }
-    (folder / DESCRIPTION).write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    # A line per key: indented all through, a vocabulary would be thousands of lines, and slow to write.
+    lines = (f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in description.items())
+    (folder / DESCRIPTION).write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 def load(folder: Path, device: str | torch.device = "cpu") -> Model:

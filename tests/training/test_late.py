@@ -61,8 +61,8 @@ def test_rows_come_to_where_torch_would_have_moved_them(gradients, rate, decay, 
     table = torch.randn(ROWS, WIDTH, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     table[0] = 0
     ours, theirs = moved(table, gradients, rate, decay, settle), moved_by_torch(table, gradients, rate, decay)
-    # In double precision, so that what is left is the approximation.
-    assert torch.allclose(ours, theirs, rtol=1e-6, atol=1e-6 * rate)
+    # In double precision, so that what is left is the approximation: a step moves a weight by about the rate.
+    assert (ours - theirs).abs().max() < 1e-4 * rate
     assert not ours[0].any()
 
 

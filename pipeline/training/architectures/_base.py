@@ -4,9 +4,9 @@ No architecture of its own: a file that begins with an underscore is not one. Pa
 row; it never changes a result, and a row of nothing but padding is a row like any other.
 """
 
-import warnings
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -69,7 +69,7 @@ class Bag(Reader):
 
 def means(tokens: Tensor, *tables: Tensor) -> Tensor:
     """`[K, B, E]`, for each of K tables `[V, E]` the mean of the embeddings of a row's tokens `[B, L]`."""
-    if tokens.is_cuda or not torch.backends.mkl.is_available():
+    if tokens.is_cuda:
         # One lookup in one table, in which each has its own rows.
         places = tokens + len(tables[0]) * torch.arange(len(tables), device=tokens.device)[:, None, None]
         places = places.where(tokens != PADDING, PADDING).flatten(0, 1)
@@ -80,43 +80,34 @@ def means(tokens: Tensor, *tables: Tensor) -> Tensor:
 
 
 class _Means(torch.autograd.Function):
-    """A sparse matrix of shares `[B, V]` times each table, and on the way back its transpose times each gradient.
+    """What `embedding_bag` has for means and padding is many times slower on a CPU than its weighted sum.
 
-    Twice as fast on a CPU as `embedding_bag`, which sorts the tokens again for each table.
+    So is its way back. That, too, is a weighted sum: for each token, of the gradients of the rows that it stands in.
     """
 
     @staticmethod
     def forward(ctx: Any, tokens: Tensor, *tables: Tensor) -> Tensor:
-        weights = (tokens != PADDING).to(tables[0].dtype)
-        weights /= weights.sum(1, keepdim=True).clamp(min=1)
-        ctx.save_for_backward(tokens, weights)
+        shares = (tokens != PADDING).to(tables[0].dtype)
+        shares /= shares.sum(1, keepdim=True).clamp(min=1)
+        ctx.save_for_backward(tokens, shares)
         ctx.vocabulary = len(tables[0])
-        starts = torch.arange(0, tokens.numel() + 1, max(tokens.shape[1], 1))
-        shares = _matrix(starts, tokens.flatten(), weights.flatten(), (len(tokens), ctx.vocabulary))
-        found = tables[0].new_empty(len(tables), len(tokens), tables[0].shape[1])
-        for mean, table in zip(found, tables, strict=True):
-            torch.mm(shares, table, out=mean)
-        return found
+        return torch.stack([_sums(tokens, table, None, shares) for table in tables])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        tokens, weights = ctx.saved_tensors
-        ordered, order = tokens.flatten().sort(stable=True)
-        starts = torch.searchsorted(ordered, torch.arange(ctx.vocabulary + 1))
-        rows, values = order // tokens.shape[1], weights.flatten()[order]
-        transposed = _matrix(starts, rows, values, (ctx.vocabulary, len(tokens)))
-        return None, *(transposed @ gradient.contiguous() for gradient in gradients[0])
+        tokens, shares = ctx.saved_tensors
+        # By numpy, which sorts numbers of 16 bits ten times as fast as torch.
+        ids = tokens.flatten().numpy()
+        order = np.argsort(ids.astype(np.uint16 if ctx.vocabulary <= 2**16 else np.uint32), kind="stable")
+        ends = np.cumsum(np.bincount(ids, minlength=ctx.vocabulary))
+        starts = torch.from_numpy(np.concatenate([[0], ends[:-1]]))
+        rows, values = torch.from_numpy(order // tokens.shape[1]), shares.flatten()[torch.from_numpy(order)]
+        return None, *(_sums(rows, gradient.contiguous(), starts, values) for gradient in gradients[0])
 
 
-def _matrix(starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
-    # Unchecked: built from tokens as above it cannot be wrong, and a check would cost as much as the product.
-    return torch.sparse_csr_tensor(starts, columns, values, size, check_invariants=False)
-
-
-with warnings.catch_warnings():
-    # Said once a process; what is used of it here is a product, which has been there for years.
-    warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
-    _matrix(torch.tensor([0, 0]), torch.tensor([], dtype=torch.int64), torch.tensor([]), (1, 1))
+def _sums(places: Tensor, table: Tensor, starts: Tensor | None, shares: Tensor) -> Tensor:
+    sums: Tensor = functional.embedding_bag(places, table, starts, mode="sum", per_sample_weights=shares)
+    return sums
 
 
 class Regressor(nn.Module):
