@@ -139,7 +139,7 @@ class Attempt:
         self._log(text)
         self._uploads.put(self.sweep.attempt_key(self.trial, self.token, "log.txt"), self._log.content)
 
-    def _report(self, epoch: int, metrics: Mapping[str, float]) -> bool:
+    def _note(self, epoch: int, metrics: Mapping[str, float]) -> None:
         sweep, trial, epochs = self.sweep, self.trial, self._epochs
         if epochs and epochs[-1]["epoch"] == epoch:  # told in several parts
             epochs[-1] |= metrics
@@ -151,9 +151,15 @@ class Attempt:
         self._uploads.put(events, self._events.content, every=EVENTS_EVERY_S)
         self.say(f"epoch {epoch}: " + " ".join(f"{name}={value:.6g}" for name, value in metrics.items()))
         self._on_event({"epoch": epoch, "of": self.job.max_epochs, "trial": str(trial)})
-        if self._rungs is None or self._rungs.goes_on(epoch, metrics):
+        if self._rungs is not None:
+            self._rungs.note(epoch, metrics)
+
+    def _goes_on(self, epoch: int) -> bool:
+        if self._rungs is None or self._rungs.goes_on(epoch):
             return True
-        self.say(f"stopped after epoch {epoch}: {sweep.definition.objective.metric}_valid is behind that of others")
+        self.say(
+            f"stopped after epoch {epoch}: {self.sweep.definition.objective.metric}_valid is behind that of others"
+        )
         return False
 
     def _epochs_csv(self) -> bytes:
@@ -192,7 +198,8 @@ class Attempt:
             deadline=time.monotonic() + 60 * limit if limit else None,
             folder=self._scratch,
             say=self.say,
-            report=self._report,
+            note=self._note,
+            goes_on=self._goes_on,
         )
 
 

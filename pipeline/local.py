@@ -103,18 +103,27 @@ class _Drain:
             return self.waiting.popleft() if self.waiting and not self.stopping else None
 
     def put_back(self, pack: Pack) -> None:
+        left = self._unfinished(pack)
         with self.lock:
-            # Behind the others and trial by trial: what a lane cannot help may concern one of them only.
-            self.waiting.extend(pack.apart())
+            self.waiting.extend(left)  # behind the others, which may fare better
+
+    def _unfinished(self, pack: Pack) -> list[Pack]:
+        try:
+            return plan.unfinished(self.sweep, [pack], retry=self.retry)
+        except InfrastructureError:  # who runs it looks again
+            return [pack]
 
     def lost(self, lane: int, pack: Pack, why: str) -> None:
         """A lane failed under a pack: back on the list with it, trial by trial, or given up after so many."""
+        left = self._unfinished(pack)
         with self.lock:
-            self.deaths[pack] = self.deaths.get(pack, 0) + 1
+            deaths = self.deaths.get(pack, 0) + 1
+            again = deaths < TRIES
             # Of several, whoever it was should take nobody along the next time.
-            again = self.deaths[pack] < TRIES or len(pack.trials) > 1
+            parts = [part for left in left for part in left.apart()] if again else [pack]
+            self.deaths |= dict.fromkeys(parts, deaths)
             if again:
-                self.waiting.extend(pack.apart())
+                self.waiting.extend(parts)
         self.view.say(f"{pack.label}: {why}" + ("; it will run again" if again else "; given up"))
         if not again:
             for row in trial.give_up(self.sweep, pack.id, pack.trials, f"given up after {TRIES} attempts: {why}"):

@@ -76,7 +76,7 @@ def unfinished(sweep: Sweep, packs: Sequence[Pack], *, retry: bool = False) -> l
     for pack in packs:
         trials = tuple(trial for trial in pack.trials if not _is_finished(sweep, files.get(str(trial)), trial, retry))
         if trials:
-            left.append(Pack(pack.id, pack.label, pack.image, trials))
+            left.append(pack if trials == pack.trials else replace(pack, label=_label_of(trials), trials=trials))
     return left
 
 
@@ -319,14 +319,19 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 def _label(phase: Phase, pack: Sequence[tuple[Experiment, Trial]]) -> str:
     """One line of plain text for people: a stage in Jenkins, a bar on a terminal."""
-    (experiment, first), others = pack[0], len(pack) - 1
+    experiment, _ = pack[0]
     searched = [name for name in phase.space if all(name in one.assignment for one, _ in pack)]
     same = [name for name in searched if len({key(one.assignment[name]) for one, _ in pack}) == 1]
-    told = same if others else searched
+    told = same if len(pack) > 1 else searched
     settings = " ".join(f"{name}={results.to_cell(experiment.assignment[name])}" for name in told)
-    label = f"{first} and {others} more like it {settings}" if others else f"{first} {settings}"
+    label = f"{_label_of([trial for _, trial in pack])} {settings}"
     plain = "".join(letter if letter.isprintable() else " " for letter in label.strip())
     return plain if len(plain) <= _LABEL_AT_MOST else plain[: _LABEL_AT_MOST - 1] + "…"
+
+
+def _label_of(trials: Sequence[Trial]) -> str:
+    others = len(trials) - 1
+    return f"{trials[0]} and {others} more like it" if others else str(trials[0])
 
 
 def trial_count(packs: Sequence[Pack]) -> int:

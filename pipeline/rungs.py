@@ -6,6 +6,7 @@ there. Only `<metric>_valid` is looked at. Which trials end may depend on who is
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 
@@ -26,24 +27,35 @@ class Rungs:
     best: float = math.inf
     """The best value so far, signed so that less is better."""
 
-    def goes_on(self, epoch: int, metrics: Mapping[str, float]) -> bool:
-        """Whether the training is good enough after this epoch to go on."""
-        phase, objective = self.sweep.definition.phase(self.trial.phase), self.sweep.definition.objective
+    def note(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Leaves at a rung what the training has after this epoch."""
+        objective = self.sweep.definition.objective
         value = metrics.get(f"{objective.metric}_valid", math.nan)
         sign = 1 if objective.goal == "minimize" else -1
         if math.isfinite(value):
             self.best = min(self.best, sign * value)
-        rule = phase.early_stopping
-        # After the last epoch there is nothing to save.
-        if rule is None or epoch >= phase.fidelity.max_epochs or not is_rung(rule, epoch):
+        if self._rule_at(epoch):
+            with suppress(InfrastructureError):  # the store is not needed before the end
+                self.sweep.create_rung(self.trial, epoch, self.best)
+
+    def goes_on(self, epoch: int) -> bool:
+        """Whether the training is good enough after this epoch to go on."""
+        rule = self._rule_at(epoch)
+        if rule is None:
             return True
         try:
-            self.sweep.create_rung(self.trial, epoch, self.best)
             others = self.sweep.rung(self.trial, epoch)
-        except InfrastructureError:  # what cannot be compared goes on; the store is not needed before the end
+        except InfrastructureError:  # what cannot be compared goes on
             return True
         others.pop(self.trial.experiment, None)
         return is_good_enough(rule, self.best, list(others.values()))
+
+    def _rule_at(self, epoch: int) -> EarlyStopping | None:
+        """By what trainings are compared after this epoch, if they are."""
+        phase = self.sweep.definition.phase(self.trial.phase)
+        rule = phase.early_stopping
+        # After the last epoch there is nothing to save.
+        return rule if rule and epoch < phase.fidelity.max_epochs and is_rung(rule, epoch) else None
 
 
 def is_rung(rule: EarlyStopping, epoch: int) -> bool:

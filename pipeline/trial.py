@@ -12,6 +12,7 @@ from pipeline.errors import UserError
 from pipeline.results import Row, Status
 from pipeline.sweep import Experiment, Sweep, Trial
 from pipeline.training.builtin import Builtin
+from pipeline.training.job import Measured
 from pipeline.training.own.trainer import OwnTrainer
 
 
@@ -39,17 +40,11 @@ def run_pack(
     Trials that are alike train side by side where that is faster, the others one after another. Raises
     InfrastructureError if the store or the device fails; rows written before stand.
     """
-    fine, waiting = True, deque[tuple[Trial, int]]()
     for trial in trials:
         _check(sweep, trial)
-        row, number = _last_row(sweep, trial, retry)
-        if row is None:
-            waiting.append((trial, number))
-        else:
-            on_event({"row": row})
-            fine = fine and Status(row["status"]).is_result
-    run = _Run(sweep, pack, workbench, on_event, waiting)
-    while waiting:
+    run = _Run(sweep, pack, workbench, retry, on_event, deque(trials))
+    fine = True
+    while run.waiting:
         fine = run.some() and fine
     return fine
 
@@ -71,39 +66,51 @@ def _last_row(sweep: Sweep, trial: Trial, retry: bool) -> tuple[Row | None, int]
 
 @dataclass
 class _Run:
-    """A pack being run: what waits, with the number of the row that it will get."""
+    """A pack being run."""
 
     sweep: Sweep
     pack: str
     workbench: Workbench
+    retry: bool
     on_event: OnEvent
-    waiting: deque[tuple[Trial, int]]
+    waiting: deque[Trial]
     at_most: int = packing.MOST
     """Trials side by side; fewer after a failure that may be one trial's alone."""
 
     def some(self) -> bool:
         """Trains as many of those that wait as should go together; whether none of them failed."""
+        rows: list[Row] = []
         with ExitStack() as stack:
-            attempts = self._begin(stack)
+            attempts = self._begin(stack, rows)
             training = [attempt for attempt in attempts if not attempt.is_over]
             try:
                 self._train(training)
             except Exception as error:
                 self._after(error, training)
-        return all(Status(attempt.row["status"]).is_result for attempt in attempts if attempt.is_over)
+        rows += [attempt.row for attempt in attempts if attempt.is_over]
+        return all(Status(row["status"]).is_result for row in rows)
 
-    def _begin(self, stack: ExitStack) -> list[Attempt]:
-        """Begins attempts until there are as many to be trained as it pays to train side by side."""
+    def _begin(self, stack: ExitStack, rows: list[Row]) -> list[Attempt]:
+        """Begins attempts until there are as many to be trained as it pays to train side by side.
+
+        The rows of those that have one already are added to `rows`.
+        """
         definition, builtin = self.sweep.definition, self.workbench.builtin
         begun: list[Attempt] = []
         wanted, likeness = 1, None
         while self.waiting and wanted:
-            trial, number = self.waiting[0]
+            trial = self.waiting[0]
             experiment = self.workbench.experiment(self.sweep, trial)
             own = packing.likeness(definition, experiment, trial)
             if likeness not in (None, own):
                 break
             self.waiting.popleft()
+            # Not before: while others trained, somebody else may have run it.
+            row, number = _last_row(self.sweep, trial, self.retry)
+            if row is not None:
+                rows.append(row)
+                self.on_event({"row": row})
+                continue
             if _out_of_budget(self.sweep, trial):
                 continue
             attempt = stack.enter_context(Attempt(self.sweep, self.pack, trial, number, experiment, self.on_event))
@@ -126,15 +133,25 @@ class _Run:
             for attempt in attempts:
                 attempt.end(own(attempt.job))
         elif attempts:
-            jobs = [attempt.job for attempt in attempts]
-            builtin.together(jobs, lambda at, measured: attempts[at].end(measured))
+            failures: list[tuple[Attempt, Exception]] = []
+
+            def ended(at: int, measured: Measured) -> None:
+                try:
+                    attempts[at].end(measured)
+                except Exception as error:  # the others train on
+                    failures.append((attempts[at], error))
+
+            builtin.together([attempt.job for attempt in attempts], ended)
+            for attempt, error in failures:
+                attempt.fail(error)
 
     def _after(self, error: Exception, attempts: Sequence[Attempt]) -> None:
         """What an error ended is that trial's failure; of several, each is tried again with fewer beside it."""
         left = [attempt for attempt in attempts if not attempt.is_over]
         raise_if_no_trial_failed(error)
-        if len(left) == 1:
-            left[0].fail(error)
+        if len(attempts) == 1 or not left:
+            for attempt in left:
+                attempt.fail(error)
             return
         is_memory = failure(error) is Status.OUT_OF_MEMORY
         self.at_most = len(attempts) // 2 if is_memory else 1
@@ -142,7 +159,7 @@ class _Run:
             self.workbench.builtin.allow(left[0].job, self.at_most)
         for attempt in left:
             attempt.say(f"begins again with fewer beside it: {type(error).__name__}: {one_line(str(error))}")
-        self.waiting.extendleft((attempt.trial, attempt.number) for attempt in reversed(left))
+        self.waiting.extendleft(attempt.trial for attempt in reversed(left))
 
 
 def give_up(sweep: Sweep, pack: str, trials: Sequence[Trial], why: str) -> list[Row]:

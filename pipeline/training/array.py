@@ -33,8 +33,6 @@ class Array(nn.Module):
         for name, _ in first.named_parameters(recurse=False):
             delattr(joint, name)
             self._own.append((joint, name, [getattr(member, name) for member in members]))
-        for name in getattr(first, "varying", ()):
-            setattr(joint, name, torch.tensor([getattr(member, name) for member in members]))
         return joint
 
     def _gather(self) -> nn.Module:
@@ -73,18 +71,20 @@ class _Linear(nn.Module):
 class _Dropout(nn.Module):
     def __init__(self, layers: Sequence[Dropout]) -> None:
         super().__init__()
-        self.shares = [layer.share for layer in layers]
+        self.is_used = any(layer.share for layer in layers)
+        self.shares, self.kept = (
+            torch.tensor(values)[:, None, None]
+            for values in ([layer.share for layer in layers], [1 - layer.share for layer in layers])
+        )
 
     def forward(self, inputs: Tensor) -> Tensor:
-        if not self.training or not any(self.shares):
+        if not self.training or not self.is_used:
             return inputs
+        if self.shares.device != inputs.device:  # once: each copy would be a wait
+            self.shares, self.kept = self.shares.to(inputs.device), self.kept.to(inputs.device)
         # One draw for all: each member loses what it would lose alone, having the same seed.
         drawn = torch.rand(inputs.shape[1:], device=inputs.device)
-        share, kept = (
-            torch.tensor(values, device=inputs.device, dtype=inputs.dtype).view(-1, *[1] * (inputs.dim() - 1))
-            for values in (self.shares, [1 - share for share in self.shares])
-        )
-        return inputs * (drawn >= share) / kept
+        return inputs * ((drawn >= self.shares) / self.kept).to(inputs.dtype)
 
 
 class _Bag(nn.Module):

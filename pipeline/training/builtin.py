@@ -4,7 +4,6 @@ A long-lived lane keeps one of these between trials, so that torch is imported a
 """
 
 import functools
-import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -29,6 +28,7 @@ class Builtin:
 
     _datasets: "dict[_Key, Dataset]" = field(default_factory=dict)
     _at_once: dict[Hashable, int] = field(default_factory=dict)
+    _allowed: dict[Hashable, int] = field(default_factory=dict)
     _is_warm: bool = False
 
     BYTES_KEPT = 2 * 2**30
@@ -49,15 +49,17 @@ class Builtin:
 
         first, dataset = jobs[0], self.dataset(jobs[0])
         self._warm_up()
+        for job in jobs:
+            for note in dataset.notes:
+                job.say(f"data: {note}")
 
-        def on_epoch(at: int, epoch: Epoch) -> bool:
+        def on_epoch(at: int, epoch: Epoch) -> None:
             figures = {"learning_rate": epoch.learning_rate, "seconds": epoch.seconds}
-            return jobs[at].report(epoch.number, epoch.metrics | figures)
+            jobs[at].note(epoch.number, epoch.metrics | figures)
 
         def ended(at: int, outcome: Outcome) -> None:
             on_end(at, self._measured(jobs[at], outcome, dataset))
 
-        now = time.monotonic()
         train_array(
             first.architecture,
             [job.hyperparameters for job in jobs],
@@ -65,9 +67,9 @@ class Builtin:
             seed=first.seed,
             device=self.device,
             max_epochs=first.max_epochs,
-            # A limit is one training's: side by side each has a share of the time.
-            deadline=None if first.deadline is None else now + len(jobs) * (first.deadline - now),
+            deadline=first.deadline,
             on_epoch=on_epoch,
+            goes_on=lambda at, epoch: jobs[at].goes_on(epoch),
             on_end=ended,
         )
 
@@ -102,17 +104,19 @@ class Builtin:
 
         if most == 1 or not architectures.network(job.architecture).fuses:
             return 1
-        shape = self._shape(job)
-        if shape not in self._at_once:
+        dataset, shape = self.dataset(job), self._shape(job)
+        most = min(most, self._allowed.get(shape, most))
+        measured = (shape, dataset.inputs, most)
+        if measured not in self._at_once:
             self._warm_up()
-            self._at_once[shape] = side_by_side.best_size(
-                job.architecture, job.hyperparameters, self.dataset(job), self.device
+            self._at_once[measured] = side_by_side.best_size(
+                job.architecture, job.hyperparameters, dataset, self.device, most
             )
-        return min(most, self._at_once[shape])
+        return self._at_once[measured]
 
     def allow(self, job: Job, most: int) -> None:
         """Trains at most so many jobs like this one side by side from now on."""
-        self._at_once[self._shape(job)] = most
+        self._allowed[self._shape(job)] = most
 
     @staticmethod
     def _shape(job: Job) -> Hashable:
@@ -145,7 +149,7 @@ class Builtin:
         return torch.cuda.get_device_name() if self.device == "cuda" else "cpu"
 
     def dataset(self, job: Job) -> "Dataset":
-        """The job's data, kept for the next job that has the same; its notes go to the job's log."""
+        """The job's data, kept for the next job that has the same."""
         from pipeline.training.data import load
 
         assert job.data is not None
@@ -155,6 +159,4 @@ class Builtin:
             while self._datasets and sum(one.nbytes for one in self._datasets.values()) > self.BYTES_KEPT:
                 del self._datasets[next(iter(self._datasets))]
             self._datasets[wanted] = load(job.data, job.date_range, *shares, train_days=job.train_days)
-        for note in self._datasets[wanted].notes:
-            job.say(f"data: {note}")
         return self._datasets[wanted]

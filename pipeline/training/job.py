@@ -39,8 +39,15 @@ class Job:
     """A place for files; it is removed afterwards, without those that `Measured.files` names."""
     say: Callable[[str], None]
     """Adds lines to the attempt's log.txt."""
-    report: Callable[[int, Mapping[str, float]], bool]
-    """Takes a finished epoch (counted from 1) and its metrics; False: the training should stop now."""
+    note: Callable[[int, Mapping[str, float]], None]
+    """Takes a finished epoch (counted from 1) and its metrics."""
+    goes_on: Callable[[int], bool]
+    """Whether the training should go on after an epoch that it has noted; of several, all note theirs before."""
+
+    def report(self, epoch: int, metrics: Mapping[str, float]) -> bool:
+        """Notes a finished epoch; False: the training should stop now."""
+        self.note(epoch, metrics)
+        return self.goes_on(epoch)
 
     @property
     def split(self) -> Split:

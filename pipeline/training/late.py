@@ -62,6 +62,8 @@ class LateTable:
                 whole.index_copy_(0, self._rows, rows)
         self._miss(kept, learning_rate * second / first, second)
         self._last[self._rows] = self._missed.shape[1] - 1
+        if self._missed.shape[1] > _STEPS_COUNTED:
+            self.settle()
 
     def _miss(self, kept: float, rate: float, second: float) -> None:
         """Adds this step to what rows miss, by the step after which they were last read; and one for those of now."""
@@ -111,5 +113,7 @@ def pays(vocabulary: int, tokens: NDArray[np.int64], batch_size: int, device: to
 
 
 _ROWS_PER_ROW_READ = 10
+_STEPS_COUNTED = 2000
+"""Then every row is brought up to date: what rows miss is counted step by step, for each of the steps before."""
 _STEPS_AT_LEAST = 16
 """In an epoch, at whose end every row is brought up to date."""

@@ -148,6 +148,7 @@ def train(
     defaults. `on_epoch` may return False to stop. Raises OutOfMemory.
     """
     ends: list[Outcome] = []
+    wanted: list[bool | None] = []
     train_array(
         architecture,
         [hyperparameters],
@@ -156,7 +157,8 @@ def train(
         device=device,
         max_epochs=max_epochs,
         deadline=deadline,
-        on_epoch=lambda _, epoch: on_epoch(epoch) if on_epoch else True,
+        on_epoch=lambda _, epoch: wanted.append(on_epoch(epoch) if on_epoch else True),
+        goes_on=lambda *_: wanted[-1] is not False,
         on_end=lambda _, outcome: ends.append(outcome),
     )
     return ends[0]
@@ -171,22 +173,25 @@ def train_array(
     device: str | torch.device = "cpu",
     max_epochs: int,
     deadline: float | None = None,
-    on_epoch: Callable[[int, Epoch], bool | None],
+    on_epoch: Callable[[int, Epoch], None],
+    goes_on: Callable[[int, int], bool] = lambda at, epoch: True,
     on_end: Callable[[int, Outcome], None],
 ) -> None:
     """Trains one network per setting, all of them side by side; each comes out as `train` would have trained it alone.
 
-    The settings may differ in whatever is not a shape. After an epoch `on_epoch` is called with the place of a setting
-    and what it came to, the best so far first, so that who compares itself sees those that are ahead. A network
-    that ends takes no further part and is told to `on_end`. Seconds are shares of the time that all took together.
-    Raises OutOfMemory; what has ended before stands.
+    The settings may differ in whatever is not a shape. After an epoch `on_epoch` is called with the place of each
+    setting and what it came to, then `goes_on` with its place and the epoch. A network that ends takes no further part
+    and is told to `on_end`. Seconds are shares of the time that all took together, and so is what is left until the
+    deadline. Raises OutOfMemory; what has ended before stands.
     """
     if not (len(dataset.train) and len(dataset.valid) and len(dataset.test)):
         raise ValueError("a dataset needs rows in each of its three parts")
     device = torch.device(device)
+    began = time.monotonic()
+    limit = math.inf if deadline is None else deadline - began
     with out_of_memory_is_typed(), _own_random_numbers(device):
-        members = _members(architecture, settings, dataset, seed, device)
-        _Training(members, dataset, seed, device).run(max_epochs, deadline, on_epoch, on_end)
+        training = _Training(_members(architecture, settings, dataset, seed, device), dataset, seed, device)
+        training.run(began, max_epochs, limit, on_epoch, goes_on, on_end)
 
 
 def seconds_per_step(
@@ -207,6 +212,9 @@ def seconds_per_step(
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             taken.append(time.perf_counter() - began)
+    del members, training, joint
+    if device.type == "cuda":
+        torch.cuda.empty_cache()  # others may share the device
     return min(taken[1:])  # the first makes ready what the others use
 
 
@@ -271,7 +279,7 @@ class _Member:
         self.epochs, self.best_epoch, self.best_valid, self.loss = 0, 0, math.inf, math.nan
         self.best_weights: dict[str, Tensor] = {}
         self.since_decay = 0
-        self.seconds, self.total, self.rows = 0.0, 0.0, 0
+        self.seconds, self.rows = 0.0, 0
 
     @property
     def learning_rate(self) -> float:
@@ -314,7 +322,7 @@ class _Member:
 
 class _Training:
     def __init__(self, members: list[_Member], dataset: Dataset, seed: int, device: torch.device) -> None:
-        self.members, self.dataset, self.device = members, dataset, device
+        self.members, self.size, self.dataset, self.device = members, len(members), dataset, device
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         self.train, self.valid = _on(device, dataset.train), _on(device, dataset.valid)
@@ -322,45 +330,49 @@ class _Training:
 
     def run(
         self,
+        began: float,
         max_epochs: int,
-        deadline: float | None,
-        on_epoch: Callable[[int, Epoch], bool | None],
+        limit: float,
+        on_epoch: Callable[[int, Epoch], None],
+        goes_on: Callable[[int, int], bool],
         on_end: Callable[[int, Outcome], None],
     ) -> None:
-        number, running = 0, self.members
+        """`limit` is how many seconds each may take, of its own share, since `began` (`time.monotonic()`)."""
+        number, running, self.members = 0, self.members, []
         joint = _joint(running)
+        spent = (time.monotonic() - began) / len(running)
         while running and number < max_epochs:
             began = time.monotonic()
-            losses = self._epoch(running, joint, deadline)
+            losses = self._epoch(running, joint, began + (limit - spent) * len(running))
             if losses is None:
+                spent += (time.monotonic() - began) / len(running)
                 for member in running:
                     member.status = "timed-out"
                 break
             number += 1
             errors = _mse(joint, self.valid).reshape(len(running), -1)
             seconds = (time.monotonic() - began) / len(running)
+            spent += seconds
             told = []
-            for member in running:
-                member.total += seconds
             for member, loss, mse in zip(running, losses, errors, strict=True):
                 metrics = {"loss": loss, "mse_valid": float(np.mean(mse))}
                 told.append((member, Epoch(number, metrics, member.learning_rate, seconds)))
+                member.note(told[-1][1])
+                on_epoch(member.at, told[-1][1])
             for member, epoch in told:
-                member.note(epoch)
-            for member, epoch in sorted(told, key=lambda one: one[0].best_valid):
-                member.go_on(epoch, max_epochs, on_epoch(member.at, epoch) is not False)
-            for member in running:
-                if member.status is not None:
-                    on_end(member.at, self._outcome(member))
+                member.go_on(epoch, max_epochs, goes_on(member.at, number))
             left = [member for member in running if member.status is None]
-            if left and len(left) < len(running):
+            if len(left) < len(running):
                 joint = _joint(left)
-            running = left
+                for member in running:
+                    if member.status is not None:
+                        on_end(member.at, self._outcome(member, spent))
+                running = left
         for member in running:
             member.status = member.status or "complete"
-            on_end(member.at, self._outcome(member))
+            on_end(member.at, self._outcome(member, spent))
 
-    def _epoch(self, members: list[_Member], joint: nn.Module, deadline: float | None) -> list[float] | None:
+    def _epoch(self, members: list[_Member], joint: nn.Module, deadline: float) -> list[float] | None:
         """Each member's mean loss in one pass over the rows; None if the deadline came first."""
         began = time.monotonic()
         joint.train()
@@ -370,7 +382,7 @@ class _Training:
         order = torch.randperm(count, generator=self.order, device=self.device)
         try:
             for rows in order.split(members[0].settings.batch_size):
-                if deadline is not None and time.monotonic() >= deadline:
+                if time.monotonic() >= deadline:
                     return None
                 total += self.step(members, joint, rows) * len(rows)
         finally:
@@ -406,7 +418,8 @@ class _Training:
             table.read(rows)
         return places[1:].view_as(tokens)
 
-    def _outcome(self, member: _Member) -> Outcome:
+    def _outcome(self, member: _Member, seconds: float) -> Outcome:
+        """`seconds`: its share until it ended."""
         began = time.monotonic()
         assert member.status is not None
         network = member.network
@@ -420,7 +433,7 @@ class _Training:
             "peak_memory_mb": self._peak_memory_mb(),
             "weights": sum(parameter.numel() for parameter in network.parameters()),
         }
-        seconds = member.total + time.monotonic() - began
+        seconds += time.monotonic() - began
         return Outcome(member.status, member.epochs, member.best_epoch, errors | figures, network, seconds)
 
     def _errors(self, member: _Member) -> dict[str, float]:
@@ -443,12 +456,14 @@ class _Training:
     def _peak_memory_mb(self) -> float:
         """On CUDA a member's share of what the training held at most; on a CPU what the process did since it began."""
         if self.device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self.device) / 2**20 / len(self.members)
+            return torch.cuda.max_memory_allocated(self.device) / 2**20 / self.size
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 def _joint(members: Sequence[_Member]) -> nn.Module:
     """A single network stays what it is: its layers are the fastest there are for one."""
+    if not members:
+        return nn.Identity()
     networks = [member.network for member in members]
     return networks[0] if len(networks) == 1 else Array(networks)
 

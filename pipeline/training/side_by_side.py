@@ -4,7 +4,6 @@ Whether an array is faster than its members one after another depends on the dev
 it tell, at the price of a few steps.
 """
 
-from pipeline.packing import MOST
 from pipeline.space import Assignment
 from pipeline.training.dataset import Dataset
 from pipeline.training.loop import OutOfMemory, seconds_per_step
@@ -13,8 +12,8 @@ _WORTH_IT = 0.95
 """Where twice as many are hardly faster, fewer take less memory."""
 
 
-def best_size(architecture: str, hyperparameters: Assignment, dataset: Dataset, device: str) -> int:
-    """1, 2, 4, … up to `packing.MOST`: doubled while a step takes less time per network, and memory lasts.
+def best_size(architecture: str, hyperparameters: Assignment, dataset: Dataset, device: str, most: int) -> int:
+    """1, 2, 4, … up to `most`: doubled while a step takes less time per network, and memory lasts.
 
     Raises OutOfMemory if there is too little for one.
     """
@@ -23,12 +22,13 @@ def best_size(architecture: str, hyperparameters: Assignment, dataset: Dataset, 
         return seconds_per_step(architecture, [hyperparameters] * size, dataset, device=device) / size
 
     best, fastest = 1, per_network(1)
-    while best < MOST:
+    while best < most:
+        size = min(2 * best, most)
         try:
-            seconds = per_network(2 * best)
+            seconds = per_network(size)
         except OutOfMemory:
             break
         if seconds > _WORTH_IT * fastest:
             break
-        best, fastest = 2 * best, seconds
+        best, fastest = size, seconds
     return best

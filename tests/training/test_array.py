@@ -1,4 +1,5 @@
 import math
+import time
 from collections.abc import Callable
 
 import pytest
@@ -29,11 +30,12 @@ def together(
     epochs: list[list[Epoch]] = [[] for _ in settings]
     ends: dict[int, Outcome] = {}
 
-    def on_epoch(at: int, epoch: Epoch) -> bool:
-        epochs[at].append(epoch)
-        return (at, epoch.number) != stop
-
-    train_array(architecture, settings, dataset, seed=7, max_epochs=12, on_epoch=on_epoch, on_end=ends.__setitem__)
+    train_array(
+        architecture, settings, dataset, seed=7, max_epochs=12,
+        on_epoch=lambda at, epoch: epochs[at].append(epoch),
+        goes_on=lambda at, number: (at, number) != stop,
+        on_end=ends.__setitem__,
+    )  # fmt: skip
     return epochs, [ends[at] for at in range(len(settings))]
 
 
@@ -113,19 +115,28 @@ def test_a_member_that_is_stopped_takes_no_further_part(dataset: Dataset) -> Non
         assert timeless(outcomes[at]) == timeless(alone("bag-of-words", settings[at], dataset)[1])
 
 
-def test_after_an_epoch_the_best_so_far_is_told_first(dataset: Dataset) -> None:
-    best: dict[int, float] = {}
-    told: list[tuple[int, float]] = []
-
-    def on_epoch(at: int, epoch: Epoch) -> None:
-        best[at] = min(epoch.metrics["mse_valid"], best.get(at, math.inf))
-        told.append((epoch.number, best[at]))
-
-    settings: list[Assignment] = [{"learning_rate": rate} for rate in (0.0001, 0.01, 0.001)]
+def test_all_are_told_before_any_is_asked_whether_it_goes_on(dataset: Dataset) -> None:
+    happened: list[tuple[str, int]] = []
     train_array(
-        "bag-of-words", settings, dataset, seed=1, max_epochs=3, on_epoch=on_epoch, on_end=lambda at, outcome: None
-    )
-    assert told == sorted(told)
+        "bag-of-words", [{}, {"learning_rate": 0.1}], dataset, seed=1, max_epochs=1,
+        on_epoch=lambda at, epoch: happened.append(("told", at)),
+        goes_on=lambda at, epoch: bool(happened.append(("asked", at))) or True,
+        on_end=lambda at, outcome: happened.append(("ended", at)),
+    )  # fmt: skip
+    assert [what for what, _ in happened] == ["told", "told", "asked", "asked", "ended", "ended"]
+
+
+def test_the_time_limit_holds_for_who_is_left_alone(dataset: Dataset) -> None:
+    """Its own share counts, whatever the others left over."""
+    ends: dict[int, Outcome] = {}
+    limit = 0.5
+    train_array(
+        "bag-of-words", [{"batch_size": 8, "early_stopping_patience": 1000}] * 4, dataset, seed=1, max_epochs=1000,
+        deadline=time.monotonic() + limit,
+        on_epoch=lambda at, epoch: None, goes_on=lambda at, epoch: at == 3, on_end=ends.__setitem__,
+    )  # fmt: skip
+    assert [ends[at].status for at in range(4)] == ["stopped"] * 3 + ["timed-out"]
+    assert limit <= ends[3].seconds < 1.5 * limit
 
 
 def test_who_runs_out_of_time_together_is_timed_out_together(dataset: Dataset) -> None:
@@ -135,6 +146,7 @@ def test_who_runs_out_of_time_together_is_timed_out_together(dataset: Dataset) -
         on_epoch=lambda at, epoch: None, on_end=ends.__setitem__,
     )  # fmt: skip
     assert [ends[at].status for at in (0, 1)] == ["timed-out"] * 2
+    assert all(ends[at].seconds > 0 for at in (0, 1))
 
 
 def test_the_weights_of_an_array_are_its_members(dataset: Dataset) -> None:

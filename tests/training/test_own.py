@@ -64,12 +64,9 @@ class Bench:
             deadline=time.monotonic() + seconds if seconds else None,
             folder=self.folder,
             say=self.said.append,
-            report=self.report,
+            note=lambda epoch, metrics: self.epochs.append((epoch, dict(metrics))),
+            goes_on=lambda epoch: len(self.epochs) < self.stop_after,
         )
-
-    def report(self, epoch: int, metrics: Any) -> bool:
-        self.epochs.append((epoch, dict(metrics)))
-        return len(self.epochs) < self.stop_after
 
     @property
     def log(self) -> str:

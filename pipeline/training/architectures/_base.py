@@ -33,7 +33,8 @@ class Dropout(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         if not self.training or not self.share:
             return inputs
-        return inputs * (torch.rand(inputs.shape, device=inputs.device) >= self.share) / (1 - self.share)
+        drawn = torch.rand(inputs.shape, device=inputs.device)
+        return inputs * ((drawn >= self.share) / (1 - self.share)).to(inputs.dtype)
 
 
 def compact(tokens: Tensor) -> Tensor:
@@ -63,7 +64,8 @@ class Bag(Reader):
         self.embedding = nn.EmbeddingBag(vocabulary, width, mode="mean", padding_idx=PADDING)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        mean: Tensor = means(tokens, self.embedding.weight)[0] if self.training else self.embedding(tokens)
+        faster = self.training and not tokens.is_cuda
+        mean: Tensor = means(tokens, self.embedding.weight)[0] if faster else self.embedding(tokens)
         return mean
 
 
@@ -118,8 +120,6 @@ class Regressor(nn.Module):
 
     fuses: ClassVar[bool] = False
     """Whether it can be trained as an array (`array.py`): all that it computes must allow for an axis in front."""
-    varying: ClassVar[tuple[str, ...]] = ()
-    """Its attributes that are numbers in which members of an array may differ."""
 
     def __init__(self, inputs: Inputs, reader: Reader) -> None:
         super().__init__()
