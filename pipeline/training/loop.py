@@ -352,7 +352,6 @@ class _Training:
             number += 1
             errors = _mse(joint, self.valid).reshape(len(running), -1)
             seconds = (time.monotonic() - began) / len(running)
-            spent += seconds
             told = []
             for member, loss, mse in zip(running, losses, errors, strict=True):
                 metrics = {"loss": loss, "mse_valid": float(np.mean(mse))}
@@ -361,6 +360,7 @@ class _Training:
                 on_epoch(member.at, told[-1][1])
             for member, epoch in told:
                 member.go_on(epoch, max_epochs, goes_on(member.at, number))
+            spent += (time.monotonic() - began) / len(running)
             left = [member for member in running if member.status is None]
             if len(left) < len(running):
                 joint = _joint(left)

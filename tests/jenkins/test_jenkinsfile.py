@@ -224,6 +224,8 @@ class TestInfrastructure:
         spec = quick.spec(parameters={"learning_rate": [0.01, 0.1]}, search={"strategy": "grid"})
         build = quick.build(params={"SPEC_JSON": spec, "LANES": "2"}, faults=faults)
         assert build.result == "SUCCESS", build.log
+        packs = [shell["env"]["HPT_PACK_TRIALS"].split(",") for shell in build.shells("exec bin/trial")]
+        assert [len(pack) for pack in packs[:2]] == [3, 3]
         assert {row["status"] for row in build.rows().values()} == {"complete"}
 
     def test_a_machine_that_fails_twice_is_left_alone_and_another_one_does_its_work(self, quick: Controller) -> None:

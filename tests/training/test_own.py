@@ -64,9 +64,12 @@ class Bench:
             deadline=time.monotonic() + seconds if seconds else None,
             folder=self.folder,
             say=self.said.append,
-            note=lambda epoch, metrics: self.epochs.append((epoch, dict(metrics))),
+            note=self.note,
             goes_on=lambda epoch: len(self.epochs) < self.stop_after,
         )
+
+    def note(self, epoch: int, metrics: Any) -> None:
+        self.epochs.append((epoch, dict(metrics)))
 
     @property
     def log(self) -> str:
@@ -266,10 +269,10 @@ OwnTrainer(Own.model_validate({own!r}), "mse")(Bench(Path({str(tmp_path / "f")!r
 
 
 def test_an_interrupt_ends_the_program(bench):
-    def interrupt(epoch: int, metrics: Any) -> bool:
+    def interrupt(epoch: int, metrics: Any) -> None:
         raise KeyboardInterrupt
 
-    bench.report = interrupt
+    bench.note = interrupt
     with pytest.raises(KeyboardInterrupt):
         bench.shell("""echo '{"epoch": 1, "mse_valid": 1}' >> "$HPT_METRICS"; sleep 4715""")
     assert not running("4715")
