@@ -171,6 +171,7 @@ def growth(names: list[str]) -> None:
     import torch
 
     from benchmarks import minimal
+    from pipeline import packing
     from pipeline.training import architectures, loop
     from pipeline.training.side_by_side import best_size
 
@@ -189,7 +190,7 @@ def growth(names: list[str]) -> None:
             for size in SIZES:
                 seconds = loop.seconds_per_step(name, [{}] * size, dataset, device=device)
                 rate[size] = max(rate[size], size * minimal.BATCH / seconds)
-        chosen = best_size(name, {}, dataset, device)
+        chosen = best_size(name, {}, dataset, device, packing.MOST)
         share = max(rate.values()) * _flops_per_example(name) / peak
         ratios = "".join(f"{rate[size] / rate[1]:7.2f}" for size in SIZES[1:])
         print(f"{name:16}{rate[1]:12,.0f}{ratios}{chosen:8}{share:9.1%}", flush=True)

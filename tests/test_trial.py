@@ -332,6 +332,53 @@ def test_too_little_memory_for_one_is_that_trials_result(new_sweep, tiny_spec, m
     assert statuses == {0.001: "complete", 0.01: "out-of-memory", 0.1: "complete"}
 
 
+def test_who_is_left_when_memory_runs_out_is_tried_alone(new_sweep, tiny_spec, monkeypatch):
+    """It may have been the others that held it."""
+    from pipeline.training import loop
+
+    original = loop.train_array
+
+    def short(architecture, settings, *arguments, **options):
+        if len(settings) == 1:
+            original(architecture, settings, *arguments, **options)
+        else:
+            original(architecture, settings[:-1], *arguments, **options)
+            raise loop.OutOfMemory("2 GiB too little")
+
+    monkeypatch.setattr(loop, "train_array", short)
+    sweep = new_sweep(tiny_spec)
+    bench = trial.Workbench(Together())
+    fine, _ = run(sweep, alike(sweep), bench)
+    assert (fine, bench.builtin.sizes) == (True, [3, 1])
+
+
+def test_what_somebody_else_ran_meanwhile_is_not_trained(new_sweep, tiny_spec, monkeypatch):
+    sweep = new_sweep(tiny_spec | {"architecture": "cnn"})
+    bench = trial.Workbench()
+    second = alike(sweep)[1]
+    together, trained = bench.builtin.together, []
+
+    def meanwhile(jobs, on_end):
+        trained.extend(job.trial for job in jobs)
+        if len(trained) == 1:
+            run(sweep, [second], trial.Workbench())
+        together(jobs, on_end)
+
+    monkeypatch.setattr(bench.builtin, "together", meanwhile)
+    fine, events = run(sweep, alike(sweep), bench)
+    assert fine
+    assert str(second) not in trained
+    assert len(trained) == 2
+    assert [event["row"]["trial"] for event in events if "row" in event] == list(map(str, alike(sweep)))
+
+
+def test_notes_about_the_data_stand_in_the_log_of_each(new_sweep, tiny_spec):
+    sweep = new_sweep(tiny_spec)
+    run(sweep, alike(sweep), trial.Workbench(Together()))
+    logs = [sweep.store.read(sweep.attempt_key(one, sweep.row(one)["attempt"], "log.txt")) for one in alike(sweep)]
+    assert [log.decode().count("rows in [2024-01-01, 2024-03-01)") for log in logs] == [1, 1, 1]
+
+
 def test_a_bug_that_one_of_a_pack_meets_is_its_own(new_sweep, tiny_spec, monkeypatch):
     from pipeline.training import model
 
