@@ -112,7 +112,7 @@ def pays(vocabulary: int, tokens: NDArray[np.int64], batch_size: int, device: to
     return vocabulary >= _ROWS_PER_ROW_READ * read
 
 
-_ROWS_PER_ROW_READ = 10
+_ROWS_PER_ROW_READ = 16
 _STEPS_COUNTED = 2000
 """Then every row is brought up to date: what rows miss is counted step by step, for each of the steps before."""
 _STEPS_AT_LEAST = 16
