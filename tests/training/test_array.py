@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.space import Assignment
 from pipeline.training import architectures, loop
+from pipeline.training.architectures._base import means, means_at_once
 from pipeline.training.array import Array
-from pipeline.training.dataset import Dataset, Inputs
+from pipeline.training.dataset import PADDING, Dataset, Inputs
 from pipeline.training.loop import Epoch, Outcome, train, train_array
 
 FUSING = [name for name in architectures.names() if architectures.network(name).fuses]
@@ -147,6 +148,28 @@ def test_who_runs_out_of_time_together_is_timed_out_together(dataset: Dataset) -
     )  # fmt: skip
     assert [ends[at].status for at in (0, 1)] == ["timed-out"] * 2
     assert all(ends[at].seconds > 0 for at in (0, 1))
+
+
+@pytest.mark.parametrize("way", [means, means_at_once])
+def test_means_are_those_of_torch_forth_and_back(way: Callable[..., Tensor]) -> None:
+    random = torch.Generator().manual_seed(0)
+    tokens = torch.randint(0, 40, (32, 6), generator=random)
+    tokens[3] = PADDING
+    tables = [nn.EmbeddingBag(40, 8, mode="mean", padding_idx=PADDING) for _ in range(3)]
+    gradient = torch.randn(3, 32, 8, generator=random)
+    expected = torch.stack([table(tokens) for table in tables])
+    expected.backward(gradient)
+    gradients = [table.weight.grad for table in tables]
+    for table in tables:
+        table.weight.grad = None
+    found = way(tokens, *(table.weight for table in tables))
+    found.backward(gradient)
+    assert torch.allclose(found, expected, atol=1e-6)
+    for table, theirs in zip(tables, gradients, strict=True):
+        assert table.weight.grad is not None
+        assert theirs is not None
+        assert torch.allclose(table.weight.grad, theirs, atol=1e-6)
+        assert not table.weight.grad[PADDING].any()
 
 
 def test_the_weights_of_an_array_are_its_members(dataset: Dataset) -> None:

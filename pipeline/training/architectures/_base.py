@@ -71,14 +71,16 @@ class Bag(Reader):
 
 def means(tokens: Tensor, *tables: Tensor) -> Tensor:
     """`[K, B, E]`, for each of K tables `[V, E]` the mean of the embeddings of a row's tokens `[B, L]`."""
-    if tokens.is_cuda:
-        # One lookup in one table, in which each has its own rows.
-        places = tokens + len(tables[0]) * torch.arange(len(tables), device=tokens.device)[:, None, None]
-        places = places.where(tokens != PADDING, PADDING).flatten(0, 1)
-        mean = functional.embedding_bag(places, torch.cat(tables), mode="mean", padding_idx=PADDING)
-        return mean.view(len(tables), len(tokens), -1)
-    found: Tensor = _Means.apply(tokens, *tables)
+    found: Tensor = means_at_once(tokens, *tables) if tokens.is_cuda else _Means.apply(tokens, *tables)
     return found
+
+
+def means_at_once(tokens: Tensor, *tables: Tensor) -> Tensor:
+    """The same by one lookup in one table, in which each has its own rows: few kernels, for a GPU."""
+    places = tokens + len(tables[0]) * torch.arange(len(tables), device=tokens.device)[:, None, None]
+    places = places.where(tokens != PADDING, PADDING).flatten(0, 1)
+    mean = functional.embedding_bag(places, torch.cat(tables), mode="mean", padding_idx=PADDING)
+    return mean.view(len(tables), len(tokens), -1)
 
 
 class _Means(torch.autograd.Function):
