@@ -70,7 +70,7 @@ PackLanesOption = Annotated[
     ),
 ]
 LanesOption = Annotated[
-    int | None, typer.Option("--lanes", min=1, help="Processes that train at a time. Default: one per GPU, else one per core.")
+    int | None, typer.Option("--lanes", min=1, help="Processes that train. Default: one per GPU, else one per core.")
 ]
 GoOnOption = Annotated[
     str | None, typer.Option("--sweep", metavar="ID", help="Go on with this sweep instead of starting one.")
