@@ -135,7 +135,8 @@ def assignments(
     # Who has planned a later phase is through with this one, even if a retry changed what is known.
     later = {one.name for one in definition.phases[definition.phases.index(phase) + 1 :]}
     whole_at_once = phase.batch is None and phase.follows is not None and asked
-    if whole_at_once or (phase.batch is not None and any(trial.phase in later for trial in planned)):
+    by_room = phase.batch is not None or phase.replicates
+    if whole_at_once or (by_room and any(trial.phase in later for trial in planned)):
         return asked
     if phase.replicates:
         return _best(definition, phase, rows, now)

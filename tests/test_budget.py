@@ -80,6 +80,12 @@ def test_the_automatic_mode_stays_inside_any_budget(limit: float, lanes: int, se
     assert phases == [phase.name for phase in sweep.definition.phases if phase.name in phases]
 
 
+def test_room_that_judging_leaves_begins_no_earlier_phase() -> None:
+    sweep = timed(AUTOMATIC, 300.0, 1, device_hours=5.0)
+    phases = list(dict.fromkeys(trial.phase for trial in sweep.planned()))
+    assert phases == [phase.name for phase in sweep.definition.phases if phase.name in phases]
+
+
 def test_what_a_larger_budget_would_do_is_said() -> None:
     sweep = timed(JUDGED | {"search": {"experiments": 200}}, device_hours=8)
     tried = len({row["experiment"] for row in sweep.rows})
