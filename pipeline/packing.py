@@ -7,7 +7,6 @@ same values of all that shapes a network or a batch.
 import math
 from collections.abc import Hashable, Iterator, Sequence
 
-from pipeline.space import key
 from pipeline.sweep import Definition, Experiment, Trial
 from pipeline.training import architectures
 
@@ -23,8 +22,7 @@ def likeness(definition: Definition, experiment: Experiment, trial: Trial) -> Ha
     """Equal for trials that can be trained side by side."""
     if definition.own is not None:  # what such a trainer makes of a hyperparameter, nobody knows
         return trial
-    declared = architectures.hyperparameters(definition.architecture)
-    shapes = tuple((name, key(value)) for name, value in experiment.assignment.items() if declared[name].shapes)
+    shapes = architectures.shapes(definition.architecture, experiment.assignment)
     return trial.phase, trial.range, trial.seed, shapes
 
 

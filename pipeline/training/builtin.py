@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from pipeline.data_source import DataSource
 from pipeline.dates import DateRange
 from pipeline.results import Status
-from pipeline.space import key
 from pipeline.training import architectures
 from pipeline.training.job import Job, Measured
 
@@ -120,8 +119,7 @@ class Builtin:
 
     @staticmethod
     def _shape(job: Job) -> Hashable:
-        declared = architectures.hyperparameters(job.architecture)
-        return job.architecture, *(key(value) for name, value in job.hyperparameters.items() if declared[name].shapes)
+        return job.architecture, architectures.shapes(job.architecture, job.hyperparameters)
 
     @functools.cached_property
     def device(self) -> str:

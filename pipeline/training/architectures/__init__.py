@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UserError
 from pipeline.space import Assignment, Hyperparameter
+from pipeline.space import key as key_of
 
 if TYPE_CHECKING:
     from pipeline.training.architectures._base import Regressor
@@ -51,6 +52,12 @@ def complete(name: str, assignment: Assignment) -> Assignment:
         if key not in declared:
             raise UserError(f"{name} has no hyperparameter {key!r}{_hint(key, list(declared))}")
     return {key: assignment.get(key, one.default) for key, one in declared.items()}
+
+
+def shapes(name: str, assignment: Assignment) -> tuple[tuple[str, tuple[str, str]], ...]:
+    """What an assignment says of all that shapes the network or its batches."""
+    declared = hyperparameters(name)
+    return tuple((one, key_of(value)) for one, value in assignment.items() if declared[one].shapes)
 
 
 def network(name: str) -> "type[Regressor]":
