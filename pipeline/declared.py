@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.base import Frozen
 from pipeline.errors import UserError
-from pipeline.frozen import Frozen
 from pipeline.results import RESERVED
 from pipeline.space import Domain, Hyperparameter, Interval, Scalar, Values, as_reals
 from pipeline.training import architectures

@@ -13,9 +13,9 @@ import pydantic
 
 from pipeline import declared
 from pipeline.declared import Declaration, Declared
+from pipeline.errors import did_you_mean
 from pipeline.results import RESERVED
 from pipeline.space import Hyperparameter, Interval, Values
-from pipeline.suggest import did_you_mean
 from pipeline.training import architectures
 from pipeline.training.own import placeholders
 

@@ -13,12 +13,11 @@ from pipeline import data_source, dates, declared, misnamed, phases
 from pipeline.data_source import DataSource
 from pipeline.dates import DateRange
 from pipeline.declared import Own
-from pipeline.errors import UserError
+from pipeline.errors import UserError, did_you_mean
 from pipeline.search import ADAPTIVE
 from pipeline.search.search_space import written as in_words
 from pipeline.space import Assignment, DomainOrFixed, as_reals
 from pipeline.spec import PhaseSpec, Spec
-from pipeline.suggest import did_you_mean
 from pipeline.sweep import Definition, Fidelity, Judging, Phase, new_id
 
 _T = TypeVar("_T")

@@ -17,9 +17,8 @@ from pipeline import declared, misnamed
 from pipeline.data_source import DataSource, FilesSource, FlightsSource
 from pipeline.dates import DateRange
 from pipeline.declared import Declaration, Declared
-from pipeline.errors import UserError
+from pipeline.errors import UserError, did_you_mean
 from pipeline.space import Constraint, DomainOrFixed, Interval, Scalar
-from pipeline.suggest import did_you_mean
 from pipeline.training.own import metrics
 
 

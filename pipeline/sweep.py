@@ -16,10 +16,10 @@ from typing import Any, Literal, Self
 import pydantic
 
 from pipeline import results
+from pipeline.base import Frozen
 from pipeline.data_source import DataSource
 from pipeline.declared import Own
 from pipeline.errors import InfrastructureError, UserError
-from pipeline.frozen import Frozen
 from pipeline.results import Row, Status
 from pipeline.space import Assignment, Constraint, Scalar, Space
 from pipeline.spec import Budget, EarlyStopping, Objective, SpecDateRange, Training
