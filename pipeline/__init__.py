@@ -6,10 +6,12 @@ From Python, one thing is for users: `load_model`. All else is behind the verbs 
 from os import PathLike
 from typing import TYPE_CHECKING
 
+from pipeline.provenance import __version__
+
 if TYPE_CHECKING:
     from pipeline.training.model import Model
 
-__version__ = "0.1.0"
+__all__ = ["__version__", "load_model"]
 
 
 def load_model(url: str | PathLike[str]) -> "Model":

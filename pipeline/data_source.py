@@ -10,9 +10,10 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from pipeline.base import Hyphenated
 from pipeline.dates import DateRange
 
 Transform = Literal["log", "log1p", "asinh"]
@@ -50,10 +51,8 @@ def _place(path: str) -> str:
 _Names = Annotated[tuple[Name, ...], _one_or_more(str), pydantic.AfterValidator(_distinct)]
 
 
-class FlightsSource(BaseModel):
+class FlightsSource(Hyphenated):
     """The built-in example data: every departure from New York in 2013."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=lambda name: name.replace("_", "-"))
 
     source: Literal["flights"]
     target: Annotated[
@@ -64,13 +63,10 @@ class FlightsSource(BaseModel):
     ] = ("air_time",)
 
 
-class FilesSource(BaseModel):
+class FilesSource(Hyphenated):
     """A user's own Parquet or CSV files."""
 
     model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=lambda name: name.replace("_", "-"),
         json_schema_extra={"anyOf": [{"required": [key]} for key in ("text", "categorical", "numeric")]},
     )
 

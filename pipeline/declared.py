@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pipeline.base import Frozen
+from pipeline.base import Frozen, Recorded
 from pipeline.errors import UserError
 from pipeline.results import RESERVED
 from pipeline.space import Domain, Hyperparameter, Interval, Scalar, Values, as_reals
@@ -43,10 +43,8 @@ _REALS, _INTEGERS = 1e300, 10**18
 _ABOVE_ZERO = 1e-12
 
 
-class Declaration(BaseModel):
+class Declaration(Frozen):
     """What a spec says of one hyperparameter of its own trainer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     default: Scalar = Field(description="The value of the incumbent, and of every setting that does not name another.")
     domain: Domain | None = Field(None, description="What the automatic modes search. Left out: only the default.")
@@ -95,7 +93,7 @@ def _is_real(one: Domain | Scalar) -> bool:
     return any(isinstance(value, float) for value in (one.values if isinstance(one, Values) else (one,)))
 
 
-class Own(Frozen):
+class Own(Recorded):
     """A team's own trainer, as a sweep remembers it."""
 
     trainer: str | None = None

@@ -9,10 +9,11 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.model_files import DESCRIPTION, WEIGHTS, is_ours, plain
 from pipeline.store import open_store
+from pipeline.store.address import plain
 from pipeline.training import model
 from pipeline.training.model import Model
+from pipeline.training.saved import DESCRIPTION, WEIGHTS, is_ours
 
 
 def load(url: str | PathLike[str]) -> Model:

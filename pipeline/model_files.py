@@ -1,57 +1,13 @@
-"""The files of a trained model: what they are called, and how the one that a row names is found and fetched.
+"""The model that a row names, fetched from the store."""
 
-Nothing here loads a model, so that nothing here needs torch.
-"""
-
-import json
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from pipeline.errors import UserError
 from pipeline.results import Row
 from pipeline.store import Store
+from pipeline.store.address import plain
 from pipeline.sweep import SWEEPS
-
-WEIGHTS = "model.pt"
-DESCRIPTION = "model.json"
-
-# A browser's address of an object, as a store's links are, and the one that programs use.
-_LONGEST = 4000
-_BUCKET_HOSTS = ("storage.cloud.google.com", "storage.googleapis.com")
-
-
-def plain(url: str) -> str:
-    """An address in any form as `gs://bucket/key` or as an absolute path, without a slash at its end."""
-    wrong = UserError(f"{url[:200]!r} is no place for a model: give a model_url, a folder or gs://bucket/folder")
-    if "\0" in url or len(url) > _LONGEST or url == "gs://":
-        raise wrong
-    try:
-        parts = urlsplit(url) if "://" in url else None
-    except ValueError:
-        raise wrong from None
-    if parts is None:
-        return str(Path(url).expanduser().absolute())
-    if parts.scheme == "gs":
-        return url.rstrip("/")
-    if parts.scheme == "https" and parts.netloc in _BUCKET_HOSTS:
-        return f"gs:/{unquote(parts.path)}".rstrip("/")
-    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
-        return str(Path(unquote(parts.path)))
-    raise wrong
-
-
-def is_ours(description: Path) -> bool:
-    """Whether this file, if it is there, describes a built-in architecture's model, be it damaged."""
-    try:
-        described = json.loads(description.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise UserError(f"{description} cannot be read: {error.strerror}") from None
-    except ValueError:
-        return True
-    made_with = described.get("made-with") if isinstance(described, dict) else None
-    return isinstance(made_with, dict) and "hpt" in made_with
+from pipeline.training.saved import DESCRIPTION, WEIGHTS
 
 
 def download(store: Store, row: Row, folder: Path) -> list[Path]:

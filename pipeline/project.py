@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from pipeline.base import Frozen
 from pipeline.data_source import DataSource, FilesSource
 from pipeline.errors import UserError
 
 DEFAULT_STORE = "hpt-store"
 
 
-class Project(BaseModel):
+class Project(Frozen):
     """The content of `hpt.toml`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: DataSource | None = None
     store: Annotated[str | None, Field(min_length=1)] = None

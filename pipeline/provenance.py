@@ -1,10 +1,10 @@
-"""Where a row comes from: commit, image, host. What cannot be known is None, never a guess."""
+"""Where a row comes from: version, commit, image, host. What cannot be known is None, never a guess."""
 
 import functools
 import os
-import socket
-import subprocess
 from pathlib import Path
+
+__version__ = "0.1.0"
 
 
 def git_commit() -> str | None:
@@ -23,6 +23,8 @@ def commit_here() -> str | None:
 
 @functools.cache
 def _commit_of(folder: Path) -> str | None:
+    import subprocess
+
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(folder), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
@@ -39,4 +41,6 @@ def image() -> str | None:
 
 
 def host() -> str:
+    import socket
+
     return socket.gethostname()

@@ -10,8 +10,6 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import (
     AllowInfNan,
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     StrictBool,
@@ -19,6 +17,8 @@ from pydantic import (
     StrictInt,
     StrictStr,
 )
+
+from pipeline.base import Frozen
 
 # `bool` stands before the numbers: True is an int to Python but not to a person who wrote JSON.
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr | None
@@ -55,13 +55,11 @@ When = Annotated[
 """The values of other hyperparameters for which this one is of use at all: `{"optimizer": "sgd"}`; all must hold."""
 
 
-class Values(BaseModel):
+class Values(Frozen):
     """A finite set of values, in the order in which the spec lists them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     values: tuple[Scalar, ...] = Field(min_length=1)
-    when: When = {}
+    when: When = {}  # noqa: RUF012  (pydantic copies it)
 
     @pydantic.field_validator("values")
     @classmethod
@@ -97,19 +95,17 @@ class Values(BaseModel):
         return any(same(value, own) for own in self.values)
 
 
-class Interval(BaseModel):
+class Interval(Frozen):
     """A range of numbers, both ends included: `{"low": 1e-4, "high": 1e-1, "log": true}`.
 
     It holds integers when both ends (and the step, if there is one) are integers.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     low: StrictInt | StrictFloat
     high: StrictInt | StrictFloat
     log: StrictBool = False
     step: StrictInt | StrictFloat | None = None
-    when: When = {}
+    when: When = {}  # noqa: RUF012  (pydantic copies it)
 
     @pydantic.model_serializer(mode="wrap")
     def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -245,14 +241,12 @@ def _real(value: Scalar) -> Scalar:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-class Hyperparameter(BaseModel):
+class Hyperparameter(Frozen):
     """What an architecture declares of one hyperparameter.
 
     `domain` is the ready-made space that automatic modes search. `limits`, where given, is what is
     possible at all: a spec may ask for anything inside it (a dropout of 0.7 where 0 to 0.5 is ready-made).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     default: Scalar
     domain: Domain

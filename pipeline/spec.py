@@ -11,23 +11,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StrictBool
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainSerializer, StrictBool
 
 from pipeline import declared, misnamed
+from pipeline.base import Hyphenated
 from pipeline.data_source import DataSource, FilesSource, FlightsSource
 from pipeline.dates import DateRange
 from pipeline.declared import Declaration, Declared
 from pipeline.errors import UserError, did_you_mean
 from pipeline.space import Constraint, DomainOrFixed, Interval, Scalar
 from pipeline.training.own import metrics
-
-
-def _hyphens(name: str) -> str:
-    return name.replace("_", "-")
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=_hyphens)
 
 
 def _to_date_range(value: Any) -> Any:
@@ -85,7 +78,7 @@ SpecDateRange = Annotated[
 DateRanges = Annotated[list[SpecDateRange], Field(min_length=1), AfterValidator(_distinct)]
 
 
-class Training(_Part):
+class Training(Hyphenated):
     """How every model is trained; what is tuned stands in `parameters` instead."""
 
     max_epochs: Whole = Field(
@@ -98,7 +91,7 @@ class Training(_Part):
     test_share: Number = Field(0.15, gt=0, lt=1, description="Share of a range's days, the last ones, to test on.")
 
 
-class EarlyStopping(_Part):
+class EarlyStopping(Hyphenated):
     """Ends a training that is behind others after as many epochs, on the same date range and seed."""
 
     rule: Literal["halving", "median"] = Field(
@@ -110,7 +103,7 @@ class EarlyStopping(_Part):
     reduction: Whole = Field(3, ge=2, description="`halving` goes on with one in so many.")
 
 
-class Search(_Part):
+class Search(Hyphenated):
     """How experiments are chosen from `parameters`."""
 
     strategy: Literal["random", "grid", "sobol", "tpe", "gp"] = Field(
@@ -132,7 +125,7 @@ class Search(_Part):
     )
 
 
-class Budget(_Part):
+class Budget(Hyphenated):
     """What a sweep may cost in all. It ends inside of it, and says what it would do with more."""
 
     experiments: Whole | None = Field(None, ge=1, description="Settings to try while choosing, the incumbent included.")
@@ -154,7 +147,7 @@ class Budget(_Part):
         return any(limit is not None for limit in (self.hours, self.device_hours, self.money))
 
 
-class Short(_Part):
+class Short(Hyphenated):
     """What choosing gets in short mode."""
 
     months: Whole = Field(1, ge=1, description="Whole months of data.")
@@ -162,7 +155,7 @@ class Short(_Part):
     max_epochs: Whole = Field(20, ge=1)
 
 
-class Confirm(_Part):
+class Confirm(Hyphenated):
     """How the winner is judged, on date ranges that played no part in choosing it."""
 
     ranges: Whole = Field(6, ge=0, le=60, description="Fresh ranges, if there are so many; 0: do not confirm.")
@@ -174,14 +167,14 @@ class Confirm(_Part):
     )
 
 
-class Objective(_Part):
+class Objective(Hyphenated):
     """What is compared: `<metric>_valid` chooses, `<metric>_test` judges."""
 
     metric: str = Field("mse", pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
     goal: Literal["minimize", "maximize"] = "minimize"
 
 
-class PhaseSpec(_Part):
+class PhaseSpec(Hyphenated):
     """One phase, where the phases that follow from `tune` and `mode` are not wanted."""
 
     name: Literal["screen", "learning-rate", "architecture", "near-best", "train"]
@@ -191,7 +184,7 @@ class PhaseSpec(_Part):
     search: Search | None = None
 
 
-class Spec(_Part):
+class Spec(Hyphenated):
     """What a sweep may be asked for."""
 
     architecture: str = Field(

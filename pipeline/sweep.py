@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 import pydantic
 
 from pipeline import results
-from pipeline.base import Frozen
+from pipeline.base import Recorded
 from pipeline.data_source import DataSource
 from pipeline.declared import Own
 from pipeline.errors import InfrastructureError, UserError
@@ -32,7 +32,7 @@ _RESULT = re.compile(r"trials/(?P<trial>[^/]+)/result(?:-(?P<number>[1-9]\d*))?\
 _ROUND = re.compile(r"plan/(?P<number>\d+)\.tsv")
 
 
-class Fidelity(Frozen):
+class Fidelity(Recorded):
     """How much a trial gets."""
 
     name: str
@@ -41,7 +41,7 @@ class Fidelity(Frozen):
     """Only so many days, the last ones, of a range's training part; None: all of them."""
 
 
-class Calibrating(Frozen):
+class Calibrating(Recorded):
     """What a calibration is asked: the cheapest fidelity that keeps so much of the best."""
 
     top: int
@@ -49,7 +49,7 @@ class Calibrating(Frozen):
     """The share of the `top` best settings that must be among a fidelity's own `top` best."""
 
 
-class Judging(Frozen):
+class Judging(Recorded):
     """What is fixed of a confirmation before anything runs."""
 
     rope: float
@@ -57,7 +57,7 @@ class Judging(Frozen):
     """Whether its ranges played no part in choosing; if they did, nothing is ever called real."""
 
 
-class Phase(Frozen):
+class Phase(Recorded):
     """{name, space, ranges, fidelity, strategy}: one step of choosing, or the one that judges."""
 
     name: str
@@ -94,7 +94,7 @@ class Phase(Frozen):
         return self.strategy == "finalists" and self.judging is None
 
 
-class Definition(Frozen):
+class Definition(Recorded):
     """`sweep.json`: the spec, resolved on one day for one store. It never changes afterwards."""
 
     id: str

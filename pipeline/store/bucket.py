@@ -16,8 +16,8 @@ from google.api_core.exceptions import NotFound, PreconditionFailed
 from google.cloud import storage
 
 from pipeline.errors import UserError
-from pipeline.store import Entry
 from pipeline.store.client import Bucket, whole
+from pipeline.store.interface import Entry
 from pipeline.store.keys import check_key, check_prefix, is_key, temporary_name
 
 _T = TypeVar("_T")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.errors import InfrastructureError, UserError
-from pipeline.store import Entry
+from pipeline.store.interface import Entry
 from pipeline.store.keys import OWN, check_key, check_prefix, is_key, temporary_name
 
 _MARKER = f"{OWN}store.json"

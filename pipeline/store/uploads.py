@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.errors import InfrastructureError
-from pipeline.store import Store
+from pipeline.store.interface import Store
 
 EVERY_S = 2.0
 _FIRST_AFTER_S = 0.5

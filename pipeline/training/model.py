@@ -16,13 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from pipeline import __version__
 from pipeline.errors import UserError
-from pipeline.model_files import DESCRIPTION, WEIGHTS
+from pipeline.provenance import __version__
 from pipeline.space import Assignment
 from pipeline.training import architectures, loop
 from pipeline.training.dataset import Inputs
 from pipeline.training.encoder import Encoder
+from pipeline.training.saved import DESCRIPTION, WEIGHTS
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ def export(
     from datetime import UTC, datetime
 
     from pipeline import looking, model_files, winner
+    from pipeline.training import saved
     from pipeline.view import settings_in_words
 
     folder = open_sweep(sweep, store)
@@ -37,7 +38,7 @@ def export(
     except OSError as error:
         raise UserError(f"--to {out}: cannot be written: {error.strerror}") from None
     files = [path.name for path in model_files.download(folder.store, found.row, out)]
-    built_in = "model.json" in files and model_files.is_ours(out / "model.json")
+    built_in = "model.json" in files and saved.is_ours(out / "model.json")
     if built_in:
         from pipeline.training import model, portable
 
