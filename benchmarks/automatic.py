@@ -21,7 +21,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline import data_source, local, merge, spec
+from pipeline import local, merge, spec
 from pipeline.ranking import standings
 from pipeline.resolve import resolve
 from pipeline.results import Row
@@ -38,7 +38,7 @@ def run(root: str, token: int, asked: dict[str, Any], lanes: int) -> Sweep:
     parsed = spec.from_dict({"data": "flights", "confirm": {"ranges": 0}, **asked})
     assert parsed.data is not None
     now = datetime.now(UTC)
-    definition = resolve(parsed, now=now, token=f"{token:04x}", covered=data_source.covers(parsed.data))
+    definition = resolve(parsed, now=now, token=f"{token:04x}", covered=parsed.data.covers)
     sweep = Sweep.create(open_store(root), definition)
     local.run(sweep, Lines(Console(quiet=True), definition), lanes=lanes)
     return sweep

@@ -13,11 +13,12 @@ from datetime import date
 import torch
 from torch import Tensor, nn
 
-from pipeline.data_source import FlightsSource
+from pipeline.data.dataset import Dataset
+from pipeline.data.inputs import Inputs
+from pipeline.data.load import load
+from pipeline.data.source import FlightsSource
 from pipeline.dates import DateRange
 from pipeline.training import loop
-from pipeline.training.data import load
-from pipeline.training.dataset import Dataset, Inputs
 
 RANGE = DateRange(date(2013, 7, 1), date(2013, 10, 1))
 BATCH = 1024

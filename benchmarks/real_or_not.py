@@ -21,10 +21,12 @@ import torch
 from rich.console import Console
 from scipy import stats
 
-from pipeline import data_source, ledger, local, plan, spec
+from pipeline import ledger, local, plan, spec
 from pipeline.analysis.confirmation import confirmation
 from pipeline.analysis.significance import ALPHA, Kind, Verdict, corrected_t_test
 from pipeline.conclude import conclude
+from pipeline.data.dataset import Dataset
+from pipeline.data.load import load
 from pipeline.dates import DateRange
 from pipeline.ranking import standings
 from pipeline.resolve import resolve
@@ -32,8 +34,6 @@ from pipeline.results import Row, Status
 from pipeline.spec import Spec
 from pipeline.store import open_store
 from pipeline.sweep import Definition, Experiment, Sweep, Trial, trials_of
-from pipeline.training.data import load
-from pipeline.training.dataset import Dataset
 from pipeline.training.loop import train
 from pipeline.view import Lines
 
@@ -65,7 +65,7 @@ def null_spec(target: str) -> Spec:
 
 def define(asked: Spec, token: str) -> Definition:
     assert asked.data is not None
-    return resolve(asked, now=datetime.now(UTC), token=token, covered=data_source.covers(asked.data))
+    return resolve(asked, now=datetime.now(UTC), token=token, covered=asked.data.covers)
 
 
 @dataclass

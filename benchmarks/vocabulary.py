@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.data.dataset import Dataset, Part
+from pipeline.data.encoder import Encoder
+from pipeline.data.inputs import Inputs
+from pipeline.data.raw import Columns, Target
 from pipeline.training import late, loop
-from pipeline.training.dataset import Dataset, Inputs, Part
-from pipeline.training.encoder import Encoder
-from pipeline.training.rows import Columns, Target
 
 LENGTH, BATCH = 7, 1024
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.data_source import DataSource, FlightsSource
+from pipeline.data.source import DataSource, FlightsSource
 from pipeline.dates import DateRange
 from pipeline.differences import NOTHING
 from pipeline.errors import UserError

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline.data_source import DataSource
+from pipeline.data.source import DataSource
 from pipeline.dates import DateRange
 from pipeline.store import Store
 from pipeline.sweep import Definition

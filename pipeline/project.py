@@ -12,7 +12,7 @@ import pydantic
 from pydantic import Field
 
 from pipeline.base import Frozen
-from pipeline.data_source import DataSource, FilesSource
+from pipeline.data.source import DataSource, FilesSource
 from pipeline.errors import UserError
 
 DEFAULT_STORE = "hpt-store"

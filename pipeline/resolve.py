@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from pipeline import data_source, dates, declared, misnamed, phases
-from pipeline.data_source import DataSource
+from pipeline import dates, declared, misnamed, phases
+from pipeline.data.source import DataSource
 from pipeline.dates import DateRange
 from pipeline.declared import Own
 from pipeline.errors import UserError, did_you_mean
@@ -43,8 +43,8 @@ def resolve(
     """
     source, own = source_of(spec, data), _own(spec)
     written, spec = as_written(spec), _with_reals(spec)
-    today = as_of or spec.as_of or (source and data_source.as_of(source)) or now.date()
-    calendar = _Calendar(spec, today, (source and data_source.covers(source)) or covered, tuple(used))
+    today = as_of or spec.as_of or (source and source.as_of) or now.date()
+    calendar = _Calendar(spec, today, (source and source.covers) or covered, tuple(used))
     incumbent = _incumbent(spec)
     if strange := _strange_constraints(spec, incumbent):
         raise UserError("\n".join(strange))

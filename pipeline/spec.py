@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainSer
 
 from pipeline import declared, misnamed
 from pipeline.base import Hyphenated
-from pipeline.data_source import DataSource, FilesSource, FlightsSource
+from pipeline.data.source import DataSource, FilesSource, FlightsSource
 from pipeline.dates import DateRange
 from pipeline.declared import Declaration, Declared
 from pipeline.errors import UserError, did_you_mean

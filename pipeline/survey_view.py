@@ -11,9 +11,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.data.raw import share
+from pipeline.data.survey import DISTINCT_AT_MOST, PARTS, Survey
 from pipeline.dates import DateRange
-from pipeline.survey import DISTINCT_AT_MOST, PARTS, Survey
-from pipeline.training.rows import share
 
 _BARS = "▁▂▃▄▅▆▇█"
 _HOLE = "x"

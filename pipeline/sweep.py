@@ -17,7 +17,7 @@ import pydantic
 
 from pipeline import results
 from pipeline.base import Recorded
-from pipeline.data_source import DataSource
+from pipeline.data.source import DataSource
 from pipeline.declared import Own
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.results import Row, Status

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from pipeline import data_source, dates, looking
+from pipeline import dates, looking
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.looking import State
@@ -95,7 +95,7 @@ def spec_of(definition: Definition, winner: Winner, today: date, covered: DateRa
 def newest_range(definition: Definition, today: date, covered: DateRange | None) -> DateRange:
     """The newest days there are, as many as the sweep's longest date ranges have."""
     if definition.data is not None:
-        today = data_source.as_of(definition.data) or today
+        today = definition.data.as_of or today
     elif str(definition.as_of) != definition.created[:10]:
         # Nobody but who set the sweep's "today" knows how far a trainer's own data go.
         today = min(today, definition.as_of)

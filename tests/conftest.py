@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from pipeline import resolve, spec
+from pipeline.data.dataset import Dataset
+from pipeline.data.load import load
 from pipeline.store import Store, open_store
 from pipeline.sweep import Definition, Sweep, Trial
-from pipeline.training.data import load
-from pipeline.training.dataset import Dataset
 from tests import faults, gcs
 
 

@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 from pipeline import calibration, plan, spec
 from pipeline.cli import app
 from pipeline.conclude import conclude
+from pipeline.data.load import load
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.merge import merge
 from pipeline.store import open_store
 from pipeline.sweep import Calibrating, Definition, Sweep, Trial, all_sweeps, trials_of
-from pipeline.training.data import load
 from pipeline.training.loop import train
 from tests.browser import browser, needs_browser, published
 from tests.conftest import define

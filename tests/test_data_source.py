@@ -8,7 +8,7 @@ from typing import Any
 import pydantic
 import pytest
 
-from pipeline.data_source import DataSource, FilesSource, FlightsSource, as_of, covers
+from pipeline.data.source import DataSource, FilesSource, FlightsSource
 from pipeline.dates import DateRange
 
 ADAPTER: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(DataSource)
@@ -78,14 +78,14 @@ def test_a_mistake_is_one_message_about_the_form_that_was_meant(value: Any, wher
 
 def test_flights_end_with_2013() -> None:
     source = ADAPTER.validate_python("flights")
-    assert as_of(source) == date(2014, 1, 1)
-    assert covers(source) == DateRange(date(2013, 1, 1), date(2014, 1, 1))
+    assert source.as_of == date(2014, 1, 1)
+    assert source.covers == DateRange(date(2013, 1, 1), date(2014, 1, 1))
 
 
 def test_nothing_is_known_of_files_before_they_are_read() -> None:
     source = ADAPTER.validate_python(FILES)
     assert isinstance(source, FilesSource)
-    assert (as_of(source), covers(source)) == (None, None)
+    assert (source.as_of, source.covers) == (None, None)
 
 
 def test_the_schema_knows_the_short_form_and_the_hyphenated_keys() -> None:
@@ -95,5 +95,5 @@ def test_the_schema_knows_the_short_form_and_the_hyphenated_keys() -> None:
 
 
 def test_validating_imports_neither_pandas_nor_pyarrow() -> None:
-    code = "import sys, pipeline.data_source; assert not {'pandas', 'pyarrow', 'numpy'} & set(sys.modules)"
+    code = "import sys, pipeline.data.source; assert not {'pandas', 'pyarrow', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 import pipeline
+from pipeline.data.dataset import Dataset, Part
+from pipeline.data.encoder import Encoder
+from pipeline.data.raw import Columns, Target
 from pipeline.training import loop, model, portable
-from pipeline.training.dataset import Dataset, Part
-from pipeline.training.encoder import Encoder
-from pipeline.training.rows import Columns, Target
 
 DOCS = Path(__file__).parents[1] / "docs/models.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```", DOCS.read_text(), flags=re.MULTILINE | re.DOTALL)

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import survey
-from pipeline.data_source import FilesSource, FlightsSource
+from pipeline.data import survey
+from pipeline.data.source import FilesSource, FlightsSource
+from pipeline.data.survey import Distribution, Survey, stability
 from pipeline.dates import DateRange
-from pipeline.survey import Distribution, Survey, stability
 
 START = date(2024, 1, 1)
 QUARTER = DateRange(START, date(2024, 4, 1))  # 91 days: 63 train, 14 valid, 14 test

@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 
 from pipeline import plan, trial
+from pipeline.data import load
 from pipeline.errors import UserError
 from pipeline.store.directory import DirectoryStore
 from pipeline.sweep import Sweep, Trial, trials_of
-from pipeline.training import data, model
+from pipeline.training import model
 from pipeline.training.builtin import Builtin
 from tests.conftest import dataset_of, define
 
@@ -84,7 +85,7 @@ def test_a_saved_model_gives_the_error_that_its_row_reports(new_sweep, tiny_spec
     dataset = dataset_of(sweep)
     predicted = loaded.predict_encoded(dataset.test.tokens, dataset.test.dense)
     assert float(((predicted - dataset.test.targets) ** 2).mean()) == pytest.approx(row["mse_test"], rel=1e-5)
-    frame = data.read(sweep.definition.data, sweep.definition.phases[0].ranges[0]).frame
+    frame = load.read(sweep.definition.data, sweep.definition.phases[0].ranges[0]).frame
     assert list(loaded.predict(frame.head(3)).columns) == ["value"]
 
 

@@ -8,14 +8,14 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pipeline.data_source import DataSource
+from pipeline.data.source import DataSource
 from pipeline.dates import DateRange
 from pipeline.results import Status
 from pipeline.training import architectures
 from pipeline.training.job import Job, Measured
 
 if TYPE_CHECKING:
-    from pipeline.training.dataset import Dataset
+    from pipeline.data.dataset import Dataset
     from pipeline.training.loop import Outcome
 
 _Key = tuple[DataSource, DateRange, float, float, int | None]
@@ -148,7 +148,7 @@ class Builtin:
 
     def dataset(self, job: Job) -> "Dataset":
         """The job's data, kept for the next job that has the same."""
-        from pipeline.training.data import load
+        from pipeline.data.load import load
 
         assert job.data is not None
         shares = job.validation_share, job.test_share

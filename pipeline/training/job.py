@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.data_source import DataSource
+from pipeline.data.source import DataSource
 from pipeline.dates import DateRange, Split
 from pipeline.errors import UserError
 from pipeline.results import Status

@@ -17,11 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pipeline.data.dataset import Dataset, Part
+from pipeline.data.inputs import PADDING, Inputs
 from pipeline.errors import UserError
 from pipeline.space import Assignment
 from pipeline.training import architectures, late
 from pipeline.training.array import Array
-from pipeline.training.dataset import PADDING, Dataset, Inputs, Part
 from pipeline.training.late import LateTable
 
 HYPERPARAMETERS = {

@@ -16,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from pipeline.data.encoder import Encoder
+from pipeline.data.inputs import Inputs
 from pipeline.errors import UserError
 from pipeline.provenance import __version__
 from pipeline.space import Assignment
 from pipeline.training import architectures, loop
-from pipeline.training.dataset import Inputs
-from pipeline.training.encoder import Encoder
 from pipeline.training.saved import DESCRIPTION, WEIGHTS
 
 

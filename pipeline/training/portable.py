@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pipeline.data.inputs import PADDING, Inputs
 from pipeline.store.keys import temporary_name
-from pipeline.training.dataset import PADDING, Inputs
 from pipeline.training.model import Model
 
 PROGRAM = "model.pt2"

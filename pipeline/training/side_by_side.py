@@ -4,8 +4,8 @@ Whether an array is faster than its members one after another depends on the dev
 it tell, at the price of a few steps.
 """
 
+from pipeline.data.dataset import Dataset
 from pipeline.space import Assignment
-from pipeline.training.dataset import Dataset
 from pipeline.training.loop import OutOfMemory, seconds_per_step
 
 _WORTH_IT = 0.95

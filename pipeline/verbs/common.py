@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from pipeline.analysis.calibration import Calibration
-    from pipeline.data_source import DataSource
+    from pipeline.data.source import DataSource
     from pipeline.dates import DateRange
     from pipeline.merge import Merged
     from pipeline.spec import Spec
@@ -191,14 +191,14 @@ def days_of(source: "DataSource", *, here: bool) -> "DateRange | None":
     """
     import glob
 
-    from pipeline.data_source import FilesSource, covers
+    from pipeline.data.source import FilesSource
 
     if not isinstance(source, FilesSource):
-        return covers(source)
+        return source.covers
     local = not source.path.startswith("gs://")
     if local and not here and not glob.glob(str(Path(source.path).expanduser()), recursive=True):
         return None
-    from pipeline.training.data import days
+    from pipeline.data.load import days
 
     return days(source)
 
@@ -208,7 +208,7 @@ def data_of(text: str) -> "DataSource":
 
     import pydantic
 
-    from pipeline.data_source import DataSource
+    from pipeline.data.source import DataSource
 
     try:
         value = json.loads(text) if text.lstrip().startswith("{") else text

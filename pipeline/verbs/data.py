@@ -9,7 +9,7 @@ from pipeline.errors import UserError
 from pipeline.verbs.common import AsOfOption, DataOption, SpecArgument, data_of, print_table
 
 if TYPE_CHECKING:
-    from pipeline.data_source import DataSource
+    from pipeline.data.source import DataSource
     from pipeline.dates import DateRange
     from pipeline.spec import Spec
     from pipeline.sweep import Definition
@@ -20,12 +20,13 @@ app = typer.Typer()
 @app.command("data")
 def look_at_data(spec: SpecArgument = None, data: DataOption = None, as_of: AsOfOption = None) -> None:
     """Show what the pipeline sees of the data: rows by day, columns, targets by month; with a SPEC, its date ranges."""
-    from pipeline import project, survey, survey_view
+    from pipeline import project, survey_view
     from pipeline import spec as specs
-    from pipeline.data_source import FilesSource
+    from pipeline.data import survey
+    from pipeline.data.files import Files
+    from pipeline.data.load import days, no_days
+    from pipeline.data.source import FilesSource
     from pipeline.resolve import source_of
-    from pipeline.training.data import days, no_days
-    from pipeline.training.files import Files
 
     asked = specs.read(spec) if spec else None
     known = data_of(data) if data else project.load().data

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.training.dataset import Dataset, Inputs, Part
-from pipeline.training.encoder import Encoder
-from pipeline.training.rows import Columns, Target
+from pipeline.data.dataset import Dataset, Part
+from pipeline.data.encoder import Encoder
+from pipeline.data.inputs import Inputs
+from pipeline.data.raw import Columns, Target
 
 torch.set_num_threads(1)
 

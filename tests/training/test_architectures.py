@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from pipeline.data.inputs import PADDING, Inputs
 from pipeline.errors import UserError
 from pipeline.space import Assignment, Hyperparameter
 from pipeline.training import architectures, loop
 from pipeline.training.architectures._base import Regressor
-from pipeline.training.dataset import PADDING, Inputs
 
 ALL = architectures.names()
 # Settings that take another way through the code than the defaults do.

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline.data.dataset import Dataset
+from pipeline.data.inputs import PADDING, Inputs
 from pipeline.space import Assignment
 from pipeline.training import architectures, loop
 from pipeline.training.architectures._base import means, means_at_once
 from pipeline.training.array import Array
-from pipeline.training.dataset import PADDING, Dataset, Inputs
 from pipeline.training.loop import Epoch, Outcome, train, train_array
 
 FUSING = [name for name in architectures.names() if architectures.network(name).fuses]

@@ -12,16 +12,16 @@ from typing import BinaryIO
 
 import pytest
 
+from pipeline.data import cache
+from pipeline.data.cache import Cache
 from pipeline.errors import InfrastructureError, UserError
-from pipeline.training import cache
-from pipeline.training.cache import Cache
 
 ROOT = Path(__file__).parents[2]
 # Takes the object "k" of 3,000 bytes; says when the fetch begins, and waits there for a line if it is told to.
 CHILD = """
 import sys
 from pathlib import Path
-from pipeline.training.cache import Cache
+from pipeline.data.cache import Cache
 
 def fetch(file):
     file.write(b"x" * 1000)
@@ -162,7 +162,7 @@ def test_many_processes_in_a_cache_that_is_too_small_for_all_of_them_all_get_wha
     code = """
 import random, sys
 from pathlib import Path
-from pipeline.training.cache import Cache
+from pipeline.data.cache import Cache
 
 kept, dice = Cache(Path(sys.argv[1]), 5000), random.Random(sys.argv[2])
 for _ in range(100):
@@ -196,7 +196,7 @@ FILL = """
 import sys
 from pathlib import Path
 from pipeline.errors import InfrastructureError
-from pipeline.training.cache import Cache
+from pipeline.data.cache import Cache
 
 folder = Path(sys.argv[1])
 kept = Cache(folder, 10**9)

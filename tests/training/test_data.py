@@ -15,10 +15,10 @@ import pyarrow.dataset
 import pyarrow.parquet
 import pytest
 
-from pipeline.data_source import FilesSource
+from pipeline.data import files, load
+from pipeline.data.source import FilesSource
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
-from pipeline.training import data, files
 
 JANUARY = DateRange(date(2013, 1, 1), date(2013, 1, 31))  # 30 days: 18 train, 4 or 5 valid, 7 test
 DAYS = [date(2012, 12, 1) + timedelta(days=n) for n in range(90)]
@@ -53,13 +53,13 @@ def csv(tmp_path: Path) -> Path:
     return tmp_path / "a.csv"
 
 
-def loaded(path: Path, content: bytes | None = None, **changes: Any) -> data.Dataset:
+def loaded(path: Path, content: bytes | None = None, **changes: Any) -> load.Dataset:
     if content is not None:
         path.write_bytes(content)
-    return data.load(source(path, **changes), JANUARY)
+    return load.load(source(path, **changes), JANUARY)
 
 
-def same(left: data.Dataset, right: data.Dataset) -> bool:
+def same(left: load.Dataset, right: load.Dataset) -> bool:
     return left.fingerprint == right.fingerprint and all(
         np.array_equal(getattr(getattr(left, part), kind), getattr(getattr(right, part), kind))
         for part in ("train", "valid", "test")
@@ -231,7 +231,7 @@ def test_a_range_without_data_says_which_days_there_are(tmp_path: Path, ending: 
     path = tmp_path / f"a.{ending}"
     table().to_csv(path, index=False) if ending == "csv" else table().to_parquet(path)
     with pytest.raises(UserError, match=r"no rows in \[2019-01-01, 2019-03-01\); they cover 2012-12-01 to 2013-02-28"):
-        data.load(source(path), DateRange(date(2019, 1, 1), date(2019, 3, 1)))
+        load.load(source(path), DateRange(date(2019, 1, 1), date(2019, 3, 1)))
 
 
 def test_a_range_inside_a_gap_says_where_the_gap_is(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_a_part_without_rows_is_named(tmp_path: Path, part: str, word: str) -> N
 
 def test_a_range_too_short_to_split_is_the_users_mistake(csv: Path) -> None:
     with pytest.raises(UserError, match="leave none to train on"):
-        data.load(source(csv), DateRange(date(2013, 1, 1), date(2013, 1, 6)))
+        load.load(source(csv), DateRange(date(2013, 1, 1), date(2013, 1, 6)))
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
@@ -299,9 +299,9 @@ def test_a_column_of_lists_is_an_error(tmp_path: Path) -> None:
 
 def test_a_transform_that_a_target_does_not_allow_is_an_error(tmp_path: Path) -> None:
     table(price=[-1.0, *range(89)]).to_csv(tmp_path / "a.csv", index=False)
-    assert data.load(source(tmp_path / "a.csv", **{"target-transform": "log1p"}), JANUARY)
+    assert load.load(source(tmp_path / "a.csv", **{"target-transform": "log1p"}), JANUARY)
     with pytest.raises(UserError, match=r'"log1p" is impossible for 1 of 90 .* for example -1; "asinh" takes any'):
-        data.load(
+        load.load(
             source(tmp_path / "a.csv", **{"target-transform": "log1p"}), DateRange(date(2012, 12, 1), date(2013, 3, 1))
         )
 
@@ -320,7 +320,7 @@ def test_validation_and_test_rows_teach_the_encoder_nothing(csv: Path, tmp_path:
 
 def test_raw_rows_read_later_encode_as_they_did_in_training(csv: Path) -> None:
     found = loaded(csv)
-    again = data.read(source(csv), JANUARY.split().test)
+    again = load.read(source(csv), JANUARY.split().test)
     tokens, dense = found.encoder.encode(again.frame)
     np.testing.assert_array_equal(tokens, found.test.tokens)
     np.testing.assert_array_equal(dense, found.test.dense)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.data.encoder import WORDS_PER_ROW, Encoder
+from pipeline.data.inputs import PADDING, UNKNOWN
+from pipeline.data.raw import Columns, Target
 from pipeline.errors import UserError
-from pipeline.training.dataset import PADDING, UNKNOWN
-from pipeline.training.encoder import WORDS_PER_ROW, Encoder
-from pipeline.training.rows import Columns, Target
 
 COLUMNS = Columns(
     targets=(Target("y"), Target("z", "asinh")), text=("title", "body"), categorical=("shop", "size"), numeric=("a",)

@@ -6,10 +6,10 @@ from datetime import date
 import numpy as np
 import pytest
 
-from pipeline.data_source import FlightsSource
+from pipeline.data import flights, load
+from pipeline.data.source import FlightsSource
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
-from pipeline.training import data, flights
 
 FEBRUARY = DateRange(date(2013, 2, 1), date(2013, 3, 1))
 AIR_TIME = FlightsSource(source="flights")
@@ -17,11 +17,11 @@ BOTH = FlightsSource(source="flights", target=("air_time", "arr_delay"))
 
 
 @pytest.fixture(scope="module")
-def february() -> data.Dataset:
-    return data.load(AIR_TIME, FEBRUARY)
+def february() -> load.Dataset:
+    return load.load(AIR_TIME, FEBRUARY)
 
 
-def test_every_row_of_the_range_is_read_and_cancelled_flights_are_dropped_with_a_note(february: data.Dataset) -> None:
+def test_every_row_of_the_range_is_read_and_cancelled_flights_are_dropped_with_a_note(february: load.Dataset) -> None:
     assert february.notes[0] == "24,951 rows in [2013-02-01, 2013-03-01)"
     assert february.notes[1] == "dropped 1,340 of 24,951 (5.4 %) rows: no air_time"
     assert len(february.train) + len(february.valid) + len(february.test) == 24_951 - 1_340
@@ -43,7 +43,7 @@ def test_days_and_hours_are_the_local_ones() -> None:
 
 
 def test_both_targets_come_side_by_side_each_with_its_own_transform() -> None:
-    loaded = data.load(BOTH, FEBRUARY)
+    loaded = load.load(BOTH, FEBRUARY)
     assert loaded.target_names == ("air_time", "arr_delay")
     assert loaded.train.targets.shape == (len(loaded.train), 2)
     np.testing.assert_allclose(loaded.train.targets.mean(axis=0), 0, atol=1e-4)
@@ -53,26 +53,26 @@ def test_both_targets_come_side_by_side_each_with_its_own_transform() -> None:
     assert minutes["arr_delay"].min() < 0 < minutes["arr_delay"].max()
 
 
-def test_flights_feed_tokens_and_one_dense_feature(february: data.Dataset) -> None:
+def test_flights_feed_tokens_and_one_dense_feature(february: load.Dataset) -> None:
     assert (february.inputs.length, february.inputs.dense, february.inputs.targets) == (7, 1, 1)
     for part in (february.train, february.valid, february.test):
         assert 1 <= part.tokens.min() <= part.tokens.max() < february.inputs.vocabulary
         assert np.isfinite(part.dense).all()
 
 
-def test_the_fingerprint_of_february_stays_what_it_is(february: data.Dataset) -> None:
+def test_the_fingerprint_of_february_stays_what_it_is(february: load.Dataset) -> None:
     # The same on every machine: rows of earlier sweeps are found again by it. If it has to change, say why.
     assert february.fingerprint == "cd24aba883a8b534"
 
 
 def test_a_range_outside_2013_names_the_days_that_there_are() -> None:
     with pytest.raises(UserError, match=r"no rows in \[2014-.*they cover \[2013-01-01, 2014-01-01\)"):
-        data.load(AIR_TIME, DateRange(date(2014, 1, 1), date(2014, 4, 1)))
+        load.load(AIR_TIME, DateRange(date(2014, 1, 1), date(2014, 4, 1)))
 
 
 def test_a_range_that_outlasts_2013_says_which_part_stays_empty() -> None:
     with pytest.raises(UserError, match=r"validation days \[2014-01-04, 2014-01-18\); they cover"):
-        data.load(AIR_TIME, DateRange(date(2013, 11, 1), date(2014, 2, 1)))
+        load.load(AIR_TIME, DateRange(date(2013, 11, 1), date(2014, 2, 1)))
 
 
 def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from pipeline.data.dataset import Dataset
 from pipeline.training import late
-from pipeline.training.dataset import Dataset
 from pipeline.training.late import LateTable
 from pipeline.training.loop import Outcome, train, train_array
 

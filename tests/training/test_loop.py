@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline.data.dataset import Dataset, Part
+from pipeline.data.inputs import Inputs
 from pipeline.errors import UserError
 from pipeline.training import loop
-from pipeline.training.dataset import Dataset, Inputs, Part
 from pipeline.training.loop import Epoch, Outcome, train
 
 

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import torch
 
+from pipeline.data.dataset import Dataset, Part
+from pipeline.data.encoder import Encoder
+from pipeline.data.raw import Columns, Target
 from pipeline.errors import UserError
 from pipeline.training import architectures, loop, model
-from pipeline.training.dataset import Dataset, Part
-from pipeline.training.encoder import Encoder
-from pipeline.training.rows import Columns, Target
 
 
 def raw(rows: int, seed: int) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.data_source import FilesSource
+from pipeline.data.source import FilesSource
 from pipeline.dates import DateRange
 from pipeline.declared import Own
 from pipeline.errors import InfrastructureError

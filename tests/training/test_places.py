@@ -15,11 +15,12 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 import pandas as pd
 import pytest
 
-from pipeline.data_source import FilesSource
+from pipeline.data import load as loading
+from pipeline.data import paths
+from pipeline.data.source import FilesSource
 from pipeline.dates import DateRange
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.store.client import Bucket
-from pipeline.training import data, places
 from tests.faults import CutBody, DamagedBody, LostResponse, Proxy, Reset, SlowBody, Status
 from tests.training.test_data import DAYS, JANUARY, same, source, table
 
@@ -34,14 +35,14 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def plain(tmp_path: Path) -> data.Dataset:
+def plain(tmp_path: Path) -> loading.Dataset:
     """The data set from one CSV file."""
     table().to_csv(tmp_path / "plain.csv", index=False)
     return load(tmp_path / "plain.csv")
 
 
-def load(path: Path | str, **changes: Any) -> data.Dataset:
-    return data.load(source(path, **changes), JANUARY)
+def load(path: Path | str, **changes: Any) -> loading.Dataset:
+    return loading.load(source(path, **changes), JANUARY)
 
 
 def by_day(folder: Path, ending: str = "parquet", spelling: str = "%Y-%m-%d") -> Path:
@@ -90,34 +91,34 @@ def reads(proxy: Proxy) -> list[str]:
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 @pytest.mark.parametrize("pattern", ["**/*.*", "*/*", "day=*/part-*", "day=201[23]-*/part-0.*"])
-def test_the_day_is_taken_from_the_folders(tmp_path: Path, plain: data.Dataset, ending: str, pattern: str) -> None:
+def test_the_day_is_taken_from_the_folders(tmp_path: Path, plain: loading.Dataset, ending: str, pattern: str) -> None:
     assert same(plain, load(by_day(tmp_path / "days", ending) / pattern))
 
 
 @pytest.mark.parametrize("spelling", ["%Y%m%d", "%Y-%m-%d 00:00:00", "%Y-%m-%dT00:00:00Z"])
-def test_a_folders_day_may_be_spelled_as_in_a_file(tmp_path: Path, plain: data.Dataset, spelling: str) -> None:
+def test_a_folders_day_may_be_spelled_as_in_a_file(tmp_path: Path, plain: loading.Dataset, spelling: str) -> None:
     assert same(plain, load(by_day(tmp_path, spelling=spelling) / "day=*/*"))
 
 
-def test_the_files_of_other_days_are_not_opened(tmp_path: Path, plain: data.Dataset) -> None:
+def test_the_files_of_other_days_are_not_opened(tmp_path: Path, plain: loading.Dataset) -> None:
     days = by_day(tmp_path / "days")
     for day in DAYS[:-1]:  # the last one is looked at for its columns
         if not JANUARY.start <= day < JANUARY.end:
             (days / f"day={day}" / "part-0.parquet").write_bytes(b"no parquet at all")
     assert same(plain, load(days / "**/*.parquet"))
-    assert data.days(source(days / "*/*")) == DateRange(DAYS[0], DAYS[-1] + timedelta(days=1))
+    assert loading.days(source(days / "*/*")) == DateRange(DAYS[0], DAYS[-1] + timedelta(days=1))
 
 
 def test_the_folder_counts_where_a_file_has_the_day_as_well(tmp_path: Path) -> None:
     path = tmp_path / "days/day=2013-01-05/a.csv"
     path.parent.mkdir(parents=True)
     table().to_csv(path, index=False)
-    rows = data.read(source(tmp_path / "days/*/*.csv"), JANUARY)
+    rows = loading.read(source(tmp_path / "days/*/*.csv"), JANUARY)
     assert {str(day) for day in rows.days} == {"2013-01-05"}
     assert len(rows.days) == 90
 
 
-def test_a_folder_that_the_path_names_is_no_partition(tmp_path: Path, plain: data.Dataset) -> None:
+def test_a_folder_that_the_path_names_is_no_partition(tmp_path: Path, plain: loading.Dataset) -> None:
     path = tmp_path / "day=2024-01-01" / "a.csv"
     path.parent.mkdir()
     table().to_csv(path, index=False)
@@ -126,7 +127,7 @@ def test_a_folder_that_the_path_names_is_no_partition(tmp_path: Path, plain: dat
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_other_columns_may_be_folders_too(tmp_path: Path, plain: data.Dataset, ending: str) -> None:
+def test_other_columns_may_be_folders_too(tmp_path: Path, plain: loading.Dataset, ending: str) -> None:
     for (shop, day), rows in table().groupby(["shop", "day"], dropna=False):
         name = "__HIVE_DEFAULT_PARTITION__" if pd.isna(shop) else shop
         path = tmp_path / "both" / f"shop={name}" / f"day={day}" / f"0.{ending}"
@@ -145,7 +146,7 @@ def test_folders_whose_names_are_no_days_are_said(tmp_path: Path) -> None:
 
 
 def test_the_marks_of_other_programs_are_no_files(
-    tmp_path: Path, plain: data.Dataset, upload: Callable[..., str], gcs_url: str, bucket: str
+    tmp_path: Path, plain: loading.Dataset, upload: Callable[..., str], gcs_url: str, bucket: str
 ) -> None:
     days = by_day(tmp_path / "days")
     (days / "_SUCCESS").touch()
@@ -161,13 +162,13 @@ def test_the_marks_of_other_programs_are_no_files(
 def test_a_range_without_a_folder_says_which_days_there_are(tmp_path: Path) -> None:
     days = by_day(tmp_path / "days")
     with pytest.raises(UserError, match=r"no rows in \[2019-01-01, 2019-03-01\); they cover 2012-12-01 to 2013-02-28"):
-        data.load(source(days / "*/*"), DateRange(date(2019, 1, 1), date(2019, 3, 1)))
+        load.load(source(days / "*/*"), DateRange(date(2019, 1, 1), date(2019, 3, 1)))
 
 
 # Buckets
 
 
-def test_a_bucket_is_read_like_a_disk(tmp_path: Path, plain: data.Dataset, upload: Callable[..., str]) -> None:
+def test_a_bucket_is_read_like_a_disk(tmp_path: Path, plain: loading.Dataset, upload: Callable[..., str]) -> None:
     table()[:40].to_csv(tmp_path / "1.csv", index=False)
     table()[40:].to_parquet(tmp_path / "2.parquet")
     upload(tmp_path / "1.csv", "parts/1.csv")
@@ -175,7 +176,7 @@ def test_a_bucket_is_read_like_a_disk(tmp_path: Path, plain: data.Dataset, uploa
     assert same(plain, load(address + "**/*.*"))
     assert same(plain, load(address + "**"))
     assert load(upload(tmp_path / "plain.csv", "one file.csv")).fingerprint == plain.fingerprint
-    assert data.days(source(address + "**")) == DateRange(DAYS[0], DAYS[-1] + timedelta(days=1))
+    assert loading.days(source(address + "**")) == DateRange(DAYS[0], DAYS[-1] + timedelta(days=1))
 
 
 @pytest.mark.parametrize("pattern", ["*.csv", "a?.csv", "[ab]1.csv", "*/*.csv", "**/*.csv", "x=*/*", "**", "a1.csv"])
@@ -189,19 +190,19 @@ def test_a_pattern_means_in_a_bucket_what_it_means_on_a_disk(
         path.write_text("x")
     address = upload(tmp_path / "files", "in/here")
     local = [
-        path.name.removeprefix(f"{tmp_path}/files/") for path in places.matching(f"{tmp_path}/files/{pattern}", "d")
+        path.name.removeprefix(f"{tmp_path}/files/") for path in paths.matching(f"{tmp_path}/files/{pattern}", "d")
     ]
-    assert [file.name.removeprefix(f"{address}/") for file in places.matching(f"{address}/{pattern}", "d")] == local
+    assert [file.name.removeprefix(f"{address}/") for file in paths.matching(f"{address}/{pattern}", "d")] == local
 
 
 @pytest.mark.parametrize("pattern", ["*/*", "**/*.parquet", "day=*/part-0.parquet", "day=2013-*/*"])
 def test_only_the_objects_of_the_days_are_listed_and_read(
-    tmp_path: Path, plain: data.Dataset, upload: Callable[..., str], proxy: Proxy, pattern: str
+    tmp_path: Path, plain: loading.Dataset, upload: Callable[..., str], proxy: Proxy, pattern: str
 ) -> None:
     address = upload(by_day(tmp_path / "days"), "days")
     proxy.requests.clear()
     wanted = DateRange(date(2013, 1, 5), date(2013, 1, 15))
-    assert len(data.read(source(f"{address}/{pattern}"), wanted).days) == 10
+    assert len(loading.read(source(f"{address}/{pattern}"), wanted).days) == 10
     assert sorted(reads(proxy)) == [f"days/day=2013-01-{day:02}/part-0.parquet" for day in range(5, 15)]
     folders, objects = (parse_qs(urlsplit(request.path).query) for request in proxy.requests if request.is_list)
     assert folders["delimiter"] == ["/"]
@@ -213,7 +214,7 @@ def test_the_days_of_folders_are_known_from_the_listing_alone(
     tmp_path: Path, upload: Callable[..., str], proxy: Proxy
 ) -> None:
     address = upload(by_day(tmp_path / "days"), "days")
-    assert data.days(source(f"{address}/*/*")) == DateRange(DAYS[0], DAYS[-1] + timedelta(days=1))
+    assert loading.days(source(f"{address}/*/*")) == DateRange(DAYS[0], DAYS[-1] + timedelta(days=1))
     assert set(reads(proxy)) == {f"days/day={DAYS[-1]}/part-0.parquet"}  # whether the columns are there
 
 
@@ -223,13 +224,13 @@ def test_objects_beside_folders_of_days_are_read_too(tmp_path: Path, upload: Cal
     for name in ("more.csv", "old/more.csv"):
         (days / name).parent.mkdir(exist_ok=True)
         first.to_csv(days / name, index=False)
-        found = data.read(source(upload(days, name.replace("/", "-")) + "/**/*.csv"), JANUARY)
+        found = loading.read(source(upload(days, name.replace("/", "-")) + "/**/*.csv"), JANUARY)
         assert len(found.days) == 31
         (days / name).unlink()
 
 
 def test_a_second_look_reads_nothing_from_the_bucket(
-    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: data.Dataset, kept: Path
+    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: loading.Dataset, kept: Path
 ) -> None:
     address = upload(tmp_path / "plain.csv", "a.csv")
     assert same(plain, load(address))
@@ -242,7 +243,7 @@ def test_a_second_look_reads_nothing_from_the_bucket(
 
 
 def test_an_object_that_changes_is_read_anew(
-    tmp_path: Path, upload: Callable[..., str], plain: data.Dataset, kept: Path
+    tmp_path: Path, upload: Callable[..., str], plain: loading.Dataset, kept: Path
 ) -> None:
     address = upload(tmp_path / "plain.csv", "a.csv")
     assert same(plain, load(address))
@@ -253,18 +254,18 @@ def test_an_object_that_changes_is_read_anew(
 
 
 def test_an_object_that_changes_between_listing_and_reading_is_told_and_not_mixed_up(
-    tmp_path: Path, upload: Callable[..., str], plain: data.Dataset, kept: Path
+    tmp_path: Path, upload: Callable[..., str], plain: loading.Dataset, kept: Path
 ) -> None:
     address = upload(tmp_path / "plain.csv", "a.csv")
-    [file] = places.matching(address, "day")
+    [file] = paths.matching(address, "day")
     upload(tmp_path / "plain.csv", "a.csv")
     with pytest.raises(InfrastructureError, match=r"gs://.*/a.csv was replaced or removed while it was read"):
-        list(places.in_turn([file]))
+        list(paths.in_turn([file]))
     assert list(kept.iterdir()) == []
 
 
 def test_what_is_stored_zipped_is_read_as_it_is_stored(
-    tmp_path: Path, gcs_url: str, bucket: str, plain: data.Dataset
+    tmp_path: Path, gcs_url: str, bucket: str, plain: loading.Dataset
 ) -> None:
     content = gzip.compress((tmp_path / "plain.csv").read_bytes())
     put(bucket, gcs_url, "a.csv", content, contentEncoding="gzip")
@@ -275,7 +276,7 @@ def test_what_is_stored_zipped_is_read_as_it_is_stored(
     "fault", [Status(429), Status(503), Reset(), LostResponse(), CutBody(), DamagedBody(), SlowBody()], ids=repr
 )
 def test_a_bad_network_is_survived(
-    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: data.Dataset, fault: Any
+    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: loading.Dataset, fault: Any
 ) -> None:
     address = upload(tmp_path / "plain.csv", "in/a.csv")
     proxy.first(2, fault, lambda request: request.is_read or not isinstance(fault, CutBody | DamagedBody))
@@ -283,7 +284,7 @@ def test_a_bad_network_is_survived(
 
 
 def test_a_network_that_stays_away_is_an_error_worth_a_retry_and_leaves_nothing(
-    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: data.Dataset, kept: Path, impatient: None
+    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: loading.Dataset, kept: Path, impatient: None
 ) -> None:
     address = upload(tmp_path / "plain.csv", "a.csv")
     proxy.rule = lambda request: Status(503) if request.is_read else None
@@ -334,7 +335,7 @@ def lane(path: str) -> "subprocess.Popen[str]":
 
 
 def test_lanes_that_start_together_read_each_object_once(
-    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: data.Dataset
+    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: loading.Dataset
 ) -> None:
     address = upload(by_day(tmp_path / "days"), "days")
     proxy.requests.clear()
@@ -345,7 +346,7 @@ def test_lanes_that_start_together_read_each_object_once(
 
 
 def test_a_lane_killed_in_the_middle_of_a_download_harms_no_other(
-    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: data.Dataset, kept: Path
+    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: loading.Dataset, kept: Path
 ) -> None:
     address = upload(tmp_path / "plain.csv", "a.csv")
     proxy.rule = lambda request: SlowBody(pieces=100, pause=0.1) if request.is_read else None
@@ -360,9 +361,9 @@ def test_a_lane_killed_in_the_middle_of_a_download_harms_no_other(
     assert [path.parent for path in kept.parent.glob("*/*")] == [kept]
 
 
-def test_local_data_do_not_need_the_cloud_client(tmp_path: Path, plain: data.Dataset) -> None:
+def test_local_data_do_not_need_the_cloud_client(tmp_path: Path, plain: loading.Dataset) -> None:
     code = (
-        "import sys; from datetime import date; from pipeline.data_source import FilesSource; "
+        "import sys; from datetime import date; from pipeline.data.source import FilesSource; "
         "from pipeline.training import data; data.days(FilesSource.model_validate_json(sys.argv[1])); "
         "assert not [name for name in sys.modules if name.startswith('google.')]"
     )

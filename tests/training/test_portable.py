@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipeline.data.encoder import Encoder
+from pipeline.data.inputs import Inputs
+from pipeline.data.raw import Columns, Target
 from pipeline.training import architectures, loop, portable
-from pipeline.training.dataset import Inputs
-from pipeline.training.encoder import Encoder
 from pipeline.training.model import Model
-from pipeline.training.rows import Columns, Target
 
 # Another number of layers than one, of windows, of heads: what a search may have chosen.
 LARGER = {

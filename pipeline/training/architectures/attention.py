@@ -7,8 +7,8 @@ normalise first, which trains without a warm-up of the learning rate (Xiong et a
 import torch
 from torch import Tensor, nn
 
+from pipeline.data.inputs import PADDING, Inputs
 from pipeline.training.architectures._base import Reader, Regressor, compact, mlp
-from pipeline.training.dataset import PADDING, Inputs
 
 HYPERPARAMETERS = {
     "heads": {

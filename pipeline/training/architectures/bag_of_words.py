@@ -4,8 +4,8 @@ Iyyer, Manjunatha, Boyd-Graber, Daumé III 2015, "Deep Unordered Composition Riv
 Classification" (the deep averaging network).
 """
 
+from pipeline.data.inputs import Inputs
 from pipeline.training.architectures._base import Bag, Regressor, mlp
-from pipeline.training.dataset import Inputs
 
 HYPERPARAMETERS = {
     "embedding_size": {

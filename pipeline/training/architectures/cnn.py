@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.data.inputs import PADDING, Inputs
 from pipeline.training.architectures._base import Reader, Regressor, compact, lengths, mlp
-from pipeline.training.dataset import PADDING, Inputs
 
 HYPERPARAMETERS = {
     "embedding_size": {

@@ -6,8 +6,8 @@ Hochreiter and Schmidhuber 1997, "Long Short-Term Memory", as torch.nn.LSTM comp
 import torch
 from torch import Tensor, nn
 
+from pipeline.data.inputs import PADDING, Inputs
 from pipeline.training.architectures._base import Reader, Regressor, compact, lengths, mlp
-from pipeline.training.dataset import PADDING, Inputs
 
 HYPERPARAMETERS = {
     "embedding_size": {

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pipeline.data.inputs import Inputs
 from pipeline.training.architectures._base import Bag, Regressor, mlp
-from pipeline.training.dataset import Inputs
 
 HYPERPARAMETERS = {
     "components": {

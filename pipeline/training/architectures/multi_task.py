@@ -7,8 +7,8 @@ Using Uncertainty to Weigh Losses for Scene Geometry and Semantics". The body is
 import torch
 from torch import Tensor, nn
 
+from pipeline.data.inputs import Inputs
 from pipeline.training.architectures._base import Bag, Dropout, Regressor, mlp
-from pipeline.training.dataset import Inputs
 
 HYPERPARAMETERS = {
     "weighting": {

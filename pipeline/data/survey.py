@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data_source import Source
+from pipeline.data import load
+from pipeline.data.raw import Columns, Rows, contains, numbers, share
+from pipeline.data.source import Source
 from pipeline.dates import DateRange, Split, month_start
-from pipeline.training import data
-from pipeline.training.rows import Columns, Rows, contains, numbers, share
 
 # Of each target, so many values are kept a day: all of them on a small day, a fair sample on a large one.
 SAMPLE_PER_DAY = 2000
@@ -153,10 +153,10 @@ class Survey:
 
 def survey(source: Source, date_range: DateRange | None = None) -> Survey | None:
     """Reads all rows (of the range); None if there are none."""
-    columns = data.columns_of(source)
+    columns = load.columns_of(source)
     counted = _Counting(columns)
     notes: tuple[str, ...] = ()
-    for rows in data.stream(source, date_range):
+    for rows in load.stream(source, date_range):
         counted.add(rows)
         notes += rows.notes
     if not counted.rows:

@@ -23,11 +23,11 @@ import pyarrow.dataset
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from pipeline.data import paths
+from pipeline.data.paths import DataFile
+from pipeline.data.raw import Rows, contains, days_of, missing_columns, share
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
-from pipeline.training import places
-from pipeline.training.places import DataFile
-from pipeline.training.rows import Rows, contains, days_of, missing_columns, share
 
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
@@ -91,7 +91,7 @@ class Files:
     def check(self, columns: tuple[str, ...]) -> None:
         """Raises UserError if there is no file, or the last, mostly the newest, lacks a column or cannot be read."""
         one_day = DateRange(datetime.date(1970, 1, 1), datetime.date(1970, 1, 2))
-        for file, path in places.in_turn(places.matching(self.path, self.date)[-1:]):
+        for file, path in paths.in_turn(paths.matching(self.path, self.date)[-1:]):
             for _ in self._file(file, path, columns, one_day, _Count()):
                 pass
 
@@ -99,16 +99,16 @@ class Files:
         self, columns: tuple[str, ...], date_range: DateRange | None, count: _Count
     ) -> Iterator[tuple[pd.DataFrame, NDArray[np.datetime64]]]:
         files = []
-        for file in places.matching(self.path, self.date, date_range):
+        for file in paths.matching(self.path, self.date, date_range):
             if file.day is None:
                 files.append(file)
             elif np.isnat(file.day):
-                count.no_days[file.partition[self.date] or places.NULL] += 1
+                count.no_days[file.partition[self.date] or paths.NULL] += 1
             elif columns:
                 files.append(file)
             else:
                 yield pd.DataFrame(), np.array([file.day])
-        for file, path in places.in_turn(files):
+        for file, path in paths.in_turn(files):
             yield from self._file(file, path, columns, date_range, count)
 
     def _file(

@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data_source import Transform
+from pipeline.data.inputs import PADDING, UNKNOWN, Inputs
+from pipeline.data.raw import Columns, Target, missing_columns, numbers
+from pipeline.data.source import Transform
 from pipeline.errors import UserError
-from pipeline.training.dataset import PADDING, UNKNOWN, Inputs
-from pipeline.training.rows import Columns, Target, missing_columns, numbers
 
 _FIRST_FREE = 2  # after PADDING and UNKNOWN
 WORDS_PER_ROW = 200

@@ -4,30 +4,12 @@ Reading files and fitting vocabularies is `data.py`'s work; nothing here imports
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from pipeline.training.encoder import Encoder
-
-PADDING = 0
-UNKNOWN = 1
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The sizes from which an architecture builds its layers.
-
-    Token ids are 0 … `vocabulary` − 1, of which 0 is padding and 1 is unknown; `length` tokens and `dense`
-    numbers per row (either may be 0); `targets` numbers to predict.
-    """
-
-    vocabulary: int
-    length: int
-    dense: int
-    targets: int
+from pipeline.data.encoder import Encoder
+from pipeline.data.inputs import Inputs
 
 
 @dataclass(frozen=True)
@@ -54,7 +36,7 @@ class Dataset:
     valid: Part
     test: Part
     target_names: tuple[str, ...]
-    encoder: "Encoder"
+    encoder: Encoder
     fingerprint: str
     """Short hash of the rows read and of how they were encoded."""
     notes: tuple[str, ...] = ()

@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from pipeline.data_source import FlightsSource, FlightsTarget, Transform
+from pipeline.data.raw import Columns, Rows, Target, contains
+from pipeline.data.source import FlightsSource, FlightsTarget, Transform
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
-from pipeline.training.rows import Columns, Rows, Target, contains
 
 # Delays are heavy-tailed and of either sign: raw, one row in a hundred carries a third of the variance.
 _TRANSFORMS: dict[FlightsTarget, Transform] = {"air_time": "log", "arr_delay": "asinh"}

@@ -4,9 +4,9 @@ Only what was asked for is checked here, not whether the files or their columns 
 `training/data.py`'s work. Neither pandas nor pyarrow is imported, because `hpt validate` must answer at once.
 """
 
+import datetime
 import difflib
 import re
-from datetime import date
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -21,7 +21,7 @@ FlightsTarget = Literal["air_time", "arr_delay"]
 Name = Annotated[str, Field(min_length=1)]
 
 BUILT_IN = ("flights",)
-FLIGHTS_DAYS = DateRange(date(2013, 1, 1), date(2014, 1, 1))
+FLIGHTS_DAYS = DateRange(datetime.date(2013, 1, 1), datetime.date(2014, 1, 1))
 
 
 def _as_tuple(value: Any) -> Any:
@@ -62,6 +62,16 @@ class FlightsSource(Hyphenated):
         Field(min_length=1, description="What to predict: the time in the air, or the noisy delay at arrival."),
     ] = ("air_time",)
 
+    @property
+    def as_of(self) -> datetime.date | None:
+        """The day that counts as "today" for data that have an end of their own."""
+        return FLIGHTS_DAYS.end
+
+    @property
+    def covers(self) -> DateRange | None:
+        """The days of the data, where that is known without reading them."""
+        return FLIGHTS_DAYS
+
 
 class FilesSource(Hyphenated):
     """A user's own Parquet or CSV files."""
@@ -91,6 +101,16 @@ class FilesSource(Hyphenated):
         if self.date in features or self.date in self.target:
             raise ValueError(f'"{self.date}" is the date column, so it can be neither a feature nor a target')
         return self
+
+    @property
+    def as_of(self) -> datetime.date | None:
+        """The day that counts as "today" for data that have an end of their own."""
+        return None
+
+    @property
+    def covers(self) -> DateRange | None:
+        """The days of the data, where that is known without reading them."""
+        return None
 
 
 Source = FlightsSource | FilesSource
@@ -126,13 +146,3 @@ DataSource = Annotated[
     pydantic.BeforeValidator(_as_object, json_schema_input_type=Literal["flights"] | FlightsSource | FilesSource),
 ]
 """The type of a spec's `data`."""
-
-
-def as_of(source: Source) -> date | None:
-    """The day that counts as "today" for data that have an end of their own."""
-    return FLIGHTS_DAYS.end if isinstance(source, FlightsSource) else None
-
-
-def covers(source: Source) -> DateRange | None:
-    """The days of the data, where that is known without reading them."""
-    return FLIGHTS_DAYS if isinstance(source, FlightsSource) else None

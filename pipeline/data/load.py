@@ -1,6 +1,6 @@
 """Loads the days of a date range from a source and encodes them, fitted on the training part alone.
 
-What a `data` key may say is `pipeline/data_source.py`'s business, where files are `places.py`'s, how raw values become
+What a `data` key may say is `pipeline/data/source.py`'s business, where files are `places.py`'s, how raw values become
 tokens `encoder.py`'s.
 """
 
@@ -13,14 +13,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data_source import FLIGHTS_DAYS, FilesSource, FlightsSource, Source, covers
+from pipeline.data import flights
+from pipeline.data.dataset import Dataset, Part
+from pipeline.data.encoder import Encoder, transformed
+from pipeline.data.files import Files
+from pipeline.data.raw import Columns, Rows, Target, contains, numbers, share
+from pipeline.data.source import FLIGHTS_DAYS, FilesSource, FlightsSource, Source
 from pipeline.dates import DateRange, Split
 from pipeline.errors import UserError
-from pipeline.training import flights
-from pipeline.training.dataset import Dataset, Part
-from pipeline.training.encoder import Encoder, transformed
-from pipeline.training.files import Files
-from pipeline.training.rows import Columns, Rows, Target, contains, numbers, share
 
 
 def columns_of(source: Source) -> Columns:
@@ -55,7 +55,7 @@ def days(source: Source) -> DateRange | None:
     Raises UserError if there are no files, if they cannot be read, or lack a column that the source names.
     """
     if not isinstance(source, FilesSource):
-        return covers(source)
+        return source.covers
     files = Files(source.path, source.date)
     files.check(columns_of(source).all)
     found, _ = files.days()
@@ -155,7 +155,7 @@ def no_days(notes: Sequence[str]) -> str:
 
 def _days_with_rows(source: Source, wanted: DateRange) -> str:
     """Which days the data cover, for a person whose `wanted` days are not among them."""
-    known = covers(source)
+    known = source.covers
     if known or not isinstance(source, FilesSource):
         return f"they cover {known}"
     days, notes = Files(source.path, source.date).days()

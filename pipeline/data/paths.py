@@ -21,10 +21,10 @@ from urllib.parse import unquote
 import numpy as np
 import pandas as pd
 
+from pipeline.data import cache
+from pipeline.data.raw import contains, days_of
 from pipeline.dates import DateRange
 from pipeline.errors import InfrastructureError, UserError
-from pipeline.training import cache
-from pipeline.training.rows import contains, days_of
 
 if TYPE_CHECKING:
     from pipeline.store.client import Bucket

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data_source import Transform
+from pipeline.data.source import Transform
 from pipeline.dates import DateRange
 
 # The largest number a float32 holds: beyond it, a "number" is a mistake in the data.

@@ -1,0 +1,20 @@
+"""The sizes of what an architecture reads, and the token ids that mean something by themselves."""
+
+from dataclasses import dataclass
+
+PADDING = 0
+UNKNOWN = 1
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The sizes from which an architecture builds its layers.
+
+    Token ids are 0 … `vocabulary` − 1, of which 0 is padding and 1 is unknown; `length` tokens and `dense`
+    numbers per row (either may be 0); `targets` numbers to predict.
+    """
+
+    vocabulary: int
+    length: int
+    dense: int
+    targets: int
