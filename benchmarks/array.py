@@ -173,7 +173,7 @@ def growth(names: list[str]) -> None:
     from benchmarks import minimal
     from pipeline import packing
     from pipeline.training import architectures, loop
-    from pipeline.training.side_by_side import best_size
+    from pipeline.training.fused_size import best_size
 
     torch.set_num_threads(1)
     device, dataset = minimal.device(), minimal.flights()

@@ -1,7 +1,7 @@
 """What does an embedding of many rows cost, if each step writes only those that its batch reads?
 
 Made-up rows of seven tokens whose frequencies fall as words' do (Zipf). The same training on one CPU thread, with AdamW
-over all rows as torch does it and with rows brought up to date when they are read (`pipeline/training/late.py`).
+over all rows as torch does it and with rows brought up to date when they are read (`pipeline/training/lazy_adamw.py`).
 
     python -m benchmarks.vocabulary [--rows 200000] [--architectures bag-of-words lstm]
 """
@@ -16,7 +16,7 @@ from pipeline.data.dataset import Dataset, Part
 from pipeline.data.encoder import Encoder
 from pipeline.data.inputs import Inputs
 from pipeline.data.raw import Columns, Target
-from pipeline.training import late, loop
+from pipeline.training import lazy_adamw, loop
 
 LENGTH, BATCH = 7, 1024
 
@@ -36,7 +36,7 @@ def made_up(vocabulary: int, rows: int) -> Dataset:
 
 
 def measure(architecture: str, dataset: Dataset, rows_per_row_read: float) -> tuple[float, float]:
-    late._ROWS_PER_ROW_READ = rows_per_row_read
+    lazy_adamw._ROWS_PER_ROW_READ = rows_per_row_read
     outcome = loop.train(architecture, {"batch_size": BATCH}, dataset, seed=0, max_epochs=1)
     return outcome.metrics["examples_per_second"], outcome.metrics["mse_test"]
 
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--architectures", nargs="+", default=["bag-of-words"])
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    usual = late._ROWS_PER_ROW_READ
+    usual = lazy_adamw._ROWS_PER_ROW_READ
     print(
         f"{'':16}{'vocabulary':>11}{'read':>7}{'all rows/s':>12}{'late/s':>10}{'ratio':>7}{'used':>6}  mse_test of both"
     )
@@ -56,8 +56,8 @@ def main() -> None:
             dataset = made_up(vocabulary, asked.rows)
             read = len(np.unique(dataset.train.tokens[:BATCH]))
             (dense, one), (late_, other) = (measure(name, dataset, per) for per in (float("inf"), 0))
-            late._ROWS_PER_ROW_READ = usual
-            used = late.pays(vocabulary, dataset.train.tokens, BATCH, torch.device("cpu"))
+            lazy_adamw._ROWS_PER_ROW_READ = usual
+            used = lazy_adamw.pays(vocabulary, dataset.train.tokens, BATCH, torch.device("cpu"))
             figures = f"{vocabulary:11,}{read:7,}{dense:12,.0f}{late_:10,.0f}{late_ / dense:7.2f}"
             print(f"{name:16}{figures}{'yes' if used else 'no':>6}  {one:.6f} {other:.6f}", flush=True)
 

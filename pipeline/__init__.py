@@ -21,6 +21,6 @@ def load_model(url: str | PathLike[str]) -> "Model":
     Raises `pipeline.errors.UserError` if there is no such model, InfrastructureError if the bucket cannot be reached.
     """
     # In here, so that importing the package costs nothing.
-    from pipeline.loading import load
+    from pipeline.training.loading import load
 
     return load(url)

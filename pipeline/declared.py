@@ -182,7 +182,7 @@ def _said_by_program(describe: tuple[str, ...], folder: str) -> dict[str, Hyperp
 
 
 def _asked(argv: list[str], folder: str, where: str) -> bytes:
-    from pipeline.training.own.output import last_words
+    from pipeline.training.own.log import last_words
     from pipeline.training.own.trainer import environment
 
     try:

@@ -20,7 +20,7 @@ from pipeline.dates import DateRange
 from pipeline.declared import Declaration, Declared
 from pipeline.errors import UserError, did_you_mean
 from pipeline.space import Constraint, DomainOrFixed, Interval, Scalar
-from pipeline.training.own import metrics
+from pipeline.training.own import reports
 
 
 def _to_date_range(value: Any) -> Any:
@@ -64,7 +64,7 @@ def _distinct(ranges: list[DateRange]) -> list[DateRange]:
 
 
 def _metrics_pattern(text: str) -> str:
-    metrics.pattern(text)
+    reports.pattern(text)
     return text
 
 

@@ -399,7 +399,7 @@ def test_a_bug_that_one_of_a_pack_meets_is_its_own(new_sweep, tiny_spec, monkeyp
 
 
 def test_how_many_train_side_by_side_is_measured_once_for_a_shape(new_sweep, tiny_spec, workbench, monkeypatch):
-    from pipeline.training import side_by_side
+    from pipeline.training import fused_size
 
     measured = []
 
@@ -407,7 +407,7 @@ def test_how_many_train_side_by_side_is_measured_once_for_a_shape(new_sweep, tin
         measured.append((architecture, most))
         return min(2, most)
 
-    monkeypatch.setattr(side_by_side, "best_size", best_size)
+    monkeypatch.setattr(fused_size, "best_size", best_size)
     sizes = []
     together = workbench.builtin.together
     monkeypatch.setattr(

@@ -99,7 +99,7 @@ class Builtin:
 
         Raises UserError if the data cannot be used.
         """
-        from pipeline.training import side_by_side
+        from pipeline.training import fused_size
 
         if most == 1 or not architectures.network(job.architecture).fuses:
             return 1
@@ -108,7 +108,7 @@ class Builtin:
         measured = (shape, dataset.inputs, most)
         if measured not in self._at_once:
             self._warm_up()
-            self._at_once[measured] = side_by_side.best_size(
+            self._at_once[measured] = fused_size.best_size(
                 job.architecture, job.hyperparameters, dataset, self.device, most
             )
         return self._at_once[measured]

@@ -21,9 +21,9 @@ from pipeline.data.dataset import Dataset, Part
 from pipeline.data.inputs import PADDING, Inputs
 from pipeline.errors import UserError
 from pipeline.space import Assignment
-from pipeline.training import architectures, late
-from pipeline.training.array import Array
-from pipeline.training.late import LateTable
+from pipeline.training import architectures, lazy_adamw
+from pipeline.training.fused import Array
+from pipeline.training.lazy_adamw import LateTable
 
 HYPERPARAMETERS = {
     "learning_rate": {
@@ -265,15 +265,15 @@ class _Member:
             LateTable(module, settings.weight_decay)
             for module in network.modules()
             if isinstance(module, nn.Embedding | nn.EmbeddingBag)
-            and late.pays(module.num_embeddings, dataset.train.tokens, settings.batch_size, device)
+            and lazy_adamw.pays(module.num_embeddings, dataset.train.tokens, settings.batch_size, device)
         ]
         # Fused is a quarter faster than the default on one CPU thread with a large embedding, and faster on CUDA.
         self.optimizer = torch.optim.AdamW(
             [weight for weight in network.parameters() if all(weight is not table.whole for table in self.late)],
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
-            betas=late.BETAS,
-            eps=late.EPSILON,
+            betas=lazy_adamw.BETAS,
+            eps=lazy_adamw.EPSILON,
             fused=device.type in ("cpu", "cuda"),
         )
         self.status: Status | None = None

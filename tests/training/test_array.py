@@ -11,7 +11,7 @@ from pipeline.data.inputs import PADDING, Inputs
 from pipeline.space import Assignment
 from pipeline.training import architectures, loop
 from pipeline.training.architectures._base import means, means_at_once
-from pipeline.training.array import Array
+from pipeline.training.fused import Array
 from pipeline.training.loop import Epoch, Outcome, train, train_array
 
 FUSING = [name for name in architectures.names() if architectures.network(name).fuses]

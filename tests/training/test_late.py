@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from pipeline.data.dataset import Dataset
-from pipeline.training import late
-from pipeline.training.late import LateTable
+from pipeline.training import lazy_adamw
+from pipeline.training.lazy_adamw import LateTable
 from pipeline.training.loop import Outcome, train, train_array
 
 ROWS, WIDTH = 12, 3
@@ -32,7 +32,7 @@ def moved(table: Tensor, gradients: list[tuple[list[int], float]], rate: float, 
 
 def moved_by_torch(table: Tensor, gradients: list[tuple[list[int], float]], rate: float, decay: float) -> Tensor:
     weight = nn.Parameter(table.clone())
-    optimizer = torch.optim.AdamW([weight], lr=rate, weight_decay=decay, betas=late.BETAS, eps=late.EPSILON)
+    optimizer = torch.optim.AdamW([weight], lr=rate, weight_decay=decay, betas=lazy_adamw.BETAS, eps=lazy_adamw.EPSILON)
     for at, (rows, size) in enumerate(gradients):
         weight.grad = torch.zeros_like(weight)
         weight.grad[sorted({0, *rows})] = gradient(at, size)[sorted({0, *rows})]
@@ -88,11 +88,11 @@ def test_the_embedding_is_whole_again_once_it_is_settled():
 def test_a_late_table_is_for_many_rows_of_which_few_are_read_and_steps_enough_to_settle_after():
     cpu = torch.device("cpu")
     few = np.tile(np.arange(1, 51), (400, 1))
-    assert late.pays(1000, few, 10, cpu)
-    assert not late.pays(100, few, 10, cpu)
-    assert not late.pays(1000, few, 100, cpu)
-    assert not late.pays(1000, few, 10, torch.device("cuda"))
-    assert not late.pays(1000, np.zeros((4, 0), dtype=np.int64), 1, cpu)
+    assert lazy_adamw.pays(1000, few, 10, cpu)
+    assert not lazy_adamw.pays(100, few, 10, cpu)
+    assert not lazy_adamw.pays(1000, few, 100, cpu)
+    assert not lazy_adamw.pays(1000, few, 10, torch.device("cuda"))
+    assert not lazy_adamw.pays(1000, np.zeros((4, 0), dtype=np.int64), 1, cpu)
 
 
 @pytest.fixture(params=["bag-of-words", "mdn", "multi-task", "lstm", "lstm-attention", "cnn", "attention"])
@@ -110,7 +110,7 @@ def test_a_training_comes_out_the_same(dataset: Dataset, architecture: str, monk
     read = []
     original = LateTable.read
     monkeypatch.setattr(LateTable, "read", lambda table, rows: (read.append(len(rows)), original(table, rows))[1])
-    monkeypatch.setattr(late, "_ROWS_PER_ROW_READ", 1)
+    monkeypatch.setattr(lazy_adamw, "_ROWS_PER_ROW_READ", 1)
     outcome = trained()
     assert read
     assert (outcome.status, outcome.epochs, outcome.best_epoch) == (
@@ -123,7 +123,7 @@ def test_a_training_comes_out_the_same(dataset: Dataset, architecture: str, monk
 
 
 def test_members_of_an_array_come_out_as_they_do_alone(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(late, "_ROWS_PER_ROW_READ", 1)
+    monkeypatch.setattr(lazy_adamw, "_ROWS_PER_ROW_READ", 1)
     settings = [{"batch_size": 16, "learning_rate": rate, "weight_decay": rate} for rate in (0.01, 0.02, 0.3)]
     ends: dict[int, Outcome] = {}
     train_array(
@@ -137,7 +137,7 @@ def test_members_of_an_array_come_out_as_they_do_alone(dataset: Dataset, monkeyp
 
 
 def test_a_time_limit_within_an_epoch_leaves_a_whole_network(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(late, "_ROWS_PER_ROW_READ", 1)
+    monkeypatch.setattr(lazy_adamw, "_ROWS_PER_ROW_READ", 1)
     outcome = train("bag-of-words", {"batch_size": 16}, dataset, seed=3, max_epochs=4, deadline=0.0)
     assert outcome.status == "timed-out"
     assert outcome.network.state_dict()["reader.embedding.weight"].shape[0] == dataset.inputs.vocabulary

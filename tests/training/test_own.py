@@ -16,7 +16,7 @@ from pipeline.dates import DateRange
 from pipeline.declared import Own
 from pipeline.errors import InfrastructureError
 from pipeline.training.job import Job, Measured
-from pipeline.training.own import metrics, output, trainer
+from pipeline.training.own import log, reports, trainer
 from pipeline.training.own.guard import _below
 from pipeline.training.own.trainer import OwnTrainer
 from tests.processes import is_soon, running
@@ -133,7 +133,7 @@ def test_metrics_may_come_by_a_pattern_from_the_output(bench):
 
 
 def test_a_pattern_that_takes_for_ever_on_a_line_keeps_no_time_limit_from_being_kept(bench, monkeypatch):
-    monkeypatch.setattr(metrics, "_SECONDS_A_LINE", 0.2)
+    monkeypatch.setattr(reports, "_SECONDS_A_LINE", 0.2)
     began = time.monotonic()
     measured = bench.shell(
         FINE + "for i in 1 2 3 4 5 6 7 8 9; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done",
@@ -308,10 +308,10 @@ def test_output_without_lines_or_of_any_bytes_can_stand_in_a_log(bench, source):
 def test_nothing_is_lost_of_output_that_is_short_enough():
     lines = [f"line {n} " + "x" * (n % 97 + 1) for n in range(3000)]
     data = "\n".join(lines).encode()
-    assert output.FIRST < len(data) < output.FIRST + output.LAST
+    assert log.FIRST < len(data) < log.FIRST + log.LAST
     for size in (10, 1000, 65536):
         said: list[str] = []
-        taken = output.Output(said.append)
+        taken = log.Output(said.append)
         for at in range(0, len(data), size):
             taken.add(data[at : at + size])
         taken.close()
@@ -321,12 +321,12 @@ def test_nothing_is_lost_of_output_that_is_short_enough():
 
 
 def test_of_a_progress_bar_the_last_state_is_kept_and_no_colours():
-    assert output.clean(b"10%\r50%\r\x1b[32m100%\x1b[0m\r") == "100%"
+    assert log.clean(b"10%\r50%\r\x1b[32m100%\x1b[0m\r") == "100%"
 
 
 def test_the_last_words_of_a_traceback_are_what_was_raised():
     said = b"hello\nTraceback (most recent call last):\n  File 'x'\n    f()\nValueError: no rows\nin March\n"
-    assert output.last_words(said) == "ValueError: no rows in March"
+    assert log.last_words(said) == "ValueError: no rows in March"
 
 
 # -- stopping

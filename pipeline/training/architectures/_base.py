@@ -121,7 +121,7 @@ class Regressor(nn.Module):
     """
 
     fuses: ClassVar[bool] = False
-    """Whether it can be trained as an array (`array.py`): all that it computes must allow for an axis in front."""
+    """Whether it can be trained as an array (`fused.py`): all that it computes must allow for an axis in front."""
 
     def __init__(self, inputs: Inputs, reader: Reader) -> None:
         super().__init__()

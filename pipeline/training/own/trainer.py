@@ -1,7 +1,7 @@
 """Trains with a team's own code: a Python function or any program, each trial in a process of its own.
 
 A crash, a leak or a hang is so only that trial's. This module decides what came of a training; the process is
-`child.py`'s, the reports `metrics.py`'s, and what a trainer is told `placeholders.py`'s work.
+`process.py`'s, the reports `reports.py`'s, and what a trainer is told `placeholders.py`'s work.
 """
 
 import json
@@ -22,9 +22,9 @@ from pipeline.results import Status
 from pipeline.store.keys import is_key
 from pipeline.training.job import Job, Measured
 from pipeline.training.own import placeholders
-from pipeline.training.own.child import Child, Ended
-from pipeline.training.own.metrics import Metrics, Search, Tail
-from pipeline.training.own.output import Output
+from pipeline.training.own.log import Output
+from pipeline.training.own.process import Child, Ended
+from pipeline.training.own.reports import Metrics, Search, Tail
 
 CALL = Path(__file__).with_name("call.py")
 LOOK_EVERY_S = 0.2
