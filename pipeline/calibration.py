@@ -14,7 +14,8 @@ from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.resolve import as_written
 from pipeline.results import Row, Status
-from pipeline.spec import Confirm, PhaseSpec, Spec
+from pipeline.spec import Spec
+from pipeline.spec.model import Confirm, PhaseSpec
 from pipeline.sweep import Calibrating, Definition, Fidelity, Phase, Sweep, Trial
 
 WEEK = "week"

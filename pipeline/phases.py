@@ -8,12 +8,12 @@ asks for when it runs is `plan.py`'s.
 import math
 from collections.abc import Mapping, Sequence
 
-from pipeline import declared
 from pipeline.errors import UserError
 from pipeline.search import STRATEGIES, SearchSpace
 from pipeline.search.search_space import written
 from pipeline.space import Assignment, Constraint, Domain, Hyperparameter, Interval, Scalar, Space, Values, same
-from pipeline.spec import Budget, PhaseSpec, Search, Spec
+from pipeline.spec import Spec, trainer
+from pipeline.spec.model import Budget, PhaseSpec, Search
 from pipeline.sweep import Phase
 
 EXPERIMENTS = 21
@@ -123,7 +123,7 @@ def experiments_of(
     possible = _possible(spec, search, space, incumbent)
     number = wanted.search.experiments if wanted.search else None
     if number is None and len(asked) > 1 and wanted.name in SHARES:
-        known = declared.hyperparameters(spec)
+        known = trainer.hyperparameters(spec)
         shares = [SHARES[one.name] for one in asked if one.name in SHARES and space_of(spec, one, known)]
         # At least the incumbent, the best of the phase before, and one that is new.
         return int(min(possible, max(_least(wanted.name), round(_in_all(spec) * SHARES[wanted.name] / sum(shares)))))

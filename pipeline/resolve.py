@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from pipeline import dates, declared, misnamed, phases
+from pipeline import dates, phases
 from pipeline.data.source import DataSource
 from pipeline.dates import DateRange
-from pipeline.declared import Own
 from pipeline.errors import UserError, did_you_mean
 from pipeline.search import ADAPTIVE
 from pipeline.search.search_space import written as in_words
 from pipeline.space import Assignment, DomainOrFixed, as_reals
-from pipeline.spec import PhaseSpec, Spec
+from pipeline.spec import Spec, check, trainer
+from pipeline.spec.model import PhaseSpec
 from pipeline.sweep import Definition, Fidelity, Judging, Phase, new_id
+from pipeline.training.own.code import Own
 
 _T = TypeVar("_T")
 
@@ -99,16 +100,16 @@ def source_of(spec: Spec, data: DataSource | None) -> DataSource | None:
 
 def _own(spec: Spec) -> Own | None:
     """The spec's own trainer. Raises UserError if what it declares itself does not fit the spec."""
-    own = declared.own(spec)
+    own = trainer.own(spec)
     if own is not None and spec.hyperparameters is None:
-        mistakes = misnamed.of_own(as_written(spec), own.hyperparameters)
+        mistakes = check.of_own(as_written(spec), own.hyperparameters)
         if lines := [f"{path}: {message}" for path, message in mistakes]:
             raise UserError("\n".join(lines))
     return own
 
 
 def _with_reals(spec: Spec) -> Spec:
-    known = declared.hyperparameters(spec)
+    known = trainer.hyperparameters(spec)
     reals = {name for name, hyperparameter in known.items() if isinstance(hyperparameter.default, float)}
 
     def converted(where: str, values: Mapping[str, DomainOrFixed]) -> dict[str, Any]:
@@ -139,7 +140,7 @@ def as_written(spec: Spec) -> dict[str, Any]:
 
 
 def _incumbent(spec: Spec) -> Assignment:
-    defaults = {name: one.default for name, one in declared.hyperparameters(spec).items()}
+    defaults = {name: one.default for name, one in trainer.hyperparameters(spec).items()}
     return {**defaults, **spec.incumbent, **phases.fixed_in(spec.parameters)}
 
 
@@ -240,7 +241,7 @@ def _choosing(
         raise UserError(
             f"phases: fix {', '.join(sorted(clash))} in the spec's own `parameters`: the incumbent needs it too"
         )
-    space = phases.space_of(spec, wanted, declared.hyperparameters(spec))
+    space = phases.space_of(spec, wanted, trainer.hyperparameters(spec))
     if not space and wanted.name not in ("train", phases.REPLICATE):
         return None
     search, short = phases.search_of(spec, wanted), phases.is_short(spec, wanted)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from pipeline.errors import InfrastructureError
-from pipeline.spec import EarlyStopping
+from pipeline.spec.model import EarlyStopping
 from pipeline.sweep import Sweep, Trial
 
 FEWEST_FOR_MEDIAN = 4

@@ -18,12 +18,12 @@ import pydantic
 from pipeline import results
 from pipeline.base import Recorded
 from pipeline.data.source import DataSource
-from pipeline.declared import Own
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.results import Row, Status
 from pipeline.space import Assignment, Constraint, Scalar, Space
-from pipeline.spec import Budget, EarlyStopping, Objective, SpecDateRange, Training
+from pipeline.spec.model import Budget, EarlyStopping, Objective, SpecDateRange, Training
 from pipeline.store import Entry, Store
+from pipeline.training.own.code import Own
 
 SWEEPS = "sweeps/"
 _ID = re.compile(r"[0-9]{8}-[0-9]{4}-[a-z0-9-]+-[0-9a-f]{4}")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline import budget
 from pipeline.space import Assignment
-from pipeline.spec import Budget
+from pipeline.spec.model import Budget
 from pipeline.sweep import Definition, Trial
 from tests.conftest import define
 from tests.simulation import ADAPTIVE, AUTOMATIC, Timed, bowl

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import packing, plan
-from pipeline.declared import Own
 from pipeline.sweep import Definition, Experiment, Pack, Trial, trials_of
+from pipeline.training.own.code import Own
 from tests.conftest import define
 
 DATA = {"path": "x.csv", "date": "d", "categorical": ["c"], "target": "y"}

@@ -31,7 +31,7 @@ def first_round(definition: Definition) -> tuple[list[Experiment], list]:
 
 
 def post(**changes: object) -> Definition:
-    asked = spec.parse(POST).model_dump(mode="json", by_alias=True, exclude_unset=True)
+    asked = spec.from_json(POST).model_dump(mode="json", by_alias=True, exclude_unset=True)
     return define(asked | {"data": {"path": "x.csv", "date": "d", "text": "t", "target": "y"}} | changes)
 
 

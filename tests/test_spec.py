@@ -28,7 +28,7 @@ def mistake(**changes: object) -> str:
 
 
 def test_the_posts_spec_validates_unchanged():
-    asked = spec.parse(POST)
+    asked = spec.from_json(POST)
     assert asked.architecture == "lstm-attention"
     assert asked.parameters["num_of_attentions"] == Values(values=(1, 2, 3))
     assert [str(one) for one in asked.date_range or ()] == ["[2017-01-01, 2017-04-01)"]
@@ -117,7 +117,7 @@ def test_nothing_to_tune_is_a_mistake():
 )
 def test_broken_json_is_one_line(text, message):
     with pytest.raises(UserError) as caught:
-        spec.parse(text)
+        spec.from_json(text)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -13,10 +13,9 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from pipeline import budget_words, project
 from pipeline import spec as specs
 from pipeline.errors import UserError
-from pipeline.spec import Spec
+from pipeline.spec import Spec, project
 from pipeline.store import open_store
 from pipeline.sweep import find
 from pipeline.training import architectures
@@ -153,7 +152,7 @@ class _Asked:
     def _parsed(self, text: str) -> dict[str, dict[str, Any]]:
         try:
             # Parsed as any spec is, for its errors; the changes go into what was written, not into what it means.
-            specs.parse(text, self.origin)
+            specs.from_json(text, self.origin)
         except UserError as error:
             self._mistakes.append(str(error))
             return {}
@@ -192,7 +191,7 @@ def _with(spec: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _budget(text: str) -> dict[str, Any]:
-    budget = budget_words.parse(re.split(r"[\s,]+", text.strip(" ,")), "BUDGET")
+    budget = specs.parse_budget(re.split(r"[\s,]+", text.strip(" ,")), "BUDGET")
     return budget.model_dump(by_alias=True, exclude_none=True)
 
 

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
-from pipeline import budget_words
 from pipeline import spec as specs
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.jenkins import follow
@@ -78,7 +77,7 @@ class Asked:
                 specs.from_dict({"architecture": self.architecture, "tune": "automatic"}, "--architecture")
             settings[ARCHITECTURE] = self.architecture
         if self.budget:
-            budget_words.parse(self.budget, "--budget")
+            specs.parse_budget(self.budget, "--budget")
             settings[BUDGET] = " ".join(self.budget)
         return settings
 

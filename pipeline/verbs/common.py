@@ -83,7 +83,7 @@ def complain(text: str) -> None:
 
 
 def open_sweep(sweep: str, store: str | None) -> "Sweep":
-    from pipeline.project import store_root
+    from pipeline.spec.project import store_root
     from pipeline.store import open_store
     from pipeline.sweep import find
 
@@ -114,7 +114,6 @@ class Asked:
 
     def read(self) -> "Spec":
         """The spec, with what the options change. Raises UserError if there is none, or it is wrong."""
-        from pipeline import budget_words
         from pipeline import spec as specs
 
         if (self.spec is None) == (self.architecture is None):
@@ -125,7 +124,7 @@ class Asked:
             asked = specs.from_dict({"architecture": self.architecture, "tune": "automatic"}, "--architecture")
         changes: dict[str, Any] = {"mode": self.mode} if self.mode else {}
         if self.budget:
-            changes["budget"] = budget_words.parse(self.budget, "--budget")
+            changes["budget"] = specs.parse_budget(self.budget, "--budget")
         return asked.model_copy(update=changes)
 
 
@@ -148,7 +147,7 @@ def sweep_of(asked: Asked, sweep: str | None, store: str | None, *, here: bool) 
 
 def definition_of(asked: Asked, store: str | None, *, here: bool) -> "tuple[Store, Definition]":
     """What a new sweep would be, and where. Raises UserError if that cannot be."""
-    from pipeline.project import store_root
+    from pipeline.spec.project import store_root
     from pipeline.store import open_store
 
     spec = asked.read()
@@ -162,8 +161,9 @@ def resolved(
     """With a store, what earlier sweeps chose on and the days that the data cover are looked up first."""
     import secrets
 
-    from pipeline import ledger, project, provenance
+    from pipeline import ledger, provenance
     from pipeline.resolve import resolve, source_of
+    from pipeline.spec import project
 
     known = data_of(data) if data else project.load().data
     used, covered = [], None
@@ -222,7 +222,7 @@ def place_in_words(folder: "Sweep") -> str:
     """What a verb must be told to find this sweep again, where the store is not the usual one."""
     import shlex
 
-    from pipeline.project import store_root
+    from pipeline.spec.project import store_root
 
     root = folder.store.root
     return "" if store_root(None) == root else f" --store {shlex.quote(root)}"

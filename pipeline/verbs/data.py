@@ -20,13 +20,14 @@ app = typer.Typer()
 @app.command("data")
 def look_at_data(spec: SpecArgument = None, data: DataOption = None, as_of: AsOfOption = None) -> None:
     """Show what the pipeline sees of the data: rows by day, columns, targets by month; with a SPEC, its date ranges."""
-    from pipeline import project, survey_view
     from pipeline import spec as specs
+    from pipeline import survey_view
     from pipeline.data import survey
     from pipeline.data.files import Files
     from pipeline.data.load import days, no_days
     from pipeline.data.source import FilesSource
     from pipeline.resolve import source_of
+    from pipeline.spec import project
 
     asked = specs.read(spec) if spec else None
     known = data_of(data) if data else project.load().data

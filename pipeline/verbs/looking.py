@@ -30,7 +30,7 @@ app = typer.Typer()
 def list_sweeps(store: StoreOption = None) -> None:
     """List the sweeps of a store: how far each is, and its best setting so far."""
     from pipeline import looking
-    from pipeline.project import store_root
+    from pipeline.spec.project import store_root
     from pipeline.store import open_store
 
     print_table(looking.sweeps_table(looking.listing(open_store(store_root(store)))))
@@ -160,7 +160,7 @@ def history(
 ) -> None:
     """Show the nightly sweeps: the best by night, drift of the data, and whether tonight is worse."""
     from pipeline import history as nights
-    from pipeline.project import store_root
+    from pipeline.spec.project import store_root
     from pipeline.store import open_store
 
     fired = False

@@ -58,7 +58,7 @@ def trigger(
 def doctor(store: StoreOption = None) -> None:
     """Check that this machine can run trials: its GPU, the store, disk and clock."""
     from pipeline import doctor as machine
-    from pipeline.project import store_root
+    from pipeline.spec.project import store_root
 
     failed = []
     for check in machine.checks(store_root(store)):

@@ -89,7 +89,7 @@ def calibrate(
     """Measure how little data and how few epochs still rank a spec's settings as the full trainings do."""
     from pipeline import calibration, ledger
     from pipeline import spec as specs
-    from pipeline.project import store_root
+    from pipeline.spec.project import store_root
     from pipeline.store import open_store
     from pipeline.sweep import Calibrating, Sweep
 

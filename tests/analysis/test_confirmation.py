@@ -13,7 +13,7 @@ from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.results import Row
 from pipeline.space import Assignment
-from pipeline.spec import Objective
+from pipeline.spec.model import Objective
 from pipeline.sweep import Definition, Trial
 from tests.conftest import NOW, define
 

@@ -9,7 +9,7 @@ from pipeline.resolve import resolve
 from pipeline.sweep import Trial
 
 SPEC = '{"architecture": "bag-of-words", "data": "flights", "parameters": {"learning_rate": [0.001, 0.01]}}'
-DEFINITION = resolve(specs.parse(SPEC), now=datetime(2026, 6, 14, tzinfo=UTC), token="3f9c")
+DEFINITION = resolve(specs.from_json(SPEC), now=datetime(2026, 6, 14, tzinfo=UTC), token="3f9c")
 PLANNED = [Trial("screen", "e000", number, 0) for number in range(3)]
 
 

@@ -130,7 +130,7 @@ def test_no_best_setting_no_next_spec(new_sweep, tiny_csv):
 
 def test_hostile_values_reach_the_next_spec_as_they_are(shown):
     sweep, summary = shown
-    again = spec.parse(sweep.store.read(sweep.key("report/best.json")).decode())
+    again = spec.from_json(sweep.store.read(sweep.key("report/best.json")).decode())
     assert again.incumbent == summary.best.assignment
 
 

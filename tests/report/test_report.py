@@ -3,7 +3,7 @@ import pytest
 from pipeline import plan, ranking
 from pipeline.conclude import conclude
 from pipeline.merge import merge
-from pipeline.spec import Objective
+from pipeline.spec.model import Objective
 from pipeline.sweep import Sweep, Trial, trials_of
 from tests.report.conftest import HOSTILE, row
 

@@ -13,10 +13,10 @@ import pytest
 
 from pipeline.data.source import FilesSource
 from pipeline.dates import DateRange
-from pipeline.declared import Own
 from pipeline.errors import InfrastructureError
 from pipeline.training.job import Job, Measured
 from pipeline.training.own import log, reports, trainer
+from pipeline.training.own.code import Own
 from pipeline.training.own.guard import _below
 from pipeline.training.own.trainer import OwnTrainer
 from tests.processes import is_soon, running

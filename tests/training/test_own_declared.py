@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from pipeline import declared, resolve, spec
+from pipeline import resolve, spec
 from pipeline.errors import UserError
 from pipeline.space import Interval, Values
+from pipeline.spec import hyperparameters, names
 from pipeline.sweep import Definition
 
 BASE = {
@@ -68,7 +69,7 @@ def test_the_declaration_is_frozen_into_the_definition():
     ],
 )
 def test_a_trainer_is_called_after_its_function_or_program(trainer, command, label):
-    assert declared.label(trainer, command) == label
+    assert names.label(trainer, command) == label
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_a_mistake_is_one_line_that_names_its_path(changes, line):
     ],
 )
 def test_an_integer_stays_one_inside_its_bounds(said, default, domain):
-    found = declared.from_json_schema({"properties": {"depth": said}}, "w")["depth"]
+    found = hyperparameters.from_json_schema({"properties": {"depth": said}}, "w")["depth"]
     assert (found.default, found.domain) == (default, domain)
     assert isinstance(found.default, int)
 
@@ -149,7 +150,7 @@ def test_an_integer_stays_one_inside_its_bounds(said, default, domain):
 )
 def test_a_schema_that_contradicts_itself_is_one_line(said):
     with pytest.raises(UserError, match=r"^w: depth: has ") as caught:
-        declared.from_json_schema({"properties": {"depth": said}}, "w")
+        hyperparameters.from_json_schema({"properties": {"depth": said}}, "w")
     assert "\n" not in str(caught.value)
 
 

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.declared import Own
 from pipeline.errors import InfrastructureError
 from pipeline.results import Status
 from pipeline.store.keys import is_key
 from pipeline.training.job import Job, Measured
 from pipeline.training.own import placeholders
+from pipeline.training.own.code import Own
 from pipeline.training.own.log import Output
 from pipeline.training.own.process import Child, Ended
 from pipeline.training.own.reports import Metrics, Search, Tail

@@ -1,25 +1,23 @@
-"""The spec: the JSON that asks for a sweep. What may be written, what it means, and errors a person can act on.
+"""The spec: the JSON that asks for a sweep. What may be written, and what it means.
 
-A spec only asks; what it comes to on a given day (which ranges, which phases) is `resolve.py`'s work. Defaults
-are written here and nowhere else.
+A spec only asks; what it comes to on a given day (which ranges, which phases) is the work of `plan/`. Defaults are
+written here and nowhere else.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainSerializer, StrictBool
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StrictBool
 
-from pipeline import declared, misnamed
 from pipeline.base import Hyphenated
-from pipeline.data.source import DataSource, FilesSource, FlightsSource
+from pipeline.data.source import DataSource
 from pipeline.dates import DateRange
-from pipeline.declared import Declaration, Declared
-from pipeline.errors import UserError, did_you_mean
-from pipeline.space import Constraint, DomainOrFixed, Interval, Scalar
+from pipeline.space import Constraint, DomainOrFixed, Scalar
+from pipeline.spec.hyperparameters import Declared
+from pipeline.spec.names import label
 from pipeline.training.own import reports
 
 
@@ -257,7 +255,7 @@ class Spec(Hyphenated):
         trainer, command = raw.get("trainer"), raw.get("command")
         if isinstance(trainer, str) or isinstance(command, list):
             named = trainer if isinstance(trainer, str) else None
-            return {**raw, "architecture": declared.label(named, [str(one) for one in command or ()])}
+            return {**raw, "architecture": label(named, [str(one) for one in command or ()])}
         return raw
 
     @property
@@ -270,119 +268,3 @@ class Spec(Hyphenated):
         if self.tune == "parameters" and not self.parameters and not self.phases:
             raise ValueError("`parameters` names no hyperparameter: nothing to tune")
         return self
-
-
-def parse(text: str, origin: str = "spec") -> Spec:
-    """A spec from JSON text.
-
-    Raises UserError with one line per mistake, all of them, each naming its path in the spec.
-    """
-    try:
-        raw = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{origin}: not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{origin}: not JSON: {error}") from None
-    if not isinstance(raw, dict):
-        raise UserError(f'{origin}: a spec is a JSON object like {{"architecture": …}}, not a {type(raw).__name__}')
-    return from_dict(raw, origin)
-
-
-def from_dict(raw: Mapping[str, Any], origin: str = "spec") -> Spec:
-    """A spec from parsed JSON. Raises UserError as `parse` does."""
-    spec, lines = None, []
-    try:
-        spec = Spec.model_validate(raw)
-    except pydantic.ValidationError as error:
-        lines += [f"{path}: {message}" for path, message in _said_plainly(error)]
-    lines += [f"{path}: {message}" for path, message in misnamed.mistakes(raw)]
-    if spec is None or lines:
-        raise UserError("\n".join(f"{origin}: {line}" for line in dict.fromkeys(lines)))
-    return spec
-
-
-def read(path: Path) -> Spec:
-    """A spec from a file. Raises UserError as `parse` does, also where there is no such file."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such spec") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
-    return parse(text, str(path))
-
-
-def json_schema() -> str:
-    """The JSON Schema of a spec, as shipped in `pipeline/spec.schema.json`."""
-    return json.dumps(Spec.model_json_schema(by_alias=True), indent=2) + "\n"
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    twice = {name for name, _ in pairs if [other for other, _ in pairs].count(name) > 1}
-    if twice:
-        raise ValueError(f'"{sorted(twice)[0]}" stands twice in one object')
-    return dict(pairs)
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _path(location: Iterable[str | int]) -> str:
-    # Pydantic's path names which form of a union it took (`parameters.x.range.low`, `data.flights.target`); the spec
-    # has no such step.
-    steps = [str(step) for step in location]
-    kept = [
-        step
-        for at, step in enumerate(steps)
-        if not (
-            (at >= 2 and steps[at - 2] == "parameters")
-            or (at >= 3 and steps[at - 3] == "parameters" and step == "values")
-            or (at >= 3 and steps[at - 3] == "hyperparameters" and steps[at - 1] in ("domain", "limits"))
-            or (at == 1 and steps[0] == "data")
-        )
-    ]
-    return ".".join(kept) or "the spec"
-
-
-def _said_plainly(error: pydantic.ValidationError) -> Iterator[tuple[str, str]]:
-    for mistake in error.errors(include_url=False):
-        location, kind = mistake["loc"], mistake["type"]
-        path = _path(location)
-        if kind == "extra_forbidden":
-            yield path, f"unknown key; {did_you_mean(str(location[-1]), _keys_at(location[:-1]))}"
-        elif kind == "missing":
-            yield path, "is missing"
-        elif kind in ("too_short", "string_too_short"):
-            yield path, "is empty"
-        elif kind == "value_error":
-            yield path, str(mistake["ctx"]["error"])
-        elif kind == "literal_error":
-            given = json.dumps(mistake["input"], default=str)
-            yield path, f"{given} is not possible: {mistake['ctx']['expected']}"
-        else:
-            message = mistake["msg"][0].lower() + mistake["msg"][1:]
-            yield path, f"{json.dumps(mistake['input'], default=str)[:80]}: {message}"
-
-
-def _keys_at(location: tuple[str | int, ...]) -> list[str]:
-    """The keys that a spec may have at `location`, for a suggestion."""
-    model: type[BaseModel] = Spec
-    parts: dict[str, type[BaseModel]] = {
-        "training": Training,
-        "short": Short,
-        "confirm": Confirm,
-        "search": Search,
-        "early-stopping": EarlyStopping,
-        "early_stopping": EarlyStopping,
-        "budget": Budget,
-        "objective": Objective,
-        "phases": PhaseSpec,
-        "hyperparameters": Declaration,
-        "range": Interval,
-        "flights": FlightsSource,
-        "files": FilesSource,
-    }
-    for step in location:
-        model = parts.get(str(step), model)
-    return [field.alias or name for name, field in model.model_fields.items()]

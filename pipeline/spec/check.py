@@ -1,6 +1,6 @@
 """What is wrong with a spec that its shape does not tell: names that its trainer does not have, values it cannot take.
 
-It works on raw JSON, so that these mistakes are told together with all others; the shape is `spec.py`'s.
+It works on raw JSON, so that these mistakes are told together with all others; the shape is `model.py`'s.
 """
 
 import json
@@ -11,11 +11,11 @@ from typing import Any
 
 import pydantic
 
-from pipeline import declared
-from pipeline.declared import Declaration, Declared
 from pipeline.errors import did_you_mean
 from pipeline.results import RESERVED
 from pipeline.space import Hyperparameter, Interval, Values
+from pipeline.spec import names
+from pipeline.spec.hyperparameters import Declaration, Declared
 from pipeline.training import architectures
 from pipeline.training.own import placeholders
 
@@ -61,7 +61,7 @@ def _own_unasked(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     name = raw.get("architecture")
     if name in architectures.names():
         yield "architecture", f'"{name}" is a built-in one: choose another name for your own, or leave it out'
-    elif isinstance(name, str) and not re.fullmatch(declared.LABEL, name):
+    elif isinstance(name, str) and not re.fullmatch(names.LABEL, name):
         yield "architecture", f"{json.dumps(name)} is not possible: small letters, digits, and - between them"
     if isinstance(said := raw.get("hyperparameters"), dict):
         known = {}
@@ -76,7 +76,7 @@ def of_own(raw: Mapping[str, Any], known: Mapping[str, Hyperparameter]) -> Itera
     """What is wrong with a spec's own trainer, now that its hyperparameters are known, as path and message."""
     objective, command = raw.get("objective"), raw.get("command")
     metric = objective.get("metric", "mse") if isinstance(objective, dict) else "mse"
-    yield from declared.wrong_names(list(known), metric)
+    yield from names.wrong_names(list(known), metric)
     if isinstance(command, list):
         yield from placeholders.mistakes([one for one in command if isinstance(one, str)], known)
     yield from _misfits(raw, known, "the trainer")

@@ -1,42 +1,16 @@
-"""Which hyperparameters a spec's trainer has, and what each may be.
+"""What a spec, or a JSON Schema, says of the hyperparameters of a team's own trainer."""
 
-A built-in architecture declares them in its file. A team's own trainer has them declared in the spec, or says them
-itself: a function by the pydantic model of its first parameter, a program by the JSON Schema that `describe` prints.
-Only asking the trainer runs anything, and that is done once, when a sweep is made.
-"""
-
-import functools
 import json
 import math
-import os
-import re
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
 
-from pipeline.base import Frozen, Recorded
+from pipeline.base import Frozen
 from pipeline.errors import UserError
-from pipeline.results import RESERVED
 from pipeline.space import Domain, Hyperparameter, Interval, Scalar, Values, as_reals
-from pipeline.training import architectures
-
-if TYPE_CHECKING:
-    from pipeline.spec import Spec
-
-LABEL = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-"""What an own trainer may be called: it becomes a part of a sweep's id."""
-_LABEL_AT_MOST = 40
-# An argument that names a program: not an option, a number, a setting or a placeholder.
-_FILE = re.compile(r"[^-={}][^={}]*\.[A-Za-z]\w*")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_ANSWERS_WITHIN_S = 120.0
-_CURE = 'declare them in the spec: "hyperparameters": {"learning_rate": {"default": 0.01}}'
 
 # Wide enough for whatever a training may take, and still numbers that a double or a 64-bit integer holds.
 _REALS, _INTEGERS = 1e300, 10**18
@@ -91,119 +65,6 @@ def _is_real(one: Domain | Scalar) -> bool:
     if isinstance(one, Interval):
         return not one.integer
     return any(isinstance(value, float) for value in (one.values if isinstance(one, Values) else (one,)))
-
-
-class Own(Recorded):
-    """A team's own trainer, as a sweep remembers it."""
-
-    trainer: str | None = None
-    """`module:function`, or the name of an entry point."""
-    command: tuple[str, ...] | None = None
-    metrics_pattern: str | None = None
-    hyperparameters: dict[str, Hyperparameter]
-
-
-def own(asked: "Spec") -> Own | None:
-    """The spec's own trainer; None if it trains a built-in architecture.
-
-    Raises UserError if the trainer has to be asked for its hyperparameters and does not say them.
-    """
-    if not asked.trains_own_code:
-        return None
-    command = None if asked.command is None else tuple(asked.command)
-    return Own(
-        trainer=asked.trainer,
-        command=command,
-        metrics_pattern=asked.metrics_pattern,
-        hyperparameters=hyperparameters(asked),
-    )
-
-
-def hyperparameters(asked: "Spec") -> dict[str, Hyperparameter]:
-    """All hyperparameters of a spec's trainer, by name. Raises UserError as `own` does."""
-    if not asked.trains_own_code:
-        return architectures.hyperparameters(asked.architecture)
-    if asked.hyperparameters is not None:
-        return {name: declaration.hyperparameter() for name, declaration in asked.hyperparameters.items()}
-    if asked.trainer is not None:
-        return _said_by_function(asked.trainer, os.getcwd())
-    if asked.describe is not None:
-        return _said_by_program(tuple(asked.describe), os.getcwd())
-    raise UserError(f"hyperparameters: the spec does not say which ones its command has: {_CURE}")
-
-
-def wrong_names(names: Sequence[str], metric: str) -> Iterator[tuple[str, str]]:
-    """Names that no hyperparameter can have, as path in the spec and message."""
-    for name in names:
-        if name in RESERVED:
-            yield f"hyperparameters.{name}", "is the name of a results column, no hyperparameter can be called so"
-        elif name in (f"{metric}_valid", f"{metric}_test"):
-            yield f"hyperparameters.{name}", "is the name of the objective's column, no hyperparameter can be called so"
-        elif not _NAME.fullmatch(name):
-            yield f"hyperparameters.{name}", "a name has letters, digits, _ and -, and begins with a letter or _"
-
-
-def label(trainer: str | None, command: Sequence[str] | None) -> str:
-    """What a trainer is called where the spec does not say it: after its function, or its program's file."""
-    if trainer is not None:
-        text = trainer
-    else:
-        arguments = list(command or ())
-        module = arguments[arguments.index("-m") + 1 :][:1] if "-m" in arguments else []
-        files = [one for one in arguments[1:] if _FILE.fullmatch(one)]
-        text = (module or [Path(one).stem for one in files or arguments] or [""])[0]
-    words = [word for word in re.split(r"[^a-z0-9]+", text.lower()) if word]
-    kept = [word for at, word in enumerate(words) if at == 0 or words[at - 1] != word]
-    found = "-".join(kept)[:_LABEL_AT_MOST].strip("-") or "own"
-    return f"own-{found}" if found in architectures.names() else found
-
-
-# -- asking the trainer
-
-
-@functools.cache
-def _said_by_function(trainer: str, folder: str) -> dict[str, Hyperparameter]:
-    from pipeline.training.own.trainer import CALL
-
-    with tempfile.TemporaryDirectory(prefix="hpt-own-") as scratch:
-        out = Path(scratch, "schema.json")
-        _asked([sys.executable, "-P", str(CALL), "--describe", str(out), trainer], folder, f"trainer: {trainer}")
-        return from_json_schema(json.loads(out.read_bytes()), f"trainer: {trainer}")
-
-
-@functools.cache
-def _said_by_program(describe: tuple[str, ...], folder: str) -> dict[str, Hyperparameter]:
-    said = _asked(list(describe), folder, "describe")
-    try:
-        schema = json.loads(said)
-    except ValueError as error:
-        raise UserError(f"describe: what {json.dumps(describe)} prints is no JSON: {error}") from None
-    return from_json_schema(schema, "describe")
-
-
-def _asked(argv: list[str], folder: str, where: str) -> bytes:
-    from pipeline.training.own.log import last_words
-    from pipeline.training.own.trainer import environment
-
-    try:
-        done = subprocess.run(
-            argv,
-            cwd=folder,
-            env=environment({}),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_ANSWERS_WITHIN_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        why = f"no answer within {_ANSWERS_WITHIN_S:g} seconds"
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-    else:
-        if done.returncode == 0:
-            return done.stdout
-        why = last_words(done.stderr) or f"exit status {done.returncode}"
-    raise UserError(f"{where} cannot be asked for its hyperparameters here: {why}. Mend that, or {_CURE}")
 
 
 # -- JSON Schema

@@ -1,0 +1,64 @@
+"""Asks a team's own trainer which hyperparameters it has: the only thing that runs its code before a sweep is made.
+
+A function answers by the pydantic model of its first parameter, a program by the JSON Schema that it prints.
+"""
+
+import functools
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.training.own.log import last_words
+from pipeline.training.own.trainer import CALL, environment
+
+_ANSWERS_WITHIN_S = 120.0
+CURE = 'declare them in the spec: "hyperparameters": {"learning_rate": {"default": 0.01}}'
+"""What to do where a trainer does not answer."""
+
+
+@functools.cache
+def function_schema(trainer: str, folder: str) -> Any:
+    """The JSON Schema of the model that the function `trainer`, looked for in `folder`, takes its hyperparameters in.
+
+    Raises UserError if it does not tell.
+    """
+    with tempfile.TemporaryDirectory(prefix="hpt-own-") as scratch:
+        out = Path(scratch, "schema.json")
+        _output([sys.executable, "-P", str(CALL), "--describe", str(out), trainer], folder, f"trainer: {trainer}")
+        return json.loads(out.read_bytes())
+
+
+@functools.cache
+def program_schema(describe: tuple[str, ...], folder: str) -> Any:
+    """The JSON Schema that a program, started in `folder`, prints. Raises UserError if it prints none."""
+    printed = _output(list(describe), folder, "describe")
+    try:
+        return json.loads(printed)
+    except ValueError as error:
+        raise UserError(f"describe: what {json.dumps(describe)} prints is no JSON: {error}") from None
+
+
+def _output(argv: list[str], folder: str, where: str) -> bytes:
+    try:
+        done = subprocess.run(
+            argv,
+            cwd=folder,
+            env=environment({}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_ANSWERS_WITHIN_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        why = f"no answer within {_ANSWERS_WITHIN_S:g} seconds"
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+    else:
+        if done.returncode == 0:
+            return done.stdout
+        why = last_words(done.stderr) or f"exit status {done.returncode}"
+    raise UserError(f"{where} cannot be asked for its hyperparameters here: {why}. Mend that, or {CURE}")
