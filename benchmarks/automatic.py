@@ -21,13 +21,13 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline import local, merge, spec
+from pipeline import local, spec
 from pipeline.ranking import standings
 from pipeline.resolve import resolve
 from pipeline.results import Row
 from pipeline.space import Assignment, identity_of
 from pipeline.store import open_store
-from pipeline.sweep import Sweep
+from pipeline.sweep import Sweep, merge
 from pipeline.training import architectures
 from pipeline.view import Lines
 

@@ -10,7 +10,8 @@ import resource
 import time
 
 from benchmarks.bucket import fill, new_sweep, slow_bucket
-from pipeline import merge, results
+from pipeline import results
+from pipeline.sweep import merge
 
 
 def main() -> None:

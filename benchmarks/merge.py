@@ -13,7 +13,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.bucket import fill, new_sweep, slow_bucket
-from pipeline import merge, results
+from pipeline import results
+from pipeline.sweep import merge
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ import torch
 from rich.console import Console
 from scipy import stats
 
-from pipeline import ledger, local, plan, spec
+from pipeline import local, plan, spec
 from pipeline.analysis.confirmation import confirmation
 from pipeline.analysis.significance import ALPHA, Kind, Verdict, corrected_t_test
 from pipeline.conclude import conclude
@@ -33,7 +33,7 @@ from pipeline.resolve import resolve
 from pipeline.results import Row, Status
 from pipeline.spec import Spec
 from pipeline.store import open_store
-from pipeline.sweep import Definition, Experiment, Sweep, Trial, trials_of
+from pipeline.sweep import Definition, Experiment, Sweep, Trial, ledger, seed_of, trials_of
 from pipeline.training.loop import train
 from pipeline.view import Lines
 
@@ -98,7 +98,7 @@ class Null:
             self.definition.architecture,
             experiment.assignment,
             self.datasets[range_],
-            seed=plan.seed_of("null", repeat, trial.experiment, range_, trial.seed),
+            seed=seed_of("null", repeat, trial.experiment, range_, trial.seed),
             max_epochs=phase.fidelity.max_epochs,
         )
         return {

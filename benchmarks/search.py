@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.plan import seed_of
 from pipeline.search import ADAPTIVE, STRATEGIES, SearchSpace, Tried
 from pipeline.space import Assignment, Interval, Space
+from pipeline.sweep.trial import seed_of
 
 Floats = NDArray[np.float64]
 

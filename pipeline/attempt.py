@@ -20,12 +20,12 @@ from typing import Any, Self
 
 from pipeline import provenance, results, reuse
 from pipeline.errors import InfrastructureError, UserError
-from pipeline.plan import training_seed
 from pipeline.results import Row, Status, metric_column
 from pipeline.rungs import Rungs
 from pipeline.space import identity_of
 from pipeline.store.uploads import Uploads
 from pipeline.sweep import Experiment, Sweep, Trial
+from pipeline.sweep.trial import training_seed
 from pipeline.training.builtin import Builtin
 from pipeline.training.job import Job, Measured
 

@@ -5,18 +5,16 @@ A calibration is a sweep like any other; only its phases differ. What its rows a
 """
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from pipeline import dates, results
+from pipeline import dates
 from pipeline.analysis.agreement import FEWEST_EXPERIMENTS
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.resolve import as_written
-from pipeline.results import Row, Status
 from pipeline.spec import Spec
 from pipeline.spec.model import Confirm, PhaseSpec
-from pipeline.sweep import Calibrating, Definition, Fidelity, Phase, Sweep, Trial
+from pipeline.sweep import Calibrating, Definition, Fidelity, Phase
 
 WEEK = "week"
 WEEK_DAYS = 7
@@ -127,18 +125,3 @@ def _where(ranges: Sequence[DateRange], covered: DateRange | None) -> DateRange:
     else:
         before = DateRange(oldest.start - timedelta(days=oldest.days), oldest.start)
     return before if covered is not None and covered.start <= before.start else oldest
-
-
-def epochs_of(sweep: Sweep, rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Per trial with a result: the lines of its attempt's `epochs.csv`. What cannot be read is left out."""
-
-    def read(row: Row) -> list[Row]:
-        key = sweep.attempt_key(Trial.parse(row["trial"]), row["attempt"], "epochs.csv")
-        try:
-            return results.read_csv(sweep.store.read(key))
-        except (FileNotFoundError, ValueError):
-            return []
-
-    trained = [row for row in rows if row.get("attempt") and Status(row["status"]).is_result]
-    with ThreadPoolExecutor(_CONNECTIONS) as pool:
-        return dict(zip((row["trial"] for row in trained), pool.map(read, trained), strict=True))

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from pipeline import ledger
 from pipeline.dates import DateRange
 from pipeline.differences import NOTHING, differences
 from pipeline.errors import UserError
 from pipeline.looking import State
 from pipeline.measured import Measured, incomparable, measured, preferred, scores_in_common, usable
 from pipeline.ranking import Standing
+from pipeline.sweep import ledger
 from pipeline.view import settings_in_words
 
 if TYPE_CHECKING:

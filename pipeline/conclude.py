@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 
-from pipeline import ledger
-from pipeline.merge import Merged
 from pipeline.report import Summary, render, summarize
-from pipeline.sweep import Sweep, trials_of
+from pipeline.sweep import Sweep, ledger, trials_of
+from pipeline.sweep.merge import Merged
 
 
 def summary_of(sweep: Sweep, merged: Merged) -> Summary:
@@ -53,7 +52,7 @@ def conclude(sweep: Sweep, merged: Merged) -> Summary:
 def _with_calibration(sweep: Sweep, summary: Summary) -> Summary:
     """A calibration's answer is which fidelity to use, not which setting is best."""
     from pipeline.analysis.calibration import calibrate
-    from pipeline.calibration import epochs_of
+    from pipeline.sweep.folder import epochs_of
 
     found = calibrate(sweep.definition, summary.rows, epochs_of(sweep, summary.rows))
     so_far = "" if summary.done else f"So far ({len(summary.rows)} of {summary.planned} trials): "

@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline import merge, plan, trial
+from pipeline import plan, trial
 from pipeline.conclude import show_progress
 from pipeline.errors import InfrastructureError
 from pipeline.results import Row
-from pipeline.sweep import Pack, Sweep, trials_of
+from pipeline.sweep import Pack, Sweep, merge, trials_of
 
 TRIES = 3
 # -P: a folder called `pipeline` where the user stands is not ours.

@@ -16,12 +16,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pipeline import merge, model_files, results
+from pipeline import results
 from pipeline.errors import UserError
 from pipeline.ranking import Standing, standings
 from pipeline.results import Row, Status
 from pipeline.store import Store
-from pipeline.sweep import Sweep, Trial, all_sweeps, trials_of
+from pipeline.sweep import Sweep, Trial, all_sweeps, merge, models, trials_of
 from pipeline.view import outcome, settings_in_words
 
 if TYPE_CHECKING:
@@ -205,5 +205,5 @@ def fetch_model(sweep: Sweep, which: str, to: Path | None) -> Path:
         raise UserError(f'{sweep.id} has no model of "{which}": name `best`, an experiment or a trial that finished')
     row = max(rows, key=lambda row: (row["date-range"], -Trial.parse(row["trial"]).seed))
     folder = to or Path(row["trial"])
-    model_files.download(sweep.store, row, folder)
+    models.download(sweep.store, row, folder)
     return folder

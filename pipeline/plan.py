@@ -4,37 +4,33 @@ Planning is a pure step over the store. Asked again, it answers the same; asked 
 answers with what is left of that round; an empty answer means that the sweep is done.
 """
 
-import hashlib
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from pipeline import budget, ledger, merge, packing, ranking, results
+from pipeline import budget, packing, ranking, results
 from pipeline.dates import DateRange
 from pipeline.phases import near
 from pipeline.ranking import standings, values
 from pipeline.results import Row, Status
 from pipeline.search import STRATEGIES, SearchSpace, Tried
 from pipeline.space import Assignment, identity_of, key
-from pipeline.sweep import Definition, Experiment, Pack, Phase, ResultFile, Sweep, Trial, trials_of
+from pipeline.sweep import (
+    Definition,
+    Experiment,
+    Pack,
+    Phase,
+    ResultFile,
+    Sweep,
+    Trial,
+    ledger,
+    merge,
+    seed_of,
+    trials_of,
+)
 
 _LABEL_AT_MOST = 90
-
-
-def seed_of(*parts: object) -> int:
-    """A seed in [0, 2³¹) from whatever identifies a draw; the same on every machine and Python."""
-    text = "\x1f".join(map(str, parts))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
-
-
-def training_seed(definition: Definition, trial: Trial) -> int:
-    """The seed of a training: of (sweep seed, date range, seed index), so the same for all experiments.
-
-    Comparisons between experiments are then paired: same range, same initial draw, same order of rows.
-    """
-    date_range = definition.phase(trial.phase).ranges[trial.range]
-    return seed_of(definition.seed, date_range, trial.seed)
 
 
 def pending(sweep: Sweep, *, retry: bool = False, lanes: int | None = None) -> list[Pack]:

@@ -6,11 +6,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from pipeline import budget, merge, packing
+from pipeline import budget, packing
 from pipeline.attempt import Attempt, OnEvent, failure, first_cells, now, one_line, raise_if_no_trial_failed
 from pipeline.errors import UserError
 from pipeline.results import Row, Status
-from pipeline.sweep import Experiment, Sweep, Trial
+from pipeline.sweep import Experiment, Sweep, Trial, merge
 from pipeline.training.builtin import Builtin
 from pipeline.training.job import Measured
 from pipeline.training.own.trainer import OwnTrainer

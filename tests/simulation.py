@@ -11,7 +11,7 @@ from typing import Any
 from pipeline import budget, plan, results
 from pipeline.results import Row
 from pipeline.space import Assignment
-from pipeline.sweep import Definition, Experiment, Trial, trials_of
+from pipeline.sweep import Definition, Experiment, Trial, training_seed, trials_of
 
 Measure = Callable[[Assignment, Trial], dict[str, Any]]
 FILES = {"path": "x.csv", "date": "d", "text": "t", "target": "y"}
@@ -43,7 +43,7 @@ def row(definition: Definition, trial: Trial, assignment: Assignment, measured: 
         "experiment": trial.experiment,
         "trial": str(trial),
         "phase": trial.phase,
-        "seed": plan.training_seed(definition, trial),
+        "seed": training_seed(definition, trial),
         "status": "complete",
         **measured,
     }

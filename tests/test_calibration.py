@@ -13,9 +13,9 @@ from pipeline.conclude import conclude
 from pipeline.data.load import load
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
-from pipeline.merge import merge
 from pipeline.store import open_store
-from pipeline.sweep import Calibrating, Definition, Sweep, Trial, all_sweeps, trials_of
+from pipeline.sweep import Calibrating, Definition, Sweep, Trial, all_sweeps, training_seed, trials_of
+from pipeline.sweep.merge import merge
 from pipeline.training.loop import train
 from tests.browser import browser, needs_browser, published
 from tests.conftest import define
@@ -49,7 +49,7 @@ def test_every_amount_of_data_gets_the_same_experiments_and_seeds(store, wide_sp
     assert plan.pending(sweep) == []
     assert len(asked) == 3
     assert asked[0] == asked[1] == asked[2]
-    seeds = {plan.training_seed(sweep.definition, Trial(p.name, "e000", 0, 0)) for p in sweep.definition.phases}
+    seeds = {training_seed(sweep.definition, Trial(p.name, "e000", 0, 0)) for p in sweep.definition.phases}
     assert len(seeds) == 1
     assert len(sweep.experiments()) == 6
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from pipeline import ledger, plan, resolve, spec
+from pipeline import plan, resolve, spec
 from pipeline.analysis.significance import Kind
 from pipeline.conclude import conclude
 from pipeline.dates import DateRange
-from pipeline.merge import merge
 from pipeline.report import Summary
 from pipeline.results import Row
 from pipeline.store import Store
-from pipeline.sweep import Definition, Sweep, Trial, trials_of
+from pipeline.sweep import Definition, Sweep, Trial, ledger, trials_of
+from pipeline.sweep.merge import merge
 from tests.conftest import NOW, define
 
 MONTHS = [[f"2013-{month:02d}-01", f"2013-{month + 1:02d}-01"] for month in range(1, 7)]

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import local, merge, plan, trial
+from pipeline import local, plan, trial
 from pipeline.errors import InfrastructureError
 from pipeline.results import Row
 from pipeline.store import open_store
 from pipeline.store.bucket import BucketStore
-from pipeline.sweep import Sweep, Trial, trials_of
+from pipeline.sweep import Sweep, Trial, merge, trials_of
 from pipeline.training import model
 from tests import faults
 from tests.conftest import dataset_of, define

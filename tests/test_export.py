@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from pipeline import export as exporting
 from pipeline.errors import UserError
 from pipeline.export import export
-from pipeline.merge import merge
+from pipeline.sweep.merge import merge
 from tests.nights import judged_on, night, steady
 
 HOSTILE = [

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from pipeline import ledger, resolve, spec
+from pipeline import resolve, spec
 from pipeline.dates import DateRange
 from pipeline.store import Store, open_store
-from pipeline.sweep import Definition
+from pipeline.sweep import Definition, ledger
 from tests.conftest import NOW
 
 AUTUMN = [["2013-08-01", "2013-11-01"], ["2013-09-01", "2013-12-01"], ["2013-10-01", "2014-01-01"]]

@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline import local, merge, plan, results, trial
+from pipeline import local, plan, results, trial
 from pipeline.errors import InfrastructureError
 from pipeline.results import Row
-from pipeline.sweep import Pack, Sweep, Trial, trials_of
+from pipeline.sweep import Pack, Sweep, Trial, merge, trials_of
 
 
 class Recorder:

@@ -1,7 +1,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
-from pipeline import merge, plan, results
-from pipeline.sweep import Sweep, Trial, trials_of
+from pipeline import plan, results
+from pipeline.sweep import Sweep, Trial, merge, trials_of
 from tests.test_plan import bare_row
 
 

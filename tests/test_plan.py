@@ -9,7 +9,7 @@ from pipeline import plan, results, spec
 from pipeline.errors import UserError
 from pipeline.resolve import resolve
 from pipeline.space import identity_of
-from pipeline.sweep import Definition, Experiment, Sweep, Trial, trials_of
+from pipeline.sweep import Definition, Experiment, Sweep, Trial, training_seed, trials_of
 from tests.conftest import NOW, define
 from tests.test_spec import POST
 
@@ -85,7 +85,7 @@ def test_each_experiment_runs_once_per_date_range_and_seed():
 def test_trainings_on_the_same_range_and_seed_index_share_their_seed_and_no_others_do():
     definition = define({"architecture": "cnn", "data": "flights", "parameters": {"learning_rate": [0.01, 0.1]}})
     seeds = {
-        (range_, seed): {plan.training_seed(definition, Trial("screen", e, range_, seed)) for e in ("e000", "e001")}
+        (range_, seed): {training_seed(definition, Trial("screen", e, range_, seed)) for e in ("e000", "e001")}
         for range_ in range(3)
         for seed in range(2)
     }

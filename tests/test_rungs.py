@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from pipeline import plan, trial
 from pipeline.conclude import summary_of
-from pipeline.merge import merge
 from pipeline.ranking import standings
 from pipeline.rungs import Rungs, is_good_enough, is_rung
 from pipeline.spec.model import EarlyStopping
 from pipeline.store import open_store
 from pipeline.store.bucket import BucketStore
 from pipeline.sweep import Sweep, Trial, trials_of
+from pipeline.sweep.merge import merge
 from tests import faults
 from tests.conftest import define
 

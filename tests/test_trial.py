@@ -9,7 +9,7 @@ from pipeline import plan, trial
 from pipeline.data import load
 from pipeline.errors import UserError
 from pipeline.store.directory import DirectoryStore
-from pipeline.sweep import Sweep, Trial, trials_of
+from pipeline.sweep import Sweep, Trial, training_seed, trials_of
 from pipeline.training import model
 from pipeline.training.builtin import Builtin
 from tests.conftest import dataset_of, define
@@ -40,7 +40,7 @@ def test_a_trial_leaves_one_row_and_its_files(new_sweep, tiny_spec, workbench):
     assert row["status"] == "complete"
     assert row["date-range"] == ["2024-01-01", "2024-03-01"]
     assert row["learning_rate"] == 0.001
-    assert row["seed"] == plan.training_seed(sweep.definition, first)
+    assert row["seed"] == training_seed(sweep.definition, first)
     for column in (
         "mse_test", "mse_train", "mse_valid", "loss", "epochs", "examples_per_second", "peak_memory_mb", "weights",
         "training_time", "model_url", "data_fingerprint", "host", "device", "started", "finished",

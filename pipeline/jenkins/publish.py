@@ -8,10 +8,10 @@ from pathlib import Path
 from pipeline import comparing, looking, results
 from pipeline.conclude import conclude
 from pipeline.errors import UserError
-from pipeline.merge import Merged, merge
 from pipeline.report import compared
 from pipeline.report.junit import junit
 from pipeline.sweep import Sweep
+from pipeline.sweep.merge import Merged, merge
 
 
 def publish(sweeps: Sequence[Sweep], folder: Path, environment: Mapping[str, str]) -> list[Merged]:

@@ -95,7 +95,6 @@ def render(sweep: Sweep, summary: Summary, *, pictures: bool = True) -> None:
     _write(sweep, "index.html", page(summary, whole=False, store=sweep.store.root))
     if not pictures or not summary.rows:
         return
-    from pipeline.calibration import epochs_of
     from pipeline.report import tried
     from pipeline.report.drawing import sampled_in_words
     from pipeline.report.interactive import interactive
@@ -103,6 +102,7 @@ def render(sweep: Sweep, summary: Summary, *, pictures: bool = True) -> None:
     from pipeline.report.next_spec import next_spec
     from pipeline.report.pictures import pictures as drawn
     from pipeline.report.pictures import svg
+    from pipeline.sweep.folder import epochs_of
 
     known = tried.choosing(summary)
     every = tried.searched(known, summary)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from pipeline.analysis.calibration import Calibration
     from pipeline.data.source import DataSource
     from pipeline.dates import DateRange
-    from pipeline.merge import Merged
     from pipeline.spec import Spec
     from pipeline.store import Store
     from pipeline.sweep import Definition, Sweep
+    from pipeline.sweep.merge import Merged
 
 
 FINE, SOME_FAILED, WRONG, INFRASTRUCTURE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -161,9 +161,10 @@ def resolved(
     """With a store, what earlier sweeps chose on and the days that the data cover are looked up first."""
     import secrets
 
-    from pipeline import ledger, provenance
+    from pipeline import provenance
     from pipeline.resolve import resolve, source_of
     from pipeline.spec import project
+    from pipeline.sweep import ledger
 
     known = data_of(data) if data else project.load().data
     used, covered = [], None

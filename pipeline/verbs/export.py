@@ -22,7 +22,8 @@ def export(
     import json
     from datetime import UTC, datetime
 
-    from pipeline import looking, model_files, winner
+    from pipeline import looking, winner
+    from pipeline.sweep import models
     from pipeline.training import saved
     from pipeline.view import settings_in_words
 
@@ -37,7 +38,7 @@ def export(
         (out / "spec.json").write_text(json.dumps(spec, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"--to {out}: cannot be written: {error.strerror}") from None
-    files = [path.name for path in model_files.download(folder.store, found.row, out)]
+    files = [path.name for path in models.download(folder.store, found.row, out)]
     built_in = "model.json" in files and saved.is_ours(out / "model.json")
     if built_in:
         from pipeline.training import model, portable

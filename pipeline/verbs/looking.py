@@ -107,7 +107,7 @@ def tensorboard(sweep: SweepArgument, store: StoreOption = None, port: int = 600
     import subprocess
     import tempfile
 
-    from pipeline.merge import look
+    from pipeline.sweep.merge import look
 
     folder = open_sweep(sweep, store)
     prefix = folder.key("tensorboard/")

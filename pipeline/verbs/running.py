@@ -87,11 +87,11 @@ def calibrate(
     overlap: Annotated[float, typer.Option(min=0.01, max=1, help="The share of them to keep.")] = 0.8,
 ) -> None:
     """Measure how little data and how few epochs still rank a spec's settings as the full trainings do."""
-    from pipeline import calibration, ledger
+    from pipeline import calibration
     from pipeline import spec as specs
     from pipeline.spec.project import store_root
     from pipeline.store import open_store
-    from pipeline.sweep import Calibrating, Sweep
+    from pipeline.sweep import Calibrating, Sweep, ledger
 
     asked = specs.read(spec)
     place = open_store(store_root(store, asked.store))
@@ -146,7 +146,7 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
 
     from pipeline import local
     from pipeline.conclude import conclude
-    from pipeline.merge import merge as merge_all
+    from pipeline.sweep.merge import merge as merge_all
     from pipeline.view import view_for
 
     console = Console(stderr=True)

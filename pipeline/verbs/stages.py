@@ -111,10 +111,10 @@ def trial(
     ] = None,
 ) -> None:
     """Run trials in this process and write their rows. Those that have one are skipped."""
-    from pipeline import merge as merging
     from pipeline import trial as running
     from pipeline.conclude import show_progress
     from pipeline.sweep import Trial
+    from pipeline.sweep import merge as merging
 
     folder = open_sweep(sweep, store)
     parsed = [Trial.parse(name) for one in trials for name in one.split(",")]
@@ -139,7 +139,7 @@ def trial(
 @app.command()
 def merge(sweep: SweepArgument, store: StoreOption = None) -> None:
     """Merge the trials' rows into results.csv."""
-    from pipeline import merge as merging
+    from pipeline.sweep import merge as merging
 
     folder = open_sweep(sweep, store)
     merged = merging.merge(folder)
@@ -150,8 +150,8 @@ def merge(sweep: SweepArgument, store: StoreOption = None) -> None:
 @app.command()
 def report(sweep: SweepArgument, store: StoreOption = None) -> None:
     """Render the HTML summary of what is finished."""
-    from pipeline import merge as merging
     from pipeline.conclude import conclude
+    from pipeline.sweep import merge as merging
 
     folder = open_sweep(sweep, store)
     merged = merging.merge(folder)

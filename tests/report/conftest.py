@@ -7,10 +7,10 @@ import pytest
 
 from pipeline import plan, results
 from pipeline.conclude import conclude
-from pipeline.merge import merge
 from pipeline.report import Summary
 from pipeline.store import open_store
 from pipeline.sweep import Sweep, Trial, trials_of
+from pipeline.sweep.merge import merge
 from tests.conftest import define
 
 HOSTILE = "<script>alert(1)</script>\"'&\u202e{{ 7*7 }} 🚀 \ud800" + "long" * 2500

@@ -127,7 +127,7 @@ def test_a_running_sweep_is_rendered_without_the_libraries_that_draw(new_sweep, 
         sweep.create_row(trial, by_learning_rate(sweep, trial))
     code = (
         "import sys\n"
-        "from pipeline.merge import merge\n"
+        "from pipeline.sweep.merge import merge\n"
         "from pipeline.report import render, summarize\n"
         "from pipeline.store import open_store\n"
         "from pipeline.sweep import Sweep\n"

@@ -2,9 +2,9 @@ import pytest
 
 from pipeline import plan, ranking
 from pipeline.conclude import conclude
-from pipeline.merge import merge
 from pipeline.spec.model import Objective
 from pipeline.sweep import Sweep, Trial, trials_of
+from pipeline.sweep.merge import merge
 from tests.report.conftest import HOSTILE, row
 
 

@@ -1,177 +1,32 @@
-"""A sweep's folder: which path holds what, and the frozen definition in `sweep.json`.
+"""A sweep's folder in a store: which key holds what. This is the only place that knows the layout.
 
-This is the only place that knows the layout. What is written when is the business of the stages.
+What is written when is the business of the stages.
 """
 
 import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Self
 
 import pydantic
 
 from pipeline import results
-from pipeline.base import Recorded
-from pipeline.data.source import DataSource
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.results import Row, Status
-from pipeline.space import Assignment, Constraint, Scalar, Space
-from pipeline.spec.model import Budget, EarlyStopping, Objective, SpecDateRange, Training
 from pipeline.store import Entry, Store
-from pipeline.training.own.code import Own
+from pipeline.sweep.definition import Definition
+from pipeline.sweep.trial import Experiment, Pack, Trial, trials_of
 
 SWEEPS = "sweeps/"
+_CONNECTIONS = 32
 _ID = re.compile(r"[0-9]{8}-[0-9]{4}-[a-z0-9-]+-[0-9a-f]{4}")
-_TRIAL = re.compile(r"(?P<phase>[a-z][a-z-]*)-(?P<experiment>e\d{3,})-d(?P<range>\d+)-s(?P<seed>\d+)")
 _RESULT = re.compile(r"trials/(?P<trial>[^/]+)/result(?:-(?P<number>[1-9]\d*))?\.csv")
 _ROUND = re.compile(r"plan/(?P<number>\d+)\.tsv")
-
-
-class Fidelity(Recorded):
-    """How much a trial gets."""
-
-    name: str
-    max_epochs: int
-    train_days: int | None = None
-    """Only so many days, the last ones, of a range's training part; None: all of them."""
-
-
-class Calibrating(Recorded):
-    """What a calibration is asked: the cheapest fidelity that keeps so much of the best."""
-
-    top: int
-    overlap: float
-    """The share of the `top` best settings that must be among a fidelity's own `top` best."""
-
-
-class Judging(Recorded):
-    """What is fixed of a confirmation before anything runs."""
-
-    rope: float
-    fresh: bool
-    """Whether its ranges played no part in choosing; if they did, nothing is ever called real."""
-
-
-class Phase(Recorded):
-    """{name, space, ranges, fidelity, strategy}: one step of choosing, or the one that judges."""
-
-    name: str
-    space: Space
-    ranges: tuple[SpecDateRange, ...]
-    fidelity: Fidelity
-    strategy: Literal["random", "grid", "sobol", "tpe", "gp", "finalists"]
-    experiments: int
-    """At most so many, the incumbent included."""
-    wanted: int | None = None
-    """How many they were before the budget took some away."""
-    open_ended: bool = False
-    """Whether nobody asked for a number of them: the budget ends the phase."""
-    constraints: tuple[Constraint, ...] = ()
-    batch: int | None = None
-    """Experiments per round; None: all of them in one."""
-    follows: str | None = None
-    """The phase whose best setting this one starts from; None: it starts from the incumbent."""
-    near: float | None = None
-    """Only so much of each range is searched, around the setting that it starts from; None: all of it."""
-    faster_within: float | None = None
-    """A setting within this relative distance of the best goes first if it trains clearly faster; None: never."""
-    early_stopping: EarlyStopping | None = None
-    seeds: int = 1
-    first_seed: int = 0
-    """The index of its first seed: above 0 where earlier ones were used on these ranges already."""
-    race: bool = False
-    judging: Judging | None = None
-    """None in every phase that chooses."""
-
-    @property
-    def replicates(self) -> bool:
-        """Whether it chooses by training what other phases found once more, and tries nothing new."""
-        return self.strategy == "finalists" and self.judging is None
-
-
-class Definition(Recorded):
-    """`sweep.json`: the spec, resolved on one day for one store. It never changes afterwards."""
-
-    id: str
-    created: str
-    architecture: str
-    data: DataSource | None
-    as_of: date
-    seed: int
-    training: Training
-    objective: Objective
-    incumbent: dict[str, Scalar]
-    """A value for every hyperparameter; what a phase does not search keeps these."""
-    phases: tuple[Phase, ...]
-    git_commit: str | None
-    image: str | None
-    notes: str
-    spec: dict[str, Any]
-    """The spec as it was written, to run it again."""
-
-    budget: Budget | None = None
-    reuse: bool = False
-
-    chosen_before: dict[str, int] = pydantic.Field(default_factory=dict)
-    """How many earlier sweeps of this architecture and data chose on each of the ranges that this one chooses on."""
-
-    own: Own | None = None
-    """A team's own trainer, whose name is then in `architecture`; None: that is a built-in one."""
-
-    calibrating: Calibrating | None = None
-    """None in every sweep but a calibration, whose phases run the same experiments on more and more data."""
-
-    @property
-    def choosing(self) -> list[Phase]:
-        return [phase for phase in self.phases if phase.judging is None]
-
-    @property
-    def searching(self) -> list[Phase]:
-        return [phase for phase in self.choosing if not phase.replicates]
-
-    @property
-    def confirm(self) -> Phase | None:
-        return next((phase for phase in self.phases if phase.judging is not None), None)
-
-    def phase(self, name: str) -> Phase:
-        return next(phase for phase in self.phases if phase.name == name)
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One experiment on one date range with one seed in one phase: `screen-e012-d2-s0`."""
-
-    phase: str
-    experiment: str
-    range: int
-    seed: int
-
-    def __str__(self) -> str:
-        return f"{self.phase}-{self.experiment}-d{self.range}-s{self.seed}"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Raises UserError if the text is no trial's id."""
-        match = _TRIAL.fullmatch(text)
-        if not match:
-            raise UserError(f'"{text}" is no trial: they look like screen-e012-d2-s0')
-        return cls(match["phase"], match["experiment"], int(match["range"]), int(match["seed"]))
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """One assignment of hyperparameters, as a round asked for it."""
-
-    id: str
-    phase: str
-    """The phase that asked for it first."""
-    assignment: Assignment
-    """Every hyperparameter of the architecture, not only those that the phase searches."""
 
 
 @dataclass(frozen=True)
@@ -180,35 +35,6 @@ class ResultFile:
 
     number: int
     entry: Entry
-
-
-@dataclass(frozen=True)
-class Pack:
-    """Trials that one process trains: one line of a round."""
-
-    id: str
-    label: str
-    image: str | None
-    trials: tuple[Trial, ...]
-
-    def apart(self) -> "list[Pack]":
-        """The same trials, each in a pack of its own."""
-        if len(self.trials) == 1:
-            return [self]
-        return [replace(self, label=str(trial), trials=(trial,)) for trial in self.trials]
-
-    def as_line(self) -> str:
-        return "\t".join((self.id, self.label, self.image or "-", ",".join(map(str, self.trials))))
-
-    @classmethod
-    def parse(cls, line: str) -> Self:
-        pack, label, image, trials = line.split("\t")
-        return cls(pack, label, None if image == "-" else image, tuple(map(Trial.parse, trials.split(","))))
-
-
-def new_id(now: datetime, architecture: str, token: str) -> str:
-    """`20260614-0210-lstm-attention-3f9c`: sorts by time, says what was tuned; `token` is four hex digits."""
-    return f"{now.astimezone(UTC):%Y%m%d-%H%M}-{architecture}-{token}"
 
 
 class Sweep:
@@ -388,13 +214,14 @@ class Sweep:
 
 def parse_row(data: bytes, sweep: str, trial: str) -> Row:
     """The one row of a trial's result file. Raises ValueError if it is damaged or some other trial's."""
-    if not _TRIAL.fullmatch(trial):
-        raise ValueError("is no trial's")
+    try:
+        parsed = Trial.parse(trial)
+    except UserError:
+        raise ValueError("is no trial's") from None
     rows = results.read_csv(data)
     if len(rows) != 1:
         raise ValueError(f"has {len(rows)} rows instead of one")
     row = rows[0]
-    parsed = Trial.parse(trial)
     expected = {"trial": trial, "sweep": sweep, "phase": parsed.phase, "experiment": parsed.experiment}
     for name, value in expected.items():
         if row.get(name) != value:
@@ -434,5 +261,16 @@ def find(store: Store, name: str) -> Sweep:
     raise UserError(f'{store.root} holds no sweep "{name}"; it holds {", ".join(ids[-5:]) or "none"}')
 
 
-def trials_of(packs: Iterable[Pack]) -> Iterator[Trial]:
-    return (trial for pack in packs for trial in pack.trials)
+def epochs_of(sweep: Sweep, rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Per trial with a result: the lines of its attempt's `epochs.csv`. What cannot be read is left out."""
+
+    def read(row: Row) -> list[Row]:
+        key = sweep.attempt_key(Trial.parse(row["trial"]), row["attempt"], "epochs.csv")
+        try:
+            return results.read_csv(sweep.store.read(key))
+        except (FileNotFoundError, ValueError):
+            return []
+
+    trained = [row for row in rows if row.get("attempt") and Status(row["status"]).is_result]
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        return dict(zip((row["trial"] for row in trained), pool.map(read, trained), strict=True))

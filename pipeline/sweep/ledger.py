@@ -13,7 +13,7 @@ from datetime import date
 from pipeline.data.source import DataSource
 from pipeline.dates import DateRange
 from pipeline.store import Store
-from pipeline.sweep import Definition
+from pipeline.sweep.definition import Definition
 
 LEDGER = "ledger/"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pipeline import results
 from pipeline.results import Row
-from pipeline.sweep import ResultFile, Sweep
+from pipeline.sweep.folder import ResultFile, Sweep
 
 CONNECTIONS = 64
 _PAUSE_AT_MOST_S = 2.0

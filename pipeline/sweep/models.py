@@ -6,7 +6,7 @@ from pipeline.errors import UserError
 from pipeline.results import Row
 from pipeline.store import Store
 from pipeline.store.address import plain
-from pipeline.sweep import SWEEPS
+from pipeline.sweep.folder import SWEEPS
 from pipeline.training.saved import DESCRIPTION, WEIGHTS
 
 

@@ -1,0 +1,127 @@
+"""`sweep.json`: what a sweep is, frozen when it starts: its phases, their date ranges, what they try and how."""
+
+from datetime import UTC, date, datetime
+from typing import Any, Literal
+
+import pydantic
+
+from pipeline.base import Recorded
+from pipeline.data.source import DataSource
+from pipeline.space import Constraint, Scalar, Space
+from pipeline.spec.model import Budget, EarlyStopping, Objective, SpecDateRange, Training
+from pipeline.training.own.code import Own
+
+
+class Fidelity(Recorded):
+    """How much a trial gets."""
+
+    name: str
+    max_epochs: int
+    train_days: int | None = None
+    """Only so many days, the last ones, of a range's training part; None: all of them."""
+
+
+class Calibrating(Recorded):
+    """What a calibration is asked: the cheapest fidelity that keeps so much of the best."""
+
+    top: int
+    overlap: float
+    """The share of the `top` best settings that must be among a fidelity's own `top` best."""
+
+
+class Judging(Recorded):
+    """What is fixed of a confirmation before anything runs."""
+
+    rope: float
+    fresh: bool
+    """Whether its ranges played no part in choosing; if they did, nothing is ever called real."""
+
+
+class Phase(Recorded):
+    """{name, space, ranges, fidelity, strategy}: one step of choosing, or the one that judges."""
+
+    name: str
+    space: Space
+    ranges: tuple[SpecDateRange, ...]
+    fidelity: Fidelity
+    strategy: Literal["random", "grid", "sobol", "tpe", "gp", "finalists"]
+    experiments: int
+    """At most so many, the incumbent included."""
+    wanted: int | None = None
+    """How many they were before the budget took some away."""
+    open_ended: bool = False
+    """Whether nobody asked for a number of them: the budget ends the phase."""
+    constraints: tuple[Constraint, ...] = ()
+    batch: int | None = None
+    """Experiments per round; None: all of them in one."""
+    follows: str | None = None
+    """The phase whose best setting this one starts from; None: it starts from the incumbent."""
+    near: float | None = None
+    """Only so much of each range is searched, around the setting that it starts from; None: all of it."""
+    faster_within: float | None = None
+    """A setting within this relative distance of the best goes first if it trains clearly faster; None: never."""
+    early_stopping: EarlyStopping | None = None
+    seeds: int = 1
+    first_seed: int = 0
+    """The index of its first seed: above 0 where earlier ones were used on these ranges already."""
+    race: bool = False
+    judging: Judging | None = None
+    """None in every phase that chooses."""
+
+    @property
+    def replicates(self) -> bool:
+        """Whether it chooses by training what other phases found once more, and tries nothing new."""
+        return self.strategy == "finalists" and self.judging is None
+
+
+class Definition(Recorded):
+    """`sweep.json`: the spec, resolved on one day for one store. It never changes afterwards."""
+
+    id: str
+    created: str
+    architecture: str
+    data: DataSource | None
+    as_of: date
+    seed: int
+    training: Training
+    objective: Objective
+    incumbent: dict[str, Scalar]
+    """A value for every hyperparameter; what a phase does not search keeps these."""
+    phases: tuple[Phase, ...]
+    git_commit: str | None
+    image: str | None
+    notes: str
+    spec: dict[str, Any]
+    """The spec as it was written, to run it again."""
+
+    budget: Budget | None = None
+    reuse: bool = False
+
+    chosen_before: dict[str, int] = pydantic.Field(default_factory=dict)
+    """How many earlier sweeps of this architecture and data chose on each of the ranges that this one chooses on."""
+
+    own: Own | None = None
+    """A team's own trainer, whose name is then in `architecture`; None: that is a built-in one."""
+
+    calibrating: Calibrating | None = None
+    """None in every sweep but a calibration, whose phases run the same experiments on more and more data."""
+
+    @property
+    def choosing(self) -> list[Phase]:
+        return [phase for phase in self.phases if phase.judging is None]
+
+    @property
+    def searching(self) -> list[Phase]:
+        return [phase for phase in self.choosing if not phase.replicates]
+
+    @property
+    def confirm(self) -> Phase | None:
+        return next((phase for phase in self.phases if phase.judging is not None), None)
+
+    def phase(self, name: str) -> Phase:
+        return next(phase for phase in self.phases if phase.name == name)
+
+
+def new_id(now: datetime, architecture: str, token: str) -> str:
+    """`20260614-0210-lstm-attention-3f9c`: sorts by time, says what was tuned; `token` is four hex digits."""
+    return f"{now.astimezone(UTC):%Y%m%d-%H%M}-{architecture}-{token}"

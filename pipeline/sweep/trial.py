@@ -1,0 +1,88 @@
+"""Trials, the experiments that they train, and the packs that one process runs."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Self
+
+from pipeline.errors import UserError
+from pipeline.space import Assignment
+from pipeline.sweep.definition import Definition
+
+_TRIAL = re.compile(r"(?P<phase>[a-z][a-z-]*)-(?P<experiment>e\d{3,})-d(?P<range>\d+)-s(?P<seed>\d+)")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One experiment on one date range with one seed in one phase: `screen-e012-d2-s0`."""
+
+    phase: str
+    experiment: str
+    range: int
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.phase}-{self.experiment}-d{self.range}-s{self.seed}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises UserError if the text is no trial's id."""
+        match = _TRIAL.fullmatch(text)
+        if not match:
+            raise UserError(f'"{text}" is no trial: they look like screen-e012-d2-s0')
+        return cls(match["phase"], match["experiment"], int(match["range"]), int(match["seed"]))
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One assignment of hyperparameters, as a round asked for it."""
+
+    id: str
+    phase: str
+    """The phase that asked for it first."""
+    assignment: Assignment
+    """Every hyperparameter of the architecture, not only those that the phase searches."""
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Trials that one process trains: one line of a round."""
+
+    id: str
+    label: str
+    image: str | None
+    trials: tuple[Trial, ...]
+
+    def apart(self) -> "list[Pack]":
+        """The same trials, each in a pack of its own."""
+        if len(self.trials) == 1:
+            return [self]
+        return [replace(self, label=str(trial), trials=(trial,)) for trial in self.trials]
+
+    def as_line(self) -> str:
+        return "\t".join((self.id, self.label, self.image or "-", ",".join(map(str, self.trials))))
+
+    @classmethod
+    def parse(cls, line: str) -> Self:
+        pack, label, image, trials = line.split("\t")
+        return cls(pack, label, None if image == "-" else image, tuple(map(Trial.parse, trials.split(","))))
+
+
+def trials_of(packs: Iterable[Pack]) -> Iterator[Trial]:
+    return (trial for pack in packs for trial in pack.trials)
+
+
+def seed_of(*parts: object) -> int:
+    """A seed in [0, 2³¹) from whatever identifies a draw; the same on every machine and Python."""
+    text = "\x1f".join(map(str, parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+def training_seed(definition: Definition, trial: Trial) -> int:
+    """The seed of a training: of (sweep seed, date range, seed index), so the same for all experiments.
+
+    Comparisons between experiments are then paired: same range, same initial draw, same order of rows.
+    """
+    date_range = definition.phase(trial.phase).ranges[trial.range]
+    return seed_of(definition.seed, date_range, trial.seed)
