@@ -171,7 +171,7 @@ def growth(names: list[str]) -> None:
     import torch
 
     from benchmarks import minimal
-    from pipeline import packing
+    from pipeline.plan import packing
     from pipeline.training import architectures, loop
     from pipeline.training.fused_size import best_size
 

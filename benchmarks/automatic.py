@@ -22,8 +22,8 @@ from typing import Any
 from rich.console import Console
 
 from pipeline import local, spec
-from pipeline.ranking import standings
-from pipeline.resolve import resolve
+from pipeline.analysis.ranking import standings
+from pipeline.plan.resolve import resolve
 from pipeline.results import Row
 from pipeline.space import Assignment, identity_of
 from pipeline.store import open_store

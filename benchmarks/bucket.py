@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 
-from pipeline import resolve, spec
+from pipeline import spec
+from pipeline.plan import resolve
 from pipeline.store.bucket import BucketStore
 from pipeline.sweep import Sweep, Trial
 from tests import faults, gcs

@@ -26,7 +26,8 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline import conclude, local, resolve, spec
+from pipeline import conclude, local, spec
+from pipeline.plan import resolve
 from pipeline.store import open_store
 from pipeline.sweep import Sweep
 from pipeline.view import Lines

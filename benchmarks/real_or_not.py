@@ -21,15 +21,17 @@ import torch
 from rich.console import Console
 from scipy import stats
 
-from pipeline import local, plan, spec
+from pipeline import local, spec
 from pipeline.analysis.confirmation import confirmation
-from pipeline.analysis.significance import ALPHA, Kind, Verdict, corrected_t_test
+from pipeline.analysis.ranking import standings
+from pipeline.analysis.significance import corrected_t_test
+from pipeline.analysis.verdict import ALPHA, Kind, Verdict
 from pipeline.conclude import conclude
 from pipeline.data.dataset import Dataset
 from pipeline.data.load import load
 from pipeline.dates import DateRange
-from pipeline.ranking import standings
-from pipeline.resolve import resolve
+from pipeline.plan import rounds
+from pipeline.plan.resolve import resolve
 from pipeline.results import Row, Status
 from pipeline.spec import Spec
 from pipeline.store import open_store
@@ -81,7 +83,7 @@ class Null:
         planned: set[Trial] = set()
         rows: list[Row] = []
         for number in range(1000):
-            new, packs = plan.next_round(self.definition, number, known, planned, rows)
+            new, packs = rounds.next_round(self.definition, number, known, planned, rows)
             if not packs:
                 break
             known |= {experiment.id: experiment for experiment in new}

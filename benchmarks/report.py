@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import resolve, results, spec
+from pipeline import results, spec
+from pipeline.plan import resolve
 from pipeline.space import Assignment
 from pipeline.store import open_store
 from pipeline.sweep import Sweep, Trial

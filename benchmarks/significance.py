@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from pipeline.analysis.significance import ALPHA, corrected_t_test, correction, wins_needed
+from pipeline.analysis.significance import corrected_t_test, correction, wins_needed
+from pipeline.analysis.verdict import ALPHA
 from pipeline.dates import whole_months
 
 SPA: Any = importlib.import_module("arch.bootstrap").SPA if importlib.util.find_spec("arch") else None

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.analysis.ranking import Standing
 from pipeline.dates import DateRange
 from pipeline.differences import NOTHING, differences
 from pipeline.errors import UserError
 from pipeline.looking import State
 from pipeline.measured import Measured, incomparable, measured, preferred, scores_in_common, usable
-from pipeline.ranking import Standing
 from pipeline.sweep import ledger
 from pipeline.view import settings_in_words
 
 if TYPE_CHECKING:
-    from pipeline.analysis.significance import Verdict
+    from pipeline.analysis.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,8 @@ def _judged(
     left_out: tuple[str, ...],
     family: int,
 ) -> Pair:
-    from pipeline.analysis.significance import ROPE, Design, judge, paired_gains
+    from pipeline.analysis.significance import judge, paired_gains
+    from pipeline.analysis.verdict import ROPE, Design
 
     definitions = base.sweep.definition, other.sweep.definition
     design = Design(
@@ -166,7 +167,7 @@ def _earlier(states: Sequence[State]) -> list[float]:
 
 
 def _sentence(winner: str, loser: str, verdict: "Verdict", goal: str, metric: str, fresh: bool, same: bool) -> str:
-    from pipeline.analysis.significance import FEWEST_RANGES, Kind, percent
+    from pipeline.analysis.verdict import FEWEST_RANGES, Kind, percent
 
     where = _count(verdict.ranges, "fresh common date range" if fresh else "common date range")
     if same:
@@ -233,7 +234,7 @@ def _standing(state: State) -> Standing | None:
 
 def ranges_table(pair: Pair, metric: str, goal: str) -> Table:
     """The metric that judges, range by range."""
-    from pipeline.analysis.significance import percent
+    from pipeline.analysis.verdict import percent
 
     table = Table(f"{metric}_test on", pair.base, pair.other, "better by", "", box=None)
     for one in pair.on:

@@ -210,7 +210,8 @@ def _alarm(found: "Worsening", tonight: Night, before: Sequence[Night], threshol
 
 
 def _overlap(night: Night, ranges: Iterable[DateRange]) -> bool:
-    from pipeline.analysis.significance import Design, overlapping_tests
+    from pipeline.analysis.significance import overlapping_tests
+    from pipeline.analysis.verdict import Design
 
     training = night.definition.training
     design = Design(tuple(ranges), valid=training.validation_share, test=training.test_share)
@@ -323,7 +324,7 @@ def nights_table(series: Series, last: int = LAST) -> Table:
 
 
 def _cells(night: Night) -> list[str]:
-    from pipeline.analysis.significance import percent
+    from pipeline.analysis.verdict import percent
 
     if not night.state.ranked:
         return [NOTHING] * 5

@@ -19,9 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline import plan, trial
+from pipeline import trial
 from pipeline.conclude import show_progress
 from pipeline.errors import InfrastructureError
+from pipeline.plan import rounds
 from pipeline.results import Row
 from pipeline.sweep import Pack, Sweep, merge, trials_of
 
@@ -109,7 +110,7 @@ class _Drain:
 
     def _unfinished(self, pack: Pack) -> list[Pack]:
         try:
-            return plan.unfinished(self.sweep, [pack], retry=self.retry)
+            return rounds.unfinished(self.sweep, [pack], retry=self.retry)
         except InfrastructureError:  # who runs it looks again
             return [pack]
 
@@ -145,7 +146,7 @@ def run(sweep: Sweep, view: View, *, lanes: int | None = None, retry: bool = Fal
             for n in range(wanted)
         ]
         try:
-            while packs := plan.pending(sweep, retry=retry, lanes=wanted):
+            while packs := rounds.pending(sweep, retry=retry, lanes=wanted):
                 _stop_if_asked(sweep, view)
                 view.round(packs, merge.refresh(sweep).rows)
                 _drain(sweep, packs, crew, view, retry)

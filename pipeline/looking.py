@@ -17,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline import results
+from pipeline.analysis.ranking import Standing, standings
 from pipeline.errors import UserError
-from pipeline.ranking import Standing, standings
 from pipeline.results import Row, Status
 from pipeline.store import Store
 from pipeline.sweep import Sweep, Trial, all_sweeps, merge, models, trials_of

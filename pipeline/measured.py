@@ -120,7 +120,7 @@ def preferred(
 
     It looks at how the ranges lie and never at a score, so it cannot favour anybody.
     """
-    from pipeline.analysis.significance import FEWEST_RANGES
+    from pipeline.analysis.verdict import FEWEST_RANGES
 
     fresh = [range_ for range_ in ranges if one[range_].fresh and other[range_].fresh]
     return (fresh, True) if len(fresh) >= FEWEST_RANGES else (list(ranges), False)

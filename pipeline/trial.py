@@ -6,9 +6,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from pipeline import budget, packing
+from pipeline.analysis import spending
 from pipeline.attempt import Attempt, OnEvent, failure, first_cells, now, one_line, raise_if_no_trial_failed
 from pipeline.errors import UserError
+from pipeline.plan import packing
 from pipeline.results import Row, Status
 from pipeline.sweep import Experiment, Sweep, Trial, merge
 from pipeline.training.builtin import Builtin
@@ -181,7 +182,7 @@ def _out_of_budget(sweep: Sweep, trial: Trial) -> bool:
     definition = sweep.definition
     if definition.budget is None or not definition.budget.is_timed or definition.phase(trial.phase).judging:
         return False
-    return budget.is_over(definition, merge.look(sweep).rows, datetime.now(UTC))
+    return spending.is_over(definition, merge.look(sweep).rows, datetime.now(UTC))
 
 
 def _check(sweep: Sweep, trial: Trial) -> None:

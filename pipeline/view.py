@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column
 from rich.text import Text
 
-from pipeline.ranking import Standing, standings
+from pipeline.analysis.ranking import Standing, standings
 from pipeline.results import Row, shown
 from pipeline.sweep import Definition, Pack, trials_of
 

@@ -8,10 +8,10 @@ from datetime import date, timedelta
 from typing import Any
 
 from pipeline import dates, looking
+from pipeline.analysis.ranking import Standing
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.looking import State
-from pipeline.ranking import Standing
 from pipeline.results import Row, Status
 from pipeline.sweep import Definition, Trial
 

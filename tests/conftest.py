@@ -10,9 +10,10 @@ import hypothesis
 import numpy as np
 import pytest
 
-from pipeline import resolve, spec
+from pipeline import spec
 from pipeline.data.dataset import Dataset
 from pipeline.data.load import load
+from pipeline.plan import resolve
 from pipeline.store import Store, open_store
 from pipeline.sweep import Definition, Sweep, Trial
 from tests import faults, gcs

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipeline import plan, resolve, spec
+from pipeline import spec
 from pipeline.looking import State, state
+from pipeline.plan import resolve, rounds
 from pipeline.store import Store
 from pipeline.sweep import Sweep, Trial, trials_of
 
@@ -44,7 +45,7 @@ def night(
     """A sweep of night number `day`; `more` is what its rows have besides, or instead."""
     definition = resolve.resolve(spec.from_dict(asked), now=FIRST + timedelta(days=day), token=token)
     sweep = Sweep.create(store, definition)
-    while trials := list(trials_of(plan.pending(sweep))):
+    while trials := list(trials_of(rounds.pending(sweep))):
         for trial in trials if done else trials[:-1]:
             sweep.create_row(trial, row(sweep, trial, score, data) | more)
         if not done:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from pipeline import budget, plan, results
+from pipeline import results
+from pipeline.analysis import spending
+from pipeline.plan.rounds import next_round
 from pipeline.results import Row
 from pipeline.space import Assignment
 from pipeline.sweep import Definition, Experiment, Trial, training_seed, trials_of
@@ -66,7 +68,7 @@ class Simulation:
 
     def plan(self, now: datetime | None = None) -> list[Trial]:
         """The trials of the next round, none of which has a row yet."""
-        new, packs = plan.next_round(
+        new, packs = next_round(
             self.definition, len(self.rounds), self.known, self.planned(), self.rows, now or self.started
         )
         self.known |= {one.id: one for one in new}
@@ -125,7 +127,7 @@ class Timed(Simulation):
                 if len(self.running) == self.lanes:
                     self._next_ends()
                 judging = self.definition.phase(trial.phase).judging
-                if not judging and budget.is_over(self.definition, self.rows, self.now):
+                if not judging and spending.is_over(self.definition, self.rows, self.now):
                     self.left_out.append(trial)
                     continue
                 seconds = self.measure(self.known[trial.experiment].assignment, trial).get("training_time") or 0.0
@@ -140,7 +142,7 @@ class Timed(Simulation):
 
     @property
     def device_seconds(self) -> float:
-        return budget.device_seconds(self.rows)
+        return spending.device_seconds(self.rows)
 
     @property
     def hours(self) -> float:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import budget
+from pipeline.analysis import spending
 from pipeline.space import Assignment
 from pipeline.spec.model import Budget
 from pipeline.sweep import Definition, Trial
@@ -59,14 +59,14 @@ def test_money_is_device_hours_at_a_price() -> None:
     asked = JUDGED | {"search": {"experiments": 200}}
     paid = timed(asked, money=20, price_per_device_hour=2.5)
     assert {str(trial) for trial in paid.planned()} == {str(trial) for trial in timed(asked, device_hours=8).planned()}
-    spent = budget.spent(paid.definition, paid.rows, paid.now)
+    spent = spending.spent(paid.definition, paid.rows, paid.now)
     assert spent.money == pytest.approx(2.5 * paid.device_seconds / 3600)
 
 
 def test_a_price_alone_only_counts() -> None:
     sweep = timed(JUDGED | {"search": {"experiments": 9}}, price_per_device_hour=2.5)
     assert len({row["experiment"] for row in sweep.rows}) == 9
-    assert budget.wanted_more(sweep.definition, sweep.rows, sweep.now) == ""
+    assert spending.wanted_more(sweep.definition, sweep.rows, sweep.now) == ""
 
 
 @settings(max_examples=5)
@@ -89,7 +89,7 @@ def test_room_that_judging_leaves_begins_no_earlier_phase() -> None:
 def test_what_a_larger_budget_would_do_is_said() -> None:
     sweep = timed(JUDGED | {"search": {"experiments": 200}}, device_hours=8)
     tried = len({row["experiment"] for row in sweep.rows})
-    more = budget.wanted_more(sweep.definition, sweep.rows, sweep.now)
+    more = spending.wanted_more(sweep.definition, sweep.rows, sweep.now)
     assert more == f"with a larger budget it would run {200 - tried} more experiments in screen"
 
 
@@ -97,12 +97,12 @@ def test_a_space_that_is_used_up_is_not_laid_to_the_budget() -> None:
     few = {"parameters": {"learning_rate": [0.001, 0.01, 0.1], "hidden_size": [16, 64]}, "search": {"strategy": "tpe"}}
     sweep = timed(JUDGED | few, device_hours=20)
     assert len({row["experiment"] for row in sweep.rows}) == 6
-    assert budget.wanted_more(sweep.definition, sweep.rows, sweep.now) == ""
+    assert spending.wanted_more(sweep.definition, sweep.rows, sweep.now) == ""
 
 
 def test_where_nobody_asked_for_a_number_none_is_made_up() -> None:
     sweep = timed(JUDGED, device_hours=8)
-    assert budget.wanted_more(sweep.definition, sweep.rows, sweep.now) == (
+    assert spending.wanted_more(sweep.definition, sweep.rows, sweep.now) == (
         "with a larger budget it would run more experiments in screen"
     )
 
@@ -126,7 +126,7 @@ def test_trials_that_were_not_begun_are_left_out_and_cost_nothing() -> None:
 
 def test_copied_rows_cost_nothing() -> None:
     rows = [{"training_time": 10.0}, {"training_time": 7.0, "reused_from": "a/b"}]
-    assert budget.device_seconds(rows) == 10.0
+    assert spending.device_seconds(rows) == 10.0
 
 
 @given(st.integers(20, 400), st.integers(8, 60))
@@ -143,5 +143,5 @@ def test_counts_are_kept_before_anything_starts(trials: int, experiments: int) -
 def test_time_is_counted_from_the_start_of_the_sweep() -> None:
     sweep = timed(JUDGED | {"search": {"experiments": 30}}, hours=100)
     late = sweep.started + timedelta(hours=101)
-    assert budget.is_over(sweep.definition, sweep.rows, late)
-    assert not budget.is_over(sweep.definition, [], sweep.started)
+    assert spending.is_over(sweep.definition, sweep.rows, late)
+    assert not spending.is_over(sweep.definition, [], sweep.started)

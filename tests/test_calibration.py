@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline import calibration, plan, spec
+from pipeline import spec
 from pipeline.cli import app
 from pipeline.conclude import conclude
 from pipeline.data.load import load
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
+from pipeline.plan import calibration, rounds
 from pipeline.store import open_store
 from pipeline.sweep import Calibrating, Definition, Sweep, Trial, all_sweeps, training_seed, trials_of
 from pipeline.sweep.merge import merge
@@ -39,14 +40,14 @@ def test_every_amount_of_data_gets_the_same_experiments_and_seeds(store, wide_sp
     sweep = Sweep.create(store, study(wide_spec))
     asked = []
     for phase in sweep.definition.phases:
-        packs = plan.pending(sweep)
+        packs = rounds.pending(sweep)
         trials = list(trials_of(packs))
         assert {trial.phase for trial in trials} == {phase.name}
         asked.append([trial.experiment for trial in trials])
         for trial in trials:
             row = {"sweep": sweep.id, "trial": str(trial), "phase": trial.phase, "experiment": trial.experiment}
             sweep.create_row(trial, row | {"date-range": phase.ranges[0].as_json(), "status": "failed"})
-    assert plan.pending(sweep) == []
+    assert rounds.pending(sweep) == []
     assert len(asked) == 3
     assert asked[0] == asked[1] == asked[2]
     seeds = {training_seed(sweep.definition, Trial(p.name, "e000", 0, 0)) for p in sweep.definition.phases}
@@ -207,7 +208,7 @@ def test_the_report_shows_both_pictures_with_words_for_those_who_do_not_see_them
 
 def test_an_unfinished_study_says_how_far_it_is(store, wide_spec):
     sweep = Sweep.create(store, study(wide_spec))
-    plan.pending(sweep)
+    rounds.pending(sweep)
     summary = conclude(sweep, merge(sweep))
     assert summary.calibration is None
     assert summary.answer == (

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from pipeline import plan, resolve, spec
-from pipeline.analysis.significance import Kind
+from pipeline import spec
+from pipeline.analysis.verdict import Kind
 from pipeline.conclude import conclude
 from pipeline.dates import DateRange
+from pipeline.plan import resolve, rounds
 from pipeline.report import Summary
 from pipeline.results import Row
 from pipeline.store import Store
@@ -60,7 +61,7 @@ def row(sweep: Sweep, trial: Trial, measured: dict[str, Any]) -> Row:
 
 def next_round(sweep: Sweep, measure: Measure) -> list[Trial]:
     """The trials of the next round, all of which have a row now; none if the sweep is done."""
-    trials = list(trials_of(plan.pending(sweep)))
+    trials = list(trials_of(rounds.pending(sweep)))
     for trial in trials:
         assert sweep.create_row(trial, row(sweep, trial, measure(trial)))
     return trials
@@ -121,7 +122,7 @@ def test_the_page_says_what_the_verdict_says(new_sweep, asked) -> None:
 def test_there_is_no_verdict_before_the_last_judging_trial_has_its_row(new_sweep, asked) -> None:
     sweep = new_sweep(asked)
     next_round(sweep, better())
-    *trials, last = trials_of(plan.pending(sweep))
+    *trials, last = trials_of(rounds.pending(sweep))
     for trial in trials:
         sweep.create_row(trial, row(sweep, trial, better()(trial)))
     summary = conclude(sweep, merge(sweep))

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import local, plan, trial
+from pipeline import local, trial
 from pipeline.errors import InfrastructureError
+from pipeline.plan import rounds
 from pipeline.results import Row
 from pipeline.store import open_store
 from pipeline.store.bucket import BucketStore
@@ -22,7 +23,7 @@ from tests.test_local import Recorder, lane_pids
 
 
 def planned(sweep: Sweep) -> list[Trial]:
-    return list(trials_of(plan.pending(sweep)))
+    return list(trials_of(rounds.pending(sweep)))
 
 
 def run(sweep: Sweep, trials: list[Trial], workbench: trial.Workbench) -> bool:

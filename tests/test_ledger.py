@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from pipeline import resolve, spec
+from pipeline import spec
 from pipeline.dates import DateRange
+from pipeline.plan import resolve
 from pipeline.store import Store, open_store
 from pipeline.sweep import Definition, ledger
 from tests.conftest import NOW

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 import pipeline
-from pipeline import plan, trial
+from pipeline import trial
 from pipeline.errors import InfrastructureError, UserError
+from pipeline.plan import rounds
 from pipeline.results import Row
 from pipeline.store import Store, open_store
 from pipeline.sweep import Sweep, Trial, trials_of
@@ -31,7 +32,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 def trained(place: Store, tiny_spec: dict) -> tuple[Sweep, Row]:
     """A sweep of which one trial has run."""
     sweep = Sweep.create(place, define(tiny_spec))
-    first = next(trials_of(plan.pending(sweep)))
+    first = next(trials_of(rounds.pending(sweep)))
     trial.run_pack(sweep, "p", [first], trial.Workbench(), on_event=lambda event: None)
     row = sweep.row(first)
     assert row is not None

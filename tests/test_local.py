@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline import local, plan, results, trial
+from pipeline import local, results, trial
 from pipeline.errors import InfrastructureError
+from pipeline.plan import rounds
 from pipeline.results import Row
 from pipeline.sweep import Pack, Sweep, Trial, merge, trials_of
 
@@ -74,7 +75,7 @@ def test_a_sweep_runs_to_its_end_on_several_lanes(new_sweep, tiny_spec):
     assert {row["status"] for row in merged.rows} == {"complete"}
     assert len(view.rows) == 6
     assert lane_pids() == []
-    assert plan.pending(sweep) == []
+    assert rounds.pending(sweep) == []
 
 
 def test_one_bad_trial_does_not_stop_the_sweep(new_sweep, tiny_spec):
@@ -206,7 +207,7 @@ def test_a_damaged_row_is_run_again_by_a_retry(new_sweep, tiny_spec):
 
 def test_what_is_retried_is_judged_after_all(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec | {"confirm": {"ranges": 1}})
-    screen = [pack.trials[0] for pack in plan.pending(sweep)]
+    screen = [pack.trials[0] for pack in rounds.pending(sweep)]
     trial.give_up(sweep, "p", screen, "no driver")
     assert {row["phase"] for row in local.run(sweep, Recorder(), lanes=2).rows} == {"screen"}
     merged = local.run(sweep, Recorder(), lanes=2, retry=True)

@@ -1,12 +1,13 @@
 from concurrent.futures import ThreadPoolExecutor
 
-from pipeline import plan, results
+from pipeline import results
+from pipeline.plan import rounds
 from pipeline.sweep import Sweep, Trial, merge, trials_of
 from tests.test_plan import bare_row
 
 
 def planned(sweep: Sweep) -> list[Trial]:
-    return list(trials_of(plan.pending(sweep)))
+    return list(trials_of(rounds.pending(sweep)))
 
 
 def test_rows_are_merged_sorted_by_trial_with_every_column(new_sweep, tiny_spec):

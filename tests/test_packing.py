@@ -4,7 +4,7 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import packing, plan
+from pipeline.plan import packing, rounds
 from pipeline.sweep import Definition, Experiment, Pack, Trial, trials_of
 from pipeline.training.own.code import Own
 from tests.conftest import define
@@ -89,12 +89,12 @@ def test_a_trainer_of_ones_own_gets_its_trials_one_by_one():
 
 
 def test_without_lanes_each_trial_is_a_pack(new_sweep, tiny_spec):
-    packs = plan.pending(new_sweep(tiny_spec))
+    packs = rounds.pending(new_sweep(tiny_spec))
     assert [len(pack.trials) for pack in packs] == [1] * 6
 
 
 def test_a_label_says_how_many_go_together_and_what_they_share(new_sweep, tiny_spec):
-    packs = plan.pending(new_sweep(tiny_spec), lanes=1)
+    packs = rounds.pending(new_sweep(tiny_spec), lanes=1)
     assert [len(pack.trials) for pack in packs] == [3, 3]
     assert packs[0].label == "screen-e000-d0-s0 and 2 more like it"
     assert [pack.id for pack in packs] == ["r0-p000", "r0-p001"]

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import phases
+from pipeline.analysis.ranking import standings
 from pipeline.errors import UserError
-from pipeline.ranking import standings
+from pipeline.plan import phases
+from pipeline.search import near
 from pipeline.space import Assignment, Interval, Values, identity_of
 from pipeline.sweep import Definition, Trial
 from pipeline.training import architectures
@@ -176,7 +177,7 @@ def test_near_best_searches_around_the_best():
     sweep = Simulation(definition).to_the_end()
     phase = definition.phase("near-best")
     base = standings(definition, sweep.rows, definition.phase("architecture"))[0].assignment
-    around = phases.near(phase.space, base, phases.NEAR)
+    around = near.near(phase.space, base, phases.NEAR)
     tried = sweep.assignments("near-best")[2:]
     assert len(tried) > 3
     assert all(one[name] in domain for one in tried for name, domain in around.items())
@@ -428,7 +429,7 @@ def interval():
 @given(interval(), st.floats(0, 1, exclude_max=True), st.floats(0, 1, exclude_max=True))
 def test_near_a_setting_is_a_part_of_the_range_that_holds_it(domain, unit, other):
     best = domain.at(unit)
-    (found,) = phases.near({"x": domain}, {"x": best}, 0.3).values()
+    (found,) = near.near({"x": domain}, {"x": best}, 0.3).values()
     assert best in found
     assert found.at(other) in domain
     assert Interval.model_validate(found.model_dump()) == found
@@ -440,7 +441,7 @@ def test_near_a_listed_value_are_its_neighbours_and_what_has_no_order_stays():
         "kind": Values(values=("a", "b")),
         "on": Values(values=(True, False)),
     }
-    found = phases.near(space, {"size": 128, "kind": "b", "on": False}, 0.3)
+    found = near.near(space, {"size": 128, "kind": "b", "on": False}, 0.3)
     assert {name: domain.values for name, domain in found.items()} == {
         "size": (64, 128, 256),
         "kind": ("b",),
@@ -450,7 +451,7 @@ def test_near_a_listed_value_are_its_neighbours_and_what_has_no_order_stays():
 
 def test_near_a_setting_from_outside_is_the_whole_range():
     space = {"rate": Interval(low=0.1, high=0.2), "size": Values(values=(1, 2))}
-    assert phases.near(space, {"rate": 0.5, "size": 3}, 0.3) == space
+    assert near.near(space, {"rate": 0.5, "size": 3}, 0.3) == space
 
 
 def test_near_the_best_what_cannot_matter_there_is_left_out():
@@ -463,15 +464,15 @@ def test_near_the_best_what_cannot_matter_there_is_left_out():
         "extra": Values(values=(1, 2), when=never),
     }
     best = {"optimizer": "adam", "momentum": 0.5, "nesterov": 1, "layers": 1, "extra": 1}
-    assert list(phases.near(space, best, 0.3)) == ["optimizer", "layers"]
-    assert list(phases.near(space, best | {"optimizer": "sgd", "layers": 2, "momentum": 0.0}, 0.3)) == list(space)
+    assert list(near.near(space, best, 0.3)) == ["optimizer", "layers"]
+    assert list(near.near(space, best | {"optimizer": "sgd", "layers": 2, "momentum": 0.0}, 0.3)) == list(space)
 
 
 # -- the store: a planner that dies, and one that comes twice
 
 
 def test_planning_twice_answers_the_same_and_a_planner_that_died_loses_nothing(new_sweep, tiny_spec, monkeypatch):
-    from pipeline import plan
+    from pipeline.plan.rounds import pending
     from pipeline.sweep import Sweep, trials_of
     from tests.simulation import row
 
@@ -491,12 +492,12 @@ def test_planning_twice_answers_the_same_and_a_planner_that_died_loses_nothing(n
     while True:
         monkeypatch.setattr(Sweep, "create_round", die)
         with pytest.raises(KeyboardInterrupt):
-            plan.pending(sweep)
+            pending(sweep)
         monkeypatch.setattr(Sweep, "create_round", original)
-        packs = plan.pending(sweep)
+        packs = pending(sweep)
         if not packs:
             break
-        assert plan.pending(sweep) == packs
+        assert pending(sweep) == packs
         trials = list(trials_of(packs))
         rounds.append(trials)
         for trial in random.Random(len(rounds)).sample(trials, len(trials)):

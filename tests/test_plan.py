@@ -5,9 +5,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline import plan, results, spec
+from pipeline import results, spec
 from pipeline.errors import UserError
-from pipeline.resolve import resolve
+from pipeline.plan import rounds
+from pipeline.plan.resolve import resolve
 from pipeline.space import identity_of
 from pipeline.sweep import Definition, Experiment, Sweep, Trial, training_seed, trials_of
 from tests.conftest import NOW, define
@@ -27,7 +28,7 @@ def bare_row(sweep: Sweep, trial: Trial, **more: object) -> dict:
 
 
 def first_round(definition: Definition) -> tuple[list[Experiment], list]:
-    return plan.next_round(definition, 0, {}, (), ())
+    return rounds.next_round(definition, 0, {}, (), ())
 
 
 def post(**changes: object) -> Definition:
@@ -160,30 +161,30 @@ def test_no_data_names_the_three_places_for_it():
 
 def test_a_round_is_planned_once_and_the_next_when_it_is_drained(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
-    first = plan.pending(sweep)
+    first = rounds.pending(sweep)
     assert len(first) == 6
-    assert plan.pending(sweep) == first
+    assert rounds.pending(sweep) == first
     assert sweep.rounds() == 1
     trials = list(trials_of(first))
     finish(sweep, trials[:4])
-    assert list(trials_of(plan.pending(sweep))) == trials[4:]
+    assert list(trials_of(rounds.pending(sweep))) == trials[4:]
     finish(sweep, trials[4:])
-    assert plan.pending(sweep) == []
-    assert plan.pending(sweep) == []
+    assert rounds.pending(sweep) == []
+    assert rounds.pending(sweep) == []
     assert (sweep.rounds(), sweep.round(1)) == (2, [])
 
 
 def test_a_retry_plans_exactly_what_failed_or_is_missing(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
-    trials = list(trials_of(plan.pending(sweep)))
+    trials = list(trials_of(rounds.pending(sweep)))
     finish(sweep, trials[:2])
     finish(sweep, trials[2:3], "failed")
     finish(sweep, trials[3:4], "diverged")
     finish(sweep, trials[4:5], "timed-out")
-    assert list(trials_of(plan.pending(sweep))) == trials[5:]
-    assert list(trials_of(plan.pending(sweep, retry=True))) == [trials[2], trials[4], trials[5]]
+    assert list(trials_of(rounds.pending(sweep))) == trials[5:]
+    assert list(trials_of(rounds.pending(sweep, retry=True))) == [trials[2], trials[4], trials[5]]
     finish(sweep, trials[2:3], "complete", number=2)
-    assert list(trials_of(plan.pending(sweep, retry=True))) == trials[4:]
+    assert list(trials_of(rounds.pending(sweep, retry=True))) == trials[4:]
 
 
 def test_labels_are_one_plain_line(new_sweep, tiny_spec):
@@ -199,7 +200,7 @@ def test_labels_are_one_plain_line(new_sweep, tiny_spec):
 
 def test_experiments_come_back_as_they_were_planned(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
-    plan.pending(sweep)
+    rounds.pending(sweep)
     planned, _ = first_round(sweep.definition)
     back = sweep.experiments()
     assert list(back.values()) == planned

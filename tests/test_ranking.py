@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline import ranking
+from pipeline.analysis import ranking
 from tests.conftest import define
 
 ONE, OTHER = ["2024-01-01", "2024-03-01"], ["2024-02-01", "2024-04-01"]

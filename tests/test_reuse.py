@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from pipeline import budget, plan, reuse, trial
+from pipeline import reuse, trial
+from pipeline.analysis import spending
+from pipeline.plan import rounds
 from pipeline.store import Store
 from pipeline.sweep import Sweep, Trial, trials_of
 from tests.conftest import define
@@ -27,7 +29,7 @@ PHASES = [
 def run(sweep: Sweep) -> dict[str, Any]:
     """The rows of a sweep that ran to its end."""
     workbench = trial.Workbench()
-    while packs := plan.pending(sweep):
+    while packs := rounds.pending(sweep):
         trial.run_pack(sweep, "p", list(trials_of(packs)), workbench, on_event=lambda _: None)
     return {str(one): sweep.row(one) for one in sweep.planned()}
 
@@ -58,7 +60,7 @@ def test_the_same_training_of_an_earlier_sweep_is_copied_with_its_model_and_lear
             for one in (row, before)
         )
         assert store.read(own) == store.read(origin)
-    assert budget.device_seconds(list(rows.values())) == 0
+    assert spending.device_seconds(list(rows.values())) == 0
 
 
 def test_only_a_sweep_that_asks_for_it_copies(store, one_range, earlier):
@@ -135,7 +137,7 @@ def test_a_phase_on_other_days_or_with_other_epochs_trains_for_itself(store, one
 def test_a_failure_is_no_training_to_copy(store, one_range):
     asked = {key: value for key, value in one_range.items() if key not in ("parameters", "search")}
     sweep = Sweep.create(store, define(asked | {"phases": PHASES}, "aaaa"))
-    plan.pending(sweep)
+    rounds.pending(sweep)
     incumbent = Trial("learning-rate", "e000", 0, 0)
     trial.give_up(sweep, "p", [incumbent], "its machine died")
     rows = run(sweep)

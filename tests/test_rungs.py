@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import plan, trial
+from pipeline import trial
+from pipeline.analysis.ranking import standings
 from pipeline.conclude import summary_of
-from pipeline.ranking import standings
+from pipeline.plan import rounds
 from pipeline.rungs import Rungs, is_good_enough, is_rung
 from pipeline.spec.model import EarlyStopping
 from pipeline.store import open_store
@@ -70,7 +71,7 @@ def asked(tiny_spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(sweep: Sweep) -> dict[str, Any]:
-    while packs := plan.pending(sweep):
+    while packs := rounds.pending(sweep):
         trial.run_pack(sweep, "p", list(trials_of(packs)), trial.Workbench(), on_event=lambda _: None)
     return {str(one): sweep.row(one) for one in sweep.planned()}
 
@@ -122,9 +123,9 @@ def test_what_a_phase_starts_from_is_not_stopped_whoever_came_before_it(new_swee
     kept = {key: value for key, value in asked.items() if key not in ("parameters", "search")}
     stopping = {"experiments": 4, "early-stopping": {"min-epochs": 2, "reduction": 3}}
     sweep = new_sweep(kept | {"phases": phases, "search": stopping, "incumbent": {"learning_rate": 0.01}})
-    first = list(trials_of(plan.pending(sweep)))
+    first = list(trials_of(rounds.pending(sweep)))
     trial.run_pack(sweep, "p", first, trial.Workbench(), on_event=lambda _: None)
-    second = list(trials_of(plan.pending(sweep)))
+    second = list(trials_of(rounds.pending(sweep)))
     starts = [one for one in second if sweep.experiments()[one.experiment].phase == "learning-rate"]
     for n in range(9):
         for epoch in (2, 6):
@@ -137,7 +138,7 @@ def test_what_a_phase_starts_from_is_not_stopped_whoever_came_before_it(new_swee
 def test_stopped_is_final(new_sweep, asked):
     sweep = new_sweep(asked)
     rows = run(sweep)
-    assert plan.pending(sweep, retry=True) == []
+    assert rounds.pending(sweep, retry=True) == []
     assert {name: sweep.row(Trial.parse(name)) for name in rows} == rows
 
 

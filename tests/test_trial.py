@@ -5,9 +5,10 @@ import time
 import pandas as pd
 import pytest
 
-from pipeline import plan, trial
+from pipeline import trial
 from pipeline.data import load
 from pipeline.errors import UserError
+from pipeline.plan import rounds
 from pipeline.store.directory import DirectoryStore
 from pipeline.sweep import Sweep, Trial, training_seed, trials_of
 from pipeline.training import model
@@ -27,7 +28,7 @@ def run(sweep, trials, workbench, **options):
 
 
 def planned(sweep):
-    return list(trials_of(plan.pending(sweep)))
+    return list(trials_of(rounds.pending(sweep)))
 
 
 def test_a_trial_leaves_one_row_and_its_files(new_sweep, tiny_spec, workbench):
@@ -231,7 +232,7 @@ def test_a_damaged_row_is_told_and_what_made_an_error_is_one_line(new_sweep, tin
 
 def alike(sweep):
     """The three trials on the first range."""
-    plan.pending(sweep)
+    rounds.pending(sweep)
     return [one for one in sweep.planned() if one.range == 0]
 
 

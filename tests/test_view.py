@@ -5,14 +5,15 @@ import time
 
 from rich.console import Console
 
-from pipeline import plan, view
+from pipeline import view
+from pipeline.plan import rounds
 from pipeline.results import Row
 from pipeline.sweep import trials_of
 
 
 def test_a_thousand_short_trials_are_not_ranked_a_thousand_times_and_the_last_is(new_sweep, tiny_spec, monkeypatch):
     sweep = new_sweep(tiny_spec)
-    packs = plan.pending(sweep)
+    packs = rounds.pending(sweep)
     row: Row = {"phase": "screen", "date-range": ["2024-01-01", "2024-03-01"], "status": "complete", "epochs": 2}
     rows = [row | {"trial": str(one), "experiment": one.experiment, "mse_valid": 0.5} for one in trials_of(packs)]
     ranked = []

@@ -13,10 +13,11 @@ import pytest
 import torch
 
 import pipeline
-from pipeline import plan, resolve, spec, trial, winner
+from pipeline import spec, trial, winner
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.looking import State, state
+from pipeline.plan import resolve, rounds
 from pipeline.store import Store, open_store
 from pipeline.sweep import Definition, Sweep, trials_of
 from tests import nights
@@ -35,7 +36,7 @@ def exported(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 def trained(store: Store, asked: dict[str, Any]) -> Sweep:
     sweep = Sweep.create(store, define(asked))
     workbench = trial.Workbench()
-    while trials := list(trials_of(plan.pending(sweep))):
+    while trials := list(trials_of(rounds.pending(sweep))):
         trial.run_pack(sweep, "p", trials, workbench, on_event=lambda event: None)
     return sweep
 
@@ -184,13 +185,13 @@ def test_the_exported_spec_trains_the_very_same_model_on_the_same_days(
     found = winner.winner_of(state(sweep))
     asked = winner.spec_of(sweep.definition, found, TODAY, None)
     again = Sweep.create(store, resolve.resolve(spec.from_dict(asked), now=NOW, token="aaaa"))
-    trials = list(trials_of(plan.pending(again)))
+    trials = list(trials_of(rounds.pending(again)))
     assert [one.phase for one in trials] == ["train"]
     trial.run_pack(again, "p", trials, trial.Workbench(), on_event=lambda event: None)
     row = again.row(trials[0])
     assert row is not None
     assert (row["date-range"], row["mse_test"]) == (found.row["date-range"], found.row["mse_test"])
-    assert plan.pending(again) == []
+    assert rounds.pending(again) == []
     one, other = (pipeline.load_model(of["model_url"]).predict(FRAME) for of in (row, found.row))
     assert one.equals(other)
 

@@ -10,11 +10,17 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from pipeline import dates
 from pipeline.analysis.agreement import Agreement, Estimate, agreement
-from pipeline.calibration import FULL, MONTHS, WEEK, training_days
+from pipeline.dates import DateRange
 from pipeline.results import Row, Status
 from pipeline.space import identity_of
 from pipeline.sweep import Definition, Phase
+
+WEEK = "week"
+WEEK_DAYS = 7
+MONTHS = {"month": 1, "two-months": 2, "three-months": 3}
+FULL = "full"
 
 _WORDS = {WEEK: "one week", "month": "one month", "two-months": "two months", "three-months": "three months"}
 
@@ -133,6 +139,14 @@ class Calibration:
             "chosen": _as_json(self.chosen),
             "fidelities": [_as_json(one) for one in self.measured],
         }
+
+
+def training_days(date_range: DateRange, months: int, valid: float, test: float) -> int | None:
+    """The training days of the last `months` whole months before the range's end; None if too few for any."""
+    try:
+        return dates.whole_months(date_range.end, months).split(valid, test).train.days
+    except ValueError:
+        return None
 
 
 def calibrate(definition: Definition, rows: Sequence[Row], epochs: Mapping[str, Sequence[Row]]) -> Calibration | str:

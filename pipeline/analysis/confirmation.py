@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from pipeline.analysis.significance import Design, Verdict, judge
+from pipeline.analysis.ranking import standings
+from pipeline.analysis.significance import judge
+from pipeline.analysis.verdict import Design, Verdict
 from pipeline.dates import DateRange
-from pipeline.ranking import standings
 from pipeline.results import Row, Status
 from pipeline.space import identity_of
 from pipeline.sweep import Definition, Phase, Trial

@@ -1,18 +1,22 @@
 """What the winner gained while choosing, free of the luck that made it the winner. It judges nothing: the ranges that
 chose can show what choosing was worth, never that a gain is real."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from statistics import fmean
 
+from pipeline.analysis.ranking import Standing
 from pipeline.dates import DateRange
+from pipeline.sweep import Definition
 
 FEWEST_RANGES = 2
 
 
 @dataclass(frozen=True)
 class ChoosingGain:
-    """Log ratios to the incumbent, as in `significance`; `significance.percent` turns one into words."""
+    """Log ratios to the incumbent, as in `significance`; `verdict.percent` turns one into words."""
 
     winner: str
     """The incumbent, if nothing was better."""
@@ -63,3 +67,20 @@ def choosing_gain(gains: Mapping[str, Mapping[DateRange, float]], incumbent: str
         chosen_without=chosen,
         left_out=tuple(name for name in gains if name not in complete and name != incumbent),
     )
+
+
+def gain_of_choosing(definition: Definition, ranked: Sequence[Standing]) -> ChoosingGain | None:
+    """What the winner gained while choosing, free of selection bias; None without an incumbent to compare with."""
+    base = next((standing for standing in ranked if standing.is_incumbent), None)
+    metric = f"{definition.objective.metric}_valid"
+    if base is None:
+        return None
+    sign = 1 if definition.objective.goal == "minimize" else -1
+    gains: dict[str, dict[DateRange, float]] = {}
+    for standing in ranked:
+        for range_, row in standing.by_range.items():
+            own, theirs = row[metric], base.by_range.get(range_, {}).get(metric, 0)
+            if own > 0 and theirs > 0:
+                days = DateRange(date.fromisoformat(range_[0]), date.fromisoformat(range_[1]))
+                gains.setdefault(standing.experiment, {})[days] = sign * math.log(theirs / own)
+    return choosing_gain(gains, base.experiment)

@@ -7,26 +7,17 @@ It judges what played no part in choosing; it chooses nothing and must never be 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from itertools import combinations, pairwise
 from statistics import fmean
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
+from pipeline.analysis.verdict import FEWEST_RANGES, Design, Kind, Scores, Verdict, percent
 from pipeline.dates import DateRange
 
-Goal = Literal["minimize", "maximize"]
-Scores = Mapping[DateRange, Mapping[int, float | None]]
-"""One experiment's metric per date range and seed index; None or NaN where it failed or diverged."""
-
-ROPE = 0.005
-ALPHA = 0.05
 POWER = 0.8
-FEWEST_RANGES = 3
-"""With two ranges the test has one degree of freedom: only a gain of some 20 standard deviations would be seen."""
 PROMISING = 0.2
 """Without proof, the adjusted p up to which more ranges are worth their price."""
 MOST_RANGES = 60
@@ -40,77 +31,6 @@ _OVERLAP = 1.5
 
 # A standard deviation below this share of the gains' size is what rounding leaves of "exactly the same".
 _ROUNDING = 1e-9
-
-
-class Kind(StrEnum):
-    """What may be said about a finalist, from the strongest to the weakest."""
-
-    REAL = "real"
-    PROMISING = "promising"
-    NOT_SHOWN = "not shown"
-    NOT_TESTABLE = "not testable"
-
-
-@dataclass(frozen=True)
-class Design:
-    """How finalists will be judged: all of it known, and frozen, before the first confirmation trains."""
-
-    ranges: tuple[DateRange, ...]
-    rope: float = ROPE
-    """The relative gain that is still no gain worth having."""
-    alpha: float = ALPHA
-    goal: Goal = "minimize"
-    fresh: bool = True
-    """Whether the ranges played no part in choosing. If they did, nothing is ever called real."""
-    valid: float = 0.15
-    test: float = 0.15
-    """The shares of a range's days, as in `DateRange.split`."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.rope < 1:
-            raise ValueError(f"rope is a share of the metric, at least 0 and below 1: {self.rope}")
-        if not 0 < self.alpha < 0.5:
-            raise ValueError(f"alpha lies between 0 and 0.5: {self.alpha}")
-        object.__setattr__(self, "ranges", tuple(sorted(self.ranges)))
-
-    @property
-    def log_rope(self) -> float:
-        return -math.log1p(-self.rope) if self.goal == "minimize" else math.log1p(self.rope)
-
-    def detectable_in_sd(self, family: int = 1) -> float | None:
-        """The smallest gain beyond the rope, in standard deviations between ranges, that is found with 80 % power.
-
-        For saying, before anything runs, what the ranges at hand can show. None if there are too few of them.
-        """
-        if len(self.ranges) < FEWEST_RANGES:
-            return None
-        return _detectable_in_sd(len(self.ranges), correction(self.ranges), self.alpha / family)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What is said about one finalist. Gains are log ratios to the incumbent, positive where the finalist is better;
-    `percent` turns one into words."""
-
-    kind: Kind
-    gain: float | None
-    """Mean over the ranges that count."""
-    interval: tuple[float, float] | None
-    """Two-sided, at 1 - 2 alpha: for a single finalist its lower end lies above the rope exactly if p <= alpha."""
-    p: float | None
-    """One-sided, H0: gain <= rope. None if there is nothing to test."""
-    p_adjusted: float | None
-    """After Holm over the finalists and the earlier confirmations on these ranges."""
-    wins: int
-    ranges: int
-    """Those with a gain: where both finished. `wins` of them were better than the incumbent."""
-    detectable: float | None
-    """The smallest true gain that this design would have found with 80 % power, given the noise that was seen."""
-    ranges_needed: int | None
-    """Not testable: how many usable ranges a test takes. Promising or not shown, with a gain beyond the rope: how many
-    it takes to find a gain of that size with 80 % power. None: no number of ranges helps, or none is needed."""
-    reason: str
-    """One plain sentence."""
 
 
 @dataclass(frozen=True)
@@ -176,15 +96,20 @@ def wins_needed(ranges: int) -> int:
     return math.ceil(2 * ranges / 3)
 
 
-def percent(gain: float, goal: Goal = "minimize") -> float:
-    """A log ratio in per cent of the incumbent's metric: how much lower (higher, where more is better) it becomes."""
-    return 100 * (-math.expm1(-gain) if goal == "minimize" else math.expm1(gain))
-
-
 def overlapping_tests(design: Design) -> list[DateRange]:
     """The first two ranges whose test days overlap, empty if there are none: the same days must not count twice."""
     parts = [(range_, range_.split(design.valid, design.test).test) for range_ in design.ranges]
     return next(([one, other] for (one, a), (other, b) in combinations(parts, 2) if a.overlaps(b)), [])
+
+
+def detectable_in_sd(design: Design, family: int = 1) -> float | None:
+    """The smallest gain beyond the rope, in standard deviations between ranges, that is found with 80 % power.
+
+    For saying, before anything runs, what the ranges at hand can show. None if there are too few of them.
+    """
+    if len(design.ranges) < FEWEST_RANGES:
+        return None
+    return _detectable_in_sd(len(design.ranges), correction(design.ranges), design.alpha / family)
 
 
 def paired_gains(incumbent: Scores, finalist: Scores, design: Design) -> PairedGains:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import chain, zip_longest
 
-from pipeline import plan
+from pipeline.plan import rounds
 from pipeline.sweep import Pack, Sweep
 
 
@@ -14,7 +14,7 @@ def lines(sweeps: Sequence[Sweep], *, retry: bool, lanes: int | None = None) -> 
     all of them at once.
     """
     told = [
-        [_line(sweep, pack, len(sweeps) > 1) for pack in plan.pending(sweep, retry=retry, lanes=lanes)]
+        [_line(sweep, pack, len(sweeps) > 1) for pack in rounds.pending(sweep, retry=retry, lanes=lanes)]
         for sweep in sweeps
     ]
     return [line for line in chain.from_iterable(zip_longest(*told)) if line is not None]

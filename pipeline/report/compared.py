@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pipeline import budget
+from pipeline.analysis import spending
 from pipeline.comparing import Comparison
 from pipeline.looking import State
 from pipeline.report.render import _environment
@@ -44,6 +44,6 @@ def _sweep(state: State, answer: str) -> dict[str, Any]:
         "state": state.words,
         "score": best.score if best else None,
         "trials": len(state.rows),
-        "seconds": budget.device_seconds(state.rows),
+        "seconds": spending.device_seconds(state.rows),
         "answer": answer,
     }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
 
-from pipeline import budget
+from pipeline.analysis import spending
 from pipeline.results import Row, Status
 from pipeline.sweep import Definition
 
@@ -73,16 +73,16 @@ def costs(definition: Definition, rows: Sequence[Row], done: bool) -> Costs:
             phase=phase,
             status=status,
             trials=len(some),
-            seconds=budget.device_seconds(some),
+            seconds=spending.device_seconds(some),
             saved=sum(_seconds(row) if status == REUSED else _saved(row) for row in some),
         )
         for (phase, status), some in groups.items()
     ]
     lines.sort(key=lambda line: (order.index(line.phase) if line.phase in order else len(order), line.status))
     reused = [line for line in lines if line.status == REUSED]
-    more = budget.wanted_more(definition, rows, _ended(definition, rows)) if done and definition.budget else ""
+    more = spending.wanted_more(definition, rows, _ended(definition, rows)) if done and definition.budget else ""
     return Costs(
-        seconds=budget.device_seconds(rows),
+        seconds=spending.device_seconds(rows),
         lines=tuple(lines),
         stopped=_stopped(rows),
         reused=sum(line.trials for line in reused),
@@ -118,7 +118,7 @@ def _against(definition: Definition, rows: Sequence[Row], done: bool) -> tuple[A
     asked = definition.budget
     if asked is None:
         return ()
-    spent = budget.spent(definition, rows, _ended(definition, rows) if done else datetime.now(UTC))
+    spent = spending.spent(definition, rows, _ended(definition, rows) if done else datetime.now(UTC))
     limits = (
         ("experiments", spent.experiments, asked.experiments),
         ("trials", spent.trials, asked.trials),

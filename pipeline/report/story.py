@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from statistics import fmean
 
-from pipeline.ranking import Standing, standings
+from pipeline.analysis.ranking import Standing, standings
 from pipeline.report.summary import Summary
 from pipeline.space import Assignment
 from pipeline.sweep import Phase

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from pipeline.analysis.choosing import gain_of_choosing
-from pipeline.analysis.selection import ChoosingGain
-from pipeline.budget import device_seconds
-from pipeline.ranking import Standing, standings
+from pipeline.analysis.ranking import Standing, standings
+from pipeline.analysis.selection import ChoosingGain, gain_of_choosing
+from pipeline.analysis.spending import device_seconds
 from pipeline.report.costs import Costs, costs
 from pipeline.results import Row, Status
 from pipeline.sweep import Definition, Trial

@@ -162,7 +162,7 @@ def resolved(
     import secrets
 
     from pipeline import provenance
-    from pipeline.resolve import resolve, source_of
+    from pipeline.plan.resolve import resolve, source_of
     from pipeline.spec import project
     from pipeline.sweep import ledger
 

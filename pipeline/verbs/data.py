@@ -26,7 +26,7 @@ def look_at_data(spec: SpecArgument = None, data: DataOption = None, as_of: AsOf
     from pipeline.data.files import Files
     from pipeline.data.load import days, no_days
     from pipeline.data.source import FilesSource
-    from pipeline.resolve import source_of
+    from pipeline.plan.resolve import source_of
     from pipeline.spec import project
 
     asked = specs.read(spec) if spec else None
@@ -66,7 +66,7 @@ def _resolved(
     asked: "Spec", known: "DataSource | None", as_of: datetime | None, covered: "DateRange | None"
 ) -> "tuple[Definition, list[str]]":
     """The sweep that the spec would start today; a range without any data is only said, to be looked at."""
-    from pipeline.resolve import resolve
+    from pipeline.plan.resolve import resolve
 
     said: list[str] = []
     for days in (covered, None):

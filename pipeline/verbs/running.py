@@ -87,8 +87,8 @@ def calibrate(
     overlap: Annotated[float, typer.Option(min=0.01, max=1, help="The share of them to keep.")] = 0.8,
 ) -> None:
     """Measure how little data and how few epochs still rank a spec's settings as the full trainings do."""
-    from pipeline import calibration
     from pipeline import spec as specs
+    from pipeline.plan import calibration
     from pipeline.spec.project import store_root
     from pipeline.store import open_store
     from pipeline.sweep import Calibrating, Sweep, ledger
@@ -177,9 +177,10 @@ def _say_what_can_be_shown(definition: "Definition") -> None:
     if phase is None:
         return
     from pipeline.analysis.confirmation import design_of
+    from pipeline.analysis.significance import detectable_in_sd
 
     kind = "fresh" if phase.judging and phase.judging.fresh else "not fresh, so never more than promising"
-    least = design_of(definition, phase).detectable_in_sd(phase.experiments - 1)
+    least = detectable_in_sd(design_of(definition, phase), phase.experiments - 1)
     found = (
         "too few for a test" if least is None else f"finds gains above {least:.1f} standard deviations between ranges"
     )

@@ -85,7 +85,7 @@ def plan(
     out: Annotated[Path | None, typer.Option(help="Write the packs to run here, a line each.")] = None,
 ) -> None:
     """Plan the next round of a sweep: prints its id; no packs left means that it is done."""
-    from pipeline import plan as planning
+    from pipeline.plan import rounds as planning
 
     folder = sweep_of(Asked(spec, architecture, data, as_of, mode, budget), sweep, store, here=False)
     packs = planning.pending(folder, retry=retry, lanes=lanes)
@@ -164,7 +164,7 @@ def report(sweep: SweepArgument, store: StoreOption = None) -> None:
 
 
 def _print_plan(definition: "Definition") -> None:
-    from pipeline.plan import next_round
+    from pipeline.plan.rounds import next_round
     from pipeline.results import shown
 
     experiments, _ = next_round(definition, 0, {}, (), ())

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import calibration as study
 from pipeline import spec
 from pipeline.analysis.calibration import Calibration, calibrate
+from pipeline.plan import calibration as study
 from pipeline.results import Row
 from pipeline.sweep import Calibrating, Definition
 from tests.conftest import define

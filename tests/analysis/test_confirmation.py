@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from pipeline import resolve, spec
+from pipeline import spec
 from pipeline.analysis.confirmation import confirmation, design_of
-from pipeline.analysis.significance import Kind, Verdict, overlapping_tests
+from pipeline.analysis.significance import overlapping_tests
+from pipeline.analysis.verdict import Kind, Verdict
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
+from pipeline.plan import resolve
 from pipeline.results import Row
 from pipeline.space import Assignment
 from pipeline.spec.model import Objective

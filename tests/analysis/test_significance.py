@@ -13,18 +13,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pipeline.analysis.significance import (
-    Design,
-    Kind,
-    Scores,
-    Verdict,
     corrected_t_test,
     correction,
+    detectable_in_sd,
     holm,
     judge,
     paired_gains,
-    percent,
     wins_needed,
 )
+from pipeline.analysis.verdict import Design, Kind, Scores, Verdict, percent
 from pipeline.dates import DateRange, whole_months
 
 CLEAR = (0.30, 0.32, 0.29, 0.31, 0.30, 0.28)
@@ -245,10 +242,10 @@ def test_the_correction_falls_with_more_ranges_and_does_not_depend_on_their_orde
 
 
 def test_a_design_says_beforehand_what_it_can_find() -> None:
-    found = [Design(ranges(count)).detectable_in_sd() for count in (2, 3, 6, 12)]
+    found = [detectable_in_sd(Design(ranges(count))) for count in (2, 3, 6, 12)]
     assert found[0] is None
     assert found[1:] == sorted(filter(None, found[1:]), reverse=True)
-    assert Design(ranges(6)).detectable_in_sd(family=60) > found[2]  # type: ignore[operator]
+    assert detectable_in_sd(Design(ranges(6)), family=60) > found[2]  # type: ignore[operator]
 
 
 def test_a_true_gain_of_the_detectable_size_is_found_four_times_in_five() -> None:
@@ -256,7 +253,7 @@ def test_a_true_gain_of_the_detectable_size_is_found_four_times_in_five() -> Non
     c = correction(design.ranges)
     # Noise that is exactly as the correction allows for: a part that the ranges share and a part of their own.
     rng = np.random.default_rng(3)
-    gain = design.detectable_in_sd()
+    gain = detectable_in_sd(design)
     assert gain is not None
     gains = rng.normal(size=(4000, 6)) + math.sqrt(c) * rng.normal(size=(4000, 1)) + gain
     assert (corrected_t_test(gains, c, 0.0) <= 0.05).mean() == pytest.approx(0.8, abs=0.03)

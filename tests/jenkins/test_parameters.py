@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.jenkins import parameters
-from pipeline.resolve import resolve
+from pipeline.plan.resolve import resolve
 from pipeline.spec import from_dict
 from pipeline.store import open_store
 from pipeline.sweep import Sweep

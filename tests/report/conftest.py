@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from pipeline import plan, results
+from pipeline import results
 from pipeline.conclude import conclude
+from pipeline.plan import rounds
 from pipeline.report import Summary
 from pipeline.store import open_store
 from pipeline.sweep import Sweep, Trial, trials_of
@@ -71,7 +72,7 @@ def write_epochs(sweep: Sweep, trial: Trial, valid: float) -> None:
 
 
 def concluded(sweep: Sweep) -> Summary:
-    plan.pending(sweep)
+    rounds.pending(sweep)
     return conclude(sweep, merge(sweep))
 
 
@@ -80,7 +81,7 @@ def shown(tiny_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Swe
     """Hostile text wherever text can come from: notes, errors, values, the name of a metric, the place of a model."""
     store = open_store(str(tmp_path_factory.mktemp("store")))
     sweep = Sweep.create(store, define(asked(tiny_csv, notes=HOSTILE.replace("\ud800", ""))))
-    for trial in trials_of(plan.pending(sweep)):
+    for trial in trials_of(rounds.pending(sweep)):
         more: dict[str, object] = {}
         if trial.experiment == "e005":
             more = {"batch_size": HOSTILE, "<b>bold</b>": 1.5, "model_url": "javascript:alert(1)"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import plan
+from pipeline.plan import rounds
 from pipeline.report.story import story
 from pipeline.report.summary import Summary
 from pipeline.sweep import Sweep, Trial, trials_of
@@ -14,7 +14,7 @@ from tests.report.conftest import asked, concluded, row
 
 
 def finished(sweep: Sweep, made: Any) -> Summary:
-    while trials := list(trials_of(plan.pending(sweep))):
+    while trials := list(trials_of(rounds.pending(sweep))):
         for trial in trials:
             sweep.create_row(trial, made(sweep, trial))
     return concluded(sweep)
@@ -142,7 +142,7 @@ def test_what_goes_first_because_it_trains_faster_stands_beside_the_most_accurat
 
 def test_the_story_of_a_sweep_that_runs_says_how_far_it_is(new_sweep, tiny_csv):
     sweep = new_sweep(automatic(tiny_csv))
-    for trial in trials_of(plan.pending(sweep)):
+    for trial in trials_of(rounds.pending(sweep)):
         sweep.create_row(trial, by_phase(sweep, trial))
     chapters = story(concluded(sweep))
     assert chapters[0].best is not None

@@ -4,8 +4,8 @@ import xml.etree.ElementTree as ElementTree
 from datetime import UTC, datetime
 
 from pipeline import spec as specs
+from pipeline.plan.resolve import resolve
 from pipeline.report.junit import junit
-from pipeline.resolve import resolve
 from pipeline.sweep import Trial
 
 SPEC = '{"architecture": "bag-of-words", "data": "flights", "parameters": {"learning_rate": [0.001, 0.01]}}'

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import plan, spec
+from pipeline import spec
+from pipeline.plan import rounds
 from pipeline.report import tried
 from pipeline.report.mattered import mattered
 from pipeline.report.next_spec import next_spec
@@ -44,7 +45,7 @@ def measured(sweep: Sweep, trial: Trial, best: float) -> dict:
 
 def finished(sweep: Sweep, best: float) -> Any:
     """A sweep whose error is least at the learning rate `best`, whatever its rounds and phases."""
-    while trials := list(trials_of(plan.pending(sweep))):
+    while trials := list(trials_of(rounds.pending(sweep))):
         for trial in trials:
             sweep.create_row(trial, measured(sweep, trial, best))
     return concluded(sweep)
@@ -121,7 +122,7 @@ def test_where_the_spec_names_no_ranges_the_next_one_names_those_that_change(new
 
 def test_no_best_setting_no_next_spec(new_sweep, tiny_csv):
     sweep = new_sweep(asked(tiny_csv))
-    for trial in trials_of(plan.pending(sweep)):
+    for trial in trials_of(rounds.pending(sweep)):
         sweep.create_row(trial, row(sweep, trial, 1, 1, status="failed", error="out"))
     summary = concluded(sweep)
     assert next_spec(summary, []) is None
@@ -138,7 +139,7 @@ def test_the_next_spec_keeps_the_incumbent_where_the_best_setting_was_judged_to_
     ranges = [["2024-03-01", "2024-05-01"]]
     sweep = new_sweep(asked(tiny_csv, search={"experiments": 12}, **{"date-range": ranges, "confirm": {"ranges": 2}}))
     incumbent = sweep.definition.incumbent["learning_rate"]
-    while trials := list(trials_of(plan.pending(sweep))):
+    while trials := list(trials_of(rounds.pending(sweep))):
         for trial in trials:
             choosing = measured(sweep, trial, 0.03)
             own = sweep.experiments()[trial.experiment].assignment["learning_rate"]
@@ -163,7 +164,7 @@ def test_the_next_spec_has_no_constraint_on_what_it_no_longer_searches(new_sweep
     sweep = new_sweep(
         asked(tiny_csv, parameters=parameters, constraints=constraints, search={"experiments": 40, "seed": 3})
     )
-    while trials := list(trials_of(plan.pending(sweep))):
+    while trials := list(trials_of(rounds.pending(sweep))):
         for trial in trials:
             setting = sweep.experiments()[trial.experiment].assignment
             value = 0.1 + (0.01 if setting["hidden_layers"] == 0 else 10.0) + float(setting["learning_rate"])  # type: ignore[arg-type]

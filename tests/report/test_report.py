@@ -1,7 +1,8 @@
 import pytest
 
-from pipeline import plan, ranking
+from pipeline.analysis import ranking
 from pipeline.conclude import conclude
+from pipeline.plan import rounds
 from pipeline.spec.model import Objective
 from pipeline.sweep import Sweep, Trial, trials_of
 from pipeline.sweep.merge import merge
@@ -9,7 +10,7 @@ from tests.report.conftest import HOSTILE, row
 
 
 def planned(sweep: Sweep) -> list[Trial]:
-    return list(trials_of(plan.pending(sweep)))
+    return list(trials_of(rounds.pending(sweep)))
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def finished(new_sweep, tiny_spec) -> Sweep:
 
 
 def summary_of(sweep: Sweep):
-    plan.pending(sweep)
+    rounds.pending(sweep)
     return conclude(sweep, merge(sweep))
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from pipeline import resolve, spec
+from pipeline import spec
 from pipeline.errors import UserError
+from pipeline.plan import resolve
 from pipeline.space import Interval, Values
 from pipeline.spec import hyperparameters, names
 from pipeline.sweep import Definition

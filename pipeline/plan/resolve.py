@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from pipeline import dates, phases
+from pipeline import dates
 from pipeline.data.source import DataSource
 from pipeline.dates import DateRange
 from pipeline.errors import UserError, did_you_mean
+from pipeline.plan import phases
 from pipeline.search import ADAPTIVE
 from pipeline.search.search_space import written as in_words
 from pipeline.space import Assignment, DomainOrFixed, as_reals

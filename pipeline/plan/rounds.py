@@ -9,12 +9,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from pipeline import budget, packing, ranking, results
+from pipeline import results
+from pipeline.analysis import ranking, spending
+from pipeline.analysis.ranking import standings, values
 from pipeline.dates import DateRange
-from pipeline.phases import near
-from pipeline.ranking import standings, values
+from pipeline.plan import packing
 from pipeline.results import Row, Status
 from pipeline.search import STRATEGIES, SearchSpace, Tried
+from pipeline.search.near import near
 from pipeline.space import Assignment, identity_of, key
 from pipeline.sweep import (
     Definition,
@@ -45,7 +47,7 @@ def pending(sweep: Sweep, *, retry: bool = False, lanes: int | None = None) -> l
     left = unfinished(sweep, every if retry or not rounds else rounds[-1], retry=retry)
     rows = merge.look(sweep).rows if (rounds and not left) or _is_timed(sweep.definition) else []
     now = datetime.now(UTC)
-    if left and budget.is_over(sweep.definition, rows, now):
+    if left and spending.is_over(sweep.definition, rows, now):
         judging = {phase.name for phase in sweep.definition.phases if phase.judging}
         left = [pack for pack in left if pack.trials[0].phase in judging]
     if left:
@@ -145,7 +147,7 @@ def assignments(
     else:
         n = min(phase.batch, phase.experiments - len(asked))
         if _is_timed(definition):
-            n = int(min(n, budget.room(definition, phase, rows, now)))
+            n = int(min(n, spending.room(definition, phase, rows, now)))
             # Before anything has run, what a training takes is found out on what has to run anyway. Afterwards a phase
             # without room for something new would run in vain.
             if rows and not asked and n <= len(given):
@@ -160,7 +162,7 @@ def _best(definition: Definition, phase: Phase, rows: Sequence[Row], now: dateti
     best = [one.assignment for one in ranking.before(definition, rows, phase)[: phase.experiments]]
     others = [one for one in best if identity_of(one) != identity_of(definition.incumbent)]
     found = [definition.incumbent, *others[: phase.experiments - 1]]
-    if len(found) < 3 or (_is_timed(definition) and budget.room(definition, phase, rows, now) < len(found)):
+    if len(found) < 3 or (_is_timed(definition) and spending.room(definition, phase, rows, now) < len(found)):
         return []
     return found
 
@@ -174,7 +176,7 @@ def _finalists(
     now: datetime,
 ) -> list[Assignment]:
     begun = any(trial.phase == phase.name for trial in planned)
-    if not begun and not budget.judging_fits(definition, rows, now):
+    if not begun and not spending.judging_fits(definition, rows, now):
         return []
     best = standings(definition, rows)[: phase.experiments - 1]
     finalists = [known[one.experiment].assignment for one in best if not one.is_incumbent]

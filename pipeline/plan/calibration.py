@@ -9,18 +9,13 @@ from datetime import timedelta
 
 from pipeline import dates
 from pipeline.analysis.agreement import FEWEST_EXPERIMENTS
+from pipeline.analysis.calibration import FULL, MONTHS, WEEK, WEEK_DAYS, training_days
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
-from pipeline.resolve import as_written
+from pipeline.plan.resolve import as_written
 from pipeline.spec import Spec
 from pipeline.spec.model import Confirm, PhaseSpec
 from pipeline.sweep import Calibrating, Definition, Fidelity, Phase
-
-WEEK = "week"
-WEEK_DAYS = 7
-MONTHS = {"month": 1, "two-months": 2, "three-months": 3}
-FULL = "full"
-_CONNECTIONS = 32
 
 
 def sample(asked: Spec, experiments: int | None) -> Spec:
@@ -103,14 +98,6 @@ def amounts(date_range: DateRange, valid: float, test: float) -> Iterator[tuple[
         if (days := training_days(date_range, months, valid, test)) and WEEK_DAYS < days < everything:
             yield name, days
     yield FULL, None
-
-
-def training_days(date_range: DateRange, months: int, valid: float, test: float) -> int | None:
-    """The training days of the last `months` whole months before the range's end; None if too few for any."""
-    try:
-        return dates.whole_months(date_range.end, months).split(valid, test).train.days
-    except ValueError:
-        return None
 
 
 def _where(ranges: Sequence[DateRange], covered: DateRange | None) -> DateRange:

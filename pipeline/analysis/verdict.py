@@ -1,0 +1,89 @@
+"""What may be said about a finalist, and the design by which it is judged: values only, cheap to import.
+
+The test itself is `significance.py`'s work.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from pipeline.dates import DateRange
+
+Goal = Literal["minimize", "maximize"]
+Scores = Mapping[DateRange, Mapping[int, float | None]]
+"""One experiment's metric per date range and seed index; None or NaN where it failed or diverged."""
+
+
+ROPE = 0.005
+ALPHA = 0.05
+FEWEST_RANGES = 3
+"""With two ranges the test has one degree of freedom: only a gain of some 20 standard deviations would be seen."""
+
+
+class Kind(StrEnum):
+    """What may be said about a finalist, from the strongest to the weakest."""
+
+    REAL = "real"
+    PROMISING = "promising"
+    NOT_SHOWN = "not shown"
+    NOT_TESTABLE = "not testable"
+
+
+@dataclass(frozen=True)
+class Design:
+    """How finalists will be judged: all of it known, and frozen, before the first confirmation trains."""
+
+    ranges: tuple[DateRange, ...]
+    rope: float = ROPE
+    """The relative gain that is still no gain worth having."""
+    alpha: float = ALPHA
+    goal: Goal = "minimize"
+    fresh: bool = True
+    """Whether the ranges played no part in choosing. If they did, nothing is ever called real."""
+    valid: float = 0.15
+    test: float = 0.15
+    """The shares of a range's days, as in `DateRange.split`."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rope < 1:
+            raise ValueError(f"rope is a share of the metric, at least 0 and below 1: {self.rope}")
+        if not 0 < self.alpha < 0.5:
+            raise ValueError(f"alpha lies between 0 and 0.5: {self.alpha}")
+        object.__setattr__(self, "ranges", tuple(sorted(self.ranges)))
+
+    @property
+    def log_rope(self) -> float:
+        return -math.log1p(-self.rope) if self.goal == "minimize" else math.log1p(self.rope)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said about one finalist. Gains are log ratios to the incumbent, positive where the finalist is better;
+    `percent` turns one into words."""
+
+    kind: Kind
+    gain: float | None
+    """Mean over the ranges that count."""
+    interval: tuple[float, float] | None
+    """Two-sided, at 1 - 2 alpha: for a single finalist its lower end lies above the rope exactly if p <= alpha."""
+    p: float | None
+    """One-sided, H0: gain <= rope. None if there is nothing to test."""
+    p_adjusted: float | None
+    """After Holm over the finalists and the earlier confirmations on these ranges."""
+    wins: int
+    ranges: int
+    """Those with a gain: where both finished. `wins` of them were better than the incumbent."""
+    detectable: float | None
+    """The smallest true gain that this design would have found with 80 % power, given the noise that was seen."""
+    ranges_needed: int | None
+    """Not testable: how many usable ranges a test takes. Promising or not shown, with a gain beyond the rope: how many
+    it takes to find a gain of that size with 80 % power. None: no number of ranges helps, or none is needed."""
+    reason: str
+    """One plain sentence."""
+
+
+def percent(gain: float, goal: Goal = "minimize") -> float:
+    """A log ratio in per cent of the incumbent's metric: how much lower (higher, where more is better) it becomes."""
+    return 100 * (-math.expm1(-gain) if goal == "minimize" else math.expm1(gain))
