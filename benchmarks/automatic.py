@@ -21,15 +21,16 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline import local, spec
+from pipeline import spec
 from pipeline.analysis.ranking import standings
+from pipeline.local import runner
 from pipeline.plan.resolve import resolve
 from pipeline.results import Row
+from pipeline.screen.progress import Lines
 from pipeline.space import Assignment, identity_of
 from pipeline.store import open_store
 from pipeline.sweep import Sweep, merge
 from pipeline.training import architectures
-from pipeline.view import Lines
 
 TRIALS = 64
 
@@ -40,7 +41,7 @@ def run(root: str, token: int, asked: dict[str, Any], lanes: int) -> Sweep:
     now = datetime.now(UTC)
     definition = resolve(parsed, now=now, token=f"{token:04x}", covered=parsed.data.covers)
     sweep = Sweep.create(open_store(root), definition)
-    local.run(sweep, Lines(Console(quiet=True), definition), lanes=lanes)
+    runner.run(sweep, Lines(Console(quiet=True), definition), lanes=lanes)
     return sweep
 
 

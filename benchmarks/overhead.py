@@ -26,11 +26,13 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline import conclude, local, spec
+from pipeline import spec
+from pipeline.local import runner
 from pipeline.plan import resolve
+from pipeline.report import conclude
+from pipeline.screen.progress import Lines
 from pipeline.store import open_store
 from pipeline.sweep import Sweep
-from pipeline.view import Lines
 
 NOTHING = Path(__file__).with_name("nothing")
 FUNCTION = {"trainer": "benchmarks.nothing.trainer:train"}
@@ -66,12 +68,12 @@ def new_sweep(folder: str, trials: int, trainer: dict[str, Any]) -> Sweep:
 
 
 def ours(trials: int, lanes: int, trainer: dict[str, Any], lane: list[str]) -> float:
-    local.LANE, kept = lane, local.LANE
+    runner.LANE, kept = lane, runner.LANE
     try:
         with tempfile.TemporaryDirectory(prefix="hpt-benchmark-") as folder:
             sweep = new_sweep(folder, trials, trainer)
             began = time.monotonic()
-            merged = local.run(sweep, Lines(Console(file=io.StringIO()), sweep.definition), lanes=lanes)
+            merged = runner.run(sweep, Lines(Console(file=io.StringIO()), sweep.definition), lanes=lanes)
             seconds = time.monotonic() - began
             assert [row["status"] for row in merged.rows] == ["complete"] * trials
             began = time.monotonic()
@@ -79,7 +81,7 @@ def ours(trials: int, lanes: int, trainer: dict[str, Any], lane: list[str]) -> f
             print(f"  (and the report, once a sweep: {time.monotonic() - began:.1f} s)", flush=True)
             return seconds
     finally:
-        local.LANE = kept
+        runner.LANE = kept
 
 
 def theirs(python: str, script: str, trials: int, workers: int, *arguments: str) -> float:
@@ -107,11 +109,11 @@ def sides(trials: int, started: int, lanes: int, other: str) -> list[Side]:
     found = [
         Side("ours, a trainer that returns at once in the lane", trials, lambda: ours(trials, lanes, FUNCTION, LANE)),
         Side("Optuna, an objective that returns at once in the worker", trials, optuna(trials, "function")),
-        Side("ours, a program per trial", started, lambda: ours(started, lanes, PROGRAM, local.LANE)),
+        Side("ours, a program per trial", started, lambda: ours(started, lanes, PROGRAM, runner.LANE)),
         Side(
             "ours, a Python function in a process per trial",
             started,
-            lambda: ours(started, lanes, FUNCTION, local.LANE),
+            lambda: ours(started, lanes, FUNCTION, runner.LANE),
         ),
         Side("Optuna, a program per trial", started, optuna(started, "program")),
     ]

@@ -21,23 +21,24 @@ import torch
 from rich.console import Console
 from scipy import stats
 
-from pipeline import local, spec
+from pipeline import spec
 from pipeline.analysis.confirmation import confirmation
 from pipeline.analysis.ranking import standings
 from pipeline.analysis.significance import corrected_t_test
 from pipeline.analysis.verdict import ALPHA, Kind, Verdict
-from pipeline.conclude import conclude
 from pipeline.data.dataset import Dataset
 from pipeline.data.load import load
 from pipeline.dates import DateRange
+from pipeline.local import runner
 from pipeline.plan import rounds
 from pipeline.plan.resolve import resolve
+from pipeline.report.conclude import conclude
 from pipeline.results import Row, Status
+from pipeline.screen.progress import Lines
 from pipeline.spec import Spec
 from pipeline.store import open_store
 from pipeline.sweep import Definition, Experiment, Sweep, Trial, ledger, seed_of, trials_of
 from pipeline.training.loop import train
-from pipeline.view import Lines
 
 TARGETS = ("air_time", "arr_delay")
 EXPERIMENTS = 8
@@ -174,7 +175,7 @@ def whole_sweep(name: str, experiments: int | None) -> Verdict | None:
         sweep = Sweep.create(store, definition)
         ledger.note_choosing(store, definition)
         with Lines(Console(quiet=True), definition) as view:
-            merged = local.run(sweep, view, lanes=1)
+            merged = runner.run(sweep, view, lanes=1)
         summary = conclude(sweep, merged)
     print(f"{name}: {len(merged.rows)} trainings ({time.monotonic() - began:.0f} s)")
     print(f"    {summary.answer}")

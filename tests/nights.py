@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipeline import spec
-from pipeline.looking import State, state
 from pipeline.plan import resolve, rounds
+from pipeline.report.state import State, state_of
 from pipeline.store import Store
 from pipeline.sweep import Sweep, Trial, trials_of
 
@@ -50,7 +50,7 @@ def night(
             sweep.create_row(trial, row(sweep, trial, score, data) | more)
         if not done:
             break
-    return state(sweep)
+    return state_of(sweep)
 
 
 def row(sweep: Sweep, trial: Trial, score: Score, data: str) -> dict[str, Any]:

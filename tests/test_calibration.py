@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 
 from pipeline import spec
 from pipeline.cli import app
-from pipeline.conclude import conclude
 from pipeline.data.load import load
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.plan import calibration, rounds
+from pipeline.report.conclude import conclude
 from pipeline.store import open_store
 from pipeline.sweep import Calibrating, Definition, Sweep, Trial, all_sweeps, training_seed, trials_of
 from pipeline.sweep.merge import merge

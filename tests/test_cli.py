@@ -212,7 +212,9 @@ def lanes_in(folder: Path) -> list[str]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if "pipeline.lane" in (process / "cmdline").read_text() and os.readlink(process / "cwd") == str(folder):
+            if "pipeline.local.lane" in (process / "cmdline").read_text() and os.readlink(process / "cwd") == str(
+                folder
+            ):
                 found.append(process.name)
         except OSError:
             pass

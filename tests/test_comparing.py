@@ -4,9 +4,10 @@ import json
 import pytest
 from rich.console import Console
 
-from pipeline import comparing
-from pipeline.comparing import Comparison, compare
+from pipeline.compare import sweeps
+from pipeline.compare.sweeps import Comparison, compare
 from pipeline.errors import UserError
+from pipeline.screen.compare import tables
 from tests.nights import JUDGED, MONTHS, STEADY, judged_on, night, steady, wave
 
 HOSTILE = "<script>[bold]\u202e" + "long" * 2500
@@ -15,7 +16,7 @@ HOSTILE = "<script>[bold]\u202e" + "long" * 2500
 def shown(comparison: Comparison) -> str:
     out = io.StringIO()
     console = Console(file=out, width=1000)
-    for table in comparing.tables(comparison):
+    for table in tables(comparison):
         console.print(table)
     return out.getvalue()
 
@@ -176,7 +177,7 @@ def test_more_sweeps_need_more_proof(store, asked):
 
 def test_json_says_what_the_tables_say(store, asked):
     found = two(store, asked, asked, second=steady(best=0.1), git_commit="def456")
-    content = json.loads(comparing.as_json(found))
+    content = json.loads(sweeps.as_json(found))
     assert content["sentence"] == found.sentence
     assert content["pairs"][0]["winner"] == found.pairs[0].other
     assert [one["best"]["experiment"] for one in content["sweeps"]] == ["e001", "e001"]
@@ -187,7 +188,7 @@ def test_json_says_what_the_tables_say(store, asked):
 def test_hostile_text_is_text(store, tiny_spec):
     found = two(store, tiny_spec, tiny_spec, git_commit=HOSTILE)
     assert "<script>[bold]" in shown(found)
-    assert json.loads(comparing.as_json(found))["changed"]["commit"]
+    assert json.loads(sweeps.as_json(found))["changed"]["commit"]
 
 
 def test_one_sweep_is_no_comparison(store, tiny_spec):

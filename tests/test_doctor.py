@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline import doctor
-from pipeline.doctor import Check
 from pipeline.errors import UserError
 from pipeline.store import open_store
+from pipeline.trials import doctor
+from pipeline.trials.doctor import Check
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine's torch has a GPU")
 

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import local, trial
 from pipeline.errors import InfrastructureError
+from pipeline.local import runner
 from pipeline.plan import rounds
 from pipeline.results import Row
 from pipeline.store import open_store
 from pipeline.store.bucket import BucketStore
 from pipeline.sweep import Sweep, Trial, merge, trials_of
 from pipeline.training import model
+from pipeline.trials import pack
 from tests import faults
 from tests.conftest import dataset_of, define
 from tests.test_local import Recorder, lane_pids
@@ -26,8 +27,8 @@ def planned(sweep: Sweep) -> list[Trial]:
     return list(trials_of(rounds.pending(sweep)))
 
 
-def run(sweep: Sweep, trials: list[Trial], workbench: trial.Workbench) -> bool:
-    return trial.run_pack(sweep, "p", trials, workbench, on_event=lambda event: None)
+def run(sweep: Sweep, trials: list[Trial], workbench: pack.Workbench) -> bool:
+    return pack.run_pack(sweep, "p", trials, workbench, on_event=lambda event: None)
 
 
 def assert_its_model_reproduces(sweep: Sweep, row: Row, folder: Path) -> None:
@@ -47,8 +48,8 @@ def result_files(sweep: Sweep) -> list[str]:
 
 
 def test_fifty_kills_over_a_sweep_leave_one_row_per_trial(bucket, tiny_spec, tmp_path, monkeypatch):
-    monkeypatch.setattr(local, "TRIES", 1000)
-    monkeypatch.setattr(local, "_LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(runner, "TRIES", 1000)
+    monkeypatch.setattr(runner, "_LOOK_EVERY_S", 0.05)
     asked = tiny_spec | {
         "training": {"max-epochs": 60},
         "incumbent": {"early_stopping_patience": 1000, "batch_size": 16},
@@ -79,7 +80,7 @@ def test_fifty_kills_over_a_sweep_leave_one_row_per_trial(bucket, tiny_spec, tmp
     killer = threading.Thread(target=kill)
     killer.start()
     try:
-        merged = local.run(sweep, Recorder(), lanes=2)
+        merged = runner.run(sweep, Recorder(), lanes=2)
     finally:
         over.set()
         killer.join()
@@ -95,13 +96,13 @@ def test_fifty_kills_over_a_sweep_leave_one_row_per_trial(bucket, tiny_spec, tmp
 def test_thirty_two_writers_of_one_trial_leave_one_row_that_all_of_them_report(bucket, tiny_spec, tmp_path):
     sweep = Sweep.create(open_store(f"gs://{bucket}"), define(tiny_spec))
     one = planned(sweep)[0]
-    workbench = trial.Workbench()
+    workbench = pack.Workbench()
     workbench.experiment(sweep, one)
     reported: list[Row] = []
 
     def race(_: int) -> None:
         seen: list[dict] = []
-        trial.run_pack(Sweep(sweep.store, sweep.id), "p", [one], workbench, on_event=seen.append)
+        pack.run_pack(Sweep(sweep.store, sweep.id), "p", [one], workbench, on_event=seen.append)
         reported.append(seen[-1]["row"])
 
     with ThreadPoolExecutor(32) as pool:
@@ -118,7 +119,7 @@ def test_answers_that_are_lost_after_the_write_leave_one_row_each_that_is_our_ow
     trials = planned(sweep)[:2]
     luck = random.Random(1)
     proxy.first(10_000, faults.LostResponse(), lambda request: request.is_write and luck.random() < 0.4)
-    workbench = trial.Workbench()
+    workbench = pack.Workbench()
     assert run(sweep, trials, workbench)
     proxy.rule = lambda request: None
     merged = merge.merge(sweep)
@@ -134,7 +135,7 @@ def test_answers_that_are_lost_after_the_write_leave_one_row_each_that_is_our_ow
 def test_what_could_not_be_uploaded_is_no_row_but_a_failure_of_the_store(proxy, bucket, tiny_spec):
     sweep = Sweep.create(BucketStore(f"gs://{bucket}", deadline=1), define(tiny_spec))
     one = planned(sweep)[0]
-    workbench = trial.Workbench()
+    workbench = pack.Workbench()
     workbench.experiment(sweep, one)
     proxy.rule = lambda request: faults.Status(503) if request.is_write else None
     with pytest.raises(InfrastructureError):
@@ -149,7 +150,7 @@ def test_a_slow_bucket_does_not_stall_training(proxy, bucket, tiny_spec):
     sweep = Sweep.create(BucketStore(f"gs://{bucket}"), define(asked))
     one = planned(sweep)[0]
     proxy.latency = 0.2
-    assert run(sweep, [one], trial.Workbench())
+    assert run(sweep, [one], pack.Workbench())
     row = sweep.row(one)
     assert row is not None
     assert row["epochs"] == 300
@@ -171,6 +172,6 @@ def test_files_appear_in_the_bucket_while_a_trial_trains(bucket, tiny_spec):
         if event.get("epoch", 1) % 200 == 0:
             seen.update(entry.key.rsplit("/", 1)[1] for entry in sweep.store.entries(sweep.trial_key(one)))
 
-    trial.run_pack(sweep, "p", [one], trial.Workbench(), on_event=look)
+    pack.run_pack(sweep, "p", [one], pack.Workbench(), on_event=look)
     assert {"epochs.csv", "log.txt"} <= seen
     assert "result.csv" not in seen

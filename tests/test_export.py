@@ -9,9 +9,9 @@ import pyarrow.parquet as parquet
 import pytest
 from markdown_it import MarkdownIt
 
-from pipeline import export as exporting
 from pipeline.errors import UserError
-from pipeline.export import export
+from pipeline.report import export as exporting
+from pipeline.report.export import export
 from pipeline.sweep.merge import merge
 from tests.nights import judged_on, night, steady
 

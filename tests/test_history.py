@@ -3,8 +3,9 @@ import io
 import pytest
 from rich.console import Console
 
-from pipeline import history
+from pipeline.compare import nights
 from pipeline.errors import UserError
+from pipeline.screen.nights import nights_table
 from tests.nights import MONTHS, STEADY, judged_on, night, steady, wave
 
 
@@ -20,8 +21,8 @@ def later(tiny_spec):
 
 
 def alarm(store, **options):
-    (series,) = history.series(store)
-    return history.alarm(series, **options)
+    (series,) = nights.series(store)
+    return nights.alarm(series, **options)
 
 
 def a_week(store, asked, score=STEADY, **more):
@@ -149,43 +150,43 @@ def test_more_can_be_better(store, tiny_spec):
 def test_series_are_kept_apart(store, asked):
     a_week(store, asked)
     night(store, asked | {"architecture": "attention"}, steady(best=0.39), day=5)
-    assert len(history.series(store)) == 2
-    (only,) = history.series(store, architecture="attention")
+    assert len(nights.series(store)) == 2
+    (only,) = nights.series(store, architecture="attention")
     assert [night.id for night in only.nights] == ["20240606-0210-attention-3f9c"]
-    (of_data,) = history.series(store, architecture="attention", data=only.nights[0].definition.data)
+    (of_data,) = nights.series(store, architecture="attention", data=only.nights[0].definition.data)
     assert of_data.nights[0].id == only.nights[0].id
 
 
 def test_a_damaged_sweep_stops_nobody(store, asked):
     a_week(store, asked)
     store.write("sweeps/20240601-0000-bag-of-words-0000/sweep.json", b"{")
-    (series,) = history.series(store)
+    (series,) = nights.series(store)
     assert len(series.nights) == 3
 
 
 def test_no_sweeps_is_an_error_that_says_so(store, asked):
     with pytest.raises(UserError, match="holds no sweeps of lstm"):
-        history.series(store, architecture="lstm")
+        nights.series(store, architecture="lstm")
 
 
 def test_the_same_setting_getting_worse_is_drift(store, tiny_spec):
     wide = tiny_spec | {"date-range": MONTHS}
     night(store, wide, lambda experiment, at: 0.4 if at < 6 else 0.6)
-    (series,) = history.series(store)
-    assert history.drift(series)[-1].startswith("drift: on its newest date range, [2013-07-01, 2013-08-01)")
+    (series,) = nights.series(store)
+    assert nights.drift(series)[-1].startswith("drift: on its newest date range, [2013-07-01, 2013-08-01)")
 
 
 def test_without_drift_nothing_is_claimed(store, tiny_spec):
     night(store, tiny_spec | {"date-range": MONTHS})
-    (series,) = history.series(store)
-    assert history.drift(series)[-1].startswith("no drift to be seen")
+    (series,) = nights.series(store)
+    assert nights.drift(series)[-1].startswith("no drift to be seen")
 
 
 def test_data_that_changed_under_a_range_are_named(store, tiny_spec):
     night(store, tiny_spec)
     night(store, tiny_spec, steady(incumbent=0.5), day=1, data="data-2")
-    (series,) = history.series(store)
-    (line,) = history.drift(series)
+    (series,) = nights.series(store)
+    (line,) = nights.drift(series)
     assert line.startswith(
         "between 20240601-0210-bag-of-words-3f9c and 20240602-0210-bag-of-words-3f9c the data, or how"
     )
@@ -196,16 +197,16 @@ def test_the_same_data_with_another_result_are_not_drift(store, tiny_spec):
     wide = tiny_spec | {"date-range": MONTHS}
     night(store, wide)
     night(store, tiny_spec | {"date-range": MONTHS[4:]}, steady(incumbent=0.8), day=1)
-    (series,) = history.series(store)
-    (line,) = history.drift(series)
+    (series,) = nights.series(store)
+    (line,) = nights.drift(series)
     assert "spec, code, image or device changed, not the data" in line
 
 
 def test_the_table_has_a_line_per_night_and_only_the_last_ones(store, asked):
     a_week(store, asked)
-    (series,) = history.series(store)
+    (series,) = nights.series(store)
     out = io.StringIO()
-    Console(file=out, width=1000).print(history.nights_table(series, last=2))
+    Console(file=out, width=1000).print(nights_table(series, last=2))
     lines = out.getvalue().splitlines()
     assert len(lines) == 3
     assert "20240603-0210-bag-of-words-3f9c" in lines[-1]

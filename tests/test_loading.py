@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 
 import pipeline
-from pipeline import trial
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.plan import rounds
 from pipeline.results import Row
 from pipeline.store import Store, open_store
 from pipeline.sweep import Sweep, Trial, trials_of
 from pipeline.training import model
+from pipeline.trials import pack
 from tests.conftest import define
 
 FRAME = pd.DataFrame({"place": ["place1", "nowhere", None], "size": [0.5, -1.0, np.nan]})
@@ -33,7 +33,7 @@ def trained(place: Store, tiny_spec: dict) -> tuple[Sweep, Row]:
     """A sweep of which one trial has run."""
     sweep = Sweep.create(place, define(tiny_spec))
     first = next(trials_of(rounds.pending(sweep)))
-    trial.run_pack(sweep, "p", [first], trial.Workbench(), on_event=lambda event: None)
+    pack.run_pack(sweep, "p", [first], pack.Workbench(), on_event=lambda event: None)
     row = sweep.row(first)
     assert row is not None
     return sweep, row

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from pipeline import reuse, trial
 from pipeline.analysis import spending
 from pipeline.plan import rounds
 from pipeline.store import Store
 from pipeline.sweep import Sweep, Trial, trials_of
+from pipeline.trials import pack, reuse
 from tests.conftest import define
 
 PHASES = [
@@ -28,9 +28,9 @@ PHASES = [
 
 def run(sweep: Sweep) -> dict[str, Any]:
     """The rows of a sweep that ran to its end."""
-    workbench = trial.Workbench()
+    workbench = pack.Workbench()
     while packs := rounds.pending(sweep):
-        trial.run_pack(sweep, "p", list(trials_of(packs)), workbench, on_event=lambda _: None)
+        pack.run_pack(sweep, "p", list(trials_of(packs)), workbench, on_event=lambda _: None)
     return {str(one): sweep.row(one) for one in sweep.planned()}
 
 
@@ -139,7 +139,7 @@ def test_a_failure_is_no_training_to_copy(store, one_range):
     sweep = Sweep.create(store, define(asked | {"phases": PHASES}, "aaaa"))
     rounds.pending(sweep)
     incumbent = Trial("learning-rate", "e000", 0, 0)
-    trial.give_up(sweep, "p", [incumbent], "its machine died")
+    pack.give_up(sweep, "p", [incumbent], "its machine died")
     rows = run(sweep)
     assert rows[str(incumbent)]["status"] == "failed"
     assert rows["architecture-e000-d0-s0"]["status"] == "complete"

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import trial
 from pipeline.analysis.ranking import standings
-from pipeline.conclude import summary_of
 from pipeline.plan import rounds
-from pipeline.rungs import Rungs, is_good_enough, is_rung
+from pipeline.report.conclude import summary_of
 from pipeline.spec.model import EarlyStopping
 from pipeline.store import open_store
 from pipeline.store.bucket import BucketStore
 from pipeline.sweep import Sweep, Trial, trials_of
 from pipeline.sweep.merge import merge
+from pipeline.trials import pack
+from pipeline.trials.early_stopping import Rungs, is_good_enough, is_rung
 from tests import faults
 from tests.conftest import define
 
@@ -72,7 +72,7 @@ def asked(tiny_spec: dict[str, Any]) -> dict[str, Any]:
 
 def run(sweep: Sweep) -> dict[str, Any]:
     while packs := rounds.pending(sweep):
-        trial.run_pack(sweep, "p", list(trials_of(packs)), trial.Workbench(), on_event=lambda _: None)
+        pack.run_pack(sweep, "p", list(trials_of(packs)), pack.Workbench(), on_event=lambda _: None)
     return {str(one): sweep.row(one) for one in sweep.planned()}
 
 
@@ -124,13 +124,13 @@ def test_what_a_phase_starts_from_is_not_stopped_whoever_came_before_it(new_swee
     stopping = {"experiments": 4, "early-stopping": {"min-epochs": 2, "reduction": 3}}
     sweep = new_sweep(kept | {"phases": phases, "search": stopping, "incumbent": {"learning_rate": 0.01}})
     first = list(trials_of(rounds.pending(sweep)))
-    trial.run_pack(sweep, "p", first, trial.Workbench(), on_event=lambda _: None)
+    pack.run_pack(sweep, "p", first, pack.Workbench(), on_event=lambda _: None)
     second = list(trials_of(rounds.pending(sweep)))
     starts = [one for one in second if sweep.experiments()[one.experiment].phase == "learning-rate"]
     for n in range(9):
         for epoch in (2, 6):
             sweep.create_rung(Trial("architecture", f"e9{n}", 0, 0), epoch, 1e-9)
-    trial.run_pack(sweep, "p", second, trial.Workbench(), on_event=lambda _: None)
+    pack.run_pack(sweep, "p", second, pack.Workbench(), on_event=lambda _: None)
     assert {sweep.row(one)["status"] for one in starts} == {"complete"}
     assert {sweep.row(one)["status"] for one in second if one not in starts} == {"stopped"}
 

@@ -5,7 +5,6 @@ import time
 import pandas as pd
 import pytest
 
-from pipeline import trial
 from pipeline.data import load
 from pipeline.errors import UserError
 from pipeline.plan import rounds
@@ -13,17 +12,18 @@ from pipeline.store.directory import DirectoryStore
 from pipeline.sweep import Sweep, Trial, training_seed, trials_of
 from pipeline.training import model
 from pipeline.training.builtin import Builtin
+from pipeline.trials import pack
 from tests.conftest import dataset_of, define
 
 
 @pytest.fixture
-def workbench() -> trial.Workbench:
-    return trial.Workbench()
+def workbench() -> pack.Workbench:
+    return pack.Workbench()
 
 
 def run(sweep, trials, workbench, **options):
     events = []
-    fine = trial.run_pack(sweep, "p", trials, workbench, on_event=events.append, **options)
+    fine = pack.run_pack(sweep, "p", trials, workbench, on_event=events.append, **options)
     return fine, events
 
 
@@ -69,7 +69,7 @@ def test_the_same_trial_gives_the_same_errors(store, tiny_spec):
     for token in ("aaaa", "bbbb"):
         sweep = Sweep.create(store, define(tiny_spec, token))
         first = planned(sweep)[0]
-        run(sweep, [first], trial.Workbench())
+        run(sweep, [first], pack.Workbench())
         rows.append(sweep.row(first))
     assert rows[0]["mse_test"] == rows[1]["mse_test"]
     assert rows[0]["data_fingerprint"] == rows[1]["data_fingerprint"]
@@ -104,7 +104,7 @@ def test_a_range_without_data_fails_its_trials_and_says_which_days_there_are(new
 def test_a_failure_is_run_again_only_when_asked_and_gets_a_row_of_its_own(new_sweep, tiny_spec, workbench):
     sweep = new_sweep(tiny_spec)
     first = planned(sweep)[0]
-    trial.give_up(sweep, "p", [first], "its machine died three times")
+    pack.give_up(sweep, "p", [first], "its machine died three times")
     assert sweep.row(first)["error"] == "its machine died three times"
     assert run(sweep, [first], workbench)[0] is False
     assert run(sweep, [first], workbench, retry=True)[0] is True
@@ -116,7 +116,7 @@ def test_giving_up_leaves_what_is_finished(new_sweep, tiny_spec, workbench):
     sweep = new_sweep(tiny_spec)
     first = planned(sweep)[0]
     run(sweep, [first], workbench)
-    assert trial.give_up(sweep, "p", [first], "why") == []
+    assert pack.give_up(sweep, "p", [first], "why") == []
     assert sweep.row(first)["status"] == "complete"
 
 
@@ -128,7 +128,7 @@ def test_the_loser_of_a_race_reports_the_row_that_counts(new_sweep, tiny_spec, w
     def somebody_else_is_faster(self, key, content):
         if key.endswith("result.csv"):
             monkeypatch.setattr(DirectoryStore, "create", original)
-            trial.give_up(sweep, "other", [first], "the other one")
+            pack.give_up(sweep, "other", [first], "the other one")
         return original(self, key, content)
 
     monkeypatch.setattr(DirectoryStore, "create", somebody_else_is_faster)
@@ -220,7 +220,7 @@ def test_a_trial_trains_on_one_thread(new_sweep, tiny_spec, workbench):
 def test_a_damaged_row_is_told_and_what_made_an_error_is_one_line(new_sweep, tiny_spec, workbench):
     sweep = new_sweep(tiny_spec)
     first, second = planned(sweep)[:2]
-    trial.give_up(sweep, "p", [first], "CUDA failed\r at 3\nand so on")
+    pack.give_up(sweep, "p", [first], "CUDA failed\r at 3\nand so on")
     assert sweep.row(first)["error"] == "CUDA failed at 3 and so on"
     sweep.store.write(sweep.trial_key(second, "result.csv"), b"damaged")
     with pytest.raises(UserError, match="hpt retry"):
@@ -259,8 +259,8 @@ class Together(Builtin):
 def test_each_trial_of_a_pack_leaves_what_it_leaves_alone(store, tiny_spec):
     alone, packed = (Sweep.create(store, define(tiny_spec, token)) for token in ("aaaa", "bbbb"))
     for one in alike(alone):
-        run(alone, [one], trial.Workbench())
-    bench = trial.Workbench(Together())
+        run(alone, [one], pack.Workbench())
+    bench = pack.Workbench(Together())
     fine, events = run(packed, alike(packed), bench)
     assert (fine, bench.builtin.sizes) == (True, [3])
     for one in alike(packed):
@@ -280,7 +280,7 @@ def test_each_trial_of_a_pack_leaves_what_it_leaves_alone(store, tiny_spec):
 
 def test_the_times_of_a_pack_are_shares_of_what_it_took(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
-    bench = trial.Workbench(Together())
+    bench = pack.Workbench(Together())
     run(sweep, alike(sweep)[:1], bench)  # loads the data
     began = time.monotonic()
     run(sweep, alike(sweep), bench)
@@ -290,7 +290,7 @@ def test_the_times_of_a_pack_are_shares_of_what_it_took(new_sweep, tiny_spec):
 
 def test_trials_that_are_not_alike_train_one_group_after_another(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
-    bench = trial.Workbench(Together())
+    bench = pack.Workbench(Together())
     fine, _ = run(sweep, sorted(planned(sweep), key=lambda one: one.range), bench)
     assert (fine, bench.builtin.sizes) == (True, [3, 3])
 
@@ -307,7 +307,7 @@ def test_too_little_memory_for_all_at_once_is_enough_for_fewer(new_sweep, tiny_s
 
     monkeypatch.setattr(loop, "train_array", short)
     sweep = new_sweep(tiny_spec)
-    bench = trial.Workbench(Together())
+    bench = pack.Workbench(Together())
     fine, _ = run(sweep, alike(sweep), bench)
     assert (fine, bench.builtin.sizes) == (True, [3, 1, 1, 1])
     assert {sweep.row(one)["status"] for one in alike(sweep)} == {"complete"}
@@ -328,7 +328,7 @@ def test_too_little_memory_for_one_is_that_trials_result(new_sweep, tiny_spec, m
 
     monkeypatch.setattr(loop, "train_array", short)
     sweep = new_sweep(tiny_spec)
-    fine, _ = run(sweep, alike(sweep), trial.Workbench(Together()))
+    fine, _ = run(sweep, alike(sweep), pack.Workbench(Together()))
     assert not fine
     statuses = {sweep.row(one)["learning_rate"]: sweep.row(one)["status"] for one in alike(sweep)}
     assert statuses == {0.001: "complete", 0.01: "out-of-memory", 0.1: "complete"}
@@ -349,21 +349,21 @@ def test_who_is_left_when_memory_runs_out_is_tried_alone(new_sweep, tiny_spec, m
 
     monkeypatch.setattr(loop, "train_array", short)
     sweep = new_sweep(tiny_spec)
-    bench = trial.Workbench(Together())
+    bench = pack.Workbench(Together())
     fine, _ = run(sweep, alike(sweep), bench)
     assert (fine, bench.builtin.sizes) == (True, [3, 1])
 
 
 def test_what_somebody_else_ran_meanwhile_is_not_trained(new_sweep, tiny_spec, monkeypatch):
     sweep = new_sweep(tiny_spec | {"architecture": "cnn"})
-    bench = trial.Workbench()
+    bench = pack.Workbench()
     second = alike(sweep)[1]
     together, trained = bench.builtin.together, []
 
     def meanwhile(jobs, on_end):
         trained.extend(job.trial for job in jobs)
         if len(trained) == 1:
-            run(sweep, [second], trial.Workbench())
+            run(sweep, [second], pack.Workbench())
         together(jobs, on_end)
 
     monkeypatch.setattr(bench.builtin, "together", meanwhile)
@@ -376,7 +376,7 @@ def test_what_somebody_else_ran_meanwhile_is_not_trained(new_sweep, tiny_spec, m
 
 def test_notes_about_the_data_stand_in_the_log_of_each(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
-    run(sweep, alike(sweep), trial.Workbench(Together()))
+    run(sweep, alike(sweep), pack.Workbench(Together()))
     logs = [sweep.store.read(sweep.attempt_key(one, sweep.row(one)["attempt"], "log.txt")) for one in alike(sweep)]
     assert [log.decode().count("rows in [2024-01-01, 2024-03-01)") for log in logs] == [1, 1, 1]
 
@@ -393,7 +393,7 @@ def test_a_bug_that_one_of_a_pack_meets_is_its_own(new_sweep, tiny_spec, monkeyp
 
     monkeypatch.setattr(model, "save", save)
     sweep = new_sweep(tiny_spec)
-    fine, _ = run(sweep, alike(sweep), trial.Workbench(Together()))
+    fine, _ = run(sweep, alike(sweep), pack.Workbench(Together()))
     assert not fine
     errors = {sweep.row(one)["learning_rate"]: sweep.row(one).get("error") for one in alike(sweep)}
     assert errors == {0.001: None, 0.01: "RuntimeError: no way to save it", 0.1: None}

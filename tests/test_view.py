@@ -5,9 +5,9 @@ import time
 
 from rich.console import Console
 
-from pipeline import view
 from pipeline.plan import rounds
 from pipeline.results import Row
+from pipeline.screen import progress
 from pipeline.sweep import trials_of
 
 
@@ -23,9 +23,9 @@ def test_a_thousand_short_trials_are_not_ranked_a_thousand_times_and_the_last_is
         ranked.append(len(rows))
         return []
 
-    monkeypatch.setattr(view, "standings", slow)
+    monkeypatch.setattr(progress, "standings", slow)
     console = Console(file=io.StringIO(), force_terminal=True)
-    with view.view_for(console, sweep.definition) as live:
+    with progress.view_for(console, sweep.definition) as live:
         live.round(packs, [])
         for at in range(1000):
             live.row(0, rows[at % len(rows)])

@@ -13,13 +13,15 @@ import pytest
 import torch
 
 import pipeline
-from pipeline import spec, trial, winner
+from pipeline import spec
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
-from pipeline.looking import State, state
 from pipeline.plan import resolve, rounds
+from pipeline.report import winner
+from pipeline.report.state import State, state_of
 from pipeline.store import Store, open_store
 from pipeline.sweep import Definition, Sweep, trials_of
+from pipeline.trials import pack
 from tests import nights
 from tests.conftest import NOW, define
 
@@ -35,9 +37,9 @@ def exported(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def trained(store: Store, asked: dict[str, Any]) -> Sweep:
     sweep = Sweep.create(store, define(asked))
-    workbench = trial.Workbench()
+    workbench = pack.Workbench()
     while trials := list(trials_of(rounds.pending(sweep))):
-        trial.run_pack(sweep, "p", trials, workbench, on_event=lambda event: None)
+        pack.run_pack(sweep, "p", trials, workbench, on_event=lambda event: None)
     return sweep
 
 
@@ -147,7 +149,7 @@ def test_export_writes_the_spec_the_model_and_the_program_of_the_best(
     store: Store, two_months: dict[str, Any], tmp_path: Path
 ) -> None:
     sweep = trained(store, two_months | {"notes": "n", "mode": "full", "as-of": "2024-06-01"})
-    found = winner.winner_of(state(sweep))
+    found = winner.winner_of(state_of(sweep))
     result = exported(sweep.id, "--best", "--to", tmp_path / "out", "--store", store.root, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     first, second = result.stdout.splitlines()
@@ -182,12 +184,12 @@ def test_the_exported_spec_trains_the_very_same_model_on_the_same_days(
     store: Store, two_months: dict[str, Any], tmp_path: Path
 ) -> None:
     sweep = trained(store, two_months)
-    found = winner.winner_of(state(sweep))
+    found = winner.winner_of(state_of(sweep))
     asked = winner.spec_of(sweep.definition, found, TODAY, None)
     again = Sweep.create(store, resolve.resolve(spec.from_dict(asked), now=NOW, token="aaaa"))
     trials = list(trials_of(rounds.pending(again)))
     assert [one.phase for one in trials] == ["train"]
-    trial.run_pack(again, "p", trials, trial.Workbench(), on_event=lambda event: None)
+    pack.run_pack(again, "p", trials, pack.Workbench(), on_event=lambda event: None)
     row = again.row(trials[0])
     assert row is not None
     assert (row["date-range"], row["mse_test"]) == (found.row["date-range"], found.row["mse_test"])
@@ -201,7 +203,7 @@ def test_a_sweep_in_a_bucket_is_exported_from_anywhere(bucket: str, two_months: 
     result = exported("latest", "--store", f"gs://{bucket}/some where", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     out = tmp_path / f"{sweep.id}-best"
-    url = winner.winner_of(state(sweep)).row["model_url"]
+    url = winner.winner_of(state_of(sweep)).row["model_url"]
     assert pipeline.load_model(out).predict(FRAME).equals(pipeline.load_model(url).predict(FRAME))
 
 

@@ -1,8 +1,9 @@
-"""A lane as `pipeline/lane.py` has it, with a trainer that returns at once on the other side of the seam."""
+"""A lane as `pipeline/local/lane.py` has it, with a trainer that returns at once on the other side of the seam."""
 
-from pipeline import lane, trial
+from pipeline.local import lane
 from pipeline.results import Status
 from pipeline.training.job import Job, Measured, Trainer
+from pipeline.trials import pack
 
 
 def nothing(job: Job) -> Measured:
@@ -15,5 +16,5 @@ def trainer(*_: object) -> Trainer:
 
 
 if __name__ == "__main__":
-    trial.OwnTrainer = trainer  # type: ignore[assignment,misc]
+    pack.OwnTrainer = trainer  # type: ignore[assignment,misc]
     lane.main()

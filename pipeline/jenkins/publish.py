@@ -5,11 +5,13 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline import comparing, looking, results
-from pipeline.conclude import conclude
+from pipeline import results
+from pipeline.compare import page
+from pipeline.compare import sweeps as comparing
 from pipeline.errors import UserError
-from pipeline.report import compared
+from pipeline.report.conclude import conclude
 from pipeline.report.junit import junit
+from pipeline.report.state import state_of
 from pipeline.sweep import Sweep
 from pipeline.sweep.merge import Merged, merge
 
@@ -48,10 +50,10 @@ def description(answer: str, sweeps: Sequence[str], environment: Mapping[str, st
 
 def _compare(sweeps: Sequence[Sweep], answers: Mapping[str, str], report: Path) -> str:
     """Writes the comparison and each sweep's report below it; what the comparison says."""
-    found = comparing.compare(comparing.best_first(map(looking.state, sweeps)))
+    found = comparing.compare(comparing.best_first(map(state_of, sweeps)))
     for sweep in sweeps:
         _copy_report(sweep, report / sweep.id)
-    compared.write(found, answers, report)
+    page.write(found, answers, report)
     return found.sentence
 
 

@@ -1,6 +1,10 @@
-"""Merged results -> the HTML summary: plain files that need no server, no script and no other host."""
+"""One sweep: how far it is, what it comes to, and the files that say so: page, pictures, exports, the winner.
 
-from pipeline.report.render import render
+Here: state, answer, summary and their rendering; plain files that need no server, no script and no other host. Not here:
+several sweeps (`compare/`), tables for a terminal (`screen/`), and the numbers themselves (`analysis/`).
+"""
+
+from pipeline.report.page import render
 from pipeline.report.summary import Summary, summarize
 
 __all__ = ["Summary", "render", "summarize"]

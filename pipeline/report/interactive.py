@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-from pipeline.report.drawing import Picture
+from pipeline.report.charts.drawing import Picture
 from pipeline.report.next_spec import NextSpec
 from pipeline.report.summary import Summary
 from pipeline.results import to_cell

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.analysis.suggestion import suggest
+from pipeline.report.experiments import Searched
 from pipeline.report.summary import Summary
-from pipeline.report.tried import Searched
 from pipeline.search.search_space import SearchSpace
 from pipeline.space import Assignment, Domain, Space
 from pipeline.sweep import Definition

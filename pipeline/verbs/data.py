@@ -21,12 +21,12 @@ app = typer.Typer()
 def look_at_data(spec: SpecArgument = None, data: DataOption = None, as_of: AsOfOption = None) -> None:
     """Show what the pipeline sees of the data: rows by day, columns, targets by month; with a SPEC, its date ranges."""
     from pipeline import spec as specs
-    from pipeline import survey_view
     from pipeline.data import survey
     from pipeline.data.files import Files
     from pipeline.data.load import days, no_days
     from pipeline.data.source import FilesSource
     from pipeline.plan.resolve import source_of
+    from pipeline.screen.data import tables
     from pipeline.spec import project
 
     asked = specs.read(spec) if spec else None
@@ -56,7 +56,7 @@ def look_at_data(spec: SpecArgument = None, data: DataOption = None, as_of: AsOf
         raise UserError(no_days(Files(source.path, source.date).days()[1]))
     if covered and found.covers != covered:
         print(f"the data cover {covered}; what follows is about the days of the spec's date ranges")
-    for table in survey_view.tables(found, ranges, shares):
+    for table in tables(found, ranges, shares):
         print_table(table)
     warnings = [*said, *found.notes, *survey.warnings(found, ranges, shares)]
     print("\n".join(f"warning: {line}" for line in warnings) or "nothing to warn about")

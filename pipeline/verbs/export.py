@@ -22,14 +22,15 @@ def export(
     import json
     from datetime import UTC, datetime
 
-    from pipeline import looking, winner
+    from pipeline.report import winner
+    from pipeline.report.state import state_of
+    from pipeline.report.words import settings_in_words
     from pipeline.sweep import models
     from pipeline.training import saved
-    from pipeline.view import settings_in_words
 
     folder = open_sweep(sweep, store)
     definition = folder.definition
-    found = winner.winner_of(looking.state(folder))
+    found = winner.winner_of(state_of(folder))
     covered = days_of(definition.data, here=False) if definition.data is not None else None
     spec = winner.spec_of(definition, found, datetime.now(UTC).date(), covered)
     out = to or Path(f"{folder.id}-best")

@@ -57,8 +57,8 @@ def trigger(
 @app.command()
 def doctor(store: StoreOption = None) -> None:
     """Check that this machine can run trials: its GPU, the store, disk and clock."""
-    from pipeline import doctor as machine
     from pipeline.spec.project import store_root
+    from pipeline.trials import doctor as machine
 
     failed = []
     for check in machine.checks(store_root(store)):

@@ -117,7 +117,9 @@ def stop(sweep: SweepArgument, store: StoreOption = None) -> None:
 
 def compare_all(asked: Asked, store: str | None, lanes: int | None) -> NoReturn:
     """Tunes every architecture, each inside the same budget, and holds the others against the best."""
-    from pipeline import comparing, looking
+    from pipeline.compare import sweeps
+    from pipeline.report.state import state_of
+    from pipeline.screen.compare import tables
     from pipeline.training import architectures
 
     each = [replace(asked, architecture=name) for name in architectures.names()]
@@ -133,8 +135,8 @@ def compare_all(asked: Asked, store: str | None, lanes: int | None) -> NoReturn:
         if len(folders) > 1:
             ids = " ".join(folder.id for folder in folders)
             print(f"`hpt compare {ids}` compares these", file=sys.stderr)
-    found = comparing.compare(comparing.best_first(looking.state(folder) for folder in folders))
-    for table in comparing.tables(found):
+    found = sweeps.compare(sweeps.best_first(state_of(folder) for folder in folders))
+    for table in tables(found):
         print_table(table)
     print(found.sentence)
     raise typer.Exit(max(codes))
@@ -144,10 +146,10 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
     """Runs what is left of a sweep, and says what came of it; the exit code."""
     from rich.console import Console
 
-    from pipeline import local
-    from pipeline.conclude import conclude
+    from pipeline.local import runner
+    from pipeline.report.conclude import conclude
+    from pipeline.screen.progress import view_for
     from pipeline.sweep.merge import merge as merge_all
-    from pipeline.view import view_for
 
     console = Console(stderr=True)
     print(folder.id)
@@ -155,7 +157,7 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
     with terminated_is_interrupted():
         try:
             with view_for(console, folder.definition) as view:
-                merged = local.run(folder, view, lanes=lanes, retry=retry)
+                merged = runner.run(folder, view, lanes=lanes, retry=retry)
         except (KeyboardInterrupt, InfrastructureError):
             with suppress(InfrastructureError):
                 folder.ask_to_stop()

@@ -111,10 +111,10 @@ def trial(
     ] = None,
 ) -> None:
     """Run trials in this process and write their rows. Those that have one are skipped."""
-    from pipeline import trial as running
-    from pipeline.conclude import show_progress
+    from pipeline.report.conclude import show_progress
     from pipeline.sweep import Trial
     from pipeline.sweep import merge as merging
+    from pipeline.trials import pack as running
 
     folder = open_sweep(sweep, store)
     parsed = [Trial.parse(name) for one in trials for name in one.split(",")]
@@ -150,7 +150,7 @@ def merge(sweep: SweepArgument, store: StoreOption = None) -> None:
 @app.command()
 def report(sweep: SweepArgument, store: StoreOption = None) -> None:
     """Render the HTML summary of what is finished."""
-    from pipeline.conclude import conclude
+    from pipeline.report.conclude import conclude
     from pipeline.sweep import merge as merging
 
     folder = open_sweep(sweep, store)

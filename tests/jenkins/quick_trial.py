@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from pipeline import trial
 from pipeline.errors import UserError
 from pipeline.results import Status
 from pipeline.store import open_store
@@ -12,6 +11,7 @@ from pipeline.sweep import Sweep, Trial
 from pipeline.training import architectures
 from pipeline.training.builtin import Builtin
 from pipeline.training.job import Job, Measured
+from pipeline.trials.pack import Workbench, run_pack
 
 
 class Quick(Builtin):
@@ -34,6 +34,6 @@ if __name__ == "__main__":
     folder = Sweep(open_store(os.environ["HPT_STORE"]), os.environ["HPT_SWEEP"])
     trials = [Trial.parse(name) for name in os.environ["HPT_PACK_TRIALS"].split(",")]
     retry = bool(os.environ.get("HPT_RETRY"))
-    pack, bench = folder.pack_of(trials[0]), trial.Workbench(Quick())
-    fine = trial.run_pack(folder, pack, trials, bench, retry=retry, on_event=lambda event: None)
+    pack, bench = folder.pack_of(trials[0]), Workbench(Quick())
+    fine = run_pack(folder, pack, trials, bench, retry=retry, on_event=lambda event: None)
     sys.exit(0 if fine else 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import results
-from pipeline.looking import state
+from pipeline.report.state import state_of
 from tests.jenkins.conftest import Build, Controller
 
 KEPT = ("bag_of_words.py", "lstm.py", "mdn.py")
@@ -124,7 +124,7 @@ class TestEveryArchitecture:
         assert resumed.result == "SUCCESS", resumed.log
         assert [sweep.id for sweep in resumed.sweeps] == [sweep.id for sweep in lost.sweeps]
         for sweep in resumed.sweeps:
-            now = state(sweep)
+            now = state_of(sweep)
             assert now.done
             assert len(now.rows) == now.planned
         shells = [shell for build in builds for shell in build.shells("exec bin/trial") if shell["status"] == 0]

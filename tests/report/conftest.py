@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from pipeline import results
-from pipeline.conclude import conclude
 from pipeline.plan import rounds
 from pipeline.report import Summary
+from pipeline.report.conclude import conclude
 from pipeline.store import open_store
 from pipeline.sweep import Sweep, Trial, trials_of
 from pipeline.sweep.merge import merge

@@ -155,12 +155,12 @@ def test_one_phase_has_no_story(shown):
 
 
 def test_hyperparameters_are_compared_inside_the_phase_that_searched_them_first(new_sweep, tiny_csv):
-    from pipeline.report import tried
+    from pipeline.report import experiments
 
     sweep = new_sweep(automatic(tiny_csv, search={"experiments": 80}))
     summary = finished(sweep, by_phase)
-    known = tried.choosing(summary)
-    every = tried.searched(known, summary)
+    known = experiments.choosing(summary)
+    every = experiments.searched(known, summary)
     assert [one.phase.name for one in every] == ["learning-rate", "architecture"]
     assert "learning_rate" in every[0].known.domains
     assert every[0].importances[0].name == "learning_rate"

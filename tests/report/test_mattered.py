@@ -8,8 +8,8 @@ import pytest
 
 from pipeline import spec
 from pipeline.plan import rounds
-from pipeline.report import tried
-from pipeline.report.mattered import mattered
+from pipeline.report import experiments
+from pipeline.report.charts.importance import mattered
 from pipeline.report.next_spec import next_spec
 from pipeline.sweep import Sweep, Trial, trials_of
 from tests.conftest import define
@@ -18,8 +18,8 @@ from tests.report.conftest import asked, concluded, row
 
 def test_the_table_says_what_mattered_and_which_value_was_best(shown):
     summary = shown[1]
-    known = tried.choosing(summary)
-    (only,) = mattered(summary, known, tried.searched(known, summary))
+    known = experiments.choosing(summary)
+    (only,) = mattered(summary, known, experiments.searched(known, summary))
     first = only.lines[0]
     assert first.name == "learning_rate"
     assert first.clear

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from pipeline.plan import rounds
-from pipeline.report import render, tried
+from pipeline.report import experiments, render
+from pipeline.report.experiments import Choosing, Tried
 from pipeline.report.interactive import for_script
-from pipeline.report.tried import Choosing, Tried
 from pipeline.sweep import trials_of
 from tests.report.conftest import HOSTILE, asked, by_learning_rate, concluded, row
 
@@ -45,7 +45,7 @@ def test_the_page_shows_the_pictures_in_the_order_in_which_they_help_to_decide(f
 
 
 def test_what_is_seen_is_compared_with_the_incumbent_range_by_range(shown):
-    known = tried.choosing(shown[1])
+    known = experiments.choosing(shown[1])
     incumbent = next(one for one in known.tried if one.is_incumbent)
     assert known.relative
     assert incumbent.value == pytest.approx(1)
@@ -61,7 +61,7 @@ def test_an_experiment_that_a_race_ended_stands_where_its_own_ranges_put_it(new_
             # The second range is ten times as hard for everybody.
             value = (2.0 if trial.experiment == "e001" else 1.0) * 10**trial.range
             sweep.create_row(trial, row(sweep, trial, value, value))
-    known = tried.choosing(concluded(sweep))
+    known = experiments.choosing(concluded(sweep))
     assert next(one for one in known.tried if one.experiment == "e001").value == pytest.approx(2)
 
 
@@ -70,25 +70,25 @@ def test_without_an_incumbent_to_compare_with_the_metric_itself_is_shown(new_swe
     for trial in trials_of(rounds.pending(sweep)):
         failed = {"status": "failed", "error": "out"} if trial.experiment == "e000" else {}
         sweep.create_row(trial, row(sweep, trial, 3.0, 3.0, **failed))
-    known = tried.choosing(concluded(sweep))
+    known = experiments.choosing(concluded(sweep))
     assert not known.relative
     assert list(known.values) == pytest.approx([3.0] * len(known.values))
 
 
 def test_best_so_far_only_gets_better_and_counts_from_when_an_experiment_is_through():
     known = made([5.0, 7.0, 3.0, 4.0, 1.0])
-    assert tried.best_so_far(known) == [(0.0, 5.0, "e000"), (2.0, 3.0, "e002"), (4.0, 1.0, "e004")]
+    assert experiments.best_so_far(known) == [(0.0, 5.0, "e000"), (2.0, 3.0, "e002"), (4.0, 1.0, "e004")]
 
 
 def test_the_front_holds_what_nothing_beats_in_both():
     some = (("e1", 1.0, 9.0), ("e2", 2.0, 5.0), ("e3", 3.0, 6.0), ("e4", 4.0, 1.0))
     known = Choosing(tuple(Tried(n, {}, value, s, 0.0, False) for n, s, value in some), 0, True, True, 1)
-    assert [one.experiment for one in tried.pareto_front(known)] == ["e1", "e2", "e4"]
+    assert [one.experiment for one in experiments.pareto_front(known)] == ["e1", "e2", "e4"]
 
 
 def test_a_sample_is_bounded_even_and_keeps_both_ends():
     known = made([float(at) for at in range(10_000)]).tried
-    some = tried.sample(known, 250, ["e5001"])
+    some = experiments.sample(known, 250, ["e5001"])
     assert 250 <= len(some) <= 252
     assert some[0] is known[0]
     assert some[-1] is known[-1]
@@ -96,7 +96,7 @@ def test_a_sample_is_bounded_even_and_keeps_both_ends():
 
 
 def test_the_curves_cost_a_bounded_number_of_reads(new_sweep, tiny_csv):
-    from pipeline.report.pictures import MOST_CURVES, pictures
+    from pipeline.report.charts.pictures import MOST_CURVES, pictures
 
     sweep = new_sweep(asked(tiny_csv, search={"experiments": 80}))
     trials = list(trials_of(rounds.pending(sweep)))
@@ -104,8 +104,8 @@ def test_the_curves_cost_a_bounded_number_of_reads(new_sweep, tiny_csv):
         sweep.create_row(trial, by_learning_rate(sweep, trial))
     read: list[int] = []
     summary = concluded(sweep)
-    known = tried.choosing(summary)
-    pictures(summary, known, tried.searched(known, summary), lambda rows: read.append(len(rows)) or {})
+    known = experiments.choosing(summary)
+    pictures(summary, known, experiments.searched(known, summary), lambda rows: read.append(len(rows)) or {})
     assert len({trial.experiment for trial in trials}) == 80
     assert read == [pytest.approx(MOST_CURVES, abs=2)]
 
@@ -164,6 +164,6 @@ def test_the_curves_lie_on_the_range_that_most_experiments_ran_on(new_sweep, tin
     for trial in trials:
         if trial.range == 0 or trial.experiment in ("e000", "e001"):
             sweep.create_row(trial, by_learning_rate(sweep, trial))
-    rows = tried.curve_rows(concluded(sweep), sweep.definition.phases[0], 40)
+    rows = experiments.curve_rows(concluded(sweep), sweep.definition.phases[0], 40)
     assert len(rows) == len({trial.experiment for trial in trials})
     assert {tuple(row["date-range"]) for row in rows} == {("2024-01-01", "2024-03-01")}

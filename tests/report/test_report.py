@@ -1,8 +1,8 @@
 import pytest
 
 from pipeline.analysis import ranking
-from pipeline.conclude import conclude
 from pipeline.plan import rounds
+from pipeline.report.conclude import conclude
 from pipeline.spec.model import Objective
 from pipeline.sweep import Sweep, Trial, trials_of
 from pipeline.sweep.merge import merge

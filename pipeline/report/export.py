@@ -13,9 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import looking, results
+from pipeline import results
 from pipeline.errors import UserError
-from pipeline.looking import State
+from pipeline.report.conclude import summary_of
+from pipeline.report.state import State
 from pipeline.results import Row
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # What spreadsheets take for the start of a formula, the full-width signs of East Asian keyboards included.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+BEST = 10
+"""Experiments in a table that nobody asked to be longer."""
 _LONGEST_CELL = 120
 _INT64 = range(-(2**63), 2**63)
 # Control characters, and the marks that turn the direction of text: shown as what they are.
@@ -36,9 +39,9 @@ def export(state: State, path: Path, best: int | None = None) -> None:
     Raises UserError if the suffix is unknown or the file cannot be written.
     """
     writers: dict[str, Callable[[], bytes]] = {
-        ".csv": lambda: to_csv(state, looking.rows_of_best(state, best)),
-        ".parquet": lambda: to_parquet(state, looking.rows_of_best(state, best)),
-        ".md": lambda: to_markdown(state, best or looking.BEST).encode(),
+        ".csv": lambda: to_csv(state, rows_of_best(state, best)),
+        ".parquet": lambda: to_parquet(state, rows_of_best(state, best)),
+        ".md": lambda: to_markdown(state, best or BEST).encode(),
         ".xml": lambda: to_junit(state),
     }
     write = writers.get(path.suffix.lower())
@@ -49,6 +52,29 @@ def export(state: State, path: Path, best: int | None = None) -> None:
         path.write_bytes(content)
     except OSError as error:
         raise UserError(f"--export {path}: cannot be written: {error.strerror}") from None
+
+
+def rows_of_best(state: State, best: int | None) -> list[Row]:
+    """The rows of the `best` experiments (None: of all), in the order of the table."""
+    if best is None:
+        return list(state.rows)
+    kept = {standing.experiment for standing in state.ranked[:best]}
+    return [row for row in state.rows if row["experiment"] in kept]
+
+
+def as_csv(state: State, rows: Sequence[Row]) -> bytes:
+    return results.write_csv(rows, results.table_columns(rows, list(state.sweep.definition.incumbent)))
+
+
+def as_json(rows: Sequence[Row]) -> str:
+    """A JSON list of rows; numbers that JSON does not have (NaN, infinity) are null."""
+
+    def plain(value: Any) -> Any:
+        return (
+            None if isinstance(value, float) and (value != value or value in (float("inf"), -float("inf"))) else value
+        )
+
+    return json.dumps([{name: plain(value) for name, value in row.items()} for row in rows], indent=1)
 
 
 # -- for people's spreadsheets
@@ -145,7 +171,7 @@ def _times(values: Sequence[Any]) -> "pyarrow.Array":
 
 def to_markdown(state: State, best: int) -> str:
     """The answer, the verdict, the best settings and where to see more."""
-    summary = looking.summary(state)
+    summary = summary_of(state)
     definition = state.sweep.definition
     metric = definition.objective.metric
     lines = [f"**{_encodable(summary.answer)}**", ""]

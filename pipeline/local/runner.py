@@ -19,16 +19,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline import trial
-from pipeline.conclude import show_progress
 from pipeline.errors import InfrastructureError
 from pipeline.plan import rounds
+from pipeline.report.conclude import show_progress
 from pipeline.results import Row
 from pipeline.sweep import Pack, Sweep, merge, trials_of
+from pipeline.trials.pack import give_up
 
 TRIES = 3
 # -P: a folder called `pipeline` where the user stands is not ours.
-LANE = [sys.executable, "-P", "-m", "pipeline.lane"]
+LANE = [sys.executable, "-P", "-m", "pipeline.local.lane"]
 _REFRESH_EVERY_S = 2.0
 _SHOW_EVERY_S = 10.0
 _LOOK_EVERY_S = 0.2
@@ -127,7 +127,7 @@ class _Drain:
                 self.waiting.extend(parts)
         self.view.say(f"{pack.label}: {why}" + ("; it will run again" if again else "; given up"))
         if not again:
-            for row in trial.give_up(self.sweep, pack.id, pack.trials, f"given up after {TRIES} attempts: {why}"):
+            for row in give_up(self.sweep, pack.id, pack.trials, f"given up after {TRIES} attempts: {why}"):
                 self.view.row(lane, row)
             self.fresh_rows = True
 

@@ -11,17 +11,12 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-from rich.text import Text
-
-from pipeline.analysis.ranking import Standing
+from pipeline.compare.differences import differences
+from pipeline.compare.scores import Measured, incomparable, measured, preferred, scores_in_common, usable
 from pipeline.dates import DateRange
-from pipeline.differences import NOTHING, differences
 from pipeline.errors import UserError
-from pipeline.looking import State
-from pipeline.measured import Measured, incomparable, measured, preferred, scores_in_common, usable
+from pipeline.report.state import State
 from pipeline.sweep import ledger
-from pipeline.view import settings_in_words
 
 if TYPE_CHECKING:
     from pipeline.analysis.verdict import Verdict
@@ -204,52 +199,6 @@ def _in_words(ranges: Iterable[DateRange]) -> str:
     return ", ".join(map(str, ranges)) or "none"
 
 
-# -- showing
-
-
-def sweeps_table(comparison: Comparison) -> Table:
-    """The sweeps side by side: how far, the best setting, and what differs."""
-    table = Table("", *(state.sweep.id for state in comparison.states), box=None)
-    table.add_row("state", *(state.words for state in comparison.states))
-    table.add_row("best setting", *map(_best, comparison.states))
-    table.add_row("chosen by", *(Text(_chosen_by(state)) for state in comparison.states))
-    for name, values in comparison.changed.items():
-        table.add_row(Text(name), *map(Text, values))
-    return table
-
-
-def _best(state: State) -> Text:
-    best = _standing(state)
-    return Text(f"{best.experiment}: {settings_in_words(state.sweep.definition, best)}" if best else NOTHING)
-
-
-def _chosen_by(state: State) -> str:
-    best = _standing(state)
-    return f"{state.sweep.definition.objective.metric}_valid {best.score:.4g}" if best else NOTHING
-
-
-def _standing(state: State) -> Standing | None:
-    return next(iter(state.ranked), None)
-
-
-def ranges_table(pair: Pair, metric: str, goal: str) -> Table:
-    """The metric that judges, range by range."""
-    from pipeline.analysis.verdict import percent
-
-    table = Table(f"{metric}_test on", pair.base, pair.other, "better by", "", box=None)
-    for one in pair.on:
-        gain = NOTHING if one.gain is None else f"{percent(one.gain, goal):+.1f} %"  # type: ignore[arg-type]
-        values = (NOTHING if value is None else f"{value:.4g}" for value in (one.base, one.other))
-        table.add_row(Text(str(one.date_range)), *values, gain, "fresh" if one.fresh else "")
-    return table
-
-
-def tables(comparison: Comparison) -> list[Table]:
-    objective = comparison.states[0].sweep.definition.objective
-    own = [ranges_table(pair, objective.metric, objective.goal) for pair in comparison.pairs if pair.on]
-    return [sweeps_table(comparison), *own]
-
-
 def as_json(comparison: Comparison) -> str:
     """Everything that the tables and the sentence say, as one JSON object."""
     ids = [state.sweep.id for state in comparison.states]
@@ -263,7 +212,7 @@ def as_json(comparison: Comparison) -> str:
 
 
 def _state_as_json(state: State) -> dict[str, Any]:
-    best = _standing(state)
+    best = state.best
     return {
         "sweep": state.sweep.id,
         "done": state.done,

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.analysis import spending
-from pipeline.comparing import Comparison
-from pipeline.looking import State
-from pipeline.report.render import _environment
+from pipeline.compare.sweeps import Comparison
+from pipeline.report.page import _environment
+from pipeline.report.state import State
 from pipeline.report.summary import percent_of
 
 

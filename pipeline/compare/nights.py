@@ -10,22 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
-from statistics import fmean, median
+from statistics import median
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-from rich.text import Text
-
+from pipeline.compare.scores import Measured, measured
 from pipeline.data.source import DataSource, FlightsSource
 from pipeline.dates import DateRange
-from pipeline.differences import NOTHING
 from pipeline.errors import UserError
-from pipeline.looking import State, state
-from pipeline.measured import Measured, measured
+from pipeline.report.state import State, state_of
 from pipeline.space import identity_of
 from pipeline.store import Store
 from pipeline.sweep import Definition, Sweep, all_sweeps
-from pipeline.view import settings_in_words
 
 if TYPE_CHECKING:
     from pipeline.analysis.regression import Worsening
@@ -50,7 +45,7 @@ class Night:
 
     @cached_property
     def state(self) -> State:
-        return state(self.sweep)
+        return state_of(self.sweep)
 
     @cached_property
     def best(self) -> dict[DateRange, Measured]:
@@ -309,40 +304,3 @@ def _over_ranges(newest: Mapping[DateRange, Measured], metric: str, goal: str) -
         f"{said}: on its newest date range, {range_}, the incumbent's {metric} is {now:.4g}; "
         f"on the {len(usual)} before it was {low:.4g} to {high:.4g}, in the middle {middle:.4g}"
     )
-
-
-# -- showing
-
-
-def nights_table(series: Series, last: int = LAST) -> Table:
-    """The last nights, newest last."""
-    metric = series.nights[-1].definition.objective.metric
-    table = Table("night", "state", "best setting", f"{metric}_test", "incumbent", "better by", "on", box=None)
-    for night in series.nights[-last:]:
-        table.add_row(night.id, night.state.words, *map(Text, _cells(night)))
-    return table
-
-
-def _cells(night: Night) -> list[str]:
-    from pipeline.analysis.verdict import percent
-
-    if not night.state.ranked:
-        return [NOTHING] * 5
-    definition, best = night.definition, night.state.ranked[0]
-    fresh = any(one.fresh for one in night.best.values())
-    shown = {range_: one for range_, one in night.best.items() if one.fresh == fresh}
-    gains = night.gains(fresh)
-    gain = f"{percent(fmean(gains.values()), definition.objective.goal):+.1f} %" if gains else NOTHING
-    first, end = min(range_.start for range_ in shown), max(range_.end for range_ in shown)
-    return [
-        f"{best.experiment}: {settings_in_words(definition, best)}",
-        _mean(shown.values()),
-        _mean(one for range_, one in night.incumbent.items() if range_ in shown),
-        gain,
-        f"{len(shown)} {'fresh' if fresh else 'choosing'} ranges, {first} to {end}",
-    ]
-
-
-def _mean(found: Iterable[Measured]) -> str:
-    scores = [one.score for one in found if one.score is not None]
-    return f"{fmean(scores):.4g}" if scores else NOTHING

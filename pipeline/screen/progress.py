@@ -11,17 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column
 from rich.text import Text
 
-from pipeline.analysis.ranking import Standing, standings
-from pipeline.results import Row, shown
+from pipeline.analysis.ranking import standings
+from pipeline.report.words import outcome, settings_in_words
+from pipeline.results import Row
 from pipeline.sweep import Definition, Pack, trials_of
-
-
-def settings_in_words(definition: Definition, standing: Standing) -> str:
-    """`learning_rate=0.03 hidden_size=128`: only what the sweep searches; the incumbent by that name."""
-    if standing.is_incumbent:
-        return "the incumbent"
-    names = dict.fromkeys(name for phase in definition.phases for name in phase.space)
-    return " ".join(f"{name}={shown(standing.assignment.get(name))}" for name in names)
 
 
 class _Watching:
@@ -60,14 +53,6 @@ class _Watching:
             return "—"
         score = f"{self.definition.objective.metric}_valid {ranked[0].score:.4g}"
         return f"{ranked[0].experiment} ({score}): {settings_in_words(self.definition, ranked[0])}"
-
-
-def outcome(row: Row, metric: str) -> str:
-    """How a trial ended, in a few words."""
-    if row["status"] != "complete":
-        return f"{row['status']}" + (f": {row['error']}" if row.get("error") else "")
-    how = f", copied from {row['reused_from']}" if row.get("reused_from") else ""
-    return f"{metric}_valid {row.get(f'{metric}_valid', math.nan):.4g}, {row['epochs']} epochs{how}"
 
 
 class Lines:

@@ -10,7 +10,7 @@ from datetime import date
 from statistics import fmean
 
 from pipeline.dates import DateRange
-from pipeline.looking import State
+from pipeline.report.state import State
 from pipeline.results import Row, Status
 from pipeline.sweep import Definition, Phase
 

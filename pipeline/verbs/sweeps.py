@@ -1,8 +1,8 @@
-"""What there is to see of sweeps, from any machine that reaches the store."""
+"""Sweeps, seen from any machine that reaches the store: which there are, how far, their results and models."""
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,15 +13,10 @@ from pipeline.verbs.common import (
     SOME_FAILED,
     StoreOption,
     SweepArgument,
-    data_of,
     open_sweep,
     print_table,
     terminated_is_interrupted,
 )
-
-if TYPE_CHECKING:
-    pass
-
 
 app = typer.Typer()
 
@@ -29,11 +24,11 @@ app = typer.Typer()
 @app.command("list")
 def list_sweeps(store: StoreOption = None) -> None:
     """List the sweeps of a store: how far each is, and its best setting so far."""
-    from pipeline import looking
+    from pipeline.screen.sweeps import listing, sweeps_table
     from pipeline.spec.project import store_root
     from pipeline.store import open_store
 
-    print_table(looking.sweeps_table(looking.listing(open_store(store_root(store)))))
+    print_table(sweeps_table(listing(open_store(store_root(store)))))
 
 
 @app.command()
@@ -45,11 +40,12 @@ def watch(
     """Follow a sweep from any machine until it is done: progress, best so far, failures, rows as they come."""
     from rich.console import Console
 
-    from pipeline import looking
+    from pipeline.report.conclude import summary_of
+    from pipeline.screen.sweeps import watch as watch_sweep
 
-    last = looking.watch(open_sweep(sweep, store), Console(), every)
+    last = watch_sweep(open_sweep(sweep, store), Console(), every)
     print(f"{last.sweep.id}: {last.words}", file=sys.stderr)
-    print(looking.summary(last).answer)
+    print(summary_of(last).answer)
     raise typer.Exit(SOME_FAILED if last.failed or last.skipped else FINE)
 
 
@@ -65,25 +61,26 @@ def results(
     ] = None,
 ) -> None:
     """Print the results so far: a table of the best experiments, or the rows of their trials."""
-    from pipeline import looking
+    from pipeline.report import export as exporting
+    from pipeline.report.conclude import summary_of
+    from pipeline.report.state import state_of
+    from pipeline.screen.sweeps import best_table
 
     if csv + json + (export is not None) > 1:
         raise UserError("--csv, --json or --export, not several")
-    now = looking.state(open_sweep(sweep, store))
-    rows = looking.rows_of_best(now, best)
+    state = state_of(open_sweep(sweep, store))
+    rows = exporting.rows_of_best(state, best)
     if export is not None:
-        from pipeline.export import export as write
-
-        write(now, export, best)
+        exporting.export(state, export, best)
         print(export)
     elif csv:
-        sys.stdout.write(looking.as_csv(now, rows).decode())
+        sys.stdout.write(exporting.as_csv(state, rows).decode())
     elif json:
-        print(looking.as_json(rows))
+        print(exporting.as_json(rows))
     else:
-        print_table(looking.best_table(now, best or looking.BEST))
-        print(f"{now.sweep.id}: {now.words}", file=sys.stderr)
-        print(looking.summary(now).answer, file=sys.stderr)
+        print_table(best_table(state, best or exporting.BEST))
+        print(f"{state.sweep.id}: {state.words}", file=sys.stderr)
+        print(summary_of(state).answer, file=sys.stderr)
 
 
 @app.command()
@@ -96,9 +93,9 @@ def fetch(
     store: StoreOption = None,
 ) -> None:
     """Download a trained model; `pipeline.load_model(folder)` loads it."""
-    from pipeline import looking
+    from pipeline.report.winner import fetch_model
 
-    print(looking.fetch_model(open_sweep(sweep, store), model, to))
+    print(fetch_model(open_sweep(sweep, store), model, to))
 
 
 @app.command()
@@ -123,54 +120,3 @@ def tensorboard(sweep: SweepArgument, store: StoreOption = None, port: int = 600
         command = [sys.executable, "-P", "-m", "tensorboard.main", "--logdir", local, "--port", str(port)]
         with terminated_is_interrupted():
             raise typer.Exit(INFRASTRUCTURE if subprocess.run(command, check=False).returncode else FINE)
-
-
-@app.command()
-def compare(
-    sweeps: Annotated[list[str], typer.Argument(metavar="SWEEP", help="Others are held against the first.")],
-    store: StoreOption = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-) -> None:
-    """Compare sweeps: what changed, whose best setting wins, and whether that is real."""
-    from pipeline import comparing, looking
-
-    found = comparing.compare([looking.state(open_sweep(sweep, store)) for sweep in sweeps])
-    if json:
-        print(comparing.as_json(found))
-        return
-    for table in comparing.tables(found):
-        print_table(table)
-    print(found.sentence)
-
-
-@app.command()
-def history(
-    store: StoreOption = None,
-    architecture: Annotated[str | None, typer.Option(help="Only the sweeps of this architecture.")] = None,
-    data: Annotated[
-        str | None, typer.Option("--data", help='Only the sweeps on "flights", or on the JSON of a `data` key.')
-    ] = None,
-    last: Annotated[int, typer.Option(min=1, metavar="N", help="Show the last N nights.")] = 14,
-    fail_on_regression: Annotated[
-        bool, typer.Option("--fail-on-regression", help="Exit 1 if tonight's best is clearly worse than last week's.")
-    ] = False,
-    threshold: Annotated[
-        float, typer.Option(min=0.0, max=0.99, help="How much worse is still no regression, as a share.")
-    ] = 0.02,
-) -> None:
-    """Show the nightly sweeps: the best by night, drift of the data, and whether tonight is worse."""
-    from pipeline import history as nights
-    from pipeline.spec.project import store_root
-    from pipeline.store import open_store
-
-    fired = False
-    for series in nights.series(open_store(store_root(store)), architecture, data_of(data) if data else None):
-        print(series.name)
-        print_table(nights.nights_table(series, last))
-        for line in nights.drift(series, last):
-            print(line)
-        alarm = nights.alarm(series, threshold)
-        fired = fired or alarm.fires
-        print(alarm.line)
-    if fail_on_regression and fired:
-        raise typer.Exit(SOME_FAILED)

@@ -5,15 +5,17 @@ Which setting that is and whether it is real is only looked up here; `ranking.py
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
-from pipeline import dates, looking
+from pipeline import dates
 from pipeline.analysis.ranking import Standing
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
-from pipeline.looking import State
+from pipeline.report.conclude import summary_of
+from pipeline.report.state import State, state_of
 from pipeline.results import Row, Status
-from pipeline.sweep import Definition, Trial
+from pipeline.sweep import Definition, Sweep, Trial, models
 
 _CHOOSING = frozenset(
     {"parameters", "phases", "mode", "short", "confirm", "confirm-range", "as-of", "constraints", "budget", "reuse"}
@@ -47,7 +49,7 @@ def winner_of(state: State) -> Winner:
     sweep, ranked = state.sweep, state.ranked
     if not ranked:
         raise UserError(f"{sweep.id} has no best setting yet: {state.words}")
-    confirmed = looking.summary(state).confirmed
+    confirmed = summary_of(state).confirmed
     kinds = {name: str(verdict.kind) for name, verdict in confirmed.verdicts.items()} if confirmed else {}
     best = next((standing for standing in ranked if kinds.get(standing.experiment) == "real"), ranked[0])
     if best.is_incumbent:
@@ -105,3 +107,24 @@ def newest_range(definition: Definition, today: date, covered: DateRange | None)
     ranges = (range_ for phase in definition.phases for range_ in phase.ranges)
     like = max(ranges, key=lambda range_: (range_.days, range_.end))
     return next(dates.fresh((), like, today, valid=training.validation_share, test=training.test_share))
+
+
+def fetch_model(sweep: Sweep, which: str, to: Path | None) -> Path:
+    """Downloads the model of a trial, of an experiment, or of the `best` experiment, on its newest range.
+
+    Returns the folder, `to` or `<trial>` here, which `pipeline.load_model` takes if the architecture is a built-in one.
+    Raises UserError if there is no such model.
+    """
+    now = state_of(sweep)
+    experiment = which
+    if which == "best":
+        if not now.ranked:
+            raise UserError(f"{sweep.id} has no best setting yet: {now.words}")
+        experiment = now.ranked[0].experiment
+    rows = [row for row in now.rows if experiment in (row["experiment"], row["trial"]) and row.get("model_url")]
+    if not rows:
+        raise UserError(f'{sweep.id} has no model of "{which}": name `best`, an experiment or a trial that finished')
+    row = max(rows, key=lambda row: (row["date-range"], -Trial.parse(row["trial"]).seed))
+    folder = to or Path(row["trial"])
+    models.download(sweep.store, row, folder)
+    return folder

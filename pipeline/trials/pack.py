@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pipeline.analysis import spending
-from pipeline.attempt import Attempt, OnEvent, failure, first_cells, now, one_line, raise_if_no_trial_failed
 from pipeline.errors import UserError
 from pipeline.plan import packing
 from pipeline.results import Row, Status
@@ -15,6 +14,7 @@ from pipeline.sweep import Experiment, Sweep, Trial, merge
 from pipeline.training.builtin import Builtin
 from pipeline.training.job import Measured
 from pipeline.training.own.trainer import OwnTrainer
+from pipeline.trials.attempt import Attempt, OnEvent, failure, first_cells, now, one_line, raise_if_no_trial_failed
 
 
 @dataclass

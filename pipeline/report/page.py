@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from pipeline import results
-from pipeline.report.calendar import strip
+from pipeline.report.charts.calendar import strip
 from pipeline.report.story import seconds_per_trial, story
 from pipeline.report.summary import Summary, duration, percent_of, setting
 from pipeline.sweep import Sweep
 
 if TYPE_CHECKING:
-    from pipeline.report.mattered import Mattered
+    from pipeline.report.charts.importance import Mattered
+    from pipeline.report.charts.pictures import Picture
     from pipeline.report.next_spec import NextSpec
-    from pipeline.report.pictures import Picture
 
 MOST_ROWS = 400
 """A page with more rows than that is slow to open on a phone; `interactive.html` and `results.csv` have all."""
@@ -95,17 +95,17 @@ def render(sweep: Sweep, summary: Summary, *, pictures: bool = True) -> None:
     _write(sweep, "index.html", page(summary, whole=False, store=sweep.store.root))
     if not pictures or not summary.rows:
         return
-    from pipeline.report import tried
-    from pipeline.report.drawing import sampled_in_words
+    from pipeline.report import experiments
+    from pipeline.report.charts.drawing import sampled_in_words
+    from pipeline.report.charts.importance import mattered
+    from pipeline.report.charts.pictures import pictures as drawn
+    from pipeline.report.charts.pictures import svg
     from pipeline.report.interactive import interactive
-    from pipeline.report.mattered import mattered
     from pipeline.report.next_spec import next_spec
-    from pipeline.report.pictures import pictures as drawn
-    from pipeline.report.pictures import svg
     from pipeline.sweep.folder import epochs_of
 
-    known = tried.choosing(summary)
-    every = tried.searched(known, summary)
+    known = experiments.choosing(summary)
+    every = experiments.searched(known, summary)
     found = drawn(summary, known, every, lambda rows: epochs_of(sweep, rows))
     note = sampled_in_words(known, summary) if found else ""
     again = next_spec(summary, every)
@@ -158,12 +158,12 @@ def _share(value: float) -> str:
 
 
 def _fidelity_alt(found: Any) -> str:
-    from pipeline.report.calibration_charts import fidelity_alt
+    from pipeline.report.charts.calibration import fidelity_alt
 
     return fidelity_alt(found)
 
 
 def _curves_alt(found: Any) -> str:
-    from pipeline.report.calibration_charts import curves_alt
+    from pipeline.report.charts.calibration import curves_alt
 
     return curves_alt(found)

@@ -9,10 +9,11 @@ from typing import Any
 
 import altair as alt
 
-from pipeline.report import drawing, mattered, tried
-from pipeline.report.drawing import LARGE, SMALL, Picture, slug
+from pipeline.report import experiments
+from pipeline.report.charts import drawing, importance
+from pipeline.report.charts.drawing import LARGE, SMALL, Picture, slug
+from pipeline.report.experiments import Choosing, Searched
 from pipeline.report.summary import Summary, duration
-from pipeline.report.tried import Choosing, Searched
 from pipeline.results import Row
 from pipeline.sweep import Phase
 
@@ -41,7 +42,7 @@ def pictures(
     if len(known.tried) > 1:
         found.append(_best_so_far(summary, known))
         found.append(_time(summary, known))
-        found += mattered.pictures(summary, known, every)
+        found += importance.pictures(summary, known, every)
     return [picture for picture in found if picture is not None]
 
 
@@ -62,20 +63,20 @@ def _hyperparameter(summary: Summary, known: Choosing, own: Searched, at: int, n
     if len(groups) < 2:
         return None
     phases = {phase.name for phase in summary.definition.choosing if name in phase.space}
-    drawn = tried.sample([one for one in known.tried if one.phases & phases], drawing.MOST_POINTS)
+    drawn = experiments.sample([one for one in known.tried if one.phases & phases], drawing.MOST_POINTS)
     interval = own.known.interval(name)
     if interval is not None:
         drawn = [one for one in drawn if isinstance(one.assignment[name], int | float)]
         ends = [edge for group in groups for edge in (group.low, group.high) if edge is not None]
-        x = drawing.axis(alt.X, "x:Q", ends, tried.label(name), log=interval.log and min(ends) > 0)
+        x = drawing.axis(alt.X, "x:Q", ends, experiments.label(name), log=interval.log and min(ends) > 0)
         edges: Any = [{"x": group.low, "x2": group.high, "y": drawing.within(known, group.median)} for group in groups]
         medians = alt.Chart(alt.Data(values=edges)).mark_rule(strokeWidth=3, color=drawing.INK, opacity=0.85)
         medians = medians.encode(x=x, x2="x2:Q", y=drawing.y_axis(known, summary))
     else:
         order = [group.label for group in groups]
-        drawn = [one for one in drawn if tried.label(one.assignment[name]) in order]
+        drawn = [one for one in drawn if experiments.label(one.assignment[name]) in order]
         x = alt.X("x:N", sort=order, scale=alt.Scale(domain=order), axis=alt.Axis(labelAngle=0, labelLimit=90))
-        x = x.title(tried.label(name))
+        x = x.title(experiments.label(name))
         middles: Any = [{"x": group.label, "y": drawing.within(known, group.median)} for group in groups]
         medians = alt.Chart(alt.Data(values=middles)).mark_tick(thickness=3, size=38, color=drawing.INK, opacity=0.85)
         medians = medians.encode(
@@ -83,15 +84,16 @@ def _hyperparameter(summary: Summary, known: Choosing, own: Searched, at: int, n
         )
     points = [
         drawing.point(summary, known, one)
-        | {"x": one.assignment[name] if interval is not None else tried.label(one.assignment[name])}
+        | {"x": one.assignment[name] if interval is not None else experiments.label(one.assignment[name])}
         | {"jitter": drawing.jitter_of(one.experiment) if interval is None else 0}
         for one in drawn
     ]
-    dots = drawing.dots(points, x, tried.label(name), known, summary, jitter=interval is None)
+    dots = drawing.dots(points, x, experiments.label(name), known, summary, jitter=interval is None)
     return Picture(
         name=f"hyperparameter-{at + 1}-{slug(name)}",
-        title=f"{tried.label(name)}: {tried.words(own.best_values[name].part)} has the best median",
-        alt=f"{drawing.value_words(known, summary)} of {len(drawn)} experiments against {tried.label(name)}. Medians: "
+        title=f"{experiments.label(name)}: {experiments.words(own.best_values[name].part)} has the best median",
+        alt=f"{drawing.value_words(known, summary)} of {len(drawn)} experiments against "
+        f"{experiments.label(name)}. Medians: "
         + "; ".join(f"{group.label}: {group.median:.3g}" for group in groups)
         + ".",
         note=f"Medians of phase {own.phase.name}." if len(phases) > 1 else "",
@@ -107,7 +109,7 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
     # A calibration shows its own, by amount of data.
     if phase is None or summary.definition.calibrating:
         return None
-    rows = tried.curve_rows(summary, phase, MOST_CURVES)
+    rows = experiments.curve_rows(summary, phase, MOST_CURVES)
     metric = f"{summary.definition.objective.metric}_valid"
     incumbent = next((one.experiment for one in summary.ranked if one.is_incumbent), None)
     best = summary.best.experiment if summary.best else None
@@ -117,7 +119,7 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
             "x": line["epoch"],
             "y": line[metric],
             "role": drawing.role(summary, row["experiment"], row["experiment"] == incumbent),
-            "experiment": tried.label(row["experiment"]),
+            "experiment": experiments.label(row["experiment"]),
         }
         for row in rows
         for line in lines.get(row["trial"], ())
@@ -214,7 +216,7 @@ def _dumbbells(
 
 
 def _best_so_far(summary: Summary, known: Choosing) -> Picture | None:
-    steps = tried.best_so_far(known)
+    steps = experiments.best_so_far(known)
     end = max(one.spent for one in known.tried)
     unit, name = (3600, "hours") if end >= 7200 else (60, "minutes") if end >= 120 else (1, "seconds")
     if end <= 0:
@@ -227,7 +229,7 @@ def _best_so_far(summary: Summary, known: Choosing) -> Picture | None:
     line.append(line[-1] | {"x": end / unit})
     step = alt.Chart(alt.Data(values=line)).mark_line(interpolate="step-after", strokeWidth=3, color=drawing.BEST)
     step = step.encode(x=x, y=drawing.y_axis(known, summary))
-    drawn = tried.sample(known.tried, drawing.MOST_POINTS)
+    drawn = experiments.sample(known.tried, drawing.MOST_POINTS)
     points = [drawing.point(summary, known, one) | {"x": one.spent / unit} for one in drawn]
     dots = drawing.dots(points, x, name, known, summary)
     spent, value, last = steps[-1]
@@ -249,8 +251,8 @@ def _best_so_far(summary: Summary, known: Choosing) -> Picture | None:
 def _time(summary: Summary, known: Choosing) -> Picture | None:
     if min(one.seconds for one in known.tried) <= 0:
         return None
-    front = tried.pareto_front(known)
-    drawn = tried.sample(known.tried, drawing.MOST_POINTS, [one.experiment for one in front])
+    front = experiments.pareto_front(known)
+    drawn = experiments.sample(known.tried, drawing.MOST_POINTS, [one.experiment for one in front])
     x = drawing.axis(alt.X, "x:Q", [one.seconds for one in known.tried], "training time of a trial, seconds")
     points = [drawing.point(summary, known, one) | {"x": one.seconds} for one in drawn]
     edge: Any = [{"x": one.seconds, "y": drawing.within(known, one.value)} for one in front]

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline import results
-from pipeline.looking import State
-from pipeline.measured import range_of
+from pipeline.compare.scores import range_of
+from pipeline.report.state import State
 
 NOTHING = "—"
 

@@ -10,10 +10,11 @@ from typing import Any
 import altair as alt
 
 from pipeline.analysis.importance import FEWEST
-from pipeline.report import drawing, tried
-from pipeline.report.drawing import LARGE, Picture
+from pipeline.report import experiments
+from pipeline.report.charts import drawing
+from pipeline.report.charts.drawing import LARGE, Picture
+from pipeline.report.experiments import Choosing, Searched
 from pipeline.report.summary import Summary
-from pipeline.report.tried import Choosing, Searched
 from pipeline.space import Scalar
 
 CLEAR, CHANCE = "more than chance gives", "no more than chance gives"
@@ -61,8 +62,8 @@ def mattered(summary: Summary, known: Choosing, every: Sequence[Searched]) -> li
                 name=name,
                 share=shares[name].share if name in shares else None,
                 clear=name in shares and shares[name].clear,
-                best=tried.words(best.part),
-                median=tried.as_shown(known, best.median),
+                best=experiments.words(best.part),
+                median=experiments.as_shown(known, best.median),
                 experiments=len(best.part.members),
                 of=best.of,
                 chosen=best_setting.assignment[name],
@@ -90,7 +91,7 @@ def _importance(own: Searched, mark: str, where: str) -> Picture | None:
     shares = own.importances
     if len(shares) < 2:
         return None
-    names = [tried.label(one.name) for one in shares]
+    names = [experiments.label(one.name) for one in shares]
     bars: Any = [
         {"y": name, "x": one.share, "kind": CLEAR if one.clear else CHANCE}
         for name, one in zip(names, shares, strict=True)
@@ -128,10 +129,10 @@ def _heat_map(summary: Summary, known: Choosing, own: Searched, mark: str, where
     pair = own.interaction
     if pair is None or not known.positive:
         return None
-    first, second = map(tried.label, pair.names)
-    across, down = ([tried.words(part) for part in side] for side in pair.parts)
+    first, second = map(experiments.label, pair.names)
+    across, down = ([experiments.words(part) for part in side] for side in pair.parts)
     cells: list[dict[str, Any]] = [
-        {"x": across[x], "y": down[y], "value": tried.as_shown(known, median), "n": count}
+        {"x": across[x], "y": down[y], "value": experiments.as_shown(known, median), "n": count}
         for (x, y), (median, count) in pair.cells.items()
     ]
     values = [cell["value"] for cell in cells]

@@ -11,9 +11,9 @@ from typing import Any
 
 import altair as alt
 
-from pipeline.report import tried
+from pipeline.report import experiments
+from pipeline.report.experiments import Choosing, Tried
 from pipeline.report.summary import Summary
-from pipeline.report.tried import Choosing, Tried
 
 MOST_POINTS = 200
 """More points than that hide one another in a small plot, and make its file large."""
@@ -44,7 +44,7 @@ def sampled_in_words(known: Choosing, summary: Summary) -> str:
     """What is true of all pictures with a point per experiment."""
     words = [f"A point is an experiment, a short line the median; up and down: {y_words(known, summary)}."]
     if len(known.tried) > MOST_POINTS:
-        drawn = len(tried.sample(known.tried, MOST_POINTS))
+        drawn = len(experiments.sample(known.tried, MOST_POINTS))
         words.append(
             f"{drawn} of {len(known.tried)} experiments are drawn, evenly along the ranking; medians are of all."
         )
@@ -120,7 +120,7 @@ def reference(known: Choosing) -> list[Any]:
 def point(summary: Summary, known: Choosing, one: Tried) -> dict[str, Any]:
     kind = role(summary, one.experiment, one.is_incumbent)
     size, opacity = {"others": (34, 0.8), "incumbent": (90, 1)}.get(kind, (110, 1))
-    value = {"y": within(known, one.value), "value": one.value, "experiment": tried.label(one.experiment)}
+    value = {"y": within(known, one.value), "value": one.value, "experiment": experiments.label(one.experiment)}
     return value | {"role": kind, "size": size, "opacity": opacity}
 
 
@@ -150,14 +150,14 @@ def dots(
 def roles(summary: Summary, name: str | None = None) -> tuple[str, str, str]:
     """What a point can be, in the words of the legend: others, the incumbent, the best (or the finalist `name`)."""
     best = name or (summary.best.experiment if summary.best else None)
-    return "others", "incumbent", tried.label(best or "best")
+    return "others", "incumbent", experiments.label(best or "best")
 
 
 def role(summary: Summary, experiment: str, is_incumbent: bool, name: str | None = None) -> str:
     others, incumbent, best = roles(summary, name)
     if is_incumbent:
         return incumbent
-    return best if tried.label(experiment) == best else others
+    return best if experiments.label(experiment) == best else others
 
 
 def colour(summary: Summary, name: str | None = None, *, line: bool = False) -> Any:

@@ -18,16 +18,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pipeline import provenance, results, reuse
+from pipeline import provenance, results
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.results import Row, Status, metric_column
-from pipeline.rungs import Rungs
 from pipeline.space import identity_of
 from pipeline.store.uploads import Uploads
 from pipeline.sweep import Experiment, Sweep, Trial
 from pipeline.sweep.trial import training_seed
 from pipeline.training.builtin import Builtin
 from pipeline.training.job import Job, Measured
+from pipeline.trials import reuse
+from pipeline.trials.early_stopping import Rungs
 
 EVENTS_EVERY_S = 30.0
 _ERROR_AT_MOST = 1000
@@ -56,7 +57,7 @@ class Attempt:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        from pipeline.training.events import EventFile
+        from pipeline.trials.tensorboard import EventFile
 
         self._events = EventFile(self.token)
         self._scratch = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="hpt-")))

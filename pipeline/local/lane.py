@@ -19,7 +19,7 @@ _GOES_WITHIN_S = 20.0
 
 
 def main() -> None:
-    """Runs packs until the input ends or SIGTERM comes. Started by `local.py` as `python -m pipeline.lane`."""
+    """Runs packs until the input ends or SIGTERM comes. Started by `local.py` as `python -m pipeline.local.lane`."""
     # Ctrl-C reaches the whole process group; the runner decides what that means for a lane.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Not at once: scratch folders are removed, and a team's own program is ended, on the way out.
@@ -32,7 +32,7 @@ def main() -> None:
 
     from pipeline.store import open_store
     from pipeline.sweep import Sweep, Trial
-    from pipeline.trial import Workbench, run_pack
+    from pipeline.trials.pack import Workbench, run_pack
 
     workbench = Workbench()
 

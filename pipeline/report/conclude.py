@@ -2,25 +2,22 @@
 
 from dataclasses import replace
 
-from pipeline.report import Summary, render, summarize
-from pipeline.sweep import Sweep, ledger, trials_of
+from pipeline.report.page import render
+from pipeline.report.state import State, state_of
+from pipeline.report.summary import Summary, summarize
+from pipeline.sweep import Sweep, ledger
 from pipeline.sweep.merge import Merged
 
 
-def summary_of(sweep: Sweep, merged: Merged) -> Summary:
+def summary_of(state: State) -> Summary:
     """Judges what is complete. Reads only."""
-    definition = sweep.definition
-    rounds = [sweep.round(number) for number in range(sweep.rounds())]
-    planned = [trial for packs in rounds for trial in trials_of(packs)]
-    # Where time or money ended, trials that were planned never ran.
-    cut = definition.budget is not None and definition.budget.is_timed
-    done = bool(rounds) and not rounds[-1] and (cut or len(merged.rows) >= len(planned))
+    sweep, definition = state.sweep, state.sweep.definition
     confirmed = None
-    if done and any(definition.phase(trial.phase).judging for trial in planned):
+    if state.done and any(definition.phase(trial.phase).judging for trial in state.planned):
         from pipeline.analysis.confirmation import confirmation
 
-        confirmed = confirmation(definition, merged.rows, ledger.earlier_p_values(sweep.store, definition))
-    summary = summarize(definition, merged.rows, planned, done, confirmed, merged.skipped)
+        confirmed = confirmation(definition, state.rows, ledger.earlier_p_values(sweep.store, definition))
+    summary = summarize(definition, state.rows, state.planned, state.done, confirmed, state.skipped)
     return _with_calibration(sweep, summary) if definition.calibrating else summary
 
 
@@ -36,13 +33,13 @@ def conclude(sweep: Sweep, merged: Merged) -> Summary:
 
     When the sweep is done, its verdicts go into the ledger: later confirmations on the same ranges count them.
     """
-    summary = summary_of(sweep, merged)
+    summary = summary_of(state_of(sweep, merged))
     if summary.confirmed:
         p_values = [verdict.p for verdict in summary.confirmed.verdicts.values()]
         earlier = ledger.earlier_p_values(sweep.store, sweep.definition)
         ledger.note_confirmation(sweep.store, sweep.definition, p_values, earlier)
     if summary.calibration:
-        from pipeline.report.calibration_charts import write
+        from pipeline.report.charts.calibration import write
 
         write(sweep, summary.calibration)
     render(sweep, summary)

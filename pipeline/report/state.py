@@ -1,0 +1,62 @@
+"""How far a sweep is, and whether it is done: the one answer that page, terminal, `list`, `watch` and Jenkins give.
+
+It reads the store and writes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.analysis.ranking import Standing, standings
+from pipeline.results import Row, Status
+from pipeline.sweep import Sweep, Trial, merge, trials_of
+from pipeline.sweep.merge import Merged
+
+
+@dataclass(frozen=True)
+class State:
+    """A sweep as it was when somebody looked."""
+
+    sweep: Sweep
+    rows: Sequence[Row]
+    skipped: Sequence[tuple[str, str]]
+    """Foreign or damaged files under `trials/`: `(key, why)`."""
+    planned: Sequence[Trial]
+    """The trials that all rounds so far asked for."""
+    done: bool
+    """Whether nothing more will come: the last round is empty, and every planned trial has its row, unless time or
+    money ended before it could run."""
+    stopped: bool
+    """Whether somebody stopped it, and nobody went on with it since."""
+
+    @property
+    def failed(self) -> list[Row]:
+        return [row for row in self.rows if not Status(row["status"]).is_result]
+
+    @property
+    def ranked(self) -> list[Standing]:
+        return standings(self.sweep.definition, self.rows)
+
+    @property
+    def best(self) -> Standing | None:
+        """What stands first so far."""
+        return next(iter(self.ranked), None)
+
+    @property
+    def words(self) -> str:
+        """`done`, `12 of 31 trials, 1 failed`, `stopped at 12 of 31 trials`."""
+        failed = f", {len(self.failed)} failed" if self.failed else ""
+        counts = f"{len(self.rows)} of {len(self.planned)} trials"
+        if self.done:
+            return "done" + (f" with {counts}" if len(self.rows) < len(self.planned) else "") + failed
+        return ("stopped at " if self.stopped else "") + counts + failed
+
+
+def state_of(sweep: Sweep, merged: Merged | None = None) -> State:
+    """The state of a sweep; `merged` saves reading its rows once more where somebody has just merged them."""
+    merged = merged or merge.look(sweep)
+    rounds = [sweep.round(number) for number in range(sweep.rounds())]
+    planned = [trial for packs in rounds for trial in trials_of(packs)]
+    budget = sweep.definition.budget
+    complete = len(merged.rows) >= len(planned) or (budget is not None and budget.is_timed)
+    done = bool(rounds) and not rounds[-1] and complete
+    return State(sweep, merged.rows, merged.skipped, planned, done, not done and sweep.stop_is_asked())

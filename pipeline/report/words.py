@@ -1,0 +1,23 @@
+"""Settings and outcomes in a few words, for every place that shows them."""
+
+import math
+
+from pipeline.analysis.ranking import Standing
+from pipeline.results import Row, shown
+from pipeline.sweep import Definition
+
+
+def settings_in_words(definition: Definition, standing: Standing) -> str:
+    """`learning_rate=0.03 hidden_size=128`: only what the sweep searches; the incumbent by that name."""
+    if standing.is_incumbent:
+        return "the incumbent"
+    names = dict.fromkeys(name for phase in definition.phases for name in phase.space)
+    return " ".join(f"{name}={shown(standing.assignment.get(name))}" for name in names)
+
+
+def outcome(row: Row, metric: str) -> str:
+    """How a trial ended, in a few words."""
+    if row["status"] != "complete":
+        return f"{row['status']}" + (f": {row['error']}" if row.get("error") else "")
+    how = f", copied from {row['reused_from']}" if row.get("reused_from") else ""
+    return f"{metric}_valid {row.get(f'{metric}_valid', math.nan):.4g}, {row['epochs']} epochs{how}"

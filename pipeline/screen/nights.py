@@ -1,0 +1,46 @@
+"""The nights of a series as a table for a terminal."""
+
+from collections.abc import Iterable
+from statistics import fmean
+
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.compare.differences import NOTHING
+from pipeline.compare.nights import LAST, Night, Series
+from pipeline.compare.scores import Measured
+from pipeline.report.words import settings_in_words
+
+
+def nights_table(series: Series, last: int = LAST) -> Table:
+    """The last nights, newest last."""
+    metric = series.nights[-1].definition.objective.metric
+    table = Table("night", "state", "best setting", f"{metric}_test", "incumbent", "better by", "on", box=None)
+    for night in series.nights[-last:]:
+        table.add_row(night.id, night.state.words, *map(Text, _cells(night)))
+    return table
+
+
+def _cells(night: Night) -> list[str]:
+    from pipeline.analysis.verdict import percent
+
+    if not night.state.ranked:
+        return [NOTHING] * 5
+    definition, best = night.definition, night.state.ranked[0]
+    fresh = any(one.fresh for one in night.best.values())
+    shown = {range_: one for range_, one in night.best.items() if one.fresh == fresh}
+    gains = night.gains(fresh)
+    gain = f"{percent(fmean(gains.values()), definition.objective.goal):+.1f} %" if gains else NOTHING
+    first, end = min(range_.start for range_ in shown), max(range_.end for range_ in shown)
+    return [
+        f"{best.experiment}: {settings_in_words(definition, best)}",
+        _mean(shown.values()),
+        _mean(one for range_, one in night.incumbent.items() if range_ in shown),
+        gain,
+        f"{len(shown)} {'fresh' if fresh else 'choosing'} ranges, {first} to {end}",
+    ]
+
+
+def _mean(found: Iterable[Measured]) -> str:
+    scores = [one.score for one in found if one.score is not None]
+    return f"{fmean(scores):.4g}" if scores else NOTHING

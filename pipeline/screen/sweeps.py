@@ -1,0 +1,105 @@
+"""Sweeps on a terminal: the list of a store, the best settings of one, and one that is watched while it runs."""
+
+import time
+from collections.abc import Iterable, Iterator
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from pipeline import results
+from pipeline.errors import UserError
+from pipeline.report.state import State, state_of
+from pipeline.report.words import outcome, settings_in_words
+from pipeline.store import Store
+from pipeline.sweep import Sweep, all_sweeps
+
+
+def listing(store: Store) -> Iterator[tuple[str, str, str]]:
+    """Every sweep of a store, oldest first: its id, how far it is, its best setting so far.
+
+    One whose `sweep.json` cannot be read is listed with the reason. Raises UserError if there is none at all.
+    """
+    ids = all_sweeps(store)
+    if not ids:
+        raise UserError(f"{store.root} holds no sweeps; is it the right store? (--store, HPT_STORE)")
+    for id in ids:
+        try:
+            now = state_of(Sweep(store, id))
+            yield id, now.words, best_in_words(now)
+        except UserError as error:
+            yield id, "damaged", str(error)
+
+
+def best_in_words(state: State) -> str:
+    ranked = state.ranked
+    if not ranked:
+        return "—"
+    metric = f"{state.sweep.definition.objective.metric}_valid"
+    return (
+        f"{ranked[0].experiment} {metric} {ranked[0].score:.4g} {settings_in_words(state.sweep.definition, ranked[0])}"
+    )
+
+
+def sweeps_table(listed: Iterable[tuple[str, str, str]]) -> Table:
+    table = Table("sweep", "state", "best so far", box=None)
+    for id, words, best in listed:
+        table.add_row(id, words, Text(best))
+    return table
+
+
+def best_table(state: State, best: int) -> Table:
+    """The best experiments, a row each."""
+    definition = state.sweep.definition
+    searched = list(dict.fromkeys(name for phase in definition.phases for name in phase.space))
+    metric = definition.objective.metric
+    table = Table("experiment", *searched, f"{metric}_valid", "times better", "training time", box=None)
+    for standing in state.ranked[:best]:
+        table.add_row(
+            standing.experiment + (" (incumbent)" if standing.is_incumbent else ""),
+            *(Text(results.to_cell(standing.assignment[name])) for name in searched),
+            f"{standing.score:.4g}",
+            "" if standing.gain is None else f"{standing.gain:.3g}",
+            f"{standing.training_time:.0f} s",
+        )
+    return table
+
+
+def watch(sweep: Sweep, console: Console, every: float) -> State:
+    """Shows a sweep, and its rows as they come, until it is done or stopped; returns its last state."""
+    seen: set[str] = set()
+    metric = sweep.definition.objective.metric
+    if not console.is_terminal:
+        while True:
+            now = state_of(sweep)
+            for row in sorted(now.rows, key=lambda row: row.get("finished", "")):
+                if row["trial"] not in seen:
+                    seen.add(row["trial"])
+                    line = f"[{len(seen)}/{len(now.planned)}] {row['trial']} {outcome(row, metric)}"
+                    console.print(line, markup=False, highlight=False, soft_wrap=True)
+            if now.done or now.stopped:
+                return now
+            time.sleep(every)
+    with Live(console=console, auto_refresh=False) as live:
+        while True:
+            now = state_of(sweep)
+            live.update(_picture(now), refresh=True)
+            if now.done or now.stopped:
+                return now
+            time.sleep(every)
+
+
+def _picture(state: State) -> Group:
+    metric = state.sweep.definition.objective.metric
+    latest = sorted(state.rows, key=lambda row: row.get("finished", ""))[-5:]
+    failed = [Text(f"{row['trial']} {outcome(row, metric)}", style="red") for row in state.failed[-5:]]
+    return Group(
+        Text(f"{state.sweep.id}: {state.words}", style="bold"),
+        ProgressBar(total=max(1, len(state.planned)), completed=len(state.rows), width=60),
+        Text(f"best so far: {best_in_words(state)}"),
+        *failed,
+        Text("latest:", style="dim"),
+        *(Text(f"  {row['trial']} {outcome(row, metric)}") for row in latest),
+    )

@@ -1,0 +1,63 @@
+"""Several sweeps: against each other, and night by night."""
+
+from typing import Annotated
+
+import typer
+
+from pipeline.verbs.common import SOME_FAILED, StoreOption, data_of, open_sweep, print_table
+
+app = typer.Typer()
+
+
+@app.command()
+def compare(
+    sweeps: Annotated[list[str], typer.Argument(metavar="SWEEP", help="Others are held against the first.")],
+    store: StoreOption = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Compare sweeps: what changed, whose best setting wins, and whether that is real."""
+    from pipeline.compare import sweeps as comparing
+    from pipeline.report.state import state_of
+    from pipeline.screen.compare import tables
+
+    found = comparing.compare([state_of(open_sweep(sweep, store)) for sweep in sweeps])
+    if json:
+        print(comparing.as_json(found))
+        return
+    for table in tables(found):
+        print_table(table)
+    print(found.sentence)
+
+
+@app.command()
+def history(
+    store: StoreOption = None,
+    architecture: Annotated[str | None, typer.Option(help="Only the sweeps of this architecture.")] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help='Only the sweeps on "flights", or on the JSON of a `data` key.')
+    ] = None,
+    last: Annotated[int, typer.Option(min=1, metavar="N", help="Show the last N nights.")] = 14,
+    fail_on_regression: Annotated[
+        bool, typer.Option("--fail-on-regression", help="Exit 1 if tonight's best is clearly worse than last week's.")
+    ] = False,
+    threshold: Annotated[
+        float, typer.Option(min=0.0, max=0.99, help="How much worse is still no regression, as a share.")
+    ] = 0.02,
+) -> None:
+    """Show the nightly sweeps: the best by night, drift of the data, and whether tonight is worse."""
+    from pipeline.compare import nights
+    from pipeline.screen.nights import nights_table
+    from pipeline.spec.project import store_root
+    from pipeline.store import open_store
+
+    fired = False
+    for series in nights.series(open_store(store_root(store)), architecture, data_of(data) if data else None):
+        print(series.name)
+        print_table(nights_table(series, last))
+        for line in nights.drift(series, last):
+            print(line)
+        alarm = nights.alarm(series, threshold)
+        fired = fired or alarm.fires
+        print(alarm.line)
+    if fail_on_regression and fired:
+        raise typer.Exit(SOME_FAILED)
