@@ -100,8 +100,9 @@ def _key(definition: Definition, row: Mapping[str, Any]) -> str:
 
 @functools.cache
 def _training_code() -> str:
-    folder = Path(__file__).parent / "training"
+    """Hash of the code that a training's result may hang on: how data are read and encoded, how a network trains."""
+    pipeline = Path(__file__).parents[1]
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
+    for path in sorted(path for room in ("data", "training") for path in (pipeline / room).rglob("*.py")):
+        digest.update(f"{path.relative_to(pipeline)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
