@@ -4,7 +4,7 @@ Days are the data's own; no clock and no time zone is read here: "today" is alwa
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -33,6 +33,12 @@ class DateRange:
 
     def overlaps(self, other: "DateRange") -> bool:
         return self.start < other.end and other.start < self.end
+
+    @classmethod
+    def from_json(cls, days: Sequence[str]) -> "DateRange":
+        """`["2017-01-01", "2017-04-01"]`. Raises ValueError if these are not two days in this order."""
+        start, end = days
+        return cls(date.fromisoformat(start), date.fromisoformat(end))
 
     def as_json(self) -> list[str]:
         return [self.start.isoformat(), self.end.isoformat()]

@@ -9,7 +9,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
+
+from pipeline.dates import DateRange
 
 HEAD = ("architecture", "date-range")
 TAIL = (
@@ -39,6 +41,12 @@ RESERVED = frozenset(HEAD + _AFTER_METRICS + TAIL)
 _METRICS_FIRST = ("mse_test", "mse_train", "mse_valid")
 
 Row = dict[str, Any]
+Goal = Literal["minimize", "maximize"]
+
+
+def sign(goal: Goal) -> int:
+    """1 or -1: a metric times its sign is better the smaller it is."""
+    return 1 if goal == "minimize" else -1
 
 
 class Status(StrEnum):
@@ -54,6 +62,11 @@ class Status(StrEnum):
     @property
     def is_result(self) -> bool:
         return self in (Status.COMPLETE, Status.STOPPED, Status.DIVERGED)
+
+
+def range_of(row: Row) -> DateRange:
+    """The date range of a row. Raises ValueError if it is damaged."""
+    return DateRange.from_json(row["date-range"])
 
 
 def metric_column(name: str) -> str:

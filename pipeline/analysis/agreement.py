@@ -6,11 +6,12 @@ For calibration, which asks how cheap a fidelity may be. It does not say which e
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+
+from pipeline.results import Goal, sign
 
 RESAMPLES = 1000
 CONFIDENCE = 0.9
@@ -46,7 +47,7 @@ def agreement(
     short: Mapping[str, float | None],
     full: Mapping[str, float | None],
     top: int,
-    goal: Literal["minimize", "maximize"] = "minimize",
+    goal: Goal = "minimize",
     seed: int = 0,
 ) -> Agreement | str:
     """Compares two metrics of the same experiments; where they cannot be compared, a plain sentence says why.
@@ -67,9 +68,9 @@ def agreement(
             f"only {count} experiments have a metric in both rankings; "
             f"comparing their best {top} takes at least {max(FEWEST_EXPERIMENTS, top + 1)}"
         )
-    sign = 1.0 if goal == "minimize" else -1.0
-    a = sign * np.array([short[name] for name in names], dtype=float)
-    b = sign * np.array([full[name] for name in names], dtype=float)
+    direction = sign(goal)
+    a = direction * np.array([short[name] for name in names], dtype=float)
+    b = direction * np.array([full[name] for name in names], dtype=float)
     for values, which in ((a, "short"), (b, "full")):
         if np.ptp(values) == 0:
             return f"all {count} experiments have the same metric in the {which} ranking: there is no order to compare"

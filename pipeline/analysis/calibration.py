@@ -157,7 +157,7 @@ def calibrate(definition: Definition, rows: Sequence[Row], epochs: Mapping[str, 
     """
     asked = definition.calibrating
     assert asked is not None
-    metric = f"{definition.objective.metric}_valid"
+    metric = definition.objective.valid
     trainings = {phase.name: _trainings(definition, phase.name, metric, rows, epochs) for phase in definition.phases}
     last_phase = definition.phases[-1]
     full = trainings[last_phase.name]
@@ -165,7 +165,7 @@ def calibrate(definition: Definition, rows: Sequence[Row], epochs: Mapping[str, 
         return f"No training with all the data has {metric} of its epochs, so there is nothing to compare with."
     most = {name: max((len(one.scores) for one in own.values()), default=0) for name, own in trainings.items()}
     reference = {name: one.at(most[last_phase.name]) for name, one in full.items()}
-    sign = 1.0 if definition.objective.goal == "minimize" else -1.0
+    sign = definition.objective.sign
     ranked = _ranked(reference)
     measured: list[Measured] = []
     amounts = []
@@ -231,7 +231,7 @@ class _Training:
 def _trainings(
     definition: Definition, phase: str, metric: str, rows: Sequence[Row], epochs: Mapping[str, Sequence[Row]]
 ) -> dict[str, _Training]:
-    sign = 1.0 if definition.objective.goal == "minimize" else -1.0
+    sign = definition.objective.sign
     found = {}
     for row in rows:
         lines = sorted(epochs.get(row["trial"], ()), key=lambda line: line["epoch"])

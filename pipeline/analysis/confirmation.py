@@ -6,14 +6,13 @@ The test itself is `significance.py`'s.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from pipeline.analysis.ranking import standings
 from pipeline.analysis.significance import judge
 from pipeline.analysis.verdict import Design, Verdict
 from pipeline.dates import DateRange
-from pipeline.results import Row, Status
+from pipeline.results import Row, Status, range_of
 from pipeline.space import identity_of
 from pipeline.sweep import Definition, Phase, Trial
 
@@ -67,7 +66,7 @@ def confirmation(definition: Definition, rows: Sequence[Row], earlier: Sequence[
     for row in own:
         by_range = scores.setdefault(row["experiment"], {})
         seed = Trial.parse(row["trial"]).seed
-        by_range.setdefault(_range(row), {})[seed] = _metric(row, f"{definition.objective.metric}_test")
+        by_range.setdefault(range_of(row), {})[seed] = _metric(row, definition.objective.test)
         if identity_of({name: row.get(name) for name in names}) == incumbent_identity:
             incumbent = row["experiment"]
     base = scores.pop(incumbent, {})
@@ -81,11 +80,6 @@ def confirmation(definition: Definition, rows: Sequence[Row], earlier: Sequence[
         for name, by_range in finalists.items()
     }
     return Confirmation(design, judge(design, base, finalists, earlier), compared)
-
-
-def _range(row: Row) -> DateRange:
-    start, end = row["date-range"]
-    return DateRange(date.fromisoformat(start), date.fromisoformat(end))
 
 
 def _metric(row: Row, name: str) -> float | None:

@@ -6,12 +6,12 @@ A decision between rounds, from numbers alone. It saves trainings; it judges not
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from scipy import stats
 
 from pipeline.dates import DateRange
+from pipeline.results import Goal, sign
 
 ALPHA = 0.05
 FEWEST_RANGES = 2
@@ -34,7 +34,7 @@ class Race:
 def race(
     scores: Mapping[str, Mapping[DateRange, float | None]],
     incumbent: str,
-    goal: Literal["minimize", "maximize"] = "minimize",
+    goal: Goal = "minimize",
 ) -> Race:
     """One step of a race over {experiment: {range: metric}}: seeds averaged, None or NaN where training diverged.
 
@@ -61,9 +61,9 @@ def race(
     blocks, count = len(ranges), len(running)
     if blocks < FEWEST_RANGES or count < FEWEST_EXPERIMENTS:
         return Race(out, ranges, None)
-    sign = 1 if goal == "minimize" else -1
+    direction = sign(goal)
     values = np.array([[by_range[range_] for by_range in running.values()] for range_ in ranges], dtype=float)
-    ranks = stats.rankdata(sign * values, axis=1)
+    ranks = stats.rankdata(direction * values, axis=1)
     sums = ranks.sum(axis=0)
     middle = blocks * count * (count + 1) ** 2 / 4
     spread = float((ranks**2).sum()) - middle

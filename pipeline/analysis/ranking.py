@@ -69,7 +69,7 @@ def _standings(definition: Definition, rows: Sequence[Row], phase: Phase) -> lis
     complete = _complete(definition, phase, rows)
     if not complete:
         return []
-    metric = f"{definition.objective.metric}_valid"
+    metric = definition.objective.valid
     names = list(definition.incumbent)
     incumbent = identity_of(definition.incumbent)
     firsts = {experiment: next(iter(by_range.values()))[0] for experiment, by_range in complete.items()}
@@ -77,7 +77,7 @@ def _standings(definition: Definition, rows: Sequence[Row], phase: Phase) -> lis
     own = {e for e, assignment in assignments.items() if identity_of(assignment) == incumbent}
     widest = max(complete.values(), key=lambda by_range: (len(by_range), sorted(by_range)))
     common = set(widest)
-    sign = 1 if definition.objective.goal == "minimize" else -1
+    sign = definition.objective.sign
     scores = {
         experiment: {range_: fmean(row[metric] for row in by_range[range_]) for range_ in sorted(common)}
         for experiment, by_range in complete.items()
@@ -122,8 +122,8 @@ def values(definition: Definition, phases: Iterable[Phase], rows: Sequence[Row])
 
     A trial that was stopped early counts with the best that it had.
     """
-    metric = f"{definition.objective.metric}_valid"
-    sign = 1 if definition.objective.goal == "minimize" else -1
+    metric = definition.objective.valid
+    sign = definition.objective.sign
     measured: dict[str, list[float]] = {}
     failed = set()
     names = {phase.name for phase in phases}
@@ -144,7 +144,7 @@ def values(definition: Definition, phases: Iterable[Phase], rows: Sequence[Row])
 
 def _complete(definition: Definition, phase: Phase, rows: Sequence[Row]) -> dict[str, dict[tuple[str, str], list[Row]]]:
     """A phase's results: per experiment the rows of each range that all its seeds finished."""
-    metric = f"{definition.objective.metric}_valid"
+    metric = definition.objective.valid
     found: dict[str, dict[tuple[str, str], list[Row]]] = {}
     for row in rows:
         if row["phase"] == phase.name and row["status"] == Status.COMPLETE and _is_number(row.get(metric)):

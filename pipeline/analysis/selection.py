@@ -72,10 +72,10 @@ def choosing_gain(gains: Mapping[str, Mapping[DateRange, float]], incumbent: str
 def gain_of_choosing(definition: Definition, ranked: Sequence[Standing]) -> ChoosingGain | None:
     """What the winner gained while choosing, free of selection bias; None without an incumbent to compare with."""
     base = next((standing for standing in ranked if standing.is_incumbent), None)
-    metric = f"{definition.objective.metric}_valid"
+    metric = definition.objective.valid
     if base is None:
         return None
-    sign = 1 if definition.objective.goal == "minimize" else -1
+    sign = definition.objective.sign
     gains: dict[str, dict[DateRange, float]] = {}
     for standing in ranked:
         for range_, row in standing.by_range.items():

@@ -16,6 +16,7 @@ from scipy import optimize, special, stats
 
 from pipeline.analysis.verdict import FEWEST_RANGES, Design, Kind, Scores, Verdict, percent
 from pipeline.dates import DateRange
+from pipeline.results import sign
 
 POWER = 0.8
 PROMISING = 0.2
@@ -116,7 +117,7 @@ def paired_gains(incumbent: Scores, finalist: Scores, design: Design) -> PairedG
     """Log ratios per range, over the pairs of runs that share range and seed index."""
     gains: dict[DateRange, float] = {}
     finalist_failed, incumbent_failed, not_positive = [], [], []
-    sign = 1 if design.goal == "minimize" else -1
+    direction = sign(design.goal)
     for range_ in design.ranges:
         base, own = _finished(incumbent, range_), _finished(finalist, range_)
         pairs = [(base[seed], own[seed]) for seed in base if seed in own]
@@ -127,7 +128,7 @@ def paired_gains(incumbent: Scores, finalist: Scores, design: Design) -> PairedG
         if any(min(pair) <= 0 for pair in pairs):
             not_positive.append(range_)
         elif pairs:
-            gains[range_] = sign * fmean(math.log(theirs) - math.log(ours) for theirs, ours in pairs)
+            gains[range_] = direction * fmean(math.log(theirs) - math.log(ours) for theirs, ours in pairs)
     return PairedGains(gains, tuple(finalist_failed), tuple(incumbent_failed), tuple(not_positive))
 
 

@@ -7,11 +7,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
 
 from pipeline.dates import DateRange
+from pipeline.results import Goal
 
-Goal = Literal["minimize", "maximize"]
 Scores = Mapping[DateRange, Mapping[int, float | None]]
 """One experiment's metric per date range and seed index; None or NaN where it failed or diverged."""
 

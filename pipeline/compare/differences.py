@@ -44,7 +44,7 @@ def _facts(state: State) -> dict[str, str]:
         facts[f"{phase.name} date ranges"] = ", ".join(map(str, phase.ranges))
         facts |= _flat(phase.name, content)
         # What judges searches nothing: its space is that of the phase before.
-        if phase.judging is None:
+        if not phase.judges:
             space = {
                 name: domain.model_dump(mode="json", exclude_defaults=True) for name, domain in phase.space.items()
             }

@@ -18,6 +18,7 @@ from pipeline.data.source import DataSource, FlightsSource
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.report.state import State, state_of
+from pipeline.results import Goal, sign
 from pipeline.space import identity_of
 from pipeline.store import Store
 from pipeline.sweep import Definition, Sweep, all_sweeps
@@ -214,13 +215,12 @@ def _overlap(night: Night, ranges: Iterable[DateRange]) -> bool:
 
 
 def _log_ratios(
-    base: Mapping[DateRange, Measured], other: Mapping[DateRange, Measured], goal: str
+    base: Mapping[DateRange, Measured], other: Mapping[DateRange, Measured], goal: Goal
 ) -> dict[DateRange, float]:
     """Positive where `other` is better; on ranges that both finished, with the same data and fidelity.
 
     Both must have chosen on the range, or neither: whoever chose there looks better than it is.
     """
-    sign = 1 if goal == "minimize" else -1
     found = {}
     for range_ in sorted(base.keys() & other.keys()):
         one, two = base[range_], other[range_]
@@ -228,11 +228,11 @@ def _log_ratios(
             continue
         scores = [score for score in (one.score, two.score) if score is not None and score > 0]
         if one.fingerprint is not None and len(scores) == 2:
-            found[range_] = sign * math.log(scores[0] / scores[1])
+            found[range_] = sign(goal) * math.log(scores[0] / scores[1])
     return found
 
 
-def _as_log(threshold: float, goal: str) -> float:
+def _as_log(threshold: float, goal: Goal) -> float:
     return math.log1p(threshold) if goal == "minimize" else -math.log1p(-threshold)
 
 
@@ -251,7 +251,7 @@ def drift(series: Series, last: int = LAST) -> list[str]:
     own = identity_of(nights[-1].definition.incumbent)
     nights = [night for night in nights if identity_of(night.definition.incumbent) == own]
     objective = nights[-1].definition.objective
-    metric = f"{objective.metric}_test"
+    metric = objective.test
     lines, alike = [], [nights[0]]
     for before, after in pairwise(nights):
         same, other = _changes(before.incumbent, after.incumbent)
@@ -286,7 +286,7 @@ def _in_words(changes: Mapping[DateRange, float], metric: str) -> str:
     return f"the incumbent's {metric} by {low}{f' to {high}' if high != low else ''} on {where}"
 
 
-def _over_ranges(newest: Mapping[DateRange, Measured], metric: str, goal: str) -> Iterator[str]:
+def _over_ranges(newest: Mapping[DateRange, Measured], metric: str, goal: Goal) -> Iterator[str]:
     """The newest range against those before it: is the same setting worse than it ever was?"""
     if len(newest) <= _USUAL:
         return

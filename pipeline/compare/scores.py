@@ -6,12 +6,11 @@ It compares and judges nothing: that is `comparing.py`'s and `history.py`'s busi
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from statistics import fmean
 
 from pipeline.dates import DateRange
 from pipeline.report.state import State
-from pipeline.results import Row, Status
+from pipeline.results import Row, Status, range_of
 from pipeline.sweep import Definition, Phase
 
 
@@ -36,7 +35,7 @@ class Measured:
 def measured(state: State, experiment: str) -> dict[DateRange, Measured]:
     """A setting's test metric by date range: where it was judged, else where it was chosen."""
     definition = state.sweep.definition
-    metric = f"{definition.objective.metric}_test"
+    metric = definition.objective.test
     found: dict[DateRange, Measured] = {}
     own = [row for row in state.rows if row["experiment"] == experiment]
     for phase in _best_evidence_first(definition):
@@ -53,11 +52,6 @@ def measured(state: State, experiment: str) -> dict[DateRange, Measured]:
             )
             found.setdefault(date_range, one)
     return dict(sorted(found.items()))
-
-
-def range_of(row: Row) -> DateRange:
-    start, end = row["date-range"]
-    return DateRange(date.fromisoformat(start), date.fromisoformat(end))
 
 
 def _best_evidence_first(definition: Definition) -> list[Phase]:

@@ -70,8 +70,7 @@ def best_first(states: Iterable[State]) -> list[State]:
     def place(state: State) -> float:
         if not state.ranked:
             return math.inf
-        score = state.ranked[0].score
-        return score if state.sweep.definition.objective.goal == "minimize" else -score
+        return state.sweep.definition.objective.sign * state.ranked[0].score
 
     return sorted(states, key=place)
 

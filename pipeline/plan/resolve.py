@@ -19,7 +19,7 @@ from pipeline.search.search_space import written as in_words
 from pipeline.space import Assignment, DomainOrFixed, as_reals
 from pipeline.spec import Spec, check, trainer
 from pipeline.spec.model import PhaseSpec
-from pipeline.sweep import Definition, Fidelity, Judging, Phase, new_id
+from pipeline.sweep import FORMAT, Definition, Fidelity, Judging, Phase, new_id
 from pipeline.training.own.code import Own
 
 _T = TypeVar("_T")
@@ -70,6 +70,7 @@ def resolve(
         raise UserError("\n".join(dict.fromkeys(mistakes.lines)))
     ranges = list(dict.fromkeys(range_ for phase in choosing for range_ in phase.ranges))
     return Definition(
+        format=FORMAT,
         id=new_id(now, spec.architecture, token),
         created=now.isoformat(timespec="seconds"),
         architecture=spec.architecture,
@@ -334,6 +335,7 @@ def _confirm(spec: Spec, choosing: Sequence[Phase], calendar: _Calendar) -> list
             experiments=asked.finalists + 1,
             seeds=asked.seeds_per_range,
             first_seed=0 if ranges else last.seeds,
+            role="judge",
             judging=Judging(rope=asked.rope, fresh=fresh),
         )
     ]

@@ -42,13 +42,14 @@ def pending(sweep: Sweep, *, retry: bool = False, lanes: int | None = None) -> l
     trials that failed as not run. The next round is planned when all trials of the last one have a row, or the budget
     has ended.
     """
+    sweep.definition.check_format()
     rounds = [sweep.round(number) for number in range(sweep.rounds())]
     every = [pack for packs in rounds for pack in packs]
     left = unfinished(sweep, every if retry or not rounds else rounds[-1], retry=retry)
-    rows = merge.look(sweep).rows if (rounds and not left) or _is_timed(sweep.definition) else []
+    rows = merge.look(sweep).rows if (rounds and not left) or sweep.definition.is_timed else []
     now = datetime.now(UTC)
     if left and spending.is_over(sweep.definition, rows, now):
-        judging = {phase.name for phase in sweep.definition.phases if phase.judging}
+        judging = {phase.name for phase in sweep.definition.phases if phase.judges}
         left = [pack for pack in left if pack.trials[0].phase in judging]
     if left:
         return left
@@ -61,10 +62,6 @@ def pending(sweep: Sweep, *, retry: bool = False, lanes: int | None = None) -> l
     # A round after an empty one: what failed was run again, and now there is something to judge.
     sweep.add_experiments(experiments)
     return sweep.create_round(len(rounds), packs)
-
-
-def _is_timed(definition: Definition) -> bool:
-    return definition.budget is not None and definition.budget.is_timed
 
 
 def unfinished(sweep: Sweep, packs: Sequence[Pack], *, retry: bool = False) -> list[Pack]:
@@ -127,7 +124,7 @@ def assignments(
     now: datetime,
 ) -> list[Assignment]:
     """The experiments of a phase as full assignments, the incumbent first; none if there is nothing to judge."""
-    if phase.judging is not None:
+    if phase.judges:
         return _finalists(definition, phase, known, planned, rows, now)
     asked = _asked(phase, known, planned)
     # Who has planned a later phase is through with this one, even if a retry changed what is known.
@@ -146,7 +143,7 @@ def assignments(
         asked, n = given, phase.experiments - len(given)
     else:
         n = min(phase.batch, phase.experiments - len(asked))
-        if _is_timed(definition):
+        if definition.is_timed:
             n = int(min(n, spending.room(definition, phase, rows, now)))
             # Before anything has run, what a training takes is found out on what has to run anyway. Afterwards a phase
             # without room for something new would run in vain.
@@ -162,7 +159,7 @@ def _best(definition: Definition, phase: Phase, rows: Sequence[Row], now: dateti
     best = [one.assignment for one in ranking.before(definition, rows, phase)[: phase.experiments]]
     others = [one for one in best if identity_of(one) != identity_of(definition.incumbent)]
     found = [definition.incumbent, *others[: phase.experiments - 1]]
-    if len(found) < 3 or (_is_timed(definition) and spending.room(definition, phase, rows, now) < len(found)):
+    if len(found) < 3 or (definition.is_timed and spending.room(definition, phase, rows, now) < len(found)):
         return []
     return found
 
@@ -288,7 +285,7 @@ def _raced(definition: Definition, phase: Phase, running: list[str], rows: Seque
     """Range by range; between rounds, what is clearly worse on the ranges so far leaves the race."""
     from pipeline.analysis import racing
 
-    metric = f"{definition.objective.metric}_valid"
+    metric = definition.objective.valid
     finished = {row["trial"]: row for row in rows}
     wanted: list[Trial] = []
     scores: dict[str, dict[DateRange, float | None]] = {experiment: {} for experiment in running}

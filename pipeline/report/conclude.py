@@ -13,7 +13,7 @@ def summary_of(state: State) -> Summary:
     """Judges what is complete. Reads only."""
     sweep, definition = state.sweep, state.sweep.definition
     confirmed = None
-    if state.done and any(definition.phase(trial.phase).judging for trial in state.planned):
+    if state.done and any(definition.phase(trial.phase).judges for trial in state.planned):
         from pipeline.analysis.confirmation import confirmation
 
         confirmed = confirmation(definition, state.rows, ledger.earlier_p_values(sweep.store, definition))

@@ -71,7 +71,7 @@ def choosing(summary: Summary) -> Choosing:
     """Every experiment is compared with the incumbent on the date ranges, seeds and phases that it ran on itself, so
     that one which a race ended early can stand beside the others."""
     definition = summary.definition
-    metric = f"{definition.objective.metric}_valid"
+    metric = definition.objective.valid
     # A calibration's phases are steps of fidelity; its last one is the full result.
     phases = definition.choosing[-1:] if definition.calibrating else definition.choosing
     names = {phase.name for phase in phases}
@@ -117,7 +117,7 @@ def choosing(summary: Summary) -> Choosing:
         else:
             continue
         tried.append(replace(one, value=value))
-    sign = 1 if definition.objective.goal == "minimize" else -1
+    sign = definition.objective.sign
     tried.sort(key=lambda one: (sign * one.value, one.experiment))
     positive = all(one.value > 0 for one in tried)
     comparable = {one.experiment for one in tried}

@@ -56,7 +56,6 @@ def state_of(sweep: Sweep, merged: Merged | None = None) -> State:
     merged = merged or merge.look(sweep)
     rounds = [sweep.round(number) for number in range(sweep.rounds())]
     planned = [trial for packs in rounds for trial in trials_of(packs)]
-    budget = sweep.definition.budget
-    complete = len(merged.rows) >= len(planned) or (budget is not None and budget.is_timed)
+    complete = len(merged.rows) >= len(planned) or sweep.definition.is_timed
     done = bool(rounds) and not rounds[-1] and complete
     return State(sweep, merged.rows, merged.skipped, planned, done, not done and sweep.stop_is_asked())

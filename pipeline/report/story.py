@@ -5,6 +5,7 @@ from statistics import fmean
 
 from pipeline.analysis.ranking import Standing, standings
 from pipeline.report.summary import Summary
+from pipeline.results import Goal, sign
 from pipeline.space import Assignment
 from pipeline.sweep import Phase
 
@@ -47,7 +48,7 @@ def story(summary: Summary) -> list[Chapter]:
     chapters = []
     for phase in definition.phases:
         rows = [row for row in summary.rows if row["phase"] == phase.name]
-        ranked = standings(definition, rows, phase) if phase.judging is None else []
+        ranked = standings(definition, rows, phase) if phase.chooses else []
         best = ranked[0] if ranked else None
         chapters.append(
             Chapter(
@@ -62,11 +63,11 @@ def story(summary: Summary) -> list[Chapter]:
     return chapters
 
 
-def _faster(ranked: list[Standing], goal: str) -> Faster | None:
+def _faster(ranked: list[Standing], goal: Goal) -> Faster | None:
     if not ranked:
         return None
     chosen = ranked[0]
-    best = min(ranked, key=lambda one: one.score if goal == "minimize" else -one.score)
+    best = min(ranked, key=lambda one: sign(goal) * one.score)
     if best is chosen or min(best.score, chosen.score) <= 0 or not best.epochs:
         return None
     ratio = chosen.score / best.score if goal == "minimize" else best.score / chosen.score

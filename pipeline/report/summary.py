@@ -152,7 +152,7 @@ def _judged(definition: Definition, ranked: Sequence[Standing], confirmed: "Conf
             for one in confirmed.compared[ranked[0].experiment]
         ]
     else:
-        metric = f"{definition.objective.metric}_test"
+        metric = definition.objective.test
         base = next((standing for standing in ranked if standing.is_incumbent), None)
         if base is None:
             return []

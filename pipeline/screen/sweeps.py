@@ -37,7 +37,7 @@ def best_in_words(state: State) -> str:
     ranked = state.ranked
     if not ranked:
         return "—"
-    metric = f"{state.sweep.definition.objective.metric}_valid"
+    metric = state.sweep.definition.objective.valid
     return (
         f"{ranked[0].experiment} {metric} {ranked[0].score:.4g} {settings_in_words(state.sweep.definition, ranked[0])}"
     )

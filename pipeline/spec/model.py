@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, St
 from pipeline.base import Hyphenated
 from pipeline.data.source import DataSource
 from pipeline.dates import DateRange
+from pipeline.results import Goal, sign
 from pipeline.space import Constraint, DomainOrFixed, Scalar
 from pipeline.spec.hyperparameters import Declared
 from pipeline.spec.names import label
@@ -27,10 +28,10 @@ def _to_date_range(value: Any) -> Any:
     if not isinstance(value, (list, tuple)) or len(value) != 2:
         raise ValueError('a date range is ["start", "end"], two dates like "2017-01-01", the end not included')
     try:
-        start, end = (date.fromisoformat(day) for day in value)
+        days = [date.fromisoformat(day) for day in value]
     except (TypeError, ValueError):
         raise ValueError(f'{json.dumps(value)} are not two dates like "2017-01-01"') from None
-    return DateRange(start, end)
+    return DateRange(*days)
 
 
 def _to_date(value: Any) -> Any:
@@ -169,7 +170,22 @@ class Objective(Hyphenated):
     """What is compared: `<metric>_valid` chooses, `<metric>_test` judges."""
 
     metric: str = Field("mse", pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
-    goal: Literal["minimize", "maximize"] = "minimize"
+    goal: Goal = "minimize"
+
+    @property
+    def sign(self) -> int:
+        """1 or -1: the metric times its sign is better the smaller it is."""
+        return sign(self.goal)
+
+    @property
+    def valid(self) -> str:
+        """The column that chooses."""
+        return f"{self.metric}_valid"
+
+    @property
+    def test(self) -> str:
+        """The column that judges."""
+        return f"{self.metric}_test"
 
 
 class PhaseSpec(Hyphenated):

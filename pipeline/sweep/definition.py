@@ -7,9 +7,14 @@ import pydantic
 
 from pipeline.base import Recorded
 from pipeline.data.source import DataSource
+from pipeline.errors import UserError
 from pipeline.space import Constraint, Scalar, Space
 from pipeline.spec.model import Budget, EarlyStopping, Objective, SpecDateRange, Training
 from pipeline.training.own.code import Own
+
+FORMAT = 1
+"""Of the sweeps that this version makes. Older ones are read, reported, compared and exported for ever; to go on with
+one of them, or to retry it, is an error: two ways of training are never ranked together."""
 
 
 class Fidelity(Recorded):
@@ -37,10 +42,15 @@ class Judging(Recorded):
     """Whether its ranges played no part in choosing; if they did, nothing is ever called real."""
 
 
+Role = Literal["choose", "judge", "reference", "refit"]
+
+
 class Phase(Recorded):
-    """{name, space, ranges, fidelity, strategy}: one step of choosing, or the one that judges."""
+    """{name, role, space, ranges, fidelity, strategy}: one step of choosing, or the one that judges."""
 
     name: str
+    role: Role = "choose"
+    """What its trials are for. Sweeps of before there were roles tell it by `judging`."""
     space: Space
     ranges: tuple[SpecDateRange, ...]
     fidelity: Fidelity
@@ -66,17 +76,34 @@ class Phase(Recorded):
     """The index of its first seed: above 0 where earlier ones were used on these ranges already."""
     race: bool = False
     judging: Judging | None = None
-    """None in every phase that chooses."""
+    """How it judges; None in every phase of another role."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _with_role(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "role" not in given and given.get("judging") is not None:
+            return {**given, "role": "judge"}
+        return given
+
+    @property
+    def chooses(self) -> bool:
+        return self.role == "choose"
+
+    @property
+    def judges(self) -> bool:
+        return self.role == "judge"
 
     @property
     def replicates(self) -> bool:
         """Whether it chooses by training what other phases found once more, and tries nothing new."""
-        return self.strategy == "finalists" and self.judging is None
+        return self.chooses and self.strategy == "finalists"
 
 
 class Definition(Recorded):
     """`sweep.json`: the spec, resolved on one day for one store. It never changes afterwards."""
 
+    format: int = 1
+    """Raised when trainings change so that those of before cannot be ranked together with those of after."""
     id: str
     created: str
     architecture: str
@@ -107,8 +134,13 @@ class Definition(Recorded):
     """None in every sweep but a calibration, whose phases run the same experiments on more and more data."""
 
     @property
+    def is_timed(self) -> bool:
+        """Whether its budget can only be kept by looking at what trainings take."""
+        return self.budget is not None and self.budget.is_timed
+
+    @property
     def choosing(self) -> list[Phase]:
-        return [phase for phase in self.phases if phase.judging is None]
+        return [phase for phase in self.phases if phase.chooses]
 
     @property
     def searching(self) -> list[Phase]:
@@ -116,7 +148,15 @@ class Definition(Recorded):
 
     @property
     def confirm(self) -> Phase | None:
-        return next((phase for phase in self.phases if phase.judging is not None), None)
+        return next((phase for phase in self.phases if phase.judges), None)
+
+    def check_format(self) -> None:
+        """Raises UserError if trainings of today could not be ranked together with those of this sweep."""
+        if self.format != FORMAT:
+            raise UserError(
+                f"{self.id} has the format {self.format}, and this version trains by format {FORMAT}: its results can be "
+                "read, compared and exported, but nothing can be added to it; start a new sweep from its spec"
+            )
 
     def phase(self, name: str) -> Phase:
         return next(phase for phase in self.phases if phase.name == name)

@@ -19,7 +19,7 @@ from pipeline import results
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.results import Row, Status
 from pipeline.store import Entry, Store
-from pipeline.sweep.definition import Definition
+from pipeline.sweep.definition import FORMAT, Definition
 from pipeline.sweep.trial import Experiment, Pack, Trial, trials_of
 
 SWEEPS = "sweeps/"
@@ -64,10 +64,15 @@ class Sweep:
         """Raises UserError if there is no such sweep or its `sweep.json` is damaged."""
         if self._definition is None:
             try:
-                self._definition = Definition.model_validate_json(self.store.read(self.key("sweep.json")))
+                data = self.store.read(self.key("sweep.json"))
+                self._definition = Definition.model_validate_json(data)
             except FileNotFoundError:
                 raise UserError(f"{self.store.root} holds no sweep {self.id}") from None
             except pydantic.ValidationError as error:
+                if _format(data) > FORMAT:
+                    raise UserError(
+                        f"{self.id} was made by a newer version of hpt: upgrade this one to read it"
+                    ) from None
                 first = error.errors()[0]
                 where = ".".join(map(str, first["loc"]))
                 raise UserError(f"{self.id}: sweep.json is damaged at {where or 'its start'}: {first['msg']}") from None
@@ -210,6 +215,14 @@ class Sweep:
 
     def forget_stop(self) -> None:
         self.store.delete(self.key("stop"))
+
+
+def _format(data: bytes) -> int:
+    """The format that a `sweep.json` says it has, whatever else is wrong with it."""
+    try:
+        return int(json.loads(data)["format"])
+    except (ValueError, TypeError, KeyError):
+        return 1
 
 
 def parse_row(data: bytes, sweep: str, trial: str) -> Row:

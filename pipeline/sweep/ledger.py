@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 from pipeline.data.source import DataSource
 from pipeline.dates import DateRange
@@ -90,7 +89,7 @@ def _notes(store: Store, prefix: str) -> Iterator[_Note]:
 
 def _parse(sweep: str, data: bytes) -> _Note:
     content = json.loads(data)
-    ranges = [DateRange(date.fromisoformat(start), date.fromisoformat(end)) for start, end in content["ranges"]]
+    ranges = [DateRange.from_json(days) for days in content["ranges"]]
     return _Note(sweep, tuple(ranges), tuple(map(float, content.get("p", ()))), tuple(content.get("earlier", ())))
 
 

@@ -75,7 +75,7 @@ class Attempt:
         """Whether no training is needed, because an earlier row says what would come of it; then the row is written."""
         sweep, trial = self.sweep, self.trial
         # What this phase is the first to ask for has no row in another one: no need to ask the store.
-        known = self._is_new or self._phase.judging is not None
+        known = self._is_new or self._phase.judges
         copied = None if known else reuse.of_earlier_phase(sweep, trial, self.row)
         if copied is None and sweep.definition.reuse and self._is_repeatable():
             where = {"data_fingerprint": builtin.dataset(self.job).fingerprint, "device": builtin.device_name}
@@ -180,7 +180,7 @@ class Attempt:
     def _is_repeatable(self) -> bool:
         """Whether an earlier row may stand for the training: never where it judges."""
         # What a trainer of one's own is made of today, nobody knows.
-        return self.sweep.definition.own is None and self._phase.judging is None
+        return self.sweep.definition.own is None and self._phase.chooses
 
     def _job(self) -> Job:
         definition, phase = self.sweep.definition, self._phase

@@ -30,10 +30,9 @@ class Rungs:
     def note(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Leaves at a rung what the training has after this epoch."""
         objective = self.sweep.definition.objective
-        value = metrics.get(f"{objective.metric}_valid", math.nan)
-        sign = 1 if objective.goal == "minimize" else -1
+        value = metrics.get(objective.valid, math.nan)
         if math.isfinite(value):
-            self.best = min(self.best, sign * value)
+            self.best = min(self.best, objective.sign * value)
         if self._rule_at(epoch):
             with suppress(InfrastructureError):  # the store is not needed before the end
                 self.sweep.create_rung(self.trial, epoch, self.best)

@@ -41,6 +41,7 @@ def run_pack(
     Trials that are alike train side by side where that is faster, the others one after another. Raises
     InfrastructureError if the store or the device fails; rows written before stand.
     """
+    sweep.definition.check_format()
     for trial in trials:
         _check(sweep, trial)
     run = _Run(sweep, pack, workbench, retry, on_event, deque(trials))
@@ -180,7 +181,7 @@ def give_up(sweep: Sweep, pack: str, trials: Sequence[Trial], why: str) -> list[
 def _out_of_budget(sweep: Sweep, trial: Trial) -> bool:
     """Whether the trial chooses, and the time or the money for that ended since its round was planned."""
     definition = sweep.definition
-    if definition.budget is None or not definition.budget.is_timed or definition.phase(trial.phase).judging:
+    if not definition.is_timed or not definition.phase(trial.phase).chooses:
         return False
     return spending.is_over(definition, merge.look(sweep).rows, datetime.now(UTC))
 

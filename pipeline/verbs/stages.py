@@ -171,7 +171,7 @@ def _print_plan(definition: "Definition") -> None:
     training = definition.training
     for phase in definition.phases:
         per_range = phase.seeds * phase.experiments
-        open_end = phase.judging or (definition.budget and definition.budget.is_timed)
+        open_end = phase.judges or definition.is_timed
         what = f"{'at most ' if open_end else ''}{counted(phase.experiments, 'experiment')}"
         print(
             f"phase {phase.name}: {per_range * len(phase.ranges)} trials: {what} ({phase.strategy}) on "

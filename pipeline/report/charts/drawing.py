@@ -57,18 +57,18 @@ def sampled_in_words(known: Choosing, summary: Summary) -> str:
 
 
 def y_words(known: Choosing, summary: Summary) -> str:
-    metric = f"{summary.definition.objective.metric}_valid"
+    metric = summary.definition.objective.valid
     better = "less is better" if known.sign > 0 else "more is better"
     return f"{metric} ÷ incumbent's ({better})" if known.relative else f"{metric}, mean over date ranges ({better})"
 
 
 def value_words(known: Choosing, summary: Summary) -> str:
-    metric = f"{summary.definition.objective.metric}_valid"
+    metric = summary.definition.objective.valid
     return f"{metric} as a multiple of the incumbent's" if known.relative else metric
 
 
 def y_axis(known: Choosing, summary: Summary) -> Any:
-    metric = f"{summary.definition.objective.metric}_valid"
+    metric = summary.definition.objective.valid
     values = [within(known, value) for value in known.values] + [1.0] * known.relative
     words = f"{metric} ÷ incumbent's" if known.relative else metric
     return axis(alt.Y, "y:Q", values, words, log=spans_much(values), say_log=False)

@@ -110,7 +110,7 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
     if phase is None or summary.definition.calibrating:
         return None
     rows = experiments.curve_rows(summary, phase, MOST_CURVES)
-    metric = f"{summary.definition.objective.metric}_valid"
+    metric = summary.definition.objective.valid
     incumbent = next((one.experiment for one in summary.ranked if one.is_incumbent), None)
     best = summary.best.experiment if summary.best else None
     lines = epochs(rows)
@@ -157,7 +157,7 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
 
 def _ranges(summary: Summary) -> list[Picture]:
     """A finalist and the incumbent, range by range."""
-    confirmed, metric = summary.confirmed, f"{summary.definition.objective.metric}_test"
+    confirmed, metric = summary.confirmed, summary.definition.objective.test
     found = []
     if confirmed is not None:
         for name, compared in confirmed.compared.items():
