@@ -154,8 +154,8 @@ class Definition(Recorded):
         """Raises UserError if trainings of today could not be ranked together with those of this sweep."""
         if self.format != FORMAT:
             raise UserError(
-                f"{self.id} has the format {self.format}, and this version trains by format {FORMAT}: its results can be "
-                "read, compared and exported, but nothing can be added to it; start a new sweep from its spec"
+                f"{self.id} has the format {self.format}, and this version trains by format {FORMAT}: its results can "
+                "be read, compared and exported, but nothing can be added to it; start a new sweep from its spec"
             )
 
     def phase(self, name: str) -> Phase:
