@@ -11,7 +11,7 @@ from pipeline import spec
 from pipeline.plan import resolve
 from pipeline.store.bucket import BucketStore
 from pipeline.sweep import Sweep, Trial
-from tests import faults, gcs
+from tests.support import faults, gcs
 
 
 class SlowProxy:

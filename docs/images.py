@@ -7,7 +7,7 @@ python -m docs.images /tmp/store/sweeps/<id>/report docs/images
 import sys
 from pathlib import Path
 
-from tests.browser import browser, published
+from tests.support.browser import browser, published
 
 _WIDTH = 1180
 

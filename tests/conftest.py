@@ -16,7 +16,7 @@ from pipeline.data.load import load
 from pipeline.plan import resolve
 from pipeline.store import Store, open_store
 from pipeline.sweep import Definition, Sweep, Trial
-from tests import faults, gcs
+from tests.support import faults, gcs
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.docker.conftest import SCRIPTS
-from tests.linters import lint
+from tests.support.linters import lint
 
 SHELL = sorted(path for path in SCRIPTS.rglob("*") if path.is_file() and path.read_bytes().startswith(b"#!/bin/sh\n"))
 DOCKERFILES = sorted(SCRIPTS.rglob("Dockerfile"))

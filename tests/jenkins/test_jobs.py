@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.jenkins.conftest import ROOT, Controller
+from tests.jenkinsfile.conftest import ROOT, Controller
 
 Jobs = dict[str, ElementTree.Element]
 PARAMETERS = "properties/hudson.model.ParametersDefinitionProperty/parameterDefinitions/"

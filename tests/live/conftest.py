@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import requests
 
-ROOT = Path(__file__).parents[2]
+from tests.support import ROOT
+
 NEEDED = ("JENKINS_URL", "JENKINS_USER", "JENKINS_TOKEN")
 BIN = Path(sys.executable).parent
 

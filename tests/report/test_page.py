@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import browser, needs_browser, published
 from tests.report.conftest import HOSTILE
+from tests.support.browser import browser, needs_browser, published
 
 pytestmark = needs_browser
 

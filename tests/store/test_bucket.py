@@ -12,7 +12,8 @@ import pytest
 
 from pipeline.errors import InfrastructureError
 from pipeline.store.bucket import BucketStore
-from tests.faults import (
+from tests.store.test_contract import keys, race
+from tests.support.faults import (
     CutBody,
     DamagedBody,
     Fault,
@@ -24,7 +25,6 @@ from tests.faults import (
     SlowBody,
     Status,
 )
-from tests.store.test_contract import keys, race
 
 PASSING = [Status(429), Status(500), Status(502), Status(503), Reset(), SlowBody()]
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pipeline.errors import UserError
 from pipeline.store import Store, open_store
 from pipeline.store.keys import is_key
-from tests import gcs
+from tests.support import gcs
 
 T = TypeVar("T")
 

@@ -16,6 +16,7 @@ from pipeline.errors import UserError
 from pipeline.space import Assignment, Hyperparameter
 from pipeline.training import architectures, loop
 from pipeline.training.architectures._base import Regressor
+from tests.support import ROOT
 
 ALL = architectures.names()
 # Settings that take another way through the code than the defaults do.
@@ -29,7 +30,7 @@ OTHERWISE: list[tuple[str, Assignment]] = [
     ("multi-task", {"weighting": "uncertainty"}),
 ]
 CASES = [(name, {}) for name in ALL] + OTHERWISE
-DOCS = Path(__file__).parents[2] / "docs" / "architectures.md"
+DOCS = ROOT / "docs" / "architectures.md"
 
 every_architecture = pytest.mark.parametrize("name", ALL)
 every_case = pytest.mark.parametrize(("name", "setting"), CASES, ids=str)

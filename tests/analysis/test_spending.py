@@ -1,0 +1,147 @@
+"""Hours, device hours, money: a sweep ends inside them, has judged its winner, and says what it would do with more."""
+
+from datetime import timedelta
+from typing import Any
+from zlib import crc32
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.analysis import spending
+from pipeline.space import Assignment
+from pipeline.spec.model import Budget
+from pipeline.sweep import Definition, Trial
+from tests.conftest import define
+from tests.support.simulation import ADAPTIVE, AUTOMATIC, Timed, bowl
+
+JUDGED = ADAPTIVE | {"date-range": [["2024-06-01", "2024-08-01"]], "confirm": {"ranges": 3}}
+
+
+def timed(asked: dict[str, Any], seconds: float = 600.0, lanes: int = 1, **limits: float) -> Timed:
+    """A sweep whose trainings take about so many seconds, run to its end."""
+
+    def measure(assignment: Assignment, trial: Trial) -> dict[str, Any]:
+        spread = 0.7 + 0.6 * (crc32(str(trial).encode()) % 100) / 100
+        return bowl(assignment, trial) | {"training_time": round(seconds * spread, 3)}
+
+    definition = define(asked | {"budget": {name.replace("_", "-"): n for name, n in limits.items()}})
+    return Timed(definition, measure, lanes=lanes).to_the_end()
+
+
+def judged(sweep: Timed) -> int:
+    return sum(1 for row in sweep.rows if row["phase"] == "confirm")
+
+
+def longest(sweep: Timed) -> float:
+    return max(row["training_time"] for row in sweep.rows)
+
+
+@pytest.mark.parametrize("strategy", ["random", "sobol", "tpe"])
+@pytest.mark.parametrize("lanes", [1, 4])
+def test_device_hours_end_choosing_in_time_to_judge(strategy: str, lanes: int) -> None:
+    asked = JUDGED | {"search": {"strategy": strategy, "experiments": 200}}
+    sweep = timed(asked, lanes=lanes, device_hours=8)
+    assert sweep.device_seconds <= 8 * 3600 + lanes * longest(sweep)
+    assert sweep.device_seconds > 0.6 * 8 * 3600
+    assert judged(sweep) == 6
+
+
+def test_the_clock_ends_a_sweep_whatever_the_number_of_lanes() -> None:
+    few, many = (timed(JUDGED | {"search": {"experiments": 400}}, lanes=lanes, hours=5) for lanes in (1, 6))
+    for sweep in (few, many):
+        assert sweep.hours <= 5 + longest(sweep) / 3600
+        assert judged(sweep) == 6
+    assert len(many.rows) > 2 * len(few.rows)
+
+
+def test_money_is_device_hours_at_a_price() -> None:
+    asked = JUDGED | {"search": {"experiments": 200}}
+    paid = timed(asked, money=20, price_per_device_hour=2.5)
+    assert {str(trial) for trial in paid.planned()} == {str(trial) for trial in timed(asked, device_hours=8).planned()}
+    spent = spending.spent(paid.definition, paid.rows, paid.now)
+    assert spent.money == pytest.approx(2.5 * paid.device_seconds / 3600)
+
+
+def test_a_price_alone_only_counts() -> None:
+    sweep = timed(JUDGED | {"search": {"experiments": 9}}, price_per_device_hour=2.5)
+    assert len({row["experiment"] for row in sweep.rows}) == 9
+    assert spending.wanted_more(sweep.definition, sweep.rows, sweep.now) == ""
+
+
+@settings(max_examples=5)
+@given(st.floats(2, 6), st.integers(1, 5), st.floats(300, 900), st.sampled_from(["device_hours", "hours"]))
+def test_the_automatic_mode_stays_inside_any_budget(limit: float, lanes: int, seconds: float, key: str) -> None:
+    sweep = timed(AUTOMATIC, seconds, lanes, **{key: limit})
+    used = sweep.hours if key == "hours" else sweep.device_seconds / 3600
+    # At most a trial per lane may still run when the time for choosing is up.
+    assert used <= limit + (1 if key == "hours" else lanes) * longest(sweep) / 3600
+    phases = list(dict.fromkeys(trial.phase for trial in sweep.planned()))
+    assert phases == [phase.name for phase in sweep.definition.phases if phase.name in phases]
+
+
+def test_room_that_judging_leaves_begins_no_earlier_phase() -> None:
+    sweep = timed(AUTOMATIC, 300.0, 1, device_hours=5.0)
+    phases = list(dict.fromkeys(trial.phase for trial in sweep.planned()))
+    assert phases == [phase.name for phase in sweep.definition.phases if phase.name in phases]
+
+
+def test_what_a_larger_budget_would_do_is_said() -> None:
+    sweep = timed(JUDGED | {"search": {"experiments": 200}}, device_hours=8)
+    tried = len({row["experiment"] for row in sweep.rows})
+    more = spending.wanted_more(sweep.definition, sweep.rows, sweep.now)
+    assert more == f"with a larger budget it would run {200 - tried} more experiments in screen"
+
+
+def test_a_space_that_is_used_up_is_not_laid_to_the_budget() -> None:
+    few = {"parameters": {"learning_rate": [0.001, 0.01, 0.1], "hidden_size": [16, 64]}, "search": {"strategy": "tpe"}}
+    sweep = timed(JUDGED | few, device_hours=20)
+    assert len({row["experiment"] for row in sweep.rows}) == 6
+    assert spending.wanted_more(sweep.definition, sweep.rows, sweep.now) == ""
+
+
+def test_where_nobody_asked_for_a_number_none_is_made_up() -> None:
+    sweep = timed(JUDGED, device_hours=8)
+    assert spending.wanted_more(sweep.definition, sweep.rows, sweep.now) == (
+        "with a larger budget it would run more experiments in screen"
+    )
+
+
+def test_the_first_trainings_run_however_small_the_budget_is() -> None:
+    sweep = timed(JUDGED, hours=1e-7)
+    assert [row["experiment"] for row in sweep.rows] == ["e000"]
+
+
+def test_a_count_is_what_the_sweep_tries_where_nothing_else_says_how_many() -> None:
+    definition: Definition = define(JUDGED | {"budget": {"experiments": 60}})
+    assert definition.phases[0].experiments == 60
+    definition = define(JUDGED | {"budget": {"trials": 406}})
+    assert (definition.phases[0].experiments, definition.phases[0].wanted) == (400, None)
+
+
+def test_trials_that_were_not_begun_are_left_out_and_cost_nothing() -> None:
+    sweep = timed(JUDGED | {"search": {"experiments": 200}}, lanes=8, hours=3)
+    assert not {str(trial) for trial in sweep.left_out} & {row["trial"] for row in sweep.rows}
+
+
+def test_copied_rows_cost_nothing() -> None:
+    rows = [{"training_time": 10.0}, {"training_time": 7.0, "reused_from": "a/b"}]
+    assert spending.device_seconds(rows) == 10.0
+
+
+@given(st.integers(20, 400), st.integers(8, 60))
+def test_counts_are_kept_before_anything_starts(trials: int, experiments: int) -> None:
+    limits = Budget(trials=trials, experiments=experiments)
+    definition: Definition = define(AUTOMATIC | {"budget": limits.model_dump(by_alias=True, exclude_none=True)})
+    planned = sum(phase.experiments * len(phase.ranges) * phase.seeds for phase in definition.phases)
+    assert planned <= trials
+    # Each of the three phases has the incumbent.
+    searching = [phase for phase in definition.choosing if phase.space]
+    assert sum(phase.experiments for phase in searching) <= experiments + 2
+
+
+def test_time_is_counted_from_the_start_of_the_sweep() -> None:
+    sweep = timed(JUDGED | {"search": {"experiments": 30}}, hours=100)
+    late = sweep.started + timedelta(hours=101)
+    assert spending.is_over(sweep.definition, sweep.rows, late)
+    assert not spending.is_over(sweep.definition, [], sweep.started)

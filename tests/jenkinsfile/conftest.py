@@ -1,0 +1,210 @@
+"""Runs the Jenkinsfile itself, on Groovy 2.4 and a controller that exists only for the test; see harness/."""
+
+import csv
+import datetime
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import results
+from pipeline.store import open_store
+from pipeline.sweep import Sweep
+from tests.support import ROOT
+
+HARNESS = Path(__file__).parent / "harness"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+AGENTS = (
+    {"name": "small", "labels": "light"},
+    {"name": "gpu-1", "labels": "gpu"},
+    {"name": "gpu-2", "labels": "gpu"},
+)
+
+
+def java_home() -> str | None:
+    """A Java that Groovy 2.4 runs on: Debian's wrapper wants to be told, and the newest one is not always it."""
+    homes = sorted(Path("/usr/lib/jvm").glob("*/bin/java"), key=lambda path: ("-17-" not in str(path), str(path)))
+    found = shutil.which("java")
+    candidates = [*homes, *([Path(found).resolve()] if found else [])]
+    return next((str(path.parent.parent) for path in candidates if path.exists()), None)
+
+
+@dataclass(frozen=True)
+class Build:
+    """What came of one build."""
+
+    home: Path
+    store: Path
+
+    @cached_property
+    def trace(self) -> dict[str, Any]:
+        trace: dict[str, Any] = json.loads((self.home / "build.json").read_text())
+        return trace
+
+    @property
+    def result(self) -> str:
+        return str(self.trace["result"])
+
+    @property
+    def description(self) -> str:
+        return str(self.trace["description"])
+
+    @cached_property
+    def log(self) -> str:
+        return (self.home / "log.txt").read_text(errors="replace")
+
+    def stages(self) -> dict[str, str]:
+        """The stages of the Jenkinsfile and how they ended."""
+        return {stage["name"]: stage["result"] for stage in self.trace["stages"] if not stage["within"]}
+
+    def packs(self) -> list[tuple[str, str]]:
+        """The stages inside Trials: which trial, and how it ended."""
+        inner = [stage for stage in self.trace["stages"] if stage["within"][:1] == ["Trials"]]
+        return [(stage["name"].split(" ")[0], stage["result"]) for stage in inner]
+
+    def shells(self, script: str) -> list[dict[str, Any]]:
+        return [shell for shell in self.trace["shells"] if script in shell["script"]]
+
+    @cached_property
+    def sweeps(self) -> list[Sweep]:
+        ids = next(shell["env"]["HPT_SWEEPS"] for shell in self.trace["shells"] if shell["env"].get("HPT_SWEEPS"))
+        return [Sweep(open_store(str(self.store)), id) for id in ids.split()]
+
+    @property
+    def sweep(self) -> Sweep:
+        (sweep,) = self.sweeps
+        return sweep
+
+    def rows(self) -> dict[str, results.Row]:
+        rows = results.read_csv((self.home / "artifacts/results.csv").read_bytes())
+        return {row["trial"]: row for row in rows}
+
+    def attempts(self) -> dict[str, int]:
+        """How often each trial was begun."""
+        counts: dict[str, set[str]] = {}
+        for entry in self.sweep.store.entries(self.sweep.key("trials/")):
+            parts = entry.key.removeprefix(self.sweep.key("trials/")).split("/")
+            if parts[1] == "attempts":
+                counts.setdefault(parts[0], set()).add(parts[2])
+        return {trial: len(attempts) for trial, attempts in counts.items()}
+
+
+class Controller:
+    """Runs builds whose trials need no container, over one directory store."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.source = home / "source"
+        self.store = home / "store"
+        self._builds = 0
+        self._copy_source()
+        self.data = home / "rows.csv"
+        _write_rows(self.data)
+
+    def _copy_source(self) -> None:
+        for name in ("bin", "docker", "pipeline", "specs"):
+            if (ROOT / name).exists():
+                shutil.copytree(ROOT / name, self.source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        # The environment of the tests serves as that of every machine, with the code of the workspace.
+        self.script("bin/environment", "mkdir -p .venv/bin && cp bin/.hpt .venv/bin/hpt\n")
+        # `hpt doctor` has tests of its own, and takes seconds.
+        self.script("bin/.hpt", f'[ "$1" = doctor ] || exec {sys.executable} -m pipeline.cli "$@"\n')
+
+    def script(self, path: str, text: str) -> None:
+        """Puts a script of the test into the source that builds check out."""
+        file = self.source / path
+        file.parent.mkdir(exist_ok=True)
+        file.unlink(missing_ok=True)
+        file.write_text(f"#!/bin/sh\nset -eu\n{text}")
+        file.chmod(0o755)
+
+    def quick_trials(self, path: str = "bin/trial", failing: str = "", at_most: int = 1000) -> None:
+        """Trials that train nothing; `failing` fails, and when so many have begun, no further one can run."""
+        quick = Path(__file__).with_name("quick_trial.py")
+        self.script(
+            path,
+            f"""[ "$*" != doctor ] || exit 0
+[ "$(ls -d "$HPT_STORE"/sweeps/*/trials/* 2>/dev/null | wc -l)" -lt {at_most} ] || exit 3
+FAILING={failing} PYTHONPATH=. exec {sys.executable} {quick}
+""",
+        )
+
+    def spec(self, **more: Any) -> str:
+        return json.dumps(
+            {
+                "architecture": "bag-of-words",
+                "data": {
+                    "path": str(self.data),
+                    "date": "day",
+                    "numeric": ["x"],
+                    "categorical": ["kind"],
+                    "target": "y",
+                },
+                "date-range": [["2024-01-01", "2024-03-01"], ["2024-03-01", "2024-05-01"]],
+                "training": {"max-epochs": 2},
+                "search": {"experiments": 2},
+                "confirm": {"ranges": 0},
+                # Batches of several sizes: each trial is a pack of its own.
+                "parameters": {"batch_size": [1024, 512, 256]},
+                **more,
+            }
+        )
+
+    def build(self, *, registered: bool = True, **scenario: Any) -> Build:
+        self._builds += 1
+        home = self.home / f"build-{self._builds}"
+        home.mkdir()
+        params = {"CONTAINER": "none", "STORE": str(self.store), "LANES": "2"} | scenario.pop("params", {})
+        described = {
+            "home": str(home),
+            "source": str(self.source),
+            "commit": COMMIT,
+            "tag": f"jenkins-{self.home.name}-{self._builds}",
+            "registered": registered,
+            "agents": AGENTS,
+            "params": params,
+            **scenario,
+        }
+        (home / "scenario.json").write_text(json.dumps(described))
+        command = ["groovy", "-cp", str(HARNESS), str(HARNESS / "Run.groovy")]
+        command += [str(ROOT / "Jenkinsfile"), str(home / "scenario.json")]
+        environment = os.environ | {"JAVA_HOME": java_home() or "", "OMP_NUM_THREADS": "1"}
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+        assert (home / "build.json").exists(), ran.stdout + ran.stderr
+        return Build(home, self.store)
+
+
+def _write_rows(path: Path) -> None:
+    draw = random.Random(1)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["day", "x", "kind", "y"])
+        # Five rows a day until the end of April; none in May and June; and some more.
+        for number in [*range(605), *range(182 * 5, 185 * 5)]:
+            day = datetime.date(2024, 1, 1) + datetime.timedelta(days=number // 5)
+            x, kind = draw.random(), draw.choice("ab")
+            writer.writerow([day, x, kind, 3 * x + (kind == "a") + draw.random()])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _needs_groovy() -> None:
+    if shutil.which("groovy") is None or java_home() is None:
+        pytest.skip("the Jenkinsfile runs on Groovy: Debian has it as the package `groovy`")
+
+
+@pytest.fixture(scope="module")
+def controller(tmp_path_factory: pytest.TempPathFactory) -> Controller:
+    return Controller(tmp_path_factory.mktemp("controller"))
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Controller:
+    return Controller(tmp_path)

@@ -1,0 +1,159 @@
+"""Builds without a spec: an architecture tuned automatically, all of them compared, inside a budget.
+
+Trainings are stand-ins.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline import results
+from pipeline.report.state import state_of
+from tests.jenkinsfile.conftest import Build, Controller
+
+KEPT = ("bag_of_words.py", "lstm.py", "mdn.py")
+
+
+def automatic(controller: Controller, **more: str) -> dict[str, str]:
+    data = {"path": str(controller.data), "date": "day", "numeric": ["x"], "categorical": ["kind"], "target": "y"}
+    return {"ARCHITECTURE": "bag-of-words", "DATA": json.dumps(data), "AS_OF": "2024-07-01"} | more
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Controller:
+    controller = Controller(tmp_path_factory.mktemp("quick"))
+    controller.quick_trials()
+    return controller
+
+
+class TestAnArchitectureAlone:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def build(cls, quick: Controller) -> Build:
+        return quick.build(params=automatic(quick, MODE="automatic", EXPERIMENTS="6", BUDGET="trials=20"))
+
+    def test_phase_after_phase_is_planned_from_the_rows_of_the_one_before(self, build: Build) -> None:
+        assert build.result == "SUCCESS", build.log
+        begun = list(dict.fromkeys(trial.phase for trial in build.sweep.planned()))
+        assert begun == ["learning-rate", "architecture", "near-best", "confirm"]
+        assert len(build.shells("jenkins-plan")) == build.sweep.rounds() >= 5
+        assert sorted(build.rows()) == sorted(map(str, build.sweep.planned()))
+
+    def test_its_size_is_that_of_the_parameters(self, build: Build) -> None:
+        definition = build.sweep.definition
+        assert definition.budget is not None
+        assert definition.budget.trials == 20
+        assert 6 <= sum(phase.experiments for phase in definition.choosing) <= 9
+        assert len(build.rows()) <= 20
+
+    def test_validate_shows_what_would_run(self, build: Build) -> None:
+        assert "phase learning-rate: 2 trials" in build.log
+        assert "these ranges play no part in choosing" in build.log
+
+
+class TestABudget:
+    def test_it_ends_a_sweep_that_a_spec_asks_for(self, quick: Controller) -> None:
+        params = {"SPEC_JSON": quick.spec(search={"experiments": 3}), "BUDGET": "trials=5, device-hours=2"}
+        build = quick.build(params=params)
+        assert build.result == "SUCCESS", build.log
+        assert build.sweep.definition.spec["budget"] == {"trials": 5, "device-hours": 2}
+        assert len(build.rows()) == 4
+
+    def test_one_that_not_even_two_settings_fit_fails_in_validate(self, quick: Controller) -> None:
+        build = quick.build(params={"SPEC_JSON": quick.spec(), "BUDGET": "trials=1"})
+        assert build.stages()["Validate"] == "FAILURE"
+        assert "hpt: budget.trials: choosing takes 4 at least, but 1 are left for it: allow more" in build.log
+
+
+class TestRetry:
+    def test_failed_trials_run_again_when_a_person_asks_for_it_and_no_others(self, fresh: Controller) -> None:
+        fresh.quick_trials(failing="screen-e001-d1-s0")
+        first = fresh.build(params={"SPEC_JSON": fresh.spec()})
+        assert first.result == "UNSTABLE", first.log
+        fresh.quick_trials()
+        again = fresh.build(params={"SWEEP": first.sweep.id, "RETRY": "true"})
+        assert again.result == "SUCCESS", again.log
+        assert again.packs() == [("screen-e001-d1-s0", "SUCCESS")]
+        assert again.attempts() == {trial: 1 + (trial == "screen-e001-d1-s0") for trial in again.rows()}
+
+    def test_what_fails_again_is_not_tried_for_ever(self, fresh: Controller) -> None:
+        fresh.quick_trials(failing="screen-e001-d1-s0")
+        first = fresh.build(params={"SPEC_JSON": fresh.spec()})
+        again = fresh.build(params={"SWEEP": first.sweep.id, "RETRY": "true"})
+        assert again.result == "UNSTABLE", again.log
+        assert again.packs() == [("screen-e001-d1-s0", "FAILURE")]
+
+
+class TestEveryArchitecture:
+    """One build, lost in the middle, and another that goes on with what it left."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def builds(cls, tmp_path_factory: pytest.TempPathFactory) -> tuple[Build, Build]:
+        controller = Controller(tmp_path_factory.mktemp("all"))
+        for path in (controller.source / "pipeline/training/architectures").glob("[a-z]*.py"):
+            if path.name not in KEPT:
+                path.unlink()
+        controller.quick_trials(at_most=7)
+        params = automatic(controller, ARCHITECTURE="all", EXPERIMENTS="6", BUDGET="trials=20")
+        lost = controller.build(params=params)
+        controller.quick_trials()
+        return lost, controller.build(params={"SWEEP": " ".join(sweep.id for sweep in lost.sweeps)})
+
+    def test_each_has_a_sweep_of_its_own_inside_the_same_budget(self, builds: tuple[Build, Build]) -> None:
+        definitions = [sweep.definition for sweep in builds[0].sweeps]
+        assert [one.architecture for one in definitions] == ["bag-of-words", "lstm", "mdn"]
+        assert [one.budget and one.budget.trials for one in definitions] == [20] * 3
+
+    def test_they_take_turns(self, builds: tuple[Build, Build]) -> None:
+        begun = [name for name, _ in builds[0].packs()]
+        assert set(begun[:3]) == {"bag-of-words", "lstm", "mdn"}
+
+    def test_what_is_there_when_it_breaks_is_compared_and_the_build_says_how_to_go_on(
+        self, builds: tuple[Build, Build]
+    ) -> None:
+        lost, _ = builds
+        assert lost.result == "FAILURE"
+        assert f"SWEEP={' '.join(sweep.id for sweep in lost.sweeps)} goes on" in lost.log
+        assert lost.trace["published"] == ["Summary"]
+        assert "is not finished" in lost.description or "cannot be compared" in lost.description
+
+    def test_another_build_goes_on_with_all_of_them_and_repeats_nothing(self, builds: tuple[Build, Build]) -> None:
+        lost, resumed = builds
+        assert resumed.result == "SUCCESS", resumed.log
+        assert [sweep.id for sweep in resumed.sweeps] == [sweep.id for sweep in lost.sweeps]
+        for sweep in resumed.sweeps:
+            now = state_of(sweep)
+            assert now.done
+            assert len(now.rows) == now.planned
+        shells = [shell for build in builds for shell in build.shells("exec bin/trial") if shell["status"] == 0]
+        ran = [(s["env"]["HPT_SWEEP"], one) for s in shells for one in s["env"]["HPT_PACK_TRIALS"].split(",")]
+        assert len(set(ran)) == len(ran) == sum(len(sweep.planned()) for sweep in resumed.sweeps)
+
+    def test_no_two_sweeps_share_the_name_of_a_container(self, builds: tuple[Build, Build]) -> None:
+        for shell in builds[1].shells("exec bin/trial"):
+            assert shell["env"]["HPT_PACK"].startswith(shell["env"]["HPT_SWEEP"])
+
+    def test_the_comparison_is_the_builds_answer_best_first(self, builds: tuple[Build, Build]) -> None:
+        _, resumed = builds
+        sentence, link, ids = resumed.description.split("<br>\n")
+        first, second, third = (sweep.id for sweep in resumed.sweeps)
+        assert sentence.startswith(f"{first} is ahead of {second}")
+        assert f" {first} is ahead of {third}" in sentence
+        assert link.endswith('/Summary/">Summary</a>')
+        assert ids == f"{first} {second} {third}"
+
+    def test_the_page_leads_to_each_sweeps_own_and_the_table_holds_all_rows(self, builds: tuple[Build, Build]) -> None:
+        _, resumed = builds
+        published = resumed.home / "published/Summary"
+        page = (published / "index.html").read_text()
+        places = [page.index(f'<a href="{sweep.id}/index.html">') for sweep in resumed.sweeps]
+        assert places == sorted(places)
+        assert all((published / sweep.id / "index.html").exists() for sweep in resumed.sweeps)
+        assert (published / "style.css").exists()
+        assert "<script" not in page
+        assert "style=" not in page
+        rows = results.read_csv(Path(resumed.home / "artifacts/results.csv").read_bytes())
+        assert {row["architecture"] for row in rows} == {"bag-of-words", "lstm", "mdn"}
+        assert len(rows) == len(resumed.trace["junit"]) == sum(len(sweep.planned()) for sweep in resumed.sweeps)

@@ -1,0 +1,355 @@
+"""The Jenkinsfile, executed: what a build does in good days and bad ones. Trainings are real where they matter."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from pipeline.jenkins.view import trials
+from tests.jenkinsfile.conftest import AGENTS, COMMIT, Build, Controller
+
+STAGES = ["Image", "Validate", "Plan", "Trials", "Summary"]
+IMAGE = "echo ${HPT_IMAGE_PARAM:-registry.test/hpt:0123}\n"
+NOTES = """it's "$(touch ran)" `touch ran` ; rm -rf / && $HOME"""
+
+
+class TestTheFirstBuild:
+    """Jenkins does not know the parameters yet: no shell variable has them unless the Jenkinsfile binds it."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def build(cls, controller: Controller) -> Build:
+        ranges = [["2024-01-01", "2024-03-01"], ["2024-02-01", "2024-04-01"], ["2024-03-01", "2024-05-01"]]
+        spec = controller.spec(search={"experiments": 1}, **{"date-range": ranges})
+        params = {"SPEC_JSON": spec, "NOTES": NOTES, "REQUEST_ID": "'; touch ran #"}
+        return controller.build(registered=False, params=params)
+
+    def test_it_runs_all_stages_and_succeeds(self, build: Build) -> None:
+        assert list(build.stages()) == STAGES
+        assert build.stages()["Image"] == "NOT_BUILT"
+        assert build.result == "SUCCESS", build.log
+
+    def test_each_trial_is_a_stage_of_its_own_in_as_many_branches_as_there_are_lanes(self, build: Build) -> None:
+        assert sorted(name for name, _ in build.packs()) == sorted(build.rows())
+        assert len(build.packs()) == 3
+        assert build.trace["branches"] == 2
+
+    def test_trials_run_on_the_label_and_everything_else_on_the_light_one(self, build: Build) -> None:
+        on = {shell["script"]: shell["machine"] for shell in build.trace["shells"]}
+        assert {machine for script, machine in on.items() if "hpt" in script} == {"small"}
+        assert {shell["machine"] for shell in build.shells("exec bin/trial")} == {"gpu-1", "gpu-2"}
+
+    def test_every_machine_has_the_commit_that_was_checked_out_once(self, build: Build) -> None:
+        assert build.trace["checkouts"] == 1
+        assert {row["git_commit"] for row in build.rows().values()} == {COMMIT}
+
+    def test_it_publishes_page_table_test_cases_and_a_description_with_the_answer(self, build: Build) -> None:
+        assert (build.home / "published/Summary/index.html").exists()
+        assert (build.home / "artifacts/report/index.html").exists()
+        assert {row["status"] for row in build.rows().values()} == {"complete"}
+        assert [case["name"] for case in build.trace["junit"] if not case["failure"]] == list(build.rows())
+        answer, link, sweep = build.description.split("<br>\n")
+        assert "cost" in answer
+        assert link == '<a href="http://jenkins.test/job/tuning/job/sweep/7/Summary/">Summary</a>'
+        assert sweep == build.sweep.id
+
+    def test_it_says_how_far_it_is_as_hpt_trigger_reads_it(self, build: Build) -> None:
+        told = [progress for line in build.log.splitlines() if (progress := trials(line))]
+        assert told == [(1, 3), (2, 3), (3, 3)]
+
+    def test_free_text_reaches_the_sweep_unchanged_and_no_shell_as_code(self, build: Build) -> None:
+        assert build.sweep.definition.notes == NOTES
+        assert not list(build.home.rglob("ran"))
+
+
+class TestHostileParameters:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def hostile(cls, controller: Controller) -> dict[str, str]:
+        return {
+            "SPEC": "specs/../../$(touch ran).json",
+            "ARCHITECTURE": "",
+            "DATA": '{"path": "`touch ran`"}',
+            "EXPERIMENTS": "1; touch ran",
+            "BUDGET": "trials=$(touch ran)",
+            "AS_OF": "`touch ran`",
+            "SWEEP": "",
+            "STORE": "--store=/tmp/x",
+            "LANES": "-1\ntouch ran",
+            "LABEL": "gpu'; touch ran",
+            "IMAGE": "-v/:/host image",
+            "NOTES": "two\nlines",
+        }
+
+    def test_each_is_refused_by_name_before_anything_runs(
+        self, controller: Controller, hostile: dict[str, str]
+    ) -> None:
+        build = controller.build(params=hostile)
+        assert build.result == "FAILURE"
+        assert build.stages() == {"Image": "NOT_BUILT", "Validate": "FAILURE"}
+        for name, value in hostile.items():
+            assert (f"hpt: {name}: " in build.log) == bool(value), name
+        assert not list(build.home.rglob("ran"))
+
+    def test_a_sweep_id_is_no_way_out_of_the_store(self, controller: Controller) -> None:
+        build = controller.build(params={"SWEEP": "../$(touch ran)"})
+        assert build.stages()["Validate"] == "FAILURE"
+        assert 'hpt: SWEEP: "../$(touch ran)" is no sweep id' in build.log
+
+    def test_a_bad_spec_fails_in_validate_with_the_lines_that_hpt_says(self, controller: Controller) -> None:
+        build = controller.build(params={"SPEC_JSON": '{"architecture": "bag-of-wrods", "parameters": {}}'})
+        assert build.result == "FAILURE"
+        assert list(build.stages()) == ["Image", "Validate"]
+        assert 'hpt: SPEC_JSON: architecture: there is no "bag-of-wrods"' in build.log
+        assert build.trace["published"] == []
+
+
+class TestAFailingTrial:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def build(cls, controller: Controller) -> Build:
+        without_rows = [["2024-01-01", "2024-03-01"], ["2024-05-01", "2024-07-01"]]
+        params = {"SPEC_JSON": controller.spec(search={"experiments": 1}, **{"date-range": without_rows})}
+        return controller.build(params=params | {"LANES": "1"})
+
+    def test_its_stage_is_red_the_build_unstable_and_the_others_run(self, build: Build) -> None:
+        assert dict(build.packs()) == {"screen-e000-d0-s0": "SUCCESS", "screen-e000-d1-s0": "FAILURE"}
+        assert build.stages()["Trials"] == "SUCCESS"
+        assert build.result == "UNSTABLE"
+
+    def test_it_runs_once_and_its_message_is_the_failure_of_its_test_case(self, build: Build) -> None:
+        assert len(build.shells("exec bin/trial")) == 2
+        failure = {case["name"]: case["failure"] for case in build.trace["junit"]}
+        assert failure["screen-e000-d0-s0"] == ""
+        assert failure["screen-e000-d1-s0"] == build.rows()["screen-e000-d1-s0"]["error"]
+
+
+class TestALostMachine:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def build(cls, controller: Controller) -> Build:
+        fault = {"kind": "lost", "pack": "r0-p001", "text": "epoch", "times": 1}
+        spec = controller.spec(search={"experiments": 1}, training={"max-epochs": 30})
+        return controller.build(params={"SPEC_JSON": spec}, faults=[fault])
+
+    def test_only_what_was_running_there_runs_again(self, build: Build) -> None:
+        assert build.result == "SUCCESS", build.log
+        assert build.attempts() == {"screen-e000-d0-s0": 1, "screen-e000-d1-s0": 2}
+        assert {row["status"] for row in build.rows().values()} == {"complete"}
+
+
+class TestAnAbort:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def builds(cls, tmp_path_factory: pytest.TempPathFactory) -> tuple[Build, Build]:
+        controller = Controller(tmp_path_factory.mktemp("aborted"))
+        spec = controller.spec(search={"experiments": 1}, training={"max-epochs": 60})
+        abort = {"finished": 1, "text": "epoch 2 of"}
+        aborted = controller.build(params={"SPEC_JSON": spec, "LANES": "1"}, abort=abort)
+        return aborted, controller.build(params={"SWEEP": aborted.sweep.id})
+
+    def test_nothing_keeps_running(self, builds: tuple[Build, Build]) -> None:
+        aborted, _ = builds
+        assert aborted.result == "ABORTED", aborted.log
+        assert [shell["status"] for shell in aborted.shells("exec bin/trial")] == [0, "FlowInterrupted"]
+        assert all(shell.get("left", []) == [] for shell in aborted.trace["shells"])
+        tag = json.loads((aborted.home / "scenario.json").read_text())["tag"].encode()
+        assert not [pid for pid in Path("/proc").glob("[0-9]*") if tag in _environment(pid)]
+
+    def test_the_summary_of_what_finished_is_published(self, builds: tuple[Build, Build]) -> None:
+        aborted, _ = builds
+        assert list(aborted.stages()) == ["Image", "Validate", "Plan", "Trials"]
+        assert aborted.trace["published"] == ["Summary"]
+        assert len(aborted.rows()) == 1
+        assert "So far (1 of 2 trials)" in aborted.description
+        assert sum(case["skipped"] for case in aborted.trace["junit"]) == 1
+
+    def test_another_build_goes_on_with_the_sweep_and_repeats_nothing(self, builds: tuple[Build, Build]) -> None:
+        aborted, resumed = builds
+        finished = next(iter(aborted.rows()))
+        assert resumed.result == "SUCCESS", resumed.log
+        assert resumed.sweep.id == aborted.sweep.id
+        assert finished not in dict(resumed.packs())
+        assert len(resumed.packs()) == 1
+        assert len(resumed.rows()) == 2
+        assert resumed.rows()[finished] == aborted.rows()[finished]
+
+
+def _environment(pid: Path) -> bytes:
+    try:
+        return (pid / "environ").read_bytes()
+    except OSError:
+        return b""
+
+
+class TestInfrastructure:
+    """Exit statuses that are not the trial's fault. The trainings are stand-ins."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def quick(cls, tmp_path_factory: pytest.TempPathFactory) -> Controller:
+        controller = Controller(tmp_path_factory.mktemp("quick"))
+        controller.quick_trials()
+        return controller
+
+    def test_packs_that_could_not_run_run_again(self, quick: Controller) -> None:
+        faults = [
+            {"kind": "status", "value": value, "pack": f"r0-p00{pack}", "times": 1}
+            for pack, value in enumerate((3, -1, 137))
+        ]
+        agents = [AGENTS[0], *({"name": f"gpu-{n}", "labels": "gpu"} for n in range(3))]
+        build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "3"}, faults=faults, agents=agents)
+        assert build.result == "SUCCESS", build.log
+        trials = sorted(build.rows())
+        assert sorted(build.packs()) == sorted(
+            [*((trial, "UNSTABLE") for trial in trials[:3]), *((trial, "SUCCESS") for trial in trials)]
+        )
+
+    def test_a_pack_that_could_not_run_runs_again_trial_by_trial(self, quick: Controller) -> None:
+        faults = [{"kind": "status", "value": 137, "pack": "r0-p000", "times": 1}]
+        agents = [AGENTS[0], *({"name": f"gpu-{n}", "labels": "gpu"} for n in range(3))]
+        spec = quick.spec(parameters={"learning_rate": [0.01, 0.1]}, search={"strategy": "grid"})
+        build = quick.build(params={"SPEC_JSON": spec, "LANES": "1"}, faults=faults, agents=agents)
+        assert build.result == "SUCCESS", build.log
+        trials = sorted(build.rows())
+        first, second = ([one for one in trials if f"-d{at}-" in one] for at in (0, 1))
+        shells = [shell["env"] for shell in build.shells("exec bin/trial")]
+        assert [shell["HPT_PACK_TRIALS"].split(",") for shell in shells] == [first, second, *([one] for one in first)]
+        names = [shell["HPT_PACK"] for shell in shells]
+        assert len(set(names)) == len(names), "a container's name must not be another's"
+
+    def test_a_bad_machine_costs_no_trial_of_a_pack_its_row(self, quick: Controller) -> None:
+        faults = [{"kind": "status", "value": 3, "machine": "gpu-1"}]
+        spec = quick.spec(parameters={"learning_rate": [0.01, 0.1]}, search={"strategy": "grid"})
+        build = quick.build(params={"SPEC_JSON": spec, "LANES": "2"}, faults=faults)
+        assert build.result == "SUCCESS", build.log
+        packs = [shell["env"]["HPT_PACK_TRIALS"].split(",") for shell in build.shells("exec bin/trial")]
+        assert [len(pack) for pack in packs[:2]] == [3, 3]
+        assert {row["status"] for row in build.rows().values()} == {"complete"}
+
+    def test_a_machine_that_fails_twice_is_left_alone_and_another_one_does_its_work(self, quick: Controller) -> None:
+        faults = [{"kind": "status", "value": 3, "machine": "gpu-1"}]
+        build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "1"}, faults=faults, utilitySteps=True)
+        assert build.result == "SUCCESS", build.log
+        assert [shell["machine"] for shell in build.shells("exec bin/trial")] == ["gpu-1"] * 2 + ["gpu-2"] * 4
+
+    def test_without_the_plugin_a_lane_waits_for_the_machines_that_other_lanes_have_seen(
+        self, quick: Controller
+    ) -> None:
+        faults = [{"kind": "status", "value": 3, "machine": "gpu-1"}]
+        build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "2"}, faults=faults)
+        assert build.result == "SUCCESS", build.log
+        machines = [shell["machine"] for shell in build.shells("exec bin/trial")]
+        assert (machines.count("gpu-1"), machines.count("gpu-2")) in ((1, 4), (2, 4))
+
+    @pytest.mark.parametrize("with_plugin", [True, False])
+    def test_packs_that_no_machine_can_run_fail_the_build_which_says_how_to_go_on(
+        self, quick: Controller, with_plugin: bool
+    ) -> None:
+        faults = [{"kind": "status", "value": -1}]
+        agents = [AGENTS[0], AGENTS[1]]
+        build = quick.build(params={"SPEC_JSON": quick.spec()}, faults=faults, agents=agents, utilitySteps=with_plugin)
+        assert build.result == "FAILURE"
+        assert len(build.shells("exec bin/trial")) == 2
+        assert "4 packs could not be run: no machine with the label gpu is left (given up: gpu-1)" in build.log
+        assert f"SWEEP={build.sweep.id} goes on" in build.log
+        assert build.trace["published"] == ["Summary"]
+
+    def test_a_pack_that_fails_everywhere_is_given_up_by_a_row_and_the_others_stand(self, quick: Controller) -> None:
+        faults = [{"kind": "status", "value": 139, "pack": "r0-p002"}]
+        agents = [AGENTS[0], *({"name": f"gpu-{n}", "labels": "gpu"} for n in range(4))]
+        build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "4"}, faults=faults, agents=agents)
+        assert build.result == "UNSTABLE", build.log
+        row = build.rows()["screen-e001-d0-s0"]
+        assert row["status"] == "failed"
+        assert row["error"].startswith("given up after status 139 on gpu-")
+        assert sum(row["status"] == "complete" for row in build.rows().values()) == 3
+
+    def test_a_pack_that_always_fails_is_given_up_even_where_there_is_only_one_machine(self, quick: Controller) -> None:
+        faults = [{"kind": "status", "value": 137, "pack": "r0-p002"}]
+        build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "1"}, faults=faults, agents=AGENTS[:2])
+        assert build.result == "UNSTABLE", build.log
+        assert build.rows()["screen-e001-d0-s0"]["error"] == "given up after " + ", ".join(["status 137 on gpu-1"] * 3)
+        assert sum(row["status"] == "complete" for row in build.rows().values()) == 3
+
+    def test_machines_may_be_lost_again_and_again_as_long_as_trials_finish_in_between(self, quick: Controller) -> None:
+        faults = [
+            {"kind": "lost", "pack": "r0-p001", "times": 2},
+            {"kind": "lost", "pack": "r0-p003", "times": 1},
+        ]
+        agents = [AGENTS[0], *({"name": f"gpu-{n}", "labels": "gpu"} for n in range(4))]
+        build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "1"}, faults=faults, agents=agents)
+        assert build.result == "SUCCESS", build.log
+        assert build.log.count("retrying: ") == 3
+
+    def test_machines_that_are_lost_in_a_row_end_the_build(self, quick: Controller) -> None:
+        faults = [{"kind": "lost"}]
+        agents = [AGENTS[0], *({"name": f"gpu-{n}", "labels": "gpu"} for n in range(4))]
+        build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "1"}, faults=faults, agents=agents)
+        assert build.result == "FAILURE"
+        assert "three machines in a row were lost" in build.log
+        assert build.trace["published"] == ["Summary"]
+
+    def test_what_an_earlier_build_left_in_a_workspace_reaches_no_machine(self, quick: Controller) -> None:
+        left = ["specs/old.json", "build/specs/old.json", "pipeline/old.py", "bin/old", ".venv/kept"]
+        build = quick.build(params={"SPEC_JSON": quick.spec()}, leftovers=left)
+        assert build.result == "SUCCESS", build.log
+        assert not list(build.home.rglob("old*"))
+        assert list(build.home.rglob("kept"))
+
+    def test_a_round_is_drained_before_the_next_one_is_planned_until_one_is_empty(self, quick: Controller) -> None:
+        confirm = {"confirm": {"ranges": 1}, "confirm-range": [["2024-05-01", "2024-07-01"]]}
+        build = quick.build(params={"SPEC_JSON": quick.spec(**confirm)})
+        assert build.result == "SUCCESS", build.log
+        plans = [at for at, shell in enumerate(build.trace["shells"]) if "jenkins-plan" in shell["script"]]
+        runs = [at for at, shell in enumerate(build.trace["shells"]) if "exec bin/trial" in shell["script"]]
+        assert len(plans) == 3
+        of_rounds = [sum(begin < at < end for at in runs) for begin, end in pairwise(plans)]
+        assert of_rounds[0] == 4
+        assert of_rounds[1] == len(runs) - 4 > 0
+
+    def test_rows_that_never_arrive_end_the_build_instead_of_running_for_ever(self, fresh: Controller) -> None:
+        fresh.script("bin/trial", "exit 0\n")
+        build = fresh.build(params={"SPEC_JSON": fresh.spec()})
+        assert build.result == "FAILURE"
+        assert "do all machines see that store?" in build.log
+        assert len(build.shells("exec bin/trial")) == 4
+
+
+class TestContainers:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def build(cls, tmp_path_factory: pytest.TempPathFactory) -> Build:
+        controller = Controller(tmp_path_factory.mktemp("docker"))
+        controller.quick_trials("docker/trial")
+        controller.script("docker/image", IMAGE)
+        controller.script("docker/reap", "echo reaped $BUILD_TAG\n")
+        env = {"HPT_CREDENTIALS": "bucket-key"}
+        return controller.build(params={"SPEC_JSON": controller.spec(), "CONTAINER": "docker"}, env=env)
+
+    def test_trials_run_in_the_image_that_was_made_first(self, build: Build) -> None:
+        assert build.result == "SUCCESS", build.log
+        assert build.stages()["Image"] == "SUCCESS"
+        assert {shell["env"]["HPT_IMAGE"] for shell in build.shells("exec docker/trial")} == {"registry.test/hpt:0123"}
+        assert not build.shells("exec bin/trial")
+
+    def test_containers_are_reaped_before_and_after(self, build: Build) -> None:
+        for machine in ("gpu-1", "gpu-2"):
+            scripts = [
+                shell["script"] for shell in build.trace["shells"] if shell["machine"] == machine and shell["branch"]
+            ]
+            assert scripts[0].split()[0] == "docker/reap"
+            assert scripts[-1] == "docker/reap"
+
+    def test_the_key_of_the_bucket_comes_from_the_named_credential(self, build: Build) -> None:
+        assert set(build.trace["credentials"]) == {"bucket-key"}
+        assert all(shell["env"]["GOOGLE_APPLICATION_CREDENTIALS"] for shell in build.trace["shells"])
+
+    def test_an_image_that_the_spec_names_wins(self, fresh: Controller) -> None:
+        fresh.quick_trials("docker/trial")
+        fresh.script("docker/image", IMAGE)
+        fresh.script("docker/reap", "")
+        spec = fresh.spec(image="registry.test/own:1", search={"experiments": 1})
+        build = fresh.build(params={"SPEC_JSON": spec, "CONTAINER": "docker"})
+        assert {shell["env"]["HPT_IMAGE"] for shell in build.shells("exec docker/trial")} == {"registry.test/own:1"}

@@ -1,0 +1,58 @@
+"""What must hold for the Jenkinsfile's text: no value becomes code, and nothing that a sandboxed controller refuses."""
+
+import re
+
+import pytest
+
+from tests.jenkinsfile.conftest import ROOT
+
+# Without comments: what they quote is no code.
+TEXT = re.sub(r"^\s*(//.*|/\*\*.*)$|  // .*$", "", (ROOT / "Jenkinsfile").read_text(), flags=re.MULTILINE)
+FUNCTIONS = TEXT[TEXT.index("\n}\n") :]
+
+
+def test_every_shell_script_is_one_single_quoted_literal() -> None:
+    literal = r"'''[^']*?'''|'(?:[^'\\\n]|\\.)*'"
+    calls = re.findall(r"\bsh\b\s*(.{0,4})", TEXT)
+    plain = re.findall(rf"\bsh (?:{literal})(?=\n)", TEXT)
+    named = re.findall(rf"\bsh\((?:returnStatus|returnStdout): true,\s*script: (?:{literal})\)", TEXT)
+    assert len(calls) == len(plain) + len(named) > 10
+    assert "+ env." not in TEXT
+
+
+@pytest.mark.parametrize("name", re.findall(r"(?:string|text|choice|booleanParam)\(name: '(\w+)'", TEXT))
+def test_a_parameter_is_read_only_where_it_is_bound_to_the_environment(name: str) -> None:
+    assert f'        {name} = "${{params.{name}}}"\n' in TEXT
+    assert "params" not in FUNCTIONS
+
+
+def test_every_parameter_has_a_description() -> None:
+    assert len(re.findall(r"\(name: '\w+', ", TEXT)) == len(
+        re.findall(r"^ +description: '.{20,}'\)$", TEXT, re.MULTILINE)
+    )
+
+
+CLOSURES = [".each", ".collect", ".find", ".sort"]
+REFUSED = ["JsonSlurper", "JsonOutput", "getRawBuild", "Jenkins.", "@NonCPS", "readJSON", "eval("]
+
+
+@pytest.mark.parametrize("word", [*CLOSURES, *REFUSED])
+def test_nothing_is_used_that_the_sandbox_or_a_resumed_build_would_not_bear(word: str) -> None:
+    assert word not in TEXT
+
+
+def test_no_closure_assigns_to_a_field() -> None:
+    """Such an assignment makes a variable of the binding: functions go on reading the field."""
+    assert re.findall(r"@Field \w+ (\w+)", TEXT) == ["batch"]
+    assert not re.search(r"^\s*batch = ", TEXT, re.MULTILINE)
+
+
+def test_functions_are_short_enough_for_jenkins_to_compile_and_for_people_to_read() -> None:
+    bodies = re.findall(r"^[\w ]+ (\w+)\([^)]*\) \{\n(.*?)^\}", FUNCTIONS, re.MULTILINE | re.DOTALL)
+    assert len(bodies) > 15
+    assert {name: body.count("\n") for name, body in bodies if body.count("\n") > 25} == {}
+
+
+def test_no_error_is_caught_that_could_be_an_abort() -> None:
+    assert TEXT.count("catchError(") == TEXT.count("catchInterruptions: false") == 1
+    assert re.findall(r"catch \((\w+)", TEXT) == ["NoSuchMethodError"]

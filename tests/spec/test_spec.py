@@ -1,0 +1,148 @@
+# ruff: noqa: E501 (messages are compared whole)
+import json
+from pathlib import Path
+
+import pytest
+
+import pipeline
+from pipeline import spec
+from pipeline.errors import UserError
+from pipeline.space import Interval, Values
+from tests.support import ROOT
+
+POST = """{"architecture": "lstm-attention",
+ "date-range": [["2017-01-01", "2017-04-01"]],
+ "parameters": {"num_of_attentions": [1, 2, 3],
+                "attention_hidden_layer_size": [32, 128, 256],
+                "attention_regularization": [0.1, 0.01, 0.001]}}"""
+
+
+def mistakes(asked: dict) -> list[str]:
+    with pytest.raises(UserError) as caught:
+        spec.from_dict(asked, "s")
+    return str(caught.value).splitlines()
+
+
+def mistake(**changes: object) -> str:
+    lines = mistakes({"architecture": "lstm-attention", "parameters": {"dropout": [0.1]}} | changes)
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_the_posts_spec_validates_unchanged():
+    asked = spec.from_json(POST)
+    assert asked.architecture == "lstm-attention"
+    assert asked.parameters["num_of_attentions"] == Values(values=(1, 2, 3))
+    assert [str(one) for one in asked.date_range or ()] == ["[2017-01-01, 2017-04-01)"]
+
+
+def test_a_range_is_read():
+    asked = spec.from_dict(
+        {"architecture": "cnn", "parameters": {"learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}}}
+    )
+    assert asked.parameters["learning_rate"] == Interval(low=1e-4, high=1e-1, log=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"date-rang": []}, 's: date-rang: unknown key; did you mean "date-range"?'),
+        ({"training": {"max-epoch": 3}}, 's: training.max-epoch: unknown key; did you mean "max-epochs"?'),
+        (
+            {"architecture": "lstm-atention"},
+            's: architecture: there is no "lstm-atention"; did you mean "lstm-attention"?',
+        ),
+        (
+            {"parameters": {"num_of_atentions": [1]}},
+            's: parameters.num_of_atentions: lstm-attention has no such hyperparameter; did you mean "num_of_attentions"?',
+        ),
+        ({"parameters": {"dropout": []}}, "s: parameters.dropout: is empty"),
+        ({"parameters": {"dropout": [0.1, 0.1]}}, "s: parameters.dropout: [0.1, 0.1] names a value twice"),
+        ({"parameters": {"dropout": [1.5]}}, "s: parameters.dropout: 1.5 is not possible: "),
+        ({"parameters": {"batch_size": ["x"]}}, 's: parameters.batch_size: "x" is not possible: an integer from'),
+        ({"parameters": {"batch_size": {"low": 1, "high": 2.5}}}, "s: parameters.batch_size: takes integers"),
+        (
+            {"parameters": {"learning_rate": {"low": 0, "high": 1, "log": True}}},
+            "s: parameters.learning_rate: a log range needs low above 0, not 0",
+        ),
+        ({"parameters": {"status": [1]}}, "s: parameters.status: is the name of a results column"),
+        (
+            {"incumbent": {"dropuot": 0.1}},
+            's: incumbent.dropuot: lstm-attention has no such hyperparameter; did you mean "dropout"?',
+        ),
+        (
+            {"date-range": [["2017-04-01", "2017-01-01"]]},
+            "s: date-range.0: a date range must start before it ends: 2017-04-01 is not before 2017-01-01",
+        ),
+        ({"date-range": [["2017-04-01"]]}, 's: date-range.0: a date range is ["start", "end"]'),
+        (
+            {"date-range": [["2017-02-30", "2017-04-01"]]},
+            's: date-range.0: ["2017-02-30", "2017-04-01"] are not two dates',
+        ),
+        ({"date-range": []}, "s: date-range: is empty"),
+        ({"date-range": [["2017-01-01", "2017-04-01"]] * 2}, "s: date-range: names a date range twice"),
+        ({"as-of": 20140101}, "s: as-of: 20140101 is not a date"),
+        ({"search": {"strategy": "bayes"}}, 's: search.strategy: "bayes" is not possible: '),
+        ({"training": {"max-epochs": "3"}}, 's: training.max-epochs: "3": '),
+        ({"training": {"max-epochs": True}}, "s: training.max-epochs: true: "),
+        ({"data": "fligts"}, "s: data: "),
+        ({"data": {"source": "flights", "target": "airtime"}}, "s: data.target"),
+        ({"phases": [{"name": "scren"}]}, 's: phases.0.name: "scren" is not possible: '),
+        ({"image": "-v /:/host"}, "s: image: "),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_its_path(changes, line):
+    assert mistake(**changes).startswith(line)
+
+
+def test_all_mistakes_are_told_at_once():
+    lines = mistakes(
+        {"architecture": "lstm-attention", "date-rang": 1, "parameters": {"num_of_atentions": [1], "dropout": []}}
+    )
+    assert len(lines) == 3
+
+
+def test_nothing_to_tune_is_a_mistake():
+    assert "nothing to tune" in mistakes({"architecture": "lstm"})[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"architecture": "lstm" "x"}', "not JSON: Expecting ',' delimiter at line 1, column 25"),
+        ("[1]", "a spec is a JSON object"),
+        ('{"architecture": "a", "architecture": "b"}', '"architecture" stands twice'),
+        ('{"architecture": NaN}', "NaN is not a JSON number"),
+        ("[" * 100_000, "not JSON"),
+        ("", "not JSON"),
+    ],
+)
+def test_broken_json_is_one_line(text, message):
+    with pytest.raises(UserError) as caught:
+        spec.from_json(text)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_or_not_text_is_one_line(tmp_path):
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
+    for name in ("none.json", "binary.json"):
+        with pytest.raises(UserError, match=name):
+            spec.read(tmp_path / name)
+
+
+def test_a_byte_order_mark_is_fine(tmp_path):
+    path = tmp_path / "s.json"
+    path.write_bytes(b"\xef\xbb\xbf" + POST.encode())
+    assert spec.read(path).architecture == "lstm-attention"
+
+
+def test_the_shipped_schema_is_current():
+    shipped = Path(pipeline.__file__).with_name("spec.schema.json")
+    assert shipped.read_text() == spec.json_schema(), "renew it: hpt schema > pipeline/spec.schema.json"
+    assert json.loads(shipped.read_text())["properties"]["date-range"]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("specs/**/*.json")), ids=lambda p: p.stem)
+def test_every_spec_that_ships_is_valid(path):
+    spec.read(path)

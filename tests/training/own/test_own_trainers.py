@@ -1,0 +1,154 @@
+"""A scikit-learn function, a PyTorch script that knows nothing of us and a shell program, from plan to report.
+
+Real processes in a team's folder, and every kind of trouble that a program can make.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.results import read_csv
+from tests.support.processes import is_soon, running
+from tests.training.own.conftest import Team
+
+HERE = Path(__file__).parent
+NAMES = ("forest", "net", "line")
+TROUBLES = ("none", "crash", "segfault", "hang", "garbage", "gap", "shout", "child", "silent")
+FINE = ("none", "garbage", "gap", "shout", "child")
+FAILURES = {
+    "crash": ("failed", "the table is broken"),
+    "segfault": ("failed", "killed by SIGSEGV"),
+    "hang": ("timed-out", "took longer than 0.3 minutes"),
+    "silent": ("failed", "it reported no mse_valid"),
+}
+
+
+def small(team: Team, name: str) -> dict[str, Any]:
+    """An example's spec with two settings, three epochs and one range that judges."""
+    spec: dict[str, Any] = json.loads((team.folder / f"specs/examples/{name}.json").read_text())
+    first = {"forest": {"max_depth": [4, 8]}, "net": {"lr": [0.01, 0.1]}, "line": {"shrink": [0.0, 0.5]}}
+    return spec | {"parameters": first[name], "training": {"max-epochs": 3}, "confirm": {"ranges": 1}}
+
+
+def written(team: Team, name: str, spec: dict[str, Any]) -> str:
+    (team.folder / name).write_text(json.dumps(spec))
+    return name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_goes_through_plan_trials_merge_and_report(team: Team, name: str) -> None:
+    path = written(team, f"{name}.json", small(team, name))
+    sweep = team.sweep(team.hpt("plan", path, "--out", "packs.tsv").stdout.strip())
+    phases = []
+    while packs := (team.folder / "packs.tsv").read_text().splitlines():
+        trials = ",".join(line.split("\t")[3] for line in packs)
+        phases.append(trials.split("-")[0])
+        team.hpt("trial", sweep.id, trials)
+        team.hpt("plan", "--sweep", sweep.id, "--out", "packs.tsv")
+    assert phases == ["screen", "confirm"]
+    team.hpt("merge", sweep.id)
+    team.hpt("report", sweep.id)
+    rows = team.rows(sweep)
+    assert len(rows) == 4
+    assert {row["status"] for row in rows.values()} == {"complete"}
+    for row in rows.values():
+        assert row["mse_valid"] > 0
+        assert row["mse_test"] > 0
+        assert Path(row["model_url"]).stat().st_size > 0
+    page = sweep.store.read(sweep.key("report/index.html")).decode()
+    assert "is the best setting" in page
+    assert "not testable" in page
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def troubled(request: pytest.FixtureRequest, team: Team) -> tuple[Team, str, dict[str, Any], str]:
+    """A sweep in which each setting makes another trouble, its rows by trouble, and what `hpt run` said."""
+    name: str = request.param
+    for file in ("trouble.sh", "troubled.py"):
+        shutil.copy(HERE / file, team.folder / "examples")
+    spec = small(team, name) | {"training": {"max-epochs": 3, "time-limit-minutes": 0.3}}
+    spec |= {"parameters": {"trouble": list(TROUBLES)}, "confirm": {"ranges": 0}, "search": {"strategy": "grid"}}
+    declared = {"trouble": {"default": "none", "domain": list(TROUBLES)}}
+    if name == "forest":
+        spec |= {"trainer": "examples.troubled:troubled", "hyperparameters": declared | {"max_depth": 4}}
+    else:
+        spec["command"] = ["sh", "examples/trouble.sh", "{trouble}", *spec["command"]]
+        spec["hyperparameters"] = declared | {"shrink": 0.5} if name == "line" else declared | spec["hyperparameters"]
+        spec.pop("describe", None)
+    done = team.hpt("run", written(team, f"{name}-trouble.json", spec), "--lanes", "2", code=1)
+    sweep = team.sweep(done.stdout.splitlines()[0])
+    return team, sweep.id, {row["trouble"]: row for row in team.rows(sweep).values()}, done.stdout
+
+
+def test_trouble_fails_the_setting_that_made_it_and_no_other(troubled: tuple[Team, str, dict[str, Any], str]) -> None:
+    _, _, rows, _ = troubled
+    assert set(rows) == set(TROUBLES)
+    for trouble in FINE:
+        assert (rows[trouble]["status"], rows[trouble].get("error")) == ("complete", None), trouble
+        assert rows[trouble]["mse_test"] == rows["none"]["mse_test"]
+    for trouble, (status, error) in FAILURES.items():
+        assert rows[trouble]["status"] == status, trouble
+        assert error in rows[trouble]["error"]
+
+
+def test_its_log_says_what_happened_and_stays_small(troubled: tuple[Team, str, dict[str, Any], str]) -> None:
+    team, id, rows, _ = troubled
+    logs = {trouble: team.file(team.sweep(id), row, "log.txt") for trouble, row in rows.items()}
+    assert "the table is broken" in logs["crash"]
+    assert "what was reported is no JSON object; the first: garbage" in logs["garbage"]
+    assert "bytes of output are left out here" in logs["shout"]
+    assert all(len(log) < 1_000_000 for log in logs.values())
+    assert logs["child"].count("left behind, and ended: sleep 4812") == 2
+
+
+def test_nothing_that_it_started_is_left(troubled: tuple[Team, str, dict[str, Any], str]) -> None:
+    assert is_soon(lambda: running("4811") + running("4812") == [])
+
+
+def test_a_metric_that_one_epoch_lacks_is_missing_there_alone(troubled: tuple[Team, str, dict[str, Any], str]) -> None:
+    team, id, rows, _ = troubled
+    first, *others = read_csv(team.file(team.sweep(id), rows["gap"], "epochs.csv").encode())
+    assert {name: value for name, value in first.items() if value is not None} == {"epoch": 0, "extra": 7}
+    assert all(row.get("extra") is None and row["mse_valid"] > 0 for row in others)
+    assert rows["gap"]["extra"] == 7
+
+
+def test_the_summary_has_the_winner_and_the_failures(troubled: tuple[Team, str, dict[str, Any], str]) -> None:
+    team, id, rows, said = troubled
+    sweep = team.sweep(id)
+    page = sweep.store.read(sweep.key("report/index.html")).decode()
+    assert "5 complete" in page
+    assert "the table is broken" in page
+    assert "nothing tried beats the incumbent" in said
+    assert len(rows) == len(TROUBLES)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_when_a_run_is_ended_its_programs_end_and_their_files_are_removed(
+    team: Team, tmp_path: Path, number: signal.Signals
+) -> None:
+    spec = small(team, "line") | {"hyperparameters": {"shrink": 0.5}}
+    spec["command"] = ["sh", "-c", 'echo x > "$HPT_FOLDER/checkpoint"; sleep 4813; : {shrink}']
+    del spec["describe"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HPT_")}
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", "run", written(team, "ended.json", spec), "--lanes", "2"],
+        cwd=team.folder,
+        env=environment | {"TMPDIR": str(tmp_path)},
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    assert is_soon(lambda: len(list(tmp_path.glob("hpt-*/checkpoint"))) == 2)
+    run.send_signal(number)
+    run.wait(30)
+    assert is_soon(lambda: not running("4813"))
+    # The runner's own folder of lanes' logs is all that a SIGKILL leaves.
+    left = ("hpt-lanes-",) if number == signal.SIGKILL else ()
+    assert is_soon(lambda: not [path for path in tmp_path.iterdir() if not path.name.startswith(left)])

@@ -1,0 +1,177 @@
+"""One row per trial, whatever happens: killed lanes, racing writers, lost answers, a store that fails."""
+
+import os
+import random
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import InfrastructureError
+from pipeline.local import runner
+from pipeline.plan import rounds
+from pipeline.results import Row
+from pipeline.store import open_store
+from pipeline.store.bucket import BucketStore
+from pipeline.sweep import Sweep, Trial, merge, trials_of
+from pipeline.training import model
+from pipeline.trials import pack
+from tests.conftest import dataset_of, define
+from tests.local.test_runner import Recorder, lane_pids
+from tests.support import faults
+
+
+def planned(sweep: Sweep) -> list[Trial]:
+    return list(trials_of(rounds.pending(sweep)))
+
+
+def run(sweep: Sweep, trials: list[Trial], workbench: pack.Workbench) -> bool:
+    return pack.run_pack(sweep, "p", trials, workbench, on_event=lambda event: None)
+
+
+def assert_its_model_reproduces(sweep: Sweep, row: Row, folder: Path) -> None:
+    """`model_url` points to weights that load and have the error that the row reports."""
+    one = Trial.parse(row["trial"])
+    assert row["model_url"] == sweep.store.link(sweep.attempt_key(one, row["attempt"], "model.pt"))
+    for name in ("model.pt", "model.json"):
+        sweep.store.download(sweep.attempt_key(one, row["attempt"], name), folder / row["trial"] / name)
+    loaded = model.load(folder / row["trial"])
+    test = dataset_of(sweep, one).test
+    error = ((loaded.predict_encoded(test.tokens, test.dense) - test.targets) ** 2).mean()
+    assert float(error) == pytest.approx(row["mse_test"], rel=1e-5)
+
+
+def result_files(sweep: Sweep) -> list[str]:
+    return [e.key.rsplit("/", 2)[1] for e in sweep.store.entries(sweep.key("trials/")) if e.key.endswith("result.csv")]
+
+
+def test_fifty_kills_over_a_sweep_leave_one_row_per_trial(bucket, tiny_spec, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "TRIES", 1000)
+    monkeypatch.setattr(runner, "_LOOK_EVERY_S", 0.05)
+    asked = tiny_spec | {
+        "training": {"max-epochs": 60},
+        "incumbent": {"early_stopping_patience": 1000, "batch_size": 16},
+        "parameters": {"learning_rate": [0.001, 0.002, 0.003, 0.004]},
+        "search": {"strategy": "grid", "seeds-per-range": 2},
+    }
+    sweep = Sweep.create(open_store(f"gs://{bucket}/runs"), define(asked))
+    luck, killed, over = random.Random(5), set(), threading.Event()
+    ready: dict[int, float] = {}
+
+    def kill() -> None:
+        # Most of a lane's life is importing torch: wait until it works, then strike at any moment.
+        while not over.is_set() and len(killed) < 50:
+            for pid in lane_pids():
+                if pid in killed:
+                    continue
+                # The main thread, the one that reads orders, and the one that uploads while a trial trains.
+                works = len(list(Path(f"/proc/{pid}/task").glob("*"))) >= 3
+                if works and pid not in ready:
+                    ready[pid] = luck.uniform(0, 0.6)
+                if pid in ready:
+                    ready[pid] -= 0.02
+                    if ready[pid] <= 0:
+                        os.kill(pid, signal.SIGKILL)
+                        killed.add(pid)
+            over.wait(0.02)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        merged = runner.run(sweep, Recorder(), lanes=2)
+    finally:
+        over.set()
+        killer.join()
+    trials = [str(one) for one in trials_of(sweep.round(0))]
+    assert len(killed) >= 50
+    assert sorted(result_files(sweep)) == sorted(trials)
+    assert sorted(row["trial"] for row in merged.rows) == sorted(trials)
+    for row in merged.rows:
+        assert row["status"] == "complete"
+        assert_its_model_reproduces(sweep, row, tmp_path)
+
+
+def test_thirty_two_writers_of_one_trial_leave_one_row_that_all_of_them_report(bucket, tiny_spec, tmp_path):
+    sweep = Sweep.create(open_store(f"gs://{bucket}"), define(tiny_spec))
+    one = planned(sweep)[0]
+    workbench = pack.Workbench()
+    workbench.experiment(sweep, one)
+    reported: list[Row] = []
+
+    def race(_: int) -> None:
+        seen: list[dict] = []
+        pack.run_pack(Sweep(sweep.store, sweep.id), "p", [one], workbench, on_event=seen.append)
+        reported.append(seen[-1]["row"])
+
+    with ThreadPoolExecutor(32) as pool:
+        list(pool.map(race, range(32)))
+    assert result_files(sweep) == [str(one)]
+    row = sweep.row(one)
+    assert row is not None
+    assert [other["attempt"] for other in reported] == [row["attempt"]] * 32
+    assert_its_model_reproduces(sweep, row, tmp_path)
+
+
+def test_answers_that_are_lost_after_the_write_leave_one_row_each_that_is_our_own(proxy, bucket, tiny_spec, tmp_path):
+    sweep = Sweep.create(BucketStore(f"gs://{bucket}", deadline=20), define(tiny_spec))
+    trials = planned(sweep)[:2]
+    luck = random.Random(1)
+    proxy.first(10_000, faults.LostResponse(), lambda request: request.is_write and luck.random() < 0.4)
+    workbench = pack.Workbench()
+    assert run(sweep, trials, workbench)
+    proxy.rule = lambda request: None
+    merged = merge.merge(sweep)
+    assert [row["trial"] for row in merged.rows] == [str(one) for one in trials]
+    for row in merged.rows:
+        attempts = {
+            e.key.split("/")[5] for e in sweep.store.entries(sweep.trial_key(Trial.parse(row["trial"]), "attempts/"))
+        }
+        assert attempts == {row["attempt"]}
+        assert_its_model_reproduces(sweep, row, tmp_path)
+
+
+def test_what_could_not_be_uploaded_is_no_row_but_a_failure_of_the_store(proxy, bucket, tiny_spec):
+    sweep = Sweep.create(BucketStore(f"gs://{bucket}", deadline=1), define(tiny_spec))
+    one = planned(sweep)[0]
+    workbench = pack.Workbench()
+    workbench.experiment(sweep, one)
+    proxy.rule = lambda request: faults.Status(503) if request.is_write else None
+    with pytest.raises(InfrastructureError):
+        run(sweep, [one], workbench)
+    proxy.rule = lambda request: None
+    assert sweep.row(one) is None
+    assert run(sweep, [one], workbench)
+
+
+def test_a_slow_bucket_does_not_stall_training(proxy, bucket, tiny_spec):
+    asked = tiny_spec | {"training": {"max-epochs": 300}, "incumbent": {"early_stopping_patience": 1000}}
+    sweep = Sweep.create(BucketStore(f"gs://{bucket}"), define(asked))
+    one = planned(sweep)[0]
+    proxy.latency = 0.2
+    assert run(sweep, [one], pack.Workbench())
+    row = sweep.row(one)
+    assert row is not None
+    assert row["epochs"] == 300
+    uploads = [request for request in proxy.requests if request.is_write]
+    # Each epoch changes two files; a write per change would be 600.
+    assert len(uploads) < 60
+    epochs = sweep.store.read(sweep.attempt_key(one, row["attempt"], "epochs.csv")).decode().splitlines()
+    assert len(epochs) == 301
+
+
+def test_files_appear_in_the_bucket_while_a_trial_trains(bucket, tiny_spec):
+    asked = tiny_spec | {"training": {"max-epochs": 100_000, "time-limit-minutes": 0.08}}
+    asked["incumbent"] = {"early_stopping_patience": 100_000}
+    sweep = Sweep.create(open_store(f"gs://{bucket}"), define(asked))
+    one = planned(sweep)[0]
+    seen: set[str] = set()
+
+    def look(event: dict) -> None:
+        if event.get("epoch", 1) % 200 == 0:
+            seen.update(entry.key.rsplit("/", 1)[1] for entry in sweep.store.entries(sweep.trial_key(one)))
+
+    pack.run_pack(sweep, "p", [one], pack.Workbench(), on_event=look)
+    assert {"epochs.csv", "log.txt"} <= seen
+    assert "result.csv" not in seen
