@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import ROOT
+
 SCRIPTS = ROOT / "docker"
 
 _DOCKER = """#!{python} -IS
 import json, os, sys, time
-
-from tests.support import ROOT
 here, argv = {here!r}, sys.argv[1:]
 def path(name): return os.path.join(here, name)
 def lines(name): return open(path(name)).read().split() if os.path.exists(path(name)) else []
