@@ -1,2 +1,5 @@
-"""What knows Jenkins: `trigger` and what it stands on start and follow a build over the REST API from outside;
-`parameters` and `publish` serve the Jenkinsfile inside one. No sweep needs this package to run."""
+"""What knows Jenkins, from outside and from inside a build. No sweep needs this room to run.
+
+Here: `trigger` and what it stands on, which start and follow a build over the REST API; `parameters`, `rounds` and
+`publish`, which serve the Jenkinsfile. Not here: the Jenkinsfile, and anything that is true without Jenkins.
+"""

@@ -3,12 +3,15 @@
 It reads the store and writes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.analysis.ranking import Standing, standings
+from pipeline.errors import UserError
+from pipeline.report.words import best_in_words
 from pipeline.results import Row, Status
-from pipeline.sweep import Sweep, Trial, merge, trials_of
+from pipeline.store import Store
+from pipeline.sweep import Sweep, Trial, all_sweeps, merge, trials_of
 from pipeline.sweep.merge import Merged
 
 
@@ -59,3 +62,19 @@ def state_of(sweep: Sweep, merged: Merged | None = None) -> State:
     complete = len(merged.rows) >= len(planned) or sweep.definition.is_timed
     done = bool(rounds) and not rounds[-1] and complete
     return State(sweep, merged.rows, merged.skipped, planned, done, not done and sweep.stop_is_asked())
+
+
+def listing(store: Store) -> Iterator[tuple[str, str, str]]:
+    """Every sweep of a store, oldest first: its id, how far it is, its best setting so far.
+
+    One whose `sweep.json` cannot be read is listed with the reason. Raises UserError if there is none at all.
+    """
+    ids = all_sweeps(store)
+    if not ids:
+        raise UserError(f"{store.root} holds no sweeps; is it the right store? (--store, HPT_STORE)")
+    for id in ids:
+        try:
+            now = state_of(Sweep(store, id))
+            yield id, now.words, best_in_words(now.sweep.definition, now.ranked)
+        except UserError as error:
+            yield id, "damaged", str(error)

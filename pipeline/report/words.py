@@ -1,6 +1,7 @@
 """Settings and outcomes in a few words, for every place that shows them."""
 
 import math
+from collections.abc import Sequence
 
 from pipeline.analysis.ranking import Standing
 from pipeline.results import Row, shown
@@ -21,3 +22,11 @@ def outcome(row: Row, metric: str) -> str:
         return f"{row['status']}" + (f": {row['error']}" if row.get("error") else "")
     how = f", copied from {row['reused_from']}" if row.get("reused_from") else ""
     return f"{metric}_valid {row.get(f'{metric}_valid', math.nan):.4g}, {row['epochs']} epochs{how}"
+
+
+def best_in_words(definition: Definition, ranked: Sequence[Standing]) -> str:
+    """`e012 mse_valid 0.0312 learning_rate=0.03`; a dash while nothing is ranked."""
+    if not ranked:
+        return "—"
+    best = ranked[0]
+    return f"{best.experiment} {definition.objective.valid} {best.score:.4g} {settings_in_words(definition, best)}"

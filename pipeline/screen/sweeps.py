@@ -1,7 +1,7 @@
 """Sweeps on a terminal: the list of a store, the best settings of one, and one that is watched while it runs."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -10,37 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline import results
-from pipeline.errors import UserError
 from pipeline.report.state import State, state_of
-from pipeline.report.words import outcome, settings_in_words
-from pipeline.store import Store
-from pipeline.sweep import Sweep, all_sweeps
-
-
-def listing(store: Store) -> Iterator[tuple[str, str, str]]:
-    """Every sweep of a store, oldest first: its id, how far it is, its best setting so far.
-
-    One whose `sweep.json` cannot be read is listed with the reason. Raises UserError if there is none at all.
-    """
-    ids = all_sweeps(store)
-    if not ids:
-        raise UserError(f"{store.root} holds no sweeps; is it the right store? (--store, HPT_STORE)")
-    for id in ids:
-        try:
-            now = state_of(Sweep(store, id))
-            yield id, now.words, best_in_words(now)
-        except UserError as error:
-            yield id, "damaged", str(error)
-
-
-def best_in_words(state: State) -> str:
-    ranked = state.ranked
-    if not ranked:
-        return "—"
-    metric = state.sweep.definition.objective.valid
-    return (
-        f"{ranked[0].experiment} {metric} {ranked[0].score:.4g} {settings_in_words(state.sweep.definition, ranked[0])}"
-    )
+from pipeline.report.words import best_in_words, outcome
+from pipeline.sweep import Sweep
 
 
 def sweeps_table(listed: Iterable[tuple[str, str, str]]) -> Table:
@@ -98,7 +70,7 @@ def _picture(state: State) -> Group:
     return Group(
         Text(f"{state.sweep.id}: {state.words}", style="bold"),
         ProgressBar(total=max(1, len(state.planned)), completed=len(state.rows), width=60),
-        Text(f"best so far: {best_in_words(state)}"),
+        Text(f"best so far: {best_in_words(state.sweep.definition, state.ranked)}"),
         *failed,
         Text("latest:", style="dim"),
         *(Text(f"  {row['trial']} {outcome(row, metric)}") for row in latest),

@@ -1,1 +1,5 @@
-"""The verbs of `hpt`, by what a person is doing. They parse, call what lies beneath, and print."""
+"""The verbs of `hpt`, a file for each thing that a person does with it.
+
+Here: options, calls, printing, exit codes. Not here: anything that is decided; what a verb does lies in the rooms below
+and can be called without it.
+"""

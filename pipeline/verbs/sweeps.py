@@ -24,7 +24,8 @@ app = typer.Typer()
 @app.command("list")
 def list_sweeps(store: StoreOption = None) -> None:
     """List the sweeps of a store: how far each is, and its best setting so far."""
-    from pipeline.screen.sweeps import listing, sweeps_table
+    from pipeline.report.state import listing
+    from pipeline.screen.sweeps import sweeps_table
     from pipeline.spec.project import store_root
     from pipeline.store import open_store
 
