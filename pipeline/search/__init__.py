@@ -1,7 +1,9 @@
 """How the next experiments are chosen.
 
 Here: strategies, the spaces they search, the part of a space near a setting. Not here: which phase asks, and when
-(`plan/`). A strategy is a function of (space, tried, seed, n): it keeps nothing between calls, so any process on any machine can
+(`plan/`).
+
+A strategy is a function of (space, tried, seed, n): it keeps nothing between calls, so any process on any machine can
 ask for the next round and gets the same one. `tried` are the experiments of the rounds before, in the order of their
 numbers. It returns at most n settings of exactly the space's hyperparameters: all allowed, none that was tried, none
 twice, fewer than n only where there are no more. Nothing heavy is imported before a strategy that needs it is called.

@@ -1,7 +1,7 @@
 """A store: where sweeps live, a directory or a bucket, behind one small interface; and the names of places in it.
 
-Here: objects under relative, `/`-separated keys (`sweeps/<id>/results.csv`); `keys.py` says which are possible, and no key
-is the folder of another. Not here: what a key means, which is the business of `sweep/`; nothing here knows of sweeps.
+Here: objects under relative, `/`-separated keys (`sweeps/<id>/results.csv`); `keys.py` says which are possible, and no
+key is the folder of another. Not here: what a key means, which is the business of `sweep/`.
 """
 
 from pipeline.store.address import open_store
