@@ -1,0 +1,34 @@
+"""Goldens: texts in `tests/goldens/` that a user would notice a change of.
+
+`GOLDENS=renew python -m pytest tests/test_goldens.py tests/test_old_stores.py` writes them anew; `git diff` then shows
+what changes for users, and CHANGELOG says it.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).with_name("goldens")
+_REAL = re.compile(r"-?\d+\.\d+(?:e[-+]?\d+)?")
+
+
+def check(name: str, text: str, rel: float = 1e-9) -> None:
+    """Fails unless the text is that of the golden `name`.
+
+    Numbers with a point may differ by the share `rel`, as processors round differently; the rest is equal.
+    """
+    path = FOLDER / name
+    now = [line.rstrip() for line in text.splitlines()]
+    if os.environ.get("GOLDENS") == "renew":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{line}\n" for line in now), encoding="utf-8")
+    golden = path.read_text(encoding="utf-8").splitlines()
+    assert [_REAL.sub("0.0", line) for line in now] == [_REAL.sub("0.0", line) for line in golden]
+    for line, expected in zip(now, golden, strict=True):
+        assert _reals(line) == pytest.approx(_reals(expected), rel=rel), f"{line}\nwas\n{expected}"
+
+
+def _reals(line: str) -> list[float]:
+    return [float(number) for number in _REAL.findall(line)]

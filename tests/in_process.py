@@ -1,0 +1,38 @@
+"""`hpt` inside the tests' own process: what a verb prints and its exit code, without the seconds that imports take."""
+
+import contextlib
+import io
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+from pipeline.cli import main
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+
+def hpt(*arguments: object, cwd: Path, code: int = 0) -> Done:
+    """Runs the verb in `cwd`, without this machine's HPT_ variables. Fails unless it ends with `code`."""
+    words = ["hpt", *map(str, arguments)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HPT_")}
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", words),
+        mock.patch.dict(os.environ, environment, clear=True),
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as ended:
+            done = Done(int(ended.code or 0), out.getvalue(), err.getvalue())
+    assert done.code == code, f"{' '.join(words)}: exit {done.code}\n{done.out}\n{done.err}"
+    return done

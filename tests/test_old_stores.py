@@ -1,0 +1,268 @@
+"""A store that was written before `pipeline/` moved into rooms is read, compared, exported and gone on with.
+
+`tests/stores/before-the-house/README.md` says what is in it. The texts that verbs print of it are goldens, renewed by
+`GOLDENS=renew python -m pytest tests/test_old_stores.py`; the store itself and its predictions are never made anew.
+Numbers that are computed from its rows may differ in the last digits, and so may predictions: processors round
+differently.
+"""
+
+import csv
+import json
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import pipeline
+from tests.golden import check
+from tests.in_process import Done, hpt
+
+WRITTEN = Path(__file__).parent / "stores/before-the-house"
+WRITTEN_AT = "/srv/hpt"
+FINISHED = "20261127-2057-bag-of-words-5c5d"
+WIDER = "20261127-2057-bag-of-words-5da0"
+CALIBRATION = "20261127-2057-calibrated-mean-4926"
+INTERRUPTED = "20261127-2058-bag-of-words-145f"
+ONE_FAILED = "20261127-2058-mean-6487"
+AUTOMATIC = "20261127-2058-shrunk-mean-524c"
+EVERY = [FINISHED, WIDER, CALIBRATION, INTERRUPTED, ONE_FAILED, AUTOMATIC]
+DRIFT = 1e-6
+"""How far numbers may lie apart that were computed from the same rows."""
+
+
+def copy_to(folder: Path) -> Path:
+    shutil.copytree(WRITTEN, folder, dirs_exist_ok=True)
+    # The store that verbs look for in the current folder.
+    (folder / "store").rename(folder / "hpt-store")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy that is looked at, and reported on."""
+    return copy_to(tmp_path_factory.mktemp("old"))
+
+
+@pytest.fixture(scope="module")
+def reported(old: Path) -> dict[str, Done]:
+    return {sweep: hpt("report", sweep, cwd=old) for sweep in (FINISHED, CALIBRATION)}
+
+
+@pytest.fixture(scope="module")
+def gone_on(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Done]]:
+    """A copy in which what was left was run: by sweep, what `hpt` said."""
+    folder = copy_to(tmp_path_factory.mktemp("gone-on"))
+    (folder / "mended").touch()
+    said = {sweep: hpt("run", "--sweep", sweep, "--lanes", 1, cwd=folder) for sweep in (INTERRUPTED, AUTOMATIC)}
+    said[ONE_FAILED] = hpt("retry", ONE_FAILED, "--lanes", 1, cwd=folder)
+    return folder, said
+
+
+def rows_of(place: Path, sweep: str) -> dict[str, dict[str, str]]:
+    """By trial."""
+    with open(place / f"hpt-store/sweeps/{sweep}/results.csv", newline="", encoding="utf-8") as file:
+        return {row["trial"]: row for row in csv.DictReader(file)}
+
+
+def files_of(folder: Path, pattern: str) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.glob(pattern) if path.is_file()}
+
+
+# -- read
+
+
+def test_every_sweep_is_listed(old: Path) -> None:
+    check("old-store/list.txt", hpt("list", cwd=old).out, DRIFT)
+
+
+@pytest.mark.parametrize("sweep", EVERY)
+def test_results_are_what_they_were(old: Path, sweep: str) -> None:
+    shown = hpt("results", sweep, cwd=old)
+    check(f"old-store/results/{sweep}.txt", shown.out + shown.err, DRIFT)
+    written = (WRITTEN / f"store/sweeps/{sweep}/results.csv").read_text(encoding="utf-8")
+    assert hpt("results", sweep, "--csv", cwd=old).out == written
+
+
+def test_the_rows_of_a_finished_sweep_can_be_watched(old: Path) -> None:
+    watched = hpt("watch", FINISHED, cwd=old)
+    check("old-store/watch.txt", watched.out + watched.err, DRIFT)
+
+
+@pytest.mark.parametrize("suffix", ["md", "xml"])
+def test_results_are_exported_for_other_tools(old: Path, suffix: str, tmp_path: Path) -> None:
+    hpt("results", WIDER, "--export", tmp_path / f"results.{suffix}", cwd=old)
+    text = (tmp_path / f"results.{suffix}").read_text(encoding="utf-8").replace(str(old), "<place>")
+    check(f"old-store/export.{suffix}", text, DRIFT)
+
+
+def test_two_sweeps_are_compared(old: Path) -> None:
+    check("old-store/compare.txt", hpt("compare", FINISHED, WIDER, cwd=old).out, DRIFT)
+    check("old-store/compare.json", hpt("compare", FINISHED, WIDER, INTERRUPTED, "--json", cwd=old).out, DRIFT)
+
+
+def test_the_nights_are_told(old: Path) -> None:
+    check("old-store/history.txt", hpt("history", "--fail-on-regression", cwd=old).out, DRIFT)
+
+
+# -- merged and reported
+
+
+@pytest.mark.parametrize("sweep", EVERY)
+def test_a_merge_gives_the_same_bytes(old: Path, sweep: str) -> None:
+    place = old / f"hpt-store/sweeps/{sweep}/results.csv"
+    written = place.read_bytes()
+    place.unlink()
+    hpt("merge", sweep, cwd=old, code=1 if sweep == ONE_FAILED else 0)
+    assert place.read_bytes() == written
+
+
+def test_the_answer_and_the_verdict_stay(old: Path, reported: dict[str, Done]) -> None:
+    for sweep, done in reported.items():
+        check(f"old-store/report/{sweep}.txt", done.out.replace(str(old), "<place>"), DRIFT)
+    # Nothing is judged twice, and no other ledger is begun.
+    ledger = {file: content for file, content in files_of(old / "hpt-store", "**/*").items() if in_the_ledger(file)}
+    assert ledger == files_of(WRITTEN / "store", "ledger/**/*")
+
+
+def in_the_ledger(file: str) -> bool:
+    """Whether a file of the store is no sweep's, and none of those by which a machine marks the store as its own."""
+    return not file.startswith(("sweeps/", ".hpt-"))
+
+
+def test_the_page_says_the_same(old: Path, reported: dict[str, Done]) -> None:
+    folder = old / f"hpt-store/sweeps/{FINISHED}/report"
+    text = Text()
+    text.feed((folder / "index.html").read_text(encoding="utf-8"))
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    check("old-store/page.txt", "\n".join([*files, "", *text.lines]), DRIFT)
+
+
+class Text(HTMLParser):
+    """What a reader of a page sees, without its style and its pictures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self._unseen = 0
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self._unseen += tag in ("script", "style")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._unseen -= tag in ("script", "style")
+
+    def handle_data(self, data: str) -> None:
+        if not self._unseen and data.strip():
+            self.lines.append(" ".join(data.split()))
+
+
+# -- models
+
+
+def predictions_of(model: Path | str) -> list[float]:
+    rows = pd.DataFrame(json.loads((WRITTEN / "predictions.json").read_text())["rows"])
+    return pipeline.load_model(model).predict(rows)["value"].tolist()
+
+
+def expected(trial: str) -> object:
+    said = json.loads((WRITTEN / "predictions.json").read_text())["value"]
+    return pytest.approx(said[trial], rel=1e-5)
+
+
+def test_every_model_predicts_what_it_did_when_it_was_saved(old: Path) -> None:
+    rows = rows_of(old, FINISHED)
+    assert len(rows) == 18
+    for trial, row in rows.items():
+        url = row["model_url"].replace(f"{WRITTEN_AT}/store", str(old / "hpt-store"))
+        assert predictions_of(url) == expected(trial), trial
+
+
+@pytest.mark.parametrize(
+    ("sweep", "model", "trial"),
+    [
+        (FINISHED, "best", "screen-e003-d1-s0"),
+        (FINISHED, "screen-e001-d0-s0", "screen-e001-d0-s0"),
+        # A copied row: its model lies in the sweep that trained it.
+        (WIDER, "e002", "screen-e002-d1-s0"),
+    ],
+)
+def test_a_model_is_fetched(old: Path, tmp_path: Path, sweep: str, model: str, trial: str) -> None:
+    hpt("fetch", sweep, "--model", model, "--to", tmp_path / "model", cwd=old)
+    assert sorted(files_of(tmp_path / "model", "*")) == ["model.json", "model.pt"]
+    assert predictions_of(tmp_path / "model") == expected(trial)
+
+
+def test_the_best_is_exported(old: Path, tmp_path: Path) -> None:
+    done = hpt("export", FINISHED, "--best", "--to", tmp_path / "best", cwd=old)
+    assert done.out.splitlines()[0] == "e003 (learning_rate=0.05 hidden_size=8): confirmed as real"
+    assert sorted(files_of(tmp_path / "best", "*")) == ["model.json", "model.pt", "model.pt2", "spec.json"]
+    check("old-store/best.json", (tmp_path / "best/spec.json").read_text(encoding="utf-8"))
+    assert predictions_of(tmp_path / "best") == expected("screen-e003-d1-s0")
+    hpt("validate", tmp_path / "best/spec.json", cwd=old)
+
+
+# -- gone on with
+
+
+@pytest.mark.parametrize("sweep", [INTERRUPTED, AUTOMATIC, ONE_FAILED])
+def test_what_was_finished_and_planned_stays_as_it_was(gone_on: tuple[Path, dict[str, Done]], sweep: str) -> None:
+    folder = gone_on[0] / f"hpt-store/sweeps/{sweep}"
+    for pattern in ("trials/**/*", "plan/*", "sweep.json"):
+        before, after = files_of(WRITTEN / f"store/sweeps/{sweep}", pattern), files_of(folder, pattern)
+        assert before.items() <= after.items()
+    experiments = (WRITTEN / f"store/sweeps/{sweep}/experiments.csv").read_bytes()
+    assert (folder / "experiments.csv").read_bytes().startswith(experiments)
+
+
+def test_an_interrupted_sweep_is_run_to_its_end(gone_on: tuple[Path, dict[str, Done]]) -> None:
+    folder, said = gone_on
+    assert "3 trials to run, 5 done before" in said[INTERRUPTED].err
+    rows = rows_of(folder, INTERRUPTED)
+    winner = next(
+        row["experiment"] for row in rows.values() if row["phase"] == "confirm" and row["experiment"] != "e000"
+    )
+    assert list(rows) == [
+        *(f"confirm-{experiment}-d{at}-s0" for experiment in ("e000", winner) for at in range(3)),
+        *(f"screen-e{experiment:03}-d{at}-s0" for experiment in range(5) for at in range(2)),
+    ]
+    assert {row["status"] for row in rows.values()} <= {"complete", "stopped"}
+    plans = sorted(folder.glob(f"hpt-store/sweeps/{INTERRUPTED}/plan/*.tsv"))
+    packs = [[line.split("\t")[3].split(",") for line in plan.read_text().splitlines()] for plan in plans]
+    assert [sum(map(len, trials)) for trials in packs] == [4, 4, 2, 6, 0]
+
+
+def test_data_are_read_as_they_were(gone_on: tuple[Path, dict[str, Done]]) -> None:
+    folder, _ = gone_on
+    # What was stopped on one range is not trained on the next, so it reads no data there.
+    old, new = (
+        {row["date-range"]: row["data_fingerprint"] for row in rows_of(folder, sweep).values() if row["epochs"] != "0"}
+        for sweep in (FINISHED, INTERRUPTED)
+    )
+    assert len(new) == 5
+    assert new.items() <= old.items()
+
+
+def test_an_automatic_sweep_goes_on_through_its_phases_as_it_would_have(gone_on: tuple[Path, dict[str, Done]]) -> None:
+    folder, said = gone_on
+    assert "2 trials to run, 6 done before" in said[AUTOMATIC].err
+    experiments = (folder / f"hpt-store/sweeps/{AUTOMATIC}/experiments.csv").read_text()
+    columns = ("trial", "status", "mse_valid", "mse_test", "epochs", "seed", "reused_from")
+    rows = [",".join(row[name] for name in columns) for row in rows_of(folder, AUTOMATIC).values()]
+    check("old-store/automatic-gone-on.txt", "\n".join([experiments, ",".join(columns), *rows]), 1e-5)
+
+
+def test_a_retry_mends_the_trial_that_failed(gone_on: tuple[Path, dict[str, Done]]) -> None:
+    folder, said = gone_on
+    assert "1 trials to run, 2 done before" in said[ONE_FAILED].err
+    assert {row["status"] for row in rows_of(folder, ONE_FAILED).values()} == {"complete"}
+    mended = folder / f"hpt-store/sweeps/{ONE_FAILED}/trials/screen-e002-d0-s0"
+    assert sorted(files_of(mended, "*.csv")) == ["result-2.csv", "result.csv"]
+
+
+def test_a_new_sweep_knows_what_the_old_ones_chose_on(gone_on: tuple[Path, dict[str, Done]]) -> None:
+    folder, _ = gone_on
+    sweep = hpt("plan", "nightly.json", cwd=folder).out.strip()
+    definition = json.loads((folder / f"hpt-store/sweeps/{sweep}/sweep.json").read_text(encoding="utf-8"))
+    assert definition["chosen-before"] == {"[2024-07-01, 2024-08-01)": 3, "[2024-08-01, 2024-09-01)": 3}
