@@ -15,8 +15,8 @@ import pytest
 import typer
 
 from pipeline.cli import app
-from tests.golden import check
-from tests.in_process import hpt
+from tests.support.golden import check
+from tests.support.in_process import hpt
 
 ROOT = Path(__file__).parent.parent
 SPECS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("specs/**/*.json"))

@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 
 import pipeline
-from tests.golden import check
-from tests.in_process import Done, hpt
+from tests.support.golden import check
+from tests.support.in_process import Done, hpt
 
 WRITTEN = Path(__file__).parent / "stores/before-the-house"
 WRITTEN_AT = "/srv/hpt"

@@ -6,11 +6,12 @@ what changes for users, and CHANGELOG says it.
 
 import os
 import re
-from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).with_name("goldens")
+from tests.support import ROOT
+
+FOLDER = ROOT / "tests/goldens"
 _REAL = re.compile(r"-?\d+\.\d+(?:e[-+]?\d+)?")
 
 
