@@ -62,7 +62,8 @@ def svg() -> str:
     bottom = MARGIN + top * STEP
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {bottom + HEIGHT + MARGIN}" role="img" '
-        f'aria-label="The rooms of the house, each above those that it imports" font-family="sans-serif" font-size="13">',
+        'aria-label="The rooms of the house, each above those that it imports" font-family="sans-serif" '
+        'font-size="13">',
         f'<rect width="{width}" height="{bottom + HEIGHT + MARGIN}" fill="#ffffff"/>',
     ]
     for room in rooms:
