@@ -198,7 +198,7 @@ def _test(design: Design, paired: PairedGains) -> Verdict:
             reason = f"not shown: {same} on all {count} ranges"
             return Verdict(Kind.NOT_SHOWN, mean, (mean, mean), 1.0, None, wins, count, None, None, reason)
         reason = (
-            f"not testable: the gain is the same to the last digit on all {count} ranges, which real data never give; "
+            f"not testable: the gain is the same, but for rounding, on all {count} ranges, which real data never give; "
             "check that the ranges hold different data"
         )
         return _not_testable(reason, None, gains)

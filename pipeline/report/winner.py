@@ -86,7 +86,7 @@ def spec_of(definition: Definition, winner: Winner, today: date, covered: DateRa
         "date-range": [newest_range(definition, today, covered).as_json()],
         "data": definition.data and definition.data.model_dump(mode="json", by_alias=True, exclude_defaults=True),
         "training": definition.training.model_dump(mode="json", by_alias=True, exclude_none=True),
-        # The same training, bit by bit, where the days are the same.
+        # The same training where the days are the same; on a CPU of the same kind to the last digit.
         "search": {"seed": definition.seed} if definition.seed else None,
         "notes": f"{winner.standing.experiment} of {definition.id}: {winner.verdict}",
     }

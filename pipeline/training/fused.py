@@ -1,22 +1,99 @@
-"""Several networks of the same shape as one: an array, which computes for all of them what one would compute alone.
+"""Several networks of the same shape that learn from the same batches: an array on a GPU, side by side on a CPU.
 
-Horizontally fused training (Wang, Yang, Yang, Lin, Chen, Xu, Tian, Liu, Zhang, Zheng 2021, "Horizontally Fused
-Training Array: An Effective Hardware Utilization Squeezer for Training Novel Deep Learning Models", MLSys). The members
-stay ordinary networks with weights of their own; only the arithmetic is shared. They read the same rows, and everything
-between has one axis more, in front: `[K, B, ...]` where a network alone has `[B, ...]`.
+The members stay ordinary networks with weights of their own. A GPU waits for its next kernel, so an array shares the
+arithmetic: horizontally fused training (Wang, Yang, Yang, Lin, Chen, Xu, Tian, Liu, Zhang, Zheng 2021, "Horizontally
+Fused Training Array: An Effective Hardware Utilization Squeezer for Training Novel Deep Learning Models", MLSys).
+A product of many matrices may be rounded otherwise than each product alone: some processors' libraries do so, for some
+shapes. On a CPU each member therefore makes its own products, and only what no weight enters is shared.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.training.architectures._base import Bag, Dropout, means
+from pipeline.training.architectures._base import Bag, Dropout, draw, means, means_at_once
+
+
+class SideBySide(nn.Module):
+    """K networks, each computed by the very calls on the very shapes that compute it alone: it is rounded alike.
+
+    Shared are the sorting of the tokens and the random numbers of dropout; the training has one seed.
+    """
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self._shared: list[_Shared] = []
+        # Copies of the modules, with the members' own weights.
+        twins = [copy.deepcopy(member, {id(weight): weight for weight in member.parameters()}) for member in members]
+        self._share(members, twins)
+        self.twins = nn.ModuleList(twins)
+
+    def _share(self, members: Sequence[nn.Module], twins: Sequence[nn.Module]) -> None:
+        """Replaces those layers of the twins that have something to share."""
+        for name, child in list(twins[0].named_children()):
+            layers = [getattr(member, name) for member in members]
+            if isinstance(child, Bag):
+                shared = _Shared(partial(_means_of, layers))
+                replaced: list[nn.Module] = [_Means(shared, at) for at in range(len(layers))]
+            elif isinstance(child, Dropout):
+                shared = _Shared(draw)
+                replaced = [Dropout(layer.share, shared) for layer in layers]
+            else:
+                self._share(layers, [getattr(twin, name) for twin in twins])
+                continue
+            self._shared.append(shared)
+            for twin, layer in zip(twins, replaced, strict=True):
+                setattr(twin, name, layer)
+
+    def loss(self, tokens: Tensor, dense: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """What training minimises, `[K]`, and the predictions, `[K, B, T]`."""
+        for shared in self._shared:
+            shared.forget()
+        losses, predictions = zip(*(twin.loss(tokens, dense, targets) for twin in self.twins), strict=True)  # type: ignore[operator]
+        return torch.stack(losses), torch.stack(predictions)
+
+
+class _Shared:
+    """The first member of a batch that asks has the value made; the others get the same."""
+
+    def __init__(self, make: Callable[[Tensor], Any]) -> None:
+        self._make, self._value = make, None
+
+    def __call__(self, inputs: Tensor) -> Any:
+        if self._value is None:
+            self._value = self._make(inputs)
+        return self._value
+
+    def forget(self) -> None:
+        self._value = None
+
+
+def _means_of(bags: Sequence[Bag], tokens: Tensor) -> tuple[Tensor, ...]:
+    return means(tokens, *(bag.embedding.weight for bag in bags))
+
+
+class _Means(nn.Module):
+    """A member's bag of words, looked up together with those of the others."""
+
+    def __init__(self, shared: _Shared, at: int) -> None:
+        super().__init__()
+        self._shared, self._at = shared, at
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        mean: Tensor = self._shared(tokens)[self._at]
+        return mean
 
 
 class Array(nn.Module):
-    """K networks of one architecture whose weights have the same shapes and whose training has the same seed."""
+    """K networks of one architecture whose weights have the same shapes and whose training has the same seed.
+
+    All that they compute has one axis more, in front: `[K, B, ...]` where a network alone has `[B, ...]`. A member
+    comes out as it would alone, but for rounding.
+    """
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -59,9 +136,6 @@ class _Linear(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """`[K, B, in]`, or `[B, in]` for all, to `[K, B, out]`."""
         each = inputs if inputs.dim() == 3 else inputs.expand(len(self.layers), -1, -1)
-        if self.layers[0].out_features == 1 and not inputs.is_cuda:
-            # A matrix times a vector is rounded otherwise by the batched product than by a layer alone.
-            return torch.stack([layer(one) for layer, one in zip(self.layers, each, strict=True)])
         weights = torch.stack([layer.weight for layer in self.layers]).transpose(1, 2)
         if self.layers[0].bias is None:
             return each @ weights
@@ -94,7 +168,7 @@ class _Bag(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         if self.training:
-            return means(tokens, *(layer.embedding.weight for layer in self.layers))
+            return means_at_once(tokens, *(layer.embedding.weight for layer in self.layers))
         return torch.stack([layer.embedding(tokens) for layer in self.layers])
 
 

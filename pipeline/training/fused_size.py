@@ -1,7 +1,7 @@
 """How many networks should train side by side on a device: as many as were fastest when it was tried.
 
-Whether an array is faster than its members one after another depends on the device and on the shapes. A few steps of
-it tell, at the price of a few steps.
+Whether K networks are faster together than one after another depends on the device and on the shapes. A few steps of
+them tell, at the price of a few steps. On a CPU their number changes no result: `fused.py` says why.
 """
 
 from pipeline.data.dataset import Dataset

@@ -22,7 +22,7 @@ from pipeline.data.inputs import PADDING, Inputs
 from pipeline.errors import UserError
 from pipeline.space import Assignment
 from pipeline.training import architectures, lazy_adamw
-from pipeline.training.fused import Array
+from pipeline.training.fused import Array, SideBySide
 from pipeline.training.lazy_adamw import LateTable
 
 HYPERPARAMETERS = {
@@ -180,10 +180,10 @@ def train_array(
 ) -> None:
     """Trains one network per setting, all of them side by side; each comes out as `train` would have trained it alone.
 
-    The settings may differ in whatever is not a shape. After an epoch `on_epoch` is called with the place of each
-    setting and what it came to, then `goes_on` with its place and the epoch. A network that ends takes no further part
-    and is told to `on_end`. Seconds are shares of the time that all took together, and so is what is left until the
-    deadline. Raises OutOfMemory; what has ended before stands.
+    To the last digit on a CPU, but for rounding on a GPU. The settings may differ in whatever is not a shape. After an
+    epoch `on_epoch` is called with the place of each setting and what it came to, then `goes_on` with its place and the
+    epoch. A network that ends takes no further part and is told to `on_end`. Seconds are shares of the time that all
+    took together, and so is what is left until the deadline. Raises OutOfMemory; what has ended before stands.
     """
     if not (len(dataset.train) and len(dataset.valid) and len(dataset.test)):
         raise ValueError("a dataset needs rows in each of its three parts")
@@ -205,7 +205,7 @@ def seconds_per_step(
     device, taken = torch.device(device), []
     with out_of_memory_is_typed(), _own_random_numbers(device):
         members = _members(architecture, settings, dataset, 0, device)
-        training, joint = _Training(members, dataset, 0, device), _joint(members).train()
+        training, joint = _Training(members, dataset, 0, device), _joint(members, device).train()
         rows = torch.randperm(len(dataset.train), device=device)[: members[0].settings.batch_size]
         for _ in range(1 + steps):
             began = time.perf_counter()
@@ -340,7 +340,7 @@ class _Training:
     ) -> None:
         """`limit` is how many seconds each may take, of its own share, since `began` (`time.monotonic()`)."""
         number, running, self.members = 0, self.members, []
-        joint = _joint(running)
+        joint = _joint(running, self.device)
         spent = (time.monotonic() - began) / len(running)
         while running and number < max_epochs:
             began = time.monotonic()
@@ -351,7 +351,7 @@ class _Training:
                     member.status = "timed-out"
                 break
             number += 1
-            errors = _mse(joint, self.valid).reshape(len(running), -1)
+            errors = self._valid_errors(running, joint)
             seconds = (time.monotonic() - began) / len(running)
             told = []
             for member, loss, mse in zip(running, losses, errors, strict=True):
@@ -364,7 +364,7 @@ class _Training:
             spent += (time.monotonic() - began) / len(running)
             left = [member for member in running if member.status is None]
             if len(left) < len(running):
-                joint = _joint(left)
+                joint = _joint(left, self.device)
                 for member in running:
                     if member.status is not None:
                         on_end(member.at, self._outcome(member, spent))
@@ -409,6 +409,12 @@ class _Training:
         for member in members:
             member.step()
         return loss.detach()
+
+    def _valid_errors(self, members: Sequence[_Member], joint: nn.Module) -> NDArray[np.float64]:
+        """The mean squared error of each member and target, `[K, T]`."""
+        if isinstance(joint, Array):
+            return _mse(joint, self.valid)
+        return np.stack([_mse(member.network, self.valid) for member in members])
 
     @staticmethod
     def _read_late(members: Sequence[_Member], tokens: Tensor) -> Tensor:
@@ -461,12 +467,14 @@ class _Training:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
-def _joint(members: Sequence[_Member]) -> nn.Module:
+def _joint(members: Sequence[_Member], device: torch.device) -> nn.Module:
     """A single network stays what it is: its layers are the fastest there are for one."""
     if not members:
         return nn.Identity()
     networks = [member.network for member in members]
-    return networks[0] if len(networks) == 1 else Array(networks)
+    if len(networks) == 1:
+        return networks[0]
+    return Array(networks) if device.type == "cuda" else SideBySide(networks)
 
 
 def _own_random_numbers(device: torch.device) -> AbstractContextManager[None]:

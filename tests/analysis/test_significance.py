@@ -287,7 +287,7 @@ def test_a_tie_on_a_range_is_no_win() -> None:
 def test_the_very_same_gain_on_every_range_is_no_evidence() -> None:
     verdict = verdict_on((0.3,) * 6)
     assert verdict.kind == Kind.NOT_TESTABLE
-    assert "the same to the last digit" in verdict.reason
+    assert "the same, but for rounding" in verdict.reason
 
 
 @pytest.mark.parametrize("bad", [None, math.nan, math.inf])

@@ -4,6 +4,7 @@ No architecture of its own: a file that begins with an underscore is not one. Pa
 row; it never changes a result, and a row of nothing but padding is a row like any other.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,18 +24,22 @@ def mlp(inputs: int, hidden: int, layers: int, outputs: int, dropout: float) -> 
     return nn.Sequential(*modules, nn.Linear(inputs, outputs))
 
 
-class Dropout(nn.Module):
-    """Like torch's, but what is drawn does not depend on the share: members of an array need one draw for all."""
+def draw(inputs: Tensor) -> Tensor:
+    """Random numbers in the inputs' shape, between 0 and 1."""
+    return torch.rand(inputs.shape, device=inputs.device)
 
-    def __init__(self, share: float) -> None:
+
+class Dropout(nn.Module):
+    """Like torch's, but what is drawn does not depend on the share: networks side by side need one draw for all."""
+
+    def __init__(self, share: float, draw: Callable[[Tensor], Tensor] = draw) -> None:
         super().__init__()
-        self.share = share
+        self.share, self._draw = share, draw
 
     def forward(self, inputs: Tensor) -> Tensor:
         if not self.training or not self.share:
             return inputs
-        drawn = torch.rand(inputs.shape, device=inputs.device)
-        return inputs * ((drawn >= self.share) / (1 - self.share)).to(inputs.dtype)
+        return inputs * ((self._draw(inputs) >= self.share) / (1 - self.share)).to(inputs.dtype)
 
 
 def compact(tokens: Tensor) -> Tensor:
@@ -69,14 +74,14 @@ class Bag(Reader):
         return mean
 
 
-def means(tokens: Tensor, *tables: Tensor) -> Tensor:
-    """`[K, B, E]`, for each of K tables `[V, E]` the mean of the embeddings of a row's tokens `[B, L]`."""
-    found: Tensor = means_at_once(tokens, *tables) if tokens.is_cuda else _Means.apply(tokens, *tables)
-    return found
+def means(tokens: Tensor, *tables: Tensor) -> tuple[Tensor, ...]:
+    """For each of K tables `[V, E]` the mean of the embeddings of a row's tokens `[B, L]`: `[B, E]`; on a CPU."""
+    tensors: tuple[Tensor, ...] = _Means.apply(tokens, *tables)
+    return tensors
 
 
 def means_at_once(tokens: Tensor, *tables: Tensor) -> Tensor:
-    """The same by one lookup in one table, in which each has its own rows: few kernels, for a GPU."""
+    """The same, `[K, B, E]`, by one lookup in one table, in which each has its own rows: few kernels, for a GPU."""
     places = tokens + len(tables[0]) * torch.arange(len(tables), device=tokens.device)[:, None, None]
     places = places.where(tokens != PADDING, PADDING).flatten(0, 1)
     mean = functional.embedding_bag(places, torch.cat(tables), mode="mean", padding_idx=PADDING)
@@ -90,12 +95,13 @@ class _Means(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, tokens: Tensor, *tables: Tensor) -> Tensor:
+    def forward(ctx: Any, tokens: Tensor, *tables: Tensor) -> tuple[Tensor, ...]:
         shares = (tokens != PADDING).to(tables[0].dtype)
         shares /= shares.sum(1, keepdim=True).clamp(min=1)
         ctx.save_for_backward(tokens, shares)
         ctx.vocabulary = len(tables[0])
-        return torch.stack([_sums(tokens, table, None, shares) for table in tables])
+        # Each table by itself, so that its sums are rounded alike however many there are.
+        return tuple(_sums(tokens, table, None, shares) for table in tables)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -106,7 +112,7 @@ class _Means(torch.autograd.Function):
         ends = np.cumsum(np.bincount(ids, minlength=ctx.vocabulary))
         starts = torch.from_numpy(np.concatenate([[0], ends[:-1]]))
         rows, values = torch.from_numpy(order // tokens.shape[1]), shares.flatten()[torch.from_numpy(order)]
-        return None, *(_sums(rows, gradient.contiguous(), starts, values) for gradient in gradients[0])
+        return None, *(_sums(rows, gradient.contiguous(), starts, values) for gradient in gradients)
 
 
 def _sums(places: Tensor, table: Tensor, starts: Tensor | None, shares: Tensor) -> Tensor:
@@ -121,7 +127,7 @@ class Regressor(nn.Module):
     """
 
     fuses: ClassVar[bool] = False
-    """Whether it can be trained as an array (`fused.py`): all that it computes must allow for an axis in front."""
+    """Whether it can be trained side by side (`fused.py`): all that it computes must allow for an axis in front."""
 
     def __init__(self, inputs: Inputs, reader: Reader) -> None:
         super().__init__()
