@@ -1,4 +1,4 @@
-"""The story of tests/jenkins against a real controller: what only a real one can show."""
+"""The story of tests/jenkinsfile against a real controller: what only a real one can show."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pipeline import results
-from tests.live.conftest import ROOT, Live
+from tests.live.conftest import Live
+from tests.support import ROOT
 
 SPEC = {
     "architecture": "bag-of-words",
@@ -32,7 +33,8 @@ def build(live: Live, spec: Path) -> dict[str, Any]:
     log = live.get(answer["url"] + "consoleText").text
     assert (code, answer["result"]) == (0, "SUCCESS"), log[-5000:]
     details: dict[str, Any] = live.get(answer["url"] + "api/json").json()
-    return {"log": log, **details}
+    rows = results.read_csv(live.get(answer["url"] + "artifact/results.csv").content)
+    return {"log": log, "rows": rows, **details}
 
 
 def test_the_controller_accepts_the_jenkinsfile(live: Live) -> None:
@@ -41,9 +43,11 @@ def test_the_controller_accepts_the_jenkinsfile(live: Live) -> None:
 
 
 def test_stages_say_what_is_being_tried(build: dict[str, Any]) -> None:
-    for stage in ("Validate", "Plan", "Trials", "Summary", "screen-e001-d1-s0 learning_rate="):
+    # Two lanes, two settings that can train side by side on each of two date ranges: a pack a range.
+    packs = [f"screen-e000-d{at}-s0 and 1 more like it" for at in (0, 1)]
+    for stage in ("Validate", "Plan", "Trials", "Summary", *packs):
         assert f"[Pipeline] {{ ({stage}" in build["log"], stage
-    assert "trials: 4 of 4" in build["log"]
+    assert f"trials: {len(build['rows'])} of {len(build['rows'])}" in build["log"]
 
 
 def test_the_description_holds_the_answer_and_the_link(build: dict[str, Any]) -> None:
@@ -51,11 +55,16 @@ def test_the_description_holds_the_answer_and_the_link(build: dict[str, Any]) ->
     assert f"{build['url']}Summary/" in build["description"]
 
 
-def test_results_are_an_artifact_with_a_row_per_trial(live: Live, build: dict[str, Any]) -> None:
+def test_results_are_an_artifact_with_a_row_per_trial(build: dict[str, Any]) -> None:
     files = {each["relativePath"] for each in build["artifacts"]}
     assert {"results.csv", "report/index.html", "report/style.css"} <= files
-    rows = results.read_csv(live.get(build["url"] + "artifact/results.csv").content)
-    assert [row["status"] for row in rows] == ["complete"] * 4
+    rows = build["rows"]
+    assert {row["status"] for row in rows} == {"complete"}
+    assert sorted(row["trial"] for row in rows if row["phase"] == "screen") == [
+        f"screen-e00{experiment}-d{at}-s0" for experiment in (0, 1) for at in (0, 1)
+    ]
+    # If the setting that was tried beat the defaults, both were trained once on each range that judges.
+    assert len(rows) in (4, 4 + 2 * len({str(row["date-range"]) for row in rows if row["phase"] == "confirm"}))
     assert len({row["git_commit"] for row in rows}) == 1
 
 
@@ -65,7 +74,7 @@ def test_the_summary_is_published(live: Live, build: dict[str, Any]) -> None:
 
 def test_each_trial_is_a_test_case(live: Live, build: dict[str, Any]) -> None:
     report = live.get(build["url"] + "testReport/api/json").json()
-    assert (report["passCount"], report["failCount"], report["skipCount"]) == (4, 0, 0)
+    assert (report["passCount"], report["failCount"], report["skipCount"]) == (len(build["rows"]), 0, 0)
 
 
 def test_a_sweep_that_is_done_is_summarized_again_and_runs_nothing(live: Live, build: dict[str, Any]) -> None:
