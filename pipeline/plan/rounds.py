@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from pipeline import results
 from pipeline.analysis import ranking, spending
-from pipeline.analysis.ranking import standings, values
+from pipeline.analysis.ranking import objective_values, standings
 from pipeline.dates import DateRange
 from pipeline.plan import packing
 from pipeline.results import Row, Status
@@ -156,7 +156,7 @@ def assignments(
 
 def _best(definition: Definition, phase: Phase, rows: Sequence[Row], now: datetime) -> list[Assignment]:
     """The incumbent and the best of the phase before; nothing where it found nothing, or where time has run out."""
-    best = [one.assignment for one in ranking.before(definition, rows, phase)[: phase.experiments]]
+    best = [one.assignment for one in ranking.candidates(definition, rows, phase)[: phase.experiments]]
     others = [one for one in best if identity_of(one) != identity_of(definition.incumbent)]
     found = [definition.incumbent, *others[: phase.experiments - 1]]
     if len(found) < 3 or (definition.is_timed and spending.room(definition, phase, rows, now) < len(found)):
@@ -196,7 +196,7 @@ def _start(
     """The setting whose values a phase keeps where it does not search. Once it has begun, no retry changes that."""
     if phase.follows is None:
         return definition.incumbent
-    best = [one.assignment for one in ranking.before(definition, rows, phase)]
+    best = [one.assignment for one in ranking.candidates(definition, rows, phase)]
     if asked:
         older = {identity_of(one.assignment) for one in known.values() if one.phase != phase.name}
         begun = [one for one in asked[1:] if identity_of(one) in older]
@@ -240,7 +240,7 @@ def _tried(
     """What a phase has, and what those before it measured on the same terms, in the order of the numbers."""
     terms = (phase.ranges, phase.fidelity, phase.seeds)
     like = [one for one in definition.choosing if (one.ranges, one.fidelity, one.seeds) == terms]
-    measured = values(definition, like, rows) if phase.batch is not None else {}
+    measured = objective_values(definition, like, rows) if phase.batch is not None else {}
     new = [one for one in asked if identity_of(one) not in {identity_of(e.assignment) for e in known.values()}]
     kept = {name: key(value) for name, value in base.items() if name not in phase.space}
     wanted = set(map(identity_of, asked))
