@@ -3,7 +3,7 @@
 It is read from the store by whoever plans; nothing here reads a store or a clock.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -22,7 +22,7 @@ class History:
     now: datetime
     experiments: Mapping[str, Experiment] = field(default_factory=dict)
     """By id, in the order in which the rounds added them."""
-    planned: Collection[Trial] = frozenset()
+    planned: Set[Trial] = frozenset()
     """The trials of all rounds so far."""
     rows: Sequence[Row] = ()
     """Of the trials that are finished."""

@@ -46,7 +46,7 @@ def standings(definition: Definition, rows: Sequence[Row], phase: Phase | None =
     """
     if phase is not None:
         return _ranking(definition, rows, phase)
-    rankings = (_trusted(definition, rows, one) for one in reversed(definition.choosing))
+    rankings = (_trusted(definition, rows, choosing) for choosing in reversed(definition.choosing))
     return next((ranked for ranked in rankings if ranked), [])
 
 
@@ -117,11 +117,11 @@ def _ranking(definition: Definition, rows: Sequence[Row], phase: Phase) -> list[
 def _faster_first(ranked: list[Standing], within: float, sign: int) -> list[Standing]:
     """By epochs, not by the clock: what is preferred must not depend on which machine was busy."""
     best = ranked[0]
-    close = [one for one in ranked if sign * math.log(one.score / best.score) <= math.log1p(within)]
-    fastest = min(close, key=lambda one: one.epochs)
+    close = [standing for standing in ranked if sign * math.log(standing.score / best.score) <= math.log1p(within)]
+    fastest = min(close, key=lambda standing: standing.epochs)
     if not 0 < fastest.epochs <= FASTER * best.epochs:
         return ranked
-    return [fastest, *(one for one in ranked if one is not fastest)]
+    return [fastest, *(standing for standing in ranked if standing is not fastest)]
 
 
 def objective_values(definition: Definition, phases: Iterable[Phase], rows: Sequence[Row]) -> dict[str, float]:

@@ -67,12 +67,12 @@ def room(history: History, phase: Phase) -> float:
         return max(0, math.floor(left / (typical * len(phase.ranges) * (phase.seeds - 1))))
 
     # Training the best again with other seeds is worth up to a third of all choosing.
-    replicating = [one for one in definition.choosing if one.replicates]
-    again = sum(one.experiments * len(one.ranges) * (one.seeds - 1) for one in replicating) * typical
+    replicating = [later for later in definition.choosing if later.replicates]
+    again = sum(later.experiments * len(later.ranges) * (later.seeds - 1) for later in replicating) * typical
     total = used + left - (again if again <= (used + left) / 3 else 0)
 
     # A phase may use what it and those before it have of all experiments.
-    sizes = [one.experiments for one in definition.searching]
+    sizes = [searching.experiments for searching in definition.searching]
     share = sum(sizes[: definition.searching.index(phase) + 1]) / sum(sizes)
     return max(0, math.floor((total * share - used) / (typical * len(phase.ranges) * phase.seeds)))
 

@@ -69,7 +69,7 @@ def _replicated(history: History, phase: Phase) -> list[Assignment]:
     """The incumbent and the best of the phase before; none if there are too few, or if time has run out."""
     incumbent = history.definition.incumbent
     best = ranking.candidates(history.definition, history.rows, phase)[: phase.experiments]
-    others = [one.assignment for one in best if identity_of(one.assignment) != identity_of(incumbent)]
+    others = [standing.assignment for standing in best if identity_of(standing.assignment) != identity_of(incumbent)]
     settings = [incumbent, *others[: phase.experiments - 1]]
     if len(settings) < _FEWEST_REPLICATED or spending.room(history, phase) < len(settings):
         return []
@@ -83,7 +83,8 @@ def _base(history: History, phase: Phase, planned: Sequence[Assignment]) -> Assi
         return incumbent
     best = [standing.assignment for standing in ranking.candidates(history.definition, history.rows, phase)]
     if planned:
-        earlier = {identity_of(one.assignment) for one in history.experiments.values() if one.phase != phase.name}
+        others = [experiment for experiment in history.experiments.values() if experiment.phase != phase.name]
+        earlier = {identity_of(experiment.assignment) for experiment in others}
         begun_with = [assignment for assignment in planned[1:] if identity_of(assignment) in earlier]
         best = [assignment for assignment in best if assignment in begun_with] or begun_with
     return best[0] if best else incumbent
@@ -111,15 +112,15 @@ def _tried(history: History, phase: Phase, base: Assignment, settings: Sequence[
     phases measured on the same terms and that have the base's values where the phase does not search.
     """
     # Only a phase that asks round by round learns from values.
-    alike = [one for one in history.definition.choosing if _terms(one) == _terms(phase)]
+    alike = [other for other in history.definition.choosing if _terms(other) == _terms(phase)]
     values = ranking.objective_values(history.definition, alike, history.rows) if phase.batch is not None else {}
 
     kept = {name: key(value) for name, value in base.items() if name not in phase.space}
-    own = {identity_of(assignment) for assignment in settings}
+    of_phase = {identity_of(assignment) for assignment in settings}
     tried = [
         Tried(experiment.assignment, values.get(experiment.id))
         for experiment in history.experiments.values()
-        if identity_of(experiment.assignment) in own
+        if identity_of(experiment.assignment) in of_phase
         or (experiment.id in values and all(key(experiment.assignment[name]) == kept[name] for name in kept))
     ]
     known = {identity_of(experiment.assignment) for experiment in history.experiments.values()}

@@ -11,7 +11,7 @@ EXPERIMENTS = {id: Experiment(id, FIRST.name, {"learning_rate": rate}) for id, r
 
 
 def planned(*trials: Trial) -> History:
-    return History(DEFINITION, History.at_start(DEFINITION).now, EXPERIMENTS, trials)
+    return History(DEFINITION, History.at_start(DEFINITION).now, EXPERIMENTS, frozenset(trials))
 
 
 def test_at_the_start_nothing_is_planned_finished_or_over() -> None:

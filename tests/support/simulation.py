@@ -68,7 +68,7 @@ class Simulation:
         return [trial for trials in self.rounds for trial in trials]
 
     def history(self, now: datetime) -> History:
-        return History(self.definition, now, self.known, self.planned(), self.rows)
+        return History(self.definition, now, self.known, frozenset(self.planned()), self.rows)
 
     def plan(self, now: datetime | None = None) -> list[Trial]:
         """The trials of the next round, none of which has a row yet."""
