@@ -23,6 +23,7 @@ from scipy import stats
 
 from pipeline import spec
 from pipeline.analysis.confirmation import confirmation
+from pipeline.analysis.history import History
 from pipeline.analysis.ranking import standings
 from pipeline.analysis.significance import corrected_t_test
 from pipeline.analysis.verdict import ALPHA, Kind, Verdict
@@ -84,7 +85,8 @@ class Null:
         planned: set[Trial] = set()
         rows: list[Row] = []
         for number in range(1000):
-            new, packs = rounds.next_round(self.definition, number, known, planned, rows)
+            history = History(self.definition, datetime.now(UTC), known, planned, rows)
+            new, packs = rounds.next_round(history, number)
             if not packs:
                 break
             known |= {experiment.id: experiment for experiment in new}

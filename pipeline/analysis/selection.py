@@ -1,10 +1,11 @@
-"""What the winner gained while choosing, free of the luck that made it the winner. It judges nothing: the ranges that
-chose can show what choosing was worth, never that a gain is real."""
+"""The winner's gain while choosing, free of the luck that made it the winner.
+
+It judges nothing: the ranges that chose can show what choosing was worth, never that a gain is real.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from statistics import fmean
 
 from pipeline.analysis.ranking import Standing
@@ -23,9 +24,9 @@ class ChoosingGain:
     apparent: float
     """The winner's mean gain on the ranges that chose it: too high, the more so the more experiments there were."""
     unbiased: float | None
-    """The mean gain, on each range, of whoever would have been chosen without it. None if there is only one range."""
+    """The mean gain, on each range, of the experiment chosen without it. None if there is only one range."""
     chosen_without: dict[DateRange, str]
-    """Who that was: the same winner everywhere is a choice that does not hang on a single range."""
+    """That experiment: the same winner everywhere is a choice that does not hang on a single range."""
     left_out: tuple[str, ...]
     """Experiments without a gain on every range; they cannot be chosen."""
 
@@ -72,15 +73,13 @@ def choosing_gain(gains: Mapping[str, Mapping[DateRange, float]], incumbent: str
 def gain_of_choosing(definition: Definition, ranked: Sequence[Standing]) -> ChoosingGain | None:
     """What the winner gained while choosing, free of selection bias; None without an incumbent to compare with."""
     base = next((standing for standing in ranked if standing.is_incumbent), None)
-    metric = definition.objective.valid
     if base is None:
         return None
-    sign = definition.objective.sign
+    metric, sign = definition.objective.valid, definition.objective.sign
     gains: dict[str, dict[DateRange, float]] = {}
     for standing in ranked:
-        for range_, row in standing.by_range.items():
-            own, theirs = row[metric], base.by_range.get(range_, {}).get(metric, 0)
-            if own > 0 and theirs > 0:
-                days = DateRange(date.fromisoformat(range_[0]), date.fromisoformat(range_[1]))
-                gains.setdefault(standing.experiment, {})[days] = sign * math.log(theirs / own)
+        for date_range, row in standing.by_range.items():
+            score, base_score = row[metric], base.by_range.get(date_range, {}).get(metric, 0)
+            if score > 0 and base_score > 0:
+                gains.setdefault(standing.experiment, {})[date_range] = sign * math.log(base_score / score)
     return choosing_gain(gains, base.experiment)

@@ -1,17 +1,17 @@
 """Hours, device hours and money: what a sweep has spent of them, and whether choosing may go on.
 
 What judging the winner will take is put aside first. Counts of experiments and trials need no watching: a sweep's
-phases were made to fit them (`phases.within`).
+phases were made to fit them (`plan/counts.py`).
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from statistics import fmean, median
 
+from pipeline.analysis.history import History
 from pipeline.results import Row
-from pipeline.sweep import Definition, Phase, Trial
+from pipeline.sweep import Phase, Trial
 
 _HOUR = 3600.0
 _MARGIN = 1.2
@@ -31,134 +31,138 @@ class Spent:
     money: float | None
 
 
-def spent(definition: Definition, rows: Sequence[Row], now: datetime) -> Spent:
-    device_hours = device_seconds(rows) / _HOUR
-    price = definition.budget.price_per_device_hour if definition.budget else None
+def spent(history: History) -> Spent:
+    device_hours = device_seconds(history.rows) / _HOUR
+    budget = history.definition.budget
+    price = budget.price_per_device_hour if budget else None
     return Spent(
-        experiments=len({row["experiment"] for row in rows if row["phase"] in {p.name for p in definition.choosing}}),
-        trials=len(rows),
-        hours=_seconds_since(definition.created, now) / _HOUR,
+        experiments=len({row["experiment"] for row in history.choosing_rows}),
+        trials=len(history.rows),
+        hours=history.seconds_passed / _HOUR,
         device_hours=device_hours,
         money=None if price is None else device_hours * price,
     )
 
 
 def device_seconds(rows: Sequence[Row]) -> float:
+    """Seconds of training, all devices together; a row that was copied from an earlier sweep took none."""
     return math.fsum(row.get("training_time") or 0.0 for row in rows if not row.get("reused_from"))
 
 
-def room(definition: Definition, phase: Phase, rows: Sequence[Row], now: datetime) -> float:
-    """How many further experiments of a phase that chooses fit into what time and money are left for it."""
-    budget = definition.budget
-    if budget is None or not budget.is_timed:
+def room(history: History, phase: Phase) -> float:
+    """How many further experiments of a phase that chooses fit into what time and money are left for it.
+
+    Infinite without a budget of time or money, 0 before anything was trained.
+    """
+    definition = history.definition
+    if not definition.is_timed:
         return math.inf
-    known = [row for row in rows if row["phase"] in {p.name for p in definition.choosing}]
-    own = [row for row in known if row["phase"] == phase.name]
     # Phases of one sweep choose at one fidelity; until a phase has rows, those before it tell.
-    times = _times(own) or _times(known)
+    times = _training_times(history.rows_of(phase)) or _training_times(history.choosing_rows)
     if not times:
         return 0
-    used, left = device_seconds(rows), seconds_left(definition, rows, now)
+    used, left, typical = device_seconds(history.rows), seconds_left(history), median(times)
     if phase.replicates:
         # What it trains with its first seed is there.
-        return max(0, math.floor(left / (median(times) * len(phase.ranges) * (phase.seeds - 1))))
+        return max(0, math.floor(left / (typical * len(phase.ranges) * (phase.seeds - 1))))
+
     # Training the best again with other seeds is worth up to a third of all choosing.
-    replicating = [one for one in definition.choosing if one.replicates]
-    again = sum(one.experiments * len(one.ranges) * (one.seeds - 1) for one in replicating) * median(times)
+    replicating = [later for later in definition.choosing if later.replicates]
+    again = sum(later.experiments * len(later.ranges) * (later.seeds - 1) for later in replicating) * typical
     total = used + left - (again if again <= (used + left) / 3 else 0)
-    sizes = [one.experiments for one in definition.searching]
+
+    # A phase may use what it and those before it have of all experiments.
+    sizes = [searching.experiments for searching in definition.searching]
     share = sum(sizes[: definition.searching.index(phase) + 1]) / sum(sizes)
-    return max(0, math.floor((total * share - used) / (median(times) * len(phase.ranges) * phase.seeds)))
+    return max(0, math.floor((total * share - used) / (typical * len(phase.ranges) * phase.seeds)))
 
 
-def is_over(definition: Definition, rows: Sequence[Row], now: datetime) -> bool:
+def choosing_is_over(history: History) -> bool:
     """Whether time or money no longer allow any choosing: never before the incumbent ran, or without such a budget."""
-    budget, first = definition.budget, definition.choosing[0]
-    if budget is None or not budget.is_timed or len(rows) < len(first.ranges) * first.seeds:
+    first = history.definition.choosing[0]
+    if not history.definition.is_timed or len(history.rows) < len(first.ranges) * first.seeds:
         return False
-    return seconds_left(definition, rows, now) <= 0
+    return seconds_left(history) <= 0
 
 
-def seconds_left(definition: Definition, rows: Sequence[Row], now: datetime) -> float:
+def seconds_left(history: History) -> float:
     """Device seconds left for choosing, over all machines, without what judging will take."""
-    judging = _judging(definition, rows)
+    judging = _judging(history)
     # What runs when time is up still ends, a training per lane.
-    running = _lanes(definition, rows, now) * median(_times(rows)) if judging else 0.0
-    return _left(definition, rows, now) - _MARGIN * judging - running
+    running = _lanes(history) * median(_training_times(history.rows)) if judging else 0.0
+    return _left(history) - _MARGIN * judging - running
 
 
-def _left(definition: Definition, rows: Sequence[Row], now: datetime) -> float:
-    budget = definition.budget
-    assert budget is not None
-    used = device_seconds(rows)
-    left = [math.inf]
-    if budget.device_hours is not None:
-        left.append(budget.device_hours * _HOUR - used)
-    if budget.money is not None and budget.price_per_device_hour is not None:
-        left.append(budget.money / budget.price_per_device_hour * _HOUR - used)
-    if budget.hours is not None:
-        passed = _seconds_since(definition.created, now)
-        left.append((budget.hours * _HOUR - passed) * _lanes(definition, rows, now))
-    return min(left)
-
-
-def _lanes(definition: Definition, rows: Sequence[Row], now: datetime) -> float:
-    """How many trainings ran at a time until now; as many are expected to go on."""
-    used, passed = device_seconds(rows), _seconds_since(definition.created, now)
-    return max(used / passed, 0.1) if passed > 0 and used else 1.0
-
-
-def _times(rows: Sequence[Row]) -> list[float]:
-    """What trainings took, those that were copied left out."""
-    return [row["training_time"] for row in rows if row.get("training_time") and not row.get("reused_from")]
-
-
-def judging_fits(definition: Definition, rows: Sequence[Row], now: datetime) -> bool:
+def judging_fits(history: History) -> bool:
     """Whether what is left is enough to judge the winner, by what trainings took until now."""
-    budget = definition.budget
-    return budget is None or not budget.is_timed or _left(definition, rows, now) >= _judging(definition, rows)
+    return not history.definition.is_timed or _left(history) >= _judging(history)
 
 
-def _judging(definition: Definition, rows: Sequence[Row]) -> float:
-    """Device seconds that what is still to be judged will take: as the trials until now, by days and by epochs."""
-    phase = definition.confirm
-    if phase is None:
-        return 0.0
-    phases = {one.name: one for one in definition.phases}
-    rates = []
-    for row in rows:
-        own = phases.get(row["phase"])
-        if own is not None and row.get("training_time") and not row.get("reused_from"):
-            days = own.ranges[Trial.parse(row["trial"]).range].days
-            rates.append(row["training_time"] / (days * own.fidelity.max_epochs))
-    if not rates:
-        return 0.0
-    done = sum(1 for row in rows if row["phase"] == phase.name)
-    trials = max(0, phase.experiments * len(phase.ranges) * phase.seeds - done)
-    return median(rates) * fmean(one.days for one in phase.ranges) * phase.fidelity.max_epochs * trials
-
-
-def _seconds_since(created: str, now: datetime) -> float:
-    return (now - datetime.fromisoformat(created)).total_seconds()
-
-
-def wanted_more(definition: Definition, rows: Sequence[Row], ended: datetime) -> str:
-    """What a sweep that `ended` would do with a larger budget; empty if it did all that was asked for, or could."""
-    budget = definition.budget
+def left_undone(history: History) -> str:
+    """What an ended sweep would do with a larger budget, in words; empty if it did all that it was asked, or could."""
+    definition, budget = history.definition, history.definition.budget
     if budget is None:
         return ""
     # A phase needs room for the incumbent, for what it starts from and for something new.
-    time_ended = budget.is_timed and room(definition, definition.searching[-1], rows, ended) <= 2
+    time_ended = budget.is_timed and room(history, definition.searching[-1]) <= 2
     more = []
     for phase in definition.searching:
-        had = len({row["experiment"] for row in rows if row["phase"] == phase.name})
-        missing = (phase.wanted or phase.experiments) - had if time_ended or phase.wanted else 0
+        tried = len({row["experiment"] for row in history.rows_of(phase)})
+        missing = (phase.wanted or phase.experiments) - tried if time_ended or phase.wanted else 0
         if missing > 0 and phase.open_ended:
             more.append(f"more experiments in {phase.name}")
         elif missing > 0:
             more.append(f"{missing} more experiments in {phase.name}")
     text = f"with a larger budget it would run {', '.join(more)}" if more else ""
-    if definition.confirm and budget.is_timed and not judging_fits(definition, rows, ended):
+    if definition.confirm and not judging_fits(history):
         judge = "judge the winner on other date ranges, if one beats the incumbent"
         text = f"{text}, and {judge}" if text else f"with a larger budget it would {judge}"
     return text
+
+
+def _left(history: History) -> float:
+    """Device seconds left of the budget, judging included."""
+    budget = history.definition.budget
+    assert budget is not None
+    left = [math.inf]
+    if budget.device_hours is not None:
+        left.append(budget.device_hours * _HOUR - device_seconds(history.rows))
+    if budget.money is not None and budget.price_per_device_hour is not None:
+        left.append(budget.money / budget.price_per_device_hour * _HOUR - device_seconds(history.rows))
+    if budget.hours is not None:
+        left.append((budget.hours * _HOUR - history.seconds_passed) * _lanes(history))
+    return min(left)
+
+
+def _lanes(history: History) -> float:
+    """How many trainings ran at a time until now; as many are expected to go on."""
+    used, passed = device_seconds(history.rows), history.seconds_passed
+    return max(used / passed, 0.1) if passed > 0 and used else 1.0
+
+
+def _judging(history: History) -> float:
+    """Device seconds that what is still to be judged will take: as the trials until now, by days and by epochs."""
+    judging = history.definition.confirm
+    if judging is None:
+        return 0.0
+    phases = {phase.name: phase for phase in history.definition.phases}
+    rates = []
+    for row in history.rows:
+        phase = phases.get(row["phase"])
+        if phase is not None and _was_trained(row):
+            days = phase.ranges[Trial.parse(row["trial"]).range].days
+            rates.append(row["training_time"] / (days * phase.fidelity.max_epochs))
+    if not rates:
+        return 0.0
+    trials = judging.experiments * len(judging.ranges) * judging.seeds - len(history.rows_of(judging))
+    mean_days = fmean(date_range.days for date_range in judging.ranges)
+    return median(rates) * mean_days * judging.fidelity.max_epochs * max(0, trials)
+
+
+def _training_times(rows: Sequence[Row]) -> list[float]:
+    return [row["training_time"] for row in rows if _was_trained(row)]
+
+
+def _was_trained(row: Row) -> bool:
+    """Whether a row took time of its own, and was not copied from an earlier sweep."""
+    return bool(row.get("training_time")) and not row.get("reused_from")

@@ -12,23 +12,22 @@ from pipeline.analysis.agreement import FEWEST_EXPERIMENTS
 from pipeline.analysis.calibration import FULL, MONTHS, WEEK, WEEK_DAYS, training_days
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
-from pipeline.plan.resolve import as_written
-from pipeline.spec import Spec
+from pipeline.spec import Spec, normalize
 from pipeline.spec.model import Confirm, PhaseSpec
 from pipeline.sweep import Calibrating, Definition, Fidelity, Phase
 
 
-def sample(asked: Spec, experiments: int | None) -> Spec:
-    """The spec of a study of `asked`: random settings of its space in full mode, nothing raced, nothing confirmed.
+def sample(spec: Spec, experiments: int | None) -> Spec:
+    """The spec of a study of a spec: random settings of its space in full mode, nothing raced, nothing confirmed.
 
     Raises UserError if the spec leaves the space to the pipeline.
     """
-    if asked.tune != "parameters":
-        raise UserError(f'tune: calibrating samples the spec\'s own `parameters`, so leave "{asked.tune}" out')
+    if spec.tune != "parameters":
+        raise UserError(f'tune: calibrating samples the spec\'s own `parameters`, so leave "{spec.tune}" out')
     once = {"seeds_per_range": 1, "race": False, "early_stopping": None}
-    search = asked.search.model_copy(update={"strategy": "random", "experiments": experiments, **once})
-    phases = [PhaseSpec(name="screen", parameters=asked.phases[-1].parameters)] if asked.phases else None
-    return asked.model_copy(
+    search = spec.search.model_copy(update={"strategy": "random", "experiments": experiments, **once})
+    phases = [PhaseSpec(name="screen", parameters=spec.phases[-1].parameters)] if spec.phases else None
+    return spec.model_copy(
         update={
             "search": search,
             "mode": "full",
@@ -43,13 +42,13 @@ def sample(asked: Spec, experiments: int | None) -> Spec:
 
 def define(
     resolved: Definition,
-    asked: Spec,
+    spec: Spec,
     calibrating: Calibrating,
     *,
     covered: DateRange | None = None,
     used: Sequence[DateRange] = (),
 ) -> Definition:
-    """The definition of a calibration, made from what `sample(asked)` resolved to: one phase per amount of data.
+    """The definition of a calibration, made from what `sample(spec)` resolved to: one phase per amount of data.
 
     The phases share their experiments, their date range and with it their validation and test days. `covered` are the
     days of the data, `used` the ranges that earlier sweeps chose on.
@@ -61,7 +60,7 @@ def define(
             f"calibrate: comparing the best {calibrating.top} takes at least {needed} experiments, not "
             f"{screen.experiments}; let `parameters` allow more, ask for more --experiments, or for a smaller --top"
         )
-    date_range = _where(screen.ranges, covered)
+    date_range = _range_before(screen.ranges, covered)
     shares = resolved.training.validation_share, resolved.training.test_share
     phases = tuple(
         Phase(
@@ -79,7 +78,7 @@ def define(
         update={
             "phases": phases,
             "calibrating": calibrating,
-            "spec": as_written(asked),
+            "spec": normalize.as_written(spec),
             "chosen_before": {str(date_range): times} if times else {},
         }
     )
@@ -100,7 +99,7 @@ def amounts(date_range: DateRange, valid: float, test: float) -> Iterator[tuple[
     yield FULL, None
 
 
-def _where(ranges: Sequence[DateRange], covered: DateRange | None) -> DateRange:
+def _range_before(ranges: Sequence[DateRange], covered: DateRange | None) -> DateRange:
     """A range as long as those that full mode chooses on, right before them if the data go so far back.
 
     Short mode chooses there, too: calibrating uses up no range that could judge its winner.

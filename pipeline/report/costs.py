@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from statistics import median
 
 from pipeline.analysis import spending
+from pipeline.analysis.history import History
 from pipeline.results import Row, Status
 from pipeline.sweep import Definition
 
@@ -80,15 +81,20 @@ def costs(definition: Definition, rows: Sequence[Row], done: bool) -> Costs:
     ]
     lines.sort(key=lambda line: (order.index(line.phase) if line.phase in order else len(order), line.status))
     reused = [line for line in lines if line.status == REUSED]
-    more = spending.wanted_more(definition, rows, _ended(definition, rows)) if done and definition.budget else ""
+    against: tuple[Against, ...] = ()
+    undone = ""
+    if definition.budget is not None:
+        history = History(definition, _ended(definition, rows) if done else datetime.now(UTC), rows=rows)
+        against = _against(history)
+        undone = spending.left_undone(history) if done else ""
     return Costs(
         seconds=spending.device_seconds(rows),
         lines=tuple(lines),
         stopped=_stopped(rows),
         reused=sum(line.trials for line in reused),
         reused_seconds=sum(line.saved for line in reused),
-        budget=_against(definition, rows, done),
-        wanted_more=more,
+        budget=against,
+        wanted_more=undone,
     )
 
 
@@ -114,11 +120,9 @@ def _ended(definition: Definition, rows: Sequence[Row]) -> datetime:
     return max(ended, default=datetime.fromisoformat(definition.created))
 
 
-def _against(definition: Definition, rows: Sequence[Row], done: bool) -> tuple[Against, ...]:
-    asked = definition.budget
-    if asked is None:
-        return ()
-    spent = spending.spent(definition, rows, _ended(definition, rows) if done else datetime.now(UTC))
+def _against(history: History) -> tuple[Against, ...]:
+    asked, spent = history.definition.budget, spending.spent(history)
+    assert asked is not None
     limits = (
         ("experiments", spent.experiments, asked.experiments),
         ("trials", spent.trials, asked.trials),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.analysis.ranking import Standing, standings
 from pipeline.analysis.selection import ChoosingGain, gain_of_choosing
 from pipeline.analysis.spending import device_seconds
+from pipeline.dates import DateRange
 from pipeline.report.costs import Costs, costs
 from pipeline.results import Row, Status
 from pipeline.sweep import Definition, Trial
@@ -25,7 +26,7 @@ BEST = 10
 class Judged:
     """The best setting and the incumbent on one date range, by the test metric. Lower is better unless said."""
 
-    date_range: tuple[str, str]
+    date_range: DateRange
     best: float
     incumbent: float
     factor: float | None
@@ -147,10 +148,7 @@ def _judged(definition: Definition, ranked: Sequence[Standing], confirmed: "Conf
     if not ranked:
         return []
     if confirmed is not None and ranked[0].experiment in confirmed.compared:
-        pairs = [
-            ((one.date_range.start.isoformat(), one.date_range.end.isoformat()), one.finalist, one.incumbent)
-            for one in confirmed.compared[ranked[0].experiment]
-        ]
+        pairs = [(one.date_range, one.finalist, one.incumbent) for one in confirmed.compared[ranked[0].experiment]]
     else:
         metric = definition.objective.test
         base = next((standing for standing in ranked if standing.is_incumbent), None)

@@ -5,6 +5,7 @@ itself when it is asked (`training/own/ask.py`), which is done once, when a swee
 """
 
 import os
+from collections.abc import Mapping
 
 from pipeline.errors import UserError
 from pipeline.space import Hyperparameter
@@ -15,11 +16,8 @@ from pipeline.training.own import ask
 from pipeline.training.own.code import Own
 
 
-def own(spec: Spec) -> Own | None:
-    """The spec's own trainer; None if it trains a built-in architecture.
-
-    Raises UserError if the trainer has to be asked for its hyperparameters and does not say them.
-    """
+def own(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Own | None:
+    """The spec's own trainer, which has these hyperparameters; None if it trains a built-in architecture."""
     if not spec.trains_own_code:
         return None
     command = None if spec.command is None else tuple(spec.command)
@@ -27,12 +25,15 @@ def own(spec: Spec) -> Own | None:
         trainer=spec.trainer,
         command=command,
         metrics_pattern=spec.metrics_pattern,
-        hyperparameters=hyperparameters(spec),
+        hyperparameters=dict(hyperparameters),
     )
 
 
 def hyperparameters(spec: Spec) -> dict[str, Hyperparameter]:
-    """All hyperparameters of a spec's trainer, by name. Raises UserError as `own` does."""
+    """All hyperparameters of a spec's trainer, by name.
+
+    A trainer of the user's own that does not stand in the spec runs to say them. Raises UserError if it does not.
+    """
     if not spec.trains_own_code:
         return architectures.hyperparameters(spec.architecture)
     if spec.hyperparameters is not None:

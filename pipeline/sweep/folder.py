@@ -239,8 +239,10 @@ def parse_row(data: bytes, sweep: str, trial: str) -> Row:
     for name, value in expected.items():
         if row.get(name) != value:
             raise ValueError(f"is a row of {name} {row.get(name)!r}")
-    if not (isinstance(row.get("date-range"), list) and len(row["date-range"]) == 2):
-        raise ValueError("has no date range")
+    try:
+        results.range_of(row)
+    except (KeyError, TypeError, ValueError):
+        raise ValueError("has no date range") from None
     if row.get("status") not in list(Status):
         raise ValueError(f"has the status {row.get('status')!r}")
     return row

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pipeline.analysis import spending
+from pipeline.analysis.history import History
 from pipeline.errors import UserError
 from pipeline.plan import packing
 from pipeline.results import Row, Status
@@ -183,7 +184,7 @@ def _out_of_budget(sweep: Sweep, trial: Trial) -> bool:
     definition = sweep.definition
     if not definition.is_timed or not definition.phase(trial.phase).chooses:
         return False
-    return spending.is_over(definition, merge.look(sweep).rows, datetime.now(UTC))
+    return spending.choosing_is_over(History(definition, datetime.now(UTC), rows=merge.look(sweep).rows))
 
 
 def _check(sweep: Sweep, trial: Trial) -> None:

@@ -164,10 +164,11 @@ def report(sweep: SweepArgument, store: StoreOption = None) -> None:
 
 
 def _print_plan(definition: "Definition") -> None:
+    from pipeline.analysis.history import History
     from pipeline.plan.rounds import next_round
     from pipeline.results import shown
 
-    experiments, _ = next_round(definition, 0, {}, (), ())
+    experiments, _ = next_round(History.at_start(definition), 0)
     training = definition.training
     for phase in definition.phases:
         per_range = phase.seeds * phase.experiments

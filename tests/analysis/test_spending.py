@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.analysis import spending
+from pipeline.analysis.history import History
 from pipeline.space import Assignment
 from pipeline.spec.model import Budget
 from pipeline.sweep import Definition, Trial
@@ -59,14 +60,14 @@ def test_money_is_device_hours_at_a_price() -> None:
     asked = JUDGED | {"search": {"experiments": 200}}
     paid = timed(asked, money=20, price_per_device_hour=2.5)
     assert {str(trial) for trial in paid.planned()} == {str(trial) for trial in timed(asked, device_hours=8).planned()}
-    spent = spending.spent(paid.definition, paid.rows, paid.now)
+    spent = spending.spent(paid.history(paid.now))
     assert spent.money == pytest.approx(2.5 * paid.device_seconds / 3600)
 
 
 def test_a_price_alone_only_counts() -> None:
     sweep = timed(JUDGED | {"search": {"experiments": 9}}, price_per_device_hour=2.5)
     assert len({row["experiment"] for row in sweep.rows}) == 9
-    assert spending.wanted_more(sweep.definition, sweep.rows, sweep.now) == ""
+    assert spending.left_undone(sweep.history(sweep.now)) == ""
 
 
 @settings(max_examples=5)
@@ -89,7 +90,7 @@ def test_room_that_judging_leaves_begins_no_earlier_phase() -> None:
 def test_what_a_larger_budget_would_do_is_said() -> None:
     sweep = timed(JUDGED | {"search": {"experiments": 200}}, device_hours=8)
     tried = len({row["experiment"] for row in sweep.rows})
-    more = spending.wanted_more(sweep.definition, sweep.rows, sweep.now)
+    more = spending.left_undone(sweep.history(sweep.now))
     assert more == f"with a larger budget it would run {200 - tried} more experiments in screen"
 
 
@@ -97,12 +98,12 @@ def test_a_space_that_is_used_up_is_not_laid_to_the_budget() -> None:
     few = {"parameters": {"learning_rate": [0.001, 0.01, 0.1], "hidden_size": [16, 64]}, "search": {"strategy": "tpe"}}
     sweep = timed(JUDGED | few, device_hours=20)
     assert len({row["experiment"] for row in sweep.rows}) == 6
-    assert spending.wanted_more(sweep.definition, sweep.rows, sweep.now) == ""
+    assert spending.left_undone(sweep.history(sweep.now)) == ""
 
 
 def test_where_nobody_asked_for_a_number_none_is_made_up() -> None:
     sweep = timed(JUDGED, device_hours=8)
-    assert spending.wanted_more(sweep.definition, sweep.rows, sweep.now) == (
+    assert spending.left_undone(sweep.history(sweep.now)) == (
         "with a larger budget it would run more experiments in screen"
     )
 
@@ -143,5 +144,5 @@ def test_counts_are_kept_before_anything_starts(trials: int, experiments: int) -
 def test_time_is_counted_from_the_start_of_the_sweep() -> None:
     sweep = timed(JUDGED | {"search": {"experiments": 30}}, hours=100)
     late = sweep.started + timedelta(hours=101)
-    assert spending.is_over(sweep.definition, sweep.rows, late)
-    assert not spending.is_over(sweep.definition, [], sweep.started)
+    assert spending.choosing_is_over(sweep.history(late))
+    assert not spending.choosing_is_over(History(sweep.definition, late))

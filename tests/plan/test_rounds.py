@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline import results, spec
+from pipeline.analysis.history import History
 from pipeline.errors import UserError
 from pipeline.plan import rounds
 from pipeline.plan.resolve import resolve
@@ -28,7 +29,7 @@ def bare_row(sweep: Sweep, trial: Trial, **more: object) -> dict:
 
 
 def first_round(definition: Definition) -> tuple[list[Experiment], list]:
-    return rounds.next_round(definition, 0, {}, (), ())
+    return rounds.next_round(History.at_start(definition), 0)
 
 
 def post(**changes: object) -> Definition:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline import results
 from pipeline.analysis import spending
+from pipeline.analysis.history import History
 from pipeline.plan.rounds import next_round
 from pipeline.results import Row
 from pipeline.space import Assignment
@@ -66,11 +67,12 @@ class Simulation:
     def planned(self) -> list[Trial]:
         return [trial for trials in self.rounds for trial in trials]
 
+    def history(self, now: datetime) -> History:
+        return History(self.definition, now, self.known, frozenset(self.planned()), self.rows)
+
     def plan(self, now: datetime | None = None) -> list[Trial]:
         """The trials of the next round, none of which has a row yet."""
-        new, packs = next_round(
-            self.definition, len(self.rounds), self.known, self.planned(), self.rows, now or self.started
-        )
+        new, packs = next_round(self.history(now or self.started), len(self.rounds))
         self.known |= {one.id: one for one in new}
         trials = list(trials_of(packs))
         if trials:
@@ -127,7 +129,7 @@ class Timed(Simulation):
                 if len(self.running) == self.lanes:
                     self._next_ends()
                 judging = self.definition.phase(trial.phase).judging
-                if not judging and spending.is_over(self.definition, self.rows, self.now):
+                if not judging and spending.choosing_is_over(self.history(self.now)):
                     self.left_out.append(trial)
                     continue
                 seconds = self.measure(self.known[trial.experiment].assignment, trial).get("training_time") or 0.0

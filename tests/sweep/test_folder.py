@@ -68,7 +68,8 @@ def test_a_damaged_sweep_json_is_one_line(new_sweep, tiny_spec):
 
 
 WHOLE = (
-    b'sweep,trial,phase,experiment,status,date-range\nsweep,screen-e000-d0-s0,screen,e000,complete,"[""a"", ""b""]"\n'
+    b"sweep,trial,phase,experiment,status,date-range\n"
+    b'sweep,screen-e000-d0-s0,screen,e000,complete,"[""2024-01-01"", ""2024-03-01""]"\n'
 )
 
 
@@ -86,7 +87,9 @@ def test_a_whole_row_is_read_and_no_foreign_folder_has_one():
         (b"trial,status\nb,complete\n", "is a row of trial 'b'"),
         (WHOLE.replace(b"complete", b"splendid"), "has the status 'splendid'"),
         (WHOLE.replace(b"sweep,", b"other,", 1), "is a row of sweep None"),
-        (WHOLE.replace(b'"[""a"", ""b""]"', b"today"), "has no date range"),
+        (WHOLE.replace(b'"[""2024-01-01"", ""2024-03-01""]"', b"today"), "has no date range"),
+        (WHOLE.replace(b"2024-03-01", b"soon"), "has no date range"),
+        (WHOLE.replace(b"2024-03-01", b"2023-03-01"), "has no date range"),
         (b"\xff", "decode"),
     ],
 )

@@ -171,7 +171,7 @@ def _ranges(summary: Summary) -> list[Picture]:
             found.append((name, title, drawing.sentence(confirmed.verdicts[name].reason), pairs))
     elif summary.best is not None and not summary.best.is_incumbent:
         name = summary.best.experiment
-        pairs = [(list(one.date_range), one.best, one.incumbent) for one in summary.judged]
+        pairs = [(one.date_range.as_json(), one.best, one.incumbent) for one in summary.judged]
         note = "These ranges also chose it, so this proves nothing yet."
         found.append((name, f"{name} on the date ranges that chose it", note, pairs))
     return [_dumbbells(summary, metric, *one) for one in found if one[3]]

@@ -1,0 +1,73 @@
+"""What a planner knows of a sweep at one moment, as one value.
+
+It is read from the store by whoever plans; nothing here reads a store or a clock.
+"""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Self
+
+from pipeline.results import Row
+from pipeline.space import Assignment
+from pipeline.sweep import Definition, Experiment, Phase, Trial
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """A sweep up to `now`. Spending reads only the rows; the next round needs experiments and planned trials, too."""
+
+    definition: Definition
+    now: datetime
+    experiments: Mapping[str, Experiment] = field(default_factory=dict)
+    """By id, in the order in which the rounds added them."""
+    planned: Set[Trial] = frozenset()
+    """The trials of all rounds so far."""
+    rows: Sequence[Row] = ()
+    """Of the trials that are finished."""
+
+    @classmethod
+    def at_start(cls, definition: Definition) -> Self:
+        """Before anything is planned."""
+        return cls(definition, datetime.fromisoformat(definition.created))
+
+    # -- what is finished
+
+    def rows_of(self, phase: Phase) -> list[Row]:
+        return [row for row in self.rows if row["phase"] == phase.name]
+
+    @cached_property
+    def choosing_rows(self) -> list[Row]:
+        choosing = {phase.name for phase in self.definition.choosing}
+        return [row for row in self.rows if row["phase"] in choosing]
+
+    # -- what is planned
+
+    def assignments_of(self, phase: Phase) -> list[Assignment]:
+        """The settings that earlier rounds planned in a phase, the incumbent first."""
+        ids = self._planned_ids.get(phase.name, set())
+        return [experiment.assignment for experiment in self.experiments.values() if experiment.id in ids]
+
+    def has_begun(self, phase: Phase) -> bool:
+        return phase.name in self._planned_ids
+
+    def is_past(self, phase: Phase) -> bool:
+        """Whether a later phase has begun. Then a phase is never reopened, even after a retry."""
+        phases = self.definition.phases
+        return any(map(self.has_begun, phases[phases.index(phase) + 1 :]))
+
+    @cached_property
+    def _planned_ids(self) -> dict[str, set[str]]:
+        """{phase: ids of the experiments planned in it}."""
+        ids: dict[str, set[str]] = {}
+        for trial in self.planned:
+            ids.setdefault(trial.phase, set()).add(trial.experiment)
+        return ids
+
+    # -- time
+
+    @property
+    def seconds_passed(self) -> float:
+        """By the clock, since the sweep was made."""
+        return (self.now - datetime.fromisoformat(self.definition.created)).total_seconds()

@@ -1,0 +1,132 @@
+"""Which settings a phase runs, given a sweep's history: those it has, and those that its strategy suggests next.
+
+Settings are full assignments here; which trials they come to is the work of `rounds.py`.
+"""
+
+from collections.abc import Sequence
+
+from pipeline.analysis import ranking, spending
+from pipeline.analysis.history import History
+from pipeline.search import STRATEGIES, SearchSpace, Tried
+from pipeline.search.near import near
+from pipeline.space import Assignment, identity_of, key
+from pipeline.sweep import Phase, seed_of
+
+_FEWEST_REPLICATED = 3
+"""The incumbent and two others: between fewer there is nothing left to choose."""
+
+
+def settings_of(history: History, phase: Phase) -> list[Assignment]:
+    """The settings that a phase should have by now, the incumbent first; none if there is nothing to do for it.
+
+    Those that earlier rounds planned come back unchanged, in their order.
+    """
+    if phase.judges:
+        return _finalists(history, phase)
+
+    # A phase that is through keeps what it has.
+    planned = history.assignments_of(phase)
+    is_whole = phase.batch is None and phase.follows is not None and bool(planned)
+    grows = phase.batch is not None or phase.replicates
+    if is_whole or (grows and history.is_past(phase)):
+        return planned
+    if phase.replicates:
+        return _replicated(history, phase)
+
+    # What each phase begins with: the incumbent, and the best of the phase before.
+    base = _base(history, phase, planned)
+    first = [history.definition.incumbent]
+    if identity_of(base) != identity_of(history.definition.incumbent):
+        first.append(base)
+
+    # How many more its round has room for.
+    if phase.batch is None:
+        return first + _suggestions(history, phase, base, first, phase.experiments - len(first))
+    count = min(phase.batch, phase.experiments - len(planned))
+    if history.definition.is_timed:
+        count = int(min(count, spending.room(history, phase)))
+        # Before anything has run, what a training takes is found out on what has to run anyway. Afterwards a phase
+        # without room for something new would run in vain.
+        if history.rows and not planned and count <= len(first):
+            return []
+    if not planned:
+        return first + _suggestions(history, phase, base, first, count - len(first))
+    return planned + _suggestions(history, phase, base, planned, count)
+
+
+def _finalists(history: History, phase: Phase) -> list[Assignment]:
+    """The incumbent and the best of choosing; none if nothing beats the incumbent, or if there is no time to judge."""
+    if not history.has_begun(phase) and not spending.judging_fits(history):
+        return []
+    best = ranking.standings(history.definition, history.rows)[: phase.experiments - 1]
+    if not best or best[0].is_incumbent:
+        return []
+    finalists = [history.experiments[standing.experiment] for standing in best if not standing.is_incumbent]
+    return [history.definition.incumbent, *(experiment.assignment for experiment in finalists)]
+
+
+def _replicated(history: History, phase: Phase) -> list[Assignment]:
+    """The incumbent and the best of the phase before; none if there are too few, or if time has run out."""
+    incumbent = history.definition.incumbent
+    best = ranking.candidates(history.definition, history.rows, phase)[: phase.experiments]
+    others = [standing.assignment for standing in best if identity_of(standing.assignment) != identity_of(incumbent)]
+    settings = [incumbent, *others[: phase.experiments - 1]]
+    if len(settings) < _FEWEST_REPLICATED or spending.room(history, phase) < len(settings):
+        return []
+    return settings
+
+
+def _base(history: History, phase: Phase, planned: Sequence[Assignment]) -> Assignment:
+    """The setting whose values a phase keeps where it does not search. Once it has begun, no retry changes that."""
+    incumbent = history.definition.incumbent
+    if phase.follows is None:
+        return incumbent
+    best = [standing.assignment for standing in ranking.candidates(history.definition, history.rows, phase)]
+    if planned:
+        others = [experiment for experiment in history.experiments.values() if experiment.phase != phase.name]
+        earlier = {identity_of(experiment.assignment) for experiment in others}
+        begun_with = [assignment for assignment in planned[1:] if identity_of(assignment) in earlier]
+        best = [assignment for assignment in best if assignment in begun_with] or begun_with
+    return best[0] if best else incumbent
+
+
+def _suggestions(
+    history: History, phase: Phase, base: Assignment, settings: Sequence[Assignment], count: int
+) -> list[Assignment]:
+    """`count` settings beside those that the phase has, as full assignments; fewer if there are no more."""
+    if count <= 0 or not phase.space:
+        return []
+    domains = near(phase.space, base, phase.near) if phase.near else phase.space
+    try:
+        space = SearchSpace(domains, phase.constraints, base)
+    except ValueError:  # with what the phases before have chosen, nothing can fulfil the constraints
+        return []
+    # A calibration compares the same experiments in all of its phases.
+    seed = seed_of(history.definition.seed, "calibrate" if history.definition.calibrating else phase.name)
+    suggest = STRATEGIES[phase.strategy]
+    return [{**base, **values} for values in suggest(space, _tried(history, phase, base, settings), seed, count)]
+
+
+def _tried(history: History, phase: Phase, base: Assignment, settings: Sequence[Assignment]) -> list[Tried]:
+    """What a strategy learns from, in the order of the numbers: the phase's own settings, and those that earlier
+    phases measured on the same terms and that have the base's values where the phase does not search.
+    """
+    # Only a phase that asks round by round learns from values.
+    alike = [other for other in history.definition.choosing if _terms(other) == _terms(phase)]
+    values = ranking.objective_values(history.definition, alike, history.rows) if phase.batch is not None else {}
+
+    kept = {name: key(value) for name, value in base.items() if name not in phase.space}
+    of_phase = {identity_of(assignment) for assignment in settings}
+    tried = [
+        Tried(experiment.assignment, values.get(experiment.id))
+        for experiment in history.experiments.values()
+        if identity_of(experiment.assignment) in of_phase
+        or (experiment.id in values and all(key(experiment.assignment[name]) == kept[name] for name in kept))
+    ]
+    known = {identity_of(experiment.assignment) for experiment in history.experiments.values()}
+    return tried + [Tried(assignment) for assignment in settings if identity_of(assignment) not in known]
+
+
+def _terms(phase: Phase) -> tuple[object, ...]:
+    """Equal for phases whose values can be compared."""
+    return phase.ranges, phase.fidelity, phase.seeds
