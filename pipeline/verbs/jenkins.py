@@ -1,19 +1,17 @@
-"""Jenkins, and the machines that run trials."""
+"""Jenkins, from outside (trigger) and from inside a build (jenkins-check, jenkins-plan, publish)."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.errors import InfrastructureError
 from pipeline.verbs.common import (
     ArchitectureOption,
     BudgetOption,
     PackLanesOption,
     SpecArgument,
     StoreOption,
-    judge,
-    open_sweep,
+    complain_of_failures,
     terminated_is_interrupted,
 )
 
@@ -52,21 +50,6 @@ def trigger(
         outcome = triggering.trigger(asked, view, url=url, job=job, request_id=request_id, wait=wait or follow)
     print(outcome.as_json() if as_json else outcome)
     raise typer.Exit(outcome.exit_code)
-
-
-@app.command()
-def doctor(store: StoreOption = None) -> None:
-    """Check that this machine can run trials: its GPU, the store, disk and clock."""
-    from pipeline.spec.project import store_root
-    from pipeline.trials import doctor as machine
-
-    failed = []
-    for check in machine.checks(store_root(store)):
-        print(check, flush=True)
-        if not check.fine:
-            failed.append(check.name)
-    if failed:
-        raise InfrastructureError(f"this machine is not fit for trials: {', '.join(failed)}")
 
 
 @app.command("jenkins-check", hidden=True)
@@ -113,9 +96,11 @@ def publish(sweeps: SweepsArgument, folder: Annotated[Path, typer.Argument()], s
 
     from pipeline.jenkins.publish import publish as publish_to
 
-    raise typer.Exit(max(map(judge, publish_to(_sweeps(sweeps, store), folder, os.environ))))
+    raise typer.Exit(max(map(complain_of_failures, publish_to(_sweeps(sweeps, store), folder, os.environ))))
 
 
 def _sweeps(ids: list[str], store: str | None) -> "list[Sweep]":
     """A build's variable holds several ids, with spaces between."""
+    from pipeline.plan.create import open_sweep
+
     return [open_sweep(id, store) for one in ids for id in one.split()]
