@@ -43,11 +43,11 @@ def trigger(
 ) -> None:
     """Start a build on Jenkins, as JENKINS_USER with JENKINS_TOKEN."""
     from pipeline.jenkins import trigger as triggering
-    from pipeline.jenkins.view import Watching
+    from pipeline.screen.build import BuildView
 
-    asked = triggering.Asked(spec, architecture, tuple(budget or ()), tuple(settings or ()))
-    with terminated_is_interrupted(), Watching(follow=follow, stdout_is_taken=as_json) as view:
-        outcome = triggering.trigger(asked, view, url=url, job=job, request_id=request_id, wait=wait or follow)
+    with terminated_is_interrupted(), BuildView(follow=follow, stdout_is_taken=as_json) as view:
+        parameters = triggering.parameters_for(spec, architecture, budget or (), settings or (), view)
+        outcome = triggering.trigger(parameters, view, url=url, job=job, request_id=request_id, wait=wait or follow)
     print(outcome.as_json() if as_json else outcome)
     raise typer.Exit(outcome.exit_code)
 
@@ -58,12 +58,13 @@ def jenkins_check(folder: Annotated[Path, typer.Argument(metavar="FOLDER")]) -> 
     import json
     import os
 
-    from pipeline.jenkins import parameters
+    from pipeline.jenkins.check import check
+    from pipeline.plan.resolve import as_written
 
-    asked, settings = parameters.read(os.environ)
+    specs, settings = check(os.environ)
     (folder / "specs").mkdir(parents=True, exist_ok=True)
-    for name, spec in asked.items():
-        (folder / f"specs/{name}.json").write_text(json.dumps(spec, indent=2) + "\n", encoding="utf-8")
+    for name, spec in specs.items():
+        (folder / f"specs/{name}.json").write_text(json.dumps(as_written(spec), indent=2) + "\n", encoding="utf-8")
     (folder / "settings.txt").write_text(settings.as_lines(), encoding="utf-8")
 
 
