@@ -13,11 +13,10 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from pipeline import spec as specs
 from pipeline.errors import UserError
 from pipeline.jenkins.parameters import CHOICES
 from pipeline.plan.create import Request, parse_data
-from pipeline.spec import Spec, project
+from pipeline.spec import Spec, parse_budget, project
 from pipeline.spec.model import Budget
 from pipeline.store import open_store
 from pipeline.sweep import find
@@ -73,16 +72,16 @@ def check(environment: Mapping[str, str]) -> tuple[dict[str, Spec], Settings]:
     retry = values.text("RETRY") == "true"
     if retry and not goes_on:
         values.complain("RETRY", "is for a sweep that exists: name it in SWEEP")
-    asked = {} if goes_on else _specs(values, changes)
+    specs = {} if goes_on else _specs(values, changes)
     values.raise_if_wrong()
-    root = _shared_store(store, environment, list(asked.values()))
-    limits = [spec.training.time_limit_minutes for spec in asked.values()]
+    root = _shared_store(store, environment, list(specs.values()))
+    limits = [spec.training.time_limit_minutes for spec in specs.values()]
     if goes_on:
         folders = [find(open_store(root), sweep) for sweep in sweeps]
         sweeps = list(dict.fromkeys(folder.id for folder in folders))
         limits = [folder.definition.training.time_limit_minutes for folder in folders]
     minutes = max(math.ceil(2 * limit) + 30 if limit else _A_WEEK for limit in limits)
-    return asked, Settings(label, int(lanes or 1), root, " ".join(sweeps), "yes" if retry else "", minutes)
+    return specs, Settings(label, int(lanes or 1), root, " ".join(sweeps), "yes" if retry else "", minutes)
 
 
 class _Values:
@@ -139,10 +138,10 @@ def _specs(values: _Values, changes: Mapping[str, Any]) -> dict[str, Spec]:
             return {}
         origin, request = values.text("SPEC"), Request(text=content, **changes)
     requests = request.each()
-    made = {
+    specs = {
         str(each.architecture) if len(requests) > 1 else "spec": values.noting(each.spec, origin) for each in requests
     }
-    return {name: spec for name, spec in made.items() if spec is not None}
+    return {name: spec for name, spec in specs.items() if spec is not None}
 
 
 def _read_spec(values: _Values) -> str | None:
@@ -178,11 +177,11 @@ def _changes(values: _Values, image: str) -> dict[str, Any]:
 
 
 def _budget(text: str) -> Budget:
-    return specs.parse_budget(re.split(r"[\s,]+", text.strip(" ,")), "BUDGET")
+    return parse_budget(re.split(r"[\s,]+", text.strip(" ,")), "BUDGET")
 
 
-def _shared_store(store: str, environment: Mapping[str, str], asked: Sequence[Spec]) -> str:
-    root = store or environment.get("HPT_STORE") or (asked[0].store if asked else None) or project.load().store
+def _shared_store(store: str, environment: Mapping[str, str], specs: Sequence[Spec]) -> str:
+    root = store or environment.get("HPT_STORE") or (specs[0].store if specs else None) or project.load().store
     if not root:
         raise UserError("STORE: is empty, and neither HPT_STORE (set it in Jenkins) nor the spec names a store")
     if problem := _store(root):

@@ -16,6 +16,7 @@ from pipeline.spec import Spec, from_dict, parse_budget, read
 from pipeline.store import Store
 from pipeline.sweep import Definition
 from pipeline.verbs.common import Mode, request_of
+from tests.support import ROOT
 
 SPEC = {
     "architecture": "lstm-attention",
@@ -128,6 +129,14 @@ def test_a_changed_spec_is_as_if_the_changes_stood_in_it() -> None:
         "image": "r.test/i:1",
     }
     assert as_written(request.spec()) == as_written(from_dict(written))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "specs").rglob("*.json")), ids=lambda path: path.stem)
+def test_a_spec_is_the_same_after_it_is_written_and_read(path: Path) -> None:
+    spec = read(path)
+    again = from_dict(as_written(spec))
+    assert again == spec
+    assert as_written(again) == as_written(spec)
 
 
 def test_a_change_that_does_not_go_together_with_the_spec_is_refused() -> None:
