@@ -10,7 +10,7 @@ from typing import NoReturn
 import typer
 
 from pipeline.errors import InfrastructureError, UserError
-from pipeline.verbs import compare, data, export, machines, running, stages, sweeps
+from pipeline.verbs import compare, data, doctor, export, jenkins, run, spec, stages, sweeps
 from pipeline.verbs.common import FINE, INFRASTRUCTURE, INTERRUPTED, WRONG, complain
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verbs in (running, sweeps, compare, data, export, stages, machines):
+for verbs in (run, sweeps, compare, data, export, spec, stages, jenkins, doctor):
     app.add_typer(verbs.app)
 
 

@@ -35,6 +35,8 @@ class NotJenkins(UserError):
 
 @dataclass(frozen=True)
 class Login:
+    """A user of a controller at `url`, which ends in a slash."""
+
     url: str
     user: str
     token: str = field(repr=False)
@@ -50,7 +52,7 @@ class LogPart:
 
 
 def login(url: str | None, environment: Mapping[str, str]) -> Login:
-    """Who asks which controller: JENKINS_URL (or `url`), JENKINS_USER and JENKINS_TOKEN."""
+    """The login of JENKINS_URL (or `url`), JENKINS_USER and JENKINS_TOKEN. Raises UserError if one is missing."""
     values = {"JENKINS_URL": url or environment.get("JENKINS_URL", "")}
     values |= {name: environment.get(name, "") for name in ("JENKINS_USER", "JENKINS_TOKEN")}
     values = {name: value.strip() for name, value in values.items()}
@@ -64,15 +66,20 @@ def login(url: str | None, environment: Mapping[str, str]) -> Login:
 
 
 class Controller:
-    def __init__(self, who: Login) -> None:
-        self.url = who.url
-        self.user = who.user
+    """One controller, by its REST API. Paths are relative to its address.
+
+    Requests raise UserError for what only a person can mend, InfrastructureError for the rest.
+    """
+
+    def __init__(self, login: Login) -> None:
+        self.url = login.url
+        self.user = login.user
         self._timeout = (CONNECT_SECONDS, READ_SECONDS)
-        self._auth = requests.auth.HTTPBasicAuth(who.user.encode(), who.token.encode())
-        self._jenkins = _Unjudged(who.url, who.user, who.token, timeout=self._timeout)
+        self._auth = requests.auth.HTTPBasicAuth(login.user.encode(), login.token.encode())
+        self._jenkins = _Unjudged(login.url, login.user, login.token, timeout=self._timeout)
 
     def get(self, path: str, tree: str) -> dict[str, Any]:
-        """What Jenkins says of the thing at `path`, as far as `tree` asks."""
+        """The JSON of the thing at `path`, its keys as `tree` selects them."""
         response = self._get(f"{path}api/json", {"tree": tree})
         try:
             answer = response.json()
@@ -88,15 +95,15 @@ class Controller:
     def log(self, build: str, start: int) -> LogPart:
         """The log of the build at `build` from byte `start` to where it now ends."""
         response = self._get(f"{build}logText/progressiveText", {"start": str(start)})
-        following = response.headers.get("X-Text-Size", "")
+        size = response.headers.get("X-Text-Size", "")
         return LogPart(
             response.content,
-            int(following) if following.isdigit() else start + len(response.content),
+            int(size) if size.isdigit() else start + len(response.content),
             response.headers.get("X-More-Data") == "true",
         )
 
     def build(self, job: str, parameters: Mapping[str, str]) -> int:
-        """Asks for a build of the job at `job`; the number of its item in the queue."""
+        """Queues a build of the job at path `job`; returns the number of its item in the queue."""
         # Parameters go in the body: an address is too short for a spec. Redirects are not followed: what counts is
         # where the first one points. An API token needs no crumb. The quiet period would only delay.
         path = f"{job}buildWithParameters"
@@ -121,6 +128,7 @@ class Controller:
         raise InfrastructureError(f"{self.url}{path}: Jenkins answers {response.status_code} and names no queue item")
 
     def is_jenkins(self) -> bool:
+        """Whether a Jenkins answers at the address."""
         try:
             self.get("", "nodeName")
         except (NotFound, NotJenkins):
@@ -152,8 +160,8 @@ class Controller:
             raise NotFound(f"{where}: 404: there is no such thing, or {self.user} may not see it")
         if status in STARTING:
             raise Unreachable(f"{self.url}: {status}: Jenkins is starting, or is down behind its proxy")
-        if told := re.search(r"Illegal choice[^<\n]*|[^>\n]*not parameterized[^<\n]*", response.text):
-            raise UserError(f"{where}: {status}: {told.group().strip()}")
+        if message := re.search(r"Illegal choice[^<\n]*|[^>\n]*not parameterized[^<\n]*", response.text):
+            raise UserError(f"{where}: {status}: {message.group().strip()}")
         raise InfrastructureError(f"{where}: Jenkins answers {status} {response.reason}: its own log says why")
 
     def _no_answer(self, error: Exception) -> Exception:

@@ -21,7 +21,7 @@ LAST_LOOKS = 5
 
 
 class View(Protocol):
-    """What a person sees while waiting."""
+    """Shows a person what happens while waiting: notes, and lines of the build's log."""
 
     def say(self, text: str) -> None: ...
 
@@ -40,6 +40,8 @@ class Patience:
 
 @dataclass(frozen=True)
 class Ended:
+    """How a build ended: the word of Jenkins, or CANCELLED in the queue."""
+
     result: str
     seconds: float
 
@@ -47,38 +49,38 @@ class Ended:
 def patiently(call: Callable[[], T], view: View, patience: Patience) -> T:
     """`call`, again and again while the controller is away, until it is away for too long."""
     pause, since = min(1.0, patience.poll), time.monotonic()
-    told = False
+    is_away = False
     while True:
         try:
             answer = call()
         except Unreachable as error:
             if time.monotonic() - since >= patience.outage:
                 raise InfrastructureError(f"{error}; waited {patience.outage:.0f} s for it to come back") from None
-            if not told:
+            if not is_away:
                 view.say(f"{error}; waiting for it to come back")
-                told = True
+                is_away = True
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
         else:
-            if told:
+            if is_away:
                 view.say("Jenkins is back")
             return answer
 
 
-def number(
+def wait_for_number(
     job: Job, accepted: Accepted, request: str, view: View, patience: Patience, *, wait: bool
 ) -> int | Ended | None:
     """The number of the accepted request's build. None if it is still queued and nobody waits; Ended if cancelled."""
-    began, told = time.monotonic(), ""
+    began, said = time.monotonic(), ""
     while accepted.number is None:
         try:
             item = patiently(partial(job.item, accepted.item or 0), view, patience)
         except NotFound:
             # Jenkins forgets an item five minutes after it left the queue, and may do so when it restarts.
-            found = patiently(lambda: job.find(request), view, patience)
-            if found is None or found == accepted:
+            latest = patiently(lambda: job.find(request), view, patience)
+            if latest is None or latest == accepted:
                 raise InfrastructureError(f"{job.item_url(accepted.item or 0)} is gone and left no build") from None
-            accepted = found
+            accepted = latest
             continue
         if item.get("cancelled"):
             return Ended("CANCELLED", 0.0)
@@ -87,21 +89,21 @@ def number(
         if not wait and time.monotonic() - began >= patience.start:
             return None
         why = item.get("why") or ""
-        if why != told:
+        if why != said:
             view.say(f"queued: {why}")
-            told = why
+            said = why
         time.sleep(min(1.0, patience.poll))
     return accepted.number
 
 
-def end(job: Job, build: int, view: View, patience: Patience) -> Ended:
+def wait_for_end(job: Job, build: int, view: View, patience: Patience) -> Ended:
     """Shows the build's log as it grows, and returns how the build ended."""
     log = _Log(job, build)
     try:
         while True:
-            told = patiently(partial(job.build, build), view, patience)
+            status = patiently(partial(job.build, build), view, patience)
             more = _show(log, view, patience)
-            if not told.get("building") and told.get("result"):
+            if not status.get("building") and status.get("result"):
                 break
             time.sleep(patience.poll)
         for _ in range(LAST_LOOKS):
@@ -112,7 +114,7 @@ def end(job: Job, build: int, view: View, patience: Patience) -> Ended:
     except NotFound:
         raise InfrastructureError(f"{job.build_url(build)} is gone: somebody deleted the build") from None
     view.log(log.rest())
-    return Ended(told["result"], told.get("duration", 0) / 1000)
+    return Ended(status["result"], status.get("duration", 0) / 1000)
 
 
 def _show(log: "_Log", view: View, patience: Patience) -> bool:
@@ -131,10 +133,12 @@ class _Log:
         self._tail = ""
 
     def read_on(self) -> tuple[list[str], bool]:
+        """The whole lines that came since, and whether more may come."""
         part = self._job.controller.log(self._job.build_path(self._build), self._start)
         self._start = part.next
         *lines, self._tail = (self._tail + self._decoder.decode(part.content)).split("\n")
         return [line.rstrip("\r") for line in lines], part.more
 
     def rest(self) -> list[str]:
+        """The last line, where the log ends without a line feed."""
         return [self._tail] if self._tail else []

@@ -20,11 +20,13 @@ PARAMETERS = "parameters[name,value]"
 
 @dataclass(frozen=True)
 class Parameter:
+    """A parameter as the controller describes it."""
+
     name: str
     kind: str
     choices: tuple[str, ...] = ()
 
-    def accepts(self, value: str) -> str | None:
+    def problem_of(self, value: str) -> str | None:
         """Why Jenkins would refuse or silently bend this value; None if it takes it as it is."""
         if self.choices and value not in self.choices:
             return f"{json.dumps(value)} is not possible: one of {', '.join(map(json.dumps, self.choices))}"
@@ -42,6 +44,8 @@ class Accepted:
 
 
 class Job:
+    """One job of a controller, by its full name like `tuning/sweep`."""
+
     def __init__(self, controller: Controller, name: str) -> None:
         self.controller = controller
         steps = name.strip("/").split("/")
@@ -60,11 +64,11 @@ class Job:
         return f"{self.controller.url}queue/item/{item}/"
 
     def parameters(self) -> dict[str, Parameter]:
-        """What the job can be given. Raises UserError where it cannot be built with parameters at all."""
+        """The parameters of the job by name. Raises UserError where it cannot be built with parameters at all."""
         url = self.controller.url
         tree = "_class,buildable,property[parameterDefinitions[name,type,choices]]"
         try:
-            told = self.controller.get(self.path, tree)
+            job = self.controller.get(self.path, tree)
         except NotFound:
             if not self.controller.is_jenkins():
                 raise UserError(
@@ -74,11 +78,11 @@ class Job:
                 f"{url} has no job {self.name}, or {self.controller.user} may not see it: install it from jobs/, "
                 "or name another one with --job or JENKINS_JOB"
             ) from None
-        if "buildable" not in told:
+        if "buildable" not in job:
             raise UserError(f"{self.name} is a folder of {url}, no job: name the job in it, like {self.name}/sweep")
-        if not told["buildable"]:
+        if not job["buildable"]:
             raise UserError(f"the job {self.name} of {url} is disabled: enable it in Jenkins")
-        defined = [each for part in told.get("property") or [] for each in part.get("parameterDefinitions") or []]
+        defined = [each for part in job.get("property") or [] for each in part.get("parameterDefinitions") or []]
         if not defined:
             raise UserError(
                 f"the job {self.name} of {url} has no parameters: build it once in Jenkins, or install it from jobs/"
@@ -89,21 +93,23 @@ class Job:
         }
 
     def item(self, item: int) -> dict[str, Any]:
+        """A queued item: whether it is `cancelled`, `why` it waits, the `executable` that it became."""
         return self.controller.get(f"queue/item/{item}/", "cancelled,why,executable[number]")
 
     def build(self, number: int) -> dict[str, Any]:
+        """A build: whether it is `building`, its `result` and `duration` in milliseconds."""
         return self.controller.get(self.build_path(number), "building,result,duration")
 
     def find(self, request: str) -> Accepted | None:
-        """What became of a request: its queued item or its build, among the last hundred builds."""
+        """The queued item of a request, or its build among the last hundred; None if there is neither."""
         # The queue first: an item that leaves it in between is then found as a build.
         queue = self.controller.get("queue/", f"items[id,task[url],actions[{PARAMETERS}]]")
         for item in queue.get("items") or []:
-            if _asks(item, request) and self._is_mine((item.get("task") or {}).get("url", "")):
+            if _has_request(item, request) and self._is_mine((item.get("task") or {}).get("url", "")):
                 return Accepted(item=item["id"])
         builds = self.controller.get(self.path, f"builds[number,actions[{PARAMETERS}]]{{0,100}}")
         for build in builds.get("builds") or []:
-            if _asks(build, request):
+            if _has_request(build, request):
                 return Accepted(number=build["number"])
         return None
 
@@ -112,13 +118,13 @@ class Job:
         return unquote(urlsplit(task_url).path).endswith("/" + unquote(self.path))
 
 
-def check(job: str, defined: Mapping[str, Parameter], asked: Mapping[str, str]) -> None:
-    """Raises UserError, a line per mistake, where the job would drop, refuse or bend what is asked."""
+def check_parameters(job: str, defined: Mapping[str, Parameter], given: Mapping[str, str]) -> None:
+    """Raises UserError, a line per mistake, where the job would drop, refuse or bend a given value."""
     lines = []
-    for name, value in asked.items():
+    for name, value in given.items():
         if name not in defined:
             lines.append(f"the job {job} has no parameter {name}; {_nearest(name, defined)}")
-        elif problem := defined[name].accepts(value):
+        elif problem := defined[name].problem_of(value):
             lines.append(f"{name}: {problem}")
     if lines:
         raise UserError("\n".join(lines))
@@ -126,12 +132,12 @@ def check(job: str, defined: Mapping[str, Parameter], asked: Mapping[str, str]) 
 
 def _nearest(name: str, defined: Iterable[str]) -> str:
     names = sorted(defined)
-    folded = {known.upper().replace("-", "_"): known for known in names}
+    folded = {valid.upper().replace("-", "_"): valid for valid in names}
     near = difflib.get_close_matches(re.sub(r"[\s-]", "_", name.upper()), folded, n=1, cutoff=0.6)
     return f'did you mean "{folded[near[0]]}"?' if near else f"it has {', '.join(names)}"
 
 
-def _asks(thing: Mapping[str, Any], request: str) -> bool:
+def _has_request(thing: Mapping[str, Any], request: str) -> bool:
     return any(
         parameter.get("name") == REQUEST_ID and parameter.get("value") == request
         for action in thing.get("actions") or []

@@ -1,4 +1,4 @@
-"""What a Jenkins build publishes of its sweeps, as files in a folder. Publishing them is the Jenkinsfile's work."""
+"""Writes the files that a Jenkins build publishes of its sweeps. Publishing them is the Jenkinsfile's work."""
 
 import html
 import xml.etree.ElementTree as ElementTree
@@ -42,19 +42,19 @@ def publish(sweeps: Sequence[Sweep], folder: Path, environment: Mapping[str, str
 
 
 def description(answer: str, sweeps: Sequence[str], environment: Mapping[str, str]) -> str:
-    """HTML, because a description is shown as such where a link in it shall be one."""
+    """The build's description: the answer, a link to the summary, the ids of the sweeps. HTML, for the link's sake."""
     address = environment.get("BUILD_URL", "")
     link = f'<a href="{html.escape(address)}Summary/">Summary</a>' if address else ""
     return "<br>\n".join(filter(None, (html.escape(answer), link, " ".join(sweeps)))) + "\n"
 
 
 def _compare(sweeps: Sequence[Sweep], answers: Mapping[str, str], report: Path) -> str:
-    """Writes the comparison and each sweep's report below it; what the comparison says."""
-    found = comparing.compare(comparing.best_first(map(state_of, sweeps)))
+    """Writes the comparison and each sweep's report below it; returns the comparison's sentence."""
+    comparison = comparing.compare(comparing.best_first(map(state_of, sweeps)))
     for sweep in sweeps:
         _copy_report(sweep, report / sweep.id)
-    page.write(found, answers, report)
-    return found.sentence
+    page.write(comparison, answers, report)
+    return comparison.sentence
 
 
 def _table(sweeps: Sequence[Sweep], merged: Sequence[Merged]) -> bytes:

@@ -8,16 +8,16 @@ from pipeline.sweep import Pack, Sweep
 
 
 def lines(sweeps: Sequence[Sweep], *, retry: bool, lanes: int | None = None) -> list[str]:
-    """`id, label, image, trials, sweep` between tabs, a line per pack; none if all sweeps are done.
+    """The packs that should run now, as `id, label, image, trials, sweep` between tabs; none if all sweeps are done.
 
     A new round is cut into packs for so many lanes. Sweeps take turns, so that they come on equally: hours count for
     all of them at once.
     """
-    told = [
+    packs = [
         [_line(sweep, pack, len(sweeps) > 1) for pack in rounds.pending(sweep, retry=retry, lanes=lanes)]
         for sweep in sweeps
     ]
-    return [line for line in chain.from_iterable(zip_longest(*told)) if line is not None]
+    return [line for line in chain.from_iterable(zip_longest(*packs)) if line is not None]
 
 
 def _line(sweep: Sweep, pack: Pack, shared: bool) -> str:

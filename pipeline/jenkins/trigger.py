@@ -1,4 +1,4 @@
-"""`hpt trigger`: asks a controller for a build of the sweep job, once, and waits for it if asked.
+"""`hpt trigger`: starts a build of the sweep job, once, and waits for its end on request.
 
 Checks everything that Jenkins would drop or refuse without a clear word. A request id makes it safe to ask again
 after a crash. What the build does with the parameters is the Jenkinsfile's.
@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
@@ -18,8 +18,8 @@ from pipeline.errors import InfrastructureError, UserError
 from pipeline.jenkins import follow
 from pipeline.jenkins.client import Controller, login
 from pipeline.jenkins.follow import Ended, Patience, View
-from pipeline.jenkins.job import DEFAULT_JOB, REQUEST_ID, Accepted, Job, check
-from pipeline.jenkins.parameters import EVERY_ARCHITECTURE
+from pipeline.jenkins.job import DEFAULT_JOB, REQUEST_ID, Accepted, Job, check_parameters
+from pipeline.plan.create import Request
 
 SPEC, SPEC_JSON, SWEEP, ARCHITECTURE, BUDGET = "SPEC", "SPEC_JSON", "SWEEP", "ARCHITECTURE", "BUDGET"
 # A parameter becomes an environment variable, and Linux allows one 128 KiB.
@@ -30,7 +30,7 @@ FAILED = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a trigger. `number` is None while queued, `result` and `seconds` where nobody waited."""
+    """How a trigger ended. `number` is None while queued, `result` and `seconds` where nobody waited."""
 
     request_id: str
     job: str
@@ -52,38 +52,33 @@ class Outcome:
         return f"{self.result} after {round(self.seconds)} s: {self.url}"
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What a person asks for: a spec, an architecture (`all`: every one), or a SWEEP among the `settings`."""
+def parameters_for(
+    spec: Path | None, architecture: str | None, budget: Sequence[str], settings: Sequence[str], view: View
+) -> dict[str, str]:
+    """The parameters of a build of a spec, of an architecture (`all`: of every one), or of a SWEEP in the `settings`.
 
-    spec: Path | None
-    architecture: str | None = None
-    budget: tuple[str, ...] = ()
-    """Items like "device-hours=2"."""
-    settings: tuple[str, ...] = ()
-    """Further parameters, like "LANES=4"."""
-
-    def parameters(self, view: View) -> dict[str, str]:
-        """Raises UserError where that can be known to be wrong before Jenkins is asked."""
-        settings = _settings(self.settings)
-        if self.spec is not None and self.architecture:
-            raise UserError("name either a SPEC or an --architecture to tune automatically")
-        if self.spec is None and not self.architecture and not settings.get(SWEEP):
-            raise UserError("name a SPEC, an --architecture to tune automatically, or --set SWEEP=ID to go on with")
-        if self.spec is not None:
-            settings |= spec_parameters(self.spec, view)
-        if self.architecture:
-            if self.architecture != EVERY_ARCHITECTURE:
-                specs.from_dict({"architecture": self.architecture, "tune": "automatic"}, "--architecture")
-            settings[ARCHITECTURE] = self.architecture
-        if self.budget:
-            specs.parse_budget(self.budget, "--budget")
-            settings[BUDGET] = " ".join(self.budget)
-        return settings
+    `budget` holds items like "device-hours=2", `settings` further parameters like "LANES=4". Raises UserError where
+    that can be known to be wrong before Jenkins is asked.
+    """
+    parameters = _settings(settings)
+    if spec is not None and architecture:
+        raise UserError("name either a SPEC or an --architecture to tune automatically")
+    if spec is None and not architecture and not parameters.get(SWEEP):
+        raise UserError("name a SPEC, an --architecture to tune automatically, or --set SWEEP=ID to go on with")
+    if spec is not None:
+        parameters |= spec_parameters(spec, view)
+    if architecture:
+        for request in Request(architecture=architecture).each():
+            request.spec()
+        parameters[ARCHITECTURE] = architecture
+    if budget:
+        specs.parse_budget(budget, "--budget")
+        parameters[BUDGET] = " ".join(budget)
+    return parameters
 
 
 def trigger(
-    wanted: Asked,
+    parameters: Mapping[str, str],
     view: View,
     *,
     url: str | None = None,
@@ -92,24 +87,24 @@ def trigger(
     wait: bool = False,
     patience: Patience = Patience(),  # noqa: B008 (frozen)
 ) -> Outcome:
-    """Starts a build for what is `wanted`, or finds again the one that `request_id` started.
+    """Starts a build with these parameters, or finds the one that `request_id` started.
 
     Raises UserError where the controller, the job or a parameter is wrong, InfrastructureError where the controller
     cannot be reached or stays away.
     """
-    request = _request(request_id)
-    asked = {**wanted.parameters(view), REQUEST_ID: request}
+    request = _request_id(request_id)
+    parameters = {**parameters, REQUEST_ID: request}
     target = Job(Controller(login(url, os.environ)), job or os.environ.get("JENKINS_JOB") or DEFAULT_JOB)
-    check(target.name, target.parameters(), asked)
+    check_parameters(target.name, target.parameters(), parameters)
     view.say(f"request {request}: the same call with --request-id {request} finds it again")
     try:
-        accepted = _accepted(target, asked, view, patience, look_first=request_id is not None)
-        build = follow.number(target, accepted, request, view, patience, wait=wait)
+        accepted = _accepted(target, parameters, view, patience, look_first=request_id is not None)
+        build = follow.wait_for_number(target, accepted, request, view, patience, wait=wait)
         if not isinstance(build, int):
             ended, place = build, target.item_url(accepted.item or 0)
             return _outcome(target, request, None, place, ended)
         view.say(f"build {build}: {target.build_url(build)}")
-        ended = follow.end(target, build, view, patience) if wait else None
+        ended = follow.wait_for_end(target, build, view, patience) if wait else None
     except (InfrastructureError, KeyboardInterrupt):
         view.say(f"if Jenkins accepted it, it goes on: the same call with --request-id {request} finds it again")
         raise
@@ -117,11 +112,14 @@ def trigger(
 
 
 def spec_parameters(spec: Path, view: View) -> dict[str, str]:
-    """How a spec travels: by its path where the job's repository has it, else by its text. It is validated here."""
-    in_repository = _place_in_repository(spec)
+    """A spec as SPEC, its path, where the job's repository has it, else as SPEC_JSON, its text.
+
+    Raises UserError if it is wrong or too large.
+    """
+    in_repository = _path_in_repository(spec)
     if in_repository and not spec.exists():
         return {SPEC: in_repository}
-    specs.read(spec)
+    Request(file=spec).spec()
     if in_repository and not _is_changed(spec):
         return {SPEC: in_repository}
     if in_repository:
@@ -132,26 +130,26 @@ def spec_parameters(spec: Path, view: View) -> dict[str, str]:
     return {SPEC_JSON: text}
 
 
-def _accepted(job: Job, asked: dict[str, str], view: View, patience: Patience, *, look_first: bool) -> Accepted:
-    request, looks = asked[REQUEST_ID], look_first
+def _accepted(job: Job, parameters: Mapping[str, str], view: View, patience: Patience, *, look_first: bool) -> Accepted:
+    request, looks = parameters[REQUEST_ID], look_first
 
-    def ask() -> Accepted:
+    def find_or_start() -> Accepted:
         nonlocal looks
-        if looks and (found := job.find(request)):
+        if looks and (earlier := job.find(request)):
             view.say("found again")
-            return found
+            return earlier
         # If the answer is lost, the build may exist all the same: from now on look before asking.
         looks = True
-        return Accepted(item=job.controller.build(job.path, asked))
+        return Accepted(item=job.controller.build(job.path, parameters))
 
-    return follow.patiently(ask, view, patience)
+    return follow.patiently(find_or_start, view, patience)
 
 
 def _outcome(job: Job, request: str, build: int | None, url: str, ended: Ended | None) -> Outcome:
     return Outcome(request, job.name, build, url, ended.result if ended else None, ended.seconds if ended else None)
 
 
-def _request(given: str | None) -> str:
+def _request_id(given: str | None) -> str:
     if given is None:
         return uuid.uuid4().hex
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", given):
@@ -160,27 +158,28 @@ def _request(given: str | None) -> str:
 
 
 def _settings(settings: Iterable[str]) -> dict[str, str]:
-    asked: dict[str, str] = {}
-    own = {SPEC: "the argument SPEC", SPEC_JSON: "the argument SPEC", REQUEST_ID: "--request-id"}
-    own |= {ARCHITECTURE: "--architecture", BUDGET: "--budget"}
+    """The items NAME=VALUE as a mapping. Raises UserError for one that an option says."""
+    parameters: dict[str, str] = {}
+    options = {SPEC: "the argument SPEC", SPEC_JSON: "the argument SPEC", REQUEST_ID: "--request-id"}
+    options |= {ARCHITECTURE: "--architecture", BUDGET: "--budget"}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or not name:
             raise UserError(f"--set {json.dumps(setting)}: must be NAME=VALUE, like LANES=4")
-        if name in own:
-            raise UserError(f"--set {name}: {own[name]} says that")
-        if name in asked:
+        if name in options:
+            raise UserError(f"--set {name}: {options[name]} says that")
+        if name in parameters:
             raise UserError(f"--set {name}: is given twice")
-        asked[name] = value
-    return asked
+        parameters[name] = value
+    return parameters
 
 
-def _place_in_repository(spec: Path) -> str | None:
+def _path_in_repository(spec: Path) -> str | None:
     """`specs/…` if the job's repository has this file at that place, judged by this checkout of it."""
     if not spec.exists() and not Path("specs").exists():
         # No checkout here: the path can only mean the job's repository, where the build will look it up.
-        place = PurePosixPath(spec.as_posix())
-        return str(place) if place.parts[:1] == ("specs",) and ".." not in place.parts else None
+        path = PurePosixPath(spec.as_posix())
+        return str(path) if path.parts[:1] == ("specs",) and ".." not in path.parts else None
     whole = spec.resolve()
     for folder in whole.parents:
         if folder.name == "specs" and (folder.parent / "Jenkinsfile").exists():
@@ -191,7 +190,7 @@ def _place_in_repository(spec: Path) -> str | None:
 def _is_changed(spec: Path) -> bool:
     command = ["git", "status", "--porcelain", "--ignored", "--", spec.name]
     try:
-        told = subprocess.run(command, cwd=spec.resolve().parent, capture_output=True, timeout=30, check=True)
+        status = subprocess.run(command, cwd=spec.resolve().parent, capture_output=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
         return False
-    return bool(told.stdout)
+    return bool(status.stdout)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 from pipeline.errors import UserError
-from pipeline.plan.phases import REPLICATE, Request, constraints_on, search_of, space_of
+from pipeline.plan.phases import REPLICATE, SpecAndTrainer, constraints_on, search_of, space_of
 from pipeline.search import STRATEGIES, SearchSpace
 from pipeline.search.search_space import written
 from pipeline.space import Space
@@ -35,7 +35,7 @@ _COUNTED = 100_000
 """Steps that finding out the number of possible settings may take."""
 
 
-def experiments_of(request: Request, phase: PhaseSpec, space: Space) -> int:
+def experiments_of(request: SpecAndTrainer, phase: PhaseSpec, space: Space) -> int:
     """How many settings a phase tries, the incumbent included; `space` is what it searches.
 
     Raises UserError if there are not so many, or no choice at all.
@@ -95,7 +95,7 @@ def _of_all_phases(spec: Spec) -> int:
     return spec.search.experiments or budget.trials or (IN_TIME if budget.is_timed else AUTOMATIC_EXPERIMENTS)
 
 
-def _possible(request: Request, search: Search, space: Space) -> float:
+def _possible(request: SpecAndTrainer, search: Search, space: Space) -> float:
     """How many different settings there are, the incumbent included; infinite if there are too many to count.
 
     Raises UserError if there is none, or only one.

@@ -33,7 +33,7 @@ _STRATEGIES = {"learning-rate": "sobol", "architecture": "tpe", "near-best": "tp
 
 
 @dataclass(frozen=True)
-class Request:
+class SpecAndTrainer:
     """A spec and what its trainer declares: all that phases are made of, but the days."""
 
     spec: Spec
@@ -76,7 +76,7 @@ def search_of(spec: Spec, phase: PhaseSpec) -> Search:
     return search
 
 
-def space_of(request: Request, phase: PhaseSpec) -> Space:
+def space_of(request: SpecAndTrainer, phase: PhaseSpec) -> Space:
     """What a phase searches; empty where all of that is fixed, and in phases that try nothing new.
 
     Raises UserError if the spec asks for a search of nothing, or of what the phase does not search.

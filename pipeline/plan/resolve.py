@@ -49,7 +49,7 @@ def resolve(
     today = as_of or spec.as_of or (source and source.as_of) or now.date()
 
     # The phases, and on which days they run.
-    request = phases.Request(normalize.with_reals(spec, hyperparameters), hyperparameters)
+    request = phases.SpecAndTrainer(normalize.with_reals(spec, hyperparameters), hyperparameters)
     calendar = Calendar(request.spec, today, (source and source.covers) or covered, tuple(used))
     all_phases = _phases(request, calendar)
     chosen_on = dict.fromkeys(date_range for phase in all_phases if phase.chooses for date_range in phase.ranges)
@@ -110,7 +110,7 @@ class _Mistakes:
             return None
 
 
-def _phases(request: phases.Request, calendar: Calendar) -> tuple[Phase, ...]:
+def _phases(request: phases.SpecAndTrainer, calendar: Calendar) -> tuple[Phase, ...]:
     """All phases of a sweep in their order, the one that judges last. Raises UserError, a line per mistake."""
     spec, mistakes = request.spec, _Mistakes()
     if lines := _misnamed_constraints(request):
@@ -138,7 +138,9 @@ def _phases(request: phases.Request, calendar: Calendar) -> tuple[Phase, ...]:
     return (*choosing, *judging)
 
 
-def _choosing(request: phases.Request, phase: PhaseSpec, calendar: Calendar, mistakes: _Mistakes) -> Phase | None:
+def _choosing(
+    request: phases.SpecAndTrainer, phase: PhaseSpec, calendar: Calendar, mistakes: _Mistakes
+) -> Phase | None:
     """A phase that chooses; None if it has nothing to search, or if a mistake was noted. Raises UserError, too."""
     spec = request.spec
     fixed = normalize.fixed_values(phase.parameters or {})
@@ -216,7 +218,7 @@ def _judging(spec: Spec, choosing: Sequence[Phase], calendar: Calendar) -> list[
     ]
 
 
-def _misnamed_constraints(request: phases.Request) -> list[str]:
+def _misnamed_constraints(request: phases.SpecAndTrainer) -> list[str]:
     """A line for each constraint that names a hyperparameter that does not exist."""
     lines = []
     for constraint in request.spec.constraints:

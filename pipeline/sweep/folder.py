@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -185,6 +185,16 @@ class Sweep:
         """Writes the trial's row number `number`, once. False: somebody else was first, and that row counts."""
         name = "result.csv" if number == 1 else f"result-{number}.csv"
         return self.store.create(self.trial_key(trial, name), results.write_csv([row], results.row_columns(row)))
+
+    def event_files(self, rows: Iterable[Row]) -> dict[str, str]:
+        """TensorBoard's event files, as {path below `tensorboard/`: key}.
+
+        Of a trial that has one of the rows, the file of the attempt that counts; else those of all attempts so far.
+        """
+        prefix = self.key("tensorboard/")
+        attempts = {row["trial"]: row.get("attempt", "") for row in rows}
+        files = {entry.key.removeprefix(prefix): entry.key for entry in self.store.entries(prefix)}
+        return {path: key for path, key in files.items() if key.endswith(attempts.get(path.split("/")[0], ""))}
 
     # -- early stopping: rungs/<phase>-d<range>-s<seed>/<epoch>/<experiment>
 

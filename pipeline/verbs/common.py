@@ -1,12 +1,11 @@
-"""What several verbs share: options, exit codes, finding a sweep or making one of a spec."""
+"""What several verbs share: options and what they ask for, exit codes, complaints, signals."""
 
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,16 +14,9 @@ from pipeline.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rich.table import Table
-
-    from pipeline.analysis.calibration import Calibration
-    from pipeline.data.source import DataSource
-    from pipeline.dates import DateRange
-    from pipeline.spec import Spec
-    from pipeline.store import Store
-    from pipeline.sweep import Definition, Sweep
+    from pipeline.plan.create import Request
+    from pipeline.sweep import Sweep
     from pipeline.sweep.merge import Merged
-
 
 FINE, SOME_FAILED, WRONG, INFRASTRUCTURE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -78,145 +70,44 @@ GoOnOption = Annotated[
 
 
 def complain(text: str) -> None:
+    """Prints each line to stderr as one of `hpt`."""
     for line in text.splitlines():
         print(f"hpt: {line}", file=sys.stderr)
 
 
-def open_sweep(sweep: str, store: str | None) -> "Sweep":
-    from pipeline.spec.project import store_root
-    from pipeline.store import open_store
-    from pipeline.sweep import find
+def request_of(
+    spec: Path | None,
+    architecture: str | None = None,
+    data: str | None = None,
+    as_of: datetime | None = None,
+    mode: Mode | None = None,
+    budget: "Sequence[str] | None" = None,
+) -> "Request":
+    """What the options ask of a new sweep. Raises UserError if one of them is wrong."""
+    from pipeline.plan.create import Request, parse_data
+    from pipeline.spec import parse_budget
 
-    return find(open_store(store_root(store)), sweep)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a person says about a new sweep."""
-
-    spec: Path | None
-    architecture: str | None
-    data: str | None
-    as_of: datetime | None
-    mode: str | None
-    budget: "Sequence[str] | None"
-
-    def changes(self) -> list[str]:
-        """The options that only a new sweep takes."""
-        given = {
-            "--architecture": self.architecture,
-            "--data": self.data,
-            "--as-of": self.as_of,
-            "--mode": self.mode,
-            "--budget": self.budget,
-        }
-        return [name for name, value in given.items() if value]
-
-    def read(self) -> "Spec":
-        """The spec, with what the options change. Raises UserError if there is none, or it is wrong."""
-        from pipeline import spec as specs
-
-        if (self.spec is None) == (self.architecture is None):
-            raise UserError("name either a SPEC or an --architecture to tune automatically")
-        if self.spec is not None:
-            asked = specs.read(self.spec)
-        else:
-            asked = specs.from_dict({"architecture": self.architecture, "tune": "automatic"}, "--architecture")
-        changes: dict[str, Any] = {"mode": self.mode} if self.mode else {}
-        if self.budget:
-            changes["budget"] = specs.parse_budget(self.budget, "--budget")
-        return asked.model_copy(update=changes)
-
-
-def sweep_of(asked: Asked, sweep: str | None, store: str | None, *, here: bool) -> "Sweep":
-    """The sweep to go on with, or a new one; `here` says that this machine runs it."""
-    from pipeline.sweep import Sweep
-
-    if sweep is None:
-        if asked.spec is None and asked.architecture is None:
-            raise UserError("name a SPEC, an --architecture to tune automatically, or --sweep ID to go on with")
-        return Sweep.create(*definition_of(asked, store, here=here))
-    if asked.spec is not None:
-        raise UserError("name either a SPEC, or a sweep to go on with: --sweep ID")
-    if changes := asked.changes():
-        raise UserError(f"{', '.join(changes)}: fixed when a sweep starts, so leave that out with --sweep")
-    folder = open_sweep(sweep, store)
-    folder.forget_stop()
-    return folder
-
-
-def definition_of(asked: Asked, store: str | None, *, here: bool) -> "tuple[Store, Definition]":
-    """What a new sweep would be, and where. Raises UserError if that cannot be."""
-    from pipeline.spec.project import store_root
-    from pipeline.store import open_store
-
-    spec = asked.read()
-    place = open_store(store_root(store, spec.store))
-    return place, resolved(spec, asked.data, asked.as_of, place, here=here)
-
-
-def resolved(
-    asked: "Spec", data: str | None, as_of: datetime | None, store: "Store | None", *, here: bool
-) -> "Definition":
-    """With a store, what earlier sweeps chose on and the days that the data cover are looked up first."""
-    import secrets
-
-    from pipeline import provenance
-    from pipeline.plan.resolve import resolve, source_of
-    from pipeline.spec import project
-    from pipeline.sweep import ledger
-
-    known = data_of(data) if data else project.load().data
-    used, covered = [], None
-    if store is not None:
-        source = source_of(asked, known)
-        used = ledger.chosen_on(store, asked.architecture, source)
-        covered = days_of(source, here=here) if source is not None else None
-    return resolve(
-        asked,
-        now=datetime.now(UTC),
-        token=secrets.token_hex(2),
-        data=known,
+    return Request(
+        file=spec,
+        architecture=architecture,
+        data=parse_data(data, "--data") if data else None,
         as_of=as_of.date() if as_of else None,
-        covered=covered,
-        used=used,
-        git_commit=provenance.commit_here() if asked.trains_own_code else provenance.git_commit(),
-        image=provenance.image(),
+        mode=mode.value if mode else None,
+        budget=parse_budget(budget, "--budget") if budget else None,
     )
 
 
-def days_of(source: "DataSource", *, here: bool) -> "DateRange | None":
-    """The days of the data, looked up before anything starts. Raises UserError if they cannot be what is meant.
-
-    Data that are not on this machine are a mistake only where the trials run `here`.
-    """
-    import glob
-
-    from pipeline.data.source import FilesSource
-
-    if not isinstance(source, FilesSource):
-        return source.covers
-    local = not source.path.startswith("gs://")
-    if local and not here and not glob.glob(str(Path(source.path).expanduser()), recursive=True):
-        return None
-    from pipeline.data.load import days
-
-    return days(source)
-
-
-def data_of(text: str) -> "DataSource":
-    import json
-
-    import pydantic
-
-    from pipeline.data.source import DataSource
-
-    try:
-        value = json.loads(text) if text.lstrip().startswith("{") else text
-        return pydantic.TypeAdapter(DataSource).validate_python(value)
-    except ValueError as error:
-        first = error.errors()[0]["msg"] if isinstance(error, pydantic.ValidationError) else error
-        raise UserError(f"--data: {first}") from None
+def check_sweep_option(sweep: str | None, spec: Path | None, architecture: str | None, **options: object) -> None:
+    """Raises UserError unless there is a sweep to go on with or one to start, and options for the latter alone."""
+    if sweep is None:
+        if spec is None and architecture is None:
+            raise UserError("name a SPEC, an --architecture to tune automatically, or --sweep ID to go on with")
+        return
+    if spec is not None:
+        raise UserError("name either a SPEC, or a sweep to go on with: --sweep ID")
+    options = {"architecture": architecture, **options}
+    if given := [f"--{name.replace('_', '-')}" for name, value in options.items() if value]:
+        raise UserError(f"{', '.join(given)}: fixed when a sweep starts, so leave that out with --sweep")
 
 
 def place_in_words(folder: "Sweep") -> str:
@@ -229,7 +120,8 @@ def place_in_words(folder: "Sweep") -> str:
     return "" if store_root(None) == root else f" --store {shlex.quote(root)}"
 
 
-def judge(merged: "Merged") -> int:
+def complain_of_failures(merged: "Merged") -> int:
+    """Says which files were skipped and how many trials failed; returns the exit code."""
     from pipeline.results import Status
 
     for key, why in merged.skipped:
@@ -253,34 +145,3 @@ def terminated_is_interrupted() -> "Iterator[None]":
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def print_table(table: "Table") -> None:
-    from rich.console import Console
-
-    # A pipe has no width: nothing is cut or folded for it.
-    Console(width=None if sys.stdout.isatty() else 1000).print(table)
-
-
-def print_calibration(found: "Calibration") -> None:
-    import json
-
-    from rich.table import Table
-
-    from pipeline.analysis.calibration import percent
-
-    headers = ("data", "training days", "epochs", "time", f"best {found.top} kept", "Spearman", "Kendall")
-    table = Table(*headers, caption="in brackets: 90 % intervals; * is the cheapest that keeps what was asked for")
-    for one in found.table():
-        agreed = one.agreement
-        low, high = (round(value * found.top) for value in (agreed.overlap.low, agreed.overlap.high))
-        table.add_row(
-            ("* " if one is found.chosen else "  ") + one.amount.words,
-            str(one.amount.train_days),
-            str(one.epochs),
-            percent(one.time_share),
-            f"{one.kept} ({low} to {high})",
-            *(f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})" for e in (agreed.spearman, agreed.kendall)),
-        )
-    print_table(table)
-    print("settings", json.dumps(found.settings))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.verbs.common import SOME_FAILED, StoreOption, data_of, open_sweep, print_table
+from pipeline.verbs.common import SOME_FAILED, StoreOption
 
 app = typer.Typer()
 
@@ -17,16 +17,18 @@ def compare(
 ) -> None:
     """Compare sweeps: what changed, whose best setting wins, and whether that is real."""
     from pipeline.compare import sweeps as comparing
+    from pipeline.plan.create import open_sweep
     from pipeline.report.state import state_of
     from pipeline.screen.compare import tables
+    from pipeline.screen.tables import print_table
 
-    found = comparing.compare([state_of(open_sweep(sweep, store)) for sweep in sweeps])
+    comparison = comparing.compare([state_of(open_sweep(sweep, store)) for sweep in sweeps])
     if json:
-        print(comparing.as_json(found))
+        print(comparing.as_json(comparison))
         return
-    for table in tables(found):
+    for table in tables(comparison):
         print_table(table)
-    print(found.sentence)
+    print(comparison.sentence)
 
 
 @app.command()
@@ -46,12 +48,15 @@ def history(
 ) -> None:
     """Show the nightly sweeps: the best by night, drift of the data, and whether tonight is worse."""
     from pipeline.compare import nights
+    from pipeline.plan.create import parse_data
     from pipeline.screen.nights import nights_table
+    from pipeline.screen.tables import print_table
     from pipeline.spec.project import store_root
     from pipeline.store import open_store
 
     fired = False
-    for series in nights.series(open_store(store_root(store)), architecture, data_of(data) if data else None):
+    source = parse_data(data, "--data") if data else None
+    for series in nights.series(open_store(store_root(store)), architecture, source):
         print(series.name)
         print_table(nights_table(series, last))
         for line in nights.drift(series, last):

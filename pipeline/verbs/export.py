@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import UserError
-from pipeline.verbs.common import StoreOption, SweepArgument, days_of, open_sweep
+from pipeline.verbs.common import StoreOption, SweepArgument
 
 app = typer.Typer()
 
@@ -22,6 +22,7 @@ def export(
     import json
     from datetime import UTC, datetime
 
+    from pipeline.plan.create import covered_days, open_sweep
     from pipeline.report import winner
     from pipeline.report.state import state_of
     from pipeline.report.words import settings_in_words
@@ -31,7 +32,7 @@ def export(
     folder = open_sweep(sweep, store)
     definition = folder.definition
     found = winner.winner_of(state_of(folder))
-    covered = days_of(definition.data, here=False) if definition.data is not None else None
+    covered = covered_days(definition.data, here=False) if definition.data is not None else None
     spec = winner.spec_of(definition, found, datetime.now(UTC).date(), covered)
     out = to or Path(f"{folder.id}-best")
     try:

@@ -13,8 +13,6 @@ from pipeline.verbs.common import (
     SOME_FAILED,
     StoreOption,
     SweepArgument,
-    open_sweep,
-    print_table,
     terminated_is_interrupted,
 )
 
@@ -26,6 +24,7 @@ def list_sweeps(store: StoreOption = None) -> None:
     """List the sweeps of a store: how far each is, and its best setting so far."""
     from pipeline.report.state import listing
     from pipeline.screen.sweeps import sweeps_table
+    from pipeline.screen.tables import print_table
     from pipeline.spec.project import store_root
     from pipeline.store import open_store
 
@@ -41,6 +40,7 @@ def watch(
     """Follow a sweep from any machine until it is done: progress, best so far, failures, rows as they come."""
     from rich.console import Console
 
+    from pipeline.plan.create import open_sweep
     from pipeline.report.conclude import summary_of
     from pipeline.screen.sweeps import watch as watch_sweep
 
@@ -62,10 +62,12 @@ def results(
     ] = None,
 ) -> None:
     """Print the results so far: a table of the best experiments, or the rows of their trials."""
+    from pipeline.plan.create import open_sweep
     from pipeline.report import export as exporting
     from pipeline.report.conclude import summary_of
     from pipeline.report.state import state_of
     from pipeline.screen.sweeps import best_table
+    from pipeline.screen.tables import print_table
 
     if csv + json + (export is not None) > 1:
         raise UserError("--csv, --json or --export, not several")
@@ -94,6 +96,7 @@ def fetch(
     store: StoreOption = None,
 ) -> None:
     """Download a trained model; `pipeline.load_model(folder)` loads it."""
+    from pipeline.plan.create import open_sweep
     from pipeline.report.winner import fetch_model
 
     print(fetch_model(open_sweep(sweep, store), model, to))
@@ -105,19 +108,16 @@ def tensorboard(sweep: SweepArgument, store: StoreOption = None, port: int = 600
     import subprocess
     import tempfile
 
+    from pipeline.plan.create import open_sweep
     from pipeline.sweep.merge import look
 
     folder = open_sweep(sweep, store)
-    prefix = folder.key("tensorboard/")
     with tempfile.TemporaryDirectory(prefix="hpt-tensorboard-") as local:
-        # Of a trial that has a row, the curves of the attempt that counts; else of all attempts so far.
-        counted = {row["trial"]: row.get("attempt", "") for row in look(folder).rows}
-        keys = [entry.key for entry in folder.store.entries(prefix)]
-        events = [key for key in keys if key.endswith(counted.get(key[len(prefix) :].split("/")[0], ""))]
+        events = folder.event_files(look(folder).rows)
         if not events:
             raise UserError(f"{folder.id} has no learning curves yet")
-        for key in events:
-            folder.store.download(key, Path(local, key[len(prefix) :]))
+        for path, key in events.items():
+            folder.store.download(key, Path(local, path))
         command = [sys.executable, "-P", "-m", "tensorboard.main", "--logdir", local, "--port", str(port)]
         with terminated_is_interrupted():
             raise typer.Exit(INFRASTRUCTURE if subprocess.run(command, check=False).returncode else FINE)

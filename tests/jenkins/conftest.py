@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.jenkins.follow import Patience
-from pipeline.jenkins.trigger import Asked, Outcome, trigger
+from pipeline.jenkins.trigger import Outcome, parameters_for, trigger
 from tests.support import jenkins as fakes
 
 QUICK = Patience(poll=0.01, outage=5, start=0.2)
@@ -65,6 +65,7 @@ def go(jenkins: fakes.Fake, seen: Seen, a_spec: Path) -> Callable[..., Outcome]:
         patience: Patience = QUICK,
         **options: Any,
     ) -> Outcome:
-        return trigger(Asked(spec, architecture, budget, settings), seen, patience=patience, **options)
+        parameters = parameters_for(spec, architecture, budget, settings, seen)
+        return trigger(parameters, seen, patience=patience, **options)
 
     return call

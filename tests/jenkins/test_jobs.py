@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from pipeline.jenkins.job_yaml import job_yaml
+from pipeline.jenkins.parameters import PARAMETERS, Kind
 from tests.jenkinsfile.conftest import ROOT, Controller
 
 Jobs = dict[str, ElementTree.Element]
-PARAMETERS = "properties/hudson.model.ParametersDefinitionProperty/parameterDefinitions/"
+DEFINITIONS = "properties/hudson.model.ParametersDefinitionProperty/parameterDefinitions/"
 KINDS = {"String": "string", "Text": "text", "Choice": "choice", "Boolean": "boolean"}
 
 
@@ -52,10 +54,47 @@ def test_sweeps_may_run_side_by_side(jobs: Jobs) -> None:
     assert not [each.tag for each in jobs["tuning/sweep"].iter() if "DisableConcurrentBuilds" in each.tag]
 
 
+def test_the_yaml_of_the_sweep_job_is_as_it_is_written_from_the_list_of_parameters() -> None:
+    assert (ROOT / "jobs/sweep.yaml").read_text(encoding="utf-8") == job_yaml(), "python -m pipeline.jenkins.job_yaml"
+
+
+def test_the_list_of_parameters_and_the_jenkinsfile_declare_the_same() -> None:
+    """Read from the Jenkinsfile's text, so that it is known without Groovy, too."""
+    steps = {Kind.STRING: "string", Kind.TEXT: "text", Kind.CHOICE: "choice", Kind.BOOLEAN: "booleanParam"}
+    declared = []
+    for parameter in PARAMETERS:
+        arguments = [f"name: '{parameter.name}'"]
+        if parameter.kind is Kind.CHOICE:
+            arguments.append(f"choices: [{', '.join(map(quoted, parameter.choices))}]")
+        elif parameter.kind is Kind.BOOLEAN:
+            arguments.append(f"defaultValue: {parameter.default}")
+        else:
+            arguments.append(f"defaultValue: {quoted(parameter.default)}")
+        if parameter.kind is Kind.STRING:
+            arguments.append("trim: true")
+        arguments.append(f"description: {quoted(parameter.description)}")
+        declared.append(f"{steps[parameter.kind]}({', '.join(arguments)})")
+    jenkinsfile = (ROOT / "Jenkinsfile").read_text(encoding="utf-8")
+    block = jenkinsfile[jenkinsfile.index("    parameters {\n") :]
+    lines = re.sub(r",\n +", ", ", block[: block.index("\n    }\n")]).splitlines()[1:]
+    assert [line.strip() for line in lines] == declared
+
+
+def quoted(text: str) -> str:
+    return "'" + text.replace("'", "\\'") + "'"
+
+
+def test_the_jenkinsfile_binds_every_parameter_to_the_environment() -> None:
+    jenkinsfile = (ROOT / "Jenkinsfile").read_text(encoding="utf-8")
+    bound = re.findall(r'^        (\w+) = "\$\{params\.(\w+)\}"$', jenkinsfile, re.MULTILINE)
+    also = ("HPT_IMAGE_PARAM", "IMAGE")
+    assert [name for name in bound if name != also] == [(each.name, each.name) for each in PARAMETERS]
+
+
 def test_job_and_jenkinsfile_declare_the_same_parameters(jobs: Jobs, tmp_path: Path) -> None:
     declared: dict[str, dict[str, Any]] = Controller(tmp_path).build(params={"SPEC": ""}).trace["parameters"]
     of_job: dict[str, dict[str, Any]] = {}
-    for each in jobs["tuning/sweep"].findall(PARAMETERS + "*"):
+    for each in jobs["tuning/sweep"].findall(DEFINITIONS + "*"):
         kind = next(kind for word, kind in KINDS.items() if f".{word}ParameterDefinition" in each.tag)
         found: dict[str, Any] = {"kind": kind, "name": text(each, "name"), "description": text(each, "description")}
         if kind == "choice":

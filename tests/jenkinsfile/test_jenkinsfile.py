@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.jenkins.view import trials
+from pipeline.screen.build import trials_done
 from tests.jenkinsfile.conftest import AGENTS, COMMIT, Build, Controller
 
 STAGES = ["Image", "Validate", "Plan", "Trials", "Summary"]
@@ -55,7 +55,7 @@ class TestTheFirstBuild:
         assert sweep == build.sweep.id
 
     def test_it_says_how_far_it_is_as_hpt_trigger_reads_it(self, build: Build) -> None:
-        told = [progress for line in build.log.splitlines() if (progress := trials(line))]
+        told = [progress for line in build.log.splitlines() if (progress := trials_done(line))]
         assert told == [(1, 3), (2, 3), (3, 3)]
 
     def test_free_text_reaches_the_sweep_unchanged_and_no_shell_as_code(self, build: Build) -> None:

@@ -1,19 +1,17 @@
-"""Jenkins, and the machines that run trials."""
+"""Jenkins, from outside (trigger) and from inside a build (jenkins-check, jenkins-plan, publish)."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.errors import InfrastructureError
 from pipeline.verbs.common import (
     ArchitectureOption,
     BudgetOption,
     PackLanesOption,
     SpecArgument,
     StoreOption,
-    judge,
-    open_sweep,
+    complain_of_failures,
     terminated_is_interrupted,
 )
 
@@ -45,28 +43,13 @@ def trigger(
 ) -> None:
     """Start a build on Jenkins, as JENKINS_USER with JENKINS_TOKEN."""
     from pipeline.jenkins import trigger as triggering
-    from pipeline.jenkins.view import Watching
+    from pipeline.screen.build import BuildView
 
-    asked = triggering.Asked(spec, architecture, tuple(budget or ()), tuple(settings or ()))
-    with terminated_is_interrupted(), Watching(follow=follow, stdout_is_taken=as_json) as view:
-        outcome = triggering.trigger(asked, view, url=url, job=job, request_id=request_id, wait=wait or follow)
+    with terminated_is_interrupted(), BuildView(follow=follow, stdout_is_taken=as_json) as view:
+        parameters = triggering.parameters_for(spec, architecture, budget or (), settings or (), view)
+        outcome = triggering.trigger(parameters, view, url=url, job=job, request_id=request_id, wait=wait or follow)
     print(outcome.as_json() if as_json else outcome)
     raise typer.Exit(outcome.exit_code)
-
-
-@app.command()
-def doctor(store: StoreOption = None) -> None:
-    """Check that this machine can run trials: its GPU, the store, disk and clock."""
-    from pipeline.spec.project import store_root
-    from pipeline.trials import doctor as machine
-
-    failed = []
-    for check in machine.checks(store_root(store)):
-        print(check, flush=True)
-        if not check.fine:
-            failed.append(check.name)
-    if failed:
-        raise InfrastructureError(f"this machine is not fit for trials: {', '.join(failed)}")
 
 
 @app.command("jenkins-check", hidden=True)
@@ -75,12 +58,13 @@ def jenkins_check(folder: Annotated[Path, typer.Argument(metavar="FOLDER")]) -> 
     import json
     import os
 
-    from pipeline.jenkins import parameters
+    from pipeline.jenkins.check import check
+    from pipeline.spec.normalize import as_written
 
-    asked, settings = parameters.read(os.environ)
+    specs, settings = check(os.environ)
     (folder / "specs").mkdir(parents=True, exist_ok=True)
-    for name, spec in asked.items():
-        (folder / f"specs/{name}.json").write_text(json.dumps(spec, indent=2) + "\n", encoding="utf-8")
+    for name, spec in specs.items():
+        (folder / f"specs/{name}.json").write_text(json.dumps(as_written(spec), indent=2) + "\n", encoding="utf-8")
     (folder / "settings.txt").write_text(settings.as_lines(), encoding="utf-8")
 
 
@@ -113,9 +97,11 @@ def publish(sweeps: SweepsArgument, folder: Annotated[Path, typer.Argument()], s
 
     from pipeline.jenkins.publish import publish as publish_to
 
-    raise typer.Exit(max(map(judge, publish_to(_sweeps(sweeps, store), folder, os.environ))))
+    raise typer.Exit(max(map(complain_of_failures, publish_to(_sweeps(sweeps, store), folder, os.environ))))
 
 
 def _sweeps(ids: list[str], store: str | None) -> "list[Sweep]":
     """A build's variable holds several ids, with spaces between."""
+    from pipeline.plan.create import open_sweep
+
     return [open_sweep(id, store) for one in ids for id in one.split()]

@@ -8,22 +8,24 @@ from typing import Any
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.jenkins import parameters
-from pipeline.plan.resolve import resolve
+from pipeline.jenkins.check import Settings, check
+from pipeline.jenkins.parameters import PARAMETERS
+from pipeline.plan.resolve import as_written, resolve
 from pipeline.spec import from_dict
 from pipeline.store import open_store
 from pipeline.sweep import Sweep
 from pipeline.training import architectures
 
-SPEC = {"architecture": "bag-of-words", "data": "flights", "parameters": {"learning_rate": [0.001, 0.01]}}
+FLIGHTS = {"source": "flights"}
+SPEC = {"architecture": "bag-of-words", "data": FLIGHTS, "parameters": {"learning_rate": [0.001, 0.01]}}
 GOOD = {"LABEL": "gpu", "LANES": "2", "STORE": "gs://bucket/tuning", "SPEC_JSON": json.dumps(SPEC)}
 
 
-def read(**more: str) -> tuple[dict[str, Any], parameters.Settings]:
-    """The one spec that is asked for, and the settings."""
-    specs, settings = parameters.read(GOOD | more)
+def read(**more: str) -> tuple[dict[str, Any], Settings]:
+    """The one spec that a build runs, as it is written, and the settings."""
+    specs, settings = check(GOOD | more)
     (spec,) = specs.values()
-    return spec, settings
+    return as_written(spec), settings
 
 
 def test_what_is_not_given_changes_nothing() -> None:
@@ -54,14 +56,14 @@ def test_an_image_is_what_its_tag_stood_for_when_the_build_began_and_nothing_wit
 
 def test_an_architecture_alone_is_tuned_automatically() -> None:
     spec, _ = read(SPEC_JSON="", ARCHITECTURE="lstm-attention", DATA="flights", SPEC="specs/quickstart.json")
-    assert spec == {"architecture": "lstm-attention", "tune": "automatic", "data": "flights"}
+    assert spec == {"architecture": "lstm-attention", "tune": "automatic", "data": FLIGHTS}
 
 
 def test_every_architecture_gets_a_spec_of_its_own_with_the_same_budget() -> None:
     asked = {"SPEC_JSON": "", "ARCHITECTURE": "all", "DATA": "flights", "BUDGET": "trials=60", "EXPERIMENTS": "12"}
-    specs, _ = parameters.read(GOOD | asked)
-    assert list(specs) == [spec["architecture"] for spec in specs.values()] == architectures.names()
-    for spec in specs.values():
+    specs, _ = check(GOOD | asked)
+    assert list(specs) == [spec.architecture for spec in specs.values()] == architectures.names()
+    for spec in map(as_written, specs.values()):
         assert (spec["tune"], spec["budget"], spec["search"]) == ("automatic", {"trials": 60}, {"experiments": 12})
 
 
@@ -181,6 +183,20 @@ def test_several_sweeps_are_gone_on_with_together_each_once(tmp_path: Path) -> N
         definition = resolve(spec, now=datetime(2026, 6, 14, 2, 10, tzinfo=UTC), token=token)
         ids.append(Sweep.create(open_store(str(tmp_path)), definition).id)
     environment = {"LABEL": "gpu", "STORE": str(tmp_path), "RETRY": "true", "SWEEP": f"{ids[0]} {ids[1]}  {ids[0]}"}
-    specs, settings = parameters.read(environment)
+    specs, settings = check(environment)
     assert specs == {}
     assert (settings.sweeps, settings.retry) == (" ".join(ids), "yes")
+
+
+def test_every_parameter_of_the_job_is_looked_at() -> None:
+    class Recorded(dict[str, str]):
+        names: set[str]
+
+        def get(self, name: str, default: Any = None) -> Any:
+            self.names.add(name)
+            return super().get(name, default)
+
+    environment = Recorded(GOOD | {"SPEC_JSON": "", "SPEC": "specs/quickstart.json"})
+    environment.names = set()
+    check(environment)
+    assert {parameter.name for parameter in PARAMETERS} <= environment.names

@@ -1,8 +1,7 @@
-"""Whole sweeps on this machine."""
+"""Whole sweeps on this machine: run one, retry what failed, calibrate, stop."""
 
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -10,7 +9,6 @@ import typer
 
 from pipeline.errors import InfrastructureError
 from pipeline.verbs.common import (
-    Asked,
     AsOfOption,
     BudgetOption,
     DataOption,
@@ -20,21 +18,17 @@ from pipeline.verbs.common import (
     SpecArgument,
     StoreOption,
     SweepArgument,
+    check_sweep_option,
     complain,
-    days_of,
-    definition_of,
-    judge,
-    open_sweep,
+    complain_of_failures,
     place_in_words,
-    print_calibration,
-    print_table,
-    resolved,
-    sweep_of,
+    request_of,
     terminated_is_interrupted,
 )
 
 if TYPE_CHECKING:
-    from pipeline.sweep import Definition, Sweep
+    from pipeline.plan.create import Request
+    from pipeline.sweep import Sweep
 
 app = typer.Typer()
 
@@ -59,18 +53,23 @@ def run(
     lanes: LanesOption = None,
 ) -> None:
     """Run a whole sweep on this machine, or go on with one."""
-    asked = Asked(spec, architecture, data, as_of, mode, budget)
-    if architecture == "all" and sweep is None:
-        compare_all(asked, store, lanes)
-    raise typer.Exit(run_to_the_end(sweep_of(asked, sweep, store, here=True), lanes))
+    from pipeline.plan import create
+
+    check_sweep_option(sweep, spec, architecture, data=data, as_of=as_of, mode=mode, budget=budget)
+    if sweep is not None:
+        raise typer.Exit(run_to_the_end(create.resume(sweep, store), lanes))
+    request = request_of(spec, architecture, data, as_of, mode, budget)
+    if len(request.each()) > 1:
+        compare_all(request, store, lanes)
+    raise typer.Exit(run_to_the_end(create.create(request, store, here=True), lanes))
 
 
 @app.command()
 def retry(sweep: SweepArgument, store: StoreOption = None, lanes: LanesOption = None) -> None:
     """Run exactly the failed or missing trials of a sweep again, keeping every attempt."""
-    folder = open_sweep(sweep, store)
-    folder.forget_stop()
-    raise typer.Exit(run_to_the_end(folder, lanes, retry=True))
+    from pipeline.plan.create import resume
+
+    raise typer.Exit(run_to_the_end(resume(sweep, store), lanes, retry=True))
 
 
 @app.command()
@@ -87,73 +86,68 @@ def calibrate(
     overlap: Annotated[float, typer.Option(min=0.01, max=1, help="The share of them to keep.")] = 0.8,
 ) -> None:
     """Measure how little data and how few epochs still rank a spec's settings as the full trainings do."""
-    from pipeline import spec as specs
-    from pipeline.plan import calibration
-    from pipeline.spec.project import store_root
-    from pipeline.store import open_store
-    from pipeline.sweep import Calibrating, Sweep, ledger
+    from pipeline.plan.create import create_calibration
+    from pipeline.sweep import Calibrating
 
-    asked = specs.read(spec)
-    place = open_store(store_root(store, asked.store))
-    full = resolved(calibration.sample(asked, experiments), data, as_of, place, here=True)
-    definition = calibration.define(
-        full,
-        asked,
-        Calibrating(top=top, overlap=overlap),
-        covered=days_of(full.data, here=True) if full.data is not None else None,
-        used=ledger.chosen_on(place, full.architecture, full.data),
-    )
-    raise typer.Exit(run_to_the_end(Sweep.create(place, definition), lanes))
+    request = request_of(spec, data=data, as_of=as_of)
+    folder = create_calibration(request, store, Calibrating(top=top, overlap=overlap), experiments, here=True)
+    raise typer.Exit(run_to_the_end(folder, lanes))
 
 
 @app.command()
 def stop(sweep: SweepArgument, store: StoreOption = None) -> None:
     """Ask a running sweep to stop. What is finished stays; `hpt run --sweep` goes on."""
+    from pipeline.plan.create import open_sweep
+
     folder = open_sweep(sweep, store)
     folder.ask_to_stop()
     go_on = f"hpt run --sweep {folder.id}{place_in_words(folder)}"
     print(f"{folder.id} will stop within seconds, where it runs; `{go_on}` goes on with it")
 
 
-def compare_all(asked: Asked, store: str | None, lanes: int | None) -> NoReturn:
-    """Tunes every architecture, each inside the same budget, and holds the others against the best."""
+def compare_all(request: "Request", store: str | None, lanes: int | None) -> NoReturn:
+    """Runs a sweep per architecture, each inside the same budget, and prints how the others compare with the best."""
     from pipeline.compare import sweeps
+    from pipeline.plan import create
     from pipeline.report.state import state_of
     from pipeline.screen.compare import tables
-    from pipeline.training import architectures
+    from pipeline.screen.tables import print_table
 
-    each = [replace(asked, architecture=name) for name in architectures.names()]
+    requests = request.each()
     # All of them first: what is wrong with one is told before the others have cost anything.
-    for one in each:
-        definition_of(one, store, here=True)
-    print(f"{len(each)} sweeps, an architecture each, one after another", file=sys.stderr)
+    for each in requests:
+        create.check(each, store, here=True)
+    print(f"{len(requests)} sweeps, an architecture each, one after another", file=sys.stderr)
     folders, codes = [], []
-    for one in each:
+    for each in requests:
         # Made when its turn comes: the hours of its budget begin then.
-        folders.append(sweep_of(one, None, store, here=True))
+        folders.append(create.create(each, store, here=True))
         codes.append(run_to_the_end(folders[-1], lanes))
         if len(folders) > 1:
             ids = " ".join(folder.id for folder in folders)
             print(f"`hpt compare {ids}` compares these", file=sys.stderr)
-    found = sweeps.compare(sweeps.best_first(state_of(folder) for folder in folders))
-    for table in tables(found):
+    comparison = sweeps.compare(sweeps.best_first(state_of(folder) for folder in folders))
+    for table in tables(comparison):
         print_table(table)
-    print(found.sentence)
+    print(comparison.sentence)
     raise typer.Exit(max(codes))
 
 
 def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -> int:
-    """Runs what is left of a sweep, and says what came of it; the exit code."""
+    """Runs what is left of a sweep and prints its answer; returns the exit code."""
     from rich.console import Console
 
     from pipeline.local import runner
     from pipeline.report.conclude import conclude
+    from pipeline.screen.plan import judging_line
     from pipeline.screen.progress import view_for
+    from pipeline.screen.tables import print_calibration
     from pipeline.sweep.merge import merge as merge_all
 
     console = Console(stderr=True)
     print(folder.id)
-    _say_what_can_be_shown(folder.definition)
+    if line := judging_line(folder.definition):
+        print(line, file=sys.stderr)
     with terminated_is_interrupted():
         try:
             with view_for(console, folder.definition) as view:
@@ -171,19 +165,4 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
         print_calibration(summary.calibration)
     print("results", folder.store.link(folder.key("results.csv")))
     print("summary", folder.store.link(folder.key("report/index.html")))
-    return judge(merged)
-
-
-def _say_what_can_be_shown(definition: "Definition") -> None:
-    phase = definition.confirm
-    if phase is None:
-        return
-    from pipeline.analysis.confirmation import design_of
-    from pipeline.analysis.significance import detectable_in_sd
-
-    kind = "fresh" if phase.judging and phase.judging.fresh else "not fresh, so never more than promising"
-    least = detectable_in_sd(design_of(definition, phase), phase.experiments - 1)
-    found = (
-        "too few for a test" if least is None else f"finds gains above {least:.1f} standard deviations between ranges"
-    )
-    print(f"the winner will be judged on {len(phase.ranges)} date ranges ({kind}): {found}", file=sys.stderr)
+    return complain_of_failures(merged)

@@ -1,0 +1,247 @@
+"""Checks the parameters of a Jenkins build, read from its environment, and turns them into specs and a few settings.
+
+Nothing here talks to Jenkins or plans: `hpt jenkins-check` writes files, and the Jenkinsfile carries on with them.
+Every value is a stranger's: what could leave its place (a path, an option, a line) is refused here.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from pipeline.errors import UserError
+from pipeline.jenkins.parameters import CHOICES
+from pipeline.plan.create import Request, parse_data
+from pipeline.spec import Spec, parse_budget, project
+from pipeline.spec.model import Budget
+from pipeline.store import open_store
+from pipeline.sweep import find
+
+AS_THE_SPEC_SAYS = "spec"
+LANES_AT_MOST = 64
+SPECS = Path("specs")
+_A_WEEK = 7 * 24 * 60
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the Jenkinsfile reads of the parameters, as lines `name=value`."""
+
+    label: str
+    lanes: int
+    store: str
+    sweeps: str
+    """The ids of the sweeps to go on with, with spaces between; empty for new ones."""
+    retry: str
+    """`yes` if trials of theirs that failed run again, else empty."""
+    minutes: int
+    """After so long, Jenkins takes a trial for hung. Well above the trial's own limit."""
+
+    def as_lines(self) -> str:
+        return "".join(f"{name}={value}\n" for name, value in vars(self).items())
+
+
+def check(environment: Mapping[str, str]) -> tuple[dict[str, Spec], Settings]:
+    """The specs that a build runs, by a name for each (none: it goes on with sweeps), and its settings.
+
+    Raises UserError, a line per mistake, each naming its parameter.
+    """
+    values = _Values(environment)
+    label = values.checked("LABEL", _label)
+    values.checked("LIGHT_LABEL", _label)
+    lanes = values.checked("LANES", _number(1, LANES_AT_MOST))
+    store = values.checked("STORE", _store)
+    goes_on, sweeps = bool(values.text("SWEEP")), values.checked("SWEEP", _sweeps).split()
+    image = values.checked("IMAGE", _image)
+    for name, choices in (CHOICES | {"RETRY": ("true", "false")}).items():
+        values.checked(name, _one_of(choices))
+    values.checked("REQUEST_ID", _line)
+    # The Image stage knows what the tag stands for today, and all machines should get that.
+    changes = _changes(values, environment.get("HPT_IMAGE_MADE") or image if image else "")
+    if not values.text("LABEL"):
+        values.complain("LABEL", "is empty: name the label of the machines that run trials")
+    if goes_on:
+        for name in ("SPEC_JSON", "ARCHITECTURE", "DATA", "EXPERIMENTS", "BUDGET", "AS_OF"):
+            if values.text(name):
+                values.complain(name, "cannot change a sweep that exists: leave it empty, or SWEEP")
+    retry = values.text("RETRY") == "true"
+    if retry and not goes_on:
+        values.complain("RETRY", "is for a sweep that exists: name it in SWEEP")
+    specs = {} if goes_on else _specs(values, changes)
+    values.raise_if_wrong()
+    root = _shared_store(store, environment, list(specs.values()))
+    limits = [spec.training.time_limit_minutes for spec in specs.values()]
+    if goes_on:
+        folders = [find(open_store(root), sweep) for sweep in sweeps]
+        sweeps = list(dict.fromkeys(folder.id for folder in folders))
+        limits = [folder.definition.training.time_limit_minutes for folder in folders]
+    minutes = max(math.ceil(2 * limit) + 30 if limit else _A_WEEK for limit in limits)
+    return specs, Settings(label, int(lanes or 1), root, " ".join(sweeps), "yes" if retry else "", minutes)
+
+
+class _Values:
+    """The values of the parameters, as texts, and the mistakes in them so far."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._mistakes: list[str] = []
+
+    def text(self, name: str) -> str:
+        """The value of a parameter; empty if it is not given."""
+        return self._environment.get(name, "").strip()
+
+    def complain(self, name: str, message: str) -> None:
+        """Notes a mistake in a parameter."""
+        self._mistakes.append(f"{name}: {message}")
+
+    def checked(self, name: str, problem_of: Callable[[str], str | None]) -> str:
+        """The value of a parameter; empty, and the mistake noted, if `problem_of` says something of it."""
+        text = self.text(name)
+        if text and (problem := problem_of(text)):
+            self.complain(name, f"{json.dumps(text[:80])} {problem}")
+            return ""
+        return text
+
+    def noting(self, make: Callable[..., _T], *arguments: Any) -> _T | None:
+        """What `make` makes of the arguments; None where it raises UserError, whose lines are then noted."""
+        try:
+            return make(*arguments)
+        except UserError as error:
+            self._mistakes.append(str(error))
+            return None
+
+    def raise_if_wrong(self) -> None:
+        """Raises UserError with all mistakes, a line each."""
+        if self._mistakes:
+            raise UserError("\n".join(self._mistakes))
+
+
+def _specs(values: _Values, changes: Mapping[str, Any]) -> dict[str, Spec]:
+    """The spec of SPEC_JSON, of ARCHITECTURE (of `all`, one for each, by its name), or in the file SPEC."""
+    text, architecture = values.text("SPEC_JSON"), values.text("ARCHITECTURE")
+    if text and architecture:
+        values.complain("ARCHITECTURE", "stands beside SPEC_JSON: leave one of them empty")
+    if text:
+        origin, request = "SPEC_JSON", Request(text=text, **changes)
+    elif architecture:
+        if not values.text("DATA") and project.load().data is None:
+            values.complain("DATA", "is empty, and the repository has no hpt.toml that names data")
+        origin, request = "ARCHITECTURE", Request(architecture=architecture, **changes)
+    else:
+        content = _read_spec(values)
+        if content is None:
+            return {}
+        origin, request = values.text("SPEC"), Request(text=content, **changes)
+    requests = request.each()
+    specs = {
+        str(each.architecture) if len(requests) > 1 else "spec": values.noting(each.spec, origin) for each in requests
+    }
+    return {name: spec for name, spec in specs.items() if spec is not None}
+
+
+def _read_spec(values: _Values) -> str | None:
+    """The text of the file SPEC; None, and the mistake noted, if it cannot be one."""
+    path = values.checked("SPEC", _spec_path)
+    if not values.text("SPEC"):
+        values.complain("SPEC", "is empty: name a spec, or give SPEC_JSON, ARCHITECTURE or SWEEP")
+    if not path:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except OSError:
+        values.complain("SPEC", f"there is no {path} in this commit")
+    except UnicodeDecodeError:
+        values.complain("SPEC", f"{path} is not UTF-8")
+    return None
+
+
+def _changes(values: _Values, image: str) -> dict[str, Any]:
+    """What the other parameters change of a spec: fields of a Request. Those with a mistake change nothing."""
+    mode, data = values.text("MODE"), values.text("DATA")
+    experiments = values.checked("EXPERIMENTS", _number(1, 1_000_000))
+    budget, day, notes = values.checked("BUDGET", _line), values.checked("AS_OF", _day), values.checked("NOTES", _line)
+    return {
+        "mode": mode if mode in CHOICES["MODE"] and mode != AS_THE_SPEC_SAYS else None,
+        "experiments": int(experiments) if experiments else None,
+        "budget": values.noting(_budget, budget) if budget else None,
+        "data": values.noting(parse_data, data, "DATA") if data else None,
+        "as_of": date.fromisoformat(day) if day else None,
+        "notes": notes or None,
+        "image": image if image and values.text("CONTAINER") != "none" else None,
+    }
+
+
+def _budget(text: str) -> Budget:
+    return parse_budget(re.split(r"[\s,]+", text.strip(" ,")), "BUDGET")
+
+
+def _shared_store(store: str, environment: Mapping[str, str], specs: Sequence[Spec]) -> str:
+    root = store or environment.get("HPT_STORE") or (specs[0].store if specs else None) or project.load().store
+    if not root:
+        raise UserError("STORE: is empty, and neither HPT_STORE (set it in Jenkins) nor the spec names a store")
+    if problem := _store(root):
+        raise UserError(f"STORE: {json.dumps(root[:80])} {problem}")
+    return root
+
+
+# -- what is wrong with a value, as the end of a sentence; None if nothing is
+
+
+def _line(text: str) -> str | None:
+    return None if text.isprintable() and len(text) <= 1000 else "must be one line of at most 1000 characters"
+
+
+def _spec_path(text: str) -> str | None:
+    path = PurePosixPath(text)
+    inside = path.parts[:1] == SPECS.parts and ".." not in path.parts and text.isprintable() and "\\" not in text
+    # A link could still lead out.
+    if not inside or not Path(text).resolve().is_relative_to(SPECS.resolve()):
+        return "is not inside specs/: a spec has a path like specs/quickstart.json"
+    return None if path.suffix == ".json" else "is no spec: its name does not end in .json"
+
+
+def _number(low: int, high: int) -> Callable[[str], str | None]:
+    def problem_of(text: str) -> str | None:
+        fits = re.fullmatch(r"[0-9]{1,9}", text) and low <= int(text) <= high
+        return None if fits else f"is no whole number from {low} to {high}"
+
+    return problem_of
+
+
+def _one_of(choices: Sequence[str]) -> Callable[[str], str | None]:
+    return lambda text: None if text in choices else f"is not possible: one of {', '.join(choices)}"
+
+
+def _day(text: str) -> str | None:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return "is no day like 2026-06-14"
+    return None if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII) else "is no day like 2026-06-14"
+
+
+def _label(text: str) -> str | None:
+    return None if re.fullmatch(r'[\w.()!&|" <>/-]+', text, re.ASCII) and text[0] != "-" else "is no label of Jenkins"
+
+
+def _store(text: str) -> str | None:
+    form = r"gs://[a-z0-9][a-z0-9._-]+(/[\w.=@+-]+)*/?|(/[\w.=@+ -]+)+/?"
+    if re.fullmatch(form, text, re.ASCII) and not {"..", "."} & set(text.split("/")):
+        return None
+    return "is no gs://bucket/prefix and no absolute path of a directory that all machines share"
+
+
+def _sweeps(text: str) -> str | None:
+    if re.fullmatch(r"[a-z0-9][a-z0-9-]*( +[a-z0-9][a-z0-9-]*)*", text):
+        return None
+    return "is no sweep id: like 20260614-0210-lstm-attention-3f9c; several have spaces between them"
+
+
+def _image(text: str) -> str | None:
+    form = r"[A-Za-z0-9][A-Za-z0-9._/:@-]*"
+    return None if re.fullmatch(form, text) else "is no image: like registry.example.com/team/hpt:1.2"

@@ -1,0 +1,78 @@
+"""Writes `jobs/sweep.yaml`, the folder and the job that runs sweeps, for Jenkins Job Builder.
+
+`python -m pipeline.jenkins.job_yaml`, in a checkout, after a change of `parameters.py`.
+"""
+
+import json
+from pathlib import Path
+
+from pipeline.jenkins.parameters import PARAMETERS, JobParameter, Kind
+
+PATH = Path(__file__).parents[2] / "jobs/sweep.yaml"
+
+_HEAD = """\
+# The folder, and the job that runs sweeps. Written by `python -m pipeline.jenkins.job_yaml`: do not edit it by hand.
+# Its parameters are those of the Jenkinsfile, so that they are there before the first build; tests hold both together.
+- job-template:
+    name: '{job-folder}'
+    id: folder
+    project-type: folder
+    description: Hyperparameter tuning. "sweep" runs one spec; the nightly jobs start it with one each.
+
+- job-template:
+    name: '{job-folder}/sweep'
+    id: sweep
+    project-type: pipeline
+    description: >-
+      Tunes an architecture's hyperparameters and says which setting is best, whether that is real, and what it cost.
+    # Two sweeps may share the machines; what they run on is for Jenkins' queue to settle.
+    concurrent: true
+    properties:
+      - build-discarder:
+          num-to-keep: 300
+    parameters:
+"""
+_TAIL = """\
+    sandbox: true
+    pipeline-scm:
+      script-path: Jenkinsfile
+      lightweight-checkout: true
+      scm:
+        - git:
+            url: '{repository}'
+            credentials-id: '{repository-credentials}'
+            branches: ['*/{branch}']
+            wipe-workspace: false
+
+- project:
+    name: sweep
+    jobs: [folder, sweep]
+"""
+
+
+def job_yaml() -> str:
+    """The text of `jobs/sweep.yaml`."""
+    return _HEAD + "".join(map(_declaration, PARAMETERS)) + _TAIL
+
+
+def _declaration(parameter: JobParameter) -> str:
+    lines = [f"name: {parameter.name}"]
+    if parameter.kind is Kind.CHOICE:
+        lines.append(f"choices: [{', '.join(map(_quoted, parameter.choices))}]")
+    elif parameter.kind is Kind.BOOLEAN:
+        lines.append(f"default: {parameter.default}")
+    else:
+        lines.append(f"default: {_quoted(parameter.default)}")
+    if parameter.kind is Kind.STRING:
+        lines.append("trim: true")
+    lines.append(f"description: {json.dumps(parameter.description, ensure_ascii=False)}")
+    return f"      - {parameter.kind}:\n" + "".join(f"          {line}\n" for line in lines)
+
+
+def _quoted(text: str) -> str:
+    """A YAML string, so that `none` and `4` stay text."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+if __name__ == "__main__":
+    PATH.write_text(job_yaml(), encoding="utf-8")

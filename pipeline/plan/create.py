@@ -1,0 +1,203 @@
+"""Makes a sweep of a request: from the command line, from a Jenkins build, or over REST. Also opens one to go on with.
+
+Every door comes through here, so that the same request comes to the same sweep. Not here: what a spec comes to on a
+given day (`resolve.py`), and how a door words a request: its options, its parameters, what may stand beside what.
+"""
+
+import glob
+import json
+import secrets
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from pipeline import provenance
+from pipeline import spec as specs
+from pipeline.data.source import DataSource, FilesSource
+from pipeline.dates import DateRange
+from pipeline.errors import UserError
+from pipeline.plan.resolve import resolve, source_of
+from pipeline.spec import Spec, project
+from pipeline.spec.model import Budget
+from pipeline.spec.normalize import as_written
+from pipeline.store import Store, open_store
+from pipeline.sweep import Calibrating, Definition, Sweep, find, ledger
+from pipeline.training import architectures
+
+EVERY_ARCHITECTURE = "all"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A new sweep as somebody asks for it: a spec, or an architecture to tune automatically, and what to change of it.
+
+    Raises UserError unless it names one of `file`, `text` and `architecture`.
+    """
+
+    file: Path | None = None
+    """A spec."""
+    text: str | None = None
+    """The JSON of a spec."""
+    architecture: str | None = None
+    """A name; `all`: a sweep for each architecture, see `each`."""
+    data: DataSource | None = None
+    """For a spec that names none."""
+    as_of: date | None = None
+    mode: str | None = None
+    """`full`, `short` or `automatic`."""
+    budget: Budget | None = None
+    """Replaces the spec's."""
+    experiments: int | None = None
+    notes: str | None = None
+    image: str | None = None
+
+    def __post_init__(self) -> None:
+        if sum(value is not None for value in (self.file, self.text, self.architecture)) != 1:
+            raise UserError("name either a SPEC or an --architecture to tune automatically")
+
+    def each(self) -> "list[Request]":
+        """A request for each architecture where all were asked for, else this one alone."""
+        if self.architecture != EVERY_ARCHITECTURE:
+            return [self]
+        return [replace(self, architecture=name) for name in architectures.names()]
+
+    def spec(self, origin: str | None = None) -> Spec:
+        """The spec with all changes, as if somebody had written them into it.
+
+        Raises UserError, a line per mistake, if there is none or it is wrong; each line begins with `origin`, else with
+        the file or the option.
+        """
+        if self.file is not None:
+            origin, spec = origin or str(self.file), specs.read(self.file)
+        elif self.text is not None:
+            origin = origin or "spec"
+            spec = specs.from_json(self.text, origin)
+        else:
+            origin = origin or "--architecture"
+            spec = specs.from_dict({"architecture": self.architecture, "tune": "automatic"}, origin)
+        changes = self._changes(spec)
+        # Parsed again, because a change may not go together with what the spec says.
+        return specs.from_dict(as_written(spec.model_copy(update=changes)), origin) if changes else spec
+
+    def _changes(self, spec: Spec) -> dict[str, Any]:
+        """New values for fields of the spec."""
+        changes: dict[str, Any] = {"as_of": self.as_of, "budget": self.budget, "notes": self.notes, "image": self.image}
+        if self.mode == "automatic":
+            changes["tune"] = self.mode
+        else:
+            changes["mode"] = self.mode
+        if spec.data is None:
+            changes["data"] = self.data
+        if self.experiments is not None:
+            changes["search"] = spec.search.model_copy(update={"experiments": self.experiments})
+        return {name: value for name, value in changes.items() if value is not None}
+
+
+def parse_data(text: str, origin: str) -> DataSource:
+    """The data of `flights`, or of the JSON of a `data` key.
+
+    Raises UserError, a line per mistake, which begins with `origin`.
+    """
+    if not text.lstrip().startswith("{"):
+        try:
+            return pydantic.TypeAdapter[DataSource](DataSource).validate_python(text)
+        except pydantic.ValidationError as error:
+            raise UserError(f"{origin}: {error.errors()[0]['msg']}") from None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise UserError(f'{origin}: is not JSON: write "flights", or the JSON of a `data` key') from None
+    # As a part of a spec, so that a mistake reads like any other.
+    data = specs.from_dict({"architecture": "bag-of-words", "tune": "nothing", "data": value}, origin).data
+    assert data is not None
+    return data
+
+
+def create(request: Request, root: str | None = None, *, here: bool) -> Sweep:
+    """Creates the sweep of a request in the store at `root`, or where `store_for` says.
+
+    `here`: this machine will run it. Raises UserError if it cannot be, InfrastructureError if the store fails.
+    """
+    spec = request.spec()
+    store = store_for(spec, root)
+    return Sweep.create(store, define(spec, store, here=here))
+
+
+def check(request: Request, root: str | None = None, *, here: bool) -> None:
+    """Raises what `create` would raise; creates nothing."""
+    spec = request.spec()
+    define(spec, store_for(spec, root), here=here)
+
+
+def create_calibration(
+    request: Request, root: str | None, calibrating: Calibrating, experiments: int | None, *, here: bool
+) -> Sweep:
+    """Creates a study of how little data still rank the spec's settings, on a sample of so many `experiments`."""
+    from pipeline.plan import calibration
+
+    spec = request.spec()
+    store = store_for(spec, root)
+    full = define(calibration.sample(spec, experiments), store, here=here)
+    covered = covered_days(full.data, here=here) if full.data is not None else None
+    used = ledger.chosen_on(store, full.architecture, full.data)
+    return Sweep.create(store, calibration.define(full, spec, calibrating, covered=covered, used=used))
+
+
+def define(spec: Spec, store: Store | None = None, *, here: bool) -> Definition:
+    """The definition of a sweep of this spec that would start now, in this project and at this commit.
+
+    With a store, the ranges that earlier sweeps chose on and the days of the data are looked up first. `here`: this
+    machine will run it. Raises UserError if the spec asks for what cannot be.
+    """
+    data = project.load().data
+    used, covered = [], None
+    if store is not None:
+        source = source_of(spec, data)
+        used = ledger.chosen_on(store, spec.architecture, source)
+        covered = covered_days(source, here=here) if source is not None else None
+    return resolve(
+        spec,
+        now=datetime.now(UTC),
+        token=secrets.token_hex(2),
+        data=data,
+        covered=covered,
+        used=used,
+        git_commit=provenance.commit_here() if spec.trains_own_code else provenance.git_commit(),
+        image=provenance.image(),
+    )
+
+
+def covered_days(source: DataSource, *, here: bool) -> DateRange | None:
+    """The days of the data; None if there are none, or none that this machine could see.
+
+    Data that are not on this machine are a mistake only where the trials run `here`. Raises UserError if the data
+    cannot be what is meant.
+    """
+    if not isinstance(source, FilesSource):
+        return source.covers
+    local = not source.path.startswith("gs://")
+    if local and not here and not glob.glob(str(Path(source.path).expanduser()), recursive=True):
+        return None
+    from pipeline.data.load import days
+
+    return days(source)
+
+
+def store_for(spec: Spec, root: str | None = None) -> Store:
+    """The store of a new sweep: at `root`, else where the environment, the spec or the project says."""
+    return open_store(project.store_root(root, spec.store))
+
+
+def open_sweep(name: str, root: str | None = None) -> Sweep:
+    """A sweep by its id, the end of one, or `latest`. Raises UserError if there is none, or several."""
+    return find(open_store(project.store_root(root)), name)
+
+
+def resume(name: str, root: str | None = None) -> Sweep:
+    """Opens a sweep to go on with: a request to stop it is forgotten."""
+    sweep = open_sweep(name, root)
+    sweep.forget_stop()
+    return sweep

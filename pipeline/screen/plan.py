@@ -1,0 +1,94 @@
+"""What a sweep would run, as lines: its phases, their date ranges, the first experiments, and what judges."""
+
+from collections.abc import Iterator, Sequence
+
+from pipeline.analysis.history import History
+from pipeline.plan.rounds import next_round
+from pipeline.results import shown
+from pipeline.sweep import Definition, Experiment, Phase
+
+EXPERIMENTS_AT_MOST = 5
+RANGES_FOR_A_TEST = 3
+RANGES_RECOMMENDED = 6
+
+
+def plan_lines(definition: Definition) -> Iterator[str]:
+    """The phases one after another; the first with the experiments that its first round asks for."""
+    experiments, _ = next_round(History.at_start(definition), 0)
+    for phase in definition.phases:
+        yield _amount_line(phase, is_open_ended=phase.judges or definition.is_timed)
+        yield from _origin_lines(phase)
+        yield from _judging_lines(phase)
+        yield from _range_lines(definition, phase)
+        if phase is definition.phases[0]:
+            yield from _experiment_lines(phase, experiments)
+
+
+def _amount_line(phase: Phase, *, is_open_ended: bool) -> str:
+    experiments = ("at most " if is_open_ended else "") + _counted(phase.experiments, "experiment")
+    trials = phase.seeds * phase.experiments * len(phase.ranges)
+    return (
+        f"phase {phase.name}: {trials} trials: {experiments} ({phase.strategy}) on "
+        f"{_counted(len(phase.ranges), 'date range')}, {_counted(phase.seeds, 'seed')} each, "
+        f"up to {phase.fidelity.max_epochs} epochs" + (", racing" if phase.race else "")
+    )
+
+
+def _origin_lines(phase: Phase) -> Iterator[str]:
+    """What the budget took from the phase, and where its search begins."""
+    if phase.wanted:
+        yield f"  the budget has no room for {phase.wanted - phase.experiments} more experiments"
+    if phase.replicates:
+        yield f"  the best of {phase.follows} once more: of one training each, the first is mostly the luckiest"
+    elif phase.follows:
+        near = f", searching {phase.near:.0%} of each range around it" if phase.near else ""
+        yield f"  starts from the best setting of {phase.follows}{near}"
+
+
+def _judging_lines(phase: Phase) -> Iterator[str]:
+    if phase.judging is None:
+        return
+    if not phase.judging.fresh:
+        yield "  no fresh date range: the same ones with new seeds, so the verdict is never above promising"
+        return
+    yield "  these ranges play no part in choosing; they judge the winner against the incumbent"
+    if len(phase.ranges) < RANGES_FOR_A_TEST:
+        yield '  with fewer than three there is no test: the verdict will be "not testable"'
+    elif len(phase.ranges) < RANGES_RECOMMENDED:
+        yield "  six are recommended: with fewer, only larger gains are found"
+
+
+def _range_lines(definition: Definition, phase: Phase) -> Iterator[str]:
+    training = definition.training
+    for date_range in phase.ranges:
+        split = date_range.split(training.validation_share, training.test_share)
+        yield f"  {date_range}: train {split.train.days}, validate {split.valid.days}, test {split.test.days} days"
+
+
+def _experiment_lines(phase: Phase, experiments: Sequence[Experiment]) -> Iterator[str]:
+    for at, experiment in enumerate(experiments[:EXPERIMENTS_AT_MOST]):
+        words = " ".join(f"{name}={shown(experiment.assignment[name])}" for name in phase.space)
+        yield f"  {experiment.id} {words}" + (" (the incumbent)" if at == 0 else "")
+    if len(experiments) > EXPERIMENTS_AT_MOST:
+        yield f"  … and {len(experiments) - EXPERIMENTS_AT_MOST} more"
+
+
+def judging_line(definition: Definition) -> str | None:
+    """On how many ranges the winner will be judged, and what gains that finds; None where nothing is confirmed."""
+    phase = definition.confirm
+    if phase is None:
+        return None
+    # Not above: scipy comes with it.
+    from pipeline.analysis.confirmation import design_of
+    from pipeline.analysis.significance import detectable_in_sd
+
+    kind = "fresh" if phase.judging and phase.judging.fresh else "not fresh, so never more than promising"
+    least = detectable_in_sd(design_of(definition, phase), phase.experiments - 1)
+    power = (
+        "too few for a test" if least is None else f"finds gains above {least:.1f} standard deviations between ranges"
+    )
+    return f"the winner will be judged on {len(phase.ranges)} date ranges ({kind}): {power}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("s" if number != 1 else "")

@@ -1,0 +1,44 @@
+"""Tables on stdout, and the one of a calibration."""
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from pipeline.analysis.calibration import Calibration
+
+
+def print_table(table: Table) -> None:
+    """Prints a table as wide as the terminal."""
+    # A pipe has no width: nothing is cut or folded for it.
+    Console(width=None if sys.stdout.isatty() else 1000).print(table)
+
+
+def print_calibration(calibration: "Calibration") -> None:
+    """Prints how well each amount of data and epochs ranks, and the settings of the cheapest that ranks well enough."""
+    print_table(calibration_table(calibration))
+    print("settings", json.dumps(calibration.settings))
+
+
+def calibration_table(calibration: "Calibration") -> Table:
+    """A row for each amount of data and number of epochs."""
+    # Not above: scipy comes with it, which the tables of fast verbs do without.
+    from pipeline.analysis.calibration import percent
+
+    headers = ("data", "training days", "epochs", "time", f"best {calibration.top} kept", "Spearman", "Kendall")
+    table = Table(*headers, caption="in brackets: 90 % intervals; * is the cheapest that keeps what was asked for")
+    for setting in calibration.table():
+        agreement = setting.agreement
+        low, high = (round(value * calibration.top) for value in (agreement.overlap.low, agreement.overlap.high))
+        table.add_row(
+            ("* " if setting is calibration.chosen else "  ") + setting.amount.words,
+            str(setting.amount.train_days),
+            str(setting.epochs),
+            percent(setting.time_share),
+            f"{setting.kept} ({low} to {high})",
+            *(f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})" for e in (agreement.spearman, agreement.kendall)),
+        )
+    return table

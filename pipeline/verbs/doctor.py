@@ -1,0 +1,23 @@
+"""This machine: is it fit to run trials?"""
+
+import typer
+
+from pipeline.errors import InfrastructureError
+from pipeline.verbs.common import StoreOption
+
+app = typer.Typer()
+
+
+@app.command()
+def doctor(store: StoreOption = None) -> None:
+    """Check that this machine can run trials: its GPU, the store, disk and clock."""
+    from pipeline.spec.project import store_root
+    from pipeline.trials import doctor as machine
+
+    failed = []
+    for check in machine.checks(store_root(store)):
+        print(check, flush=True)
+        if not check.fine:
+            failed.append(check.name)
+    if failed:
+        raise InfrastructureError(f"this machine is not fit for trials: {', '.join(failed)}")

@@ -1,0 +1,54 @@
+"""Specs, before anything runs: check one, print the schema, list the architectures."""
+
+import typer
+
+from pipeline.verbs.common import (
+    ArchitectureOption,
+    AsOfOption,
+    BudgetOption,
+    DataOption,
+    ModeOption,
+    SpecArgument,
+    request_of,
+)
+
+app = typer.Typer()
+
+
+@app.command()
+def validate(
+    spec: SpecArgument = None,
+    architecture: ArchitectureOption = None,
+    data: DataOption = None,
+    as_of: AsOfOption = None,
+    mode: ModeOption = None,
+    budget: BudgetOption = None,
+) -> None:
+    """Check a spec and print what would run."""
+    from pipeline.plan.create import define
+    from pipeline.screen.plan import plan_lines
+
+    request = request_of(spec, architecture, data, as_of, mode, budget)
+    for line in plan_lines(define(request.spec(), here=False)):
+        print(line)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a spec."""
+    from pipeline import spec as specs
+
+    print(specs.json_schema(), end="")
+
+
+@app.command("architectures")
+def list_architectures() -> None:
+    """List the architectures, their hyperparameters, defaults and ready-made spaces."""
+    from pipeline.results import to_cell
+    from pipeline.training import architectures
+
+    for name in architectures.names():
+        print(name)
+        for hyperparameter, declared in architectures.hyperparameters(name).items():
+            space = to_cell(declared.domain.model_dump(mode="json", exclude_defaults=True))
+            print(f"  {hyperparameter} = {to_cell(declared.default)}  {space}  {declared.help}")

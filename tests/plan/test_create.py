@@ -1,0 +1,173 @@
+"""A request comes to the same sweep whichever door it came through, and to what the spec would say itself."""
+
+import json
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.jenkins import check, trigger
+from pipeline.plan import create
+from pipeline.plan.create import Request, parse_data
+from pipeline.plan.resolve import as_written
+from pipeline.spec import Spec, from_dict, parse_budget, read
+from pipeline.store import Store
+from pipeline.sweep import Definition
+from pipeline.verbs.common import Mode, request_of
+from tests.support import ROOT
+
+SPEC = {
+    "architecture": "lstm-attention",
+    "parameters": {"hidden_size": [16, 32], "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}},
+    "search": {"strategy": "sobol", "experiments": 4},
+}
+OWN = {
+    "command": ["train", "--rate={rate}"],
+    "hyperparameters": {"rate": {"default": 0.5, "domain": {"low": 0.1, "high": 1.0}}},
+    "parameters": {"rate": [0.2, 0.4]},
+    "objective": {"metric": "loss"},
+}
+FLIGHTS = '{"source": "flights", "target": "arr_delay"}'
+# Each as a spec or an architecture, and options by the names that the command line gives them.
+ASKED: list[tuple[Any, dict[str, str]]] = [
+    (SPEC, {"data": "flights"}),
+    (SPEC, {"data": FLIGHTS, "as_of": "2013-11-01", "mode": "short"}),
+    (SPEC | {"data": "flights", "budget": {"hours": 9}}, {"data": FLIGHTS, "budget": "trials=30 device-hours=1.5"}),
+    (SPEC | {"as-of": "2013-12-01", "mode": "short"}, {"data": "flights", "mode": "full", "as_of": "2013-10-01"}),
+    (OWN, {"as_of": "2024-06-01"}),
+    ("lstm", {"data": "flights"}),
+    ("cnn", {"data": FLIGHTS, "budget": "money=3 price-per-device-hour=2", "mode": "full"}),
+]
+IDS = [str(number) for number in range(len(ASKED))]
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder without an hpt.toml."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("HPT_STORE", "HPT_IMAGE"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def by_command_line(place: Path, asked: Any, options: dict[str, str]) -> Spec:
+    """What `hpt run`, `plan` and `validate` make of their options."""
+    (place / "spec.json").write_text(json.dumps(asked))
+    as_of, mode = options.get("as_of"), options.get("mode")
+    return request_of(
+        place / "spec.json" if isinstance(asked, dict) else None,
+        asked if isinstance(asked, str) else None,
+        options.get("data"),
+        datetime.fromisoformat(as_of) if as_of else None,
+        Mode(mode) if mode else None,
+        options.get("budget", "").split(),
+    ).spec()
+
+
+def by_jenkins(place: Path, asked: Any, options: dict[str, str]) -> Spec:
+    """What `hpt plan` reads of the file that `hpt jenkins-check` writes."""
+    parameters = {"ARCHITECTURE": asked} if isinstance(asked, str) else {"SPEC_JSON": json.dumps(asked)}
+    return by_parameters(place, parameters | {name.upper(): value for name, value in options.items()})
+
+
+def by_trigger(place: Path, asked: Any, options: dict[str, str]) -> Spec:
+    """What becomes of the parameters that `hpt trigger` sends."""
+
+    class Silent:
+        def say(self, text: str) -> None: ...
+
+        def log(self, lines: list[str]) -> None: ...
+
+    (place / "spec.json").write_text(json.dumps(asked))
+    spec, architecture = (None, asked) if isinstance(asked, str) else (place / "spec.json", None)
+    settings = [f"{name.upper()}={value}" for name, value in options.items() if name != "budget"]
+    budget = options.get("budget", "").split()
+    return by_parameters(place, trigger.parameters_for(spec, architecture, budget, settings, Silent()))
+
+
+def by_parameters(place: Path, parameters: dict[str, str]) -> Spec:
+    specs, _ = check.check({"LABEL": "gpu", "STORE": "/mnt/store"} | parameters)
+    (spec,) = specs.values()
+    (place / "checked.json").write_text(json.dumps(as_written(spec)))
+    return read(place / "checked.json")
+
+
+def defined(spec: Spec, store: Store) -> Definition:
+    """The sweep of a spec, without what no two sweeps share."""
+    return create.define(spec, store, here=False).model_copy(update={"id": "", "created": ""})
+
+
+@pytest.mark.parametrize("door", [by_jenkins, by_trigger])
+@pytest.mark.parametrize(("asked", "options"), ASKED, ids=IDS)
+def test_the_command_line_and_jenkins_give_the_same_definition(
+    place: Path, store: Store, door: Any, asked: Any, options: dict[str, str]
+) -> None:
+    here = defined(by_command_line(place, asked, options), store)
+    assert defined(door(place, asked, options), store) == here
+
+
+def test_a_changed_spec_is_as_if_the_changes_stood_in_it() -> None:
+    request = Request(
+        text=json.dumps(SPEC),
+        data=parse_data(FLIGHTS, "--data"),
+        as_of=date(2013, 11, 1),
+        mode="automatic",
+        budget=parse_budget(["trials=30"], "--budget"),
+        experiments=7,
+        notes="why",
+        image="r.test/i:1",
+    )
+    written = SPEC | {
+        "data": json.loads(FLIGHTS),
+        "as-of": "2013-11-01",
+        "tune": "automatic",
+        "budget": {"trials": 30},
+        "search": {"strategy": "sobol", "experiments": 7},
+        "notes": "why",
+        "image": "r.test/i:1",
+    }
+    assert as_written(request.spec()) == as_written(from_dict(written))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "specs").rglob("*.json")), ids=lambda path: path.stem)
+def test_a_spec_is_the_same_after_it_is_written_and_read(path: Path) -> None:
+    spec = read(path)
+    again = from_dict(as_written(spec))
+    assert again == spec
+    assert as_written(again) == as_written(spec)
+
+
+def test_a_change_that_does_not_go_together_with_the_spec_is_refused() -> None:
+    phases = {"architecture": "cnn", "phases": [{"name": "screen", "parameters": {"dropout": [0.1, 0.2]}}]}
+    with pytest.raises(UserError, match=r"^SPEC_JSON: tune: "):
+        Request(text=json.dumps(phases), mode="automatic").spec("SPEC_JSON")
+
+
+def test_a_request_is_for_a_spec_or_an_architecture() -> None:
+    for both_or_none in ({}, {"file": Path("spec.json"), "architecture": "lstm"}):
+        with pytest.raises(UserError, match="name either a SPEC or an --architecture"):
+            Request(**both_or_none)
+
+
+def test_checking_a_request_creates_nothing(place: Path) -> None:
+    create.check(Request(architecture="lstm", data=parse_data("flights", "--data")), str(place / "s"), here=True)
+    assert not (place / "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("fligts", ['--data: there are no built-in data "fligts": did you mean "flights"?']),
+        ("{", ["--data: is not JSON"]),
+        (
+            '{"path": "s3://b/x", "target": "y", "numeric": "x"}',
+            ["--data: data.path: ", "--data: data.date: is missing"],
+        ),
+    ],
+)
+def test_what_is_wrong_with_data_is_told_as_in_a_spec(text: str, lines: list[str]) -> None:
+    with pytest.raises(UserError) as told:
+        parse_data(text, "--data")
+    assert [line[: len(start)] for line, start in zip(str(told.value).splitlines(), lines, strict=True)] == lines
