@@ -10,8 +10,9 @@ import pytest
 from pipeline.errors import UserError
 from pipeline.jenkins.check import Settings, check
 from pipeline.jenkins.parameters import PARAMETERS
-from pipeline.plan.resolve import as_written, resolve
+from pipeline.plan.resolve import resolve
 from pipeline.spec import from_dict
+from pipeline.spec.normalize import as_written
 from pipeline.store import open_store
 from pipeline.sweep import Sweep
 from pipeline.training import architectures

@@ -11,8 +11,8 @@ from pipeline.errors import UserError
 from pipeline.jenkins import check, trigger
 from pipeline.plan import create
 from pipeline.plan.create import Request, parse_data
-from pipeline.plan.resolve import as_written
 from pipeline.spec import Spec, from_dict, parse_budget, read
+from pipeline.spec.normalize import as_written
 from pipeline.store import Store
 from pipeline.sweep import Definition
 from pipeline.verbs.common import Mode, request_of
