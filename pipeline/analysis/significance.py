@@ -167,9 +167,14 @@ def _finished(scores: Scores, range_: DateRange) -> dict[int, float]:
 
 
 def _not_testable(reason: str, needed: int | None, gains: Sequence[float] = ()) -> Verdict:
-    wins = sum(gain > _ROUNDING for gain in gains)
-    mean = fmean(gains) if gains else None
-    return Verdict(Kind.NOT_TESTABLE, mean, None, None, None, wins, len(gains), None, needed, reason)
+    return Verdict(
+        kind=Kind.NOT_TESTABLE,
+        gain=fmean(gains) if gains else None,
+        wins=sum(gain > _ROUNDING for gain in gains),
+        ranges=len(gains),
+        ranges_needed=needed,
+        reason=reason,
+    )
 
 
 def _test(design: Design, paired: PairedGains) -> Verdict:
@@ -192,11 +197,12 @@ def _test(design: Design, paired: PairedGains) -> Verdict:
     values = np.array(gains)
     mean, spread = float(values.mean()), float(values.std(ddof=1))
     wins = int((values > _ROUNDING).sum())
+    not_shown = Verdict(kind=Kind.NOT_SHOWN, gain=mean, wins=wins, ranges=count)
     if spread <= _ROUNDING * max(1.0, abs(mean)):
         if mean <= design.log_rope:
             same = "the same as the incumbent" if abs(mean) <= _ROUNDING else "within the rope, and no noise,"
             reason = f"not shown: {same} on all {count} ranges"
-            return Verdict(Kind.NOT_SHOWN, mean, (mean, mean), 1.0, None, wins, count, None, None, reason)
+            return replace(not_shown, interval=(mean, mean), p=1.0, reason=reason)
         reason = (
             f"not testable: the gain is the same to the last digit on all {count} ranges, which real data never give; "
             "check that the ranges hold different data"
@@ -205,7 +211,7 @@ def _test(design: Design, paired: PairedGains) -> Verdict:
     c = correction(list(paired.gains))
     p = float(corrected_t_test(values, c, design.log_rope))
     half = float(stats.t.ppf(1 - design.alpha, count - 1)) * spread * math.sqrt(1 / count + c)
-    return Verdict(Kind.NOT_SHOWN, mean, (mean - half, mean + half), p, None, wins, count, None, None, "")
+    return replace(not_shown, interval=(mean - half, mean + half), p=p)
 
 
 def _conclude(design: Design, paired: PairedGains, verdict: Verdict, family: int) -> Verdict:

@@ -226,7 +226,7 @@ def _pair_as_json(pair: Pair) -> dict[str, Any]:
         "base": pair.base,
         "other": pair.other,
         "winner": pair.winner,
-        "verdict": str(verdict.kind) if verdict else "not comparable",
+        "verdict": verdict.kind if verdict else "not comparable",
         "gain": verdict.gain if verdict else None,
         "p": verdict.p_adjusted if verdict else None,
         "wins": verdict.wins if verdict else None,

@@ -20,8 +20,9 @@ from pipeline.analysis.importance import (
     importances,
     interaction,
 )
+from pipeline.dates import DateRange
 from pipeline.report.summary import Summary
-from pipeline.results import Row, Status, to_cell
+from pipeline.results import Row, Status, range_of, to_cell
 from pipeline.space import Assignment, identity_of
 from pipeline.sweep import Phase, Trial
 
@@ -249,11 +250,10 @@ def label(value: Any) -> str:
 def curve_rows(summary: Summary, phase: Phase, most: int) -> list[Row]:
     """The trials whose learning curves are drawn: one per experiment, at most so many, all on one date range: the one
     that most experiments ran on, the newest of several."""
-    by_range: dict[tuple[str, str], dict[str, Row]] = {}
+    by_range: dict[DateRange, dict[str, Row]] = {}
     for row in summary.rows:
         if row["phase"] == phase.name and Status(row["status"]).is_result:
-            start, end = row["date-range"]
-            by_range.setdefault((start, end), {}).setdefault(row["experiment"], row)
+            by_range.setdefault(range_of(row), {}).setdefault(row["experiment"], row)
     rows = max(by_range.items(), key=lambda item: (len(item[1]), item[0]), default=(None, {}))[1]
     order = [standing.experiment for standing in summary.ranked if standing.experiment in rows]
     order += [name for name in rows if name not in set(order)]
@@ -272,9 +272,8 @@ def _spent(rows: Sequence[Row]) -> dict[str, float]:
     return spent
 
 
-def _where(row: Row) -> tuple[str, str, str, int]:
-    start, end = row["date-range"]
-    return row["phase"], start, end, Trial.parse(row["trial"]).seed
+def _where(row: Row) -> tuple[str, DateRange, int]:
+    return row["phase"], range_of(row), Trial.parse(row["trial"]).seed
 
 
 def _finished(row: Row, metric: str) -> bool:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from pipeline.analysis.ranking import Standing, standings
 from pipeline.analysis.selection import ChoosingGain, gain_of_choosing
 from pipeline.analysis.spending import device_seconds
+from pipeline.analysis.verdict import Kind
+from pipeline.dates import DateRange
 from pipeline.report.costs import Costs, costs
-from pipeline.results import Row, Status
+from pipeline.results import Row, Status, range_of
 from pipeline.sweep import Definition, Trial
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ BEST = 10
 class Judged:
     """The best setting and the incumbent on one date range, by the test metric. Lower is better unless said."""
 
-    date_range: tuple[str, str]
+    date_range: DateRange
     best: float
     incumbent: float
     factor: float | None
@@ -147,18 +149,16 @@ def _judged(definition: Definition, ranked: Sequence[Standing], confirmed: "Conf
     if not ranked:
         return []
     if confirmed is not None and ranked[0].experiment in confirmed.compared:
-        pairs = [
-            ((one.date_range.start.isoformat(), one.date_range.end.isoformat()), one.finalist, one.incumbent)
-            for one in confirmed.compared[ranked[0].experiment]
-        ]
+        pairs = [(one.date_range, one.finalist, one.incumbent) for one in confirmed.compared[ranked[0].experiment]]
     else:
         metric = definition.objective.test
         base = next((standing for standing in ranked if standing.is_incumbent), None)
         if base is None:
             return []
+        theirs = _by_date_range(base)
         pairs = [
-            (range_, row.get(metric), base.by_range.get(range_, {}).get(metric))
-            for range_, row in sorted(ranked[0].by_range.items())
+            (range_, row.get(metric), theirs.get(range_, {}).get(metric))
+            for range_, row in sorted(_by_date_range(ranked[0]).items())
         ]
     judged = []
     for range_, best, other in pairs:
@@ -166,6 +166,10 @@ def _judged(definition: Definition, ranked: Sequence[Standing], confirmed: "Conf
             better = (other, best) if definition.objective.goal == "minimize" else (best, other)
             judged.append(Judged(range_, best, other, better[0] / better[1] if min(better) > 0 else None))
     return judged
+
+
+def _by_date_range(standing: Standing) -> dict[DateRange, Row]:
+    return {range_of(row): row for row in standing.by_range.values()}
 
 
 def _answer(
@@ -194,13 +198,13 @@ def _answer(
     head = f"{so_far}{best.experiment} is the best setting"
     if verdict is not None:
         head += {
-            "real": ", and that is real",
-            "promising": ", and promising",
-            "not shown": " so far, but that it is better than the incumbent is not shown",
-            "not testable": ", but whether that is real could not be tested",
-        }[str(verdict.kind)]
+            Kind.REAL: ", and that is real",
+            Kind.PROMISING: ", and promising",
+            Kind.NOT_SHOWN: " so far, but that it is better than the incumbent is not shown",
+            Kind.NOT_TESTABLE: ", but whether that is real could not be tested",
+        }[verdict.kind]
     if not judged or any(one.factor is None for one in judged):
-        why = f" ({verdict.reason.rstrip('.')})" if verdict is not None and str(verdict.kind) == "not testable" else ""
+        why = f" ({verdict.reason.rstrip('.')})" if verdict is not None and verdict.kind is Kind.NOT_TESTABLE else ""
         return f"{head}{why}, by {metric}_valid; {cost}"
     factors = [one.factor for one in judged if one.factor is not None]
     wins, middle = sum(factor > 1 for factor in factors), math.exp(fmean(map(math.log, factors)))

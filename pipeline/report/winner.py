@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline import dates
 from pipeline.analysis.ranking import Standing
+from pipeline.analysis.verdict import Kind
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.report.conclude import summary_of
@@ -26,10 +27,10 @@ _CHOOSING = frozenset(
 _WEEKEND = timedelta(days=3)
 
 _VERDICTS = {
-    "real": "confirmed as real",
-    "promising": "promising, but not confirmed as real",
-    "not shown": "not confirmed: that it is better than the incumbent is not shown",
-    "not testable": "not confirmed: whether it is better than the incumbent could not be tested",
+    Kind.REAL: "confirmed as real",
+    Kind.PROMISING: "promising, but not confirmed as real",
+    Kind.NOT_SHOWN: "not confirmed: that it is better than the incumbent is not shown",
+    Kind.NOT_TESTABLE: "not confirmed: whether it is better than the incumbent could not be tested",
 }
 
 
@@ -50,8 +51,8 @@ def winner_of(state: State) -> Winner:
     if not ranked:
         raise UserError(f"{sweep.id} has no best setting yet: {state.words}")
     confirmed = summary_of(state).confirmed
-    kinds = {name: str(verdict.kind) for name, verdict in confirmed.verdicts.items()} if confirmed else {}
-    best = next((standing for standing in ranked if kinds.get(standing.experiment) == "real"), ranked[0])
+    kinds = {name: verdict.kind for name, verdict in confirmed.verdicts.items()} if confirmed else {}
+    best = next((standing for standing in ranked if kinds.get(standing.experiment) is Kind.REAL), ranked[0])
     if best.is_incumbent:
         verdict = "nothing tried is better than the incumbent"
     elif best.experiment in kinds:

@@ -102,7 +102,7 @@ def test_a_real_gain_is_said_to_be_real_and_shown_on_the_ranges_that_judged(new_
     assert kind(summary) == Kind.REAL
     assert summary.answer.startswith("e001 is the best setting, and that is real: its mse_test is 1.3 times smaller")
     assert "better on 6 of 6 fresh date ranges" in summary.answer
-    assert [list(one.date_range) for one in summary.judged] == MONTHS
+    assert [one.date_range.as_json() for one in summary.judged] == MONTHS
 
 
 def test_a_gain_that_is_not_shown_is_said_to_be_not_shown(new_sweep, asked) -> None:

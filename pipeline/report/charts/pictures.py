@@ -9,12 +9,13 @@ from typing import Any
 
 import altair as alt
 
+from pipeline.dates import DateRange
 from pipeline.report import experiments
 from pipeline.report.charts import drawing, importance
 from pipeline.report.charts.drawing import LARGE, SMALL, Picture, slug
 from pipeline.report.experiments import Choosing, Searched
 from pipeline.report.summary import Summary, duration
-from pipeline.results import Row
+from pipeline.results import Row, range_of
 from pipeline.sweep import Phase
 
 MOST_CURVES = 40
@@ -128,8 +129,7 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
     if len({point["x"] for point in points}) < 2:
         return None
     names = {point["experiment"] for point in points}
-    start, end = rows[0]["date-range"]
-    where = f"[{start}, {end})"
+    where = str(range_of(rows[0]))
     x = alt.X("x:Q", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(nice=False)).title("epoch")
     heights = sorted(point["y"] for point in points)
     # A curve that goes astray leaves through the upper edge.
@@ -162,7 +162,7 @@ def _ranges(summary: Summary) -> list[Picture]:
     if confirmed is not None:
         for name, compared in confirmed.compared.items():
             pairs = [
-                (one.date_range.as_json(), one.finalist, one.incumbent)
+                (one.date_range, one.finalist, one.incumbent)
                 for one in compared
                 if one.finalist is not None and one.incumbent is not None
             ]
@@ -171,16 +171,16 @@ def _ranges(summary: Summary) -> list[Picture]:
             found.append((name, title, drawing.sentence(confirmed.verdicts[name].reason), pairs))
     elif summary.best is not None and not summary.best.is_incumbent:
         name = summary.best.experiment
-        pairs = [(list(one.date_range), one.best, one.incumbent) for one in summary.judged]
+        pairs = [(one.date_range, one.best, one.incumbent) for one in summary.judged]
         note = "These ranges also chose it, so this proves nothing yet."
         found.append((name, f"{name} on the date ranges that chose it", note, pairs))
     return [_dumbbells(summary, metric, *one) for one in found if one[3]]
 
 
 def _dumbbells(
-    summary: Summary, metric: str, name: str, title: str, note: str, pairs: Sequence[tuple[Sequence[str], float, float]]
+    summary: Summary, metric: str, name: str, title: str, note: str, pairs: Sequence[tuple[DateRange, float, float]]
 ) -> Picture:
-    labels = [f"{start} to {end}" for (start, end), _, _ in pairs]
+    labels = [f"{one.start} to {one.end}" for one, _, _ in pairs]
     bars: Any = [{"y": label, "x": own, "x2": other} for label, (_, own, other) in zip(labels, pairs, strict=True)]
     points: Any = [
         {"y": label, "x": value, "role": drawing.role(summary, name, is_incumbent, name)}
