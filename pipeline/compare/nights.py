@@ -51,8 +51,8 @@ class Night:
     @cached_property
     def best(self) -> dict[DateRange, Measured]:
         """The best setting's test metric on every range, those that judged and those that chose."""
-        ranked = self.state.ranked
-        return measured(self.state, ranked[0].experiment) if ranked else {}
+        best = self.state.best
+        return measured(self.state, best.experiment) if best else {}
 
     @cached_property
     def incumbent(self) -> dict[DateRange, Measured]:

@@ -1,6 +1,6 @@
 """The page of several sweeps side by side: what `hpt compare` says, with a link to each sweep's own report.
 
-It compares nothing itself; that is `comparing.py`.
+It compares nothing itself; that is for `sweeps.py` to do.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from pipeline.analysis import spending
 from pipeline.compare.sweeps import Comparison
 from pipeline.report.page import _environment
 from pipeline.report.state import State
-from pipeline.report.summary import percent_of
+from pipeline.report.words import percent_of
 
 
 def page(comparison: Comparison, answers: Mapping[str, str]) -> str:
@@ -37,7 +37,7 @@ def write(comparison: Comparison, answers: Mapping[str, str], folder: Path) -> N
 
 
 def _sweep(state: State, answer: str) -> dict[str, Any]:
-    best = next(iter(state.ranked), None)
+    best = state.best
     return {
         "id": state.sweep.id,
         "architecture": state.sweep.definition.architecture,

@@ -68,9 +68,7 @@ def best_first(states: Iterable[State]) -> list[State]:
     """In the order of what chose their best settings; without a best setting, last."""
 
     def place(state: State) -> float:
-        if not state.ranked:
-            return math.inf
-        return state.sweep.definition.objective.sign * state.ranked[0].score
+        return state.sweep.definition.objective.sign * state.best.score if state.best else math.inf
 
     return sorted(states, key=place)
 
@@ -94,12 +92,12 @@ def _pair(base: State, other: State, family: int) -> Pair:
     def not_comparable(why: str, left_out: tuple[str, ...] = ()) -> Pair:
         return Pair(*ids, (), left_out, None, None, f"{ids[1]} cannot be compared with {ids[0]}: {why}.")
 
-    for state in (base, other):
-        if not state.ranked:
-            return not_comparable(f"{state.sweep.id} has no best setting ({state.words})")
+    if base.best is None or other.best is None:
+        without = base if base.best is None else other
+        return not_comparable(f"{without.sweep.id} has no best setting ({without.words})")
     if why := incomparable(base.sweep.definition, other.sweep.definition):
         return not_comparable(why)
-    mine, theirs = (measured(state, state.ranked[0].experiment) for state in (base, other))
+    mine, theirs = measured(base, base.best.experiment), measured(other, other.best.experiment)
     if not mine.keys() & theirs.keys():
         return not_comparable(
             "their best settings have no date range in common "

@@ -14,7 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from pipeline import results
 from pipeline.report.charts.calendar import strip
 from pipeline.report.story import seconds_per_trial, story
-from pipeline.report.summary import Summary, duration, percent_of, setting
+from pipeline.report.summary import Summary, setting
+from pipeline.report.words import duration, percent_of
 from pipeline.sweep import Sweep
 
 if TYPE_CHECKING:

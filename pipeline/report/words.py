@@ -1,7 +1,6 @@
-"""Settings and outcomes in a few words, for every place that shows them."""
+"""Settings, outcomes, times and gains in a few words, for every place that shows them."""
 
 import math
-from collections.abc import Sequence
 
 from pipeline.analysis.ranking import Standing
 from pipeline.results import Row, shown
@@ -24,9 +23,20 @@ def outcome(row: Row, metric: str) -> str:
     return f"{metric}_valid {row.get(f'{metric}_valid', math.nan):.4g}, {row['epochs']} epochs{how}"
 
 
-def best_in_words(definition: Definition, ranked: Sequence[Standing]) -> str:
+def best_in_words(definition: Definition, best: Standing | None) -> str:
     """`e012 mse_valid 0.0312 learning_rate=0.03`; a dash while nothing is ranked."""
-    if not ranked:
+    if best is None:
         return "—"
-    best = ranked[0]
     return f"{best.experiment} {definition.objective.valid} {best.score:.4g} {settings_in_words(definition, best)}"
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `12 min`, `3.4 h`."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def percent_of(gain: float, goal: str) -> str:
+    """A log ratio in words: `12.3 %` of the incumbent's metric."""
+    return f"{100 * (-math.expm1(-gain) if goal == 'minimize' else math.expm1(gain)):.1f} %"

@@ -24,9 +24,9 @@ def nights_table(series: Series, last: int = LAST) -> Table:
 def _cells(night: Night) -> list[str]:
     from pipeline.analysis.verdict import percent
 
-    if not night.state.ranked:
+    definition, best = night.definition, night.state.best
+    if best is None:
         return [NOTHING] * 5
-    definition, best = night.definition, night.state.ranked[0]
     fresh = any(one.fresh for one in night.best.values())
     shown = {range_: one for range_, one in night.best.items() if one.fresh == fresh}
     gains = night.gains(fresh)

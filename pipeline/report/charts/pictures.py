@@ -14,7 +14,8 @@ from pipeline.report import experiments
 from pipeline.report.charts import drawing, importance
 from pipeline.report.charts.drawing import LARGE, SMALL, Picture, slug
 from pipeline.report.experiments import Choosing, Searched
-from pipeline.report.summary import Summary, duration
+from pipeline.report.summary import Summary
+from pipeline.report.words import duration
 from pipeline.results import Row, range_of
 from pipeline.sweep import Phase
 
