@@ -8,7 +8,7 @@ from rich.text import Text
 
 from pipeline.compare.differences import NOTHING
 from pipeline.compare.nights import LAST, Night, Series
-from pipeline.compare.scores import Measured
+from pipeline.compare.scores import RangeScore
 from pipeline.report.words import settings_in_words
 
 
@@ -41,6 +41,6 @@ def _cells(night: Night) -> list[str]:
     ]
 
 
-def _mean(found: Iterable[Measured]) -> str:
+def _mean(found: Iterable[RangeScore]) -> str:
     scores = [one.score for one in found if one.score is not None]
     return f"{fmean(scores):.4g}" if scores else NOTHING

@@ -39,7 +39,7 @@ def test_a_better_sweep_is_real_on_fresh_ranges_that_both_judged_on(store, asked
     pair = found.pairs[0]
     assert pair.winner == pair.other
     assert pair.verdict.kind is Kind.REAL
-    assert all(one.fresh for one in pair.on)
+    assert all(one.fresh for one in pair.ranges)
     assert found.sentence.startswith(
         f"{pair.other} beats {pair.base}, and that is real: its best setting's mse_test is "
     )
@@ -90,7 +90,7 @@ def test_a_range_on_which_the_winner_failed_keeps_it_from_being_real(store, aske
 
 def test_looking_at_a_sweep_that_still_runs_proves_nothing(store, asked):
     found = two(store, asked, asked, second=steady(best=0.1), done=False)
-    assert not any(one.fresh for one in found.pairs[0].on)
+    assert not any(one.fresh for one in found.pairs[0].ranges)
     assert "is not finished (5 of 6 trials)" in found.sentence
 
 
@@ -138,10 +138,10 @@ def test_a_range_of_unknown_data_does_not_count(store, tiny_spec):
 
 def test_short_and_full_training_are_not_set_against_each_other(store, asked, tiny_spec):
     found = two(store, tiny_spec, tiny_spec, done=True)
-    assert found.pairs[0].on
+    assert found.pairs[0].ranges
     short = asked | {"mode": "short", "short": {"max-epochs": 1}}
     found = compare([night(store, asked, day=5), night(store, short, day=6)])
-    assert {one.date_range.as_json()[0] for one in found.pairs[0].on} == {start for start, _ in JUDGED}
+    assert {one.date_range.as_json()[0] for one in found.pairs[0].ranges} == {start for start, _ in JUDGED}
 
 
 def test_what_changed_is_named(store, asked):
