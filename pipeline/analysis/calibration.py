@@ -87,6 +87,7 @@ class Calibration:
 
     @property
     def full(self) -> FidelityResult:
+        """The full result itself."""
         return self.fidelities[-1]
 
     @property
@@ -217,6 +218,7 @@ class _Training:
         return self.scores[min(epochs, len(self.scores)) - 1]
 
     def seconds_at(self, epochs: int) -> float:
+        """Likewise, what it took."""
         return self.seconds[min(epochs, len(self.seconds)) - 1]
 
 

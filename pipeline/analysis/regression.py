@@ -39,6 +39,7 @@ class Worsening:
 
     @property
     def testable(self) -> bool:
+        """Whether there were enough ranges for a test."""
         return self.p is not None
 
 

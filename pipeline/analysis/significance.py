@@ -119,16 +119,16 @@ def paired_gains(incumbent: Scores, finalist: Scores, design: Design) -> PairedG
     finalist_failed, incumbent_failed, not_positive = [], [], []
     direction = sign(design.goal)
     for range_ in design.ranges:
-        base, own = _finished(incumbent, range_), _finished(finalist, range_)
-        pairs = [(base[seed], own[seed]) for seed in base if seed in own]
-        if not base:
+        theirs, ours = _finished(incumbent, range_), _finished(finalist, range_)
+        pairs = [(theirs[seed], ours[seed]) for seed in theirs if seed in ours]
+        if not theirs:
             incumbent_failed.append(range_)
-        elif len(pairs) < len(base):
+        elif len(pairs) < len(theirs):
             finalist_failed.append(range_)
         if any(min(pair) <= 0 for pair in pairs):
             not_positive.append(range_)
         elif pairs:
-            gains[range_] = direction * fmean(math.log(theirs) - math.log(ours) for theirs, ours in pairs)
+            gains[range_] = direction * fmean(math.log(base) - math.log(own) for base, own in pairs)
     return PairedGains(gains, tuple(finalist_failed), tuple(incumbent_failed), tuple(not_positive))
 
 
@@ -148,15 +148,15 @@ def judge(
         both = " and ".join(map(str, twice))
         reason = f"not testable: the test days of {both} overlap and would count twice; take ranges that lie apart"
         return {name: _not_testable(reason, None) for name in finalists}
-    found = {name: paired_gains(incumbent, scores, design) for name, scores in finalists.items()}
-    first = {name: _test(design, paired) for name, paired in found.items()}
+    gains = {name: paired_gains(incumbent, scores, design) for name, scores in finalists.items()}
+    first = {name: _test(design, paired) for name, paired in gains.items()}
     # A finalist that could not be tested stays in the family: its place was taken before the result was known.
     p_values = [verdict.p if verdict.p is not None else 1.0 for verdict in first.values()]
     before = [p if math.isfinite(p) else 1.0 for p in earlier]
     adjusted = holm([*p_values, *before])
     family = len(adjusted)
     return {
-        name: verdict if verdict.p is None else _conclude(design, found[name], replace(verdict, p_adjusted=p), family)
+        name: verdict if verdict.p is None else _conclude(design, gains[name], replace(verdict, p_adjusted=p), family)
         for (name, verdict), p in zip(first.items(), adjusted, strict=False)
     }
 

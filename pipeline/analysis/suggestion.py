@@ -114,6 +114,7 @@ class _Ranking:
 
     @property
     def words(self) -> str:
+        """The best quarter, as sentences name it."""
         return f"the best {self.best} of {len(self.values)} experiments"
 
 

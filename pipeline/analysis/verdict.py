@@ -54,6 +54,7 @@ class Design:
 
     @property
     def log_rope(self) -> float:
+        """The rope as a log ratio, as gains are."""
         return -math.log1p(-self.rope) if self.goal == "minimize" else math.log1p(self.rope)
 
 

@@ -48,6 +48,7 @@ class Night:
 
     @cached_property
     def state(self) -> State:
+        """How far the sweep is, and its rows."""
         return state_of(self.sweep)
 
     @cached_property

@@ -69,6 +69,7 @@ class Comparison:
 
     @property
     def sentence(self) -> str:
+        """What all pairs come to."""
         return " ".join(pair.sentence for pair in self.pairs)
 
 

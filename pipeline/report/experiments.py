@@ -70,6 +70,7 @@ class ChoosingResults:
 
     @property
     def values(self) -> list[float]:
+        """Of the comparable experiments, the best first."""
         return [result.value for result in self.comparable]
 
     def minimised(self, value: float) -> float:
@@ -189,6 +190,7 @@ class Group:
 
     @property
     def median(self) -> float:
+        """Of the members' values."""
         return median(result.value for result in self.members)
 
 
@@ -204,10 +206,12 @@ class PhaseSearch:
 
     @cached_property
     def importances(self) -> list[Importance]:
+        """How much each hyperparameter mattered, the most important first; empty where that cannot be said."""
         return importances(self.experiments)
 
     @cached_property
     def best_values(self) -> dict[str, BestValue]:
+        """By hyperparameter: the value, or the part of its range, with the best median."""
         return {best.name: best for best in best_values(self.experiments)}
 
     @cached_property

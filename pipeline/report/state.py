@@ -35,10 +35,12 @@ class State:
 
     @property
     def failed(self) -> list[Row]:
+        """The rows that are no results."""
         return [row for row in self.rows if not Status(row["status"]).is_result]
 
     @cached_property
     def ranked(self) -> list[Standing]:
+        """The experiments that can be compared, by what chooses, the best first."""
         return standings(self.sweep.definition, self.rows)
 
     @property

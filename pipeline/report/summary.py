@@ -65,6 +65,7 @@ class Summary:
 
     @property
     def searched(self) -> list[str]:
+        """The hyperparameters that any phase searched."""
         return list(dict.fromkeys(name for phase in self.definition.phases for name in phase.space))
 
 
@@ -99,16 +100,17 @@ def summarize(
 
 
 def setting(standing: Standing, names: Sequence[str]) -> dict[str, Any]:
+    """The values that a setting has of some hyperparameters."""
     return {name: standing.assignment[name] for name in names}
 
 
 def _saved(definition: Definition, planned: Sequence[Trial], done: bool) -> int:
-    """What running every experiment on every range would have taken more, in races that are over."""
+    """How many more trials would have run without races: in those that are over."""
     saved = 0
     begun = {trial.phase for trial in planned}
     for at, phase in enumerate(definition.phases):
-        own = [trial for trial in planned if trial.phase == phase.name]
+        trials = [trial for trial in planned if trial.phase == phase.name]
         over = done or any(later.name in begun for later in definition.phases[at + 1 :])
-        if phase.race and own and over:
-            saved += len({trial.experiment for trial in own}) * len(phase.ranges) * phase.seeds - len(own)
+        if phase.race and trials and over:
+            saved += len({trial.experiment for trial in trials}) * len(phase.ranges) * phase.seeds - len(trials)
     return saved

@@ -3,7 +3,8 @@
 import math
 
 from pipeline.analysis.ranking import Standing
-from pipeline.results import Row, shown
+from pipeline.analysis.verdict import percent
+from pipeline.results import Goal, Row, Status, shown
 from pipeline.sweep import Definition
 
 
@@ -17,7 +18,7 @@ def settings_in_words(definition: Definition, standing: Standing) -> str:
 
 def outcome(row: Row, metric: str) -> str:
     """How a trial ended, in a few words."""
-    if row["status"] != "complete":
+    if row["status"] != Status.COMPLETE:
         return f"{row['status']}" + (f": {row['error']}" if row.get("error") else "")
     how = f", copied from {row['reused_from']}" if row.get("reused_from") else ""
     return f"{metric}_valid {row.get(f'{metric}_valid', math.nan):.4g}, {row['epochs']} epochs{how}"
@@ -37,6 +38,6 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def percent_of(gain: float, goal: str) -> str:
+def percent_of(gain: float, goal: Goal) -> str:
     """A log ratio in words: `12.3 %` of the incumbent's metric."""
-    return f"{100 * (-math.expm1(-gain) if goal == 'minimize' else math.expm1(gain)):.1f} %"
+    return f"{percent(gain, goal):.1f} %"

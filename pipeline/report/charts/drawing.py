@@ -56,17 +56,20 @@ def sampled_in_words(choosing: ChoosingResults, summary: Summary) -> str:
 
 
 def y_words(choosing: ChoosingResults, summary: Summary) -> str:
+    """What the y axis shows, and which way is better."""
     metric = summary.definition.objective.valid
     better = "less is better" if choosing.sign > 0 else "more is better"
     return f"{metric} ÷ incumbent's ({better})" if choosing.relative else f"{metric}, mean over date ranges ({better})"
 
 
 def value_words(choosing: ChoosingResults, summary: Summary) -> str:
+    """What an experiment's value is."""
     metric = summary.definition.objective.valid
     return f"{metric} as a multiple of the incumbent's" if choosing.relative else metric
 
 
 def y_axis(choosing: ChoosingResults, summary: Summary) -> Any:
+    """The axis that all pictures with a point per experiment share."""
     metric = summary.definition.objective.valid
     values = [within(choosing, value) for value in choosing.values] + [1.0] * choosing.relative
     words = f"{metric} ÷ incumbent's" if choosing.relative else metric
@@ -105,6 +108,7 @@ def edge_of(choosing: ChoosingResults) -> float:
 
 
 def within(choosing: ChoosingResults, value: float) -> float:
+    """A value, or the edge where it lies beyond."""
     return min(value, edge_of(choosing))
 
 
@@ -117,6 +121,7 @@ def reference(choosing: ChoosingResults) -> list[Any]:
 
 
 def point(summary: Summary, choosing: ChoosingResults, result: ExperimentResult) -> dict[str, Any]:
+    """An experiment as a point's datum, all but its x."""
     kind = role(summary, result.experiment, result.is_incumbent)
     size, opacity = {"others": (34, 0.8), "incumbent": (90, 1)}.get(kind, (110, 1))
     value = {
@@ -136,6 +141,7 @@ def dots(
     *,
     jitter: bool = False,
 ) -> Any:
+    """A layer with a point per experiment. `words` name the x axis; with `jitter`, it has single values."""
     # What is drawn last lies on top.
     data = alt.Data(values=sorted(points, key=lambda point: point["size"]))
     chart = alt.Chart(data).mark_point(filled=True, stroke="white", strokeWidth=0.5)
@@ -163,6 +169,7 @@ def roles(summary: Summary, name: str | None = None) -> tuple[str, str, str]:
 
 
 def role(summary: Summary, experiment: str, is_incumbent: bool, name: str | None = None) -> str:
+    """Which of `roles` an experiment has."""
     others, incumbent, best = roles(summary, name)
     if is_incumbent:
         return incumbent
@@ -170,12 +177,14 @@ def role(summary: Summary, experiment: str, is_incumbent: bool, name: str | None
 
 
 def colour(summary: Summary, name: str | None = None, *, line: bool = False) -> Any:
+    """The colour channel, by role."""
     kinds = roles(summary, name)
     scale = alt.Scale(domain=list(kinds), range=[OTHERS, INCUMBENT, BEST])
     return alt.Color("role:N", scale=scale, legend=_legend(summary, name, line=line))
 
 
 def shape(summary: Summary, name: str | None = None) -> Any:
+    """The shape channel, by role: it says what the colour says."""
     kinds = roles(summary, name)
     scale = alt.Scale(domain=list(kinds), range=["circle", "diamond", "circle"])
     return alt.Shape("role:N", scale=scale, legend=_legend(summary, name))
@@ -197,6 +206,7 @@ def _legend(summary: Summary, name: str | None, *, line: bool = False) -> Any:
 
 
 def sentence(words: str) -> str:
+    """With a capital letter and a full stop."""
     return f"{words[:1].upper()}{words[1:]}."
 
 
@@ -212,10 +222,12 @@ def spans_much(values: Sequence[float]) -> bool:
 
 
 def is_number(value: Any) -> bool:
+    """Whether a cell can be drawn."""
     return isinstance(value, int | float) and math.isfinite(value)
 
 
 def spec(chart: Any, size: tuple[int, int], zoom: str) -> dict[str, Any]:
+    """A chart as Vega-Lite; `zoom` has the axes, of "x" and "y", along which a person may zoom."""
     spec: dict[str, Any] = chart.properties(width=size[0], height=size[1]).to_dict(validate=False)
     spec["config"] = {
         "aria": False,

@@ -63,12 +63,15 @@ def svg(picture: Picture) -> str:
 def _hyperparameter(
     summary: Summary, choosing: ChoosingResults, search: PhaseSearch, at: int, name: str
 ) -> Picture | None:
+    """One hyperparameter's values against what they came to, and the median of each value or part of the range."""
     groups = [group for group in search.groups(name) if group.members]
     if len(groups) < 2:
         return None
     phases = {phase.name for phase in summary.definition.choosing if name in phase.space}
     drawn = experiments.sample([one for one in choosing.comparable if one.phases & phases], drawing.MOST_POINTS)
     interval = search.experiments.interval(name)
+
+    # The axis, and the medians on it: of the parts of a range, or of single values.
     if interval is not None:
         drawn = [one for one in drawn if isinstance(one.assignment[name], int | float)]
         ends = [edge for group in groups for edge in (group.low, group.high) if edge is not None]
@@ -88,6 +91,8 @@ def _hyperparameter(
         medians = medians.encode(
             x=x, y=drawing.y_axis(choosing, summary), tooltip=[alt.Tooltip("y:Q", title="median", format=".4g")]
         )
+
+    # The experiments; those that share a single value stand side by side.
     points = [
         drawing.point(summary, choosing, one)
         | {"x": one.assignment[name] if interval is not None else experiments.label(one.assignment[name])}
@@ -111,6 +116,7 @@ def _hyperparameter(
 
 
 def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Sequence[Row]]]) -> Picture | None:
+    """Learning curves on one date range, the best's and the incumbent's in front."""
     phase = _last_choosing(summary)
     # A calibration shows its own, by amount of data.
     if phase is None or summary.definition.calibrating:
@@ -133,14 +139,16 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
     ]
     if len({point["x"] for point in points}) < 2:
         return None
-    names = {point["experiment"] for point in points}
-    where = str(range_of(rows[0]))
+
+    # The axes.
     x = alt.X("x:Q", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(nice=False)).title("epoch")
     heights = sorted(point["y"] for point in points)
     # A curve that goes astray leaves through the upper edge.
     edge = 50 * heights[int(0.9 * (len(heights) - 1))]
     y = drawing.axis(alt.Y, "y:Q", [height for height in heights if height <= max(edge, heights[0])], metric)
     tooltip = ["experiment:N", alt.Tooltip("x:Q", title="epoch"), alt.Tooltip("y:Q", title=metric, format=".4g")]
+
+    # A layer for each role, so that the best lies on top.
     layers = [
         alt.Chart(alt.Data(values=[point for point in points if point["role"] == role]))
         .mark_line(strokeWidth=width, opacity=opacity, strokeDash=dash, clip=True)
@@ -149,7 +157,9 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
             drawing.roles(summary), (1, 2.5, 3), (0.55, 1, 1), ([1, 0], [6, 3], [1, 0]), strict=True
         )
     ]
+    names = {point["experiment"] for point in points}
     total = len({row["experiment"] for row in summary.rows if row["phase"] == phase.name})
+    where = range_of(rows[0])
     return Picture(
         name="curves",
         title=f"Learning curves on {where}" + (f", {best} in front" if best in names else ""),
@@ -224,6 +234,7 @@ def _dumbbells(
 
 
 def _best_so_far(summary: Summary, choosing: ChoosingResults) -> Picture | None:
+    """How good the best was after so much training."""
     steps = experiments.best_so_far(choosing)
     end = max(one.spent for one in choosing.comparable)
     unit, name = (3600, "hours") if end >= 7200 else (60, "minutes") if end >= 120 else (1, "seconds")
@@ -259,6 +270,7 @@ def _best_so_far(summary: Summary, choosing: ChoosingResults) -> Picture | None:
 
 
 def _time(summary: Summary, choosing: ChoosingResults) -> Picture | None:
+    """What an experiment came to against what a training of it takes."""
     if min(one.seconds for one in choosing.comparable) <= 0:
         return None
     front = experiments.pareto_front(choosing)
