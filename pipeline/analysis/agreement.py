@@ -22,6 +22,8 @@ FEWEST_EXPERIMENTS = 5
 
 @dataclass(frozen=True)
 class Estimate:
+    """A number with its 90 % interval."""
+
     value: float
     low: float
     high: float
@@ -76,7 +78,7 @@ def agreement(
             return f"all {count} experiments have the same metric in the {which} ranking: there is no order to compare"
     rng = np.random.default_rng(seed)
     draws = rng.integers(count, size=(RESAMPLES, count))
-    values = np.hstack([_measures(a[some], b[some], top) for some in np.array_split(draws, _parts(count))])
+    values = np.hstack([_measures(a[draw], b[draw], top) for draw in np.array_split(draws, _parts(count))])
     tail = (1 - CONFIDENCE) / 2
     # A resample of one experiment alone has no correlation; it is left out.
     low, high = np.nanquantile(values, (tail, 1 - tail), axis=1)

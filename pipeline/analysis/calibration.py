@@ -5,7 +5,7 @@ tells what it would have come to with fewer. Nothing here reads a store or draws
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -39,7 +39,7 @@ class Amount:
 
 
 @dataclass(frozen=True)
-class Measured:
+class FidelityResult:
     """One fidelity: an amount of data and a number of epochs."""
 
     amount: Amount
@@ -70,12 +70,15 @@ class Calibration:
     """What a calibration found."""
 
     top: int
+    """How many of the best settings a fidelity should keep."""
     asked: float
+    """The share of these that it has to keep."""
     metric: str
     amounts: tuple[Amount, ...]
-    measured: tuple[Measured, ...]
+    """From the least data to all of them."""
+    fidelities: tuple[FidelityResult, ...]
     """By amount of data, then epochs; the last one is the full result itself."""
-    chosen: Measured
+    chosen: FidelityResult
     """The cheapest that keeps the overlap asked for, at its epoch and at every later one."""
     best: tuple[str, ...]
     """The experiments that are best in the full result, best first."""
@@ -83,13 +86,14 @@ class Calibration:
     curves: tuple[Curve, ...]
 
     @property
-    def full(self) -> Measured:
-        return self.measured[-1]
+    def full(self) -> FidelityResult:
+        """The full result itself."""
+        return self.fidelities[-1]
 
     @property
     def week_would_do(self) -> bool:
         """Whether a week, which a spec cannot ask for, keeps the overlap for less."""
-        week = _cheapest([one for one in self.measured if not one.amount.exact], self.asked)
+        week = _cheapest([fidelity for fidelity in self.fidelities if not fidelity.amount.exact], self.asked)
         return week is not None and week.time_share < self.chosen.time_share
 
     @property
@@ -105,27 +109,27 @@ class Calibration:
     @property
     def answer(self) -> str:
         """One sentence."""
-        found = self.chosen.agreement
-        sample = f"by a sample of {found.experiments} settings on one date range"
+        agreement = self.chosen.agreement
+        sample = f"by a sample of {agreement.experiments} settings on one date range"
         if self.chosen is self.full:
             return f"Nothing cheaper keeps {self._asked_in_words}: stay with full mode, {sample}."
-        overlap = found.overlap
+        overlap = agreement.overlap
         low, high = (round(value * self.top) for value in (overlap.low, overlap.high))
         return (
             f"{_fidelity_in_words(self.chosen)} keep {self.chosen.kept} of the best {self.top} settings at "
             f"{percent(self.chosen.time_share)} of the training time, {sample} (90 % interval: {low} to {high} of "
-            f"{self.top}; {percent(found.by_chance)} would be chance)."
+            f"{self.top}; {percent(agreement.by_chance)} would be chance)."
         )
 
     @property
     def _asked_in_words(self) -> str:
         return f"{math.ceil(self.asked * self.top - 1e-9)} of the best {self.top} settings"
 
-    def table(self) -> list[Measured]:
+    def table(self) -> list[FidelityResult]:
         """The fidelities worth a line: per amount the epochs 1, 2, 4, 8, …, the last one, and the chosen one."""
-        last = max(one.epochs for one in self.measured)
+        last = max(one.epochs for one in self.fidelities)
         shown = {2**power for power in range(last.bit_length())} | {last}
-        return [one for one in self.measured if one.epochs in shown or one is self.chosen]
+        return [one for one in self.fidelities if one.epochs in shown or one is self.chosen]
 
     def as_json(self) -> dict[str, Any]:
         """`calibration.json`."""
@@ -137,7 +141,7 @@ class Calibration:
             "metric": self.metric,
             "best": list(self.best),
             "chosen": _as_json(self.chosen),
-            "fidelities": [_as_json(one) for one in self.measured],
+            "fidelities": [_as_json(one) for one in self.fidelities],
         }
 
 
@@ -157,52 +161,41 @@ def calibrate(definition: Definition, rows: Sequence[Row], epochs: Mapping[str, 
     """
     asked = definition.calibrating
     assert asked is not None
-    metric = definition.objective.valid
+    metric, sign = definition.objective.valid, definition.objective.sign
     trainings = {phase.name: _trainings(definition, phase.name, metric, rows, epochs) for phase in definition.phases}
-    last_phase = definition.phases[-1]
-    full = trainings[last_phase.name]
+
+    # The full result, which every cheaper fidelity is held against: the last phase, after its last epoch.
+    full = trainings[definition.phases[-1].name]
     if not full:
         return f"No training with all the data has {metric} of its epochs, so there is nothing to compare with."
-    most = {name: max((len(one.scores) for one in own.values()), default=0) for name, own in trainings.items()}
-    reference = {name: one.at(most[last_phase.name]) for name, one in full.items()}
-    sign = definition.objective.sign
-    ranked = _ranked(reference)
-    measured: list[Measured] = []
-    amounts = []
-    for phase in definition.phases:
-        amount = _amount(definition, phase)
-        amounts.append(amount)
-        own = trainings[phase.name]
-        same = [name for name in full if name in own]
-        whole = math.fsum(full[name].seconds[-1] for name in same)
-        before: tuple[dict[str, float], Agreement | str] | None = None
-        for number in range(1, most[phase.name] + 1):
-            short = {name: own[name].at(number) for name in same}
-            if before is None or before[0] != short:
-                before = short, agreement(_finite(short), _finite({n: reference[n] for n in same}), asked.top)
-            found = before[1]
-            if isinstance(found, str):
-                if phase is last_phase and number == most[phase.name]:
-                    return f"Nothing can be compared: {found}."
-                continue
-            spent = math.fsum(own[name].seconds_at(number) for name in same)
-            behind = _behind(reference, min(same, key=lambda name: (short[name], name)), sign)
-            measured.append(Measured(amount, number, spent / whole if whole else 1.0, found, behind))
-    chosen = _cheapest([one for one in measured if one.amount.exact], asked.overlap)
+    reference = {name: training.at(_most_epochs(full)) for name, training in full.items()}
+    itself = agreement(_finite(reference), _finite(reference), asked.top)
+    if isinstance(itself, str):
+        return f"Nothing can be compared: {itself}."
+
+    # Every fidelity, and the cheapest that a spec can ask for.
+    amounts = tuple(_amount(definition, phase) for phase in definition.phases)
+    fidelities = [
+        fidelity
+        for amount in amounts
+        for fidelity in _fidelities(amount, trainings[amount.phase], full, reference, asked.top, sign)
+    ]
+    chosen = _cheapest([fidelity for fidelity in fidelities if fidelity.amount.exact], asked.overlap)
+
     incumbent = identity_of(definition.incumbent)
     return Calibration(
         top=asked.top,
         asked=asked.overlap,
         metric=metric,
-        amounts=tuple(amounts),
-        measured=tuple(measured),
-        chosen=chosen or measured[-1],
-        best=tuple(ranked[: asked.top]),
-        incumbent=next((n for n, one in full.items() if identity_of(one.assignment) == incumbent), None),
+        amounts=amounts,
+        fidelities=tuple(fidelities),
+        chosen=chosen or fidelities[-1],
+        best=tuple(_ranked(reference)[: asked.top]),
+        incumbent=next((name for name, one in full.items() if identity_of(one.assignment) == incumbent), None),
         curves=tuple(
-            Curve(name, amount, tuple(sign * value for value in one.scores if math.isfinite(value)))
+            Curve(name, amount, tuple(sign * value for value in training.scores if math.isfinite(value)))
             for amount in amounts
-            for name, one in trainings[amount.phase].items()
+            for name, training in trainings[amount.phase].items()
         ),
     )
 
@@ -225,14 +218,20 @@ class _Training:
         return self.scores[min(epochs, len(self.scores)) - 1]
 
     def seconds_at(self, epochs: int) -> float:
+        """Likewise, what it took."""
         return self.seconds[min(epochs, len(self.seconds)) - 1]
+
+
+def _most_epochs(trainings: Mapping[str, _Training]) -> int:
+    return max((len(training.scores) for training in trainings.values()), default=0)
 
 
 def _trainings(
     definition: Definition, phase: str, metric: str, rows: Sequence[Row], epochs: Mapping[str, Sequence[Row]]
 ) -> dict[str, _Training]:
+    """The trainings of a phase by experiment, of those that have the metric of all their epochs."""
     sign = definition.objective.sign
-    found = {}
+    trainings = {}
     for row in rows:
         lines = sorted(epochs.get(row["trial"], ()), key=lambda line: line["epoch"])
         if row["phase"] != phase or not lines or any(metric not in line for line in lines):
@@ -244,8 +243,39 @@ def _trainings(
             scores[-1] = math.inf
         seconds = list(accumulate(float(line.get("seconds") or 0.0) for line in lines))
         assignment = {name: row.get(name) for name in definition.incumbent}
-        found[row["experiment"]] = _Training(assignment, scores, seconds)
-    return found
+        trainings[row["experiment"]] = _Training(assignment, scores, seconds)
+    return trainings
+
+
+def _fidelities(
+    amount: Amount,
+    trainings: Mapping[str, _Training],
+    full: Mapping[str, _Training],
+    reference: Mapping[str, float],
+    top: int,
+    sign: int,
+) -> Iterator[FidelityResult]:
+    """An amount of data after each of its epochs, but where its ranking and the full one cannot be compared."""
+    common = [name for name in full if name in trainings]
+    full_seconds = math.fsum(full[name].seconds[-1] for name in common)
+    target = _finite({name: reference[name] for name in common})
+    scores: dict[str, float] = {}
+    agreed: Agreement | str = ""
+    for epoch in range(1, _most_epochs(trainings) + 1):
+        before, scores = scores, {name: trainings[name].at(epoch) for name in common}
+        # An agreement takes a thousand resamples; where no training got better, it is what it was.
+        if epoch == 1 or scores != before:
+            agreed = agreement(_finite(scores), target, top)
+        if isinstance(agreed, str):
+            continue
+        seconds = math.fsum(trainings[name].seconds_at(epoch) for name in common)
+        yield FidelityResult(
+            amount=amount,
+            epochs=epoch,
+            time_share=seconds / full_seconds if full_seconds else 1.0,
+            agreement=agreed,
+            behind=_behind(reference, _ranked(scores)[0], sign),
+        )
 
 
 def _or_infinite(value: float, sign: float) -> float:
@@ -254,8 +284,8 @@ def _or_infinite(value: float, sign: float) -> float:
 
 def _finite(scores: Mapping[str, float]) -> dict[str, float | None]:
     """Diverged trainings stand last, all at one place: left out, they would flatter a fidelity that likes them."""
-    known = [value for value in scores.values() if math.isfinite(value)]
-    last = max(known) + 1 if known else 0.0
+    finite = [value for value in scores.values() if math.isfinite(value)]
+    last = max(finite) + 1 if finite else 0.0
     return {name: value if math.isfinite(value) else last for name, value in scores.items()}
 
 
@@ -265,41 +295,40 @@ def _ranked(scores: Mapping[str, float]) -> list[str]:
 
 def _behind(reference: Mapping[str, float], first: str, sign: float) -> float | None:
     """Of the setting that a fidelity puts first: how much worse than the best its full result is."""
-    best, own = sign * min(reference.values()), sign * reference[first]
-    if not (math.isfinite(own) and math.isfinite(best) and min(own, best) > 0):
+    best, reached = sign * min(reference.values()), sign * reference[first]
+    if not (math.isfinite(reached) and math.isfinite(best) and min(reached, best) > 0):
         return None
-    return own / best - 1 if sign > 0 else 1 - own / best
+    return reached / best - 1 if sign > 0 else 1 - reached / best
 
 
 def _amount(definition: Definition, phase: Phase) -> Amount:
     shares = definition.training.validation_share, definition.training.test_share
     date_range, name = phase.ranges[0], phase.fidelity.name
     days = phase.fidelity.train_days or date_range.split(*shares).train.days
-    known = MONTHS.get(name)
-    months = known or next(m for m in range(1, 1200) if (training_days(date_range, m, *shares) or 0) >= days)
+    months = MONTHS.get(name) or next(m for m in range(1, 1200) if (training_days(date_range, m, *shares) or 0) >= days)
     words = "all the data" if name == FULL else _WORDS[name]
     return Amount(phase.name, words, days, months, name != WEEK)
 
 
-def _cheapest(measured: Iterable[Measured], overlap: float) -> Measured | None:
+def _cheapest(fidelities: Iterable[FidelityResult], overlap: float) -> FidelityResult | None:
     """The least time that keeps the overlap, from its epoch on: one lucky epoch is not enough."""
-    keeping: list[Measured] = []
+    keeping: list[FidelityResult] = []
     lost: set[str] = set()
-    for one in reversed(list(measured)):
-        if one.agreement.overlap.value < overlap - 1e-9:
-            lost.add(one.amount.phase)
-        elif one.amount.phase not in lost:
-            keeping.append(one)
-    return min(keeping, key=lambda one: (one.time_share, one.epochs), default=None)
+    for fidelity in reversed(list(fidelities)):
+        if fidelity.agreement.overlap.value < overlap - 1e-9:
+            lost.add(fidelity.amount.phase)
+        elif fidelity.amount.phase not in lost:
+            keeping.append(fidelity)
+    return min(keeping, key=lambda fidelity: (fidelity.time_share, fidelity.epochs), default=None)
 
 
-def _fidelity_in_words(one: Measured) -> str:
+def _fidelity_in_words(one: FidelityResult) -> str:
     epochs = f"{one.epochs} epoch" + ("s" if one.epochs > 1 else "")
     words = one.amount.words if one.amount.phase.endswith(FULL) else f"{one.amount.words} of data"
     return f"{words[0].upper()}{words[1:]} and {epochs}"
 
 
-def _as_json(one: Measured) -> dict[str, Any]:
+def _as_json(one: FidelityResult) -> dict[str, Any]:
     return {
         "phase": one.amount.phase,
         "train-days": one.amount.train_days,

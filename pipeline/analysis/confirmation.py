@@ -56,27 +56,34 @@ def confirmation(definition: Definition, rows: Sequence[Row], earlier: Sequence[
     `earlier` are the p-values of older confirmations on the same ranges.
     """
     phase = definition.confirm
-    own = [row for row in rows if phase is not None and row["phase"] == phase.name]
-    if phase is None or not own:
+    judging = [row for row in rows if phase is not None and row["phase"] == phase.name]
+    if phase is None or not judging:
         return None
+
+    # The test metric of every setting, the incumbent's apart.
     names = list(definition.incumbent)
     incumbent_identity = identity_of(definition.incumbent)
     scores: dict[str, dict[DateRange, dict[int, float | None]]] = {}
     incumbent = ""
-    for row in own:
+    for row in judging:
         by_range = scores.setdefault(row["experiment"], {})
         seed = Trial.parse(row["trial"]).seed
         by_range.setdefault(range_of(row), {})[seed] = _metric(row, definition.objective.test)
         if identity_of({name: row.get(name) for name in names}) == incumbent_identity:
             incumbent = row["experiment"]
     base = scores.pop(incumbent, {})
+
+    # The finalists, the best of choosing first.
     order = [standing.experiment for standing in standings(definition, rows)]
     finalists = {
         name: scores[name] for name in sorted(scores, key=lambda name: order.index(name) if name in order else 99)
     }
     design = design_of(definition, phase)
     compared = {
-        name: [Compared(one, _mean(by_range.get(one)), _mean(base.get(one))) for one in phase.ranges]
+        name: [
+            Compared(date_range, _mean(by_range.get(date_range)), _mean(base.get(date_range)))
+            for date_range in phase.ranges
+        ]
         for name, by_range in finalists.items()
     }
     return Confirmation(design, judge(design, base, finalists, earlier), compared)
@@ -88,5 +95,5 @@ def _metric(row: Row, name: str) -> float | None:
 
 
 def _mean(by_seed: dict[int, float | None] | None) -> float | None:
-    known = [value for value in (by_seed or {}).values() if value is not None and math.isfinite(value)]
-    return math.fsum(known) / len(known) if known else None
+    finite = [value for value in (by_seed or {}).values() if value is not None and math.isfinite(value)]
+    return math.fsum(finite) / len(finite) if finite else None

@@ -63,20 +63,21 @@ class Experiments:
 
     @cached_property
     def finite(self) -> list[int]:
+        """Places of the experiments with a result."""
         return [at for at, value in enumerate(self.values) if math.isfinite(value)]
 
     @cached_property
     def _active(self) -> dict[str, list[int]]:
-        every = range(len(self.assignments))
+        everywhere = range(len(self.assignments))
         if not any(domain.when for domain in self.domains.values()):
-            return {name: list(every) for name in self.domains}
+            return {name: list(everywhere) for name in self.domains}
         # What is not searched has the same value in every setting.
         space = SearchSpace(dict(self.domains), otherwise=self.assignments[0] if self.assignments else {})
-        found: dict[str, list[int]] = {name: [] for name in self.domains}
-        for at in every:
+        active: dict[str, list[int]] = {name: [] for name in self.domains}
+        for at in everywhere:
             for name in space.active(self.assignments[at]):
-                found[name].append(at)
-        return found
+                active[name].append(at)
+        return active
 
     def active(self, name: str) -> list[int]:
         """The experiments in which a hyperparameter was of use: its condition, if it has one, held."""
@@ -88,27 +89,28 @@ class Experiments:
 
     def parts(self, name: str) -> list[Part]:
         """The experiments by value, in the order of an axis; a range is cut into equal parts, some maybe empty."""
-        own = self.active(name)
         interval = self.interval(name)
         if interval is None:
-            by_value: dict[tuple[str, str], list[int]] = {}
-            for at in own:
-                by_value.setdefault(key(self.assignments[at][name]), []).append(at)
-            found = [
-                Part(self.assignments[members[0]][name], None, None, tuple(members)) for members in by_value.values()
-            ]
-            return sorted(found, key=lambda part: _axis_order(part.value))
+            return self._by_value(name)
         scale, back = scale_of(interval)
         low, high = scale(interval.low), scale(interval.high)
         inside: list[list[int]] = [[] for _ in range(PARTS)]
-        for at in own:
+        for at in self.active(name):
             value = self.assignments[at][name]
             if isinstance(value, int | float):
                 inside[min(int((scale(value) - low) / (high - low) * PARTS), PARTS - 1)].append(at)
         edges = [back(low + at * (high - low) / PARTS) for at in range(PARTS + 1)]
         return [Part(None, edges[at], edges[at + 1], tuple(members)) for at, members in enumerate(inside)]
 
+    def _by_value(self, name: str) -> list[Part]:
+        by_value: dict[tuple[str, str], list[int]] = {}
+        for at in self.active(name):
+            by_value.setdefault(key(self.assignments[at][name]), []).append(at)
+        parts = [Part(self.assignments[members[0]][name], None, None, tuple(members)) for members in by_value.values()]
+        return sorted(parts, key=lambda part: _axis_order(part.value))
+
     def median(self, part: Part) -> float:
+        """Of the values of those that have it."""
         return median(self.values[at] for at in part.members)
 
 
@@ -150,7 +152,7 @@ class Interaction:
     clear: bool
 
 
-def importances(known: Experiments) -> list[Importance]:
+def importances(experiments: Experiments) -> list[Importance]:
     """The hyperparameters, the most important first; empty where there are too few experiments to say.
 
     PED-ANOVA (Watanabe, Bansal & Hutter, "PED-ANOVA: efficiently quantifying hyperparameter importance in arbitrary
@@ -162,51 +164,56 @@ def importances(known: Experiments) -> list[Importance]:
     subtracted, and clear is what no more than 5 % of the shuffles exceed anywhere (the maximum over all
     hyperparameters, each on its own scale, after Westfall & Young, "Resampling-based multiple testing", 1993).
     """
-    names = [name for name in known.domains if len(known.parts(name)) > 1]
-    if len(known.values) < FEWEST or len(known.finite) < FEWEST_BEST or not names:
+    names = [name for name in experiments.domains if len(experiments.parts(name)) > 1]
+    if len(experiments.values) < FEWEST or len(experiments.finite) < FEWEST_BEST or not names:
         return []
-    count = len(known.values)
-    ranks = np.unique(np.asarray(known.values, dtype=float), return_inverse=True)[1].astype(float)
-    best = min(max(math.ceil(count / 4), FEWEST_BEST), len(known.finite))
-    draw = np.random.default_rng(0)
+    # The order of the experiments, then orders in which only chance decides who is best.
+    count = len(experiments.values)
+    ranks = np.unique(np.asarray(experiments.values, dtype=float), return_inverse=True)[1].astype(float)
+    best = min(max(math.ceil(count / 4), FEWEST_BEST), len(experiments.finite))
+    random = np.random.default_rng(0)
     shuffles = min(max(_SHUFFLED_EXPERIMENTS // count, _SHUFFLES[0]), _SHUFFLES[1])
-    orders = [ranks, *(draw.permutation(ranks) for _ in range(shuffles))]
-    found = _ped_anova(known, names, orders, best / count)
-    own, shuffled = found[0], found[1:]
-    spread = found.std(axis=0)
-    units = (found - found.mean(axis=0)) / np.where(spread > 0, spread, np.inf)
-    highest = units[1:].max(axis=1)
-    total = own.sum()
-    excess = np.maximum(own - shuffled.mean(axis=0), 0)
+    orders = [ranks, *(random.permutation(ranks) for _ in range(shuffles))]
+    raw = _ped_anova(experiments, names, orders, best / count)
+    actual, shuffled = raw[0], raw[1:]
+
+    # How far above chance, as a share of all that was measured.
+    total = actual.sum()
+    excess = np.maximum(actual - shuffled.mean(axis=0), 0)
     shares = excess / total if total > 0 else excess
+
+    # How often chance gets as far, with any hyperparameter, each on its own scale.
+    spread = raw.std(axis=0)
+    scaled = (raw - raw.mean(axis=0)) / np.where(spread > 0, spread, np.inf)
+    highest = scaled[1:].max(axis=1)
     result = [
         Importance(
             name=name,
             share=float(shares[at]),
-            clear=bool(shares[at] > 0 and 1 + (highest >= units[0, at]).sum() <= ALPHA * (shuffles + 1)),
-            experiments=len(known.active(name)),
+            clear=bool(shares[at] > 0 and 1 + (highest >= scaled[0, at]).sum() <= ALPHA * (shuffles + 1)),
+            experiments=len(experiments.active(name)),
         )
         for at, name in enumerate(names)
     ]
-    return sorted(result, key=lambda one: -one.share)
+    return sorted(result, key=lambda importance: -importance.share)
 
 
-def best_values(known: Experiments) -> list[BestValue]:
+def best_values(experiments: Experiments) -> list[BestValue]:
     """For each hyperparameter the value, or the part of the range, with the best median, in the listed order.
 
     What a single experiment had counts only where nothing was had by several: one experiment is no median.
     """
-    found = []
-    for name in known.domains:
-        parts = [part for part in known.parts(name) if part.members]
+    bests = []
+    for name in experiments.domains:
+        parts = [part for part in experiments.parts(name) if part.members]
         parts = [part for part in parts if len(part.members) > 1] or parts
         if parts:
-            best = min(parts, key=known.median)
-            found.append(BestValue(name, best, known.median(best), len(known.active(name))))
-    return found
+            best = min(parts, key=experiments.median)
+            bests.append(BestValue(name, best, experiments.median(best), len(experiments.active(name))))
+    return bests
 
 
-def interaction(known: Experiments, first: str, second: str) -> Interaction | None:
+def interaction(experiments: Experiments, first: str, second: str) -> Interaction | None:
     """How two hyperparameters act together; None where too little of the table is filled to tell.
 
     The share is that of the variance between the cells of the table that the sum of a row's and a column's effect
@@ -214,11 +221,12 @@ def interaction(known: Experiments, first: str, second: str) -> Interaction | No
     ratio measure", 1935). Clear by the F test of the same numbers at 1 %: as the spread differs from cell to cell,
     that is about 5 % in truth.
     """
-    own = set(known.active(second))
-    both = [at for at in known.active(first) if at in own and math.isfinite(known.values[at])]
+    # The table: experiments with a result in which both were active, by the value of either.
+    active = set(experiments.active(second))
+    both = [at for at in experiments.active(first) if at in active and math.isfinite(experiments.values[at])]
     inside = set(both)
     sides = tuple(
-        tuple(part for part in known.parts(name) if inside.intersection(part.members)) for name in (first, second)
+        tuple(part for part in experiments.parts(name) if inside.intersection(part.members)) for name in (first, second)
     )
     places = [{at: place for place, part in enumerate(side) for at in part.members} for side in sides]
     members: dict[tuple[int, int], list[int]] = {}
@@ -226,9 +234,14 @@ def interaction(known: Experiments, first: str, second: str) -> Interaction | No
         members.setdefault((places[0][at], places[1][at]), []).append(at)
     if min(map(len, sides)) < 2 or len(members) < 4 or len(both) < FEWEST:
         return None
-    cells = {where: (median(known.values[at] for at in some), len(some)) for where, some in sorted(members.items())}
-    positive = min(known.values[at] for at in both) > 0
-    values = np.array([math.log(known.values[at]) if positive else known.values[at] for at in both])
+    cells = {
+        cell: (median(experiments.values[at] for at in inhabitants), len(inhabitants))
+        for cell, inhabitants in sorted(members.items())
+    }
+
+    # What the pair explains beyond either alone.
+    positive = min(experiments.values[at] for at in both) > 0
+    values = np.array([math.log(experiments.values[at]) if positive else experiments.values[at] for at in both])
     share, clear = _together(values, [places[0][at] for at in both], [places[1][at] for at in both])
     return Interaction((first, second), (sides[0], sides[1]), cells, share, clear)
 
@@ -238,8 +251,8 @@ def _together(values: NDArray[np.float64], rows: Sequence[int], columns: Sequenc
     from scipy import stats
 
     def dummies(places: Sequence[Any]) -> NDArray[np.float64]:
-        known = {place: at for at, place in enumerate(dict.fromkeys(places))}
-        return np.eye(len(known))[[known[place] for place in places]]
+        numbers = {place: at for at, place in enumerate(dict.fromkeys(places))}
+        return np.eye(len(numbers))[[numbers[place] for place in places]]
 
     total = float(((values - values.mean()) ** 2).sum())
     additive = np.hstack([dummies(rows), dummies(columns)])
@@ -275,7 +288,7 @@ def scale_of(interval: Interval) -> tuple[Callable[[float], float], Callable[[fl
 
 
 def _ped_anova(
-    known: Experiments, names: Sequence[str], orders: Sequence[NDArray[np.float64]], quantile: float
+    experiments: Experiments, names: Sequence[str], orders: Sequence[NDArray[np.float64]], quantile: float
 ) -> NDArray[np.float64]:
     """The raw importances [order, name], for each of several orders of the same experiments."""
     from optuna.distributions import (
@@ -287,22 +300,22 @@ def _ped_anova(
     from optuna.importance import PedAnovaImportanceEvaluator
     from optuna.trial import FrozenTrial, create_trial
 
-    settings: list[dict[str, Any]] = [{} for _ in known.values]
+    settings: list[dict[str, Any]] = [{} for _ in experiments.values]
     distributions: dict[str, BaseDistribution] = {}
     for name in names:
-        interval, own = known.interval(name), known.active(name)
+        interval, active = experiments.interval(name), experiments.active(name)
         if interval is None:
             # By their places, as Optuna takes 1, 1.0 and True for the same value.
-            place = {at: number for number, part in enumerate(known.parts(name)) for at in part.members}
-            distributions[name] = CategoricalDistribution(range(len(known.parts(name))))
-            for at in own:
+            place = {at: number for number, part in enumerate(experiments.parts(name)) for at in part.members}
+            distributions[name] = CategoricalDistribution(range(len(experiments.parts(name))))
+            for at in active:
                 settings[at][name] = place[at]
             continue
-        integer = interval.integer and isinstance(known.domains[name], Interval)
+        integer = interval.integer and isinstance(experiments.domains[name], Interval)
         kind = IntDistribution if integer else FloatDistribution
         distributions[name] = kind(interval.low, interval.high, log=interval.log)  # type: ignore[arg-type]
-        for at in own:
-            if isinstance(value := known.assignments[at][name], int | float):
+        for at in active:
+            if isinstance(value := experiments.assignments[at][name], int | float):
                 settings[at][name] = value
     trials = [
         create_trial(params=setting, distributions={name: distributions[name] for name in setting}, value=0.0)

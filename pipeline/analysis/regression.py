@@ -1,7 +1,8 @@
 """Is tonight's best clearly worse than what the nights before had? For an alarm, so it must not cry wolf.
 
 Two questions, by what the nights have in common: range by range where the data are the same, else as the gain over
-the incumbent that each night trained itself. What counts as tonight and as before is `history.py`'s business.
+the incumbent that each night trained itself. What counts as tonight and as before is for `compare/nights.py`
+to say.
 """
 
 import math
@@ -38,6 +39,7 @@ class Worsening:
 
     @property
     def testable(self) -> bool:
+        """Whether there were enough ranges for a test."""
         return self.p is not None
 
 
@@ -51,12 +53,13 @@ def on_common_ranges(losses: Ratios, threshold: float) -> Worsening:
     worse_on = int((values > 0).sum())
     mean = float(values.mean())
     if len(values) < FEWEST_RANGES:
-        return Worsening(mean, None, worse_on, len(values), False)
+        return Worsening(loss=mean, p=None, worse_on=worse_on, ranges=len(values), clear=False)
     if values.std(ddof=1) <= _ROUNDING:
         p = 0.0 if mean > threshold else 1.0
     else:
         p = float(corrected_t_test(values, correction(list(losses)), threshold))
-    return Worsening(mean, p, worse_on, len(values), p <= ALPHA and worse_on >= wins_needed(len(values)))
+    clear = p <= ALPHA and worse_on >= wins_needed(len(values))
+    return Worsening(loss=mean, p=p, worse_on=worse_on, ranges=len(values), clear=clear)
 
 
 def against_incumbent(before: Ratios, tonight: Ratios, threshold: float) -> Worsening:
@@ -70,11 +73,12 @@ def against_incumbent(before: Ratios, tonight: Ratios, threshold: float) -> Wors
     loss = float(usual - new.mean())
     worse_on = int((new < usual).sum())
     if min(len(old), len(new)) < FEWEST_RANGES:
-        return Worsening(loss, None, worse_on, len(new), False)
+        return Worsening(loss=loss, p=None, worse_on=worse_on, ranges=len(new), clear=False)
     sides = ((old, correction(list(before))), (new, correction(list(tonight))))
     error = math.sqrt(sum(float(values.var(ddof=1)) * (1 / len(values) + c) for values, c in sides))
     if error <= _ROUNDING:
         p = 0.0 if loss > threshold else 1.0
     else:
         p = float(stats.t.sf((loss - threshold) / error, min(len(old), len(new)) - 1))
-    return Worsening(loss, p, worse_on, len(new), p <= ALPHA and worse_on >= wins_needed(len(new)))
+    clear = p <= ALPHA and worse_on >= wins_needed(len(new))
+    return Worsening(loss=loss, p=p, worse_on=worse_on, ranges=len(new), clear=clear)

@@ -119,16 +119,16 @@ def paired_gains(incumbent: Scores, finalist: Scores, design: Design) -> PairedG
     finalist_failed, incumbent_failed, not_positive = [], [], []
     direction = sign(design.goal)
     for range_ in design.ranges:
-        base, own = _finished(incumbent, range_), _finished(finalist, range_)
-        pairs = [(base[seed], own[seed]) for seed in base if seed in own]
-        if not base:
+        theirs, ours = _finished(incumbent, range_), _finished(finalist, range_)
+        pairs = [(theirs[seed], ours[seed]) for seed in theirs if seed in ours]
+        if not theirs:
             incumbent_failed.append(range_)
-        elif len(pairs) < len(base):
+        elif len(pairs) < len(theirs):
             finalist_failed.append(range_)
         if any(min(pair) <= 0 for pair in pairs):
             not_positive.append(range_)
         elif pairs:
-            gains[range_] = direction * fmean(math.log(theirs) - math.log(ours) for theirs, ours in pairs)
+            gains[range_] = direction * fmean(math.log(base) - math.log(own) for base, own in pairs)
     return PairedGains(gains, tuple(finalist_failed), tuple(incumbent_failed), tuple(not_positive))
 
 
@@ -148,15 +148,15 @@ def judge(
         both = " and ".join(map(str, twice))
         reason = f"not testable: the test days of {both} overlap and would count twice; take ranges that lie apart"
         return {name: _not_testable(reason, None) for name in finalists}
-    found = {name: paired_gains(incumbent, scores, design) for name, scores in finalists.items()}
-    first = {name: _test(design, paired) for name, paired in found.items()}
+    gains = {name: paired_gains(incumbent, scores, design) for name, scores in finalists.items()}
+    first = {name: _test(design, paired) for name, paired in gains.items()}
     # A finalist that could not be tested stays in the family: its place was taken before the result was known.
     p_values = [verdict.p if verdict.p is not None else 1.0 for verdict in first.values()]
     before = [p if math.isfinite(p) else 1.0 for p in earlier]
     adjusted = holm([*p_values, *before])
     family = len(adjusted)
     return {
-        name: verdict if verdict.p is None else _conclude(design, found[name], replace(verdict, p_adjusted=p), family)
+        name: verdict if verdict.p is None else _conclude(design, gains[name], replace(verdict, p_adjusted=p), family)
         for (name, verdict), p in zip(first.items(), adjusted, strict=False)
     }
 
@@ -167,9 +167,14 @@ def _finished(scores: Scores, range_: DateRange) -> dict[int, float]:
 
 
 def _not_testable(reason: str, needed: int | None, gains: Sequence[float] = ()) -> Verdict:
-    wins = sum(gain > _ROUNDING for gain in gains)
-    mean = fmean(gains) if gains else None
-    return Verdict(Kind.NOT_TESTABLE, mean, None, None, None, wins, len(gains), None, needed, reason)
+    return Verdict(
+        kind=Kind.NOT_TESTABLE,
+        gain=fmean(gains) if gains else None,
+        wins=sum(gain > _ROUNDING for gain in gains),
+        ranges=len(gains),
+        ranges_needed=needed,
+        reason=reason,
+    )
 
 
 def _test(design: Design, paired: PairedGains) -> Verdict:
@@ -192,11 +197,12 @@ def _test(design: Design, paired: PairedGains) -> Verdict:
     values = np.array(gains)
     mean, spread = float(values.mean()), float(values.std(ddof=1))
     wins = int((values > _ROUNDING).sum())
+    not_shown = Verdict(kind=Kind.NOT_SHOWN, gain=mean, wins=wins, ranges=count)
     if spread <= _ROUNDING * max(1.0, abs(mean)):
         if mean <= design.log_rope:
             same = "the same as the incumbent" if abs(mean) <= _ROUNDING else "within the rope, and no noise,"
             reason = f"not shown: {same} on all {count} ranges"
-            return Verdict(Kind.NOT_SHOWN, mean, (mean, mean), 1.0, None, wins, count, None, None, reason)
+            return replace(not_shown, interval=(mean, mean), p=1.0, reason=reason)
         reason = (
             f"not testable: the gain is the same, but for rounding, on all {count} ranges, which real data never give; "
             "check that the ranges hold different data"
@@ -205,7 +211,7 @@ def _test(design: Design, paired: PairedGains) -> Verdict:
     c = correction(list(paired.gains))
     p = float(corrected_t_test(values, c, design.log_rope))
     half = float(stats.t.ppf(1 - design.alpha, count - 1)) * spread * math.sqrt(1 / count + c)
-    return Verdict(Kind.NOT_SHOWN, mean, (mean - half, mean + half), p, None, wins, count, None, None, "")
+    return replace(not_shown, interval=(mean - half, mean + half), p=p)
 
 
 def _conclude(design: Design, paired: PairedGains, verdict: Verdict, family: int) -> Verdict:

@@ -5,7 +5,7 @@ which nothing matters should stay what they are.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.analysis.importance import Experiments, scale_of
@@ -26,6 +26,8 @@ _FEWEST_BEST = 3
 
 @dataclass(frozen=True)
 class Suggestion:
+    """Domains for the next sweep, and why they are what they are."""
+
     domains: Space
     """Of all hyperparameters that were searched and should be again, changed or not."""
     reasons: Mapping[str, str]
@@ -34,7 +36,7 @@ class Suggestion:
     """Why nothing changed; empty if something did."""
 
 
-def suggest(known: Experiments, limits: Mapping[str, Domain]) -> Suggestion:
+def suggest(experiments: Experiments, limits: Mapping[str, Domain]) -> Suggestion:
     """The domains for the next sweep; `limits` are what values are possible at all, where that is known.
 
     A range is extended where one of the best three lies at its end and the best quarter of the experiments lie on that
@@ -43,98 +45,114 @@ def suggest(known: Experiments, limits: Mapping[str, Domain]) -> Suggestion:
     experiments, drawn from those tried, would hardly ever lie so close together. So a sampler that tried one part more
     often than another misleads nobody. The level is shared by the hyperparameters (Bonferroni).
     """
-    finite = len(known.finite)
+    finite = len(experiments.finite)
     if finite < FEWEST:
         few = f"Only {finite} experiment{'s have' if finite != 1 else ' has'} a result to compare"
-        return Suggestion(dict(known.domains), {}, f"{few}; from {FEWEST} on, other ranges are suggested.")
-    domains: Space = {}
+        return Suggestion(dict(experiments.domains), {}, f"{few}; from {FEWEST} on, other ranges are suggested.")
+    domains: Space = dict(experiments.domains)
     reasons: dict[str, str] = {}
-    for name, domain in known.domains.items():
-        look = _Look.at(known, name)
-        change = None
-        if look is not None:
-            alpha = ALPHA / len(known.domains)
-            if isinstance(domain, Interval):
-                change = _range(look, domain, limits.get(name), alpha)
-            else:
-                change = _list(look, domain, limits.get(name), alpha)
-        domains[name] = change[0] if change else domain
+    for name, domain in experiments.domains.items():
+        change = _change(experiments, name, domain, limits.get(name), ALPHA / len(experiments.domains))
         if change:
-            reasons[name] = change[1]
-    if math.prod(domain.size for domain in domains.values()) < 2 <= math.prod(d.size for d in known.domains.values()):
+            domains[name], reasons[name] = change
+
+    # Something must be left to search where there was something.
+    if _settings(domains) < 2 <= _settings(experiments.domains):
         for name in [name for name in reasons if domains[name].size < 2]:
-            domains[name] = known.domains[name]
+            domains[name] = experiments.domains[name]
             del reasons[name]
-    for name, why in _without_use(domains):
+    for name, why in _without_use(domains).items():
         del domains[name]
         reasons[name] = why
     chance = "Nowhere is it more than luck that the best experiments lie at an end of a range, or in one part of it."
-    note = "" if reasons else chance
-    return Suggestion(domains, reasons, note)
+    return Suggestion(domains, reasons, "" if reasons else chance)
+
+
+def _settings(domains: Space) -> float:
+    return math.prod(domain.size for domain in domains.values())
+
+
+def _change(
+    experiments: Experiments, name: str, domain: Domain, limit: Domain | None, alpha: float
+) -> tuple[Domain, str] | None:
+    """Another domain for a hyperparameter, and the reason; None if it stays as it is."""
+    ranking = _Ranking.of(experiments, name)
+    if ranking is None:
+        return None
+    if isinstance(domain, Interval):
+        return _other_range(ranking, domain, limit, alpha)
+    return _other_list(ranking, domain, limit, alpha)
 
 
 @dataclass(frozen=True)
-class _Look:
-    """The experiments in which one hyperparameter was active, as far as it is concerned."""
+class _Ranking:
+    """The values that experiments have of one hyperparameter, of those in which it was active."""
 
     values: tuple[Scalar, ...]
     """The best experiment's first."""
     best: int
     """So many of them are the best quarter, those that tie with its last included."""
     half: int
-    """Likewise."""
+    """So many of them are the better half, likewise."""
 
     @classmethod
-    def at(cls, known: Experiments, name: str) -> "_Look | None":
+    def of(cls, experiments: Experiments, name: str) -> "_Ranking | None":
         """None where there are too few experiments, or too many tie."""
-        order = sorted(known.active(name), key=lambda at: known.values[at])
-        finite = sum(math.isfinite(known.values[at]) for at in order)
+        order = sorted(experiments.active(name), key=lambda at: experiments.values[at])
+        finite = sum(math.isfinite(experiments.values[at]) for at in order)
         if finite < FEWEST:
             return None
 
         def up_to(count: int) -> int:
-            last = known.values[order[min(count, finite) - 1]]
-            return sum(known.values[at] <= last for at in order)
+            last = experiments.values[order[min(count, finite) - 1]]
+            return sum(experiments.values[at] <= last for at in order)
 
         best, half = up_to(max(_FEWEST_BEST, math.ceil(len(order) / 4))), up_to(len(order) // 2)
         if best > len(order) // 2:
             return None
-        return cls(tuple(known.assignments[at][name] for at in order), best, half)
+        return cls(tuple(experiments.assignments[at][name] for at in order), best, half)
 
     @property
     def words(self) -> str:
+        """The best quarter, as sentences name it."""
         return f"the best {self.best} of {len(self.values)} experiments"
 
 
-def _range(look: _Look, domain: Interval, limit: Domain | None, alpha: float) -> tuple[Domain, str] | None:
+def _other_range(ranking: _Ranking, domain: Interval, limit: Domain | None, alpha: float) -> tuple[Domain, str] | None:
     scale, back = scale_of(domain)
     start, width = scale(domain.low), scale(domain.high) - scale(domain.low)
-    numbers = [value for value in look.values if isinstance(value, int | float) and not isinstance(value, bool)]
-    if len(numbers) < len(look.values) or (domain.log and min(numbers) <= 0):
+    numbers = [value for value in ranking.values if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(numbers) < len(ranking.values) or (domain.log and min(numbers) <= 0):
         return None
-    at = [(scale(number) - start) / width for number in numbers]
-    best = at[: look.best]
-    inside = sum(min(best) <= one <= max(best) for one in at)
+    # Where in the range the experiments lie, from 0 to 1.
+    places = [(scale(number) - start) / width for number in numbers]
+    best, best_numbers = places[: ranking.best], numbers[: ranking.best]
     low, high = domain.low, domain.high
     reasons = []
-    if _luck_within(look.best, inside, len(at)) <= alpha:
+
+    # Shrink it to the part in which the best lie.
+    inside = sum(min(best) <= place <= max(best) for place in places)
+    if _luck_within(ranking.best, inside, len(places)) <= alpha:
         shrunk = _shrunk(domain, back(start + (min(best) - _ROOM) * width), back(start + (max(best) + _ROOM) * width))
         if scale(shrunk[1]) - scale(shrunk[0]) <= _WORTH_IT * width:
             low, high = shrunk
-            first, last = min(numbers[: look.best]), max(numbers[: look.best])
+            first, last = min(best_numbers), max(best_numbers)
             where = f"lie from {_number(first)} to {_number(last)}" if first < last else f"are {_number(first)}"
-            reasons.append(f"{look.words} all {where}")
+            reasons.append(f"{ranking.words} all {where}")
+
+    # Extend it at the end at which the best lie.
     for upper in (True, False):
         at_end = max(best[:_FEWEST_BEST]) >= 1 - EDGE if upper else min(best[:_FEWEST_BEST]) <= EDGE
-        side = sum(one >= min(best) if upper else one <= max(best) for one in at)
-        if not at_end or _luck_on_a_side(look.best, side, len(at)) > alpha / 2:
+        side = sum(place >= min(best) if upper else place <= max(best) for place in places)
+        if not at_end or _luck_on_a_side(ranking.best, side, len(places)) > alpha / 2:
             continue
-        further = _further(domain, numbers[: look.best], upper, limit)
+        further = _further(domain, best_numbers, upper, limit)
         if further is None:
             continue
         low, high = (low, further) if upper else (further, high)
-        words = "" if reasons else f"{look.words} all lie "
+        words = "" if reasons else f"{ranking.words} all lie "
         reasons.append(f"{words}towards the {'upper' if upper else 'lower'} end, one of the best {_FEWEST_BEST} at it")
+
     changed = domain.model_copy(update={"low": low, "high": high})
     if not reasons or low >= high or changed == domain:
         return None
@@ -180,40 +198,40 @@ def _further(domain: Interval, best: Sequence[float], upper: bool, limit: Domain
     return new if further and (limit is None or new in limit) else None
 
 
-def _list(look: _Look, domain: Values, limit: Domain | None, alpha: float) -> tuple[Domain, str] | None:
-    count = len(look.values)
+def _other_list(ranking: _Ranking, domain: Values, limit: Domain | None, alpha: float) -> tuple[Domain, str] | None:
+    count = len(ranking.values)
     reasons = []
-    half = {key(value) for value in look.values[: look.half]}
+    half = {key(value) for value in ranking.values[: ranking.half]}
     dropped = []
     for value in domain.values:
-        own = sum(key(one) == key(value) for one in look.values)
-        if key(value) not in half and _luck_of_none(look.half, own, count) <= alpha / domain.size:
+        having = sum(key(other) == key(value) for other in ranking.values)
+        if key(value) not in half and _luck_of_none(ranking.half, having, count) <= alpha / domain.size:
             dropped.append(value)
     values = [value for value in domain.values if value not in dropped]
     if dropped:
         words = ", ".join(map(_text, dropped))
         reasons.append(f"nobody of the better half of {count} experiments has {words}: dropped")
-    added = _beyond(look, domain, limit, alpha)
+    added = _beyond(ranking, domain, limit, alpha)
     if added is not None:
         values.append(added[1])
-        reasons.append(f"most of {look.words} have {_text(added[0])}, at the end: {_text(added[1])} added")
+        reasons.append(f"most of {ranking.words} have {_text(added[0])}, at the end: {_text(added[1])} added")
     if not reasons or not values:
         return None
     return domain.model_copy(update={"values": tuple(values)}), "; ".join(reasons) + "."
 
 
-def _beyond(look: _Look, domain: Values, limit: Domain | None, alpha: float) -> tuple[float, float] | None:
+def _beyond(ranking: _Ranking, domain: Values, limit: Domain | None, alpha: float) -> tuple[float, float] | None:
     """The end of a list that the best have, and a number beyond it; None where they do not, or where none is."""
     numbers = sorted(value for value in domain.values if isinstance(value, int | float) and not isinstance(value, bool))
     if len(numbers) < max(2, len(domain.values)):
         return None
     for end, before in ((numbers[-1], numbers[-2]), (numbers[0], numbers[1])):
-        having = sum(key(value) == key(end) for value in look.values)
-        best = sum(key(value) == key(end) for value in look.values[: look.best])
+        having = sum(key(value) == key(end) for value in ranking.values)
+        best = sum(key(value) == key(end) for value in ranking.values[: ranking.best])
         # Above half of the best, so that it is the end which they agree on.
-        if 2 * best <= look.best:
+        if 2 * best <= ranking.best:
             continue
-        if _luck_of_so_many(best, look.best, having, len(look.values)) > alpha / 2:
+        if _luck_of_so_many(best, ranking.best, having, len(ranking.values)) > alpha / 2:
             continue
         geometric = min(end, before) > 0 and max(end, before) >= 2 * min(end, before) and _grows(numbers)
         new = end * (end / before) if geometric else end + (end - before)
@@ -233,21 +251,23 @@ def _grows(numbers: Sequence[float]) -> bool:
     return len(above) < 3 or above[-1] - above[-2] > above[1] - above[0]
 
 
-def _without_use(domains: Space) -> Iterator[tuple[str, str]]:
-    """Hyperparameters whose condition can no longer hold, and why."""
+def _without_use(domains: Space) -> dict[str, str]:
+    """Hyperparameters whose condition can no longer hold, each with the reason: those that hang on them are of no use
+    either."""
     left = dict(domains)
-    gone = True
-    while gone:
-        gone = False
+    reasons: dict[str, str] = {}
+    is_settled = False
+    while not is_settled:
+        is_settled = True
         for name, domain in list(left.items()):
-            for parent, asked in domain.when.items():
-                known = parent in left or parent in domains
-                if known and (parent not in left or not any(value in left[parent] for value in asked)):
+            for parent, values in domain.when.items():
+                if parent in domains and not any(parent in left and value in left[parent] for value in values):
                     del left[name]
-                    gone = True
-                    words = " or ".join(map(_text, asked))
-                    yield name, f"only of use where {parent} is {words}, which is no longer searched: left out."
+                    is_settled = False
+                    words = " or ".join(map(_text, values))
+                    reasons[name] = f"only of use where {parent} is {words}, which is no longer searched: left out."
                     break
+    return reasons
 
 
 # -- how likely luck alone does it: `best` of `count` experiments, drawn without looking
@@ -269,11 +289,11 @@ def _luck_of_none(best: int, having: int, count: int) -> float:
     return _share(count - having, best, count)
 
 
-def _luck_of_so_many(found: int, best: int, having: int, count: int) -> float:
-    """That at least `found` of them have what `having` have."""
-    every = _ways(count, best)
-    some = range(max(found, best - (count - having)), min(best, having) + 1)
-    return math.fsum(math.exp(_ways(having, one) + _ways(count - having, best - one) - every) for one in some)
+def _luck_of_so_many(least: int, best: int, having: int, count: int) -> float:
+    """That at least `least` of them have what `having` have."""
+    all_ways = _ways(count, best)
+    numbers = range(max(least, best - (count - having)), min(best, having) + 1)
+    return math.fsum(math.exp(_ways(having, n) + _ways(count - having, best - n) - all_ways) for n in numbers)
 
 
 def _share(of: int, best: int, count: int) -> float:

@@ -54,33 +54,34 @@ class Design:
 
     @property
     def log_rope(self) -> float:
+        """The rope as a log ratio, as gains are."""
         return -math.log1p(-self.rope) if self.goal == "minimize" else math.log1p(self.rope)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """What is said about one finalist. Gains are log ratios to the incumbent, positive where the finalist is better;
     `percent` turns one into words."""
 
     kind: Kind
-    gain: float | None
+    gain: float | None = None
     """Mean over the ranges that count."""
-    interval: tuple[float, float] | None
+    interval: tuple[float, float] | None = None
     """Two-sided, at 1 - 2 alpha: for a single finalist its lower end lies above the rope exactly if p <= alpha."""
-    p: float | None
+    p: float | None = None
     """One-sided, H0: gain <= rope. None if there is nothing to test."""
-    p_adjusted: float | None
+    p_adjusted: float | None = None
     """After Holm over the finalists and the earlier confirmations on these ranges."""
     wins: int
     ranges: int
     """Those with a gain: where both finished. `wins` of them were better than the incumbent."""
-    detectable: float | None
+    detectable: float | None = None
     """The smallest true gain that this design would have found with 80 % power, given the noise that was seen."""
-    ranges_needed: int | None
+    ranges_needed: int | None = None
     """Not testable: how many usable ranges a test takes. Promising or not shown, with a gain beyond the rope: how many
     it takes to find a gain of that size with 80 % power. None: no number of ranges helps, or none is needed."""
-    reason: str
-    """One plain sentence."""
+    reason: str = ""
+    """One plain sentence; empty until the test is concluded."""
 
 
 def percent(gain: float, goal: Goal = "minimize") -> float:

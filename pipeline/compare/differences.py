@@ -4,21 +4,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline import results
-from pipeline.compare.scores import range_of
 from pipeline.report.state import State
+from pipeline.results import range_of
 
 NOTHING = "—"
+"""What a table shows where there is nothing to show."""
 
 
 def differences(states: Sequence[State]) -> dict[str, tuple[str, ...]]:
     """What the sweeps were asked and found, where they differ: a value per sweep."""
     facts = [_facts(state) for state in states]
     # What data a sweep read says something only where another one read the same range.
-    names = dict.fromkeys(name for one in facts for name in one)
-    found = {name: tuple(one.get(name, NOTHING) for one in facts) for name in names}
+    names = dict.fromkeys(name for of_sweep in facts for name in of_sweep)
+    by_name = {name: tuple(of_sweep.get(name, NOTHING) for of_sweep in facts) for name in names}
     return {
         name: values
-        for name, values in found.items()
+        for name, values in by_name.items()
         if len(set(values)) > 1
         and not (name.startswith("data read ") and len({value for value in values if value != NOTHING}) < 2)
     }
@@ -62,10 +63,10 @@ def _of_rows(state: State, column: str, otherwise: str | None) -> str:
 
 
 def _flat(name: str, content: Mapping[str, Any], *, deep: bool = True) -> dict[str, str]:
-    found: dict[str, str] = {}
+    flat: dict[str, str] = {}
     for key, value in content.items():
         if deep and isinstance(value, dict):
-            found |= _flat(f"{name} {key}", value)
+            flat |= _flat(f"{name} {key}", value)
         else:
-            found[f"{name} {key}"] = results.to_cell(value)
-    return found
+            flat[f"{name} {key}"] = results.to_cell(value)
+    return flat

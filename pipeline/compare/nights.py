@@ -13,7 +13,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-from pipeline.compare.scores import Measured, measured
+from pipeline.compare.scores import RangeScore, scores_by_range
 from pipeline.data.source import DataSource, FlightsSource
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from pipeline.analysis.regression import Worsening
 
 LAST = 14
+"""Nights that are shown."""
 THRESHOLD = 0.02
+"""How much worse is still no regression, as a share."""
 # A smaller change of the incumbent's metric is not worth a line.
 _WORTH_SAYING = 0.01
 # Ranges before the newest that it takes to say what is usual.
@@ -46,20 +48,22 @@ class Night:
 
     @cached_property
     def state(self) -> State:
+        """How far the sweep is, and its rows."""
         return state_of(self.sweep)
 
     @cached_property
-    def best(self) -> dict[DateRange, Measured]:
+    def best(self) -> dict[DateRange, RangeScore]:
         """The best setting's test metric on every range, those that judged and those that chose."""
-        ranked = self.state.ranked
-        return measured(self.state, ranked[0].experiment) if ranked else {}
+        best = self.state.best
+        return scores_by_range(self.state, best.experiment) if best else {}
 
     @cached_property
-    def incumbent(self) -> dict[DateRange, Measured]:
-        own = identity_of(self.definition.incumbent)
+    def incumbent(self) -> dict[DateRange, RangeScore]:
+        """The incumbent's test metric likewise."""
+        incumbent = identity_of(self.definition.incumbent)
         for row in self.state.rows:
-            if identity_of({name: row.get(name) for name in self.definition.incumbent}) == own:
-                return measured(self.state, row["experiment"])
+            if identity_of({name: row.get(name) for name in self.definition.incumbent}) == incumbent:
+                return scores_by_range(self.state, row["experiment"])
         return {}
 
     def gains(self, fresh: bool) -> dict[DateRange, float]:
@@ -100,7 +104,7 @@ class Alarm:
 
 def series(store: Store, architecture: str | None = None, data: DataSource | None = None) -> list[Series]:
     """The sweeps of a store. Raises UserError if there is none of this architecture and these data."""
-    found: dict[str, list[Night]] = {}
+    nights: dict[str, list[Night]] = {}
     for id in all_sweeps(store):
         # The id names the architecture, which spares reading the others.
         if architecture is not None and f"-{architecture}-" not in id:
@@ -110,14 +114,14 @@ def series(store: Store, architecture: str | None = None, data: DataSource | Non
         except UserError:  # a damaged one stops nobody; `hpt list` says so
             continue
         definition = night.definition
-        wanted = architecture in (None, definition.architecture) and data in (None, definition.data)
+        belongs = architecture in (None, definition.architecture) and data in (None, definition.data)
         # A calibration asks how to choose; its best setting is no night's result.
-        if wanted and definition.calibrating is None:
-            found.setdefault(_name(definition), []).append(night)
-    if not found:
-        asked = f" of {architecture}" if architecture else ""
-        raise UserError(f"{store.root} holds no sweeps{asked}{' on these data' if data else ''}: `hpt list` shows all")
-    return [Series(name, tuple(nights)) for name, nights in sorted(found.items())]
+        if belongs and definition.calibrating is None:
+            nights.setdefault(_name(definition), []).append(night)
+    if not nights:
+        of = f" of {architecture}" if architecture else ""
+        raise UserError(f"{store.root} holds no sweeps{of}{' on these data' if data else ''}: `hpt list` shows all")
+    return [Series(name, tuple(members)) for name, members in sorted(nights.items())]
 
 
 def _name(definition: Definition) -> str:
@@ -159,17 +163,18 @@ def _by_common_ranges(tonight: Night, before: Sequence[Night], threshold: float)
     usual = {range_: median(several) for range_, several in losses.items()}
     if not usual or _overlap(tonight, usual):
         return None
-    found = on_common_ranges(usual, _as_log(threshold, goal))
-    return _alarm(found, tonight, before, threshold, "on the same data") if found.testable else None
+    worsening = on_common_ranges(usual, _as_log(threshold, goal))
+    return _alarm(worsening, tonight, before, threshold, "on the same data") if worsening.testable else None
 
 
 def _by_incumbent(tonight: Night, before: Sequence[Night], threshold: float) -> Alarm:
     from pipeline.analysis.regression import against_incumbent
 
-    own = identity_of(tonight.definition.incumbent)
-    alike = [night for night in before if identity_of(night.definition.incumbent) == own]
+    alike = [night for night in before if _have_same_incumbent(night, tonight)]
     if not alike:
-        return _cannot(tonight, before, "too few date ranges have the same data, and the incumbent is another one")
+        return _cannot_judge(
+            tonight, before, "too few date ranges have the same data, and the incumbent is another one"
+        )
     level = _as_log(threshold, tonight.definition.objective.goal)
     # A gain where the best was chosen is larger than where it was judged: only like is compared with like.
     for fresh in (True, False):
@@ -180,27 +185,31 @@ def _by_incumbent(tonight: Night, before: Sequence[Night], threshold: float) -> 
         usual = {range_: median(several) for range_, several in gains.items()}
         new = tonight.gains(fresh)
         if usual and new and not _overlap(tonight, usual) and not _overlap(tonight, new):
-            found = against_incumbent(usual, new, level)
-            if found.testable:
-                return _alarm(found, tonight, alike, threshold, "relative to the incumbent, as the data differ")
-    return _cannot(tonight, before, "that takes three date ranges whose test days lie apart, on either side")
+            worsening = against_incumbent(usual, new, level)
+            if worsening.testable:
+                return _alarm(worsening, tonight, alike, threshold, "relative to the incumbent, as the data differ")
+    return _cannot_judge(tonight, before, "that takes three date ranges whose test days lie apart, on either side")
 
 
-def _cannot(tonight: Night, before: Sequence[Night], why: str) -> Alarm:
+def _have_same_incumbent(first: Night, second: Night) -> bool:
+    return identity_of(first.definition.incumbent) == identity_of(second.definition.incumbent)
+
+
+def _cannot_judge(tonight: Night, before: Sequence[Night], why: str) -> Alarm:
     return Alarm(False, f"{tonight.id} cannot be judged against the {_nights(before)} before: {why}")
 
 
-def _alarm(found: "Worsening", tonight: Night, before: Sequence[Night], threshold: float, how: str) -> Alarm:
+def _alarm(worsening: "Worsening", tonight: Night, before: Sequence[Night], threshold: float, how: str) -> Alarm:
     lower = tonight.definition.objective.goal == "minimize"
-    size = abs(math.expm1(found.loss if lower else -found.loss)) * 100
+    size = abs(math.expm1(worsening.loss if lower else -worsening.loss)) * 100
     what = (
-        f"{size:.1f} % {'worse' if found.loss > 0 else 'better'} than the median of the {_nights(before)} before "
-        f"{how}, worse on {found.worse_on} of {found.ranges} date ranges, p = {found.p:.2g} for more than "
+        f"{size:.1f} % {'worse' if worsening.loss > 0 else 'better'} than the median of the {_nights(before)} before "
+        f"{how}, worse on {worsening.worse_on} of {worsening.ranges} date ranges, p = {worsening.p:.2g} for more than "
         f"{100 * threshold:g} %"
     )
-    if found.clear:
+    if worsening.clear:
         return Alarm(True, f"regression: the best of {tonight.id} is {what}")
-    if abs(found.loss) < 1e-9:
+    if abs(worsening.loss) < 1e-9:
         what = f"as good as the median of the {_nights(before)} before {how}"
     return Alarm(False, f"no clear regression: the best of {tonight.id} is {what}")
 
@@ -215,21 +224,21 @@ def _overlap(night: Night, ranges: Iterable[DateRange]) -> bool:
 
 
 def _log_ratios(
-    base: Mapping[DateRange, Measured], other: Mapping[DateRange, Measured], goal: Goal
+    base: Mapping[DateRange, RangeScore], other: Mapping[DateRange, RangeScore], goal: Goal
 ) -> dict[DateRange, float]:
     """Positive where `other` is better; on ranges that both finished, with the same data and fidelity.
 
-    Both must have chosen on the range, or neither: whoever chose there looks better than it is.
+    Both must have chosen on the range, or neither: a setting looks better than it is where it was chosen.
     """
-    found = {}
+    ratios = {}
     for range_ in sorted(base.keys() & other.keys()):
-        one, two = base[range_], other[range_]
-        if (one.fingerprint, one.fidelity, one.fresh) != (two.fingerprint, two.fidelity, two.fresh):
+        first, second = base[range_], other[range_]
+        if (first.fingerprint, first.fidelity, first.fresh) != (second.fingerprint, second.fidelity, second.fresh):
             continue
-        scores = [score for score in (one.score, two.score) if score is not None and score > 0]
-        if one.fingerprint is not None and len(scores) == 2:
-            found[range_] = sign(goal) * math.log(scores[0] / scores[1])
-    return found
+        scores = [score for score in (first.score, second.score) if score is not None and score > 0]
+        if first.fingerprint is not None and len(scores) == 2:
+            ratios[range_] = sign(goal) * math.log(scores[0] / scores[1])
+    return ratios
 
 
 def _as_log(threshold: float, goal: Goal) -> float:
@@ -248,8 +257,7 @@ def drift(series: Series, last: int = LAST) -> list[str]:
     nights = [night for night in series.nights[-last:] if night.incumbent]
     if not nights:
         return []
-    own = identity_of(nights[-1].definition.incumbent)
-    nights = [night for night in nights if identity_of(night.definition.incumbent) == own]
+    nights = [night for night in nights if _have_same_incumbent(night, nights[-1])]
     objective = nights[-1].definition.objective
     metric = objective.test
     lines, alike = [], [nights[0]]
@@ -263,12 +271,12 @@ def drift(series: Series, last: int = LAST) -> list[str]:
             # What a changed training measures says nothing about the months before.
             alike = []
         alike.append(after)
-    newest = {range_: one for night in alike for range_, one in night.incumbent.items() if one.score is not None}
+    newest = {range_: score for night in alike for range_, score in night.incumbent.items() if score.score is not None}
     return [*lines, *_over_ranges(newest, metric, objective.goal)]
 
 
 def _changes(
-    before: Mapping[DateRange, Measured], after: Mapping[DateRange, Measured]
+    before: Mapping[DateRange, RangeScore], after: Mapping[DateRange, RangeScore]
 ) -> tuple[dict[DateRange, float], dict[DateRange, float]]:
     """By how much, as a share, the metric changed where the data are the same, and where they are not."""
     same: dict[DateRange, float] = {}
@@ -286,21 +294,21 @@ def _in_words(changes: Mapping[DateRange, float], metric: str) -> str:
     return f"the incumbent's {metric} by {low}{f' to {high}' if high != low else ''} on {where}"
 
 
-def _over_ranges(newest: Mapping[DateRange, Measured], metric: str, goal: Goal) -> Iterator[str]:
+def _over_ranges(newest: Mapping[DateRange, RangeScore], metric: str, goal: Goal) -> Iterator[str]:
     """The newest range against those before it: is the same setting worse than it ever was?"""
     if len(newest) <= _USUAL:
         return
-    range_ = max(newest, key=lambda one: (one.end, one.start))
+    range_ = max(newest, key=lambda date_range: (date_range.end, date_range.start))
     now = newest[range_].score
     fidelity = newest[range_].fidelity
-    others = [one.score for where, one in newest.items() if where != range_ and one.fidelity == fidelity]
+    others = [other.score for where, other in newest.items() if where != range_ and other.fidelity == fidelity]
     usual = [score for score in others if score is not None]
     if now is None or len(usual) < _USUAL or not median(usual):
         return
     low, high, middle = min(usual), max(usual), median(usual)
     worse = now > high if goal == "minimize" else now < low
-    said = "drift" if worse else "no drift to be seen"
+    verdict = "drift" if worse else "no drift to be seen"
     yield (
-        f"{said}: on its newest date range, {range_}, the incumbent's {metric} is {now:.4g}; "
+        f"{verdict}: on its newest date range, {range_}, the incumbent's {metric} is {now:.4g}; "
         f"on the {len(usual)} before it was {low:.4g} to {high:.4g}, in the middle {middle:.4g}"
     )

@@ -1,24 +1,23 @@
 """The page of several sweeps side by side: what `hpt compare` says, with a link to each sweep's own report.
 
-It compares nothing itself; that is `comparing.py`.
+It compares nothing itself; that is for `sweeps.py` to do.
 """
 
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from pipeline.analysis import spending
 from pipeline.compare.sweeps import Comparison
-from pipeline.report.page import _environment
 from pipeline.report.state import State
-from pipeline.report.summary import percent_of
+from pipeline.report.templating import asset, environment
+from pipeline.report.words import percent_of
 
 
 def page(comparison: Comparison, answers: Mapping[str, str]) -> str:
     """The page as text; `answers` says what each sweep comes to, and its report lies in a folder of its id."""
     return (
-        _environment()
+        environment()
         .get_template("compared.html")
         .render(
             comparison=comparison,
@@ -32,12 +31,11 @@ def page(comparison: Comparison, answers: Mapping[str, str]) -> str:
 def write(comparison: Comparison, answers: Mapping[str, str], folder: Path) -> None:
     """Writes index.html and its style sheet."""
     (folder / "index.html").write_text(page(comparison, answers), encoding="utf-8", errors="xmlcharrefreplace")
-    style = resources.files("pipeline.report").joinpath("assets/style.css").read_bytes()
-    (folder / "style.css").write_bytes(style)
+    (folder / "style.css").write_text(asset("style.css"), encoding="utf-8")
 
 
 def _sweep(state: State, answer: str) -> dict[str, Any]:
-    best = next(iter(state.ranked), None)
+    best = state.best
     return {
         "id": state.sweep.id,
         "architecture": state.sweep.definition.architecture,

@@ -1,6 +1,6 @@
 """A setting's test metric by date range, and on which ranges those of two sweeps may be set against each other.
 
-It compares and judges nothing: that is `comparing.py`'s and `history.py`'s business.
+It compares and judges nothing; that is for `sweeps.py` and `nights.py` to do.
 """
 
 import math
@@ -11,11 +11,11 @@ from statistics import fmean
 from pipeline.dates import DateRange
 from pipeline.report.state import State
 from pipeline.results import Row, Status, range_of
-from pipeline.sweep import Definition, Phase
+from pipeline.sweep import Definition, Phase, Trial
 
 
 @dataclass(frozen=True)
-class Measured:
+class RangeScore:
     """One setting on one date range, by the metric that judges."""
 
     seeds: dict[int, float | None]
@@ -28,30 +28,32 @@ class Measured:
 
     @property
     def score(self) -> float | None:
-        known = [value for value in self.seeds.values() if value is not None]
-        return fmean(known) if known else None
+        """The mean over the seeds that finished; None if none did."""
+        finished = [value for value in self.seeds.values() if value is not None]
+        return fmean(finished) if finished else None
 
 
-def measured(state: State, experiment: str) -> dict[DateRange, Measured]:
+def scores_by_range(state: State, experiment: str) -> dict[DateRange, RangeScore]:
     """A setting's test metric by date range: where it was judged, else where it was chosen."""
     definition = state.sweep.definition
-    metric = definition.objective.test
-    found: dict[DateRange, Measured] = {}
-    own = [row for row in state.rows if row["experiment"] == experiment]
+    scores: dict[DateRange, RangeScore] = {}
     for phase in _best_evidence_first(definition):
-        rows = [row for row in own if row["phase"] == phase.name]
-        for date_range in dict.fromkeys(map(range_of, rows)):
-            here = [row for row in rows if range_of(row) == date_range]
-            fingerprints = [row["data_fingerprint"] for row in here if row.get("data_fingerprint")]
-            one = Measured(
-                seeds={int(row["trial"].rsplit("-s", 1)[1]): _score(row, metric) for row in here},
+        # While a sweep runs, its best setting may still change: looking early is a kind of choosing.
+        fresh = phase.judging is not None and phase.judging.fresh and state.done
+        by_range: dict[DateRange, list[Row]] = {}
+        for row in state.rows:
+            if row["experiment"] == experiment and row["phase"] == phase.name:
+                by_range.setdefault(range_of(row), []).append(row)
+        for date_range, rows in by_range.items():
+            fingerprints = [row["data_fingerprint"] for row in rows if row.get("data_fingerprint")]
+            score = RangeScore(
+                seeds={Trial.parse(row["trial"]).seed: _score(row, definition.objective.test) for row in rows},
                 fidelity=phase.fidelity.name,
                 fingerprint=fingerprints[0] if fingerprints else None,
-                # While a sweep runs, its best setting may still change: looking early is a kind of choosing.
-                fresh=phase.judging is not None and phase.judging.fresh and state.done,
+                fresh=fresh,
             )
-            found.setdefault(date_range, one)
-    return dict(sorted(found.items()))
+            scores.setdefault(date_range, score)
+    return dict(sorted(scores.items()))
 
 
 def _best_evidence_first(definition: Definition) -> list[Phase]:
@@ -61,60 +63,69 @@ def _best_evidence_first(definition: Definition) -> list[Phase]:
 
 def _score(row: Row, metric: str) -> float | None:
     value = row.get(metric)
-    fine = row["status"] == Status.COMPLETE and isinstance(value, int | float) and math.isfinite(value)
-    return float(value) if fine and value is not None else None
+    if row["status"] == Status.COMPLETE and isinstance(value, int | float) and math.isfinite(value):
+        return float(value)
+    return None
 
 
-def scores_in_common(one: Measured, other: Measured) -> tuple[dict[int, float | None], dict[int, float | None]]:
-    """Paired by seed index where the two share any, else the mean of each."""
-    common = one.seeds.keys() & other.seeds.keys()
+def paired_scores(first: RangeScore, second: RangeScore) -> tuple[dict[int, float | None], dict[int, float | None]]:
+    """The scores of either by seed index: of the seeds that the two share, else the mean of each as that of seed 0."""
+    common = first.seeds.keys() & second.seeds.keys()
     if common:
-        return {seed: one.seeds[seed] for seed in common}, {seed: other.seeds[seed] for seed in common}
-    return {0: one.score}, {0: other.score}
+        return {seed: first.seeds[seed] for seed in common}, {seed: second.seeds[seed] for seed in common}
+    return {0: first.score}, {0: second.score}
 
 
-def incomparable(one: Definition, other: Definition) -> str | None:
+def why_incomparable(first: Definition, second: Definition) -> str | None:
     """Why the metrics of two sweeps mean different things; None if they mean the same."""
-    if one.objective != other.objective:
-        mine, theirs = (f"{d.objective.goal}s {d.objective.metric}" for d in (one, other))
+    definitions = (first, second)
+    if first.objective != second.objective:
+        mine, theirs = (f"{d.objective.goal}s {d.objective.metric}" for d in definitions)
         return f"one {mine}, the other {theirs}"
-    targets = [d.data.target if d.data is not None else ("what its own data say",) for d in (one, other)]
+    targets = [d.data.target if d.data is not None else ("what its own data say",) for d in definitions]
     if targets[0] != targets[1]:
         mine, theirs = (" and ".join(target) for target in targets)
         return f"one predicts {mine}, the other {theirs}"
-    transforms = [getattr(d.data, "target_transform", None) for d in (one, other)]
+    transforms = [getattr(d.data, "target_transform", None) for d in definitions]
     if transforms[0] != transforms[1]:
         return "the targets are transformed differently, so the metric has other units"
     return None
 
 
-def usable(
-    one: Mapping[DateRange, Measured], other: Mapping[DateRange, Measured]
+def comparable_ranges(
+    first: Mapping[DateRange, RangeScore], second: Mapping[DateRange, RangeScore]
 ) -> tuple[list[DateRange], tuple[str, ...]]:
-    """The common ranges on which two measurements may be set against each other, and why the rest may not."""
+    """The common ranges on which two settings may be set against each other, and why others may not, a line each."""
     ranges, left_out = [], []
-    for range_ in sorted(one.keys() & other.keys()):
-        a, b = one[range_], other[range_]
-        unfinished = a.score is None or b.score is None
-        if a.fidelity != b.fidelity:
-            left_out.append(f"{range_}: one is {a.fidelity}, the other {b.fidelity}")
-        elif not unfinished and (a.fingerprint is None or b.fingerprint is None):
-            left_out.append(f"{range_}: what data were read is not recorded")
-        elif not unfinished and a.fingerprint != b.fingerprint:
-            left_out.append(f"{range_}: the data, or how they are encoded, differ ({a.fingerprint}, {b.fingerprint})")
+    for date_range in sorted(first.keys() & second.keys()):
+        if why := _why_left_out(first[date_range], second[date_range]):
+            left_out.append(f"{date_range}: {why}")
         else:
-            ranges.append(range_)
+            ranges.append(date_range)
     return ranges, tuple(left_out)
 
 
-def preferred(
-    ranges: Sequence[DateRange], one: Mapping[DateRange, Measured], other: Mapping[DateRange, Measured]
-) -> tuple[list[DateRange], bool]:
-    """Those that are fresh for both, if they suffice for a test, else all; and whether they are fresh.
+def _why_left_out(first: RangeScore, second: RangeScore) -> str | None:
+    if first.fidelity != second.fidelity:
+        return f"one is {first.fidelity}, the other {second.fidelity}"
+    # A setting that did not finish there says so itself, whatever data it would have read.
+    if first.score is None or second.score is None:
+        return None
+    if first.fingerprint is None or second.fingerprint is None:
+        return "what data were read is not recorded"
+    if first.fingerprint != second.fingerprint:
+        return f"the data, or how they are encoded, differ ({first.fingerprint}, {second.fingerprint})"
+    return None
 
-    It looks at how the ranges lie and never at a score, so it cannot favour anybody.
+
+def fresh_or_all(
+    ranges: Sequence[DateRange], first: Mapping[DateRange, RangeScore], second: Mapping[DateRange, RangeScore]
+) -> tuple[list[DateRange], bool]:
+    """The ranges that are fresh for both, if they suffice for a test, else all; and whether they are fresh.
+
+    It looks at how the ranges lie and never at a score, so it cannot favour either.
     """
     from pipeline.analysis.verdict import FEWEST_RANGES
 
-    fresh = [range_ for range_ in ranges if one[range_].fresh and other[range_].fresh]
+    fresh = [date_range for date_range in ranges if first[date_range].fresh and second[date_range].fresh]
     return (fresh, True) if len(fresh) >= FEWEST_RANGES else (list(ranges), False)

@@ -1,6 +1,6 @@
 """Several sweeps side by side: what changed between them, whose best setting wins, and whether that is real.
 
-It ranks nothing itself and has no test of its own: `ranking.py` names each sweep's best setting, and
+It ranks nothing itself and has no test of its own: `report/answer.py` names each sweep's best setting, and
 `analysis/significance.py` judges the difference, on date ranges whose data both sweeps saw in the same state.
 """
 
@@ -12,18 +12,25 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from pipeline.compare.differences import differences
-from pipeline.compare.scores import Measured, incomparable, measured, preferred, scores_in_common, usable
+from pipeline.compare.scores import (
+    RangeScore,
+    comparable_ranges,
+    fresh_or_all,
+    paired_scores,
+    scores_by_range,
+    why_incomparable,
+)
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.report.state import State
 from pipeline.sweep import ledger
 
 if TYPE_CHECKING:
-    from pipeline.analysis.verdict import Verdict
+    from pipeline.analysis.verdict import Design, Verdict
 
 
 @dataclass(frozen=True)
-class OnRange:
+class RangeComparison:
     """The best settings of two sweeps on one date range that they have in common."""
 
     date_range: DateRange
@@ -40,14 +47,15 @@ class Pair:
 
     base: str
     other: str
-    on: tuple[OnRange, ...]
+    ranges: tuple[RangeComparison, ...]
+    """Those on which they are compared."""
     left_out: tuple[str, ...]
     """Why other common ranges do not count, a line each."""
-    winner: str | None
-    """The sweep that is ahead on average; None where that cannot be said."""
-    verdict: "Verdict | None"
-    """On the winner, against the other one."""
     sentence: str
+    winner: str | None = None
+    """The sweep that is ahead on average; None where that cannot be said."""
+    verdict: "Verdict | None" = None
+    """On the winner, against the other one; None where they cannot be compared."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,7 @@ class Comparison:
 
     @property
     def sentence(self) -> str:
+        """What all pairs come to."""
         return " ".join(pair.sentence for pair in self.pairs)
 
 
@@ -68,9 +77,7 @@ def best_first(states: Iterable[State]) -> list[State]:
     """In the order of what chose their best settings; without a best setting, last."""
 
     def place(state: State) -> float:
-        if not state.ranked:
-            return math.inf
-        return state.sweep.definition.objective.sign * state.ranked[0].score
+        return state.sweep.definition.objective.sign * state.best.score if state.best else math.inf
 
     return sorted(states, key=place)
 
@@ -88,68 +95,112 @@ def compare(states: Sequence[State]) -> Comparison:
     return Comparison(tuple(states), differences(states), pairs)
 
 
+@dataclass(frozen=True)
+class _Match:
+    """The best settings of two sweeps, and the date ranges on which they can be compared."""
+
+    base: State
+    other: State
+    base_scores: Mapping[DateRange, RangeScore]
+    other_scores: Mapping[DateRange, RangeScore]
+    ranges: Sequence[DateRange]
+    fresh: bool
+    left_out: tuple[str, ...]
+
+
 def _pair(base: State, other: State, family: int) -> Pair:
-    ids = base.sweep.id, other.sweep.id
-
-    def not_comparable(why: str, left_out: tuple[str, ...] = ()) -> Pair:
-        return Pair(*ids, (), left_out, None, None, f"{ids[1]} cannot be compared with {ids[0]}: {why}.")
-
-    for state in (base, other):
-        if not state.ranked:
-            return not_comparable(f"{state.sweep.id} has no best setting ({state.words})")
-    if why := incomparable(base.sweep.definition, other.sweep.definition):
-        return not_comparable(why)
-    mine, theirs = (measured(state, state.ranked[0].experiment) for state in (base, other))
-    if not mine.keys() & theirs.keys():
-        return not_comparable(
-            "their best settings have no date range in common "
-            f"({_in_words(mine)} in the one, {_in_words(theirs)} in the other)"
-        )
-    ranges, left_out = usable(mine, theirs)
+    """The first sweep against another; where they cannot be compared, the sentence says why."""
+    if base.best is None or other.best is None:
+        without = base if base.best is None else other
+        return _not_comparable(base, other, f"{without.sweep.id} has no best setting ({without.words})")
+    if why := why_incomparable(base.sweep.definition, other.sweep.definition):
+        return _not_comparable(base, other, why)
+    base_scores, other_scores = (
+        scores_by_range(base, base.best.experiment),
+        scores_by_range(other, other.best.experiment),
+    )
+    if not base_scores.keys() & other_scores.keys():
+        where = f"{_in_words(base_scores)} in the one, {_in_words(other_scores)} in the other"
+        return _not_comparable(base, other, f"their best settings have no date range in common ({where})")
+    ranges, left_out = comparable_ranges(base_scores, other_scores)
     if not ranges:
-        return not_comparable(f"no common date range has the same data: {'; '.join(left_out)}", left_out)
-    ranges, fresh = preferred(ranges, mine, theirs)
-    return _judged(base, other, mine, theirs, ranges, fresh, left_out, family)
+        why = f"no common date range has the same data: {'; '.join(left_out)}"
+        return _not_comparable(base, other, why, left_out=left_out)
+    ranges, fresh = fresh_or_all(ranges, base_scores, other_scores)
+    return _judged(_Match(base, other, base_scores, other_scores, ranges, fresh, left_out), family)
 
 
-def _judged(
+def _not_comparable(
     base: State,
     other: State,
-    mine: Mapping[DateRange, Measured],
-    theirs: Mapping[DateRange, Measured],
-    ranges: Sequence[DateRange],
-    fresh: bool,
-    left_out: tuple[str, ...],
-    family: int,
+    why: str,
+    *,
+    ranges: tuple[RangeComparison, ...] = (),
+    left_out: tuple[str, ...] = (),
 ) -> Pair:
-    from pipeline.analysis.significance import judge, paired_gains
-    from pipeline.analysis.verdict import ROPE, Design
+    first, second = base.sweep.id, other.sweep.id
+    return Pair(first, second, ranges, left_out, f"{second} cannot be compared with {first}: {why}.")
 
-    definitions = base.sweep.definition, other.sweep.definition
-    design = Design(
-        ranges=tuple(ranges),
-        rope=max(d.confirm.judging.rope if d.confirm and d.confirm.judging else ROPE for d in definitions),
-        goal=definitions[0].objective.goal,
-        fresh=fresh,
-        valid=definitions[0].training.validation_share,
-        test=definitions[0].training.test_share,
+
+def _judged(match: _Match, family: int) -> Pair:
+    """The verdict on the sweep that is ahead; `family` is how many such questions are asked at once."""
+    from pipeline.analysis.significance import judge, paired_gains
+
+    base, other, design = match.base, match.other, _design(match)
+    pairs = {one: paired_scores(match.base_scores[one], match.other_scores[one]) for one in match.ranges}
+    base_seeds = {date_range: pair[0] for date_range, pair in pairs.items()}
+    other_seeds = {date_range: pair[1] for date_range, pair in pairs.items()}
+    gains = paired_gains(base_seeds, other_seeds, design).gains
+    ranges = tuple(
+        RangeComparison(
+            date_range=one,
+            base=match.base_scores[one].score,
+            other=match.other_scores[one].score,
+            fresh=match.fresh,
+            gain=gains.get(one),
+        )
+        for one in match.ranges
     )
-    common = {range_: scores_in_common(mine[range_], theirs[range_]) for range_ in ranges}
-    a = {range_: pair[0] for range_, pair in common.items()}
-    b = {range_: pair[1] for range_, pair in common.items()}
-    gains = paired_gains(a, b, design).gains
-    on = tuple(OnRange(one, mine[one].score, theirs[one].score, fresh, gains.get(one)) for one in ranges)
-    ids = base.sweep.id, other.sweep.id
     if not gains:
         why = f"{_count(len(ranges))} in common, but no ratio of their metrics on any"
-        return Pair(*ids, on, left_out, None, None, f"{ids[1]} cannot be compared with {ids[0]}: {why}.")
-    ahead = fmean(gains.values()) > 0
-    winner, loser = (ids[1], ids[0]) if ahead else ids
-    earlier = [1.0] * (family - 1) + (_earlier((base, other)) if fresh else [])
-    verdict = judge(design, *((a, {"": b}) if ahead else (b, {"": a})), earlier=earlier)[""]
+        return _not_comparable(base, other, why, ranges=ranges, left_out=match.left_out)
+
+    # Whoever is ahead takes the place of the finalist, the other that of the incumbent.
+    earlier = [1.0] * (family - 1) + (_earlier((base, other)) if match.fresh else [])
+    if fmean(gains.values()) > 0:
+        winner, loser = other.sweep.id, base.sweep.id
+        verdict = judge(design, base_seeds, {winner: other_seeds}, earlier)[winner]
+    else:
+        winner, loser = base.sweep.id, other.sweep.id
+        verdict = judge(design, other_seeds, {winner: base_seeds}, earlier)[winner]
     same = all(gain == 0 for gain in gains.values())
-    sentence = _sentence(winner, loser, verdict, design.goal, definitions[0].objective.metric, fresh, same)
-    return Pair(*ids, on, left_out, None if same else winner, verdict, sentence + _unfinished((base, other)))
+    metric = base.sweep.definition.objective.test
+    sentence = _sentence(winner, loser, verdict, design, metric, same=same) + _unfinished((base, other))
+    return Pair(
+        base=base.sweep.id,
+        other=other.sweep.id,
+        ranges=ranges,
+        left_out=match.left_out,
+        sentence=sentence,
+        winner=None if same else winner,
+        verdict=verdict,
+    )
+
+
+def _design(match: _Match) -> "Design":
+    """As the first sweep judges, by the wider rope of the two."""
+    from pipeline.analysis.verdict import ROPE, Design
+
+    definition = match.base.sweep.definition
+    confirms = [state.sweep.definition.confirm for state in (match.base, match.other)]
+    return Design(
+        ranges=tuple(match.ranges),
+        rope=max(confirm.judging.rope if confirm and confirm.judging else ROPE for confirm in confirms),
+        goal=definition.objective.goal,
+        fresh=match.fresh,
+        valid=definition.training.validation_share,
+        test=definition.training.test_share,
+    )
 
 
 def _earlier(states: Sequence[State]) -> list[float]:
@@ -157,25 +208,26 @@ def _earlier(states: Sequence[State]) -> list[float]:
     newest: dict[str, State] = {}
     for state in sorted(states, key=lambda state: state.sweep.id):
         newest[f"{state.sweep.definition.architecture} {state.sweep.definition.data!r}"] = state
-    return [p for one in newest.values() for p in ledger.earlier_p_values(one.sweep.store, one.sweep.definition)]
+    sweeps = [state.sweep for state in newest.values()]
+    return [p for sweep in sweeps for p in ledger.earlier_p_values(sweep.store, sweep.definition)]
 
 
-def _sentence(winner: str, loser: str, verdict: "Verdict", goal: str, metric: str, fresh: bool, same: bool) -> str:
+def _sentence(winner: str, loser: str, verdict: "Verdict", design: "Design", metric: str, *, same: bool) -> str:
     from pipeline.analysis.verdict import FEWEST_RANGES, Kind, percent
 
-    where = _count(verdict.ranges, "fresh common date range" if fresh else "common date range")
+    where = _count(verdict.ranges, "fresh common date range" if design.fresh else "common date range")
     if same:
-        return f"{loser} and {winner} are equally good: their best settings have the same {metric}_test on {where}."
+        return f"{loser} and {winner} are equally good: their best settings have the same {metric} on {where}."
     assert verdict.gain is not None
-    better = "lower" if goal == "minimize" else "higher"
-    size = f"its best setting's {metric}_test is {percent(verdict.gain, goal):.1f} % {better}"  # type: ignore[arg-type]
+    better = "lower" if design.goal == "minimize" else "higher"
+    size = f"its best setting's {metric} is {percent(verdict.gain, design.goal):.1f} % {better}"
     wins = f"ahead on {verdict.wins} of {where}"
     p = "" if verdict.p_adjusted is None else f", p = {verdict.p_adjusted:.2g}"
     match verdict.kind:
         case Kind.REAL:
             return f"{winner} beats {loser}, and that is real: {size}, {wins}{p}."
         case Kind.PROMISING:
-            why = "" if fresh else "; these ranges also chose a setting, so more than promising cannot be said"
+            why = "" if design.fresh else "; these ranges also chose a setting, so more than promising cannot be said"
             return f"{winner} is ahead of {loser}, and promising: {size}, {wins}{p}{why}."
         case Kind.NOT_SHOWN:
             return f"{winner} is ahead of {loser}, but that it is better is not shown: {size}, {wins}{p}."
@@ -226,19 +278,19 @@ def _pair_as_json(pair: Pair) -> dict[str, Any]:
         "base": pair.base,
         "other": pair.other,
         "winner": pair.winner,
-        "verdict": str(verdict.kind) if verdict else "not comparable",
+        "verdict": verdict.kind if verdict else "not comparable",
         "gain": verdict.gain if verdict else None,
         "p": verdict.p_adjusted if verdict else None,
         "wins": verdict.wins if verdict else None,
         "ranges": [
             {
-                "date-range": one.date_range.as_json(),
-                "base": one.base,
-                "other": one.other,
-                "gain": one.gain,
-                "fresh": one.fresh,
+                "date-range": compared.date_range.as_json(),
+                "base": compared.base,
+                "other": compared.other,
+                "gain": compared.gain,
+                "fresh": compared.fresh,
             }
-            for one in pair.on
+            for compared in pair.ranges
         ],
         "left_out": list(pair.left_out),
         "sentence": pair.sentence,

@@ -1,24 +1,35 @@
 """Merged rows -> what the sweep comes to: ranking, verdict, and the summary that says so."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from pipeline.report.answer import so_far
 from pipeline.report.page import render
 from pipeline.report.state import State, state_of
 from pipeline.report.summary import Summary, summarize
 from pipeline.sweep import Sweep, ledger
 from pipeline.sweep.merge import Merged
 
+if TYPE_CHECKING:
+    from pipeline.analysis.confirmation import Confirmation
+
 
 def summary_of(state: State) -> Summary:
     """Judges what is complete. Reads only."""
     sweep, definition = state.sweep, state.sweep.definition
-    confirmed = None
-    if state.done and any(definition.phase(trial.phase).judges for trial in state.planned):
-        from pipeline.analysis.confirmation import confirmation
-
-        confirmed = confirmation(definition, state.rows, ledger.earlier_p_values(sweep.store, definition))
+    confirmed = confirmation_of(state)
     summary = summarize(definition, state.rows, state.planned, state.done, confirmed, state.skipped)
     return _with_calibration(sweep, summary) if definition.calibrating else summary
+
+
+def confirmation_of(state: State) -> "Confirmation | None":
+    """The verdicts on the finalists; None until the sweep is done, and where nothing was judged."""
+    sweep, definition = state.sweep, state.sweep.definition
+    if not state.done or not any(definition.phase(trial.phase).judges for trial in state.planned):
+        return None
+    from pipeline.analysis.confirmation import confirmation
+
+    return confirmation(definition, state.rows, ledger.earlier_p_values(sweep.store, definition))
 
 
 def show_progress(sweep: Sweep, merged: Merged) -> None:
@@ -51,8 +62,8 @@ def _with_calibration(sweep: Sweep, summary: Summary) -> Summary:
     from pipeline.analysis.calibration import calibrate
     from pipeline.sweep.folder import epochs_of
 
-    found = calibrate(sweep.definition, summary.rows, epochs_of(sweep, summary.rows))
-    so_far = "" if summary.done else f"So far ({len(summary.rows)} of {summary.planned} trials): "
-    if isinstance(found, str):
-        return replace(summary, answer=so_far + found)
-    return replace(summary, answer=so_far + found.answer, calibration=found)
+    result = calibrate(sweep.definition, summary.rows, epochs_of(sweep, summary.rows))
+    progress = "" if summary.done else so_far(len(summary.rows), summary.planned)
+    if isinstance(result, str):
+        return replace(summary, answer=progress + result)
+    return replace(summary, answer=progress + result.answer, calibration=result)

@@ -14,7 +14,7 @@ REUSED = "reused"
 
 
 @dataclass(frozen=True)
-class Line:
+class CostLine:
     """The trials of a phase that ended in one way."""
 
     phase: str
@@ -28,7 +28,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Stopped:
+class StoppedEarly:
     """Trials that ended early because they were behind others."""
 
     trials: int
@@ -39,70 +39,73 @@ class Stopped:
 
 
 @dataclass(frozen=True)
-class Against:
+class BudgetLine:
     """One of a budget's limits."""
 
-    words: str
+    name: str
+    """`device hours`."""
     spent: float
     allowed: float | None
-    """None for money that is only counted."""
+    """None for money that is only counted, not limited."""
 
 
 @dataclass(frozen=True)
 class Costs:
+    """All that the page says of costs."""
+
     seconds: float
     """Of training, all devices together."""
-    lines: tuple[Line, ...]
+    lines: tuple[CostLine, ...]
     """In the order in which the phases run."""
-    stopped: Stopped | None
+    stopped: StoppedEarly | None
     reused: int
     reused_seconds: float
     """What training the reused rows would have cost."""
-    budget: tuple[Against, ...]
+    budget: tuple[BudgetLine, ...]
     wanted_more: str
     """What a larger budget would have been used for."""
 
 
 def costs(definition: Definition, rows: Sequence[Row], done: bool) -> Costs:
-    """`done` says that no more will come: then the clock stopped when the last trial ended."""
+    """What the rows cost; `done` says that no more will come: then the clock stopped when the last trial ended."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["phase"], REUSED if row.get("reused_from") else row["status"]), []).append(row)
     order = [phase.name for phase in definition.phases]
     lines = [
-        Line(
+        CostLine(
             phase=phase,
             status=status,
-            trials=len(some),
-            seconds=spending.device_seconds(some),
-            saved=sum(_seconds(row) if status == REUSED else _saved(row) for row in some),
+            trials=len(members),
+            seconds=spending.device_seconds(members),
+            saved=sum(_seconds(row) if status == REUSED else _saved(row) for row in members),
         )
-        for (phase, status), some in groups.items()
+        for (phase, status), members in groups.items()
     ]
     lines.sort(key=lambda line: (order.index(line.phase) if line.phase in order else len(order), line.status))
     reused = [line for line in lines if line.status == REUSED]
-    against: tuple[Against, ...] = ()
-    undone = ""
+    budget_lines: tuple[BudgetLine, ...] = ()
+    left_undone = ""
     if definition.budget is not None:
         history = History(definition, _ended(definition, rows) if done else datetime.now(UTC), rows=rows)
-        against = _against(history)
-        undone = spending.left_undone(history) if done else ""
+        budget_lines = _budget_lines(history)
+        left_undone = spending.left_undone(history) if done else ""
     return Costs(
         seconds=spending.device_seconds(rows),
         lines=tuple(lines),
         stopped=_stopped(rows),
         reused=sum(line.trials for line in reused),
         reused_seconds=sum(line.saved for line in reused),
-        budget=against,
-        wanted_more=undone,
+        budget=budget_lines,
+        wanted_more=left_undone,
     )
 
 
-def _stopped(rows: Sequence[Row]) -> Stopped | None:
-    own = [row for row in rows if row["status"] == Status.STOPPED and not row.get("reused_from")]
-    if not own:
+def _stopped(rows: Sequence[Row]) -> StoppedEarly | None:
+    stopped = [row for row in rows if row["status"] == Status.STOPPED and not row.get("reused_from")]
+    if not stopped:
         return None
-    return Stopped(len(own), median(row.get("epochs") or 0 for row in own), sum(map(_saved, own)))
+    return StoppedEarly(len(stopped), median(row.get("epochs") or 0 for row in stopped), sum(map(_saved, stopped)))
 
 
 def _saved(row: Row) -> float:
@@ -120,16 +123,16 @@ def _ended(definition: Definition, rows: Sequence[Row]) -> datetime:
     return max(ended, default=datetime.fromisoformat(definition.created))
 
 
-def _against(history: History) -> tuple[Against, ...]:
-    asked, spent = history.definition.budget, spending.spent(history)
-    assert asked is not None
+def _budget_lines(history: History) -> tuple[BudgetLine, ...]:
+    budget, spent = history.definition.budget, spending.spent(history)
+    assert budget is not None
     limits = (
-        ("experiments", spent.experiments, asked.experiments),
-        ("trials", spent.trials, asked.trials),
-        ("hours by the clock", spent.hours, asked.hours),
-        ("device hours", spent.device_hours, asked.device_hours),
+        ("experiments", spent.experiments, budget.experiments),
+        ("trials", spent.trials, budget.trials),
+        ("hours by the clock", spent.hours, budget.hours),
+        ("device hours", spent.device_hours, budget.device_hours),
     )
-    found = [Against(words, used, allowed) for words, used, allowed in limits if allowed is not None]
+    lines = [BudgetLine(name, used, allowed) for name, used, allowed in limits if allowed is not None]
     if spent.money is not None:
-        found.append(Against("money", spent.money, asked.money))
-    return tuple(found)
+        lines.append(BudgetLine("money", spent.money, budget.money))
+    return tuple(lines)

@@ -4,7 +4,7 @@ Pure functions over a summary's rows. Nothing here draws, and nothing here judge
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean, median
@@ -20,23 +20,28 @@ from pipeline.analysis.importance import (
     importances,
     interaction,
 )
+from pipeline.dates import DateRange
 from pipeline.report.summary import Summary
-from pipeline.results import Row, Status, to_cell
+from pipeline.results import Row, Status, range_of, to_cell
 from pipeline.space import Assignment, identity_of
-from pipeline.sweep import Phase, Trial
+from pipeline.sweep import Definition, Phase, Trial
 
 _LARGEST = 600.0
 """Of a log ratio, so that its exponential can be drawn."""
 
+Pairing = tuple[str, DateRange, int]
+"""Phase, date range and seed index: where an experiment and the incumbent can be compared."""
+
 
 @dataclass(frozen=True)
-class Tried:
-    """One experiment, as far as it is known while choosing."""
+class ExperimentResult:
+    """One experiment, and what it came to while choosing."""
 
     experiment: str
     assignment: Assignment
     value: float
-    """`<metric>_valid`, averaged over its date ranges; as a multiple of the incumbent's where that is known."""
+    """`<metric>_valid`, averaged over its date ranges; as a multiple of the incumbent's where there is one to compare
+    with. Infinite if it has no comparable result."""
     seconds: float
     """Of training, per trial."""
     spent: float
@@ -47,99 +52,129 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Choosing:
-    """All experiments with a result."""
+class ChoosingResults:
+    """All experiments of a sweep's choosing."""
 
-    tried: tuple[Tried, ...]
-    """The best first."""
+    comparable: tuple[ExperimentResult, ...]
+    """Those with a result, the best first."""
     left_out: int
     """Experiments without a comparable result: they failed, diverged, were stopped early, or are not through."""
     relative: bool
     """Whether values are multiples of the incumbent's."""
     positive: bool
+    """Whether all values are above zero, so that they have logarithms."""
     sign: int
     """1 where less is better, -1 where more is."""
-    behind: tuple[Tried, ...] = ()
+    behind: tuple[ExperimentResult, ...] = ()
     """Those of the left out that diverged or were stopped early: whatever they would have come to, nothing good."""
 
     @property
     def values(self) -> list[float]:
-        return [one.value for one in self.tried]
+        """Of the comparable experiments, the best first."""
+        return [result.value for result in self.comparable]
+
+    def minimised(self, value: float) -> float:
+        """A value turned so that less is better; turned again, it is what it was.
+
+        What belongs to an experiment that fell behind is infinite, and stays so.
+        """
+        if self.sign > 0 or not math.isfinite(value):
+            return value
+        return 1 / value if self.positive else -value
 
 
-def choosing(summary: Summary) -> Choosing:
-    """Every experiment is compared with the incumbent on the date ranges, seeds and phases that it ran on itself, so
-    that one which a race ended early can stand beside the others."""
-    definition = summary.definition
-    metric = definition.objective.valid
-    # A calibration's phases are steps of fidelity; its last one is the full result.
-    phases = definition.choosing[-1:] if definition.calibrating else definition.choosing
-    names = {phase.name for phase in phases}
-    rows = [row for row in summary.rows if row["phase"] in names]
-    own: dict[str, list[Row]] = {}
+def choosing_results(summary: Summary) -> ChoosingResults:
+    """What every experiment of a sweep came to while choosing.
+
+    Each is compared with the incumbent on the date ranges, seeds and phases that it ran on itself, so that one which a
+    race ended early can stand beside the others.
+    """
+    definition, sign = summary.definition, summary.definition.objective.sign
+    phases = {phase.name for phase in _compared_phases(definition)}
+    rows = [row for row in summary.rows if row["phase"] in phases]
+    by_experiment: dict[str, list[Row]] = {}
     for row in rows:
-        own.setdefault(row["experiment"], []).append(row)
-    assignments = {name: {hyper: some[0].get(hyper) for hyper in definition.incumbent} for name, some in own.items()}
-    incumbent = identity_of(definition.incumbent)
-    base = {
-        _where(row): float(row[metric])
-        for name, some in own.items()
-        if identity_of(assignments[name]) == incumbent
-        for row in some
-        if _finished(row, metric) and row[metric] > 0
-    }
-    ranked = {standing.experiment: standing.score for standing in summary.ranked}
-    relative = bool(base) and all(not _finished(row, metric) or row[metric] > 0 for row in rows)
-    spent = _spent(rows)
-    tried, behind = [], []
-    for name, some in own.items():
-        finished = [row for row in some if _finished(row, metric)]
-        paired = [row for row in finished if _where(row) in base]
-        broken = any(row["status"] not in (Status.COMPLETE, Status.STOPPED) for row in some)
-        one = Tried(
-            experiment=name,
-            assignment=assignments[name],
-            value=math.inf,
-            seconds=fmean(row.get("training_time") or 0.0 for row in finished or some),
-            spent=max(spent[row["trial"]] for row in some),
-            is_incumbent=identity_of(assignments[name]) == incumbent,
-            phases=frozenset(row["phase"] for row in some),
-        )
-        if any(row["status"] in (Status.DIVERGED, Status.STOPPED) for row in some):
-            behind.append(one)
-        if relative:
-            if broken or not paired:
-                continue
-            ratio = fmean(math.log(row[metric]) - math.log(base[_where(row)]) for row in paired)
-            value = math.exp(max(-_LARGEST, min(ratio, _LARGEST)))
-        elif name in ranked:
-            value = ranked[name]
-        else:
-            continue
-        tried.append(replace(one, value=value))
-    sign = definition.objective.sign
-    tried.sort(key=lambda one: (sign * one.value, one.experiment))
-    positive = all(one.value > 0 for one in tried)
-    comparable = {one.experiment for one in tried}
-    behind = [one for one in behind if one.experiment not in comparable]
-    return Choosing(tuple(tried), len(own) - len(tried), relative, positive, sign, tuple(behind))
+        by_experiment.setdefault(row["experiment"], []).append(row)
+    spent = _seconds_spent(rows)
+    results = {name: _without_value(definition, own, spent) for name, own in by_experiment.items()}
+
+    # Multiples of the incumbent's metric, where it has one to divide by.
+    metric = definition.objective.valid
+    incumbents = [row for name, own in by_experiment.items() if results[name].is_incumbent for row in own]
+    base = {_pairing(row): float(row[metric]) for row in incumbents if _is_finished(row, metric) and row[metric] > 0}
+    relative = bool(base) and all(row[metric] > 0 for row in rows if _is_finished(row, metric))
+    values: Mapping[str, float | None]
+    if relative:
+        values = {name: _multiple(own, metric, base) for name, own in by_experiment.items()}
+    else:
+        values = {standing.experiment: standing.score for standing in summary.ranked}
+
+    comparable = [
+        replace(result, value=value) for name, result in results.items() if (value := values.get(name)) is not None
+    ]
+    comparable.sort(key=lambda result: (sign * result.value, result.experiment))
+    names = {result.experiment for result in comparable}
+    behind = [result for name, result in results.items() if name not in names and _fell_behind(by_experiment[name])]
+    return ChoosingResults(
+        comparable=tuple(comparable),
+        left_out=len(results) - len(comparable),
+        relative=relative,
+        positive=all(result.value > 0 for result in comparable),
+        sign=sign,
+        behind=tuple(behind),
+    )
 
 
-def best_so_far(known: Choosing) -> list[tuple[float, float, str]]:
-    """(seconds spent, best value, whose), once for each experiment that was better than all before it."""
-    found: list[tuple[float, float, str]] = []
-    for one in sorted(known.tried, key=lambda one: one.spent):
-        if not found or known.sign * one.value < known.sign * found[-1][1]:
-            found.append((one.spent, one.value, one.experiment))
-    return found
+def _compared_phases(definition: Definition) -> list[Phase]:
+    # A calibration's phases are steps of fidelity; its last one is the full result.
+    return definition.choosing[-1:] if definition.calibrating else definition.choosing
 
 
-def pareto_front(known: Choosing) -> list[Tried]:
+def _without_value(definition: Definition, rows: Sequence[Row], spent: Mapping[str, float]) -> ExperimentResult:
+    """All of an experiment's result but the value."""
+    assignment = {name: rows[0].get(name) for name in definition.incumbent}
+    finished = [row for row in rows if _is_finished(row, definition.objective.valid)]
+    return ExperimentResult(
+        experiment=rows[0]["experiment"],
+        assignment=assignment,
+        value=math.inf,
+        seconds=fmean(row.get("training_time") or 0.0 for row in finished or rows),
+        spent=max(spent[row["trial"]] for row in rows),
+        is_incumbent=identity_of(assignment) == identity_of(definition.incumbent),
+        phases=frozenset(row["phase"] for row in rows),
+    )
+
+
+def _multiple(rows: Sequence[Row], metric: str, base: Mapping[Pairing, float]) -> float | None:
+    """An experiment's metric as a multiple of the incumbent's: the geometric mean over trials that both finished."""
+    if any(row["status"] not in (Status.COMPLETE, Status.STOPPED) for row in rows):
+        return None
+    pairs = [(row[metric], base[_pairing(row)]) for row in rows if _is_finished(row, metric) and _pairing(row) in base]
+    if not pairs:
+        return None
+    log_ratio = fmean(math.log(own) - math.log(incumbent) for own, incumbent in pairs)
+    return math.exp(max(-_LARGEST, min(log_ratio, _LARGEST)))
+
+
+def _fell_behind(rows: Sequence[Row]) -> bool:
+    return any(row["status"] in (Status.DIVERGED, Status.STOPPED) for row in rows)
+
+
+def best_so_far(choosing: ChoosingResults) -> list[ExperimentResult]:
+    """The experiments that were better than all before them, in the order in which they ended."""
+    best: list[ExperimentResult] = []
+    for result in sorted(choosing.comparable, key=lambda result: result.spent):
+        if not best or choosing.sign * result.value < choosing.sign * best[-1].value:
+            best.append(result)
+    return best
+
+
+def pareto_front(choosing: ChoosingResults) -> list[ExperimentResult]:
     """The experiments that no other beats in both training time and value, fastest first."""
-    front: list[Tried] = []
-    for one in sorted(known.tried, key=lambda one: (one.seconds, known.sign * one.value)):
-        if not front or known.sign * one.value < known.sign * front[-1].value:
-            front.append(one)
+    front: list[ExperimentResult] = []
+    for result in sorted(choosing.comparable, key=lambda result: (result.seconds, choosing.sign * result.value)):
+        if not front or choosing.sign * result.value < choosing.sign * front[-1].value:
+            front.append(result)
     return front
 
 
@@ -151,90 +186,87 @@ class Group:
     low: float | None
     high: float | None
     """The part of the range; None for a value of a list."""
-    members: tuple[Tried, ...]
+    members: tuple[ExperimentResult, ...]
 
     @property
     def median(self) -> float:
-        return median(one.value for one in self.members)
+        """Of the members' values."""
+        return median(result.value for result in self.members)
 
 
 @dataclass(frozen=True)
-class Searched:
-    """The hyperparameters that one phase searched all over their domains, and what it tried."""
+class PhaseSearch:
+    """The hyperparameters that one phase searched all over their domains, and the experiments in which it did."""
 
     phase: Phase
-    tried: tuple[Tried, ...]
+    results: tuple[ExperimentResult, ...]
     """The best first; those that fell behind last."""
-    known: Experiments
-    """The same as plain values, in the same order."""
+    experiments: Experiments
+    """The same as plain values to be minimised, in the same order."""
 
     @cached_property
     def importances(self) -> list[Importance]:
-        return importances(self.known)
+        """How much each hyperparameter mattered, the most important first; empty where that cannot be said."""
+        return importances(self.experiments)
 
     @cached_property
     def best_values(self) -> dict[str, BestValue]:
-        return {one.name: one for one in best_values(self.known)}
+        """By hyperparameter: the value, or the part of its range, with the best median."""
+        return {best.name: best for best in best_values(self.experiments)}
 
     @cached_property
     def interaction(self) -> Interaction | None:
         """Of the two that matter most."""
-        names = [one.name for one in self.importances[:2]]
-        return interaction(self.known, *names) if len(names) == 2 else None
+        names = [importance.name for importance in self.importances[:2]]
+        return interaction(self.experiments, *names) if len(names) == 2 else None
 
     def groups(self, name: str) -> list[Group]:
         """The experiments with a result, by value of a hyperparameter, in the order of an axis."""
-        return [self.group(part) for part in self.known.parts(name)]
+        return [self._group(part) for part in self.experiments.parts(name)]
 
-    def group(self, part: Part) -> Group:
-        """Those with a result of one value, or of one part of a range."""
-        members = tuple(self.tried[at] for at in part.members if math.isfinite(self.tried[at].value))
-        return Group(words(part), part.low, part.high, members)
+    def _group(self, part: Part) -> Group:
+        members = tuple(self.results[at] for at in part.members if math.isfinite(self.results[at].value))
+        return Group(part_label(part), part.low, part.high, members)
 
 
-def searched(known: Choosing, summary: Summary) -> list[Searched]:
+def phase_searches(choosing: ChoosingResults, summary: Summary) -> list[PhaseSearch]:
     """By phase, in their order. A hyperparameter belongs to the first that searched all of its domain.
 
     Phases keep what they do not search at what the phase before chose, so that values of a hyperparameter are fairly
     compared only inside of one.
     """
-    phases = summary.definition.choosing[-1:] if summary.definition.calibrating else summary.definition.choosing
+    phases = _compared_phases(summary.definition)
     owner: dict[str, Phase] = {}
     for phase in sorted(phases, key=lambda phase: phase.near is not None):
         for name in phase.space:
             owner.setdefault(name, phase)
-    found = []
+    searches = []
     for phase in phases:
         domains = {name: phase.space[name] for name in phase.space if owner[name] is phase}
-        tried = tuple(one for one in (*known.tried, *known.behind) if phase.name in one.phases)
-        if domains and tried:
-            values = [_to_minimise(known, one.value) for one in tried]
-            found.append(Searched(phase, tried, Experiments([one.assignment for one in tried], values, domains)))
-    return found
+        results = tuple(one for one in (*choosing.comparable, *choosing.behind) if phase.name in one.phases)
+        if domains and results:
+            values = [choosing.minimised(result.value) for result in results]
+            experiments = Experiments([result.assignment for result in results], values, domains)
+            searches.append(PhaseSearch(phase, results, experiments))
+    return searches
 
 
-def as_shown(known: Choosing, value: float) -> float:
-    """What `Searched.known` says, in the units of the pictures."""
-    return _to_minimise(known, value)
+def sample(results: Sequence[ExperimentResult], most: int, always: Iterable[str] = ()) -> list[ExperimentResult]:
+    """At most so many, evenly along the ranking, and with them the incumbent and the experiments of `always`."""
+    if len(results) <= most:
+        return list(results)
+    places, names = _even_places(len(results), most), set(always)
+    return [
+        result for at, result in enumerate(results) if at in places or result.experiment in names or result.is_incumbent
+    ]
 
 
-def _to_minimise(known: Choosing, value: float) -> float:
-    """What belongs to an experiment that fell behind is infinite, and stays so."""
-    if known.sign > 0 or not math.isfinite(value):
-        return value
-    return 1 / value if known.positive else -value
+def _even_places(count: int, most: int) -> set[int]:
+    """`most` places of `count`, the first and the last among them."""
+    return {round(at * (count - 1) / (most - 1)) for at in range(most)}
 
 
-def sample(tried: Sequence[Tried], most: int, always: Iterable[str] = ()) -> list[Tried]:
-    """At most so many, evenly along the ranking, the first and the last and those of `always` among them."""
-    if len(tried) <= most:
-        return list(tried)
-    chosen = {round(at * (len(tried) - 1) / (most - 1)) for at in range(most)}
-    wanted = set(always)
-    return [one for at, one in enumerate(tried) if at in chosen or one.experiment in wanted or one.is_incumbent]
-
-
-def words(part: Part) -> str:
+def part_label(part: Part) -> str:
     """A value, or a part of a range, as an axis says it."""
     return label(part.value) if part.low is None else f"{part.low:.2g}–{part.high:.2g}"
 
@@ -249,22 +281,22 @@ def label(value: Any) -> str:
 def curve_rows(summary: Summary, phase: Phase, most: int) -> list[Row]:
     """The trials whose learning curves are drawn: one per experiment, at most so many, all on one date range: the one
     that most experiments ran on, the newest of several."""
-    by_range: dict[tuple[str, str], dict[str, Row]] = {}
+    by_range: dict[DateRange, dict[str, Row]] = {}
     for row in summary.rows:
         if row["phase"] == phase.name and Status(row["status"]).is_result:
-            start, end = row["date-range"]
-            by_range.setdefault((start, end), {}).setdefault(row["experiment"], row)
+            by_range.setdefault(range_of(row), {}).setdefault(row["experiment"], row)
     rows = max(by_range.items(), key=lambda item: (len(item[1]), item[0]), default=(None, {}))[1]
     order = [standing.experiment for standing in summary.ranked if standing.experiment in rows]
     order += [name for name in rows if name not in set(order)]
     always = {standing.experiment for standing in summary.ranked if standing.is_incumbent} | set(order[:1])
     if len(order) > most:
-        chosen = {round(at * (len(order) - 1) / (most - 1)) for at in range(most)}
-        order = [name for at, name in enumerate(order) if at in chosen or name in always]
+        places = _even_places(len(order), most)
+        order = [name for at, name in enumerate(order) if at in places or name in always]
     return [rows[name] for name in order]
 
 
-def _spent(rows: Sequence[Row]) -> dict[str, float]:
+def _seconds_spent(rows: Sequence[Row]) -> dict[str, float]:
+    """By trial: the seconds of training that all had taken together when it ended."""
     total, spent = 0.0, {}
     for row in sorted(rows, key=lambda row: (row.get("finished") or "", row["trial"])):
         total += 0.0 if row.get("reused_from") else row.get("training_time") or 0.0
@@ -272,11 +304,10 @@ def _spent(rows: Sequence[Row]) -> dict[str, float]:
     return spent
 
 
-def _where(row: Row) -> tuple[str, str, str, int]:
-    start, end = row["date-range"]
-    return row["phase"], start, end, Trial.parse(row["trial"]).seed
+def _pairing(row: Row) -> Pairing:
+    return row["phase"], range_of(row), Trial.parse(row["trial"]).seed
 
 
-def _finished(row: Row, metric: str) -> bool:
+def _is_finished(row: Row, metric: str) -> bool:
     value = row.get(metric)
     return row["status"] == Status.COMPLETE and isinstance(value, int | float) and math.isfinite(value)

@@ -63,16 +63,15 @@ def rows_of_best(state: State, best: int | None) -> list[Row]:
 
 
 def as_csv(state: State, rows: Sequence[Row]) -> bytes:
-    return results.write_csv(rows, results.table_columns(rows, list(state.sweep.definition.incumbent)))
+    """The rows as in `results.csv`, which every cell comes back from unchanged; `to_csv` is for people."""
+    return results.write_csv(rows, _columns(state, rows))
 
 
 def as_json(rows: Sequence[Row]) -> str:
     """A JSON list of rows; numbers that JSON does not have (NaN, infinity) are null."""
 
     def plain(value: Any) -> Any:
-        return (
-            None if isinstance(value, float) and (value != value or value in (float("inf"), -float("inf"))) else value
-        )
+        return None if isinstance(value, float) and not math.isfinite(value) else value
 
     return json.dumps([{name: plain(value) for name, value in row.items()} for row in rows], indent=1)
 
@@ -145,13 +144,13 @@ def _typed(values: Sequence[Any]) -> "pyarrow.Array":
         kinds = {object}
     if kinds == {str}:
         return pyarrow.array([None if value is None else _encodable(value) for value in values], pyarrow.string())
-    for wanted, kind in (
+    for types, kind in (
         ({bool}, pyarrow.bool_()),
         ({int}, pyarrow.int64()),
         ({float}, pyarrow.float64()),
         ({int, float}, pyarrow.float64()),
     ):
-        if kinds == wanted:
+        if kinds == types:
             return pyarrow.array([float(v) if kind == "double" and v is not None else v for v in values], kind)
     return pyarrow.array([None if value is None else json.dumps(value) for value in values], pyarrow.string())
 
@@ -182,13 +181,13 @@ def to_markdown(state: State, best: int) -> str:
             ["experiment", *map(_code, summary.searched), f"{metric}_valid", "times better", "training time"],
             [
                 [
-                    one.experiment + (" (incumbent)" if one.is_incumbent else ""),
-                    *(_code(results.to_cell(one.assignment[name])) for name in summary.searched),
-                    f"{one.score:.4g}",
-                    "" if one.gain is None else f"{one.gain:.3g}",
-                    f"{one.training_time:.0f} s",
+                    standing.experiment + (" (incumbent)" if standing.is_incumbent else ""),
+                    *(_code(results.to_cell(standing.assignment[name])) for name in summary.searched),
+                    f"{standing.score:.4g}",
+                    "" if standing.gain is None else f"{standing.gain:.3g}",
+                    f"{standing.training_time:.0f} s",
                 ]
-                for one in state.ranked[:best]
+                for standing in state.ranked[:best]
             ],
         )
     lines += [f"{_code(state.sweep.id)}: {state.words}. Summary: {_link(state)}"]
@@ -202,30 +201,31 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _code(text: str) -> str:
     """Text that Markdown shows as it is: no markup, no HTML, no link, nobody's name called; fit for a table."""
-    text = _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", _encodable(text))
+    text = _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", _encodable(text))
     if len(text) > _LONGEST_CELL:
         text = text[: _LONGEST_CELL - 1] + "…"
     # A table's own escape is undone inside code, unless a backslash stands before it.
     text = text.replace("\\|", "\\ |").replace("|", "\\|")
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    return f"{fence} {text} {fence}" if "`" in text or not text.strip() else f"{fence}{text}{fence}"
+    return _fenced(text)
 
 
 def _link(state: State) -> str:
     link = state.sweep.store.link(state.sweep.key("report/index.html"))
-    return f"<{link}>" if link.startswith(("http://", "https://")) and not set(link) & set(" <>") else _code_whole(link)
+    # A path must be whole to be of use, however long it is.
+    return f"<{link}>" if link.startswith(("http://", "https://")) and not set(link) & set(" <>") else _fenced(link)
 
 
-def _code_whole(text: str) -> str:
-    """A path must be whole to be of use."""
+def _fenced(text: str) -> str:
+    """Between as many backticks as end it nowhere."""
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"
+    return f"{fence} {text} {fence}" if "`" in text or not text.strip() else f"{fence}{text}{fence}"
 
 
 # -- for Jenkins
 
 
 def to_junit(state: State) -> bytes:
+    """The sweep as a JUnit report."""
     from pipeline.report.junit import junit
 
     return junit(state.sweep.definition, state.sweep.planned(), state.rows)

@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Sequence
 from functools import cache
-from importlib import resources
 from typing import Any
 
 from jinja2 import Environment
@@ -14,10 +13,11 @@ from jinja2 import Environment
 from pipeline.report.charts.drawing import Picture
 from pipeline.report.next_spec import NextSpec
 from pipeline.report.summary import Summary
+from pipeline.report.templating import asset
 from pipeline.results import to_cell
 
-_FEW = 200
-"""A column of so few different values is written as places in a list of them."""
+_MOST_DISTINCT = 200
+"""A column of at most so many different values is written as places in a list of them."""
 
 
 def interactive(
@@ -33,15 +33,14 @@ def interactive(
         "columns": list(columns),
         "table": [_column([_cell(row.get(name)) for row in summary.rows]) for name in columns],
     }
-    assets = resources.files("pipeline.report").joinpath("assets")
     return environment.get_template("interactive.html").render(
         summary=summary,
         pictures=pictures,
         next_spec=next_spec,
         data=for_script(data),
-        style=assets.joinpath("style.css").read_text(encoding="utf-8"),
+        style=asset("style.css"),
         vega=_vega(),
-        script=assets.joinpath("interactive.js").read_text(encoding="utf-8"),
+        script=asset("interactive.js"),
     )
 
 
@@ -91,7 +90,7 @@ def _cell(value: Any) -> Any:
 
 def _column(values: list[Any]) -> Any:
     distinct = list({(type(value), value): value for value in values}.values())
-    if len(distinct) > min(_FEW, len(values) / 4):
+    if len(distinct) > min(_MOST_DISTINCT, len(values) / 4):
         return values
     place = {(type(value), value): at for at, value in enumerate(distinct)}
     return {"of": distinct, "at": [place[type(value), value] for value in values]}

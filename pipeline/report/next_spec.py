@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.analysis.suggestion import suggest
-from pipeline.report.experiments import Searched
+from pipeline.report.experiments import PhaseSearch
 from pipeline.report.summary import Summary
 from pipeline.search.search_space import SearchSpace
 from pipeline.space import Assignment, Domain, Space
@@ -14,10 +14,13 @@ from pipeline.sweep import Definition
 from pipeline.training import architectures
 
 _COUNTED = 100_000
+"""Settings up to which a space is counted."""
 
 
 @dataclass(frozen=True)
 class NextSpec:
+    """A spec to run next, and why it is what it is."""
+
     spec: dict[str, Any]
     reasons: Mapping[str, str]
     """Why a hyperparameter's domain changed, a sentence for each that did."""
@@ -27,32 +30,31 @@ class NextSpec:
     """Whether it starts from the best setting, or from the incumbent, as that was judged to be better."""
 
 
-def next_spec(summary: Summary, every: Sequence[Searched]) -> NextSpec | None:
-    """None where there is no best setting to start from."""
+def next_spec(summary: Summary, searches: Sequence[PhaseSearch]) -> NextSpec | None:
+    """The spec to run next; None where there is no best setting to start from."""
     if summary.best is None:
         return None
     definition, from_best = summary.definition, not _is_judged_worse(summary)
     best = summary.best.assignment if from_best else definition.incumbent
     data = definition.data
-    known = {"data": data.model_dump(mode="json", by_alias=True, exclude_unset=True)} if data is not None else {}
-    spec = copy.deepcopy(known | definition.spec | {"incumbent": best})
-    if definition.calibrating or not every:
+    read = {"data": data.model_dump(mode="json", by_alias=True, exclude_unset=True)} if data is not None else {}
+    spec = copy.deepcopy(read | definition.spec | {"incumbent": best})
+    if definition.calibrating or not searches:
         return NextSpec(spec, {}, "", from_best)
     limits = _limits(definition)
-    suggestions = [suggest(own.known, limits) for own in every]
-    reasons = {name: why for one in suggestions for name, why in one.reasons.items()}
-    domains = {name: domain for one in suggestions for name, domain in one.domains.items()}
+    suggestions = [suggest(search.experiments, limits) for search in searches]
+    reasons = {name: why for suggestion in suggestions for name, why in suggestion.reasons.items()}
+    domains = {name: domain for suggestion in suggestions for name, domain in suggestion.domains.items()}
     for name in reasons:
-        _put(spec, name, domains.get(name), best)
+        _write_domain(spec, name, domains.get(name), best)
     searched = {name for phase in definition.choosing for name in phase.space} - (reasons.keys() - domains.keys())
-    kept = [one for one in definition.spec.get("constraints", []) if one[0] in searched or one[2] in searched]
     if "constraints" in spec:
-        spec["constraints"] = kept
+        spec["constraints"] = [one for one in spec["constraints"] if one[0] in searched or one[2] in searched]
     if all(phase.strategy != "grid" for phase in definition.choosing):
         # The same seed would draw the same settings.
         spec["search"] = spec.get("search", {}) | {"seed": definition.seed + 1}
     if len(definition.choosing) == 1:
-        _with_what_there_is(spec, domains, summary, best)
+        _limit_experiments(spec, domains, summary, best)
     return NextSpec(spec, reasons, "" if reasons else suggestions[-1].note, from_best)
 
 
@@ -68,11 +70,11 @@ def _limits(definition: Definition) -> Space:
         declared = architectures.hyperparameters(definition.architecture)
     else:  # it has another name by now, or is gone
         declared = {}
-    return {name: one.limits or one.domain for name, one in declared.items()}
+    return {name: hyperparameter.limits or hyperparameter.domain for name, hyperparameter in declared.items()}
 
 
-def _put(spec: dict[str, Any], name: str, domain: Domain | None, best: Assignment) -> None:
-    """A domain where the spec names the hyperparameter, in a phase of its own or in all; without one it is fixed."""
+def _write_domain(spec: dict[str, Any], name: str, domain: Domain | None, best: Assignment) -> None:
+    """Writes a domain where the spec names the hyperparameter, in a phase of its own or in all; None fixes it."""
     written = best[name] if domain is None else domain.model_dump(mode="json")
     if isinstance(written, dict):
         written = {key: value for key, value in written.items() if value is not None and value is not False}
@@ -86,13 +88,13 @@ def _put(spec: dict[str, Any], name: str, domain: Domain | None, best: Assignmen
         spec.setdefault("parameters", {})[name] = written
 
 
-def _with_what_there_is(spec: dict[str, Any], domains: Space, summary: Summary, best: Assignment) -> None:
-    """No more experiments than a smaller space has."""
+def _limit_experiments(spec: dict[str, Any], domains: Space, summary: Summary, best: Assignment) -> None:
+    """Asks for no more experiments than the new space has."""
     phase = summary.definition.choosing[0]
-    wanted = spec.get("search", {}).get("experiments")
-    if wanted is None:
+    experiments = spec.get("search", {}).get("experiments")
+    if experiments is None:
         return
     space = {name: domain for name, domain in domains.items() if name in phase.space}
     count = SearchSpace(space, phase.constraints, best).count(_COUNTED)
-    if count is not None and count < wanted:
+    if count is not None and count < experiments:
         spec["search"] = spec["search"] | {"experiments": count}

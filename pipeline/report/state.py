@@ -5,9 +5,11 @@ It reads the store and writes nothing.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from pipeline.analysis.ranking import Standing, standings
 from pipeline.errors import UserError
+from pipeline.report.answer import best_setting
 from pipeline.report.words import best_in_words
 from pipeline.results import Row, Status
 from pipeline.store import Store
@@ -33,16 +35,18 @@ class State:
 
     @property
     def failed(self) -> list[Row]:
+        """The rows that are no results."""
         return [row for row in self.rows if not Status(row["status"]).is_result]
 
-    @property
+    @cached_property
     def ranked(self) -> list[Standing]:
+        """The experiments that can be compared, by what chooses, the best first."""
         return standings(self.sweep.definition, self.rows)
 
     @property
     def best(self) -> Standing | None:
-        """What stands first so far."""
-        return next(iter(self.ranked), None)
+        """The setting that is the sweep's answer so far."""
+        return best_setting(self.ranked)
 
     @property
     def words(self) -> str:
@@ -75,6 +79,6 @@ def listing(store: Store) -> Iterator[tuple[str, str, str]]:
     for id in ids:
         try:
             now = state_of(Sweep(store, id))
-            yield id, now.words, best_in_words(now.sweep.definition, now.ranked)
+            yield id, now.words, best_in_words(now.sweep.definition, now.best)
         except UserError as error:
             yield id, "damaged", str(error)

@@ -1,8 +1,9 @@
-"""What is best in a sweep, ready to be used: its model, and the spec that trains the same setting on the newest days.
+"""A sweep's answer, ready to be used: its model, and the spec that trains the same setting on the newest days.
 
-Which setting that is and whether it is real is only looked up here; `ranking.py` and `analysis/` decide it.
+Which setting that is, and how sure, is for `answer.py` to say.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 
 from pipeline import dates
 from pipeline.analysis.ranking import Standing
+from pipeline.analysis.verdict import Verdict
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
-from pipeline.report.conclude import summary_of
+from pipeline.report.answer import best_setting, certainty, newest_model
+from pipeline.report.conclude import confirmation_of
 from pipeline.report.state import State, state_of
-from pipeline.results import Row, Status
-from pipeline.sweep import Definition, Sweep, Trial, models
+from pipeline.results import Row
+from pipeline.sweep import Definition, Sweep, models
 
 _CHOOSING = frozenset(
     {"parameters", "phases", "mode", "short", "confirm", "confirm-range", "as-of", "constraints", "budget", "reuse"}
@@ -25,17 +28,10 @@ _CHOOSING = frozenset(
 # Data of working days end before the month does.
 _WEEKEND = timedelta(days=3)
 
-_VERDICTS = {
-    "real": "confirmed as real",
-    "promising": "promising, but not confirmed as real",
-    "not shown": "not confirmed: that it is better than the incumbent is not shown",
-    "not testable": "not confirmed: whether it is better than the incumbent could not be tested",
-}
-
 
 @dataclass(frozen=True)
 class Winner:
-    """The best setting of a sweep."""
+    """The setting that is a sweep's answer."""
 
     standing: Standing
     verdict: str
@@ -45,36 +41,27 @@ class Winner:
 
 
 def winner_of(state: State) -> Winner:
-    """The best of those confirmed as real, else the best while choosing. Raises UserError if there is none so far."""
-    sweep, ranked = state.sweep, state.ranked
-    if not ranked:
-        raise UserError(f"{sweep.id} has no best setting yet: {state.words}")
-    confirmed = summary_of(state).confirmed
-    kinds = {name: str(verdict.kind) for name, verdict in confirmed.verdicts.items()} if confirmed else {}
-    best = next((standing for standing in ranked if kinds.get(standing.experiment) == "real"), ranked[0])
-    if best.is_incumbent:
-        verdict = "nothing tried is better than the incumbent"
-    elif best.experiment in kinds:
-        verdict = _VERDICTS[kinds[best.experiment]]
-    else:
-        verdict = "not confirmed yet" if sweep.definition.confirm and not state.done else "not confirmed"
-    return Winner(best, verdict, _with_model(state, best.experiment))
+    """The setting that is the sweep's answer, with its model. Raises UserError if there is none so far."""
+    definition, confirmed = state.sweep.definition, confirmation_of(state)
+    verdicts = confirmed.verdicts if confirmed else {}
+    best = _ranked_best(state, verdicts)
+    is_awaited = definition.confirm is not None and not state.done
+    row = newest_model(definition, _rows_of(state, best.experiment))
+    if row is None:
+        raise UserError(f"{state.sweep.id}: {best.experiment} is best, but none of its trials saved a model")
+    return Winner(best, certainty(best, verdicts.get(best.experiment), is_awaited=is_awaited), row)
 
 
-def _with_model(state: State, experiment: str) -> Row:
-    phases = [phase.name for phase in state.sweep.definition.phases]
-    rows = [
-        row
-        for row in state.rows
-        if row["experiment"] == experiment and row["status"] == Status.COMPLETE and row.get("model_url")
-    ]
-    if not rows:
-        raise UserError(f"{state.sweep.id}: {experiment} is best, but none of its trials saved a model")
-    # Of several on the same days the last phase's, which had the most data and epochs.
-    return max(
-        rows,
-        key=lambda row: (row["date-range"][::-1], phases.index(row["phase"]), -Trial.parse(row["trial"]).seed),
-    )
+def _ranked_best(state: State, verdicts: Mapping[str, Verdict] | None = None) -> Standing:
+    best = best_setting(state.ranked, verdicts)
+    if best is None:
+        raise UserError(f"{state.sweep.id} has no best setting yet: {state.words}")
+    return best
+
+
+def _rows_of(state: State, name: str) -> list[Row]:
+    """The rows of an experiment, or the one of a trial."""
+    return [row for row in state.rows if name in (row["experiment"], row["trial"])]
 
 
 def spec_of(definition: Definition, winner: Winner, today: date, covered: DateRange | None) -> dict[str, Any]:
@@ -115,16 +102,11 @@ def fetch_model(sweep: Sweep, which: str, to: Path | None) -> Path:
     Returns the folder, `to` or `<trial>` here, which `pipeline.load_model` takes if the architecture is a built-in one.
     Raises UserError if there is no such model.
     """
-    now = state_of(sweep)
-    experiment = which
-    if which == "best":
-        if not now.ranked:
-            raise UserError(f"{sweep.id} has no best setting yet: {now.words}")
-        experiment = now.ranked[0].experiment
-    rows = [row for row in now.rows if experiment in (row["experiment"], row["trial"]) and row.get("model_url")]
-    if not rows:
+    state = state_of(sweep)
+    name = _ranked_best(state).experiment if which == "best" else which
+    row = newest_model(sweep.definition, _rows_of(state, name))
+    if row is None:
         raise UserError(f'{sweep.id} has no model of "{which}": name `best`, an experiment or a trial that finished')
-    row = max(rows, key=lambda row: (row["date-range"], -Trial.parse(row["trial"]).seed))
     folder = to or Path(row["trial"])
     models.download(sweep.store, row, folder)
     return folder

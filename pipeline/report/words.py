@@ -1,10 +1,10 @@
-"""Settings and outcomes in a few words, for every place that shows them."""
+"""Settings, outcomes, times and gains in a few words, for every place that shows them."""
 
 import math
-from collections.abc import Sequence
 
 from pipeline.analysis.ranking import Standing
-from pipeline.results import Row, shown
+from pipeline.analysis.verdict import percent
+from pipeline.results import Goal, Row, Status, shown
 from pipeline.sweep import Definition
 
 
@@ -18,15 +18,26 @@ def settings_in_words(definition: Definition, standing: Standing) -> str:
 
 def outcome(row: Row, metric: str) -> str:
     """How a trial ended, in a few words."""
-    if row["status"] != "complete":
+    if row["status"] != Status.COMPLETE:
         return f"{row['status']}" + (f": {row['error']}" if row.get("error") else "")
     how = f", copied from {row['reused_from']}" if row.get("reused_from") else ""
     return f"{metric}_valid {row.get(f'{metric}_valid', math.nan):.4g}, {row['epochs']} epochs{how}"
 
 
-def best_in_words(definition: Definition, ranked: Sequence[Standing]) -> str:
+def best_in_words(definition: Definition, best: Standing | None) -> str:
     """`e012 mse_valid 0.0312 learning_rate=0.03`; a dash while nothing is ranked."""
-    if not ranked:
+    if best is None:
         return "—"
-    best = ranked[0]
     return f"{best.experiment} {definition.objective.valid} {best.score:.4g} {settings_in_words(definition, best)}"
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `12 min`, `3.4 h`."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def percent_of(gain: float, goal: Goal) -> str:
+    """A log ratio in words: `12.3 %` of the incumbent's metric."""
+    return f"{percent(gain, goal):.1f} %"

@@ -35,7 +35,7 @@ def ranges_table(pair: Pair, metric: str, goal: str) -> Table:
     from pipeline.analysis.verdict import percent
 
     table = Table(f"{metric}_test on", pair.base, pair.other, "better by", "", box=None)
-    for one in pair.on:
+    for one in pair.ranges:
         gain = NOTHING if one.gain is None else f"{percent(one.gain, goal):+.1f} %"  # type: ignore[arg-type]
         values = (NOTHING if value is None else f"{value:.4g}" for value in (one.base, one.other))
         table.add_row(Text(str(one.date_range)), *values, gain, "fresh" if one.fresh else "")
@@ -44,5 +44,5 @@ def ranges_table(pair: Pair, metric: str, goal: str) -> Table:
 
 def tables(comparison: Comparison) -> list[Table]:
     objective = comparison.states[0].sweep.definition.objective
-    own = [ranges_table(pair, objective.metric, objective.goal) for pair in comparison.pairs if pair.on]
+    own = [ranges_table(pair, objective.metric, objective.goal) for pair in comparison.pairs if pair.ranges]
     return [sweeps_table(comparison), *own]

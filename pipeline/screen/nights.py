@@ -8,7 +8,7 @@ from rich.text import Text
 
 from pipeline.compare.differences import NOTHING
 from pipeline.compare.nights import LAST, Night, Series
-from pipeline.compare.scores import Measured
+from pipeline.compare.scores import RangeScore
 from pipeline.report.words import settings_in_words
 
 
@@ -24,9 +24,9 @@ def nights_table(series: Series, last: int = LAST) -> Table:
 def _cells(night: Night) -> list[str]:
     from pipeline.analysis.verdict import percent
 
-    if not night.state.ranked:
+    definition, best = night.definition, night.state.best
+    if best is None:
         return [NOTHING] * 5
-    definition, best = night.definition, night.state.ranked[0]
     fresh = any(one.fresh for one in night.best.values())
     shown = {range_: one for range_, one in night.best.items() if one.fresh == fresh}
     gains = night.gains(fresh)
@@ -41,6 +41,6 @@ def _cells(night: Night) -> list[str]:
     ]
 
 
-def _mean(found: Iterable[Measured]) -> str:
+def _mean(found: Iterable[RangeScore]) -> str:
     scores = [one.score for one in found if one.score is not None]
     return f"{fmean(scores):.4g}" if scores else NOTHING

@@ -12,6 +12,7 @@ from rich.table import Column
 from rich.text import Text
 
 from pipeline.analysis.ranking import standings
+from pipeline.report.answer import best_setting
 from pipeline.report.words import outcome, settings_in_words
 from pipeline.results import Row
 from pipeline.sweep import Definition, Pack, trials_of
@@ -48,11 +49,11 @@ class _Watching:
         return str(timedelta(seconds=math.ceil(seconds)))
 
     def best(self) -> str:
-        ranked = standings(self.definition, list(self.rows.values()))
-        if not ranked:
+        best = best_setting(standings(self.definition, list(self.rows.values())))
+        if best is None:
             return "—"
-        score = f"{self.definition.objective.metric}_valid {ranked[0].score:.4g}"
-        return f"{ranked[0].experiment} ({score}): {settings_in_words(self.definition, ranked[0])}"
+        score = f"{self.definition.objective.metric}_valid {best.score:.4g}"
+        return f"{best.experiment} ({score}): {settings_in_words(self.definition, best)}"
 
 
 class Lines:

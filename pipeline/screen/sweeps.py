@@ -70,7 +70,7 @@ def _picture(state: State) -> Group:
     return Group(
         Text(f"{state.sweep.id}: {state.words}", style="bold"),
         ProgressBar(total=max(1, len(state.planned)), completed=len(state.rows), width=60),
-        Text(f"best so far: {best_in_words(state.sweep.definition, state.ranked)}"),
+        Text(f"best so far: {best_in_words(state.sweep.definition, state.best)}"),
         *failed,
         Text("latest:", style="dim"),
         *(Text(f"  {row['trial']} {outcome(row, metric)}") for row in latest),

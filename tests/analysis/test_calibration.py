@@ -90,7 +90,7 @@ def test_the_settings_are_a_spec_s():
 
 def test_one_training_tells_of_all_its_epochs():
     result = ok(found(definition(), quickly_right))
-    assert len(result.measured) == 4 * EPOCHS
+    assert len(result.fidelities) == 4 * EPOCHS
     assert result.full.time_share == 1
     assert result.full.agreement.spearman.value == pytest.approx(1)
 
@@ -150,7 +150,7 @@ def test_a_training_that_diverged_stands_last_and_flatters_nobody():
 
 def test_a_training_that_failed_is_left_out_with_its_time():
     result = ok(found(definition(), quickly_right, e003_month="failed"))
-    assert {one.agreement.experiments for one in result.measured if one.amount.words == "one month"} == {19}
+    assert {one.agreement.experiments for one in result.fidelities if one.amount.words == "one month"} == {19}
     assert result.chosen.time_share == pytest.approx(3 * 19 / (6 * 64))
 
 

@@ -166,6 +166,17 @@ def test_what_is_of_use_only_with_a_dropped_value_is_left_out():
     assert "only of use where optimizer is sgd" in found.reasons["momentum"]
 
 
+def test_what_hangs_on_something_that_is_left_out_is_left_out_too():
+    space: Space = {
+        "optimizer": Values(values=("adam", "sgd", "lion")),
+        "momentum": Values(values=("plain", "nesterov"), when={"optimizer": ("sgd",)}),  # type: ignore[arg-type]
+        "decay": Interval(low=0.0, high=1.0, when={"momentum": ("nesterov",)}),  # type: ignore[arg-type]
+    }
+    found = suggest(tried(lambda setting: 2.0 * (setting["optimizer"] == "sgd"), 60, space=space), {})
+    assert list(found.domains) == ["optimizer"]
+    assert "only of use where momentum is nesterov" in found.reasons["decay"]
+
+
 def test_a_condition_stays_with_its_hyperparameter():
     space: Space = {
         "optimizer": Values(values=("adam", "sgd")),

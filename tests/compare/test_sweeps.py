@@ -4,6 +4,7 @@ import json
 import pytest
 from rich.console import Console
 
+from pipeline.analysis.verdict import Kind
 from pipeline.compare import sweeps
 from pipeline.compare.sweeps import Comparison, compare
 from pipeline.errors import UserError
@@ -37,8 +38,8 @@ def test_a_better_sweep_is_real_on_fresh_ranges_that_both_judged_on(store, asked
     found = two(store, asked, asked, second=better)
     pair = found.pairs[0]
     assert pair.winner == pair.other
-    assert str(pair.verdict.kind) == "real"
-    assert all(one.fresh for one in pair.on)
+    assert pair.verdict.kind is Kind.REAL
+    assert all(one.fresh for one in pair.ranges)
     assert found.sentence.startswith(
         f"{pair.other} beats {pair.base}, and that is real: its best setting's mse_test is "
     )
@@ -54,7 +55,7 @@ def test_the_first_sweep_can_win_too(store, asked):
 def test_on_ranges_that_chose_nothing_is_more_than_promising(store, tiny_spec):
     wide = tiny_spec | {"date-range": MONTHS}
     found = two(store, wide, wide, second=lambda experiment, at: wave(0.05, at, 0.01))
-    assert str(found.pairs[0].verdict.kind) == "promising"
+    assert found.pairs[0].verdict.kind is Kind.PROMISING
     assert "these ranges also chose a setting" in found.sentence
 
 
@@ -68,7 +69,7 @@ def test_two_ranges_are_too_few_for_a_test(store, tiny_spec):
 def test_noise_is_not_shown_to_be_better(store, asked):
     noise = (0.2, 0.25, 0.15, 0.3, 0.18, 0.21)
     found = two(store, asked, asked, second=lambda experiment, at: noise[at % 6])
-    assert str(found.pairs[0].verdict.kind) == "not shown"
+    assert found.pairs[0].verdict.kind is Kind.NOT_SHOWN
     assert "that it is better is not shown" in found.sentence
 
 
@@ -84,12 +85,12 @@ def test_a_range_on_which_the_winner_failed_keeps_it_from_being_real(store, aske
         return float("nan") if (experiment, at) == ("e001", 5) else wave(0.1, at, 0.1)
 
     found = two(store, asked, asked, second=sometimes)
-    assert str(found.pairs[0].verdict.kind) == "promising"
+    assert found.pairs[0].verdict.kind is Kind.PROMISING
 
 
 def test_looking_at_a_sweep_that_still_runs_proves_nothing(store, asked):
     found = two(store, asked, asked, second=steady(best=0.1), done=False)
-    assert not any(one.fresh for one in found.pairs[0].on)
+    assert not any(one.fresh for one in found.pairs[0].ranges)
     assert "is not finished (5 of 6 trials)" in found.sentence
 
 
@@ -137,10 +138,10 @@ def test_a_range_of_unknown_data_does_not_count(store, tiny_spec):
 
 def test_short_and_full_training_are_not_set_against_each_other(store, asked, tiny_spec):
     found = two(store, tiny_spec, tiny_spec, done=True)
-    assert found.pairs[0].on
+    assert found.pairs[0].ranges
     short = asked | {"mode": "short", "short": {"max-epochs": 1}}
     found = compare([night(store, asked, day=5), night(store, short, day=6)])
-    assert {one.date_range.as_json()[0] for one in found.pairs[0].on} == {start for start, _ in JUDGED}
+    assert {one.date_range.as_json()[0] for one in found.pairs[0].ranges} == {start for start, _ in JUDGED}
 
 
 def test_what_changed_is_named(store, asked):

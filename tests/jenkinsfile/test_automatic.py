@@ -126,7 +126,7 @@ class TestEveryArchitecture:
         for sweep in resumed.sweeps:
             now = state_of(sweep)
             assert now.done
-            assert len(now.rows) == now.planned
+            assert len(now.rows) == len(now.planned)
         shells = [shell for build in builds for shell in build.shells("exec bin/trial") if shell["status"] == 0]
         ran = [(s["env"]["HPT_SWEEP"], one) for s in shells for one in s["env"]["HPT_PACK_TRIALS"].split(",")]
         assert len(set(ran)) == len(ran) == sum(len(sweep.planned()) for sweep in resumed.sweeps)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.plan import rounds
-from pipeline.report.story import story
+from pipeline.report.phases import phase_summaries
 from pipeline.report.summary import Summary
 from pipeline.sweep import Sweep, Trial, trials_of
 from tests.report.conftest import asked, concluded, row
@@ -75,7 +75,7 @@ def test_the_budget_is_shown_as_spent_and_allowed_and_as_money(new_sweep, tiny_c
     budget = {"experiments": 4, "device-hours": 2.0, "price-per-device-hour": 3.0}
     sweep = new_sweep(asked(tiny_csv, search={"experiments": 10}, budget=budget))
     summary = finished(sweep, lambda sweep, trial: row(sweep, trial, 1.0, 1.0, training_time=450.0))
-    lines = {one.words: (one.spent, one.allowed) for one in summary.costs.budget}
+    lines = {one.name: (one.spent, one.allowed) for one in summary.costs.budget}
     assert lines["experiments"] == (4, 4)
     assert lines["device hours"] == (pytest.approx(1.0), 2.0)
     assert lines["money"] == (pytest.approx(3.0), None)
@@ -109,14 +109,14 @@ def by_phase(sweep: Sweep, trial: Trial) -> dict:
 def test_a_sweep_of_several_phases_is_told_phase_by_phase(new_sweep, tiny_csv):
     sweep = new_sweep(automatic(tiny_csv))
     summary = finished(sweep, by_phase)
-    chapters = story(summary)
-    assert [one.phase.name for one in chapters] == ["learning-rate", "architecture", "near-best"]
-    for chapter in chapters:
-        assert chapter.best is not None
-        assert chapter.best.gain >= 1
-        assert set(chapter.found) == set(chapter.phase.space)
-        assert chapter.experiments <= chapter.phase.experiments
-    assert sum(one.seconds for one in chapters) == pytest.approx(summary.costs.seconds)
+    phases = phase_summaries(summary)
+    assert [one.phase.name for one in phases] == ["learning-rate", "architecture", "near-best"]
+    for one in phases:
+        assert one.best is not None
+        assert one.best.gain >= 1
+        assert set(one.chosen) == set(one.phase.space)
+        assert one.experiments <= one.phase.experiments
+    assert sum(one.seconds for one in phases) == pytest.approx(summary.costs.seconds)
     page = text(sweep)
     assert "Phase by phase" in page
     assert page.index("Phase by phase") < page.index("What was tried")
@@ -131,7 +131,7 @@ def test_what_goes_first_because_it_trains_faster_stands_beside_the_most_accurat
         return row(sweep, trial, value, value, epochs=epochs, training_time=6.0 * epochs)
 
     summary = finished(sweep, made)
-    (only,) = story(summary)
+    (only,) = phase_summaries(summary)
     assert only.faster is not None
     assert (only.faster.chosen.experiment, only.faster.best.experiment) == ("e002", "e001")
     assert only.faster.behind == pytest.approx(0.004)
@@ -140,18 +140,18 @@ def test_what_goes_first_because_it_trains_faster_stands_beside_the_most_accurat
     assert "20 epochs instead of 40 ( 60 s instead of 2 min a training)" in page.replace("(60", "( 60")
 
 
-def test_the_story_of_a_sweep_that_runs_says_how_far_it_is(new_sweep, tiny_csv):
+def test_the_phases_of_a_sweep_that_runs_says_how_far_it_is(new_sweep, tiny_csv):
     sweep = new_sweep(automatic(tiny_csv))
     for trial in trials_of(rounds.pending(sweep)):
         sweep.create_row(trial, by_phase(sweep, trial))
-    chapters = story(concluded(sweep))
-    assert chapters[0].best is not None
-    assert [one.best for one in chapters[1:]] == [None, None]
+    phases = phase_summaries(concluded(sweep))
+    assert phases[0].best is not None
+    assert [one.best for one in phases[1:]] == [None, None]
     assert "near-best none yet" in text(sweep)
 
 
-def test_one_phase_has_no_story(shown):
-    assert story(shown[1]) == []
+def test_one_phase_is_not_told_phase_by_phase(shown):
+    assert phase_summaries(shown[1]) == []
 
 
 def test_hyperparameters_are_compared_inside_the_phase_that_searched_them_first(new_sweep, tiny_csv):
@@ -159,12 +159,12 @@ def test_hyperparameters_are_compared_inside_the_phase_that_searched_them_first(
 
     sweep = new_sweep(automatic(tiny_csv, search={"experiments": 80}))
     summary = finished(sweep, by_phase)
-    known = experiments.choosing(summary)
-    every = experiments.searched(known, summary)
-    assert [one.phase.name for one in every] == ["learning-rate", "architecture"]
-    assert "learning_rate" in every[0].known.domains
-    assert every[0].importances[0].name == "learning_rate"
-    assert not set(every[0].known.domains) & set(every[1].known.domains)
+    choosing = experiments.choosing_results(summary)
+    searches = experiments.phase_searches(choosing, summary)
+    assert [one.phase.name for one in searches] == ["learning-rate", "architecture"]
+    assert "learning_rate" in searches[0].experiments.domains
+    assert searches[0].importances[0].name == "learning_rate"
+    assert not set(searches[0].experiments.domains) & set(searches[1].experiments.domains)
     assert sweep.store.exists(sweep.key("report/charts/importance-learning-rate.svg"))
 
 

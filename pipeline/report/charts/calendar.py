@@ -16,7 +16,7 @@ _MOST_TICKS = 10
 
 
 @dataclass(frozen=True)
-class Part:
+class Segment:
     """Some days of a range: training, validation or test."""
 
     kind: str
@@ -26,49 +26,54 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Line:
+class StripLine:
     """One line of the strip: a range, or the heading above those of a phase."""
 
     y: int
     text: str
-    parts: tuple[Part, ...] = ()
+    segments: tuple[Segment, ...] = ()
 
 
 @dataclass(frozen=True)
 class Strip:
+    """The whole drawing, in pixels."""
+
     width: int
     height: int
     ticks: tuple[tuple[float, str], ...]
     """Where months begin."""
-    lines: tuple[Line, ...]
+    lines: tuple[StripLine, ...]
 
 
 def strip(definition: Definition) -> Strip:
     """The strip of all ranges of a sweep. Phases on the same ranges with the same data share their lines."""
-    ranges = [one for phase in definition.phases for one in phase.ranges]
+    ranges = [date_range for phase in definition.phases for date_range in phase.ranges]
     first, last = month_start(min(one.start for one in ranges)), max(one.end for one in ranges)
     scale = _RIGHT / max(1, (last - first).days)
 
     def x(day: date) -> float:
         return round(_LEFT + (day - first).days * scale, 1)
 
-    def parts(one: DateRange, days: int | None) -> Iterator[Part]:
-        split = one.split(definition.training.validation_share, definition.training.test_share)
+    def segments(date_range: DateRange, days: int | None) -> Iterator[Segment]:
+        split = date_range.split(definition.training.validation_share, definition.training.test_share)
         if days is not None:
             split = split.with_last_training_days(days)
-        for kind, some in (("training", split.train), ("validation", split.valid), ("test", split.test)):
-            yield Part(kind, x(some.start), round(x(some.end) - x(some.start), 1), f"{kind}: {some}, {some.days} days")
+        for kind, days_of in (("training", split.train), ("validation", split.valid), ("test", split.test)):
+            width = round(x(days_of.end) - x(days_of.start), 1)
+            yield Segment(kind, x(days_of.start), width, f"{kind}: {days_of}, {days_of.days} days")
 
-    headed: dict[tuple[tuple[DateRange, ...], int | None], list[str]] = {}
+    headings: dict[tuple[tuple[DateRange, ...], int | None], list[str]] = {}
     for phase in definition.phases:
-        headed.setdefault((phase.ranges, phase.fidelity.train_days), []).append(phase.name)
-    lines: list[Line] = []
+        headings.setdefault((phase.ranges, phase.fidelity.train_days), []).append(phase.name)
+    lines: list[StripLine] = []
     y = _TOP
-    for (own, days), names in headed.items():
-        lines.append(Line(y, ", ".join(names)))
-        for at, one in enumerate(sorted(own), 1):
-            lines.append(Line(y + at * _ROW, f"{one.start} to {one.end}", tuple(parts(one, days))))
-        y += (len(own) + 1) * _ROW + 8
+    for (ranges_of_phases, days), names in headings.items():
+        lines.append(StripLine(y, ", ".join(names)))
+        for at, date_range in enumerate(sorted(ranges_of_phases), 1):
+            lines.append(
+                StripLine(y + at * _ROW, f"{date_range.start} to {date_range.end}", tuple(segments(date_range, days)))
+            )
+        y += (len(ranges_of_phases) + 1) * _ROW + 8
     return Strip(_LEFT + _RIGHT + 20, y, tuple((x(day), f"{day:%Y-%m}") for day in _months(first, last)), tuple(lines))
 
 

@@ -16,48 +16,49 @@ _BEST, _OTHERS, _MARK = "#0072B2", "#BBBBBB", "#D55E00"
 _FONT = "Helvetica, Arial, sans-serif"
 
 
-def write(sweep: Sweep, found: Calibration) -> None:
+def write(sweep: Sweep, study: Calibration) -> None:
     """Writes the pictures and the numbers into the sweep's `report/`."""
-    text = json.dumps(found.as_json() | {"sweep": sweep.id}, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(study.as_json() | {"sweep": sweep.id}, indent=2, ensure_ascii=False) + "\n"
     sweep.store.write(sweep.key("report/calibration.json"), text.encode())
-    for name, chart in (("calibration-fidelity", fidelity_chart(found)), ("calibration-curves", curves_chart(found))):
+    for name, chart in (("calibration-fidelity", fidelity_chart(study)), ("calibration-curves", curves_chart(study))):
         sweep.store.write(sweep.key(f"report/charts/{name}.svg"), _svg(chart))
 
 
-def fidelity_alt(found: Calibration) -> str:
+def fidelity_alt(study: Calibration) -> str:
+    """What `fidelity_chart` shows, for those who cannot see it."""
     return (
-        f"Share of the full training time (logarithmic) against how many of the best {found.top} settings are kept and "
+        f"Share of the full training time (logarithmic) against how many of the best {study.top} settings are kept and "
         f"against Spearman's rank correlation, a line per amount of data, a point per epoch. Marked: "
-        f"{_chosen_in_words(found)} at {percent(found.chosen.time_share)} of the time keep {found.chosen.kept}."
+        f"{_chosen_in_words(study)} at {percent(study.chosen.time_share)} of the time keep {study.chosen.kept}."
     )
 
 
-def curves_alt(found: Calibration) -> str:
+def curves_alt(study: Calibration) -> str:
+    """What `curves_chart` shows, for those who cannot see it."""
     return (
-        f"Best {found.metric} so far after each epoch, a curve per setting, a panel per amount of data; the settings "
-        f"that are best in the full result are dark. A line marks the chosen epoch: {_chosen_in_words(found)}."
+        f"Best {study.metric} so far after each epoch, a curve per setting, a panel per amount of data; the settings "
+        f"that are best in the full result are dark. A line marks the chosen epoch: {_chosen_in_words(study)}."
     )
 
 
-def fidelity_chart(found: Calibration) -> Any:
+def fidelity_chart(study: Calibration) -> Any:
     """Agreement with the full result against its cost: the best kept, and the rank correlation."""
     import altair as alt
 
-    words = [amount.words for amount in found.amounts]
+    words = [amount.words for amount in study.amounts]
     rows: list[dict[str, Any]] = [
         {
             "data": one.amount.words,
             "epochs": one.epochs,
             "time": 100 * one.time_share,
-            "kept": one.agreement.overlap.value * found.top,
+            "kept": one.agreement.overlap.value * study.top,
             "spearman": one.agreement.spearman.value,
             "low": one.agreement.spearman.low,
             "high": one.agreement.spearman.high,
-            "chosen": one is found.chosen,
+            "chosen": one is study.chosen,
         }
-        for one in found.measured
+        for one in study.fidelities
     ]
-    asked = found.asked * found.top
     colour = alt.Color("data:N", sort=words, scale=alt.Scale(domain=words, range=_COLOURS[-len(words) :]))
     colour = colour.title("data to train on")
     shape = alt.Shape("data:N", sort=words, scale=alt.Scale(domain=words)).title("data to train on")
@@ -72,47 +73,49 @@ def fidelity_chart(found: Calibration) -> Any:
         layers = [*more, lines, points, ring.encode(x=time, y=y)]
         return alt.layer(*layers).properties(title=title, width=380, height=260)
 
-    rule = alt.Chart(alt.Data(values=[{"asked": asked}])).mark_rule(strokeDash=[4, 3], color="#666666")
-    kept = alt.Y("kept:Q", scale=alt.Scale(domain=[0, found.top]), axis=alt.Axis(tickMinStep=1, format="d"))
-    kept = kept.title(f"of the best {found.top} settings, kept")
+    rule = alt.Chart(alt.Data(values=[{"asked": study.asked * study.top}])).mark_rule(
+        strokeDash=[4, 3], color="#666666"
+    )
+    kept = alt.Y("kept:Q", scale=alt.Scale(domain=[0, study.top]), axis=alt.Axis(tickMinStep=1, format="d"))
+    kept = kept.title(f"of the best {study.top} settings, kept")
     lowest = math.floor(10 * min(row["low"] for row in rows)) / 10
     ranks = alt.Y("spearman:Q", scale=alt.Scale(domain=[lowest, 1.0], zero=False))
     ranks = ranks.title("Spearman's rank correlation")
     bars = base.mark_rule(opacity=0.45, strokeWidth=1.5).encode(x=time, y=alt.Y("low:Q"), y2="high:Q", color=colour)
-    title = f"{found.chosen.kept} of the best {found.top} for {percent(found.chosen.time_share)} of the time"
+    title = f"{study.chosen.kept} of the best {study.top} for {percent(study.chosen.time_share)} of the time"
     left = panel(kept, title, rule.encode(y="asked:Q"))
     return alt.hconcat(left, panel(ranks, "How alike the whole rankings are, with 90 % intervals", bars)).properties(
         title=alt.Title(
             "What a cheaper fidelity costs, and how well it predicts the full result",
-            subtitle=f"a point per epoch; ringed: {_chosen_in_words(found)}; dashed: what was asked for",
+            subtitle=f"a point per epoch; ringed: {_chosen_in_words(study)}; dashed: what was asked for",
         )
     )
 
 
-def curves_chart(found: Calibration) -> Any:
+def curves_chart(study: Calibration) -> Any:
     """Learning curves, a panel per amount of data, with the chosen epoch marked."""
     import altair as alt
 
-    kinds = [f"best {found.top} in the full result", "others"]
+    kinds = [f"best {study.top} in the full result", "others"]
     rows: list[dict[str, Any]] = [
         {
             "experiment": curve.experiment,
             "data": curve.amount.words,
             "epoch": at,
             "value": value,
-            "kind": kinds[curve.experiment not in found.best],
+            "kind": kinds[curve.experiment not in study.best],
         }
-        for curve in found.curves
+        for curve in study.curves
         for at, value in enumerate(curve.values, 1)
     ]
     positive = all(row["value"] > 0 for row in rows)
     last = max(row["epoch"] for row in rows)
     panels: list[Any] = []
-    for amount in found.amounts:
+    for amount in study.amounts:
         values = [row for row in rows if row["data"] == amount.words]
         epoch = alt.X("epoch:Q", scale=alt.Scale(domain=[1, max(last, 2)]), axis=alt.Axis(tickMinStep=1, format="d"))
         y = alt.Y("value:Q", scale=alt.Scale(type="log" if positive else "linear", zero=False, nice=False))
-        y = y.title(None if panels else f"{found.metric}{' (log scale)' if positive else ''}")
+        y = y.title(None if panels else f"{study.metric}{' (log scale)' if positive else ''}")
         colour = alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=[_BEST, _OTHERS])).title(None)
         width = alt.StrokeWidth("kind:N", scale=alt.Scale(domain=kinds, range=[2.2, 1])).title(None)
         dots = alt.Chart(alt.Data(values=values))
@@ -120,8 +123,8 @@ def curves_chart(found: Calibration) -> Any:
             x=epoch.title("epoch"), y=y, color=colour, strokeWidth=width, detail="experiment:N"
         )
         layers: list[Any] = [lines]
-        if amount == found.chosen.amount:
-            mark = alt.Chart(alt.Data(values=[{"epoch": found.chosen.epochs}]))
+        if amount == study.chosen.amount:
+            mark = alt.Chart(alt.Data(values=[{"epoch": study.chosen.epochs}]))
             layers.append(mark.mark_rule(color=_MARK, strokeWidth=2.5, strokeDash=[6, 3]).encode(x=epoch))
         title = f"{amount.words}: {amount.train_days} training days"
         panels.append(alt.layer(*layers).properties(title=title, width=210, height=240))
@@ -132,16 +135,16 @@ def curves_chart(found: Calibration) -> Any:
             title=alt.Title(
                 "Learning curves of the same settings on more and more data",
                 subtitle=[
-                    f"{found.metric}, the best so far, of standardised targets; a curve per setting",
-                    f"dashed: the chosen epoch ({_chosen_in_words(found)})",
+                    f"{study.metric}, the best so far, of standardised targets; a curve per setting",
+                    f"dashed: the chosen epoch ({_chosen_in_words(study)})",
                 ],
             )
         )
     )
 
 
-def _chosen_in_words(found: Calibration) -> str:
-    one = found.chosen
+def _chosen_in_words(study: Calibration) -> str:
+    one = study.chosen
     return f"{one.amount.words}, {one.epochs} epoch" + ("s" if one.epochs > 1 else "")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import altair as alt
 
 from pipeline.report import experiments
-from pipeline.report.experiments import Choosing, Tried
+from pipeline.report.experiments import ChoosingResults, ExperimentResult
 from pipeline.report.summary import Summary
 
 MOST_POINTS = 200
@@ -36,41 +36,43 @@ class Picture:
     """What a reader must know to read it right: sampling, what is left out."""
     spec: dict[str, Any]
     small: bool = False
-    mattered: bool = False
+    shows_importance: bool = False
     """Whether it says what mattered; else it shows what was tried."""
 
 
-def sampled_in_words(known: Choosing, summary: Summary) -> str:
+def sampled_in_words(choosing: ChoosingResults, summary: Summary) -> str:
     """What is true of all pictures with a point per experiment."""
-    words = [f"A point is an experiment, a short line the median; up and down: {y_words(known, summary)}."]
-    if len(known.tried) > MOST_POINTS:
-        drawn = len(experiments.sample(known.tried, MOST_POINTS))
-        words.append(
-            f"{drawn} of {len(known.tried)} experiments are drawn, evenly along the ranking; medians are of all."
-        )
-    beyond = sum(value > edge_of(known) for value in known.values)
+    total = len(choosing.comparable)
+    words = [f"A point is an experiment, a short line the median; up and down: {y_words(choosing, summary)}."]
+    if total > MOST_POINTS:
+        drawn = len(experiments.sample(choosing.comparable, MOST_POINTS))
+        words.append(f"{drawn} of {total} experiments are drawn, evenly along the ranking; medians are of all.")
+    beyond = sum(value > edge_of(choosing) for value in choosing.values)
     if beyond:
         words.append(f"{beyond} lie beyond the upper edge and are drawn on it.")
-    if known.left_out:
-        words.append(f"{known.left_out} without a result to compare are not shown.")
+    if choosing.left_out:
+        words.append(f"{choosing.left_out} without a result to compare are not shown.")
     return " ".join(words)
 
 
-def y_words(known: Choosing, summary: Summary) -> str:
+def y_words(choosing: ChoosingResults, summary: Summary) -> str:
+    """What the y axis shows, and which way is better."""
     metric = summary.definition.objective.valid
-    better = "less is better" if known.sign > 0 else "more is better"
-    return f"{metric} ÷ incumbent's ({better})" if known.relative else f"{metric}, mean over date ranges ({better})"
+    better = "less is better" if choosing.sign > 0 else "more is better"
+    return f"{metric} ÷ incumbent's ({better})" if choosing.relative else f"{metric}, mean over date ranges ({better})"
 
 
-def value_words(known: Choosing, summary: Summary) -> str:
+def value_words(choosing: ChoosingResults, summary: Summary) -> str:
+    """What an experiment's value is."""
     metric = summary.definition.objective.valid
-    return f"{metric} as a multiple of the incumbent's" if known.relative else metric
+    return f"{metric} as a multiple of the incumbent's" if choosing.relative else metric
 
 
-def y_axis(known: Choosing, summary: Summary) -> Any:
+def y_axis(choosing: ChoosingResults, summary: Summary) -> Any:
+    """The axis that all pictures with a point per experiment share."""
     metric = summary.definition.objective.valid
-    values = [within(known, value) for value in known.values] + [1.0] * known.relative
-    words = f"{metric} ÷ incumbent's" if known.relative else metric
+    values = [within(choosing, value) for value in choosing.values] + [1.0] * choosing.relative
+    words = f"{metric} ÷ incumbent's" if choosing.relative else metric
     return axis(alt.Y, "y:Q", values, words, log=spans_much(values), say_log=False)
 
 
@@ -98,46 +100,59 @@ def axis(
     )
 
 
-def edge_of(known: Choosing) -> float:
+def edge_of(choosing: ChoosingResults) -> float:
     """Where the pictures end: a few settings that went astray must not press all others into a line."""
-    values = sorted(known.values)
+    values = sorted(choosing.values)
     usual = values[int(0.9 * (len(values) - 1))]
-    return 20 * usual if known.positive and known.sign > 0 and values[-1] > 50 * usual else math.inf
+    return 20 * usual if choosing.positive and choosing.sign > 0 and values[-1] > 50 * usual else math.inf
 
 
-def within(known: Choosing, value: float) -> float:
-    return min(value, edge_of(known))
+def within(choosing: ChoosingResults, value: float) -> float:
+    """A value, or the edge where it lies beyond."""
+    return min(value, edge_of(choosing))
 
 
-def reference(known: Choosing) -> list[Any]:
+def reference(choosing: ChoosingResults) -> list[Any]:
     """The incumbent's level, where values are multiples of it."""
-    if not known.relative:
+    if not choosing.relative:
         return []
     line: Any = [{"y": 1}]
     return [alt.Chart(alt.Data(values=line)).mark_rule(color=INCUMBENT, strokeDash=[6, 3], opacity=0.8).encode(y="y:Q")]
 
 
-def point(summary: Summary, known: Choosing, one: Tried) -> dict[str, Any]:
-    kind = role(summary, one.experiment, one.is_incumbent)
+def point(summary: Summary, choosing: ChoosingResults, result: ExperimentResult) -> dict[str, Any]:
+    """An experiment as a point's datum, all but its x."""
+    kind = role(summary, result.experiment, result.is_incumbent)
     size, opacity = {"others": (34, 0.8), "incumbent": (90, 1)}.get(kind, (110, 1))
-    value = {"y": within(known, one.value), "value": one.value, "experiment": experiments.label(one.experiment)}
+    value = {
+        "y": within(choosing, result.value),
+        "value": result.value,
+        "experiment": experiments.label(result.experiment),
+    }
     return value | {"role": kind, "size": size, "opacity": opacity}
 
 
 def dots(
-    points: list[dict[str, Any]], x: Any, words: str, known: Choosing, summary: Summary, *, jitter: bool = False
+    points: list[dict[str, Any]],
+    x: Any,
+    words: str,
+    choosing: ChoosingResults,
+    summary: Summary,
+    *,
+    jitter: bool = False,
 ) -> Any:
+    """A layer with a point per experiment. `words` name the x axis; with `jitter`, it has single values."""
     # What is drawn last lies on top.
     data = alt.Data(values=sorted(points, key=lambda point: point["size"]))
     chart = alt.Chart(data).mark_point(filled=True, stroke="white", strokeWidth=0.5)
     tooltip = [
         alt.Tooltip("experiment:N"),
         alt.Tooltip("x:N", title=words) if jitter else alt.Tooltip("x:Q", title=words, format=".4g"),
-        alt.Tooltip("value:Q", title=y_words(known, summary), format=".4g"),
+        alt.Tooltip("value:Q", title=y_words(choosing, summary), format=".4g"),
     ]
     chart = chart.encode(
         x=x,
-        y=y_axis(known, summary),
+        y=y_axis(choosing, summary),
         color=colour(summary),
         shape=shape(summary),
         size=alt.Size("size:Q", scale=None, legend=None),
@@ -154,6 +169,7 @@ def roles(summary: Summary, name: str | None = None) -> tuple[str, str, str]:
 
 
 def role(summary: Summary, experiment: str, is_incumbent: bool, name: str | None = None) -> str:
+    """Which of `roles` an experiment has."""
     others, incumbent, best = roles(summary, name)
     if is_incumbent:
         return incumbent
@@ -161,12 +177,14 @@ def role(summary: Summary, experiment: str, is_incumbent: bool, name: str | None
 
 
 def colour(summary: Summary, name: str | None = None, *, line: bool = False) -> Any:
+    """The colour channel, by role."""
     kinds = roles(summary, name)
     scale = alt.Scale(domain=list(kinds), range=[OTHERS, INCUMBENT, BEST])
     return alt.Color("role:N", scale=scale, legend=_legend(summary, name, line=line))
 
 
 def shape(summary: Summary, name: str | None = None) -> Any:
+    """The shape channel, by role: it says what the colour says."""
     kinds = roles(summary, name)
     scale = alt.Scale(domain=list(kinds), range=["circle", "diamond", "circle"])
     return alt.Shape("role:N", scale=scale, legend=_legend(summary, name))
@@ -188,6 +206,7 @@ def _legend(summary: Summary, name: str | None, *, line: bool = False) -> Any:
 
 
 def sentence(words: str) -> str:
+    """With a capital letter and a full stop."""
     return f"{words[:1].upper()}{words[1:]}."
 
 
@@ -203,10 +222,12 @@ def spans_much(values: Sequence[float]) -> bool:
 
 
 def is_number(value: Any) -> bool:
+    """Whether a cell can be drawn."""
     return isinstance(value, int | float) and math.isfinite(value)
 
 
 def spec(chart: Any, size: tuple[int, int], zoom: str) -> dict[str, Any]:
+    """A chart as Vega-Lite; `zoom` has the axes, of "x" and "y", along which a person may zoom."""
     spec: dict[str, Any] = chart.properties(width=size[0], height=size[1]).to_dict(validate=False)
     spec["config"] = {
         "aria": False,

@@ -1,4 +1,4 @@
-"""What mattered: which hyperparameters set the best experiments apart, their best values, and the two most important
+"""Which hyperparameters set the best experiments apart, their best values, and the two most important
 ones together. The numbers are `analysis/importance.py`'s; here they become two pictures and a table per phase.
 """
 
@@ -13,7 +13,7 @@ from pipeline.analysis.importance import FEWEST
 from pipeline.report import experiments
 from pipeline.report.charts import drawing
 from pipeline.report.charts.drawing import LARGE, Picture
-from pipeline.report.experiments import Choosing, Searched
+from pipeline.report.experiments import ChoosingResults, PhaseSearch
 from pipeline.report.summary import Summary
 from pipeline.space import Scalar
 
@@ -21,7 +21,7 @@ CLEAR, CHANCE = "more than chance gives", "no more than chance gives"
 
 
 @dataclass(frozen=True)
-class Line:
+class ImportanceLine:
     """What is said of one hyperparameter."""
 
     name: str
@@ -39,56 +39,64 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Mattered:
+class ImportanceTable:
+    """How much the hyperparameters of one phase mattered."""
+
     phase: str
-    lines: tuple[Line, ...]
+    lines: tuple[ImportanceLine, ...]
     experiments: int
-    words: str
-    """What the medians are of."""
+    value: str
+    """What the medians are of, in words."""
     fewest: int = FEWEST
     """Experiments from which on it is said how much each mattered."""
 
 
-def mattered(summary: Summary, known: Choosing, every: Sequence[Searched]) -> list[Mattered]:
+def importance_tables(
+    summary: Summary, choosing: ChoosingResults, searches: Sequence[PhaseSearch]
+) -> list[ImportanceTable]:
     """By phase, the most important hyperparameter first; nothing where there is no best setting."""
     best_setting = summary.best
-    if best_setting is None or len(known.tried) < 2:
+    if best_setting is None or len(choosing.comparable) < 2:
         return []
-    found = []
-    for own in every:
-        shares = {one.name: one for one in own.importances}
+    tables = []
+    for search in searches:
+        shares = {one.name: one for one in search.importances}
         lines = [
-            Line(
+            ImportanceLine(
                 name=name,
                 share=shares[name].share if name in shares else None,
                 clear=name in shares and shares[name].clear,
-                best=experiments.words(best.part),
-                median=experiments.as_shown(known, best.median),
+                best=experiments.part_label(best.part),
+                median=choosing.minimised(best.median),
                 experiments=len(best.part.members),
                 of=best.of,
                 chosen=best_setting.assignment[name],
             )
-            for name, best in own.best_values.items()
+            for name, best in search.best_values.items()
             if math.isfinite(best.median)
         ]
         lines.sort(key=lambda line: -(line.share or 0))
         if lines:
-            found.append(Mattered(own.phase.name, tuple(lines), len(own.tried), drawing.value_words(known, summary)))
-    return found
+            tables.append(
+                ImportanceTable(
+                    search.phase.name, tuple(lines), len(search.results), drawing.value_words(choosing, summary)
+                )
+            )
+    return tables
 
 
-def pictures(summary: Summary, known: Choosing, every: Sequence[Searched]) -> list[Picture]:
+def pictures(summary: Summary, choosing: ChoosingResults, searches: Sequence[PhaseSearch]) -> list[Picture]:
     """For each phase that tried enough: what mattered, and the two that mattered most together."""
-    found = []
-    for own in every:
-        mark = f"-{own.phase.name}" if len(every) > 1 else ""
-        where = f" in phase {own.phase.name}" if len(every) > 1 else ""
-        found += [_importance(own, mark, where), _heat_map(summary, known, own, mark, where)]
-    return [picture for picture in found if picture is not None]
+    candidates: list[Picture | None] = []
+    for search in searches:
+        mark = f"-{search.phase.name}" if len(searches) > 1 else ""
+        where = f" in phase {search.phase.name}" if len(searches) > 1 else ""
+        candidates += [_importance(search, mark, where), _heat_map(summary, choosing, search, mark, where)]
+    return [picture for picture in candidates if picture is not None]
 
 
-def _importance(own: Searched, mark: str, where: str) -> Picture | None:
-    shares = own.importances
+def _importance(search: PhaseSearch, mark: str, where: str) -> Picture | None:
+    shares = search.importances
     if len(shares) < 2:
         return None
     names = [experiments.label(one.name) for one in shares]
@@ -116,36 +124,38 @@ def _importance(own: Searched, mark: str, where: str) -> Picture | None:
         name=f"importance{mark}",
         title=f"What mattered most{where}: {clear[0]}" if clear else f"Nothing clearly mattered{where}",
         alt=f"How much each hyperparameter sets the best quarter of the experiments apart. {words}.",
-        note=f"How much the values that the best quarter of {len(own.tried)} experiments have differ from those of "
-        "all, each hyperparameter taken alone; what shuffled results give is subtracted.",
+        note=f"How much the values that the best quarter of {len(search.results)} experiments have differ from those "
+        "of all, each hyperparameter taken alone; what shuffled results give is subtracted.",
         spec=drawing.spec(
             chart.encode(x=x, y=y, color=colour, tooltip=tooltip), (LARGE[0] - 120, 26 * len(names) + 10), ""
         ),
-        mattered=True,
+        shows_importance=True,
     )
 
 
-def _heat_map(summary: Summary, known: Choosing, own: Searched, mark: str, where: str) -> Picture | None:
-    pair = own.interaction
-    if pair is None or not known.positive:
+def _heat_map(
+    summary: Summary, choosing: ChoosingResults, search: PhaseSearch, mark: str, where: str
+) -> Picture | None:
+    pair = search.interaction
+    if pair is None or not choosing.positive:
         return None
     first, second = map(experiments.label, pair.names)
-    across, down = ([experiments.words(part) for part in side] for side in pair.parts)
+    across, down = ([experiments.part_label(part) for part in side] for side in pair.parts)
     cells: list[dict[str, Any]] = [
-        {"x": across[x], "y": down[y], "value": experiments.as_shown(known, median), "n": count}
+        {"x": across[x], "y": down[y], "value": choosing.minimised(median), "n": count}
         for (x, y), (median, count) in pair.cells.items()
     ]
     values = [cell["value"] for cell in cells]
     middle = math.sqrt(min(values) * max(values))
     for cell in cells:
         cell["text"] = f"{cell['value']:.2g}"
-        cell["light"] = known.sign * cell["value"] > known.sign * middle
+        cell["light"] = choosing.sign * cell["value"] > choosing.sign * middle
     x = alt.X("x:N", sort=across, axis=alt.Axis(labelAngle=0, labelLimit=100, labelFontSize=10))
     y = alt.Y("y:N", sort=list(reversed(down)), axis=alt.Axis(labelLimit=120))
     x, y = x.title(first), y.title(second)
-    scheme = alt.Scale(type="log", scheme="viridis", reverse=known.sign > 0)
+    scheme = alt.Scale(type="log", scheme="viridis", reverse=choosing.sign > 0)
     legend = alt.Legend(
-        title=drawing.y_words(known, summary), orient="top", gradientLength=200, format="~g", titleLimit=400
+        title=drawing.y_words(choosing, summary), orient="top", gradientLength=200, format="~g", titleLimit=400
     )
     base = alt.Chart(alt.Data(values=cells)).encode(x=x, y=y)
     tooltip = [alt.Tooltip("value:Q", title="median", format=".4g"), alt.Tooltip("n:Q", title="experiments")]
@@ -163,9 +173,9 @@ def _heat_map(summary: Summary, known: Choosing, own: Searched, mark: str, where
     return Picture(
         name=f"heat-map{mark}",
         title=f"{first} and {second} together{where}",
-        alt=f"Median {drawing.value_words(known, summary)} for {len(cells)} combinations of {first} and {second}; "
+        alt=f"Median {drawing.value_words(choosing, summary)} for {len(cells)} combinations of {first} and {second}; "
         f"{verdict}.",
         note=f"{drawing.sentence(verdict)} The two that mattered most; medians, and an empty cell was not tried.",
         spec=drawing.spec(alt.layer(boxes, texts), (LARGE[0] - 40, 40 * len(down) + 10), ""),
-        mattered=True,
+        shows_importance=True,
     )

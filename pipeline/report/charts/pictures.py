@@ -1,7 +1,7 @@
 """The pictures of a summary: what each shows, its title, its words for those who cannot see it, and its Vega-Lite.
 
 One definition gives the SVG file that `index.html` shows and the chart that can be zoomed in `interactive.html`. The
-numbers come from `tried.py`. Nothing here is imported while a sweep runs: altair takes a second to import.
+numbers come from `experiments.py`. Nothing here is imported while a sweep runs: altair takes a second to import.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,12 +9,14 @@ from typing import Any
 
 import altair as alt
 
+from pipeline.dates import DateRange
 from pipeline.report import experiments
 from pipeline.report.charts import drawing, importance
 from pipeline.report.charts.drawing import LARGE, SMALL, Picture, slug
-from pipeline.report.experiments import Choosing, Searched
-from pipeline.report.summary import Summary, duration
-from pipeline.results import Row
+from pipeline.report.experiments import ChoosingResults, PhaseSearch
+from pipeline.report.summary import Summary
+from pipeline.report.words import duration
+from pipeline.results import Row, range_of
 from pipeline.sweep import Phase
 
 MOST_CURVES = 40
@@ -22,32 +24,32 @@ MOST_CURVES = 40
 
 def pictures(
     summary: Summary,
-    known: Choosing,
-    every: Sequence[Searched],
+    choosing: ChoosingResults,
+    searches: Sequence[PhaseSearch],
     epochs: Callable[[Sequence[Row]], Mapping[str, Sequence[Row]]],
 ) -> list[Picture]:
     """The pictures that this sweep has something to show in, in the order in which they help to decide.
 
     `epochs` reads the lines of trials' `epochs.csv`; it is asked for a bounded number of them.
     """
-    found: list[Picture | None] = []
-    if len(known.tried) > 1:
+    candidates: list[Picture | None] = []
+    if len(choosing.comparable) > 1:
         order = {name: at for at, name in enumerate(summary.searched)}
-        by_name = {name: own for own in every for name in own.known.domains}
-        found += [
-            _hyperparameter(summary, known, by_name[name], order[name], name) for name in order if name in by_name
+        by_name = {name: search for search in searches for name in search.experiments.domains}
+        candidates += [
+            _hyperparameter(summary, choosing, by_name[name], order[name], name) for name in order if name in by_name
         ]
-    found.append(_curves(summary, epochs))
-    found += _ranges(summary)
-    if len(known.tried) > 1:
-        found.append(_best_so_far(summary, known))
-        found.append(_time(summary, known))
-        found += importance.pictures(summary, known, every)
-    return [picture for picture in found if picture is not None]
+    candidates.append(_curves(summary, epochs))
+    candidates += _ranges(summary)
+    if len(choosing.comparable) > 1:
+        candidates.append(_best_so_far(summary, choosing))
+        candidates.append(_time(summary, choosing))
+        candidates += importance.pictures(summary, choosing, searches)
+    return [picture for picture in candidates if picture is not None]
 
 
 def svg(picture: Picture) -> str:
-    """The picture as a file of its own."""
+    """The picture as a file of its search."""
     import json
 
     import vl_convert
@@ -58,53 +60,63 @@ def svg(picture: Picture) -> str:
 # -- the pictures
 
 
-def _hyperparameter(summary: Summary, known: Choosing, own: Searched, at: int, name: str) -> Picture | None:
-    groups = [group for group in own.groups(name) if group.members]
+def _hyperparameter(
+    summary: Summary, choosing: ChoosingResults, search: PhaseSearch, at: int, name: str
+) -> Picture | None:
+    """One hyperparameter's values against what they came to, and the median of each value or part of the range."""
+    groups = [group for group in search.groups(name) if group.members]
     if len(groups) < 2:
         return None
     phases = {phase.name for phase in summary.definition.choosing if name in phase.space}
-    drawn = experiments.sample([one for one in known.tried if one.phases & phases], drawing.MOST_POINTS)
-    interval = own.known.interval(name)
+    drawn = experiments.sample([one for one in choosing.comparable if one.phases & phases], drawing.MOST_POINTS)
+    interval = search.experiments.interval(name)
+
+    # The axis, and the medians on it: of the parts of a range, or of single values.
     if interval is not None:
         drawn = [one for one in drawn if isinstance(one.assignment[name], int | float)]
         ends = [edge for group in groups for edge in (group.low, group.high) if edge is not None]
         x = drawing.axis(alt.X, "x:Q", ends, experiments.label(name), log=interval.log and min(ends) > 0)
-        edges: Any = [{"x": group.low, "x2": group.high, "y": drawing.within(known, group.median)} for group in groups]
+        edges: Any = [
+            {"x": group.low, "x2": group.high, "y": drawing.within(choosing, group.median)} for group in groups
+        ]
         medians = alt.Chart(alt.Data(values=edges)).mark_rule(strokeWidth=3, color=drawing.INK, opacity=0.85)
-        medians = medians.encode(x=x, x2="x2:Q", y=drawing.y_axis(known, summary))
+        medians = medians.encode(x=x, x2="x2:Q", y=drawing.y_axis(choosing, summary))
     else:
         order = [group.label for group in groups]
         drawn = [one for one in drawn if experiments.label(one.assignment[name]) in order]
         x = alt.X("x:N", sort=order, scale=alt.Scale(domain=order), axis=alt.Axis(labelAngle=0, labelLimit=90))
         x = x.title(experiments.label(name))
-        middles: Any = [{"x": group.label, "y": drawing.within(known, group.median)} for group in groups]
+        middles: Any = [{"x": group.label, "y": drawing.within(choosing, group.median)} for group in groups]
         medians = alt.Chart(alt.Data(values=middles)).mark_tick(thickness=3, size=38, color=drawing.INK, opacity=0.85)
         medians = medians.encode(
-            x=x, y=drawing.y_axis(known, summary), tooltip=[alt.Tooltip("y:Q", title="median", format=".4g")]
+            x=x, y=drawing.y_axis(choosing, summary), tooltip=[alt.Tooltip("y:Q", title="median", format=".4g")]
         )
+
+    # The experiments; those that share a single value stand side by side.
     points = [
-        drawing.point(summary, known, one)
+        drawing.point(summary, choosing, one)
         | {"x": one.assignment[name] if interval is not None else experiments.label(one.assignment[name])}
         | {"jitter": drawing.jitter_of(one.experiment) if interval is None else 0}
         for one in drawn
     ]
-    dots = drawing.dots(points, x, experiments.label(name), known, summary, jitter=interval is None)
+    dots = drawing.dots(points, x, experiments.label(name), choosing, summary, jitter=interval is None)
     return Picture(
         name=f"hyperparameter-{at + 1}-{slug(name)}",
-        title=f"{experiments.label(name)}: {experiments.words(own.best_values[name].part)} has the best median",
-        alt=f"{drawing.value_words(known, summary)} of {len(drawn)} experiments against "
+        title=f"{experiments.label(name)}: {experiments.part_label(search.best_values[name].part)} has the best median",
+        alt=f"{drawing.value_words(choosing, summary)} of {len(drawn)} experiments against "
         f"{experiments.label(name)}. Medians: "
         + "; ".join(f"{group.label}: {group.median:.3g}" for group in groups)
         + ".",
-        note=f"Medians of phase {own.phase.name}." if len(phases) > 1 else "",
+        note=f"Medians of phase {search.phase.name}." if len(phases) > 1 else "",
         spec=drawing.spec(
-            alt.layer(*drawing.reference(known), dots, medians), SMALL, "xy" if interval is not None else "y"
+            alt.layer(*drawing.reference(choosing), dots, medians), SMALL, "xy" if interval is not None else "y"
         ),
         small=True,
     )
 
 
 def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Sequence[Row]]]) -> Picture | None:
+    """Learning curves on one date range, the best's and the incumbent's in front."""
     phase = _last_choosing(summary)
     # A calibration shows its own, by amount of data.
     if phase is None or summary.definition.calibrating:
@@ -127,15 +139,16 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
     ]
     if len({point["x"] for point in points}) < 2:
         return None
-    names = {point["experiment"] for point in points}
-    start, end = rows[0]["date-range"]
-    where = f"[{start}, {end})"
+
+    # The axes.
     x = alt.X("x:Q", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(nice=False)).title("epoch")
     heights = sorted(point["y"] for point in points)
     # A curve that goes astray leaves through the upper edge.
     edge = 50 * heights[int(0.9 * (len(heights) - 1))]
     y = drawing.axis(alt.Y, "y:Q", [height for height in heights if height <= max(edge, heights[0])], metric)
     tooltip = ["experiment:N", alt.Tooltip("x:Q", title="epoch"), alt.Tooltip("y:Q", title=metric, format=".4g")]
+
+    # A layer for each role, so that the best lies on top.
     layers = [
         alt.Chart(alt.Data(values=[point for point in points if point["role"] == role]))
         .mark_line(strokeWidth=width, opacity=opacity, strokeDash=dash, clip=True)
@@ -144,7 +157,9 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
             drawing.roles(summary), (1, 2.5, 3), (0.55, 1, 1), ([1, 0], [6, 3], [1, 0]), strict=True
         )
     ]
+    names = {point["experiment"] for point in points}
     total = len({row["experiment"] for row in summary.rows if row["phase"] == phase.name})
+    where = range_of(rows[0])
     return Picture(
         name="curves",
         title=f"Learning curves on {where}" + (f", {best} in front" if best in names else ""),
@@ -158,34 +173,36 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
 def _ranges(summary: Summary) -> list[Picture]:
     """A finalist and the incumbent, range by range."""
     confirmed, metric = summary.confirmed, summary.definition.objective.test
-    found = []
+    comparisons = []
     if confirmed is not None:
         for name, compared in confirmed.compared.items():
             pairs = [
-                (one.date_range.as_json(), one.finalist, one.incumbent)
+                (one.date_range, one.finalist, one.incumbent)
                 for one in compared
                 if one.finalist is not None and one.incumbent is not None
             ]
             fresh = "fresh date ranges" if confirmed.design.fresh else "the date ranges that chose"
             title = f"{name} on {fresh}: {confirmed.verdicts[name].kind}"
-            found.append((name, title, drawing.sentence(confirmed.verdicts[name].reason), pairs))
+            comparisons.append((name, title, drawing.sentence(confirmed.verdicts[name].reason), pairs))
     elif summary.best is not None and not summary.best.is_incumbent:
         name = summary.best.experiment
-        pairs = [(one.date_range.as_json(), one.best, one.incumbent) for one in summary.judged]
+        pairs = [(one.date_range, one.best, one.incumbent) for one in summary.judged]
         note = "These ranges also chose it, so this proves nothing yet."
-        found.append((name, f"{name} on the date ranges that chose it", note, pairs))
-    return [_dumbbells(summary, metric, *one) for one in found if one[3]]
+        comparisons.append((name, f"{name} on the date ranges that chose it", note, pairs))
+    return [_dumbbells(summary, metric, *comparison) for comparison in comparisons if comparison[3]]
 
 
 def _dumbbells(
-    summary: Summary, metric: str, name: str, title: str, note: str, pairs: Sequence[tuple[Sequence[str], float, float]]
+    summary: Summary, metric: str, name: str, title: str, note: str, pairs: Sequence[tuple[DateRange, float, float]]
 ) -> Picture:
-    labels = [f"{start} to {end}" for (start, end), _, _ in pairs]
-    bars: Any = [{"y": label, "x": own, "x2": other} for label, (_, own, other) in zip(labels, pairs, strict=True)]
+    labels = [f"{one.start} to {one.end}" for one, _, _ in pairs]
+    bars: Any = [
+        {"y": label, "x": own, "x2": incumbent} for label, (_, own, incumbent) in zip(labels, pairs, strict=True)
+    ]
     points: Any = [
         {"y": label, "x": value, "role": drawing.role(summary, name, is_incumbent, name)}
-        for label, (_, own, other) in zip(labels, pairs, strict=True)
-        for is_incumbent, value in ((False, own), (True, other))
+        for label, (_, own, incumbent) in zip(labels, pairs, strict=True)
+        for is_incumbent, value in ((False, own), (True, incumbent))
     ]
     x = drawing.axis(alt.X, "x:Q", [point["x"] for point in points], metric)
     y = alt.Y("y:N", sort=labels, axis=alt.Axis(labelLimit=200, ticks=False, grid=True)).title(None)
@@ -207,7 +224,8 @@ def _dumbbells(
         title=title,
         alt=f"{metric} of {name} and the incumbent: "
         + "; ".join(
-            f"{label}: {own:.3g} against {other:.3g}" for label, (_, own, other) in zip(labels, pairs, strict=True)
+            f"{label}: {own:.3g} against {incumbent:.3g}"
+            for label, (_, own, incumbent) in zip(labels, pairs, strict=True)
         )
         + ".",
         note=note,
@@ -215,61 +233,67 @@ def _dumbbells(
     )
 
 
-def _best_so_far(summary: Summary, known: Choosing) -> Picture | None:
-    steps = experiments.best_so_far(known)
-    end = max(one.spent for one in known.tried)
+def _best_so_far(summary: Summary, choosing: ChoosingResults) -> Picture | None:
+    """How good the best was after so much training."""
+    steps = experiments.best_so_far(choosing)
+    end = max(one.spent for one in choosing.comparable)
     unit, name = (3600, "hours") if end >= 7200 else (60, "minutes") if end >= 120 else (1, "seconds")
     if end <= 0:
         return None
     words = f"training time so far, all devices together ({name})"
     x = alt.X("x:Q", axis=alt.Axis(format="~r", tickCount=8), scale=alt.Scale(nice=False)).title(words)
     line: Any = [
-        {"x": spent / unit, "y": drawing.within(known, value), "experiment": one} for spent, value, one in steps
+        {"x": step.spent / unit, "y": drawing.within(choosing, step.value), "experiment": step.experiment}
+        for step in steps
     ]
     line.append(line[-1] | {"x": end / unit})
-    step = alt.Chart(alt.Data(values=line)).mark_line(interpolate="step-after", strokeWidth=3, color=drawing.BEST)
-    step = step.encode(x=x, y=drawing.y_axis(known, summary))
-    drawn = experiments.sample(known.tried, drawing.MOST_POINTS)
-    points = [drawing.point(summary, known, one) | {"x": one.spent / unit} for one in drawn]
-    dots = drawing.dots(points, x, name, known, summary)
-    spent, value, last = steps[-1]
+    stairs = alt.Chart(alt.Data(values=line)).mark_line(interpolate="step-after", strokeWidth=3, color=drawing.BEST)
+    stairs = stairs.encode(x=x, y=drawing.y_axis(choosing, summary))
+    drawn = experiments.sample(choosing.comparable, drawing.MOST_POINTS)
+    points = [drawing.point(summary, choosing, one) | {"x": one.spent / unit} for one in drawn]
+    dots = drawing.dots(points, x, name, choosing, summary)
+    last = steps[-1]
     # In a race the good ones are the last to be through.
     when = (
         ""
         if any(phase.race for phase in summary.definition.choosing)
-        else (f", found after {100 * spent / end:.0f} % of the training time")
+        else (f", found after {100 * last.spent / end:.0f} % of the training time")
     )
     return Picture(
         name="best-so-far",
-        title=f"Best so far: {last}{when}",
-        alt=f"Best {drawing.value_words(known, summary)} over training time: {value:.3g} after {duration(spent)}.",
+        title=f"Best so far: {last.experiment}{when}",
+        alt=f"Best {drawing.value_words(choosing, summary)} over training time: {last.value:.3g} after "
+        f"{duration(last.spent)}.",
         note="A point is an experiment, at the time its last training ended. Confirmation is not in it.",
-        spec=drawing.spec(alt.layer(*drawing.reference(known), dots, step), LARGE, "xy"),
+        spec=drawing.spec(alt.layer(*drawing.reference(choosing), dots, stairs), LARGE, "xy"),
     )
 
 
-def _time(summary: Summary, known: Choosing) -> Picture | None:
-    if min(one.seconds for one in known.tried) <= 0:
+def _time(summary: Summary, choosing: ChoosingResults) -> Picture | None:
+    """What an experiment came to against what a training of it takes."""
+    if min(one.seconds for one in choosing.comparable) <= 0:
         return None
-    front = experiments.pareto_front(known)
-    drawn = experiments.sample(known.tried, drawing.MOST_POINTS, [one.experiment for one in front])
-    x = drawing.axis(alt.X, "x:Q", [one.seconds for one in known.tried], "training time of a trial, seconds")
-    points = [drawing.point(summary, known, one) | {"x": one.seconds} for one in drawn]
-    edge: Any = [{"x": one.seconds, "y": drawing.within(known, one.value)} for one in front]
+    front = experiments.pareto_front(choosing)
+    drawn = experiments.sample(choosing.comparable, drawing.MOST_POINTS, [one.experiment for one in front])
+    x = drawing.axis(alt.X, "x:Q", [one.seconds for one in choosing.comparable], "training time of a trial, seconds")
+    points = [drawing.point(summary, choosing, one) | {"x": one.seconds} for one in drawn]
+    edge: Any = [{"x": one.seconds, "y": drawing.within(choosing, one.value)} for one in front]
     line = alt.Chart(alt.Data(values=edge)).mark_line(
         interpolate="step-after", color=drawing.INK, strokeWidth=1.5, strokeDash=[4, 3]
     )
-    dots = drawing.dots(points, x, "seconds", known, summary)
+    dots = drawing.dots(points, x, "seconds", choosing, summary)
     fastest, best = front[0], front[-1]
     return Picture(
         name="time",
         title="What accuracy costs in training time",
-        alt=f"{drawing.value_words(known, summary)} against training time. The front goes from {fastest.experiment} "
+        alt=f"{drawing.value_words(choosing, summary)} against training time. The front goes from {fastest.experiment} "
         f"({duration(fastest.seconds)}, {fastest.value:.3g}) to {best.experiment} ({duration(best.seconds)}, "
         f"{best.value:.3g}).",
         note="Dashed: the front, which no experiment beats in both.",
         spec=drawing.spec(
-            alt.layer(*drawing.reference(known), line.encode(x=x, y=drawing.y_axis(known, summary)), dots), LARGE, "xy"
+            alt.layer(*drawing.reference(choosing), line.encode(x=x, y=drawing.y_axis(choosing, summary)), dots),
+            LARGE,
+            "xy",
         ),
     )
 

@@ -9,7 +9,7 @@ import pytest
 from pipeline import spec
 from pipeline.plan import rounds
 from pipeline.report import experiments
-from pipeline.report.charts.importance import mattered
+from pipeline.report.charts.importance import importance_tables
 from pipeline.report.next_spec import next_spec
 from pipeline.sweep import Sweep, Trial, trials_of
 from tests.conftest import define
@@ -18,15 +18,15 @@ from tests.report.conftest import asked, concluded, row
 
 def test_the_table_says_what_mattered_and_which_value_was_best(shown):
     summary = shown[1]
-    known = experiments.choosing(summary)
-    (only,) = mattered(summary, known, experiments.searched(known, summary))
+    choosing = experiments.choosing_results(summary)
+    (only,) = importance_tables(summary, choosing, experiments.phase_searches(choosing, summary))
     first = only.lines[0]
     assert first.name == "learning_rate"
     assert first.clear
     assert first.share is not None
     assert first.share > 0.5
     assert first.chosen == summary.best.assignment["learning_rate"]
-    assert first.experiments < first.of == len(known.tried)
+    assert first.experiments < first.of == len(choosing.comparable)
     low, high = map(float, first.best.split("–"))
     assert low < 0.03 < high
 

@@ -7,15 +7,15 @@ import pytest
 
 from pipeline.plan import rounds
 from pipeline.report import experiments, render
-from pipeline.report.experiments import Choosing, Tried
+from pipeline.report.experiments import ChoosingResults, ExperimentResult
 from pipeline.report.interactive import for_script
 from pipeline.sweep import trials_of
 from tests.report.conftest import HOSTILE, asked, by_learning_rate, concluded, row
 
 
-def made(values: list[float], **more: object) -> Choosing:
-    some = [Tried(f"e{at:03}", {}, value, 1.0, float(at), False) for at, value in enumerate(values)]
-    return replace(Choosing(tuple(sorted(some, key=lambda one: one.value)), 0, True, True, 1), **more)
+def made(values: list[float], **more: object) -> ChoosingResults:
+    some = [ExperimentResult(f"e{at:03}", {}, value, 1.0, float(at), False) for at, value in enumerate(values)]
+    return replace(ChoosingResults(tuple(sorted(some, key=lambda one: one.value)), 0, True, True, 1), **more)
 
 
 def test_every_picture_is_a_well_formed_file_without_script(folder):
@@ -45,13 +45,13 @@ def test_the_page_shows_the_pictures_in_the_order_in_which_they_help_to_decide(f
 
 
 def test_what_is_seen_is_compared_with_the_incumbent_range_by_range(shown):
-    known = experiments.choosing(shown[1])
-    incumbent = next(one for one in known.tried if one.is_incumbent)
-    assert known.relative
+    choosing = experiments.choosing_results(shown[1])
+    incumbent = next(one for one in choosing.comparable if one.is_incumbent)
+    assert choosing.relative
     assert incumbent.value == pytest.approx(1)
-    assert known.tried[0].experiment == shown[1].best.experiment
-    assert "e006" not in [one.experiment for one in known.tried]
-    assert known.left_out == 1
+    assert choosing.comparable[0].experiment == shown[1].best.experiment
+    assert "e006" not in [one.experiment for one in choosing.comparable]
+    assert choosing.left_out == 1
 
 
 def test_an_experiment_that_a_race_ended_stands_where_its_own_ranges_put_it(new_sweep, tiny_csv):
@@ -61,8 +61,8 @@ def test_an_experiment_that_a_race_ended_stands_where_its_own_ranges_put_it(new_
             # The second range is ten times as hard for everybody.
             value = (2.0 if trial.experiment == "e001" else 1.0) * 10**trial.range
             sweep.create_row(trial, row(sweep, trial, value, value))
-    known = experiments.choosing(concluded(sweep))
-    assert next(one for one in known.tried if one.experiment == "e001").value == pytest.approx(2)
+    choosing = experiments.choosing_results(concluded(sweep))
+    assert next(one for one in choosing.comparable if one.experiment == "e001").value == pytest.approx(2)
 
 
 def test_without_an_incumbent_to_compare_with_the_metric_itself_is_shown(new_sweep, tiny_csv):
@@ -70,28 +70,31 @@ def test_without_an_incumbent_to_compare_with_the_metric_itself_is_shown(new_swe
     for trial in trials_of(rounds.pending(sweep)):
         failed = {"status": "failed", "error": "out"} if trial.experiment == "e000" else {}
         sweep.create_row(trial, row(sweep, trial, 3.0, 3.0, **failed))
-    known = experiments.choosing(concluded(sweep))
-    assert not known.relative
-    assert list(known.values) == pytest.approx([3.0] * len(known.values))
+    choosing = experiments.choosing_results(concluded(sweep))
+    assert not choosing.relative
+    assert list(choosing.values) == pytest.approx([3.0] * len(choosing.values))
 
 
 def test_best_so_far_only_gets_better_and_counts_from_when_an_experiment_is_through():
-    known = made([5.0, 7.0, 3.0, 4.0, 1.0])
-    assert experiments.best_so_far(known) == [(0.0, 5.0, "e000"), (2.0, 3.0, "e002"), (4.0, 1.0, "e004")]
+    choosing = made([5.0, 7.0, 3.0, 4.0, 1.0])
+    best = [(result.spent, result.value, result.experiment) for result in experiments.best_so_far(choosing)]
+    assert best == [(0.0, 5.0, "e000"), (2.0, 3.0, "e002"), (4.0, 1.0, "e004")]
 
 
 def test_the_front_holds_what_nothing_beats_in_both():
     some = (("e1", 1.0, 9.0), ("e2", 2.0, 5.0), ("e3", 3.0, 6.0), ("e4", 4.0, 1.0))
-    known = Choosing(tuple(Tried(n, {}, value, s, 0.0, False) for n, s, value in some), 0, True, True, 1)
-    assert [one.experiment for one in experiments.pareto_front(known)] == ["e1", "e2", "e4"]
+    choosing = ChoosingResults(
+        tuple(ExperimentResult(n, {}, value, s, 0.0, False) for n, s, value in some), 0, True, True, 1
+    )
+    assert [one.experiment for one in experiments.pareto_front(choosing)] == ["e1", "e2", "e4"]
 
 
 def test_a_sample_is_bounded_even_and_keeps_both_ends():
-    known = made([float(at) for at in range(10_000)]).tried
-    some = experiments.sample(known, 250, ["e5001"])
+    results = made([float(at) for at in range(10_000)]).comparable
+    some = experiments.sample(results, 250, ["e5001"])
     assert 250 <= len(some) <= 252
-    assert some[0] is known[0]
-    assert some[-1] is known[-1]
+    assert some[0] is results[0]
+    assert some[-1] is results[-1]
     assert "e5001" in [one.experiment for one in some]
 
 
@@ -104,8 +107,10 @@ def test_the_curves_cost_a_bounded_number_of_reads(new_sweep, tiny_csv):
         sweep.create_row(trial, by_learning_rate(sweep, trial))
     read: list[int] = []
     summary = concluded(sweep)
-    known = experiments.choosing(summary)
-    pictures(summary, known, experiments.searched(known, summary), lambda rows: read.append(len(rows)) or {})
+    choosing = experiments.choosing_results(summary)
+    pictures(
+        summary, choosing, experiments.phase_searches(choosing, summary), lambda rows: read.append(len(rows)) or {}
+    )
     assert len({trial.experiment for trial in trials}) == 80
     assert read == [pytest.approx(MOST_CURVES, abs=2)]
 

@@ -1,5 +1,6 @@
-"""A sweep of several phases, phase by phase: what each searched, what it found, and what that was worth."""
+"""A sweep of several phases, phase by phase: what each searched, what it chose, and what that was worth."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -11,7 +12,7 @@ from pipeline.sweep import Phase
 
 
 @dataclass(frozen=True)
-class Faster:
+class FasterChoice:
     """A setting that went first because it trains faster, beside the most accurate one."""
 
     chosen: Standing
@@ -23,52 +24,55 @@ class Faster:
 
 
 @dataclass(frozen=True)
-class Chapter:
+class PhaseSummary:
+    """One phase, and its choice."""
+
     phase: Phase
     experiments: int
     """With a row in it."""
     seconds: float
     """Of training, all devices together."""
     best: Standing | None
-    """Whom the phase puts first; None while nobody is through, and in a phase that judges."""
-    found: Assignment
-    """Of what it searched, the best setting's values."""
-    faster: Faster | None
+    """Best experiment of the phase; None while no experiment is through, and in a phase that judges."""
+    chosen: Assignment
+    """The values that the best setting has of the hyperparameters that the phase searched."""
+    faster: FasterChoice | None
 
 
 def seconds_per_trial(standing: Standing) -> float:
+    """Seconds of training, the mean over date ranges."""
     return fmean(row.get("training_time") or 0.0 for row in standing.by_range.values())
 
 
-def story(summary: Summary) -> list[Chapter]:
+def phase_summaries(summary: Summary) -> list[PhaseSummary]:
     """The phases in their order; none where there is only one that chooses, and nothing but accuracy to choose by."""
     definition = summary.definition
     if definition.calibrating or (len(definition.choosing) < 2 and not definition.choosing[0].faster_within):
         return []
-    chapters = []
+    phases = []
     for phase in definition.phases:
         rows = [row for row in summary.rows if row["phase"] == phase.name]
         ranked = standings(definition, rows, phase) if phase.chooses else []
         best = ranked[0] if ranked else None
-        chapters.append(
-            Chapter(
+        phases.append(
+            PhaseSummary(
                 phase=phase,
                 experiments=len({row["experiment"] for row in rows}),
                 seconds=sum(row.get("training_time") or 0.0 for row in rows if not row.get("reused_from")),
                 best=best,
-                found={name: best.assignment[name] for name in phase.space} if best else {},
-                faster=_faster(ranked, definition.objective.goal),
+                chosen={name: best.assignment[name] for name in phase.space} if best else {},
+                faster=_faster_choice(ranked, definition.objective.goal),
             )
         )
-    return chapters
+    return phases
 
 
-def _faster(ranked: list[Standing], goal: Goal) -> Faster | None:
+def _faster_choice(ranked: Sequence[Standing], goal: Goal) -> FasterChoice | None:
     if not ranked:
         return None
     chosen = ranked[0]
-    best = min(ranked, key=lambda one: sign(goal) * one.score)
+    best = min(ranked, key=lambda standing: sign(goal) * standing.score)
     if best is chosen or min(best.score, chosen.score) <= 0 or not best.epochs:
         return None
     ratio = chosen.score / best.score if goal == "minimize" else best.score / chosen.score
-    return Faster(chosen, best, ratio - 1, chosen.epochs / best.epochs)
+    return FasterChoice(chosen, best, ratio - 1, chosen.epochs / best.epochs)

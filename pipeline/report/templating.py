@@ -1,0 +1,88 @@
+"""The pages' templates and files: one Jinja environment, with the filters and functions that the templates call.
+
+What stands on a page is for those who render it to say: `page.py`, `interactive.py`, `compare/page.py`.
+"""
+
+import json
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from pipeline import results
+from pipeline.report.charts.calendar import strip
+from pipeline.report.phases import phase_summaries, seconds_per_trial
+from pipeline.report.summary import setting
+from pipeline.report.words import duration, percent_of
+
+LONGEST_TEXT = 2000
+
+
+@cache
+def environment() -> Environment:
+    """The environment of all pages. Values are escaped; an unknown name in a template is an error."""
+    environment = Environment(
+        loader=PackageLoader("pipeline.report"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"duration": duration, "number": number, "cell": results.to_cell, "share": _share}
+    environment.filters |= {"pretty": pretty, "cut": cut}
+    environment.globals |= {"setting": setting, "percent_of": percent_of, "strip": strip}
+    environment.globals |= {"phase_summaries": phase_summaries, "seconds_per_trial": seconds_per_trial}
+    environment.globals |= {"fidelity_alt": _fidelity_alt, "curves_alt": _curves_alt}
+    return environment
+
+
+def asset(name: str) -> str:
+    """The text of a file that pages share: `style.css`, `interactive.js`."""
+    return resources.files("pipeline.report").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def number(value: Any) -> str:
+    """A cell of a table: four digits of a fraction, whole numbers in groups of three, other values as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "" if value is None else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}".replace(",", "\u202f")
+
+
+def pretty(value: Any) -> str:
+    """JSON to read and to copy. What no encoding can hold is escaped, so that the copy is the same value."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return text if text.isascii() or _is_encodable(text) else json.dumps(value, indent=2)
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def cut(value: Any) -> str:
+    """A value as text that is not too long for a page."""
+    text = str(value)
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text)} characters, all in results.csv)"
+
+
+# A calibration's words take scipy, whose import a page that grows every few seconds should not pay for.
+def _share(value: float) -> str:
+    from pipeline.analysis.calibration import percent
+
+    return percent(value)
+
+
+def _fidelity_alt(calibration: Any) -> str:
+    from pipeline.report.charts.calibration import fidelity_alt
+
+    return fidelity_alt(calibration)
+
+
+def _curves_alt(calibration: Any) -> str:
+    from pipeline.report.charts.calibration import curves_alt
+
+    return curves_alt(calibration)
