@@ -212,7 +212,7 @@ def _code(text: str) -> str:
 
 
 def _link(state: State) -> str:
-    link = state.sweep.store.link(state.sweep.key("report/index.html"))
+    link = state.sweep.store.link(state.sweep.page_key)
     return f"<{link}>" if link.startswith(("http://", "https://")) and not set(link) & set(" <>") else _code_whole(link)
 
 

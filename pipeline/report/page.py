@@ -90,7 +90,7 @@ def columns(summary: Summary) -> list[str]:
 def render(sweep: Sweep, summary: Summary, *, pictures: bool = True) -> None:
     """Writes the report that says what `summary` says; without `pictures` only the page, while a sweep runs."""
     style = resources.files("pipeline.report").joinpath("assets/style.css").read_bytes()
-    sweep.store.write(sweep.key("report/style.css"), style)
+    sweep.write_report("style.css", style)
     # First of all the page, so that there is one whatever becomes of the pictures.
     _write(sweep, "index.html", page(summary, whole=False, store=sweep.store.root))
     if not pictures or not summary.rows:
@@ -115,14 +115,14 @@ def render(sweep: Sweep, summary: Summary, *, pictures: bool = True) -> None:
         _write(sweep, "best.json", _pretty(again.spec) + "\n")
     # Jenkins publishes the folder `report/` alone: a link out of it would lead nowhere.
     table = results.table_columns(summary.rows, list(summary.definition.incumbent))
-    sweep.store.write(sweep.key("report/results.csv"), results.write_csv(summary.rows, table))
+    sweep.write_report("results.csv", results.write_csv(summary.rows, table))
     _write(sweep, "interactive.html", interactive(_environment(), summary, found, columns(summary), again))
     whole = page(summary, found, note, mattered(summary, known, every), again, store=sweep.store.root)
     _write(sweep, "index.html", whole)
 
 
 def _write(sweep: Sweep, name: str, text: str) -> None:
-    sweep.store.write(sweep.key(f"report/{name}"), text.encode(errors="xmlcharrefreplace"))
+    sweep.write_report(name, text.encode(errors="xmlcharrefreplace"))
 
 
 def _number(value: Any) -> str:

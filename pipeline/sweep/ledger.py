@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 from pipeline.data.source import DataSource
 from pipeline.dates import DateRange
-from pipeline.store import Store
+from pipeline.store import Store, content_of
 from pipeline.sweep.definition import Definition
-
-LEDGER = "ledger/"
+from pipeline.sweep.layout import chosen_key, confirmed_key, sweep_of
 
 
 @dataclass(frozen=True)
@@ -30,14 +29,14 @@ class _Note:
 
 def chosen_on(store: Store, architecture: str, data: DataSource | None) -> list[DateRange]:
     """The ranges that sweeps of this architecture and data chose on: each as often as it was used."""
-    prefix = f"{LEDGER}chosen/{_name(architecture, data)}/"
-    return [range_ for note in _notes(store, prefix) for range_ in note.ranges]
+    notes = _notes(store, chosen_key(_name(architecture, data)))
+    return [range_ for note in notes for range_ in note.ranges]
 
 
 def note_choosing(store: Store, definition: Definition) -> None:
     """Remembers what a new sweep chooses on."""
     ranges = list(dict.fromkeys(range_ for phase in definition.choosing for range_ in phase.ranges))
-    key = f"{LEDGER}chosen/{_name(definition.architecture, definition.data)}/{definition.id}.json"
+    key = chosen_key(_name(definition.architecture, definition.data), definition.id)
     store.create(key, _as_json({"ranges": [range_.as_json() for range_ in ranges]}))
 
 
@@ -50,8 +49,7 @@ def earlier_p_values(store: Store, definition: Definition) -> list[float]:
     if definition.confirm is None:
         return []
     own = set(definition.confirm.ranges)
-    prefix = f"{LEDGER}confirmed/{_name(definition.architecture, definition.data)}/"
-    notes = list(_notes(store, prefix))
+    notes = list(_notes(store, confirmed_key(_name(definition.architecture, definition.data))))
     for note in notes:
         if note.sweep == definition.id and not note.damaged:
             return list(note.earlier)
@@ -64,7 +62,7 @@ def note_confirmation(
 ) -> None:
     """Remembers what a sweep judged, with what p-values (None: it could not be tested), in a family with `earlier`."""
     assert definition.confirm is not None
-    key = f"{LEDGER}confirmed/{_name(definition.architecture, definition.data)}/{definition.id}.json"
+    key = confirmed_key(_name(definition.architecture, definition.data), definition.id)
     ranges = [range_.as_json() for range_ in definition.confirm.ranges]
     store.create(
         key, _as_json({"ranges": ranges, "p": [1.0 if p is None else p for p in p_values], "earlier": list(earlier)})
@@ -78,9 +76,9 @@ def _name(architecture: str, data: DataSource | None) -> str:
 
 def _notes(store: Store, prefix: str) -> Iterator[_Note]:
     for entry in store.entries(prefix, ".json"):
-        sweep = entry.key.removeprefix(prefix).removesuffix(".json")
+        sweep = sweep_of(entry.key)
         try:
-            yield _parse(sweep, store.read(entry.key) if entry.content is None else entry.content)
+            yield _parse(sweep, content_of(store, entry))
         except FileNotFoundError:  # somebody deleted it since it was listed
             continue
         except (ValueError, TypeError, KeyError):

@@ -44,7 +44,7 @@ def look(sweep: Sweep) -> Merged:
 
 def _standing(sweep: Sweep) -> tuple[list[Row], bytes, str | None]:
     try:
-        data, version = sweep.store.read_versioned(sweep.key("results.csv"))
+        data, version = sweep.store.read_versioned(sweep.results_key)
     except FileNotFoundError:
         return [], b"", None
     try:
@@ -59,7 +59,7 @@ def _until_it_stands(sweep: Sweep, *, trust: bool) -> Merged:
         rows, data, version = _standing(sweep)
         merged = _collect(sweep, rows if trust else ())
         table = results.write_csv(merged.rows, results.table_columns(merged.rows, list(sweep.definition.incumbent)))
-        if table == data or sweep.store.replace(sweep.key("results.csv"), table, version):
+        if table == data or sweep.store.replace(sweep.results_key, table, version):
             return merged
         # Somebody else wrote in between. A bucket takes about one update per second: whoever waits longer finds
         # its row merged already and has nothing to write.

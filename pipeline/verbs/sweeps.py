@@ -108,16 +108,12 @@ def tensorboard(sweep: SweepArgument, store: StoreOption = None, port: int = 600
     from pipeline.sweep.merge import look
 
     folder = open_sweep(sweep, store)
-    prefix = folder.key("tensorboard/")
     with tempfile.TemporaryDirectory(prefix="hpt-tensorboard-") as local:
-        # Of a trial that has a row, the curves of the attempt that counts; else of all attempts so far.
-        counted = {row["trial"]: row.get("attempt", "") for row in look(folder).rows}
-        keys = [entry.key for entry in folder.store.entries(prefix)]
-        events = [key for key in keys if key.endswith(counted.get(key[len(prefix) :].split("/")[0], ""))]
+        events = folder.event_files(look(folder).rows)
         if not events:
             raise UserError(f"{folder.id} has no learning curves yet")
-        for key in events:
-            folder.store.download(key, Path(local, key[len(prefix) :]))
+        for name, key in events.items():
+            folder.store.download(key, Path(local, name))
         command = [sys.executable, "-P", "-m", "tensorboard.main", "--logdir", local, "--port", str(port)]
         with terminated_is_interrupted():
             raise typer.Exit(INFRASTRUCTURE if subprocess.run(command, check=False).returncode else FINE)
