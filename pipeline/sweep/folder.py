@@ -18,6 +18,7 @@ from pipeline import results
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.results import Row, Status
 from pipeline.store import Entry, Store, content_of
+from pipeline.store.update import update
 from pipeline.sweep.definition import FORMAT, Definition
 from pipeline.sweep.layout import SWEEPS, SweepKeys, is_sweep_id
 from pipeline.sweep.trial import Experiment, Pack, Trial, trials_of
@@ -69,26 +70,21 @@ class Sweep(SweepKeys):
 
     def experiments(self) -> dict[str, Experiment]:
         """All experiments so far by id, in the order in which the rounds asked for them."""
-        return self._experiments_versioned()[0]
+        try:
+            return _parse_experiments(self.store.read(self.experiments_key))
+        except FileNotFoundError:
+            return {}
 
     def add_experiments(self, new: Sequence[Experiment]) -> None:
         """Appends the experiments of a round. Those that stand there already stay as they are, so it may be repeated,
         also by several at once."""
-        while True:
-            experiments, version = self._experiments_versioned()
-            missing = {experiment.id: experiment for experiment in new if experiment.id not in experiments}
-            if not missing:
-                return
-            table = _experiments_csv([*experiments.values(), *missing.values()])
-            if self.store.replace(self.experiments_key, table, version):
-                return
 
-    def _experiments_versioned(self) -> tuple[dict[str, Experiment], str | None]:
-        try:
-            data, version = self.store.read_versioned(self.experiments_key)
-        except FileNotFoundError:
-            return {}, None
-        return _parse_experiments(data), version
+        def appended(table: bytes) -> bytes:
+            experiments = _parse_experiments(table)
+            missing = {experiment.id: experiment for experiment in new if experiment.id not in experiments}
+            return _experiments_csv([*experiments.values(), *missing.values()]) if missing else table
+
+        update(self.store, self.experiments_key, appended)
 
     # -- rounds
 
