@@ -1,7 +1,7 @@
-"""Which hyperparameters a spec's trainer has, and what each may be.
+"""The hyperparameters of a spec's trainer.
 
-A built-in architecture declares them in its file. A team's own trainer has them declared in the spec, or says them
-itself when it is asked (`training/own/ask.py`), which is done once, when a sweep is made.
+A built-in architecture declares them in its file. Those of a team's own trainer are declared in the spec,
+or the trainer is run once, when a sweep is made, to print them (`training/own/ask.py`).
 """
 
 import os
@@ -16,9 +16,9 @@ from pipeline.training.own.code import Own
 
 
 def own(spec: Spec) -> Own | None:
-    """The spec's own trainer; None if it trains a built-in architecture.
+    """A team's own trainer, as the sweep will remember it; None if the spec names a built-in architecture.
 
-    Raises UserError if the trainer has to be asked for its hyperparameters and does not say them.
+    Raises UserError if the spec does not declare its hyperparameters and the trainer does not, either.
     """
     if not spec.trains_own_code:
         return None
