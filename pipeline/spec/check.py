@@ -16,6 +16,7 @@ from pipeline.results import RESERVED
 from pipeline.space import Hyperparameter, Interval, Values
 from pipeline.spec import names
 from pipeline.spec.hyperparameters import Declaration, Declared
+from pipeline.spec.model import Objective
 from pipeline.training import architectures
 from pipeline.training.own import placeholders
 
@@ -39,8 +40,7 @@ def mistakes(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "architecture", f'there is no "{architecture}"; {did_you_mean(architecture, architectures.names())}'
         return
     hyperparameters = architectures.hyperparameters(architecture)
-    objective = raw.get("objective")
-    metric = objective.get("metric", "mse") if isinstance(objective, dict) else "mse"
+    metric = _metric(raw)
     if metric != "mse":
         yield "objective.metric", f"{json.dumps(metric)} is reported by no architecture; possible is mse"
     yield from _misfits(raw, hyperparameters, architecture)
@@ -74,12 +74,16 @@ def _mistakes_of_own(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def of_own(raw: Mapping[str, Any], hyperparameters: Mapping[str, Hyperparameter]) -> Iterator[tuple[str, str]]:
     """The mistakes of a spec with an own trainer that has these hyperparameters, as path and message."""
-    objective, command = raw.get("objective"), raw.get("command")
-    metric = objective.get("metric", "mse") if isinstance(objective, dict) else "mse"
-    yield from names.wrong_names(list(hyperparameters), metric)
-    if isinstance(command, list):
+    yield from names.wrong_names(list(hyperparameters), _metric(raw))
+    if isinstance(command := raw.get("command"), list):
         yield from placeholders.mistakes([word for word in command if isinstance(word, str)], hyperparameters)
     yield from _misfits(raw, hyperparameters, "the trainer")
+
+
+def _metric(raw: Mapping[str, Any]) -> Any:
+    """The objective's metric, whatever its type."""
+    objective, default = raw.get("objective"), Objective().metric
+    return objective.get("metric", default) if isinstance(objective, dict) else default
 
 
 def _misfits(

@@ -1,7 +1,7 @@
 """What is remembered across sweeps: which ranges were used for choosing, and which winners were judged on which.
 
-One small file per sweep, created once; `ledger/` of a store holds them by architecture and data. What somebody
-damaged stops no sweep.
+One small file per sweep, created once; `ledger/` of a store holds them by architecture and data. A damaged
+file stops no sweep.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from pipeline.sweep.layout import chosen_key, confirmed_key, sweep_of
 
 @dataclass(frozen=True)
 class _Note:
-    """What one sweep left in the ledger."""
+    """A sweep's file in the ledger, of either kind."""
 
     sweep: str
     ranges: tuple[DateRange, ...]
@@ -34,7 +34,7 @@ def chosen_on(store: Store, architecture: str, data: DataSource | None) -> list[
 
 
 def note_choosing(store: Store, definition: Definition) -> None:
-    """Remembers what a new sweep chooses on."""
+    """Remembers the ranges that a new sweep chooses on, once."""
     ranges = list(dict.fromkeys(range_ for phase in definition.choosing for range_ in phase.ranges))
     key = chosen_key(_name(definition.architecture, definition.data), definition.id)
     store.create(key, _as_json({"ranges": [range_.as_json() for range_ in ranges]}))
@@ -48,19 +48,22 @@ def earlier_p_values(store: Store, definition: Definition) -> list[float]:
     """
     if definition.confirm is None:
         return []
-    own = set(definition.confirm.ranges)
+    judging = set(definition.confirm.ranges)
     notes = list(_notes(store, confirmed_key(_name(definition.architecture, definition.data))))
     for note in notes:
         if note.sweep == definition.id and not note.damaged:
             return list(note.earlier)
     others = [note for note in notes if note.sweep != definition.id]
-    return [p for note in others if note.damaged or own & set(note.ranges) for p in note.p_values]
+    return [p for note in others if note.damaged or judging & set(note.ranges) for p in note.p_values]
 
 
 def note_confirmation(
     store: Store, definition: Definition, p_values: Sequence[float | None], earlier: Sequence[float] = ()
 ) -> None:
-    """Remembers what a sweep judged, with what p-values (None: it could not be tested), in a family with `earlier`."""
+    """Remembers, once, the ranges that a sweep judged on and its p-values, of which None is one that was not testable.
+
+    `earlier` is the family that they were adjusted in.
+    """
     assert definition.confirm is not None
     key = confirmed_key(_name(definition.architecture, definition.data), definition.id)
     ranges = [range_.as_json() for range_ in definition.confirm.ranges]

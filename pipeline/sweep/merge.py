@@ -35,7 +35,7 @@ def refresh(sweep: Sweep) -> Merged:
 
 
 def look(sweep: Sweep) -> Merged:
-    """What a refresh would write, without writing: for those who may only read."""
+    """The rows that a refresh would write, without writing: for callers that may only read the store."""
     try:
         table = sweep.store.read(sweep.results_key)
     except FileNotFoundError:
@@ -63,8 +63,9 @@ def _parse(table: bytes) -> list[Row]:
         return []
 
 
-def _collect(sweep: Sweep, known: Iterable[Row]) -> Merged:
-    merged_before = {row.get("trial"): row for row in known}
+def _collect(sweep: Sweep, merged: Iterable[Row]) -> Merged:
+    """All rows that count, of which those in `merged` need not be read."""
+    merged_before = {row.get("trial"): row for row in merged}
     rows: list[Row] = []
     to_read: list[tuple[str, ResultFile]] = []
     for trial, file in sweep.result_files().items():
