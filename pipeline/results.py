@@ -1,6 +1,6 @@
 """A results row: its columns, its statuses, and how values become CSV cells and come back unchanged.
 
-This is the one place that knows the shape of a row. Who writes rows and when is `trial.py` and `merge.py`.
+Only this module knows the shape of a row. Who writes rows, and when, is `trials/attempt.py` and `sweep/merge.py`.
 """
 
 import csv
@@ -61,6 +61,7 @@ class Status(StrEnum):
 
     @property
     def is_result(self) -> bool:
+        """Whether it says something about the setting, and is no failure that may be retried."""
         return self in (Status.COMPLETE, Status.STOPPED, Status.DIVERGED)
 
 
@@ -153,7 +154,7 @@ def table_columns(rows: Iterable[Mapping[str, Any]], hyperparameters: Sequence[s
 
     Metrics beyond the usual ones are sorted by name, so that the table does not depend on which rows were read anew.
     """
-    found = {name for row in rows for name in row}
-    metrics = found - set(hyperparameters) - RESERVED - set(_METRICS_FIRST)
-    usual = [name for name in _METRICS_FIRST if name in found]
+    names = {name for row in rows for name in row}
+    metrics = names - set(hyperparameters) - RESERVED - set(_METRICS_FIRST)
+    usual = [name for name in _METRICS_FIRST if name in names]
     return [*HEAD, *hyperparameters, *usual, *sorted(metrics), *_AFTER_METRICS, *TAIL]

@@ -26,7 +26,7 @@ def publish(sweeps: Sequence[Sweep], folder: Path, environment: Mapping[str, str
     try:
         if len(sweeps) == 1:
             answer = summaries[0].answer
-            _copy(sweeps[0], "results.csv", folder / "results.csv")
+            _copy(sweeps[0], sweeps[0].results_key, folder / "results.csv")
             _copy_report(sweeps[0], folder / "report")
         else:
             answers = {sweep.id: summary.answer for sweep, summary in zip(sweeps, summaries, strict=True)}
@@ -73,11 +73,10 @@ def _together(suites: Sequence[bytes]) -> bytes:
 
 
 def _copy_report(sweep: Sweep, report: Path) -> None:
-    for entry in sweep.store.entries(sweep.key("report/")):
-        name = entry.key.removeprefix(sweep.prefix)
-        _copy(sweep, name, report / name.removeprefix("report/"))
+    for name, key in sweep.report_files().items():
+        _copy(sweep, key, report / name)
 
 
-def _copy(sweep: Sweep, name: str, path: Path) -> None:
+def _copy(sweep: Sweep, key: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    sweep.store.download(sweep.key(name), path)
+    sweep.store.download(key, path)

@@ -7,7 +7,7 @@ from pipeline.report.answer import so_far
 from pipeline.report.page import render
 from pipeline.report.state import State, state_of
 from pipeline.report.summary import Summary, summarize
-from pipeline.sweep import Sweep, ledger
+from pipeline.sweep import Sweep, digests, judged, ledger
 from pipeline.sweep.merge import Merged
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def show_progress(sweep: Sweep, merged: Merged) -> None:
 def conclude(sweep: Sweep, merged: Merged) -> Summary:
     """Writes the report, pictures and all, and returns what it says.
 
-    When the sweep is done, its verdicts go into the ledger: later confirmations on the same ranges count them.
+    When the sweep is done, its verdicts go into the ledger, where later confirmations on the same ranges count them,
+    and its digest, for later sweeps to learn from.
     """
     summary = summary_of(state_of(sweep, merged))
     if summary.confirmed:
@@ -54,7 +55,27 @@ def conclude(sweep: Sweep, merged: Merged) -> Summary:
 
         write(sweep, summary.calibration)
     render(sweep, summary)
+    if summary.done:
+        _leave_to_later_sweeps(sweep, summary)
     return summary
+
+
+def _leave_to_later_sweeps(sweep: Sweep, summary: Summary) -> None:
+    """Called last: a store that fails now has the report already, and what is missing comes with the next one."""
+    definition = sweep.definition
+    digests.write(sweep.store, digests.digest(definition, summary.rows))
+    if summary.confirmed:
+        verdicts = {
+            finalist: judged.JudgedVerdict(
+                kind=verdict.kind,
+                gain=verdict.gain,
+                interval=verdict.interval,
+                p=verdict.p,
+                p_adjusted=verdict.p_adjusted,
+            )
+            for finalist, verdict in summary.confirmed.verdicts.items()
+        }
+        judged.write(sweep.store, judged.judged(definition, summary.rows, verdicts))
 
 
 def _with_calibration(sweep: Sweep, summary: Summary) -> Summary:

@@ -210,7 +210,7 @@ def _code(text: str) -> str:
 
 
 def _link(state: State) -> str:
-    link = state.sweep.store.link(state.sweep.key("report/index.html"))
+    link = state.sweep.store.link(state.sweep.page_key)
     # A path must be whole to be of use, however long it is.
     return f"<{link}>" if link.startswith(("http://", "https://")) and not set(link) & set(" <>") else _fenced(link)
 

@@ -93,11 +93,11 @@ def _render_all(sweep: Sweep, summary: Summary) -> None:
         _write(sweep, "best.json", pretty(proposal.spec) + "\n")
     # Jenkins publishes the folder `report/` alone: a link out of it would lead nowhere.
     table = results.table_columns(summary.rows, list(summary.definition.incumbent))
-    sweep.store.write(sweep.key("report/results.csv"), results.write_csv(summary.rows, table))
+    sweep.write_report("results.csv", results.write_csv(summary.rows, table))
     _write(sweep, "interactive.html", interactive(environment(), summary, drawn, columns(summary), proposal))
     importance = importance_tables(summary, choosing, searches)
     _write(sweep, "index.html", page(summary, drawn, note, importance, proposal, store=sweep.store.root))
 
 
 def _write(sweep: Sweep, name: str, text: str) -> None:
-    sweep.store.write(sweep.key(f"report/{name}"), text.encode(errors="xmlcharrefreplace"))
+    sweep.write_report(name, text.encode(errors="xmlcharrefreplace"))

@@ -1,6 +1,6 @@
-"""What is wrong with a spec that its shape does not tell: names that its trainer does not have, values it cannot take.
+"""Mistakes in a spec that its types do not show: hyperparameters that its trainer does not have, values it cannot take.
 
-It works on raw JSON, so that these mistakes are told together with all others; the shape is `model.py`'s.
+Raw JSON is checked, so that these mistakes are reported together with those of types, which are `model.py`'s.
 """
 
 import json
@@ -16,6 +16,7 @@ from pipeline.results import RESERVED
 from pipeline.space import Hyperparameter, Interval, Values
 from pipeline.spec import names
 from pipeline.spec.hyperparameters import Declaration, Declared
+from pipeline.spec.model import Objective
 from pipeline.training import architectures
 from pipeline.training.own import placeholders
 
@@ -23,9 +24,9 @@ _DECLARED: pydantic.TypeAdapter[Declaration] = pydantic.TypeAdapter(Declared)
 
 
 def mistakes(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each as path in the spec and message."""
+    """The mistakes of a spec, each as its path in the spec and a message."""
     if raw.get("trainer") is not None or raw.get("command") is not None:
-        yield from _own_unasked(raw)
+        yield from _mistakes_of_own(raw)
         return
     for key in ("hyperparameters", "describe", "metrics-pattern"):
         if key in raw:
@@ -38,16 +39,15 @@ def mistakes(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if architecture not in architectures.names():
         yield "architecture", f'there is no "{architecture}"; {did_you_mean(architecture, architectures.names())}'
         return
-    known = architectures.hyperparameters(architecture)
-    objective = raw.get("objective")
-    metric = objective.get("metric", "mse") if isinstance(objective, dict) else "mse"
+    hyperparameters = architectures.hyperparameters(architecture)
+    metric = _metric(raw)
     if metric != "mse":
         yield "objective.metric", f"{json.dumps(metric)} is reported by no architecture; possible is mse"
-    yield from _misfits(raw, known, architecture)
+    yield from _misfits(raw, hyperparameters, architecture)
 
 
-def _own_unasked(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The same for a trainer of the user's own, as far as it can be told without asking the trainer."""
+def _mistakes_of_own(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Those of a spec with an own trainer, as far as they can be seen without running it for its hyperparameters."""
     if raw.get("trainer") is not None and raw.get("command") is not None:
         yield "command", 'either a "trainer" or a "command" trains, not both'
     for key in ("command", "describe"):
@@ -63,26 +63,33 @@ def _own_unasked(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "architecture", f'"{name}" is a built-in one: choose another name for your own, or leave it out'
     elif isinstance(name, str) and not re.fullmatch(names.LABEL, name):
         yield "architecture", f"{json.dumps(name)} is not possible: small letters, digits, and - between them"
-    if isinstance(said := raw.get("hyperparameters"), dict):
-        known = {}
-        for hyperparameter, declaration in said.items():
-            with suppress(pydantic.ValidationError):  # told by the spec's own validation
-                known[hyperparameter] = _DECLARED.validate_python(declaration).hyperparameter()
-        if len(known) == len(said):
-            yield from of_own(raw, known)
+    if isinstance(declared := raw.get("hyperparameters"), dict):
+        valid = {}
+        for hyperparameter, declaration in declared.items():
+            with suppress(pydantic.ValidationError):  # reported by the validation of types
+                valid[hyperparameter] = _DECLARED.validate_python(declaration).hyperparameter()
+        if len(valid) == len(declared):
+            yield from of_own(raw, valid)
 
 
-def of_own(raw: Mapping[str, Any], known: Mapping[str, Hyperparameter]) -> Iterator[tuple[str, str]]:
-    """What is wrong with a spec's own trainer, now that its hyperparameters are known, as path and message."""
-    objective, command = raw.get("objective"), raw.get("command")
-    metric = objective.get("metric", "mse") if isinstance(objective, dict) else "mse"
-    yield from names.wrong_names(list(known), metric)
-    if isinstance(command, list):
-        yield from placeholders.mistakes([one for one in command if isinstance(one, str)], known)
-    yield from _misfits(raw, known, "the trainer")
+def of_own(raw: Mapping[str, Any], hyperparameters: Mapping[str, Hyperparameter]) -> Iterator[tuple[str, str]]:
+    """The mistakes of a spec with an own trainer that has these hyperparameters, as path and message."""
+    yield from names.wrong_names(list(hyperparameters), _metric(raw))
+    if isinstance(command := raw.get("command"), list):
+        yield from placeholders.mistakes([word for word in command if isinstance(word, str)], hyperparameters)
+    yield from _misfits(raw, hyperparameters, "the trainer")
 
 
-def _misfits(raw: Mapping[str, Any], known: Mapping[str, Hyperparameter], who: str) -> Iterator[tuple[str, str]]:
+def _metric(raw: Mapping[str, Any]) -> Any:
+    """The objective's metric, whatever its type."""
+    objective, default = raw.get("objective"), Objective().metric
+    return objective.get("metric", default) if isinstance(objective, dict) else default
+
+
+def _misfits(
+    raw: Mapping[str, Any], hyperparameters: Mapping[str, Hyperparameter], trainer: str
+) -> Iterator[tuple[str, str]]:
+    """Settings and domains that the trainer's hyperparameters do not allow."""
     spaces = [("parameters", raw.get("parameters")), ("incumbent", raw.get("incumbent"))]
     phases = raw.get("phases")
     if isinstance(phases, list) and raw.get("tune") in ("automatic", "learning-rate"):
@@ -90,28 +97,28 @@ def _misfits(raw: Mapping[str, Any], known: Mapping[str, Hyperparameter], who: s
     for at, phase in enumerate(phases if isinstance(phases, list) else []):
         if isinstance(phase, dict):
             spaces.append((f"phases.{at}.parameters", phase.get("parameters")))
-    for where, space in spaces:
+    for path, space in spaces:
         for name, domain in space.items() if isinstance(space, dict) else ():
             if name in RESERVED:
-                yield f"{where}.{name}", "is the name of a results column, no hyperparameter can be called so"
-            elif name not in known:
-                yield f"{where}.{name}", f"{who} has no such hyperparameter; {did_you_mean(name, known)}"
-            elif problem := _impossible(known[name], domain):
-                yield f"{where}.{name}", problem
+                yield f"{path}.{name}", "is the name of a results column, no hyperparameter can be called so"
+            elif name not in hyperparameters:
+                yield f"{path}.{name}", f"{trainer} has no such hyperparameter; {did_you_mean(name, hyperparameters)}"
+            elif problem := _impossible(hyperparameters[name], domain):
+                yield f"{path}.{name}", problem
 
 
 def _impossible(hyperparameter: Hyperparameter, domain: Any) -> str | None:
-    """Why a hyperparameter cannot take what the spec asks for; None if it can, or if pydantic says why not."""
+    """Why a hyperparameter cannot have these values; None if it can, or if the validation of types says why not."""
     limits = hyperparameter.limits or hyperparameter.domain
     if isinstance(domain, dict) and "values" in domain:
         domain = domain["values"]
     if isinstance(domain, dict):
-        asked = [domain.get("low"), domain.get("high")]
+        values = [domain.get("low"), domain.get("high")]
         if isinstance(limits, Interval) and limits.integer and any(isinstance(n, float) for n in domain.values()):
             return "takes integers: low, high and step must be integers"
     else:
-        asked = domain if isinstance(domain, list) else [domain]
-    for value in asked:
+        values = domain if isinstance(domain, list) else [domain]
+    for value in values:
         if isinstance(domain, dict) and value is None:
             continue
         if value not in limits:

@@ -1,4 +1,4 @@
-"""What a spec, or a JSON Schema, says of the hyperparameters of a team's own trainer."""
+"""Hyperparameters of a team's own trainer, as a spec or a JSON Schema declares them."""
 
 import json
 import math
@@ -29,22 +29,23 @@ class Declaration(Frozen):
     )
 
     @pydantic.model_validator(mode="after")
-    def _can_be(self) -> "Declaration":
+    def _is_consistent(self) -> "Declaration":
         self.hyperparameter()
         return self
 
     def hyperparameter(self) -> Hyperparameter:
-        """Raises ValueError if its parts contradict one another."""
+        """The hyperparameter that is declared. Raises ValueError if its parts contradict one another."""
         default, domain, limits = self.default, self.domain, self.limits
         if domain is None:
             domain = limits or Values(values=(False, True) if isinstance(default, bool) else (default,))
-            limits = limits or self._any_of_its_kind()
-        if any(_is_real(one) for one in (default, domain, limits)):
+            limits = limits or self._any_number()
+        if any(_is_real(part) for part in (default, domain, limits)):
             default, domain = as_reals(default), as_reals(domain)  # type: ignore[assignment]
             limits = as_reals(limits) if limits is not None else None  # type: ignore[assignment]
         return Hyperparameter(default=default, domain=domain, limits=limits, help=self.help, phase=self.phase)
 
-    def _any_of_its_kind(self) -> Interval | None:
+    def _any_number(self) -> Interval | None:
+        """All integers, or all reals, as the default is; None if it is no number."""
         if isinstance(self.default, bool) or not isinstance(self.default, int | float):
             return None
         most = _INTEGERS if isinstance(self.default, int) else _REALS
@@ -61,24 +62,27 @@ Declared = Annotated[Declaration, pydantic.BeforeValidator(_as_default, json_sch
 """`0.01` for short where there is no more to say than the default."""
 
 
-def _is_real(one: Domain | Scalar) -> bool:
-    if isinstance(one, Interval):
-        return not one.integer
-    return any(isinstance(value, float) for value in (one.values if isinstance(one, Values) else (one,)))
+def _is_real(domain: Domain | Scalar) -> bool:
+    if isinstance(domain, Interval):
+        return not domain.integer
+    return any(isinstance(value, float) for value in (domain.values if isinstance(domain, Values) else (domain,)))
 
 
 # -- JSON Schema
 
 
 def from_json_schema(schema: Any, where: str) -> dict[str, Hyperparameter]:
-    """The properties of an object's JSON Schema. Raises UserError, a line per mistake."""
+    """The hyperparameters that an object's JSON Schema declares, a property each.
+
+    Raises UserError, a line per mistake, each of which begins with `where`.
+    """
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(properties, dict) or not properties:
         raise UserError(f'{where}: a JSON Schema of an object with "properties" is wanted, a property a hyperparameter')
-    found, lines = {}, []
-    for name, said in properties.items():
+    hyperparameters, lines = {}, []
+    for name, property_ in properties.items():
         try:
-            found[name] = _declaration(_flat(said, schema)).hyperparameter()
+            hyperparameters[name] = _declaration(_flat(property_, schema)).hyperparameter()
         except pydantic.ValidationError as error:
             lines.append(f"{where}: {name}: {error.errors()[0]['msg'].removeprefix('Value error, ')}")
         except ValueError as error:
@@ -87,71 +91,73 @@ def from_json_schema(schema: Any, where: str) -> dict[str, Hyperparameter]:
             lines.append(f"{where}: {name}: has a bound or a step that is no number, or a step that is not above 0")
     if lines:
         raise UserError("\n".join(lines))
-    return found
+    return hyperparameters
 
 
-def _flat(said: Any, root: Mapping[str, Any]) -> dict[str, Any]:
-    """A property's schema without references and without the alternative that it is null."""
-    if not isinstance(said, dict):
+def _flat(schema: Any, root: Mapping[str, Any]) -> dict[str, Any]:
+    """A property's schema without references into `root`; `"nullable"` says whether it may be null, too."""
+    if not isinstance(schema, dict):
         raise ValueError("a JSON Schema is an object")
     for _ in range(10):
-        parts = said.get("anyOf") or said.get("oneOf") or said.get("allOf")
-        if isinstance(said.get("$ref"), str):
+        parts = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
+        if isinstance(schema.get("$ref"), str):
             target: Any = root
-            for step in said["$ref"].removeprefix("#/").split("/"):
+            for step in schema["$ref"].removeprefix("#/").split("/"):
                 target = target.get(step, {}) if isinstance(target, dict) else {}
-            said = target | {key: value for key, value in said.items() if key != "$ref"}
+            schema = target | {key: value for key, value in schema.items() if key != "$ref"}
         elif isinstance(parts, list):
             possible = [part for part in parts if isinstance(part, dict) and part.get("type") != "null"]
             if len(possible) != 1:
                 raise ValueError("one type is wanted, not a choice of several")
-            rest = {key: value for key, value in said.items() if key not in ("anyOf", "oneOf", "allOf")}
-            said = {**possible[0], **rest, "nullable": len(possible) < len(parts)}
+            rest = {key: value for key, value in schema.items() if key not in ("anyOf", "oneOf", "allOf")}
+            schema = {**possible[0], **rest, "nullable": len(possible) < len(parts)}
         else:
             break
-    kind = said.get("type")
+    kind = schema.get("type")
     if isinstance(kind, list):
-        possible = [one for one in kind if one != "null"]
-        said = said | {"type": possible[0] if len(possible) == 1 else None, "nullable": "null" in kind}
-    return said
+        possible = [type_ for type_ in kind if type_ != "null"]
+        schema = schema | {"type": possible[0] if len(possible) == 1 else None, "nullable": "null" in kind}
+    return schema
 
 
-def _declaration(said: Mapping[str, Any]) -> Declaration:
-    if "const" in said:
-        said = {"default": said["const"], **said, "enum": [said["const"]]}
-    if "default" not in said:
+def _declaration(schema: Mapping[str, Any]) -> Declaration:
+    """The declaration that a flat schema makes. Raises ValueError if it makes none."""
+    if "const" in schema:
+        schema = {"default": schema["const"], **schema, "enum": [schema["const"]]}
+    if "default" not in schema:
         raise ValueError("has no default: the incumbent needs a value for every hyperparameter")
-    default, kind = said["default"], said.get("type")
-    if kind is None and "enum" not in said:
+    default, kind = schema["default"], schema.get("type")
+    if kind is None and "enum" not in schema:
         raise ValueError('has no "type": number, integer, boolean or string')
     fields: dict[str, Any] = {
         "default": default,
-        "help": str(said.get("description", "")),
-        "phase": said.get("x-phase", "architecture"),
+        "help": str(schema.get("description", "")),
+        "phase": schema.get("x-phase", "architecture"),
     }
-    if isinstance(said.get("enum"), list):
-        nullable = [None] if said.get("nullable") and None not in said["enum"] else []
-        return Declaration(**fields, domain=[*said["enum"], *nullable])
+    if isinstance(schema.get("enum"), list):
+        nullable = [None] if schema.get("nullable") and None not in schema["enum"] else []
+        return Declaration(**fields, domain=[*schema["enum"], *nullable])
     if kind in ("integer", "number"):
         if default is None:
             raise ValueError("may be null or a number: list the values that it may have (enum)")
         real = kind == "number"
         if isinstance(default, bool) or not isinstance(default, int | float) or not (real or default == int(default)):
             raise ValueError(f"has the default {json.dumps(default)}, which is no {kind}")
-        return Declaration(**fields | {"default": float(default) if real else int(default)}, **_interval(said, real))
+        return Declaration(**fields | {"default": float(default) if real else int(default)}, **_interval(schema, real))
     if kind in ("boolean", "string"):
-        if not isinstance(default, bool if kind == "boolean" else str) and not (default is None and "nullable" in said):
+        is_null = default is None and "nullable" in schema
+        if not is_null and not isinstance(default, bool if kind == "boolean" else str):
             raise ValueError(f"has the default {json.dumps(default)}, which is no {kind}")
         return Declaration(**fields)
     raise ValueError(f"is a hyperparameter of type {json.dumps(kind)}; possible are number, integer, boolean, string")
 
 
-def _interval(said: Mapping[str, Any], real: bool) -> dict[str, Any]:
+def _interval(schema: Mapping[str, Any], real: bool) -> dict[str, Any]:
     """Domain and limits of a number. Without both ends there is nothing that could be searched by itself."""
-    low, high, step = said.get("minimum"), said.get("maximum"), said.get("multipleOf")
-    if (above := said.get("exclusiveMinimum")) is not None:
+    low, high, step = schema.get("minimum"), schema.get("maximum"), schema.get("multipleOf")
+    if (above := schema.get("exclusiveMinimum")) is not None:
         low = (math.nextafter(above, math.inf) if above else _ABOVE_ZERO) if real else math.floor(above) + 1
-    if (below := said.get("exclusiveMaximum")) is not None:
+    if (below := schema.get("exclusiveMaximum")) is not None:
         high = (math.nextafter(below, -math.inf) if below else -_ABOVE_ZERO) if real else math.ceil(below) - 1
     if not real:
         low, high = low if low is None else math.ceil(low), high if high is None else math.floor(high)
@@ -167,5 +173,5 @@ def _interval(said: Mapping[str, Any], real: bool) -> dict[str, Any]:
         "step": None if step is None or low is None else as_number(step),
     }
     if low is None or high is None:
-        return {"limits": limits, "domain": [as_number(said["default"])]}
-    return {"domain": limits | {"log": bool(said.get("x-log"))}}
+        return {"limits": limits, "domain": [as_number(schema["default"])]}
+    return {"domain": limits | {"log": bool(schema.get("x-log"))}}

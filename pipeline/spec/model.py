@@ -75,13 +75,14 @@ SpecDateRange = Annotated[
     PlainSerializer(DateRange.as_json, return_type=list[str]),
 ]
 DateRanges = Annotated[list[SpecDateRange], Field(min_length=1), AfterValidator(_distinct)]
+_MAX_EPOCHS = 20
 
 
 class Training(Hyphenated):
     """How every model is trained; what is tuned stands in `parameters` instead."""
 
     max_epochs: Whole = Field(
-        20, ge=1, description="A training ends after so many epochs, if patience does not end it."
+        _MAX_EPOCHS, ge=1, description="A training ends after so many epochs, if patience does not end it."
     )
     time_limit_minutes: Number | None = Field(
         None, gt=0, description="A trial that takes longer ends as `timed-out`. Data loading counts."
@@ -151,7 +152,7 @@ class Short(Hyphenated):
 
     months: Whole = Field(1, ge=1, description="Whole months of data.")
     ranges: Whole = Field(1, ge=1, description="Date ranges.")
-    max_epochs: Whole = Field(20, ge=1)
+    max_epochs: Whole = Field(_MAX_EPOCHS, ge=1)
 
 
 class Confirm(Hyphenated):
@@ -271,7 +272,7 @@ class Spec(Hyphenated):
         trainer, command = raw.get("trainer"), raw.get("command")
         if isinstance(trainer, str) or isinstance(command, list):
             named = trainer if isinstance(trainer, str) else None
-            return {**raw, "architecture": label(named, [str(one) for one in command or ()])}
+            return {**raw, "architecture": label(named, [str(word) for word in command or ()])}
         return raw
 
     @property
@@ -280,7 +281,7 @@ class Spec(Hyphenated):
         return self.trainer is not None or self.command is not None
 
     @pydantic.model_validator(mode="after")
-    def _hangs_together(self) -> "Spec":
+    def _tunes_something(self) -> "Spec":
         if self.tune == "parameters" and not self.parameters and not self.phases:
             raise ValueError("`parameters` names no hyperparameter: nothing to tune")
         return self

@@ -8,7 +8,7 @@ from pipeline.results import RESERVED
 from pipeline.training import architectures
 
 LABEL = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-"""What an own trainer may be called: it becomes a part of a sweep's id."""
+"""The pattern of an own trainer's name, which becomes a part of a sweep's id."""
 _LABEL_AT_MOST = 40
 # An argument that names a program: not an option, a number, a setting or a placeholder.
 _FILE = re.compile(r"[^-={}][^={}]*\.[A-Za-z]\w*")
@@ -16,7 +16,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 def wrong_names(names: Sequence[str], metric: str) -> Iterator[tuple[str, str]]:
-    """Names that no hyperparameter can have, as path in the spec and message."""
+    """The names that no hyperparameter can have, each as its path in the spec and why; `metric` is the objective's."""
     for name in names:
         if name in RESERVED:
             yield f"hyperparameters.{name}", "is the name of a results column, no hyperparameter can be called so"
@@ -27,15 +27,18 @@ def wrong_names(names: Sequence[str], metric: str) -> Iterator[tuple[str, str]]:
 
 
 def label(trainer: str | None, command: Sequence[str] | None) -> str:
-    """What a trainer is called where the spec does not say it: after its function, or its program's file."""
+    """The name of a trainer that the spec does not name: that of its function, or of its program's module or file.
+
+    `my_package.train:train` is `my-package-train`, `python -m forest.fit` is `forest-fit`, `python net.py` is `net`.
+    """
     if trainer is not None:
         text = trainer
     else:
         arguments = list(command or ())
         module = arguments[arguments.index("-m") + 1 :][:1] if "-m" in arguments else []
-        files = [one for one in arguments[1:] if _FILE.fullmatch(one)]
-        text = (module or [Path(one).stem for one in files or arguments] or [""])[0]
+        files = [argument for argument in arguments[1:] if _FILE.fullmatch(argument)]
+        text = (module or [Path(argument).stem for argument in files or arguments] or [""])[0]
     words = [word for word in re.split(r"[^a-z0-9]+", text.lower()) if word]
-    kept = [word for at, word in enumerate(words) if at == 0 or words[at - 1] != word]
-    found = "-".join(kept)[:_LABEL_AT_MOST].strip("-") or "own"
-    return f"own-{found}" if found in architectures.names() else found
+    distinct = [word for at, word in enumerate(words) if at == 0 or words[at - 1] != word]
+    name = "-".join(distinct)[:_LABEL_AT_MOST].strip("-") or "own"
+    return f"own-{name}" if name in architectures.names() else name

@@ -1,6 +1,7 @@
 """A spec from JSON, with errors a person can act on: a line per mistake, all of them, each naming its path in the spec.
 
-What may be written at all is `model.py`'s; what the trainer has no name for is found by `check.py`.
+What may be written at all is `model.py`'s; `check.py` finds names that the trainer does not have, `locations.py`
+says where in the spec a mistake stands.
 """
 
 import json
@@ -9,14 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pydantic
-from pydantic import BaseModel
 
-from pipeline.data.source import FilesSource, FlightsSource
 from pipeline.errors import UserError, did_you_mean
-from pipeline.space import Interval
-from pipeline.spec import check
-from pipeline.spec.hyperparameters import Declaration
-from pipeline.spec.model import Budget, Confirm, EarlyStopping, Objective, PhaseSpec, Search, Short, Spec, Training
+from pipeline.spec import check, locations
+from pipeline.spec.model import Budget, Spec
 
 
 def from_json(text: str, origin: str = "spec") -> Spec:
@@ -41,7 +38,7 @@ def from_dict(raw: Mapping[str, Any], origin: str = "spec") -> Spec:
     try:
         spec = Spec.model_validate(raw)
     except pydantic.ValidationError as error:
-        lines += [f"{path}: {message}" for path, message in _said_plainly(error)]
+        lines += [f"{path}: {message}" for path, message in _mistakes_of(error)]
     lines += [f"{path}: {message}" for path, message in check.mistakes(raw)]
     if spec is None or lines:
         raise UserError("\n".join(f"{origin}: {line}" for line in dict.fromkeys(lines)))
@@ -61,18 +58,18 @@ def read(path: Path) -> Spec:
 
 def parse_budget(items: Iterable[str], origin: str) -> Budget:
     """The budget of items `KEY=N`. Raises UserError, a line per mistake, which begins with `origin`."""
-    found: dict[str, float] = {}
+    limits: dict[str, float] = {}
     for item in items:
         name, _, number = item.partition("=")
-        if name in found:
+        if name in limits:
             raise UserError(f"{origin}: {name} is given twice")
         try:
-            found[name] = json.loads(number, parse_constant=_no_constant)
+            limits[name] = json.loads(number, parse_constant=_no_constant)
         except (ValueError, RecursionError):
             raise UserError(
                 f"{origin}: {json.dumps(item[:80])}: write KEY=NUMBER, like trials=200 or device-hours=1.5"
             ) from None
-    budget = from_dict({"architecture": "bag-of-words", "tune": "nothing", "budget": found}, origin).budget
+    budget = from_dict({"architecture": "bag-of-words", "tune": "nothing", "budget": limits}, origin).budget
     assert budget is not None
     return budget
 
@@ -93,29 +90,13 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _path(location: Iterable[str | int]) -> str:
-    # Pydantic's path names which form of a union it took (`parameters.x.range.low`, `data.flights.target`); the spec
-    # has no such step.
-    steps = [str(step) for step in location]
-    kept = [
-        step
-        for at, step in enumerate(steps)
-        if not (
-            (at >= 2 and steps[at - 2] == "parameters")
-            or (at >= 3 and steps[at - 3] == "parameters" and step == "values")
-            or (at >= 3 and steps[at - 3] == "hyperparameters" and steps[at - 1] in ("domain", "limits"))
-            or (at == 1 and steps[0] == "data")
-        )
-    ]
-    return ".".join(kept) or "the spec"
-
-
-def _said_plainly(error: pydantic.ValidationError) -> Iterator[tuple[str, str]]:
+def _mistakes_of(error: pydantic.ValidationError) -> Iterator[tuple[str, str]]:
+    """Path in the spec and message of each mistake."""
     for mistake in error.errors(include_url=False):
         location, kind = mistake["loc"], mistake["type"]
-        path = _path(location)
+        path = locations.path(location)
         if kind == "extra_forbidden":
-            yield path, f"unknown key; {did_you_mean(str(location[-1]), _keys_at(location[:-1]))}"
+            yield path, f"unknown key; {did_you_mean(str(location[-1]), locations.keys(location[:-1]))}"
         elif kind == "missing":
             yield path, "is missing"
         elif kind in ("too_short", "string_too_short"):
@@ -128,26 +109,3 @@ def _said_plainly(error: pydantic.ValidationError) -> Iterator[tuple[str, str]]:
         else:
             message = mistake["msg"][0].lower() + mistake["msg"][1:]
             yield path, f"{json.dumps(mistake['input'], default=str)[:80]}: {message}"
-
-
-def _keys_at(location: tuple[str | int, ...]) -> list[str]:
-    """The keys that a spec may have at `location`, for a suggestion."""
-    model: type[BaseModel] = Spec
-    parts: dict[str, type[BaseModel]] = {
-        "training": Training,
-        "short": Short,
-        "confirm": Confirm,
-        "search": Search,
-        "early-stopping": EarlyStopping,
-        "early_stopping": EarlyStopping,
-        "budget": Budget,
-        "objective": Objective,
-        "phases": PhaseSpec,
-        "hyperparameters": Declaration,
-        "range": Interval,
-        "flights": FlightsSource,
-        "files": FilesSource,
-    }
-    for step in location:
-        model = parts.get(str(step), model)
-    return [field.alias or name for name, field in model.model_fields.items()]

@@ -1,6 +1,6 @@
-"""`hpt.toml`: what a project need not say in every spec.
+"""`hpt.toml`: defaults of a project, so that not every spec must repeat them.
 
-It is looked for in the current directory and those above it. Two keys: `data` (as in a spec) and `store`.
+The nearest one counts, in the current directory or above it. Two keys: `data` (as in a spec) and `store`.
 """
 
 import os
@@ -26,9 +26,12 @@ class Project(Frozen):
 
 
 def load(start: Path | None = None) -> Project:
-    """The nearest `hpt.toml`, or an empty project. Raises UserError if it is not what it should be."""
-    here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents):
+    """The nearest `hpt.toml` in `start` (the current directory) or above it; an empty project if there is none.
+
+    Raises UserError, a line per mistake, if it cannot be read.
+    """
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
         path = folder / "hpt.toml"
         if path.is_file():
             return _read(path)
@@ -44,7 +47,7 @@ def _read(path: Path) -> Project:
     except pydantic.ValidationError as error:
         lines = (f"{path}: {'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in error.errors())
         raise UserError("\n".join(lines)) from None
-    # What the file names lies beside it, wherever below it a person stands.
+    # Relative paths are relative to the file, not to the directory that the command runs in.
     store, data = project.store, project.data
     if store and not store.startswith("gs://"):
         store = str(path.parent / store)

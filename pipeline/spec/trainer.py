@@ -1,7 +1,7 @@
-"""Which hyperparameters a spec's trainer has, and what each may be.
+"""The hyperparameters of a spec's trainer.
 
-A built-in architecture declares them in its file. A team's own trainer has them declared in the spec, or says them
-itself when it is asked (`training/own/ask.py`), which is done once, when a sweep is made.
+A built-in architecture declares them in its file. Those of a team's own trainer are declared in the spec,
+or the trainer is run once, when a sweep is made, to print them (`training/own/ask.py`).
 """
 
 import os

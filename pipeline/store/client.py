@@ -1,6 +1,6 @@
 """A Google Cloud Storage bucket under one policy: how a call is tried again, until when, and what a failure says.
 
-A store (`bucket.py`) and a user's data (`training/places.py`) share it, so that a network is treated alike by both.
+A store (`bucket.py`) and a user's data (`data/paths.py`) share it, so that a network is treated alike by both.
 What objects mean, and what must happen exactly once, is not for here.
 """
 

@@ -147,13 +147,13 @@ class DirectoryStore:
 
     def _scan(self, base: str) -> list[tuple[str, "os.DirEntry[str]"]]:
         """What the folder `base` holds, in the order of keys: a folder's name counts with its slash."""
-        found = []
+        entries = []
         with contextlib.suppress(*_MISSING), os.scandir(os.path.join(self._folder, base)) as scan:
             for entry in scan:
                 # What no store could have written, none could read either: temporary files, names in odd encodings.
                 if is_key(entry.name):
-                    found.append((entry.name + "/" if entry.is_dir() else entry.name, entry))
-        return sorted(found, key=itemgetter(0))
+                    entries.append((entry.name + "/" if entry.is_dir() else entry.name, entry))
+        return sorted(entries, key=itemgetter(0))
 
     def _walk(self, base: str, prefix: str, suffix: str) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
         for name, entry in self._scan(base):
@@ -174,8 +174,8 @@ class DirectoryStore:
         try:
             _fill(temporary, content)
             # Not before: on most file systems the first flush takes the others along.
-            for one in made:
-                _sync_folder(os.path.dirname(one))
+            for made_folder in made:
+                _sync_folder(os.path.dirname(made_folder))
             yield temporary
         finally:
             with contextlib.suppress(FileNotFoundError):
@@ -233,8 +233,8 @@ class DirectoryStore:
         if self._claimed:
             return
         marker = os.path.join(self._folder, _MARKER)
-        for one in _make_folder(self._folder):
-            _sync_folder(os.path.dirname(one))
+        for folder in _make_folder(self._folder):
+            _sync_folder(os.path.dirname(folder))
         mine = {"host": socket.gethostname(), "machine": _machine(), "shared": self._shared}
         temporary = os.path.join(self._folder, temporary_name())
         _fill(temporary, json.dumps(mine).encode())
@@ -247,18 +247,19 @@ class DirectoryStore:
         self._claimed = True
 
     def _join(self, marker: str) -> None:
+        """Checks that this machine may write to a store that was marked already; marks it as shared if told so."""
         with open(marker, "rb") as file:
             content = file.read()
         try:
-            known = json.loads(content)
-            host, machine, shared = known["host"], known["machine"], known["shared"]
+            owner = json.loads(content)
+            host, machine, shared = owner["host"], owner["machine"], owner["shared"]
         except (ValueError, KeyError, TypeError):
             raise UserError(f"{marker} is damaged: delete it, and the next machine that writes claims it") from None
         if shared:
             return
         if self._shared:
             temporary = os.path.join(self._folder, temporary_name())
-            _fill(temporary, json.dumps({**known, "shared": True}).encode())
+            _fill(temporary, json.dumps({**owner, "shared": True}).encode())
             self._rename(temporary, marker)
         elif not set(machine) & set(_machine()):
             raise UserError(
@@ -341,10 +342,10 @@ def _version(stat: os.stat_result) -> str:
 
 
 def _machine() -> list[str]:
-    """What this machine is known by. A container has often no machine-id, but its host's boot id."""
+    """Ids of this machine, hashed. A container often has no machine-id, but its host's boot id."""
     names = []
     for source in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
         with contextlib.suppress(OSError), open(source) as file:
             names.append(file.read().strip())
-    known = [name for name in names if name] or [socket.gethostname()]
-    return [hashlib.sha256(name.encode()).hexdigest()[:16] for name in known]
+    names = [name for name in names if name] or [socket.gethostname()]
+    return [hashlib.sha256(name.encode()).hexdigest()[:16] for name in names]

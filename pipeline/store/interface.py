@@ -1,4 +1,4 @@
-"""What the pipeline needs of a place that keeps files. What a key means is the business of `sweep/`."""
+"""What the pipeline needs of a place that keeps files. What a key means is the business of `sweep/layout.py`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -80,3 +80,8 @@ class Store(Protocol):
     def link(self, key: str) -> str:
         """Where a person clicks to get the object; for a directory, its absolute path."""
         ...
+
+
+def content_of(store: Store, entry: Entry) -> bytes:
+    """The content of a listed object. Raises FileNotFoundError if it was deleted since."""
+    return store.read(entry.key) if entry.content is None else entry.content

@@ -1,6 +1,6 @@
 """What a key may be: the same for every store, so that what works in one works in the other.
 
-Nothing here knows what a key means (that is `sweep.py`) or touches a store.
+Nothing here knows what a key means (that is `sweep/layout.py`) or touches a store.
 """
 
 import re

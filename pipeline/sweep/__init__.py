@@ -5,12 +5,11 @@ Here: values, and reading and writing them. Not here: what a spec comes to and w
 """
 
 from pipeline.sweep.definition import FORMAT, Calibrating, Definition, Fidelity, Judging, Phase, new_id
-from pipeline.sweep.folder import SWEEPS, ResultFile, Sweep, all_sweeps, epochs_of, find, parse_row
+from pipeline.sweep.folder import ResultFile, Sweep, all_sweeps, epochs_of, find, parse_row
 from pipeline.sweep.trial import Experiment, Pack, Trial, seed_of, training_seed, trials_of
 
 __all__ = [
     "FORMAT",
-    "SWEEPS",
     "Calibrating",
     "Definition",
     "Experiment",

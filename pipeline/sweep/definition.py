@@ -27,7 +27,7 @@ class Fidelity(Recorded):
 
 
 class Calibrating(Recorded):
-    """What a calibration is asked: the cheapest fidelity that keeps so much of the best."""
+    """The question of a calibration: which is the cheapest fidelity that keeps so much of the best?"""
 
     top: int
     overlap: float
@@ -35,7 +35,7 @@ class Calibrating(Recorded):
 
 
 class Judging(Recorded):
-    """What is fixed of a confirmation before anything runs."""
+    """How a confirmation judges, fixed before anything runs."""
 
     rope: float
     fresh: bool
@@ -80,22 +80,24 @@ class Phase(Recorded):
 
     @pydantic.model_validator(mode="before")
     @classmethod
-    def _with_role(cls, given: Any) -> Any:
-        if isinstance(given, dict) and "role" not in given and given.get("judging") is not None:
-            return {**given, "role": "judge"}
-        return given
+    def _with_role(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and "role" not in raw and raw.get("judging") is not None:
+            return {**raw, "role": "judge"}
+        return raw
 
     @property
     def chooses(self) -> bool:
+        """Whether its rows may decide what runs next."""
         return self.role == "choose"
 
     @property
     def judges(self) -> bool:
+        """Whether its test scores give the verdict."""
         return self.role == "judge"
 
     @property
     def replicates(self) -> bool:
-        """Whether it chooses by training what other phases found once more, and tries nothing new."""
+        """Whether it chooses by training the best of other phases with more seeds, and tries nothing new."""
         return self.chooses and self.strategy == "finalists"
 
 
@@ -140,14 +142,17 @@ class Definition(Recorded):
 
     @property
     def choosing(self) -> list[Phase]:
+        """The phases that choose, in the order in which they run."""
         return [phase for phase in self.phases if phase.chooses]
 
     @property
     def searching(self) -> list[Phase]:
+        """The phases that try new settings."""
         return [phase for phase in self.choosing if not phase.replicates]
 
     @property
     def confirm(self) -> Phase | None:
+        """The phase that judges, if there is one."""
         return next((phase for phase in self.phases if phase.judges), None)
 
     def check_format(self) -> None:
@@ -159,6 +164,7 @@ class Definition(Recorded):
             )
 
     def phase(self, name: str) -> Phase:
+        """The phase of this name, which must be one of the sweep's."""
         return next(phase for phase in self.phases if phase.name == name)
 
 

@@ -1,13 +1,12 @@
-"""A sweep's folder in a store: which key holds what. This is the only place that knows the layout.
+"""A sweep's folder in a store: what lies in it, read and written as values.
 
-What is written when is the business of the stages.
+Which key holds what is `layout.py`'s; what is written when is the business of the stages.
 """
 
 import csv
 import io
 import json
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,15 +17,13 @@ import pydantic
 from pipeline import results
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.results import Row, Status
-from pipeline.store import Entry, Store
+from pipeline.store import Entry, Store, content_of
+from pipeline.store.update import update
 from pipeline.sweep.definition import FORMAT, Definition
+from pipeline.sweep.layout import SWEEPS, SweepKeys, is_sweep_id
 from pipeline.sweep.trial import Experiment, Pack, Trial, trials_of
 
-SWEEPS = "sweeps/"
 _CONNECTIONS = 32
-_ID = re.compile(r"[0-9]{8}-[0-9]{4}-[a-z0-9-]+-[0-9a-f]{4}")
-_RESULT = re.compile(r"trials/(?P<trial>[^/]+)/result(?:-(?P<number>[1-9]\d*))?\.csv")
-_ROUND = re.compile(r"plan/(?P<number>\d+)\.tsv")
 
 
 @dataclass(frozen=True)
@@ -37,100 +34,73 @@ class ResultFile:
     entry: Entry
 
 
-class Sweep:
+class Sweep(SweepKeys):
     """One sweep's folder in a store."""
 
     def __init__(self, store: Store, id: str) -> None:
-        if not _ID.fullmatch(id):
-            raise UserError(f'"{id}" is no sweep id: they look like 20260614-0210-lstm-attention-3f9c')
+        """Reads nothing. Raises UserError if it is no sweep's id."""
+        super().__init__(id)
         self.store = store
-        self.id = id
-        self.prefix = f"{SWEEPS}{id}/"
         self._definition: Definition | None = None
 
     @classmethod
     def create(cls, store: Store, definition: Definition) -> Self:
+        """The folder of a new sweep. Raises InfrastructureError if there is one of this id."""
         sweep = cls(store, definition.id)
         data = (definition.model_dump_json(indent=2, by_alias=True) + "\n").encode()
-        if not store.create(sweep.key("sweep.json"), data):
+        if not store.create(sweep.definition_key, data):
             raise InfrastructureError(f"{definition.id}: there is a sweep of this id already; run it again for another")
         return sweep
 
-    def key(self, name: str) -> str:
-        return self.prefix + name
-
     @property
     def definition(self) -> Definition:
-        """Raises UserError if there is no such sweep or its `sweep.json` is damaged."""
+        """What the sweep is; read once, since it never changes.
+
+        Raises UserError if there is no such sweep, or its `sweep.json` is damaged or of a newer version.
+        """
         if self._definition is None:
             try:
-                data = self.store.read(self.key("sweep.json"))
-                self._definition = Definition.model_validate_json(data)
+                data = self.store.read(self.definition_key)
             except FileNotFoundError:
                 raise UserError(f"{self.store.root} holds no sweep {self.id}") from None
-            except pydantic.ValidationError as error:
-                if _format(data) > FORMAT:
-                    raise UserError(
-                        f"{self.id} was made by a newer version of hpt: upgrade this one to read it"
-                    ) from None
-                first = error.errors()[0]
-                where = ".".join(map(str, first["loc"]))
-                raise UserError(f"{self.id}: sweep.json is damaged at {where or 'its start'}: {first['msg']}") from None
+            self._definition = _parse_definition(data, self.id)
         return self._definition
 
-    # -- what the rounds asked for
+    # -- experiments
 
     def experiments(self) -> dict[str, Experiment]:
         """All experiments so far by id, in the order in which the rounds asked for them."""
-        data, _ = self._experiments_versioned()
-        return self._parse_experiments(data)
-
-    def _experiments_versioned(self) -> tuple[bytes, str | None]:
         try:
-            return self.store.read_versioned(self.key("experiments.csv"))
+            return _parse_experiments(self.store.read(self.experiments_key))
         except FileNotFoundError:
-            return b"", None
-
-    def _parse_experiments(self, data: bytes) -> dict[str, Experiment]:
-        if not data:
             return {}
-        experiments = {}
-        text = io.StringIO(data.decode(), newline="")
-        reader = csv.DictReader(text)
-        names = [name for name in reader.fieldnames or () if name not in ("experiment", "phase")]
-        for line in reader:
-            assignment = {name: results.from_cell(line[name]) for name in names if line[name]}
-            experiments[line["experiment"]] = Experiment(line["experiment"], line["phase"], assignment)
-        return experiments
 
     def add_experiments(self, new: Sequence[Experiment]) -> None:
-        """Appends the experiments of a round; those that stand there already stay as they are."""
-        while True:
-            data, version = self._experiments_versioned()
-            known = self._parse_experiments(data)
-            missing = [experiment for experiment in new if experiment.id not in known]
-            if not missing:
-                return
-            every = [*known.values(), *missing]
-            names = dict.fromkeys(name for experiment in every for name in experiment.assignment)
-            rows = [{"experiment": e.id, "phase": e.phase, **e.assignment} for e in every]
-            table = results.write_csv(rows, ["experiment", "phase", *names])
-            if self.store.replace(self.key("experiments.csv"), table, version):
-                return
+        """Appends the experiments of a round. Those that stand there already stay as they are, so it may be repeated,
+        also by several at once."""
+
+        def appended(table: bytes) -> bytes:
+            experiments = _parse_experiments(table)
+            missing = {experiment.id: experiment for experiment in new if experiment.id not in experiments}
+            return _experiments_csv([*experiments.values(), *missing.values()]) if missing else table
+
+        update(self.store, self.experiments_key, appended)
+
+    # -- rounds
 
     def rounds(self) -> int:
-        """How many rounds were planned."""
-        names = (entry.key[len(self.prefix) :] for entry in self.store.entries(self.key("plan/"), ".tsv"))
-        return sum(1 for name in names if _ROUND.fullmatch(name))
+        """How many rounds were planned; they are numbered from 0."""
+        return sum(1 for entry in self.store.entries(self.rounds_key, ".tsv") if self.is_round(entry.key))
 
     def round(self, number: int) -> list[Pack]:
-        text = self.store.read(self.key(f"plan/{number}.tsv")).decode()
+        """The packs of a round, none if the sweep ends with it. Raises FileNotFoundError if it was not planned."""
+        text = self.store.read(self.round_key(number)).decode()
         return [Pack.parse(line) for line in text.splitlines()]
 
     def create_round(self, number: int, packs: Sequence[Pack]) -> list[Pack]:
-        """Writes round `number` once; whoever comes second gets the round that the first one wrote."""
+        """Writes round `number` once, and returns it: of several that race, all get the round of the first."""
         text = "".join(pack.as_line() + "\n" for pack in packs)
-        if self.store.create(self.key(f"plan/{number}.tsv"), text.encode()):
+        if self.store.create(self.round_key(number), text.encode()):
             return list(packs)
         return self.round(number)
 
@@ -146,35 +116,33 @@ class Sweep:
                     return pack.id
         raise UserError(f"{trial}: no round of {self.id} asked for it")
 
-    # -- trials
-
-    def trial_key(self, trial: Trial, name: str = "") -> str:
-        return self.key(f"trials/{trial}/{name}")
-
-    def attempt_key(self, trial: Trial, attempt: str, name: str = "") -> str:
-        return self.trial_key(trial, f"attempts/{attempt}/{name}")
+    # -- rows
 
     def result_files(self) -> dict[str, ResultFile]:
-        """Per trial that has a row: the result file that counts, which is the highest-numbered."""
-        found: dict[str, ResultFile] = {}
-        for trial, file in self._results(self.key("trials/")):
-            if trial not in found or file.number > found[trial].number:
-                found[trial] = file
-        return found
+        """Per trial that has a row: the file that counts, which is the highest-numbered.
+
+        What lies in the place of a row counts as one here, also in a folder that is no trial's: reading it tells.
+        """
+        counting: dict[str, ResultFile] = {}
+        for trial, file in self._result_files_below(self.trials_key):
+            if trial not in counting or file.number > counting[trial].number:
+                counting[trial] = file
+        return counting
 
     def results_of(self, trial: Trial) -> list[ResultFile]:
-        """One trial's result files, the one that counts last."""
-        return sorted((file for _, file in self._results(self.trial_key(trial, "result"))), key=lambda f: f.number)
+        """One trial's result files by number: the last one counts."""
+        files = (file for _, file in self._result_files_below(self.trial_key(trial, "result")))
+        return sorted(files, key=lambda file: file.number)
 
-    def _results(self, prefix: str) -> Iterator[tuple[str, ResultFile]]:
+    def _result_files_below(self, prefix: str) -> Iterator[tuple[str, ResultFile]]:
         for entry in self.store.entries(prefix, ".csv"):
-            if match := _RESULT.fullmatch(entry.key[len(self.prefix) :]):
-                yield match["trial"], ResultFile(int(match["number"] or 1), entry)
+            if result := self.result_of(entry.key):
+                trial, number = result
+                yield trial, ResultFile(number, entry)
 
     def read_row(self, file: ResultFile, trial: str) -> Row:
         """Raises ValueError if the file is damaged or some other trial's, FileNotFoundError if it is gone."""
-        content = file.entry.content
-        return parse_row(self.store.read(file.entry.key) if content is None else content, self.id, trial)
+        return parse_row(content_of(self.store, file.entry), self.id, trial)
 
     def row(self, trial: Trial) -> Row | None:
         """The row that counts, None if there is none yet. Raises ValueError if it is damaged."""
@@ -183,51 +151,75 @@ class Sweep:
 
     def create_row(self, trial: Trial, row: Row, number: int = 1) -> bool:
         """Writes the trial's row number `number`, once. False: somebody else was first, and that row counts."""
-        name = "result.csv" if number == 1 else f"result-{number}.csv"
-        return self.store.create(self.trial_key(trial, name), results.write_csv([row], results.row_columns(row)))
+        return self.store.create(self.result_key(trial, number), results.write_csv([row], results.row_columns(row)))
 
-    def event_files(self, rows: Iterable[Row]) -> dict[str, str]:
-        """TensorBoard's event files, as {path below `tensorboard/`: key}.
+    # -- learning curves
 
-        Of a trial that has one of the rows, the file of the attempt that counts; else those of all attempts so far.
+    def epochs_csv(self, trial: Trial, attempt: str) -> bytes:
+        """An attempt's `epochs.csv`; empty if there is none."""
+        try:
+            return self.store.read(self.epochs_key(trial, attempt))
+        except FileNotFoundError:
+            return b""
+
+    def event_files(self, rows: Sequence[Row]) -> dict[str, str]:
+        """Keys of the event files for TensorBoard, by `<trial>/<file>`.
+
+        Of a trial in `rows`, those of the attempt that counts; of any other, those of all its attempts so far.
         """
-        prefix = self.key("tensorboard/")
         attempts = {row["trial"]: row.get("attempt", "") for row in rows}
-        files = {entry.key.removeprefix(prefix): entry.key for entry in self.store.entries(prefix)}
-        return {path: key for path, key in files.items() if key.endswith(attempts.get(path.split("/")[0], ""))}
+        files = {self.event_name(entry.key): entry.key for entry in self.store.entries(self.events_key)}
+        return {name: key for name, key in files.items() if name.endswith(attempts.get(name.partition("/")[0], ""))}
 
-    # -- early stopping: rungs/<phase>-d<range>-s<seed>/<epoch>/<experiment>
-
-    def _rung_key(self, trial: Trial, epoch: int, experiment: str = "") -> str:
-        return self.key(f"rungs/{trial.phase}-d{trial.range}-s{trial.seed}/{epoch}/{experiment}")
+    # -- early stopping
 
     def create_rung(self, trial: Trial, epoch: int, value: float) -> None:
-        """Notes what a trial had after an epoch, once: another attempt of it finds its own value."""
-        self.store.create(self._rung_key(trial, epoch, trial.experiment), json.dumps(value).encode())
+        """Notes what a trial had after an epoch, once: another attempt of it keeps the first one's value."""
+        self.store.create(self.rung_key(trial, epoch) + trial.experiment, json.dumps(value).encode())
 
     def rung(self, trial: Trial, epoch: int) -> dict[str, float]:
         """What the experiments on the trial's range and seed had after an epoch; what is damaged is left out."""
-        prefix = self._rung_key(trial, epoch)
-        found = {}
+        prefix = self.rung_key(trial, epoch)
+        values = {}
         for entry in self.store.entries(prefix):
             with suppress(ValueError, TypeError, FileNotFoundError):
-                content = self.store.read(entry.key) if entry.content is None else entry.content
-                found[entry.key.removeprefix(prefix)] = float(json.loads(content))
-        return found
+                values[entry.key.removeprefix(prefix)] = float(json.loads(content_of(self.store, entry)))
+        return values
+
+    # -- the report
+
+    def write_report(self, name: str, content: bytes) -> None:
+        """Writes a file of the report, by its path in it: `index.html`, `charts/time.svg`."""
+        self.store.write(self.report_key(name), content)
+
+    def report_files(self) -> Mapping[str, str]:
+        """Keys of the report's files, by their paths in it."""
+        return {self.report_name(entry.key): entry.key for entry in self.store.entries(self.report_key())}
 
     # -- stopping
 
     def ask_to_stop(self) -> None:
-        self.store.write(self.key("stop"), b"")
+        self.store.write(self.stop_key, b"")
 
     def stop_is_asked(self) -> bool:
-        return self.store.exists(self.key("stop"))
+        return self.store.exists(self.stop_key)
 
     def forget_stop(self) -> None:
-        self.store.delete(self.key("stop"))
+        self.store.delete(self.stop_key)
 
 
-def _format(data: bytes) -> int:
+def _parse_definition(data: bytes, id: str) -> Definition:
+    try:
+        return Definition.model_validate_json(data)
+    except pydantic.ValidationError as error:
+        if _format_of(data) > FORMAT:
+            raise UserError(f"{id} was made by a newer version of hpt: upgrade this one to read it") from None
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "its start"
+        raise UserError(f"{id}: sweep.json is damaged at {where}: {first['msg']}") from None
+
+
+def _format_of(data: bytes) -> int:
     """The format that a `sweep.json` says it has, whatever else is wrong with it."""
     try:
         return int(json.loads(data)["format"])
@@ -235,8 +227,27 @@ def _format(data: bytes) -> int:
         return 1
 
 
+def _experiments_csv(experiments: Sequence[Experiment]) -> bytes:
+    names = dict.fromkeys(name for experiment in experiments for name in experiment.assignment)
+    rows = [
+        {"experiment": experiment.id, "phase": experiment.phase, **experiment.assignment} for experiment in experiments
+    ]
+    return results.write_csv(rows, ["experiment", "phase", *names])
+
+
+def _parse_experiments(data: bytes) -> dict[str, Experiment]:
+    experiments = {}
+    reader = csv.DictReader(io.StringIO(data.decode(), newline=""))
+    names = [name for name in reader.fieldnames or () if name not in ("experiment", "phase")]
+    for line in reader:
+        # An empty cell is a hyperparameter that the experiment does not have; one that is null reads `null`.
+        assignment = {name: results.from_cell(line[name]) for name in names if line[name]}
+        experiments[line["experiment"]] = Experiment(line["experiment"], line["phase"], assignment)
+    return experiments
+
+
 def parse_row(data: bytes, sweep: str, trial: str) -> Row:
-    """The one row of a trial's result file. Raises ValueError if it is damaged or some other trial's."""
+    """The row of a trial's result file. Raises ValueError if it is damaged or some other trial's."""
     try:
         parsed = Trial.parse(trial)
     except UserError:
@@ -260,7 +271,7 @@ def parse_row(data: bytes, sweep: str, trial: str) -> Row:
 
 def all_sweeps(store: Store) -> list[str]:
     """The ids of the sweeps in a store, oldest first."""
-    return [name for name in store.folders(SWEEPS) if _ID.fullmatch(name)]
+    return [name for name in store.folders(SWEEPS) if is_sweep_id(name)]
 
 
 def find(store: Store, name: str) -> Sweep:
@@ -268,7 +279,7 @@ def find(store: Store, name: str) -> Sweep:
 
     Raises UserError if there is none, or several.
     """
-    if _ID.fullmatch(name):
+    if is_sweep_id(name):
         sweep = Sweep(store, name)
         _ = sweep.definition
         return sweep
@@ -276,13 +287,13 @@ def find(store: Store, name: str) -> Sweep:
     if name == "latest":
         # An id tells the minute; among sweeps of the same one, the definition tells the second.
         newest = [id for id in ids if id[:13] == ids[-1][:13]]
-        fitting = [max(newest, key=lambda id: (Sweep(store, id).definition.created, id))] if len(newest) > 1 else newest
+        matches = [max(newest, key=lambda id: (Sweep(store, id).definition.created, id))] if len(newest) > 1 else newest
     else:
-        fitting = [id for id in ids if name and id.endswith(name)]
-    if len(fitting) == 1:
-        return Sweep(store, fitting[0])
-    if fitting:
-        raise UserError(f'"{name}" could be any of {", ".join(fitting)}')
+        matches = [id for id in ids if name and id.endswith(name)]
+    if len(matches) == 1:
+        return Sweep(store, matches[0])
+    if matches:
+        raise UserError(f'"{name}" could be any of {", ".join(matches)}')
     raise UserError(f'{store.root} holds no sweep "{name}"; it holds {", ".join(ids[-5:]) or "none"}')
 
 
@@ -290,10 +301,9 @@ def epochs_of(sweep: Sweep, rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Per trial with a result: the lines of its attempt's `epochs.csv`. What cannot be read is left out."""
 
     def read(row: Row) -> list[Row]:
-        key = sweep.attempt_key(Trial.parse(row["trial"]), row["attempt"], "epochs.csv")
         try:
-            return results.read_csv(sweep.store.read(key))
-        except (FileNotFoundError, ValueError):
+            return results.read_csv(sweep.epochs_csv(Trial.parse(row["trial"]), row["attempt"]))
+        except ValueError:
             return []
 
     trained = [row for row in rows if row.get("attempt") and Status(row["status"]).is_result]

@@ -1,7 +1,7 @@
 """What is remembered across sweeps: which ranges were used for choosing, and which winners were judged on which.
 
-One small file per sweep, created once; `ledger/` of a store holds them by architecture and data. What somebody
-damaged stops no sweep.
+One small file per sweep, created once; `ledger/` of a store holds them by architecture and data. A damaged
+file stops no sweep.
 """
 
 import hashlib
@@ -11,15 +11,14 @@ from dataclasses import dataclass
 
 from pipeline.data.source import DataSource
 from pipeline.dates import DateRange
-from pipeline.store import Store
+from pipeline.store import Store, content_of
 from pipeline.sweep.definition import Definition
-
-LEDGER = "ledger/"
+from pipeline.sweep.layout import chosen_key, confirmed_key, sweep_of
 
 
 @dataclass(frozen=True)
 class _Note:
-    """What one sweep left in the ledger."""
+    """A sweep's file in the ledger, of either kind."""
 
     sweep: str
     ranges: tuple[DateRange, ...]
@@ -30,14 +29,14 @@ class _Note:
 
 def chosen_on(store: Store, architecture: str, data: DataSource | None) -> list[DateRange]:
     """The ranges that sweeps of this architecture and data chose on: each as often as it was used."""
-    prefix = f"{LEDGER}chosen/{_name(architecture, data)}/"
-    return [range_ for note in _notes(store, prefix) for range_ in note.ranges]
+    notes = _notes(store, chosen_key(_name(architecture, data)))
+    return [range_ for note in notes for range_ in note.ranges]
 
 
 def note_choosing(store: Store, definition: Definition) -> None:
-    """Remembers what a new sweep chooses on."""
+    """Remembers the ranges that a new sweep chooses on, once."""
     ranges = list(dict.fromkeys(range_ for phase in definition.choosing for range_ in phase.ranges))
-    key = f"{LEDGER}chosen/{_name(definition.architecture, definition.data)}/{definition.id}.json"
+    key = chosen_key(_name(definition.architecture, definition.data), definition.id)
     store.create(key, _as_json({"ranges": [range_.as_json() for range_ in ranges]}))
 
 
@@ -49,22 +48,24 @@ def earlier_p_values(store: Store, definition: Definition) -> list[float]:
     """
     if definition.confirm is None:
         return []
-    own = set(definition.confirm.ranges)
-    prefix = f"{LEDGER}confirmed/{_name(definition.architecture, definition.data)}/"
-    notes = list(_notes(store, prefix))
+    judging = set(definition.confirm.ranges)
+    notes = list(_notes(store, confirmed_key(_name(definition.architecture, definition.data))))
     for note in notes:
         if note.sweep == definition.id and not note.damaged:
             return list(note.earlier)
     others = [note for note in notes if note.sweep != definition.id]
-    return [p for note in others if note.damaged or own & set(note.ranges) for p in note.p_values]
+    return [p for note in others if note.damaged or judging & set(note.ranges) for p in note.p_values]
 
 
 def note_confirmation(
     store: Store, definition: Definition, p_values: Sequence[float | None], earlier: Sequence[float] = ()
 ) -> None:
-    """Remembers what a sweep judged, with what p-values (None: it could not be tested), in a family with `earlier`."""
+    """Remembers, once, the ranges that a sweep judged on and its p-values, of which None is one that was not testable.
+
+    `earlier` is the family that they were adjusted in.
+    """
     assert definition.confirm is not None
-    key = f"{LEDGER}confirmed/{_name(definition.architecture, definition.data)}/{definition.id}.json"
+    key = confirmed_key(_name(definition.architecture, definition.data), definition.id)
     ranges = [range_.as_json() for range_ in definition.confirm.ranges]
     store.create(
         key, _as_json({"ranges": ranges, "p": [1.0 if p is None else p for p in p_values], "earlier": list(earlier)})
@@ -78,9 +79,9 @@ def _name(architecture: str, data: DataSource | None) -> str:
 
 def _notes(store: Store, prefix: str) -> Iterator[_Note]:
     for entry in store.entries(prefix, ".json"):
-        sweep = entry.key.removeprefix(prefix).removesuffix(".json")
+        sweep = sweep_of(entry.key)
         try:
-            yield _parse(sweep, store.read(entry.key) if entry.content is None else entry.content)
+            yield _parse(sweep, content_of(store, entry))
         except FileNotFoundError:  # somebody deleted it since it was listed
             continue
         except (ValueError, TypeError, KeyError):

@@ -4,18 +4,16 @@ A refresh reads only the rows that `results.csv` does not have yet. It is writte
 computed from, so an older merge never replaces a newer one, whoever refreshes.
 """
 
-import random
-import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pipeline import results
 from pipeline.results import Row
+from pipeline.store.update import update
 from pipeline.sweep.folder import ResultFile, Sweep
 
 CONNECTIONS = 64
-_PAUSE_AT_MOST_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -28,47 +26,46 @@ class Merged:
 
 def merge(sweep: Sweep) -> Merged:
     """Reads every row again and writes `results.csv`."""
-    return _until_it_stands(sweep, trust=False)
+    return _write(sweep, trust=False)
 
 
 def refresh(sweep: Sweep) -> Merged:
     """`merge` at the cost of what is new: rows are created once, so those merged before are not read again."""
-    return _until_it_stands(sweep, trust=True)
+    return _write(sweep, trust=True)
 
 
 def look(sweep: Sweep) -> Merged:
-    """What a refresh would write, without writing: for those who may only read."""
-    rows, _, _ = _standing(sweep)
-    return _collect(sweep, rows)
-
-
-def _standing(sweep: Sweep) -> tuple[list[Row], bytes, str | None]:
+    """The rows that a refresh would write, without writing: for callers that may only read the store."""
     try:
-        data, version = sweep.store.read_versioned(sweep.key("results.csv"))
+        table = sweep.store.read(sweep.results_key)
     except FileNotFoundError:
-        return [], b"", None
+        table = b""
+    return _collect(sweep, _parse(table))
+
+
+def _write(sweep: Sweep, *, trust: bool) -> Merged:
+    """Writes the table; `trust` takes the rows that it has already as they stand there."""
+    merged = Merged([], [])
+
+    def table(written: bytes) -> bytes:
+        nonlocal merged
+        merged = _collect(sweep, _parse(written) if trust else ())
+        return results.write_csv(merged.rows, results.table_columns(merged.rows, list(sweep.definition.incumbent)))
+
+    update(sweep.store, sweep.results_key, table)
+    return merged
+
+
+def _parse(table: bytes) -> list[Row]:
     try:
-        return results.read_csv(data), data, version
+        return results.read_csv(table)
     except ValueError:
-        return [], data, version
+        return []
 
 
-def _until_it_stands(sweep: Sweep, *, trust: bool) -> Merged:
-    pause = 0.02
-    while True:
-        rows, data, version = _standing(sweep)
-        merged = _collect(sweep, rows if trust else ())
-        table = results.write_csv(merged.rows, results.table_columns(merged.rows, list(sweep.definition.incumbent)))
-        if table == data or sweep.store.replace(sweep.key("results.csv"), table, version):
-            return merged
-        # Somebody else wrote in between. A bucket takes about one update per second: whoever waits longer finds
-        # its row merged already and has nothing to write.
-        time.sleep(random.uniform(0, pause))
-        pause = min(2 * pause, _PAUSE_AT_MOST_S)
-
-
-def _collect(sweep: Sweep, known: Iterable[Row]) -> Merged:
-    merged_before = {row.get("trial"): row for row in known}
+def _collect(sweep: Sweep, merged: Iterable[Row]) -> Merged:
+    """All rows that count, of which those in `merged` need not be read."""
+    merged_before = {row.get("trial"): row for row in merged}
     rows: list[Row] = []
     to_read: list[tuple[str, ResultFile]] = []
     for trial, file in sweep.result_files().items():

@@ -1,12 +1,13 @@
 """The model that a row names, fetched from the store."""
 
-from pathlib import Path
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
 
 from pipeline.errors import UserError
 from pipeline.results import Row
 from pipeline.store import Store
 from pipeline.store.address import plain
-from pipeline.sweep.folder import SWEEPS
+from pipeline.sweep.layout import beside, model_key
 from pipeline.training.saved import DESCRIPTION, WEIGHTS
 
 
@@ -17,15 +18,14 @@ def download(store: Store, row: Row, folder: Path) -> list[Path]:
     """
     # Not the attempt's folder: a row that is reused points into another sweep. Not the whole address either: a
     # directory may have another name where it is mounted here.
-    key = SWEEPS + plain(row["model_url"]).rpartition(f"/{SWEEPS}")[2]
-    attempt, _, name = key.rpartition("/")
-    files = []
-    for wanted in dict.fromkeys([name, DESCRIPTION] if name == WEIGHTS else [name]):
-        try:
-            store.download(f"{attempt}/{wanted}", folder / wanted)
-        except FileNotFoundError:
-            if wanted == name:
-                raise UserError(f"{row['trial']}: its model is no longer at {row['model_url']}") from None
-        else:
-            files.append(folder / wanted)
-    return files
+    key = model_key(plain(row["model_url"]))
+    model = folder / PurePosixPath(key).name
+    try:
+        store.download(key, model)
+    except FileNotFoundError:
+        raise UserError(f"{row['trial']}: its model is no longer at {row['model_url']}") from None
+    if model.name == WEIGHTS:
+        with suppress(FileNotFoundError):
+            store.download(beside(key, DESCRIPTION), folder / DESCRIPTION)
+            return [model, folder / DESCRIPTION]
+    return [model]

@@ -61,6 +61,7 @@ class Pack:
         return [replace(self, label=str(trial), trials=(trial,)) for trial in self.trials]
 
     def as_line(self) -> str:
+        """A line of `plan/<n>.tsv`, without its end; `parse` is the opposite."""
         return "\t".join((self.id, self.label, self.image or "-", ",".join(map(str, self.trials))))
 
     @classmethod
@@ -70,11 +71,12 @@ class Pack:
 
 
 def trials_of(packs: Iterable[Pack]) -> Iterator[Trial]:
+    """The trials of packs, in their order."""
     return (trial for pack in packs for trial in pack.trials)
 
 
 def seed_of(*parts: object) -> int:
-    """A seed in [0, 2³¹) from whatever identifies a draw; the same on every machine and Python."""
+    """A seed in [0, 2³¹), a hash of what identifies a draw; the same on every machine and Python."""
     text = "\x1f".join(map(str, parts))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 

@@ -83,7 +83,7 @@ class Attempt:
         if copied is not None:
             self.say(f"copied from {copied['reused_from']}, which trained exactly the same")
             curve = reuse.epochs_of(sweep.store, copied["reused_from"])
-            self._uploads.put(sweep.attempt_key(trial, self.token, "epochs.csv"), lambda: curve)
+            self._uploads.put(sweep.epochs_key(trial, self.token), lambda: curve)
             self._finish(copied)
         elif self._rungs and (elsewhere := self._stopped_elsewhere()):
             self.say(f"not trained: {elsewhere} was stopped early, so that the setting is not ranked any more")
@@ -138,7 +138,7 @@ class Attempt:
 
     def say(self, text: str) -> None:
         self._log(text)
-        self._uploads.put(self.sweep.attempt_key(self.trial, self.token, "log.txt"), self._log.content)
+        self._uploads.put(self.sweep.log_key(self.trial, self.token), self._log.content)
 
     def _note(self, epoch: int, metrics: Mapping[str, float]) -> None:
         sweep, trial, epochs = self.sweep, self.trial, self._epochs
@@ -147,8 +147,8 @@ class Attempt:
         else:
             epochs.append({"epoch": epoch, **metrics})
         self._events.add(epoch, metrics)
-        self._uploads.put(sweep.attempt_key(trial, self.token, "epochs.csv"), self._epochs_csv)
-        events = sweep.key(f"tensorboard/{trial}/{self._events.name}")
+        self._uploads.put(sweep.epochs_key(trial, self.token), self._epochs_csv)
+        events = sweep.event_key(trial, self._events.name)
         self._uploads.put(events, self._events.content, every=EVENTS_EVERY_S)
         self.say(f"epoch {epoch}: " + " ".join(f"{name}={value:.6g}" for name, value in metrics.items()))
         self._on_event({"epoch": epoch, "of": self.job.max_epochs, "trial": str(trial)})

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InfrastructureError
+from pipeline.sweep.layout import doctor_key
 
 if TYPE_CHECKING:
     import torch
@@ -149,7 +150,7 @@ def _store(root: str) -> Iterator[Check]:
     from pipeline.store import open_store
 
     store = open_store(root)
-    key = f"doctor/{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"
+    key = doctor_key(f"{socket.gethostname()}-{os.getpid()}-{time.time_ns()}")
     began = time.monotonic()
     try:
         try:

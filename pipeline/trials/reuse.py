@@ -19,8 +19,9 @@ from pipeline import results
 from pipeline.results import RESERVED, Row, Status
 from pipeline.store import Store
 from pipeline.sweep import Definition, Sweep, Trial
+from pipeline.sweep.layout import remembered_row_key
+from pipeline.training.saved import WEIGHTS
 
-_ROWS = "ledger/rows/"
 _FINAL = (Status.COMPLETE, Status.DIVERGED)
 """What was stopped early or failed is no finished training."""
 _COPIED = ("training_time", "model_url", "status", "error", "epochs", "device", "data_fingerprint")
@@ -51,7 +52,7 @@ def find(sweep: Sweep, row: Row) -> Row | None:
         attempt = earlier["attempt"]
     except (FileNotFoundError, ValueError, LookupError):
         return None
-    if earlier["sweep"] == sweep.id or not sweep.store.exists(origin.attempt_key(trial, attempt, "model.pt")):
+    if earlier["sweep"] == sweep.id or not sweep.store.exists(origin.attempt_key(trial, attempt, WEIGHTS)):
         return None
     return _copy(row, earlier)
 
@@ -68,10 +69,7 @@ def epochs_of(store: Store, reused_from: str) -> bytes:
     id, _, name = reused_from.partition("/")
     origin, trial = Sweep(store, id), Trial.parse(name)
     row = origin.row(trial)
-    try:
-        return store.read(origin.attempt_key(trial, row["attempt"], "epochs.csv")) if row else b""
-    except FileNotFoundError:
-        return b""
+    return origin.epochs_csv(trial, row["attempt"]) if row else b""
 
 
 def remember(sweep: Sweep, row: Row) -> None:
@@ -95,7 +93,7 @@ def _key(definition: Definition, row: Mapping[str, Any]) -> str:
         "torch": version("torch"),
         "code": _training_code(),
     }
-    return f"{_ROWS}{hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]}.csv"
+    return remembered_row_key(hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32])
 
 
 @functools.cache

@@ -163,6 +163,6 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
     print(summary.answer)
     if summary.calibration:
         print_calibration(summary.calibration)
-    print("results", folder.store.link(folder.key("results.csv")))
-    print("summary", folder.store.link(folder.key("report/index.html")))
+    print("results", folder.store.link(folder.results_key))
+    print("summary", folder.store.link(folder.page_key))
     return complain_of_failures(merged)

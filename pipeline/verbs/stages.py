@@ -109,7 +109,7 @@ def merge(sweep: SweepArgument, store: StoreOption = None) -> None:
 
     folder = open_sweep(sweep, store)
     merged = merging.merge(folder)
-    print(f"{len(merged.rows)} rows in {folder.store.link(folder.key('results.csv'))}")
+    print(f"{len(merged.rows)} rows in {folder.store.link(folder.results_key)}")
     raise typer.Exit(complain_of_failures(merged))
 
 
@@ -127,5 +127,5 @@ def report(sweep: SweepArgument, store: StoreOption = None) -> None:
     print(summary.answer)
     if summary.calibration:
         print_calibration(summary.calibration)
-    print(folder.store.link(folder.key("report/index.html")))
+    print(folder.store.link(folder.page_key))
     raise typer.Exit(complain_of_failures(merged))

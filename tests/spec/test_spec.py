@@ -16,6 +16,8 @@ POST = """{"architecture": "lstm-attention",
                 "attention_hidden_layer_size": [32, 128, 256],
                 "attention_regularization": [0.1, 0.01, 0.001]}}"""
 
+FILES = {"path": "x.csv", "date": "day", "text": "words", "target": "value"}
+
 
 def mistakes(asked: dict) -> list[str]:
     with pytest.raises(UserError) as caught:
@@ -89,10 +91,83 @@ def test_a_range_is_read():
         ({"data": {"source": "flights", "target": "airtime"}}, "s: data.target"),
         ({"phases": [{"name": "scren"}]}, 's: phases.0.name: "scren" is not possible: '),
         ({"image": "-v /:/host"}, "s: image: "),
+        (
+            {"search": {"early-stopping": {"min-epoch": 1}}},
+            's: search.early-stopping.min-epoch: unknown key; did you mean "min-epochs"?',
+        ),
+        ({"search": {"early_stopping": {}}}, 's: search.early_stopping: unknown key; did you mean "early-stopping"?'),
+        ({"phases": [{"name": "screen", "parametrs": {}}]}, "s: phases.0.parametrs: unknown key; did you mean"),
+        (
+            {"phases": [{"name": "screen", "search": {"early-stopping": {"ruel": "x"}}}]},
+            's: phases.0.search.early-stopping.ruel: unknown key; did you mean "rule"?',
+        ),
+        ({"phases": [{"name": "screen", "parameters": {"dropout": []}}]}, "s: phases.0.parameters.dropout: is empty"),
+        ({"phases": [{"name": "screen", "date-range": [1]}]}, "s: phases.0.date-range.0: a date range is"),
+        (
+            {"parameters": {"dropout": {"low": 0.0, "high": 0.5, "stp": 0.1}}},
+            's: parameters.dropout.stp: unknown key; did you mean "step"?',
+        ),
+        (
+            {"parameters": {"dropout": {"values": [0.1], "whn": {}}}},
+            's: parameters.dropout.whn: unknown key; did you mean "when"?',
+        ),
+        (
+            {"parameters": {"dropout": {"low": 0.0, "high": 0.5, "when": {"hidden_size": []}}}},
+            "s: parameters.dropout.when.hidden_size: is empty",
+        ),
+        ({"data": FILES | {"tex": "x"}}, 's: data.tex: unknown key; did you mean "text"?'),
+        ({"data": FILES | {"files": "x"}}, "s: data.files: unknown key; possible are "),
+        ({"data": {"source": "flights", "targt": "x"}}, 's: data.targt: unknown key; did you mean "target"?'),
+        ({"data": {"source": "flights", "target": ["air"]}}, 's: data.target.0: "air" is not possible'),
+        ({"data": FILES | {"text": [1]}}, "s: data.text.0: 1: input should be a valid string"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_its_path(changes, line):
     assert mistake(**changes).startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("declared", "line"),
+    [
+        ({"default": 1.0, "domian": [1]}, 's: hyperparameters.lr.domian: unknown key; did you mean "domain"?'),
+        ({"default": 1.0, "domain": []}, "s: hyperparameters.lr.domain: is empty"),
+        (
+            {"default": 1.0, "domain": {"low": 2, "high": 1}},
+            "s: hyperparameters.lr.domain: low (2) must be below high (1)",
+        ),
+        (
+            {"default": 1.0, "limits": {"low": 0, "high": 1, "stp": 1}},
+            's: hyperparameters.lr.limits.stp: unknown key; did you mean "step"?',
+        ),
+        (
+            {"default": 1.0, "limits": {"values": [1], "whn": {}}},
+            's: hyperparameters.lr.limits.whn: unknown key; did you mean "when"?',
+        ),
+        ({"default": 1.0, "phase": "x"}, 's: hyperparameters.lr.phase: "x" is not possible: '),
+        ({}, "s: hyperparameters.lr.default: is missing"),
+        ([1.0], "s: hyperparameters.lr: a default is one value"),
+    ],
+)
+def test_so_is_one_in_what_a_spec_declares_of_its_own_trainer(declared, line):
+    asked = {"trainer": "mine:train", "parameters": {"lr": [0.1]}, "hyperparameters": {"lr": declared}}
+    (only,) = mistakes(asked)
+    assert only.startswith(line)
+
+
+@pytest.mark.parametrize("name", ["parameters", "range", "list", "values", "training", "domain", "flights"])
+def test_a_hyperparameter_may_be_called_like_a_key_of_the_spec(name):
+    domain = {"low": 1, "hig": 2}
+    asked = {
+        "trainer": "mine:train",
+        "parameters": {name: domain},
+        "hyperparameters": {name: {"default": 1, "domain": domain}},
+    }
+    assert mistakes(asked) == [
+        f"s: hyperparameters.{name}.domain.high: is missing",
+        f's: hyperparameters.{name}.domain.hig: unknown key; did you mean "high"?',
+        f"s: parameters.{name}.high: is missing",
+        f's: parameters.{name}.hig: unknown key; did you mean "high"?',
+    ]
 
 
 def test_all_mistakes_are_told_at_once():

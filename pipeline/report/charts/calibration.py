@@ -19,9 +19,9 @@ _FONT = "Helvetica, Arial, sans-serif"
 def write(sweep: Sweep, study: Calibration) -> None:
     """Writes the pictures and the numbers into the sweep's `report/`."""
     text = json.dumps(study.as_json() | {"sweep": sweep.id}, indent=2, ensure_ascii=False) + "\n"
-    sweep.store.write(sweep.key("report/calibration.json"), text.encode())
+    sweep.write_report("calibration.json", text.encode())
     for name, chart in (("calibration-fidelity", fidelity_chart(study)), ("calibration-curves", curves_chart(study))):
-        sweep.store.write(sweep.key(f"report/charts/{name}.svg"), _svg(chart))
+        sweep.write_report(f"charts/{name}.svg", _svg(chart))
 
 
 def fidelity_alt(study: Calibration) -> str:

@@ -1,0 +1,201 @@
+"""Which key of a store holds what. Keys are built here, and taken apart here, and nowhere else.
+
+Ids in, keys out, and back; nothing here reads or writes. Of a sweep, below `sweeps/<id>/`:
+
+    sweep.json                                the definition
+    plan/<n>.tsv                              a round
+    experiments.csv                           what the rounds asked for
+    trials/<trial>/result.csv                 a trial's row; a retry's is result-2.csv
+    trials/<trial>/attempts/<token>/<file>    epochs.csv, log.txt, and what the trainer saves
+    tensorboard/<trial>/<file>                an attempt's event file, whose name ends with its token
+    rungs/<phase>-d<range>-s<seed>/<epoch>/<experiment>
+    results.csv                               the rows merged
+    report/<file>
+    stop
+
+Across sweeps, below `ledger/`:
+
+    chosen/<architecture>-<data>/<sweep>.json
+    confirmed/<architecture>-<data>/<sweep>.json
+    rows/<hash>.csv
+    digests/<series>/<sweep>.json             and all.json, which holds them all
+    judged/<series>/<sweep>.json
+"""
+
+import re
+
+from pipeline.errors import UserError
+from pipeline.sweep.trial import Trial
+
+SWEEPS = "sweeps/"
+_ID = re.compile(r"[0-9]{8}-[0-9]{4}-[a-z0-9-]+-[0-9a-f]{4}")
+_ROUND = re.compile(r"\d+\.tsv")
+_RESULT = re.compile(r"(?P<trial>[^/]+)/result(?:-(?P<number>[1-9]\d*))?\.csv")
+
+
+def is_sweep_id(text: str) -> bool:
+    """Whether it looks like `20260614-0210-lstm-attention-3f9c`."""
+    return _ID.fullmatch(text) is not None
+
+
+class SweepKeys:
+    """The keys of one sweep's folder. What ends with a slash is where such keys begin, to list them."""
+
+    def __init__(self, id: str) -> None:
+        """Raises UserError if it is no sweep's id: nothing else may become a part of a key."""
+        if not is_sweep_id(id):
+            raise UserError(f'"{id}" is no sweep id: they look like 20260614-0210-lstm-attention-3f9c')
+        self.id = id
+
+    def key(self, name: str) -> str:
+        """The key of a file by its path in the folder."""
+        return f"{SWEEPS}{self.id}/{name}"
+
+    @property
+    def definition_key(self) -> str:
+        return self.key("sweep.json")
+
+    @property
+    def experiments_key(self) -> str:
+        return self.key("experiments.csv")
+
+    @property
+    def results_key(self) -> str:
+        """The merged table."""
+        return self.key("results.csv")
+
+    @property
+    def stop_key(self) -> str:
+        return self.key("stop")
+
+    # -- rounds
+
+    @property
+    def rounds_key(self) -> str:
+        return self.key("plan/")
+
+    def round_key(self, number: int) -> str:
+        return f"{self.rounds_key}{number}.tsv"
+
+    def is_round(self, key: str) -> bool:
+        return _ROUND.fullmatch(key.removeprefix(self.rounds_key)) is not None
+
+    # -- trials and their attempts
+
+    @property
+    def trials_key(self) -> str:
+        return self.key("trials/")
+
+    def trial_key(self, trial: Trial, name: str = "") -> str:
+        return f"{self.trials_key}{trial}/{name}"
+
+    def result_key(self, trial: Trial, number: int = 1) -> str:
+        """The trial's row number `number`: 1, or more after retries."""
+        return self.trial_key(trial, "result.csv" if number == 1 else f"result-{number}.csv")
+
+    def result_of(self, key: str) -> tuple[str, int] | None:
+        """The trial and the number of the row that lies at `key`; None if that is no place of a row.
+
+        The trial is what stands in the key: somebody may have put a file there that is no trial's.
+        """
+        match = _RESULT.fullmatch(key.removeprefix(self.trials_key))
+        return (match["trial"], int(match["number"] or 1)) if match else None
+
+    def attempt_key(self, trial: Trial, attempt: str, name: str = "") -> str:
+        """A file that an attempt saves, by its name."""
+        return self.trial_key(trial, f"attempts/{attempt}/{name}")
+
+    def epochs_key(self, trial: Trial, attempt: str) -> str:
+        return self.attempt_key(trial, attempt, "epochs.csv")
+
+    def log_key(self, trial: Trial, attempt: str) -> str:
+        return self.attempt_key(trial, attempt, "log.txt")
+
+    # -- learning curves for TensorBoard
+
+    @property
+    def events_key(self) -> str:
+        return self.key("tensorboard/")
+
+    def event_key(self, trial: Trial, name: str) -> str:
+        return f"{self.events_key}{trial}/{name}"
+
+    def event_name(self, key: str) -> str:
+        """`<trial>/<file>`, the opposite of `event_key`."""
+        return key.removeprefix(self.events_key)
+
+    # -- early stopping
+
+    def rung_key(self, trial: Trial, epoch: int) -> str:
+        """Where the experiments that share the trial's phase, range and seed leave what they had after an epoch."""
+        return self.key(f"rungs/{trial.phase}-d{trial.range}-s{trial.seed}/{epoch}/")
+
+    # -- the report
+
+    def report_key(self, name: str = "") -> str:
+        """A file of the report, by its path in it: `index.html`, `charts/time.svg`."""
+        return self.key(f"report/{name}")
+
+    def report_name(self, key: str) -> str:
+        """The opposite of `report_key`."""
+        return key.removeprefix(self.report_key())
+
+    @property
+    def page_key(self) -> str:
+        """The page that people open."""
+        return self.report_key("index.html")
+
+
+def model_key(address: str) -> str:
+    """The key of a model by its plain address (`store.address.plain`), whatever its store is called here."""
+    return SWEEPS + address.rpartition(f"/{SWEEPS}")[2]
+
+
+def beside(key: str, name: str) -> str:
+    """The key of another file in the folder of `key`."""
+    return f"{key.rpartition('/')[0]}/{name}"
+
+
+def doctor_key(name: str) -> str:
+    """What `hpt doctor` writes to see whether it may, and deletes."""
+    return f"doctor/{name}"
+
+
+# -- across sweeps
+
+
+def chosen_key(data: str, sweep: str = "") -> str:
+    """The note of the ranges that a sweep chose on; `data` names architecture and data."""
+    return _ledger_key(f"chosen/{data}", sweep)
+
+
+def confirmed_key(data: str, sweep: str = "") -> str:
+    """The note of the p-values that a sweep had judged; `data` names architecture and data."""
+    return _ledger_key(f"confirmed/{data}", sweep)
+
+
+def digest_key(series: str, sweep: str = "") -> str:
+    return _ledger_key(f"digests/{series}", sweep)
+
+
+def digests_key(series: str) -> str:
+    """All digests of a series in one object."""
+    return _ledger_key(f"digests/{series}", "all")
+
+
+def judged_key(series: str, sweep: str = "") -> str:
+    return _ledger_key(f"judged/{series}", sweep)
+
+
+def remembered_row_key(identity: str) -> str:
+    """A finished training's row, by the hash of what makes the training what it is."""
+    return f"ledger/rows/{identity}.csv"
+
+
+def sweep_of(key: str) -> str:
+    """The sweep whose file in the ledger lies at `key`."""
+    return key.rpartition("/")[2].removesuffix(".json")
+
+
+def _ledger_key(folder: str, sweep: str) -> str:
+    return f"ledger/{folder}/{sweep}.json" if sweep else f"ledger/{folder}/"

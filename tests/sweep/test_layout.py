@@ -1,0 +1,110 @@
+import ast
+from pathlib import Path
+
+import pytest
+
+import pipeline
+from pipeline.errors import UserError
+from pipeline.sweep import Trial, layout
+from pipeline.sweep.layout import SweepKeys
+
+ID = "20240614-0210-bag-of-words-3f9c"
+TRIAL = Trial("near-best", "e012", 2, 10)
+KEYS = SweepKeys(ID)
+ROOT = Path(pipeline.__file__).parent
+
+
+@pytest.mark.parametrize(
+    ("key", "literal"),
+    [
+        (KEYS.definition_key, "sweep.json"),
+        (KEYS.experiments_key, "experiments.csv"),
+        (KEYS.results_key, "results.csv"),
+        (KEYS.stop_key, "stop"),
+        (KEYS.round_key(3), "plan/3.tsv"),
+        (KEYS.result_key(TRIAL), "trials/near-best-e012-d2-s10/result.csv"),
+        (KEYS.result_key(TRIAL, 2), "trials/near-best-e012-d2-s10/result-2.csv"),
+        (KEYS.epochs_key(TRIAL, "a"), "trials/near-best-e012-d2-s10/attempts/a/epochs.csv"),
+        (KEYS.log_key(TRIAL, "a"), "trials/near-best-e012-d2-s10/attempts/a/log.txt"),
+        (KEYS.attempt_key(TRIAL, "a", "model.pt"), "trials/near-best-e012-d2-s10/attempts/a/model.pt"),
+        (KEYS.event_key(TRIAL, "events.a"), "tensorboard/near-best-e012-d2-s10/events.a"),
+        (KEYS.rung_key(TRIAL, 4), "rungs/near-best-d2-s10/4/"),
+        (KEYS.page_key, "report/index.html"),
+        (KEYS.report_key("charts/time.svg"), "report/charts/time.svg"),
+    ],
+)
+def test_a_sweeps_folder_is_laid_out_as_it_always_was(key: str, literal: str) -> None:
+    assert key == f"sweeps/{ID}/{literal}"
+
+
+@pytest.mark.parametrize(
+    ("key", "literal"),
+    [
+        (layout.chosen_key("cnn-0123", ID), f"chosen/cnn-0123/{ID}.json"),
+        (layout.confirmed_key("cnn-0123", ID), f"confirmed/cnn-0123/{ID}.json"),
+        (layout.remembered_row_key("0123"), "rows/0123.csv"),
+        (layout.digest_key("cnn-0123", ID), f"digests/cnn-0123/{ID}.json"),
+        (layout.digests_key("cnn-0123"), "digests/cnn-0123/all.json"),
+        (layout.judged_key("cnn-0123", ID), f"judged/cnn-0123/{ID}.json"),
+    ],
+)
+def test_so_is_the_ledger(key: str, literal: str) -> None:
+    assert key == f"ledger/{literal}"
+
+
+def test_what_is_made_of_ids_is_taken_apart_into_them() -> None:
+    for number in (1, 2, 10):
+        assert KEYS.result_of(KEYS.result_key(TRIAL, number)) == (str(TRIAL), number)
+    assert KEYS.is_round(KEYS.round_key(12))
+    assert KEYS.event_name(KEYS.event_key(TRIAL, "events.a")) == f"{TRIAL}/events.a"
+    assert KEYS.report_name(KEYS.report_key("charts/time.svg")) == "charts/time.svg"
+    assert layout.sweep_of(layout.digest_key("cnn-0123", ID)) == ID
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["trials/x/result-0.csv", "trials/x/result-.csv", "trials/x/y/result.csv", "result.csv", "trials/result.csv"],
+)
+def test_nothing_else_is_the_place_of_a_row(name: str) -> None:
+    assert KEYS.result_of(KEYS.key(name)) is None
+
+
+@pytest.mark.parametrize("name", ["plan/x.tsv", "plan/1/0.tsv", "plan/1.tsv.tsv", "experiments.csv"])
+def test_nothing_else_is_a_round(name: str) -> None:
+    assert not KEYS.is_round(KEYS.key(name))
+
+
+@pytest.mark.parametrize("id", ["../../etc", "", "20240614-0210-x-3f9c/../y", "20240614-0210-X-3f9c", "-rf"])
+def test_nothing_but_an_id_becomes_a_key(id: str) -> None:
+    with pytest.raises(UserError, match="is no sweep id"):
+        SweepKeys(id)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"/srv/hpt/sweeps/{ID}/trials/x/attempts/a/model.pt",
+        f"gs://b/sweeps/before/sweeps/{ID}/trials/x/attempts/a/model.pt",
+    ],
+)
+def test_a_models_key_is_read_from_its_address(address: str) -> None:
+    key = layout.model_key(address)
+    assert key == KEYS.key("trials/x/attempts/a/model.pt")
+    assert layout.beside(key, "model.json") == KEYS.key("trials/x/attempts/a/model.json")
+
+
+FOLDERS = ("sweeps/", "ledger/", "plan/", "trials/", "attempts/", "tensorboard/", "rungs/", "report/", "doctor/")
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_only_the_layout_spells_out_keys(path: Path) -> None:
+    """Docstrings may: no statement that is a text alone is looked at."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    texts = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    spelt = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in texts
+        if node.value.startswith(FOLDERS) and " " not in node.value
+    ]
+    assert not spelt or path == ROOT / "sweep/layout.py"
