@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from pipeline.analysis.ranking import standings
 from pipeline.plan import rounds
 from pipeline.report.conclude import summary_of
+from pipeline.report.state import state_of
 from pipeline.spec.model import EarlyStopping
 from pipeline.store import open_store
 from pipeline.store.bucket import BucketStore
 from pipeline.sweep import Sweep, Trial, trials_of
-from pipeline.sweep.merge import merge
 from pipeline.trials import pack
 from pipeline.trials.early_stopping import Rungs, is_good_enough, is_rung
 from tests.conftest import define
@@ -98,7 +98,7 @@ def test_what_was_stopped_is_never_ranked_and_the_summary_says_so(new_sweep, ask
     stopped = {row["experiment"] for row in rows.values() if row["status"] == "stopped"}
     assert stopped
     assert not stopped & {one.experiment for one in standings(sweep.definition, list(rows.values()))}
-    summary = summary_of(sweep, merge(sweep))
+    summary = summary_of(state_of(sweep))
     assert summary.costs.stopped is not None
     assert summary.costs.stopped.trials == len(stopped)
 
