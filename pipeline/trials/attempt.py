@@ -90,9 +90,9 @@ class Attempt:
 
     def _finish_as_copied(self, builtin: Builtin) -> bool:
         sweep, trial = self.sweep, self.trial
-        # What this phase is the first to ask for has no row in another one: no need to ask the store.
-        known = self._is_new or self._phase.judges
-        copied = None if known else reuse.cells_of_earlier_phase(sweep, trial, self.row)
+        # What this phase is the first to try has no row in an earlier one: no need to ask the store.
+        is_first = self._is_new or self._phase.judges
+        copied = None if is_first else reuse.cells_of_earlier_phase(sweep, trial, self.row)
         if copied is None and sweep.definition.reuse and self._is_repeatable():
             where = {"data_fingerprint": builtin.dataset(self.job).fingerprint, "device": builtin.device_name}
             copied = reuse.cells_of_earlier_sweep(sweep, self.row | where)
@@ -143,10 +143,12 @@ class Attempt:
         self.say("".join(traceback.format_exception(error)))
         self._finish({"status": status_of(error), "error": f"{type(error).__name__}: {error}"})
 
-    def _finish(self, measured: Row) -> None:
-        measured["error"] = one_line(measured.get("error") or "") or None
-        self.say(f"ends as {measured['status']}" + (f": {measured['error']}" if measured["error"] else ""))
-        self.row |= {name: value for name, value in measured.items() if value is not None} | {"finished": now()}
+    def _finish(self, cells: Row) -> None:
+        """Writes the row, completed by these cells; where another one stands already, that one counts."""
+        error = one_line(cells.get("error") or "")
+        self.say(f"ends as {cells['status']}" + (f": {error}" if error else ""))
+        cells = cells | {"error": error or None, "finished": now()}
+        self.row |= {name: value for name, value in cells.items() if value is not None}
         self._files.close()  # everything that the row points to is written before it is
         if self.sweep.create_row(self.trial, self.row, self.number):
             if self._is_repeatable():
@@ -165,7 +167,7 @@ class Attempt:
 
     def _note(self, epoch: int, metrics: Mapping[str, float]) -> None:
         sweep, trial, epochs = self.sweep, self.trial, self._epochs
-        if epochs and epochs[-1]["epoch"] == epoch:  # told in several parts
+        if epochs and epochs[-1]["epoch"] == epoch:  # reported in several parts
             epochs[-1] |= metrics
         else:
             epochs.append({"epoch": epoch, **metrics})

@@ -173,12 +173,11 @@ class _Run:
 
 def give_up(sweep: Sweep, pack: str, trials: Sequence[Trial], why: str) -> list[Row]:
     """Writes the row of each trial that has none, saying that nobody could run it; returns these rows."""
-    rows = []
+    rows, workbench = [], Workbench()
     for trial in trials:
         _check(sweep, trial)
         if not sweep.results_of(trial):
-            experiment = Workbench().experiment(sweep, trial)
-            row = first_cells(sweep, pack, trial, experiment, attempt=None)
+            row = first_cells(sweep, pack, trial, workbench.experiment(sweep, trial), attempt=None)
             row |= {"status": Status.FAILED.value, "error": one_line(why), "finished": now()}
             if sweep.create_row(trial, row):
                 rows.append(row)
