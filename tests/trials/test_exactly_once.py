@@ -63,7 +63,7 @@ def test_fifty_kills_over_a_sweep_leave_one_row_per_trial(bucket, tiny_spec, tmp
         Few trials survive that, however fast this machine is: the sweep does not end before there were fifty kills.
         """
         with one_at_a_time:
-            if len(killed) < 50 and luck.random() < (0.5 if epoch == of else 0.1):
+            if len(killed) < 50 and luck.random() < (0.5 if epoch == of else 0.2):
                 time.sleep(luck.uniform(0, 0.05))
                 if alive := [pid for pid in warm_lanes.pids() if pid not in killed]:
                     killed.add(pid := luck.choice(alive))
