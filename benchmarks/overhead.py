@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from rich.console import Console
 
 from pipeline import spec
 from pipeline.local import runner
+from pipeline.local.process import PROGRAM as LANE
 from pipeline.plan import resolve
 from pipeline.report import conclude
 from pipeline.screen.progress import Lines
@@ -40,7 +41,7 @@ PROGRAM = {
     "command": ["printf", "valid {x} test {x}\\n"],
     "metrics-pattern": r"valid (?P<mse_valid>\S+) test (?P<mse_test>\S+)",
 }
-LANE = [sys.executable, "-m", "benchmarks.nothing.lane"]
+LANE_OF_NOTHING = [sys.executable, "-m", "benchmarks.nothing.lane"]
 
 
 @dataclass(frozen=True)
@@ -67,21 +68,18 @@ def new_sweep(folder: str, trials: int, trainer: dict[str, Any]) -> Sweep:
     return Sweep.create(open_store(folder), resolve.resolve(asked, now=datetime.now(UTC), token="0000"))
 
 
-def ours(trials: int, lanes: int, trainer: dict[str, Any], lane: list[str]) -> float:
-    runner.LANE, kept = lane, runner.LANE
-    try:
-        with tempfile.TemporaryDirectory(prefix="hpt-benchmark-") as folder:
-            sweep = new_sweep(folder, trials, trainer)
-            began = time.monotonic()
-            merged = runner.run(sweep, Lines(Console(file=io.StringIO()), sweep.definition), lanes=lanes)
-            seconds = time.monotonic() - began
-            assert [row["status"] for row in merged.rows] == ["complete"] * trials
-            began = time.monotonic()
-            conclude.conclude(sweep, merged)
-            print(f"  (and the report, once a sweep: {time.monotonic() - began:.1f} s)", flush=True)
-            return seconds
-    finally:
-        runner.LANE = kept
+def ours(trials: int, lanes: int, trainer: dict[str, Any], lane: Sequence[str]) -> float:
+    with tempfile.TemporaryDirectory(prefix="hpt-benchmark-") as folder:
+        sweep = new_sweep(folder, trials, trainer)
+        began = time.monotonic()
+        view = Lines(Console(file=io.StringIO()), sweep.definition)
+        merged = runner.run(sweep, view, lanes=lanes, program=lane)
+        seconds = time.monotonic() - began
+        assert [row["status"] for row in merged.rows] == ["complete"] * trials
+        began = time.monotonic()
+        conclude.conclude(sweep, merged)
+        print(f"  (and the report, once a sweep: {time.monotonic() - began:.1f} s)", flush=True)
+        return seconds
 
 
 def theirs(python: str, script: str, trials: int, workers: int, *arguments: str) -> float:
@@ -106,15 +104,14 @@ def sides(trials: int, started: int, lanes: int, other: str) -> list[Side]:
     def optuna(n: int, what: str) -> Callable[[], float]:
         return lambda: theirs(sys.executable, "study.py", n, lanes, what)
 
+    def own(n: int, trainer: dict[str, Any], lane: Sequence[str] = LANE) -> Callable[[], float]:
+        return lambda: ours(n, lanes, trainer, lane)
+
     found = [
-        Side("ours, a trainer that returns at once in the lane", trials, lambda: ours(trials, lanes, FUNCTION, LANE)),
+        Side("ours, a trainer that returns at once in the lane", trials, own(trials, FUNCTION, LANE_OF_NOTHING)),
         Side("Optuna, an objective that returns at once in the worker", trials, optuna(trials, "function")),
-        Side("ours, a program per trial", started, lambda: ours(started, lanes, PROGRAM, runner.LANE)),
-        Side(
-            "ours, a Python function in a process per trial",
-            started,
-            lambda: ours(started, lanes, FUNCTION, runner.LANE),
-        ),
+        Side("ours, a program per trial", started, own(started, PROGRAM)),
+        Side("ours, a Python function in a process per trial", started, own(started, FUNCTION)),
         Side("Optuna, a program per trial", started, optuna(started, "program")),
     ]
     if has_syne_tune(other):

@@ -1,6 +1,7 @@
 """Small real data and specs that train in a fraction of a second, and a bucket that is an emulator's."""
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,13 @@ from pipeline.data.load import load
 from pipeline.plan import resolve
 from pipeline.store import Store, open_store
 from pipeline.sweep import Definition, Sweep, Trial
-from tests.support import faults, gcs
+from tests.support import faults, gcs, lanes
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_not_ignored() -> None:
+    """A shell starts a job in the background with SIGINT ignored, and so would be all processes that a test starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -114,3 +121,10 @@ def proxy(gcs_url: str, bucket: str) -> Iterator[faults.Proxy]:
     """Clients made in the test talk to the emulator through this."""
     with faults.proxy(gcs_url) as running, gcs.pointed_at(running.url):
         yield running
+
+
+@pytest.fixture(scope="session")
+def warm_lanes() -> Iterator[lanes.Lanes]:
+    """Lanes that need not import torch, because they are forked from a process that has."""
+    with lanes.warm() as warm:
+        yield warm

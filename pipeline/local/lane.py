@@ -1,4 +1,4 @@
-"""The process of a local lane: imports torch at most once, keeps the data of a range, runs pack after pack.
+"""The program of a lane's process: imports torch at most once, keeps the data of a range, runs pack after pack.
 
 It reads one JSON line per pack from its standard input and writes one JSON line per event to its standard output.
 When its input ends, the runner is gone, and so is the lane.
@@ -19,7 +19,7 @@ _GOES_WITHIN_S = 20.0
 
 
 def main() -> None:
-    """Runs packs until the input ends or SIGTERM comes. Started by `local.py` as `python -m pipeline.local.lane`."""
+    """Runs packs until the input ends or SIGTERM comes. Started by `process.py` as `python -m pipeline.local.lane`."""
     # Ctrl-C reaches the whole process group; the runner decides what that means for a lane.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Not at once: scratch folders are removed, and a team's own program is ended, on the way out.

@@ -1,42 +1,33 @@
-"""Runs a whole sweep on this machine: plan a round, drain it, plan again, until a round is empty; merge, report.
+"""Runs a whole sweep on this machine: plan a round, drain it, plan again, until a round is empty; then merge.
 
 Lanes are long-lived processes. One that dies is started again and its pack goes back on the list; a pack that kills
-three lanes is given up by a row that says so.
+three lanes is given up by a row that says so. The page and its summary are not made here, but by whoever calls `run`.
 """
 
-import json
+import math
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.errors import InfrastructureError
+from pipeline.local.process import PROGRAM, Lane
 from pipeline.plan import rounds
 from pipeline.report.conclude import show_progress
 from pipeline.results import Row
 from pipeline.sweep import Pack, Sweep, merge, trials_of
 from pipeline.trials.pack import give_up
 
-TRIES = 3
-# -P: a folder called `pipeline` where the user stands is not ours.
-LANE = [sys.executable, "-P", "-m", "pipeline.local.lane"]
-_REFRESH_EVERY_S = 2.0
-_SHOW_EVERY_S = 10.0
-_LOOK_EVERY_S = 0.2
-_TERM_GRACE_S = 5.0
-
 
 class View(Protocol):
-    """What a person sees of a running sweep."""
+    """What a person sees of a running sweep. Called from several threads."""
 
     def round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None: ...
     def started(self, lane: int, pack: Pack) -> None: ...
@@ -46,110 +37,53 @@ class View(Protocol):
     def say(self, text: str) -> None: ...
 
 
-@dataclass
-class _Lane:
-    number: int
-    device: str | None
-    log: Path
-    process: subprocess.Popen[str] | None = None
-    failures: int = 0
-    """How often in a row the store or the device failed it."""
+@dataclass(frozen=True)
+class Pace:
+    """Seconds between the things that a runner does again and again."""
 
-    def start(self) -> subprocess.Popen[str]:
-        if self.process is None or self.process.poll() is not None:
-            # More threads than cores are many times slower when lanes share the cores.
-            environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-            if self.device is not None:
-                environment["CUDA_VISIBLE_DEVICES"] = self.device
-            with self.log.open("ab") as errors:
-                self.process = subprocess.Popen(
-                    LANE,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=errors,
-                    env=environment,
-                    text=True,
-                    bufsize=1,
-                )
-        return self.process
-
-    def stop(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(_TERM_GRACE_S)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+    look: float = 0.2
+    """Between two looks whether lanes are still at work."""
+    refresh: float = 2.0
+    """Between two looks at the store: for a request to stop, and to write new rows to results.csv."""
+    show: float = 10.0
+    """Between two pages of a sweep that runs."""
+    grace: float = 5.0
+    """From a lane's SIGTERM to its SIGKILL."""
 
 
-@dataclass
-class _Drain:
-    """One round being drained: the list that lanes pull from, and how often each pack killed its lane."""
-
-    sweep: Sweep
-    waiting: deque[Pack]
-    view: View
-    retry: bool
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    deaths: dict[Pack, int] = field(default_factory=dict)
-    stopping: bool = False
-    fresh_rows: bool = False
-    failure: str | None = None
-    """The last thing that a lane could not help."""
-    crash: str | None = None
-
-    def take(self) -> Pack | None:
-        with self.lock:
-            return self.waiting.popleft() if self.waiting and not self.stopping else None
-
-    def put_back(self, pack: Pack) -> None:
-        left = self._unfinished(pack)
-        with self.lock:
-            self.waiting.extend(left)  # behind the others, which may fare better
-
-    def _unfinished(self, pack: Pack) -> list[Pack]:
-        try:
-            return rounds.unfinished(self.sweep, [pack], retry=self.retry)
-        except InfrastructureError:  # who runs it looks again
-            return [pack]
-
-    def lost(self, lane: int, pack: Pack, why: str) -> None:
-        """A lane failed under a pack: back on the list with it, trial by trial, or given up after so many."""
-        left = self._unfinished(pack)
-        with self.lock:
-            deaths = self.deaths.get(pack, 0) + 1
-            again = deaths < TRIES
-            # Of several, whoever it was should take nobody along the next time.
-            parts = [part for left in left for part in left.apart()] if again else [pack]
-            self.deaths |= dict.fromkeys(parts, deaths)
-            if again:
-                self.waiting.extend(parts)
-        self.view.say(f"{pack.label}: {why}" + ("; it will run again" if again else "; given up"))
-        if not again:
-            for row in give_up(self.sweep, pack.id, pack.trials, f"given up after {TRIES} attempts: {why}"):
-                self.view.row(lane, row)
-            self.fresh_rows = True
+PACE = Pace()
 
 
-def run(sweep: Sweep, view: View, *, lanes: int | None = None, retry: bool = False) -> merge.Merged:
+def run(
+    sweep: Sweep,
+    view: View,
+    *,
+    lanes: int | None = None,
+    retry: bool = False,
+    pace: Pace = PACE,
+    tries: int = 3,
+    program: Sequence[str] = PROGRAM,
+) -> merge.Merged:
     """Runs what is left of a sweep (`retry`: what failed, too) and returns its merged rows.
+
+    `lanes` is their number: left out, one per GPU, or one per core where there is no GPU. `tries` is how many lanes a
+    pack may kill, and how often the store or the device may fail a lane; `program` is the command of a lane's process.
 
     Raises KeyboardInterrupt, after a last merge, if a person stops it (Ctrl-C, SIGTERM or `hpt stop`), and
     InfrastructureError if lanes fail for a reason that is not their trial's.
     """
     devices = _devices()
-    wanted = lanes or len(devices) or len(os.sched_getaffinity(0))
+    count = lanes or len(devices) or len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="hpt-lanes-") as folder:
         crew = [
-            _Lane(n, devices[n % len(devices)] if devices else None, Path(folder, f"lane-{n}.log"))
-            for n in range(wanted)
+            Lane(n, devices[n % len(devices)] if devices else None, Path(folder, f"lane-{n}.log"), program, pace.grace)
+            for n in range(count)
         ]
         try:
-            while packs := rounds.pending(sweep, retry=retry, lanes=wanted):
+            while packs := rounds.pending(sweep, retry=retry, lanes=count):
                 _stop_if_asked(sweep, view)
                 view.round(packs, merge.refresh(sweep).rows)
-                _drain(sweep, packs, crew, view, retry)
+                Drain(sweep, packs, crew, view, retry=retry, pace=pace, tries=tries).run()
                 retry = False  # what failed again stays failed; the rounds that were to come follow
         finally:
             for lane in crew:
@@ -158,117 +92,184 @@ def run(sweep: Sweep, view: View, *, lanes: int | None = None, retry: bool = Fal
     return merged
 
 
-def _drain(sweep: Sweep, packs: Sequence[Pack], crew: Sequence[_Lane], view: View, retry: bool) -> None:
-    drain = _Drain(sweep, deque(packs), view, retry)
-    # Again, if a lane that failed put its pack back when the others had gone already.
-    while drain.waiting and not drain.crash and (fit := [lane for lane in crew if lane.failures < TRIES]):
-        _work(drain, fit[: len(packs)])
-    if drain.crash:
-        raise InfrastructureError(drain.crash)
-    if drain.waiting:
-        left = sum(1 for _ in trials_of(drain.waiting))
-        raise InfrastructureError(f"{left} trials could not be run: {drain.failure}")
+class Drain:
+    """Drains one round: lanes, a thread each, pull packs from one list until it is empty."""
 
+    def __init__(
+        self,
+        sweep: Sweep,
+        packs: Sequence[Pack],
+        crew: Sequence[Lane],
+        view: View,
+        *,
+        retry: bool,
+        pace: Pace,
+        tries: int,
+    ) -> None:
+        self._sweep, self._crew, self._view = sweep, crew, view
+        self._retry, self._pace, self._tries = retry, pace, tries
+        self._packs = len(packs)
+        self._stopping = threading.Event()
+        self._has_new_rows = threading.Event()
 
-def _work(drain: _Drain, crew: Sequence[_Lane]) -> None:
-    sweep, view = drain.sweep, drain.view
-    threads = [threading.Thread(target=_guarded, args=(drain, lane), daemon=True) for lane in crew]
-    for thread in threads:
-        thread.start()
-    looked, shown = time.monotonic(), -_SHOW_EVERY_S
-    try:
-        while running := [thread for thread in threads if thread.is_alive()]:
-            running[0].join(_LOOK_EVERY_S)
+        self._lock = threading.Lock()
+        """Held by whoever writes one of those below: threads of lanes do."""
+        self._waiting = deque(packs)
+        self._deaths: dict[Pack, int] = {}
+        """How many lanes ended under a pack."""
+        self._failure: str | None = None
+        """The last failure of the store or a device under a lane."""
+        self._crash: str | None = None
+        """The error that ended a lane's thread."""
+
+    def run(self) -> None:
+        """Returns when every pack has run or was given up.
+
+        Raises KeyboardInterrupt if `hpt stop` asks for it, and InfrastructureError if packs are left that no lane
+        could run.
+        """
+        # Again, if a lane that failed put its pack back when the others had gone already.
+        while self._waiting and not self._crash and (fit := [lane for lane in self._crew if self._is_fit(lane)]):
+            self._work(fit[: self._packs])
+        if self._crash:
+            raise InfrastructureError(self._crash)
+        if self._waiting:
+            left = sum(1 for _ in trials_of(self._waiting))
+            raise InfrastructureError(f"{left} trials could not be run: {self._failure}")
+
+    # -- the main thread
+
+    def _work(self, lanes: Sequence[Lane]) -> None:
+        """Has lanes work until the list is empty; ends them if an error or an interrupt comes first."""
+        threads = [threading.Thread(target=self._run_lane, args=(lane,), daemon=True) for lane in lanes]
+        try:
+            for thread in threads:
+                thread.start()
+            self._watch(threads)
+        finally:
+            if any(thread.is_alive() for thread in threads):
+                self._stopping.set()
+                for lane in lanes:
+                    lane.stop()
+            for thread in threads:
+                if thread.is_alive():
+                    thread.join()
+
+    def _watch(self, threads: Sequence[threading.Thread]) -> None:
+        """Waits for the threads; meanwhile refreshes results.csv and the page, and looks for a request to stop."""
+        looked, shown = time.monotonic(), -math.inf
+        while alive := [thread for thread in threads if thread.is_alive()]:
+            alive[0].join(self._pace.look)
             now = time.monotonic()
-            if now - looked < _REFRESH_EVERY_S:
+            if now - looked < self._pace.refresh:
                 continue
             looked = now
             try:
-                _stop_if_asked(sweep, view)
-                if drain.fresh_rows:
-                    drain.fresh_rows = False
-                    merged = merge.refresh(sweep)
-                    if now - shown > _SHOW_EVERY_S:
+                _stop_if_asked(self._sweep, self._view)
+                if self._has_new_rows.is_set():
+                    self._has_new_rows.clear()  # before the merge: a row that comes during it is merged the next time
+                    merged = merge.refresh(self._sweep)
+                    if now - shown > self._pace.show:
                         shown = now
-                        show_progress(sweep, merged)
+                        show_progress(self._sweep, merged)
             except InfrastructureError as error:
                 # Lanes go on by themselves; what is missing in the table is there at the next look.
-                drain.fresh_rows = True
-                view.say(f"{error}; it will be tried again")
-    finally:
-        if any(thread.is_alive() for thread in threads):
-            drain.stopping = True
-            for lane in crew:
-                lane.stop()
-        for thread in threads:
-            thread.join()
+                self._has_new_rows.set()
+                self._view.say(f"{error}; it will be tried again")
+
+    # -- the threads of lanes
+
+    def _run_lane(self, lane: Lane) -> None:
+        try:
+            while self._is_fit(lane) and (pack := self._take()) is not None:
+                self._run_pack(lane, pack)
+        except Exception as error:  # a lane's thread must not die in silence
+            with self._lock:
+                self._crash = str(error) or type(error).__name__
+        finally:
+            self._view.idle(lane.number)
+
+    def _run_pack(self, lane: Lane, pack: Pack) -> None:
+        lane.start()
+        # Asked after the start: a stop that comes later sees the process and ends it.
+        if self._stopping.is_set():
+            return
+        self._view.started(lane.number, pack)
+        end = None
+        for event in lane.run(self._order(pack)):
+            if "epoch" in event:
+                self._view.epoch(lane.number, event["epoch"], event["of"])
+            elif "row" in event:
+                self._has_new_rows.set()
+                self._view.row(lane.number, event["row"])
+            elif "done" in event:
+                end = event
+        if self._stopping.is_set():
+            return
+        if end is None:
+            self._lose(lane, pack, lane.wait_for_death())
+        elif end["done"]:
+            lane.failures = 0
+        elif end.get("infrastructure"):
+            self._retreat(lane, pack, end["error"])
+        else:
+            self._lose(lane, pack, end["error"])
+
+    def _order(self, pack: Pack) -> dict[str, Any]:
+        return {
+            "store": self._sweep.store.root,
+            "sweep": self._sweep.id,
+            "pack": pack.id,
+            "trials": [str(trial) for trial in pack.trials],
+            "retry": self._retry,
+        }
+
+    def _is_fit(self, lane: Lane) -> bool:
+        return lane.failures < self._tries
+
+    def _take(self) -> Pack | None:
+        with self._lock:
+            return self._waiting.popleft() if self._waiting and not self._stopping.is_set() else None
+
+    def _retreat(self, lane: Lane, pack: Pack, why: str) -> None:
+        """The store or the device failed a lane: the pack goes back on the list, and the process ends."""
+        lane.failures += 1
+        lane.stop()
+        left = self._unfinished(pack)
+        with self._lock:
+            self._waiting.extend(left)  # behind the others, which may fare better
+            self._failure = why
+        self._view.say(f"lane {lane.number}: {why}" + ("" if self._is_fit(lane) else "; it ends"))
+
+    def _lose(self, lane: Lane, pack: Pack, why: str) -> None:
+        """A lane ended under a pack: the pack goes back on the list, trial by trial, or is given up after so many."""
+        # Whichever trial it was takes none along the next time.
+        parts = [part for left in self._unfinished(pack) for part in left.apart()]
+        with self._lock:
+            deaths = self._deaths.get(pack, 0) + 1
+            runs_again = deaths < self._tries
+            if runs_again:
+                self._deaths |= dict.fromkeys(parts, deaths)
+                self._waiting.extend(parts)
+        self._view.say(f"{pack.label}: {why}; {'it will run again' if runs_again else 'given up'}")
+        if not runs_again:
+            for row in give_up(self._sweep, pack.id, pack.trials, f"given up after {self._tries} attempts: {why}"):
+                self._view.row(lane.number, row)
+            self._has_new_rows.set()
+
+    def _unfinished(self, pack: Pack) -> list[Pack]:
+        """What has no row yet of a pack; all of it if the store cannot say: whoever runs it looks again."""
+        try:
+            return rounds.unfinished(self._sweep, [pack], retry=self._retry)
+        except InfrastructureError:
+            return [pack]
 
 
 def _stop_if_asked(sweep: Sweep, view: View) -> None:
+    """Raises KeyboardInterrupt if `hpt stop` asks for it."""
     if sweep.stop_is_asked():
         view.say("stopped by `hpt stop`")
         raise KeyboardInterrupt
-
-
-def _guarded(drain: _Drain, lane: _Lane) -> None:
-    try:
-        while lane.failures < TRIES and (pack := drain.take()) is not None:
-            _run_one(drain, lane, pack)
-    except Exception as error:  # a lane's thread must not die in silence
-        drain.crash = str(error) or type(error).__name__
-    finally:
-        drain.view.idle(lane.number)
-
-
-def _run_one(drain: _Drain, lane: _Lane, pack: Pack) -> None:
-    process = lane.start()
-    assert process.stdin is not None
-    assert process.stdout is not None
-    drain.view.started(lane.number, pack)
-    order = {
-        "store": drain.sweep.store.root,
-        "sweep": drain.sweep.id,
-        "pack": pack.id,
-        "trials": [str(one) for one in pack.trials],
-        "retry": drain.retry,
-    }
-    done: dict[str, Any] = {}
-    try:
-        process.stdin.write(json.dumps(order) + "\n")
-        for line in process.stdout:
-            event = json.loads(line)
-            if "epoch" in event:
-                drain.view.epoch(lane.number, event["epoch"], event["of"])
-            elif "row" in event:
-                drain.fresh_rows = True
-                drain.view.row(lane.number, event["row"])
-            elif "done" in event:
-                done = event
-                break
-    except (BrokenPipeError, ValueError):
-        pass  # it died while it was spoken to, or in the middle of a line
-    if drain.stopping:
-        return
-    if done.get("done"):
-        lane.failures = 0
-    elif done.get("infrastructure"):
-        lane.failures += 1
-        lane.stop()
-        drain.put_back(pack)
-        drain.failure = done["error"]
-        drain.view.say(f"lane {lane.number}: {done['error']}" + ("; it ends" if lane.failures >= TRIES else ""))
-    elif "error" in done:
-        drain.lost(lane.number, pack, done["error"])
-    else:
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_TERM_GRACE_S)  # it is on its way out; how it ended is what a person wants to know
-        lane.stop()
-        drain.lost(lane.number, pack, f"its process ended with {process.wait()}{_last_words(lane.log)}")
-
-
-def _last_words(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    return f" ({lines[-1]})" if lines else ""
 
 
 def _devices() -> list[str]:

@@ -1,4 +1,4 @@
-"""What a person sees of a running sweep: live bars on a terminal, plain lines anywhere else."""
+"""Shows a running sweep: live bars on a terminal, plain lines anywhere else."""
 
 import math
 import threading
@@ -18,38 +18,45 @@ from pipeline.results import Row
 from pipeline.sweep import Definition, Pack, trials_of
 
 
-class _Watching:
-    """What both views count: rows, the best so far, time left."""
+class _Tally:
+    """What both views count: rows, the best so far, time left. Rows come from several threads."""
 
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
         self.rows: dict[str, Row] = {}
         self.total = 0
+        """Trials of this round and all before it."""
         self._began = time.monotonic()
-        self._ran = 0
-        self.lock = threading.RLock()
+        self._to_run = self._ran = 0
+        """Trials of this round."""
+        self._lock = threading.Lock()
 
-    def note_round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None:
-        with self.lock:
-            left = {str(trial) for trial in trials_of(packs)}
-            self.rows |= {row["trial"]: row for row in done if row["trial"] not in left}
-            self.total = len(left | self.rows.keys())
-            self._left = len(left)
-            self._began, self._ran = time.monotonic(), 0
+    def begin_round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None:
+        with self._lock:
+            to_run = {str(trial) for trial in trials_of(packs)}
+            self.rows |= {row["trial"]: row for row in done if row["trial"] not in to_run}
+            self.total = len(to_run | self.rows.keys())
+            self._began, self._to_run, self._ran = time.monotonic(), len(to_run), 0
 
-    def note_row(self, row: Row) -> None:
-        with self.lock:
+    def add(self, row: Row) -> int:
+        """Takes the row of a trial that ended; the number of trials that have one."""
+        with self._lock:
             self.rows[row["trial"]] = row
             self._ran += 1
+            return len(self.rows)
 
     def time_left(self) -> str:
+        """Of this round, in words, at the pace so far."""
         if not self._ran:
             return "…"
-        seconds = (time.monotonic() - self._began) / self._ran * max(0, self._left - self._ran)
+        seconds = (time.monotonic() - self._began) / self._ran * max(0, self._to_run - self._ran)
         return str(timedelta(seconds=math.ceil(seconds)))
 
     def best(self) -> str:
-        best = best_setting(standings(self.definition, list(self.rows.values())))
+        """The best setting so far and its score, in words."""
+        with self._lock:
+            rows = list(self.rows.values())
+        best = best_setting(standings(self.definition, rows))
         if best is None:
             return "—"
         score = f"{self.definition.objective.metric}_valid {best.score:.4g}"
@@ -61,7 +68,7 @@ class Lines:
 
     def __init__(self, console: Console, definition: Definition) -> None:
         self._console = console
-        self._state = _Watching(definition)
+        self._tally = _Tally(definition)
 
     def __enter__(self) -> "Lines":
         return self
@@ -73,9 +80,9 @@ class Lines:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None:
-        self._state.note_round(packs, done)
+        self._tally.begin_round(packs, done)
         to_run = sum(1 for _ in trials_of(packs))
-        self.say(f"{to_run} trials to run, {len(self._state.rows)} done before")
+        self.say(f"{to_run} trials to run, {len(self._tally.rows)} done before")
 
     def started(self, lane: int, pack: Pack) -> None:
         pass
@@ -84,11 +91,11 @@ class Lines:
         pass
 
     def row(self, lane: int, row: Row) -> None:
-        self._state.note_row(row)
-        state = self._state
+        tally = self._tally
+        done = tally.add(row)
         self.say(
-            f"[{len(state.rows)}/{state.total}] {row['trial']} {outcome(row, state.definition.objective.metric)}"
-            f" | time left {state.time_left()}"
+            f"[{done}/{tally.total}] {row['trial']} {outcome(row, tally.definition.objective.metric)}"
+            f" | time left {tally.time_left()}"
         )
 
     def idle(self, lane: int) -> None:
@@ -96,7 +103,7 @@ class Lines:
 
 
 _RANKING_AT_MOST = 0.05
-"""The share of the time that may go into saying what is best so far: to rank a thousand trials takes a while."""
+"""The share of the time that may go into ranking: with a thousand trials it takes a while."""
 
 
 class _Bars(Progress):
@@ -113,7 +120,7 @@ class Live:
     """A bar per lane and one for the sweep, with the best setting so far and the time left."""
 
     def __init__(self, console: Console, definition: Definition) -> None:
-        self._state = _Watching(definition)
+        self._tally = _Tally(definition)
         self._progress = _Bars(
             TextColumn("{task.fields[name]}", style="bold", table_column=Column(no_wrap=True, min_width=7)),
             BarColumn(bar_width=20, table_column=Column(min_width=20)),
@@ -143,7 +150,7 @@ class Live:
         self._progress.console.print(Text(text))
 
     def round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None:
-        self._state.note_round(packs, done)
+        self._tally.begin_round(packs, done)
         self._show()
 
     def started(self, lane: int, pack: Pack) -> None:
@@ -155,9 +162,9 @@ class Live:
         self._progress.update(self._bars[lane], completed=epoch, total=of)
 
     def row(self, lane: int, row: Row) -> None:
-        self._state.note_row(row)
+        self._tally.add(row)
         if row["status"] != "complete":
-            self.say(f"{row['trial']}: {outcome(row, self._state.definition.objective.metric)}")
+            self.say(f"{row['trial']}: {outcome(row, self._tally.definition.objective.metric)}")
         self._show()
 
     def idle(self, lane: int) -> None:
@@ -165,16 +172,17 @@ class Live:
             self._progress.update(self._bars[lane], visible=False)
 
     def _show(self) -> None:
-        state, now = self._state, time.monotonic()
+        tally, now = self._tally, time.monotonic()
         if now >= self._rank_at:
             self._rank()
             self._rank_at = now + (time.monotonic() - now) / _RANKING_AT_MOST
-        what = f"{state.time_left()} left"
-        self._progress.update(self._sweep, completed=len(state.rows), total=state.total, what=what)
+        what = f"{tally.time_left()} left"
+        self._progress.update(self._sweep, completed=len(tally.rows), total=tally.total, what=what)
 
     def _rank(self) -> None:
-        self._progress.best = f"best so far: {self._state.best()}"
+        self._progress.best = f"best so far: {self._tally.best()}"
 
 
 def view_for(console: Console, definition: Definition) -> Live | Lines:
+    """Bars on a terminal, lines anywhere else; use it as a context."""
     return Live(console, definition) if console.is_terminal else Lines(console, definition)

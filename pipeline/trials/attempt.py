@@ -1,25 +1,23 @@
-"""One try at a trial: what it writes while it trains, and the row that it ends in.
+"""One attempt at a trial: what it writes while it trains, and the row that it ends in.
 
-Everything that an attempt writes lies in a folder of its own; the row comes last and points into it. Whoever
+Everything that an attempt writes lies in a folder of its own; the row comes last and points into it. An attempt that
 finds the row taken has lost a race, and what it wrote counts for nothing.
 """
 
 import json
 import secrets
-import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from pipeline import provenance, results
-from pipeline.errors import InfrastructureError, UserError
+from pipeline import results
+from pipeline.errors import UserError
 from pipeline.results import Row, Status, metric_column
 from pipeline.space import identity_of
 from pipeline.store.uploads import Uploads
@@ -29,67 +27,91 @@ from pipeline.training.builtin import Builtin
 from pipeline.training.job import Job, Measured
 from pipeline.trials import reuse
 from pipeline.trials.early_stopping import Rungs
+from pipeline.trials.row import first_cells, now, one_line, raise_infrastructure_failure, status_of
+from pipeline.trials.tensorboard import EventFile
 
-EVENTS_EVERY_S = 30.0
-_ERROR_AT_MOST = 1000
+_EVENTS_EVERY_S = 30.0
 
 OnEvent = Callable[[dict[str, Any]], None]
+"""Takes `{"epoch": 3, "of": 50, "trial": "screen-e000-d0-s0"}` after an epoch and `{"row": {…}}` at a trial's end."""
+
+
+@contextmanager
+def begin(
+    sweep: Sweep, pack: str, trial: Trial, number: int, experiment: Experiment, on_event: OnEvent
+) -> Iterator["Attempt"]:
+    """An attempt at a trial, whose row will be the trial's `number`-th.
+
+    Leaving the context uploads what its log and its learning curve hold last, and removes its folder. Raises
+    InfrastructureError if the store fails.
+    """
+    with ExitStack() as files:
+        yield Attempt(sweep, pack, trial, number, experiment, on_event, files)
 
 
 class Attempt:
-    """Entered, it has a `job` for a trainer; `end` or `fail` writes its row."""
+    """An attempt at a trial, made by `begin`: its `job` is for a trainer; `end` or `fail` writes its row."""
 
-    def __init__(self, sweep: Sweep, pack: str, trial: Trial, number: int, experiment: Experiment, on_event: OnEvent):
-        self.sweep, self.trial, self.number, self._on_event = sweep, trial, number, on_event
+    def __init__(
+        self,
+        sweep: Sweep,
+        pack: str,
+        trial: Trial,
+        number: int,
+        experiment: Experiment,
+        on_event: OnEvent,
+        files: ExitStack,
+    ) -> None:
+        definition, phase = sweep.definition, sweep.definition.phase(trial.phase)
+        self.sweep, self.trial, self.number = sweep, trial, number
         self.token = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self.row = first_cells(sweep, pack, trial, experiment, attempt=self.token)
         self.is_over = False
-        definition = sweep.definition
-        self._phase = definition.phase(trial.phase)
-        self._is_new = experiment.phase == trial.phase
+        self._phase, self._on_event = phase, on_event
+
         # Without the full results of the incumbent, and of what the phase starts from, nothing can be compared.
+        self._is_new = experiment.phase == trial.phase
         is_incumbent = identity_of(experiment.assignment) == identity_of(definition.incumbent)
-        may_stop = self._phase.early_stopping and not is_incumbent and self._is_new
+        may_stop = phase.early_stopping and not is_incumbent and self._is_new
         self._rungs = Rungs(sweep, trial) if may_stop else None
-        self._experiment = experiment
+
         self._log = _Log()
         self._epochs: list[Row] = []
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        from pipeline.trials.tensorboard import EventFile
-
         self._events = EventFile(self.token)
-        self._scratch = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="hpt-")))
-        self._uploads = self._stack.enter_context(Uploads(self.sweep.store))
-        self.job = self._job()
-        self.say(f"{self.trial} attempt {self.token} on {self.row['host']}: {json.dumps(self.job.hyperparameters)}")
-        return self
+        self._files = files
+        folder = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="hpt-")))
+        self._uploads = files.enter_context(Uploads(sweep.store))
+        self.job = self._job(experiment, folder)
+        self.say(f"{trial} attempt {self.token} on {self.row['host']}: {json.dumps(self.job.hyperparameters)}")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+    def finish_without_training(self, builtin: Builtin) -> bool:
+        """Writes the row if earlier rows say what would come of a training. True if they did."""
+        return self._finish_as_copied(builtin) or self._finish_as_stopped()
 
-    def is_spared(self, builtin: Builtin) -> bool:
-        """Whether no training is needed, because an earlier row says what would come of it; then the row is written."""
+    def _finish_as_copied(self, builtin: Builtin) -> bool:
         sweep, trial = self.sweep, self.trial
-        # What this phase is the first to ask for has no row in another one: no need to ask the store.
-        known = self._is_new or self._phase.judges
-        copied = None if known else reuse.of_earlier_phase(sweep, trial, self.row)
+        # What this phase is the first to try has no row in an earlier one: no need to ask the store.
+        is_first = self._is_new or self._phase.judges
+        copied = None if is_first else reuse.cells_of_earlier_phase(sweep, trial, self.row)
         if copied is None and sweep.definition.reuse and self._is_repeatable():
             where = {"data_fingerprint": builtin.dataset(self.job).fingerprint, "device": builtin.device_name}
-            copied = reuse.find(sweep, self.row | where)
-        if copied is not None:
-            self.say(f"copied from {copied['reused_from']}, which trained exactly the same")
-            curve = reuse.epochs_of(sweep.store, copied["reused_from"])
-            self._uploads.put(sweep.epochs_key(trial, self.token), lambda: curve)
-            self._finish(copied)
-        elif self._rungs and (elsewhere := self._stopped_elsewhere()):
-            self.say(f"not trained: {elsewhere} was stopped early, so that the setting is not ranked any more")
-            saved = {"epochs": 0, "epochs_saved": self.job.max_epochs, "training_time": 0.0}
-            self._finish({"status": Status.STOPPED, **saved})
-        return self.is_over
+            copied = reuse.cells_of_earlier_sweep(sweep, self.row | where)
+        if copied is None:
+            return False
+        self.say(f"copied from {copied['reused_from']}, which trained exactly the same")
+        curve = reuse.epochs_of(sweep.store, copied["reused_from"])
+        self._uploads.put(sweep.epochs_key(trial, self.token), lambda: curve)
+        self._finish(copied)
+        return True
+
+    def _finish_as_stopped(self) -> bool:
+        stopped = self._stopped_elsewhere() if self._rungs else None
+        if stopped is None:
+            return False
+        self.say(f"not trained: {stopped} was stopped early, so that the setting is not ranked any more")
+        saved = {"epochs": 0, "epochs_saved": self.job.max_epochs, "training_time": 0.0}
+        self._finish({"status": Status.STOPPED, **saved})
+        return True
 
     def end(self, measured: Measured) -> None:
         """Keeps the files of a training and writes its row."""
@@ -114,18 +136,20 @@ class Attempt:
 
     def fail(self, error: Exception) -> None:
         """Writes the row of a training that an error ended. Raises InfrastructureError if it was no fault of it."""
-        raise_if_no_trial_failed(error)
+        raise_infrastructure_failure(error)
         if isinstance(error, UserError):
             self._finish({"status": Status.FAILED, "error": str(error)})
             return
         self.say("".join(traceback.format_exception(error)))
-        self._finish({"status": failure(error), "error": f"{type(error).__name__}: {error}"})
+        self._finish({"status": status_of(error), "error": f"{type(error).__name__}: {error}"})
 
-    def _finish(self, measured: Row) -> None:
-        measured["error"] = one_line(measured.get("error") or "") or None
-        self.say(f"ends as {measured['status']}" + (f": {measured['error']}" if measured["error"] else ""))
-        self.row |= {name: value for name, value in measured.items() if value is not None} | {"finished": now()}
-        self._stack.close()  # everything that the row points to is written before it is
+    def _finish(self, cells: Row) -> None:
+        """Writes the row, completed by these cells; where another one stands already, that one counts."""
+        error = one_line(cells.get("error") or "")
+        self.say(f"ends as {cells['status']}" + (f": {error}" if error else ""))
+        cells = cells | {"error": error or None, "finished": now()}
+        self.row |= {name: value for name, value in cells.items() if value is not None}
+        self._files.close()  # everything that the row points to is written before it is
         if self.sweep.create_row(self.trial, self.row, self.number):
             if self._is_repeatable():
                 reuse.remember(self.sweep, self.row)
@@ -137,19 +161,20 @@ class Attempt:
         self._on_event({"row": self.row})
 
     def say(self, text: str) -> None:
+        """Adds lines to log.txt."""
         self._log(text)
         self._uploads.put(self.sweep.log_key(self.trial, self.token), self._log.content)
 
     def _note(self, epoch: int, metrics: Mapping[str, float]) -> None:
         sweep, trial, epochs = self.sweep, self.trial, self._epochs
-        if epochs and epochs[-1]["epoch"] == epoch:  # told in several parts
+        if epochs and epochs[-1]["epoch"] == epoch:  # reported in several parts
             epochs[-1] |= metrics
         else:
             epochs.append({"epoch": epoch, **metrics})
         self._events.add(epoch, metrics)
         self._uploads.put(sweep.epochs_key(trial, self.token), self._epochs_csv)
         events = sweep.event_key(trial, self._events.name)
-        self._uploads.put(events, self._events.content, every=EVENTS_EVERY_S)
+        self._uploads.put(events, self._events.content, every=_EVENTS_EVERY_S)
         self.say(f"epoch {epoch}: " + " ".join(f"{name}={value:.6g}" for name, value in metrics.items()))
         self._on_event({"epoch": epoch, "of": self.job.max_epochs, "trial": str(trial)})
         if self._rungs is not None:
@@ -182,13 +207,13 @@ class Attempt:
         # What a trainer of one's own is made of today, nobody knows.
         return self.sweep.definition.own is None and self._phase.chooses
 
-    def _job(self) -> Job:
+    def _job(self, experiment: Experiment, folder: Path) -> Job:
         definition, phase = self.sweep.definition, self._phase
         training, limit = definition.training, definition.training.time_limit_minutes
         return Job(
             trial=str(self.trial),
             architecture=definition.architecture,
-            hyperparameters=self._experiment.assignment,
+            hyperparameters=experiment.assignment,
             data=definition.data,
             date_range=phase.ranges[self.trial.range],
             validation_share=training.validation_share,
@@ -197,7 +222,7 @@ class Attempt:
             seed=training_seed(definition, self.trial),
             max_epochs=phase.fidelity.max_epochs,
             deadline=time.monotonic() + 60 * limit if limit else None,
-            folder=self._scratch,
+            folder=folder,
             say=self.say,
             note=self._note,
             goes_on=self._goes_on,
@@ -215,54 +240,3 @@ class _Log:
 
     def content(self) -> bytes:
         return "".join(f"{line}\n" for line in list(self._lines)).encode(errors="backslashreplace")
-
-
-def first_cells(
-    sweep: Sweep, pack: str, trial: Trial, experiment: Experiment, *, attempt: str | None
-) -> Row:  # fmt: skip
-    """The part of a row that is known before anything is trained."""
-    definition = sweep.definition
-    phase = definition.phase(trial.phase)
-    row: Row = {
-        "architecture": definition.architecture,
-        "date-range": phase.ranges[trial.range].as_json(),
-        **experiment.assignment,
-        "sweep": sweep.id,
-        "experiment": trial.experiment,
-        "trial": str(trial),
-        "attempt": attempt,
-        "pack": pack,
-        "phase": trial.phase,
-        "fidelity": phase.fidelity.name,
-        "seed": training_seed(definition, trial),
-        "git_commit": provenance.commit_here() if definition.own else provenance.git_commit(),
-        "image": provenance.image() or definition.image,
-        "host": provenance.host(),
-        "started": now(),
-    }
-    return {name: value for name, value in row.items() if value is not None or name in experiment.assignment}
-
-
-def one_line(text: str) -> str:
-    return " ".join(text.split())[:_ERROR_AT_MOST]
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def failure(error: Exception) -> Status:
-    """What a training is that ended in the error."""
-    from pipeline.training.loop import OutOfMemory
-
-    return Status.OUT_OF_MEMORY if isinstance(error, OutOfMemory | MemoryError) else Status.FAILED
-
-
-def raise_if_no_trial_failed(error: Exception) -> None:
-    """A store or a device that is gone is no fault of the setting that was running: that trial should run elsewhere."""
-    if isinstance(error, InfrastructureError):
-        raise error
-    torch = sys.modules.get("torch")
-    gone = getattr(torch, "AcceleratorError", None)
-    if (gone and isinstance(error, gone)) or "NVML" in str(error):
-        raise InfrastructureError(f"the device failed: {str(error).splitlines()[0]}") from error

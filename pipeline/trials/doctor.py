@@ -1,7 +1,6 @@
-"""Whether this machine is fit to run trials: its GPU, the store, its disk, its clock; asked before hours of work.
+"""Checks that this machine is fit to run trials, before hours of work: its GPU, the store, its disk, its clock.
 
-It looks at the machine that it runs on, and only for what would fail a trial there; it repairs nothing and measures
-no speed.
+Only what would fail a trial here is checked; nothing is repaired, and no speed is measured.
 """
 
 import contextlib
@@ -25,14 +24,14 @@ if TYPE_CHECKING:
     import torch
 
 # A model and its training data fit; less means that somebody else sits on the device, or that the disk is full.
-_ROOM = 2**30
+ROOM = 2**30
 # Google's services refuse a token whose time is minutes off; rows are put in order by their times.
 _SECONDS_OFF = 60.0
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, whether trials can run with it, and what was seen."""
+    """One thing that was looked at, whether trials can run with it, and what was seen."""
 
     name: str
     fine: bool
@@ -42,19 +41,20 @@ class Check:
         return f"{'ok  ' if self.fine else 'FAIL'} {self.name}: {self.seen}"
 
 
-def checks(store_root: str | None) -> Iterator[Check]:
+def checks(store_root: str | None, *, disk_room: int = ROOM, installed: Path = Path(__file__)) -> Iterator[Check]:
     """Looks at one thing after the other, the store only if one is named; every check is made, whatever fails.
 
+    A disk needs `disk_room` free bytes; the clock may not be behind the time at which the file `installed` was written.
     Raises UserError if the store's name is wrong.
     """
     torch_works = _versions()
     yield torch_works
     if torch_works.fine:
         yield from _device()
-    yield _disk("disk", Path(tempfile.gettempdir()))
-    yield _clock()
+    yield _disk("disk", Path(tempfile.gettempdir()), disk_room)
+    yield _clock(installed)
     if store_root is not None:
-        yield from _store(store_root)
+        yield from _store(store_root, disk_room)
 
 
 def _versions() -> Check:
@@ -86,9 +86,9 @@ def _device() -> Iterator[Check]:
     except RuntimeError as error:
         yield Check("device", False, _first_line(error))
         return
-    if free < _ROOM:
+    if free < ROOM:
         seen += ": another process holds its memory; end it, or give this executor another GPU"
-    yield Check("device", free >= _ROOM, seen)
+    yield Check("device", free >= ROOM, seen)
     yield _computes("cuda")
 
 
@@ -129,24 +129,24 @@ def _tolerances() -> "dict[torch.dtype, float]":
     return {torch.float32: 1e-3, torch.bfloat16: 2e-2}
 
 
-def _disk(name: str, path: Path) -> Check:
+def _disk(name: str, path: Path, room: int) -> Check:
     try:
         free = shutil.disk_usage(path).free
     except OSError as error:
         return Check(name, False, f"{path}: {error.strerror}")
-    short = "" if free >= _ROOM else f": less than {_gib(_ROOM)}, so trials will fail; make room"
+    short = "" if free >= room else f": less than {_gib(room)}, so trials will fail; make room"
     return Check(name, not short, f"{_gib(free)} free in {path}{short}")
 
 
-def _clock() -> Check:
-    """A clock that lost its battery starts in the past: before this file was written."""
+def _clock(installed: Path) -> Check:
+    """A clock that lost its battery starts in the past: before this program was installed."""
     now = time.time()
     seen = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
-    behind = now < Path(__file__).stat().st_mtime - _SECONDS_OFF
+    behind = now < installed.stat().st_mtime - _SECONDS_OFF
     return Check("clock", not behind, seen + (", which is before this program was installed: set it" if behind else ""))
 
 
-def _store(root: str) -> Iterator[Check]:
+def _store(root: str, room: int) -> Iterator[Check]:
     from pipeline.store import open_store
 
     store = open_store(root)
@@ -168,7 +168,7 @@ def _store(root: str) -> Iterator[Check]:
     if root.startswith("gs://"):
         yield from _clock_of_the_service()
     else:
-        yield _disk("store's disk", Path(root))
+        yield _disk("store's disk", Path(root), room)
 
 
 def _clock_of_the_service() -> Iterator[Check]:

@@ -20,7 +20,7 @@ FEWEST_FOR_MEDIAN = 4
 
 @dataclass
 class Rungs:
-    """One training's way up. The incumbent, and what a phase starts from, do not use it."""
+    """The rungs that one training comes to. Neither the incumbent nor what a phase starts from is compared."""
 
     sweep: Sweep
     trial: Trial
@@ -28,7 +28,7 @@ class Rungs:
     """The best value so far, signed so that less is better."""
 
     def note(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Leaves at a rung what the training has after this epoch."""
+        """Takes the metrics of a finished epoch; at a rung, leaves the training's best value for the others to see."""
         objective = self.sweep.definition.objective
         value = metrics.get(objective.valid, math.nan)
         if math.isfinite(value):
@@ -38,7 +38,7 @@ class Rungs:
                 self.sweep.create_rung(self.trial, epoch, self.best)
 
     def goes_on(self, epoch: int) -> bool:
-        """Whether the training is good enough after this epoch to go on."""
+        """Whether the training is good enough after this epoch to go on; True if the store cannot say."""
         rule = self._rule_at(epoch)
         if rule is None:
             return True
@@ -50,7 +50,7 @@ class Rungs:
         return is_good_enough(rule, self.best, list(others.values()))
 
     def _rule_at(self, epoch: int) -> EarlyStopping | None:
-        """By what trainings are compared after this epoch, if they are."""
+        """The rule that compares trainings after this epoch; None if nothing does."""
         phase = self.sweep.definition.phase(self.trial.phase)
         rule = phase.early_stopping
         # After the last epoch there is nothing to save.
@@ -67,8 +67,8 @@ def is_rung(rule: EarlyStopping, epoch: int) -> bool:
     return rung == epoch
 
 
-def is_good_enough(rule: EarlyStopping, own: float, others: Sequence[float]) -> bool:
-    """Whether a training goes on that has `own` at a rung, where `others` came before it. Less is better.
+def is_good_enough(rule: EarlyStopping, value: float, others: Sequence[float]) -> bool:
+    """Whether a training goes on that has this value at a rung, where `others` came before it. Less is better.
 
     `halving` is the stopping variant of asynchronous successive halving (Li, Jamieson, Rostamizadeh, Gonina, Ben-tzur,
     Hardt, Recht, Talwalkar 2020, "A System for Massively Parallel Hyperparameter Tuning", MLSys): one in `reduction`
@@ -76,8 +76,8 @@ def is_good_enough(rule: EarlyStopping, own: float, others: Sequence[float]) -> 
     median stopping rule (Golovin et al. 2017, "Google Vizier", KDD), on the values at the same epoch.
     """
     if rule.rule == "median":
-        return len(others) < FEWEST_FOR_MEDIAN or own <= median(others)
+        return len(others) < FEWEST_FOR_MEDIAN or value <= median(others)
     if len(others) + 1 < rule.reduction:
         return True
-    ahead = sum(1 for other in others if other < own)
+    ahead = sum(1 for other in others if other < value)
     return ahead < (len(others) + 1) // rule.reduction

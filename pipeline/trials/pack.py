@@ -1,4 +1,4 @@
-"""Runs one pack: finds what has no row yet, trains it, alone or side by side, and sees that each trial gets its row."""
+"""Runs one pack: trains the trials that have no row yet, alone or side by side, and sees that each gets its row."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -15,7 +15,8 @@ from pipeline.sweep import Experiment, Sweep, Trial, merge
 from pipeline.training.builtin import Builtin
 from pipeline.training.job import Measured
 from pipeline.training.own.trainer import OwnTrainer
-from pipeline.trials.attempt import Attempt, OnEvent, failure, first_cells, now, one_line, raise_if_no_trial_failed
+from pipeline.trials.attempt import Attempt, OnEvent, begin
+from pipeline.trials.row import first_cells, now, one_line, raise_infrastructure_failure, status_of
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Workbench:
     _experiments: dict[str, Experiment] = field(default_factory=dict)
 
     def experiment(self, sweep: Sweep, trial: Trial) -> Experiment:
+        """Raises UserError if no round of the sweep asked for the trial's experiment."""
         if trial.experiment not in self._experiments:
             self._experiments = sweep.experiments()
         try:
@@ -37,10 +39,11 @@ class Workbench:
 def run_pack(
     sweep: Sweep, pack: str, trials: Sequence[Trial], workbench: Workbench, *, retry: bool = False, on_event: OnEvent
 ) -> bool:
-    """Runs the trials that have no row yet (`retry`: no result); whether none of them failed.
+    """Runs the trials that have no row yet (`retry`: no result). True if none failed, nor had failed before.
 
     Trials that are alike train side by side where that is faster, the others one after another. Raises
-    InfrastructureError if the store or the device fails; rows written before stand.
+    UserError if a trial is not of this sweep or its row is damaged, and InfrastructureError if the store or the device
+    fails; rows written before stand.
     """
     sweep.definition.check_format()
     for trial in trials:
@@ -48,12 +51,12 @@ def run_pack(
     run = _Run(sweep, pack, workbench, retry, on_event, deque(trials))
     fine = True
     while run.waiting:
-        fine = run.some() and fine
+        fine = run.train_next_group() and fine
     return fine
 
 
 def _last_row(sweep: Sweep, trial: Trial, retry: bool) -> tuple[Row | None, int]:
-    """The row that stands, or the number of the one to be written."""
+    """The row that stands, if there is one, and the number of the next one to be written."""
     files = sweep.results_of(trial)
     if not files:
         return None, 1
@@ -80,11 +83,10 @@ class _Run:
     at_most: int = packing.MOST
     """Trials side by side; fewer after a failure that may be one trial's alone."""
 
-    def some(self) -> bool:
-        """Trains as many of those that wait as should go together; whether none of them failed."""
-        rows: list[Row] = []
+    def train_next_group(self) -> bool:
+        """Trains the next group of compatible trials. True if none failed."""
         with ExitStack() as stack:
-            attempts = self._begin(stack, rows)
+            attempts, rows = self._begin_group(stack)
             training = [attempt for attempt in attempts if not attempt.is_over]
             try:
                 self._train(training)
@@ -93,22 +95,25 @@ class _Run:
         rows += [attempt.row for attempt in attempts if attempt.is_over]
         return all(Status(row["status"]).is_result for row in rows)
 
-    def _begin(self, stack: ExitStack, rows: list[Row]) -> list[Attempt]:
-        """Begins attempts until there are as many to be trained as it pays to train side by side.
+    def _begin_group(self, stack: ExitStack) -> tuple[list[Attempt], list[Row]]:
+        """Begins attempts at the trials that wait until there are as many to train as it pays to train side by side.
 
-        The rows of those that have one already are added to `rows`.
+        Returns the attempts, among them those that need no training and are over, and the rows that stood before.
         """
         definition, builtin = self.sweep.definition, self.workbench.builtin
-        begun: list[Attempt] = []
-        wanted, likeness = 1, None
-        while self.waiting and wanted:
+        attempts: list[Attempt] = []
+        rows: list[Row] = []
+        group, size, training = None, 1, 0
+        while self.waiting and training < size:
+            # The next trial joins the group if it is like the others.
             trial = self.waiting[0]
             experiment = self.workbench.experiment(self.sweep, trial)
-            own = packing.likeness(definition, experiment, trial)
-            if likeness not in (None, own):
+            likeness = packing.likeness(definition, experiment, trial)
+            if group not in (None, likeness):
                 break
             self.waiting.popleft()
-            # Not before: while others trained, somebody else may have run it.
+
+            # Asked only now: while others trained, somebody else may have run it.
             row, number = _last_row(self.sweep, trial, self.retry)
             if row is not None:
                 rows.append(row)
@@ -116,18 +121,20 @@ class _Run:
                 continue
             if _out_of_budget(self.sweep, trial):
                 continue
-            attempt = stack.enter_context(Attempt(self.sweep, self.pack, trial, number, experiment, self.on_event))
-            begun.append(attempt)
+
+            # The first one that needs training says how many may train with it.
+            attempt = stack.enter_context(begin(self.sweep, self.pack, trial, number, experiment, self.on_event))
+            attempts.append(attempt)
             try:
-                if attempt.is_spared(builtin):
+                if attempt.finish_without_training(builtin):
                     continue
-                if likeness is None and definition.own is None:
-                    wanted = builtin.at_once(attempt.job, min(self.at_most, 1 + len(self.waiting)))
+                if group is None and definition.own is None:
+                    size = builtin.at_once(attempt.job, min(self.at_most, 1 + len(self.waiting)))
             except Exception as error:
                 attempt.fail(error)
                 continue
-            likeness, wanted = own, wanted - 1
-        return begun
+            group, training = likeness, training + 1
+        return attempts, rows
 
     def _train(self, attempts: Sequence[Attempt]) -> None:
         definition, builtin = self.sweep.definition, self.workbench.builtin
@@ -151,12 +158,12 @@ class _Run:
     def _after(self, error: Exception, attempts: Sequence[Attempt]) -> None:
         """What an error ended is that trial's failure; of several, each is tried again with fewer beside it."""
         left = [attempt for attempt in attempts if not attempt.is_over]
-        raise_if_no_trial_failed(error)
+        raise_infrastructure_failure(error)
         if len(attempts) == 1 or not left:
             for attempt in left:
                 attempt.fail(error)
             return
-        is_memory = failure(error) is Status.OUT_OF_MEMORY
+        is_memory = status_of(error) is Status.OUT_OF_MEMORY
         self.at_most = len(attempts) // 2 if is_memory else 1
         if is_memory:
             self.workbench.builtin.allow(left[0].job, self.at_most)
@@ -167,12 +174,11 @@ class _Run:
 
 def give_up(sweep: Sweep, pack: str, trials: Sequence[Trial], why: str) -> list[Row]:
     """Writes the row of each trial that has none, saying that nobody could run it; returns these rows."""
-    rows = []
+    rows, workbench = [], Workbench()
     for trial in trials:
         _check(sweep, trial)
         if not sweep.results_of(trial):
-            experiment = Workbench().experiment(sweep, trial)
-            row = first_cells(sweep, pack, trial, experiment, attempt=None)
+            row = first_cells(sweep, pack, trial, workbench.experiment(sweep, trial), attempt=None)
             row |= {"status": Status.FAILED.value, "error": one_line(why), "finished": now()}
             if sweep.create_row(trial, row):
                 rows.append(row)
@@ -188,6 +194,7 @@ def _out_of_budget(sweep: Sweep, trial: Trial) -> bool:
 
 
 def _check(sweep: Sweep, trial: Trial) -> None:
+    """Raises UserError if the sweep has no such phase or date range."""
     phases = {phase.name: phase for phase in sweep.definition.phases}
     if trial.phase not in phases or trial.range >= len(phases[trial.phase].ranges):
         raise UserError(f"{trial}: {sweep.id} has no such phase or date range")

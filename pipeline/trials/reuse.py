@@ -1,7 +1,7 @@
-"""Rows of trainings that were exactly the same, so that nothing is trained twice.
+"""Copies rows of trainings that were exactly the same, so that nothing is trained twice.
 
 A phase that begins with the best of the one before repeats a training of its own sweep: that row is always copied.
-One of another sweep is found by what makes a training what it is, not by its commit: a hash of architecture,
+A row of another sweep is looked up by what makes a training what it is, not by its commit: a hash of architecture,
 hyperparameters, date range, fidelity, seed, data, training code, torch and device. Every finished training of a
 built-in architecture is remembered by it; only a sweep that asks for it copies.
 """
@@ -27,8 +27,8 @@ _FINAL = (Status.COMPLETE, Status.DIVERGED)
 _COPIED = ("training_time", "model_url", "status", "error", "epochs", "device", "data_fingerprint")
 
 
-def of_earlier_phase(sweep: Sweep, trial: Trial, row: Row) -> Row | None:
-    """What to fill `row` up with, from the same training in an earlier phase of the sweep; None if there was none."""
+def cells_of_earlier_phase(sweep: Sweep, trial: Trial, row: Row) -> Row | None:
+    """The cells that complete `row`, copied from the same training in an earlier phase; None if there was none."""
     definition = sweep.definition
     phase = definition.phase(trial.phase)
     for other in definition.phases[: definition.phases.index(phase)]:
@@ -41,13 +41,14 @@ def of_earlier_phase(sweep: Sweep, trial: Trial, row: Row) -> Row | None:
     return None
 
 
-def find(sweep: Sweep, row: Row) -> Row | None:
-    """What to fill `row` up with, from an earlier sweep's; None if nobody trained the same, or its files are gone.
+def cells_of_earlier_sweep(sweep: Sweep, row: Row, code: str | None = None) -> Row | None:
+    """The cells that complete `row`, copied from another sweep; None if none trained the same, or its files are gone.
 
-    `row` says already on which data and device the training would run.
+    `row` says already on which data and device the training would run. `code` is the hash of the code that trains: left
+    out, of the code that runs.
     """
     try:
-        earlier = results.read_csv(sweep.store.read(_key(sweep.definition, row)))[0]
+        earlier = results.read_csv(sweep.store.read(_key(sweep.definition, row, code or training_code())))[0]
         origin, trial = Sweep(sweep.store, earlier["sweep"]), Trial.parse(earlier["trial"])
         attempt = earlier["attempt"]
     except (FileNotFoundError, ValueError, LookupError):
@@ -73,12 +74,14 @@ def epochs_of(store: Store, reused_from: str) -> bytes:
 
 
 def remember(sweep: Sweep, row: Row) -> None:
-    """Notes a finished training for later sweeps, unless it was copied itself."""
+    """Writes a finished training's row where later sweeps look it up, unless it was copied itself."""
     if row["status"] in _FINAL and not row.get("reused_from"):
-        sweep.store.create(_key(sweep.definition, row), results.write_csv([row], results.row_columns(row)))
+        sweep.store.create(
+            _key(sweep.definition, row, training_code()), results.write_csv([row], results.row_columns(row))
+        )
 
 
-def _key(definition: Definition, row: Mapping[str, Any]) -> str:
+def _key(definition: Definition, row: Mapping[str, Any], code: str) -> str:
     fidelity, training = definition.phase(row["phase"]).fidelity, definition.training
     identity = {
         "architecture": row["architecture"],
@@ -91,15 +94,14 @@ def _key(definition: Definition, row: Mapping[str, Any]) -> str:
         "data": row["data_fingerprint"],
         "device": row["device"],
         "torch": version("torch"),
-        "code": _training_code(),
+        "code": code,
     }
     return remembered_row_key(hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32])
 
 
 @functools.cache
-def _training_code() -> str:
+def training_code(pipeline: Path = Path(__file__).parents[1]) -> str:
     """Hash of the code that a training's result may hang on: how data are read and encoded, how a network trains."""
-    pipeline = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(path for room in ("data", "training") for path in (pipeline / room).rglob("*.py")):
         digest.update(f"{path.relative_to(pipeline)}\0".encode() + path.read_bytes())

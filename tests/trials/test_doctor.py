@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,8 +16,8 @@ from pipeline.trials.doctor import Check
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine's torch has a GPU")
 
 
-def found(store_root: str | None = None) -> dict[str, Check]:
-    return {check.name: check for check in doctor.checks(store_root)}
+def found(store_root: str | None = None, **options: Any) -> dict[str, Check]:
+    return {check.name: check for check in doctor.checks(store_root, **options)}
 
 
 def test_a_fit_machine_passes_every_check(tmp_path: Path) -> None:
@@ -93,17 +94,15 @@ def test_a_driver_that_does_not_answer_fails(tmp_path: Path, monkeypatch: pytest
     assert "does not answer" in seen["device"].seen
 
 
-def test_a_full_disk_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_ROOM", 2**70)
-    check = found()["disk"]
+def test_a_full_disk_fails() -> None:
+    check = found(disk_room=2**70)["disk"]
     assert not check.fine
     assert "make room" in check.seen
 
 
-def test_a_clock_that_stands_in_the_past_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_stands_in_the_past_fails(tmp_path: Path) -> None:
     installed = tmp_path / "doctor.py"
     installed.touch()
     in_an_hour = time.time() + 3600
     os.utime(installed, (in_an_hour, in_an_hour))
-    monkeypatch.setattr(doctor, "__file__", str(installed))
-    assert not found()["clock"].fine
+    assert not found(installed=installed)["clock"].fine

@@ -1,10 +1,12 @@
 """What was trained already is copied: inside a sweep always, from another one where that is asked for."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import pipeline
 from pipeline.analysis import spending
 from pipeline.plan import rounds
 from pipeline.store import Store
@@ -93,9 +95,22 @@ def test_other_data_are_other_trainings_even_under_the_same_name(store, one_rang
     assert not any(row.get("reused_from") for row in again(store, asked).values())
 
 
-def test_other_training_code_is_another_training(store, one_range, earlier, monkeypatch):
-    monkeypatch.setattr(reuse, "_training_code", lambda: "changed")
-    assert not any(row.get("reused_from") for row in again(store, one_range).values())
+def test_other_training_code_is_another_training(store, one_range, earlier):
+    later = Sweep.create(store, define(one_range | {"reuse": True}, "bbbb"))
+    row = earlier["screen-e000-d0-s0"]
+    assert reuse.cells_of_earlier_sweep(later, row) is not None
+    assert reuse.cells_of_earlier_sweep(later, row, code="changed") is None
+
+
+@pytest.mark.parametrize("file", ["training/loop.py", "training/architectures/mdn.py", "data/encoder.py"])
+def test_the_code_that_trains_is_how_data_are_read_and_how_a_network_trains(tmp_path, file):
+    ours = Path(pipeline.__file__).parent
+    for name, changed in (("same", b""), ("changed", b"#")):
+        shutil.copytree(ours, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        (tmp_path / name / "report/page.py").write_bytes(b"")
+        (tmp_path / name / file).write_bytes((ours / file).read_bytes() + changed)
+    assert reuse.training_code(tmp_path / "same") == reuse.training_code()
+    assert reuse.training_code(tmp_path / "changed") != reuse.training_code()
 
 
 def test_a_row_whose_model_is_gone_is_not_copied(store, one_range, earlier):

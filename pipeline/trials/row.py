@@ -1,0 +1,66 @@
+"""A trial's row beside what its training measures: the cells known before it, the time, errors and their statuses."""
+
+import sys
+from datetime import UTC, datetime
+
+from pipeline import provenance
+from pipeline.errors import InfrastructureError
+from pipeline.results import Row, Status
+from pipeline.sweep import Experiment, Sweep, Trial
+from pipeline.sweep.trial import training_seed
+
+_ERROR_AT_MOST = 1000
+
+
+def first_cells(sweep: Sweep, pack: str, trial: Trial, experiment: Experiment, *, attempt: str | None) -> Row:
+    """The cells of a row that are known before anything is trained."""
+    definition = sweep.definition
+    phase = definition.phase(trial.phase)
+    row: Row = {
+        "architecture": definition.architecture,
+        "date-range": phase.ranges[trial.range].as_json(),
+        **experiment.assignment,
+        "sweep": sweep.id,
+        "experiment": trial.experiment,
+        "trial": str(trial),
+        "attempt": attempt,
+        "pack": pack,
+        "phase": trial.phase,
+        "fidelity": phase.fidelity.name,
+        "seed": training_seed(definition, trial),
+        "git_commit": provenance.commit_here() if definition.own else provenance.git_commit(),
+        "image": provenance.image() or definition.image,
+        "host": provenance.host(),
+        "started": now(),
+    }
+    return {name: value for name, value in row.items() if value is not None or name in experiment.assignment}
+
+
+def one_line(text: str) -> str:
+    """An error as a cell holds it: one line of bounded length."""
+    return " ".join(text.split())[:_ERROR_AT_MOST]
+
+
+def now() -> str:
+    """The time as rows and logs hold it, like 2024-06-14T02:10:00Z."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def status_of(error: Exception) -> Status:
+    """The status of a training that the error ended."""
+    from pipeline.training.loop import OutOfMemory
+
+    return Status.OUT_OF_MEMORY if isinstance(error, OutOfMemory | MemoryError) else Status.FAILED
+
+
+def raise_infrastructure_failure(error: Exception) -> None:
+    """Raises InfrastructureError if the store or the device failed.
+
+    That is no fault of the setting that was being trained: its trial should run elsewhere.
+    """
+    if isinstance(error, InfrastructureError):
+        raise error
+    torch = sys.modules.get("torch")
+    accelerator_error = getattr(torch, "AcceleratorError", None)
+    if (accelerator_error and isinstance(error, accelerator_error)) or "NVML" in str(error):
+        raise InfrastructureError(f"the device failed: {str(error).splitlines()[0]}") from error

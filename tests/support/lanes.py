@@ -1,0 +1,83 @@
+"""Runs sweeps on lanes that a test watches and kills."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.local import runner
+from pipeline.local.process import PROGRAM
+from pipeline.results import Row
+from pipeline.sweep import Pack, Sweep
+from pipeline.sweep.merge import Merged
+from tests.support import ROOT, processes
+
+NURSERY = Path(__file__).with_name("nursery.py")
+
+
+class Recorder:
+    """A view that remembers, and lets a test act when something is seen."""
+
+    def __init__(
+        self,
+        on_row: Callable[[Row], None] = lambda row: None,
+        on_start: Callable[[Pack], None] = lambda pack: None,
+        on_epoch: Callable[[int, int], None] = lambda epoch, of: None,
+    ) -> None:
+        self.rows: list[Row] = []
+        self.said: list[str] = []
+        self._on_row, self._on_start, self._on_epoch = on_row, on_start, on_epoch
+
+    def round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None: ...
+    def idle(self, lane: int) -> None: ...
+
+    def epoch(self, lane: int, epoch: int, of: int) -> None:
+        self._on_epoch(epoch, of)
+
+    def started(self, lane: int, pack: Pack) -> None:
+        self._on_start(pack)
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def row(self, lane: int, row: Row) -> None:
+        self.rows.append(row)
+        self._on_row(row)
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Lanes of one kind: the command that starts one, and the process whose children they are."""
+
+    program: Sequence[str] = PROGRAM
+    parent: int = field(default_factory=os.getpid)
+
+    def run(self, sweep: Sweep, view: runner.View | None = None, **options: Any) -> Merged:
+        """Runs a sweep on such lanes."""
+        return runner.run(sweep, view or Recorder(), program=self.program, **options)
+
+    def pids(self) -> list[int]:
+        """The lanes that are running."""
+        return processes.children(self.parent, self.program[-1])
+
+
+@contextlib.contextmanager
+def warm() -> Iterator[Lanes]:
+    """Lanes that are forked from a process that has loaded torch: see `nursery.py`."""
+    name = f"hpt-nursery-{uuid.uuid4().hex}"
+    # More threads would not survive the fork, and lanes have one.
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, str(NURSERY), "warm", name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+    ) as nursery:
+        assert nursery.stdout is not None
+        assert nursery.stdout.readline() == b"warm\n"
+        yield Lanes((sys.executable, "-S", "-E", str(NURSERY), "lane", name), nursery.pid)
