@@ -11,9 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Any
-
-import pydantic
+from typing import Any, TypeVar
 
 from pipeline.base import Recorded
 from pipeline.data.source import DataSource, FilesSource
@@ -204,8 +202,8 @@ def _collect(store: Store, series: Series, rolled_up: bytes) -> tuple[Digest, ..
             collected.append(digests[sweep])
             continue
         try:
-            single = Digest.model_validate_json(content_of(store, entry))
-        except (FileNotFoundError, pydantic.ValidationError):  # deleted since it was listed, or damaged
+            single = from_json(Digest, content_of(store, entry))
+        except (FileNotFoundError, ValueError):  # deleted since it was listed, or damaged
             continue
         if single.format == FORMAT and single.sweep == sweep:
             collected.append(single)
@@ -214,14 +212,23 @@ def _collect(store: Store, series: Series, rolled_up: bytes) -> tuple[Digest, ..
 
 def _parse_rolled_up(content: bytes) -> Iterable[Digest]:
     try:
-        return _RolledUp.model_validate_json(content).digests
-    except pydantic.ValidationError:
+        return from_json(_RolledUp, content).digests
+    except ValueError:
         return ()
 
 
+_Value = TypeVar("_Value", bound=Recorded)
+
+
+# Pydantic's own JSON refuses text that no encoding can hold, which rows of a trainer may have.
 def as_json(value: Recorded) -> bytes:
     """A line of JSON."""
-    return (value.model_dump_json(by_alias=True) + "\n").encode()
+    return (json.dumps(value.model_dump(mode="json", by_alias=True)) + "\n").encode()
+
+
+def from_json(kind: type[_Value], content: bytes) -> _Value:
+    """The opposite of `as_json`. Raises ValueError if the content is damaged."""
+    return kind.model_validate(json.loads(content))
 
 
 def finite(value: Any) -> float | None:

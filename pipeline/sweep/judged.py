@@ -7,8 +7,6 @@ saw a test score would choose on it.
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-import pydantic
-
 from pipeline.base import Recorded
 from pipeline.data.source import DataSource
 from pipeline.results import Row, Status
@@ -16,7 +14,7 @@ from pipeline.space import Assignment
 from pipeline.spec.model import SpecDateRange
 from pipeline.store import Store, content_of
 from pipeline.sweep.definition import Definition
-from pipeline.sweep.digests import Series, as_json, finite
+from pipeline.sweep.digests import Series, as_json, finite, from_json
 from pipeline.sweep.layout import judged_key, sweep_of
 from pipeline.sweep.trial import Trial
 
@@ -114,12 +112,12 @@ def write(store: Store, judged: Judged) -> None:
 
 def read_judged(store: Store, series: Series) -> list[Judged]:
     """For judging alone: what the sweeps of a series judged, oldest first; damaged and newer files are left out."""
-    read = []
+    every = []
     for entry in store.entries(judged_key(series.name), ".json"):
         try:
-            one = Judged.model_validate_json(content_of(store, entry))
-        except (FileNotFoundError, pydantic.ValidationError):  # deleted since it was listed, or damaged
+            judged = from_json(Judged, content_of(store, entry))
+        except (FileNotFoundError, ValueError):  # deleted since it was listed, or damaged
             continue
-        if one.format == FORMAT and one.sweep == sweep_of(entry.key):
-            read.append(one)
-    return read
+        if judged.format == FORMAT and judged.sweep == sweep_of(entry.key):
+            every.append(judged)
+    return every

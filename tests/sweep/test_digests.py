@@ -133,6 +133,13 @@ def test_a_training_that_a_later_phase_copied_counts_once(tiny_spec: dict[str, A
     assert {trial.reused_from for trial in copied} == {other}
 
 
+def test_text_that_no_encoding_holds_survives(store: Store, tiny_spec: dict[str, Any]) -> None:
+    definition = define(tiny_spec)
+    digest = digests.digest(definition, rows_of(definition, batch_size="\ud800\x00"))
+    digests.write(store, digest)
+    assert digests.read(store, digest.series) == (digest,)
+
+
 def test_data_that_changed_while_a_sweep_ran_are_seen_to_have_changed(tiny_spec: dict[str, Any]) -> None:
     definition = define(tiny_spec)
     rows = rows_of(definition)
