@@ -26,7 +26,7 @@ from pipeline.store.uploads import Uploads
 from pipeline.sweep import Experiment, Sweep, Trial
 from pipeline.sweep.trial import training_seed
 from pipeline.training.builtin import Builtin
-from pipeline.training.job import Job, Measured
+from pipeline.training.job import Job, TrainingResult
 from pipeline.trials import reuse
 from pipeline.trials.early_stopping import Rungs
 
@@ -91,7 +91,7 @@ class Attempt:
             self._finish({"status": Status.STOPPED, **saved})
         return self.is_over
 
-    def end(self, measured: Measured) -> None:
+    def end(self, measured: TrainingResult) -> None:
         """Keeps the files of a training and writes its row."""
         for name, path in measured.files.items():
             self.sweep.store.upload(self.sweep.attempt_key(self.trial, self.token, name), path)
@@ -253,7 +253,7 @@ def now() -> str:
 
 def failure(error: Exception) -> Status:
     """What a training is that ended in the error."""
-    from pipeline.training.loop import OutOfMemory
+    from pipeline.training.memory import OutOfMemory
 
     return Status.OUT_OF_MEMORY if isinstance(error, OutOfMemory | MemoryError) else Status.FAILED
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from pipeline.errors import InfrastructureError
 from pipeline.results import Status
 from pipeline.store.keys import is_key
-from pipeline.training.job import Job, Measured
+from pipeline.training.job import Job, TrainingResult
 from pipeline.training.own import placeholders
 from pipeline.training.own.code import Own
 from pipeline.training.own.log import Output
@@ -51,7 +51,7 @@ class OwnTrainer:
     metric: str
     """The objective's: `<metric>_valid` and `<metric>_test` must be reported."""
 
-    def __call__(self, job: Job) -> Measured:
+    def __call__(self, job: Job) -> TrainingResult:
         """Raises UserError if the date range is too short, InfrastructureError if the device fails."""
         with tempfile.TemporaryDirectory(prefix="hpt-own-") as scratch:
             return _Training(self, job, Path(scratch)).run()
@@ -82,7 +82,7 @@ class _Training:
     """Why it was told to end."""
     _end_by: float = field(default=math.inf, init=False)
 
-    def run(self) -> Measured:
+    def run(self) -> TrainingResult:
         job, own = self.job, self.trainer.own
         told = placeholders.values(job, self.scratch)
         self.metrics = Metrics(f"{self.trainer.metric}_valid", job.report)
@@ -155,7 +155,7 @@ class _Training:
             self.job.say("ends it: its time is over" if why is Status.TIMED_OUT else "ends it: it does not stop")
             child.ask_to_end()
 
-    def _measured(self, ended: Ended, last_words: str, seconds: float) -> Measured:
+    def _measured(self, ended: Ended, last_words: str, seconds: float) -> TrainingResult:
         status, error = self._judged(ended, last_words)
         model, files = self.metrics.model or self._only_file(), {}
         if model is not None and status is not Status.FAILED:
@@ -169,7 +169,7 @@ class _Training:
                 status, error = Status.FAILED, f'the model that it names, "{model}", is no file in HPT_FOLDER'
         # A hyperparameter's column is not for what is measured.
         taken = self.job.hyperparameters
-        return Measured(
+        return TrainingResult(
             status=status,
             error=error,
             metrics={f"metric_{name}" if name in taken else name: value for name, value in self.metrics.last.items()},

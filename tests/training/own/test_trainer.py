@@ -14,7 +14,7 @@ import pytest
 from pipeline.data.source import FilesSource
 from pipeline.dates import DateRange
 from pipeline.errors import InfrastructureError
-from pipeline.training.job import Job, Measured
+from pipeline.training.job import Job, TrainingResult
 from pipeline.training.own import log, reports, trainer
 from pipeline.training.own.code import Own
 from pipeline.training.own.guard import _below
@@ -35,17 +35,17 @@ class Bench:
         self.hyperparameters: dict[str, Any] = {"lr": 0.1, "kind": "a b", "wide": True}
         self.data = None
 
-    def shell(self, script: str, **options: Any) -> Measured:
+    def shell(self, script: str, **options: Any) -> TrainingResult:
         return self.command(["sh", "-c", script.replace("{", "{{").replace("}", "}}")], **options)
 
-    def command(self, argv: list[str], **options: Any) -> Measured:
+    def command(self, argv: list[str], **options: Any) -> TrainingResult:
         return self.train(Own(command=tuple(argv), hyperparameters={}, **options))
 
-    def function(self, code: str, name: str = "mine:train") -> Measured:
+    def function(self, code: str, name: str = "mine:train") -> TrainingResult:
         Path("mine.py").write_text(code)
         return self.train(Own(trainer=name, hyperparameters={}))
 
-    def train(self, own: Own) -> Measured:
+    def train(self, own: Own) -> TrainingResult:
         return OwnTrainer(own, "mse")(self.job())
 
     def job(self, seconds: float | None = None) -> Job:
