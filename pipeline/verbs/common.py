@@ -199,9 +199,9 @@ def days_of(source: "DataSource", *, here: bool) -> "DateRange | None":
     local = not source.path.startswith("gs://")
     if local and not here and not glob.glob(str(Path(source.path).expanduser()), recursive=True):
         return None
-    from pipeline.data.load import days
+    from pipeline.data.load import covered_days
 
-    return days(source)
+    return covered_days(source)
 
 
 def data_of(text: str) -> "DataSource":

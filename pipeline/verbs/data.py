@@ -23,7 +23,7 @@ def look_at_data(spec: SpecArgument = None, data: DataOption = None, as_of: AsOf
     from pipeline import spec as specs
     from pipeline.data import survey
     from pipeline.data.files import Files
-    from pipeline.data.load import days, no_days
+    from pipeline.data.load import covered_days, why_no_days
     from pipeline.data.source import FilesSource
     from pipeline.plan.resolve import source_of
     from pipeline.screen.data import tables
@@ -43,7 +43,7 @@ def look_at_data(spec: SpecArgument = None, data: DataOption = None, as_of: AsOf
         if found_source is None:
             raise UserError("the spec names no data: its own trainer knows by itself where they are")
         source = found_source
-        covered = days(source)
+        covered = covered_days(source)
         definition, said = _resolved(asked, known, as_of, covered)
         shares = definition.training.validation_share, definition.training.test_share
         ranges = _ranges(definition)
@@ -53,7 +53,7 @@ def look_at_data(spec: SpecArgument = None, data: DataOption = None, as_of: AsOf
         raise UserError(f"the data have no rows in {wanted}; they cover {covered}")
     if found is None:
         assert isinstance(source, FilesSource)
-        raise UserError(no_days(Files(source.path, source.date).days()[1]))
+        raise UserError(why_no_days(Files(source.path, source.date).days_with_rows()[1]))
     if covered and found.covers != covered:
         print(f"the data cover {covered}; what follows is about the days of the spec's date ranges")
     for table in tables(found, ranges, shares):

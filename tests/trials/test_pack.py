@@ -86,7 +86,7 @@ def test_a_saved_model_gives_the_error_that_its_row_reports(new_sweep, tiny_spec
     dataset = dataset_of(sweep)
     predicted = loaded.predict_encoded(dataset.test.tokens, dataset.test.dense)
     assert float(((predicted - dataset.test.targets) ** 2).mean()) == pytest.approx(row["mse_test"], rel=1e-5)
-    frame = load.read(sweep.definition.data, sweep.definition.phases[0].ranges[0]).frame
+    frame = load.read_rows(sweep.definition.data, sweep.definition.phases[0].ranges[0]).frame
     assert list(loaded.predict(frame.head(3)).columns) == ["value"]
 
 
