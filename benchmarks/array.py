@@ -172,8 +172,8 @@ def growth(names: list[str]) -> None:
 
     from benchmarks import minimal
     from pipeline.plan import packing
-    from pipeline.training import architectures, loop
-    from pipeline.training.fused_size import best_size
+    from pipeline.training import architectures
+    from pipeline.training.fused_size import best_size, seconds_per_step
 
     torch.set_num_threads(1)
     device, dataset = minimal.device(), minimal.flights()
@@ -188,7 +188,7 @@ def growth(names: list[str]) -> None:
         rate = dict.fromkeys(SIZES, 0.0)
         for _ in range(3):
             for size in SIZES:
-                seconds = loop.seconds_per_step(name, [{}] * size, dataset, device=device)
+                seconds = seconds_per_step(name, [{}] * size, dataset, device=device)
                 rate[size] = max(rate[size], size * minimal.BATCH / seconds)
         chosen = best_size(name, {}, dataset, device, packing.MOST)
         share = max(rate.values()) * _flops_per_example(name) / peak

@@ -18,7 +18,7 @@ from pipeline.data.inputs import Inputs
 from pipeline.data.load import load
 from pipeline.data.source import FlightsSource
 from pipeline.dates import DateRange
-from pipeline.training import loop
+from pipeline.training import architectures
 
 RANGE = DateRange(date(2013, 7, 1), date(2013, 10, 1))
 BATCH = 1024
@@ -43,7 +43,7 @@ class BagOfWords(nn.Module):
 
 def network(architecture: str, inputs: Inputs) -> nn.Module:
     """The others are ordinary torch networks as they are."""
-    return BagOfWords(inputs) if architecture == "bag-of-words" else loop.build(architecture, {}, inputs)
+    return BagOfWords(inputs) if architecture == "bag-of-words" else architectures.build(architecture, {}, inputs)
 
 
 def device() -> str:

@@ -2,13 +2,13 @@
 
 from pipeline.local import lane
 from pipeline.results import Status
-from pipeline.training.job import Job, Measured, Trainer
+from pipeline.training.job import Job, Trainer, TrainingResult
 from pipeline.trials import pack
 
 
-def nothing(job: Job) -> Measured:
+def nothing(job: Job) -> TrainingResult:
     x = float(job.hyperparameters["x"])
-    return Measured(Status.COMPLETE, metrics={"mse_valid": x, "mse_test": x})
+    return TrainingResult(Status.COMPLETE, metrics={"mse_valid": x, "mse_test": x})
 
 
 def trainer(*_: object) -> Trainer:

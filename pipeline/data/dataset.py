@@ -1,6 +1,6 @@
-"""What a data source hands to an architecture: encoded arrays, and what is needed to build layers for them.
+"""Encoded data as an architecture takes them: arrays, and the sizes that its layers need.
 
-Reading files and fitting vocabularies is `data.py`'s work; nothing here imports torch.
+Reading files is `load.py`'s work, fitting vocabularies `encoder.py`'s; nothing here imports torch.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from pipeline.data.inputs import Inputs
 
 @dataclass(frozen=True)
 class Part:
-    """One of train, validation and test: N rows."""
+    """The training, validation or test part: N rows."""
 
     tokens: NDArray[np.int64]
     """`[N, L]`, 0 = padding."""
@@ -38,7 +38,7 @@ class Dataset:
     target_names: tuple[str, ...]
     encoder: Encoder
     fingerprint: str
-    """Short hash of the rows read and of how they were encoded."""
+    """Short hash of the rows read and how they were encoded; the column `data_fingerprint`."""
     notes: tuple[str, ...] = ()
     """Lines for the log: rows read, rows dropped and why, values that did not parse."""
 

@@ -40,35 +40,39 @@ class Scale:
 
     @classmethod
     def fitted(cls, values: NDArray[np.float64]) -> "Scale":
-        known = values[~np.isnan(values)]
-        if not len(known):
+        """Of the values that are not NaN; 0 and 1 if there are none, and 1 for the deviation of a constant."""
+        values = values[~np.isnan(values)]
+        if not len(values):
             return cls(0.0, 1.0)
-        mean, deviation = float(known.mean()), float(known.std())
+        mean, deviation = float(values.mean()), float(values.std())
         # A constant column has a deviation of rounding errors.
-        return cls(mean, deviation if deviation > 1e-9 * float(np.abs(known).max()) else 1.0)
+        return cls(mean, deviation if deviation > 1e-9 * float(np.abs(values).max()) else 1.0)
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Standardised values."""
         with np.errstate(over="ignore"):
             return ((values - self.mean) / self.deviation).astype(np.float32)
 
     def undo(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """The values before they were standardised."""
         return values.astype(np.float64) * self.deviation + self.mean
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """What was learnt from the training part about each column."""
+    """Vocabularies and scales of the columns, fitted on the training part."""
 
     columns: Columns
     words: tuple[str, ...]
     words_per_row: int
     categories: tuple[tuple[str | None, ...], ...]
-    """For each categorical column its known values; None is "missing"."""
+    """For each categorical column the values that have a token; None is "missing"."""
     numeric_scales: tuple[Scale, ...]
     target_scales: tuple[Scale, ...]
 
     @classmethod
     def fit(cls, train: pd.DataFrame, columns: Columns) -> "Encoder":
+        """Learns vocabularies and scales from the raw rows of the training part."""
         texts = _texts(train, columns.text)
         return cls(
             columns=columns,
@@ -83,6 +87,7 @@ class Encoder:
 
     @property
     def inputs(self) -> Inputs:
+        """The sizes of what `encode` returns."""
         return Inputs(
             vocabulary=_FIRST_FREE + len(self.words) + sum(map(len, self.categories)),
             length=len(self.columns.categorical) + self.words_per_row,
@@ -91,16 +96,19 @@ class Encoder:
         )
 
     def encode(self, frame: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Tokens `[N, L]` and dense numbers `[N, D]` of raw rows. The targets need not be there."""
+        """Tokens `[N, L]` and dense numbers `[N, D]` of N raw rows, which may lack the targets.
+
+        Raises UserError if a feature's column is missing.
+        """
         if lines := missing_columns(self.columns.features, list(map(str, frame.columns)), "the frame"):
             raise UserError(lines)
         tokens = np.full((len(frame), self.inputs.length), PADDING, dtype=np.int64)
         first = _FIRST_FREE + len(self.words)
-        for position, (name, known) in enumerate(zip(self.columns.categorical, self.categories, strict=True)):
+        for position, (name, values) in enumerate(zip(self.columns.categorical, self.categories, strict=True)):
             codes, labels = _labels(frame[name])
-            ids = _lookup(labels, known, first)
+            ids = _lookup(labels, values, first)
             tokens[:, position] = ids[codes]
-            first += len(known)
+            first += len(values)
         if self.words_per_row:
             self._put_words(tokens[:, len(self.columns.categorical) :], _texts(frame, self.columns.text))
         if tokens.shape[1]:
@@ -119,7 +127,10 @@ class Encoder:
         tokens[np.arange(tokens.shape[1]) < lengths[:, None]] = ids[codes]
 
     def targets(self, frame: pd.DataFrame) -> NDArray[np.float32]:
-        """`[N, T]`, transformed and standardised; NaN where there is none."""
+        """Targets `[N, T]`, transformed and standardised; NaN where one is missing.
+
+        Raises UserError if a target's column is missing.
+        """
         if lines := missing_columns(self.target_names, list(map(str, frame.columns)), "the frame"):
             raise UserError(lines)
         standardised = [
@@ -130,10 +141,11 @@ class Encoder:
 
     @property
     def target_names(self) -> tuple[str, ...]:
+        """In the order of the axis T."""
         return tuple(target.name for target in self.columns.targets)
 
     def original_units(self, predictions: NDArray[Any]) -> pd.DataFrame:
-        """Standardised predictions `[N, T]` in the targets' own units, one column each.
+        """Standardised predictions `[N, T]` in the targets' own units, a column for each target.
 
         The mean of a logarithm, taken back, is nearer the median than the mean.
         """
@@ -156,6 +168,7 @@ class Encoder:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Encoder":
+        """The encoder that `to_json` wrote. Raises KeyError, TypeError or ValueError if it is none."""
         columns = content["columns"]
         return cls(
             columns=Columns(
@@ -171,7 +184,7 @@ class Encoder:
 
 
 def transformed(values: NDArray[np.float64], transform: Transform | None) -> NDArray[np.float64]:
-    """NaN or infinite where the transform has no value."""
+    """The values after the transform; NaN or infinite where it has no value."""
     if transform is None:
         return values
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -215,8 +228,9 @@ def _categories(series: "pd.Series[Any]") -> tuple[str | None, ...]:
     return tuple(_frequent(counts.items()))
 
 
-def _lookup(values: Iterable[str | None], known: tuple[str | None, ...], first: int) -> NDArray[np.int64]:
-    ids = {value: first + position for position, value in enumerate(known)}
+def _lookup(values: Iterable[str | None], vocabulary: tuple[str | None, ...], first: int) -> NDArray[np.int64]:
+    """The token of each value: `first` for the first of the vocabulary, UNKNOWN for what is not in it."""
+    ids = {value: first + position for position, value in enumerate(vocabulary)}
     return np.array([ids.get(value, UNKNOWN) for value in values], dtype=np.int64)
 
 

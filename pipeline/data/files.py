@@ -1,7 +1,7 @@
-"""Reads the rows of a date range out of Parquet and CSV files, and only the columns that are needed.
+"""Reads the rows of a date range from Parquet and CSV files, and only the columns that are needed.
 
-Values are handed over as they stand in the files; what they mean is `encoder.py`'s work. Where the files are is
-`places.py`'s.
+Values are passed on as they stand in the files; what becomes of them is decided in `encoder.py`. Where the files are is
+found in `paths.py`.
 """
 
 import csv
@@ -37,15 +37,15 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass
-class _Count:
-    """What was seen and left out on the way."""
+class _Tally:
+    """Rows and files that were read and left out."""
 
     rows: int = 0
     without_day: int = 0
     example: str | None = None
     malformed: int = 0
     no_days: Counter[str] = field(default_factory=Counter)
-    """How many files lie in partitions whose names are no days."""
+    """Number of files in each partition whose name is no day."""
 
     def notes(self, date_column: str) -> Iterator[str]:
         if self.without_day:
@@ -60,68 +60,68 @@ class _Count:
 
 @dataclass(frozen=True)
 class Files:
-    """The files that a path pattern matches, and which of their columns holds the date."""
+    """The files that a path pattern matches. Its methods raise UserError if there are none, or one cannot be read."""
 
     path: str
     date: str
+    """Name of the column with the date."""
 
-    def read(self, columns: tuple[str, ...], date_range: DateRange) -> Rows:
+    def read_rows(self, columns: tuple[str, ...], date_range: DateRange) -> Rows:
         """The rows of the range, in the order of the files' names."""
-        parts = list(self.stream(columns, date_range))
+        parts = list(self.stream_rows(columns, date_range))
         frame = pd.concat([part.frame for part in parts], ignore_index=True)
         return Rows(frame, np.concatenate([part.days for part in parts]), parts[-1].notes)
 
-    def stream(self, columns: tuple[str, ...], date_range: DateRange | None) -> Iterator[Rows]:
-        """All rows (of the range), a piece at a time; the last piece is empty and has the notes on all of them."""
-        count = _Count()
-        some = False
-        for frame, days in self._parts(columns, date_range, count):
-            some = True
+    def stream_rows(self, columns: tuple[str, ...], date_range: DateRange | None) -> Iterator[Rows]:
+        """The rows, of the range if one is given, a piece at a time; the last piece is empty and has all notes."""
+        tally = _Tally()
+        empty = pd.DataFrame(columns=list(columns), dtype=object)
+        for frame, days in self._pieces(columns, date_range, tally):
+            empty = frame[:0]
             yield Rows(frame, days)
-        nothing = frame[:0] if some else pd.DataFrame(columns=list(columns), dtype=object)
-        yield Rows(nothing, np.array([], "datetime64[D]"), tuple(count.notes(self.date)))
+        yield Rows(empty, np.array([], "datetime64[D]"), tuple(tally.notes(self.date)))
 
-    def days(self) -> tuple[NDArray[np.datetime64], tuple[str, ...]]:
-        """All days that the files have rows for, in order, and what was wrong with the others."""
-        count = _Count()
-        every = [np.unique(days) for _, days in self._parts((), None, count)]
+    def days_with_rows(self) -> tuple[NDArray[np.datetime64], tuple[str, ...]]:
+        """The days that the files have rows for, in order, and notes on rows without a day."""
+        tally = _Tally()
+        every = [np.unique(days) for _, days in self._pieces((), None, tally)]
         days = np.unique(np.concatenate(every)) if every else np.array([], "datetime64[D]")
-        return days, tuple(count.notes(self.date))
+        return days, tuple(tally.notes(self.date))
 
     def check(self, columns: tuple[str, ...]) -> None:
-        """Raises UserError if there is no file, or the last, mostly the newest, lacks a column or cannot be read."""
+        """Raises UserError if there is no file, or if the last, mostly the newest, lacks a column or cannot be read."""
         one_day = DateRange(datetime.date(1970, 1, 1), datetime.date(1970, 1, 2))
         for file, path in paths.in_turn(paths.matching(self.path, self.date)[-1:]):
-            for _ in self._file(file, path, columns, one_day, _Count()):
+            for _ in self._pieces_of(file, path, columns, one_day, _Tally()):
                 pass
 
-    def _parts(
-        self, columns: tuple[str, ...], date_range: DateRange | None, count: _Count
+    def _pieces(
+        self, columns: tuple[str, ...], date_range: DateRange | None, tally: _Tally
     ) -> Iterator[tuple[pd.DataFrame, NDArray[np.datetime64]]]:
         files = []
         for file in paths.matching(self.path, self.date, date_range):
             if file.day is None:
                 files.append(file)
             elif np.isnat(file.day):
-                count.no_days[file.partition[self.date] or paths.NULL] += 1
+                tally.no_days[file.partition[self.date] or paths.NULL] += 1
             elif columns:
                 files.append(file)
             else:
                 yield pd.DataFrame(), np.array([file.day])
         for file, path in paths.in_turn(files):
-            yield from self._file(file, path, columns, date_range, count)
+            yield from self._pieces_of(file, path, columns, date_range, tally)
 
-    def _file(
-        self, file: DataFile, path: Path, columns: tuple[str, ...], date_range: DateRange | None, count: _Count
+    def _pieces_of(
+        self, file: DataFile, path: Path, columns: tuple[str, ...], date_range: DateRange | None, tally: _Tally
     ) -> Iterator[tuple[pd.DataFrame, NDArray[np.datetime64]]]:
         try:
-            for batch in _batches(file, path, self.date, columns, date_range, count):
+            for batch in _batches(file, path, self.date, columns, date_range, tally):
                 days = _days(batch.column(self.date))
                 unreadable = np.isnat(days)
-                count.without_day += int(unreadable.sum())
-                if count.example is None:
+                tally.without_day += int(unreadable.sum())
+                if tally.example is None:
                     written = batch.column(self.date).filter(pa.array(unreadable)).drop_null()
-                    count.example = str(written[0]) if len(written) else None
+                    tally.example = str(written[0]) if len(written) else None
                 keep = contains(date_range, days) if date_range else ~unreadable
                 kept = batch.select(columns).filter(pa.array(keep))
                 # Whole numbers stay whole numbers beside a missing one: as floats, long ids would become one another.
@@ -132,22 +132,22 @@ class Files:
 
 
 def _batches(
-    file: DataFile, path: Path, date: str, columns: tuple[str, ...], date_range: DateRange | None, count: _Count
+    file: DataFile, path: Path, date: str, columns: tuple[str, ...], date_range: DateRange | None, tally: _Tally
 ) -> Iterator[pa.Table]:
-    """The date and the columns; the date from the file's place, where that says it, and others that only it says."""
+    """Tables of the date and the columns. The names of the file's folders give the date, and columns that it lacks."""
     with open(path, "rb") as opened:
         start = opened.read(4)
     form = _Parquet(file.name, path) if start == _PARQUET else _Csv(path, gzipped=start.startswith(_GZIP))
     needed = dict.fromkeys((date, *columns))
-    said = {name: value for name, value in file.partition.items() if name in needed}
-    said = {name: value for name, value in said.items() if name == date or name not in form.names}
-    own = [name for name in needed if name not in said]
+    constant = {name: value for name, value in file.partition.items() if name in needed}
+    constant = {name: value for name, value in constant.items() if name == date or name not in form.names}
+    stored = [name for name in needed if name not in constant]
     if not form.names:
         raise UserError(f"{file.name} cannot be read: it is empty")
-    if lines := missing_columns(own, form.names, file.name):
+    if lines := missing_columns(stored, form.names, file.name):
         raise UserError(lines + form.hint)
-    for batch in form.batches(own, date if date in own else None, date_range, count):
-        for name, value in said.items():
+    for batch in form.batches(stored, date if date in stored else None, date_range, tally):
+        for name, value in constant.items():
             batch = batch.append_column(name, pa.repeat(pa.scalar(value, pa.string()), batch.num_rows))
         yield batch
 
@@ -161,6 +161,8 @@ def _days(column: pa.ChunkedArray) -> NDArray[np.datetime64]:
 
 
 class _Parquet:
+    """A Parquet file: the names of its columns, and tables of some of them."""
+
     hint = ""
 
     def __init__(self, name: str, path: Path) -> None:
@@ -169,18 +171,18 @@ class _Parquet:
         self.names: list[str] = self._schema.names
 
     def batches(
-        self, columns: list[str], date: str | None, date_range: DateRange | None, count: _Count
+        self, columns: list[str], date: str | None, date_range: DateRange | None, tally: _Tally
     ) -> Iterator[pa.Table]:
         kinds = {name: self._schema.field(name).type for name in columns}
         for name, kind in kinds.items():
             if pa.types.is_nested(kind):
                 raise UserError(f'{self._name}: column "{name}" holds {kind}, not one value a row')
         [fragment] = pa.dataset.dataset(self._path, format="parquet").get_fragments()
-        if date and date_range and (wanted := _pushed_down(date, kinds[date], date_range)) is not None:
-            fragment = fragment.subset(wanted)
+        if date and date_range and (in_range := row_group_filter(date, kinds[date], date_range)) is not None:
+            fragment = fragment.subset(in_range)
         groups = [group.id for group in fragment.row_groups]
         with pyarrow.parquet.ParquetFile(self._path) as file:
-            count.rows += file.metadata.num_rows
+            tally.rows += file.metadata.num_rows
             # One by one: what was read of a group stays in memory as long as the iterator does.
             for group in groups:
                 for batch in file.iter_batches(_ROWS_AT_A_TIME, row_groups=[group], columns=columns):
@@ -188,8 +190,8 @@ class _Parquet:
                     yield pa.table(plain, names=batch.schema.names)
 
 
-def _pushed_down(name: str, kind: pa.DataType, date_range: DateRange) -> pc.Expression | None:
-    """What lets whole row groups be skipped: a day too many at both ends, because a column may have a time zone."""
+def row_group_filter(name: str, kind: pa.DataType, date_range: DateRange) -> pc.Expression | None:
+    """A filter by which whole row groups are skipped; a day wider at both ends, as a column may have a time zone."""
     if not (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
         return None
     day = timedelta(days=1)
@@ -202,6 +204,8 @@ def _pushed_down(name: str, kind: pa.DataType, date_range: DateRange) -> pc.Expr
 
 
 class _Csv:
+    """A CSV file: the names of its columns, and tables of some of them, all as text."""
+
     hint = " (CSV files are read with commas between values)"
 
     def __init__(self, path: Path, *, gzipped: bool) -> None:
@@ -213,10 +217,10 @@ class _Csv:
             self.names = next((names for names in csv.reader(text) if names), [])
 
     def batches(
-        self, columns: list[str], date: str | None, date_range: DateRange | None, count: _Count
+        self, columns: list[str], date: str | None, date_range: DateRange | None, tally: _Tally
     ) -> Iterator[pa.Table]:
         def skip(_: pyarrow.csv.InvalidRow) -> str:
-            count.malformed += 1
+            tally.malformed += 1
             return "skip"
 
         # Everything as text: "007" stays what it is, and one bad number does not make the whole file unreadable.
@@ -230,7 +234,7 @@ class _Csv:
         parse = pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip)
         with self._stream() as file, pyarrow.csv.open_csv(file, read, parse, convert) as reader:
             for batch in reader:
-                count.rows += batch.num_rows
+                tally.rows += batch.num_rows
                 yield pa.Table.from_batches([batch])
 
     def _stream(self) -> pa.NativeFile:

@@ -30,12 +30,16 @@ _TYPES = {
 
 
 def columns(source: FlightsSource) -> Columns:
+    """The raw columns, by what each becomes."""
     targets = tuple(Target(name, _TRANSFORMS[name]) for name in source.target)
     return Columns(targets, categorical=_CATEGORICAL, numeric=_NUMERIC)
 
 
-def read(source: FlightsSource, date_range: DateRange) -> Rows:
-    """The scheduled departures of the range, cancelled ones included (they have no targets)."""
+def read_rows(source: FlightsSource, date_range: DateRange) -> Rows:
+    """The scheduled departures of the range, cancelled ones included (they have no targets).
+
+    Raises UserError if the package with the data is not installed.
+    """
     path = _data_file()
     with zipfile.ZipFile(path) as archive:
         content = archive.read("flights.csv")

@@ -1,7 +1,7 @@
 """Loads the days of a date range from a source and encodes them, fitted on the training part alone.
 
-What a `data` key may say is `pipeline/data/source.py`'s business, where files are `places.py`'s, how raw values become
-tokens `encoder.py`'s.
+What a `data` key may say stands in `source.py`, where files are in `paths.py`, how they are read in `files.py`, and how
+raw values become tokens in `encoder.py`.
 """
 
 import hashlib
@@ -24,32 +24,38 @@ from pipeline.errors import UserError
 
 
 def columns_of(source: Source) -> Columns:
-    """Which raw columns of the source become what."""
+    """The raw columns of the source, by what each becomes."""
     if isinstance(source, FlightsSource):
         return flights.columns(source)
     targets = tuple(Target(name, source.target_transform) for name in source.target)
     return Columns(targets, source.text, source.categorical, source.numeric)
 
 
-def read(source: Source, date_range: DateRange) -> Rows:
-    """The raw rows of the range, in order of time: what a saved model's encoder takes."""
+def read_rows(source: Source, date_range: DateRange) -> Rows:
+    """The raw rows of the range, in order of time: what a saved model's encoder takes.
+
+    Raises UserError if there are no files, if one cannot be read, or lacks a column that the source names.
+    """
     if isinstance(source, FlightsSource):
-        rows = flights.read(source, date_range)
+        rows = flights.read_rows(source, date_range)
     else:
-        rows = Files(source.path, source.date).read(columns_of(source).all, date_range)
+        rows = Files(source.path, source.date).read_rows(columns_of(source).all, date_range)
     order = np.argsort(rows.days, kind="stable")
     return Rows(rows.frame.iloc[order], rows.days[order], rows.notes)
 
 
-def stream(source: Source, date_range: DateRange | None = None) -> Iterator[Rows]:
-    """All raw rows (of the range) a piece at a time, in no order, for looking at data of any size; notes come last."""
+def stream_rows(source: Source, date_range: DateRange | None = None) -> Iterator[Rows]:
+    """The raw rows, of the range if one is given, a piece at a time and in no order, so that data may be of any size.
+
+    Notes come with the last piece. Raises UserError as `read_rows` does.
+    """
     if isinstance(source, FlightsSource):
-        yield flights.read(source, date_range or FLIGHTS_DAYS)
+        yield flights.read_rows(source, date_range or FLIGHTS_DAYS)
     else:
-        yield from Files(source.path, source.date).stream(columns_of(source).all, date_range)
+        yield from Files(source.path, source.date).stream_rows(columns_of(source).all, date_range)
 
 
-def days(source: Source) -> DateRange | None:
+def covered_days(source: Source) -> DateRange | None:
     """From the first day that the data have rows for to the last; None if there is none.
 
     Raises UserError if there are no files, if they cannot be read, or lack a column that the source names.
@@ -58,16 +64,17 @@ def days(source: Source) -> DateRange | None:
         return source.covers
     files = Files(source.path, source.date)
     files.check(columns_of(source).all)
-    found, _ = files.days()
-    return DateRange(found[0].item(), found[-1].item() + timedelta(days=1)) if len(found) else None
+    days, _ = files.days_with_rows()
+    return DateRange(days[0].item(), days[-1].item() + timedelta(days=1)) if len(days) else None
 
 
 def load(
     source: Source, date_range: DateRange, valid: float = 0.15, test: float = 0.15, *, train_days: int | None = None
 ) -> Dataset:
-    """The range's days as train, validation and test part. Raises UserError if one of them would be empty.
+    """The range's days as train, validation and test part; `valid` and `test` are shares of the days.
 
     With `train_days`, only so many of the training days are read, the last ones: the parts that judge stay the same.
+    Raises UserError if a part would be empty, if a transform is impossible for a target, or as `read_rows` does.
     """
     try:
         split = date_range.split(valid, test)
@@ -77,10 +84,10 @@ def load(
         split = split.with_last_training_days(train_days)
         date_range = DateRange(split.train.start, split.test.end)
     columns = columns_of(source)
-    rows = read(source, date_range)
+    rows = read_rows(source, date_range)
     if not len(rows.days):
-        raise UserError(f"date-range: the data have no rows in {date_range}; {_days_with_rows(source, date_range)}")
-    notes = [*_about_days(rows, date_range), *rows.notes, *_about_numbers(rows.frame, columns)]
+        raise UserError(f"date-range: the data have no rows in {date_range}; {_covered_in_words(source, date_range)}")
+    notes = [*_notes_on_days(rows, date_range), *rows.notes, *_notes_on_numbers(rows.frame, columns)]
 
     complete = np.ones(len(rows.days), dtype=np.bool_)
     for target in columns.targets:
@@ -107,14 +114,14 @@ def load(
     )
 
 
-def _about_days(rows: Rows, date_range: DateRange) -> Iterator[str]:
+def _notes_on_days(rows: Rows, date_range: DateRange) -> Iterator[str]:
     yield f"{len(rows.days):,} rows in {date_range}"
     with_rows = len(np.unique(rows.days))
     if with_rows < date_range.days:
         yield f"{share(date_range.days - with_rows, date_range.days)} days have no rows"
 
 
-def _about_numbers(frame: pd.DataFrame, columns: Columns) -> Iterator[str]:
+def _notes_on_numbers(frame: pd.DataFrame, columns: Columns) -> Iterator[str]:
     for name in dict.fromkeys((*columns.numeric, *(target.name for target in columns.targets))):
         unknown = np.isnan(numbers(frame[name]))
         written = np.array(frame[name].notna(), dtype=np.bool_)
@@ -142,35 +149,34 @@ def _empty_part(name: str, split: Split, source: Source, date_range: DateRange) 
     part = {"train": "training", "valid": "validation", "test": "test"}[name]
     return (
         f"date-range: {date_range} leaves no rows with a target in its {part} days {getattr(split, name)}; "
-        f"{_days_with_rows(source, getattr(split, name))}"
+        f"{_covered_in_words(source, getattr(split, name))}"
     )
 
 
-def no_days(notes: Sequence[str]) -> str:
-    """Why files without any day have none; `notes` are what was wrong with their rows."""
+def why_no_days(notes: Sequence[str]) -> str:
+    """Why files have no day with rows; `notes` are those of `Files.days_with_rows`."""
     if not notes:
         return "the files have no rows"
     return f"no row has a date that can be read; write dates like 2013-12-31 ({'; '.join(notes)})"
 
 
-def _days_with_rows(source: Source, wanted: DateRange) -> str:
-    """Which days the data cover, for a person whose `wanted` days are not among them."""
-    known = source.covers
-    if known or not isinstance(source, FilesSource):
-        return f"they cover {known}"
-    days, notes = Files(source.path, source.date).days()
-    said = "".join(f" ({note})" for note in notes)
+def _covered_in_words(source: Source, missing: DateRange) -> str:
+    """The days that the data cover, for a person who asked for others."""
+    if source.covers or not isinstance(source, FilesSource):
+        return f"they cover {source.covers}"
+    days, notes = Files(source.path, source.date).days_with_rows()
+    remarks = "".join(f" ({note})" for note in notes)
     if not len(days):
-        return no_days(notes)
+        return why_no_days(notes)
     text = f"they cover {days[0]} to {days[-1]}"
-    before, after = days[days < np.datetime64(wanted.start)], days[days >= np.datetime64(wanted.end)]
-    if len(before) and len(after) and not contains(wanted, days).any():
+    before, after = days[days < np.datetime64(missing.start)], days[days >= np.datetime64(missing.end)]
+    if len(before) and len(after) and not contains(missing, days).any():
         text += f", without the days between {before[-1]} and {after[0]}"
-    return text + said
+    return text + remarks
 
 
 def _fingerprint(encoder: Encoder, parts: list[tuple[pd.DataFrame, NDArray[np.int64]]]) -> str:
-    """Of what was read and how it is encoded, not of sums over it: those may differ in their last digit by machine."""
+    """Hash of what was read and how it is encoded; not of means, whose last digit may differ between machines."""
     content = encoder.to_json()
     for fitted in ("numeric_scales", "target_scales"):
         del content[fitted]

@@ -1,7 +1,7 @@
-"""Which files a path pattern means, on the local disk or in a bucket, and their content on this disk.
+"""Finds the files of a path pattern, on the local disk or in a bucket, and brings their content to this disk.
 
 Folders named `column=value` that the pattern leaves open are partitions: their values are columns, and those of the
-date column say which files need be looked at. What is in a file is `files.py`'s business.
+date column tell which files a date range needs. What is in a file is read in `files.py`.
 """
 
 import collections
@@ -36,32 +36,36 @@ _AHEAD = 8
 
 @dataclass(frozen=True)
 class DataFile:
+    """A file of data, here or in a bucket."""
+
     name: str
     """As a person writes it: a path, or `gs://bucket/object`."""
     opened: Callable[[], AbstractContextManager[Path]] = field(compare=False)
-    """Its content on this disk, there for as long as the context lasts."""
+    """Its content on this disk, for as long as the context lasts."""
     partition: Mapping[str, str | None]
-    """The columns that its folders' names say; None where they say that a value is missing."""
+    """Columns and values that its folders' names give, `{"day": "2024-01-31"}`; None for a missing value."""
     day: np.datetime64 | None
-    """The day that all of its rows have; None if its folders do not say, NaT if what they say is no day."""
+    """The day of all of its rows; None if its folders give none, NaT if what they give is no day."""
 
 
-def matching(pattern: str, date: str, wanted: DateRange | None = None) -> list[DataFile]:
-    """The files of a pattern, by name, without those whose partition of the `date` column is not wanted.
+def matching(pattern: str, date: str, date_range: DateRange | None = None) -> list[DataFile]:
+    """The files of a pattern, by name, without those whose partition of the `date` column lies outside the range.
 
     Raises UserError if the pattern means no file at all.
     """
     if pattern.startswith("gs://"):
-        return _in_bucket(pattern, date, wanted)
+        return _in_bucket(pattern, date, date_range)
     whole = re.sub("/+", "/", os.path.expanduser(pattern))
     paths = [path for path in glob.glob(whole, recursive=True) if os.path.isfile(path)]
-    paths = sorted(path for path in paths if not _marks(path, os.path.getsize(path)))
+    paths = sorted(path for path in paths if not _is_marker(path, os.path.getsize(path)))
     if not paths:
         raise UserError(f'data.path: no file matches "{pattern}" (looked from {os.getcwd()})')
     partitions = [_partition(path[len(_folder(whole)) :]) for path in paths]
-    found = zip(paths, partitions, _days(partitions, date), strict=True)
-    files = [DataFile(path, partial(_here, path), said, day) for path, said, day in found]
-    return _of_days(files, wanted)
+    files = [
+        DataFile(path, partial(_here, path), partition, day)
+        for path, partition, day in zip(paths, partitions, _days(partitions, date), strict=True)
+    ]
+    return _within(files, date_range)
 
 
 def _here(path: str) -> AbstractContextManager[Path]:
@@ -69,7 +73,7 @@ def _here(path: str) -> AbstractContextManager[Path]:
 
 
 def in_turn(files: Sequence[DataFile]) -> Iterator[tuple[DataFile, Path]]:
-    """Each file with its content on this disk, while the next ones are being fetched."""
+    """Each file with its content on this disk; meanwhile the next ones of a bucket are fetched."""
 
     def fetch(file: DataFile) -> None:
         with file.opened():
@@ -96,7 +100,7 @@ def in_turn(files: Sequence[DataFile]) -> Iterator[tuple[DataFile, Path]]:
         pool.shutdown(cancel_futures=True)
 
 
-def _in_bucket(pattern: str, date: str, wanted: DateRange | None) -> list[DataFile]:
+def _in_bucket(pattern: str, date: str, date_range: DateRange | None) -> list[DataFile]:
     # Here, because most never need it and it takes its time.
     from google.api_core.exceptions import NotFound
 
@@ -126,62 +130,62 @@ def _in_bucket(pattern: str, date: str, wanted: DateRange | None) -> list[DataFi
         return kept.file(f"gs://{name}/{object}#{generation}", size, fetch)
 
     with bucket.explained("list", _folder(inside)):
-        objects, left_out = _objects(bucket, inside, date, wanted)
+        objects, left_out = _objects(bucket, inside, date, date_range)
     if not objects and not left_out:
         raise UserError(f'data.path: no object matches "{pattern}"')
     partitions = [_partition(object[len(_folder(inside)) :]) for object in objects]
     files = [
-        DataFile(f"gs://{name}/{object}", partial(opened, object, *version), said, day)
-        for (object, version), said, day in zip(objects.items(), partitions, _days(partitions, date), strict=True)
+        DataFile(f"gs://{name}/{object}", partial(opened, object, *version), partition, day)
+        for (object, version), partition, day in zip(objects.items(), partitions, _days(partitions, date), strict=True)
     ]
-    return _of_days(sorted(files, key=lambda file: file.name), wanted)
+    return _within(sorted(files, key=lambda file: file.name), date_range)
 
 
 def _objects(
-    bucket: "Bucket", pattern: str, date: str, wanted: DateRange | None
+    bucket: "Bucket", pattern: str, date: str, date_range: DateRange | None
 ) -> tuple[dict[str, tuple[int, int]], bool]:
     """Generation and size of each object of the pattern; and whether partitions were left out of the listing."""
     folder, start = _folder(pattern), _plain_start(pattern)
-    found: dict[str, tuple[int, int]] = {}
+    objects: dict[str, tuple[int, int]] = {}
 
-    def listed(fields: str = "items(name,generation,size),nextPageToken", **what: str) -> list[str]:
-        """Notes the objects; the folders, if asked for."""
+    def list_objects(fields: str = "items(name,generation,size),nextPageToken", **what: str) -> list[str]:
+        """Adds the objects that match; returns the folders, if a delimiter asks for them."""
         folders: set[str] = set()
         for page in bucket.list(prefix=start, fields=fields, **what).pages:
             for blob in page:
-                if _matches(blob.name.split("/"), pattern.split("/")) and not _marks(blob.name, blob.size):
-                    found[blob.name] = int(blob.generation), int(blob.size)
+                if _matches(blob.name.split("/"), pattern.split("/")) and not _is_marker(blob.name, blob.size):
+                    objects[blob.name] = int(blob.generation), int(blob.size)
             folders.update(page.prefixes)
         return sorted(folders)
 
-    if "/" not in pattern[len(folder) :] or wanted is None:
-        listed()
-        return found, False
-    folders = listed("items(name,generation,size),prefixes,nextPageToken", delimiter="/")
+    if "/" not in pattern[len(folder) :] or date_range is None:
+        list_objects()
+        return objects, False
+    folders = list_objects("items(name,generation,size),prefixes,nextPageToken", delimiter="/")
     days = _days([_partition(name[len(folder) :]) for name in folders], date)
-    if found or not all(day is not None and not np.isnat(day) for day in days):
-        listed()
-        return found, False
-    of_interest = [name for name, day in zip(folders, days, strict=True) if contains(wanted, np.array([day]))[0]]
-    if of_interest:
+    if objects or not all(day is not None and not np.isnat(day) for day in days):
+        list_objects()
+        return objects, False
+    needed = [name for name, day in zip(folders, days, strict=True) if contains(date_range, np.array([day]))[0]]
+    if needed:
         # To the end of the last of them: a zero is what sorts right behind a slash.
-        listed(start_offset=of_interest[0], end_offset=of_interest[-1].removesuffix("/") + "0")
-    return found, bool(folders)
+        list_objects(start_offset=needed[0], end_offset=needed[-1].removesuffix("/") + "0")
+    return objects, bool(folders)
 
 
-def _of_days(files: list[DataFile], wanted: DateRange | None) -> list[DataFile]:
-    """Without the files whose day is known and not wanted."""
-    if wanted is None:
+def _within(files: list[DataFile], date_range: DateRange | None) -> list[DataFile]:
+    """Without the files whose day is known and lies outside the range."""
+    if date_range is None:
         return files
 
-    def may_have(day: np.datetime64 | None) -> bool:
-        return day is None or bool(np.isnat(day)) or bool(contains(wanted, np.array([day]))[0])
+    def may_be_within(day: np.datetime64 | None) -> bool:
+        return day is None or bool(np.isnat(day)) or bool(contains(date_range, np.array([day]))[0])
 
-    return [file for file in files if may_have(file.day)]
+    return [file for file in files if may_be_within(file.day)]
 
 
 def _folder(pattern: str) -> str:
-    """The folder that all matches are in, with its slash."""
+    """The folder of all matches, with its slash."""
     start = _plain_start(pattern)
     return start[: start.rfind("/") + 1]
 
@@ -192,7 +196,7 @@ def _plain_start(pattern: str) -> str:
 
 
 def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """As `glob` does it on a disk: `*` stays inside a name, `**` is any number of folders, neither shows `.hidden`."""
+    """As `glob` does on a disk: `*` stays inside a name, `**` is any number of folders, neither matches `.hidden`."""
     if not pattern:
         return not parts
     if pattern[0] == "**":
@@ -205,16 +209,16 @@ def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 
 
 def _partition(path: str) -> dict[str, str | None]:
-    """What the folders of a path say."""
+    """Columns and values that the names of a path's folders give."""
     folders = (folder.partition("=") for folder in path.split("/")[:-1] if "=" in folder)
     return {unquote(key): None if value == NULL else unquote(value) for key, _, value in folders}
 
 
 def _days(partitions: Sequence[Mapping[str, str | None]], date: str) -> list[np.datetime64 | None]:
-    days = days_of(pd.Series([said.get(date) for said in partitions], dtype=object))
-    return [day if date in said else None for said, day in zip(partitions, days, strict=True)]
+    days = days_of(pd.Series([partition.get(date) for partition in partitions], dtype=object))
+    return [day if date in partition else None for partition, day in zip(partitions, days, strict=True)]
 
 
-def _marks(path: str, size: int) -> bool:
-    """Whether it is an empty file that only marks something: a folder, or by `_SUCCESS` that a program was done."""
+def _is_marker(path: str, size: int) -> bool:
+    """Whether an empty file only marks something: a folder, or by `_SUCCESS` that a program was done."""
     return size == 0 and (path.endswith("/") or os.path.basename(path).startswith("_"))

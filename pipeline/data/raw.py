@@ -1,7 +1,6 @@
-"""What a source hands over before anything is encoded: raw columns, and the day of each row.
+"""Raw rows as a source gives them: their columns and the day of each, before anything is encoded.
 
-How the columns become tokens and numbers is `encoder.py`'s work; where they come from, `files.py`'s and
-`flights.py`'s.
+How the columns become tokens and numbers is decided in `encoder.py`; they come from `files.py` and `flights.py`.
 """
 
 import difflib
@@ -32,13 +31,15 @@ _SPELLINGS = tuple(
 
 @dataclass(frozen=True)
 class Target:
+    """A column to predict."""
+
     name: str
     transform: Transform | None = None
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which raw columns become what."""
+    """Names of the raw columns, by what each becomes."""
 
     targets: tuple[Target, ...]
     text: tuple[str, ...] = ()
@@ -47,48 +48,54 @@ class Columns:
 
     @property
     def features(self) -> tuple[str, ...]:
+        """The columns to predict from."""
         return tuple(dict.fromkeys((*self.categorical, *self.text, *self.numeric)))
 
     @property
     def all(self) -> tuple[str, ...]:
+        """Features and targets, each once."""
         return tuple(dict.fromkeys((*self.features, *(target.name for target in self.targets))))
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a date range, with the columns as they were found."""
+    """Rows with their columns as the source has them."""
 
     frame: pd.DataFrame
     days: NDArray[np.datetime64]
+    """`[N]`, the day of each row."""
     notes: tuple[str, ...] = ()
+    """Lines for the log: what was left out, and why."""
 
     def where(self, mask: NDArray[np.bool_]) -> "Rows":
+        """The rows for which the mask `[N]` holds."""
         return Rows(self.frame[mask], self.days[mask], self.notes)
 
     def within(self, date_range: DateRange) -> "Rows":
+        """The rows of the range's days."""
         return self.where(contains(date_range, self.days))
 
 
 def contains(date_range: DateRange, days: NDArray[np.datetime64]) -> NDArray[np.bool_]:
-    """Which days lie in the range; a missing day lies in none."""
+    """For each day `[N]` whether it lies in the range; a missing day lies in none."""
     inside: NDArray[np.bool_] = (days >= np.datetime64(date_range.start)) & (days < np.datetime64(date_range.end))
     return inside
 
 
 def numbers(series: "pd.Series[Any]") -> NDArray[np.float64]:
-    """The column as float64; NaN where there is no number that a model could take."""
+    """A column as float64 `[N]`; NaN where there is no number that a model could take."""
     if series.dtype.kind in "mM":  # pandas would count nanoseconds, and take a missing time for a very early one
         return np.full(len(series), np.nan)
-    found = pd.to_numeric(series, errors="coerce")
-    values: NDArray[np.float64] = found.to_numpy(np.float64, na_value=np.nan, copy=True)
+    parsed = pd.to_numeric(series, errors="coerce")
+    values: NDArray[np.float64] = parsed.to_numpy(np.float64, na_value=np.nan, copy=True)
     values[~(np.abs(values) <= _LARGEST)] = np.nan
     return values
 
 
 def days_of(series: "pd.Series[Any]") -> NDArray[np.datetime64]:
-    """The day of each value, NaT where it cannot be told without guessing (31/12/2013, 12/31/2013).
+    """The day of each value, `[N]`; NaT where it could only be guessed (31/12/2013, 12/31/2013).
 
-    A time of day and its zone are not looked at: the day is the one that is written.
+    A time of day and its zone are ignored: the day is the one that is written.
     """
     codes, uniques = pd.factorize(series)
     written = pd.Series(uniques).astype("object").astype(str)
@@ -100,7 +107,7 @@ def days_of(series: "pd.Series[Any]") -> NDArray[np.datetime64]:
 
 
 def missing_columns(needed: Iterable[str], available: Sequence[str], where: str) -> str:
-    """One line for each needed column that is not there; empty if all are."""
+    """A line for each needed column that is not available, for a person; empty if all are. `where` begins each line."""
     lines = []
     for name in needed:
         if name in available:

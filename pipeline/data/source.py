@@ -1,7 +1,7 @@
-"""What a spec's `data` may say: the built-in flights, or a user's own files.
+"""A spec's `data`: the built-in flights, or a user's own files.
 
-Only what was asked for is checked here, not whether the files or their columns exist: reading is
-`training/data.py`'s work. Neither pandas nor pyarrow is imported, because `hpt validate` must answer at once.
+Only the spec is checked here, not whether the files or their columns exist: reading is `load.py`'s work. Neither pandas
+nor pyarrow is imported, because `hpt validate` must answer at once.
 """
 
 import datetime

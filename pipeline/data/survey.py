@@ -1,7 +1,7 @@
-"""What the pipeline sees of data: rows by day, what each column holds, how a target is distributed, and when it drifts.
+"""A survey of data: rows by day, what each column holds, how a target is distributed, and when it drifts.
 
-The data are read a piece at a time and only sums and samples are kept, so they may be larger than the memory. What a
-range of days then trains and judges on is asked of the same survey. Printing is `survey_view.py`'s work.
+The data are read a piece at a time and only sums and samples are kept, so they may be larger than the memory. Nothing
+here prints.
 """
 
 import itertools
@@ -37,34 +37,39 @@ ALMOST_EMPTY = 0.1
 
 @dataclass(frozen=True)
 class Column:
+    """A column over all rows of the survey."""
+
     name: str
     kind: str
+    """`target`, `categorical`, `text` or `numeric`."""
     rows: int
     missing: int
     unparsed: int
+    """Values that are there and should be numbers, and are none."""
     example: str | None
-    """A value that is no number."""
+    """One of those."""
     distinct: int
     """Up to `DISTINCT_AT_MOST`: then it is that many or more."""
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """Values of a target, sorted, and how many each of them stands for."""
+    """A sample of a target's values, sorted, and how many each of them stands for."""
 
     count: int
+    """Values of which this is a sample."""
     values: NDArray[np.float64]
     weights: NDArray[np.float64]
 
     def quantile(self, *shares: float) -> NDArray[np.float64]:
-        """The smallest values that so much is not above."""
+        """The smallest values that these shares of the distribution do not exceed; NaN without values."""
         if not len(self.values):
             return np.full(len(shares), np.nan)
         reached = np.cumsum(self.weights) / self.weights.sum()
         return self.values[np.minimum(np.searchsorted(reached, shares), len(self.values) - 1)]
 
     def in_bins(self, edges: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The share of the values up to each edge from the one before, and above the last."""
+        """Share of the values in each bin, `[edges + 1]`: up to each edge from the one before, and above the last."""
         bins = np.searchsorted(edges, self.values, side="left")
         # Half a value more in each: an empty bin is no proof that nothing can be there.
         counted = np.bincount(bins, self.weights, len(edges) + 1) * len(self.values) / max(self.weights.sum(), 1) + 0.5
@@ -72,7 +77,7 @@ class Distribution:
 
 
 def stability(before: Distribution, after: Distribution) -> float | None:
-    """The population stability index over the tenths of `before`; None where there are too few values to say.
+    """Population stability index over the tenths of `before`; None for too few values.
 
     What two samples of one distribution differ by is taken off, its mean and twice its standard deviation (the index is
     then distributed as chi squared; Yurdakul 2018), so that few values are no drift.
@@ -88,36 +93,41 @@ def stability(before: Distribution, after: Distribution) -> float | None:
 
 @dataclass(frozen=True)
 class Survey:
-    """Of all days that were read, in order; there is at least one row."""
+    """The days that were read, in order; there is at least one row."""
 
     days: NDArray[np.datetime64]
     rows: NDArray[np.int64]
+    """`[days]`, rows of each day."""
     usable: NDArray[np.int64]
-    """Rows that have every target."""
+    """`[days]`, those of them that have every target."""
     columns: tuple[Column, ...]
     targets: tuple[str, ...]
     notes: tuple[str, ...]
     _samples: dict[str, list["_Sample"]]
-    """Of each target, one for each day."""
+    """`{target: [sample of each day]}`"""
 
     @property
     def covers(self) -> DateRange:
+        """From the first day to the last."""
         return _from_to(self.days[0], self.days[-1])
 
     def months(self) -> Iterator[DateRange]:
+        """The calendar months that have a day of the survey between their ends, in order."""
         start = month_start(self.covers.start)
         while start < self.covers.end:
             yield DateRange(start, month_start(start, 1))
             start = month_start(start, 1)
 
     def rows_in(self, date_range: DateRange) -> int:
+        """Number of rows of the range's days."""
         return int(self.rows[contains(date_range, self.days)].sum())
 
     def usable_in(self, date_range: DateRange) -> int:
+        """Number of these that have every target."""
         return int(self.usable[contains(date_range, self.days)].sum())
 
     def by_day(self, date_range: DateRange) -> NDArray[np.int64]:
-        """The rows of each day of the range."""
+        """Number of rows of each day of the range, those without rows included."""
         counts = np.zeros(date_range.days, np.int64)
         inside = contains(date_range, self.days)
         counts[(self.days[inside] - np.datetime64(date_range.start)).astype(int)] = self.rows[inside]
@@ -130,7 +140,7 @@ class Survey:
         return set(range(7)) - {int(day) for day in _weekdays(self.days)}
 
     def holes(self, date_range: DateRange) -> list[DateRange]:
-        """The days without rows, those next to each other together; weekdays that never have rows are none."""
+        """The days without rows, neighbours together; weekdays that never have rows are no holes."""
         every = np.arange(str(date_range.start), str(date_range.end), dtype="datetime64[D]")
         expected = ~np.isin(_weekdays(every), list(self.closed_weekdays()))
         missing = every[expected & (self.by_day(date_range) == 0)]
@@ -143,51 +153,52 @@ class Survey:
         return [_from_to(day, day) for day in self.days[few]]
 
     def distribution(self, target: str, date_range: DateRange | None = None) -> Distribution:
+        """A target's values on all days, or on those of the range."""
         chosen = np.arange(len(self.days)) if date_range is None else np.flatnonzero(contains(date_range, self.days))
         samples = [_Sample(), *(self._samples[target][at] for at in chosen)]
-        values = np.concatenate([one.values for one in samples])
-        weights = np.concatenate([np.full(len(one.values), one.count / max(len(one.values), 1)) for one in samples])
+        values = np.concatenate([sample.values for sample in samples])
+        weights = np.concatenate([np.full(len(day.values), day.count / max(len(day.values), 1)) for day in samples])
         order = np.argsort(values, kind="stable")
-        return Distribution(sum(one.count for one in samples), values[order], weights[order])
+        return Distribution(sum(sample.count for sample in samples), values[order], weights[order])
 
 
 def survey(source: Source, date_range: DateRange | None = None) -> Survey | None:
-    """Reads all rows (of the range); None if there are none."""
+    """Reads all rows, or those of the range; None if there are none. Raises UserError if they cannot be read."""
     columns = load.columns_of(source)
-    counted = _Counting(columns)
+    counts = _Counts(columns)
     notes: tuple[str, ...] = ()
-    for rows in load.stream(source, date_range):
-        counted.add(rows)
+    for rows in load.stream_rows(source, date_range):
+        counts.add(rows)
         notes += rows.notes
-    if not counted.rows:
+    if not counts.rows:
         return None
-    days = np.array(sorted(counted.rows))
+    days = np.array(sorted(counts.rows))
     return Survey(
         days=days,
-        rows=np.array([counted.rows[day] for day in days]),
-        usable=np.array([counted.usable[day] for day in days]),
-        columns=tuple(column.found() for column in counted.columns),
+        rows=np.array([counts.rows[day] for day in days]),
+        usable=np.array([counts.usable[day] for day in days]),
+        columns=tuple(column.total() for column in counts.columns),
         targets=tuple(target.name for target in columns.targets),
         notes=notes,
-        _samples={name: [of_day.get(day) or _Sample() for day in days] for name, of_day in counted.samples.items()},
+        _samples={name: [of_day.get(day) or _Sample() for day in days] for name, of_day in counts.samples.items()},
     )
 
 
-def warnings(found: Survey, ranges: Iterable[DateRange], shares: tuple[float, float]) -> Iterator[str]:
-    """What may spoil a sweep on these ranges, in plain words. `shares` are those of validation and test."""
-    for column in found.columns:
+def warnings(data: Survey, ranges: Iterable[DateRange], shares: tuple[float, float]) -> Iterator[str]:
+    """What may spoil a sweep on these ranges, a line each. `shares` are those of the validation and test days."""
+    for column in data.columns:
         yield from _about_column(column)
     ranges = list(dict.fromkeys(ranges))
-    for date_range in ranges or [found.covers]:
-        yield from _about_days(found, date_range)
+    for date_range in ranges or [data.covers]:
+        yield from _about_days(data, date_range)
     for date_range in ranges:
-        yield from _about_parts(found, date_range, date_range.split(*shares))
-    months = [month for month in found.months() if not ranges or any(month.overlaps(range_) for range_ in ranges)]
-    for target in found.targets:
+        yield from _about_parts(data, date_range, date_range.split(*shares))
+    months = [month for month in data.months() if not ranges or any(month.overlaps(range_) for range_ in ranges)]
+    for target in data.targets:
         for before, after in itertools.pairwise(months):
             if before.end == after.start:
                 names = f"{before.start:%Y-%m}", f"{after.start:%Y-%m}"
-                yield from _about_drift(found, target, before, after, f"from {names[0]} to {names[1]}")
+                yield from _about_drift(data, target, before, after, f"from {names[0]} to {names[1]}")
 
 
 def _about_column(column: Column) -> Iterator[str]:
@@ -200,37 +211,39 @@ def _about_column(column: Column) -> Iterator[str]:
         yield f'"{column.name}": {counted} values are no numbers, for example "{column.example}"'
 
 
-def _about_days(found: Survey, date_range: DateRange) -> Iterator[str]:
-    if holes := found.holes(date_range):
+def _about_days(data: Survey, date_range: DateRange) -> Iterator[str]:
+    if holes := data.holes(date_range):
         days = sum(hole.days for hole in holes)
         yield f"{date_range}: {share(days, date_range.days)} days have no rows: {_in_words(holes)}"
-    if few := found.almost_empty(date_range):
+    if few := data.almost_empty(date_range):
         counted = "1 day has" if len(few) == 1 else f"{len(few)} days have"
         yield f"{date_range}: {counted} less than a tenth of the usual rows: {_in_words(few)}"
 
 
-def _about_parts(found: Survey, date_range: DateRange, split: Split) -> Iterator[str]:
+def _about_parts(data: Survey, date_range: DateRange, split: Split) -> Iterator[str]:
     names = {"train": "train on", "valid": "validate on", "test": "test on"}
     for part in PARTS:
-        rows = found.usable_in(getattr(split, part))
+        rows = data.usable_in(getattr(split, part))
         if rows < ROWS_AT_LEAST[part]:
             least = f"fewer than {ROWS_AT_LEAST[part]}" if rows else "a trial on this range will fail"
             yield f"{date_range}: {rows:,} rows to {names[part]}, {getattr(split, part)}: {least}"
-    for target in found.targets:
-        yield from _about_drift(found, target, split.train, split.test, f"{date_range}: from train to test")
+    for target in data.targets:
+        yield from _about_drift(data, target, split.train, split.test, f"{date_range}: from train to test")
 
 
-def _about_drift(found: Survey, target: str, before: DateRange, after: DateRange, where: str) -> Iterator[str]:
-    old, new = found.distribution(target, before), found.distribution(target, after)
+def _about_drift(data: Survey, target: str, before: DateRange, after: DateRange, where: str) -> Iterator[str]:
+    old, new = data.distribution(target, before), data.distribution(target, after)
     index = stability(old, new)
     if index is not None and index >= DRIFTS_FROM:
-        said = [f"{low:.4g} to {high:.4g}" for low, high in (one.quantile(0.25, 0.75) for one in (old, new))]
+        middle = [f"{low:.4g} to {high:.4g}" for low, high in (part.quantile(0.25, 0.75) for part in (old, new))]
         medians = f"median {old.quantile(0.5)[0]:.4g} → {new.quantile(0.5)[0]:.4g}"
-        yield f'{where}, target "{target}" drifts: {medians}, middle half {said[0]} → {said[1]} (index {index:.2f})'
+        yield f'{where}, target "{target}" drifts: {medians}, middle half {middle[0]} → {middle[1]} (index {index:.2f})'
 
 
 def _in_words(ranges: list[DateRange]) -> str:
-    shown = [f"{one.start}" if one.days == 1 else f"{one.start} to {one.end - timedelta(days=1)}" for one in ranges[:5]]
+    shown = [
+        f"{hole.start}" if hole.days == 1 else f"{hole.start} to {hole.end - timedelta(days=1)}" for hole in ranges[:5]
+    ]
     return ", ".join(shown) + (f" and {len(ranges) - 5} more" if len(ranges) > 5 else "")
 
 
@@ -246,7 +259,7 @@ def _weekdays(days: NDArray[np.datetime64]) -> NDArray[np.int64]:
 
 @dataclass
 class _Sample:
-    """Of a day's values, those with the lowest lots, which is as good as any choice."""
+    """A fair sample of a day's values: those with the lowest of random lots."""
 
     count: int = 0
     values: NDArray[np.float64] = field(default_factory=lambda: np.array([]))
@@ -270,7 +283,7 @@ class _ColumnCount:
     unparsed: int = 0
     example: str | None = None
     hashes: set[int] = field(default_factory=set)
-    """Of the distinct values: the values themselves may be long."""
+    """Of the distinct values, which may be long themselves."""
 
     def add(self, values: "pd.Series[Any]", numeric: NDArray[np.float64] | None) -> None:
         written = np.array(values.notna(), dtype=np.bool_)
@@ -287,12 +300,12 @@ class _ColumnCount:
                 uniques = np.array([str(value) for value in uniques], dtype=object)
             self.hashes.update(pd.util.hash_array(uniques).tolist())
 
-    def found(self) -> Column:
+    def total(self) -> Column:
         distinct = min(len(self.hashes), DISTINCT_AT_MOST)
         return Column(self.name, self.kind, self.rows, self.missing, self.unparsed, self.example, distinct)
 
 
-class _Counting:
+class _Counts:
     """Sums over the rows so far."""
 
     def __init__(self, columns: Columns) -> None:

@@ -181,9 +181,9 @@ def covered_days(source: DataSource, *, here: bool) -> DateRange | None:
     local = not source.path.startswith("gs://")
     if local and not here and not glob.glob(str(Path(source.path).expanduser()), recursive=True):
         return None
-    from pipeline.data.load import days
+    from pipeline.data import load
 
-    return days(source)
+    return load.covered_days(source)
 
 
 def store_for(spec: Spec, root: str | None = None) -> Store:

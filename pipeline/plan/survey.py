@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from pipeline.data import survey
 from pipeline.data.files import Files
-from pipeline.data.load import days, no_days
+from pipeline.data.load import covered_days, why_no_days
 from pipeline.data.source import DataSource, FilesSource
 from pipeline.data.survey import Survey
 from pipeline.dates import DateRange
@@ -53,7 +53,7 @@ def look_for(spec: Spec, data: DataSource | None) -> Look:
     source = source_of(spec, data)
     if source is None:
         raise UserError("the spec names no data: its own trainer knows by itself where they are")
-    covered = days(source)
+    covered = covered_days(source)
     definition, mistakes = _definition(spec, data, covered)
     ranges = _ranges(definition)
     span = DateRange(min(range_.start for range_ in ranges), max(range_.end for range_ in ranges))
@@ -75,7 +75,7 @@ def _survey(source: DataSource, span: DateRange | None, covered: DateRange | Non
     if covered:
         raise UserError(f"the data have no rows in {span}; they cover {covered}")
     assert isinstance(source, FilesSource)
-    raise UserError(no_days(Files(source.path, source.date).days()[1]))
+    raise UserError(why_no_days(Files(source.path, source.date).days_with_rows()[1]))
 
 
 def _definition(spec: Spec, data: DataSource | None, covered: DateRange | None) -> tuple[Definition, list[str]]:

@@ -42,4 +42,4 @@ def hyperparameters(spec: Spec) -> dict[str, Hyperparameter]:
         return from_json_schema(ask.function_schema(spec.trainer, os.getcwd()), f"trainer: {spec.trainer}")
     if spec.describe is not None:
         return from_json_schema(ask.program_schema(tuple(spec.describe), os.getcwd()), "describe")
-    raise UserError(f"hyperparameters: the spec does not say which ones its command has: {ask.CURE}")
+    raise UserError(f"hyperparameters: the spec does not say which ones its command has: {ask.ADVICE}")

@@ -10,55 +10,49 @@ from typing import TYPE_CHECKING
 
 from pipeline.data.source import DataSource
 from pipeline.dates import DateRange
-from pipeline.results import Status
 from pipeline.training import architectures
-from pipeline.training.job import Job, Measured
+from pipeline.training.job import Job, TrainingResult
 
 if TYPE_CHECKING:
     from pipeline.data.dataset import Dataset
-    from pipeline.training.loop import Outcome
+    from pipeline.training.loop import Epoch
+    from pipeline.training.outcome import Outcome
 
-_Key = tuple[DataSource, DateRange, float, float, int | None]
+_DataKey = tuple[DataSource, DateRange, float, float, int | None]
 
 
 @dataclass
 class Builtin:
     """A trainer, with the device and the data of the ranges that it saw last."""
 
-    _datasets: "dict[_Key, Dataset]" = field(default_factory=dict)
-    _at_once: dict[Hashable, int] = field(default_factory=dict)
-    _allowed: dict[Hashable, int] = field(default_factory=dict)
+    _datasets: "dict[_DataKey, Dataset]" = field(default_factory=dict)
+    _best_sizes: dict[Hashable, int] = field(default_factory=dict)
+    """Measured numbers of networks side by side, by shapes and data."""
+    _largest_sizes: dict[Hashable, int] = field(default_factory=dict)
+    """Upper bounds of these numbers, by shapes: more ran out of memory."""
     _is_warm: bool = False
 
     BYTES_KEPT = 2 * 2**30
 
-    def __call__(self, job: Job) -> Measured:
-        """Raises UserError if the data cannot be used, and `loop.OutOfMemory`."""
-        ends: list[Measured] = []
-        self.together([job], lambda _, measured: ends.append(measured))
-        return ends[0]
+    def __call__(self, job: Job) -> TrainingResult:
+        """Trains one job. Raises UserError if the data cannot be used, and OutOfMemory."""
+        results: list[TrainingResult] = []
+        self.together([job], lambda _, result: results.append(result))
+        return results[0]
 
-    def together(self, jobs: Sequence[Job], on_end: Callable[[int, Measured], None]) -> None:
+    def together(self, jobs: Sequence[Job], on_end: Callable[[int, TrainingResult], None]) -> None:
         """Trains jobs side by side that differ in nothing but hyperparameters that shape nothing.
 
-        `on_end` is told of each, by its place, when it ends. Raises UserError if the data cannot be used, and
-        `loop.OutOfMemory`; what has ended before stands.
+        `on_end` gets the index and the result of each job when it ends. Raises UserError if the data cannot be used,
+        and OutOfMemory; what has ended before stands.
         """
-        from pipeline.training.loop import Epoch, Outcome, train_array
+        from pipeline.training.loop import train_array
 
         first, dataset = jobs[0], self.dataset(jobs[0])
         self._warm_up()
         for job in jobs:
             for note in dataset.notes:
                 job.say(f"data: {note}")
-
-        def on_epoch(at: int, epoch: Epoch) -> None:
-            figures = {"learning_rate": epoch.learning_rate, "seconds": epoch.seconds}
-            jobs[at].note(epoch.number, epoch.metrics | figures)
-
-        def ended(at: int, outcome: Outcome) -> None:
-            on_end(at, self._measured(jobs[at], outcome, dataset))
-
         train_array(
             first.architecture,
             [job.hyperparameters for job in jobs],
@@ -67,12 +61,13 @@ class Builtin:
             device=self.device,
             max_epochs=first.max_epochs,
             deadline=first.deadline,
-            on_epoch=on_epoch,
-            goes_on=lambda at, epoch: jobs[at].goes_on(epoch),
-            on_end=ended,
+            callback=_JobCallback(
+                jobs, lambda index, outcome: on_end(index, self._save(jobs[index], outcome, dataset))
+            ),
         )
 
-    def _measured(self, job: Job, outcome: "Outcome", dataset: "Dataset") -> Measured:
+    def _save(self, job: Job, outcome: "Outcome", dataset: "Dataset") -> TrainingResult:
+        """Writes the model into the job's folder."""
         from pipeline.training import model
 
         model.save(
@@ -83,8 +78,8 @@ class Builtin:
             inputs=dataset.inputs,
             encoder=dataset.encoder,
         )
-        return Measured(
-            status=Status(outcome.status),
+        return TrainingResult(
+            status=outcome.status,
             metrics=outcome.metrics,
             epochs=outcome.epochs,
             seconds=outcome.seconds,
@@ -95,27 +90,27 @@ class Builtin:
         )
 
     def at_once(self, job: Job, most: int) -> int:
-        """How many jobs like this one should train side by side on this device: what was measured, at most `most`.
+        """The number of jobs like this one that train fastest side by side on this device, at most `most`.
 
-        Raises UserError if the data cannot be used.
+        It is measured once for a shape. Raises UserError if the data cannot be used.
         """
         from pipeline.training import fused_size
 
         if most == 1 or not architectures.network(job.architecture).fuses:
             return 1
         dataset, shape = self.dataset(job), self._shape(job)
-        most = min(most, self._allowed.get(shape, most))
-        measured = (shape, dataset.inputs, most)
-        if measured not in self._at_once:
+        most = min(most, self._largest_sizes.get(shape, most))
+        key = (shape, dataset.inputs, most)
+        if key not in self._best_sizes:
             self._warm_up()
-            self._at_once[measured] = fused_size.best_size(
+            self._best_sizes[key] = fused_size.best_size(
                 job.architecture, job.hyperparameters, dataset, self.device, most
             )
-        return self._at_once[measured]
+        return self._best_sizes[key]
 
     def allow(self, job: Job, most: int) -> None:
         """Trains at most so many jobs like this one side by side from now on."""
-        self._allowed[self._shape(job)] = most
+        self._largest_sizes[self._shape(job)] = most
 
     @staticmethod
     def _shape(job: Job) -> Hashable:
@@ -123,6 +118,7 @@ class Builtin:
 
     @functools.cached_property
     def device(self) -> str:
+        """`cuda` or `cpu`. Leaves torch one thread."""
         import torch
 
         # Lanes share the cores: with more threads than one each, they are many times slower.
@@ -130,7 +126,7 @@ class Builtin:
         return "cuda" if torch.cuda.is_available() else "cpu"
 
     def _warm_up(self) -> None:
-        """Has what torch only does once done before any training's time is taken: its first optimizer takes seconds."""
+        """Makes torch do what it does only once before any time is taken: its first optimizer takes seconds."""
         if not self._is_warm:
             import torch
 
@@ -142,19 +138,38 @@ class Builtin:
 
     @functools.cached_property
     def device_name(self) -> str:
+        """The GPU's name, or `cpu`."""
         import torch
 
         return torch.cuda.get_device_name() if self.device == "cuda" else "cpu"
 
     def dataset(self, job: Job) -> "Dataset":
-        """The job's data, kept for the next job that has the same."""
+        """The job's data, kept for the next job that has the same. Raises UserError if they cannot be used."""
         from pipeline.data.load import load
 
         assert job.data is not None
         shares = job.validation_share, job.test_share
-        wanted = (job.data, job.date_range, *shares, job.train_days)
-        if wanted not in self._datasets:
-            while self._datasets and sum(one.nbytes for one in self._datasets.values()) > self.BYTES_KEPT:
+        key = (job.data, job.date_range, *shares, job.train_days)
+        if key not in self._datasets:
+            while self._datasets and sum(kept.nbytes for kept in self._datasets.values()) > self.BYTES_KEPT:
                 del self._datasets[next(iter(self._datasets))]
-            self._datasets[wanted] = load(job.data, job.date_range, *shares, train_days=job.train_days)
-        return self._datasets[wanted]
+            self._datasets[key] = load(job.data, job.date_range, *shares, train_days=job.train_days)
+        return self._datasets[key]
+
+
+@dataclass(frozen=True)
+class _JobCallback:
+    """Hands on to each job what the loop says of its network."""
+
+    jobs: Sequence[Job]
+    on_outcome: "Callable[[int, Outcome], None]"
+
+    def on_epoch_end(self, index: int, epoch: "Epoch") -> None:
+        progress = {"learning_rate": epoch.learning_rate, "seconds": epoch.seconds}
+        self.jobs[index].note(epoch.number, epoch.metrics | progress)
+
+    def should_stop(self, index: int, epoch: int) -> bool:
+        return not self.jobs[index].goes_on(epoch)
+
+    def on_train_end(self, index: int, outcome: "Outcome") -> None:
+        self.on_outcome(index, outcome)

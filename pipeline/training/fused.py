@@ -18,10 +18,22 @@ from torch import Tensor, nn
 from pipeline.training.architectures._base import Bag, Dropout, draw, means, means_at_once
 
 
-class SideBySide(nn.Module):
-    """K networks, each computed by the very calls on the very shapes that compute it alone: it is rounded alike.
+def fuse(networks: Sequence[nn.Module], device: torch.device) -> nn.Module:
+    """A module that computes all networks at once: `loss(tokens, dense, targets)` gives `[K]` and `[K, B, T]`.
 
-    Shared are the sorting of the tokens and the random numbers of dropout; the training has one seed.
+    A single network stays what it is: its layers are the fastest there are for one.
+    """
+    if not networks:
+        return nn.Identity()
+    if len(networks) == 1:
+        return networks[0]
+    return Array(networks) if device.type == "cuda" else SideBySide(networks)
+
+
+class SideBySide(nn.Module):
+    """K networks on a CPU, one after another, by the same calls on the same shapes as each alone: rounded alike.
+
+    They share the sorting of the tokens and the random numbers of dropout, since the training has one seed.
     """
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
@@ -33,7 +45,7 @@ class SideBySide(nn.Module):
         self.twins = nn.ModuleList(twins)
 
     def _share(self, members: Sequence[nn.Module], twins: Sequence[nn.Module]) -> None:
-        """Replaces those layers of the twins that have something to share."""
+        """Replaces the layers of the twins that have something to share: bags of words and dropout."""
         for name, child in list(twins[0].named_children()):
             layers = [getattr(member, name) for member in members]
             if isinstance(child, Bag):
@@ -50,7 +62,7 @@ class SideBySide(nn.Module):
                 setattr(twin, name, layer)
 
     def loss(self, tokens: Tensor, dense: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """What training minimises, `[K]`, and the predictions, `[K, B, T]`."""
+        """The losses, `[K]`, and the predictions, `[K, B, T]`."""
         for shared in self._shared:
             shared.forget()
         losses, predictions = zip(*(twin.loss(tokens, dense, targets) for twin in self.twins), strict=True)  # type: ignore[operator]
@@ -58,7 +70,7 @@ class SideBySide(nn.Module):
 
 
 class _Shared:
-    """The first member of a batch that asks has the value made; the others get the same."""
+    """A value that is computed once a batch, for the first member that needs it, and reused by the others."""
 
     def __init__(self, make: Callable[[Tensor], Any]) -> None:
         self._make, self._value = make, None
@@ -89,18 +101,20 @@ class _Means(nn.Module):
 
 
 class Array(nn.Module):
-    """K networks of one architecture whose weights have the same shapes and whose training has the same seed.
+    """K networks on a GPU, computed together; their weights have the same shapes and their training the same seed.
 
-    All that they compute has one axis more, in front: `[K, B, ...]` where a network alone has `[B, ...]`. A member
-    comes out as it would alone, but for rounding.
+    Every tensor has one axis more, in front: `[K, B, ...]` where a network alone has `[B, ...]`. A member comes out as
+    it would alone, but for rounding.
     """
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
-        self._own: list[tuple[nn.Module, str, list[Tensor]]] = []
+        self._stacked: list[tuple[nn.Module, str, list[Tensor]]] = []
+        """Module, name and members' weights of each parameter that no layer of `_LAYERS` has."""
         self._joint = self._join(members)
 
     def _join(self, members: Sequence[nn.Module]) -> nn.Module:
+        """One module in place of the members' at the same place."""
         first = members[0]
         if layer := _LAYERS.get(type(first)):
             return layer(members)
@@ -109,11 +123,12 @@ class Array(nn.Module):
             setattr(joint, name, self._join([getattr(member, name) for member in members]))
         for name, _ in first.named_parameters(recurse=False):
             delattr(joint, name)
-            self._own.append((joint, name, [getattr(member, name) for member in members]))
+            self._stacked.append((joint, name, [getattr(member, name) for member in members]))
         return joint
 
     def _gather(self) -> nn.Module:
-        for module, name, weights in self._own:
+        """The joint module with the members' weights of now."""
+        for module, name, weights in self._stacked:
             setattr(module, name, torch.stack(weights))
         return self._joint
 
@@ -123,9 +138,9 @@ class Array(nn.Module):
         return predictions
 
     def loss(self, tokens: Tensor, dense: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """What training minimises, `[K]`, and the predictions, `[K, B, T]`."""
-        found: tuple[Tensor, Tensor] = self._gather().loss(tokens, dense, targets)  # type: ignore[operator]
-        return found
+        """The losses, `[K]`, and the predictions, `[K, B, T]`."""
+        losses_and_predictions: tuple[Tensor, Tensor] = self._gather().loss(tokens, dense, targets)  # type: ignore[operator]
+        return losses_and_predictions
 
 
 class _Linear(nn.Module):

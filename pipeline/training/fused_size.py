@@ -1,19 +1,26 @@
-"""How many networks should train side by side on a device: as many as were fastest when it was tried.
+"""How many networks should train side by side on a device: as many as are fastest when it is tried.
 
 Whether K networks are faster together than one after another depends on the device and on the shapes. A few steps of
 them tell, at the price of a few steps. On a CPU their number changes no result: `fused.py` says why.
 """
 
+import time
+from collections.abc import Sequence
+
+import torch
+
 from pipeline.data.dataset import Dataset
 from pipeline.space import Assignment
-from pipeline.training.loop import OutOfMemory, seconds_per_step
+from pipeline.training.loop import train_step
+from pipeline.training.memory import OutOfMemory, memory_errors_as_out_of_memory
+from pipeline.training.state import TrainState, private_random_numbers
 
 _WORTH_IT = 0.95
 """Where twice as many are hardly faster, fewer take less memory."""
 
 
 def best_size(architecture: str, hyperparameters: Assignment, dataset: Dataset, device: str, most: int) -> int:
-    """1, 2, 4, … up to `most`: doubled while a step takes less time per network, and memory lasts.
+    """The number of networks with the least time of a step per network: 1, 2, 4, … up to `most`, as memory lasts.
 
     Raises OutOfMemory if there is too little for one.
     """
@@ -32,3 +39,27 @@ def best_size(architecture: str, hyperparameters: Assignment, dataset: Dataset, 
             break
         best, fastest = size, seconds
     return best
+
+
+def seconds_per_step(
+    architecture: str, settings: Sequence[Assignment], dataset: Dataset, *, device: str | torch.device, steps: int = 6
+) -> float:
+    """Seconds of a training step with one network per setting; the fastest of a few, for others may be at work here.
+
+    Raises OutOfMemory.
+    """
+    device, seconds = torch.device(device), []
+    with memory_errors_as_out_of_memory(), private_random_numbers(device):
+        state = TrainState(architecture, settings, dataset, 0, device)
+        state.module.train()
+        rows = torch.randperm(len(dataset.train), device=device)[: state.members[0].settings.batch_size]
+        for _ in range(1 + steps):
+            started = time.perf_counter()
+            train_step(state, rows)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            seconds.append(time.perf_counter() - started)
+    del state
+    if device.type == "cuda":
+        torch.cuda.empty_cache()  # others may share the device
+    return min(seconds[1:])  # the first makes ready what the others use

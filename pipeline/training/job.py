@@ -1,7 +1,7 @@
-"""What a trainer is given and what it gives back: the seam between a trial and whatever trains a model.
+"""The seam between a trial and what trains its model: a trainer takes a job and returns a training result.
 
-The built-in architectures stand on the other side of it (`builtin.py`), and so does a team's own program. A trainer
-knows nothing of sweeps, stores and rows; `trial.py` makes the job and writes down what came of it.
+Trainers are the built-in architectures (`builtin.py`) and a team's own program (`own/trainer.py`). A trainer knows
+nothing of sweeps, stores and rows.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,12 +17,12 @@ from pipeline.space import Assignment
 
 @dataclass(frozen=True)
 class Job:
-    """One training."""
+    """One training, as a trial asks for it."""
 
     trial: str
     architecture: str
     hyperparameters: Assignment
-    """Every one of them."""
+    """A value for every hyperparameter."""
     data: DataSource | None
     """None only for a team's own trainer, which may know by itself where its data are."""
     date_range: DateRange
@@ -36,13 +36,13 @@ class Job:
     deadline: float | None
     """`time.monotonic()` at which the training ends as timed out."""
     folder: Path
-    """A place for files; it is removed afterwards, without those that `Measured.files` names."""
+    """A place for files. It is removed afterwards; only what `TrainingResult.files` names is kept."""
     say: Callable[[str], None]
     """Adds lines to the attempt's log.txt."""
     note: Callable[[int, Mapping[str, float]], None]
     """Takes a finished epoch (counted from 1) and its metrics."""
     goes_on: Callable[[int], bool]
-    """Whether the training should go on after an epoch that it has noted; of several, all note theirs before."""
+    """Whether the training should go on after an epoch that it has noted. Of several jobs, all note theirs before."""
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Notes a finished epoch; False: the training should stop now."""
@@ -60,22 +60,22 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """How a training ended."""
+class TrainingResult:
+    """How a job's training ended, and what is kept of it."""
 
     status: Status
     error: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """`<metric>_valid`, `<metric>_test` and whatever else it measured; a column each."""
+    """`<metric>_valid`, `<metric>_test` and others; a column of the results each."""
     epochs: int = 0
     seconds: float = 0.0
     """Of training, without loading data."""
     files: Mapping[str, Path] = field(default_factory=dict)
-    """What to keep, by the name that it gets in the attempt's folder."""
+    """Files to keep, by the name that each gets in the attempt's folder."""
     model: str | None = None
-    """Which of `files` is the model."""
+    """Name of the model among `files`."""
     device: str | None = None
     data_fingerprint: str | None = None
 
 
-Trainer = Callable[[Job], Measured]
+Trainer = Callable[[Job], TrainingResult]

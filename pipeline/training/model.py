@@ -1,7 +1,7 @@
 """A trained model in two files, `model.pt` (weights) and `model.json` (all else), and back again.
 
 Loading runs no code from the files: weights are read with `weights_only=True`, and the network is built by this
-project's own architecture. Where the files lie in a sweep is `sweep.py`'s business.
+project's own architecture. Where the files lie in a sweep is not known here.
 """
 
 import json
@@ -21,7 +21,8 @@ from pipeline.data.inputs import Inputs
 from pipeline.errors import UserError
 from pipeline.provenance import __version__
 from pipeline.space import Assignment
-from pipeline.training import architectures, loop
+from pipeline.training import architectures
+from pipeline.training.evaluation import predict
 from pipeline.training.saved import DESCRIPTION, WEIGHTS
 
 
@@ -44,7 +45,7 @@ class Model:
     def predict_encoded(self, tokens: NDArray[np.int64], dense: NDArray[np.float32]) -> NDArray[np.float32]:
         """Predictions `[N, T]` in standardised units, of rows that the encoder has encoded."""
         arguments = (torch.tensor(array, device=self.device) for array in (tokens, dense))
-        batches = [batch.cpu().numpy() for batch in loop.predict(self.network, *arguments)]
+        batches = [batch.cpu().numpy() for batch in predict(self.network, *arguments)]
         return np.concatenate(batches)
 
 
@@ -75,17 +76,17 @@ def save(
 
 def load(folder: Path, device: str | torch.device = "cpu") -> Model:
     """The model that `save` wrote, ready to predict. Raises UserError if the files are not such a model."""
-    described = _read_description(folder / DESCRIPTION)
+    description = _read_description(folder / DESCRIPTION)
     try:
-        architecture: str = described["architecture"]
-        hyperparameters: Assignment = described["hyperparameters"]
-        inputs = Inputs(**described["inputs"])
-        encoder = Encoder.from_json(described["encoder"])
+        architecture: str = description["architecture"]
+        hyperparameters: Assignment = description["hyperparameters"]
+        inputs = Inputs(**description["inputs"])
+        encoder = Encoder.from_json(description["encoder"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        said = f"{type(error).__name__}: {error}"
-        raise UserError(f"{folder / DESCRIPTION} does not describe a model ({said}): fetch it again") from error
+        why = f"{type(error).__name__}: {error}"
+        raise UserError(f"{folder / DESCRIPTION} does not describe a model ({why}): fetch it again") from error
     try:
-        network = loop.build(architecture, hyperparameters, inputs)
+        network = architectures.build(architecture, hyperparameters, inputs)
     except UserError as error:
         raise UserError(f"{folder / DESCRIPTION}: {error}") from error
     _read_weights(folder / WEIGHTS, network, architecture)
@@ -95,14 +96,14 @@ def load(folder: Path, device: str | torch.device = "cpu") -> Model:
 
 def _read_description(path: Path) -> dict[str, Any]:
     try:
-        described = json.loads(path.read_text(encoding="utf-8"))
+        description = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"there is no {path.name} in {path.parent}: give the folder of a saved model") from error
     except ValueError as error:
         raise UserError(f"{path} is not JSON ({error}): fetch it again") from error
-    if not isinstance(described, dict):
+    if not isinstance(description, dict):
         raise UserError(f"{path} does not describe a model: fetch it again")
-    return described
+    return description
 
 
 def _read_weights(path: Path, network: nn.Module, architecture: str) -> None:

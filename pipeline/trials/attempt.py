@@ -24,7 +24,7 @@ from pipeline.store.uploads import Uploads
 from pipeline.sweep import Experiment, Sweep, Trial
 from pipeline.sweep.trial import training_seed
 from pipeline.training.builtin import Builtin
-from pipeline.training.job import Job, Measured
+from pipeline.training.job import Job, TrainingResult
 from pipeline.trials import reuse
 from pipeline.trials.early_stopping import Rungs
 from pipeline.trials.row import first_cells, now, one_line, raise_infrastructure_failure, status_of
@@ -113,7 +113,7 @@ class Attempt:
         self._finish({"status": Status.STOPPED, **saved})
         return True
 
-    def end(self, measured: Measured) -> None:
+    def end(self, measured: TrainingResult) -> None:
         """Keeps the files of a training and writes its row."""
         for name, path in measured.files.items():
             self.sweep.store.upload(self.sweep.attempt_key(self.trial, self.token, name), path)

@@ -13,7 +13,7 @@ from pipeline.plan import packing
 from pipeline.results import Row, Status
 from pipeline.sweep import Experiment, Sweep, Trial, merge
 from pipeline.training.builtin import Builtin
-from pipeline.training.job import Measured
+from pipeline.training.job import TrainingResult
 from pipeline.training.own.trainer import OwnTrainer
 from pipeline.trials.attempt import Attempt, OnEvent, begin
 from pipeline.trials.row import first_cells, now, one_line, raise_infrastructure_failure, status_of
@@ -145,7 +145,7 @@ class _Run:
         elif attempts:
             failures: list[tuple[Attempt, Exception]] = []
 
-            def ended(at: int, measured: Measured) -> None:
+            def ended(at: int, measured: TrainingResult) -> None:
                 try:
                     attempts[at].end(measured)
                 except Exception as error:  # the others train on

@@ -48,7 +48,7 @@ def now() -> str:
 
 def status_of(error: Exception) -> Status:
     """The status of a training that the error ended."""
-    from pipeline.training.loop import OutOfMemory
+    from pipeline.training.memory import OutOfMemory
 
     return Status.OUT_OF_MEMORY if isinstance(error, OutOfMemory | MemoryError) else Status.FAILED
 

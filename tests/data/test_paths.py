@@ -105,14 +105,14 @@ def test_the_files_of_other_days_are_not_opened(tmp_path: Path, plain: loading.D
         if not JANUARY.start <= day < JANUARY.end:
             (days / f"day={day}" / "part-0.parquet").write_bytes(b"no parquet at all")
     assert same(plain, load(days / "**/*.parquet"))
-    assert loading.days(source(days / "*/*")) == DateRange(DAYS[0], DAYS[-1] + timedelta(days=1))
+    assert loading.covered_days(source(days / "*/*")) == DateRange(DAYS[0], DAYS[-1] + timedelta(days=1))
 
 
 def test_the_folder_counts_where_a_file_has_the_day_as_well(tmp_path: Path) -> None:
     path = tmp_path / "days/day=2013-01-05/a.csv"
     path.parent.mkdir(parents=True)
     table().to_csv(path, index=False)
-    rows = loading.read(source(tmp_path / "days/*/*.csv"), JANUARY)
+    rows = loading.read_rows(source(tmp_path / "days/*/*.csv"), JANUARY)
     assert {str(day) for day in rows.days} == {"2013-01-05"}
     assert len(rows.days) == 90
 
@@ -161,7 +161,7 @@ def test_the_marks_of_other_programs_are_no_files(
 def test_a_range_without_a_folder_says_which_days_there_are(tmp_path: Path) -> None:
     days = by_day(tmp_path / "days")
     with pytest.raises(UserError, match=r"no rows in \[2019-01-01, 2019-03-01\); they cover 2012-12-01 to 2013-02-28"):
-        load.load(source(days / "*/*"), DateRange(date(2019, 1, 1), date(2019, 3, 1)))
+        loading.load(source(days / "*/*"), DateRange(date(2019, 1, 1), date(2019, 3, 1)))
 
 
 # Buckets
@@ -175,7 +175,7 @@ def test_a_bucket_is_read_like_a_disk(tmp_path: Path, plain: loading.Dataset, up
     assert same(plain, load(address + "**/*.*"))
     assert same(plain, load(address + "**"))
     assert load(upload(tmp_path / "plain.csv", "one file.csv")).fingerprint == plain.fingerprint
-    assert loading.days(source(address + "**")) == DateRange(DAYS[0], DAYS[-1] + timedelta(days=1))
+    assert loading.covered_days(source(address + "**")) == DateRange(DAYS[0], DAYS[-1] + timedelta(days=1))
 
 
 @pytest.mark.parametrize("pattern", ["*.csv", "a?.csv", "[ab]1.csv", "*/*.csv", "**/*.csv", "x=*/*", "**", "a1.csv"])
@@ -201,7 +201,7 @@ def test_only_the_objects_of_the_days_are_listed_and_read(
     address = upload(by_day(tmp_path / "days"), "days")
     proxy.requests.clear()
     wanted = DateRange(date(2013, 1, 5), date(2013, 1, 15))
-    assert len(loading.read(source(f"{address}/{pattern}"), wanted).days) == 10
+    assert len(loading.read_rows(source(f"{address}/{pattern}"), wanted).days) == 10
     assert sorted(reads(proxy)) == [f"days/day=2013-01-{day:02}/part-0.parquet" for day in range(5, 15)]
     folders, objects = (parse_qs(urlsplit(request.path).query) for request in proxy.requests if request.is_list)
     assert folders["delimiter"] == ["/"]
@@ -213,7 +213,7 @@ def test_the_days_of_folders_are_known_from_the_listing_alone(
     tmp_path: Path, upload: Callable[..., str], proxy: Proxy
 ) -> None:
     address = upload(by_day(tmp_path / "days"), "days")
-    assert loading.days(source(f"{address}/*/*")) == DateRange(DAYS[0], DAYS[-1] + timedelta(days=1))
+    assert loading.covered_days(source(f"{address}/*/*")) == DateRange(DAYS[0], DAYS[-1] + timedelta(days=1))
     assert set(reads(proxy)) == {f"days/day={DAYS[-1]}/part-0.parquet"}  # whether the columns are there
 
 
@@ -223,7 +223,7 @@ def test_objects_beside_folders_of_days_are_read_too(tmp_path: Path, upload: Cal
     for name in ("more.csv", "old/more.csv"):
         (days / name).parent.mkdir(exist_ok=True)
         first.to_csv(days / name, index=False)
-        found = loading.read(source(upload(days, name.replace("/", "-")) + "/**/*.csv"), JANUARY)
+        found = loading.read_rows(source(upload(days, name.replace("/", "-")) + "/**/*.csv"), JANUARY)
         assert len(found.days) == 31
         (days / name).unlink()
 
@@ -363,7 +363,7 @@ def test_a_lane_killed_in_the_middle_of_a_download_harms_no_other(
 def test_local_data_do_not_need_the_cloud_client(tmp_path: Path, plain: loading.Dataset) -> None:
     code = (
         "import sys; from datetime import date; from pipeline.data.source import FilesSource; "
-        "from pipeline.training import data; data.days(FilesSource.model_validate_json(sys.argv[1])); "
+        "from pipeline.data import load; load.covered_days(FilesSource.model_validate_json(sys.argv[1])); "
         "assert not [name for name in sys.modules if name.startswith('google.')]"
     )
     said = source(tmp_path / "plain.csv").model_dump_json(by_alias=True)

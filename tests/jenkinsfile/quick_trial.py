@@ -10,7 +10,7 @@ from pipeline.store import open_store
 from pipeline.sweep import Sweep, Trial
 from pipeline.training import architectures
 from pipeline.training.builtin import Builtin
-from pipeline.training.job import Job, Measured
+from pipeline.training.job import Job, TrainingResult
 from pipeline.trials.pack import Workbench, run_pack
 
 
@@ -20,14 +20,17 @@ class Quick(Builtin):
     def at_once(self, job: Job, most: int) -> int:
         return most
 
-    def together(self, jobs: Sequence[Job], on_end: Callable[[int, Measured], None]) -> None:
+    def together(self, jobs: Sequence[Job], on_end: Callable[[int, TrainingResult], None]) -> None:
         for at, job in enumerate(jobs):
             if job.trial == os.environ.get("FAILING"):
                 raise UserError("it was to fail")
             experiment = int(Trial.parse(job.trial).experiment[1:])
             error = (1 + architectures.names().index(job.architecture)) / (1 + experiment)
             metrics = {"mse_test": error, "mse_train": error, "mse_valid": error}
-            on_end(at, Measured(Status.COMPLETE, metrics=metrics, seconds=1.0, device="none", data_fingerprint="none"))
+            result = TrainingResult(
+                Status.COMPLETE, metrics=metrics, seconds=1.0, device="none", data_fingerprint="none"
+            )
+            on_end(at, result)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ from torch import Tensor
 from pipeline.data.inputs import PADDING, Inputs
 from pipeline.errors import UserError
 from pipeline.space import Assignment, Hyperparameter
-from pipeline.training import architectures, loop
+from pipeline.training import architectures
 from pipeline.training.architectures._base import Regressor
+from pipeline.training.hyperparameters import HYPERPARAMETERS, Settings
 from tests.support import ROOT
 
 ALL = architectures.names()
@@ -38,7 +39,7 @@ every_case = pytest.mark.parametrize(("name", "setting"), CASES, ids=str)
 
 def built(name: str, inputs: Inputs, setting: Assignment | None = None) -> Regressor:
     torch.manual_seed(0)
-    network = loop.build(name, setting or {}, inputs)
+    network = architectures.build(name, setting or {}, inputs)
     assert isinstance(network, Regressor)
     return network
 
@@ -213,7 +214,9 @@ def test_weighting_by_uncertainty_finds_the_noise_of_each_target() -> None:
 @every_architecture
 def test_a_network_takes_exactly_the_hyperparameters_that_its_file_declares(name: str) -> None:
     taken = inspect.signature(architectures.network(name).__init__).parameters
-    assert [key for key, one in taken.items() if one.kind is one.KEYWORD_ONLY] == architectures.own(name)
+    assert [key for key, one in taken.items() if one.kind is one.KEYWORD_ONLY] == architectures.network_hyperparameters(
+        name
+    )
 
 
 @every_architecture
@@ -248,7 +251,7 @@ def test_an_architecture_may_change_a_default_of_the_loop_and_keeps_the_rest_of_
     plain, changed = (architectures.hyperparameters(name)["gradient_clip"] for name in ("bag-of-words", "lstm"))
     assert (plain.default, changed.default) == (0.0, 1.0)
     assert changed.domain == plain.domain
-    assert "gradient_clip" not in architectures.own("lstm")
+    assert "gradient_clip" not in architectures.network_hyperparameters("lstm")
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
@@ -261,12 +264,13 @@ def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
 
 
 def test_a_new_architecture_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for file in (*architectures._FOLDER.glob("*.py"),):
-        (tmp_path / file.name).write_text(file.read_text())
-    (tmp_path / "bag_of_letters.py").write_text((tmp_path / "bag_of_words.py").read_text())
-    monkeypatch.setattr(architectures, "_FOLDER", tmp_path)
+    bag_of_words = Path(inspect.getfile(architectures.network("bag-of-words")))
+    (tmp_path / "bag_of_letters.py").write_text(bag_of_words.read_text())
+    monkeypatch.setattr(architectures, "__path__", [*architectures.__path__, str(tmp_path)])
     assert sorted([*ALL, "bag-of-letters"]) == architectures.names()
     assert next(iter(architectures.hyperparameters("bag-of-letters"))) == "embedding_size"
+    assert built("bag-of-letters", FULL)(*batch(FULL, 3)[:2]).shape == (3, FULL.targets)
+    del sys.modules[f"{architectures.__name__}.bag_of_letters"]
 
 
 def test_declarations_are_read_without_importing_torch() -> None:
@@ -279,7 +283,7 @@ def test_declarations_are_read_without_importing_torch() -> None:
 
 
 def test_the_loop_declares_exactly_its_settings() -> None:
-    assert list(loop.HYPERPARAMETERS) == list(inspect.signature(loop.Settings).parameters)
+    assert list(HYPERPARAMETERS) == list(inspect.signature(Settings).parameters)
 
 
 def table(declared: dict[str, Hyperparameter]) -> Iterator[str]:
@@ -294,16 +298,16 @@ def table(declared: dict[str, Hyperparameter]) -> Iterator[str]:
 @every_architecture
 def test_the_docs_say_what_an_architecture_declares(name: str) -> None:
     declared = architectures.hyperparameters(name)
-    text = "\n".join(table({key: declared[key] for key in architectures.own(name)}))
+    text = "\n".join(table({key: declared[key] for key in architectures.network_hyperparameters(name)}))
     section = DOCS.read_text(encoding="utf-8").split(f"\n## `{name}`\n")[1].split("\n## ")[0]
     assert text in section, f"the section on {name} should have this table:\n{text}"
-    loops = {key: Hyperparameter.model_validate(fields) for key, fields in loop.HYPERPARAMETERS.items()}
+    loops = {key: Hyperparameter.model_validate(fields) for key, fields in HYPERPARAMETERS.items()}
     for key, one in loops.items():
         if declared[key] != one:
             assert f"`{key}` is {json.dumps(declared[key].default)} by default" in section
 
 
 def test_the_docs_say_what_the_loop_declares() -> None:
-    loops = {key: Hyperparameter.model_validate(fields) for key, fields in loop.HYPERPARAMETERS.items()}
+    loops = {key: Hyperparameter.model_validate(fields) for key, fields in HYPERPARAMETERS.items()}
     text = "\n".join(table(loops))
     assert text in DOCS.read_text(encoding="utf-8"), f"the section on the training loop should have:\n{text}"

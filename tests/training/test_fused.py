@@ -14,10 +14,12 @@ from torch.utils._pytree import tree_leaves
 from pipeline.data.dataset import Dataset
 from pipeline.data.inputs import PADDING, Inputs
 from pipeline.space import Assignment
-from pipeline.training import architectures, loop
+from pipeline.training import architectures, fused
 from pipeline.training.architectures._base import means, means_at_once
 from pipeline.training.fused import Array
-from pipeline.training.loop import Epoch, Outcome, train, train_array
+from pipeline.training.loop import Epoch, train, train_array
+from pipeline.training.outcome import Outcome
+from tests.support.training import Recorder
 
 FUSING = [name for name in architectures.names() if architectures.network(name).fuses]
 
@@ -31,19 +33,13 @@ SETTINGS: list[Assignment] = [
 
 
 def together(
-    architecture: str, settings: list[Assignment], dataset: Dataset, stop: tuple[int, int] = (-1, 0)
+    architecture: str, settings: list[Assignment], dataset: Dataset, last_epochs: dict[int, int] | None = None
 ) -> tuple[list[list[Epoch]], list[Outcome]]:
-    """The epochs and the outcomes of the members; the member `stop[0]` is stopped after the epoch `stop[1]`."""
-    epochs: list[list[Epoch]] = [[] for _ in settings]
-    ends: dict[int, Outcome] = {}
-
-    train_array(
-        architecture, settings, dataset, seed=7, max_epochs=12,
-        on_epoch=lambda at, epoch: epochs[at].append(epoch),
-        goes_on=lambda at, number: (at, number) != stop,
-        on_end=ends.__setitem__,
-    )  # fmt: skip
-    return epochs, [ends[at] for at in range(len(settings))]
+    """The epochs and the outcomes of the members."""
+    recorder = Recorder(last_epochs)
+    train_array(architecture, settings, dataset, seed=7, max_epochs=12, callback=recorder)
+    indices = range(len(settings))
+    return [recorder.epochs[index] for index in indices], [recorder.outcomes[index] for index in indices]
 
 
 def alone(architecture: str, setting: Assignment, dataset: Dataset) -> tuple[list[Epoch], Outcome]:
@@ -137,10 +133,8 @@ def test_on_a_cpu_a_member_makes_the_very_calls_that_it_makes_alone(
         noted = []
         for k in (1, 3):
             with Calls() as calls:
-                train_array(
-                    architecture, [{"batch_size": 64, **setting}] * k, dataset, seed=7, max_epochs=2,
-                    on_epoch=lambda at, epoch: None, on_end=lambda at, outcome: None,
-                )  # fmt: skip
+                settings = [{"batch_size": 64, **setting}] * k
+                train_array(architecture, settings, dataset, seed=7, max_epochs=2, callback=Recorder())
             noted.append(calls.noted)
         assert any("mm" in call for call in noted[0])
         assert noted[1] <= noted[0]
@@ -153,7 +147,7 @@ def test_members_of_an_array_come_out_as_alone_but_for_rounding(
 ) -> None:
     """The arithmetic of a GPU on a CPU."""
     settings = [{"batch_size": 64, **setting} for setting in SETTINGS[:k] if setting["learning_rate"] != 1000.0]
-    monkeypatch.setattr(loop, "SideBySide", Array)
+    monkeypatch.setattr(fused, "SideBySide", Array)
     epochs, outcomes = together(architecture, settings, double)
     for setting, member_epochs, member in zip(settings, epochs, outcomes, strict=True):
         expected_epochs, expected = alone(architecture, setting, double)
@@ -173,13 +167,9 @@ def test_on_a_gpu_the_first_epoch_of_an_array_is_that_of_its_members_within_a_hu
     settings: list[Assignment] = [{"learning_rate": rate, "dropout": 0.2} for rate in (0.001, 0.01, 0.03)]
     errors: list[list[float]] = []
     for group in (settings, *([setting] for setting in settings)):
-        noted = [0.0] * len(group)
-        train_array(
-            architecture, group, dataset, seed=7, device="cuda", max_epochs=1,
-            on_epoch=lambda at, epoch, noted=noted: noted.__setitem__(at, epoch.metrics["mse_valid"]),
-            on_end=lambda at, outcome: None,
-        )  # fmt: skip
-        errors.append(noted)
+        recorder = Recorder()
+        train_array(architecture, group, dataset, seed=7, device="cuda", max_epochs=1, callback=recorder)
+        errors.append([recorder.epochs[index][0].metrics["mse_valid"] for index in range(len(group))])
     assert errors[0] == pytest.approx([one for (one,) in errors[1:]], rel=0.01)
 
 
@@ -192,45 +182,36 @@ def test_a_member_that_diverges_is_a_result_and_the_others_do_not_notice(dataset
 
 def test_a_member_that_is_stopped_takes_no_further_part(dataset: Dataset) -> None:
     settings: list[Assignment] = [{"learning_rate": 0.003}, {"learning_rate": 0.004}, {"learning_rate": 0.005}]
-    epochs, outcomes = together("bag-of-words", settings, dataset, stop=(1, 2))
+    epochs, outcomes = together("bag-of-words", settings, dataset, last_epochs={1: 2})
     assert [outcome.status for outcome in outcomes] == ["complete", "stopped", "complete"]
     assert [len(some) for some in epochs] == [12, 2, 12]
     for at in (0, 2):
         assert timeless(outcomes[at]) == timeless(alone("bag-of-words", settings[at], dataset)[1])
 
 
-def test_all_are_told_before_any_is_asked_whether_it_goes_on(dataset: Dataset) -> None:
-    happened: list[tuple[str, int]] = []
-    train_array(
-        "bag-of-words", [{}, {"learning_rate": 0.1}], dataset, seed=1, max_epochs=1,
-        on_epoch=lambda at, epoch: happened.append(("told", at)),
-        goes_on=lambda at, epoch: bool(happened.append(("asked", at))) or True,
-        on_end=lambda at, outcome: happened.append(("ended", at)),
-    )  # fmt: skip
-    assert [what for what, _ in happened] == ["told", "told", "asked", "asked", "ended", "ended"]
+def test_the_epoch_of_every_member_has_ended_before_any_is_asked_whether_it_should_stop(dataset: Dataset) -> None:
+    recorder = Recorder()
+    train_array("bag-of-words", [{}, {"learning_rate": 0.1}], dataset, seed=1, max_epochs=1, callback=recorder)
+    events = ["epoch ended", "asked", "training ended"]
+    assert recorder.calls == [(event, index) for event in events for index in (0, 1)]
 
 
 def test_the_time_limit_holds_for_who_is_left_alone(dataset: Dataset) -> None:
     """Its own share counts, whatever the others left over."""
-    ends: dict[int, Outcome] = {}
-    limit = 0.5
+    recorder, limit = Recorder(last_epochs={0: 1, 1: 1, 2: 1}), 0.5
     train_array(
         "bag-of-words", [{"batch_size": 8, "early_stopping_patience": 1000}] * 4, dataset, seed=1, max_epochs=1000,
-        deadline=time.monotonic() + limit,
-        on_epoch=lambda at, epoch: None, goes_on=lambda at, epoch: at == 3, on_end=ends.__setitem__,
+        deadline=time.monotonic() + limit, callback=recorder,
     )  # fmt: skip
-    assert [ends[at].status for at in range(4)] == ["stopped"] * 3 + ["timed-out"]
-    assert limit <= ends[3].seconds < 1.5 * limit
+    assert [recorder.outcomes[index].status for index in range(4)] == ["stopped"] * 3 + ["timed-out"]
+    assert limit <= recorder.outcomes[3].seconds < 1.5 * limit
 
 
 def test_who_runs_out_of_time_together_is_timed_out_together(dataset: Dataset) -> None:
-    ends: dict[int, Outcome] = {}
-    train_array(
-        "mdn", [{}, {}], dataset, seed=1, max_epochs=3, deadline=0.0,
-        on_epoch=lambda at, epoch: None, on_end=ends.__setitem__,
-    )  # fmt: skip
-    assert [ends[at].status for at in (0, 1)] == ["timed-out"] * 2
-    assert all(ends[at].seconds > 0 for at in (0, 1))
+    recorder = Recorder()
+    train_array("mdn", [{}, {}], dataset, seed=1, max_epochs=3, deadline=0.0, callback=recorder)
+    assert [recorder.outcomes[index].status for index in (0, 1)] == ["timed-out"] * 2
+    assert all(recorder.outcomes[index].seconds > 0 for index in (0, 1))
 
 
 def means_each(tokens: Tensor, *tables: Tensor) -> Tensor:
@@ -260,7 +241,7 @@ def test_means_are_those_of_torch_forth_and_back(way: Callable[..., Tensor]) -> 
 
 
 def test_the_weights_of_an_array_are_its_members(dataset: Dataset) -> None:
-    networks = [loop.build("bag-of-words", {}, dataset.inputs) for _ in range(3)]
+    networks = [architectures.build("bag-of-words", {}, dataset.inputs) for _ in range(3)]
     array = Array(networks)
     assert not list(array.parameters())
     tokens, dense, targets = (
@@ -277,7 +258,7 @@ def test_what_an_array_has_no_layer_for_is_not_among_those_that_fuse() -> None:
     for name in FUSING:
         leaves = [
             module
-            for module in loop.build(name, {}, Inputs(10, 3, 1, 1)).modules()
+            for module in architectures.build(name, {}, Inputs(10, 3, 1, 1)).modules()
             if not list(module.children()) and list(module.parameters())
         ]
         assert all(isinstance(leaf, nn.Linear | nn.EmbeddingBag) for leaf in leaves)

@@ -7,26 +7,28 @@ from torch import Tensor, nn
 
 from pipeline.data.dataset import Dataset
 from pipeline.training import lazy_adamw
-from pipeline.training.lazy_adamw import LateTable
-from pipeline.training.loop import Outcome, train, train_array
+from pipeline.training.lazy_adamw import LazyTable
+from pipeline.training.loop import train, train_array
+from pipeline.training.outcome import Outcome
+from tests.support.training import Recorder
 
 ROWS, WIDTH = 12, 3
 
 
-def moved(table: Tensor, gradients: list[tuple[list[int], float]], rate: float, decay: float, settle: int) -> Tensor:
+def moved(table: Tensor, gradients: list[tuple[list[int], float]], rate: float, decay: float, flush: int) -> Tensor:
     """Where the weights are after steps with gradients of a size on some rows, the others having none."""
     embedding = nn.Embedding(ROWS, WIDTH, padding_idx=0, dtype=torch.float64)
     with torch.no_grad():
         embedding.weight.copy_(table)
-    one = LateTable(embedding, decay)
+    lazy = LazyTable(embedding, decay)
     for at, (rows, size) in enumerate(gradients):
         read = torch.tensor(sorted({0, *rows}))
-        one.read(read)
+        lazy.gather(read)
         embedding.weight.grad = gradient(at, size)[read]
-        one.learn(rate)
-        if at % settle == 0:
-            one.settle()
-    one.settle()
+        lazy.step(rate)
+        if at % flush == 0:
+            lazy.flush()
+    lazy.flush()
     return embedding.weight.detach()
 
 
@@ -57,42 +59,42 @@ def steps(draw: st.DrawFn, sizes: tuple[float, ...]) -> list[tuple[list[int], fl
 @given(
     steps((1e-3, 1.0, 100.0)), st.sampled_from([1e-4, 0.01, 0.3]), st.sampled_from([0.0, 0.01, 1.0]), st.integers(1, 90)
 )
-def test_rows_come_to_where_torch_would_have_moved_them(gradients, rate, decay, settle):
+def test_rows_come_to_where_torch_would_have_moved_them(gradients, rate, decay, flush):
     table = torch.randn(ROWS, WIDTH, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     table[0] = 0
-    ours, theirs = moved(table, gradients, rate, decay, settle), moved_by_torch(table, gradients, rate, decay)
+    ours, theirs = moved(table, gradients, rate, decay, flush), moved_by_torch(table, gradients, rate, decay)
     # In double precision, so that what is left is the approximation: a step moves a weight by about the rate.
     assert (ours - theirs).abs().max() < 1e-4 * rate
     assert not ours[0].any()
 
 
 @given(steps((1e-8, 1e-6, 1e-10)), st.integers(1, 90))
-def test_gradients_as_small_as_the_constant_are_out_by_less_than_a_hundredth_of_a_step(gradients, settle):
+def test_gradients_as_small_as_the_constant_are_out_by_less_than_a_hundredth_of_a_step(gradients, flush):
     table = torch.zeros(ROWS, WIDTH, dtype=torch.float64)
-    ours, theirs = moved(table, gradients, 0.01, 0.0, settle), moved_by_torch(table, gradients, 0.01, 0.0)
+    ours, theirs = moved(table, gradients, 0.01, 0.0, flush), moved_by_torch(table, gradients, 0.01, 0.0)
     assert (ours - theirs).abs().max() < 0.01 * 0.01 * len(gradients)
 
 
-def test_the_embedding_is_whole_again_once_it_is_settled():
+def test_the_embedding_is_whole_again_once_it_is_flushed():
     embedding = nn.EmbeddingBag(ROWS, WIDTH, mode="mean", padding_idx=0)
     whole = embedding.weight
-    table = LateTable(embedding, 0.01)
-    table.read(torch.tensor([0, 4, 7]))
+    table = LazyTable(embedding, 0.01)
+    table.gather(torch.tensor([0, 4, 7]))
     assert torch.equal(embedding.weight, whole[[0, 4, 7]])
     embedding.weight.grad = torch.ones(3, WIDTH)
-    table.learn(0.1)
-    table.settle()
+    table.step(0.1)
+    table.flush()
     assert embedding.weight is whole
 
 
-def test_a_late_table_is_for_many_rows_of_which_few_are_read_and_steps_enough_to_settle_after():
+def test_lazy_updates_are_for_many_rows_of_which_few_are_read_and_epochs_of_enough_steps():
     cpu = torch.device("cpu")
     few = np.tile(np.arange(1, 51), (400, 1))
-    assert lazy_adamw.pays(1000, few, 10, cpu)
-    assert not lazy_adamw.pays(100, few, 10, cpu)
-    assert not lazy_adamw.pays(1000, few, 100, cpu)
-    assert not lazy_adamw.pays(1000, few, 10, torch.device("cuda"))
-    assert not lazy_adamw.pays(1000, np.zeros((4, 0), dtype=np.int64), 1, cpu)
+    assert lazy_adamw.is_faster(1000, few, 10, cpu)
+    assert not lazy_adamw.is_faster(100, few, 10, cpu)
+    assert not lazy_adamw.is_faster(1000, few, 100, cpu)
+    assert not lazy_adamw.is_faster(1000, few, 10, torch.device("cuda"))
+    assert not lazy_adamw.is_faster(1000, np.zeros((4, 0), dtype=np.int64), 1, cpu)
 
 
 @pytest.fixture(params=["bag-of-words", "mdn", "multi-task", "lstm", "lstm-attention", "cnn", "attention"])
@@ -108,12 +110,12 @@ def test_a_training_comes_out_the_same(double: Dataset, architecture: str, monke
         return train(architecture, settings, double, seed=3, max_epochs=3)
 
     expected = trained()
-    read = []
-    original = LateTable.read
-    monkeypatch.setattr(LateTable, "read", lambda table, rows: (read.append(len(rows)), original(table, rows))[1])
-    monkeypatch.setattr(lazy_adamw, "_ROWS_PER_ROW_READ", 1)
+    gathered = []
+    original = LazyTable.gather
+    monkeypatch.setattr(LazyTable, "gather", lambda table, rows: (gathered.append(len(rows)), original(table, rows))[1])
+    monkeypatch.setattr(lazy_adamw, "is_faster", lambda *_: True)
     outcome = trained()
-    assert read
+    assert gathered
     assert (outcome.status, outcome.epochs, outcome.best_epoch) == (
         expected.status,
         expected.epochs,
@@ -128,21 +130,18 @@ def test_a_training_comes_out_the_same(double: Dataset, architecture: str, monke
 
 
 def test_members_of_an_array_come_out_as_they_do_alone(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lazy_adamw, "_ROWS_PER_ROW_READ", 1)
+    monkeypatch.setattr(lazy_adamw, "is_faster", lambda *_: True)
     settings = [{"batch_size": 16, "learning_rate": rate, "weight_decay": rate} for rate in (0.01, 0.02, 0.3)]
-    ends: dict[int, Outcome] = {}
-    train_array(
-        "bag-of-words", settings, dataset, seed=3, max_epochs=4,
-        on_epoch=lambda at, epoch: None, on_end=ends.__setitem__,
-    )  # fmt: skip
+    recorder = Recorder()
+    train_array("bag-of-words", settings, dataset, seed=3, max_epochs=4, callback=recorder)
     for at, setting in enumerate(settings):
         alone = train("bag-of-words", setting, dataset, seed=3, max_epochs=4)
-        assert ends[at].metrics["mse_test"] == alone.metrics["mse_test"]
-        assert ends[at].metrics["mse_valid"] == alone.metrics["mse_valid"]
+        assert recorder.outcomes[at].metrics["mse_test"] == alone.metrics["mse_test"]
+        assert recorder.outcomes[at].metrics["mse_valid"] == alone.metrics["mse_valid"]
 
 
 def test_a_time_limit_within_an_epoch_leaves_a_whole_network(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lazy_adamw, "_ROWS_PER_ROW_READ", 1)
+    monkeypatch.setattr(lazy_adamw, "is_faster", lambda *_: True)
     outcome = train("bag-of-words", {"batch_size": 16}, dataset, seed=3, max_epochs=4, deadline=0.0)
     assert outcome.status == "timed-out"
     assert outcome.network.state_dict()["reader.embedding.weight"].shape[0] == dataset.inputs.vocabulary

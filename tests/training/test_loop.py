@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from pipeline.data.dataset import Dataset, Part
 from pipeline.data.inputs import Inputs
 from pipeline.errors import UserError
-from pipeline.training import loop
-from pipeline.training.loop import Epoch, Outcome, train
+from pipeline.training.loop import Epoch, train
+from pipeline.training.memory import OutOfMemory
+from pipeline.training.outcome import TRAIN_SAMPLE, Outcome
 
 
 def trained(dataset: Dataset, seed: int = 1, max_epochs: int = 4, **hyperparameters: float) -> Outcome:
@@ -171,7 +172,7 @@ def test_a_training_that_is_timed_out_reports_the_epochs_that_it_finished(
         nonlocal now
         now = float(epoch.number)
 
-    monkeypatch.setattr("pipeline.training.loop.time.monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     outcome = train("bag-of-words", {}, dataset, seed=1, max_epochs=9, deadline=2.0, on_epoch=after)
     assert (outcome.status, outcome.epochs, outcome.best_epoch) == ("timed-out", 2, 2)
     assert math.isfinite(outcome.metrics["mse_test"])
@@ -179,7 +180,7 @@ def test_a_training_that_is_timed_out_reports_the_epochs_that_it_finished(
 
 def test_too_little_memory_is_an_error_of_its_own(make_dataset: Callable[..., Dataset], dataset: Dataset) -> None:
     huge = Dataset(Inputs(2**42, 5, 3, 1), dataset.train, dataset.valid, dataset.test, ("y",), dataset.encoder, "huge")
-    with pytest.raises(loop.OutOfMemory, match=r"allocate memory|not enough memory"):
+    with pytest.raises(OutOfMemory, match=r"allocate memory|not enough memory"):
         trained(huge)
 
 
@@ -199,9 +200,9 @@ def test_a_hyperparameter_that_does_not_exist_is_named(dataset: Dataset) -> None
 
 
 def test_large_training_parts_are_measured_on_a_sample(make_dataset: Callable[..., Dataset]) -> None:
-    dataset = make_dataset(Inputs(30, 2, 0, 1), rows=(loop.TRAIN_SAMPLE + 1, 20, 20))
+    dataset = make_dataset(Inputs(30, 2, 0, 1), rows=(TRAIN_SAMPLE + 1, 20, 20))
     outcome = train("bag-of-words", {"batch_size": 4096}, dataset, seed=1, max_epochs=1)
     some = slice(None, None, 2)
-    prediction = outcome.network(torch.tensor(dataset.train.tokens[some]), torch.zeros(loop.TRAIN_SAMPLE // 2 + 1, 0))
+    prediction = outcome.network(torch.tensor(dataset.train.tokens[some]), torch.zeros(TRAIN_SAMPLE // 2 + 1, 0))
     error = float(np.mean((prediction.detach().numpy() - dataset.train.targets[some]) ** 2))
     assert outcome.metrics["mse_train"] == pytest.approx(error, rel=1e-4)

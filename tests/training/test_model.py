@@ -12,6 +12,7 @@ from pipeline.data.encoder import Encoder
 from pipeline.data.raw import Columns, Target
 from pipeline.errors import UserError
 from pipeline.training import architectures, loop, model
+from pipeline.training.evaluation import predict
 
 
 def raw(rows: int, seed: int) -> pd.DataFrame:
@@ -54,7 +55,7 @@ def saved(folder: Path, architecture: str = "bag-of-words", max_epochs: int = 1,
 def test_a_loaded_model_predicts_exactly_what_it_did_when_it_was_saved(architecture: str, tmp_path: Path) -> None:
     network = saved(tmp_path / "attempt", architecture, dropout=0.2)
     tokens, dense = (encoded().test.tokens, encoded().test.dense)
-    before = torch.cat(list(loop.predict(network, torch.tensor(tokens), torch.tensor(dense)))).numpy()
+    before = torch.cat(list(predict(network, torch.tensor(tokens), torch.tensor(dense)))).numpy()
     loaded = model.load(tmp_path / "attempt")
     assert np.array_equal(loaded.predict_encoded(tokens, dense), before)
     assert (loaded.architecture, loaded.hyperparameters["dropout"]) == (architecture, 0.2)

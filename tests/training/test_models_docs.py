@@ -20,6 +20,13 @@ from tests.support import ROOT
 DOCS = ROOT / "docs/models.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```", DOCS.read_text(), flags=re.MULTILINE | re.DOTALL)
 MINUTES = (Target("minutes", "log"), Target("delay"), Target("odd", "asinh"))
+COLUMNS = {
+    "words, categories and numbers": Columns(MINUTES, ("note", "remark"), ("carrier", "gate"), ("distance",)),
+    "words": Columns(MINUTES[:1], ("note",), (), ()),
+    "numbers": Columns(MINUTES[1:2], (), (), ("distance",)),
+}
+
+every_kind_of_columns = pytest.mark.parametrize("kind", COLUMNS)
 
 
 def raw(rows: int, seed: int) -> pd.DataFrame:
@@ -37,49 +44,70 @@ def raw(rows: int, seed: int) -> pd.DataFrame:
     return frame.assign(minutes=known / 8 + 20, delay=random.normal(5, 20, rows), odd=random.normal(size=rows))
 
 
-@pytest.fixture(
-    params=[
-        Columns(MINUTES, ("note", "remark"), ("carrier", "gate"), ("distance",)),
-        Columns(MINUTES[:1], ("note",), (), ()),
-        Columns(MINUTES[1:2], (), (), ("distance",)),
-    ],
-    ids=["words, categories and numbers", "words", "numbers"],
-)
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+def export(columns: Columns, folder: Path) -> None:
     """What the page takes for granted: an exported model, and new rows, some with what training never saw."""
     train, *others = (raw(rows, seed) for seed, rows in enumerate((200, 40, 40)))
-    encoder = Encoder.fit(train, request.param)
+    encoder = Encoder.fit(train, columns)
     parts = [Part(*encoder.encode(frame), encoder.targets(frame)) for frame in (train, *others)]
     dataset = Dataset(encoder.inputs, *parts, encoder.target_names, encoder, "raw")
     outcome = loop.train("bag-of-words", {}, dataset, seed=3, max_epochs=2)
-    exported = tmp_path / "exported"
+    exported = folder / "exported"
     made = {"architecture": "bag-of-words", "hyperparameters": {}, "inputs": encoder.inputs, "encoder": encoder}
     model.save(exported, outcome.network, **made)
     portable.export(model.load(exported), exported / portable.PROGRAM)
     new = raw(20, seed=9).drop(columns=["minutes", "delay", "odd"])
     new.loc[0, ["carrier", "gate", "note"]] = ["ZZ", 7.0, "never seen " * 300]
-    new.to_csv(tmp_path / "new-rows.csv", index=False)
-    return tmp_path
+    new.to_csv(folder / "new-rows.csv", index=False)
 
 
-def run(code: str, folder: Path) -> str:
-    result = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=120)
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A folder for each kind of columns."""
+    made = {kind: tmp_path_factory.mktemp("model") for kind in COLUMNS}
+    for kind, folder in made.items():
+        export(COLUMNS[kind], folder)
+    return made
+
+
+def printed(code: str, folders: dict[str, Path]) -> dict[str, str]:
+    """What the code prints in each folder; all in one process, as importing torch takes seconds."""
+    in_each = "import os, sys\nfor folder in sys.argv[2:]:\n  os.chdir(folder); exec(sys.argv[1], {}); print('\\f')"
+    command = [sys.executable, "-c", in_each, code, *map(str, folders.values())]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
-    return result.stdout
+    return dict(zip(folders, result.stdout.split("\f\n")[:-1], strict=True))
 
 
-def test_the_documented_loading_prints_the_predictions(folder: Path) -> None:
-    predicted = pipeline.load_model(folder / "exported").predict(pd.read_csv(folder / "new-rows.csv"))
-    printed = pd.read_csv(io.StringIO(run(BLOCKS[0], folder)), sep=r"\s+")
-    # Of another process, whose kernels may use other numbers of threads.
-    pd.testing.assert_frame_equal(printed, predicted, rtol=1e-4, atol=1e-4)
+@pytest.fixture(scope="module")
+def printed_by_loading(folders: dict[str, Path]) -> dict[str, str]:
+    return printed(BLOCKS[0], folders)
 
 
-def test_the_documented_way_without_this_project_predicts_the_same(folder: Path) -> None:
+@pytest.fixture(scope="module")
+def printed_without_this_project(folders: dict[str, Path]) -> dict[str, str]:
     assert len(BLOCKS) == 2
-    expected = pipeline.load_model(folder / "exported").predict(pd.read_csv(folder / "new-rows.csv"))
-    lines = run("import sys; sys.modules['pipeline'] = None\n" + BLOCKS[1], folder).splitlines()
-    found = [line.split() for line in lines]
-    assert [name for name, _ in found] == list(expected.columns) * len(expected)
-    values = np.array([float(value) for _, value in found]).reshape(expected.shape)
+    return printed("import sys; sys.modules['pipeline'] = None\n" + BLOCKS[1], folders)
+
+
+def predicted(folder: Path) -> pd.DataFrame:
+    return pipeline.load_model(folder / "exported").predict(pd.read_csv(folder / "new-rows.csv"))
+
+
+@every_kind_of_columns
+def test_the_documented_loading_prints_the_predictions(
+    kind: str, folders: dict[str, Path], printed_by_loading: dict[str, str]
+) -> None:
+    table = pd.read_csv(io.StringIO(printed_by_loading[kind]), sep=r"\s+")
+    # Of another process, whose kernels may use other numbers of threads.
+    pd.testing.assert_frame_equal(table, predicted(folders[kind]), rtol=1e-4, atol=1e-4)
+
+
+@every_kind_of_columns
+def test_the_documented_way_without_this_project_predicts_the_same(
+    kind: str, folders: dict[str, Path], printed_without_this_project: dict[str, str]
+) -> None:
+    expected = predicted(folders[kind])
+    lines = [line.split() for line in printed_without_this_project[kind].splitlines()]
+    assert [name for name, _ in lines] == list(expected.columns) * len(expected)
+    values = np.array([float(value) for _, value in lines]).reshape(expected.shape)
     np.testing.assert_allclose(values, expected.to_numpy(), rtol=1e-4, atol=1e-4)

@@ -8,7 +8,8 @@ import torch
 from pipeline.data.encoder import Encoder
 from pipeline.data.inputs import Inputs
 from pipeline.data.raw import Columns, Target
-from pipeline.training import architectures, loop, portable
+from pipeline.training import architectures, portable
+from pipeline.training.evaluation import predict
 from pipeline.training.model import Model
 
 # Another number of layers than one, of windows, of heads: what a search may have chosen.
@@ -25,7 +26,7 @@ LARGER = {
 
 def untrained(architecture: str, setting: dict, inputs: Inputs) -> Model:
     encoder = Encoder(Columns(tuple(Target(f"y{n}") for n in range(inputs.targets))), (), 0, (), (), ())
-    network = loop.build(architecture, setting, inputs)
+    network = architectures.build(architecture, setting, inputs)
     return Model(network, architecture, setting, inputs, encoder, torch.device("cpu"))
 
 
@@ -51,7 +52,7 @@ def test_every_architecture_predicts_the_same_without_this_project(
         dense = torch.randn(count, inputs.dense)
         predicted = exported(tokens, dense)
         assert predicted.dtype == torch.float32
-        expected = next(loop.predict(model.network, tokens, dense))
+        expected = next(predict(model.network, tokens, dense))
         assert torch.allclose(predicted, expected, rtol=1e-5, atol=1e-5)
 
 

@@ -86,7 +86,7 @@ def test_a_saved_model_gives_the_error_that_its_row_reports(new_sweep, tiny_spec
     dataset = dataset_of(sweep)
     predicted = loaded.predict_encoded(dataset.test.tokens, dataset.test.dense)
     assert float(((predicted - dataset.test.targets) ** 2).mean()) == pytest.approx(row["mse_test"], rel=1e-5)
-    frame = load.read(sweep.definition.data, sweep.definition.phases[0].ranges[0]).frame
+    frame = load.read_rows(sweep.definition.data, sweep.definition.phases[0].ranges[0]).frame
     assert list(loaded.predict(frame.head(3)).columns) == ["value"]
 
 
@@ -249,7 +249,7 @@ class Together(Builtin):
         self.sizes = []
 
     def at_once(self, job, most):
-        return min(most, self._allowed.get(self._shape(job), 32))
+        return min(most, self._largest_sizes.get(self._shape(job), 32))
 
     def together(self, jobs, on_end):
         self.sizes.append(len(jobs))
@@ -297,12 +297,13 @@ def test_trials_that_are_not_alike_train_one_group_after_another(new_sweep, tiny
 
 def test_too_little_memory_for_all_at_once_is_enough_for_fewer(new_sweep, tiny_spec, monkeypatch):
     from pipeline.training import loop
+    from pipeline.training.memory import OutOfMemory
 
     original = loop.train_array
 
     def short(architecture, settings, *arguments, **options):
         if len(settings) > 1:
-            raise loop.OutOfMemory("2 GiB too little")
+            raise OutOfMemory("2 GiB too little")
         original(architecture, settings, *arguments, **options)
 
     monkeypatch.setattr(loop, "train_array", short)
@@ -318,12 +319,13 @@ def test_too_little_memory_for_all_at_once_is_enough_for_fewer(new_sweep, tiny_s
 
 def test_too_little_memory_for_one_is_that_trials_result(new_sweep, tiny_spec, monkeypatch):
     from pipeline.training import loop
+    from pipeline.training.memory import OutOfMemory
 
     original = loop.train_array
 
     def short(architecture, settings, *arguments, **options):
         if any(setting["learning_rate"] == 0.01 for setting in settings):
-            raise loop.OutOfMemory("2 GiB too little")
+            raise OutOfMemory("2 GiB too little")
         original(architecture, settings, *arguments, **options)
 
     monkeypatch.setattr(loop, "train_array", short)
@@ -337,6 +339,7 @@ def test_too_little_memory_for_one_is_that_trials_result(new_sweep, tiny_spec, m
 def test_who_is_left_when_memory_runs_out_is_tried_alone(new_sweep, tiny_spec, monkeypatch):
     """It may have been the others that held it."""
     from pipeline.training import loop
+    from pipeline.training.memory import OutOfMemory
 
     original = loop.train_array
 
@@ -345,7 +348,7 @@ def test_who_is_left_when_memory_runs_out_is_tried_alone(new_sweep, tiny_spec, m
             original(architecture, settings, *arguments, **options)
         else:
             original(architecture, settings[:-1], *arguments, **options)
-            raise loop.OutOfMemory("2 GiB too little")
+            raise OutOfMemory("2 GiB too little")
 
     monkeypatch.setattr(loop, "train_array", short)
     sweep = new_sweep(tiny_spec)

@@ -1,7 +1,7 @@
-"""Which architectures there are and what each declares, read from their files without importing them.
+"""The built-in architectures: their names and hyperparameters, read from their files without importing them.
 
 An architecture is one file here, `lstm_attention.py` for `lstm-attention`, with a literal `HYPERPARAMETERS` and a class
-`Network`; nothing else has to know of it. Only `network` imports torch, so that validating a spec stays fast.
+`Network`; nothing else has to know of it. Only `network` and `build` import torch: validating a spec stays fast.
 """
 
 import ast
@@ -11,20 +11,19 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.data.inputs import Inputs
 from pipeline.errors import UserError
 from pipeline.space import Assignment, Hyperparameter
 from pipeline.space import key as key_of
+from pipeline.training.hyperparameters import HYPERPARAMETERS
 
 if TYPE_CHECKING:
     from pipeline.training.architectures._base import Regressor
 
-_FOLDER = Path(__file__).parent
-_LOOP = _FOLDER.parent / "loop.py"
-
 
 def names() -> list[str]:
     """All architectures as a spec writes them, in alphabetical order."""
-    return sorted(path.stem.replace("_", "-") for path in _FOLDER.glob("*.py") if not path.stem.startswith("_"))
+    return sorted(_files())
 
 
 def hyperparameters(name: str) -> dict[str, Hyperparameter]:
@@ -32,45 +31,60 @@ def hyperparameters(name: str) -> dict[str, Hyperparameter]:
 
     Where an architecture declares one of the loop's, the fields that it gives replace the loop's.
     """
-    declared, loop = _literal(_file(name)), _literal(_LOOP)
-    own = {key: fields for key, fields in declared.items() if key not in loop}
-    return {
-        key: Hyperparameter.model_validate(fields)
-        for key, fields in (own | {key: fields | declared.get(key, {}) for key, fields in loop.items()}).items()
-    }
+    declared = _literal(_file(name))
+    of_network = {key: fields for key, fields in declared.items() if key not in HYPERPARAMETERS}
+    of_loop = {key: fields | declared.get(key, {}) for key, fields in HYPERPARAMETERS.items()}
+    return {key: Hyperparameter.model_validate(fields) for key, fields in (of_network | of_loop).items()}
 
 
-def own(name: str) -> list[str]:
-    """The hyperparameters that the architecture's `Network` takes: those that are not the training loop's."""
-    return [key for key in _literal(_file(name)) if key not in _literal(_LOOP)]
+def network_hyperparameters(name: str) -> list[str]:
+    """Names of the hyperparameters that the architecture's `Network` takes: those that are not the training loop's."""
+    return [key for key in _literal(_file(name)) if key not in HYPERPARAMETERS]
 
 
 def complete(name: str, assignment: Assignment) -> Assignment:
-    """Every hyperparameter of the architecture: as assigned, else its default."""
+    """Every hyperparameter of the architecture: as assigned, else its default. Raises UserError for an unknown one."""
     declared = hyperparameters(name)
     for key in assignment:
         if key not in declared:
             raise UserError(f"{name} has no hyperparameter {key!r}{_hint(key, list(declared))}")
-    return {key: assignment.get(key, one.default) for key, one in declared.items()}
+    return {key: assignment.get(key, hyperparameter.default) for key, hyperparameter in declared.items()}
 
 
 def shapes(name: str, assignment: Assignment) -> tuple[tuple[str, tuple[str, str]], ...]:
-    """What an assignment says of all that shapes the network or its batches."""
+    """Those values of an assignment that shape the network or its batches, as hashable pairs of name and value."""
     declared = hyperparameters(name)
-    return tuple((one, key_of(value)) for one, value in assignment.items() if declared[one].shapes)
+    return tuple((key, key_of(value)) for key, value in assignment.items() if declared[key].shapes)
 
 
 def network(name: str) -> "type[Regressor]":
-    """The class to build: `network(name)(inputs, **its own hyperparameters)`."""
+    """The architecture's class of networks. Imports torch."""
     module = importlib.import_module(f"{__name__}.{_file(name).stem}")
     cls: type[Regressor] = module.Network
     return cls
 
 
+def build(name: str, assignment: Assignment, inputs: Inputs) -> "Regressor":
+    """An untrained network; hyperparameters of the training loop are passed over. Imports torch.
+
+    Raises UserError if there is no such architecture or hyperparameter.
+    """
+    values = complete(name, assignment)
+    arguments: dict[str, Any] = {key: values[key] for key in network_hyperparameters(name)}
+    return network(name)(inputs, **arguments)
+
+
+def _files() -> dict[str, Path]:
+    """The file of each architecture, by its name."""
+    files = (file for folder in __path__ for file in Path(folder).glob("*.py"))
+    return {file.stem.replace("_", "-"): file for file in files if not file.stem.startswith("_")}
+
+
 def _file(name: str) -> Path:
-    if name not in names():
-        raise UserError(f"there is no architecture {name!r}{_hint(name, names())}")
-    return _FOLDER / f"{name.replace('-', '_')}.py"
+    files = _files()
+    if name not in files:
+        raise UserError(f"there is no architecture {name!r}{_hint(name, sorted(files))}")
+    return files[name]
 
 
 def _hint(name: str, known: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""A team's own trainer: what it is given and what it gives back.
+"""A team's own trainer: what its function is given, and what it returns.
 
 Nothing of this has to be imported: a plain function `def train(hyperparameters, run)` will do. The types here are for
 those who want their editor to know what `run` has. How the function is called is `call.py`'s work.
@@ -18,10 +18,10 @@ class Days(NamedTuple):
 
 
 class Run(Protocol):
-    """One training, as your function sees it."""
+    """One training, as your function is given it."""
 
     trial: str
-    """Which one it is, `screen-e012-d2-s0`."""
+    """Its id: `screen-e012-d2-s0`."""
     date_range: Days
     train: Days
     valid: Days
@@ -42,7 +42,7 @@ class Run(Protocol):
 
     @property
     def should_stop(self) -> bool:
-        """Whether somebody asked the training to stop: the sweep knows enough about this setting."""
+        """Whether the training should stop: the sweep knows enough about this setting."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Asks a team's own trainer which hyperparameters it has: the only thing that runs its code before a sweep is made.
+"""Asks a team's own trainer for its hyperparameters: the only thing that runs its code before a sweep is made.
 
 A function answers by the pydantic model of its first parameter, a program by the JSON Schema that it prints.
 """
@@ -16,15 +16,15 @@ from pipeline.training.own.log import last_words
 from pipeline.training.own.trainer import CALL, environment
 
 _ANSWERS_WITHIN_S = 120.0
-CURE = 'declare them in the spec: "hyperparameters": {"learning_rate": {"default": 0.01}}'
-"""What to do where a trainer does not answer."""
+ADVICE = 'declare them in the spec: "hyperparameters": {"learning_rate": {"default": 0.01}}'
+"""For people whose trainer does not answer."""
 
 
 @functools.cache
 def function_schema(trainer: str, folder: str) -> Any:
-    """The JSON Schema of the model that the function `trainer`, looked for in `folder`, takes its hyperparameters in.
+    """JSON Schema of the hyperparameters of a function, `module:function`, which is looked for in `folder`.
 
-    Raises UserError if it does not tell.
+    Raises UserError if the function has no pydantic model of them, or cannot be imported there.
     """
     with tempfile.TemporaryDirectory(prefix="hpt-own-") as scratch:
         out = Path(scratch, "schema.json")
@@ -34,7 +34,7 @@ def function_schema(trainer: str, folder: str) -> Any:
 
 @functools.cache
 def program_schema(describe: tuple[str, ...], folder: str) -> Any:
-    """The JSON Schema that a program, started in `folder`, prints. Raises UserError if it prints none."""
+    """JSON Schema that a program, started in `folder`, prints. Raises UserError if it prints no JSON."""
     printed = _output(list(describe), folder, "describe")
     try:
         return json.loads(printed)
@@ -43,6 +43,7 @@ def program_schema(describe: tuple[str, ...], folder: str) -> Any:
 
 
 def _output(argv: list[str], folder: str, where: str) -> bytes:
+    """What the program prints. Raises UserError, beginning with `where`, if it does not end well in time."""
     try:
         done = subprocess.run(
             argv,
@@ -61,4 +62,4 @@ def _output(argv: list[str], folder: str, where: str) -> bytes:
         if done.returncode == 0:
             return done.stdout
         why = last_words(done.stderr) or f"exit status {done.returncode}"
-    raise UserError(f"{where} cannot be asked for its hyperparameters here: {why}. Mend that, or {CURE}")
+    raise UserError(f"{where} cannot be asked for its hyperparameters here: {why}. Mend that, or {ADVICE}")

@@ -1,7 +1,7 @@
 """Calls a team's own training function. Run as a file, in a process of its own: `call.py package.module:function`.
 
-It imports nothing of us, so that their folder may be called `pipeline` too; all it knows comes by the environment, as
-for any other program (docs/your-own-trainer.md), and all that it says goes into the file of metrics.
+It imports nothing of ours, so that their folder may be called `pipeline` too. All that it is given comes by the
+environment, as for any other program (docs/your-own-trainer.md), and what it reports goes into the metrics file.
 """
 
 import contextlib
@@ -23,8 +23,8 @@ class Days(NamedTuple):
     end: date
 
 
-class Run:
-    """What `pipeline.training.own.Run` promises."""
+class RunFromEnvironment:
+    """The `run` that a function gets, as `pipeline.training.own.Run` describes it."""
 
     def __init__(self) -> None:
         self.trial = os.environ["HPT_TRIAL"]
@@ -47,15 +47,16 @@ class Run:
     def should_stop(self) -> bool:
         return self._stop.exists()
 
-    def write(self, said: Mapping[str, Any]) -> None:
-        line = json.dumps({str(name): _plain(value) for name, value in said.items()})
+    def write(self, report: Mapping[str, Any]) -> None:
+        """Adds a line to the metrics file."""
+        line = json.dumps({str(name): _plain(value) for name, value in report.items()})
         # One write each: a process that is killed leaves whole lines.
         with self._metrics.open("ab", buffering=0) as file:
             file.write(line.encode() + b"\n")
 
 
 def _plain(value: Any) -> Any:
-    """Numbers of numpy and torch as Python's; whatever is no number is left to be told so."""
+    """Numbers of numpy and torch as Python's; what is no number goes into the file as text, to be noted there."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     try:
@@ -65,15 +66,18 @@ def _plain(value: Any) -> Any:
 
 
 def find(name: str) -> Callable[..., Any]:
-    """The function that a spec names: `module:function`, or an entry point."""
+    """The function that a spec names: `module:function`, or the name of an entry point.
+
+    Raises LookupError, ImportError, AttributeError or TypeError if there is no such function.
+    """
     module, colon, function = name.partition(":")
     if not colon:
         from importlib.metadata import entry_points  # takes as long to import as all the rest
 
-        found = [one for one in entry_points(group=GROUP) if one.name == name]
-        if not found:
+        matches = [entry_point for entry_point in entry_points(group=GROUP) if entry_point.name == name]
+        if not matches:
             raise LookupError(f'no package here has an entry point "{name}" in the group {GROUP}')
-        return _callable(found[0].load(), name)
+        return _callable(matches[0].load(), name)
     value: Any = importlib.import_module(module)
     for part in function.split("."):
         value = getattr(value, part)
@@ -87,7 +91,7 @@ def _callable(value: Any, name: str) -> Callable[..., Any]:
 
 
 def model_of(function: Callable[..., Any]) -> Any:
-    """The pydantic model of its hyperparameters; None if it takes a plain dict."""
+    """The pydantic model of a function's hyperparameters; None if it takes a plain dict."""
     declared = getattr(function, "hyperparameters", None)
     if declared is None:
         parameters = list(inspect.signature(function).parameters.values())
@@ -100,6 +104,7 @@ def model_of(function: Callable[..., Any]) -> Any:
 
 
 def describe(name: str, out: str) -> None:
+    """Writes the JSON Schema of a function's hyperparameters into the file `out`."""
     model = model_of(find(name))
     if model is None:
         sys.exit(
@@ -109,17 +114,18 @@ def describe(name: str, out: str) -> None:
 
 
 def train(name: str) -> None:
+    """Calls the function once, and reports what it returns."""
     function = find(name)
-    run = Run()
+    run = RunFromEnvironment()
     values = json.loads(Path(os.environ["HPT_PARAMETERS"]).read_text(encoding="utf-8"))
     model = model_of(function)
     returned = function(values if model is None else model.model_validate(values), run)
     if returned is not None and not isinstance(returned, Mapping):
         raise TypeError(f"{name} should return its metrics as a dict, or None, not {type(returned).__name__}")
-    said = dict(returned or {})
+    report = dict(returned or {})
     if run.model is not None:
-        said.setdefault("model", run.model)
-    run.write(said)
+        report.setdefault("model", run.model)
+    run.write(report)
 
 
 def main() -> None:

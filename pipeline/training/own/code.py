@@ -1,11 +1,11 @@
-"""Which function or program a team's own trainer is, and which hyperparameters it has: as a sweep remembers it."""
+"""A team's own trainer as a sweep keeps it: its function or program, and its hyperparameters."""
 
 from pipeline.base import Recorded
 from pipeline.space import Hyperparameter
 
 
 class Own(Recorded):
-    """A team's own trainer, as a sweep remembers it."""
+    """A function or a command, one of both, with the hyperparameters that it declares."""
 
     trainer: str | None = None
     """`module:function`, or the name of an entry point."""

@@ -78,7 +78,7 @@ _ENDED: dict[int, int] = {}
 
 
 def _watch(pid: int, wake: int) -> int | None:
-    """Carries out orders until the program ends; None if it is to be ended by force."""
+    """Obeys orders until the program ends; its exit code, or None if it must be ended by force."""
     until = None
     while True:
         _reap()
@@ -100,7 +100,7 @@ def _watch(pid: int, wake: int) -> int | None:
 
 
 def _reap() -> bool:
-    """Whether there are children left; without any, nothing is left below them either."""
+    """Takes the exit codes of children that have ended; False if no child is left, and so nothing below them."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -112,11 +112,11 @@ def _reap() -> bool:
 
 
 def _left() -> list[str]:
-    """What the program left running, as commands; some helpers only take a moment to notice that they can go."""
+    """Commands of what the program left running; some helpers only take a moment to notice that they can go."""
     until = time.monotonic() + _LEFTOVERS_GRACE_S
-    while (found := _running()) and time.monotonic() < until:
+    while (pids := _running()) and time.monotonic() < until:
         time.sleep(0.02)
-    return [_command(pid) for pid in found[:10]]
+    return [_command(pid) for pid in pids[:10]]
 
 
 def _end_everything(group: int) -> None:
@@ -134,11 +134,11 @@ def _end_everything(group: int) -> None:
 
 def _running() -> list[int]:
     """What stems from this process. To look through all processes is not needed where no child is left."""
-    return _below(os.getpid()) if _reap() else []
+    return descendants(os.getpid()) if _reap() else []
 
 
-def _below(ancestor: int) -> list[int]:
-    """The processes that stem from one, those that only wait to be reaped left out; none where there is no /proc."""
+def descendants(ancestor: int) -> list[int]:
+    """Descendants of a process, without those that only wait to be reaped; none where there is no /proc."""
     children: dict[int, list[int]] = {}
     zombies = set()
     with contextlib.suppress(OSError):
@@ -150,13 +150,13 @@ def _below(ancestor: int) -> list[int]:
                     children.setdefault(int(parent), []).append(int(entry.name))
                     if state in "ZX":
                         zombies.add(int(entry.name))
-    found, below = [], list(children.get(ancestor, ()))
+    alive, below = [], list(children.get(ancestor, ()))
     while below:
         pid = below.pop()
         below += children.get(pid, ())
         if pid not in zombies:
-            found.append(pid)
-    return sorted(found)
+            alive.append(pid)
+    return sorted(alive)
 
 
 def _command(pid: int) -> str:
@@ -172,10 +172,10 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def _report(to: int, how: list[str]) -> None:
-    lines = "".join(" ".join(line.split()) + "\n" for line in how)
+def _report(to: int, lines: list[str]) -> None:
+    text = "".join(" ".join(line.split()) + "\n" for line in lines)
     with contextlib.suppress(OSError):
-        os.write(to, lines.encode(errors="backslashreplace"))
+        os.write(to, text.encode(errors="backslashreplace"))
 
 
 if __name__ == "__main__":

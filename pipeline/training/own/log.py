@@ -1,6 +1,6 @@
-"""What a team's own program prints, on its way into a log: bounded, whatever and however much it is.
+"""Puts the output of a team's own program into a log: bounded, whatever and however much it prints.
 
-The first part goes into the log as it comes, the last part when it ends; in between is only counted.
+The first part goes into the log as it comes, the last part when the program ends; what lies between is only counted.
 """
 
 import re
@@ -19,7 +19,7 @@ _TRACEBACK = "Traceback (most recent call last):"
 
 
 class Output:
-    """Takes bytes as they come; `say` gets the lines to keep, `on_line`, if there is one, every line."""
+    """The output of one program. `say` gets the text to keep, `on_line`, if there is one, every line."""
 
     def __init__(self, say: Callable[[str], None], on_line: Callable[[str], None] | None = None) -> None:
         self._say, self._on_line = say, on_line
@@ -30,6 +30,7 @@ class Output:
         self._recent = b""
 
     def add(self, data: bytes) -> None:
+        """Takes the next bytes of output, cut anywhere."""
         self._recent = (self._recent + data)[-_RECENT:]
         into_log = self._room > 0
         self._room -= len(data)
@@ -43,8 +44,8 @@ class Output:
             rest = rest[LINE_AT_MOST:]
         self._line = rest
         if into_log:
-            # What goes on with this line is kept, not told.
-            self._tell([*lines, rest] if self._room <= 0 else lines)
+            # The rest of this line is kept for the end, not said now.
+            self._say_lines([*lines, rest] if self._room <= 0 else lines)
         if self._on_line is not None:
             for line in lines:
                 self._on_line(clean(line[:LINE_AT_MOST]))
@@ -54,7 +55,7 @@ class Output:
         if self._line and self._on_line is not None:
             self._on_line(clean(self._line))
         if self._room > 0:
-            self._tell([self._line])
+            self._say_lines([self._line])
             return
         last = b"".join(self._last)
         if len(last) > LAST:
@@ -63,33 +64,35 @@ class Output:
         if self._left_out:
             self._say(f"… {self._left_out:,} bytes of output are left out here …")
         lines = last.split(b"\n")
-        self._tell([line[at : at + LINE_AT_MOST] for line in lines for at in range(0, len(line), LINE_AT_MOST)])
+        self._say_lines([line[at : at + LINE_AT_MOST] for line in lines for at in range(0, len(line), LINE_AT_MOST)])
 
     @property
     def last_words(self) -> str:
+        """The line that says why the program ended, as far as the output so far tells."""
         return last_words(self._recent)
 
-    def _tell(self, lines: list[bytes]) -> None:
+    def _say_lines(self, lines: list[bytes]) -> None:
         if text := "\n".join(filter(None, map(clean, lines))):
             self._say(text)
 
     def _keep(self, data: bytes) -> None:
+        """Keeps the last part of the output, and counts what is dropped."""
         self._last.append(data)
         self._kept += len(data)
         while self._kept - len(self._last[0]) >= LAST:
-            gone = len(self._last.popleft())
-            self._kept -= gone
-            self._left_out += gone
+            dropped = len(self._last.popleft())
+            self._kept -= dropped
+            self._left_out += dropped
 
 
 def clean(line: bytes) -> str:
-    """A line as text that can stand in a log: of a progress bar the last state, no colours, no control characters."""
+    """A line as text for a log: of a progress bar the last state, no colours, no control characters."""
     text = line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "backslashreplace")
     return _ESCAPES.sub("", text).translate(_CONTROL).rstrip()
 
 
 def last_words(output: bytes) -> str:
-    """The line that says why a program ended: of Python's traceback what was raised, else the last one."""
+    """The line that says why a program ended: of a Python traceback what was raised, else the last line."""
     lines = [text for line in output.split(b"\n") if (text := clean(line))]
     start = max((at for at, line in enumerate(lines) if line.startswith(_TRACEBACK)), default=None)
     if start is not None:

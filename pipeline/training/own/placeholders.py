@@ -1,4 +1,4 @@
-"""What a team's own program is told of its training, as variables of its environment and as `{placeholders}`."""
+"""What a team's own program is given: `{placeholders}` of its command, and variables of its environment."""
 
 import json
 import re
@@ -19,12 +19,12 @@ _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
 def values(job: Job, scratch: Path) -> dict[str, str]:
-    """What the names stand for. Raises UserError if the date range is too short for three parts."""
+    """The value of each name. Raises UserError if the date range is too short for three parts."""
     split = job.split
     days = {"": job.date_range, "train_": split.train, "valid_": split.valid, "test_": split.test}
     return {
-        **{f"{part}start": str(one.start) for part, one in days.items()},
-        **{f"{part}end": str(one.end) for part, one in days.items()},
+        **{f"{part}start": str(dates.start) for part, dates in days.items()},
+        **{f"{part}end": str(dates.end) for part, dates in days.items()},
         "seed": str(job.seed),
         "max_epochs": str(job.max_epochs),
         "trial": job.trial,
@@ -36,27 +36,28 @@ def values(job: Job, scratch: Path) -> dict[str, str]:
     }
 
 
-def filled(command: Sequence[str], told: Mapping[str, str], hyperparameters: Mapping[str, Scalar]) -> list[str]:
+def filled(command: Sequence[str], values: Mapping[str, str], hyperparameters: Mapping[str, Scalar]) -> list[str]:
     """The command with a value in each placeholder. Text stands as it is, everything else as JSON writes it."""
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in hyperparameters.items()}
-    return [_BRACES.sub(lambda found: _value(found, {**texts, **told}), argument) for argument in command]
+    texts |= values
 
+    def text_of(braces: re.Match[str]) -> str:
+        return texts[braces[1]] if braces[1] is not None else braces[0][0]
 
-def _value(found: re.Match[str], texts: Mapping[str, str]) -> str:
-    return texts[found[1]] if found[1] is not None else found[0][0]
+    return [_BRACES.sub(text_of, argument) for argument in command]
 
 
 def mistakes(command: Sequence[str], hyperparameters: Collection[str]) -> Iterator[tuple[str, str]]:
-    """What is wrong with a command's placeholders, as path in the spec and message."""
-    known = [*hyperparameters, *NAMES]
+    """Mistakes in a command's placeholders, as pairs of path in the spec and message."""
+    names = [*hyperparameters, *NAMES]
     for at, argument in enumerate(command):
-        for found in _BRACES.finditer(argument):
-            if found[0] in ("{", "}"):
-                yield f"command.{at}", f"a single {found[0]}: write {found[0] * 2} for a brace"
-            elif found[1] is not None and found[1] not in known:
+        for braces in _BRACES.finditer(argument):
+            if braces[0] in ("{", "}"):
+                yield f"command.{at}", f"a single {braces[0]}: write {braces[0] * 2} for a brace"
+            elif braces[1] is not None and braces[1] not in names:
                 yield (
                     f"command.{at}",
-                    f"{found[0]} stands for nothing; possible are {', '.join(known)}; for braces write {{{{ and }}}}",
+                    f"{braces[0]} stands for nothing; possible are {', '.join(names)}; for braces write {{{{ and }}}}",
                 )
     for name in hyperparameters:
         if name in NAMES:

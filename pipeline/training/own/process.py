@@ -1,4 +1,4 @@
-"""A team's own program as a process: started, read, asked to end, ended; nothing of it is left afterwards."""
+"""A team's own program as a process: starts it, reads its output, ends it; nothing of it is left afterwards."""
 
 import os
 import selectors
@@ -20,7 +20,7 @@ _GUARD_ENDS_WITHIN_S = 15.0
 
 
 @dataclass(frozen=True)
-class Ended:
+class Exit:
     """How the program ended."""
 
     code: int | None
@@ -32,9 +32,10 @@ class Ended:
 
 
 class Child:
-    """Use as a context: leaving it ends the program, whatever it is doing.
+    """A running program. Use it as a context: leaving it ends the program, whatever it is doing.
 
-    Between this process and the program stands `guard.py`, which ends it if this process is killed.
+    `on_output` gets stdout and stderr as they come. Between this process and the program stands `guard.py`, which ends
+    the program if this process is killed. Raises InfrastructureError if no process can be started here.
     """
 
     def __init__(self, argv: Sequence[str], environment: Mapping[str, str], on_output: Callable[[bytes], None]) -> None:
@@ -68,11 +69,11 @@ class Child:
             self._selector.register(self._status_file, selectors.EVENT_READ)
 
     def pump(self, seconds: float) -> bool:
-        """Takes in what comes within so many seconds; False: it has ended, and everything was read."""
+        """Reads what comes within so many seconds. False if the program has ended and everything was read."""
         waiting = self._selector.get_map()
         if not waiting:
             return False
-        ended = self._status_file not in {key.fileobj for key in waiting.values()}
+        guard_ended = self._status_file not in {key.fileobj for key in waiting.values()}
         ready = self._selector.select(seconds)
         for key, _ in ready:
             data = os.read(key.fd, _READ_AT_ONCE)
@@ -83,28 +84,30 @@ class Child:
             else:
                 self._on_output(data)
         # The guard has gone, and somebody whom it did not find still holds the output open.
-        return bool(self._selector.get_map()) and not (ended and not ready)
+        return bool(self._selector.get_map()) and not (guard_ended and not ready)
 
     def ask_to_end(self) -> None:
+        """Sends SIGTERM to the program and what it started."""
         self._order(b"t")
 
     def kill(self) -> None:
+        """Ends the program and what it started, at once."""
         self._order(b"k")
 
-    def ended(self) -> Ended:
-        """How it ended, once `pump` says that it has."""
+    def exit(self) -> Exit:
+        """How the program ended; to be asked once `pump` returns False."""
         if self._error is not None:
-            return Ended(None, error=self._error)
-        said = [line.partition(" ")[::2] for line in self._status.decode().splitlines()]
-        known = dict(said)
-        if "code" not in known and "error" not in known:  # somebody killed the guard
-            if "pid" in known:
+            return Exit(None, error=self._error)
+        lines = [line.partition(" ")[::2] for line in self._status.decode().splitlines()]
+        status = dict(lines)
+        if "code" not in status and "error" not in status:  # somebody killed the guard
+            if "pid" in status:
                 with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(int(known["pid"]), signal.SIGKILL)
-            return Ended(-signal.SIGKILL)
-        if "error" in known:
-            return Ended(None, error=known["error"])
-        return Ended(int(known["code"]), left=tuple(command for what, command in said if what == "left"))
+                    os.killpg(int(status["pid"]), signal.SIGKILL)
+            return Exit(-signal.SIGKILL)
+        if "error" in status:
+            return Exit(None, error=status["error"])
+        return Exit(int(status["code"]), left=tuple(command for key, command in lines if key == "left"))
 
     def __enter__(self) -> Self:
         return self

@@ -1,7 +1,7 @@
-"""What a team's own trainer reports: JSON lines in a file, or lines of its output that fit a pattern.
+"""Reports of a team's own trainer: JSON lines in a file, or lines of its output that fit a pattern.
 
-Nothing that stands there can be wrong enough to end a training: what makes no sense is counted and noted. What follows
-from the metrics is `trainer.py`'s work.
+No report can be wrong enough to end a training: what makes no sense is counted and noted. What follows from the metrics
+is decided in `trainer.py`.
 """
 
 import contextlib
@@ -21,69 +21,72 @@ NAMES_AT_MOST = 200
 _NAME_AT_MOST = 100
 _LINE_AT_MOST = 1024 * 1024
 _READ_AT_ONCE = 1024 * 1024
-_SECONDS_A_LINE = 2.0
 
 
 @dataclass
 class Metrics:
-    """The metrics of one training. `on_epoch` gets each epoch once it is known; it answers whether to go on."""
+    """The metrics of one training: takes reports in whatever parts they come, and passes on whole epochs."""
 
     objective: str
-    """The metric of an epoch that nobody waits for another one after."""
+    """Objective metric. A report that holds it completes its epoch."""
     on_epoch: Callable[[int, Mapping[str, float]], bool]
+    """Gets each completed epoch, counted as the trainer counts; False asks the training to stop."""
     last: dict[str, float] = field(default_factory=dict)
     """The last value of every metric."""
     model: str | None = None
+    """File of the model, relative to the training's folder."""
     epochs: int = 0
-    """The last epoch."""
+    """Number of the last epoch."""
     reports: int = 0
-    """How many epochs were reported."""
+    """Completed epochs, as often as they were reported."""
     stop_asked: bool = False
+    """Whether `on_epoch` has asked the training to stop."""
     _epoch: int | None = None
+    """The epoch that is being reported, with what is known of it."""
     _metrics: dict[str, float] = field(default_factory=dict)
-    _odd: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _mistakes: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def take_line(self, line: bytes) -> None:
-        """A line of the file of metrics."""
+        """Takes a line of the metrics file: `{"epoch": 3, "mse_valid": 0.2}`, or without an epoch what is final."""
         if not line.strip():
             return
         try:
-            said = json.loads(line)
+            report = json.loads(line)
         except (ValueError, RecursionError):
-            said = None
-        if not isinstance(said, dict):
+            report = None
+        if not isinstance(report, dict):
             self._note("is no JSON object", line.decode(errors="backslashreplace"))
             return
-        epoch = said.pop("epoch", None)
-        if "model" in said:
-            model = said.pop("model")
+        epoch = report.pop("epoch", None)
+        if "model" in report:
+            model = report.pop("model")
             if isinstance(model, str):
                 self.model = model
             elif model is not None:
                 self._note("names no file as its model", repr(model))
         if epoch is None:
             self.flush()
-            self.last |= dict(self._numbers(said))
+            self.last |= dict(self._numbers(report))
         elif (number := _epoch(epoch)) is not None:
-            self._take(number, dict(self._numbers(said)))
+            self._take(number, dict(self._numbers(report)))
         else:
             self._note("has an epoch that is no number from 0", repr(epoch))
 
     def take_groups(self, groups: Mapping[str, str | None]) -> None:
-        """The named groups of a line of output that fits the pattern."""
-        found = dict(self._numbers({name: text for name, text in groups.items() if name != "epoch"}))
+        """Takes the named groups of an output line that fits the pattern: `{"epoch": "3", "mse_valid": "0.2"}`."""
+        metrics = dict(self._numbers({name: text for name, text in groups.items() if name != "epoch"}))
         epoch = groups.get("epoch")
         if epoch is None:
             # One line may tell the epoch, the next ones what was measured in it.
-            self._metrics |= found if self._epoch is not None else {}
-            self.last |= found
+            self._metrics |= metrics if self._epoch is not None else {}
+            self.last |= metrics
         elif (number := _epoch(epoch)) is not None:
-            self._take(number, found)
+            self._take(number, metrics)
         else:
             self._note("has an epoch that is no number from 0", epoch)
 
     def flush(self) -> None:
-        """Passes on the epoch that is still being reported."""
+        """Completes the epoch that is being reported."""
         if self._epoch is None or not self._metrics:
             return
         epoch, metrics = self._epoch, self._metrics
@@ -95,9 +98,9 @@ class Metrics:
             self.stop_asked = True
 
     def notes(self) -> Iterator[str]:
-        """What made no sense, a line for each kind."""
-        for what, (count, first) in self._odd.items():
-            yield f"metrics: {count} × what was reported {what}; the first: {first}"
+        """What made no sense, a line for each kind of mistake."""
+        for mistake, (count, first) in self._mistakes.items():
+            yield f"metrics: {count} × what was reported {mistake}; the first: {first}"
 
     def _take(self, epoch: int, metrics: dict[str, float]) -> None:
         if epoch != self._epoch:
@@ -106,12 +109,12 @@ class Metrics:
         self.epochs = max(self.epochs, epoch)
         self._metrics |= metrics
         self.last |= metrics
-        # An epoch may be told in several lines; with its objective it is worth passing on at once.
+        # An epoch may come in several lines; with its objective it is worth passing on at once.
         if self.objective in metrics:
             self.flush()
 
-    def _numbers(self, said: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-        for name, value in said.items():
+    def _numbers(self, report: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+        for name, value in report.items():
             if value is None:
                 continue
             if not name or len(name) > _NAME_AT_MOST or not name.isprintable():
@@ -123,20 +126,21 @@ class Metrics:
             else:
                 yield name, number
 
-    def _note(self, what: str, example: str) -> None:
-        count, first = self._odd.get(what, (0, example[:100]))
-        self._odd[what] = count + 1, first
+    def _note(self, mistake: str, example: str) -> None:
+        count, first = self._mistakes.get(mistake, (0, example[:100]))
+        self._mistakes[mistake] = count + 1, first
 
 
 @dataclass
 class Tail:
-    """Reads what was added to a file since it was read last."""
+    """Reads a growing file, as `tail -f` does."""
 
     path: Path
     _at: int = 0
     _line: bytes = b""
 
     def lines(self) -> Iterator[bytes]:
+        """The lines that were completed since the last call."""
         try:
             # A pipe in the file's place would wait for somebody who writes.
             with open(os.open(self.path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
@@ -156,32 +160,34 @@ class Tail:
             return
 
     def rest(self) -> bytes:
-        """The last line, which nobody ended."""
+        """The last line, if no newline ends it."""
         line, self._line = self._line, b""
         return line
 
 
 @dataclass
-class Search:
-    """Looks for a metrics pattern in lines. A pattern that takes seconds for a line is not used after that."""
+class PatternSearch:
+    """Looks for a metrics pattern in lines of output. Raises ValueError if the text is no such pattern."""
 
     text: str
+    seconds: float
+    """Of computing for a line; a pattern that takes longer is not used any more."""
     gave_up: bool = False
 
     def __post_init__(self) -> None:
         self._pattern = pattern(self.text)
 
     def groups(self, line: str) -> Mapping[str, str | None] | None:
-        """The named groups, if the line fits."""
+        """The named groups, `{"epoch": "3", "mse_valid": "0.2"}`; None if the line does not fit."""
         if self.gave_up:
             return None
         try:
-            with _at_most(_SECONDS_A_LINE):
-                found = self._pattern.search(line)
+            with _at_most(self.seconds):
+                match = self._pattern.search(line)
         except _TooLongError:
             self.gave_up = True
             return None
-        return found.groupdict() if found else None
+        return match.groupdict() if match else None
 
 
 @contextlib.contextmanager
@@ -226,7 +232,7 @@ def _number(value: Any) -> float | None:
 
 
 def pattern(text: str) -> re.Pattern[str]:
-    """Raises ValueError, one line, if the text is no pattern with a metric in it."""
+    """The compiled metrics pattern. Raises ValueError, one line, if the text is none, or names no metric."""
     try:
         compiled = re.compile(text)
     except re.error as error:

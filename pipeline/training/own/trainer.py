@@ -1,7 +1,7 @@
 """Trains with a team's own code: a Python function or any program, each trial in a process of its own.
 
-A crash, a leak or a hang is so only that trial's. This module decides what came of a training; the process is
-`process.py`'s, the reports `reports.py`'s, and what a trainer is told `placeholders.py`'s work.
+A crash, a leak or a hang is only that trial's. This module sees a training through and says how it ended; the process
+is `process.py`'s work, what it reports `reports.py`'s, and what it is given `placeholders.py`'s.
 """
 
 import json
@@ -12,35 +12,44 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import InfrastructureError
 from pipeline.results import Status
 from pipeline.store.keys import is_key
-from pipeline.training.job import Job, Measured
+from pipeline.training.job import Job, TrainingResult
 from pipeline.training.own import placeholders
 from pipeline.training.own.code import Own
 from pipeline.training.own.log import Output
-from pipeline.training.own.process import Child, Ended
-from pipeline.training.own.reports import Metrics, Search, Tail
+from pipeline.training.own.process import Child, Exit
+from pipeline.training.own.reports import Metrics, PatternSearch, Tail
 
 CALL = Path(__file__).with_name("call.py")
-LOOK_EVERY_S = 0.2
-END_GRACE_S = 10.0
-"""Between SIGTERM and SIGKILL."""
-STOP_GRACE_S = 60.0
-"""For a training that was asked to stop, until it is told so by a signal."""
-_HEEDLESS_S, _HEEDLESS_EPOCHS = 5.0, 3
 _COMMAND_AT_MOST = 2000
 _OUR_FILES = ("log.txt", "epochs.csv")
 
 _SHORT_OF_MEMORY = re.compile(r"\bMemoryError\b|OutOfMemoryError|out of memory|bad_alloc|[Cc]annot allocate memory")
-_HOW = (
+_ADVICE = (
     'return {{"{0}": …}} from the function, or report it of each epoch',
     'add a line {{"{0}": …}} to the file that HPT_METRICS names',
 )
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often a training is looked at, and how much time it gets to end. Seconds, but for the epochs."""
+
+    look_every: float = 0.2
+    end_grace: float = 10.0
+    """Between SIGTERM and SIGKILL."""
+    stop_grace: float = 60.0
+    """From asking a training to stop until SIGTERM: it may be within an epoch, or about to save."""
+    heedless_grace: float = 5.0
+    """The same for a training that has reported some more epochs since: it does not look."""
+    heedless_epochs: int = 3
+    line: float = 2.0
+    """What a metrics pattern may compute for a line; after that the pattern is not used any more."""
 
 
 @dataclass(frozen=True)
@@ -50,130 +59,131 @@ class OwnTrainer:
     own: Own
     metric: str
     """The objective's: `<metric>_valid` and `<metric>_test` must be reported."""
+    pace: Pace = Pace()
 
-    def __call__(self, job: Job) -> Measured:
-        """Raises UserError if the date range is too short, InfrastructureError if the device fails."""
+    def __call__(self, job: Job) -> TrainingResult:
+        """Trains one job. Raises UserError if its date range is too short, InfrastructureError if the device fails."""
         with tempfile.TemporaryDirectory(prefix="hpt-own-") as scratch:
-            return _Training(self, job, Path(scratch)).run()
+            return _Supervisor(self, job, Path(scratch)).run()
 
-    def argv(self, told: dict[str, str], job: Job) -> list[str]:
+    def argv(self, values: dict[str, str], job: Job) -> list[str]:
+        """The program and its arguments; `values` are those of the placeholders."""
         if self.own.command is not None:
-            return placeholders.filled(self.own.command, told, job.hyperparameters)
+            return placeholders.filled(self.own.command, values, job.hyperparameters)
         assert self.own.trainer is not None
         # -P: a folder called like a module of the standard library breaks nothing before the function is looked for.
         return [sys.executable, "-P", str(CALL), self.own.trainer]
 
 
-def environment(told: dict[str, str], data: str | None = None) -> dict[str, str]:
-    """The environment of a team's own code: ours, and what it is told."""
-    inherited = {name: value for name, value in os.environ.items() if name not in ("HPT_DATA", "PYTHONSAFEPATH")}
+def environment(values: dict[str, str], data: str | None = None) -> dict[str, str]:
+    """The environment of a team's own code: that of this process, `HPT_<NAME>` for each value, and `HPT_DATA`."""
+    variables = {name: value for name, value in os.environ.items() if name not in ("HPT_DATA", "PYTHONSAFEPATH")}
     # `python` is whatever the person who calls hpt means by it; where there is none, hpt's own.
-    inherited["PATH"] = os.pathsep.join([inherited.get("PATH", os.defpath), str(Path(sys.executable).parent)])
-    found = inherited | {f"HPT_{name.upper()}": value for name, value in told.items()}
-    return found | ({"HPT_DATA": data} if data is not None else {}) | {"PYTHONUNBUFFERED": "1"}
+    variables["PATH"] = os.pathsep.join([variables.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+    variables |= {f"HPT_{name.upper()}": value for name, value in values.items()}
+    if data is not None:
+        variables["HPT_DATA"] = data
+    return variables | {"PYTHONUNBUFFERED": "1"}
 
 
-@dataclass
-class _Training:
-    trainer: OwnTrainer
-    job: Job
-    scratch: Path
-    ending: Status | None = field(default=None, init=False)
-    """Why it was told to end."""
-    _end_by: float = field(default=math.inf, init=False)
+class _Supervisor:
+    """Sees one training through: takes its reports, hands on a stop, keeps the time limit, says how it ended."""
 
-    def run(self) -> Measured:
-        job, own = self.job, self.trainer.own
-        told = placeholders.values(job, self.scratch)
-        self.metrics = Metrics(f"{self.trainer.metric}_valid", job.report)
-        self.tail = Tail(Path(told["metrics"]))
-        self.stop = Path(told["stop"])
-        Path(told["parameters"]).write_text(json.dumps(job.hyperparameters), encoding="utf-8")
-        self.tail.path.touch()
-        output = Output(job.say, self._on_line(own.metrics_pattern) if own.metrics_pattern else None)
+    def __init__(self, trainer: OwnTrainer, job: Job, scratch: Path) -> None:
+        self._trainer, self._job, self._pace = trainer, job, trainer.pace
+        self._values = placeholders.values(job, scratch)
+        self._metrics = Metrics(f"{trainer.metric}_valid", job.report)
+        self._metrics_file, self._stop_file = Tail(Path(self._values["metrics"])), Path(self._values["stop"])
+        text = trainer.own.metrics_pattern
+        self._pattern = PatternSearch(text, trainer.pace.line) if text else None
+        self._output = Output(job.say, self._take_output_line if text else None)
+        self._end_reason: Status | None = None
+        """Why the program was asked to end."""
+        self._kill_at = math.inf
+
+    def run(self) -> TrainingResult:
+        job, own = self._job, self._trainer.own
+        Path(self._values["parameters"]).write_text(json.dumps(job.hyperparameters), encoding="utf-8")
+        self._metrics_file.path.touch()
         data = job.data.model_dump_json(by_alias=True, exclude_unset=True) if job.data is not None else None
-        argv = self.trainer.argv(told, job)
+        argv = self._trainer.argv(self._values, job)
         job.say(f"runs {own.trainer or json.dumps(argv)[:_COMMAND_AT_MOST]}")
         started = time.monotonic()
-        with Child(argv, environment(told, data), output.add) as child:
-            self._see_through(child)
-            ended = child.ended()
+        with Child(argv, environment(self._values, data), self._output.add) as child:
+            self._wait(child)
+            exit = child.exit()
         seconds = time.monotonic() - started
         self._take_reports()
-        output.close()
-        self.metrics.take_line(self.tail.rest())
-        self.metrics.flush()
-        for note in self.metrics.notes():
+        self._output.close()
+        self._metrics.take_line(self._metrics_file.rest())
+        self._metrics.flush()
+        for note in self._metrics.notes():
             job.say(note)
-        for command in ended.left:
+        for command in exit.left:
             job.say(f"left behind, and ended: {command}")
-        return self._measured(ended, output.last_words, seconds)
+        return self._result(exit, seconds)
 
-    def _on_line(self, text: str) -> Callable[[str], None]:
-        search = Search(text)
-
-        def on_line(line: str) -> None:
-            if search.gave_up:
-                return
-            if groups := search.groups(line):
-                self.metrics.take_groups(groups)
-            elif search.gave_up:
-                self.job.say(f"metrics-pattern takes seconds for a line and is not used any more: {line[:100]}")
-
-        return on_line
+    def _take_output_line(self, line: str) -> None:
+        assert self._pattern is not None
+        if self._pattern.gave_up:
+            return
+        if groups := self._pattern.groups(line):
+            self._metrics.take_groups(groups)
+        elif self._pattern.gave_up:
+            self._job.say(f"metrics-pattern takes seconds for a line and is not used any more: {line[:100]}")
 
     def _take_reports(self) -> None:
-        for line in self.tail.lines():
-            self.metrics.take_line(line)
+        for line in self._metrics_file.lines():
+            self._metrics.take_line(line)
 
-    def _see_through(self, child: Child) -> None:
-        """Until it has ended: takes in output and reports, hands on a stop, keeps the time limit."""
-        job, looked = self.job, 0.0
-        asked_at, reports_then = math.inf, 0
-        while child.pump(LOOK_EVERY_S):
+    def _wait(self, child: Child) -> None:
+        """Until the program has ended: takes output and reports, hands on a stop, keeps the time limit."""
+        job, pace, looked_at = self._job, self._pace, 0.0
+        stopped_at, reports_at_stop = math.inf, 0
+        while child.pump(pace.look_every):
             now = time.monotonic()
-            if now - looked < LOOK_EVERY_S:
+            if now - looked_at < pace.look_every:
                 continue
-            looked = now
+            looked_at = now
             self._take_reports()
-            if self.metrics.stop_asked and not self.stop.exists():
+            if self._metrics.stop_asked and not self._stop_file.exists():
                 job.say("asked to stop")
-                self.stop.touch()
-                asked_at, reports_then = now, self.metrics.reports
-            # It may have been within an epoch, or about to save; after some more it does not look.
-            patience = _HEEDLESS_S if self.metrics.reports - reports_then >= _HEEDLESS_EPOCHS else STOP_GRACE_S
+                self._stop_file.touch()
+                stopped_at, reports_at_stop = now, self._metrics.reports
+            is_heedless = self._metrics.reports - reports_at_stop >= pace.heedless_epochs
             if job.deadline is not None and now > job.deadline:
-                self._end(child, now, Status.TIMED_OUT)
-            elif now - asked_at > patience:
-                self._end(child, now, Status.STOPPED)
-            if now > self._end_by:
+                self._ask_to_end(child, now, Status.TIMED_OUT)
+            elif now - stopped_at > (pace.heedless_grace if is_heedless else pace.stop_grace):
+                self._ask_to_end(child, now, Status.STOPPED)
+            if now > self._kill_at:
                 child.kill()
 
-    def _end(self, child: Child, now: float, why: Status) -> None:
-        if self.ending is None:
-            self.ending, self._end_by = why, now + END_GRACE_S
-            self.job.say("ends it: its time is over" if why is Status.TIMED_OUT else "ends it: it does not stop")
+    def _ask_to_end(self, child: Child, now: float, reason: Status) -> None:
+        if self._end_reason is None:
+            self._end_reason, self._kill_at = reason, now + self._pace.end_grace
+            self._job.say("ends it: its time is over" if reason is Status.TIMED_OUT else "ends it: it does not stop")
             child.ask_to_end()
 
-    def _measured(self, ended: Ended, last_words: str, seconds: float) -> Measured:
-        status, error = self._judged(ended, last_words)
-        model, files = self.metrics.model or self._only_file(), {}
+    def _result(self, exit: Exit, seconds: float) -> TrainingResult:
+        status, error = self._status(exit)
+        model, files = self._metrics.model or self._only_file(), {}
         if model is not None and status is not Status.FAILED:
-            path, name = self.job.folder / model, Path(model).name
+            path, name = self._job.folder / model, Path(model).name
             if path.is_file() and not is_key(name):
-                self.job.say(f"the model is not kept: {name!r} cannot be a name in a store")
+                self._job.say(f"the model is not kept: {name!r} cannot be a name in a store")
             elif path.is_file():
                 name = f"model-{name}" if name in _OUR_FILES else name
                 files[name] = path
             elif status is Status.COMPLETE:
                 status, error = Status.FAILED, f'the model that it names, "{model}", is no file in HPT_FOLDER'
         # A hyperparameter's column is not for what is measured.
-        taken = self.job.hyperparameters
-        return Measured(
+        reserved = self._job.hyperparameters
+        metrics = {f"metric_{name}" if name in reserved else name: value for name, value in self._metrics.last.items()}
+        return TrainingResult(
             status=status,
             error=error,
-            metrics={f"metric_{name}" if name in taken else name: value for name, value in self.metrics.last.items()},
-            epochs=self.metrics.epochs,
+            metrics=metrics,
+            epochs=self._metrics.epochs,
             seconds=seconds,
             files=files,
             model=next(iter(files), None),
@@ -181,41 +191,44 @@ class _Training:
 
     def _only_file(self) -> str | None:
         """The model of a program that names none."""
-        found = [path for path in self.job.folder.rglob("*") if path.is_file()]
-        return str(found[0].relative_to(self.job.folder)) if len(found) == 1 else None
+        files = [path for path in self._job.folder.rglob("*") if path.is_file()]
+        return str(files[0].relative_to(self._job.folder)) if len(files) == 1 else None
 
-    def _judged(self, ended: Ended, last_words: str) -> tuple[Status, str | None]:
-        said = f": {last_words}" if last_words else ""
-        if self.ending == Status.TIMED_OUT:
+    def _status(self, exit: Exit) -> tuple[Status, str | None]:
+        """How the training ended, and the error of one that failed. Raises InfrastructureError if the device did."""
+        last_words = self._output.last_words
+        cause = f": {last_words}" if last_words else ""
+        if self._end_reason == Status.TIMED_OUT:
             return Status.TIMED_OUT, None
-        if self.stop.exists() and (ended.code == 0 or self.ending):
+        if self._stop_file.exists() and (exit.code == 0 or self._end_reason):
             return Status.STOPPED, None
-        if ended.error is not None or ended.code is None:
-            return Status.FAILED, f"could not be started: {ended.error}"
-        if ended.code != 0 and "NVML" in last_words:
+        if exit.error is not None or exit.code is None:
+            return Status.FAILED, f"could not be started: {exit.error}"
+        if exit.code != 0 and "NVML" in last_words:
             raise InfrastructureError(f"the device failed: {last_words}")
-        if ended.code in (-signal.SIGKILL, 128 + signal.SIGKILL):
-            return Status.FAILED, f"killed (SIGKILL), which is often for lack of memory{said}"
-        if ended.code < 0:
-            return Status.FAILED, f"killed by {_name(-ended.code)}{said}"
-        if ended.code > 0:
+        if exit.code in (-signal.SIGKILL, 128 + signal.SIGKILL):
+            return Status.FAILED, f"killed (SIGKILL), which is often for lack of memory{cause}"
+        if exit.code < 0:
+            return Status.FAILED, f"killed by {_signal_name(-exit.code)}{cause}"
+        if exit.code > 0:
             status = Status.OUT_OF_MEMORY if _SHORT_OF_MEMORY.search(last_words) else Status.FAILED
-            return status, f"ended with exit status {ended.code}{said}"
-        return self._judged_by_metrics()
+            return status, f"ended with exit status {exit.code}{cause}"
+        return self._status_by_metrics()
 
-    def _judged_by_metrics(self) -> tuple[Status, str | None]:
-        wanted = [f"{self.trainer.metric}_{part}" for part in ("valid", "test")]
-        found = [self.metrics.last.get(name) for name in wanted]
-        if any(value is not None and not math.isfinite(value) for value in found):
+    def _status_by_metrics(self) -> tuple[Status, str | None]:
+        """The same of a program that ended well: it may lack the objective, or have diverged."""
+        names = [f"{self._trainer.metric}_{part}" for part in ("valid", "test")]
+        values = [self._metrics.last.get(name) for name in names]
+        if any(value is not None and not math.isfinite(value) for value in values):
             return Status.DIVERGED, None
-        for name, value in zip(wanted, found, strict=True):
+        for name, value in zip(names, values, strict=True):
             if value is None:
-                how = _HOW[0 if self.trainer.own.trainer else 1].format(name)
-                return Status.FAILED, f"it reported no {name}, by which settings are compared: {how}"
+                advice = _ADVICE[0 if self._trainer.own.trainer else 1].format(name)
+                return Status.FAILED, f"it reported no {name}, by which settings are compared: {advice}"
         return Status.COMPLETE, None
 
 
-def _name(number: int) -> str:
+def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -14,11 +14,10 @@ import pytest
 from pipeline.data.source import FilesSource
 from pipeline.dates import DateRange
 from pipeline.errors import InfrastructureError
-from pipeline.training.job import Job, Measured
-from pipeline.training.own import log, reports, trainer
+from pipeline.training.job import Job, TrainingResult
 from pipeline.training.own.code import Own
-from pipeline.training.own.guard import _below
-from pipeline.training.own.trainer import OwnTrainer
+from pipeline.training.own.guard import descendants
+from pipeline.training.own.trainer import OwnTrainer, Pace
 from tests.support.processes import is_soon, running
 
 FINE = """echo '{"mse_valid": 1, "mse_test": 2}' >> "$HPT_METRICS"; """
@@ -34,19 +33,20 @@ class Bench:
         self.stop_after = 10**9
         self.hyperparameters: dict[str, Any] = {"lr": 0.1, "kind": "a b", "wide": True}
         self.data = None
+        self.pace = Pace()
 
-    def shell(self, script: str, **options: Any) -> Measured:
+    def shell(self, script: str, **options: Any) -> TrainingResult:
         return self.command(["sh", "-c", script.replace("{", "{{").replace("}", "}}")], **options)
 
-    def command(self, argv: list[str], **options: Any) -> Measured:
+    def command(self, argv: list[str], **options: Any) -> TrainingResult:
         return self.train(Own(command=tuple(argv), hyperparameters={}, **options))
 
-    def function(self, code: str, name: str = "mine:train") -> Measured:
+    def function(self, code: str, name: str = "mine:train") -> TrainingResult:
         Path("mine.py").write_text(code)
         return self.train(Own(trainer=name, hyperparameters={}))
 
-    def train(self, own: Own) -> Measured:
-        return OwnTrainer(own, "mse")(self.job())
+    def train(self, own: Own, seconds: float | None = None) -> TrainingResult:
+        return OwnTrainer(own, "mse", self.pace)(self.job(seconds))
 
     def job(self, seconds: float | None = None) -> Job:
         self.folder.mkdir(exist_ok=True)
@@ -88,8 +88,8 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 def test_a_program_is_told_everything_by_its_environment(bench):
     bench.data = FilesSource(path="x.csv", date="day", numeric=("n",), target=("t",))
-    measured = bench.shell(FINE + 'env | grep ^HPT_; cat "$HPT_PARAMETERS"; echo; ls -A "$HPT_FOLDER"; pwd')
-    assert measured.status == "complete"
+    result = bench.shell(FINE + 'env | grep ^HPT_; cat "$HPT_PARAMETERS"; echo; ls -A "$HPT_FOLDER"; pwd')
+    assert result.status == "complete"
     for line in (
         "HPT_START=2024-01-01", "HPT_END=2024-04-01", "HPT_TRAIN_START=2024-01-01", "HPT_TRAIN_END=2024-03-04",
         "HPT_VALID_START=2024-03-04", "HPT_VALID_END=2024-03-18",
@@ -113,70 +113,70 @@ def test_placeholders_become_arguments_and_no_shell_sees_them(bench):
 
 
 def test_reported_epochs_and_final_metrics_become_the_measurement(bench):
-    measured = bench.shell(
+    result = bench.shell(
         """for epoch in 1 2 3; do echo "{\\"epoch\\": $epoch, \\"mse_valid\\": 0.$epoch}" >> "$HPT_METRICS"; done
         echo '{"mse_test": 5, "rounds": 12, "lr": 3}' >> "$HPT_METRICS" """
     )
-    assert (measured.status, measured.epochs) == ("complete", 3)
+    assert (result.status, result.epochs) == ("complete", 3)
     # A hyperparameter's column stays the hyperparameter's.
-    assert measured.metrics == {"mse_valid": 0.3, "mse_test": 5, "rounds": 12, "metric_lr": 3}
+    assert result.metrics == {"mse_valid": 0.3, "mse_test": 5, "rounds": 12, "metric_lr": 3}
     assert bench.epochs == [(1, {"mse_valid": 0.1}), (2, {"mse_valid": 0.2}), (3, {"mse_valid": 0.3})]
 
 
 def test_metrics_may_come_by_a_pattern_from_the_output(bench):
-    measured = bench.shell(
+    result = bench.shell(
         "for i in 1 2; do echo [$i] loss 0.$i; printf 'valid 1e-%s\\r\\n' $i; done; printf 'test: 4'",
         metrics_pattern=r"^\[(?P<epoch>\d+)\] loss (?P<loss>\S+)|^valid (?P<mse_valid>\S+)|^test: (?P<mse_test>\S+)",
     )
-    assert measured.metrics == {"loss": 0.2, "mse_valid": 0.01, "mse_test": 4}
+    assert result.metrics == {"loss": 0.2, "mse_valid": 0.01, "mse_test": 4}
     assert bench.epochs[0] == (1, {"loss": 0.1, "mse_valid": 0.1})
 
 
-def test_a_pattern_that_takes_for_ever_on_a_line_keeps_no_time_limit_from_being_kept(bench, monkeypatch):
-    monkeypatch.setattr(reports, "_SECONDS_A_LINE", 0.2)
+def test_a_pattern_that_takes_for_ever_on_a_line_keeps_no_time_limit_from_being_kept(bench):
+    bench.pace = Pace(line=0.2)
     began = time.monotonic()
-    measured = bench.shell(
+    result = bench.shell(
         FINE + "for i in 1 2 3 4 5 6 7 8 9; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done",
         metrics_pattern="(a+)+b(?P<mse_train>x)",
     )
-    assert measured.status == "complete"
+    assert result.status == "complete"
     assert time.monotonic() - began < 10
     assert sum("is not used any more" in line for line in bench.said) == 1
 
 
 def test_a_pipe_in_place_of_the_metrics_file_holds_nobody_up(bench):
-    measured = bench.shell('rm "$HPT_METRICS"; mkfifo "$HPT_METRICS"; sleep 1; exit 4')
-    assert measured.error == "ended with exit status 4"
+    result = bench.shell('rm "$HPT_METRICS"; mkfifo "$HPT_METRICS"; sleep 1; exit 4')
+    assert result.error == "ended with exit status 4"
 
 
 def test_garbage_among_metrics_is_noted_and_harms_nothing(bench):
-    measured = bench.shell(
+    result = bench.shell(
         """printf 'garbage\\n\\377\\376\\n[1, 2]\\n{"epoch": "x", "a": 1}\\n{"mse_va' >> "$HPT_METRICS"
         printf 'lid": 1e999, "": 1}\\n{"mse_valid": 1, "note": "fine", "flag": true, "none": null}\\n' >> "$HPT_METRICS"
         printf '{"mse_test": "2.5"}' >> "$HPT_METRICS" """
     )
-    assert measured.status == "complete"
-    assert measured.metrics == {"mse_valid": 1, "mse_test": 2.5}
+    assert result.status == "complete"
+    assert result.metrics == {"mse_valid": 1, "mse_test": 2.5}
     assert "3 × what was reported is no JSON object; the first: garbage" in bench.log
     assert 'is no number; the first: note: "fine"' in bench.log
     assert 'has an epoch that is no number from 0; the first: "x"' in bench.log.replace("'", '"')
 
 
 def test_a_metric_that_is_missing_in_an_epoch_is_only_missing_there(bench):
-    measured = bench.shell(
+    result = bench.shell(
         """printf '{"epoch": 1, "mse_valid": 1, "b": 1}\\n{"epoch": 2, "b": 2}\\n' >> "$HPT_METRICS"
         printf '{"epoch": 3, "mse_valid": 3}\\n{"mse_test": 1}\\n' >> "$HPT_METRICS" """
     )
     assert bench.epochs == [(1, {"mse_valid": 1, "b": 1}), (2, {"b": 2}), (3, {"mse_valid": 3})]
-    assert measured.metrics["b"] == 2
+    assert result.metrics["b"] == 2
 
 
 @pytest.mark.parametrize("part", ["valid", "test"])
 def test_without_the_objective_a_training_fails_and_the_error_says_how_to_report_it(bench, part):
     other = {"valid": "test", "test": "valid"}[part]
-    measured = bench.shell(f"""echo '{{"mse_{other}": 1}}' >> "$HPT_METRICS" """)
-    assert measured.status == "failed"
-    assert measured.error == (
+    result = bench.shell(f"""echo '{{"mse_{other}": 1}}' >> "$HPT_METRICS" """)
+    assert result.status == "failed"
+    assert result.error == (
         f"it reported no mse_{part}, by which settings are compared: "
         f'add a line {{"mse_{part}": …}} to the file that HPT_METRICS names'
     )
@@ -191,21 +191,21 @@ def test_an_objective_that_is_no_finite_number_is_a_training_that_diverged(bench
 
 
 def test_an_exit_status_is_a_failure_with_the_last_words(bench):
-    measured = bench.shell("echo first; echo 'no such table: rides' >&2; exit 3")
-    assert (measured.status, measured.error) == ("failed", "ended with exit status 3: no such table: rides")
+    result = bench.shell("echo first; echo 'no such table: rides' >&2; exit 3")
+    assert (result.status, result.error) == ("failed", "ended with exit status 3: no such table: rides")
     assert "first" in bench.log
 
 
 def test_a_signal_is_named(bench):
     assert bench.shell("kill -SEGV $$").error == "killed by SIGSEGV"
     for script in ("kill -KILL $$", "exit 137"):
-        measured = bench.shell(script)
-        assert (measured.status, measured.error) == ("failed", "killed (SIGKILL), which is often for lack of memory")
+        result = bench.shell(script)
+        assert (result.status, result.error) == ("failed", "killed (SIGKILL), which is often for lack of memory")
 
 
 def test_a_program_that_says_that_memory_is_short_is_believed(bench):
-    measured = bench.shell("echo 'torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB'; exit 1")
-    assert measured.status == "out-of-memory"
+    result = bench.shell("echo 'torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB'; exit 1")
+    assert result.status == "out-of-memory"
 
 
 def test_a_device_that_is_gone_is_no_fault_of_the_setting(bench):
@@ -214,37 +214,37 @@ def test_a_device_that_is_gone_is_no_fault_of_the_setting(bench):
 
 
 def test_a_program_that_cannot_be_started_says_so(bench):
-    measured = bench.command(["no-such-program", "x"])
-    assert (measured.status, measured.error) == (
+    result = bench.command(["no-such-program", "x"])
+    assert (result.status, result.error) == (
         "failed", "could not be started: No such file or directory: no-such-program",
     )  # fmt: skip
     assert "Argument list too long" in str(bench.command(["echo", "x" * 10_000_000]).error)
     assert "null" in str(bench.command(["echo", "\0"]).error)
 
 
-def test_a_hang_ends_at_its_deadline_also_where_it_ignores_being_asked(bench, monkeypatch):
-    monkeypatch.setattr(trainer, "END_GRACE_S", 0.3)
+def test_a_hang_ends_at_its_deadline_also_where_it_ignores_being_asked(bench):
+    bench.pace = Pace(end_grace=0.3)
     own = Own(command=("sh", "-c", "trap '' TERM; sleep 4711 & wait; sleep 4711"), hyperparameters={})
-    measured = OwnTrainer(own, "mse")(bench.job(seconds=0.5))
-    assert measured.status == "timed-out"
+    result = bench.train(own, seconds=0.5)
+    assert result.status == "timed-out"
     assert not running("4711")
 
 
 def test_what_is_asked_to_end_at_its_deadline_may_tidy_up(bench):
     own = Own(command=("sh", "-c", "trap 'echo saved; exit' TERM; sleep 60 & wait"), hyperparameters={})
-    assert OwnTrainer(own, "mse")(bench.job(seconds=0.5)).status == "timed-out"
+    assert bench.train(own, seconds=0.5).status == "timed-out"
     assert "saved" in bench.log
 
 
 def test_what_is_left_in_the_background_ends_with_the_training_and_is_told(bench):
-    before = _below(os.getpid())
-    measured = bench.shell(FINE + "sleep 4712 & (setsid sleep 4713 > /dev/null 2>&1 &) ; echo done")
-    assert measured.status == "complete"
+    before = descendants(os.getpid())
+    result = bench.shell(FINE + "sleep 4712 & (setsid sleep 4713 > /dev/null 2>&1 &) ; echo done")
+    assert result.status == "complete"
     assert not running("4712")
     assert not running("4713")
     assert "left behind, and ended: sleep 4712" in bench.said
     assert "left behind, and ended: sleep 4713" in bench.said
-    assert _below(os.getpid()) == before
+    assert descendants(os.getpid()) == before
 
 
 def test_nobody_outlives_a_lane_that_was_killed(bench, tmp_path):
@@ -256,8 +256,8 @@ def test_nobody_outlives_a_lane_that_was_killed(bench, tmp_path):
 import sys
 sys.path[:0] = {sys.path!r}
 from pathlib import Path
-from pipeline.declared import Own
-from pipeline.training.own.trainer import OwnTrainer
+from pipeline.training.own.code import Own
+from pipeline.training.own.trainer import OwnTrainer, Pace
 from tests.training.own.test_trainer import Bench
 OwnTrainer(Own.model_validate({own!r}), "mse")(Bench(Path({str(tmp_path / "f")!r})).job())
 """
@@ -279,8 +279,8 @@ def test_an_interrupt_ends_the_program(bench):
 
 
 def test_a_guard_that_is_killed_takes_the_program_with_it(bench):
-    measured = bench.shell("kill -KILL $PPID; sleep 4716")
-    assert (measured.status, measured.error) == ("failed", "killed (SIGKILL), which is often for lack of memory")
+    result = bench.shell("kill -KILL $PPID; sleep 4716")
+    assert (result.status, result.error) == ("failed", "killed (SIGKILL), which is often for lack of memory")
     assert is_soon(lambda: not running("4716"))
 
 
@@ -288,8 +288,8 @@ def test_a_guard_that_is_killed_takes_the_program_with_it(bench):
 
 
 def test_much_output_is_cut_in_the_middle(bench):
-    measured = bench.shell(FINE + "echo first; yes 0123456789 | head -c 100000000; echo; echo last")
-    assert measured.status == "complete"
+    result = bench.shell(FINE + "echo first; yes 0123456789 | head -c 100000000; echo; echo last")
+    assert result.status == "complete"
     assert "first" in bench.log[:200]
     assert bench.log.endswith("last")
     assert "bytes of output are left out here" in bench.log
@@ -298,35 +298,11 @@ def test_much_output_is_cut_in_the_middle(bench):
 
 @pytest.mark.parametrize("source", ["/dev/zero", "/dev/urandom"])
 def test_output_without_lines_or_of_any_bytes_can_stand_in_a_log(bench, source):
-    measured = bench.shell(FINE + f"head -c 3000000 {source}; echo; echo last")
-    assert measured.status == "complete"
+    result = bench.shell(FINE + f"head -c 3000000 {source}; echo; echo last")
+    assert result.status == "complete"
     assert bench.log.endswith("last")
     assert not any(letter in bench.log for letter in "\0\x1b\r")
     assert len(bench.log) < 4_000_000
-
-
-def test_nothing_is_lost_of_output_that_is_short_enough():
-    lines = [f"line {n} " + "x" * (n % 97 + 1) for n in range(3000)]
-    data = "\n".join(lines).encode()
-    assert log.FIRST < len(data) < log.FIRST + log.LAST
-    for size in (10, 1000, 65536):
-        said: list[str] = []
-        taken = log.Output(said.append)
-        for at in range(0, len(data), size):
-            taken.add(data[at : at + size])
-        taken.close()
-        text = "\n".join(said)
-        # Where the two parts meet, a line may be folded.
-        assert text.replace("\n", "") == "".join(lines).replace("\n", "")
-
-
-def test_of_a_progress_bar_the_last_state_is_kept_and_no_colours():
-    assert log.clean(b"10%\r50%\r\x1b[32m100%\x1b[0m\r") == "100%"
-
-
-def test_the_last_words_of_a_traceback_are_what_was_raised():
-    said = b"hello\nTraceback (most recent call last):\n  File 'x'\n    f()\nValueError: no rows\nin March\n"
-    assert log.last_words(said) == "ValueError: no rows in March"
 
 
 # -- stopping
@@ -334,51 +310,51 @@ def test_the_last_words_of_a_traceback_are_what_was_raised():
 
 def test_a_program_that_looks_for_the_stop_file_is_stopped(bench):
     bench.stop_after = 2
-    measured = bench.shell(
+    result = bench.shell(
         """epoch=0; while [ ! -e "$HPT_STOP" ]; do epoch=$((epoch + 1))
         echo "{\\"epoch\\": $epoch, \\"mse_valid\\": 1}" >> "$HPT_METRICS"; sleep 0.05; done; echo heard"""
     )
-    assert (measured.status, measured.error) == ("stopped", None)
+    assert (result.status, result.error) == ("stopped", None)
     assert "heard" in bench.said
 
 
-def test_a_program_that_does_not_look_is_ended_after_a_while(bench, monkeypatch):
-    monkeypatch.setattr(trainer, "_HEEDLESS_S", 0.2)
+def test_a_program_that_does_not_look_is_ended_after_a_while(bench):
+    bench.pace = Pace(heedless_grace=0.2)
     bench.stop_after = 1
-    measured = bench.shell(
+    result = bench.shell(
         """epoch=0; while true; do epoch=$((epoch + 1))
         echo "{\\"epoch\\": $epoch, \\"mse_valid\\": 1}" >> "$HPT_METRICS"; sleep 0.05; done"""
     )
-    assert measured.status == "stopped"
-    monkeypatch.setattr(trainer, "STOP_GRACE_S", 0.2)
-    measured = bench.shell("""echo '{"epoch": 1, "mse_valid": 1}' >> "$HPT_METRICS"; sleep 4717""")
-    assert measured.status == "stopped"
+    assert result.status == "stopped"
+    bench.pace = Pace(stop_grace=0.2)
+    result = bench.shell("""echo '{"epoch": 1, "mse_valid": 1}' >> "$HPT_METRICS"; sleep 4717""")
+    assert result.status == "stopped"
 
 
 # -- the model
 
 
 def test_the_model_that_is_named_is_kept(bench):
-    measured = bench.shell(FINE + """echo x > "$HPT_FOLDER/m.bin"; echo '{"model": "m.bin"}' >> "$HPT_METRICS" """)
-    assert (measured.model, measured.files) == ("m.bin", {"m.bin": bench.folder / "m.bin"})
+    result = bench.shell(FINE + """echo x > "$HPT_FOLDER/m.bin"; echo '{"model": "m.bin"}' >> "$HPT_METRICS" """)
+    assert (result.model, result.files) == ("m.bin", {"m.bin": bench.folder / "m.bin"})
 
 
 def test_a_model_that_is_not_there_is_a_failure(bench):
-    measured = bench.shell(FINE + """echo '{"model": "m.bin"}' >> "$HPT_METRICS" """)
-    assert (measured.status, measured.model) == ("failed", None)
-    assert measured.error == 'the model that it names, "m.bin", is no file in HPT_FOLDER'
+    result = bench.shell(FINE + """echo '{"model": "m.bin"}' >> "$HPT_METRICS" """)
+    assert (result.status, result.model) == ("failed", None)
+    assert result.error == 'the model that it names, "m.bin", is no file in HPT_FOLDER'
 
 
 def test_a_model_whose_name_no_store_takes_is_not_kept_and_the_metrics_stay(bench):
-    measured = bench.shell(FINE + """touch "$HPT_FOLDER/$(printf 'a\\nb')" """)
-    assert (measured.status, measured.model) == ("complete", None)
-    assert measured.metrics["mse_test"] == 2
+    result = bench.shell(FINE + """touch "$HPT_FOLDER/$(printf 'a\\nb')" """)
+    assert (result.status, result.model) == ("complete", None)
+    assert result.metrics["mse_test"] == 2
     assert "the model is not kept" in bench.log
 
 
 def test_a_model_called_like_a_file_of_ours_takes_nobodys_place(bench):
-    measured = bench.shell(FINE + """echo x > "$HPT_FOLDER/log.txt"; echo '{"model": "log.txt"}' >> "$HPT_METRICS" """)
-    assert measured.model == "model-log.txt"
+    result = bench.shell(FINE + """echo x > "$HPT_FOLDER/log.txt"; echo '{"model": "log.txt"}' >> "$HPT_METRICS" """)
+    assert result.model == "model-log.txt"
 
 
 # -- Python functions
@@ -386,7 +362,7 @@ def test_a_model_called_like_a_file_of_ours_takes_nobodys_place(bench):
 
 def test_a_function_gets_its_hyperparameters_and_all_that_belongs_to_a_run(bench):
     bench.data = FilesSource(path="x.csv", date="day", numeric=("n",), target=("t",))
-    measured = bench.function("""
+    result = bench.function("""
 import numpy
 def train(hyperparameters, run):
     print(hyperparameters, run.train.start, run.test.end, run.seed, run.max_epochs, run.data["path"], run.trial)
@@ -397,13 +373,13 @@ def train(hyperparameters, run):
     run.model.write_text("hello")
     return {"mse_test": numpy.array(0.25)}
 """)
-    assert (measured.status, measured.epochs, measured.model) == ("complete", 5, "m.txt")
-    assert measured.metrics == {"mse_valid": 0.5, "mse_test": 0.25}
+    assert (result.status, result.epochs, result.model) == ("complete", 5, "m.txt")
+    assert result.metrics == {"mse_valid": 0.5, "mse_test": 0.25}
     assert "{'lr': 0.1, 'kind': 'a b', 'wide': True} 2024-01-01 2024-04-01 7 5 x.csv screen-e003-d0-s0" in bench.said
 
 
 def test_a_function_may_take_a_pydantic_model(bench):
-    measured = bench.function("""
+    result = bench.function("""
 from __future__ import annotations
 from pydantic import BaseModel
 class Settings(BaseModel):
@@ -413,7 +389,7 @@ class Settings(BaseModel):
 def train(settings: Settings, run):
     return {"mse_valid": settings.lr, "mse_test": len(settings.kind)}
 """)
-    assert measured.metrics == {"mse_valid": 0.1, "mse_test": 3}
+    assert result.metrics == {"mse_valid": 0.1, "mse_test": 3}
 
 
 @pytest.mark.parametrize(
@@ -433,9 +409,9 @@ def train(settings: Settings, run):
     ],
 )
 def test_what_goes_wrong_in_a_function_is_told_in_its_words(bench, code, error):
-    measured = bench.function(code)
-    assert measured.status == "failed"
-    assert error in str(measured.error)
+    result = bench.function(code)
+    assert result.status == "failed"
+    assert error in str(result.error)
 
 
 def test_memory_that_is_short_in_a_function_is_told_as_that(bench):
@@ -444,7 +420,7 @@ def test_memory_that_is_short_in_a_function_is_told_as_that(bench):
 
 def test_a_function_hears_that_it_should_stop(bench):
     bench.stop_after = 2
-    measured = bench.function("""
+    result = bench.function("""
 import time
 def train(h, run):
     epoch = 1
@@ -453,8 +429,8 @@ def train(h, run):
         time.sleep(0.05)
     return {"mse_test": 1}
 """)
-    assert measured.status == "stopped"
-    assert measured.metrics["mse_test"] == 1
+    assert result.status == "stopped"
+    assert result.metrics["mse_test"] == 1
 
 
 def test_a_folder_called_pipeline_may_hold_the_function(bench):

@@ -1,0 +1,45 @@
+"""What a network predicts, and how far its predictions are from the targets: nothing is learned here."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pipeline.data.dataset import Part
+
+Tensors = tuple[Tensor, Tensor, Tensor]
+"""Tokens `[N, L]`, dense features `[N, D]` and targets `[N, T]` of the same rows."""
+
+ROWS_PER_STEP = 4096
+"""A constant, so that a measurement does not depend on the setting."""
+
+
+def to_device(part: Part, device: torch.device) -> Tensors:
+    """The rows of a part, copied to the device."""
+    tokens, dense, targets = (torch.tensor(array, device=device) for array in (part.tokens, part.dense, part.targets))
+    return tokens, dense, targets
+
+
+def predict(network: nn.Module, tokens: Tensor, dense: Tensor) -> Iterator[Tensor]:
+    """Predictions `[B, T]` in standardised units, a batch at a time, without dropout and in full precision.
+
+    The network stays in evaluation mode.
+    """
+    network.eval()
+    for token_batch, dense_batch in zip(tokens.split(ROWS_PER_STEP), dense.split(ROWS_PER_STEP), strict=True):
+        # Not around the loop: between two batches the caller's code runs.
+        with torch.inference_mode():
+            prediction = network(token_batch, dense_batch)
+        yield prediction
+
+
+def evaluate(network: nn.Module, rows: Tensors) -> NDArray[np.float64]:
+    """Mean squared error of each target, `[T]`; of an array of K networks (`fused.py`), `[K, T]`."""
+    tokens, dense, targets = rows
+    total = torch.zeros((), dtype=torch.float64, device=targets.device)
+    for prediction, target in zip(predict(network, tokens, dense), targets.split(ROWS_PER_STEP), strict=True):
+        total = total + (prediction - target).square().sum(dim=-2)
+    mean: NDArray[np.float64] = (total / len(targets)).cpu().numpy()
+    return mean

@@ -1,0 +1,79 @@
+"""How a training ended: the best weights of its network, and what they are worth."""
+
+import math
+import resource
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from pipeline.results import Status
+from pipeline.training.evaluation import Tensors, evaluate, to_device
+from pipeline.training.state import Member, TrainState
+
+TRAIN_SAMPLE = 20_000
+"""`mse_train` is measured on at most so many rows, spread evenly over the training part."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended. The network has the weights of its best epoch and is in evaluation mode.
+
+    `best_epoch` is 0 where no epoch was finished with finite errors. The metrics of a training that diverged are
+    NaN, whatever it reached before: there is no model that one would keep.
+    """
+
+    status: Status
+    epochs: int
+    best_epoch: int
+    metrics: dict[str, float]
+    network: nn.Module
+    seconds: float
+    """Of the whole training with its measurements; a share of them where several trained side by side."""
+
+
+def outcome_of(member: Member, state: TrainState, seconds: float) -> Outcome:
+    """Restores the best weights of a member that has ended, and measures them. `seconds`: its share until it ended."""
+    started = time.monotonic()
+    assert member.status is not None
+    network = member.network
+    if member.best_weights:
+        network.load_state_dict(member.best_weights)
+    metrics = _errors(member, state)
+    network.eval()
+    metrics |= {
+        "loss": member.loss,
+        "examples_per_second": member.rows / member.seconds if member.seconds else math.nan,
+        "peak_memory_mb": _peak_memory_mb(state),
+        "weights": sum(parameter.numel() for parameter in network.parameters()),
+    }
+    seconds += time.monotonic() - started
+    return Outcome(member.status, member.epochs, member.best_epoch, metrics, network, seconds)
+
+
+def _errors(member: Member, state: TrainState) -> dict[str, float]:
+    """Mean squared errors of standardised targets: over all of them, and on test for each of several."""
+    names = state.dataset.target_names if len(state.dataset.target_names) > 1 else ()
+    if member.status is Status.DIVERGED or not member.best_epoch:
+        keys = ["mse_test", "mse_train", "mse_valid", *(f"mse_test_{name}" for name in names)]
+        return dict.fromkeys(keys, math.nan)
+    count = len(state.dataset.train)
+    sample = torch.arange(0, count, math.ceil(count / TRAIN_SAMPLE), device=state.device)
+    tokens, dense, targets = state.train
+    train_rows: Tensors = tokens[sample], dense[sample], targets[sample]
+    test = evaluate(member.network, to_device(state.dataset.test, state.device))
+    return {
+        "mse_test": float(np.mean(test)),
+        "mse_train": float(np.mean(evaluate(member.network, train_rows))),
+        "mse_valid": member.best_mse_valid,
+        **{f"mse_test_{name}": float(mse) for name, mse in zip(names, test, strict=False)},
+    }
+
+
+def _peak_memory_mb(state: TrainState) -> float:
+    """On CUDA a member's share of what the training held at most; on a CPU what the process did since it began."""
+    if state.device.type == "cuda":
+        return torch.cuda.max_memory_allocated(state.device) / 2**20 / state.size
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

@@ -1,0 +1,165 @@
+"""What a training keeps from one step to the next: its networks, and what they share.
+
+A member is one network: its optimizer, its best weights so far, its patience. Networks that train side by side share
+batches, their order, and a step's arithmetic (`fused.py`). How they are trained is told in `loop.py`.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import fields
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.data.dataset import Dataset
+from pipeline.data.inputs import Inputs
+from pipeline.errors import UserError
+from pipeline.results import Status
+from pipeline.space import Assignment
+from pipeline.training import architectures, fused, lazy_adamw
+from pipeline.training.evaluation import to_device
+from pipeline.training.hyperparameters import HYPERPARAMETERS, Settings
+from pipeline.training.lazy_adamw import LazyTable
+
+Architecture = str | Callable[[Inputs], nn.Module]
+"""The name of a built-in one, or a function that makes a network."""
+
+
+class Member:
+    """A network on its device, with what training has made of it."""
+
+    def __init__(
+        self, index: int, network: nn.Module, settings: Settings, dataset: Dataset, device: torch.device
+    ) -> None:
+        self.index = index
+        """Its place among the settings of the training."""
+        self.network, self.settings = network.to(device), settings
+        self.tables = [
+            LazyTable(module, settings.weight_decay)
+            for module in network.modules()
+            if isinstance(module, nn.Embedding | nn.EmbeddingBag)
+            and lazy_adamw.is_faster(module.num_embeddings, dataset.train.tokens, settings.batch_size, device)
+        ]
+        """Embeddings that the optimizer leaves to lazy updates."""
+        # Fused is a quarter faster than the default on one CPU thread with a large embedding, and faster on CUDA.
+        self.optimizer = torch.optim.AdamW(
+            [weight for weight in network.parameters() if all(weight is not table.weight for table in self.tables)],
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            betas=lazy_adamw.BETAS,
+            eps=lazy_adamw.EPSILON,
+            fused=device.type in ("cpu", "cuda"),
+        )
+        self.status: Status | None = None
+        """How it ended; None while it trains."""
+        self.epochs = 0
+        self.loss = math.nan
+        """Mean loss of the last epoch."""
+        self.best_epoch, self.best_mse_valid = 0, math.inf
+        self.best_weights: dict[str, Tensor] = {}
+        self.rows, self.seconds = 0, 0.0
+        """Rows that it has learned from, and its share of the seconds that this took."""
+        self._is_finite = True
+        self._epochs_since_decay = 0
+
+    @property
+    def learning_rate(self) -> float:
+        """The one of the next step."""
+        rate: float = self.optimizer.param_groups[0]["lr"]
+        return rate
+
+    def step(self) -> None:
+        """Updates the weights by their gradients."""
+        if self.settings.gradient_clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_clip)
+        self.optimizer.step()
+        for table in self.tables:
+            table.step(self.learning_rate)
+
+    def end_epoch(self, epoch: int, loss: float, mse_valid: float) -> None:
+        """Takes the measurements of an epoch, counted from 1; keeps the weights if they are the best so far."""
+        self.epochs, self.loss = epoch, loss
+        self._is_finite = math.isfinite(loss) and math.isfinite(mse_valid)
+        if self._is_finite and mse_valid < self.best_mse_valid:
+            self.best_epoch, self.best_mse_valid, self._epochs_since_decay = epoch, mse_valid, 0
+            self.best_weights = {key: value.detach().clone() for key, value in self.network.state_dict().items()}
+        else:
+            self._epochs_since_decay += 1
+
+    def go_on(self, max_epochs: int, *, stop: bool) -> None:
+        """Ends the training if the epoch was its last; else decays the learning rate if that is due."""
+        if not self._is_finite:
+            self.status = Status.DIVERGED
+        elif self.epochs - self.best_epoch >= self.settings.early_stopping_patience or self.epochs == max_epochs:
+            self.status = Status.COMPLETE
+        elif stop:
+            self.status = Status.STOPPED
+        elif self._epochs_since_decay == self.settings.decay_patience:
+            self._epochs_since_decay = 0
+            for group in self.optimizer.param_groups:
+                group["lr"] *= self.settings.decay_factor
+
+
+class TrainState:
+    """Networks that train side by side, and what they share: the data on the device and the order of the rows."""
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        settings: Sequence[Assignment],
+        dataset: Dataset,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.members = _new_members(architecture, settings, dataset, seed, device)
+        """Those that are still training."""
+        self.size = len(self.members)
+        """How many they were at first."""
+        self.module = fused.fuse([member.network for member in self.members], device)
+        """Computes all of them at once."""
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        self.dataset, self.device = dataset, device
+        self.train, self.valid = to_device(dataset.train, device), to_device(dataset.valid, device)
+        self.order = torch.Generator(device).manual_seed(seed)
+
+    def remove_ended(self) -> list[Member]:
+        """Removes the members whose training has ended; returns them."""
+        ended = [member for member in self.members if member.status is not None]
+        if ended:
+            self.members = [member for member in self.members if member.status is None]
+            self.module = fused.fuse([member.network for member in self.members], self.device)
+        return ended
+
+
+def private_random_numbers(device: torch.device) -> AbstractContextManager[None]:
+    """Within the context torch's generators may be seeded and drawn from; afterwards they are what they were."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
+def _new_members(
+    architecture: Architecture, assignments: Sequence[Assignment], dataset: Dataset, seed: int, device: torch.device
+) -> list[Member]:
+    """An untrained member per assignment; all begin alike. Raises UserError for an unknown hyperparameter."""
+    members = []
+    for index, assignment in enumerate(assignments):
+        # Before each, so that all begin alike; the draws of the training follow those of the last one.
+        torch.manual_seed(seed)
+        network, settings = _build(architecture, assignment, dataset.inputs)
+        members.append(Member(index, network, settings, dataset, device))
+    return members
+
+
+def _build(architecture: Architecture, assignment: Assignment, inputs: Inputs) -> tuple[nn.Module, Settings]:
+    if isinstance(architecture, str):
+        values = architectures.complete(architecture, assignment)
+        network: nn.Module = architectures.build(architecture, assignment, inputs)
+    else:
+        values = {name: declared["default"] for name, declared in HYPERPARAMETERS.items()} | assignment
+        if unknown := values.keys() - HYPERPARAMETERS.keys():
+            raise UserError(f"the training loop has no hyperparameter {min(unknown)!r}")
+        network = architecture(inputs)
+    settings: dict[str, Any] = {field.name: values[field.name] for field in fields(Settings)}
+    return network, Settings(**settings)
