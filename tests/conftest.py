@@ -3,7 +3,7 @@
 import json
 import signal
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,10 @@ import hypothesis
 import numpy as np
 import pytest
 
-from pipeline import spec
-from pipeline.data.dataset import Dataset
-from pipeline.data.load import load
-from pipeline.plan import resolve
 from pipeline.store import Store, open_store
-from pipeline.sweep import Definition, Sweep, Trial
+from pipeline.sweep import Sweep
 from tests.support import faults, gcs, lanes
+from tests.support.sweeps import define
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -70,19 +67,6 @@ def store(tmp_path: Path) -> Store:
 # The machine that runs these may be busy: an example that takes long is no failure.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
-
-NOW = datetime(2024, 6, 14, 2, 10, tzinfo=UTC)
-
-
-def define(asked: dict[str, Any], token: str = "3f9c") -> Definition:
-    return resolve.resolve(spec.from_dict(asked), now=NOW, token=token)
-
-
-def dataset_of(sweep: Sweep, trial: Trial | None = None) -> Dataset:
-    """The data that a trial of a sweep trains on; without a trial, those of the first range."""
-    definition = sweep.definition
-    range_ = definition.phase(trial.phase).ranges[trial.range] if trial else definition.phases[0].ranges[0]
-    return load(definition.data, range_, definition.training.validation_share, definition.training.test_share)
 
 
 @pytest.fixture

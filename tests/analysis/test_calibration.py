@@ -12,7 +12,7 @@ from pipeline.analysis.calibration import Calibration, calibrate
 from pipeline.plan import calibration as study
 from pipeline.results import Row
 from pipeline.sweep import Calibrating, Definition
-from tests.conftest import define
+from tests.support.sweeps import define
 
 EPOCHS, EXPERIMENTS = 6, 20
 

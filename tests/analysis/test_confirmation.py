@@ -17,7 +17,8 @@ from pipeline.results import Row
 from pipeline.space import Assignment
 from pipeline.spec.model import Objective
 from pipeline.sweep import Definition, Trial
-from tests.conftest import NOW, define
+from tests.support.rows import row_of
+from tests.support.sweeps import NOW, define
 
 JUDGING = [[f"2013-{month:02d}-01", f"2013-{month + 1:02d}-01"] for month in range(1, 7)]
 BETTER = (0.75, 0.73, 0.74, 0.76, 0.75, 0.72)
@@ -40,17 +41,7 @@ def definition(asked: dict[str, Any]) -> Definition:
 
 def row(definition: Definition, trial: Trial, **measured: object) -> Row:
     assignment: Assignment = {**definition.incumbent, "learning_rate": SETTINGS[trial.experiment]}
-    return {
-        "architecture": definition.architecture,
-        "date-range": definition.phase(trial.phase).ranges[trial.range].as_json(),
-        **assignment,
-        "sweep": definition.id,
-        "experiment": trial.experiment,
-        "trial": str(trial),
-        "phase": trial.phase,
-        "status": "complete",
-        **measured,
-    }
+    return row_of(definition, trial, assignment, **measured)
 
 
 def chosen(definition: Definition) -> list[Row]:

@@ -2,8 +2,8 @@ from datetime import timedelta
 
 from pipeline.analysis.history import History
 from pipeline.sweep import Experiment, Trial
-from tests.conftest import define
 from tests.support.simulation import AUTOMATIC
+from tests.support.sweeps import define
 
 DEFINITION = define(AUTOMATIC)
 FIRST, SECOND, *_ = DEFINITION.phases

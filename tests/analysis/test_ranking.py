@@ -1,7 +1,9 @@
 import pytest
 
 from pipeline.analysis import ranking
-from tests.conftest import define
+from pipeline.sweep import Trial
+from tests.support.rows import row_of
+from tests.support.sweeps import define
 
 ONE, OTHER = ["2024-01-01", "2024-03-01"], ["2024-02-01", "2024-04-01"]
 
@@ -12,16 +14,9 @@ def rows_of(definition, scores):
     for (experiment, rate), by_range in scores.items():
         for at, values in by_range.items():
             for seed, value in enumerate(values):
-                row = {
-                    **definition.incumbent,
-                    "learning_rate": rate,
-                    "experiment": experiment,
-                    "trial": f"screen-{experiment}-d{at}-s{seed}",
-                    "phase": "screen",
-                    "date-range": (ONE, OTHER)[at],
-                    "status": "failed" if value is None else "complete",
-                }
-                rows.append(row if value is None else row | {"mse_valid": value, "mse_test": value})
+                measured = {"status": "failed"} if value is None else {"mse_valid": value, "mse_test": value}
+                setting = {**definition.incumbent, "learning_rate": rate}
+                rows.append(row_of(definition, Trial("screen", experiment, at, seed), setting, **measured))
     return rows
 
 

@@ -13,8 +13,8 @@ from pipeline.analysis.history import History
 from pipeline.space import Assignment
 from pipeline.spec.model import Budget
 from pipeline.sweep import Definition, Trial
-from tests.conftest import define
 from tests.support.simulation import ADAPTIVE, AUTOMATIC, Timed, bowl
+from tests.support.sweeps import define
 
 JUDGED = ADAPTIVE | {"date-range": [["2024-06-01", "2024-08-01"]], "confirm": {"ranges": 3}}
 

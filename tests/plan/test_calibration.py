@@ -18,8 +18,8 @@ from pipeline.store import open_store
 from pipeline.sweep import Calibrating, Definition, Sweep, Trial, all_sweeps, training_seed, trials_of
 from pipeline.sweep.merge import merge
 from pipeline.training.loop import train
-from tests.conftest import define
 from tests.support.browser import browser, needs_browser, published
+from tests.support.sweeps import define
 
 ASKED = Calibrating(top=2, overlap=0.5)
 SPACE = {"learning_rate": {"low": 0.001, "high": 0.3, "log": True}}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pipeline.plan import packing, rounds
 from pipeline.sweep import Definition, Experiment, Pack, Trial, trials_of
 from pipeline.training.own.code import Own
-from tests.conftest import define
+from tests.support.sweeps import define
 
 DATA = {"path": "x.csv", "date": "d", "categorical": ["c"], "target": "y"}
 

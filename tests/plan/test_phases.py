@@ -17,8 +17,8 @@ from pipeline.search import near
 from pipeline.space import Assignment, Interval, Values, identity_of
 from pipeline.sweep import Definition, Trial
 from pipeline.training import architectures
-from tests.conftest import define
 from tests.support.simulation import ADAPTIVE, AUTOMATIC, Simulation, bowl
+from tests.support.sweeps import define
 
 LEARNING_RATE = ["learning_rate", "decay_factor", "decay_patience", "early_stopping_patience"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UserError
-from tests.conftest import define
 from tests.support.simulation import ADAPTIVE, FILES
+from tests.support.sweeps import define
 
 
 def test_a_trainer_is_asked_for_its_hyperparameters_once(tmp_path: Path) -> None:

@@ -12,20 +12,15 @@ from pipeline.plan import rounds
 from pipeline.plan.resolve import resolve
 from pipeline.space import identity_of
 from pipeline.sweep import Definition, Experiment, Sweep, Trial, training_seed, trials_of
-from tests.conftest import NOW, define
 from tests.spec.test_spec import POST
+from tests.support.rows import bare_row
+from tests.support.sweeps import NOW, define
 
 
 def finish(sweep: Sweep, trials: Sequence[Trial], status: str = "complete", number: int = 1) -> None:
     for trial in trials:
         row = bare_row(sweep, trial, status=status)
         assert sweep.create_row(trial, row, number)
-
-
-def bare_row(sweep: Sweep, trial: Trial, **more: object) -> dict:
-    """The least that is a row of this trial."""
-    fixed = {"trial": str(trial), "sweep": sweep.id, "experiment": trial.experiment, "phase": trial.phase}
-    return fixed | {"date-range": ["2024-01-01", "2024-03-01"], "status": "complete"} | more
 
 
 def first_round(definition: Definition) -> tuple[list[Experiment], list]:

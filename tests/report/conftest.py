@@ -12,29 +12,15 @@ from pipeline.report.conclude import conclude
 from pipeline.store import open_store
 from pipeline.sweep import Sweep, Trial, trials_of
 from pipeline.sweep.merge import merge
-from tests.conftest import define
+from tests.support.rows import planned_row
+from tests.support.sweeps import define
 
 HOSTILE = "<script>alert(1)</script>\"'&\u202e{{ 7*7 }} 🚀 \ud800" + "long" * 2500
 
 
 def row(sweep: Sweep, trial: Trial, valid: float, test: float, **more: object) -> dict:
-    definition = sweep.definition
-    experiment = sweep.experiments()[trial.experiment]
-    date_range = definition.phase(trial.phase).ranges[trial.range].as_json()
-    return {
-        "architecture": definition.architecture,
-        "date-range": date_range,
-        **experiment.assignment,
-        "mse_test": test,
-        "mse_valid": valid,
-        "training_time": 30.0,
-        "sweep": sweep.id,
-        "experiment": trial.experiment,
-        "trial": str(trial),
-        "phase": trial.phase,
-        "status": "complete",
-        "epochs": 2,
-    } | more
+    measured = {"mse_test": test, "mse_valid": valid, "training_time": 30.0, "epochs": 2}
+    return planned_row(sweep, trial, **measured | more)
 
 
 def asked(csv: Path, **more: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pipeline.analysis.ranking import Standing
 from pipeline.analysis.verdict import Kind, Verdict
 from pipeline.report.answer import best_setting, certainty, newest_model
 from pipeline.sweep import Definition
-from tests.conftest import define
+from tests.support.sweeps import define
 
 OLDER, NEWER, SHORTER = ["2024-01-01", "2024-03-01"], ["2024-02-01", "2024-04-01"], ["2024-03-01", "2024-04-01"]
 

@@ -12,11 +12,11 @@ from pipeline.dates import DateRange
 from pipeline.plan import resolve, rounds
 from pipeline.report import Summary
 from pipeline.report.conclude import conclude
-from pipeline.results import Row
 from pipeline.store import Store
 from pipeline.sweep import Definition, Sweep, Trial, ledger, trials_of
 from pipeline.sweep.merge import merge
-from tests.conftest import NOW, define
+from tests.support.rows import planned_row
+from tests.support.sweeps import NOW, define
 
 MONTHS = [[f"2013-{month:02d}-01", f"2013-{month + 1:02d}-01"] for month in range(1, 7)]
 CLEARLY = (0.75, 0.73, 0.74, 0.76, 0.75, 0.72)
@@ -42,28 +42,11 @@ def better(factors: tuple[float, ...] = CLEARLY, winner: str = "e001") -> Measur
     return measure
 
 
-def row(sweep: Sweep, trial: Trial, measured: dict[str, Any]) -> Row:
-    definition = sweep.definition
-    return {
-        "architecture": definition.architecture,
-        "date-range": definition.phase(trial.phase).ranges[trial.range].as_json(),
-        **sweep.experiments()[trial.experiment].assignment,
-        "training_time": 30.0,
-        "sweep": sweep.id,
-        "experiment": trial.experiment,
-        "trial": str(trial),
-        "phase": trial.phase,
-        "status": "complete",
-        "epochs": 2,
-        **measured,
-    }
-
-
 def next_round(sweep: Sweep, measure: Measure) -> list[Trial]:
     """The trials of the next round, all of which have a row now; none if the sweep is done."""
     trials = list(trials_of(rounds.pending(sweep)))
     for trial in trials:
-        assert sweep.create_row(trial, row(sweep, trial, measure(trial)))
+        assert sweep.create_row(trial, planned_row(sweep, trial, training_time=30.0, epochs=2, **measure(trial)))
     return trials
 
 
@@ -124,12 +107,12 @@ def test_there_is_no_verdict_before_the_last_judging_trial_has_its_row(new_sweep
     next_round(sweep, better())
     *trials, last = trials_of(rounds.pending(sweep))
     for trial in trials:
-        sweep.create_row(trial, row(sweep, trial, better()(trial)))
+        sweep.create_row(trial, planned_row(sweep, trial, training_time=30.0, epochs=2, **better()(trial)))
     summary = conclude(sweep, merge(sweep))
     assert summary.confirmed is None
     assert "real" not in summary.answer
     assert ledger.earlier_p_values(sweep.store, define(asked, token="ffff")) == []
-    sweep.create_row(last, row(sweep, last, better()(last)))
+    sweep.create_row(last, planned_row(sweep, last, training_time=30.0, epochs=2, **better()(last)))
     assert kind(finish(sweep, better())) == Kind.REAL
 
 

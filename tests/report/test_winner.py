@@ -22,8 +22,8 @@ from pipeline.report.state import State, state_of
 from pipeline.store import Store, open_store
 from pipeline.sweep import Definition, Sweep, trials_of
 from pipeline.trials import pack
-from tests.conftest import NOW, define
 from tests.support import nights
+from tests.support.sweeps import NOW, define
 
 FRAME = pd.DataFrame({"place": ["place1", "nowhere", None], "size": [0.5, -1.0, np.nan]})
 JUDGED = nights.JUDGED

@@ -7,8 +7,10 @@ from typing import Any
 from pipeline import spec
 from pipeline.plan import resolve, rounds
 from pipeline.report.state import State, state_of
+from pipeline.results import Row
 from pipeline.store import Store
 from pipeline.sweep import Sweep, Trial, trials_of
+from tests.support.rows import planned_row
 
 FIRST = datetime(2024, 6, 1, 2, 10, tzinfo=UTC)
 MONTHS = [[f"2013-{month:02d}-01", f"2013-{month + 1:02d}-01"] for month in range(1, 8)]
@@ -53,29 +55,22 @@ def night(
     return state_of(sweep)
 
 
-def row(sweep: Sweep, trial: Trial, score: Score, data: str) -> dict[str, Any]:
-    definition = sweep.definition
-    date_range = definition.phase(trial.phase).ranges[trial.range]
-    return {
-        "architecture": definition.architecture,
-        "date-range": date_range.as_json(),
-        **sweep.experiments()[trial.experiment].assignment,
-        "mse_test": score(trial.experiment, trial.range),
-        "mse_valid": CHOSEN_BY[trial.experiment],
-        "training_time": 30.0,
-        "sweep": sweep.id,
-        "experiment": trial.experiment,
-        "trial": str(trial),
-        "phase": trial.phase,
-        "fidelity": definition.phase(trial.phase).fidelity.name,
-        "status": "complete",
-        "error": None,
-        "epochs": 2,
-        "git_commit": "abc123",
-        "data_fingerprint": f"{data} {date_range}",
-        "started": "2024-06-01T02:10:00+00:00",
-        "finished": "2024-06-01T02:11:00+00:00",
-    }
+def row(sweep: Sweep, trial: Trial, score: Score, data: str) -> Row:
+    phase = sweep.definition.phase(trial.phase)
+    return planned_row(
+        sweep,
+        trial,
+        mse_test=score(trial.experiment, trial.range),
+        mse_valid=CHOSEN_BY[trial.experiment],
+        training_time=30.0,
+        fidelity=phase.fidelity.name,
+        error=None,
+        epochs=2,
+        git_commit="abc123",
+        data_fingerprint=f"{data} {phase.ranges[trial.range]}",
+        started="2024-06-01T02:10:00+00:00",
+        finished="2024-06-01T02:11:00+00:00",
+    )
 
 
 def judged_on(asked: dict[str, Any], ranges: Sequence[list[str]] = JUDGED) -> dict[str, Any]:

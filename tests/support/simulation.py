@@ -15,6 +15,7 @@ from pipeline.plan.rounds import next_round
 from pipeline.results import Row
 from pipeline.space import Assignment
 from pipeline.sweep import Definition, Experiment, Trial, training_seed, trials_of
+from tests.support.rows import row_of
 
 Measure = Callable[[Assignment, Trial], dict[str, Any]]
 FILES = {"path": "x.csv", "date": "d", "text": "t", "target": "y"}
@@ -38,19 +39,9 @@ def bowl(assignment: Assignment, trial: Trial) -> dict[str, Any]:
 
 
 def row(definition: Definition, trial: Trial, assignment: Assignment, measured: dict[str, Any]) -> Row:
-    found = {
-        "architecture": definition.architecture,
-        "date-range": definition.phase(trial.phase).ranges[trial.range].as_json(),
-        **assignment,
-        "sweep": definition.id,
-        "experiment": trial.experiment,
-        "trial": str(trial),
-        "phase": trial.phase,
-        "seed": training_seed(definition, trial),
-        "status": "complete",
-        **measured,
-    }
-    return {name: value for name, value in found.items() if value is not None or name in assignment}
+    """A row of what was measured; what is None was not."""
+    cells = {"seed": training_seed(definition, trial), **measured}
+    return row_of(definition, trial, assignment, **{name: value for name, value in cells.items() if value is not None})
 
 
 @dataclass

@@ -22,8 +22,8 @@ from pipeline.sweep import Calibrating, Definition, Sweep, Trial, digests, judge
 from pipeline.sweep.digests import Digest, Series
 from pipeline.sweep.layout import digest_key, digests_key, judged_key
 from pipeline.sweep.merge import merge
-from tests.conftest import define
 from tests.support import nights
+from tests.support.sweeps import define
 
 FILES = {"path": "x.csv", "date": "day", "categorical": ["place"], "target": "value"}
 OWN = {

@@ -2,7 +2,7 @@ import pytest
 
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.sweep import Definition, Pack, Sweep, Trial, all_sweeps, find, parse_row
-from tests.conftest import define
+from tests.support.sweeps import define
 
 
 def test_a_definition_survives_its_file(new_sweep, tiny_spec):

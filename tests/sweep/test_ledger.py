@@ -10,7 +10,7 @@ from pipeline.dates import DateRange
 from pipeline.plan import resolve
 from pipeline.store import Store, open_store
 from pipeline.sweep import Definition, ledger
-from tests.conftest import NOW
+from tests.support.sweeps import NOW
 
 AUTUMN = [["2013-08-01", "2013-11-01"], ["2013-09-01", "2013-12-01"], ["2013-10-01", "2014-01-01"]]
 ASKED = {

@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pipeline import results
 from pipeline.plan import rounds
 from pipeline.sweep import Sweep, Trial, merge, trials_of
-from tests.plan.test_rounds import bare_row
+from tests.support.rows import bare_row
 
 
 def planned(sweep: Sweep) -> list[Trial]:

@@ -15,7 +15,7 @@ from pipeline.store import Store, open_store
 from pipeline.sweep import Sweep, Trial, trials_of
 from pipeline.training import model
 from pipeline.trials import pack
-from tests.conftest import define
+from tests.support.sweeps import define
 
 FRAME = pd.DataFrame({"place": ["place1", "nowhere", None], "size": [0.5, -1.0, np.nan]})
 

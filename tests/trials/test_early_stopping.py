@@ -16,8 +16,8 @@ from pipeline.store.bucket import BucketStore
 from pipeline.sweep import Sweep, Trial, trials_of
 from pipeline.trials import pack
 from pipeline.trials.early_stopping import Rungs, is_good_enough, is_rung
-from tests.conftest import define
 from tests.support import faults
+from tests.support.sweeps import define
 
 HALVING = EarlyStopping.model_validate({"min-epochs": 2, "reduction": 3})
 MEDIAN = EarlyStopping.model_validate({"rule": "median", "min-epochs": 2})

@@ -18,9 +18,9 @@ from pipeline.store.bucket import BucketStore
 from pipeline.sweep import Sweep, Trial, merge, trials_of
 from pipeline.training import model
 from pipeline.trials import pack
-from tests.conftest import dataset_of, define
 from tests.support import faults
 from tests.support.lanes import Recorder
+from tests.support.sweeps import dataset_of, define
 
 
 def planned(sweep: Sweep) -> list[Trial]:

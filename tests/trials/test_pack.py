@@ -13,7 +13,7 @@ from pipeline.sweep import Sweep, Trial, training_seed, trials_of
 from pipeline.training import model
 from pipeline.training.builtin import Builtin
 from pipeline.trials import pack
-from tests.conftest import dataset_of, define
+from tests.support.sweeps import dataset_of, define
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pipeline.plan import rounds
 from pipeline.store import Store
 from pipeline.sweep import Sweep, Trial, trials_of
 from pipeline.trials import pack, reuse
-from tests.conftest import define
+from tests.support.sweeps import define
 
 PHASES = [
     {

@@ -12,8 +12,8 @@ from pipeline.report import experiments
 from pipeline.report.charts.importance import importance_tables
 from pipeline.report.next_spec import next_spec
 from pipeline.sweep import Sweep, Trial, trials_of
-from tests.conftest import define
 from tests.report.conftest import asked, concluded, row
+from tests.support.sweeps import define
 
 
 def test_the_table_says_what_mattered_and_which_value_was_best(shown):
