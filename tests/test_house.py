@@ -1,6 +1,7 @@
 """Who may import whom: the table that docs/house.md draws, held against every import, also those inside functions."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -73,3 +74,17 @@ def test_a_room_says_what_stands_in_it_and_what_does_not(room: str) -> None:
     text = ast.get_docstring(ast.parse((ROOT / room / "__init__.py").read_text(encoding="utf-8"))) or ""
     assert "Here: " in text
     assert "Not here: " in " ".join(text.split())
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_files_that_a_module_names_are_there(module: str) -> None:
+    path = MODULES[module]
+    near = [path.parent, *(parent for parent in path.parents if parent.is_relative_to(ROOT))]
+    for name in re.findall(r"`([\w/]+\.py)`", path.read_text(encoding="utf-8")):
+        assert any((folder / name).is_file() for folder in near), name
+
+
+def test_the_picture_of_the_house_is_current() -> None:
+    from docs.house import svg
+
+    assert (ROOT.parent / "docs/images/house.svg").read_text(encoding="utf-8") == svg()
