@@ -1,4 +1,4 @@
-"""A team's folder: the examples and their specs, and `hpt` as a command in it."""
+"""A team's folder: the examples and their specs, and `hpt` in it."""
 
 import os
 import shutil
@@ -13,17 +13,19 @@ import pytest
 from pipeline import results
 from pipeline.store import open_store
 from pipeline.sweep import Sweep
-from tests.support import ROOT
+from tests.support import ROOT, in_process
 
 
 @dataclass(frozen=True)
 class Team:
     folder: Path
 
-    def hpt(self, *arguments: object, code: int = 0) -> "subprocess.CompletedProcess[str]":
-        return self.run("bin/hpt", *map(str, arguments), code=code)
+    def hpt(self, *arguments: object, code: int = 0) -> in_process.Done:
+        """Runs the verb in the tests' own process; the trainers that it starts are processes all the same."""
+        return in_process.hpt(*arguments, cwd=self.folder, code=code)
 
     def run(self, *command: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
+        """Runs a program, which finds `hpt` as `bin/hpt`."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("HPT_")}
         # As with `bin/hpt`: nobody has activated the environment that it runs in.
         environment["PATH"] = "/usr/local/bin:/usr/bin:/bin"

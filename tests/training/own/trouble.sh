@@ -19,7 +19,7 @@ garbage)
     printf 'epoch x validation\ntest\n\000\033[31m\n'
     ;;
 gap) echo '{"epoch": 0, "extra": 7}' >>"$HPT_METRICS" ;;
-shout) yes "all work and no play" | head -c 20000000 ;;
+shout) yes "all work and no play" | head -c 3000000 ;;
 child)
     sleep 4812 &
     (setsid sleep 4812 >/dev/null 2>&1 &)

@@ -1,13 +1,10 @@
-"""A function that makes one kind of trouble, then is the forest of `examples/`."""
+"""A function that makes one kind of trouble, and then trains as any other."""
 
 import subprocess
 
-from examples.forest import Settings, train
 
-
-def troubled(hyperparameters, run):
-    kind = hyperparameters.pop("trouble")
-    script = ["sh", "examples/trouble.sh", kind, "true"]
+def train(hyperparameters, run):
+    kind = hyperparameters["trouble"]
     if kind == "silent":
         return None
     if kind == "child":
@@ -20,5 +17,8 @@ def troubled(hyperparameters, run):
 
         ctypes.string_at(0)
     else:
-        subprocess.run(script, check=True)
-    return train(Settings(**hyperparameters), run)
+        subprocess.run(["sh", "examples/trouble.sh", kind, "true"], check=True)
+    for epoch in range(1, run.max_epochs + 1):
+        run.report(epoch, mse_valid=1 / epoch)
+    (run.folder / "model.txt").write_text("model")
+    return {"mse_test": 0.5, "model": "model.txt"}
