@@ -6,6 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
+def nap(seconds: int) -> str:
+    """An argument for `sleep` by which `running` finds this test run's process: others may run on the same machine."""
+    return f"{seconds}.{os.getpid()}"
+
+
 def running(argument: str) -> list[int]:
     """The processes with this argument."""
     return [pid for pid, _, arguments in _processes() if argument in arguments]

@@ -6,7 +6,6 @@ trouble imports neither library, which would take seconds each time.
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 
 from pipeline.results import read_csv
-from tests.support.processes import is_soon, running
+from tests.support.processes import is_soon, nap, running
 from tests.training.own.conftest import Team
 
 HERE = Path(__file__).parent
@@ -73,7 +72,8 @@ def troubled(request: pytest.FixtureRequest, team: Team) -> tuple[Team, str, dic
     """A sweep in which each setting makes another trouble, its rows by trouble, and what `hpt run` said."""
     name: str = request.param
     for file in ("trouble.sh", "troubled.py", "prints.sh"):
-        shutil.copy(HERE / file, team.folder / "examples")
+        text = (HERE / file).read_text().replace("4811", nap(4811)).replace("4812", nap(4812))
+        (team.folder / "examples" / file).write_text(text)
     spec = small(team, name) | {"training": {"max-epochs": 3, "time-limit-minutes": 0.2}}
     spec |= {"parameters": {"trouble": list(TROUBLES)}, "confirm": {"ranges": 0}, "search": {"strategy": "grid"}}
     declared = {"trouble": {"default": "none", "domain": list(TROUBLES)}}
@@ -107,11 +107,11 @@ def test_its_log_says_what_happened_and_stays_small(troubled: tuple[Team, str, d
     assert "what was reported is no JSON object; the first: garbage" in logs["garbage"]
     assert "bytes of output are left out here" in logs["shout"]
     assert all(len(log) < 1_000_000 for log in logs.values())
-    assert logs["child"].count("left behind, and ended: sleep 4812") == 2
+    assert logs["child"].count(f"left behind, and ended: sleep {nap(4812)}") == 2
 
 
 def test_nothing_that_it_started_is_left(troubled: tuple[Team, str, dict[str, Any], str]) -> None:
-    assert is_soon(lambda: running("4811") + running("4812") == [])
+    assert is_soon(lambda: running(nap(4811)) + running(nap(4812)) == [])
 
 
 def test_a_metric_that_one_epoch_lacks_is_missing_there_alone(troubled: tuple[Team, str, dict[str, Any], str]) -> None:
@@ -138,7 +138,7 @@ def test_when_a_run_is_ended_its_programs_end_and_their_files_are_removed(
     team: Team, tmp_path: Path, number: signal.Signals
 ) -> None:
     spec = small(team, "line") | {"hyperparameters": {"shrink": 0.5}}
-    spec["command"] = ["sh", "-c", 'echo x > "$HPT_FOLDER/checkpoint"; sleep 4813; : {shrink}']
+    spec["command"] = ["sh", "-c", f'echo x > "$HPT_FOLDER/checkpoint"; sleep {nap(4813)}; : {{shrink}}']
     del spec["describe"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HPT_")}
     run = subprocess.Popen(
@@ -151,7 +151,7 @@ def test_when_a_run_is_ended_its_programs_end_and_their_files_are_removed(
     assert is_soon(lambda: len(list(tmp_path.glob("hpt-*/checkpoint"))) == 2)
     run.send_signal(number)
     run.wait(30)
-    assert is_soon(lambda: not running("4813"))
+    assert is_soon(lambda: not running(nap(4813)))
     # The runner's own folder of lanes' logs is all that a SIGKILL leaves.
     left = ("hpt-lanes-",) if number == signal.SIGKILL else ()
     assert is_soon(lambda: not [path for path in tmp_path.iterdir() if not path.name.startswith(left)])

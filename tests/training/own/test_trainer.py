@@ -18,7 +18,7 @@ from pipeline.training.job import Job, TrainingResult
 from pipeline.training.own.code import Own
 from pipeline.training.own.guard import descendants
 from pipeline.training.own.trainer import OwnTrainer, Pace
-from tests.support.processes import is_soon, running
+from tests.support.processes import is_soon, nap, running
 
 FINE = """echo '{"mse_valid": 1, "mse_test": 2}' >> "$HPT_METRICS"; """
 
@@ -224,10 +224,10 @@ def test_a_program_that_cannot_be_started_says_so(bench):
 
 def test_a_hang_ends_at_its_deadline_also_where_it_ignores_being_asked(bench):
     bench.pace = Pace(end_grace=0.3)
-    own = Own(command=("sh", "-c", "trap '' TERM; sleep 4711 & wait; sleep 4711"), hyperparameters={})
+    own = Own(command=("sh", "-c", f"trap '' TERM; sleep {nap(4711)} & wait; sleep {nap(4711)}"), hyperparameters={})
     result = bench.train(own, seconds=0.5)
     assert result.status == "timed-out"
-    assert not running("4711")
+    assert not running(nap(4711))
 
 
 def test_what_is_asked_to_end_at_its_deadline_may_tidy_up(bench):
@@ -238,18 +238,18 @@ def test_what_is_asked_to_end_at_its_deadline_may_tidy_up(bench):
 
 def test_what_is_left_in_the_background_ends_with_the_training_and_is_told(bench):
     before = descendants(os.getpid())
-    result = bench.shell(FINE + "sleep 4712 & (setsid sleep 4713 > /dev/null 2>&1 &) ; echo done")
+    result = bench.shell(FINE + f"sleep {nap(4712)} & (setsid sleep {nap(4713)} > /dev/null 2>&1 &) ; echo done")
     assert result.status == "complete"
-    assert not running("4712")
-    assert not running("4713")
-    assert "left behind, and ended: sleep 4712" in bench.said
-    assert "left behind, and ended: sleep 4713" in bench.said
+    assert not running(nap(4712))
+    assert not running(nap(4713))
+    assert f"left behind, and ended: sleep {nap(4712)}" in bench.said
+    assert f"left behind, and ended: sleep {nap(4713)}" in bench.said
     assert descendants(os.getpid()) == before
 
 
 def test_nobody_outlives_a_lane_that_was_killed(bench, tmp_path):
     own = {
-        "command": ["sh", "-c", "(setsid sleep 4714 &); trap '' TERM; sleep 4714; sleep 4714"],
+        "command": ["sh", "-c", f"(setsid sleep {nap(4714)} &); trap '' TERM; sleep {nap(4714)}; sleep {nap(4714)}"],
         "hyperparameters": {},
     }
     code = f"""
@@ -257,15 +257,15 @@ import sys
 sys.path[:0] = {sys.path!r}
 from pathlib import Path
 from pipeline.training.own.code import Own
-from pipeline.training.own.trainer import OwnTrainer, Pace
+from pipeline.training.own.trainer import OwnTrainer
 from tests.training.own.test_trainer import Bench
 OwnTrainer(Own.model_validate({own!r}), "mse")(Bench(Path({str(tmp_path / "f")!r})).job())
 """
     lane = subprocess.Popen([sys.executable, "-c", code])
-    assert is_soon(lambda: len(running("4714")) == 2)
+    assert is_soon(lambda: len(running(nap(4714))) == 2)
     lane.kill()
     lane.wait()
-    assert is_soon(lambda: not running("4714"))
+    assert is_soon(lambda: not running(nap(4714)))
 
 
 def test_an_interrupt_ends_the_program(bench):
@@ -274,14 +274,14 @@ def test_an_interrupt_ends_the_program(bench):
 
     bench.note = interrupt
     with pytest.raises(KeyboardInterrupt):
-        bench.shell("""echo '{"epoch": 1, "mse_valid": 1}' >> "$HPT_METRICS"; sleep 4715""")
-    assert not running("4715")
+        bench.shell(f"""echo '{{"epoch": 1, "mse_valid": 1}}' >> "$HPT_METRICS"; sleep {nap(4715)}""")
+    assert not running(nap(4715))
 
 
 def test_a_guard_that_is_killed_takes_the_program_with_it(bench):
-    result = bench.shell("kill -KILL $PPID; sleep 4716")
+    result = bench.shell(f"kill -KILL $PPID; sleep {nap(4716)}")
     assert (result.status, result.error) == ("failed", "killed (SIGKILL), which is often for lack of memory")
-    assert is_soon(lambda: not running("4716"))
+    assert is_soon(lambda: not running(nap(4716)))
 
 
 # -- output
@@ -327,7 +327,7 @@ def test_a_program_that_does_not_look_is_ended_after_a_while(bench):
     )
     assert result.status == "stopped"
     bench.pace = Pace(stop_grace=0.2)
-    result = bench.shell("""echo '{"epoch": 1, "mse_valid": 1}' >> "$HPT_METRICS"; sleep 4717""")
+    result = bench.shell(f"""echo '{{"epoch": 1, "mse_valid": 1}}' >> "$HPT_METRICS"; sleep {nap(4717)}""")
     assert result.status == "stopped"
 
 
