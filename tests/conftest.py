@@ -108,7 +108,12 @@ def proxy(gcs_url: str, bucket: str) -> Iterator[faults.Proxy]:
 
 
 @pytest.fixture(scope="session")
-def warm_lanes() -> Iterator[lanes.Lanes]:
-    """Lanes that need not import torch, because they are forked from a process that has."""
-    with lanes.warm() as warm:
+def nursery() -> Iterator[lanes.Nursery]:
+    """Starts programs that need not import anything, because they are forked from a process that has."""
+    with lanes.nursery() as warm:
         yield warm
+
+
+@pytest.fixture(scope="session")
+def warm_lanes(nursery: lanes.Nursery) -> lanes.Lanes:
+    return nursery.lanes

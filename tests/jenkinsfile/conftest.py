@@ -5,6 +5,7 @@ import datetime
 import json
 import os
 import random
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from pipeline import results
 from pipeline.store import open_store
 from pipeline.sweep import Sweep
 from tests.support import ROOT
+from tests.support.lanes import Nursery
 
 HARNESS = Path(__file__).parent / "harness"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -98,10 +100,14 @@ class Build:
 
 
 class Controller:
-    """Runs builds whose trials need no container, over one directory store."""
+    """Runs builds whose trials need no container, over one directory store.
 
-    def __init__(self, home: Path) -> None:
+    With a nursery, `hpt` and quick trials are processes forked from it, which start at once.
+    """
+
+    def __init__(self, home: Path, nursery: Nursery | None = None) -> None:
         self.home = home
+        self._nursery = nursery
         self.source = home / "source"
         self.store = home / "store"
         self._builds = 0
@@ -116,7 +122,8 @@ class Controller:
         # The environment of the tests serves as that of every machine, with the code of the workspace.
         self.script("bin/environment", "mkdir -p .venv/bin && cp bin/.hpt .venv/bin/hpt\n")
         # `hpt doctor` has tests of its own, and takes seconds.
-        self.script("bin/.hpt", f'[ "$1" = doctor ] || exec {sys.executable} -m pipeline.cli "$@"\n')
+        hpt = shlex.join(self._nursery.command("hpt") if self._nursery else (sys.executable, "-m", "pipeline.cli"))
+        self.script("bin/.hpt", f'[ "$1" = doctor ] || exec {hpt} "$@"\n')
 
     def script(self, path: str, text: str) -> None:
         """Puts a script of the test into the source that builds check out."""
@@ -128,12 +135,13 @@ class Controller:
 
     def quick_trials(self, path: str = "bin/trial", failing: str = "", at_most: int = 1000) -> None:
         """Trials that train nothing; `failing` fails, and when so many have begun, no further one can run."""
-        quick = Path(__file__).with_name("quick_trial.py")
+        script = str(Path(__file__).with_name("quick_trial.py"))
+        quick = shlex.join(self._nursery.command(script) if self._nursery else (sys.executable, script))
         self.script(
             path,
             f"""[ "$*" != doctor ] || exit 0
 [ "$(ls -d "$HPT_STORE"/sweeps/*/trials/* 2>/dev/null | wc -l)" -lt {at_most} ] || exit 3
-FAILING={failing} PYTHONPATH=. exec {sys.executable} {quick}
+FAILING={failing} PYTHONPATH=. exec {quick}
 """,
         )
 
@@ -176,7 +184,9 @@ FAILING={failing} PYTHONPATH=. exec {sys.executable} {quick}
         (home / "scenario.json").write_text(json.dumps(described))
         command = ["groovy", "-cp", str(HARNESS), str(HARNESS / "Run.groovy")]
         command += [str(ROOT / "Jenkinsfile"), str(home / "scenario.json")]
-        environment = os.environ | {"JAVA_HOME": java_home() or "", "OMP_NUM_THREADS": "1"}
+        # A build is over before better machine code would pay.
+        java = {"JAVA_HOME": java_home() or "", "JAVA_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+        environment = os.environ | java | {"OMP_NUM_THREADS": "1"}
         ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
         assert (home / "build.json").exists(), ran.stdout + ran.stderr
         return Build(home, self.store)
@@ -202,9 +212,10 @@ def _needs_groovy() -> None:
 
 @pytest.fixture(scope="module")
 def controller(tmp_path_factory: pytest.TempPathFactory) -> Controller:
+    """With the real `hpt`, of the workspace's own code."""
     return Controller(tmp_path_factory.mktemp("controller"))
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Controller:
-    return Controller(tmp_path)
+def fresh(tmp_path: Path, nursery: Nursery) -> Controller:
+    return Controller(tmp_path, nursery)

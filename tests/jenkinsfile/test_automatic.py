@@ -11,6 +11,7 @@ import pytest
 from pipeline import results
 from pipeline.report.state import state_of
 from tests.jenkinsfile.conftest import Build, Controller
+from tests.support.lanes import Nursery
 
 KEPT = ("bag_of_words.py", "lstm.py", "mdn.py")
 
@@ -21,8 +22,8 @@ def automatic(controller: Controller, **more: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory: pytest.TempPathFactory) -> Controller:
-    controller = Controller(tmp_path_factory.mktemp("quick"))
+def quick(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Controller:
+    controller = Controller(tmp_path_factory.mktemp("quick"), nursery)
     controller.quick_trials()
     return controller
 

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.screen.build import trials_done
 from tests.jenkinsfile.conftest import AGENTS, COMMIT, Build, Controller
+from tests.support.lanes import Nursery
 
 STAGES = ["Image", "Validate", "Plan", "Trials", "Summary"]
 IMAGE = "echo ${HPT_IMAGE_PARAM:-registry.test/hpt:0123}\n"
@@ -188,8 +189,8 @@ class TestInfrastructure:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def quick(cls, tmp_path_factory: pytest.TempPathFactory) -> Controller:
-        controller = Controller(tmp_path_factory.mktemp("quick"))
+    def quick(cls, tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Controller:
+        controller = Controller(tmp_path_factory.mktemp("quick"), nursery)
         controller.quick_trials()
         return controller
 
@@ -320,8 +321,8 @@ class TestInfrastructure:
 class TestContainers:
     @pytest.fixture(scope="class")
     @classmethod
-    def build(cls, tmp_path_factory: pytest.TempPathFactory) -> Build:
-        controller = Controller(tmp_path_factory.mktemp("docker"))
+    def build(cls, tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Build:
+        controller = Controller(tmp_path_factory.mktemp("docker"), nursery)
         controller.quick_trials("docker/trial")
         controller.script("docker/image", IMAGE)
         controller.script("docker/reap", "echo reaped $BUILD_TAG\n")

@@ -1,4 +1,4 @@
-"""Runs sweeps on lanes that a test watches and kills."""
+"""Runs sweeps on lanes that a test watches and kills; starts programs that need not import anything."""
 
 import contextlib
 import os
@@ -56,6 +56,8 @@ class Lanes:
 
     program: Sequence[str] = PROGRAM
     parent: int = field(default_factory=os.getpid)
+    mark: str = PROGRAM[-1]
+    """Stands in the command line that their processes show."""
 
     def run(self, sweep: Sweep, view: runner.View | None = None, **options: Any) -> Merged:
         """Runs a sweep on such lanes."""
@@ -63,21 +65,37 @@ class Lanes:
 
     def pids(self) -> list[int]:
         """The lanes that are running."""
-        return processes.children(self.parent, self.program[-1])
+        return processes.children(self.parent, self.mark)
+
+
+@dataclass(frozen=True)
+class Nursery:
+    """A process that has loaded everything and forks what is asked for: see `nursery.py`."""
+
+    name: str
+    pid: int
+
+    def command(self, program: str) -> tuple[str, ...]:
+        """What starts `lane`, `hpt` or a script there; its arguments go behind."""
+        return (sys.executable, "-S", "-E", str(NURSERY), "run", self.name, program)
+
+    @property
+    def lanes(self) -> Lanes:
+        """Lanes that need not import torch."""
+        return Lanes(self.command("lane"), self.pid, self.name)
 
 
 @contextlib.contextmanager
-def warm() -> Iterator[Lanes]:
-    """Lanes that are forked from a process that has loaded torch: see `nursery.py`."""
+def nursery() -> Iterator[Nursery]:
     name = f"hpt-nursery-{uuid.uuid4().hex}"
     # More threads would not survive the fork, and lanes have one.
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with subprocess.Popen(
-        [sys.executable, str(NURSERY), "warm", name],
+        [sys.executable, "-P", str(NURSERY), "warm", name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment | {"PYTHONPATH": str(ROOT)},
-    ) as nursery:
-        assert nursery.stdout is not None
-        assert nursery.stdout.readline() == b"warm\n"
-        yield Lanes((sys.executable, "-S", "-E", str(NURSERY), "lane", name), nursery.pid)
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"warm\n"
+        yield Nursery(name, process.pid)

@@ -1,9 +1,11 @@
-"""Lanes that start at once: forked from a process that has loaded torch, each a real process that can be killed.
+"""Processes that start at once: forked from one that has loaded everything, each real, so that it can be killed.
 
-A lane's own program takes seconds to import torch, which is most of what a test pays that kills fifty of them.
-`nursery.py warm NAME` loads everything once and listens; `nursery.py lane NAME` is what a runner starts instead of a
-lane: it hands its files, its environment and its folder to the nursery, which forks a lane that has them, and it ends
-as that lane ends. Only the standard library is imported before a lane is forked, so that the second starts at once.
+To import torch takes a lane seconds, and to import the rest takes `hpt` most of a second: most of what a test pays
+that kills fifty lanes, or runs a build of thirty shells. `nursery.py warm NAME` loads everything once and listens;
+`nursery.py run NAME PROGRAM ARGUMENT…` is what a test starts instead of a program: it hands its files, its environment
+and its folder to the nursery, which forks a process that has them and runs the program, and it ends as that process
+ends. PROGRAM is `lane`, `hpt`, or the path of a script. Only the standard library is imported by what stands in, so
+that it starts at once.
 """
 
 import contextlib
@@ -15,13 +17,13 @@ import socket
 import sys
 
 
-def stand_in(name: str) -> None:
-    """Has a lane forked, hands SIGTERM on to it, and ends as it ends."""
+def stand_in(name: str, argv: list[str]) -> None:
+    """Has a process forked that runs the program, hands SIGTERM on to it, and ends as it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a lane does
     with socket.socket(socket.AF_UNIX) as nursery:
         nursery.connect(f"\0{name}")
         socket.send_fds(nursery, [b"!"], [0, 1, 2])
-        nursery.sendall(json.dumps([os.getcwd(), dict(os.environ)]).encode() + b"\n")
+        nursery.sendall(json.dumps([argv, os.getcwd(), dict(os.environ)]).encode() + b"\n")
         os.close(0)
         os.close(1)
         answers = nursery.makefile()
@@ -33,8 +35,8 @@ def stand_in(name: str) -> None:
     os._exit(status)
 
 
-def become_a_lane(name: str) -> None:
-    """Forks a lane for everybody who connects, until the standard input ends; returns in each lane."""
+def fork_for_all(name: str) -> list[str]:
+    """Forks a process for whoever connects, until the standard input ends; returns in each, with its arguments."""
     lanes: dict[int, socket.socket] = {}
     wake, woken = os.pipe()
     os.set_blocking(woken, False)
@@ -62,7 +64,7 @@ def become_a_lane(name: str) -> None:
                 elif key.fileobj is listener:
                     connection = listener.accept()[0]
                     _, files, _, _ = socket.recv_fds(connection, 1, 3)
-                    folder, environment = json.loads(connection.makefile().readline())
+                    argv, folder, environment = json.loads(connection.makefile().readline())
                     lane = os.fork()
                     if lane == 0:
                         selector.close()
@@ -73,7 +75,7 @@ def become_a_lane(name: str) -> None:
                         os.close(wake)
                         os.close(woken)
                         take_over(files, folder, environment)
-                        return
+                        return argv
                     for file in files:
                         os.close(file)
                     with contextlib.suppress(OSError):
@@ -108,37 +110,62 @@ def take_over(files: list[int], folder: str, environment: dict[str, str]) -> Non
 
 
 def load() -> None:
-    """Imports what a lane imports sooner or later, and has torch do what only its first optimizer does."""
+    """Imports what a process imports sooner or later, and has torch do what only its first optimizer does."""
+    import importlib
+    import pkgutil
+
+    import altair  # noqa: F401
     import google.cloud.storage  # noqa: F401
+    import optuna  # noqa: F401
     import tensorboard.compat.proto.event_pb2
     import tensorboard.compat.proto.summary_pb2
     import tensorboard.summary.writer.record_writer  # noqa: F401
     import torch
 
-    import pipeline.data.load
-    import pipeline.local.lane
-    import pipeline.store.bucket
-    import pipeline.training.fused_size
-    import pipeline.training.loop
-    import pipeline.training.model
-    import pipeline.trials.pack
-    import pipeline.trials.tensorboard  # noqa: F401
+    import pipeline
+
+    for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
+        if module.name not in ("pipeline.training.own.call", "pipeline.training.own.guard"):  # programs of their own
+            importlib.import_module(module.name)
 
     weight = torch.zeros(1, requires_grad=True)
     weight.grad = torch.zeros(1)  # no backward pass: that would start threads, which a fork does not copy
     torch.optim.AdamW([weight], fused=True).step()
 
 
-if __name__ == "__main__":
-    what, name = sys.argv[1:]
-    if what == "lane":
-        stand_in(name)
-    load()
-    become_a_lane(name)
+def run(argv: list[str]) -> None:
+    """Runs a program in this process, as if it had been started with these arguments."""
+    import runpy
+
+    from pipeline import cli
     from pipeline.local import lane
 
-    try:
+    sys.argv = argv
+    if argv[0] == "lane":
         lane.main()
+    elif argv[0] == "hpt":
+        cli.main()
+    else:
+        runpy.run_path(argv[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    what, name, *program = sys.argv[1:]
+    if what == "run":
+        stand_in(name, program)
+    load()
+    arguments = fork_for_all(name)
+    status = 0
+    try:
+        run(arguments)
     except SystemExit as end:
-        # Python would take torch apart, which takes seconds where each page has to be copied first.
-        os._exit(int(end.code or 0))
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Python would take torch apart, which takes seconds where each page has to be copied first.
+    os._exit(status)
