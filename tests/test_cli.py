@@ -201,7 +201,7 @@ def test_a_run_that_is_interrupted_goes_on_where_it_was(finished, tmp_path, how)
     if how != signal.SIGKILL:
         watched = hpt("watch", sweep.name, "--store", store, cwd=folder)
         assert "stopped at" in watched.stderr
-    result = hpt("run", "--sweep", sweep.name, "--store", store, "--lanes", 2, cwd=folder)
+    result = hpt("run", "--sweep", sweep.name, "--store", store, "--lanes", 1, cwd=folder)
     assert result.returncode == 0, result.stderr
     after = {path.parent.name: path.read_bytes() for path in sweep.glob("trials/*/result.csv")}
     assert len(after) == 6
@@ -364,7 +364,7 @@ def test_a_sweep_in_a_bucket_is_watched_and_gone_on_with_from_another_folder(fin
     watched = hpt("results", id, "--json", cwd=tmp_path, **environment)
     (row,) = json.loads(watched.stdout)
     assert row["model_url"].startswith(f"https://storage.cloud.google.com/{bucket}/team/sweeps/{id}/trials/")
-    ran = hpt("run", "--sweep", id, "--lanes", 2, cwd=tmp_path, **environment)
+    ran = hpt("run", "--sweep", id, "--lanes", 1, cwd=tmp_path, **environment)
     assert ran.returncode == 0, ran.stderr
     assert "5 trials to run, 1 done before" in ran.stderr
     rows = json.loads(hpt("results", id, "--json", cwd=tmp_path, **environment).stdout)
@@ -393,7 +393,7 @@ def test_retry_runs_exactly_what_failed(finished, tmp_path):
     id = hpt("plan", tmp_path / "spec.json", "--store", store, cwd=folder).stdout.strip()
     gave_up = hpt("trial", id, "screen-e001-d0-s0", "--give-up", "no GPU", "--store", store, cwd=folder)
     assert gave_up.returncode == 1
-    assert hpt("run", "--sweep", id, "--store", store, "--lanes", 2, cwd=folder).returncode == 1
+    assert hpt("run", "--sweep", id, "--store", store, "--lanes", 1, cwd=folder).returncode == 1
     retried = hpt("retry", id, "--store", store, "--lanes", 1, cwd=folder)
     assert retried.returncode == 0, retried.stderr
     assert "1 trials to run, 5 done before" in retried.stderr
@@ -404,7 +404,7 @@ def test_retry_runs_exactly_what_failed(finished, tmp_path):
 def test_sweeps_are_compared_and_nights_told_and_results_exported(finished, tmp_path):
     folder, result = finished
     first = result.stdout.splitlines()[0]
-    second = hpt("run", "spec.json", "--lanes", 2, cwd=folder).stdout.splitlines()[0]
+    second = hpt("run", "spec.json", "--lanes", 1, cwd=folder).stdout.splitlines()[0]
     compared = hpt("compare", first, second, cwd=folder)
     assert compared.returncode == 0, compared.stderr
     assert "equally good" in compared.stdout
