@@ -103,10 +103,14 @@ class EarlyStopping(Hyphenated):
     reduction: Whole = Field(3, ge=2, description="`halving` goes on with one in so many.")
 
 
+Strategy = Literal["random", "grid", "sobol", "tpe", "gp"]
+"""The names of `search.STRATEGIES`."""
+
+
 class Search(Hyphenated):
     """How experiments are chosen from `parameters`."""
 
-    strategy: Literal["random", "grid", "sobol", "tpe", "gp"] = Field(
+    strategy: Strategy = Field(
         "random",
         description="`random` draws without replacement; `grid` runs every combination; `sobol` spreads evenly; "
         "`tpe` and `gp` learn from the rounds before.",

@@ -49,7 +49,7 @@ def _read(path: Path) -> Project:
         raise UserError("\n".join(lines)) from None
     # Relative paths are relative to the file, not to the directory that the command runs in.
     store, data = project.store, project.data
-    if store and not store.startswith("gs://"):
+    if store and "://" not in store:
         store = str(path.parent / store)
     if isinstance(data, FilesSource) and "://" not in data.path:
         data = data.model_copy(update={"path": str(path.parent / data.path)})

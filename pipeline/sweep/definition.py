@@ -9,7 +9,7 @@ from pipeline.base import Recorded
 from pipeline.data.source import DataSource
 from pipeline.errors import UserError
 from pipeline.space import Constraint, Scalar, Space
-from pipeline.spec.model import Budget, EarlyStopping, Objective, SpecDateRange, Training
+from pipeline.spec.model import Budget, EarlyStopping, Objective, SpecDateRange, Strategy, Training
 from pipeline.training.own.code import Own
 
 FORMAT = 1
@@ -54,7 +54,7 @@ class Phase(Recorded):
     space: Space
     ranges: tuple[SpecDateRange, ...]
     fidelity: Fidelity
-    strategy: Literal["random", "grid", "sobol", "tpe", "gp", "finalists"]
+    strategy: Strategy | Literal["finalists"]
     experiments: int
     """At most so many, the incumbent included."""
     wanted: int | None = None

@@ -5,6 +5,7 @@ import math
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.search import ADAPTIVE, STRATEGIES, SearchSpace, Tried
 from pipeline.space import Interval, Values
+from pipeline.spec.model import Strategy
 
 GOLDEN = Path(__file__).with_name("golden.json")
 
@@ -278,6 +280,10 @@ def golden():
             for seed, tried in ((1, []), (2, ten_tried(space))):
                 said[f"{name}, {title}, seed {seed}, after {len(tried)}"] = strategy(space, tried, seed, 3)
     return said
+
+
+def test_a_spec_can_name_every_strategy():
+    assert set(get_args(Strategy)) == STRATEGIES.keys()
 
 
 def test_every_strategy_says_what_it_said_before():
