@@ -40,7 +40,8 @@ def measured(trials: int) -> str:
     with tempfile.TemporaryDirectory() as root:
         sweep = new_sweep(root, trials)
         rows = rows_of(sweep, trials)
-        from pipeline.report import render, summarize
+        from pipeline.report.page import render
+        from pipeline.report.summary import summarize
 
         planned = [Trial.parse(row["trial"]) for row in rows]
         began = time.monotonic()

@@ -10,10 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.lanes import Nursery
+
+HPT = [sys.executable, "-m", "pipeline.cli"]
+_hpt = list(HPT)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _starts_at_once(nursery: Nursery) -> None:
+    """Where a test is not about starting, `hpt` is forked from a process that has imported everything."""
+    _hpt[:] = nursery.command("hpt")
+
 
 def hpt(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
+        [*_hpt, *map(str, arguments)],
         cwd=cwd,
         env={k: v for k, v in os.environ.items() if not k.startswith("HPT_")} | environment,
         capture_output=True,
@@ -180,7 +191,7 @@ def test_a_run_that_is_interrupted_goes_on_where_it_was(finished, tmp_path, how)
     asked |= {"training": {"max-epochs": 100}, "incumbent": {"early_stopping_patience": 1000}}
     (tmp_path / "spec.json").write_text(json.dumps(asked))
     store = tmp_path / "s"
-    command = [sys.executable, "-m", "pipeline.cli", "run", str(tmp_path / "spec.json"), "--store", str(store)]
+    command = [*HPT, "run", str(tmp_path / "spec.json"), "--store", str(store)]
     with subprocess.Popen(
         [*command, "--lanes", "2"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -262,7 +273,7 @@ def test_tensorboard_opens_the_curves(finished):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "pipeline.cli", "tensorboard", "latest", "--port", str(port)]
+    command = [*HPT, "tensorboard", "latest", "--port", str(port)]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(300):

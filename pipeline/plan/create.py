@@ -152,7 +152,7 @@ def define(spec: Spec, store: Store | None = None, *, here: bool) -> Definition:
     With a store, the ranges that earlier sweeps chose on and the days of the data are looked up first. `here`: this
     machine will run it. Raises UserError if the spec asks for what cannot be.
     """
-    data = project.load().data
+    data = project.load().data if spec.data is None else None
     used, covered = [], None
     if store is not None:
         source = source_of(spec, data)

@@ -3,8 +3,3 @@
 Here: state, answer, summary and their rendering; plain files that need no server, no script and no other host. Not
 here: several sweeps (`compare/`), tables for a terminal (`screen/`), and the numbers themselves (`analysis/`).
 """
-
-from pipeline.report.page import render
-from pipeline.report.summary import Summary, summarize
-
-__all__ = ["Summary", "render", "summarize"]

@@ -68,11 +68,11 @@ def newest_model(definition: Definition, rows: Iterable[Row]) -> Row | None:
     """
     saved = [row for row in rows if row.get("model_url")]
     complete = [row for row in saved if row["status"] == Status.COMPLETE]
-    phases = [phase.name for phase in definition.phases]
+    phases = {phase.name: at for at, phase in enumerate(definition.phases)}
 
     def newness(row: Row) -> tuple[object, ...]:
         date_range = range_of(row)
-        return date_range.end, date_range.start, phases.index(row["phase"]), -Trial.parse(row["trial"]).seed
+        return date_range.end, date_range.start, phases.get(row["phase"], -1), -Trial.parse(row["trial"]).seed
 
     return max(complete or saved, key=newness, default=None)
 

@@ -1,8 +1,10 @@
 """Merged rows -> what the sweep comes to: ranking, verdict, and the summary that says so."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pipeline.errors import InfrastructureError
 from pipeline.report.answer import so_far
 from pipeline.report.page import render
 from pipeline.report.state import State, state_of
@@ -56,12 +58,15 @@ def conclude(sweep: Sweep, merged: Merged) -> Summary:
         write(sweep, summary.calibration)
     render(sweep, summary)
     if summary.done:
-        _leave_to_later_sweeps(sweep, summary)
+        # What later sweeps would learn is no reason to lose this one's answer: the next report makes up for it. Of rows
+        # that somebody edited there may be no digest.
+        with suppress(InfrastructureError, ValueError, LookupError):
+            _leave_to_later_sweeps(sweep, summary)
     return summary
 
 
 def _leave_to_later_sweeps(sweep: Sweep, summary: Summary) -> None:
-    """Called last: a store that fails now has the report already, and what is missing comes with the next one."""
+    """Raises InfrastructureError if the store fails, ValueError or LookupError if rows do not fit."""
     definition = sweep.definition
     digests.write(sweep.store, digests.digest(definition, summary.rows))
     if summary.confirmed:

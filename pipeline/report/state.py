@@ -63,7 +63,10 @@ def state_of(sweep: Sweep, merged: Merged | None = None) -> State:
     merged = merged or merge.look(sweep)
     rounds = [sweep.round(number) for number in range(sweep.rounds())]
     planned = [trial for packs in rounds for trial in trials_of(packs)]
-    complete = len(merged.rows) >= len(planned) or sweep.definition.is_timed
+    # A damaged row ends its trial as well as any: nobody runs it again unless a retry is asked for.
+    damaged = {parsed[0] for key, _ in merged.skipped if (parsed := sweep.result_of(key))}
+    finished = damaged | {row["trial"] for row in merged.rows}
+    complete = sweep.definition.is_timed or all(str(trial) in finished for trial in planned)
     done = bool(rounds) and not rounds[-1] and complete
     return State(sweep, merged.rows, merged.skipped, planned, done, not done and sweep.stop_is_asked())
 

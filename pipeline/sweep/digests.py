@@ -172,7 +172,9 @@ def digest(definition: Definition, rows: Sequence[Row]) -> Digest:
 def write(store: Store, digest: Digest) -> None:
     """Keeps a digest: the first one of a sweep stays. May be repeated, also by several at once."""
     series = digest.series
-    store.create(digest_key(series.name, digest.sweep), as_json(digest))
+    is_new = store.create(digest_key(series.name, digest.sweep), as_json(digest))
+    if not is_new and digest.sweep.encode() in _rolled_up(store, series):
+        return
     update(
         store, digests_key(series.name), lambda content: as_json(_RolledUp(digests=_collect(store, series, content)))
     )
@@ -183,11 +185,14 @@ def read(store: Store, series: Series) -> tuple[Digest, ...]:
 
     What `all.json` lacks, because it is damaged, gone or being written, is read one by one.
     """
+    return _collect(store, series, _rolled_up(store, series))
+
+
+def _rolled_up(store: Store, series: Series) -> bytes:
     try:
-        content = store.read(digests_key(series.name))
+        return store.read(digests_key(series.name))
     except FileNotFoundError:
-        content = b""
-    return _collect(store, series, content)
+        return b""
 
 
 def _collect(store: Store, series: Series, rolled_up: bytes) -> tuple[Digest, ...]:

@@ -7,8 +7,8 @@ import pytest
 
 from pipeline import results
 from pipeline.plan import rounds
-from pipeline.report import Summary
 from pipeline.report.conclude import conclude
+from pipeline.report.summary import Summary
 from pipeline.store import open_store
 from pipeline.sweep import Sweep, Trial, trials_of
 from pipeline.sweep.merge import merge

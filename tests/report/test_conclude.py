@@ -10,8 +10,8 @@ from pipeline import spec
 from pipeline.analysis.verdict import Kind
 from pipeline.dates import DateRange
 from pipeline.plan import resolve, rounds
-from pipeline.report import Summary
 from pipeline.report.conclude import conclude
+from pipeline.report.summary import Summary
 from pipeline.store import Store
 from pipeline.sweep import Definition, Sweep, Trial, ledger, trials_of
 from pipeline.sweep.merge import merge

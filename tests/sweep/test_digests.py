@@ -320,19 +320,20 @@ def test_where_nothing_finished_there_is_one_too(store: Store, tiny_spec: dict[s
     assert objects(store, "ledger/judged/") == {}
 
 
-def test_a_store_that_fails_there_has_the_report_already(
-    store: Store, tiny_spec: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [InfrastructureError("gone"), ValueError("an edited row"), IndexError("of a row")])
+def test_a_digest_that_cannot_be_written_costs_nobody_the_answer_and_the_next_report_writes_it(
+    store: Store, tiny_spec: dict[str, Any], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     sweep = finished(store, tiny_spec)
 
     def fail(*_: object) -> None:
-        raise InfrastructureError("gone")
+        raise error
 
     with monkeypatch.context() as failing:
         failing.setattr(concluding.digests, "write", fail)
-        with pytest.raises(InfrastructureError):
-            conclude(sweep, merge(sweep))
+        assert "e001 is the best setting" in conclude(sweep, merge(sweep)).answer
     assert b"e001 is the best setting" in store.read(sweep.page_key)
+    assert digests.read(store, Series.of(sweep.definition)) == ()
     conclude(sweep, merge(sweep))
     assert len(digests.read(store, Series.of(sweep.definition))) == 1
 

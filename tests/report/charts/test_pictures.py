@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from pipeline.plan import rounds
-from pipeline.report import experiments, render
+from pipeline.report import experiments
 from pipeline.report.experiments import ChoosingResults, ExperimentResult
 from pipeline.report.interactive import for_script
+from pipeline.report.page import render
 from pipeline.sweep import trials_of
 from tests.report.conftest import HOSTILE, asked, by_learning_rate, concluded, row
 
@@ -133,7 +134,8 @@ def test_a_running_sweep_is_rendered_without_the_libraries_that_draw(new_sweep, 
     code = (
         "import sys\n"
         "from pipeline.sweep.merge import merge\n"
-        "from pipeline.report import render, summarize\n"
+        "from pipeline.report.page import render\n"
+        "from pipeline.report.summary import summarize\n"
         "from pipeline.store import open_store\n"
         "from pipeline.sweep import Sweep\n"
         f"sweep = Sweep(open_store({sweep.store.root!r}), {sweep.id!r})\n"
