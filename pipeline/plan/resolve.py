@@ -4,7 +4,7 @@ Everything that depends on "today" or on the project's settings is decided here,
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import ParamSpec, TypeVar
 
 from pipeline.data.source import DataSource
@@ -30,7 +30,6 @@ def resolve(
     now: datetime,
     token: str,
     data: DataSource | None = None,
-    as_of: date | None = None,
     covered: DateRange | None = None,
     used: Sequence[DateRange] = (),
     git_commit: str | None = None,
@@ -46,7 +45,7 @@ def resolve(
     source = source_of(spec, data)
     hyperparameters = trainer.hyperparameters(spec)
     own = _own(spec, hyperparameters)
-    today = as_of or spec.as_of or (source and source.as_of) or now.date()
+    today = spec.as_of or (source and source.as_of) or now.date()
 
     # The phases, and on which days they run.
     request = phases.SpecAndTrainer(normalize.with_reals(spec, hyperparameters), hyperparameters)

@@ -117,7 +117,8 @@ def test_another_day_plans_other_ranges():
     files = {"path": "x", "date": "d", "text": "t", "target": "y"}
     data = spec.from_dict({"architecture": "cnn", "parameters": {"dropout": [0.1]}, "data": files}).data
     june = resolve(asked, now=NOW, token="0000", data=data).phases[0].ranges
-    july = resolve(asked, now=NOW, token="0000", data=data, as_of=date(2024, 7, 1)).phases[0].ranges
+    later = asked.model_copy(update={"as_of": date(2024, 7, 1)})
+    july = resolve(later, now=NOW, token="0000", data=data).phases[0].ranges
     assert [str(r) for r in june] == [
         "[2024-01-01, 2024-04-01)",
         "[2024-02-01, 2024-05-01)",
