@@ -8,7 +8,7 @@ columns; then padding. No row is all padding: one without any token gets `UNKNOW
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any
@@ -27,6 +27,10 @@ WORDS_PER_ROW = 200
 # What the training part shows only once is UNKNOWN there too: that is how UNKNOWN comes to be trained.
 SEEN_AT_LEAST = 2
 VOCABULARY_AT_MOST = 50_000  # words; and values of any one categorical column
+BOUND = 3.0
+"""What dense features stay below, in units of their column's spread."""
+NORMAL_QUARTILES = 1.349
+"""Distance of a normal distribution's quartiles, in standard deviations."""
 
 _WORD = re.compile(r"\w+")
 
@@ -59,6 +63,51 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class Number:
+    """Turns a numeric column into dense features: its value and, where training lacks some, a flag for missing ones."""
+
+    scale: Scale
+    bounded: bool = True
+    """Whether large values are bent towards `BOUND` and its negative, so that one far out moves no prediction far."""
+    flagged: bool = False
+    """Whether a second feature is 1 where the value is missing. Without one, a missing value is the middle."""
+
+    @classmethod
+    def fitted(cls, values: NDArray[np.float64]) -> "Number":
+        """Of the training part's values `[N]`, NaN where one is missing.
+
+        The scale is that of the middle half, which heavy tails do not move, and the bound is smooth: Holzmüller,
+        Grinsztajn, Steinwart 2024, "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular Data".
+        """
+        present = values[~np.isnan(values)]
+        flagged = 0 < len(present) < len(values)
+        scale = Scale.fitted(present)
+        if len(present):
+            low, median, high = map(float, np.quantile(present, [0.25, 0.5, 0.75]))
+            # Where half of the values are the same, the middle half has no spread.
+            spread = (high - low) / NORMAL_QUARTILES
+            scale = Scale(median, spread if spread > 1e-9 * float(np.abs(present).max()) else scale.deviation)
+        return cls(scale, flagged=flagged)
+
+    @property
+    def width(self) -> int:
+        """Dense features that it becomes."""
+        return 2 if self.flagged else 1
+
+    def apply(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Features `[N, width]` of values `[N]`, finite whatever the values are."""
+        missing = np.isnan(values)
+        with np.errstate(over="ignore"):
+            scaled = (values - self.scale.mean) / self.scale.deviation
+            if self.bounded:
+                scaled = scaled / np.hypot(1, scaled / BOUND)
+            features = [np.nan_to_num(scaled, nan=0.0).astype(np.float32)]
+        if self.flagged:
+            features.append(missing.astype(np.float32))
+        return np.stack(features, axis=1)
+
+
+@dataclass(frozen=True)
 class Encoder:
     """Vocabularies and scales of the columns, fitted on the training part."""
 
@@ -67,7 +116,8 @@ class Encoder:
     words_per_row: int
     categories: tuple[tuple[str | None, ...], ...]
     """For each categorical column the values that have a token; None is "missing"."""
-    numeric_scales: tuple[Scale, ...]
+    numbers: tuple[Number, ...]
+    """How each numeric column becomes dense features."""
     target_scales: tuple[Scale, ...]
 
     @classmethod
@@ -79,7 +129,7 @@ class Encoder:
             words=tuple(_frequent(Counter(chain.from_iterable(texts)).items())),
             words_per_row=max(1, max(map(len, texts))) if texts else 0,
             categories=tuple(_categories(train[name]) for name in columns.categorical),
-            numeric_scales=tuple(Scale.fitted(numbers(train[name])) for name in columns.numeric),
+            numbers=tuple(Number.fitted(numbers(train[name])) for name in columns.numeric),
             target_scales=tuple(
                 Scale.fitted(transformed(numbers(train[target.name]), target.transform)) for target in columns.targets
             ),
@@ -91,8 +141,9 @@ class Encoder:
         return Inputs(
             vocabulary=_FIRST_FREE + len(self.words) + sum(map(len, self.categories)),
             length=len(self.columns.categorical) + self.words_per_row,
-            dense=len(self.columns.numeric),
+            dense=sum(number.width for number in self.numbers),
             targets=len(self.columns.targets),
+            categorical=len(self.columns.categorical),
         )
 
     def encode(self, frame: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -113,10 +164,11 @@ class Encoder:
             self._put_words(tokens[:, len(self.columns.categorical) :], _texts(frame, self.columns.text))
         if tokens.shape[1]:
             tokens[(tokens == PADDING).all(axis=1), 0] = UNKNOWN
-        dense = np.zeros((len(frame), len(self.columns.numeric)), dtype=np.float32)
-        for position, (name, scale) in enumerate(zip(self.columns.numeric, self.numeric_scales, strict=True)):
-            dense[:, position] = np.nan_to_num(scale.apply(numbers(frame[name])), nan=0.0)
-        return tokens, dense
+        features = [
+            number.apply(numbers(frame[name])) for name, number in zip(self.columns.numeric, self.numbers, strict=True)
+        ]
+        empty = np.zeros((len(frame), 0), dtype=np.float32)
+        return tokens, np.concatenate([empty, *features], axis=1)
 
     def _put_words(self, tokens: NDArray[np.int64], texts: list[list[str]]) -> None:
         texts = [words[: self.words_per_row] for words in texts]
@@ -162,7 +214,7 @@ class Encoder:
             "words": list(self.words),
             "words_per_row": self.words_per_row,
             "categories": list(map(list, self.categories)),
-            "numeric_scales": list(map(asdict, self.numeric_scales)),
+            "numbers": list(map(asdict, self.numbers)),
             "target_scales": list(map(asdict, self.target_scales)),
         }
 
@@ -178,9 +230,17 @@ class Encoder:
             words=tuple(content["words"]),
             words_per_row=content["words_per_row"],
             categories=tuple(map(tuple, content["categories"])),
-            numeric_scales=tuple(Scale(**scale) for scale in content["numeric_scales"]),
+            numbers=tuple(_numbers(content)),
             target_scales=tuple(Scale(**scale) for scale in content["target_scales"]),
         )
+
+
+def _numbers(content: dict[str, Any]) -> Iterator[Number]:
+    """How numeric columns are encoded; models saved before there were `numbers` have scales alone."""
+    for scale in content.get("numeric_scales", ()):
+        yield Number(Scale(**scale), bounded=False)
+    for number in content.get("numbers", ()):
+        yield Number(Scale(**number["scale"]), number["bounded"], number["flagged"])
 
 
 def transformed(values: NDArray[np.float64], transform: Transform | None) -> NDArray[np.float64]:

@@ -18,3 +18,11 @@ class Inputs:
     length: int
     dense: int
     targets: int
+    categorical: int = 0
+    """The first so many tokens of a row are those of its categorical columns, one each; the others are words. Models
+    that were saved before this was counted have 0, and no architecture of then reads it."""
+
+    @property
+    def words(self) -> int:
+        """Tokens of a row that are words, padding included."""
+        return self.length - self.categorical

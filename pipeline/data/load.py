@@ -178,7 +178,7 @@ def _covered_in_words(source: Source, missing: DateRange) -> str:
 def _fingerprint(encoder: Encoder, parts: list[tuple[pd.DataFrame, NDArray[np.int64]]]) -> str:
     """Hash of what was read and how it is encoded; not of means, whose last digit may differ between machines."""
     content = encoder.to_json()
-    for fitted in ("numeric_scales", "target_scales"):
+    for fitted in ("numbers", "target_scales"):
         del content[fitted]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     columns = encoder.columns

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.data.encoder import WORDS_PER_ROW, Encoder
+from pipeline.data.encoder import BOUND, WORDS_PER_ROW, Encoder
 from pipeline.data.inputs import PADDING, UNKNOWN
 from pipeline.data.raw import Columns, Target
 from pipeline.errors import UserError
@@ -140,9 +140,10 @@ def test_case_and_punctuation_do_not_matter() -> None:
     assert encoder.words == ("größe", "xl")
 
 
-def test_missing_numbers_are_the_mean_and_a_constant_column_is_zero() -> None:
+def test_missing_numbers_are_the_middle_and_a_constant_column_is_zero() -> None:
     encoder, frame = _encoder(a=[1.0, 3.0, None])
-    np.testing.assert_allclose(encoder.encode(frame)[1][:, 0], [-1, 1, 0])
+    low, high, missing = encoder.encode(frame)[1][:, 0]
+    assert low == -high < missing == 0
     encoder, frame = _encoder(a=[0.1] * 7)
     np.testing.assert_allclose(encoder.encode(frame)[1], 0, atol=1e-9)
     encoder, frame = _encoder(a=[None, "?"])
@@ -160,3 +161,39 @@ def test_a_frame_to_predict_on_needs_no_target() -> None:
     tokens, dense = encoder.encode(pd.DataFrame({"a": [1.5], "shop": ["north"], "more": [0]}, index=[17]))
     assert tokens.tolist() == [[2]]
     assert dense.tolist() == [[0.0]]
+
+
+def _dense(train: list[Any], other: list[Any]) -> Any:
+    encoder = Encoder.fit(pd.DataFrame({"a": train, "y": 1.0}), Columns((Target("y"),), numeric=("a",)))
+    return encoder.encode(pd.DataFrame({"a": other}))[1]
+
+
+def test_a_missing_number_is_a_feature_of_its_own_where_training_lacks_some() -> None:
+    assert _dense([1.0, 2.0, 3.0, None], [2.0, None, float("inf")])[:, 1].tolist() == [0.0, 1.0, 1.0]
+    assert _dense([1.0, 2.0, 3.0], [2.0, None]).tolist() == [[0.0], [0.0]]
+
+
+def test_a_number_far_out_stays_in_bounds_and_in_order() -> None:
+    far = _dense([*map(float, range(100))], [-1e30, 0.0, 49.5, 99.0, 1e4, 1e30])[:, 0]
+    assert (np.diff(far) >= 0).all()
+    assert far[2] == 0.0
+    assert np.abs(far).max() <= BOUND
+
+
+def test_one_value_far_out_in_training_does_not_squeeze_the_others() -> None:
+    train = [*map(float, range(100))]
+    np.testing.assert_allclose(_dense([*train, 1e9], train), _dense(train, train), atol=0.05)
+
+
+@pytest.mark.parametrize("values", [[5.0] * 10, [0.0] * 9 + [7.0], [None] * 9 + [1.0]], ids=["one", "spike", "single"])
+def test_a_number_that_hardly_varies_is_finite(values: list[Any]) -> None:
+    assert np.isfinite(_dense(values, [*values, 1e38])).all()
+
+
+def test_a_model_of_before_encodes_numbers_as_it_did() -> None:
+    encoder = Encoder.fit(pd.DataFrame({"a": [1.0, 2.0, 3.0], "y": 1.0}), Columns((Target("y"),), numeric=("a",)))
+    written = encoder.to_json()
+    del written["numbers"]
+    written["numeric_scales"] = [{"mean": 2.0, "deviation": 0.5}]
+    frame = pd.DataFrame({"a": [1.0, 100.0, None]})
+    assert Encoder.from_json(written).encode(frame)[1].tolist() == [[-2.0], [196.0], [0.0]]
