@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.data.inputs import PADDING, Inputs
+from pipeline.data.inputs import PADDING, UNKNOWN, Inputs
 
 
 def mlp(inputs: int, hidden: int, layers: int, outputs: int, dropout: float) -> nn.Sequential:
@@ -48,6 +48,22 @@ def compact(tokens: Tensor) -> Tensor:
     return tokens.gather(1, order)
 
 
+def embedding_table(vocabulary: int, width: int, deviation: float = 1.0) -> nn.Embedding:
+    """A table `[vocabulary, width]` of normal numbers, zero for padding and for unknown.
+
+    Zero is the mean of all tokens: what training never showed then moves a prediction nowhere.
+    """
+    table = nn.Embedding(vocabulary, width, padding_idx=PADDING)
+    _begin(table, deviation)
+    return table
+
+
+def _begin(table: nn.Embedding | nn.EmbeddingBag, deviation: float) -> None:
+    with torch.no_grad():
+        table.weight.mul_(deviation)
+        table.weight[UNKNOWN] = 0.0
+
+
 def lengths(tokens: Tensor) -> Tensor:
     """`[B]`, the number of tokens of each row that are not padding."""
     return (tokens != PADDING).sum(1)
@@ -64,9 +80,10 @@ class Reader(nn.Module):
 class Bag(Reader):
     """The mean of the tokens' embeddings: their order does not matter."""
 
-    def __init__(self, vocabulary: int, width: int) -> None:
+    def __init__(self, vocabulary: int, width: int, deviation: float = 1.0) -> None:
         super().__init__(width)
         self.embedding = nn.EmbeddingBag(vocabulary, width, mode="mean", padding_idx=PADDING)
+        _begin(self.embedding, deviation)
 
     def forward(self, tokens: Tensor) -> Tensor:
         faster = self.training and not tokens.is_cuda
@@ -129,10 +146,10 @@ class Regressor(nn.Module):
     fuses: ClassVar[bool] = False
     """Whether it can be trained side by side (`fused.py`): all that it computes must allow for an axis in front."""
 
-    def __init__(self, inputs: Inputs, reader: Reader) -> None:
+    def __init__(self, inputs: Inputs, reader: Reader | None) -> None:
         super().__init__()
         self.reader = reader if inputs.length else None
-        self.width = (reader.width if inputs.length else 0) + inputs.dense
+        self.width = (self.reader.width if self.reader else 0) + inputs.dense
         self.head: nn.Module = nn.Identity()
 
     def features(self, tokens: Tensor, dense: Tensor) -> Tensor:

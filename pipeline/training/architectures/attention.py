@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.data.inputs import PADDING, Inputs
-from pipeline.training.architectures._base import Reader, Regressor, compact, mlp
+from pipeline.training.architectures._base import Reader, Regressor, compact, embedding_table, mlp
 
 HYPERPARAMETERS = {
     "heads": {
@@ -56,7 +56,7 @@ def _positions(length: int, width: int, device: torch.device) -> Tensor:
 class _Encoder(Reader):
     def __init__(self, vocabulary: int, heads: int, head_size: int, layers: int, hidden: int, dropout: float) -> None:
         super().__init__(heads * head_size)
-        self.embedding = nn.Embedding(vocabulary, self.width, padding_idx=PADDING)
+        self.embedding = embedding_table(vocabulary, self.width)
         # It is never padding, so that attention has somewhere to look even in a row without tokens.
         self.summary = nn.Parameter(torch.randn(self.width))
         layer = nn.TransformerEncoderLayer(self.width, heads, hidden, dropout, batch_first=True, norm_first=True)

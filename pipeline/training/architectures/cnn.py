@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.data.inputs import PADDING, Inputs
-from pipeline.training.architectures._base import Reader, Regressor, compact, lengths, mlp
+from pipeline.data.inputs import Inputs
+from pipeline.training.architectures._base import Reader, Regressor, compact, embedding_table, lengths, mlp
 
 HYPERPARAMETERS = {
     "embedding_size": {
@@ -54,7 +54,7 @@ HYPERPARAMETERS = {
 class _Convolutions(Reader):
     def __init__(self, vocabulary: int, embedding: int, filters: int, widths: range) -> None:
         super().__init__(filters * len(widths))
-        self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=PADDING)
+        self.embedding = embedding_table(vocabulary, embedding)
         self.convolutions = nn.ModuleList(nn.Conv1d(embedding, filters, width) for width in widths)
 
     def forward(self, tokens: Tensor) -> Tensor:

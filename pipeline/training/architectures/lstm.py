@@ -6,8 +6,8 @@ Hochreiter and Schmidhuber 1997, "Long Short-Term Memory", as torch.nn.LSTM comp
 import torch
 from torch import Tensor, nn
 
-from pipeline.data.inputs import PADDING, Inputs
-from pipeline.training.architectures._base import Reader, Regressor, compact, lengths, mlp
+from pipeline.data.inputs import Inputs
+from pipeline.training.architectures._base import Reader, Regressor, compact, embedding_table, lengths, mlp
 
 HYPERPARAMETERS = {
     "embedding_size": {
@@ -42,7 +42,7 @@ HYPERPARAMETERS = {
 class _Last(Reader):
     def __init__(self, vocabulary: int, embedding: int, width: int, layers: int, dropout: float) -> None:
         super().__init__(width)
-        self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=PADDING)
+        self.embedding = embedding_table(vocabulary, embedding)
         # Between layers only: torch warns of a dropout that would have no place.
         self.lstm = nn.LSTM(embedding, width, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.data.inputs import PADDING, Inputs
-from pipeline.training.architectures._base import Reader, Regressor, compact, lengths, mlp
+from pipeline.data.inputs import Inputs
+from pipeline.training.architectures._base import Reader, Regressor, compact, embedding_table, lengths, mlp
 
 HYPERPARAMETERS = {
     "num_of_attentions": {
@@ -57,7 +57,7 @@ HYPERPARAMETERS = {
 class _Attentions(Reader):
     def __init__(self, vocabulary: int, embedding: int, hidden: int, attentions: int, attention_hidden: int) -> None:
         super().__init__(attentions * 2 * hidden)
-        self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=PADDING)
+        self.embedding = embedding_table(vocabulary, embedding)
         # Two LSTMs rather than one that is bidirectional, whose way back would begin in the padding.
         self.forth = nn.LSTM(embedding, hidden, batch_first=True)
         self.back = nn.LSTM(embedding, hidden, batch_first=True)

@@ -1,0 +1,157 @@
+"""For tables: every column has a place of its own, and a few networks that share most of their weights are averaged.
+
+The body is an ensemble at little more than the cost of one network: Gorishniy, Kotelnikov, Babenko 2025, "TabM:
+Advancing Tabular Deep Learning with Parameter-Efficient Ensembling". Its members share the matrix of a layer, and each
+scales what goes into it and what comes out (Wen, Tran, Ba 2020, "BatchEnsemble"). Beside it stands a linear model of
+all inputs (Cheng et al. 2016, "Wide & Deep Learning for Recommender Systems"): few rows, and words, are learned best by
+that.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.data.inputs import Inputs
+from pipeline.training.architectures._base import Bag, Dropout, Regressor, embedding_table, lengths
+
+HYPERPARAMETERS = {
+    "ensemble_size": {
+        "default": 4,
+        "domain": [2, 4, 8],
+        "limits": {"low": 1, "high": 256},
+        "help": "networks whose predictions are averaged; they share the matrices of their hidden layers",
+    },
+    "embedding_size": {
+        "default": 8,
+        "domain": {"low": 4, "high": 32, "log": True},
+        "limits": {"low": 1, "high": 1024},
+        "help": "numbers per value of a categorical column; a word has four times as many",
+    },
+    "hidden_size": {
+        "default": 128,
+        "domain": {"low": 32, "high": 256, "log": True},
+        "limits": {"low": 1, "high": 16384},
+        "help": "units of a hidden layer",
+    },
+    "hidden_layers": {
+        "default": 2,
+        "domain": [1, 2, 3],
+        "limits": {"low": 0, "high": 32},
+        "help": "hidden layers; 0 is a linear model",
+    },
+    "dropout": {
+        "default": 0.1,
+        "domain": {"low": 0.0, "high": 0.5},
+        "limits": {"low": 0.0, "high": 0.95},
+        "help": "share of hidden units switched off while training",
+        "shapes": False,
+    },
+    "learning_rate": {"default": 0.003},
+}
+
+NUMBERS_PER_WORD = 4
+"""In units of the embedding size: there is one bag of words, but many columns."""
+WORD_DEVIATION = 0.1
+"""Of the embeddings at first: a word that was seen a few times should not move a prediction far."""
+
+
+class _Shared(nn.Module):
+    """A linear layer of which K members share the matrix: `[B, K, I]` to `[B, K, O]`."""
+
+    def __init__(self, members: int, inputs: int, outputs: int, *, first: bool) -> None:
+        super().__init__()
+        self.matrix = nn.Linear(inputs, outputs, bias=False)
+        # The members differ at first by the signs of their inputs alone; random signs in each layer would learn slower.
+        signs = torch.randint(0, 2, (members, inputs)).float() * 2 - 1
+        self.before = nn.Parameter(signs if first and members > 1 else torch.ones(members, inputs))
+        self.after = nn.Parameter(torch.ones(members, outputs))
+        self.bias = nn.Parameter(_uniform(members, outputs, fan_in=inputs))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.matrix(inputs * self.before) * self.after + self.bias
+        return outputs
+
+
+class _Apart(nn.Module):
+    """A linear layer that each of K members has for itself: `[B, K, I]` to `[B, K, O]`."""
+
+    def __init__(self, members: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.matrices = nn.Parameter(_uniform(members, inputs, outputs, fan_in=inputs))
+        self.bias = nn.Parameter(torch.zeros(members, outputs))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return torch.einsum("bki,kio->bko", inputs, self.matrices) + self.bias
+
+
+def _uniform(*shape: int, fan_in: int) -> Tensor:
+    bound = 1 / math.sqrt(max(1, fan_in))
+    return torch.empty(shape).uniform_(-bound, bound)
+
+
+class Network(Regressor):
+    def __init__(
+        self,
+        inputs: Inputs,
+        *,
+        ensemble_size: int,
+        embedding_size: int,
+        hidden_size: int,
+        hidden_layers: int,
+        dropout: float,
+    ) -> None:
+        super().__init__(inputs, reader=None)
+        self.targets, self.columns = inputs.targets, inputs.categorical
+        word_size = NUMBERS_PER_WORD * embedding_size
+        # The first numbers of an embedding are the linear model's weights, one for each target.
+        vocabulary, targets = inputs.vocabulary, inputs.targets
+        self.values: nn.Embedding | None = None
+        if inputs.categorical:
+            self.values = embedding_table(vocabulary, targets + embedding_size, 1 / math.sqrt(embedding_size))
+        self.words = Bag(vocabulary, targets + word_size, WORD_DEVIATION) if inputs.words else None
+        self.linear = nn.Linear(inputs.dense, inputs.targets)
+        with torch.no_grad():
+            for part in (
+                self.linear.weight,
+                self.linear.bias,
+                *(table[:, : inputs.targets] for table in self._tables()),
+            ):
+                part.zero_()
+
+        width = inputs.categorical * embedding_size + (word_size if self.words else 0) + inputs.dense
+        layers: list[nn.Module] = []
+        for at in range(hidden_layers):
+            layers += [_Shared(ensemble_size, width, hidden_size, first=at == 0), nn.ReLU(), Dropout(dropout)]
+            width = hidden_size
+        self.hidden = nn.Sequential(*layers)
+        self.last = _Apart(ensemble_size, width, targets)
+        self.ensemble_size = ensemble_size
+
+    def _tables(self) -> list[Tensor]:
+        tables = [self.values.weight] if self.values is not None else []
+        return tables + ([self.words.embedding.weight] if self.words is not None else [])
+
+    def members(self, tokens: Tensor, dense: Tensor) -> Tensor:
+        """The prediction of each member in standardised units, `[B, K, T]`."""
+        linear, features = self.linear(dense), [dense]
+        if self.values is not None:
+            weights, embedded = self.values(tokens[:, : self.columns]).tensor_split([self.targets], dim=2)
+            linear, features = linear + weights.sum(1), [embedded.flatten(1), *features]
+        if self.words is not None:
+            words = tokens[:, self.columns :]
+            # A sum over the root of its count is as long for a text of ten words as for one of five.
+            bag = self.words(words) * lengths(words)[:, None].sqrt()
+            weights, read = bag.tensor_split([self.targets], dim=1)
+            linear, features = linear + weights, [read, *features]
+        same = torch.cat(features, dim=1)[:, None].expand(-1, self.ensemble_size, -1)
+        members: Tensor = self.last(self.hidden(same)) + linear[:, None]
+        return members.float()
+
+    def forward(self, tokens: Tensor, dense: Tensor) -> Tensor:
+        return self.members(tokens, dense).mean(dim=1)
+
+    def loss(self, tokens: Tensor, dense: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        # Each member's own error, not that of their mean: members that lean on each other are no ensemble.
+        members = self.members(tokens, dense)
+        return (members - targets[:, None]).square().mean(), members.mean(dim=1)
