@@ -86,7 +86,7 @@ def test_the_best_epochs_weights_are_kept_and_measured(dataset: Dataset) -> None
 
 
 def test_metrics_come_in_their_order(make_dataset: Callable[..., Dataset]) -> None:
-    figures = ["loss", "examples_per_second", "peak_memory_mb", "weights"]
+    figures = ["loss", "steps", "passes", "best_epoch", "at_limit", "examples_per_second", "peak_memory_mb", "weights"]
     one, three = (trained(make_dataset(Inputs(30, 5, 3, targets))).metrics for targets in (1, 3))
     assert list(one) == ["mse_test", "mse_train", "mse_valid", *figures]
     assert list(three) == [*list(one)[:3], "mse_test_y0", "mse_test_y1", "mse_test_y2", *figures]
