@@ -149,7 +149,7 @@ def test_the_loser_of_a_race_reports_the_row_that_counts(new_sweep, tiny_spec, w
 
 
 def test_a_trial_keeps_its_time_limit_itself(new_sweep, tiny_spec, workbench):
-    asked = tiny_spec | {"training": {"max-epochs": 100_000, "time-limit-minutes": 0.005}}
+    asked = tiny_spec | {"training": {"max-epochs": 100_000, "epoch-steps": 1, "time-limit-minutes": 0.005}}
     asked["incumbent"] = {"early_stopping_patience": 100_000, "batch_size": 64}
     sweep = new_sweep(asked)
     first = planned(sweep)[0]
