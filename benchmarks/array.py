@@ -44,7 +44,7 @@ def packs(architecture: str, rates: list[float], epochs: int, lanes: int) -> Non
         "parameters": {"learning_rate": rates},
         "incumbent": {"learning_rate": rates[0], "gradient_clip": 0.0, "early_stopping_patience": epochs},
         "search": {"strategy": "grid"},
-        "training": {"max-epochs": epochs},
+        "training": {"max-epochs": epochs, "epoch-steps": 1},
     }
     with tempfile.TemporaryDirectory() as root:
         rows = rows_of(run(root, 0, asked, lanes))

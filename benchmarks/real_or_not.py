@@ -55,7 +55,7 @@ def null_spec(target: str) -> Spec:
         {
             "architecture": "bag-of-words",
             "data": {"source": "flights", "target": target},
-            "training": {"max-epochs": 2},
+            "training": {"max-epochs": 2, "epoch-steps": 1},
             "search": {"strategy": "grid"},
             "parameters": {
                 "batch_size": 4096,
@@ -105,6 +105,7 @@ class Null:
             self.datasets[range_],
             seed=seed_of("null", repeat, trial.experiment, range_, trial.seed),
             max_epochs=phase.fidelity.max_epochs,
+            epoch_steps=self.definition.training.epoch_steps,
         )
         return {
             "architecture": self.definition.architecture,

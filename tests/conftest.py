@@ -51,7 +51,7 @@ def tiny_spec(tiny_csv: Path) -> dict[str, Any]:
             "target": "value",
         },
         "date-range": [["2024-01-01", "2024-03-01"], ["2024-02-01", "2024-04-01"]],
-        "training": {"max-epochs": 2},
+        "training": {"max-epochs": 2, "epoch-steps": 1},
         "incumbent": {"batch_size": 64},
         "parameters": {"learning_rate": [0.01, 0.1]},
         "search": {"strategy": "grid"},

@@ -41,7 +41,7 @@ def finished(tmp_path_factory, tiny_csv):
     spec = {
         "architecture": "bag-of-words",
         "date-range": [["2024-01-01", "2024-03-01"], ["2024-02-01", "2024-04-01"]],
-        "training": {"max-epochs": 2},
+        "training": {"max-epochs": 2, "epoch-steps": 1},
         "parameters": {"learning_rate": [0.01, 0.1]},
         "search": {"strategy": "grid"},
         "confirm": {"ranges": 0},
@@ -188,7 +188,7 @@ def test_a_failed_trial_is_exit_1_and_a_store_that_fails_exit_3(finished, tmp_pa
 def test_a_run_that_is_interrupted_goes_on_where_it_was(finished, tmp_path, how):
     folder, _ = finished
     asked = json.loads((folder / "spec.json").read_text())
-    asked |= {"training": {"max-epochs": 100}, "incumbent": {"early_stopping_patience": 1000}}
+    asked |= {"training": {"max-epochs": 100, "epoch-steps": 1}, "incumbent": {"early_stopping_patience": 1000}}
     (tmp_path / "spec.json").write_text(json.dumps(asked))
     store = tmp_path / "s"
     command = [*HPT, "run", str(tmp_path / "spec.json"), "--store", str(store)]

@@ -31,7 +31,7 @@ TINY = {
     },
     "date-range": [["2024-08-01", "2024-09-01"]],
     "as-of": "2024-09-01",
-    "training": {"max-epochs": 1},
+    "training": {"max-epochs": 1, "epoch-steps": 1},
 }
 
 
@@ -145,7 +145,7 @@ def test_a_finished_sweep_leaves_the_same_files(place: Path) -> None:
         place,
         TINY
         | {"architecture": "bag-of-words", "parameters": {"learning_rate": [0.01, 0.1]}, "confirm": {"ranges": 3}}
-        | {"training": {"max-epochs": 2}, "search": {"early-stopping": {"min-epochs": 1}}},
+        | {"training": {"max-epochs": 2, "epoch-steps": 1}, "search": {"early-stopping": {"min-epochs": 1}}},
     )
     hpt("run", spec, "--store", "files", "--lanes", 1, cwd=place)
     files = {path.relative_to(place / "files").as_posix() for path in (place / "files").rglob("*") if path.is_file()}

@@ -1,4 +1,4 @@
-"""A store that was written before `pipeline/` moved into rooms is read, compared, exported and gone on with.
+"""A store that was written before `pipeline/` moved into rooms is read, compared and exported; its specs run anew.
 
 `tests/stores/before-the-house/README.md` says what is in it. The texts that verbs print of it are goldens, renewed by
 `GOLDENS=renew python -m pytest tests/test_old_stores.py`; the store itself and its predictions are never made anew.
@@ -48,16 +48,6 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def reported(old: Path) -> dict[str, Done]:
     return {sweep: hpt("report", sweep, cwd=old) for sweep in (FINISHED, CALIBRATION)}
-
-
-@pytest.fixture(scope="module")
-def gone_on(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Done]]:
-    """A copy in which what was left was run: by sweep, what `hpt` said."""
-    folder = copy_to(tmp_path_factory.mktemp("gone-on"))
-    (folder / "mended").touch()
-    said = {sweep: hpt("run", "--sweep", sweep, "--lanes", 1, cwd=folder) for sweep in (INTERRUPTED, AUTOMATIC)}
-    said[ONE_FAILED] = hpt("retry", ONE_FAILED, "--lanes", 1, cwd=folder)
-    return folder, said
 
 
 def rows_of(place: Path, sweep: str) -> dict[str, dict[str, str]]:
@@ -205,66 +195,45 @@ def test_the_best_is_exported(old: Path, tmp_path: Path) -> None:
     hpt("validate", tmp_path / "best/spec.json", cwd=old)
 
 
-# -- gone on with
+# -- not gone on with: trainings of format 2 are never ranked together with those of format 1
 
 
-@pytest.mark.parametrize("sweep", [INTERRUPTED, AUTOMATIC, ONE_FAILED])
-def test_what_was_finished_and_planned_stays_as_it_was(gone_on: tuple[Path, dict[str, Done]], sweep: str) -> None:
-    folder = gone_on[0] / f"hpt-store/sweeps/{sweep}"
-    for pattern in ("trials/**/*", "plan/*", "sweep.json"):
-        before, after = files_of(WRITTEN / f"store/sweeps/{sweep}", pattern), files_of(folder, pattern)
-        assert before.items() <= after.items()
-    experiments = (WRITTEN / f"store/sweeps/{sweep}/experiments.csv").read_bytes()
-    assert (folder / "experiments.csv").read_bytes().startswith(experiments)
+@pytest.mark.parametrize(
+    "words", [("run", "--sweep", INTERRUPTED), ("run", "--sweep", AUTOMATIC), ("retry", ONE_FAILED)], ids=str
+)
+def test_nothing_is_added_to_a_sweep_of_an_older_format(tmp_path: Path, words: tuple[str, ...]) -> None:
+    folder = copy_to(tmp_path)
+    (folder / "mended").touch()
+    done = hpt(*words, "--lanes", 1, cwd=folder, code=2)
+    assert f"{words[-1]} has the format 1, and this version trains by format 2" in done.err
+    assert "start a new sweep from its spec" in done.err
+    written = files_of(WRITTEN / "store", "sweeps/*/trials/**/*") | files_of(WRITTEN / "store", "sweeps/*/plan/*")
+    kept = files_of(folder / "hpt-store", "sweeps/*/trials/**/*") | files_of(folder / "hpt-store", "sweeps/*/plan/*")
+    assert kept == written
 
 
-def test_an_interrupted_sweep_is_run_to_its_end(gone_on: tuple[Path, dict[str, Done]]) -> None:
-    folder, said = gone_on
-    assert "3 trials to run, 5 done before" in said[INTERRUPTED].err
-    rows = rows_of(folder, INTERRUPTED)
-    winner = next(
-        row["experiment"] for row in rows.values() if row["phase"] == "confirm" and row["experiment"] != "e000"
-    )
-    assert list(rows) == [
-        *(f"confirm-{experiment}-d{at}-s0" for experiment in ("e000", winner) for at in range(3)),
-        *(f"screen-e{experiment:03}-d{at}-s0" for experiment in range(5) for at in range(2)),
-    ]
-    assert {row["status"] for row in rows.values()} <= {"complete", "stopped"}
-    plans = sorted(folder.glob(f"hpt-store/sweeps/{INTERRUPTED}/plan/*.tsv"))
-    packs = [[line.split("\t")[3].split(",") for line in plan.read_text().splitlines()] for plan in plans]
-    assert [sum(map(len, trials)) for trials in packs] == [4, 4, 2, 6, 0]
+# -- begun anew
 
 
-def test_data_are_read_as_they_were(gone_on: tuple[Path, dict[str, Done]]) -> None:
-    folder, _ = gone_on
+@pytest.fixture(scope="module")
+def anew(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A copy in which the spec of the interrupted sweep was run again, and the new sweep."""
+    folder = copy_to(tmp_path_factory.mktemp("anew"))
+    return folder, hpt("run", "interrupted.json", "--lanes", 1, cwd=folder).out.splitlines()[0]
+
+
+def test_a_new_sweep_from_an_old_spec_reads_the_data_as_they_were(anew: tuple[Path, str]) -> None:
+    folder, sweep = anew
     # What was stopped on one range is not trained on the next, so it reads no data there.
     old, new = (
-        {row["date-range"]: row["data_fingerprint"] for row in rows_of(folder, sweep).values() if row["epochs"] != "0"}
-        for sweep in (FINISHED, INTERRUPTED)
+        {row["date-range"]: row["data_fingerprint"] for row in rows_of(folder, each).values() if row["epochs"] != "0"}
+        for each in (FINISHED, sweep)
     )
-    assert len(new) == 5
-    assert new.items() <= old.items()
+    assert old.keys() & new.keys()
+    assert all(old[each] == new[each] for each in old.keys() & new.keys())
 
 
-def test_an_automatic_sweep_goes_on_through_its_phases_as_it_would_have(gone_on: tuple[Path, dict[str, Done]]) -> None:
-    folder, said = gone_on
-    assert "2 trials to run, 6 done before" in said[AUTOMATIC].err
-    experiments = (folder / f"hpt-store/sweeps/{AUTOMATIC}/experiments.csv").read_text()
-    columns = ("trial", "status", "mse_valid", "mse_test", "epochs", "seed", "reused_from")
-    rows = [",".join(row[name] for name in columns) for row in rows_of(folder, AUTOMATIC).values()]
-    check("old-store/automatic-gone-on.txt", "\n".join([experiments, ",".join(columns), *rows]), 1e-5)
-
-
-def test_a_retry_mends_the_trial_that_failed(gone_on: tuple[Path, dict[str, Done]]) -> None:
-    folder, said = gone_on
-    assert "1 trials to run, 2 done before" in said[ONE_FAILED].err
-    assert {row["status"] for row in rows_of(folder, ONE_FAILED).values()} == {"complete"}
-    mended = folder / f"hpt-store/sweeps/{ONE_FAILED}/trials/screen-e002-d0-s0"
-    assert sorted(files_of(mended, "*.csv")) == ["result-2.csv", "result.csv"]
-
-
-def test_a_new_sweep_knows_what_the_old_ones_chose_on(gone_on: tuple[Path, dict[str, Done]]) -> None:
-    folder, _ = gone_on
-    sweep = hpt("plan", "nightly.json", cwd=folder).out.strip()
+def test_a_new_sweep_knows_what_the_old_ones_chose_on(anew: tuple[Path, str]) -> None:
+    folder, sweep = anew
     definition = json.loads((folder / f"hpt-store/sweeps/{sweep}/sweep.json").read_text(encoding="utf-8"))
     assert definition["chosen-before"] == {"[2024-07-01, 2024-08-01)": 3, "[2024-08-01, 2024-09-01)": 3}

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from pipeline.analysis.history import History
-from pipeline.results import Row
-from pipeline.sweep import Phase, Trial
+from pipeline.results import Row, Status
+from pipeline.sweep import Definition, Phase, Trial
 
 _HOUR = 3600.0
 _MARGIN = 1.2
@@ -141,22 +141,43 @@ def _lanes(history: History) -> float:
 
 
 def _judging(history: History) -> float:
-    """Device seconds that what is still to be judged will take: as the trials until now, by days and by epochs."""
+    """Device seconds that what is still to be judged will take: a step takes as long as in the trials until now."""
     judging = history.definition.confirm
     if judging is None:
         return 0.0
-    phases = {phase.name: phase for phase in history.definition.phases}
-    rates = []
-    for row in history.rows:
-        phase = phases.get(row["phase"])
-        if phase is not None and _was_trained(row):
-            days = phase.ranges[Trial.parse(row["trial"]).range].days
-            rates.append(row["training_time"] / (days * phase.fidelity.max_epochs))
-    if not rates:
+    phases = {phase.name for phase in history.definition.phases}
+    seconds = [
+        row["training_time"] * _more_steps(history.definition, row, judging)
+        for row in history.rows
+        if row["phase"] in phases and _was_trained(row)
+    ]
+    if not seconds:
         return 0.0
     trials = judging.experiments * len(judging.ranges) * judging.seeds - len(history.rows_of(judging))
-    mean_days = fmean(date_range.days for date_range in judging.ranges)
-    return median(rates) * mean_days * judging.fidelity.max_epochs * max(0, trials)
+    return median(seconds) * max(0, trials)
+
+
+def _more_steps(definition: Definition, row: Row, judging: Phase) -> float:
+    """How many times the steps of a row's training the same setting will take where it is judged."""
+    phase = definition.phase(row["phase"])
+    days = phase.ranges[Trial.parse(row["trial"]).range].days
+    more_days = fmean(date_range.days for date_range in judging.ranges) / days
+
+    # What patience ended needs no more epochs where it may have more.
+    most = phase.fidelity.max_epochs
+    had_enough = row.get("status") == Status.COMPLETE and 0 < (row.get("epochs") or 0) < most
+    more_epochs = 1.0 if had_enough else judging.fidelity.max_epochs / most
+
+    # Of few rows an epoch is several passes: more of them are fewer passes first, and only then more steps. What an
+    # epoch of a team's own trainer is, and what it may call a pass, nobody knows.
+    passes = row.get("passes") if definition.own is None else None
+    if not passes:
+        return more_days * more_epochs
+    per_pass = row["steps"] / passes
+    here, there = (
+        steps * math.ceil(definition.training.epoch_steps / steps) for steps in (per_pass, per_pass * more_days)
+    )
+    return there / here * more_epochs
 
 
 def _training_times(rows: Sequence[Row]) -> list[float]:

@@ -75,7 +75,7 @@ SpecDateRange = Annotated[
     PlainSerializer(DateRange.as_json, return_type=list[str]),
 ]
 DateRanges = Annotated[list[SpecDateRange], Field(min_length=1), AfterValidator(_distinct)]
-_MAX_EPOCHS = 20
+_MAX_EPOCHS = 100
 
 
 class Training(Hyphenated):
@@ -83,6 +83,11 @@ class Training(Hyphenated):
 
     max_epochs: Whole = Field(
         _MAX_EPOCHS, ge=1, description="A training ends after so many epochs, if patience does not end it."
+    )
+    epoch_steps: Whole = Field(
+        50,
+        ge=1,
+        description="An epoch is as many whole passes over the training rows as reach so many steps, at least one.",
     )
     time_limit_minutes: Number | None = Field(
         None, gt=0, description="A trial that takes longer ends as `timed-out`. Data loading counts."

@@ -12,7 +12,7 @@ from pipeline.space import Constraint, Scalar, Space
 from pipeline.spec.model import Budget, EarlyStopping, Objective, SpecDateRange, Strategy, Training
 from pipeline.training.own.code import Own
 
-FORMAT = 1
+FORMAT = 2
 """Of the sweeps that this version makes. Older ones are read, reported, compared and exported for ever; to go on with
 one of them, or to retry it, is an error: two ways of training are never ranked together."""
 
@@ -105,7 +105,10 @@ class Definition(Recorded):
     """`sweep.json`: the spec, resolved on one day for one store. It never changes afterwards."""
 
     format: int = 1
-    """Raised when trainings change so that those of before cannot be ranked together with those of after."""
+    """Raised when trainings change so that those of before cannot be ranked together with those of after.
+
+    1: an epoch is a pass over the training rows. 2: as many as reach `training.epoch-steps` steps.
+    """
     id: str
     created: str
     architecture: str
@@ -134,6 +137,13 @@ class Definition(Recorded):
 
     calibrating: Calibrating | None = None
     """None in every sweep but a calibration, whose phases run the same experiments on more and more data."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _with_epochs_of_its_format(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and raw.get("format", 1) == 1 and isinstance(raw.get("training"), dict):
+            return {**raw, "training": {"epoch-steps": 1, **raw["training"]}}
+        return raw
 
     @property
     def is_timed(self) -> bool:

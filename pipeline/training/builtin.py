@@ -60,6 +60,7 @@ class Builtin:
             seed=first.seed,
             device=self.device,
             max_epochs=first.max_epochs,
+            epoch_steps=first.epoch_steps,
             deadline=first.deadline,
             callback=_JobCallback(
                 jobs, lambda index, outcome: on_end(index, self._save(jobs[index], outcome, dataset))

@@ -33,6 +33,8 @@ class Job:
     """Only so many days, the last ones, of the training part; None: all of them."""
     seed: int
     max_epochs: int
+    epoch_steps: int
+    """A built-in architecture's epoch is as many passes over the training rows as reach so many steps."""
     deadline: float | None
     """`time.monotonic()` at which the training ends as timed out."""
     folder: Path

@@ -1,13 +1,14 @@
 """Trains networks on one dataset, epoch by epoch, until validation no longer improves.
 
-One network, or several whose weights have the same shapes, side by side. The data lie on the device as tensors; batches
-are rows of a permutation. Everything random comes from the seed, and nothing of it leaks to the caller. What becomes of
-an outcome (a row, files, TensorBoard) is decided elsewhere.
+One network, or several whose weights have the same shapes, side by side. An epoch lies between two validations: as many
+whole passes over the training rows as reach a number of steps, so that patience means the same on few rows and on many.
+The data lie on the device as tensors; batches are rows of a permutation. Everything random comes from the seed, and
+nothing of it leaks to the caller. What becomes of an outcome (a row, files, TensorBoard) is decided elsewhere.
 """
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,13 +62,15 @@ def train(
     seed: int,
     device: str | torch.device = "cpu",
     max_epochs: int,
+    epoch_steps: int = 1,
     deadline: float | None = None,
     on_epoch: Callable[[Epoch], bool | None] | None = None,
 ) -> Outcome:
     """Trains one network until `mse_valid` no longer improves, `max_epochs` are over, or the deadline passes.
 
-    The deadline is a time of `time.monotonic()`. Hyperparameters that are not given have their defaults. `on_epoch` may
-    return False to stop. Raises OutOfMemory.
+    An epoch is as many whole passes over the training rows as reach `epoch_steps` steps, at least one; nothing in it
+    depends on `max_epochs`. The deadline is a time of `time.monotonic()`. Hyperparameters that are not given have their
+    defaults. `on_epoch` may return False to stop. Raises OutOfMemory.
     """
     callback = _SingleNetwork(on_epoch)
     train_array(
@@ -77,6 +80,7 @@ def train(
         seed=seed,
         device=device,
         max_epochs=max_epochs,
+        epoch_steps=epoch_steps,
         deadline=deadline,
         callback=callback,
     )
@@ -91,6 +95,7 @@ def train_array(
     seed: int,
     device: str | torch.device = "cpu",
     max_epochs: int,
+    epoch_steps: int = 1,
     deadline: float | None = None,
     callback: Callback,
 ) -> None:
@@ -104,14 +109,17 @@ def train_array(
         raise ValueError("a dataset needs rows in each of its three parts")
     if max_epochs < 1:
         raise ValueError(f"a training needs an epoch, not {max_epochs}")
+    if epoch_steps < 1:
+        raise ValueError(f"an epoch needs a step, not {epoch_steps}")
     started, device = time.monotonic(), torch.device(device)
     limit = math.inf if deadline is None else deadline - started
     with memory_errors_as_out_of_memory(), private_random_numbers(device):
         state = TrainState(architecture, settings, dataset, seed, device)
+        passes = passes_per_epoch(len(dataset.train), state.members[0].settings.batch_size, epoch_steps)
         spent, number = (time.monotonic() - started) / state.size, 0  # seconds of each network
         while state.members:
             started, count = time.monotonic(), len(state.members)
-            losses = train_epoch(state, deadline=started + (limit - spent) * count)
+            losses = train_epoch(state, passes, deadline=started + (limit - spent) * count)
             if losses is None:
                 for member in state.members:
                     member.status = Status.TIMED_OUT
@@ -130,16 +138,23 @@ def train_array(
                 callback.on_train_end(member.index, outcome_of(member, state, spent))
 
 
-def train_epoch(state: TrainState, deadline: float) -> list[float] | None:
-    """One pass over the training rows; the mean loss of each member, or None if the deadline came first."""
+def passes_per_epoch(rows: int, batch_size: int, epoch_steps: int) -> int:
+    """As many whole passes over the rows as reach so many steps, at least one.
+
+    1,500 rows in batches of 64 are 24 steps a pass: three passes reach 50.
+    """
+    return math.ceil(epoch_steps / math.ceil(rows / batch_size))
+
+
+def train_epoch(state: TrainState, passes: int, deadline: float) -> list[float] | None:
+    """So many passes over the training rows; the mean loss of each member, or None if the deadline came first."""
     started = time.monotonic()
     state.module.train()
     count = len(state.dataset.train)
     # Nothing is read back from the device before the epoch is over: each reading would be a wait.
     total = torch.zeros(len(state.members), dtype=torch.float64, device=state.device)
-    order = torch.randperm(count, generator=state.order, device=state.device)
     try:
-        for rows in order.split(state.members[0].settings.batch_size):
+        for rows in _batches(state, passes):
             if time.monotonic() >= deadline:
                 return None
             total += train_step(state, rows) * len(rows)
@@ -147,11 +162,19 @@ def train_epoch(state: TrainState, deadline: float) -> list[float] | None:
         for member in state.members:
             for table in member.tables:
                 table.flush()
-    losses: list[float] = (total / count).tolist()
+    losses: list[float] = (total / (passes * count)).tolist()
     for member in state.members:
         member.seconds += (time.monotonic() - started) / len(state.members)
-        member.rows += count
+        member.rows += passes * count
+        member.passes += passes
     return losses
+
+
+def _batches(state: TrainState, passes: int) -> Iterator[Tensor]:
+    """Places of training rows, `[B]` at a time; every pass has all of them in an order of its own."""
+    for _ in range(passes):
+        order = torch.randperm(len(state.dataset.train), generator=state.order, device=state.device)
+        yield from order.split(state.members[0].settings.batch_size)
 
 
 def train_step(state: TrainState, rows: Tensor) -> Tensor:

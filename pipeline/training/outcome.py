@@ -45,6 +45,10 @@ def outcome_of(member: Member, state: TrainState, seconds: float) -> Outcome:
     network.eval()
     metrics |= {
         "loss": member.loss,
+        "steps": member.steps,
+        "passes": member.passes,
+        "best_epoch": member.best_epoch,
+        "at_limit": int(member.at_limit),
         "examples_per_second": member.rows / member.seconds if member.seconds else math.nan,
         "peak_memory_mb": _peak_memory_mb(state),
         "weights": sum(parameter.numel() for parameter in network.parameters()),

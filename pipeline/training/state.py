@@ -54,7 +54,9 @@ class Member:
         )
         self.status: Status | None = None
         """How it ended; None while it trains."""
-        self.epochs = 0
+        self.at_limit = False
+        """Whether the number of epochs ended it while it still improved."""
+        self.epochs = self.passes = self.steps = 0
         self.loss = math.nan
         """Mean loss of the last epoch."""
         self.best_epoch, self.best_mse_valid = 0, math.inf
@@ -75,6 +77,7 @@ class Member:
         if self.settings.gradient_clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_clip)
         self.optimizer.step()
+        self.steps += 1
         for table in self.tables:
             table.step(self.learning_rate)
 
@@ -90,10 +93,15 @@ class Member:
 
     def go_on(self, max_epochs: int, *, stop: bool) -> None:
         """Ends the training if the epoch was its last; else decays the learning rate if that is due."""
+        without_gain = self.epochs - self.best_epoch
         if not self._is_finite:
             self.status = Status.DIVERGED
-        elif self.epochs - self.best_epoch >= self.settings.early_stopping_patience or self.epochs == max_epochs:
+        elif without_gain >= self.settings.early_stopping_patience:
             self.status = Status.COMPLETE
+        elif self.epochs == max_epochs:
+            self.status = Status.COMPLETE
+            # No plateau at its end that would have made the learning rate decay.
+            self.at_limit = without_gain < self.settings.decay_patience
         elif stop:
             self.status = Status.STOPPED
         elif self._epochs_since_decay == self.settings.decay_patience:

@@ -221,6 +221,7 @@ class Attempt:
             train_days=phase.fidelity.train_days,
             seed=training_seed(definition, self.trial),
             max_epochs=phase.fidelity.max_epochs,
+            epoch_steps=training.epoch_steps,
             deadline=time.monotonic() + 60 * limit if limit else None,
             folder=folder,
             say=self.say,

@@ -87,7 +87,9 @@ def _key(definition: Definition, row: Mapping[str, Any], code: str) -> str:
         "architecture": row["architecture"],
         "hyperparameters": {name: results.to_cell(row.get(name)) for name in sorted(definition.incumbent)},
         "date-range": row["date-range"],
-        "shares": [training.validation_share, training.test_share],
+        "format": definition.format,
+        # How many minutes a training may take changes no training that ended within them.
+        "training": training.model_dump(exclude={"max_epochs", "time_limit_minutes"}),
         "epochs": fidelity.max_epochs,
         "train-days": fidelity.train_days,
         "seed": row["seed"],

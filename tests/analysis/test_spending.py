@@ -1,6 +1,6 @@
 """Hours, device hours, money: a sweep ends inside them, has judged its winner, and says what it would do with more."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zlib import crc32
 
@@ -13,6 +13,7 @@ from pipeline.analysis.history import History
 from pipeline.space import Assignment
 from pipeline.spec.model import Budget
 from pipeline.sweep import Definition, Trial
+from tests.support.rows import row_of
 from tests.support.simulation import ADAPTIVE, AUTOMATIC, Timed, bowl
 from tests.support.sweeps import define
 
@@ -123,6 +124,54 @@ def test_a_count_is_what_the_sweep_tries_where_nothing_else_says_how_many() -> N
 def test_trials_that_were_not_begun_are_left_out_and_cost_nothing() -> None:
     sweep = timed(JUDGED | {"search": {"experiments": 200}}, lanes=8, hours=3)
     assert not {str(trial) for trial in sweep.left_out} & {row["trial"] for row in sweep.rows}
+
+
+def kept_for_judging(short_epochs: int = 100, epoch_steps: int = 50, own: bool = False, **cells: Any) -> float:
+    """Seconds that choosing leaves for judging on three months, after a training of a month that took ten seconds."""
+    asked = AUTOMATIC | {
+        "training": {"max-epochs": 100, "epoch-steps": epoch_steps},
+        "short": {"max-epochs": short_epochs},
+        "as-of": "2024-06-01",
+        "budget": {"device-hours": 1},
+    }
+    if own:
+        declared = {"default": 0.1, "domain": [0.1, 1.0], "phase": "learning-rate"}
+        asked |= {"architecture": "own", "command": ["train", "{rate}"], "hyperparameters": {"rate": declared}}
+    definition = define(asked)
+    measured = {"training_time": 10.0, **cells}
+    row = row_of(definition, Trial.parse("learning-rate-e000-d0-s0"), definition.incumbent, **measured)
+    history = History(definition, datetime.fromisoformat(definition.created) + timedelta(seconds=10), rows=[row])
+    # What took ten seconds is spent, and one more that is running when time is up still ends.
+    return 3600.0 - 2 * 10.0 - spending.seconds_left(history)
+
+
+BY_DAYS = kept_for_judging(epochs=20)
+"""What is kept where nothing but days tells: about three times as much a training."""
+
+
+def test_judging_takes_as_many_steps_more_as_it_has_days() -> None:
+    # A pass is 200 steps here, and 600 where it judges: an epoch each.
+    assert kept_for_judging(epochs=20, steps=4000, passes=20) == pytest.approx(BY_DAYS)
+
+
+def test_where_an_epoch_is_several_passes_more_days_are_fewer_passes_first() -> None:
+    # A pass is one step here and about three where it judges: an epoch is about 50 of either.
+    assert kept_for_judging(epochs=20, steps=1000, passes=1000) == pytest.approx(BY_DAYS / 3, rel=0.1)
+    # In an epoch of one step, it is one pass of either.
+    assert kept_for_judging(epoch_steps=1, epochs=20, steps=20, passes=20) == pytest.approx(BY_DAYS)
+
+
+def test_what_patience_ended_needs_no_more_epochs_where_it_may_have_more() -> None:
+    many = {"epochs": 20, "steps": 4000, "passes": 20}
+    assert kept_for_judging(short_epochs=50, **many) == pytest.approx(BY_DAYS)
+    assert kept_for_judging(short_epochs=20, **many) == pytest.approx(5 * BY_DAYS)
+    assert kept_for_judging(short_epochs=50, status="stopped", **many) == pytest.approx(2 * BY_DAYS)
+
+
+def test_where_nothing_is_known_of_steps_days_and_epochs_tell() -> None:
+    assert kept_for_judging(short_epochs=50) == pytest.approx(2 * BY_DAYS)
+    # What a trainer of one's own calls a pass is its own affair.
+    assert kept_for_judging(own=True, epochs=20, steps=10, passes=10) == pytest.approx(BY_DAYS)
 
 
 def test_copied_rows_cost_nothing() -> None:

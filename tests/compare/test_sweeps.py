@@ -147,7 +147,7 @@ def test_short_and_full_training_are_not_set_against_each_other(store, asked, ti
 def test_what_changed_is_named(store, asked):
     other = asked | {
         "parameters": {"learning_rate": [0.01, 0.2]},
-        "training": {"max-epochs": 3},
+        "training": {"max-epochs": 3, "epoch-steps": 1},
         "incumbent": {"batch_size": 32},
     }
     found = two(store, asked, other, git_commit="def456")

@@ -157,7 +157,7 @@ FAILING={failing} PYTHONPATH=. exec {quick}
                     "target": "y",
                 },
                 "date-range": [["2024-01-01", "2024-03-01"], ["2024-03-01", "2024-05-01"]],
-                "training": {"max-epochs": 2},
+                "training": {"max-epochs": 2, "epoch-steps": 1},
                 "search": {"experiments": 2},
                 "confirm": {"ranges": 0},
                 # Batches of several sizes: each trial is a pack of its own.

@@ -131,7 +131,7 @@ class TestALostMachine:
     @classmethod
     def build(cls, controller: Controller) -> Build:
         fault = {"kind": "lost", "pack": "r0-p001", "text": "epoch", "times": 1}
-        spec = controller.spec(search={"experiments": 1}, training={"max-epochs": 30})
+        spec = controller.spec(search={"experiments": 1}, training={"max-epochs": 30, "epoch-steps": 1})
         return controller.build(params={"SPEC_JSON": spec}, faults=[fault])
 
     def test_only_what_was_running_there_runs_again(self, build: Build) -> None:
@@ -145,7 +145,7 @@ class TestAnAbort:
     @classmethod
     def builds(cls, tmp_path_factory: pytest.TempPathFactory) -> tuple[Build, Build]:
         controller = Controller(tmp_path_factory.mktemp("aborted"))
-        spec = controller.spec(search={"experiments": 1}, training={"max-epochs": 60})
+        spec = controller.spec(search={"experiments": 1}, training={"max-epochs": 60, "epoch-steps": 1})
         abort = {"finished": 1, "text": "epoch 2 of"}
         aborted = controller.build(params={"SPEC_JSON": spec, "LANES": "1"}, abort=abort)
         return aborted, controller.build(params={"SWEEP": aborted.sweep.id})

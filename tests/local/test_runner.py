@@ -69,7 +69,9 @@ def test_one_bad_trial_does_not_stop_the_sweep(new_sweep, tiny_spec, warm_lanes)
 
 
 def test_lanes_killed_at_random_moments_lose_nothing(new_sweep, tiny_spec, warm_lanes):
-    sweep = new_sweep(tiny_spec | {"training": {"max-epochs": 60}, "incumbent": {"early_stopping_patience": 1000}})
+    sweep = new_sweep(
+        tiny_spec | {"training": {"max-epochs": 60, "epoch-steps": 1}, "incumbent": {"early_stopping_patience": 1000}}
+    )
     luck = random.Random(3)
     killed, over = [], threading.Event()
 
@@ -132,7 +134,8 @@ def test_a_stop_keeps_what_is_finished_and_the_sweep_goes_on_later(new_sweep, ti
 
 def test_a_stop_ends_a_training_at_once(new_sweep, tiny_spec, warm_lanes):
     sweep = new_sweep(
-        tiny_spec | {"training": {"max-epochs": 1_000_000}, "incumbent": {"early_stopping_patience": 1_000_000}}
+        tiny_spec
+        | {"training": {"max-epochs": 1_000_000, "epoch-steps": 1}, "incumbent": {"early_stopping_patience": 1_000_000}}
     )
     with pytest.raises(KeyboardInterrupt):
         warm_lanes.run(sweep, Recorder(on_epoch=lambda *_: sweep.ask_to_stop()), lanes=2, pace=EAGER)

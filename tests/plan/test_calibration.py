@@ -149,7 +149,7 @@ def calibrated(tmp_path_factory: pytest.TempPathFactory, tiny_csv: Path) -> tupl
             "target": "value",
         },
         "date-range": [["2024-01-01", "2024-03-01"]],
-        "training": {"max-epochs": 3},
+        "training": {"max-epochs": 3, "epoch-steps": 1},
         "incumbent": {"batch_size": 64},
         "parameters": SPACE,
     }

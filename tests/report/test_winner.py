@@ -174,7 +174,7 @@ def test_export_writes_the_spec_the_model_and_the_program_of_the_best(
         "incumbent": found.standing.assignment,
         "date-range": [["2024-05-01", "2024-06-01"]],
         "data": two_months["data"] | {"target": ["value"]},
-        "training": {"max-epochs": 2, "validation-share": 0.15, "test-share": 0.15},
+        "training": {"max-epochs": 2, "epoch-steps": 1, "validation-share": 0.15, "test-share": 0.15},
         "search": {"seed": 5},
         "notes": f"{found.standing.experiment} of {sweep.id}: not confirmed",
     }

@@ -33,18 +33,26 @@ SETTINGS: list[Assignment] = [
 
 
 def together(
-    architecture: str, settings: list[Assignment], dataset: Dataset, last_epochs: dict[int, int] | None = None
+    architecture: str,
+    settings: list[Assignment],
+    dataset: Dataset,
+    last_epochs: dict[int, int] | None = None,
+    epoch_steps: int = 1,
 ) -> tuple[list[list[Epoch]], list[Outcome]]:
     """The epochs and the outcomes of the members."""
     recorder = Recorder(last_epochs)
-    train_array(architecture, settings, dataset, seed=7, max_epochs=12, callback=recorder)
+    train_array(architecture, settings, dataset, seed=7, max_epochs=12, epoch_steps=epoch_steps, callback=recorder)
     indices = range(len(settings))
     return [recorder.epochs[index] for index in indices], [recorder.outcomes[index] for index in indices]
 
 
-def alone(architecture: str, setting: Assignment, dataset: Dataset) -> tuple[list[Epoch], Outcome]:
+def alone(
+    architecture: str, setting: Assignment, dataset: Dataset, epoch_steps: int = 1
+) -> tuple[list[Epoch], Outcome]:
     epochs: list[Epoch] = []
-    return epochs, train(architecture, setting, dataset, seed=7, max_epochs=12, on_epoch=epochs.append)
+    return epochs, train(
+        architecture, setting, dataset, seed=7, max_epochs=12, epoch_steps=epoch_steps, on_epoch=epochs.append
+    )
 
 
 def timeless(outcome: Outcome) -> dict[str, float]:
@@ -58,15 +66,15 @@ def weights(outcome: Outcome) -> dict[str, Any]:
     return {key: weight.numpy() for key, weight in outcome.network.state_dict().items()}
 
 
-@pytest.mark.parametrize("k", [2, 3, 5])
+@pytest.mark.parametrize(("k", "epoch_steps"), [(2, 1), (3, 12), (5, 1)])
 @pytest.mark.parametrize("architecture", FUSING)
 def test_on_a_cpu_a_member_comes_out_as_it_would_alone_to_the_last_digit(
-    dataset: Dataset, architecture: str, k: int
+    dataset: Dataset, architecture: str, k: int, epoch_steps: int
 ) -> None:
     settings = [{"batch_size": 64, **setting} for setting in SETTINGS[:k]]
-    epochs, outcomes = together(architecture, settings, dataset)
+    epochs, outcomes = together(architecture, settings, dataset, epoch_steps=epoch_steps)
     for setting, member_epochs, member in zip(settings, epochs, outcomes, strict=True):
-        expected_epochs, expected = alone(architecture, setting, dataset)
+        expected_epochs, expected = alone(architecture, setting, dataset, epoch_steps)
         assert (member.status, member.epochs, member.best_epoch) == (
             expected.status,
             expected.epochs,

@@ -1,16 +1,20 @@
+import itertools
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from pipeline.data.dataset import Dataset, Part
 from pipeline.data.inputs import Inputs
 from pipeline.errors import UserError
-from pipeline.training.loop import Epoch, train
+from pipeline.training.loop import Epoch, passes_per_epoch, train
 from pipeline.training.memory import OutOfMemory
 from pipeline.training.outcome import TRAIN_SAMPLE, Outcome
 
@@ -42,6 +46,24 @@ class Constant(nn.Module):
 
     def loss(self, tokens: Tensor, dense: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         self.batches.append(targets)
+        return (self(tokens, dense) - targets).square().mean(), self(tokens, dense)
+
+
+class Walk(nn.Module):
+    """Predicts one number for every row: after each epoch the next of those given, in the end the last one."""
+
+    def __init__(self, *predictions: float) -> None:
+        super().__init__()
+        self.weight, self.predictions, self.epochs = nn.Parameter(torch.zeros(1)), predictions, 0
+
+    def train(self, mode: bool = True) -> "Walk":
+        self.epochs += mode  # once before each epoch
+        return super().train(mode)
+
+    def forward(self, tokens: Tensor, dense: Tensor) -> Tensor:
+        return 0 * self.weight + torch.full((len(dense), 1), self.predictions[: self.epochs][-1])
+
+    def loss(self, tokens: Tensor, dense: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         return (self(tokens, dense) - targets).square().mean(), self(tokens, dense)
 
 
@@ -86,7 +108,7 @@ def test_the_best_epochs_weights_are_kept_and_measured(dataset: Dataset) -> None
 
 
 def test_metrics_come_in_their_order(make_dataset: Callable[..., Dataset]) -> None:
-    figures = ["loss", "examples_per_second", "peak_memory_mb", "weights"]
+    figures = ["loss", "steps", "passes", "best_epoch", "at_limit", "examples_per_second", "peak_memory_mb", "weights"]
     one, three = (trained(make_dataset(Inputs(30, 5, 3, targets))).metrics for targets in (1, 3))
     assert list(one) == ["mse_test", "mse_train", "mse_valid", *figures]
     assert list(three) == [*list(one)[:3], "mse_test_y0", "mse_test_y1", "mse_test_y2", *figures]
@@ -105,6 +127,99 @@ def test_every_row_is_shown_once_an_epoch_in_another_order_each_time(dataset: Da
     assert not torch.equal(first, second)
     for shown in (first, second):
         assert torch.equal(shown.sort().values, torch.tensor(dataset.train.targets).flatten().sort().values)
+
+
+@given(st.integers(1, 10**7), st.integers(1, 10**5), st.integers(1, 10**4))
+def test_an_epoch_is_as_few_whole_passes_as_reach_its_steps(rows: int, batch_size: int, epoch_steps: int) -> None:
+    steps_per_pass = len(range(0, rows, batch_size))
+    passes = passes_per_epoch(rows, batch_size, epoch_steps)
+    assert passes >= 1
+    assert passes * steps_per_pass >= epoch_steps
+    assert passes == 1 or (passes - 1) * steps_per_pass < epoch_steps
+
+
+def test_every_pass_of_an_epoch_shows_every_row_once_in_another_order(dataset: Dataset) -> None:
+    outcome = train(Constant, {"batch_size": 64}, dataset, seed=1, max_epochs=2, epoch_steps=11)
+    assert isinstance(outcome.network, Constant)
+    batches = outcome.network.batches
+    assert [len(batch) for batch in batches] == [64, 64, 64, 64, 44] * 3 * 2
+    assert [outcome.metrics[name] for name in ("steps", "passes")] == [30, 6]
+    passes = [torch.cat(batches[at : at + 5]).flatten() for at in range(0, 30, 5)]
+    assert not any(torch.equal(one, other) for one, other in itertools.combinations(passes, 2))
+    for shown in passes:
+        assert torch.equal(shown.sort().values, torch.tensor(dataset.train.targets).flatten().sort().values)
+
+
+def test_an_epoch_of_three_passes_is_three_epochs_of_one_with_a_single_measurement(dataset: Dataset) -> None:
+    setting = {"batch_size": 64, "dropout": 0.2, "decay_patience": 100, "early_stopping_patience": 100}
+    long: list[Epoch] = []
+    train("bag-of-words", setting, dataset, seed=1, max_epochs=4, epoch_steps=15, on_epoch=long.append)
+    short: list[Epoch] = []
+    train("bag-of-words", setting, dataset, seed=1, max_epochs=12, on_epoch=short.append)
+    assert [epoch.metrics["mse_valid"] for epoch in long] == [epoch.metrics["mse_valid"] for epoch in short[2::3]]
+    losses = [epoch.metrics["loss"] for epoch in short]
+    assert [epoch.metrics["loss"] for epoch in long] == pytest.approx(np.reshape(losses, (4, 3)).mean(axis=1).tolist())
+
+
+@pytest.mark.parametrize("epoch_steps", [1, 12])
+@pytest.mark.parametrize("architecture", ["bag-of-words", "lstm"])
+def test_what_a_training_is_after_some_epochs_does_not_depend_on_how_many_it_may_have(
+    dataset: Dataset, architecture: str, epoch_steps: int
+) -> None:
+    setting = {"batch_size": 64, "dropout": 0.1, "learning_rate": 0.1, "decay_patience": 1}
+
+    def three_epochs(max_epochs: int) -> tuple[Outcome, list[Epoch]]:
+        epochs: list[Epoch] = []
+
+        def watch(epoch: Epoch) -> bool:
+            epochs.append(replace(epoch, seconds=0.0))
+            return epoch.number < 3
+
+        limits = {"max_epochs": max_epochs, "epoch_steps": epoch_steps}
+        return train(architecture, setting, dataset, seed=1, on_epoch=watch, **limits), epochs
+
+    expected, curve = three_epochs(max_epochs=3)
+    for most in (5, 1000):
+        outcome, epochs = three_epochs(max_epochs=most)
+        assert epochs == curve
+        assert all(map(torch.equal, weights(outcome), weights(expected)))
+        assert timeless(outcome) == timeless(expected) | {"at_limit": 0}
+
+
+@pytest.mark.parametrize(
+    ("errors", "max_epochs", "epochs", "best_epoch", "at_limit"),
+    [
+        ([5, 4, 3, 2, 1], 4, 4, 4, 1),  # still falling
+        ([5, 4, 3, 4, 1], 4, 4, 3, 1),  # one worse epoch is no plateau yet
+        ([5, 4, 5, 5, 1], 4, 4, 2, 0),  # a plateau of two: the learning rate was due to decay
+        ([5, 4, 4, 4, 4, 4], 9, 5, 2, 0),  # patience ended it
+        ([5, 4, 4, 4, 4, 4], 5, 5, 2, 0),  # patience ended it with its last epoch
+        ([5], 1, 1, 1, 1),  # nothing tells that it would not have improved
+    ],
+)
+def test_a_training_says_whether_its_limit_ended_it_while_it_improved(
+    dataset: Dataset, errors: list[float], max_epochs: int, epochs: int, best_epoch: int, at_limit: int
+) -> None:
+    valid = replace(dataset.valid, targets=np.zeros_like(dataset.valid.targets))
+    setting = {"decay_patience": 2, "early_stopping_patience": 3}
+    outcome = train(lambda _: Walk(*errors), setting, replace(dataset, valid=valid), seed=1, max_epochs=max_epochs)
+    assert (outcome.status, outcome.epochs, outcome.best_epoch) == ("complete", epochs, best_epoch)
+    assert (outcome.metrics["best_epoch"], outcome.metrics["at_limit"]) == (best_epoch, at_limit)
+
+
+def test_a_training_that_its_limit_did_not_end_is_not_at_it(dataset: Dataset) -> None:
+    stopped = train("bag-of-words", {}, dataset, seed=1, max_epochs=9, on_epoch=lambda epoch: epoch.number < 3)
+    diverged = train("bag-of-words", {"learning_rate": 1e3, "hidden_layers": 32, "batch_size": 8}, dataset, seed=1,
+                     max_epochs=1)  # fmt: skip
+    late = train("bag-of-words", {}, dataset, seed=1, max_epochs=1, deadline=0.0)
+    assert [outcome.status for outcome in (stopped, diverged, late)] == ["stopped", "diverged", "timed-out"]
+    assert [outcome.metrics["at_limit"] for outcome in (stopped, diverged, late)] == [0, 0, 0]
+    assert [late.metrics[name] for name in ("steps", "passes", "best_epoch")] == [0, 0, 0]
+
+
+def test_counts_are_whole_numbers(dataset: Dataset) -> None:
+    metrics = trained(dataset).metrics
+    assert [type(metrics[name]) for name in ("steps", "passes", "best_epoch", "at_limit")] == [int] * 4
 
 
 def test_the_learning_rate_decays_and_training_ends_where_validation_no_longer_improves(dataset: Dataset) -> None:
@@ -161,6 +276,16 @@ def test_the_time_limit_is_kept_within_an_epoch(dataset: Dataset) -> None:
     outcome = train("bag-of-words", {}, dataset, seed=1, max_epochs=9, deadline=time.monotonic() - 1)
     assert (outcome.status, outcome.epochs, outcome.best_epoch) == ("timed-out", 0, 0)
     assert math.isnan(outcome.metrics["mse_test"])
+
+
+def test_the_time_limit_is_kept_within_every_pass_of_an_epoch(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    outcome = train("bag-of-words", {"batch_size": 64}, dataset, seed=1, max_epochs=9, epoch_steps=1000, deadline=20.0)
+    assert (outcome.status, outcome.epochs) == ("timed-out", 0)
+    assert 5 < outcome.metrics["steps"] < 20
 
 
 def test_a_training_that_is_timed_out_reports_the_epochs_that_it_finished(

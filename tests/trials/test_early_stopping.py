@@ -65,7 +65,7 @@ def asked(tiny_spec: dict[str, Any]) -> dict[str, Any]:
         "date-range": [["2024-01-01", "2024-03-01"]],
         "incumbent": {"batch_size": 64, "learning_rate": 1e-6},
         "parameters": {"learning_rate": [0.03, 1e-7, 1e-8, 1e-9, 0.1]},
-        "training": {"max-epochs": 9},
+        "training": {"max-epochs": 9, "epoch-steps": 1},
         "search": {"strategy": "grid", "early-stopping": {"min-epochs": 2, "reduction": 3}},
     }
 

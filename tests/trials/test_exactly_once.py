@@ -49,7 +49,7 @@ def result_files(sweep: Sweep) -> list[str]:
 
 def test_fifty_kills_over_a_sweep_leave_one_row_per_trial(bucket, tiny_spec, tmp_path, warm_lanes):
     asked = tiny_spec | {
-        "training": {"max-epochs": 20},
+        "training": {"max-epochs": 20, "epoch-steps": 1},
         "incumbent": {"early_stopping_patience": 1000},
         "parameters": {"learning_rate": [0.001, 0.002, 0.003, 0.004]},
         "search": {"strategy": "grid", "seeds-per-range": 2},
@@ -132,7 +132,10 @@ def test_what_could_not_be_uploaded_is_no_row_but_a_failure_of_the_store(proxy, 
 
 
 def test_a_slow_bucket_does_not_stall_training(proxy, bucket, tiny_spec):
-    asked = tiny_spec | {"training": {"max-epochs": 300}, "incumbent": {"early_stopping_patience": 1000}}
+    asked = tiny_spec | {
+        "training": {"max-epochs": 300, "epoch-steps": 1},
+        "incumbent": {"early_stopping_patience": 1000},
+    }
     sweep = Sweep.create(BucketStore(f"gs://{bucket}"), define(asked))
     one = planned(sweep)[0]
     proxy.latency = 0.2
@@ -148,7 +151,7 @@ def test_a_slow_bucket_does_not_stall_training(proxy, bucket, tiny_spec):
 
 
 def test_files_appear_in_the_bucket_while_a_trial_trains(bucket, tiny_spec):
-    asked = tiny_spec | {"training": {"max-epochs": 1_000_000}}
+    asked = tiny_spec | {"training": {"max-epochs": 1_000_000, "epoch-steps": 1}}
     asked["incumbent"] = {"early_stopping_patience": 1_000_000}
     sweep = Sweep.create(open_store(f"gs://{bucket}"), define(asked))
     one = planned(sweep)[0]

@@ -44,6 +44,7 @@ def test_a_trial_leaves_one_row_and_its_files(new_sweep, tiny_spec, workbench):
     assert row["seed"] == training_seed(sweep.definition, first)
     for column in (
         "mse_test", "mse_train", "mse_valid", "loss", "epochs", "examples_per_second", "peak_memory_mb", "weights",
+        "steps", "passes", "best_epoch", "at_limit",
         "training_time", "model_url", "data_fingerprint", "host", "device", "started", "finished",
     ):  # fmt: skip
         assert row[column] is not None, column
@@ -51,6 +52,15 @@ def test_a_trial_leaves_one_row_and_its_files(new_sweep, tiny_spec, workbench):
     assert names == {"epochs.csv", "log.txt", "model.pt", "model.json"}
     assert [event["epoch"] for event in events if "epoch" in event] == [1, 2]
     assert events[-1] == {"row": row}
+
+
+def test_an_epoch_of_a_trial_is_as_long_as_its_spec_says(new_sweep, tiny_spec, workbench):
+    sweep = new_sweep(tiny_spec | {"training": {"max-epochs": 2, "epoch-steps": 9}})
+    first = planned(sweep)[0]
+    run(sweep, [first], workbench)
+    row = sweep.row(first)
+    # 40 training days of 6 rows in batches of 64: four steps a pass, three passes an epoch.
+    assert {name: row[name] for name in ("epochs", "steps", "passes")} == {"epochs": 2, "steps": 24, "passes": 6}
 
 
 def test_a_finished_trial_is_never_run_again(new_sweep, tiny_spec, workbench):
@@ -139,7 +149,7 @@ def test_the_loser_of_a_race_reports_the_row_that_counts(new_sweep, tiny_spec, w
 
 
 def test_a_trial_keeps_its_time_limit_itself(new_sweep, tiny_spec, workbench):
-    asked = tiny_spec | {"training": {"max-epochs": 100_000, "time-limit-minutes": 0.005}}
+    asked = tiny_spec | {"training": {"max-epochs": 100_000, "epoch-steps": 1, "time-limit-minutes": 0.005}}
     asked["incumbent"] = {"early_stopping_patience": 100_000, "batch_size": 64}
     sweep = new_sweep(asked)
     first = planned(sweep)[0]

@@ -73,8 +73,9 @@ def test_only_a_sweep_that_asks_for_it_copies(store, one_range, earlier):
     "change",
     [
         {"search": {"strategy": "grid", "seed": 1}},
-        {"training": {"max-epochs": 1}},
-        {"training": {"max-epochs": 2, "test-share": 0.2}},
+        {"training": {"max-epochs": 1, "epoch-steps": 1}},
+        {"training": {"max-epochs": 2, "epoch-steps": 5}},
+        {"training": {"max-epochs": 2, "epoch-steps": 1, "test-share": 0.2}},
         {"date-range": [["2024-01-02", "2024-03-01"]]},
         {"incumbent": {"batch_size": 32}},
         {"architecture": "mdn"},

@@ -61,6 +61,7 @@ class Bench:
             train_days=None,
             seed=7,
             max_epochs=5,
+            epoch_steps=1,
             deadline=time.monotonic() + seconds if seconds else None,
             folder=self.folder,
             say=self.said.append,
