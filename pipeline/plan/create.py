@@ -16,9 +16,12 @@ import pydantic
 
 from pipeline import provenance
 from pipeline import spec as specs
+from pipeline.data import counting
+from pipeline.data.counting import RowCounts
 from pipeline.data.source import DataSource, FilesSource
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
+from pipeline.plan import months
 from pipeline.plan.resolve import resolve, source_of
 from pipeline.spec import Spec, project
 from pipeline.spec.model import Budget
@@ -149,21 +152,25 @@ def create_calibration(
 def define(spec: Spec, store: Store | None = None, *, here: bool) -> Definition:
     """The definition of a sweep of this spec that would start now, in this project and at this commit.
 
-    With a store, the ranges that earlier sweeps chose on and the days of the data are looked up first. `here`: this
-    machine will run it. Raises UserError if the spec asks for what cannot be.
+    The rows of the data are counted first, if the spec leaves something to them; with a store, the ranges that earlier
+    sweeps chose on and the days of the data are looked up, too. `here`: this machine will run it. Raises UserError if
+    the spec asks for what cannot be.
     """
     data = project.load().data if spec.data is None else None
-    used, covered = [], None
-    if store is not None:
-        source = source_of(spec, data)
-        used = ledger.chosen_on(store, spec.architecture, source)
-        covered = covered_days(source, here=here) if source is not None else None
+    source = source_of(spec, data)
+    used = ledger.chosen_on(store, spec.architecture, source) if store is not None else []
+    covered, rows_by_day = None, None
+    if source is not None and months.depends_on_rows(spec):
+        rows_by_day = _counted_rows(source, here=here)
+    if source is not None and rows_by_day is None and store is not None:
+        covered = covered_days(source, here=here)
     return resolve(
         spec,
         now=datetime.now(UTC),
         token=secrets.token_hex(2),
         data=data,
         covered=covered,
+        rows_by_day=rows_by_day,
         used=used,
         git_commit=provenance.commit_here() if spec.trains_own_code else provenance.git_commit(),
         image=provenance.image(),
@@ -178,12 +185,23 @@ def covered_days(source: DataSource, *, here: bool) -> DateRange | None:
     """
     if not isinstance(source, FilesSource):
         return source.covers
-    local = not source.path.startswith("gs://")
-    if local and not here and not glob.glob(str(Path(source.path).expanduser()), recursive=True):
+    if not here and not _is_in_reach(source):
         return None
     from pipeline.data import load
 
     return load.covered_days(source)
+
+
+def _counted_rows(source: DataSource, *, here: bool) -> RowCounts | None:
+    """Rows of the data by day; None if nobody can count them from this machine. Raises as `covered_days` does."""
+    return counting.count(source) if here or _is_in_reach(source) else None
+
+
+def _is_in_reach(source: DataSource) -> bool:
+    """Whether this machine has the data, or a bucket does."""
+    if not isinstance(source, FilesSource) or source.path.startswith("gs://"):
+        return True
+    return bool(glob.glob(str(Path(source.path).expanduser()), recursive=True))
 
 
 def store_for(spec: Spec, root: str | None = None) -> Store:
