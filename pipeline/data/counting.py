@@ -17,7 +17,7 @@ from pipeline.dates import DateRange
 if TYPE_CHECKING:
     from pipeline.data.raw import Rows
 
-COUNTED_BYTES = 4 * 2**30
+COUNTED_BYTES = 2**30
 """Files in folders by day tell their days by name. Of more than this, no row is read before a trial needs it."""
 
 

@@ -24,7 +24,7 @@ import pandas as pd
 from pipeline.data import cache
 from pipeline.data.raw import contains, days_of
 from pipeline.dates import DateRange
-from pipeline.errors import InfrastructureError, UserError
+from pipeline.errors import InfrastructureError, OutOfReachError, UserError
 
 if TYPE_CHECKING:
     from pipeline.store.client import Bucket
@@ -110,7 +110,13 @@ def _in_bucket(pattern: str, date: str, date_range: DateRange | None) -> list[Da
     from pipeline.store.client import Bucket, whole
 
     name, _, inside = pattern.removeprefix("gs://").partition("/")
-    bucket = Bucket(name, refused=UserError, role="roles/storage.objectViewer", instead="correct data.path")
+    bucket = Bucket(
+        name,
+        refused=UserError,
+        denied=OutOfReachError,
+        role="roles/storage.objectViewer",
+        instead="correct data.path",
+    )
     kept = cache.of_this_machine()
 
     def opened(object: str, generation: int, size: int) -> AbstractContextManager[Path]:

@@ -7,10 +7,11 @@ given day (`resolve.py`), and how a door words a request: its options, its param
 import glob
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pydantic
 
@@ -20,7 +21,7 @@ from pipeline.data import counting
 from pipeline.data.counting import RowCounts
 from pipeline.data.source import DataSource, FilesSource
 from pipeline.dates import DateRange
-from pipeline.errors import UserError
+from pipeline.errors import OutOfReachError, UserError
 from pipeline.plan import months
 from pipeline.plan.resolve import resolve, source_of
 from pipeline.spec import Spec, project
@@ -31,6 +32,7 @@ from pipeline.sweep import Calibrating, Definition, Sweep, find, ledger
 from pipeline.training import architectures
 
 EVERY_ARCHITECTURE = "all"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -159,9 +161,9 @@ def define(spec: Spec, store: Store | None = None, *, here: bool) -> Definition:
     data = project.load().data if spec.data is None else None
     source = source_of(spec, data)
     used = ledger.chosen_on(store, spec.architecture, source) if store is not None else []
-    covered, rows_by_day = None, None
+    rows_by_day, covered = None, None
     if source is not None and months.depends_on_rows(spec):
-        rows_by_day = _counted_rows(source, here=here)
+        rows_by_day = _rows_by_day(source, here=here)
     if source is not None and rows_by_day is None and store is not None:
         covered = covered_days(source, here=here)
     return resolve(
@@ -185,23 +187,27 @@ def covered_days(source: DataSource, *, here: bool) -> DateRange | None:
     """
     if not isinstance(source, FilesSource):
         return source.covers
-    if not here and not _is_in_reach(source):
-        return None
     from pipeline.data import load
 
-    return load.covered_days(source)
+    return _seen(load.covered_days, source, here=here)
 
 
-def _counted_rows(source: DataSource, *, here: bool) -> RowCounts | None:
-    """Rows of the data by day; None if nobody can count them from this machine. Raises as `covered_days` does."""
-    return counting.count(source) if here or _is_in_reach(source) else None
+def _rows_by_day(source: DataSource, *, here: bool) -> RowCounts | None:
+    """The rows of the data; None if this machine cannot count them. Raises UserError as `covered_days` does."""
+    return _seen(counting.count, source, here=here)
 
 
-def _is_in_reach(source: DataSource) -> bool:
-    """Whether this machine has the data, or a bucket does."""
-    if not isinstance(source, FilesSource) or source.path.startswith("gs://"):
-        return True
-    return bool(glob.glob(str(Path(source.path).expanduser()), recursive=True))
+def _seen(look: Callable[[DataSource], _T | None], source: DataSource, *, here: bool) -> _T | None:
+    """What a look at the data shows; None where they are out of this machine's reach, and it will not train on them."""
+    if here:
+        return look(source)
+    if isinstance(source, FilesSource) and not source.path.startswith("gs://"):
+        if not glob.glob(str(Path(source.path).expanduser()), recursive=True):
+            return None
+    try:
+        return look(source)
+    except OutOfReachError:
+        return None
 
 
 def store_for(spec: Spec, root: str | None = None) -> Store:

@@ -232,54 +232,47 @@ def _by_calendar(rotates: bool, is_short: bool) -> list[str]:
 
 
 def _rotating_in_words(choice: _Choice) -> str:
+    line = f"ranges of {_counted(choice.months)}: "
     if choice.months == choice.least:
-        line = f"ranges of {_counted(choice.months)}: {_rows(choice.rows)} or more to train on"
-    elif not choice.least_is_whole:
-        line = (
-            f"ranges of {_counted(choice.months)}: {_number(choice.least)} have a part without rows, "
-            f"{_number(choice.months)} have {_rows(choice.rows)} to train on"
-        )
+        line += f"{_rows(choice.rows)} or more to train on"
+    elif choice.least_is_whole:
+        line += f"{_number(choice.least)} have {_rows(choice.least_rows)} to train on, they have {choice.rows:,}"
     else:
-        line = (
-            f"ranges of {_counted(choice.months)}: {_number(choice.least)} have {_rows(choice.least_rows)} to train "
-            f"on, {_number(choice.months)} have {choice.rows:,}"
-        )
+        line += f"{_number(choice.least)} leave a part empty, they have {_rows(choice.rows)} to train on"
     if choice.rows >= ENOUGH_TRAINING_ROWS:
         return line
-    return (
-        f"{line}; {ENOUGH_TRAINING_ROWS:,} are enough, but longer ranges would have no more, or leave too few to judge"
-    )
+    why = f"longer ones have no more, or leave fewer than {_number(RANGES_LEFT)} ranges to judge"
+    return f"{line} ({ENOUGH_TRAINING_ROWS:,} would be enough, but {why})"
 
 
 def _short_in_words(place: _Place, choice: _Choice) -> list[str]:
-    """How long short choosing is, and what its validation cannot tell apart."""
+    """How long short choosing is, and which gains its validation cannot tell apart."""
     spec, rows_by_day, months = place.spec, place.rows_by_day, choice.months
     assert rows_by_day is not None
     lines = []
     if spec.short.months is None:
-        has = f"has {_rows(choice.least_rows)} to train on" if choice.least_is_whole else "leaves a part without rows"
+        line = f"short: {_counted(months)}"
         if months == choice.least:
-            line = f"short: {_counted(months)}, with {_rows(choice.rows)} to train on"
+            line += f", with {_rows(choice.rows)} to train on"
         else:
-            line = f"short: {_counted(months)}, because {_number(choice.least)} {has}; they have {choice.rows:,}"
+            has = (
+                f"has {_rows(choice.least_rows)} to train on" if choice.least_is_whole else "leaves a part without rows"
+            )
+            line += f", because {_number(choice.least)} {has}; they have {choice.rows:,}"
         if choice.rows < ENOUGH_TRAINING_ROWS:
-            line += f" ({ENOUGH_TRAINING_ROWS:,} would be enough, but more months would have no more)"
+            line += f" ({ENOUGH_TRAINING_ROWS:,} would be enough: the data have no more before the ranges that judge)"
         lines.append(line)
+
     shares = spec.training.validation_share, spec.training.test_share
     ranges = dates.rotating(place.first_judging, spec.short.ranges, months)
     rows = sum(rows_by_day.within(range_.split(*shares).valid) for range_ in ranges)
-    if rows < VALIDATION_ROWS or choice.rows < ENOUGH_TRAINING_ROWS:
-        noise = ""
-        if rows < VALIDATION_ROWS and spec.objective.metric == "mse":
-            noise = (
-                f": of one setting, they tell its error to about {noise_of(rows):.0%} (the square root of 2/n), and "
-                "settings are told apart somewhat better, on the same rows"
-            )
-        lines.append(
-            f"short: {_rows(rows)} to validate on{noise}; `hpt calibrate` with a SPEC that names `parameters` measures "
-            "whether they rank settings as full trainings do"
-        )
-    return lines
+    if rows >= VALIDATION_ROWS and choice.rows >= ENOUGH_TRAINING_ROWS:
+        return lines
+    line = f"short: {_rows(rows)} to validate on"
+    if 0 < rows < VALIDATION_ROWS and spec.objective.metric == "mse":
+        line += f": gains below {100 * noise_of(rows):.0f} % may be luck (sqrt(2/n); on the same rows somewhat less)"
+    check = "`hpt calibrate` on a SPEC with `parameters` measures whether short choosing ranks settings as full does"
+    return [*lines, f"{line}; {check}"]
 
 
 def _rows(number: int) -> str:
