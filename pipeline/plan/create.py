@@ -201,9 +201,9 @@ def _seen(look: Callable[[DataSource], _T | None], source: DataSource, *, here: 
     """What a look at the data shows; None where they are out of this machine's reach, and it will not train on them."""
     if here:
         return look(source)
-    if isinstance(source, FilesSource) and not source.path.startswith("gs://"):
-        if not glob.glob(str(Path(source.path).expanduser()), recursive=True):
-            return None
+    path = source.path if isinstance(source, FilesSource) and not source.path.startswith("gs://") else None
+    if path is not None and not glob.glob(str(Path(path).expanduser()), recursive=True):
+        return None
     try:
         return look(source)
     except OutOfReachError:

@@ -232,13 +232,14 @@ def _by_calendar(rotates: bool, is_short: bool) -> list[str]:
 
 
 def _rotating_in_words(choice: _Choice) -> str:
+    months, least = _number(choice.months), _number(choice.least)
     line = f"ranges of {_counted(choice.months)}: "
     if choice.months == choice.least:
         line += f"{_rows(choice.rows)} or more to train on"
     elif choice.least_is_whole:
-        line += f"{_number(choice.least)} have {_rows(choice.least_rows)} to train on, they have {choice.rows:,}"
+        line += f"{least} have {_rows(choice.least_rows)} to train on, {months} {choice.rows:,}"
     else:
-        line += f"{_number(choice.least)} leave a part empty, they have {_rows(choice.rows)} to train on"
+        line += f"{least} leave a part empty, {months} have {_rows(choice.rows)} to train on"
     if choice.rows >= ENOUGH_TRAINING_ROWS:
         return line
     why = f"longer ones have no more, or leave fewer than {_number(RANGES_LEFT)} ranges to judge"
@@ -255,10 +256,8 @@ def _short_in_words(place: _Place, choice: _Choice) -> list[str]:
         if months == choice.least:
             line += f", with {_rows(choice.rows)} to train on"
         else:
-            has = (
-                f"has {_rows(choice.least_rows)} to train on" if choice.least_is_whole else "leaves a part without rows"
-            )
-            line += f", because {_number(choice.least)} {has}; they have {choice.rows:,}"
+            has = f"has {_rows(choice.least_rows)} to train on" if choice.least_is_whole else "leaves a part empty"
+            line += f", because {_number(choice.least)} {has}; {_number(months)} have {choice.rows:,}"
         if choice.rows < ENOUGH_TRAINING_ROWS:
             line += f" ({ENOUGH_TRAINING_ROWS:,} would be enough: the data have no more before the ranges that judge)"
         lines.append(line)
