@@ -14,6 +14,10 @@ class UserError(Exception):
     """
 
 
+class OutOfReachError(UserError):
+    """This machine does not reach what is named; another one may."""
+
+
 class InfrastructureError(Exception):
     """A store, a device or Jenkins failed; the same call may succeed later. Exit code 3."""
 

@@ -16,7 +16,7 @@ import pyarrow.csv
 from pipeline.data.raw import Columns, Rows, Target, contains
 from pipeline.data.source import FlightsSource, FlightsTarget, Transform
 from pipeline.dates import DateRange
-from pipeline.errors import UserError
+from pipeline.errors import OutOfReachError
 
 # Delays are heavy-tailed and of either sign: raw, one row in a hundred carries a third of the variance.
 _TRANSFORMS: dict[FlightsTarget, Transform] = {"air_time": "log", "arr_delay": "asinh"}
@@ -65,4 +65,4 @@ def _data_file() -> Path:
         path = Path(folder) / "data" / "flights.csv.zip"
         if path.is_file():
             return path
-    raise UserError('the flights data are not installed: pip install "hpt[flights]"')
+    raise OutOfReachError('the flights data are not installed: pip install "hpt[flights]"')

@@ -24,7 +24,7 @@ import pandas as pd
 from pipeline.data import cache
 from pipeline.data.raw import contains, days_of
 from pipeline.dates import DateRange
-from pipeline.errors import InfrastructureError, UserError
+from pipeline.errors import InfrastructureError, OutOfReachError, UserError
 
 if TYPE_CHECKING:
     from pipeline.store.client import Bucket
@@ -46,6 +46,8 @@ class DataFile:
     """Columns and values that its folders' names give, `{"day": "2024-01-31"}`; None for a missing value."""
     day: np.datetime64 | None
     """The day of all of its rows; None if its folders give none, NaT if what they give is no day."""
+    size: int
+    """Bytes, as it is stored."""
 
 
 def matching(pattern: str, date: str, date_range: DateRange | None = None) -> list[DataFile]:
@@ -57,12 +59,13 @@ def matching(pattern: str, date: str, date_range: DateRange | None = None) -> li
         return _in_bucket(pattern, date, date_range)
     whole = re.sub("/+", "/", os.path.expanduser(pattern))
     paths = [path for path in glob.glob(whole, recursive=True) if os.path.isfile(path)]
-    paths = sorted(path for path in paths if not _is_marker(path, os.path.getsize(path)))
+    sizes = {path: os.path.getsize(path) for path in paths}
+    paths = sorted(path for path in paths if not _is_marker(path, sizes[path]))
     if not paths:
         raise UserError(f'data.path: no file matches "{pattern}" (looked from {os.getcwd()})')
     partitions = [_partition(path[len(_folder(whole)) :]) for path in paths]
     files = [
-        DataFile(path, partial(_here, path), partition, day)
+        DataFile(path, partial(_here, path), partition, day, sizes[path])
         for path, partition, day in zip(paths, partitions, _days(partitions, date), strict=True)
     ]
     return _within(files, date_range)
@@ -107,7 +110,13 @@ def _in_bucket(pattern: str, date: str, date_range: DateRange | None) -> list[Da
     from pipeline.store.client import Bucket, whole
 
     name, _, inside = pattern.removeprefix("gs://").partition("/")
-    bucket = Bucket(name, refused=UserError, role="roles/storage.objectViewer", instead="correct data.path")
+    bucket = Bucket(
+        name,
+        refused=UserError,
+        denied=OutOfReachError,
+        role="roles/storage.objectViewer",
+        instead="correct data.path",
+    )
     kept = cache.of_this_machine()
 
     def opened(object: str, generation: int, size: int) -> AbstractContextManager[Path]:
@@ -135,7 +144,7 @@ def _in_bucket(pattern: str, date: str, date_range: DateRange | None) -> list[Da
         raise UserError(f'data.path: no object matches "{pattern}"')
     partitions = [_partition(object[len(_folder(inside)) :]) for object in objects]
     files = [
-        DataFile(f"gs://{name}/{object}", partial(opened, object, *version), partition, day)
+        DataFile(f"gs://{name}/{object}", partial(opened, object, *version), partition, day, version[1])
         for (object, version), partition, day in zip(objects.items(), partitions, _days(partitions, date), strict=True)
     ]
     return _within(sorted(files, key=lambda file: file.name), date_range)

@@ -14,7 +14,9 @@ from pipeline.errors import UserError
 from pipeline.plan.phases import is_short
 from pipeline.spec import Spec
 from pipeline.spec.model import PhaseSpec
-from pipeline.sweep import Phase
+
+SHORT_MONTHS = 1
+"""Months of short choosing, where neither the spec nor the data say how many."""
 
 
 @dataclass(frozen=True)
@@ -30,26 +32,27 @@ class Calendar:
 
     def choosing(self, phase: PhaseSpec) -> list[DateRange]:
         """The ranges of a phase that chooses. Raises UserError if one is too short, or none of its days has data."""
-        ranges = phase.date_range or self._usual()
+        ranges = phase.date_range or self.usual()
         if is_short(self.spec, phase) and not phase.date_range:
             # On the months before the ranges that will judge, so that those are fresh.
             first = min(date_range.start for date_range in ranges)
-            months, count = self.spec.short.months, self.spec.short.ranges
-            ranges = [dates.whole_months(first, months, back=back) for back in reversed(range(count))]
+            ranges = dates.rotating(first, self.spec.short.ranges, self.spec.short.months or SHORT_MONTHS)
         return self._checked("date-range", ranges)
 
-    def judging(self, choosing: Sequence[Phase]) -> list[DateRange]:
-        """Ranges that are fresh of what chooses, oldest first; none if there are none.
+    def judging(self, chosen_on: Sequence[DateRange], *, is_short: bool) -> list[DateRange]:
+        """Ranges that are fresh of those that choose, oldest first; none if there are none.
 
         Raises UserError if those of the spec's `confirm-range` are not fresh, or test twice on the same days.
         """
-        chosen_on = [date_range for phase in choosing for date_range in phase.ranges]
         if self.spec.confirm_range:
             return self._given(self.spec.confirm_range, chosen_on)
-        is_short = any(phase.fidelity.name == "short" for phase in choosing)
+        return self.fresh(chosen_on, self.spec.confirm.ranges, is_short=is_short)
+
+    def fresh(self, chosen_on: Sequence[DateRange], count: int, *, is_short: bool) -> list[DateRange]:
+        """Up to `count` ranges that are fresh of those that choose, the newest ones, oldest first."""
         ranges: list[DateRange] = []
         for candidate in self._candidates(chosen_on, is_short):
-            if len(ranges) == self.spec.confirm.ranges or (self.covered and candidate.start < self.covered.start):
+            if len(ranges) == count or (self.covered and candidate.start < self.covered.start):
                 break
             has_data = self.covered is None or candidate.end <= self.covered.end
             if has_data and not self._shares_test_days(candidate, ranges):
@@ -75,16 +78,18 @@ class Calendar:
         newest = max(chosen_on, key=lambda date_range: date_range.end)
         first: list[DateRange] = []
         if is_short:
-            usual = sorted(self._usual(), key=lambda date_range: date_range.end, reverse=True)
+            usual = sorted(self.usual(), key=lambda date_range: date_range.end, reverse=True)
             newest = usual[0]
             first = [one for one in usual if dates.is_fresh(self._split("date-range", one), not_fresh)]
         valid, test = self.spec.training.validation_share, self.spec.training.test_share
         further = dates.fresh(not_fresh, newest, self.today, valid=valid, test=test)
         return itertools.chain(first, (date_range for date_range in further if date_range not in first))
 
-    def _usual(self) -> list[DateRange]:
+    def usual(self) -> list[DateRange]:
         """The spec's ranges, else those that rotate."""
-        return self.spec.date_range or dates.rotating(self.today)
+        return self.spec.date_range or dates.rotating(
+            self.today, months=self.spec.range_months or dates.MONTHS_PER_RANGE
+        )
 
     def _shares_test_days(self, date_range: DateRange, others: Iterable[DateRange]) -> bool:
         """Whether the same days would count twice."""

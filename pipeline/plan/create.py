@@ -7,18 +7,22 @@ given day (`resolve.py`), and how a door words a request: its options, its param
 import glob
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pydantic
 
 from pipeline import provenance
 from pipeline import spec as specs
+from pipeline.data import counting
+from pipeline.data.counting import RowCounts
 from pipeline.data.source import DataSource, FilesSource
 from pipeline.dates import DateRange
-from pipeline.errors import UserError
+from pipeline.errors import OutOfReachError, UserError
+from pipeline.plan import months
 from pipeline.plan.resolve import resolve, source_of
 from pipeline.spec import Spec, project
 from pipeline.spec.model import Budget
@@ -28,6 +32,7 @@ from pipeline.sweep import Calibrating, Definition, Sweep, find, ledger
 from pipeline.training import architectures
 
 EVERY_ARCHITECTURE = "all"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -149,21 +154,25 @@ def create_calibration(
 def define(spec: Spec, store: Store | None = None, *, here: bool) -> Definition:
     """The definition of a sweep of this spec that would start now, in this project and at this commit.
 
-    With a store, the ranges that earlier sweeps chose on and the days of the data are looked up first. `here`: this
-    machine will run it. Raises UserError if the spec asks for what cannot be.
+    The rows of the data are counted first, if the spec leaves something to them; with a store, the ranges that earlier
+    sweeps chose on and the days of the data are looked up, too. `here`: this machine will run it. Raises UserError if
+    the spec asks for what cannot be.
     """
     data = project.load().data if spec.data is None else None
-    used, covered = [], None
-    if store is not None:
-        source = source_of(spec, data)
-        used = ledger.chosen_on(store, spec.architecture, source)
-        covered = covered_days(source, here=here) if source is not None else None
+    source = source_of(spec, data)
+    used = ledger.chosen_on(store, spec.architecture, source) if store is not None else []
+    rows_by_day, covered = None, None
+    if source is not None and months.depends_on_rows(spec):
+        rows_by_day = _rows_by_day(source, here=here)
+    if source is not None and rows_by_day is None and store is not None:
+        covered = covered_days(source, here=here)
     return resolve(
         spec,
         now=datetime.now(UTC),
         token=secrets.token_hex(2),
         data=data,
         covered=covered,
+        rows_by_day=rows_by_day,
         used=used,
         git_commit=provenance.commit_here() if spec.trains_own_code else provenance.git_commit(),
         image=provenance.image(),
@@ -178,12 +187,27 @@ def covered_days(source: DataSource, *, here: bool) -> DateRange | None:
     """
     if not isinstance(source, FilesSource):
         return source.covers
-    local = not source.path.startswith("gs://")
-    if local and not here and not glob.glob(str(Path(source.path).expanduser()), recursive=True):
-        return None
     from pipeline.data import load
 
-    return load.covered_days(source)
+    return _seen(load.covered_days, source, here=here)
+
+
+def _rows_by_day(source: DataSource, *, here: bool) -> RowCounts | None:
+    """The rows of the data; None if this machine cannot count them. Raises UserError as `covered_days` does."""
+    return _seen(counting.count, source, here=here)
+
+
+def _seen(look: Callable[[DataSource], _T | None], source: DataSource, *, here: bool) -> _T | None:
+    """What a look at the data shows; None where they are out of this machine's reach, and it will not train on them."""
+    if here:
+        return look(source)
+    path = source.path if isinstance(source, FilesSource) and not source.path.startswith("gs://") else None
+    if path is not None and not glob.glob(str(Path(path).expanduser()), recursive=True):
+        return None
+    try:
+        return look(source)
+    except OutOfReachError:
+        return None
 
 
 def store_for(spec: Spec, root: str | None = None) -> Store:

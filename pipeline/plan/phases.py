@@ -5,12 +5,13 @@ rest with that learning rate, then everything at once near the best. How many se
 `counts.py`, its dates in `calendar.py`, and what it runs from round to round in `settings.py`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from pipeline.errors import UserError
-from pipeline.space import Assignment, Constraint, Hyperparameter, Interval, Space, Values
+from pipeline.space import Assignment, Constraint, Domain, Hyperparameter, Interval, Scalar, Space, Values
 from pipeline.spec import Spec, normalize
 from pipeline.spec.model import PhaseSpec, Search
 
@@ -20,6 +21,9 @@ FASTER_WITHIN = 0.01
 """What trains clearly faster is preferred to what is better by less than this."""
 TRAIN = "train"
 """The only phase where nothing is tuned."""
+STEPS_A_PASS = 8
+"""Of the ready-made batch sizes, those that make fewer steps of a pass over the training rows are left out: so few
+steps are noise, and past the number of rows they are all one setting."""
 REPLICATE = "replicate"
 """The last phase of choosing of the automatic mode in short mode: the best few train with more seeds."""
 
@@ -76,10 +80,11 @@ def search_of(spec: Spec, phase: PhaseSpec) -> Search:
     return search
 
 
-def space_of(request: SpecAndTrainer, phase: PhaseSpec) -> Space:
+def space_of(request: SpecAndTrainer, phase: PhaseSpec, training_rows: int | None = None) -> Space:
     """What a phase searches; empty where all of that is fixed, and in phases that try nothing new.
 
-    Raises UserError if the spec asks for a search of nothing, or of what the phase does not search.
+    `training_rows`, where they are known, are those of the phase's smallest range: the ready-made batch sizes are cut
+    to them. Raises UserError if the spec asks for a search of nothing, or of what the phase does not search.
     """
     spec = request.spec
     if phase.name in (TRAIN, REPLICATE):
@@ -97,6 +102,8 @@ def space_of(request: SpecAndTrainer, phase: PhaseSpec) -> Space:
         for name, hyperparameter in request.hyperparameters.items()
         if phase.name in ("near-best", hyperparameter.phase)
     }
+    if training_rows is not None and "batch_size" in ready and not spec.trains_own_code:
+        ready["batch_size"] = _fitting(ready["batch_size"], request.incumbent["batch_size"], training_rows)
     if spec.tune == "learning-rate" and (others := [name for name in domains if name not in ready]):
         raise UserError(f'parameters.{others[0]}: `tune: "learning-rate"` searches {", ".join(ready)}; fix it instead')
     fixed = {**normalize.fixed_values(spec.parameters), **normalize.fixed_values(parameters)}
@@ -104,6 +111,15 @@ def space_of(request: SpecAndTrainer, phase: PhaseSpec) -> Space:
     if not space and phase.name == "learning-rate" and (spec.phases or spec.tune == "learning-rate"):
         raise UserError("parameters: no hyperparameter of the learning rate is left to tune")
     return space
+
+
+def _fitting(batch_sizes: Domain, incumbent: Scalar, training_rows: int) -> Domain:
+    """The batch sizes that make enough steps of a pass, at least two; the incumbent's stays."""
+    if not isinstance(batch_sizes, Values):
+        return batch_sizes
+    rising = sorted(value for value in batch_sizes.values if isinstance(value, int))
+    fitting = {value for value in rising if math.ceil(training_rows / value) >= STEPS_A_PASS} | {*rising[:2], incumbent}
+    return batch_sizes.model_copy(update={"values": tuple(v for v in batch_sizes.values if v in fitting)})
 
 
 def constraints_on(space: Space, constraints: Sequence[Constraint]) -> tuple[Constraint, ...]:

@@ -3,18 +3,19 @@
 Everything that depends on "today" or on the project's settings is decided here, once, before anything runs.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import ParamSpec, TypeVar
 
+from pipeline.data.counting import RowCounts
 from pipeline.data.source import DataSource
 from pipeline.dates import DateRange
 from pipeline.errors import UserError, did_you_mean
-from pipeline.plan import counts, phases
+from pipeline.plan import counts, months, phases
 from pipeline.plan.calendar import Calendar
 from pipeline.search import ADAPTIVE
 from pipeline.search.search_space import written as in_words
-from pipeline.space import Hyperparameter
+from pipeline.space import Hyperparameter, Space, Values
 from pipeline.spec import Spec, check, normalize, trainer
 from pipeline.spec.model import PhaseSpec
 from pipeline.sweep import FORMAT, Definition, Fidelity, Judging, Phase, new_id
@@ -31,15 +32,16 @@ def resolve(
     token: str,
     data: DataSource | None = None,
     covered: DateRange | None = None,
+    rows_by_day: RowCounts | None = None,
     used: Sequence[DateRange] = (),
     git_commit: str | None = None,
     image: str | None = None,
 ) -> Definition:
     """The definition of a sweep that starts `now`. `data` is used where the spec names none.
 
-    `covered` are the days of the data, where the caller has looked; `used` the ranges that earlier sweeps of this
-    architecture and data chose on: what judges must be fresh of them, too. Raises UserError, a line per mistake, if the
-    spec asks for what cannot be.
+    `covered` are the days of the data and `rows_by_day` what they have, where the caller has looked; `used` the ranges
+    that earlier sweeps of this architecture and data chose on: what judges must be fresh of them, too. Raises
+    UserError, a line per mistake, if the spec asks for what cannot be.
     """
     # What the spec leaves to the project, to its trainer and to the day.
     source = source_of(spec, data)
@@ -48,9 +50,11 @@ def resolve(
     today = spec.as_of or (source and source.as_of) or now.date()
 
     # The phases, and on which days they run.
-    request = phases.SpecAndTrainer(normalize.with_reals(spec, hyperparameters), hyperparameters)
-    calendar = Calendar(request.spec, today, (source and source.covers) or covered, tuple(used))
-    all_phases = _phases(request, calendar)
+    covered = (source and source.covers) or (rows_by_day and rows_by_day.covers) or covered
+    decided = months.decide(normalize.with_reals(spec, hyperparameters), source, today, covered, rows_by_day)
+    request = phases.SpecAndTrainer(decided.spec, hyperparameters)
+    calendar = Calendar(request.spec, today, covered, tuple(used))
+    all_phases = _phases(request, calendar, rows_by_day)
     chosen_on = dict.fromkeys(date_range for phase in all_phases if phase.chooses for date_range in phase.ranges)
 
     return Definition(
@@ -72,6 +76,8 @@ def resolve(
         notes=spec.notes,
         spec=normalize.as_written(spec),
         own=own,
+        rows_by_month=rows_by_day and rows_by_day.by_month(),
+        decided=tuple(dict.fromkeys((*decided.lines, *_cut_in_words(request, all_phases)))),
         chosen_before={str(date_range): used.count(date_range) for date_range in chosen_on if date_range in used},
     )
 
@@ -109,7 +115,7 @@ class _Mistakes:
             return None
 
 
-def _phases(request: phases.SpecAndTrainer, calendar: Calendar) -> tuple[Phase, ...]:
+def _phases(request: phases.SpecAndTrainer, calendar: Calendar, rows_by_day: RowCounts | None) -> tuple[Phase, ...]:
     """All phases of a sweep in their order, the one that judges last. Raises UserError, a line per mistake."""
     spec, mistakes = request.spec, _Mistakes()
     if lines := _misnamed_constraints(request):
@@ -119,7 +125,7 @@ def _phases(request: phases.SpecAndTrainer, calendar: Calendar) -> tuple[Phase, 
     names = [phase.name for phase in request.phases]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         mistakes.lines.append(f"phases: {', '.join(twice)} stands there twice")
-    made = [mistakes.note(_choosing, request, phase, calendar, mistakes) for phase in request.phases]
+    made = [mistakes.note(_choosing, request, phase, calendar, rows_by_day, mistakes) for phase in request.phases]
     choosing = _in_a_row([phase for phase in made if phase is not None])
     if choosing and choosing[0].replicates:
         choosing = []  # nothing is searched, so there is nothing to replicate
@@ -138,7 +144,11 @@ def _phases(request: phases.SpecAndTrainer, calendar: Calendar) -> tuple[Phase, 
 
 
 def _choosing(
-    request: phases.SpecAndTrainer, phase: PhaseSpec, calendar: Calendar, mistakes: _Mistakes
+    request: phases.SpecAndTrainer,
+    phase: PhaseSpec,
+    calendar: Calendar,
+    rows_by_day: RowCounts | None,
+    mistakes: _Mistakes,
 ) -> Phase | None:
     """A phase that chooses; None if it has nothing to search, or if a mistake was noted. Raises UserError, too."""
     spec = request.spec
@@ -154,6 +164,9 @@ def _choosing(
     # What it searches, where and with how many.
     search, is_short = phases.search_of(spec, phase), phases.is_short(spec, phase)
     ranges = mistakes.note(calendar.choosing, phase)
+    if ranges is not None and rows_by_day is not None:
+        shares = spec.training.validation_share, spec.training.test_share
+        space = phases.space_of(request, phase, min(rows_by_day.within(one.split(*shares).train) for one in ranges))
     experiments = mistakes.note(counts.experiments_of, request, phase, space)
     if ranges is None or experiments is None:
         return None
@@ -188,6 +201,16 @@ def _choosing(
     )
 
 
+def _cut_in_words(request: phases.SpecAndTrainer, made: Sequence[Phase]) -> Iterator[str]:
+    """A line for each phase that batch sizes of the ready-made space were left out of."""
+    asked: dict[str, Space] = {phase.name: phases.space_of(request, phase) for phase in request.phases}
+    for phase in made:
+        whole, searched = (space.get("batch_size") for space in (asked.get(phase.name, {}), phase.space))
+        if isinstance(whole, Values) and isinstance(searched, Values) and whole != searched:
+            left_out = ", ".join(str(value) for value in whole.values if value not in searched)
+            yield f"batch_size: {left_out} left out, fewer than {phases.STEPS_A_PASS} steps a pass over the rows"
+
+
 def _in_a_row(choosing: Sequence[Phase]) -> list[Phase]:
     """Each phase starts from the best of the one before it."""
     before = [None, *(phase.name for phase in choosing)]
@@ -200,7 +223,8 @@ def _judging(spec: Spec, choosing: Sequence[Phase], calendar: Calendar) -> list[
     is_another_day = confirm.day_of_month is not None and confirm.day_of_month != calendar.today.day
     if last.name == phases.TRAIN or confirm.ranges == 0 or is_another_day:
         return []
-    ranges = calendar.judging(choosing)
+    chosen_on = [date_range for phase in choosing for date_range in phase.ranges]
+    ranges = calendar.judging(chosen_on, is_short=any(phase.fidelity.name == "short" for phase in choosing))
     return [
         Phase(
             name="confirm",

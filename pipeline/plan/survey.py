@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from pipeline.data import survey
+from pipeline.data import counting, survey
+from pipeline.data.counting import RowCounts
 from pipeline.data.files import Files
 from pipeline.data.load import covered_days, why_no_days
 from pipeline.data.source import DataSource, FilesSource
@@ -31,6 +32,8 @@ class Look:
     """Each date range of the spec, and the phases that train on it."""
     shares: tuple[float, float] = (Training().validation_share, Training().test_share)
     """Of a range's days, those that validate and those that test."""
+    decided: Sequence[str] = ()
+    """What the spec leaves to the data, and what that comes to."""
     mistakes: Sequence[str] = ()
     """Why no sweep of the spec could start on these data."""
 
@@ -53,8 +56,9 @@ def look_for(spec: Spec, data: DataSource | None) -> Look:
     source = source_of(spec, data)
     if source is None:
         raise UserError("the spec names no data: its own trainer knows by itself where they are")
-    covered = covered_days(source)
-    definition, mistakes = _definition(spec, data, covered)
+    rows_by_day = counting.count(source)
+    covered = rows_by_day.covers if rows_by_day else covered_days(source)
+    definition, mistakes = _definition(spec, data, covered, rows_by_day)
     ranges = _ranges(definition)
     span = DateRange(min(range_.start for range_ in ranges), max(range_.end for range_ in ranges))
     surveyed = _survey(source, None if covered and not span.overlaps(covered) else span, covered)
@@ -64,6 +68,7 @@ def look_for(spec: Spec, data: DataSource | None) -> Look:
         covered if covered != surveyed.covers else None,
         ranges,
         (training.validation_share, training.test_share),
+        definition.decided,
         mistakes,
     )
 
@@ -78,11 +83,13 @@ def _survey(source: DataSource, span: DateRange | None, covered: DateRange | Non
     raise UserError(why_no_days(Files(source.path, source.date).days_with_rows()[1]))
 
 
-def _definition(spec: Spec, data: DataSource | None, covered: DateRange | None) -> tuple[Definition, list[str]]:
+def _definition(
+    spec: Spec, data: DataSource | None, covered: DateRange | None, rows_by_day: RowCounts | None
+) -> tuple[Definition, list[str]]:
     """The sweep that the spec would start today, and why it could not on the days that the data cover."""
     now = datetime.now(UTC)
     try:
-        return resolve(spec, now=now, token="look", data=data, covered=covered), []
+        return resolve(spec, now=now, token="look", data=data, covered=covered, rows_by_day=rows_by_day), []
     except UserError as error:
         if covered is None:
             raise

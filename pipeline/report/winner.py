@@ -21,7 +21,10 @@ from pipeline.results import Row
 from pipeline.sweep import Definition, Sweep, models
 
 _CHOOSING = frozenset(
-    {"parameters", "phases", "mode", "short", "confirm", "confirm-range", "as-of", "constraints", "budget", "reuse"}
+    {
+        *("parameters", "phases", "mode", "short", "range-months", "confirm", "confirm-range", "as-of"),
+        *("constraints", "budget", "reuse"),
+    }
 )
 """Keys of a spec that say how to choose or judge, which a spec with one setting has no use for."""
 

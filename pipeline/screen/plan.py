@@ -15,6 +15,7 @@ RANGES_RECOMMENDED = 6
 def plan_lines(definition: Definition) -> Iterator[str]:
     """The phases one after another; the first with the experiments that its first round asks for."""
     experiments, _ = next_round(History.at_start(definition), 0)
+    yield from definition.decided
     for phase in definition.phases:
         yield _amount_line(phase, is_open_ended=phase.judges or definition.is_timed)
         yield from _origin_lines(phase)

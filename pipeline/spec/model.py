@@ -159,7 +159,9 @@ class Budget(Hyphenated):
 class Short(Hyphenated):
     """What choosing gets in short mode."""
 
-    months: Whole = Field(1, ge=1, description="Whole months of data.")
+    months: Whole | None = Field(
+        None, ge=1, le=1200, description="Whole months of data. Left out: the fewest with enough rows to train on."
+    )
     ranges: Whole = Field(1, ge=1, description="Date ranges.")
     max_epochs: Whole = Field(_MAX_EPOCHS, ge=1)
 
@@ -236,7 +238,14 @@ class Spec(Hyphenated):
         description="Per hyperparameter a list of values, a range {low, high, log, step}, or one fixed value.",
     )
     date_range: DateRanges | None = Field(
-        None, description="Half-open ranges [start, end). Left out: the last three ranges of three whole months."
+        None, description="Half-open ranges [start, end). Left out: the last three ranges of `range-months`."
+    )
+    range_months: Whole | None = Field(
+        None,
+        ge=1,
+        le=1200,
+        description="Whole months of each range where `date-range` is left out, too. Default: the fewest, from three "
+        "on, with enough rows to train on.",
     )
     confirm: Confirm = Confirm()
     confirm_range: DateRanges | None = Field(None, description="Ranges that judge the winner and choose nothing.")
@@ -288,6 +297,12 @@ class Spec(Hyphenated):
     def trains_own_code(self) -> bool:
         """Whether a trainer of the user's own trains, not a built-in architecture."""
         return self.trainer is not None or self.command is not None
+
+    @pydantic.model_validator(mode="after")
+    def _has_ranges_of_one_length(self) -> "Spec":
+        if self.date_range and self.range_months:
+            raise ValueError("`range-months` is for ranges that rotate: leave it out, or `date-range`")
+        return self
 
     @pydantic.model_validator(mode="after")
     def _tunes_something(self) -> "Spec":

@@ -46,7 +46,8 @@ class Bucket:
     """The bucket `name`. May be used by many threads at once; nothing is asked before the first call.
 
     `deadline` is for how many seconds a call that fails is tried again. What trying again does not mend (no such
-    bucket, no access) is raised as `refused`, and says to grant `role` or to name another bucket, `instead`.
+    bucket, no access) is raised as `refused`, and says to grant `role` or to name another bucket, `instead`; no access
+    as `denied`, where that is another one.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Bucket:
         deadline: float = 60.0,
         *,
         refused: type[InfrastructureError] | type[UserError] = InfrastructureError,
+        denied: type[UserError] | None = None,
         role: str = "roles/storage.objectUser",
         instead: str = "create it, or name another with --store",
     ) -> None:
@@ -62,7 +64,7 @@ class Bucket:
         self.timeout = min(_SILENCE, deadline)
         self._deadline = deadline
         self._retry = DEFAULT_RETRY.with_timeout(deadline).with_delay(initial=0.25, maximum=8.0, multiplier=2.0)
-        self._refused, self._role, self._instead = refused, role, instead
+        self._refused, self._denied, self._role, self._instead = refused, denied or refused, role, instead
         self._lock = threading.Lock()
         self._connected: storage.Bucket | None = None
         self._seen = False
@@ -112,10 +114,10 @@ class Bucket:
             what += f", tried for {self._deadline:g} s"
         if isinstance(cause, GoogleAuthError | Unauthorized):
             advice = "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file"
-            return self._refused(f"{what}: no valid credentials ({_line(cause)}): {advice}")
+            return self._denied(f"{what}: no valid credentials ({_line(cause)}): {advice}")
         if isinstance(cause, Forbidden):
             advice = f"grant its account the role {self._role} on this bucket"
-            return self._refused(f"{what}: not allowed ({_line(cause)}): {advice}")
+            return self._denied(f"{what}: not allowed ({_line(cause)}): {advice}")
         if isinstance(cause, NotFound):
             return self._refused(f"{what}: there is no such bucket: {self._instead}")
         return InfrastructureError(f"{what}: {_line(cause)}: check the network and try again")

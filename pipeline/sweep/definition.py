@@ -135,6 +135,12 @@ class Definition(Recorded):
     own: Own | None = None
     """A team's own trainer, whose name is then in `architecture`; None: that is a built-in one."""
 
+    rows_by_month: dict[str, int] | None = None
+    """`{"2024-01": 620}`, rows with every target, as they were when the sweep was made; None: nobody counted them."""
+
+    decided: tuple[str, ...] = ()
+    """What the spec left to the data, what that came to and why: a line each."""
+
     calibrating: Calibrating | None = None
     """None in every sweep but a calibration, whose phases run the same experiments on more and more data."""
 

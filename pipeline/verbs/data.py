@@ -26,6 +26,8 @@ def look_at_data(spec: SpecArgument = None, data: DataOption = None, as_of: AsOf
         look = survey.look_at(source)
     if look.covered:
         print(f"the data cover {look.covered}; what follows is about the days of the spec's date ranges")
+    for line in look.decided:
+        print(line)
     for table in tables(look.survey, look.ranges, look.shares):
         print_table(table)
     print("\n".join(f"warning: {line}" for line in look.warnings) or "nothing to warn about")

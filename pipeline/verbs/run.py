@@ -146,6 +146,8 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
 
     console = Console(stderr=True)
     print(folder.id)
+    for decided in folder.definition.decided:
+        print(decided, file=sys.stderr)
     if line := judging_line(folder.definition):
         print(line, file=sys.stderr)
     with terminated_is_interrupted():

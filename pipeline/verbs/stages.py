@@ -60,6 +60,8 @@ def plan(
         except OSError as error:
             raise UserError(f"--out {out}: cannot be written: {error.strerror}") from None
     print(folder.id)
+    for line in folder.definition.decided:
+        print(line, file=sys.stderr)
     print(f"{planning.trial_count(packs)} trials to run in {len(packs)} packs", file=sys.stderr)
 
 

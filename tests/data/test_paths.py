@@ -15,11 +15,12 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 import pandas as pd
 import pytest
 
+from pipeline.data import counting, paths
 from pipeline.data import load as loading
-from pipeline.data import paths
 from pipeline.data.source import FilesSource
 from pipeline.dates import DateRange
-from pipeline.errors import InfrastructureError, UserError
+from pipeline.errors import InfrastructureError, OutOfReachError, UserError
+from pipeline.plan import create
 from pipeline.store.client import Bucket
 from tests.data.test_load import DAYS, JANUARY, same, source, table
 from tests.support import ROOT
@@ -312,6 +313,23 @@ def test_what_trying_again_does_not_mend_is_the_users_mistake(bucket: str, proxy
     proxy.always(Status(401))
     with pytest.raises(UserError, match=r"no valid credentials .*gcloud auth application-default login"):
         load(f"gs://{bucket}/a.csv")
+
+
+def test_a_machine_that_may_not_read_the_bucket_leaves_the_days_of_the_data_open(bucket: str, proxy: Proxy) -> None:
+    data = source(f"gs://{bucket}/a.csv")
+    for status in (Status(403, "somebody@example.iam has no permission"), Status(401)):
+        proxy.always(status)
+        assert create.covered_days(data, here=False) is None
+        with pytest.raises(OutOfReachError):
+            create.covered_days(data, here=True)
+
+
+def test_the_rows_of_a_bucket_are_counted_as_those_of_a_disk(tmp_path: Path, upload: Callable[..., str]) -> None:
+    days = by_day(tmp_path / "days")
+    counted = counting.count(source(f"{upload(days, 'days')}/*/*"))
+    assert counted == counting.count(source(days / "*/*"))
+    assert counted is not None
+    assert counted.within(JANUARY) == len(loading.read_rows(source(days / "*/*"), JANUARY).days)
 
 
 def test_a_broken_object_is_named_as_a_person_knows_it(tmp_path: Path, upload: Callable[..., str]) -> None:

@@ -1,0 +1,105 @@
+"""Counts the rows of data by day, in one pass, so that a plan can follow what the data have.
+
+Only dates and targets are read. What else is in the data, and what may spoil a sweep, is the business of `survey.py`.
+"""
+
+import bisect
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache, cached_property
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from pipeline.data.source import FLIGHTS_DAYS, FilesSource, FlightsSource, Source
+from pipeline.dates import DateRange
+
+if TYPE_CHECKING:
+    from pipeline.data.raw import Rows
+
+COUNTED_BYTES = 2**30
+"""Files in folders by day tell their days by name. Of more than this, no row is read before a trial needs it."""
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """Rows by day. `RowCounts.of({date(2024, 1, 1): 20}).within(january)` is 20."""
+
+    days: tuple[date, ...]
+    """Those that have rows, in order."""
+    usable: tuple[int, ...]
+    """Rows of each day that have every target."""
+
+    @classmethod
+    def of(cls, by_day: dict[date, int]) -> "RowCounts":
+        days = sorted(by_day)
+        return cls(tuple(days), tuple(by_day[day] for day in days))
+
+    @property
+    def covers(self) -> DateRange | None:
+        """From the first day to the last; None without any."""
+        return DateRange(self.days[0], self.days[-1] + timedelta(days=1)) if self.days else None
+
+    def within(self, date_range: DateRange) -> int:
+        """Rows with every target on the days of the range."""
+        first, last = (bisect.bisect_left(self.days, day) for day in (date_range.start, date_range.end))
+        return self._sums[last] - self._sums[first]
+
+    def by_month(self) -> dict[str, int]:
+        """`{"2024-01": 620}`, from the first month to the last, without months that have no rows at all."""
+        months: dict[str, int] = {}
+        for day, rows in zip(self.days, self.usable, strict=True):
+            months[f"{day:%Y-%m}"] = months.get(f"{day:%Y-%m}", 0) + rows
+        return months
+
+    @cached_property
+    def _sums(self) -> list[int]:
+        return [*accumulate(self.usable, initial=0)]
+
+
+def count(source: Source) -> RowCounts | None:
+    """Rows of the data by day; None where files in folders by day are too large to be read for it.
+
+    Raises UserError if there are no files, if they cannot be read, or lack a column that the source names.
+    """
+    if isinstance(source, FlightsSource):
+        return _flights(source)
+    # Here, because a plan that needs no count must not wait for pandas.
+    from pipeline.data import load
+    from pipeline.data.files import Files
+
+    if _bytes_by_day(source) > COUNTED_BYTES:
+        return None
+    files = Files(source.path, source.date)
+    files.check(load.columns_of(source).all)
+    return _counted(files.stream_rows(source.target, None), source.target)
+
+
+@cache
+def _flights(source: FlightsSource) -> RowCounts:
+    from pipeline.data import flights
+
+    return _counted([flights.read_rows(source, FLIGHTS_DAYS)], source.target)
+
+
+def _counted(pieces: "Iterable[Rows]", targets: tuple[str, ...]) -> RowCounts:
+    import numpy as np
+
+    from pipeline.data.raw import numbers
+
+    by_day: dict[date, int] = {}
+    for rows in pieces:
+        usable = np.ones(len(rows.days), dtype=np.bool_)
+        for target in targets:
+            usable &= ~np.isnan(numbers(rows.frame[target]))
+        days, of_day = np.unique(rows.days, return_inverse=True)
+        for day, number in zip(days.tolist(), np.bincount(of_day[usable], minlength=len(days)).tolist(), strict=True):
+            by_day[day] = by_day.get(day, 0) + number
+    return RowCounts.of(by_day)
+
+
+def _bytes_by_day(source: FilesSource) -> int:
+    """Size of the files whose folders tell the day of their rows."""
+    from pipeline.data import paths
+
+    return sum(file.size for file in paths.matching(source.path, source.date) if file.day is not None)
