@@ -47,20 +47,19 @@ def line_of(outcomes: Sequence[Outcome]) -> Line | None:
     return Line(whole[0].data, errors, errors["ours"] / best, by_seed, ours, ours / optuna)
 
 
-def print_line(line: Line) -> None:
+HEADS = ("data", *OTHERS, "defaults", "ours", "ours / best", "by seed", "choosing", "/ Optuna")
+
+
+def cells_of(line: Line) -> list[str]:
     best = min(OTHERS, key=lambda name: line.errors[name])
-    cells = "".join(
-        f"{line.errors[name]:>11.4f}{'*' if name == best else ' '}" for name in (*OTHERS, "defaults", "ours")
-    )
+    errors = [f"{line.errors[name]:.4f}{'*' if name == best else ''}" for name in (*OTHERS, "defaults", "ours")]
     seeds = " ".join(f"{ratio:.2f}" for ratio in line.by_seed)
-    print(
-        f"{line.name:<14}{cells}{line.ratio:>7.3f}  ({seeds}){line.ours_seconds:>8.0f} s{line.time_ratio:>7.2f}",
-        flush=True,
-    )
+    return [line.name, *errors, f"{line.ratio:.3f}", seeds, f"{line.ours_seconds:.0f} s", f"{line.time_ratio:.2f}"]
 
 
 def print_outcome(outcome: Outcome) -> None:
     words = ", ".join(f"{name} {error:.4f}" for name, error in outcome.errors.items())
+    words += " (the answer keeps the defaults)" if outcome.keeps_defaults else ""
     times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in outcome.seconds.items())
     print(f"{outcome.data}, seed {outcome.seed}: {words or 'nothing'}" + (f"; {times}" if times else ""), flush=True)
     for failure in outcome.failures:
@@ -121,11 +120,13 @@ def print_table(outcomes: Sequence[Outcome]) -> bool:
     names = list(dict.fromkeys(outcome.data for outcome in outcomes))
     lines = [line_of([outcome for outcome in outcomes if outcome.data == name]) for name in names]
     whole = [line for line in lines if line is not None]
-    print("\nmean squared error on the ranges that judge, mean over seeds; * the best of the others")
-    heads = "".join(f"{name:>12}" for name in (*OTHERS, "defaults", "ours"))
-    print(f"{'':<14}{heads}{'over *':>7}  (by seed){'choosing':>14}{'/ Optuna':>9}")
-    for line in whole:
-        print_line(line)
+    print("\nmean squared error on the ranges that judge, mean over seeds; * the best of the others\n")
+    cells = [HEADS, *map(cells_of, whole)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for number, row in enumerate(cells):
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |")
+        if not number:
+            print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
     missed = [f"{outcome.data}, seed {outcome.seed}: {why}" for outcome in outcomes for why in outcome.failures]
     missed += [f"{name}: no comparison" for name, line in zip(names, lines, strict=True) if line is None]
     if whole:
@@ -147,8 +148,8 @@ def print_table(outcomes: Sequence[Outcome]) -> bool:
             for line in whole
             if line.time_ratio > TIME_AIM
         ]
-    for line_missed in missed:
-        print(f"FAILED: {line_missed}")
+    for why in missed:
+        print(f"FAILED: {why}")
     return not missed and bool(whole)
 
 

@@ -29,6 +29,8 @@ class Outcome:
     """Of choosing: `ours`, `trees tuned`, `optuna`."""
     settings: dict[str, Any] = field(default_factory=dict)
     ranges: dict[str, list[str]] = field(default_factory=dict)
+    keeps_defaults: bool = False
+    """Whether our answer is to change nothing."""
     failures: list[str] = field(default_factory=list)
 
     @property
@@ -52,6 +54,7 @@ def compare(data_set: DataSet, architecture: str, seed: int, epochs: int) -> Out
     outcome.seconds["ours"] = sweep.seconds
     outcome.settings["ours"] = sweep.setting
     outcome.ranges |= {"choosing": list(map(str, sweep.choosing)), "judging": list(map(str, sweep.judging))}
+    outcome.keeps_defaults = sweep.is_incumbent
     if sweep.best_of_choosing is not None:
         outcome.errors["best of choosing"] = sweep.best_of_choosing
     if sweep.failed:
