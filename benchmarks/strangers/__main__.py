@@ -97,6 +97,46 @@ def parsed() -> argparse.Namespace:
     return options
 
 
+def conclude(outcomes: Sequence[Outcome]) -> bool:
+    """Prints the table and the geometric means; whether all aims are met and nothing failed."""
+    names = list(dict.fromkeys(outcome.data for outcome in outcomes))
+    lines = {name: line_of([outcome for outcome in outcomes if outcome.data == name]) for name in names}
+    whole = [line for line in lines.values() if line is not None]
+    missed = [f"{outcome.data}, seed {outcome.seed}: {why}" for outcome in outcomes for why in outcome.failures]
+    missed += [f"{name}: no comparison" for name, line in lines.items() if line is None]
+    if whole:
+        print_table(whole)
+        missed += print_means(whole)
+    for why in missed:
+        print(f"FAILED: {why}")
+    return not missed and bool(whole)
+
+
+def print_table(lines: Sequence[Line]) -> None:
+    print("\nmean squared error on the ranges that judge, mean over seeds; * the best of the others\n")
+    cells = [HEADS, *map(cells_of, lines)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for number, row in enumerate(cells):
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |")
+        if not number:
+            print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+
+
+def print_means(lines: Sequence[Line]) -> list[str]:
+    """Returns which aims are missed, a line each."""
+    mean = geometric_mean(line.ratio for line in lines)
+    defaults = geometric_mean(line.errors["defaults"] / min(line.errors[name] for name in OTHERS) for line in lines)
+    times = geometric_mean(line.time_ratio for line in lines)
+    worst, slowest = max(lines, key=lambda line: line.ratio), max(lines, key=lambda line: line.time_ratio)
+    print(f"\nours over the best of the others, geometric mean of {len(lines)}: {mean:.3f} (aim: {MEAN_AIM})")
+    print(f"the worst, {worst.name}: {worst.ratio:.3f} (aim: {EACH_AIM}); the defaults, geometric mean: {defaults:.3f}")
+    print(f"wall time over Optuna's: {times:.2f}; {slowest.name}: {slowest.time_ratio:.2f} (aim: {TIME_AIM})")
+    missed = [f"geometric mean {mean:.3f} above {MEAN_AIM}"] if mean > MEAN_AIM else []
+    missed += [f"{line.name}: {line.ratio:.3f} above {EACH_AIM}" for line in lines if line.ratio > EACH_AIM]
+    slow = [line for line in lines if line.time_ratio > TIME_AIM]
+    return missed + [f"{line.name}: {line.time_ratio:.2f} times Optuna's time, above {TIME_AIM}" for line in slow]
+
+
 def main() -> None:
     # One thread each, in every process that is started below.
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -112,45 +152,7 @@ def main() -> None:
                 if options.json:
                     options.json.write_text(json.dumps(list(map(asdict, outcomes)), indent=1), encoding="utf-8")
     print(f"{time.monotonic() - began:.0f} s in all")
-    sys.exit(0 if print_table(outcomes) else 1)
-
-
-def print_table(outcomes: Sequence[Outcome]) -> bool:
-    """The table and the geometric means; whether all aims are met and nothing failed."""
-    names = list(dict.fromkeys(outcome.data for outcome in outcomes))
-    lines = [line_of([outcome for outcome in outcomes if outcome.data == name]) for name in names]
-    whole = [line for line in lines if line is not None]
-    print("\nmean squared error on the ranges that judge, mean over seeds; * the best of the others\n")
-    cells = [HEADS, *map(cells_of, whole)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for number, row in enumerate(cells):
-        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |")
-        if not number:
-            print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    missed = [f"{outcome.data}, seed {outcome.seed}: {why}" for outcome in outcomes for why in outcome.failures]
-    missed += [f"{name}: no comparison" for name, line in zip(names, lines, strict=True) if line is None]
-    if whole:
-        mean, worst = geometric_mean(line.ratio for line in whole), max(whole, key=lambda line: line.ratio)
-        slowest = max(whole, key=lambda line: line.time_ratio)
-        defaults = geometric_mean(
-            line.errors["defaults"] / min(line.errors[other] for other in OTHERS) for line in whole
-        )
-        print(f"\nours over the best of the others, geometric mean of {len(whole)}: {mean:.3f} (aim: {MEAN_AIM})")
-        print(f"the worst, {worst.name}: {worst.ratio:.3f} (aim: {EACH_AIM}); the defaults: {defaults:.3f}")
-        times = geometric_mean(line.time_ratio for line in whole)
-        print(
-            f"wall time over Optuna's: {times:.2f}; at most {slowest.time_ratio:.2f}, {slowest.name} (aim: {TIME_AIM})"
-        )
-        missed += [f"geometric mean {mean:.3f} above {MEAN_AIM}"] if mean > MEAN_AIM else []
-        missed += [f"{line.name}: {line.ratio:.3f} above {EACH_AIM}" for line in whole if line.ratio > EACH_AIM]
-        missed += [
-            f"{line.name}: {line.time_ratio:.2f} times Optuna's wall time, above {TIME_AIM}"
-            for line in whole
-            if line.time_ratio > TIME_AIM
-        ]
-    for why in missed:
-        print(f"FAILED: {why}")
-    return not missed and bool(whole)
+    sys.exit(0 if conclude(outcomes) else 1)
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def _judged(state: State) -> list[tuple[Assignment, float]]:
         if row["phase"] != phase.name or row["status"] != Status.COMPLETE:
             continue
         errors.setdefault(row["experiment"], {}).setdefault(range_of(row), []).append(row[definition.objective.test])
-        settings[row["experiment"]] = {name: row.get(name) for name in definition.incumbent}  # type: ignore[misc]
+        settings[row["experiment"]] = {name: row.get(name) for name in definition.incumbent}
     return [
         (settings[experiment], fmean(map(fmean, by_range.values())))
         for experiment, by_range in errors.items()

@@ -68,12 +68,12 @@ def read(source: Source, date_range: DateRange, valid: float, test: float) -> Ra
         targets.append(values[inside])
     mean, deviation = targets[0].mean(), targets[0].std()
     vocabularies = [_vocabulary(_labels(frames[0][name])) for name in columns.categorical]
-    parts = [
+    train, valid_part, test_part = (
         _part(frame, (values - mean) / deviation, columns, vocabularies)
         for frame, values in zip(frames, targets, strict=True)
-    ]
+    )
     sizes = tuple(1 + len(vocabulary) for vocabulary in vocabularies)
-    return Range(*parts, sizes=sizes, has_text=bool(columns.text))
+    return Range(train, valid_part, test_part, sizes, has_text=bool(columns.text))
 
 
 def _part(frame: pd.DataFrame, target: Floats, columns: Columns, vocabularies: list[dict[str, int]]) -> Part:
