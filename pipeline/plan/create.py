@@ -7,6 +7,7 @@ given day (`resolve.py`), and how a door words a request: its options, its param
 import glob
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -28,6 +29,9 @@ from pipeline.sweep import Calibrating, Definition, Sweep, find, ledger
 from pipeline.training import architectures
 
 EVERY_ARCHITECTURE = "all"
+
+Warn = Callable[[str], None]
+"""Takes a line about data that people should read before a sweep starts."""
 
 
 @dataclass(frozen=True)
@@ -116,14 +120,14 @@ def parse_data(text: str, origin: str) -> DataSource:
     return data
 
 
-def create(request: Request, root: str | None = None, *, here: bool) -> Sweep:
+def create(request: Request, root: str | None = None, *, here: bool, warn: Warn | None = None) -> Sweep:
     """Creates the sweep of a request in the store at `root`, or where `store_for` says.
 
     `here`: this machine will run it. Raises UserError if it cannot be, InfrastructureError if the store fails.
     """
     spec = request.spec()
     store = store_for(spec, root)
-    return Sweep.create(store, define(spec, store, here=here))
+    return Sweep.create(store, define(spec, store, here=here, warn=warn))
 
 
 def check(request: Request, root: str | None = None, *, here: bool) -> None:
@@ -133,24 +137,31 @@ def check(request: Request, root: str | None = None, *, here: bool) -> None:
 
 
 def create_calibration(
-    request: Request, root: str | None, calibrating: Calibrating, experiments: int | None, *, here: bool
+    request: Request,
+    root: str | None,
+    calibrating: Calibrating,
+    experiments: int | None,
+    *,
+    here: bool,
+    warn: Warn | None = None,
 ) -> Sweep:
     """Creates a study of how little data still rank the spec's settings, on a sample of so many `experiments`."""
     from pipeline.plan import calibration
 
     spec = request.spec()
     store = store_for(spec, root)
-    full = define(calibration.sample(spec, experiments), store, here=here)
+    full = define(calibration.sample(spec, experiments), store, here=here, warn=warn)
     covered = covered_days(full.data, here=here) if full.data is not None else None
     used = ledger.chosen_on(store, full.architecture, full.data)
     return Sweep.create(store, calibration.define(full, spec, calibrating, covered=covered, used=used))
 
 
-def define(spec: Spec, store: Store | None = None, *, here: bool) -> Definition:
+def define(spec: Spec, store: Store | None = None, *, here: bool, warn: Warn | None = None) -> Definition:
     """The definition of a sweep of this spec that would start now, in this project and at this commit.
 
-    With a store, the ranges that earlier sweeps chose on and the days of the data are looked up first. `here`: this
-    machine will run it. Raises UserError if the spec asks for what cannot be.
+    With a store, the ranges that earlier sweeps chose on and the days of the data are looked up first, and the data of
+    the date ranges afterwards. `here`: this machine will run it. Raises UserError if the spec asks for what cannot be,
+    or if nothing can be learnt from the data; `warn` is told what else is odd about them.
     """
     data = project.load().data if spec.data is None else None
     used, covered = [], None
@@ -158,7 +169,7 @@ def define(spec: Spec, store: Store | None = None, *, here: bool) -> Definition:
         source = source_of(spec, data)
         used = ledger.chosen_on(store, spec.architecture, source)
         covered = covered_days(source, here=here) if source is not None else None
-    return resolve(
+    definition = resolve(
         spec,
         now=datetime.now(UTC),
         token=secrets.token_hex(2),
@@ -168,6 +179,13 @@ def define(spec: Spec, store: Store | None = None, *, here: bool) -> Definition:
         git_commit=provenance.commit_here() if spec.trains_own_code else provenance.git_commit(),
         image=provenance.image(),
     )
+    if covered is not None:
+        from pipeline.plan import data_check
+
+        for line in data_check.warnings(definition):
+            if warn:
+                warn(line)
+    return definition
 
 
 def covered_days(source: DataSource, *, here: bool) -> DateRange | None:

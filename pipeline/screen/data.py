@@ -1,6 +1,6 @@
 """A survey of data as tables and small pictures for a terminal, and as plain text where there is none.
 
-What is measured, and what is worth a warning, is `data/survey.py`'s.
+What is measured is `data/survey.py`'s.
 """
 
 import math
