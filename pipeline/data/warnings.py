@@ -7,13 +7,16 @@ import itertools
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
+import numpy as np
+
 from pipeline.data import usable
-from pipeline.data.raw import contains, share
+from pipeline.data.raw import CALENDAR, contains, share
 from pipeline.data.survey import PARTS, Column, Survey, stability
 from pipeline.dates import DateRange, Split
 
 # Below these, a fitted model says more about its rows than about what they are of.
 ROWS_AT_LEAST = {"train": 500, "valid": 100, "test": 100}
+_FIRST_DAY = np.datetime64(CALENDAR.start)
 DRIFTS_FROM = 0.25
 """The population stability index from which two distributions count as different: the usual bound."""
 
@@ -28,7 +31,7 @@ def warnings(data: Survey, ranges: Iterable[DateRange], shares: tuple[float, flo
         split = date_range.split(*shares)
         yield from _about_parts(data, date_range, split)
         for mistake in _mistakes_in_values(data, date_range, split):
-            yield f"{date_range}: {mistake}: a trial on this range will fail"
+            yield f"{date_range}: a trial on this range will fail: {mistake}"
     months = [month for month in data.months() if not ranges or any(month.overlaps(range_) for range_ in ranges)]
     for target in data.targets:
         for before, after in itertools.pairwise(months):
@@ -72,6 +75,9 @@ def about_rows_and_columns(data: Survey) -> Iterator[str]:
     if lost > usable.SHARE_SAID * data.rows.sum():
         names = " or no ".join(data.targets)
         yield f"{share(lost, int(data.rows.sum()))} rows are left out: no {names}"
+    if len(data.days) > 1 and data.days[0] == _FIRST_DAY and data.days[1] - data.days[0] > np.timedelta64(365, "D"):
+        rows = "1 row" if data.rows[0] == 1 else f"{data.rows[0]:,} rows"
+        yield f"the data begin on {_FIRST_DAY} ({rows}), years before all other days: dates that were 0 look so"
     for column in data.columns:
         yield from _about_column(column)
 

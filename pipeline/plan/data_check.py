@@ -1,12 +1,13 @@
 """Looks at the data of a new sweep before it starts: what people should know, and why it could not end well.
 
 Which lines there are is `data/warnings.py`'s business; here is which of them come before a sweep, and which forbid it.
-Drift, holes and more rows than that are for `hpt data`.
+Drift and holes are for `hpt data`.
 """
 
 from collections.abc import Iterable, Sequence
 
 from pipeline.data import load, usable
+from pipeline.data.source import FilesSource
 from pipeline.data.survey import Survey, survey
 from pipeline.data.warnings import about_rows_and_columns, mistakes
 from pipeline.dates import DateRange
@@ -18,13 +19,13 @@ _LINES_AT_MOST = 5
 
 
 def warnings(definition: Definition) -> list[str]:
-    """Lines about the data of a sweep that is to start; none where its trainer is the user's own and reads them itself.
+    """Lines about the data of a sweep that is to start; none where they are built in, or its trainer reads them itself.
 
     Raises UserError, a line per cause, if a date range that chooses, or every one that judges, has no rows to train,
     validate or test on, or rows that teach nothing.
     """
     source = definition.data
-    if source is None or definition.own is not None:
+    if not isinstance(source, FilesSource) or definition.own is not None:
         return []
     ranges = sorted({date_range for phase in definition.phases for date_range in phase.ranges})
     span = DateRange(ranges[0].start, max(date_range.end for date_range in ranges))
@@ -58,14 +59,14 @@ def _by_cause(causes: dict[DateRange, list[str]]) -> list[str]:
     for date_range, lines in causes.items():
         for line in lines:
             ranges.setdefault(line, []).append(date_range)
-    lines = [f"date-range {_in_words(where)}: {cause}" for cause, where in ranges.items()]
+    lines = [f"date-range: {_in_words(where)}: {cause}" for cause, where in ranges.items()]
     more = len(lines) - _LINES_AT_MOST
     return lines if more <= 0 else [*lines[:_LINES_AT_MOST], f"and {more} more like these: `hpt data` shows them"]
 
 
 def _few_rows(surveyed: Survey, ranges: Iterable[DateRange]) -> list[str]:
     few = [date_range for date_range in ranges if surveyed.usable_in(date_range) < usable.ROWS_AT_LEAST]
-    return [f"date-range {_in_words(few)}: {usable.few_rows()}"] if few else []
+    return [f"date-range: {_in_words(few)}: {usable.few_rows()}"] if few else []
 
 
 def _in_words(ranges: Sequence[DateRange]) -> str:

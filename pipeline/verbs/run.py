@@ -121,10 +121,10 @@ def compare_all(request: "Request", store: str | None, lanes: int | None) -> NoR
     for each in requests:
         create.check(each, store, here=True)
     print(f"{len(requests)} sweeps, an architecture each, one after another", file=sys.stderr)
-    folders, codes = [], []
+    folders: list[Sweep] = []
+    codes = []
     for each in requests:
-        # Made when its turn comes: the hours of its budget begin then.
-        # The data are the same: the first sweep's warnings are those of all.
+        # Made when its turn comes: the hours of its budget begin then. All have the same data, so one warns of them.
         folders.append(create.create(each, store, here=True, warn=None if folders else warn))
         codes.append(run_to_the_end(folders[-1], lanes))
         if len(folders) > 1:
