@@ -85,6 +85,8 @@ HOPELESS = {
     "no target to validate on": Odd(
         with_values("value", *[None] * 9 * PER_DAY, first=TRAIN), "no row with a target to validate on"
     ),
+    "no row with a date": Odd(lambda f: f.assign(day="soon"), "no row has a date that can be read"),
+    "no row at all": Odd(lambda f: f[:0], "have no rows"),
     "all features missing": Odd(
         lambda f: f.assign(place=None, size=None), 'no feature has a value in any row to train on ("place", "size")'
     ),
@@ -170,14 +172,16 @@ def written(folder: Path, form: str, odd: Odd) -> Path:
 def test_what_nothing_can_be_learnt_from_ends_a_sweep_before_it_starts(tmp_path: Path, form: str, name: str) -> None:
     odd = HOPELESS[name]
     spec = written(tmp_path, form, odd)
-    shown = hpt("data", spec, cwd=tmp_path)
-    assert "warning: " in shown.out
-    assert "a trial on this range will fail" in shown.out
+    if name in ("no row with a date", "no row at all"):
+        assert odd.line in hpt("data", spec, cwd=tmp_path, code=2).err
+    else:
+        assert "a trial on this range will fail" in hpt("data", spec, cwd=tmp_path).out
     hpt("validate", spec, cwd=tmp_path)
     for verb in ("run", "plan"):
         refused = hpt(verb, spec, "--store", tmp_path / "store", cwd=tmp_path, code=2)
         assert refused.out == ""
-        assert refused.err.startswith(f"hpt: date-range: {RANGE}: ")
+        assert refused.err.startswith("hpt: date-range: ")
+        assert str(RANGE) in refused.err
         assert odd.line in refused.err
         assert len(refused.err.splitlines()) == 1
     assert not (tmp_path / "store").exists()
@@ -229,6 +233,19 @@ def test_a_range_that_only_judges_may_be_hopeless_if_another_is_not(tmp_path: Pa
     path.write_text(json.dumps(spec))
     refused = hpt("plan", path, "--store", tmp_path / "store", cwd=tmp_path, code=2)
     assert "no row with a target to validate on or test on" in refused.err
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_columns_of_one_name_are_an_error(tmp_path: Path, form: str) -> None:
+    spec, frame = written(tmp_path, "csv", Odd(lambda frame: frame, "")), table()
+    frame = pd.concat([frame, frame["size"]], axis="columns")
+    path = tmp_path / "a.csv"  # the first bytes say which form it is
+    frame.to_csv(path, index=False)
+    if form == "parquet":
+        twice = pa.table([pa.array(frame.iloc[:, at]) for at in range(6)], names=list(frame.columns))
+        pyarrow.parquet.write_table(twice, path)
+    for verb in ("data", "plan"):
+        assert 'has several columns "size": give each a name of its own' in hpt(verb, spec, cwd=tmp_path, code=2).err
 
 
 @pytest.mark.parametrize("kind", [pa.date32(), pa.date64(), pa.timestamp("s"), pa.timestamp("us", "America/New_York")])

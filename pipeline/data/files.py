@@ -167,6 +167,8 @@ def _batches(
         raise UserError(f"{file.name} cannot be read: it is empty")
     if lines := missing_columns(stored, form.names, file.name):
         raise UserError(lines + form.hint)
+    if twice := [name for name in stored if form.names.count(name) > 1]:
+        raise UserError(f'{file.name} has several columns "{twice[0]}": give each a name of its own')
     for batch in form.batches(stored, date if date in stored else None, date_range, tally):
         for name, value in constant.items():
             batch = batch.append_column(name, pa.repeat(pa.scalar(value, pa.string()), batch.num_rows))

@@ -17,7 +17,7 @@ _VALUES_AT_LEAST = 20
 
 def is_constant(lowest: float, highest: float) -> bool:
     """Whether values between these differ by nothing but rounding errors."""
-    return highest - lowest <= 1e-9 * max(abs(lowest), abs(highest))
+    return highest - lowest <= 1e-12 * max(abs(lowest), abs(highest))
 
 
 def is_identifier(distinct: int, values: int) -> bool:

@@ -179,7 +179,7 @@ def define(spec: Spec, store: Store | None = None, *, here: bool, warn: Warn | N
         git_commit=provenance.commit_here() if spec.trains_own_code else provenance.git_commit(),
         image=provenance.image(),
     )
-    if covered is not None:
+    if store is not None and definition.data is not None and _is_in_sight(definition.data, here=here):
         from pipeline.plan import data_check
 
         for line in data_check.warnings(definition):
@@ -196,12 +196,18 @@ def covered_days(source: DataSource, *, here: bool) -> DateRange | None:
     """
     if not isinstance(source, FilesSource):
         return source.covers
-    local = not source.path.startswith("gs://")
-    if local and not here and not glob.glob(str(Path(source.path).expanduser()), recursive=True):
+    if not _is_in_sight(source, here=here):
         return None
     from pipeline.data import load
 
     return load.covered_days(source)
+
+
+def _is_in_sight(source: DataSource, *, here: bool) -> bool:
+    """Whether this machine should see the data: those of trials that run `here`, a bucket's, and files that it has."""
+    if here or not isinstance(source, FilesSource) or source.path.startswith("gs://"):
+        return True
+    return bool(glob.glob(str(Path(source.path).expanduser()), recursive=True))
 
 
 def store_for(spec: Spec, root: str | None = None) -> Store:
