@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -172,12 +173,16 @@ def test_data_that_cannot_be_what_is_meant_are_told_before_anything_runs(finishe
 
 def test_a_failed_trial_is_exit_1_and_a_store_that_fails_exit_3(finished, tmp_path):
     folder, _ = finished
+    gone = Path(shutil.copy(data_of(folder)["path"], tmp_path / "gone.csv"))
     asked = json.loads((folder / "spec.json").read_text()) | {
-        "date-range": [["2024-05-01", "2024-07-01"]],
+        "data": data_of(folder) | {"path": str(gone)},
+        "date-range": [["2024-01-01", "2024-03-01"]],
         "parameters": {"learning_rate": [0.001, 0.01]},
     }
     (tmp_path / "spec.json").write_text(json.dumps(asked))
-    result = hpt("run", tmp_path / "spec.json", "--store", tmp_path / "s", "--lanes", 1, cwd=folder)
+    sweep = hpt("plan", tmp_path / "spec.json", "--store", tmp_path / "s", cwd=folder).stdout.strip()
+    gone.unlink()
+    result = hpt("run", "--sweep", sweep, "--store", tmp_path / "s", "--lanes", 1, cwd=folder)
     assert result.returncode == 1
     assert "2 of 2 trials failed" in result.stderr
     (tmp_path / "file").write_text("")

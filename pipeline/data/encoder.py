@@ -6,7 +6,6 @@ Order of the tokens of a row: one for each categorical column, in the order of t
 columns; then padding. No row is all padding: one without any token gets `UNKNOWN`.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.data.inputs import PADDING, UNKNOWN, Inputs
-from pipeline.data.raw import Columns, Target, missing_columns, numbers
+from pipeline.data.raw import WORD, Columns, Target, missing_columns, numbers
 from pipeline.data.source import Transform
 from pipeline.errors import UserError
 
@@ -31,8 +30,6 @@ BOUND = 3.0
 """What dense features stay below, in units of their column's spread."""
 NORMAL_QUARTILES = 1.349
 """Distance of a normal distribution's quartiles, in standard deviations."""
-
-_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -303,4 +300,4 @@ def _texts(frame: pd.DataFrame, columns: tuple[str, ...]) -> list[list[str]]:
         codes, labels = _labels(frame[name])
         texts = [label or "" for label in labels]
         as_strings.append([texts[code] for code in codes])
-    return [_WORD.findall(" ".join(row).lower())[:WORDS_PER_ROW] for row in zip(*as_strings, strict=True)]
+    return [WORD.findall(" ".join(row).lower())[:WORDS_PER_ROW] for row in zip(*as_strings, strict=True)]

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from pipeline.data import paths
 from pipeline.data.paths import DataFile
-from pipeline.data.raw import Rows, contains, days_of, missing_columns, share
+from pipeline.data.raw import CALENDAR, Rows, contains, days_of, missing_columns, share
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 
@@ -43,6 +43,9 @@ class _Tally:
     rows: int = 0
     without_day: int = 0
     example: str | None = None
+    outside: int = 0
+    """Rows whose day lies outside the calendar."""
+    outside_example: str | None = None
     malformed: int = 0
     no_days: Counter[str] = field(default_factory=Counter)
     """Number of files in each partition whose name is no day."""
@@ -51,11 +54,34 @@ class _Tally:
         if self.without_day:
             example = f', for example "{self.example}"' if self.example is not None else ""
             yield f'dropped {share(self.without_day, self.rows)} rows of the files: no date in "{date_column}"{example}'
+        if self.outside:
+            yield (
+                f'dropped {share(self.outside, self.rows)} rows of the files: "{date_column}" is before '
+                f'{CALENDAR.start} or after {CALENDAR.end - timedelta(days=1)}, for example "{self.outside_example}"'
+            )
         if self.malformed:
-            yield f"skipped {self.malformed:,} lines with more or fewer values than the header has names"
+            lines = share(self.malformed, self.rows + self.malformed)
+            yield f"skipped {lines} lines with more or fewer values than the header has names"
         if self.no_days:
             name = next(iter(self.no_days))
-            yield f'left out {self.no_days.total():,} files: no day in the name of a folder like "{date_column}={name}"'
+            yield (
+                f"left out {self.no_days.total():,} files: no day from {CALENDAR.start.year} to "
+                f'{CALENDAR.end.year - 1} in the name of a folder like "{date_column}={name}"'
+            )
+
+    def drop(self, days: NDArray[np.datetime64], written: pa.ChunkedArray) -> NDArray[np.datetime64]:
+        """The days `[N]` of rows with NaT for those outside the calendar; counts what has no day and what has that."""
+        unreadable = np.isnat(days)
+        self.without_day += int(unreadable.sum())
+        if self.example is None and unreadable.any():
+            texts = written.filter(pa.array(unreadable)).drop_null()
+            self.example = str(texts[0]) if len(texts) else None
+        outside = ~unreadable & ~contains(CALENDAR, days)
+        if not outside.any():
+            return days
+        self.outside += int(outside.sum())
+        self.outside_example = self.outside_example or str(days[outside][0])
+        return np.where(outside, np.datetime64("NaT", "D"), days)
 
 
 @dataclass(frozen=True)
@@ -116,13 +142,8 @@ class Files:
     ) -> Iterator[tuple[pd.DataFrame, NDArray[np.datetime64]]]:
         try:
             for batch in _batches(file, path, self.date, columns, date_range, tally):
-                days = _days(batch.column(self.date))
-                unreadable = np.isnat(days)
-                tally.without_day += int(unreadable.sum())
-                if tally.example is None:
-                    written = batch.column(self.date).filter(pa.array(unreadable)).drop_null()
-                    tally.example = str(written[0]) if len(written) else None
-                keep = contains(date_range, days) if date_range else ~unreadable
+                days = tally.drop(_days(batch.column(self.date)), batch.column(self.date))
+                keep = contains(date_range or CALENDAR, days)
                 kept = batch.select(columns).filter(pa.array(keep))
                 # Whole numbers stay whole numbers beside a missing one: as floats, long ids would become one another.
                 if keep.any():
@@ -146,6 +167,8 @@ def _batches(
         raise UserError(f"{file.name} cannot be read: it is empty")
     if lines := missing_columns(stored, form.names, file.name):
         raise UserError(lines + form.hint)
+    if twice := [name for name in stored if form.names.count(name) > 1]:
+        raise UserError(f'{file.name} has several columns "{twice[0]}": give each a name of its own')
     for batch in form.batches(stored, date if date in stored else None, date_range, tally):
         for name, value in constant.items():
             batch = batch.append_column(name, pa.repeat(pa.scalar(value, pa.string()), batch.num_rows))
@@ -191,16 +214,19 @@ class _Parquet:
 
 
 def row_group_filter(name: str, kind: pa.DataType, date_range: DateRange) -> pc.Expression | None:
-    """A filter by which whole row groups are skipped; a day wider at both ends, as a column may have a time zone."""
+    """A filter by which whole row groups are skipped; a day wider at both ends, as a column may have a time zone.
+
+    Groups with days outside the calendar are read, too: those are counted, whatever the range.
+    """
     if not (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
         return None
     day = timedelta(days=1)
-    start, end = (
+    start, end, first, last = (
         pa.scalar(np.datetime64(bound, "s").item(), pa.timestamp("s", getattr(kind, "tz", None))).cast(kind)
-        for bound in (date_range.start - day, date_range.end + day)
+        for bound in (date_range.start - day, date_range.end + day, CALENDAR.start, CALENDAR.end)
     )
     column = pc.field(name)
-    return ((column >= start) & (column < end)) | column.is_null()
+    return ((column >= start) & (column < end)) | (column < first) | (column >= last) | column.is_null()
 
 
 class _Csv:

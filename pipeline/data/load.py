@@ -8,16 +8,17 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data import flights
+from pipeline.data import flights, usable
 from pipeline.data.dataset import Dataset, Part
 from pipeline.data.encoder import Encoder, transformed
 from pipeline.data.files import Files
-from pipeline.data.raw import Columns, Rows, Target, contains, numbers, share
+from pipeline.data.raw import Columns, Rows, Target, contains, has_value, infinite, numbers, share
 from pipeline.data.source import FLIGHTS_DAYS, FilesSource, FlightsSource, Source
 from pipeline.dates import DateRange, Split
 from pipeline.errors import UserError
@@ -74,7 +75,8 @@ def load(
     """The range's days as train, validation and test part; `valid` and `test` are shares of the days.
 
     With `train_days`, only so many of the training days are read, the last ones: the parts that judge stay the same.
-    Raises UserError if a part would be empty, if a transform is impossible for a target, or as `read_rows` does.
+    Raises UserError if a part would be empty, if a transform is impossible for a target, if the training part has a
+    constant target or no value of any feature, or as `read_rows` does.
     """
     try:
         split = date_range.split(valid, test)
@@ -86,8 +88,8 @@ def load(
     columns = columns_of(source)
     rows = read_rows(source, date_range)
     if not len(rows.days):
-        raise UserError(f"date-range: the data have no rows in {date_range}; {_covered_in_words(source, date_range)}")
-    notes = [*_notes_on_days(rows, date_range), *rows.notes, *_notes_on_numbers(rows.frame, columns)]
+        raise UserError(no_rows(source, date_range))
+    notes = [*_notes_on_days(rows, date_range), *rows.notes, *_notes_on_values(rows.frame, columns)]
 
     complete = np.ones(len(rows.days), dtype=np.bool_)
     for target in columns.targets:
@@ -96,12 +98,15 @@ def load(
         names = " or no ".join(target.name for target in columns.targets)
         notes.append(f"dropped {share(int((~complete).sum()), len(complete))} rows: no {names}")
     rows = rows.where(complete)
+    if len(rows.days) < usable.ROWS_AT_LEAST:
+        notes.append(usable.few_rows())
     _check_transforms(rows.frame, columns)
 
     parts = {name: rows.within(getattr(split, name)) for name in ("train", "valid", "test")}
     for name, part in parts.items():
         if not len(part.days):
             raise UserError(_empty_part(name, split, source, date_range))
+    _check_training_part(parts["train"].frame, columns, date_range)
     encoder = Encoder.fit(parts["train"].frame, columns)
     encoded = {name: Part(*encoder.encode(part.frame), encoder.targets(part.frame)) for name, part in parts.items()}
     return Dataset(
@@ -121,16 +126,27 @@ def _notes_on_days(rows: Rows, date_range: DateRange) -> Iterator[str]:
         yield f"{share(date_range.days - with_rows, date_range.days)} days have no rows"
 
 
-def _notes_on_numbers(frame: pd.DataFrame, columns: Columns) -> Iterator[str]:
+def _notes_on_values(frame: pd.DataFrame, columns: Columns) -> Iterator[str]:
     for name in dict.fromkeys((*columns.numeric, *(target.name for target in columns.targets))):
-        unknown = np.isnan(numbers(frame[name]))
         written = np.array(frame[name].notna(), dtype=np.bool_)
-        unparsed = unknown & written
+        unparsed = written & np.isnan(numbers(frame[name]))
         if unparsed.any():
-            example = frame[name].iloc[int(unparsed.argmax())]
-            yield f'"{name}": {share(int(unparsed.sum()), len(frame))} values are no numbers, for example "{example}"'
+            yield from _notes_on_unparsed(frame[name], unparsed)
         if name in columns.numeric and not written.all():
-            yield f'"{name}": {share(int((~written).sum()), len(frame))} values are missing and count as the mean'
+            yield f'"{name}": {share(int((~written).sum()), len(frame))} values are missing'
+    for name in dict.fromkeys((*columns.categorical, *columns.text)):
+        values = int(frame[name].notna().sum())
+        if not values:
+            yield f'"{name}": {share(len(frame), len(frame))} values are missing'
+        elif name in columns.categorical and usable.is_identifier(distinct := frame[name].nunique(), values):
+            yield usable.identifier(name, distinct, values)
+
+
+def _notes_on_unparsed(column: "pd.Series[Any]", unparsed: NDArray[np.bool_]) -> Iterator[str]:
+    too_large = unparsed & infinite(column)
+    for which, sentence in ((too_large, usable.infinite), (unparsed & ~too_large, usable.no_numbers)):
+        if which.any():
+            yield sentence(str(column.name), int(which.sum()), len(column), column.iloc[int(which.argmax())])
 
 
 def _check_transforms(frame: pd.DataFrame, columns: Columns) -> None:
@@ -138,11 +154,24 @@ def _check_transforms(frame: pd.DataFrame, columns: Columns) -> None:
         values = numbers(frame[target.name])
         impossible = ~np.isfinite(transformed(values, target.transform))
         if impossible.any():
+            example = float(values[impossible][0])
             raise UserError(
-                f'data.target-transform: "{target.transform}" is impossible for '
-                f'{share(int(impossible.sum()), len(frame))} values of "{target.name}", for example '
-                f'{values[impossible][0]:g}; "asinh" takes any number'
+                usable.impossible_transform(target.transform, target.name, int(impossible.sum()), len(frame), example)
             )
+
+
+def _check_training_part(frame: pd.DataFrame, columns: Columns, date_range: DateRange) -> None:
+    for target in columns.targets:
+        values = numbers(frame[target.name])
+        if usable.is_constant(values.min(), values.max()):
+            raise UserError(f"date-range: {date_range}: {usable.constant_target(target.name, values[0])}")
+    if not any(has_value(frame[name], kind).any() for name, kind in columns.kinds):
+        raise UserError(f"date-range: {date_range}: {usable.no_feature(columns.features)}")
+
+
+def no_rows(source: Source, date_range: DateRange) -> str:
+    """What to tell a person who asked for days without rows."""
+    return f"date-range: the data have no rows in {date_range}; {_covered_in_words(source, date_range)}"
 
 
 def _empty_part(name: str, split: Split, source: Source, date_range: DateRange) -> str:

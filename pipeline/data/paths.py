@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.data import cache
-from pipeline.data.raw import contains, days_of
+from pipeline.data.raw import CALENDAR, contains, days_of
 from pipeline.dates import DateRange
 from pipeline.errors import InfrastructureError, OutOfReachError, UserError
 
@@ -45,7 +45,7 @@ class DataFile:
     partition: Mapping[str, str | None]
     """Columns and values that its folders' names give, `{"day": "2024-01-31"}`; None for a missing value."""
     day: np.datetime64 | None
-    """The day of all of its rows; None if its folders give none, NaT if what they give is no day."""
+    """The day of all of its rows; None if its folders give none, NaT if what they give is no day of the calendar."""
     size: int
     """Bytes, as it is stored."""
 
@@ -225,6 +225,7 @@ def _partition(path: str) -> dict[str, str | None]:
 
 def _days(partitions: Sequence[Mapping[str, str | None]], date: str) -> list[np.datetime64 | None]:
     days = days_of(pd.Series([partition.get(date) for partition in partitions], dtype=object))
+    days[~contains(CALENDAR, days)] = np.datetime64("NaT")
     return [day if date in partition else None for partition, day in zip(partitions, days, strict=True)]
 
 

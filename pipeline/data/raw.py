@@ -4,8 +4,10 @@ How the columns become tokens and numbers is decided in `encoder.py`; they come 
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -15,9 +17,14 @@ from numpy.typing import NDArray
 from pipeline.data.source import Transform
 from pipeline.dates import DateRange
 
+CALENDAR = DateRange(date(1970, 1, 1), date(2100, 1, 1))
+"""Days that a row can have. One outside is a mistake, like 9999-12-31 for "never": its row is left out and counted."""
+
 # The largest number a float32 holds: beyond it, a "number" is a mistake in the data.
 _LARGEST = float(np.finfo(np.float32).max)
 _NAMES_SHOWN = 30
+WORD = re.compile(r"\w+")
+"""A word of a text column."""
 # Year, month, day as people write them when the order is beyond doubt; what follows a `T` or a blank is the time.
 _SPELLINGS = tuple(
     rf"^\s*{spelling}(?:[T\s].*)?$"
@@ -45,6 +52,12 @@ class Columns:
     text: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     numeric: tuple[str, ...] = ()
+
+    @property
+    def kinds(self) -> tuple[tuple[str, str], ...]:
+        """`(name, kind)` of each feature; a column that becomes two things is there twice."""
+        named = (("categorical", self.categorical), ("text", self.text), ("numeric", self.numeric))
+        return tuple((name, kind) for kind, names in named for name in names)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -84,12 +97,33 @@ def contains(date_range: DateRange, days: NDArray[np.datetime64]) -> NDArray[np.
 
 def numbers(series: "pd.Series[Any]") -> NDArray[np.float64]:
     """A column as float64 `[N]`; NaN where there is no number that a model could take."""
+    values = _parsed(series)
+    values[~(np.abs(values) <= _LARGEST)] = np.nan
+    return values
+
+
+def infinite(series: "pd.Series[Any]") -> NDArray[np.bool_]:
+    """For each value `[N]` whether it is a number that is infinite, or larger than a model could take."""
+    found: NDArray[np.bool_] = np.abs(_parsed(series)) > _LARGEST
+    return found
+
+
+def _parsed(series: "pd.Series[Any]") -> NDArray[np.float64]:
     if series.dtype.kind in "mM":  # pandas would count nanoseconds, and take a missing time for a very early one
         return np.full(len(series), np.nan)
     parsed = pd.to_numeric(series, errors="coerce")
     values: NDArray[np.float64] = parsed.to_numpy(np.float64, na_value=np.nan, copy=True)
-    values[~(np.abs(values) <= _LARGEST)] = np.nan
     return values
+
+
+def has_value(series: "pd.Series[Any]", kind: str) -> NDArray[np.bool_]:
+    """For each value `[N]` of a `numeric`, `text` or `categorical` column whether a model gets anything from it."""
+    if kind == "numeric":
+        return ~np.isnan(numbers(series))
+    if kind == "text":
+        codes, uniques = pd.factorize(series)
+        return np.array([*(WORD.search(str(text)) is not None for text in uniques), False])[codes]
+    return np.array(series.notna(), dtype=np.bool_)
 
 
 def days_of(series: "pd.Series[Any]") -> NDArray[np.datetime64]:

@@ -1,12 +1,11 @@
-"""A survey of data: rows by day, what each column holds, how a target is distributed, and when it drifts.
+"""A survey of data: rows by day, what each column holds, and how a target is distributed.
 
 The data are read a piece at a time and only sums and samples are kept, so they may be larger than the memory. Nothing
-here prints.
+here prints, and what is worth a warning stands in `warnings.py`.
 """
 
-import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -16,19 +15,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.data import load
-from pipeline.data.raw import Columns, Rows, contains, numbers, share
+from pipeline.data.encoder import transformed
+from pipeline.data.raw import CALENDAR, WORD, Columns, Rows, Target, contains, infinite, numbers
 from pipeline.data.source import Source
-from pipeline.dates import DateRange, Split, month_start
+from pipeline.dates import DateRange, month_start
 
 # Of each target, so many values are kept a day: all of them on a small day, a fair sample on a large one.
 SAMPLE_PER_DAY = 2000
 DISTINCT_AT_MOST = 100_000
 
 PARTS = ("train", "valid", "test")
-# Below these, a fitted model says more about its rows than about what they are of.
-ROWS_AT_LEAST = {"train": 500, "valid": 100, "test": 100}
-DRIFTS_FROM = 0.25
-"""The population stability index from which two distributions count as different: the usual bound."""
 COMPARED_FROM = 200
 """Distributions of fewer values are not compared."""
 ALMOST_EMPTY = 0.1
@@ -48,8 +44,17 @@ class Column:
     """Values that are there and should be numbers, and are none."""
     example: str | None
     """One of those."""
+    infinite: int
+    """Numbers that are infinite, or too large for a model."""
+    infinite_example: str | None
     distinct: int
     """Up to `DISTINCT_AT_MOST`: then it is that many or more."""
+    distinct_among: int
+    """Values, missing ones left out, in which so many distinct ones were found."""
+    longest: int
+    """Characters of the longest value of a text."""
+    has_words: bool
+    """Whether a value of a text holds a word."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,10 @@ class Survey:
     """`[days]`, those of them that have every target."""
     columns: tuple[Column, ...]
     targets: tuple[str, ...]
+    spans: tuple["_Span", ...]
+    """Of each target."""
+    filled: dict[str, NDArray[np.int64]]
+    """`{feature: [days]}`, usable rows in which the feature has a value."""
     notes: tuple[str, ...]
     _samples: dict[str, list["_Sample"]]
     """`{target: [sample of each day]}`"""
@@ -170,81 +179,9 @@ def survey(source: Source, date_range: DateRange | None = None) -> Survey | None
     for rows in load.stream_rows(source, date_range):
         counts.add(rows)
         notes += rows.notes
-    if not counts.rows:
+    if not counts.rows.any():
         return None
-    days = np.array(sorted(counts.rows))
-    return Survey(
-        days=days,
-        rows=np.array([counts.rows[day] for day in days]),
-        usable=np.array([counts.usable[day] for day in days]),
-        columns=tuple(column.total() for column in counts.columns),
-        targets=tuple(target.name for target in columns.targets),
-        notes=notes,
-        _samples={name: [of_day.get(day) or _Sample() for day in days] for name, of_day in counts.samples.items()},
-    )
-
-
-def warnings(data: Survey, ranges: Iterable[DateRange], shares: tuple[float, float]) -> Iterator[str]:
-    """What may spoil a sweep on these ranges, a line each. `shares` are those of the validation and test days."""
-    for column in data.columns:
-        yield from _about_column(column)
-    ranges = list(dict.fromkeys(ranges))
-    for date_range in ranges or [data.covers]:
-        yield from _about_days(data, date_range)
-    for date_range in ranges:
-        yield from _about_parts(data, date_range, date_range.split(*shares))
-    months = [month for month in data.months() if not ranges or any(month.overlaps(range_) for range_ in ranges)]
-    for target in data.targets:
-        for before, after in itertools.pairwise(months):
-            if before.end == after.start:
-                names = f"{before.start:%Y-%m}", f"{after.start:%Y-%m}"
-                yield from _about_drift(data, target, before, after, f"from {names[0]} to {names[1]}")
-
-
-def _about_column(column: Column) -> Iterator[str]:
-    if column.missing == column.rows:
-        yield f'{column.kind} column "{column.name}" is always missing'
-    elif column.distinct == 1 and not column.missing:
-        yield f'{column.kind} column "{column.name}" has the same value in every row'
-    if column.unparsed:
-        counted = share(column.unparsed, column.rows)
-        yield f'"{column.name}": {counted} values are no numbers, for example "{column.example}"'
-
-
-def _about_days(data: Survey, date_range: DateRange) -> Iterator[str]:
-    if holes := data.holes(date_range):
-        days = sum(hole.days for hole in holes)
-        yield f"{date_range}: {share(days, date_range.days)} days have no rows: {_in_words(holes)}"
-    if few := data.almost_empty(date_range):
-        counted = "1 day has" if len(few) == 1 else f"{len(few)} days have"
-        yield f"{date_range}: {counted} less than a tenth of the usual rows: {_in_words(few)}"
-
-
-def _about_parts(data: Survey, date_range: DateRange, split: Split) -> Iterator[str]:
-    names = {"train": "train on", "valid": "validate on", "test": "test on"}
-    for part in PARTS:
-        rows = data.usable_in(getattr(split, part))
-        if rows < ROWS_AT_LEAST[part]:
-            least = f"fewer than {ROWS_AT_LEAST[part]}" if rows else "a trial on this range will fail"
-            yield f"{date_range}: {rows:,} rows to {names[part]}, {getattr(split, part)}: {least}"
-    for target in data.targets:
-        yield from _about_drift(data, target, split.train, split.test, f"{date_range}: from train to test")
-
-
-def _about_drift(data: Survey, target: str, before: DateRange, after: DateRange, where: str) -> Iterator[str]:
-    old, new = data.distribution(target, before), data.distribution(target, after)
-    index = stability(old, new)
-    if index is not None and index >= DRIFTS_FROM:
-        middle = [f"{low:.4g} to {high:.4g}" for low, high in (part.quantile(0.25, 0.75) for part in (old, new))]
-        medians = f"median {old.quantile(0.5)[0]:.4g} → {new.quantile(0.5)[0]:.4g}"
-        yield f'{where}, target "{target}" drifts: {medians}, middle half {middle[0]} → {middle[1]} (index {index:.2f})'
-
-
-def _in_words(ranges: list[DateRange]) -> str:
-    shown = [
-        f"{hole.start}" if hole.days == 1 else f"{hole.start} to {hole.end - timedelta(days=1)}" for hole in ranges[:5]
-    ]
-    return ", ".join(shown) + (f" and {len(ranges) - 5} more" if len(ranges) > 5 else "")
+    return counts.total(notes)
 
 
 def _from_to(first: np.datetime64, last: np.datetime64) -> DateRange:
@@ -282,59 +219,142 @@ class _ColumnCount:
     missing: int = 0
     unparsed: int = 0
     example: str | None = None
+    infinite: int = 0
+    infinite_example: str | None = None
     hashes: set[int] = field(default_factory=set)
     """Of the distinct values, which may be long themselves."""
+    hashed: int = 0
+    """Values that these are of."""
+    longest: int = 0
+    has_words: bool = False
 
-    def add(self, values: "pd.Series[Any]", numeric: NDArray[np.float64] | None) -> None:
+    def add(self, values: "pd.Series[Any]", numeric: NDArray[np.float64] | None) -> NDArray[np.bool_]:
+        """Counts the values `[N]`; `numeric` are the numbers of a column of numbers. Returns which of them are some."""
         written = np.array(values.notna(), dtype=np.bool_)
         self.rows += len(values)
         self.missing += int((~written).sum())
+        filled = written
         if numeric is not None:
-            unparsed = written & np.isnan(numeric)
-            if unparsed.any():
-                self.unparsed += int(unparsed.sum())
-                self.example = self.example or str(values.iloc[int(unparsed.argmax())])
-        if len(self.hashes) < DISTINCT_AT_MOST:
-            uniques = pd.unique(values[written]) if numeric is None else pd.unique(numeric[~np.isnan(numeric)])
-            if numeric is None:
-                uniques = np.array([str(value) for value in uniques], dtype=object)
-            self.hashes.update(pd.util.hash_array(uniques).tolist())
+            filled = ~np.isnan(numeric)
+            if (unparsed := written & ~filled).any():
+                self._add_unparsed(values, unparsed)
+        if self.kind == "text" or len(self.hashes) < DISTINCT_AT_MOST:
+            codes, uniques = pd.factorize(values if numeric is None else pd.Series(numeric))
+            texts = [str(value) for value in uniques] if numeric is None else []
+            if self.kind == "text":
+                filled = np.array([*(WORD.search(text) is not None for text in texts), False])[codes]
+                self.has_words = self.has_words or bool(filled.any())
+                self.longest = max(self.longest, 0, *map(len, texts))
+            if len(self.hashes) < DISTINCT_AT_MOST:
+                distinct = np.array(texts, dtype=object) if numeric is None else np.asarray(uniques)
+                self.hashes.update(pd.util.hash_array(distinct).tolist())
+                self.hashed += int((codes >= 0).sum())
+        return filled
+
+    def _add_unparsed(self, values: "pd.Series[Any]", unparsed: NDArray[np.bool_]) -> None:
+        too_large = unparsed & infinite(values)
+        other = unparsed & ~too_large
+        self.infinite += int(too_large.sum())
+        self.unparsed += int(other.sum())
+        if too_large.any():
+            self.infinite_example = self.infinite_example or str(values.iloc[int(too_large.argmax())])
+        if other.any():
+            self.example = self.example or str(values.iloc[int(other.argmax())])
 
     def total(self) -> Column:
-        distinct = min(len(self.hashes), DISTINCT_AT_MOST)
-        return Column(self.name, self.kind, self.rows, self.missing, self.unparsed, self.example, distinct)
+        return Column(
+            self.name,
+            self.kind,
+            self.rows,
+            self.missing,
+            self.unparsed,
+            self.example,
+            self.infinite,
+            self.infinite_example,
+            distinct=min(len(self.hashes), DISTINCT_AT_MOST),
+            distinct_among=self.hashed,
+            longest=self.longest,
+            has_words=self.has_words,
+        )
+
+
+@dataclass
+class _Span:
+    """A target's values in usable rows: per day, `[days]`, the lowest, the highest, and those without a transform."""
+
+    target: Target
+    lowest: NDArray[np.float64] = field(default_factory=lambda: np.full(CALENDAR.days, np.inf))
+    highest: NDArray[np.float64] = field(default_factory=lambda: np.full(CALENDAR.days, -np.inf))
+    impossible: NDArray[np.int64] = field(default_factory=lambda: np.zeros(CALENDAR.days, np.int64))
+    example: float | None = None
+    """A value that the transform is impossible for."""
+
+    def add(self, days: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+        np.minimum.at(self.lowest, days, values)
+        np.maximum.at(self.highest, days, values)
+        impossible = ~np.isfinite(transformed(values, self.target.transform))
+        if impossible.any():
+            self.example = float(values[impossible][0]) if self.example is None else self.example
+            self.impossible += _of_each_day(days[impossible])
+
+    def on(self, days: NDArray[np.int64]) -> "_Span":
+        """Of these days alone."""
+        return _Span(self.target, self.lowest[days], self.highest[days], self.impossible[days], self.example)
 
 
 class _Counts:
-    """Sums over the rows so far."""
+    """Sums over the rows so far, by day of the calendar."""
 
     def __init__(self, columns: Columns) -> None:
         self._targets = tuple(target.name for target in columns.targets)
-        kinds = (("target", self._targets), ("categorical", columns.categorical), ("text", columns.text))
-        self.columns = [
-            _ColumnCount(name, kind) for kind, names in (*kinds, ("numeric", columns.numeric)) for name in names
-        ]
-        self.rows: dict[np.datetime64, int] = {}
-        self.usable: dict[np.datetime64, int] = {}
+        kinds = [*((name, "target") for name in self._targets), *columns.kinds]
+        self.columns = [_ColumnCount(name, kind) for name, kind in kinds]
+        self.rows = np.zeros(CALENDAR.days, np.int64)
+        self.usable = np.zeros(CALENDAR.days, np.int64)
+        self.filled = {name: np.zeros(CALENDAR.days, np.int64) for name in columns.features}
+        self.spans = tuple(_Span(target) for target in columns.targets)
         self.samples: dict[str, dict[np.datetime64, _Sample]] = {name: {} for name in self._targets}
         self._dice = np.random.default_rng(0)
 
     def add(self, rows: Rows) -> None:
         if not len(rows.days):
             return
+        since = (rows.days - np.datetime64(CALENDAR.start)).astype(np.int64)
         days, of_day = np.unique(rows.days, return_inverse=True)
-        usable = np.ones(len(rows.days), dtype=np.bool_)
+        is_usable = np.ones(len(rows.days), dtype=np.bool_)
+        filled: dict[str, NDArray[np.bool_]] = {}
+        targets: dict[str, NDArray[np.float64]] = {}
         for column in self.columns:
             values = rows.frame[column.name]
             numeric = numbers(values) if column.kind in ("target", "numeric") else None
-            column.add(values, numeric)
+            has_value = column.add(values, numeric)
             if column.kind == "target" and numeric is not None:
-                known = ~np.isnan(numeric)
-                usable &= known
-                self._sample(self.samples[column.name], days, of_day[known], numeric[known])
-        for counts, which in ((self.rows, of_day), (self.usable, of_day[usable])):
-            for day, count in zip(days, np.bincount(which, minlength=len(days)), strict=True):
-                counts[day] = counts.get(day, 0) + int(count)
+                is_usable &= has_value
+                targets[column.name] = numeric
+                self._sample(self.samples[column.name], days, of_day[has_value], numeric[has_value])
+            else:
+                filled[column.name] = has_value | filled.get(column.name, False)
+        self.rows += _of_each_day(since)
+        self.usable += _of_each_day(since[is_usable])
+        for name, has_value in filled.items():
+            self.filled[name] += _of_each_day(since[has_value & is_usable])
+        for span in self.spans:
+            span.add(since[is_usable], targets[span.target.name][is_usable])
+
+    def total(self, notes: tuple[str, ...]) -> Survey:
+        with_rows = np.flatnonzero(self.rows)
+        days = np.datetime64(CALENDAR.start) + with_rows
+        return Survey(
+            days=days,
+            rows=self.rows[with_rows],
+            usable=self.usable[with_rows],
+            columns=tuple(column.total() for column in self.columns),
+            targets=self._targets,
+            spans=tuple(span.on(with_rows) for span in self.spans),
+            filled={name: counts[with_rows] for name, counts in self.filled.items()},
+            notes=notes,
+            _samples={name: [of_day.get(day) or _Sample() for day in days] for name, of_day in self.samples.items()},
+        )
 
     def _sample(
         self,
@@ -348,3 +368,8 @@ class _Counts:
         for day, part in zip(days, np.split(values[order], ends[:-1]), strict=True):
             if len(part):
                 samples.setdefault(day, _Sample()).add(part, self._dice)
+
+
+def _of_each_day(days: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often each day of the calendar is among these, counted from its first."""
+    return np.bincount(days, minlength=CALENDAR.days)

@@ -34,6 +34,9 @@ from pipeline.training import architectures
 EVERY_ARCHITECTURE = "all"
 _T = TypeVar("_T")
 
+Warn = Callable[[str], None]
+"""Takes a line about data that people should read before a sweep starts."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -121,14 +124,14 @@ def parse_data(text: str, origin: str) -> DataSource:
     return data
 
 
-def create(request: Request, root: str | None = None, *, here: bool) -> Sweep:
+def create(request: Request, root: str | None = None, *, here: bool, warn: Warn | None = None) -> Sweep:
     """Creates the sweep of a request in the store at `root`, or where `store_for` says.
 
     `here`: this machine will run it. Raises UserError if it cannot be, InfrastructureError if the store fails.
     """
     spec = request.spec()
     store = store_for(spec, root)
-    return Sweep.create(store, define(spec, store, here=here))
+    return Sweep.create(store, define(spec, store, here=here, warn=warn))
 
 
 def check(request: Request, root: str | None = None, *, here: bool) -> None:
@@ -138,25 +141,32 @@ def check(request: Request, root: str | None = None, *, here: bool) -> None:
 
 
 def create_calibration(
-    request: Request, root: str | None, calibrating: Calibrating, experiments: int | None, *, here: bool
+    request: Request,
+    root: str | None,
+    calibrating: Calibrating,
+    experiments: int | None,
+    *,
+    here: bool,
+    warn: Warn | None = None,
 ) -> Sweep:
     """Creates a study of how little data still rank the spec's settings, on a sample of so many `experiments`."""
     from pipeline.plan import calibration
 
     spec = request.spec()
     store = store_for(spec, root)
-    full = define(calibration.sample(spec, experiments), store, here=here)
+    full = define(calibration.sample(spec, experiments), store, here=here, warn=warn)
     covered = covered_days(full.data, here=here) if full.data is not None else None
     used = ledger.chosen_on(store, full.architecture, full.data)
     return Sweep.create(store, calibration.define(full, spec, calibrating, covered=covered, used=used))
 
 
-def define(spec: Spec, store: Store | None = None, *, here: bool) -> Definition:
+def define(spec: Spec, store: Store | None = None, *, here: bool, warn: Warn | None = None) -> Definition:
     """The definition of a sweep of this spec that would start now, in this project and at this commit.
 
     The rows of the data are counted first, if the spec leaves something to them; with a store, the ranges that earlier
-    sweeps chose on and the days of the data are looked up, too. `here`: this machine will run it. Raises UserError if
-    the spec asks for what cannot be.
+    sweeps chose on and the days of the data are looked up, too, and afterwards the data of the date ranges. `here`:
+    this machine will run it. Raises UserError if the spec asks for what cannot be, or if nothing can be learnt from the
+    data; `warn` is told what else is odd about them.
     """
     data = project.load().data if spec.data is None else None
     source = source_of(spec, data)
@@ -166,7 +176,7 @@ def define(spec: Spec, store: Store | None = None, *, here: bool) -> Definition:
         rows_by_day = _rows_by_day(source, here=here)
     if source is not None and rows_by_day is None and store is not None:
         covered = covered_days(source, here=here)
-    return resolve(
+    definition = resolve(
         spec,
         now=datetime.now(UTC),
         token=secrets.token_hex(2),
@@ -177,6 +187,13 @@ def define(spec: Spec, store: Store | None = None, *, here: bool) -> Definition:
         git_commit=provenance.commit_here() if spec.trains_own_code else provenance.git_commit(),
         image=provenance.image(),
     )
+    if store is not None and definition.data is not None:
+        from pipeline.plan import data_check
+
+        for line in _seen(lambda _: data_check.warnings(definition), definition.data, here=here) or ():
+            if warn:
+                warn(line)
+    return definition
 
 
 def covered_days(source: DataSource, *, here: bool) -> DateRange | None:

@@ -1,13 +1,14 @@
 """A look at data before a sweep trains on them: the survey of all of them, or of the days that a spec would use.
 
-What is measured of the days, and what is worth a warning, is the business of `data/survey.py`.
+What is measured of the days, and what is worth a warning, is the business of `data/survey.py`
+and `data/warnings.py`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from pipeline.data import counting, survey
+from pipeline.data import counting, survey, warnings
 from pipeline.data.counting import RowCounts
 from pipeline.data.files import Files
 from pipeline.data.load import covered_days, why_no_days
@@ -39,8 +40,7 @@ class Look:
 
     @property
     def warnings(self) -> list[str]:
-        found = survey.warnings(self.survey, self.ranges, self.shares)
-        return [*self.mistakes, *self.survey.notes, *found]
+        return [*self.mistakes, *warnings.warnings(self.survey, self.ranges, self.shares)]
 
 
 def look_at(source: DataSource) -> Look:

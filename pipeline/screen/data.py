@@ -1,8 +1,9 @@
 """A survey of data as tables and small pictures for a terminal, and as plain text where there is none.
 
-What is measured, and what is worth a warning, is `data/survey.py`'s.
+What is measured is `data/survey.py`'s.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
@@ -36,9 +37,19 @@ def _days(found: Survey) -> Table:
     if closed := found.closed_weekdays():
         names = [f"{date(2024, 1, 1) + timedelta(days=day):%A}s" for day in sorted(closed)]  # that was a Monday
         table.caption += f"; there never are any on {' and '.join(names)}"
-    for month in found.months():
-        table.add_row(f"{month.start:%Y-%m}", f"{found.rows_in(month):,}", _bars(found, month))
+    for name, month in _months(found):
+        rows = found.rows_in(month)
+        table.add_row(name, f"{rows:,}", _bars(found, month) if rows else Text("no rows", style="bold red"))
     return table
+
+
+def _months(found: Survey) -> Iterator[tuple[str, DateRange]]:
+    """Each month with its name, as in `2024-01`; neighbours without rows together, as in `2024-02 to 2031-07`."""
+    for has_rows, run in itertools.groupby(found.months(), lambda month: found.rows_in(month) > 0):
+        months = list(run)
+        for first, last in [(month, month) for month in months] if has_rows else [(months[0], months[-1])]:
+            names = [f"{month.start:%Y-%m}" for month in (first, last)]
+            yield " to ".join(dict.fromkeys(names)), DateRange(first.start, last.end)
 
 
 def _bars(found: Survey, month: DateRange) -> Text:
@@ -60,17 +71,18 @@ def _columns(found: Survey) -> Table:
     for column in found.columns:
         numeric = column.kind in ("target", "numeric")
         distinct = f"{column.distinct:,}" + (" or more" if column.distinct >= DISTINCT_AT_MOST else "")
-        missing, unparsed = (_part(count, column.rows) for count in (column.missing, column.unparsed))
+        no_number = column.unparsed + column.infinite
+        missing, unparsed = (_part(count, column.rows) for count in (column.missing, no_number))
         table.add_row(column.name, column.kind, missing, unparsed if numeric else "", distinct)
     return table
 
 
 def _target(found: Survey, target: str) -> Table:
     table = _table("month", "values", "5 %", "25 %", "median", "75 %", "95 %", title=f"target {target}")
-    for month in found.months():
+    for name, month in _months(found):
         values = found.distribution(target, month)
         quantiles = (f"{value:.4g}" for value in values.quantile(*_SHARES)) if values.count else ()
-        table.add_row(f"{month.start:%Y-%m}", f"{values.count:,}", *quantiles)
+        table.add_row(name, f"{values.count:,}", *quantiles)
     table.add_section()
     values = found.distribution(target)
     table.add_row("all", f"{values.count:,}", *(f"{value:.4g}" for value in values.quantile(*_SHARES)))

@@ -75,6 +75,11 @@ def complain(text: str) -> None:
         print(f"hpt: {line}", file=sys.stderr)
 
 
+def warn(line: str) -> None:
+    """Prints a warning, which changes no exit code, to stderr."""
+    print(f"warning: {line}", file=sys.stderr)
+
+
 def request_of(
     spec: Path | None,
     architecture: str | None = None,

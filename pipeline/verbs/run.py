@@ -24,6 +24,7 @@ from pipeline.verbs.common import (
     place_in_words,
     request_of,
     terminated_is_interrupted,
+    warn,
 )
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def run(
     request = request_of(spec, architecture, data, as_of, mode, budget)
     if len(request.each()) > 1:
         compare_all(request, store, lanes)
-    raise typer.Exit(run_to_the_end(create.create(request, store, here=True), lanes))
+    raise typer.Exit(run_to_the_end(create.create(request, store, here=True, warn=warn), lanes))
 
 
 @app.command()
@@ -90,7 +91,9 @@ def calibrate(
     from pipeline.sweep import Calibrating
 
     request = request_of(spec, data=data, as_of=as_of)
-    folder = create_calibration(request, store, Calibrating(top=top, overlap=overlap), experiments, here=True)
+    folder = create_calibration(
+        request, store, Calibrating(top=top, overlap=overlap), experiments, here=True, warn=warn
+    )
     raise typer.Exit(run_to_the_end(folder, lanes))
 
 
@@ -118,10 +121,11 @@ def compare_all(request: "Request", store: str | None, lanes: int | None) -> NoR
     for each in requests:
         create.check(each, store, here=True)
     print(f"{len(requests)} sweeps, an architecture each, one after another", file=sys.stderr)
-    folders, codes = [], []
+    folders: list[Sweep] = []
+    codes = []
     for each in requests:
-        # Made when its turn comes: the hours of its budget begin then.
-        folders.append(create.create(each, store, here=True))
+        # Made when its turn comes: the hours of its budget begin then. All have the same data, so one warns of them.
+        folders.append(create.create(each, store, here=True, warn=None if folders else warn))
         codes.append(run_to_the_end(folders[-1], lanes))
         if len(folders) > 1:
             ids = " ".join(folder.id for folder in folders)

@@ -24,6 +24,7 @@ from pipeline.verbs.common import (
     complain_of_failures,
     request_of,
     terminated_is_interrupted,
+    warn,
 )
 
 app = typer.Typer()
@@ -51,7 +52,7 @@ def plan(
     if sweep is not None:
         folder = create.resume(sweep, store)
     else:
-        folder = create.create(request_of(spec, architecture, data, as_of, mode, budget), store, here=False)
+        folder = create.create(request_of(spec, architecture, data, as_of, mode, budget), store, here=False, warn=warn)
     packs = planning.pending(folder, retry=retry, lanes=lanes)
     lines = "".join(pack.as_line() + "\n" for pack in packs)
     if out is not None:

@@ -212,11 +212,13 @@ def test_what_does_not_parse_is_counted_and_shown(tmp_path: Path) -> None:
         "29 rows in [2013-01-01, 2013-01-31)",
         "1 of 30 (3.3 %) days have no rows",
         'dropped 1 of 90 (1.1 %) rows of the files: no date in "day", for example "soon"',
-        "skipped 1 lines with more or fewer values than the header has names",
-        '"size": 2 of 29 (6.9 %) values are no numbers, for example "1,5"',
-        '"size": 1 of 29 (3.4 %) values are missing and count as the mean',
+        "skipped 1 of 91 (1.1 %) lines with more or fewer values than the header has names",
+        '"size": 1 of 29 (3.4 %) values are infinite or too large, for example "inf"',
+        '"size": 1 of 29 (3.4 %) values are no numbers, for example "1,5"',
+        '"size": 1 of 29 (3.4 %) values are missing',
         '"price": 1 of 29 (3.4 %) values are no numbers, for example "free"',
         "dropped 2 of 29 (6.9 %) rows: no price",
+        "fewer than 200 rows with a target, so scores are mostly luck",
     )
     assert len(found.train) + len(found.valid) + len(found.test) == 27
     assert (found.train.dense[:3] == 0).all()

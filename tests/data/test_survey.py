@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data import survey
+from pipeline.data import survey, warnings
 from pipeline.data.source import FilesSource, FlightsSource
 from pipeline.data.survey import Distribution, Survey, stability
 from pipeline.dates import DateRange
@@ -51,7 +51,7 @@ def look(tmp_path: Path) -> Callable[..., Survey]:
 
 
 def warned(found: Survey, *ranges: DateRange) -> list[str]:
-    return list(survey.warnings(found, ranges, SHARES))
+    return list(warnings.warnings(found, ranges, SHARES))
 
 
 def test_data_that_are_fine_are_not_warned_about(look: Callable[..., Survey]) -> None:
@@ -106,6 +106,7 @@ def test_parts_with_too_few_rows_are_told_and_none_is_a_trial_that_fails(look: C
     frame = table(per_day=7)
     frame.loc[frame["day"] >= QUARTER.split().test.start, "price"] = None
     assert warned(look(frame), QUARTER) == [
+        "98 of 637 (15 %) rows are left out: no price",
         f"{QUARTER}: 441 rows to train on, [2024-01-01, 2024-03-04): fewer than 500",
         f"{QUARTER}: 98 rows to validate on, [2024-03-04, 2024-03-18): fewer than 100",
         f"{QUARTER}: 0 rows to test on, [2024-03-18, 2024-04-01): a trial on this range will fail",
@@ -138,7 +139,7 @@ def test_values_that_do_not_parse_are_told(look: Callable[..., Survey]) -> None:
     frame = table().astype({"price": object, "day": object})
     frame.loc[3, "price"], frame.loc[4, "price"], frame.loc[5, "day"] = "12,5", None, "soon"
     found = look(frame)
-    assert warned(found) == ['"price": 1 of 1,819 (0.055 %) values are no numbers, for example "12,5"']
+    assert warned(found) == [*found.notes, '"price": 1 of 1,819 (0.055 %) values are no numbers, for example "12,5"']
     assert found.notes == ('dropped 1 of 1,820 (0.055 %) rows of the files: no date in "day", for example "soon"',)
     assert (found.columns[0].missing, int(found.usable.sum())) == (1, 1817)
 
@@ -162,7 +163,7 @@ def test_two_samples_of_the_same_are_no_drift(seed: int, first: int, second: int
     dice = np.random.default_rng(seed)
     index = stability(of(dice.integers(kinds, size=first)), of(dice.integers(kinds, size=second)))
     assert index is not None
-    assert index < survey.DRIFTS_FROM
+    assert index < warnings.DRIFTS_FROM
 
 
 def test_few_values_are_not_compared() -> None:
@@ -179,7 +180,8 @@ def test_the_flights_have_no_holes_and_their_delays_drift_in_autumn() -> None:
     found = survey.survey(FlightsSource.model_validate({"source": "flights", "target": ["air_time", "arr_delay"]}))
     assert found is not None
     summer = DateRange(date(2013, 7, 1), date(2013, 10, 1))
-    [line] = warned(found, DateRange(date(2013, 1, 1), date(2013, 4, 1)), summer)
+    lost, line = warned(found, DateRange(date(2013, 1, 1), date(2013, 4, 1)), summer)
+    assert lost == "9,430 of 336,776 (2.8 %) rows are left out: no air_time or no arr_delay"
     assert line.startswith(f'{summer}: from train to test, target "arr_delay" drifts: median -4 → -12')
 
 
@@ -228,7 +230,9 @@ def test_a_range_without_any_data_is_a_warning_here(tmp_path: Path, tiny_spec: d
 
 
 def test_data_may_be_looked_at_without_a_spec(tmp_path: Path, tiny_spec: dict[str, Any], bucket: str) -> None:
-    assert "nothing to warn about" in hpt("data", "--data", "flights", cwd=tmp_path).stdout
+    assert "warning: 9,430 of 336,776 (2.8 %) rows are left out: no air_time" in (
+        hpt("data", "--data", "flights", cwd=tmp_path).stdout
+    )
     shown = hpt("data", "--data", json.dumps(tiny_spec["data"]), cwd=tmp_path).stdout
     from pipeline.store.bucket import BucketStore
 

@@ -1,0 +1,74 @@
+"""Looks at the data of a new sweep before it starts: what people should know, and why it could not end well.
+
+Which lines there are is `data/warnings.py`'s business; here is which of them come before a sweep, and which forbid it.
+Drift and holes are for `hpt data`.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from pipeline.data import load, usable
+from pipeline.data.source import FilesSource
+from pipeline.data.survey import Survey, survey
+from pipeline.data.warnings import about_rows_and_columns, mistakes
+from pipeline.dates import DateRange
+from pipeline.errors import UserError
+from pipeline.sweep import Definition
+
+_RANGES_SHOWN = 2
+_LINES_AT_MOST = 5
+
+
+def warnings(definition: Definition) -> list[str]:
+    """Lines about the data of a sweep that is to start; none where they are built in, or its trainer reads them itself.
+
+    Raises UserError, a line per cause, if a date range that chooses, or every one that judges, has no rows to train,
+    validate or test on, or rows that teach nothing.
+    """
+    source = definition.data
+    if not isinstance(source, FilesSource) or definition.own is not None:
+        return []
+    ranges = sorted({date_range for phase in definition.phases for date_range in phase.ranges})
+    span = DateRange(ranges[0].start, max(date_range.end for date_range in ranges))
+    surveyed = survey(source, span)
+    if surveyed is None:
+        raise UserError(load.no_rows(source, span))
+    shares = definition.training.validation_share, definition.training.test_share
+    causes = {date_range: mistakes(surveyed, date_range, date_range.split(*shares)) for date_range in ranges}
+    hopeless = [date_range for date_range in ranges if causes[date_range]]
+    if fatal := _fatal(definition, hopeless):
+        raise UserError("\n".join(_by_cause({date_range: causes[date_range] for date_range in fatal})))
+    return [
+        *about_rows_and_columns(surveyed),
+        *_few_rows(surveyed, [date_range for date_range in ranges if date_range not in hopeless]),
+        *(f"{line}; trials there will fail" for line in _by_cause(causes)),
+    ]
+
+
+def _fatal(definition: Definition, hopeless: Sequence[DateRange]) -> list[DateRange]:
+    """Those of the ranges without which the sweep would find nothing, or nobody could judge what it finds."""
+    fatal: set[DateRange] = set()
+    for phase in definition.phases:
+        lost = set(phase.ranges).intersection(hopeless)
+        if phase.chooses or (phase.judges and len(lost) == len(set(phase.ranges))):
+            fatal |= lost
+    return sorted(fatal)
+
+
+def _by_cause(causes: dict[DateRange, list[str]]) -> list[str]:
+    ranges: dict[str, list[DateRange]] = {}
+    for date_range, lines in causes.items():
+        for line in lines:
+            ranges.setdefault(line, []).append(date_range)
+    lines = [f"date-range: {_in_words(where)}: {cause}" for cause, where in ranges.items()]
+    more = len(lines) - _LINES_AT_MOST
+    return lines if more <= 0 else [*lines[:_LINES_AT_MOST], f"and {more} more like these: `hpt data` shows them"]
+
+
+def _few_rows(surveyed: Survey, ranges: Iterable[DateRange]) -> list[str]:
+    few = [date_range for date_range in ranges if surveyed.usable_in(date_range) < usable.ROWS_AT_LEAST]
+    return [f"date-range: {_in_words(few)}: {usable.few_rows()}"] if few else []
+
+
+def _in_words(ranges: Sequence[DateRange]) -> str:
+    more = f" and {len(ranges) - _RANGES_SHOWN} more" if len(ranges) > _RANGES_SHOWN else ""
+    return ", ".join(map(str, ranges[:_RANGES_SHOWN])) + more
