@@ -93,6 +93,7 @@ class Encoder:
             length=len(self.columns.categorical) + self.words_per_row,
             dense=len(self.columns.numeric),
             targets=len(self.columns.targets),
+            categorical=len(self.columns.categorical),
         )
 
     def encode(self, frame: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

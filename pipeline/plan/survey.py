@@ -91,7 +91,7 @@ def _definition(spec: Spec, data: DataSource | None, covered: DateRange | None) 
 
 def _ranges(definition: Definition) -> dict[DateRange, list[str]]:
     ranges: dict[DateRange, list[str]] = {}
-    for phase in definition.phases:
+    for phase in [phase for phase in definition.phases if not phase.is_reference]:
         for date_range in phase.ranges:
             ranges.setdefault(date_range, []).append(phase.name)
     return dict(sorted(ranges.items()))
