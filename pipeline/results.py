@@ -70,7 +70,7 @@ class Status(StrEnum):
 
 def is_reference(row: Mapping[str, Any]) -> bool:
     """Whether the row is of a reference, not of a setting's training: no ranking, budget or exit code counts it."""
-    return bool(row["phase"] == REFERENCE)
+    return row.get("phase") == REFERENCE
 
 
 def trainings(rows: Iterable[Row]) -> list[Row]:

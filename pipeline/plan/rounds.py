@@ -217,7 +217,9 @@ def _trials_in_words(trials: Sequence[Trial]) -> str:
 
 
 def counted(packs: Sequence[Pack]) -> str:
-    """What packs hold, in words: `31 trials, and 27 references in seconds of CPU`."""
+    """What packs hold, in words: `31 trials to run, and 27 references in seconds of CPU`."""
     trials = list(trials_of(packs))
     measured = sum(trial.phase == results.REFERENCE for trial in trials)
-    return f"{len(trials) - measured} trials" + (f", and {measured} references in seconds of CPU" if measured else "")
+    return f"{len(trials) - measured} trials to run" + (
+        f", and {measured} references in seconds of CPU" if measured else ""
+    )

@@ -24,8 +24,8 @@ def plan_lines(definition: Definition) -> Iterator[str]:
             yield from _experiment_lines(phase, experiments)
     for phase in [phase for phase in definition.phases if phase.is_reference]:
         yield (
-            f"and {_counted(phase.experiments * len(phase.ranges), 'reference')} in seconds of CPU: a constant, a linear "
-            f"model and boosted trees on each of {_counted(len(phase.ranges), 'date range')}; they choose nothing"
+            f"and {_counted(phase.experiments * len(phase.ranges), 'reference')} in seconds of CPU: a constant, a "
+            f"linear model and boosted trees on {_counted(len(phase.ranges), 'date range')}; they choose nothing"
         )
 
 

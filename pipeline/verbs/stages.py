@@ -60,7 +60,7 @@ def plan(
         except OSError as error:
             raise UserError(f"--out {out}: cannot be written: {error.strerror}") from None
     print(folder.id)
-    print(f"{planning.counted(packs)}, to run in {len(packs)} packs", file=sys.stderr)
+    print(f"{planning.counted(packs)}, in {len(packs)} packs", file=sys.stderr)
 
 
 @app.command()
