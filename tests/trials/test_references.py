@@ -31,12 +31,12 @@ def sweep(new_sweep, tiny_spec) -> Sweep:
 def run(sweep: Sweep, *, retry: bool = False) -> bool:
     """Runs the round that is planned; True if no trial failed."""
     workbench = running.Workbench()
-    return all(
-        [
-            running.run_pack(sweep, pack.id, pack.trials, workbench, retry=retry, on_event=lambda event: None)
-            for pack in rounds.pending(sweep, retry=retry)
-        ]
-    )
+    packs = rounds.pending(sweep, retry=retry)
+    fine = [
+        running.run_pack(sweep, pack.id, pack.trials, workbench, retry=retry, on_event=lambda event: None)
+        for pack in packs
+    ]
+    return all(fine)
 
 
 def measured(sweep: Sweep) -> dict[str, dict[str, Any]]:
@@ -92,6 +92,7 @@ def test_one_that_fails_is_no_failure_of_the_sweep(sweep, broken, capsys):
     assert (row["status"], row["error"]) == ("failed", "RuntimeError: no memory for trees")
     assert complain_of_failures(merged) == 0
     assert capsys.readouterr().err == ""
+    assert rounds.pending(sweep) == []
     state = state_of(sweep, merged)
     assert (state.words, state.failed) == ("done", [])
     suite = ElementTree.fromstring(junit(sweep.definition, sweep.planned(), merged.rows))
