@@ -82,7 +82,7 @@ class Lines:
 
     def round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None:
         self._tally.begin_round(packs, done)
-        self.say(f"{counted(packs)}; {len(self._tally.rows)} done before")
+        self.say(f"{counted(packs)}, {len(self._tally.rows)} done before")
 
     def started(self, lane: int, pack: Pack) -> None:
         pass
