@@ -40,6 +40,9 @@ RESERVED = frozenset(HEAD + _AFTER_METRICS + TAIL)
 # Metrics that every training of ours reports stand first, whoever finished first.
 _METRICS_FIRST = ("mse_test", "mse_train", "mse_valid")
 
+REFERENCE = "reference"
+"""The phase of references: models that nobody tunes, whose rows are of no setting."""
+
 Row = dict[str, Any]
 Goal = Literal["minimize", "maximize"]
 
@@ -63,6 +66,16 @@ class Status(StrEnum):
     def is_result(self) -> bool:
         """Whether it says something about the setting, and is no failure that may be retried."""
         return self in (Status.COMPLETE, Status.STOPPED, Status.DIVERGED)
+
+
+def is_reference(row: Mapping[str, Any]) -> bool:
+    """Whether the row is of a reference, not of a setting's training: no ranking, budget or exit code counts it."""
+    return row.get("phase") == REFERENCE
+
+
+def trainings(rows: Iterable[Row]) -> list[Row]:
+    """The rows of settings, without those of references."""
+    return [row for row in rows if not is_reference(row)]
 
 
 def range_of(row: Row) -> DateRange:

@@ -56,6 +56,7 @@ def tiny_spec(tiny_csv: Path) -> dict[str, Any]:
         "parameters": {"learning_rate": [0.01, 0.1]},
         "search": {"strategy": "grid"},
         "confirm": {"ranges": 0},
+        "references": False,
     }
 
 

@@ -46,6 +46,7 @@ def finished(tmp_path_factory, tiny_csv):
         "parameters": {"learning_rate": [0.01, 0.1]},
         "search": {"strategy": "grid"},
         "confirm": {"ranges": 0},
+        "references": False,
         "notes": "<b>notes</b>",
     }
     (folder / "spec.json").write_text(json.dumps(spec))

@@ -32,6 +32,7 @@ TINY = {
     "date-range": [["2024-08-01", "2024-09-01"]],
     "as-of": "2024-09-01",
     "training": {"max-epochs": 1, "epoch-steps": 1},
+    "references": False,
 }
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Self
 
-from pipeline.results import Row
+from pipeline.results import Row, trainings
 from pipeline.space import Assignment
 from pipeline.sweep import Definition, Experiment, Phase, Trial
 
@@ -25,7 +25,10 @@ class History:
     planned: Set[Trial] = frozenset()
     """The trials of all rounds so far."""
     rows: Sequence[Row] = ()
-    """Of the trials that are finished."""
+    """Of the trials that are finished; those of references, which no planner and no budget may count, are left out."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", trainings(self.rows))
 
     @classmethod
     def at_start(cls, definition: Definition) -> Self:
@@ -54,7 +57,7 @@ class History:
 
     def is_past(self, phase: Phase) -> bool:
         """Whether a later phase has begun. Then a phase is never reopened, even after a retry."""
-        phases = self.definition.phases
+        phases = [each for each in self.definition.phases if not each.is_reference]
         return any(map(self.has_begun, phases[phases.index(phase) + 1 :]))
 
     @cached_property

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from pipeline.analysis.history import History
-from pipeline.results import Row, Status
+from pipeline.results import Row, Status, trainings
 from pipeline.sweep import Definition, Phase, Trial
 
 _HOUR = 3600.0
@@ -45,8 +45,9 @@ def spent(history: History) -> Spent:
 
 
 def device_seconds(rows: Sequence[Row]) -> float:
-    """Seconds of training, all devices together; a row that was copied from an earlier sweep took none."""
-    return math.fsum(row.get("training_time") or 0.0 for row in rows if not row.get("reused_from"))
+    """Seconds of training, all devices together; a row that was copied from an earlier sweep took none, nor did a
+    reference, which needs no device."""
+    return math.fsum(row.get("training_time") or 0.0 for row in trainings(rows) if not row.get("reused_from"))
 
 
 def room(history: History, phase: Phase) -> float:

@@ -40,7 +40,7 @@ def _facts(state: State) -> dict[str, str]:
         **_flat("training", definition.training.model_dump(mode="json", by_alias=True)),
         **_flat("incumbent", definition.incumbent),
     }
-    for phase in definition.phases:
+    for phase in [phase for phase in definition.phases if not phase.is_reference]:
         content = phase.model_dump(mode="json", by_alias=True, exclude={"name", "space", "ranges"})
         facts[f"{phase.name} date ranges"] = ", ".join(map(str, phase.ranges))
         facts |= _flat(phase.name, content)
@@ -50,7 +50,7 @@ def _facts(state: State) -> dict[str, str]:
                 name: domain.model_dump(mode="json", exclude_defaults=True) for name, domain in phase.space.items()
             }
             facts |= _flat(f"{phase.name} space", space, deep=False)
-    for row in state.rows:
+    for row in results.trainings(state.rows):
         if row.get("data_fingerprint"):
             facts[f"data read in {range_of(row)}, {row.get('fidelity', 'full')}"] = str(row["data_fingerprint"])
     return facts

@@ -41,7 +41,7 @@ def _sweep(state: State, answer: str) -> dict[str, Any]:
         "architecture": state.sweep.definition.architecture,
         "state": state.words,
         "score": best.score if best else None,
-        "trials": len(state.rows),
+        "trials": state.counts[0],
         "seconds": spending.device_seconds(state.rows),
         "answer": answer,
     }

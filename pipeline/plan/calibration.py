@@ -33,6 +33,7 @@ def sample(spec: Spec, experiments: int | None) -> Spec:
             "mode": "full",
             "budget": None,
             "reuse": False,
+            "references": False,
             "phases": phases,
             "confirm": Confirm.model_validate({"ranges": 0}),
             "confirm_range": None,

@@ -20,7 +20,8 @@ Planned = tuple[Experiment, Trial]
 
 def likeness(definition: Definition, experiment: Experiment, trial: Trial) -> Hashable:
     """Equal for trials that can be trained side by side."""
-    if definition.own is not None:  # what such a trainer makes of a hyperparameter, nobody knows
+    # What a trainer of one's own makes of a hyperparameter, nobody knows; references have nothing to share.
+    if definition.own is not None or definition.phase(trial.phase).is_reference:
         return trial
     shapes = architectures.shapes(definition.architecture, experiment.assignment)
     return trial.phase, trial.range, trial.seed, shapes

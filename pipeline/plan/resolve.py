@@ -13,12 +13,14 @@ from pipeline.dates import DateRange
 from pipeline.errors import UserError, did_you_mean
 from pipeline.plan import counts, months, phases
 from pipeline.plan.calendar import Calendar
+from pipeline.results import REFERENCE
 from pipeline.search import ADAPTIVE
 from pipeline.search.search_space import written as in_words
 from pipeline.space import Hyperparameter, Space, Values
 from pipeline.spec import Spec, check, normalize, trainer
 from pipeline.spec.model import PhaseSpec
 from pipeline.sweep import FORMAT, Definition, Fidelity, Judging, Phase, new_id
+from pipeline.training import references
 from pipeline.training.own.code import Own
 
 _P = ParamSpec("_P")
@@ -116,7 +118,7 @@ class _Mistakes:
 
 
 def _phases(request: phases.SpecAndTrainer, calendar: Calendar, rows_by_day: RowCounts | None) -> tuple[Phase, ...]:
-    """All phases of a sweep in their order, the one that judges last. Raises UserError, a line per mistake."""
+    """All phases in their order: what chooses, what judges, the references. Raises UserError, a line per mistake."""
     spec, mistakes = request.spec, _Mistakes()
     if lines := _misnamed_constraints(request):
         raise UserError("\n".join(lines))
@@ -140,7 +142,7 @@ def _phases(request: phases.SpecAndTrainer, calendar: Calendar, rows_by_day: Row
         choosing = mistakes.note(counts.within_budget, spec.budget, choosing, judging) or []
     if mistakes.lines or judging is None:
         raise UserError("\n".join(dict.fromkeys(mistakes.lines)))
-    return (*choosing, *judging)
+    return (*choosing, *judging, *_references(spec, choosing, judging))
 
 
 def _choosing(
@@ -237,6 +239,24 @@ def _judging(spec: Spec, choosing: Sequence[Phase], calendar: Calendar) -> list[
             first_seed=0 if ranges else last.seeds,
             role="judge",
             judging=Judging(rope=confirm.rope, fresh=bool(ranges) and calendar.is_unused(ranges)),
+        )
+    ]
+
+
+def _references(spec: Spec, choosing: Sequence[Phase], judging: Sequence[Phase]) -> list[Phase]:
+    """The phase of the references: on what judges, then on what chooses. None for a trainer of the user's own, whose
+    units nobody knows."""
+    if not spec.references or spec.trains_own_code:
+        return []
+    return [
+        Phase(
+            name=REFERENCE,
+            role="reference",
+            space={},
+            ranges=tuple(dict.fromkeys(date_range for phase in (*judging, *choosing) for date_range in phase.ranges)),
+            fidelity=Fidelity(name="full", max_epochs=1),
+            strategy="finalists",
+            experiments=len(references.NAMES),
         )
     ]
 

@@ -18,7 +18,8 @@ from pipeline.plan import packing
 from pipeline.plan.settings import settings_of
 from pipeline.results import Row, Status
 from pipeline.space import Assignment, identity_of, key
-from pipeline.sweep import Experiment, Pack, Phase, ResultFile, Sweep, Trial, ledger, merge, trials_of
+from pipeline.sweep import Definition, Experiment, Pack, Phase, ResultFile, Sweep, Trial, ledger, merge, trials_of
+from pipeline.training import references
 
 _LABEL_AT_MOST = 90
 
@@ -39,7 +40,7 @@ def pending(sweep: Sweep, *, retry: bool = False, lanes: int | None = None) -> l
     rows = merge.look(sweep).rows if (rounds and not left) or sweep.definition.is_timed else []
     history = History(sweep.definition, datetime.now(UTC), planned=frozenset(trials_of(packs)), rows=rows)
     if left and spending.choosing_is_over(history):
-        left = [pack for pack in left if sweep.definition.phase(pack.trials[0].phase).judges]
+        left = [pack for pack in left if not sweep.definition.phase(pack.trials[0].phase).chooses]
     if left:
         return left
 
@@ -79,17 +80,33 @@ def next_round(history: History, number: int, lanes: int | None = None) -> tuple
     """Round `number`: the experiments that are new, and the packs to run. No packs: the sweep is done.
 
     All planned trials have a row, unless the budget ended first. The round belongs to the first phase that needs a
-    trial which is not planned.
+    trial which is not planned; the first round has the references, too.
     """
-    for phase in history.definition.phases:
+    for phase in [phase for phase in history.definition.phases if not phase.is_reference]:
         experiments, new = _with_ids(history, phase, settings_of(history, phase))
         trials = [trial for trial in _trials(history, phase, experiments) if trial not in history.planned]
         if trials:
             by_id = {experiment.id: experiment for experiment in experiments}
             pairs = [(by_id[trial.experiment], trial) for trial in trials]
             packs = packing.cut(history.definition, pairs, lanes or len(pairs))
-            return new, [_pack(history, phase, f"r{number}-p{at:03d}", pack) for at, pack in enumerate(packs)]
+            planned = [_pack(history, phase, f"r{number}-p{at:03d}", pack) for at, pack in enumerate(packs)]
+            return new, planned + (_references(history.definition, len(planned)) if number == 0 else [])
     return [], []
+
+
+def _references(definition: Definition, first: int) -> list[Pack]:
+    """The packs of the first round that measure references, one per date range, numbered from `first`."""
+    return [
+        Pack(
+            f"r0-p{first + at:03d}",
+            f"references on {date_range}",
+            definition.image,
+            tuple(Trial(phase.name, name, at, 0) for name in references.NAMES),
+        )
+        for phase in definition.phases
+        if phase.is_reference
+        for at, date_range in enumerate(phase.ranges)
+    ]
 
 
 def _with_ids(
@@ -199,5 +216,10 @@ def _trials_in_words(trials: Sequence[Trial]) -> str:
     return f"{trials[0]} and {others} more like it" if others else str(trials[0])
 
 
-def trial_count(packs: Sequence[Pack]) -> int:
-    return sum(1 for _ in trials_of(packs))
+def counted(packs: Sequence[Pack]) -> str:
+    """What packs hold, in words: `31 trials to run, and 27 references in seconds of CPU`."""
+    trials = list(trials_of(packs))
+    measured = sum(trial.phase == results.REFERENCE for trial in trials)
+    return f"{len(trials) - measured} trials to run" + (
+        f", and {measured} references in seconds of CPU" if measured else ""
+    )

@@ -89,7 +89,7 @@ def _with_calibration(sweep: Sweep, summary: Summary) -> Summary:
     from pipeline.sweep.folder import epochs_of
 
     result = calibrate(sweep.definition, summary.rows, epochs_of(sweep, summary.rows))
-    progress = "" if summary.done else so_far(len(summary.rows), summary.planned)
+    progress = "" if summary.done else so_far(summary.finished, summary.planned)
     if isinstance(result, str):
         return replace(summary, answer=progress + result)
     return replace(summary, answer=progress + result.answer, calibration=result)

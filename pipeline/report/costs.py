@@ -7,7 +7,7 @@ from statistics import median
 
 from pipeline.analysis import spending
 from pipeline.analysis.history import History
-from pipeline.results import Row, Status
+from pipeline.results import Row, Status, trainings
 from pipeline.sweep import Definition
 
 REUSED = "reused"
@@ -69,7 +69,7 @@ class Costs:
 def costs(definition: Definition, rows: Sequence[Row], done: bool) -> Costs:
     """What the rows cost; `done` says that no more will come: then the clock stopped when the last trial ended."""
     groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
+    for row in trainings(rows):
         groups.setdefault((row["phase"], REUSED if row.get("reused_from") else row["status"]), []).append(row)
     order = [phase.name for phase in definition.phases]
     lines = [

@@ -11,7 +11,7 @@ from pipeline.analysis.ranking import Standing, standings
 from pipeline.errors import UserError
 from pipeline.report.answer import best_setting
 from pipeline.report.words import best_in_words
-from pipeline.results import Row, Status
+from pipeline.results import REFERENCE, Row, Status, trainings
 from pipeline.store import Store
 from pipeline.sweep import Sweep, Trial, all_sweeps, merge, trials_of
 from pipeline.sweep.merge import Merged
@@ -35,8 +35,13 @@ class State:
 
     @property
     def failed(self) -> list[Row]:
-        """The rows that are no results."""
-        return [row for row in self.rows if not Status(row["status"]).is_result]
+        """The rows of settings that are no results."""
+        return [row for row in trainings(self.rows) if not Status(row["status"]).is_result]
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many trials have a row, and how many the rounds asked for, without references."""
+        return len(trainings(self.rows)), sum(trial.phase != REFERENCE for trial in self.planned)
 
     @cached_property
     def ranked(self) -> list[Standing]:
@@ -52,9 +57,10 @@ class State:
     def words(self) -> str:
         """`done`, `12 of 31 trials, 1 failed`, `stopped at 12 of 31 trials`."""
         failed = f", {len(self.failed)} failed" if self.failed else ""
-        counts = f"{len(self.rows)} of {len(self.planned)} trials"
+        finished, planned = self.counts
+        counts = f"{finished} of {planned} trials"
         if self.done:
-            return "done" + (f" with {counts}" if len(self.rows) < len(self.planned) else "") + failed
+            return "done" + (f" with {counts}" if finished < planned else "") + failed
         return ("stopped at " if self.stopped else "") + counts + failed
 
 

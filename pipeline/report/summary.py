@@ -9,7 +9,7 @@ from pipeline.analysis.ranking import Standing, standings
 from pipeline.analysis.selection import ChoosingGain, gain_of_choosing
 from pipeline.report.answer import Judged, answer, best_setting, judged_ranges, newest_model, so_far
 from pipeline.report.costs import Costs, costs
-from pipeline.results import Row, Status
+from pipeline.results import REFERENCE, Row, Status, trainings
 from pipeline.sweep import Definition, Trial
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Summary:
     definition: Definition
     rows: Sequence[Row]
     planned: int
+    """Trials that all rounds so far asked for, without references."""
     done: bool
     """Whether nothing more will come."""
     ranked: Sequence[Standing]
@@ -42,6 +43,11 @@ class Summary:
     costs: Costs
     calibration: "Calibration | None" = None
     """What a calibration found; None in every other sweep, and where it has nothing to say yet."""
+
+    @property
+    def finished(self) -> int:
+        """Trials that have a row, without references."""
+        return len(trainings(self.rows))
 
     @property
     def best(self) -> Standing | None:
@@ -80,21 +86,22 @@ def summarize(
     """`planned` are the trials that all rounds so far asked for; `done` says that no more will come."""
     ranked = standings(definition, rows)
     judged = judged_ranges(definition, ranked, confirmed)
-    progress = so_far(len(rows), len(planned)) if not done and len(rows) < len(planned) else ""
+    trained, to_train = trainings(rows), [trial for trial in planned if trial.phase != REFERENCE]
+    progress = so_far(len(trained), len(to_train)) if not done and len(trained) < len(to_train) else ""
     return Summary(
         definition=definition,
         rows=rows,
-        planned=len(planned),
+        planned=len(to_train),
         done=done,
         ranked=ranked,
         judged=judged,
         confirmed=confirmed,
         choosing_gain=gain_of_choosing(definition, ranked),
         saved=_saved(definition, planned, done),
-        answer=progress + answer(definition, rows, ranked, judged, confirmed),
+        answer=progress + answer(definition, trained, ranked, judged, confirmed),
         failures=[row for row in rows if not Status(row["status"]).is_result or row["status"] == Status.DIVERGED],
         skipped=skipped,
-        counts=dict(Counter(row["status"] for row in rows)),
+        counts=dict(Counter(row["status"] for row in trained)),
         costs=costs(definition, rows, done),
     )
 
@@ -107,7 +114,7 @@ def setting(standing: Standing, names: Sequence[str]) -> dict[str, Any]:
 def _saved(definition: Definition, planned: Sequence[Trial], done: bool) -> int:
     """How many more trials would have run without races: in those that are over."""
     saved = 0
-    begun = {trial.phase for trial in planned}
+    begun = {trial.phase for trial in planned} - {REFERENCE}
     for at, phase in enumerate(definition.phases):
         trials = [trial for trial in planned if trial.phase == phase.name]
         over = done or any(later.name in begun for later in definition.phases[at + 1 :])

@@ -4,7 +4,7 @@ import math
 
 from pipeline.analysis.ranking import Standing
 from pipeline.analysis.verdict import percent
-from pipeline.results import Goal, Row, Status, shown
+from pipeline.results import Goal, Row, Status, is_reference, shown
 from pipeline.sweep import Definition
 
 
@@ -21,7 +21,8 @@ def outcome(row: Row, metric: str) -> str:
     if row["status"] != Status.COMPLETE:
         return f"{row['status']}" + (f": {row['error']}" if row.get("error") else "")
     how = f", copied from {row['reused_from']}" if row.get("reused_from") else ""
-    return f"{metric}_valid {row.get(f'{metric}_valid', math.nan):.4g}, {row['epochs']} epochs{how}"
+    epochs = "" if is_reference(row) else f", {row['epochs']} epochs"
+    return f"{metric}_valid {row.get(f'{metric}_valid', math.nan):.4g}{epochs}{how}"
 
 
 def best_in_words(definition: Definition, best: Standing | None) -> str:

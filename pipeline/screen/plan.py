@@ -16,13 +16,18 @@ def plan_lines(definition: Definition) -> Iterator[str]:
     """The phases one after another; the first with the experiments that its first round asks for."""
     experiments, _ = next_round(History.at_start(definition), 0)
     yield from definition.decided
-    for phase in definition.phases:
+    for phase in [phase for phase in definition.phases if not phase.is_reference]:
         yield _amount_line(phase, is_open_ended=phase.judges or definition.is_timed)
         yield from _origin_lines(phase)
         yield from _judging_lines(phase)
         yield from _range_lines(definition, phase)
         if phase is definition.phases[0]:
             yield from _experiment_lines(phase, experiments)
+    for phase in [phase for phase in definition.phases if phase.is_reference]:
+        yield (
+            f"and {_counted(phase.experiments * len(phase.ranges), 'reference')} in seconds of CPU: a constant, a "
+            f"linear model and boosted trees on {_counted(len(phase.ranges), 'date range')}; they choose nothing"
+        )
 
 
 def _amount_line(phase: Phase, *, is_open_ended: bool) -> str:

@@ -12,14 +12,15 @@ from rich.table import Column
 from rich.text import Text
 
 from pipeline.analysis.ranking import standings
+from pipeline.plan.rounds import counted
 from pipeline.report.answer import best_setting
 from pipeline.report.words import outcome, settings_in_words
-from pipeline.results import Row
+from pipeline.results import REFERENCE, Row, is_reference, trainings
 from pipeline.sweep import Definition, Pack, trials_of
 
 
 class _Tally:
-    """What both views count: rows, the best so far, time left. Rows come from several threads."""
+    """What both views count, without references: rows, the best so far, time left. Rows come from several threads."""
 
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
@@ -33,8 +34,8 @@ class _Tally:
 
     def begin_round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None:
         with self._lock:
-            to_run = {str(trial) for trial in trials_of(packs)}
-            self.rows |= {row["trial"]: row for row in done if row["trial"] not in to_run}
+            to_run = {str(trial) for trial in trials_of(packs) if trial.phase != REFERENCE}
+            self.rows |= {row["trial"]: row for row in trainings(done) if row["trial"] not in to_run}
             self.total = len(to_run | self.rows.keys())
             self._began, self._to_run, self._ran = time.monotonic(), len(to_run), 0
 
@@ -81,8 +82,7 @@ class Lines:
 
     def round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None:
         self._tally.begin_round(packs, done)
-        to_run = sum(1 for _ in trials_of(packs))
-        self.say(f"{to_run} trials to run, {len(self._tally.rows)} done before")
+        self.say(f"{counted(packs)}, {len(self._tally.rows)} done before")
 
     def started(self, lane: int, pack: Pack) -> None:
         pass
@@ -92,6 +92,9 @@ class Lines:
 
     def row(self, lane: int, row: Row) -> None:
         tally = self._tally
+        if is_reference(row):
+            self.say(f"{row['trial']} {outcome(row, tally.definition.objective.metric)}")
+            return
         done = tally.add(row)
         self.say(
             f"[{done}/{tally.total}] {row['trial']} {outcome(row, tally.definition.objective.metric)}"
@@ -162,7 +165,8 @@ class Live:
         self._progress.update(self._bars[lane], completed=epoch, total=of)
 
     def row(self, lane: int, row: Row) -> None:
-        self._tally.add(row)
+        if not is_reference(row):
+            self._tally.add(row)
         if row["status"] != "complete":
             self.say(f"{row['trial']}: {outcome(row, self._tally.definition.objective.metric)}")
         self._show()

@@ -12,6 +12,7 @@ from rich.text import Text
 from pipeline import results
 from pipeline.report.state import State, state_of
 from pipeline.report.words import best_in_words, outcome
+from pipeline.results import Row, is_reference
 from pipeline.sweep import Sweep
 
 
@@ -49,7 +50,7 @@ def watch(sweep: Sweep, console: Console, every: float) -> State:
             for row in sorted(now.rows, key=lambda row: row.get("finished", "")):
                 if row["trial"] not in seen:
                     seen.add(row["trial"])
-                    line = f"[{len(seen)}/{len(now.planned)}] {row['trial']} {outcome(row, metric)}"
+                    line = f"{_place(now, seen, row)}{row['trial']} {outcome(row, metric)}"
                     console.print(line, markup=False, highlight=False, soft_wrap=True)
             if now.done or now.stopped:
                 return now
@@ -63,13 +64,21 @@ def watch(sweep: Sweep, console: Console, every: float) -> State:
             time.sleep(every)
 
 
+def _place(state: State, shown: Iterable[str], row: Row) -> str:
+    """`[12/31] `: which of the trials it is; nothing where it is a reference's."""
+    if is_reference(row):
+        return ""
+    done = sum(not is_reference(other) for other in state.rows if other["trial"] in shown)
+    return f"[{done}/{state.counts[1]}] "
+
+
 def _picture(state: State) -> Group:
     metric = state.sweep.definition.objective.metric
     latest = sorted(state.rows, key=lambda row: row.get("finished", ""))[-5:]
     failed = [Text(f"{row['trial']} {outcome(row, metric)}", style="red") for row in state.failed[-5:]]
     return Group(
         Text(f"{state.sweep.id}: {state.words}", style="bold"),
-        ProgressBar(total=max(1, len(state.planned)), completed=len(state.rows), width=60),
+        ProgressBar(total=max(1, state.counts[1]), completed=state.counts[0], width=60),
         Text(f"best so far: {best_in_words(state.sweep.definition, state.best)}"),
         *failed,
         Text("latest:", style="dim"),

@@ -277,6 +277,11 @@ class Spec(Hyphenated):
     reuse: StrictBool = Field(
         False, description="While choosing, copy the rows of earlier sweeps that trained exactly the same."
     )
+    references: StrictBool = Field(
+        True,
+        description="Measure a constant, a linear model and boosted trees on the same days. Not with a trainer of your "
+        "own.",
+    )
     phases: list[PhaseSpec] | None = Field(None, min_length=1)
     store: str | None = Field(None, min_length=1, description="`gs://bucket/prefix` or a directory.")
     image: str | None = Field(None, min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:@-]*$")

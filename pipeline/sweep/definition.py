@@ -96,6 +96,12 @@ class Phase(Recorded):
         return self.role == "judge"
 
     @property
+    def is_reference(self) -> bool:
+        """Whether models that nobody tunes are measured in it. It belongs to the first round, and nothing waits for it
+        but the end of that round."""
+        return self.role == "reference"
+
+    @property
     def replicates(self) -> bool:
         """Whether it chooses by training the best of other phases with more seeds, and tries nothing new."""
         return self.chooses and self.strategy == "finalists"

@@ -7,15 +7,22 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from pipeline.errors import UserError
+from pipeline.results import REFERENCE
 from pipeline.space import Assignment
 from pipeline.sweep.definition import Definition
+from pipeline.training import references
 
-_TRIAL = re.compile(r"(?P<phase>[a-z][a-z-]*)-(?P<experiment>e\d{3,})-d(?P<range>\d+)-s(?P<seed>\d+)")
+_TRIAL = re.compile(
+    rf"(?P<phase>[a-z][a-z-]*)-(?P<experiment>e\d{{3,}}|{'|'.join(references.NAMES)})-d(?P<range>\d+)-s(?P<seed>\d+)"
+)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One experiment on one date range with one seed in one phase: `screen-e012-d2-s0`."""
+    """One experiment on one date range with one seed in one phase: `screen-e012-d2-s0`.
+
+    A reference stands in the place of an experiment: `reference-trees-d2-s0`.
+    """
 
     phase: str
     experiment: str
@@ -42,7 +49,12 @@ class Experiment:
     phase: str
     """The phase that asked for it first."""
     assignment: Assignment
-    """Every hyperparameter of the architecture, not only those that the phase searches."""
+    """Every hyperparameter of the architecture, not only those that the phase searches; none of a reference."""
+
+    @classmethod
+    def of_reference(cls, name: str) -> Self:
+        """What stands in the place of an experiment where a reference is measured; no round asks for it."""
+        return cls(name, REFERENCE, {})
 
 
 @dataclass(frozen=True)

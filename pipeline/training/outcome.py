@@ -11,10 +11,8 @@ from torch import nn
 
 from pipeline.results import Status
 from pipeline.training.evaluation import Tensors, evaluate, to_device
+from pipeline.training.job import TRAIN_SAMPLE
 from pipeline.training.state import Member, TrainState
-
-TRAIN_SAMPLE = 20_000
-"""`mse_train` is measured on at most so many rows, spread evenly over the training part."""
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,7 @@ class Attempt:
         self.token = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self.row = first_cells(sweep, pack, trial, experiment, attempt=self.token)
         self.is_over = False
+        self.measures_reference = phase.is_reference
         self._phase, self._on_event = phase, on_event
 
         # Without the full results of the incumbent, and of what the phase starts from, nothing can be compared.

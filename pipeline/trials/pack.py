@@ -10,8 +10,9 @@ from pipeline.analysis import spending
 from pipeline.analysis.history import History
 from pipeline.errors import UserError
 from pipeline.plan import packing
-from pipeline.results import Row, Status
+from pipeline.results import Row, Status, is_reference
 from pipeline.sweep import Experiment, Sweep, Trial, merge
+from pipeline.training import references
 from pipeline.training.builtin import Builtin
 from pipeline.training.job import TrainingResult
 from pipeline.training.own.trainer import OwnTrainer
@@ -28,6 +29,8 @@ class Workbench:
 
     def experiment(self, sweep: Sweep, trial: Trial) -> Experiment:
         """Raises UserError if no round of the sweep asked for the trial's experiment."""
+        if sweep.definition.phase(trial.phase).is_reference:
+            return Experiment.of_reference(trial.experiment)
         if trial.experiment not in self._experiments:
             self._experiments = sweep.experiments()
         try:
@@ -39,7 +42,8 @@ class Workbench:
 def run_pack(
     sweep: Sweep, pack: str, trials: Sequence[Trial], workbench: Workbench, *, retry: bool = False, on_event: OnEvent
 ) -> bool:
-    """Runs the trials that have no row yet (`retry`: no result). True if none failed, nor had failed before.
+    """Runs the trials that have no row yet (`retry`: no result). True if none failed, nor had failed before; what
+    became of references does not count.
 
     Trials that are alike train side by side where that is faster, the others one after another. Raises
     UserError if a trial is not of this sweep or its row is damaged, and InfrastructureError if the store or the device
@@ -93,7 +97,7 @@ class _Run:
             except Exception as error:
                 self._after(error, training)
         rows += [attempt.row for attempt in attempts if attempt.is_over]
-        return all(Status(row["status"]).is_result for row in rows)
+        return all(Status(row["status"]).is_result or is_reference(row) for row in rows)
 
     def _begin_group(self, stack: ExitStack) -> tuple[list[Attempt], list[Row]]:
         """Begins attempts at the trials that wait until there are as many to train as it pays to train side by side.
@@ -128,7 +132,7 @@ class _Run:
             try:
                 if attempt.finish_without_training(builtin):
                     continue
-                if group is None and definition.own is None:
+                if group is None and likeness != trial:
                     size = builtin.at_once(attempt.job, min(self.at_most, 1 + len(self.waiting)))
             except Exception as error:
                 attempt.fail(error)
@@ -142,6 +146,9 @@ class _Run:
             own = OwnTrainer(definition.own, definition.objective.metric)
             for attempt in attempts:
                 attempt.end(own(attempt.job))
+        elif attempts and attempts[0].measures_reference:
+            for attempt in attempts:
+                attempt.end(references.measure(attempt.trial.experiment, builtin.dataset(attempt.job), attempt.job))
         elif attempts:
             failures: list[tuple[Attempt, Exception]] = []
 

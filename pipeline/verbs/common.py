@@ -127,13 +127,14 @@ def place_in_words(folder: "Sweep") -> str:
 
 def complain_of_failures(merged: "Merged") -> int:
     """Says which files were skipped and how many trials failed; returns the exit code."""
-    from pipeline.results import Status
+    from pipeline.results import Status, trainings
 
     for key, why in merged.skipped:
         complain(f"{key} is skipped: {why}")
-    failed = sum(1 for row in merged.rows if not Status(row["status"]).is_result)
+    rows = trainings(merged.rows)
+    failed = sum(1 for row in rows if not Status(row["status"]).is_result)
     if failed:
-        complain(f"{failed} of {len(merged.rows)} trials failed; the summary says why")
+        complain(f"{failed} of {len(rows)} trials failed; the summary says why")
     return SOME_FAILED if failed or merged.skipped else FINE
 
 

@@ -63,7 +63,7 @@ def plan(
     print(folder.id)
     for line in folder.definition.decided:
         print(line, file=sys.stderr)
-    print(f"{planning.trial_count(packs)} trials to run in {len(packs)} packs", file=sys.stderr)
+    print(f"{planning.counted(packs)}, in {len(packs)} packs", file=sys.stderr)
 
 
 @app.command()

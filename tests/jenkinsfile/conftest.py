@@ -160,6 +160,7 @@ FAILING={failing} PYTHONPATH=. exec {quick}
                 "training": {"max-epochs": 2, "epoch-steps": 1},
                 "search": {"experiments": 2},
                 "confirm": {"ranges": 0},
+                "references": False,
                 # Batches of several sizes: each trial is a pack of its own.
                 "parameters": {"batch_size": [1024, 512, 256]},
                 **more,

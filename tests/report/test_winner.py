@@ -175,6 +175,7 @@ def test_export_writes_the_spec_the_model_and_the_program_of_the_best(
         "date-range": [["2024-05-01", "2024-06-01"]],
         "data": two_months["data"] | {"target": ["value"]},
         "training": {"max-epochs": 2, "epoch-steps": 1, "validation-share": 0.15, "test-share": 0.15},
+        "references": False,
         "search": {"seed": 5},
         "notes": f"{found.standing.experiment} of {sweep.id}: not confirmed",
     }

@@ -45,7 +45,9 @@ def night(
     **more: object,
 ) -> State:
     """A sweep of night number `day`; `more` is what its rows have besides, or instead."""
-    definition = resolve.resolve(spec.from_dict(asked), now=FIRST + timedelta(days=day), token=token)
+    definition = resolve.resolve(
+        spec.from_dict({"references": False} | asked), now=FIRST + timedelta(days=day), token=token
+    )
     sweep = Sweep.create(store, definition)
     while trials := list(trials_of(rounds.pending(sweep))):
         for trial in trials if done else trials[:-1]:

@@ -13,8 +13,8 @@ NOW = datetime(2024, 6, 14, 2, 10, tzinfo=UTC)
 
 
 def define(content: dict[str, Any], token: str = "3f9c") -> Definition:
-    """What the content of a spec comes to."""
-    return resolve(spec.from_dict(content), now=NOW, token=token)
+    """What the content of a spec comes to; without references, unless it asks for them."""
+    return resolve(spec.from_dict({"references": False} | content), now=NOW, token=token)
 
 
 def dataset_of(sweep: Sweep, trial: Trial | None = None) -> Dataset:

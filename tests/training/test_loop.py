@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from pipeline.data.dataset import Dataset, Part
 from pipeline.data.inputs import Inputs
 from pipeline.errors import UserError
+from pipeline.training.job import TRAIN_SAMPLE
 from pipeline.training.loop import Epoch, passes_per_epoch, train
 from pipeline.training.memory import OutOfMemory
-from pipeline.training.outcome import TRAIN_SAMPLE, Outcome
+from pipeline.training.outcome import Outcome
 
 
 def trained(dataset: Dataset, seed: int = 1, max_epochs: int = 4, **hyperparameters: float) -> Outcome:

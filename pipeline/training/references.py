@@ -1,0 +1,299 @@
+"""References: models that nobody tunes, measured on the same days as trainings, to say what a network is worth.
+
+`constant` is the training mean; `linear` is a ridge regression; `trees` are boosted trees. Each takes seconds of one
+CPU core and saves no model. What they choose, they choose on validation. Nothing here knows sweeps, stores and rows.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from pipeline.results import Status
+from pipeline.training.job import TRAIN_SAMPLE, Job, TrainingResult
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
+
+    from pipeline.data.dataset import Dataset, Part
+
+    _Predict = Callable[[Part], NDArray[np.float64]]
+    """Predictions `[N, T]` of the standardised targets of N rows."""
+
+NAMES = ("constant", "linear", "trees")
+ROWS_AT_MOST = 200_000
+"""Training rows that a reference is fitted to; more are thinned, spread evenly."""
+
+_ALPHAS = (1000, 300, 100, 30, 10, 3, 1, 0.3, 0.1, 0.03, 0.01)
+"""Penalties of the linear model, the strongest first."""
+_WORSE_IN_A_ROW = 2
+"""After so many penalties that are no better, weaker ones are not tried: they fit slowest."""
+
+_GROWTHS = ({"learning_rate": 0.1, "max_leaf_nodes": 31}, {"learning_rate": 0.1, "max_leaf_nodes": 8})
+"""What the boosted trees are grown with: the defaults of scikit-learn, and smaller trees, for few or noisy rows."""
+_TREES_AT_MOST = 500
+_TREES_WITHOUT_GAIN = 20
+_CATEGORIES_AT_MOST = 255
+"""Values of a column that boosted trees can take apart; one with more is replaced by the target's mean per value."""
+_WORD_COMPONENTS = 50
+_ROWS_FOR_COMPONENTS = 20_000
+
+
+def measure(name: str, dataset: "Dataset", job: Job) -> TrainingResult:
+    """Fits the reference `name` to the training part and measures it as trainings are measured.
+
+    Metrics are mean squared errors of the standardised targets. Errors that are not finite make it `diverged`; a
+    deadline that has passed, `timed-out`.
+    """
+    import numpy as np
+    import sklearn.ensemble
+    import sklearn.linear_model  # noqa: F401  (both take seconds, once per process, before any time runs)
+    from threadpoolctl import threadpool_limits
+
+    started = time.monotonic()
+    for note in dataset.notes:
+        job.say(f"data: {note}")
+    train = dataset.train.thinned(ROWS_AT_MOST)
+    if len(train) < len(dataset.train):
+        job.say(f"fitted to {len(train):,} of {len(dataset.train):,} training rows, spread evenly")
+    metrics: dict[str, float] = {}
+    status = Status.COMPLETE
+    try:
+        with threadpool_limits(1):  # lanes share the cores
+            predict = _FITS[name](train, dataset, job)
+            metrics = _errors(predict, dataset)
+    except _TimedOutError:
+        status = Status.TIMED_OUT
+    if not np.isfinite(list(metrics.values())).all():
+        metrics, status = dict.fromkeys(metrics, float("nan")), Status.DIVERGED
+    return TrainingResult(
+        status=status,
+        metrics=metrics,
+        seconds=time.monotonic() - started,
+        device="cpu",
+        data_fingerprint=dataset.fingerprint,
+    )
+
+
+class _TimedOutError(Exception):
+    """The job's deadline has passed."""
+
+
+def _check_time(job: Job) -> None:
+    if job.deadline is not None and time.monotonic() > job.deadline:
+        raise _TimedOutError
+
+
+def _errors(predict: "_Predict", dataset: "Dataset") -> dict[str, float]:
+    test = _mse(predict, dataset.test)
+    names = dataset.target_names if len(dataset.target_names) > 1 else ()
+    return {
+        "mse_test": float(test.mean()),
+        "mse_train": float(_mse(predict, dataset.train.thinned(TRAIN_SAMPLE)).mean()),
+        "mse_valid": float(_mse(predict, dataset.valid).mean()),
+        **{f"mse_test_{name}": float(mse) for name, mse in zip(names, test, strict=False)},
+    }
+
+
+def _mse(predict: "_Predict", part: "Part") -> "NDArray[np.float64]":
+    """For each target."""
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        return ((predict(part) - part.targets) ** 2).mean(axis=0)
+
+
+# -- the constant
+
+
+def _constant(train: "Part", dataset: "Dataset", job: Job) -> "_Predict":
+    import numpy as np
+
+    mean = train.targets.mean(axis=0, dtype=np.float64)
+    return lambda part: np.broadcast_to(mean, part.targets.shape)
+
+
+# -- the linear model
+
+
+def _linear(train: "Part", dataset: "Dataset", job: Job) -> "_Predict":
+    """Ridge regression on one-hot categories, numbers, and the TF-IDF of words."""
+    import numpy as np
+    from sklearn.linear_model import Ridge
+
+    def predicted(model: Any, inputs: Any) -> "NDArray[np.float64]":
+        # Of a single target, scikit-learn gives a vector.
+        return np.asarray(model.predict(inputs)).reshape(inputs.shape[0], -1)
+
+    features = _sparse_features(train, dataset)
+    inputs, valid = features(train), features(dataset.valid)
+    targets = train.targets.astype(np.float64)
+    errors: dict[str, float] = {}
+    best: Any = None
+    for alpha in _ALPHAS:
+        _check_time(job)
+        model = Ridge(alpha=alpha, solver="sparse_cg", tol=1e-4).fit(inputs, targets)
+        errors[f"{alpha:g}"] = float(((predicted(model, valid) - dataset.valid.targets) ** 2).mean())
+        tried = list(errors.values())
+        if tried[-1] == min(tried):
+            best = model
+        elif min(tried) < min(tried[-_WORSE_IN_A_ROW:]):
+            break
+    job.say(f"{inputs.shape[1]:,} columns; mse_valid by penalty: {_in_words(errors)}")
+    return lambda part: predicted(best, features(part))
+
+
+def _sparse_features(train: "Part", dataset: "Dataset") -> "Callable[[Part], csr_matrix]":
+    from scipy import sparse
+    from sklearn.preprocessing import OneHotEncoder
+
+    categorical = dataset.inputs.categorical
+    one_hot = OneHotEncoder(handle_unknown="ignore").fit(train.tokens[:, :categorical]) if categorical else None
+    tfidf = _tfidf(train, dataset)
+
+    def features(part: "Part") -> "csr_matrix":
+        blocks = [sparse.csr_matrix(part.dense, dtype="float64")]
+        if one_hot is not None:
+            blocks.append(one_hot.transform(part.tokens[:, :categorical]))
+        if tfidf is not None:
+            blocks.append(tfidf(part))
+        return sparse.hstack(blocks, format="csr")
+
+    return features
+
+
+# -- words
+
+
+def _tfidf(train: "Part", dataset: "Dataset") -> "Callable[[Part], csr_matrix] | None":
+    """The TF-IDF `[N, vocabulary]` of the words of N rows, fitted to the training part; None where there is no text."""
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    first, vocabulary = dataset.inputs.categorical, dataset.inputs.vocabulary
+    if first == dataset.inputs.length:
+        return None
+    fitted = TfidfTransformer(sublinear_tf=True).fit(_counts(train.tokens[:, first:], vocabulary))
+    return lambda part: fitted.transform(_counts(part.tokens[:, first:], vocabulary))
+
+
+def _counts(tokens: "NDArray[np.int64]", vocabulary: int) -> "csr_matrix":
+    """How often each word stands in each row."""
+    import numpy as np
+    from scipy import sparse
+
+    from pipeline.data.inputs import PADDING
+
+    is_word = tokens != PADDING
+    ends = np.concatenate(([0], is_word.sum(axis=1).cumsum()))
+    words = tokens[is_word].astype(np.int32)
+    counts = sparse.csr_matrix((np.ones(len(words), np.float32), words, ends), shape=(len(tokens), vocabulary))
+    counts.sum_duplicates()
+    return counts
+
+
+# -- boosted trees
+
+
+def _trees(train: "Part", dataset: "Dataset", job: Job) -> "_Predict":
+    """Boosted trees on categories, numbers, and the main components of the words' TF-IDF; a model for each target."""
+    import numpy as np
+
+    components = _components(train, dataset, job)
+    fits = [_trees_of(train, target, components, dataset, job) for target in range(dataset.inputs.targets)]
+    return lambda part: np.stack([predict(part) for predict in fits], axis=1)
+
+
+def _trees_of(
+    train: "Part", target: int, components: "_Predict | None", dataset: "Dataset", job: Job
+) -> "Callable[[Part], NDArray[np.float64]]":
+    import numpy as np
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    targets, valid_targets = (part.targets[:, target].astype(np.float64) for part in (train, dataset.valid))
+    features, inputs, are_categories = _dense_features(train, targets, components, dataset, job)
+    valid = features(dataset.valid)
+    best: Any = None
+    least, trees = np.inf, 1
+    errors: dict[str, float] = {}
+    for growth in _GROWTHS:
+        _check_time(job)
+        model = HistGradientBoostingRegressor(
+            **growth,
+            max_iter=_TREES_AT_MOST,
+            categorical_features=are_categories,
+            early_stopping=True,
+            n_iter_no_change=_TREES_WITHOUT_GAIN,
+            random_state=job.seed,
+        ).fit(inputs, targets, X_val=valid, y_val=valid_targets)
+        # What scikit-learn keeps are halves of the error, negative, the first of them without any tree.
+        scores = model.validation_score_
+        number = max(1, int(np.argmax(scores)))
+        error = -2 * float(scores[number])
+        errors[f"{number} of {growth['max_leaf_nodes']} leaves"] = error
+        if best is None or error < least:
+            best, least, trees = model, error, number
+    job.say(f"{dataset.target_names[target]}: mse_valid by trees: {_in_words(errors)}")
+    return lambda part: next(islice(best.staged_predict(features(part)), trees - 1, None))
+
+
+def _dense_features(
+    train: "Part", targets: "NDArray[np.float64]", components: "_Predict | None", dataset: "Dataset", job: Job
+) -> "tuple[_Predict, NDArray[np.float64], Sequence[bool]]":
+    """What turns rows into columns for trees, these columns of the training rows, and which of them are categories."""
+    import numpy as np
+    from sklearn.model_selection import KFold
+    from sklearn.preprocessing import TargetEncoder
+
+    columns = range(dataset.inputs.categorical)
+    values = [np.unique(train.tokens[:, at]) for at in columns]
+    few = [at for at in columns if len(values[at]) <= _CATEGORIES_AT_MOST]
+    many = [at for at in columns if len(values[at]) > _CATEGORIES_AT_MOST]
+
+    def with_means(part: "Part", means: "NDArray[np.float64]") -> "NDArray[np.float64]":
+        codes = [_codes(part.tokens[:, at], values[at])[:, None] for at in few]
+        words = [components(part)] if components is not None else []
+        return np.concatenate([*codes, means, part.dense.astype(np.float64), *words], axis=1)
+
+    # Training rows get the mean of other rows than themselves.
+    mean_of = TargetEncoder(target_type="continuous", cv=KFold(shuffle=True, random_state=job.seed))
+    fitted = mean_of.fit_transform(train.tokens[:, many], targets) if many else np.empty((len(train), 0))
+    inputs = with_means(train, fitted)
+    are_categories = [True] * len(few) + [False] * (inputs.shape[1] - len(few))
+    return (
+        lambda part: with_means(part, mean_of.transform(part.tokens[:, many]) if many else np.empty((len(part), 0))),
+        inputs,
+        are_categories,
+    )
+
+
+def _codes(tokens: "NDArray[np.int64]", values: "NDArray[np.int64]") -> "NDArray[np.float64]":
+    """The place of each token among the sorted `values`; NaN, which trees take for missing, if it is none of them."""
+    import numpy as np
+
+    places = np.minimum(np.searchsorted(values, tokens), len(values) - 1)
+    return np.where(values[places] == tokens, places, np.nan)
+
+
+def _components(train: "Part", dataset: "Dataset", job: Job) -> "_Predict | None":
+    from sklearn.decomposition import TruncatedSVD
+
+    tfidf = _tfidf(train, dataset)
+    if tfidf is None:
+        return None
+    words = tfidf(train.thinned(_ROWS_FOR_COMPONENTS))
+    count = min(_WORD_COMPONENTS, *(size - 1 for size in words.shape))
+    fitted = TruncatedSVD(max(1, count), random_state=job.seed).fit(words)
+    return lambda part: fitted.transform(tfidf(part))
+
+
+def _in_words(errors: "dict[str, float]") -> str:
+    return ", ".join(f"{name}: {error:.4g}" for name, error in errors.items())
+
+
+_FITS: "dict[str, Callable[[Part, Dataset, Job], _Predict]]" = {
+    "constant": _constant,
+    "linear": _linear,
+    "trees": _trees,
+}

@@ -1,0 +1,109 @@
+"""References are planned beside the first round and change nothing of what else a sweep does."""
+
+from typing import Any
+
+import pytest
+
+from pipeline import spec
+from pipeline.analysis import spending
+from pipeline.analysis.history import History
+from pipeline.plan import calibration
+from pipeline.plan.rounds import counted, next_round
+from pipeline.sweep import Definition, Pack, Trial
+from pipeline.training import references
+from tests.support.rows import row_of
+from tests.support.simulation import ADAPTIVE, Simulation
+from tests.support.sweeps import NOW, define
+
+WANTED = ADAPTIVE | {
+    "references": True,
+    "date-range": [["2024-01-01", "2024-03-01"], ["2024-03-01", "2024-05-01"]],
+    "confirm-range": [["2023-01-01", "2023-03-01"], ["2023-03-01", "2023-05-01"]],
+    "confirm": {},
+}
+
+
+def first_packs(definition: Definition) -> tuple[list[Pack], list[Pack]]:
+    """Those of settings, and those of references."""
+    _, packs = next_round(History.at_start(definition), 0, lanes=2)
+    measuring = [pack for pack in packs if pack.trials[0].phase == "reference"]
+    return [pack for pack in packs if pack not in measuring], measuring
+
+
+def test_they_run_on_what_judges_then_on_what_chooses_a_pack_for_each_range() -> None:
+    definition = define(WANTED)
+    phase = definition.phase("reference")
+    assert (phase.role, phase.chooses, phase.judges, phase.space) == ("reference", False, False, {})
+    assert [str(range_.start) for range_ in phase.ranges] == ["2023-01-01", "2023-03-01", "2024-01-01", "2024-03-01"]
+    packs = first_packs(definition)[1]
+    assert [list(map(str, pack.trials)) for pack in packs] == [
+        [f"reference-{name}-d{at}-s0" for name in references.NAMES] for at in range(4)
+    ]
+    assert packs[0].label == "references on [2023-01-01, 2023-03-01)"
+    assert [Pack.parse(pack.as_line()) for pack in packs] == packs
+
+
+def test_a_range_that_several_phases_use_has_them_once() -> None:
+    definition = define(WANTED | {"tune": "automatic", "parameters": {}, "mode": "full"})
+    ranges = definition.phase("reference").ranges
+    assert len(definition.choosing) == 3
+    assert len(set(ranges)) == len(ranges) == 4
+
+
+def test_the_settings_of_a_sweep_are_the_same_without_them() -> None:
+    ours, theirs = (define(WANTED | {"references": wanted}) for wanted in (True, False))
+    assert ours.phases[:-1] == theirs.phases
+    assert first_packs(ours)[0] == first_packs(theirs)[0]
+    assert first_packs(theirs)[1] == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"references": False},
+        {
+            "architecture": "mine",
+            "trainer": "mine.train:train",
+            "hyperparameters": {"learning_rate": 0.1},
+            "parameters": {"learning_rate": [0.1, 0.2]},
+        },
+    ],
+)
+def test_there_are_none_where_nobody_wants_them_or_knows_the_units(changes: dict[str, Any]) -> None:
+    assert all(not phase.is_reference for phase in define(WANTED | changes).phases)
+
+
+def test_a_calibration_has_none() -> None:
+    assert calibration.sample(spec.from_dict(WANTED), 10).references is False
+
+
+def test_later_rounds_have_none_and_end_as_without_them() -> None:
+    ours, theirs = (Simulation(define(WANTED | {"references": wanted})) for wanted in (True, False))
+    for one in (ours, theirs):
+        while trials := one.plan():
+            for trial in trials:
+                if trial.phase == "reference":
+                    cells = {"mse_valid": 0.0, "mse_test": 0.0, "training_time": 1000.0}
+                    one.rows.append(row_of(one.definition, trial, {}, **cells))
+                else:
+                    one.finish(trial)
+    assert {trial.phase for trial in ours.planned()} == {"screen", "confirm", "reference"}
+    assert all(trial.phase != "reference" for trials in ours.rounds[1:] for trial in trials)
+    assert [trial for trial in ours.planned() if trial.phase != "reference"] == theirs.planned()
+
+
+def test_a_budget_does_not_count_them() -> None:
+    definition = define(WANTED | {"budget": {"device-hours": 1.0}})
+    trained = row_of(definition, Trial("screen", "e000", 0, 0), definition.incumbent, training_time=10.0)
+    measured = row_of(definition, Trial("reference", "trees", 0, 0), {}, training_time=3600.0)
+    with_them, without = (History(definition, NOW, rows=rows) for rows in ([trained, measured], [trained]))
+    assert spending.spent(with_them) == spending.spent(without)
+    assert spending.spent(with_them).trials == 1
+    assert spending.device_seconds([trained, measured]) == 10.0
+
+
+def test_counts_in_words_tell_them_apart() -> None:
+    packs = [pack for kind in first_packs(define(WANTED)) for pack in kind]
+    trials = sum(trial.phase != "reference" for pack in packs for trial in pack.trials)
+    assert counted(packs) == f"{trials} trials to run, and 12 references in seconds of CPU"
+    assert counted(packs[:1]) == f"{len(packs[0].trials)} trials to run"
