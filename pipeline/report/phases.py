@@ -51,8 +51,6 @@ def phase_summaries(summary: Summary) -> list[PhaseSummary]:
         return []
     phases = []
     for phase in definition.phases:
-        if phase.role == "reference":
-            continue
         rows = [row for row in summary.rows if row["phase"] == phase.name]
         ranked = standings(definition, rows, phase) if phase.chooses else []
         best = ranked[0] if ranked else None

@@ -64,8 +64,6 @@ def strip(definition: Definition) -> Strip:
 
     headings: dict[tuple[tuple[DateRange, ...], int | None], list[str]] = {}
     for phase in definition.phases:
-        if phase.role == "reference":  # on the ranges of the others
-            continue
         headings.setdefault((phase.ranges, phase.fidelity.train_days), []).append(phase.name)
     lines: list[StripLine] = []
     y = _TOP
