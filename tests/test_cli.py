@@ -62,7 +62,7 @@ def test_run_prints_the_sweep_the_answer_and_where_things_are(finished):
     folder, result = finished
     lines = result.stdout.splitlines()
     sweep = folder / "hpt-store" / "sweeps" / lines[0]
-    assert "is the best setting" in lines[1]
+    assert "is the best of choosing" in lines[1]
     assert lines[2] == f"results {sweep / 'results.csv'}"
     assert lines[3] == f"summary {sweep / 'report/index.html'}"
     assert len((sweep / "results.csv").read_text().splitlines()) == 7
@@ -353,7 +353,7 @@ def test_watch_prints_the_rows_and_ends_with_the_sweep(finished):
     watched = hpt("watch", result.stdout.splitlines()[0], "--every", 0.1, cwd=folder)
     assert watched.returncode == 0
     assert "[6/6]" in watched.stdout
-    assert "is the best setting" in watched.stdout.splitlines()[-1]
+    assert "is the best of choosing" in watched.stdout.splitlines()[-1]
 
 
 def test_fetch_brings_a_model_that_predicts(finished, tmp_path):

@@ -4,13 +4,13 @@ The test itself is `significance.py`'s.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pipeline.analysis.ranking import standings
-from pipeline.analysis.significance import judge
-from pipeline.analysis.verdict import Design, Verdict
+from pipeline.analysis.verdict import Design, Scores, Verdict
 from pipeline.dates import DateRange
 from pipeline.results import Row, Status, range_of
 from pipeline.space import identity_of
@@ -28,12 +28,25 @@ class Compared:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """The verdicts of a sweep whose confirmation is complete."""
+    """What a sweep whose confirmation is complete says about its finalists, the best of choosing first."""
 
     design: Design
-    verdicts: dict[str, Verdict]
-    """Per finalist, the best of choosing first."""
+    incumbent: str
+    """The incumbent's experiment; empty if none of its trials has a row."""
     compared: dict[str, list[Compared]]
+    base: Scores
+    """The incumbent's test metric."""
+    scores: dict[str, Scores]
+    """The finalists'."""
+    earlier: Callable[[], Sequence[float]] = field(default=tuple, compare=False)
+    """Reads the p-values of older confirmations on the same ranges."""
+
+    @cached_property
+    def verdicts(self) -> dict[str, Verdict]:
+        """Per finalist. Worked out when they are asked for: that takes scipy, and the ledger."""
+        from pipeline.analysis.significance import judge
+
+        return judge(self.design, self.base, self.scores, self.earlier())
 
 
 def design_of(definition: Definition, phase: Phase) -> Design:
@@ -50,10 +63,12 @@ def design_of(definition: Definition, phase: Phase) -> Design:
     )
 
 
-def confirmation(definition: Definition, rows: Sequence[Row], earlier: Sequence[float] = ()) -> Confirmation | None:
-    """The verdicts on the finalists; None while there is no row of a confirmation.
+def confirmation(
+    definition: Definition, rows: Sequence[Row], earlier: Callable[[], Sequence[float]] = tuple
+) -> Confirmation | None:
+    """What is known of the finalists; None while there is no row of a confirmation.
 
-    `earlier` are the p-values of older confirmations on the same ranges.
+    `earlier` gives the p-values of older confirmations on the same ranges.
     """
     phase = definition.confirm
     judging = [row for row in rows if phase is not None and row["phase"] == phase.name]
@@ -75,10 +90,9 @@ def confirmation(definition: Definition, rows: Sequence[Row], earlier: Sequence[
 
     # The finalists, the best of choosing first.
     order = [standing.experiment for standing in standings(definition, rows)]
-    finalists = {
+    finalists: dict[str, Scores] = {
         name: scores[name] for name in sorted(scores, key=lambda name: order.index(name) if name in order else 99)
     }
-    design = design_of(definition, phase)
     compared = {
         name: [
             Compared(date_range, _mean(by_range.get(date_range)), _mean(base.get(date_range)))
@@ -86,7 +100,7 @@ def confirmation(definition: Definition, rows: Sequence[Row], earlier: Sequence[
         ]
         for name, by_range in finalists.items()
     }
-    return Confirmation(design, judge(design, base, finalists, earlier), compared)
+    return Confirmation(design_of(definition, phase), incumbent, compared, base, finalists, earlier)
 
 
 def _metric(row: Row, name: str) -> float | None:
@@ -94,6 +108,6 @@ def _metric(row: Row, name: str) -> float | None:
     return float(value) if row["status"] == Status.COMPLETE and isinstance(value, int | float) else None
 
 
-def _mean(by_seed: dict[int, float | None] | None) -> float | None:
+def _mean(by_seed: Mapping[int, float | None] | None) -> float | None:
     finite = [value for value in (by_seed or {}).values() if value is not None and math.isfinite(value)]
     return math.fsum(finite) / len(finite) if finite else None

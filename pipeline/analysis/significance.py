@@ -6,7 +6,7 @@ It judges what played no part in choosing; it chooses nothing and must never be 
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations, pairwise
 from statistics import fmean
 
@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
+from pipeline.analysis.gains import PairedGains, paired_gains
 from pipeline.analysis.verdict import FEWEST_RANGES, Design, Kind, Scores, Verdict, percent
 from pipeline.dates import DateRange
-from pipeline.results import sign
 
 POWER = 0.8
 PROMISING = 0.2
@@ -32,19 +32,6 @@ _OVERLAP = 1.5
 
 # A standard deviation below this share of the gains' size is what rounding leaves of "exactly the same".
 _ROUNDING = 1e-9
-
-
-@dataclass(frozen=True)
-class PairedGains:
-    """One finalist against the incumbent, range by range; the seeds of a range are averaged, never pooled as ranges."""
-
-    gains: dict[DateRange, float]
-    finalist_failed: tuple[DateRange, ...]
-    """Ranges on which the finalist lacks a seed that the incumbent finished."""
-    incumbent_failed: tuple[DateRange, ...]
-    """Ranges without any finished seed of the incumbent: they say nothing about a difference."""
-    not_positive: tuple[DateRange, ...]
-    """Ranges on which a metric is zero or negative, so that there is no log ratio."""
 
 
 def correction(ranges: Sequence[DateRange]) -> float:
@@ -113,25 +100,6 @@ def detectable_in_sd(design: Design, family: int = 1) -> float | None:
     return _detectable_in_sd(len(design.ranges), correction(design.ranges), design.alpha / family)
 
 
-def paired_gains(incumbent: Scores, finalist: Scores, design: Design) -> PairedGains:
-    """Log ratios per range, over the pairs of runs that share range and seed index."""
-    gains: dict[DateRange, float] = {}
-    finalist_failed, incumbent_failed, not_positive = [], [], []
-    direction = sign(design.goal)
-    for range_ in design.ranges:
-        theirs, ours = _finished(incumbent, range_), _finished(finalist, range_)
-        pairs = [(theirs[seed], ours[seed]) for seed in theirs if seed in ours]
-        if not theirs:
-            incumbent_failed.append(range_)
-        elif len(pairs) < len(theirs):
-            finalist_failed.append(range_)
-        if any(min(pair) <= 0 for pair in pairs):
-            not_positive.append(range_)
-        elif pairs:
-            gains[range_] = direction * fmean(math.log(base) - math.log(own) for base, own in pairs)
-    return PairedGains(gains, tuple(finalist_failed), tuple(incumbent_failed), tuple(not_positive))
-
-
 def judge(
     design: Design,
     incumbent: Scores,
@@ -159,11 +127,6 @@ def judge(
         name: verdict if verdict.p is None else _conclude(design, gains[name], replace(verdict, p_adjusted=p), family)
         for (name, verdict), p in zip(first.items(), adjusted, strict=False)
     }
-
-
-def _finished(scores: Scores, range_: DateRange) -> dict[int, float]:
-    of_range = scores.get(range_, {})
-    return {seed: score for seed, score in of_range.items() if score is not None and math.isfinite(score)}
 
 
 def _not_testable(reason: str, needed: int | None, gains: Sequence[float] = ()) -> Verdict:

@@ -144,7 +144,8 @@ def _not_comparable(
 
 def _judged(match: _Match, family: int) -> Pair:
     """The verdict on the sweep that is ahead; `family` is how many such questions are asked at once."""
-    from pipeline.analysis.significance import judge, paired_gains
+    from pipeline.analysis.gains import paired_gains
+    from pipeline.analysis.significance import judge
 
     base, other, design = match.base, match.other, _design(match)
     pairs = {one: paired_scores(match.base_scores[one], match.other_scores[one]) for one in match.ranges}

@@ -2,36 +2,21 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from pipeline.errors import InfrastructureError
-from pipeline.report.answer import so_far
 from pipeline.report.page import render
+from pipeline.report.sentence import so_far
 from pipeline.report.state import State, state_of
 from pipeline.report.summary import Summary, summarize
 from pipeline.sweep import Sweep, digests, judged, ledger
 from pipeline.sweep.merge import Merged
 
-if TYPE_CHECKING:
-    from pipeline.analysis.confirmation import Confirmation
-
 
 def summary_of(state: State) -> Summary:
     """Judges what is complete. Reads only."""
     sweep, definition = state.sweep, state.sweep.definition
-    confirmed = confirmation_of(state)
-    summary = summarize(definition, state.rows, state.planned, state.done, confirmed, state.skipped)
+    summary = summarize(definition, state.rows, state.planned, state.done, state.confirmed, state.skipped)
     return _with_calibration(sweep, summary) if definition.calibrating else summary
-
-
-def confirmation_of(state: State) -> "Confirmation | None":
-    """The verdicts on the finalists; None until the sweep is done, and where nothing was judged."""
-    sweep, definition = state.sweep, state.sweep.definition
-    if not state.done or not any(definition.phase(trial.phase).judges for trial in state.planned):
-        return None
-    from pipeline.analysis.confirmation import confirmation
-
-    return confirmation(definition, state.rows, ledger.earlier_p_values(sweep.store, definition))
 
 
 def show_progress(sweep: Sweep, merged: Merged) -> None:

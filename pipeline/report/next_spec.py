@@ -26,21 +26,18 @@ class NextSpec:
     """Why a hyperparameter's domain changed, a sentence for each that did."""
     note: str
     """Why none did."""
-    from_best: bool = True
-    """Whether it starts from the best setting, or from the incumbent, as that was judged to be better."""
 
 
 def next_spec(summary: Summary, searches: Sequence[PhaseSearch]) -> NextSpec | None:
     """The spec to run next; None where there is no best setting to start from."""
     if summary.best is None:
         return None
-    definition, from_best = summary.definition, not _is_judged_worse(summary)
-    best = summary.best.assignment if from_best else definition.incumbent
+    definition, best = summary.definition, summary.best.assignment
     data = definition.data
     read = {"data": data.model_dump(mode="json", by_alias=True, exclude_unset=True)} if data is not None else {}
     spec = copy.deepcopy(read | definition.spec | {"incumbent": best})
     if definition.calibrating or not searches:
-        return NextSpec(spec, {}, "", from_best)
+        return NextSpec(spec, {}, "")
     limits = _limits(definition)
     suggestions = [suggest(search.experiments, limits) for search in searches]
     reasons = {name: why for suggestion in suggestions for name, why in suggestion.reasons.items()}
@@ -55,12 +52,7 @@ def next_spec(summary: Summary, searches: Sequence[PhaseSearch]) -> NextSpec | N
         spec["search"] = spec.get("search", {}) | {"seed": definition.seed + 1}
     if len(definition.choosing) == 1:
         _limit_experiments(spec, domains, summary, best)
-    return NextSpec(spec, reasons, "" if reasons else suggestions[-1].note, from_best)
-
-
-def _is_judged_worse(summary: Summary) -> bool:
-    verdict = summary.confirmed.verdicts.get(summary.best.experiment) if summary.confirmed and summary.best else None
-    return verdict is not None and verdict.gain is not None and verdict.gain < 0
+    return NextSpec(spec, reasons, "" if reasons else suggestions[-1].note)
 
 
 def _limits(definition: Definition) -> Space:

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from pipeline.analysis.confirmation import Confirmation, confirmation
 from pipeline.analysis.ranking import Standing, standings
 from pipeline.errors import UserError
-from pipeline.report.answer import best_setting
-from pipeline.report.words import best_in_words
+from pipeline.report.answer import Answer, decide
+from pipeline.report.sentence import in_words
 from pipeline.results import REFERENCE, Row, Status, trainings
 from pipeline.store import Store
-from pipeline.sweep import Sweep, Trial, all_sweeps, merge, trials_of
+from pipeline.sweep import Sweep, Trial, all_sweeps, ledger, merge, trials_of
 from pipeline.sweep.merge import Merged
 
 
@@ -48,10 +49,25 @@ class State:
         """The experiments that can be compared, by what chooses, the best first."""
         return standings(self.sweep.definition, self.rows)
 
+    @cached_property
+    def confirmed(self) -> Confirmation | None:
+        """What is known of the finalists; None until the sweep is done, and where nothing was judged."""
+        definition = self.sweep.definition
+        if not self.done or not any(definition.phase(trial.phase).judges for trial in self.planned):
+            return None
+        return confirmation(
+            definition, self.rows, lambda: ledger.earlier_p_values(self.sweep.store, self.sweep.definition)
+        )
+
+    @cached_property
+    def decided(self) -> Answer | None:
+        """The sweep's answer so far; None while nothing is ranked."""
+        return decide(self.sweep.definition, self.rows, self.ranked, self.confirmed, done=self.done)
+
     @property
     def best(self) -> Standing | None:
-        """The setting that is the sweep's answer so far."""
-        return best_setting(self.ranked)
+        """The setting that is the answer."""
+        return self.decided.setting if self.decided else None
 
     @property
     def words(self) -> str:
@@ -78,7 +94,7 @@ def state_of(sweep: Sweep, merged: Merged | None = None) -> State:
 
 
 def listing(store: Store) -> Iterator[tuple[str, str, str]]:
-    """Every sweep of a store, oldest first: its id, how far it is, its best setting so far.
+    """Every sweep of a store, oldest first: its id, how far it is, its answer so far.
 
     One whose `sweep.json` cannot be read is listed with the reason. Raises UserError if there is none at all.
     """
@@ -88,6 +104,6 @@ def listing(store: Store) -> Iterator[tuple[str, str, str]]:
     for id in ids:
         try:
             now = state_of(Sweep(store, id))
-            yield id, now.words, best_in_words(now.sweep.definition, now.best)
+            yield id, now.words, in_words(now.sweep.definition, now.decided)
         except UserError as error:
             yield id, "damaged", str(error)

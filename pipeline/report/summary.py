@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.analysis.ranking import Standing, standings
 from pipeline.analysis.selection import ChoosingGain, gain_of_choosing
-from pipeline.report.answer import Judged, answer, best_setting, judged_ranges, newest_model, so_far
+from pipeline.report.answer import Answer, Basis, Judged, decide, judged_ranges, newest_model
 from pipeline.report.costs import Costs, costs
+from pipeline.report.limits import limits_in_words
+from pipeline.report.references import References, references_of
+from pipeline.report.sentence import sentence, so_far
 from pipeline.results import REFERENCE, Row, Status, trainings
 from pipeline.sweep import Definition, Trial
 
@@ -30,17 +33,22 @@ class Summary:
     done: bool
     """Whether nothing more will come."""
     ranked: Sequence[Standing]
+    decided: Answer | None
+    """None while nothing is ranked."""
     judged: Sequence[Judged]
-    """On the ranges that judged, if there was a confirmation, else on those that chose."""
+    """The answer, or the rival of an incumbent that is kept, on the ranges that judged it, else on those that chose."""
     confirmed: "Confirmation | None"
     choosing_gain: ChoosingGain | None
     saved: int
     """Trials that a race made needless."""
     answer: str
+    """What it all comes to, in one sentence."""
     failures: Sequence[Row]
     skipped: Sequence[tuple[str, str]]
     counts: dict[str, int]
     costs: Costs
+    references: References | None = None
+    """None where there are none."""
     calibration: "Calibration | None" = None
     """What a calibration found; None in every other sweep, and where it has nothing to say yet."""
 
@@ -52,11 +60,26 @@ class Summary:
     @property
     def best(self) -> Standing | None:
         """The setting that is the sweep's answer."""
-        return best_setting(self.ranked)
+        return self.decided.setting if self.decided else None
+
+    @property
+    def leader(self) -> Standing | None:
+        """The best of choosing, whatever it came to where it was judged."""
+        return self.ranked[0] if self.ranked else None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the incumbent is the answer because what was chosen is not better where it was judged."""
+        return self.decided is not None and self.decided.basis is Basis.KEPT
+
+    @property
+    def at_limit(self) -> list[str]:
+        """Which limits of epochs ended trainings of any setting that still improved, a text each."""
+        return limits_in_words(self.definition, self.rows)
 
     @property
     def model(self) -> Row | None:
-        """The row whose model is the best setting's, on its newest date range."""
+        """The row whose model is the answer's, on its newest date range."""
         rows = [row for row in self.rows if self.best and row["experiment"] == self.best.experiment]
         return newest_model(self.definition, rows)
 
@@ -84,9 +107,11 @@ def summarize(
     skipped: Sequence[tuple[str, str]] = (),
 ) -> Summary:
     """`planned` are the trials that all rounds so far asked for; `done` says that no more will come."""
-    ranked = standings(definition, rows)
-    judged = judged_ranges(definition, ranked, confirmed)
     trained, to_train = trainings(rows), [trial for trial in planned if trial.phase != REFERENCE]
+    ranked = standings(definition, rows)
+    decided = decide(definition, trained, ranked, confirmed, done=done)
+    judged = judged_ranges(definition, ranked, decided, confirmed)
+    references = references_of(definition, rows, decided.setting if decided else None)
     progress = so_far(len(trained), len(to_train)) if not done and len(trained) < len(to_train) else ""
     return Summary(
         definition=definition,
@@ -94,15 +119,17 @@ def summarize(
         planned=len(to_train),
         done=done,
         ranked=ranked,
+        decided=decided,
         judged=judged,
         confirmed=confirmed,
         choosing_gain=gain_of_choosing(definition, ranked),
         saved=_saved(definition, planned, done),
-        answer=progress + answer(definition, trained, ranked, judged, confirmed),
-        failures=[row for row in rows if not Status(row["status"]).is_result or row["status"] == Status.DIVERGED],
+        answer=progress + sentence(definition, trained, decided, judged, confirmed, references),
+        failures=[row for row in trained if not Status(row["status"]).is_result or row["status"] == Status.DIVERGED],
         skipped=skipped,
         counts=dict(Counter(row["status"] for row in trained)),
         costs=costs(definition, rows, done),
+        references=references,
     )
 
 

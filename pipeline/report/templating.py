@@ -14,7 +14,7 @@ from pipeline import results
 from pipeline.report.charts.calendar import strip
 from pipeline.report.phases import phase_summaries, seconds_per_trial
 from pipeline.report.summary import setting
-from pipeline.report.words import duration, percent_of
+from pipeline.report.words import duration, incumbent_in_words, percent_of
 
 LONGEST_TEXT = 2000
 
@@ -31,7 +31,12 @@ def environment() -> Environment:
     )
     environment.filters |= {"duration": duration, "number": number, "cell": results.to_cell, "share": _share}
     environment.filters |= {"pretty": pretty, "cut": cut}
-    environment.globals |= {"setting": setting, "percent_of": percent_of, "strip": strip}
+    environment.globals |= {
+        "setting": setting,
+        "percent_of": percent_of,
+        "incumbent_in_words": incumbent_in_words,
+        "strip": strip,
+    }
     environment.globals |= {"phase_summaries": phase_summaries, "seconds_per_trial": seconds_per_trial}
     environment.globals |= {"fidelity_alt": _fidelity_alt, "curves_alt": _curves_alt}
     return environment

@@ -1,9 +1,8 @@
 """A sweep's answer, ready to be used: its model, and the spec that trains the same setting on the newest days.
 
-Which setting that is, and how sure, is for `answer.py` to say.
+Which setting that is, is for `answer.py` to say.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,11 +10,10 @@ from typing import Any
 
 from pipeline import dates
 from pipeline.analysis.ranking import Standing
-from pipeline.analysis.verdict import Verdict
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
-from pipeline.report.answer import best_setting, certainty, newest_model
-from pipeline.report.conclude import confirmation_of
+from pipeline.report.answer import Answer, newest_model
+from pipeline.report.sentence import certainty
 from pipeline.report.state import State, state_of
 from pipeline.results import Row
 from pipeline.sweep import Definition, Sweep, models
@@ -45,21 +43,18 @@ class Winner:
 
 def winner_of(state: State) -> Winner:
     """The setting that is the sweep's answer, with its model. Raises UserError if there is none so far."""
-    definition, confirmed = state.sweep.definition, confirmation_of(state)
-    verdicts = confirmed.verdicts if confirmed else {}
-    best = _ranked_best(state, verdicts)
-    is_awaited = definition.confirm is not None and not state.done
-    row = newest_model(definition, _rows_of(state, best.experiment))
+    definition, answer = state.sweep.definition, _answer_of(state)
+    name = answer.setting.experiment
+    row = newest_model(definition, _rows_of(state, name))
     if row is None:
-        raise UserError(f"{state.sweep.id}: {best.experiment} is best, but none of its trials saved a model")
-    return Winner(best, certainty(best, verdicts.get(best.experiment), is_awaited=is_awaited), row)
+        raise UserError(f"{state.sweep.id}: {name} is best, but none of its trials saved a model")
+    return Winner(answer.setting, certainty(definition, answer, state.confirmed), row)
 
 
-def _ranked_best(state: State, verdicts: Mapping[str, Verdict] | None = None) -> Standing:
-    best = best_setting(state.ranked, verdicts)
-    if best is None:
+def _answer_of(state: State) -> Answer:
+    if state.decided is None:
         raise UserError(f"{state.sweep.id} has no best setting yet: {state.words}")
-    return best
+    return state.decided
 
 
 def _rows_of(state: State, name: str) -> list[Row]:
@@ -100,13 +95,13 @@ def newest_range(definition: Definition, today: date, covered: DateRange | None)
 
 
 def fetch_model(sweep: Sweep, which: str, to: Path | None) -> Path:
-    """Downloads the model of a trial, of an experiment, or of the `best` experiment, on its newest range.
+    """Downloads the model of a trial, of an experiment, or of the answer (`best`), on its newest range.
 
     Returns the folder, `to` or `<trial>` here, which `pipeline.load_model` takes if the architecture is a built-in one.
     Raises UserError if there is no such model.
     """
     state = state_of(sweep)
-    name = _ranked_best(state).experiment if which == "best" else which
+    name = _answer_of(state).setting.experiment if which == "best" else which
     row = newest_model(sweep.definition, _rows_of(state, name))
     if row is None:
         raise UserError(f'{sweep.id} has no model of "{which}": name `best`, an experiment or a trial that finished')

@@ -1,6 +1,7 @@
 """Settings, outcomes, times and gains in a few words, for every place that shows them."""
 
 import math
+from typing import NamedTuple
 
 from pipeline.analysis.ranking import Standing
 from pipeline.analysis.verdict import percent
@@ -8,10 +9,29 @@ from pipeline.results import Goal, Row, Status, is_reference, shown
 from pipeline.sweep import Definition
 
 
+class IncumbentWords(NamedTuple):
+    """What people call the incumbent, in all forms that sentences need."""
+
+    name: str
+    them: str
+    theirs: str
+    whose: str
+    are: str
+
+
+_DEFAULTS = IncumbentWords("the defaults", "them", "theirs", "the defaults'", "are")
+_YOUR_SETTING = IncumbentWords("your setting", "it", "its", "your setting's", "is")
+
+
+def incumbent_in_words(definition: Definition) -> IncumbentWords:
+    """`the defaults`, or `your setting` where the spec names values of its own."""
+    return _YOUR_SETTING if definition.spec.get("incumbent") else _DEFAULTS
+
+
 def settings_in_words(definition: Definition, standing: Standing) -> str:
-    """`learning_rate=0.03 hidden_size=128`: only what the sweep searches; the incumbent by that name."""
+    """`learning_rate=0.03 hidden_size=128`: only what the sweep searches; the incumbent as people call it."""
     if standing.is_incumbent:
-        return "the incumbent"
+        return incumbent_in_words(definition).name
     names = dict.fromkeys(name for phase in definition.phases for name in phase.space)
     return " ".join(f"{name}={shown(standing.assignment.get(name))}" for name in names)
 
@@ -23,13 +43,6 @@ def outcome(row: Row, metric: str) -> str:
     how = f", copied from {row['reused_from']}" if row.get("reused_from") else ""
     epochs = "" if is_reference(row) else f", {row['epochs']} epochs"
     return f"{metric}_valid {row.get(f'{metric}_valid', math.nan):.4g}{epochs}{how}"
-
-
-def best_in_words(definition: Definition, best: Standing | None) -> str:
-    """`e012 mse_valid 0.0312 learning_rate=0.03`; a dash while nothing is ranked."""
-    if best is None:
-        return "—"
-    return f"{best.experiment} {definition.objective.valid} {best.score:.4g} {settings_in_words(definition, best)}"
 
 
 def duration(seconds: float) -> str:

@@ -5,6 +5,7 @@ from rich.text import Text
 
 from pipeline.compare.differences import NOTHING
 from pipeline.compare.sweeps import Comparison, Pair
+from pipeline.report.sentence import doubt
 from pipeline.report.state import State
 from pipeline.report.words import settings_in_words
 
@@ -21,8 +22,10 @@ def sweeps_table(comparison: Comparison) -> Table:
 
 
 def _best(state: State) -> Text:
-    best = state.best
-    return Text(f"{best.experiment}: {settings_in_words(state.sweep.definition, best)}" if best else NOTHING)
+    if state.decided is None:
+        return Text(NOTHING)
+    words = settings_in_words(state.sweep.definition, state.decided.setting)
+    return Text(", ".join(filter(None, (f"{state.decided.setting.experiment}: {words}", doubt(state.decided)))))
 
 
 def _chosen_by(state: State) -> str:

@@ -13,8 +13,9 @@ from rich.text import Text
 
 from pipeline.analysis.ranking import standings
 from pipeline.plan.rounds import counted
-from pipeline.report.answer import best_setting
-from pipeline.report.words import outcome, settings_in_words
+from pipeline.report.answer import decide
+from pipeline.report.sentence import in_words
+from pipeline.report.words import outcome
 from pipeline.results import REFERENCE, Row, is_reference, trainings
 from pipeline.sweep import Definition, Pack, trials_of
 
@@ -57,11 +58,8 @@ class _Tally:
         """The best setting so far and its score, in words."""
         with self._lock:
             rows = list(self.rows.values())
-        best = best_setting(standings(self.definition, rows))
-        if best is None:
-            return "—"
-        score = f"{self.definition.objective.metric}_valid {best.score:.4g}"
-        return f"{best.experiment} ({score}): {settings_in_words(self.definition, best)}"
+        ranked = standings(self.definition, rows)
+        return in_words(self.definition, decide(self.definition, rows, ranked, None, done=False))
 
 
 class Lines:

@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline import results
+from pipeline.report.sentence import in_words
 from pipeline.report.state import State, state_of
-from pipeline.report.words import best_in_words, outcome
+from pipeline.report.words import outcome
 from pipeline.results import Row, is_reference
 from pipeline.sweep import Sweep
 
@@ -79,7 +80,7 @@ def _picture(state: State) -> Group:
     return Group(
         Text(f"{state.sweep.id}: {state.words}", style="bold"),
         ProgressBar(total=max(1, state.counts[1]), completed=state.counts[0], width=60),
-        Text(f"best so far: {best_in_words(state.sweep.definition, state.best)}"),
+        Text(f"best so far: {in_words(state.sweep.definition, state.decided)}"),
         *failed,
         Text("latest:", style="dim"),
         *(Text(f"  {row['trial']} {outcome(row, metric)}") for row in latest),

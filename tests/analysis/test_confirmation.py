@@ -77,7 +77,7 @@ def judged(
 
 
 def verdicts(definition: Definition, rows: list[Row], earlier: Sequence[float] = ()) -> dict[str, Verdict]:
-    found = confirmation(definition, chosen(definition) + rows, earlier)
+    found = confirmation(definition, chosen(definition) + rows, lambda: earlier)
     assert found is not None
     return found.verdicts
 

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from pipeline.analysis.gains import paired_gains
 from pipeline.analysis.significance import (
     corrected_t_test,
     correction,
     detectable_in_sd,
     holm,
     judge,
-    paired_gains,
     wins_needed,
 )
 from pipeline.analysis.verdict import Design, Kind, Scores, Verdict, percent

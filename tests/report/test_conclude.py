@@ -91,7 +91,7 @@ def test_a_real_gain_is_said_to_be_real_and_shown_on_the_ranges_that_judged(new_
 def test_a_gain_that_is_not_shown_is_said_to_be_not_shown(new_sweep, asked) -> None:
     summary = finish(new_sweep(asked), better(HARDLY))
     assert kind(summary) == Kind.NOT_SHOWN
-    assert "that it is better than the incumbent is not shown" in summary.answer
+    assert "that it is better than your setting is not shown" in summary.answer
 
 
 def test_the_page_says_what_the_verdict_says(new_sweep, asked) -> None:
@@ -122,7 +122,7 @@ def test_where_nothing_beats_the_incumbent_nothing_is_judged(new_sweep, asked) -
     assert summary.done
     assert summary.confirmed is None
     assert {trial["phase"] for trial in summary.rows} == {"screen"}
-    assert "nothing tried beats the incumbent" in summary.answer
+    assert summary.answer.startswith("keep your setting: nothing tried beats it by mse_valid")
     assert not list(sweep.store.entries("ledger/confirmed/"))
 
 
@@ -152,10 +152,15 @@ def test_an_incumbent_that_failed_on_a_range_that_judges_leaves_the_others(new_s
     assert len(summary.judged) == 5
 
 
-def test_a_confirmation_in_which_everything_failed_could_not_be_tested(new_sweep, asked) -> None:
+def test_where_all_that_judges_failed_nothing_judged_it(new_sweep, asked) -> None:
     summary = finish(new_sweep(asked), failing("confirm-"))
     assert kind(summary) == Kind.NOT_TESTABLE
-    assert "whether that is real could not be tested" in summary.answer
+    assert summary.answer.startswith("e001 is the best of choosing, by mse_valid; nothing judged it; ")
+
+
+def test_with_too_few_ranges_that_judge_it_is_said_that_nothing_was_tested(new_sweep, asked) -> None:
+    summary = finish(new_sweep(asked), failing(*(f"confirm-e000-d{at}" for at in range(4))))
+    assert summary.answer.startswith("e001 is the best setting, but whether that is real could not be tested: its ")
 
 
 def test_a_range_on_which_all_failed_while_choosing_does_not_choose(new_sweep, asked) -> None:
@@ -209,7 +214,7 @@ def test_a_nightly_sweep_chooses_every_night_and_confirms_on_its_day(store: Stor
     sweep = Sweep.create(store, other_night)
     summary = finish(sweep, better())
     assert summary.done
-    assert "not confirmed" in summary.answer
+    assert "; nothing judged it; " in summary.answer
 
 
 # -- the ledger

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 
@@ -36,8 +36,8 @@ class Picture:
     """What a reader must know to read it right: sampling, what is left out."""
     spec: dict[str, Any]
     small: bool = False
-    shows_importance: bool = False
-    """Whether it says what mattered; else it shows what was tried."""
+    section: Literal["tried", "mattered", "references"] = "tried"
+    """Of the page, where it stands."""
 
 
 def sampled_in_words(choosing: ChoosingResults, summary: Summary) -> str:
@@ -164,7 +164,7 @@ def dots(
 
 def roles(summary: Summary, name: str | None = None) -> tuple[str, str, str]:
     """What a point can be, in the words of the legend: others, the incumbent, the best (or the finalist `name`)."""
-    best = name or (summary.best.experiment if summary.best else None)
+    best = name or (summary.leader.experiment if summary.leader else None)
     return "others", "incumbent", experiments.label(best or "best")
 
 
@@ -195,7 +195,7 @@ def _legend(summary: Summary, name: str | None, *, line: bool = False) -> Any:
     others, incumbent, best = roles(summary, name)
     if name is not None:
         shown = [best, incumbent]
-    elif summary.best is None or summary.best.is_incumbent:
+    elif summary.leader is None or summary.leader.is_incumbent:
         shown = [incumbent, others]
     else:
         shown = [best, incumbent, others]

@@ -35,7 +35,7 @@ class ImportanceLine:
     """Behind that median."""
     of: int
     chosen: Scalar
-    """In the best setting."""
+    """In the best of choosing."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class ImportanceTable:
 def importance_tables(
     summary: Summary, choosing: ChoosingResults, searches: Sequence[PhaseSearch]
 ) -> list[ImportanceTable]:
-    """By phase, the most important hyperparameter first; nothing where there is no best setting."""
-    best_setting = summary.best
-    if best_setting is None or len(choosing.comparable) < 2:
+    """By phase, the most important hyperparameter first; nothing where nothing is ranked."""
+    leader = summary.leader
+    if leader is None or len(choosing.comparable) < 2:
         return []
     tables = []
     for search in searches:
@@ -70,7 +70,7 @@ def importance_tables(
                 median=choosing.minimised(best.median),
                 experiments=len(best.part.members),
                 of=best.of,
-                chosen=best_setting.assignment[name],
+                chosen=leader.assignment[name],
             )
             for name, best in search.best_values.items()
             if math.isfinite(best.median)
@@ -129,7 +129,7 @@ def _importance(search: PhaseSearch, mark: str, where: str) -> Picture | None:
         spec=drawing.spec(
             chart.encode(x=x, y=y, color=colour, tooltip=tooltip), (LARGE[0] - 120, 26 * len(names) + 10), ""
         ),
-        shows_importance=True,
+        section="mattered",
     )
 
 
@@ -177,5 +177,5 @@ def _heat_map(
         f"{verdict}.",
         note=f"{drawing.sentence(verdict)} The two that mattered most; medians, and an empty cell was not tried.",
         spec=drawing.spec(alt.layer(boxes, texts), (LARGE[0] - 40, 40 * len(down) + 10), ""),
-        shows_importance=True,
+        section="mattered",
     )

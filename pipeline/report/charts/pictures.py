@@ -11,7 +11,7 @@ import altair as alt
 
 from pipeline.dates import DateRange
 from pipeline.report import experiments
-from pipeline.report.charts import drawing, importance
+from pipeline.report.charts import drawing, importance, references
 from pipeline.report.charts.drawing import LARGE, SMALL, Picture, slug
 from pipeline.report.experiments import ChoosingResults, PhaseSearch
 from pipeline.report.summary import Summary
@@ -32,7 +32,7 @@ def pictures(
 
     `epochs` reads the lines of trials' `epochs.csv`; it is asked for a bounded number of them.
     """
-    candidates: list[Picture | None] = []
+    candidates: list[Picture | None] = [references.picture(summary)]
     if len(choosing.comparable) > 1:
         order = {name: at for at, name in enumerate(summary.searched)}
         by_name = {name: search for search in searches for name in search.experiments.domains}
@@ -124,7 +124,7 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
     rows = experiments.curve_rows(summary, phase, MOST_CURVES)
     metric = summary.definition.objective.valid
     incumbent = next((one.experiment for one in summary.ranked if one.is_incumbent), None)
-    best = summary.best.experiment if summary.best else None
+    best = summary.leader.experiment if summary.leader else None
     lines = epochs(rows)
     points = [
         {
@@ -186,7 +186,7 @@ def _ranges(summary: Summary) -> list[Picture]:
             comparisons.append((name, title, drawing.sentence(confirmed.verdicts[name].reason), pairs))
     elif summary.best is not None and not summary.best.is_incumbent:
         name = summary.best.experiment
-        pairs = [(one.date_range, one.best, one.incumbent) for one in summary.judged]
+        pairs = [(one.date_range, one.setting, one.incumbent) for one in summary.judged]
         note = "These ranges also chose it, so this proves nothing yet."
         comparisons.append((name, f"{name} on the date ranges that chose it", note, pairs))
     return [_dumbbells(summary, metric, *comparison) for comparison in comparisons if comparison[3]]

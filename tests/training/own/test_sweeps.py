@@ -129,7 +129,7 @@ def test_the_summary_has_the_winner_and_the_failures(troubled: tuple[Team, str, 
     page = sweep.store.read(sweep.key("report/index.html")).decode()
     assert "5 complete" in page
     assert "the table is broken" in page
-    assert "nothing tried beats the incumbent" in said
+    assert "keep the defaults: nothing tried beats them" in said
     assert len(rows) == len(TROUBLES)
 
 

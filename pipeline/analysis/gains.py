@@ -1,0 +1,51 @@
+"""A finalist's gains over the incumbent, range by range. What they prove is `significance.py`'s business."""
+
+import math
+from dataclasses import dataclass
+from statistics import fmean
+
+from pipeline.analysis.verdict import Design, Scores
+from pipeline.dates import DateRange
+from pipeline.results import sign
+
+
+@dataclass(frozen=True)
+class PairedGains:
+    """One finalist against the incumbent, range by range; the seeds of a range are averaged, never pooled as ranges."""
+
+    gains: dict[DateRange, float]
+    finalist_failed: tuple[DateRange, ...]
+    """Ranges on which the finalist lacks a seed that the incumbent finished."""
+    incumbent_failed: tuple[DateRange, ...]
+    """Ranges without any finished seed of the incumbent: they say nothing about a difference."""
+    not_positive: tuple[DateRange, ...]
+    """Ranges on which a metric is zero or negative, so that there is no log ratio."""
+
+    @property
+    def mean(self) -> float | None:
+        """Over the ranges with a gain; None if there is none, or if a range has no ratio."""
+        return fmean(self.gains.values()) if self.gains and not self.not_positive else None
+
+
+def paired_gains(incumbent: Scores, finalist: Scores, design: Design) -> PairedGains:
+    """Log ratios per range, over the pairs of runs that share range and seed index."""
+    gains: dict[DateRange, float] = {}
+    finalist_failed, incumbent_failed, not_positive = [], [], []
+    direction = sign(design.goal)
+    for range_ in design.ranges:
+        theirs, ours = _finished(incumbent, range_), _finished(finalist, range_)
+        pairs = [(theirs[seed], ours[seed]) for seed in theirs if seed in ours]
+        if not theirs:
+            incumbent_failed.append(range_)
+        elif len(pairs) < len(theirs):
+            finalist_failed.append(range_)
+        if any(min(pair) <= 0 for pair in pairs):
+            not_positive.append(range_)
+        elif pairs:
+            gains[range_] = direction * fmean(math.log(base) - math.log(own) for base, own in pairs)
+    return PairedGains(gains, tuple(finalist_failed), tuple(incumbent_failed), tuple(not_positive))
+
+
+def _finished(scores: Scores, range_: DateRange) -> dict[int, float]:
+    of_range = scores.get(range_, {})
+    return {seed: score for seed, score in of_range.items() if score is not None and math.isfinite(score)}

@@ -1,0 +1,142 @@
+"""The answer beside models that nobody tuned: a constant, a linear model, boosted trees, fitted on the same days.
+
+It compares only, range by range; what a reference is, and how it is fitted, is for `training/` to say.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean, geometric_mean
+
+from pipeline.analysis.ranking import Standing
+from pipeline.analysis.verdict import ROPE, percent
+from pipeline.dates import DateRange
+from pipeline.report.words import incumbent_in_words
+from pipeline.results import Goal, Row, Status, range_of, sign
+from pipeline.sweep import Definition
+
+_NAMES = {"constant": "the constant", "linear": "the linear model", "trees": "boosted trees"}
+"""By what stands in the column `experiment`; in the order of the table."""
+
+Scores = dict[DateRange, float]
+"""A test metric by date range, seeds averaged."""
+
+
+@dataclass(frozen=True)
+class ModelLine:
+    """A model beside the answer, on the date ranges that both finished."""
+
+    name: str
+    """`boosted trees`, `the defaults`, `e003`."""
+    score: float | None
+    """Mean of the test metric; None if it finished nowhere."""
+    ratio: float | None
+    """To the answer's metric: the geometric mean over ranges. None where there is no ratio."""
+    ranges: int
+
+
+@dataclass(frozen=True)
+class References:
+    """The references, the incumbent and the answer, on the ranges that judged the answer, else on those that chose."""
+
+    goal: Goal
+    references: tuple[ModelLine, ...]
+    incumbent: ModelLine | None
+    """None where it is the answer."""
+    answer: ModelLine
+    is_judged: bool
+    """Whether these are the ranges that judged."""
+    failures: tuple[tuple[str, Row], ...]
+    """Rows of references without a result, with the reference's name."""
+
+    @property
+    def lines(self) -> list[ModelLine]:
+        """All models, the answer last."""
+        return [*self.references, *([self.incumbent] if self.incumbent else []), self.answer]
+
+    @cached_property
+    def best(self) -> tuple[str, float] | None:
+        """The best reference, and its gain over the answer as a log ratio; None if none can be set against it."""
+        direction = sign(self.goal)
+        gains = [(-direction * math.log(line.ratio), line.name) for line in self.references if line.ratio is not None]
+        return max(gains)[::-1] if gains else None
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether no reference is better than the answer by more than the rope."""
+        return self.best is None or self.best[1] <= ROPE
+
+    @property
+    def words(self) -> str:
+        """`12 % better than boosted trees`; empty if there is nothing to compare with."""
+        if self.best is None:
+            return ""
+        name, gain = self.best
+        if not self.is_ahead:
+            are = "are" if name.endswith("s") else "is"
+            return f"{name} {are} {self._percent(gain)} better: this network is not worth training yet"
+        return f"as good as {name}" if gain >= -ROPE else f"{self._percent(-gain)} better than {name}"
+
+    def _percent(self, gain: float) -> str:
+        size = percent(gain, self.goal)
+        return f"{size:.0f} %" if size >= 10 else f"{size:.1f} %"
+
+
+def references_of(definition: Definition, rows: Sequence[Row], setting: Standing | None) -> References | None:
+    """The answer's setting among the references; None where there are none, or nothing to set them against."""
+    phases = {phase.name for phase in definition.phases if phase.is_reference}
+    fitted = [row for row in rows if row["phase"] in phases]
+    if not fitted or setting is None:
+        return None
+
+    # Where the answer was judged, else where it was chosen.
+    judging = definition.confirm.name if definition.confirm else None
+    own = [row for row in rows if row["phase"] == judging]
+    ours, is_judged = _scores(definition, own, setting.experiment), True
+    if not ours:
+        chose = {row["phase"] for row in setting.by_range.values()}
+        own = [row for row in rows if row["phase"] in chose]
+        ours, is_judged = _scores(definition, own, setting.experiment), False
+
+    names = [name for name in _NAMES if any(row["experiment"] == name for row in fitted)]
+    incumbent = definition.incumbent
+    incumbents = {row["experiment"] for row in own if {name: row.get(name) for name in incumbent} == incumbent}
+    them = None
+    if not setting.is_incumbent and incumbents:
+        them = _line(incumbent_in_words(definition).name, _scores(definition, own, min(incumbents)), ours)
+    return References(
+        goal=definition.objective.goal,
+        references=tuple(_line(_NAMES[name], _scores(definition, fitted, name), ours) for name in names),
+        incumbent=them,
+        answer=_line(incumbent_in_words(definition).name if setting.is_incumbent else setting.experiment, ours, ours),
+        is_judged=is_judged,
+        failures=tuple(
+            (_NAMES[row["experiment"]], row)
+            for row in fitted
+            if row["experiment"] in _NAMES and not Status(row["status"]).is_result
+        ),
+    )
+
+
+def _scores(definition: Definition, rows: Sequence[Row], experiment: str) -> Scores:
+    by_range: dict[DateRange, list[float]] = {}
+    for row in rows:
+        if row["experiment"] != experiment or row["status"] != Status.COMPLETE:
+            continue
+        value = row.get(definition.objective.test)
+        if isinstance(value, int | float) and math.isfinite(value):
+            by_range.setdefault(range_of(row), []).append(float(value))
+    return {date_range: fmean(values) for date_range, values in by_range.items()}
+
+
+def _line(name: str, scores: Scores, ours: Scores) -> ModelLine:
+    common = sorted(scores.keys() & ours.keys())
+    pairs = [(scores[date_range], ours[date_range]) for date_range in common]
+    is_positive = bool(pairs) and all(min(pair) > 0 for pair in pairs)
+    return ModelLine(
+        name=name,
+        score=fmean(score for score, _ in pairs) if pairs else None,
+        ratio=geometric_mean([score / own for score, own in pairs]) if is_positive else None,
+        ranges=len(pairs),
+    )

@@ -1,0 +1,204 @@
+"""The sentence that says what a sweep comes to, and the few words that stand for it in a table.
+
+What the answer is, is for `answer.py` to say.
+"""
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+
+from pipeline.analysis.confirmation import Confirmation
+from pipeline.analysis.ranking import Standing
+from pipeline.analysis.spending import device_seconds
+from pipeline.analysis.verdict import Kind, Verdict
+from pipeline.report.answer import Answer, Basis, Judged, diverged_on
+from pipeline.report.limits import limits_in_words
+from pipeline.report.references import References
+from pipeline.report.words import duration, incumbent_in_words, settings_in_words
+from pipeline.results import Goal, Row
+from pipeline.sweep import Definition
+
+_CLAIMS = {
+    Kind.REAL: ", and that is real",
+    Kind.PROMISING: ", and promising",
+    Kind.NOT_SHOWN: " so far, but that it is better than {them} is not shown",
+    Kind.NOT_TESTABLE: ", but whether that is real could not be tested",
+}
+_CERTAINTIES = {
+    Kind.REAL: "confirmed as real",
+    Kind.PROMISING: "promising, but not confirmed as real",
+    Kind.NOT_SHOWN: "not confirmed: that it is better than {them} is not shown",
+    Kind.NOT_TESTABLE: "not confirmed: whether it is better than {them} could not be tested",
+}
+
+
+def certainty(definition: Definition, answer: Answer, confirmed: Confirmation | None) -> str:
+    """How sure it is that the answer's setting is better, as `hpt export` says it: `confirmed as real`."""
+    them = incumbent_in_words(definition).name
+    if answer.basis is Basis.KEPT:
+        return f"{answer.rival} was chosen, and is not better than {them} on what judged"
+    if answer.basis is Basis.JUDGED and confirmed is not None:
+        return _CERTAINTIES[confirmed.verdicts[answer.setting.experiment].kind].format(them=them)
+    if answer.setting.is_incumbent:
+        return f"nothing tried is better than {them}"
+    return doubt(answer)
+
+
+def so_far(trials: int, planned: int) -> str:
+    """What a sentence about a sweep begins with that is not finished."""
+    return f"So far ({trials} of {planned} trials): "
+
+
+def sentence(
+    definition: Definition,
+    rows: Sequence[Row],
+    answer: Answer | None,
+    judged: Sequence[Judged],
+    confirmed: Confirmation | None,
+    references: References | None,
+) -> str:
+    """One sentence: which setting, how much better, how sure, against which references, at what cost."""
+    cost = f"cost {duration(device_seconds(rows))} of training."
+    if answer is None:
+        return f"no experiment finished on every date range, so there is no best setting; {cost}"
+    own = [row for row in rows if row["experiment"] == answer.setting.experiment]
+    claim, beside = _claim(definition, rows, answer, judged, confirmed), references.words if references else ""
+    if references and references.is_ahead and beside:
+        if answer.setting.is_incumbent:
+            them = incumbent_in_words(definition)
+            beside = f"{them.name} {them.are} {beside}"
+        else:
+            claim, beside = f"{claim}, and {beside}", ""
+    parts = [claim, doubt(answer), beside, *limits_in_words(definition, own, " of the answer"), cost]
+    return "; ".join(filter(None, parts))
+
+
+def in_words(definition: Definition, answer: Answer | None) -> str:
+    """`e012 mse_valid 0.0312 learning_rate=0.03, not judged yet`; a dash while nothing is ranked."""
+    if answer is None:
+        return "—"
+    setting, metric = answer.setting, definition.objective.valid
+    words = f"{setting.experiment} {metric} {setting.score:.4g} {settings_in_words(definition, setting)}"
+    return ", ".join(filter(None, (words, doubt(answer))))
+
+
+def doubt(answer: Answer) -> str:
+    """What must be said with a setting that nothing has judged."""
+    if answer.basis is not Basis.CHOSEN or answer.setting.is_incumbent:
+        return ""
+    return "not judged yet" if answer.awaits else "nothing judged it"
+
+
+def _claim(
+    definition: Definition,
+    rows: Sequence[Row],
+    answer: Answer,
+    judged: Sequence[Judged],
+    confirmed: Confirmation | None,
+) -> str:
+    if definition.choosing[0].name == "train":
+        return _nothing_tuned(definition, answer.setting)
+    if answer.basis is Basis.KEPT and confirmed is not None:
+        return _kept(definition, rows, answer, judged, confirmed)
+    if answer.basis is Basis.JUDGED and confirmed is not None:
+        verdict = confirmed.verdicts[answer.setting.experiment]
+        return _better(definition, answer, judged, verdict, is_fresh=confirmed.design.fresh)
+    return _unbeaten(definition, rows) if answer.setting.is_incumbent else _chosen(definition, answer, judged)
+
+
+def _nothing_tuned(definition: Definition, only: Standing) -> str:
+    values = [row.get(definition.objective.test) for row in only.by_range.values()]
+    tests = [value for value in values if value is not None]
+    words = "one setting was trained and nothing tuned"
+    if not tests:
+        return words
+    return f"{words}; its {definition.objective.test} is {fmean(tests):.4g}, the mean over {len(tests)} date ranges"
+
+
+def _unbeaten(definition: Definition, rows: Sequence[Row]) -> str:
+    choosing = {phase.name for phase in definition.choosing}
+    tried = {row["experiment"] for row in rows if row["phase"] in choosing}
+    them = incumbent_in_words(definition)
+    if len(tried) == 1:
+        return f"nothing but {them.name} was tried"
+    return f"keep {them.name}: nothing tried beats {them.them} by {definition.objective.valid}"
+
+
+def _kept(
+    definition: Definition,
+    rows: Sequence[Row],
+    answer: Answer,
+    judged: Sequence[Judged],
+    confirmed: Confirmation | None,
+) -> str:
+    assert answer.rival is not None
+    assert confirmed is not None
+    them, ranges = incumbent_in_words(definition), len(confirmed.compared[answer.rival])
+    keep, rival = f"keep {them.name}:", f"{answer.rival}, the best while choosing,"
+    if diverged := diverged_on(definition, rows, confirmed, answer.rival):
+        return f"{keep} {rival} diverged on {len(diverged)} of {ranges} date ranges that judged"
+    if not judged:
+        return f"{keep} {rival} finished on none of the {ranges} date ranges that judged"
+    factors = _factors(judged)
+    if not factors:
+        return f"{keep} {rival} is not better on the date ranges that judged"
+    size = _size(_mean(factors), definition.objective.goal)
+    rope = f", within the rope of {100 * confirmed.design.rope:g} %" if _mean(factors) > 1 else ""
+    where = _where(factors, confirmed.verdicts[answer.rival], is_fresh=confirmed.design.fresh)
+    return f"{keep} the {definition.objective.test} of {rival} is {size} {them.theirs}{rope}, {where}"
+
+
+def _better(
+    definition: Definition, answer: Answer, judged: Sequence[Judged], verdict: Verdict, *, is_fresh: bool
+) -> str:
+    claim = f"{answer.setting.experiment} is the best setting" + _CLAIMS[verdict.kind]
+    claim = claim.format(them=incumbent_in_words(definition).name)
+    factors = _factors(judged)
+    if not factors:
+        why = f" ({verdict.reason.rstrip('.')})" if verdict.kind is Kind.NOT_TESTABLE else ""
+        return f"{claim}{why}, by {definition.objective.test}"
+    return f"{claim}: {_gain(definition, factors)}, {_where(factors, verdict, is_fresh=is_fresh)}"
+
+
+def _chosen(definition: Definition, answer: Answer, judged: Sequence[Judged]) -> str:
+    claim, factors = f"{answer.setting.experiment} is the best of choosing", _factors(judged)
+    if not factors:
+        return f"{claim}, by {definition.objective.valid}"
+    return f"{claim}: {_gain(definition, factors)}, better on {_count(factors)} that chose it"
+
+
+def _gain(definition: Definition, factors: Sequence[float]) -> str:
+    size = _size(_mean(factors), definition.objective.goal)
+    return f"its {definition.objective.test} is {size} {incumbent_in_words(definition).whose}"
+
+
+def _where(factors: Sequence[float], verdict: Verdict, *, is_fresh: bool) -> str:
+    p = f" (p = {verdict.p_adjusted:.2g})" if verdict.p_adjusted is not None else ""
+    return f"better on {_count(factors, 'fresh ' if is_fresh else '')}{p}"
+
+
+def _count(factors: Sequence[float], fresh: str = "") -> str:
+    wins, ranges = sum(factor > 1 for factor in factors), len(factors)
+    return f"{wins} of {ranges} {fresh}date range{'s' if ranges > 1 else ''}"
+
+
+def _factors(judged: Sequence[Judged]) -> list[float]:
+    """How many times better, by range; empty if a range has no ratio."""
+    factors = [one.factor for one in judged if one.factor is not None]
+    return factors if len(factors) == len(judged) else []
+
+
+def _mean(factors: Sequence[float]) -> float:
+    return math.exp(fmean(map(math.log, factors)))
+
+
+def _size(factor: float, goal: Goal) -> str:
+    """`2 times smaller than`, `3.1 % larger than`, `the same as`."""
+    less, more = ("smaller", "larger") if goal == "minimize" else ("larger", "smaller")
+    if factor >= 1.1:
+        return f"{factor:.2g} times {less} than"
+    if f"{factor:.3f}" == "1.000":
+        return "the same as"
+    if factor < 1:
+        return f"{100 * (1 / factor - 1):.1f} % {more} than"
+    return f"{100 * (1 - 1 / factor):.1f} % {less} than"
