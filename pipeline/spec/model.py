@@ -85,7 +85,7 @@ class Training(Hyphenated):
         _MAX_EPOCHS, ge=1, description="A training ends after so many epochs, if patience does not end it."
     )
     epoch_steps: Whole = Field(
-        50,
+        25,
         ge=1,
         description="An epoch is as many whole passes over the training rows as reach so many steps, at least one.",
     )

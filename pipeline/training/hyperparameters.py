@@ -9,7 +9,7 @@ from typing import Any
 HYPERPARAMETERS: dict[str, dict[str, Any]] = {
     "learning_rate": {
         "default": 0.001,
-        "domain": {"low": 0.0001, "high": 0.1, "log": True},
+        "domain": {"low": 0.0003, "high": 0.03, "log": True},
         "limits": {"low": 0.0, "high": 1000.0},
         "phase": "learning-rate",
         "help": "initial learning rate of AdamW",
@@ -23,8 +23,8 @@ HYPERPARAMETERS: dict[str, dict[str, Any]] = {
         "shapes": False,
     },
     "batch_size": {
-        "default": 1024,
-        "domain": [256, 512, 1024, 2048, 4096],
+        "default": 256,
+        "domain": [64, 128, 256, 512, 1024],
         "limits": {"low": 1, "high": 16777216},
         "help": "rows per step",
     },
@@ -38,7 +38,7 @@ HYPERPARAMETERS: dict[str, dict[str, Any]] = {
     },
     "decay_patience": {
         "default": 2,
-        "domain": [1, 2, 3, 5],
+        "domain": [1, 2, 3],
         "limits": {"low": 1, "high": 1000000},
         "phase": "learning-rate",
         "help": "epochs in a row without a better mse_valid after which the learning rate decays",
@@ -46,7 +46,7 @@ HYPERPARAMETERS: dict[str, dict[str, Any]] = {
     },
     "early_stopping_patience": {
         "default": 5,
-        "domain": [3, 5, 10],
+        "domain": [3, 5, 8],
         "limits": {"low": 1, "high": 1000000},
         "phase": "learning-rate",
         "help": "epochs in a row without a better mse_valid after which training ends",

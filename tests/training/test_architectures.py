@@ -29,6 +29,7 @@ OTHERWISE: list[tuple[str, Assignment]] = [
     ("lstm-attention", {"num_of_attentions": 3, "attention_regularization": 0.1}),
     ("mdn", {"components": 1}),
     ("multi-task", {"weighting": "uncertainty"}),
+    ("tabular", {"ensemble_size": 1, "hidden_layers": 0}),
 ]
 CASES = [(name, {}) for name in ALL] + OTHERWISE
 DOCS = ROOT / "docs" / "architectures.md"
@@ -64,7 +65,7 @@ def test_any_mixture_of_inputs_and_targets_works(
     name: str, setting: Assignment, length: int, dense: int, targets: int
 ) -> None:
     inputs = Inputs(vocabulary=20, length=length, dense=dense, targets=targets)
-    network = built(name, inputs, setting)
+    network = built(name, inputs, setting | {"dropout": 0.0})
     tokens, numbers, wanted = batch(inputs, 7)
     loss, prediction = network.loss(tokens, numbers, wanted)
     loss.backward()
@@ -72,6 +73,17 @@ def test_any_mixture_of_inputs_and_targets_works(
     assert torch.isfinite(loss)
     assert prediction.shape == (7, targets)
     torch.testing.assert_close(network(tokens, numbers), prediction)
+
+
+@every_case
+def test_columns_and_words_of_one_row_are_told_apart(name: str, setting: Assignment) -> None:
+    inputs = Inputs(vocabulary=20, length=6, dense=3, targets=2, categorical=4)
+    network = built(name, inputs, setting | {"dropout": 0.0})
+    tokens, numbers, wanted = batch(inputs, 9)
+    loss, prediction = network.loss(tokens, numbers, wanted)
+    loss.backward()
+    assert prediction.shape == (9, 2)
+    assert torch.isfinite(loss)
 
 
 @every_case
@@ -100,7 +112,7 @@ def test_thirty_two_rows_can_be_learned_by_heart(name: str) -> None:
 
 @every_case
 def test_padding_changes_nothing_wherever_it_stands(name: str, setting: Assignment) -> None:
-    network = built(name, FULL, setting)
+    network = built(name, FULL, setting | {"dropout": 0.0})
     with torch.no_grad():
         tokens, dense, targets = batch(FULL, 9)
         nothing = torch.zeros(9, 1, dtype=torch.int64)

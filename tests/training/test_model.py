@@ -39,7 +39,7 @@ def encoded() -> Dataset:
 
 def saved(folder: Path, architecture: str = "bag-of-words", max_epochs: int = 1, **setting: float) -> torch.nn.Module:
     dataset = encoded()
-    outcome = loop.train(architecture, setting, dataset, seed=3, max_epochs=max_epochs)
+    outcome = loop.train(architecture, setting, dataset, seed=3, max_epochs=max_epochs, epoch_steps=25)
     model.save(
         folder,
         outcome.network,

@@ -21,6 +21,7 @@ LARGER = {
     "lstm-attention": {"num_of_attentions": 3, "dropout": 0.3},
     "mdn": {"components": 1, "hidden_layers": 2},
     "multi-task": {"weighting": "uncertainty"},
+    "tabular": {"ensemble_size": 2, "hidden_layers": 1},
 }
 
 
@@ -37,8 +38,9 @@ def untrained(architecture: str, setting: dict, inputs: Inputs) -> Model:
         (Inputs(vocabulary=30, length=5, dense=3, targets=1), False),
         (Inputs(vocabulary=30, length=5, dense=0, targets=2), True),
         (Inputs(vocabulary=2, length=0, dense=3, targets=1), False),
+        (Inputs(vocabulary=30, length=5, dense=3, targets=1, categorical=2), False),
     ],
-    ids=["tokens and numbers", "tokens only", "numbers only"],
+    ids=["tokens and numbers", "tokens only", "numbers only", "columns, words and numbers"],
 )
 def test_every_architecture_predicts_the_same_without_this_project(
     architecture: str, inputs: Inputs, larger: bool, tmp_path: Path

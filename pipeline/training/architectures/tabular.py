@@ -8,6 +8,7 @@ that.
 """
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from pipeline.training.architectures._base import Bag, Dropout, Regressor, embed
 HYPERPARAMETERS = {
     "ensemble_size": {
         "default": 4,
-        "domain": [2, 4, 8],
+        "domain": [4],
         "limits": {"low": 1, "high": 256},
         "help": "networks whose predictions are averaged; they share the matrices of their hidden layers",
     },
@@ -29,25 +30,26 @@ HYPERPARAMETERS = {
         "help": "numbers per value of a categorical column; a word has four times as many",
     },
     "hidden_size": {
-        "default": 128,
-        "domain": {"low": 32, "high": 256, "log": True},
+        "default": 64,
+        "domain": {"low": 32, "high": 128, "log": True},
         "limits": {"low": 1, "high": 16384},
         "help": "units of a hidden layer",
     },
     "hidden_layers": {
-        "default": 2,
-        "domain": [1, 2, 3],
+        "default": 3,
+        "domain": [1, 2, 3, 4],
         "limits": {"low": 0, "high": 32},
         "help": "hidden layers; 0 is a linear model",
     },
     "dropout": {
         "default": 0.1,
-        "domain": {"low": 0.0, "high": 0.5},
+        "domain": {"low": 0.0, "high": 0.3},
         "limits": {"low": 0.0, "high": 0.95},
         "help": "share of hidden units switched off while training",
         "shapes": False,
     },
-    "learning_rate": {"default": 0.003},
+    "learning_rate": {"default": 0.004},
+    "batch_size": {"default": 128},
 }
 
 NUMBERS_PER_WORD = 4
@@ -69,8 +71,7 @@ class _Shared(nn.Module):
         self.bias = nn.Parameter(_uniform(members, outputs, fan_in=inputs))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        outputs: Tensor = self.matrix(inputs * self.before) * self.after + self.bias
-        return outputs
+        return torch.addcmul(self.bias, self.matrix(inputs * self.before), self.after)
 
 
 class _Apart(nn.Module):
@@ -83,6 +84,16 @@ class _Apart(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         return torch.einsum("bki,kio->bko", inputs, self.matrices) + self.bias
+
+
+class _AlikeForMembers(Dropout):
+    """Dropout of `[B, K, I]` that switches the same units off in all members: a quarter of the time for the draws."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if not self.training or not self.share:
+            return inputs
+        kept: Tensor = super().forward(torch.ones_like(inputs[:, :1]))
+        return inputs * kept
 
 
 def _uniform(*shape: int, fan_in: int) -> Tensor:
@@ -110,42 +121,46 @@ class Network(Regressor):
         if inputs.categorical:
             self.values = embedding_table(vocabulary, targets + embedding_size, 1 / math.sqrt(embedding_size))
         self.words = Bag(vocabulary, targets + word_size, WORD_DEVIATION) if inputs.words else None
-        self.linear = nn.Linear(inputs.dense, inputs.targets)
+        self.linear = nn.Linear(inputs.dense, targets, bias=False) if inputs.dense else None
         with torch.no_grad():
-            for part in (
-                self.linear.weight,
-                self.linear.bias,
-                *(table[:, : inputs.targets] for table in self._tables()),
-            ):
-                part.zero_()
+            for weights in self._linear_weights(targets):
+                weights.zero_()
 
         width = inputs.categorical * embedding_size + (word_size if self.words else 0) + inputs.dense
         layers: list[nn.Module] = []
         for at in range(hidden_layers):
-            layers += [_Shared(ensemble_size, width, hidden_size, first=at == 0), nn.ReLU(), Dropout(dropout)]
+            layers += [_Shared(ensemble_size, width, hidden_size, first=at == 0), nn.ReLU(), _AlikeForMembers(dropout)]
             width = hidden_size
         self.hidden = nn.Sequential(*layers)
         self.last = _Apart(ensemble_size, width, targets)
         self.ensemble_size = ensemble_size
 
-    def _tables(self) -> list[Tensor]:
-        tables = [self.values.weight] if self.values is not None else []
-        return tables + ([self.words.embedding.weight] if self.words is not None else [])
+    def _linear_weights(self, targets: int) -> Iterator[Tensor]:
+        if self.linear is not None:
+            yield self.linear.weight
+        if self.values is not None:
+            yield self.values.weight[:, :targets]
+        if self.words is not None:
+            yield self.words.embedding.weight[:, :targets]
 
     def members(self, tokens: Tensor, dense: Tensor) -> Tensor:
         """The prediction of each member in standardised units, `[B, K, T]`."""
-        linear, features = self.linear(dense), [dense]
+        linear: list[Tensor] = []
+        features: list[Tensor] = [dense]
+        if self.linear is not None:
+            linear.append(self.linear(dense))
         if self.values is not None:
             weights, embedded = self.values(tokens[:, : self.columns]).tensor_split([self.targets], dim=2)
-            linear, features = linear + weights.sum(1), [embedded.flatten(1), *features]
+            linear.append(weights.sum(1))
+            features.append(embedded.flatten(1))
         if self.words is not None:
             words = tokens[:, self.columns :]
             # A sum over the root of its count is as long for a text of ten words as for one of five.
-            bag = self.words(words) * lengths(words)[:, None].sqrt()
-            weights, read = bag.tensor_split([self.targets], dim=1)
-            linear, features = linear + weights, [read, *features]
+            weights, read = (self.words(words) * lengths(words)[:, None].sqrt()).tensor_split([self.targets], dim=1)
+            linear.append(weights)
+            features.append(read)
         same = torch.cat(features, dim=1)[:, None].expand(-1, self.ensemble_size, -1)
-        members: Tensor = self.last(self.hidden(same)) + linear[:, None]
+        members: Tensor = self.last(self.hidden(same)) + torch.stack(linear).sum(0)[:, None]
         return members.float()
 
     def forward(self, tokens: Tensor, dense: Tensor) -> Tensor:
