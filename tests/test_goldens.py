@@ -20,7 +20,7 @@ from tests.support.in_process import hpt
 
 ROOT = Path(__file__).parent.parent
 SPECS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("specs/**/*.json"))
-ARCHITECTURES = ["attention", "bag-of-words", "cnn", "lstm", "lstm-attention", "mdn", "multi-task"]
+ARCHITECTURES = ["attention", "bag-of-words", "cnn", "lstm", "lstm-attention", "mdn", "multi-task", "tabular"]
 TINY = {
     "data": {
         "path": "visits.csv",

@@ -26,6 +26,8 @@ NAMES = ("constant", "linear", "trees")
 ROWS_AT_MOST = 200_000
 """Training rows that a reference is fitted to; more are thinned, spread evenly."""
 
+_FURTHEST = 10.0
+"""Spreads from the middle beyond which a number is as far out as this one."""
 _ALPHAS = (1000, 300, 100, 30, 10, 3, 1, 0.3, 0.1, 0.03, 0.01)
 """Penalties of the linear model, the strongest first."""
 _WORSE_IN_A_ROW = 2
@@ -146,6 +148,7 @@ def _linear(train: "Part", dataset: "Dataset", job: Job) -> "_Predict":
 
 
 def _sparse_features(train: "Part", dataset: "Dataset") -> "Callable[[Part], csr_matrix]":
+    import numpy as np
     from scipy import sparse
     from sklearn.preprocessing import OneHotEncoder
 
@@ -154,7 +157,7 @@ def _sparse_features(train: "Part", dataset: "Dataset") -> "Callable[[Part], csr
     tfidf = _tfidf(train, dataset)
 
     def features(part: "Part") -> "csr_matrix":
-        blocks = [sparse.csr_matrix(part.dense, dtype="float64")]
+        blocks = [sparse.csr_matrix(np.hstack([part.dense, _straight(part.dense)]), dtype="float64")]
         if one_hot is not None:
             blocks.append(one_hot.transform(part.tokens[:, :categorical]))
         if tfidf is not None:
@@ -162,6 +165,17 @@ def _sparse_features(train: "Part", dataset: "Dataset") -> "Callable[[Part], csr
         return sparse.hstack(blocks, format="csr")
 
     return features
+
+
+def _straight(dense: "NDArray[np.float32]") -> "NDArray[np.float64]":
+    """Dense features before they were bent to their bound (`data/encoder.py`): a line needs them as they were."""
+    import numpy as np
+
+    from pipeline.data.encoder import BOUND
+
+    furthest = BOUND / np.hypot(1, BOUND / _FURTHEST)
+    bent = np.clip(dense.astype(np.float64), -furthest, furthest)
+    return np.asarray(bent / np.sqrt(1 - (bent / BOUND) ** 2))
 
 
 # -- words

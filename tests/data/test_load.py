@@ -221,7 +221,7 @@ def test_what_does_not_parse_is_counted_and_shown(tmp_path: Path) -> None:
         "fewer than 200 rows with a target, so scores are mostly luck",
     )
     assert len(found.train) + len(found.valid) + len(found.test) == 27
-    assert (found.train.dense[:3] == 0).all()
+    assert found.train.dense[:3].tolist() == [[0.0, 1.0]] * 3
 
 
 def test_rows_without_a_date_are_counted_in_parquet_too(tmp_path: Path) -> None:

@@ -109,10 +109,10 @@ class TestHostileParameters:
 class TestAFailingTrial:
     @pytest.fixture(scope="class")
     @classmethod
-    def build(cls, controller: Controller) -> Build:
-        without_rows = [["2024-01-01", "2024-03-01"], ["2024-05-01", "2024-07-01"]]
-        params = {"SPEC_JSON": controller.spec(search={"experiments": 1}, **{"date-range": without_rows})}
-        return controller.build(params=params | {"LANES": "1"})
+    def build(cls, tmp_path_factory: pytest.TempPathFactory) -> Build:
+        controller = Controller(tmp_path_factory.mktemp("failing"))
+        controller.quick_trials(failing="screen-e000-d1-s0")
+        return controller.build(params={"SPEC_JSON": controller.spec(search={"experiments": 1}), "LANES": "1"})
 
     def test_its_stage_is_red_the_build_unstable_and_the_others_run(self, build: Build) -> None:
         assert dict(build.packs()) == {"screen-e000-d0-s0": "SUCCESS", "screen-e000-d1-s0": "FAILURE"}

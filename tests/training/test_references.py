@@ -50,6 +50,7 @@ def job(said: list[str] | None = None, deadline: float | None = None) -> Job:
         train_days=None,
         seed=3,
         max_epochs=1,
+        epoch_steps=1,
         deadline=deadline,
         folder=Path(),
         say=(said if said is not None else []).append,
