@@ -41,11 +41,11 @@ def days_of(series: "pd.Series[Any]") -> NDArray[np.datetime64]:
 
 def values_of(series: "pd.Series[Any]", part: DatePart) -> "pd.Series[float]":
     """A part of each value: hour 0 to 23, weekday 0 (Monday) to 6, month 1 to 12; NaN where it is not written."""
-    if series.dtype.kind == "M":
-        return pd.Series(getattr(series.dt, part), dtype=np.float64)
-    if part == "hour":
+    are_times = series.dtype.kind == "M"
+    if part == "hour" and not are_times:
         return pd.Series(_hours(series), series.index)
-    return pd.Series(getattr(pd.Series(days_of(series), series.index).dt, part), dtype=np.float64)
+    dates = series if are_times else pd.Series(days_of(series), series.index)
+    return pd.Series(getattr(dates.dt, "day_of_week" if part == "weekday" else part), dtype=np.float64)
 
 
 def on_circle(values: "pd.Series[float]", part: DatePart) -> NDArray[np.float32]:

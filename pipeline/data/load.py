@@ -169,12 +169,10 @@ def _check_training_part(frame: pd.DataFrame, columns: Columns, date_range: Date
         values = numbers(frame[target.name])
         if usable.is_constant(values.min(), values.max()):
             raise UserError(f"date-range: {date_range}: {usable.constant_target(target.name, values[0])}")
-    with_values = {(name, kind) for name, kind in columns.kinds if has_value(frame[name], kind).any()}
-    if without_hour := [
-        name for name, part in columns.date_parts if part == "hour" and (name, part) not in with_values
-    ]:
+    empty = [(name, kind) for name, kind in columns.kinds if not has_value(frame[name], kind).any()]
+    if without_hour := [name for name, kind in empty if kind == "hour"]:
         raise UserError(f"date-range: {date_range}: {usable.no_hour(without_hour[0])}")
-    if not with_values:
+    if len(empty) == len(columns.kinds):
         raise UserError(f"date-range: {date_range}: {usable.no_feature(columns.features)}")
 
 

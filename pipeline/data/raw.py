@@ -49,7 +49,7 @@ class Columns:
 
     @property
     def kinds(self) -> tuple[tuple[str, str], ...]:
-        """`(name, kind)` of each feature, a part of a date being a kind; a column that becomes two things is there twice."""
+        """`(name, kind)` of each feature; a column that becomes two things is there twice. Parts of dates are kinds."""
         named = (("categorical", self.categorical), ("text", self.text), ("numeric", self.numeric))
         return (*((name, kind) for kind, names in named for name in names), *self.date_parts)
 
