@@ -112,6 +112,15 @@ class FilesSource(Hyphenated):
             )
         return self
 
+    @pydantic.model_serializer(mode="wrap")
+    def _as_before_there_were_parts(self, handler: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Names in the ledger are hashes of this: with a new key, what older sweeps chose on would be forgotten.
+        written: dict[str, Any] = handler(self)
+        if not self.date_parts:
+            for key in ("date-parts", "date_parts"):
+                written.pop(key, None)
+        return written
+
     @property
     def as_of(self) -> datetime.date | None:
         """The day that counts as "today" for data that have an end of their own."""

@@ -83,6 +83,7 @@ def test_a_mistake_is_one_message_about_the_form_that_was_meant(value: Any, wher
 
 def test_parts_of_the_date_are_features_enough_and_none_unless_asked() -> None:
     assert ADAPTER.validate_python(FILES).date_parts == ()
+    assert "date-parts" not in ADAPTER.dump_python(ADAPTER.validate_python(FILES), by_alias=True)
     alone = {key: value for key, value in FILES.items() if key != "text"} | {"date-parts": ["month", "hour"]}
     assert ADAPTER.validate_python(alone).date_parts == ("month", "hour")
 
