@@ -2,8 +2,9 @@
 
 An encoder is fitted once, on the training part, and travels with the model as JSON. It reads no files.
 
-Order of the tokens of a row: one for each categorical column, in the order of the spec; then the words of the text
-columns; then padding. No row is all padding: one without any token gets `UNKNOWN`.
+Order of the tokens of a row: one for each categorical column, in the order of the spec; one for each part of a date;
+then the words of the text columns; then padding. No row is all padding: one without any token gets `UNKNOWN`. Order of
+its dense numbers: those of the numeric columns, then sine and cosine of each part of a date.
 """
 
 from collections import Counter
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.data import date_parts
 from pipeline.data.inputs import PADDING, UNKNOWN, Inputs
 from pipeline.data.raw import WORD, Columns, Target, missing_columns, numbers
 from pipeline.data.source import Transform
@@ -112,7 +114,7 @@ class Encoder:
     words: tuple[str, ...]
     words_per_row: int
     categories: tuple[tuple[str | None, ...], ...]
-    """For each categorical column the values that have a token; None is "missing"."""
+    """For each categorical column, then each part of a date, the values that have a token; None is "missing"."""
     numbers: tuple[Number, ...]
     """How each numeric column becomes dense features."""
     target_scales: tuple[Scale, ...]
@@ -125,7 +127,7 @@ class Encoder:
             columns=columns,
             words=tuple(_frequent(Counter(chain.from_iterable(texts)).items())),
             words_per_row=max(1, max(map(len, texts))) if texts else 0,
-            categories=tuple(_categories(train[name]) for name in columns.categorical),
+            categories=tuple(map(_categories, _categorical(train, columns))),
             numbers=tuple(Number.fitted(numbers(train[name])) for name in columns.numeric),
             target_scales=tuple(
                 Scale.fitted(transformed(numbers(train[target.name]), target.transform)) for target in columns.targets
@@ -137,10 +139,10 @@ class Encoder:
         """The sizes of what `encode` returns."""
         return Inputs(
             vocabulary=_FIRST_FREE + len(self.words) + sum(map(len, self.categories)),
-            length=len(self.columns.categorical) + self.words_per_row,
-            dense=sum(number.width for number in self.numbers),
+            length=len(self.categories) + self.words_per_row,
+            dense=sum(number.width for number in self.numbers) + 2 * len(self.columns.date_parts),
             targets=len(self.columns.targets),
-            categorical=len(self.columns.categorical),
+            categorical=len(self.categories),
         )
 
     def encode(self, frame: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -152,18 +154,22 @@ class Encoder:
             raise UserError(lines)
         tokens = np.full((len(frame), self.inputs.length), PADDING, dtype=np.int64)
         first = _FIRST_FREE + len(self.words)
-        for position, (name, values) in enumerate(zip(self.columns.categorical, self.categories, strict=True)):
-            codes, labels = _labels(frame[name])
+        categorical = _categorical(frame, self.columns)
+        for position, (series, values) in enumerate(zip(categorical, self.categories, strict=True)):
+            codes, labels = _labels(series)
             ids = _lookup(labels, values, first)
             tokens[:, position] = ids[codes]
             first += len(values)
         if self.words_per_row:
-            self._put_words(tokens[:, len(self.columns.categorical) :], _texts(frame, self.columns.text))
+            self._put_words(tokens[:, len(self.categories) :], _texts(frame, self.columns.text))
         if tokens.shape[1]:
             tokens[(tokens == PADDING).all(axis=1), 0] = UNKNOWN
         features = [
             number.apply(numbers(frame[name])) for name, number in zip(self.columns.numeric, self.numbers, strict=True)
         ]
+        places = categorical[len(self.columns.categorical) :]
+        for place, (_, part) in zip(places, self.columns.date_parts, strict=True):
+            features.append(date_parts.on_circle(place, part))
         empty = np.zeros((len(frame), 0), dtype=np.float32)
         return tokens, np.concatenate([empty, *features], axis=1)
 
@@ -205,9 +211,12 @@ class Encoder:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types, from which `from_json` makes an equal encoder."""
+        columns = asdict(self.columns)
+        if not self.columns.date_parts:  # so that data without them keep the fingerprint that they have always had
+            del columns["date_parts"]
         # Not asdict all through: it would copy vocabularies word by word, once for every model.
         return {
-            "columns": asdict(self.columns),
+            "columns": columns,
             "words": list(self.words),
             "words_per_row": self.words_per_row,
             "categories": list(map(list, self.categories)),
@@ -223,6 +232,7 @@ class Encoder:
             columns=Columns(
                 targets=tuple(Target(**target) for target in columns["targets"]),
                 **{kind: tuple(columns[kind]) for kind in ("text", "categorical", "numeric")},
+                date_parts=tuple((name, part) for name, part in columns.get("date_parts", ())),
             ),
             words=tuple(content["words"]),
             words_per_row=content["words_per_row"],
@@ -275,6 +285,12 @@ def _label(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
+
+
+def _categorical(frame: pd.DataFrame, columns: Columns) -> "list[pd.Series[Any]]":
+    """What has a token of its own in each row: the categorical columns, then the parts of dates."""
+    parts = (date_parts.values_of(frame[name], part) for name, part in columns.date_parts)
+    return [*(frame[name] for name in columns.categorical), *parts]
 
 
 def _categories(series: "pd.Series[Any]") -> tuple[str | None, ...]:

@@ -24,8 +24,9 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from pipeline.data import paths
+from pipeline.data.date_parts import days_of
 from pipeline.data.paths import DataFile
-from pipeline.data.raw import CALENDAR, Rows, contains, days_of, missing_columns, share
+from pipeline.data.raw import CALENDAR, Rows, contains, missing_columns, share
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data import flights, usable
+from pipeline.data import date_parts, flights, usable
 from pipeline.data.dataset import Dataset, Part
 from pipeline.data.encoder import Encoder, transformed
 from pipeline.data.files import Files
@@ -29,7 +29,8 @@ def columns_of(source: Source) -> Columns:
     if isinstance(source, FlightsSource):
         return flights.columns(source)
     targets = tuple(Target(name, source.target_transform) for name in source.target)
-    return Columns(targets, source.text, source.categorical, source.numeric)
+    parts = tuple((source.date, part) for part in source.date_parts)
+    return Columns(targets, source.text, source.categorical, source.numeric, parts)
 
 
 def read_rows(source: Source, date_range: DateRange) -> Rows:
@@ -140,6 +141,9 @@ def _notes_on_values(frame: pd.DataFrame, columns: Columns) -> Iterator[str]:
             yield f'"{name}": {share(len(frame), len(frame))} values are missing'
         elif name in columns.categorical and usable.is_identifier(distinct := frame[name].nunique(), values):
             yield usable.identifier(name, distinct, values)
+    for name, part in columns.date_parts:
+        if part == "hour" and not (written := has_value(frame[name], part)).all():
+            yield f'"{name}": {share(int((~written).sum()), len(frame))} values have no time of day'
 
 
 def _notes_on_unparsed(column: "pd.Series[Any]", unparsed: NDArray[np.bool_]) -> Iterator[str]:
@@ -165,7 +169,10 @@ def _check_training_part(frame: pd.DataFrame, columns: Columns, date_range: Date
         values = numbers(frame[target.name])
         if usable.is_constant(values.min(), values.max()):
             raise UserError(f"date-range: {date_range}: {usable.constant_target(target.name, values[0])}")
-    if not any(has_value(frame[name], kind).any() for name, kind in columns.kinds):
+    empty = [(name, kind) for name, kind in columns.kinds if not has_value(frame[name], kind).any()]
+    if without_hour := [name for name, kind in empty if kind == "hour"]:
+        raise UserError(f"date-range: {date_range}: {usable.no_hour(without_hour[0])}")
+    if len(empty) == len(columns.kinds):
         raise UserError(f"date-range: {date_range}: {usable.no_feature(columns.features)}")
 
 
@@ -218,4 +225,6 @@ def _fingerprint(encoder: Encoder, parts: list[tuple[pd.DataFrame, NDArray[np.in
             values = numbers(frame[name]) + 0.0  # -0.0 and 0.0 are the same number
             values[np.isnan(values)] = np.nan
             digest.update(values.astype("<f8").tobytes())
+        for name, part in columns.date_parts:
+            digest.update(np.nan_to_num(date_parts.values_of(frame[name], part), nan=-1.0).astype("<f8").tobytes())
     return digest.hexdigest()[:16]

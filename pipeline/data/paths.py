@@ -22,7 +22,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.data import cache
-from pipeline.data.raw import CALENDAR, contains, days_of
+from pipeline.data.date_parts import days_of
+from pipeline.data.raw import CALENDAR, contains
 from pipeline.dates import DateRange
 from pipeline.errors import InfrastructureError, OutOfReachError, UserError
 

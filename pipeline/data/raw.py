@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data.source import Transform
+from pipeline.data import date_parts
+from pipeline.data.source import DatePart, Transform
 from pipeline.dates import DateRange
 
 CALENDAR = DateRange(date(1970, 1, 1), date(2100, 1, 1))
@@ -25,15 +26,6 @@ _LARGEST = float(np.finfo(np.float32).max)
 _NAMES_SHOWN = 30
 WORD = re.compile(r"\w+")
 """A word of a text column."""
-# Year, month, day as people write them when the order is beyond doubt; what follows a `T` or a blank is the time.
-_SPELLINGS = tuple(
-    rf"^\s*{spelling}(?:[T\s].*)?$"
-    for spelling in (
-        r"(?P<year>\d{4})(?P<_sep>[-/.])(?P<month>\d{1,2})(?P=_sep)(?P<day>\d{1,2})",
-        r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})",
-        r"(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>\d{4})",
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -52,17 +44,20 @@ class Columns:
     text: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     numeric: tuple[str, ...] = ()
+    date_parts: tuple[tuple[str, DatePart], ...] = ()
+    """Columns of dates, each with a part of a date that becomes a feature."""
 
     @property
     def kinds(self) -> tuple[tuple[str, str], ...]:
-        """`(name, kind)` of each feature; a column that becomes two things is there twice."""
+        """`(name, kind)` of each feature; a column that becomes two things is there twice. Parts of dates are kinds."""
         named = (("categorical", self.categorical), ("text", self.text), ("numeric", self.numeric))
-        return tuple((name, kind) for kind, names in named for name in names)
+        return (*((name, kind) for kind, names in named for name in names), *self.date_parts)
 
     @property
     def features(self) -> tuple[str, ...]:
         """The columns to predict from."""
-        return tuple(dict.fromkeys((*self.categorical, *self.text, *self.numeric)))
+        dates = (name for name, _ in self.date_parts)
+        return tuple(dict.fromkeys((*self.categorical, *self.text, *self.numeric, *dates)))
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -117,27 +112,15 @@ def _parsed(series: "pd.Series[Any]") -> NDArray[np.float64]:
 
 
 def has_value(series: "pd.Series[Any]", kind: str) -> NDArray[np.bool_]:
-    """For each value `[N]` of a `numeric`, `text` or `categorical` column whether a model gets anything from it."""
+    """For each value `[N]` of a feature of a kind of `Columns.kinds` whether a model gets anything from it."""
     if kind == "numeric":
         return ~np.isnan(numbers(series))
     if kind == "text":
         codes, uniques = pd.factorize(series)
         return np.array([*(WORD.search(str(text)) is not None for text in uniques), False])[codes]
+    if kind in date_parts.CYCLES:
+        series = date_parts.values_of(series, kind)
     return np.array(series.notna(), dtype=np.bool_)
-
-
-def days_of(series: "pd.Series[Any]") -> NDArray[np.datetime64]:
-    """The day of each value, `[N]`; NaT where it could only be guessed (31/12/2013, 12/31/2013).
-
-    A time of day and its zone are ignored: the day is the one that is written.
-    """
-    codes, uniques = pd.factorize(series)
-    written = pd.Series(uniques).astype("object").astype(str)
-    parts = pd.DataFrame(np.nan, index=written.index, columns=["year", "month", "day"])
-    for spelling in _SPELLINGS:
-        parts = parts.fillna(written.str.extract(spelling)[["year", "month", "day"]].astype("float64"))
-    days = np.array(pd.to_datetime(parts, errors="coerce")).astype("datetime64[D]")
-    return np.append(days, np.datetime64("NaT", "D"))[codes]
 
 
 def missing_columns(needed: Iterable[str], available: Sequence[str], where: str) -> str:

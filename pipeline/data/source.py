@@ -17,6 +17,7 @@ from pipeline.base import Hyphenated
 from pipeline.dates import DateRange
 
 Transform = Literal["log", "log1p", "asinh"]
+DatePart = Literal["hour", "weekday", "month"]
 FlightsTarget = Literal["air_time", "arr_delay"]
 Name = Annotated[str, Field(min_length=1)]
 
@@ -30,7 +31,7 @@ def _as_tuple(value: Any) -> Any:
 
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
-        raise ValueError(f"{list(names)} names a column twice")
+        raise ValueError(f"{list(names)} names the same twice")
     return names
 
 
@@ -77,7 +78,7 @@ class FilesSource(Hyphenated):
     """A user's own Parquet or CSV files."""
 
     model_config = ConfigDict(
-        json_schema_extra={"anyOf": [{"required": [key]} for key in ("text", "categorical", "numeric")]},
+        json_schema_extra={"anyOf": [{"required": [key]} for key in ("text", "categorical", "numeric", "date-parts")]},
     )
 
     path: Annotated[Name, pydantic.AfterValidator(_place)] = Field(
@@ -87,20 +88,38 @@ class FilesSource(Hyphenated):
     text: _Names = Field((), description="Columns of words, which become tokens.")
     categorical: _Names = Field((), description="Columns of which each value becomes one token.")
     numeric: _Names = Field((), description="Columns of numbers, which become dense features.")
+    date_parts: Annotated[tuple[DatePart, ...], _one_or_more(DatePart), pydantic.AfterValidator(_distinct)] = Field(
+        (), description="Parts of the date, as it is written, which become features too."
+    )
     target: _Names = Field(min_length=1, description="The column, or columns, to predict.")
     target_transform: Transform | None = Field(None, description="Applied to the targets before they are learnt.")
 
     @pydantic.model_validator(mode="after")
     def _features_are_possible(self) -> "FilesSource":
         features = {*self.text, *self.categorical, *self.numeric}
-        if not features:
-            raise ValueError('nothing to predict from: name columns in "text", "categorical" or "numeric"')
+        if not features and not self.date_parts:
+            raise ValueError(
+                'nothing to predict from: name columns in "text", "categorical" or "numeric", or parts of the date in '
+                '"date-parts"'
+            )
         for target in self.target:
             if target in features:
                 raise ValueError(f'"{target}" is a target and a feature: a model would only copy it')
         if self.date in features or self.date in self.target:
-            raise ValueError(f'"{self.date}" is the date column, so it can be neither a feature nor a target')
+            raise ValueError(
+                f'"{self.date}" is the date column, so it can be neither a feature nor a target; "date-parts" makes '
+                "features of its hour, weekday and month"
+            )
         return self
+
+    @pydantic.model_serializer(mode="wrap")
+    def _as_before_there_were_parts(self, handler: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Names in the ledger are hashes of this: with a new key, what older sweeps chose on would be forgotten.
+        written: dict[str, Any] = handler(self)
+        if not self.date_parts:
+            for key in ("date-parts", "date_parts"):
+                written.pop(key, None)
+        return written
 
     @property
     def as_of(self) -> datetime.date | None:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data import load
+from pipeline.data import date_parts, load
 from pipeline.data.encoder import transformed
 from pipeline.data.raw import CALENDAR, WORD, Columns, Rows, Target, contains, infinite, numbers
 from pipeline.data.source import Source
@@ -37,7 +37,7 @@ class Column:
 
     name: str
     kind: str
-    """`target`, `categorical`, `text` or `numeric`."""
+    """`target`, or a kind of `Columns.kinds`."""
     rows: int
     missing: int
     unparsed: int
@@ -109,8 +109,8 @@ class Survey:
     targets: tuple[str, ...]
     spans: tuple["_Span", ...]
     """Of each target."""
-    filled: dict[str, NDArray[np.int64]]
-    """`{feature: [days]}`, usable rows in which the feature has a value."""
+    filled: dict[tuple[str, str], NDArray[np.int64]]
+    """`{(name, kind): [days]}`, usable rows in which this feature has a value."""
     notes: tuple[str, ...]
     _samples: dict[str, list["_Sample"]]
     """`{target: [sample of each day]}`"""
@@ -311,7 +311,7 @@ class _Counts:
         self.columns = [_ColumnCount(name, kind) for name, kind in kinds]
         self.rows = np.zeros(CALENDAR.days, np.int64)
         self.usable = np.zeros(CALENDAR.days, np.int64)
-        self.filled = {name: np.zeros(CALENDAR.days, np.int64) for name in columns.features}
+        self.filled = {feature: np.zeros(CALENDAR.days, np.int64) for feature in columns.kinds}
         self.spans = tuple(_Span(target) for target in columns.targets)
         self.samples: dict[str, dict[np.datetime64, _Sample]] = {name: {} for name in self._targets}
         self._dice = np.random.default_rng(0)
@@ -322,10 +322,12 @@ class _Counts:
         since = (rows.days - np.datetime64(CALENDAR.start)).astype(np.int64)
         days, of_day = np.unique(rows.days, return_inverse=True)
         is_usable = np.ones(len(rows.days), dtype=np.bool_)
-        filled: dict[str, NDArray[np.bool_]] = {}
+        filled: dict[tuple[str, str], NDArray[np.bool_]] = {}
         targets: dict[str, NDArray[np.float64]] = {}
         for column in self.columns:
             values = rows.frame[column.name]
+            if column.kind in date_parts.CYCLES:
+                values = date_parts.values_of(values, column.kind)
             numeric = numbers(values) if column.kind in ("target", "numeric") else None
             has_value = column.add(values, numeric)
             if column.kind == "target" and numeric is not None:
@@ -333,11 +335,11 @@ class _Counts:
                 targets[column.name] = numeric
                 self._sample(self.samples[column.name], days, of_day[has_value], numeric[has_value])
             else:
-                filled[column.name] = has_value | filled.get(column.name, False)
+                filled[column.name, column.kind] = has_value
         self.rows += _of_each_day(since)
         self.usable += _of_each_day(since[is_usable])
-        for name, has_value in filled.items():
-            self.filled[name] += _of_each_day(since[has_value & is_usable])
+        for feature, has_value in filled.items():
+            self.filled[feature] += _of_each_day(since[has_value & is_usable])
         for span in self.spans:
             span.add(since[is_usable], targets[span.target.name][is_usable])
 
@@ -351,7 +353,7 @@ class _Counts:
             columns=tuple(column.total() for column in self.columns),
             targets=self._targets,
             spans=tuple(span.on(with_rows) for span in self.spans),
-            filled={name: counts[with_rows] for name, counts in self.filled.items()},
+            filled={feature: counts[with_rows] for feature, counts in self.filled.items()},
             notes=notes,
             _samples={name: [of_day.get(day) or _Sample() for day in days] for name, of_day in self.samples.items()},
         )

@@ -39,6 +39,11 @@ def no_feature(names: Iterable[str]) -> str:
     return f"no feature has a value in any row to train on ({quoted}); choose other days or columns"
 
 
+def no_hour(name: str) -> str:
+    """Of dates without a time of day in all training rows, where the hour is to be a feature."""
+    return f'no row to train on has a time of day in "{name}"; leave "hour" out of data.date-parts or choose other days'
+
+
 def impossible_transform(transform: str | None, name: str, impossible: int, rows: int, example: float) -> str:
     """Of a transform that has no value for some of a target's."""
     return (

@@ -64,8 +64,11 @@ def _mistakes_in_values(data: Survey, date_range: DateRange, split: Split) -> It
         lowest, highest = float(span.lowest[in_train].min()), float(span.highest[in_train].max())
         if usable.is_constant(lowest, highest):
             yield usable.constant_target(span.target.name, lowest)
-    if not any(counts[in_train].any() for counts in data.filled.values()):
-        yield usable.no_feature(data.filled)
+    empty = [feature for feature, counts in data.filled.items() if not counts[in_train].any()]
+    if without_hour := [name for name, kind in empty if kind == "hour"]:
+        yield usable.no_hour(without_hour[0])
+    elif len(empty) == len(data.filled):
+        yield usable.no_feature(dict.fromkeys(name for name, _ in empty))
 
 
 def about_rows_and_columns(data: Survey) -> Iterator[str]:

@@ -36,7 +36,9 @@ def test_one_name_and_a_list_of_one_are_the_same() -> None:
     assert ADAPTER.validate_python(FILES) == ADAPTER.validate_python(listed)
 
 
-@pytest.mark.parametrize("value", ["flights", FILES, FILES | {"numeric": ["x"], "target-transform": "log1p"}])
+@pytest.mark.parametrize(
+    "value", ["flights", FILES, FILES | {"numeric": ["x"], "target-transform": "log1p", "date-parts": ["hour"]}]
+)
 def test_what_is_written_to_json_reads_back_the_same(value: Any) -> None:
     source = ADAPTER.validate_python(value)
     assert ADAPTER.validate_json(ADAPTER.dump_json(source, by_alias=True)) == source
@@ -65,8 +67,11 @@ def test_targets_are_not_transformed_unless_asked() -> None:
         (FILES | {"path": "gs://bucket/folder/"}, "files.path", "names no objects of a bucket"),
         (FILES | {"text": []}, "files", "nothing to predict from"),
         (FILES | {"text": ["title", "title"]}, "files.text", "twice"),
+        (FILES | {"date-parts": ["hour", "hour"]}, "files.date-parts", "twice"),
+        (FILES | {"date-parts": ["year"]}, "files.date-parts.0", "'hour', 'weekday' or 'month'"),
         (FILES | {"numeric": "price"}, "files", "a target and a feature"),
-        (FILES | {"categorical": "day"}, "files", "date column"),
+        (FILES | {"categorical": "day"}, "files", '"date-parts" makes features of its hour'),
+        (FILES | {"target": "day", "date-parts": "month"}, "files", "date column"),
         ({key: FILES[key] for key in FILES if key != "date"}, "files.date", "required"),
     ],
 )
@@ -74,6 +79,13 @@ def test_a_mistake_is_one_message_about_the_form_that_was_meant(value: Any, wher
     [(found_where, found_said)] = mistakes(value)
     assert found_where == where
     assert said in found_said
+
+
+def test_parts_of_the_date_are_features_enough_and_none_unless_asked() -> None:
+    assert ADAPTER.validate_python(FILES).date_parts == ()
+    assert "date-parts" not in ADAPTER.dump_python(ADAPTER.validate_python(FILES), by_alias=True)
+    alone = {key: value for key, value in FILES.items() if key != "text"} | {"date-parts": ["month", "hour"]}
+    assert ADAPTER.validate_python(alone).date_parts == ("month", "hour")
 
 
 def test_flights_end_with_2013() -> None:

@@ -24,6 +24,8 @@ COLUMNS = {
     "words, categories and numbers": Columns(MINUTES, ("note", "remark"), ("carrier", "gate"), ("distance",)),
     "words": Columns(MINUTES[:1], ("note",), (), ()),
     "numbers": Columns(MINUTES[1:2], (), (), ("distance",)),
+    "dates": Columns(MINUTES[1:2], (), (), (), (("time", "month"), ("time", "hour"), ("time", "weekday"))),
+    "all": Columns(MINUTES[:1], ("note",), ("carrier",), ("distance",), (("time", "hour"),)),
 }
 
 every_kind_of_columns = pytest.mark.parametrize("kind", COLUMNS)
@@ -37,6 +39,7 @@ def raw(rows: int, seed: int) -> pd.DataFrame:
             "remark": random.choice(["late", None], rows),
             "carrier": random.choice(["UA", "DL", "B6", None], rows),
             "gate": random.choice([1.0, 2.0, 2.5, np.nan], rows),
+            "time": random.choice(["2013-01-31 05:30", "2013-02-01T23:59:59Z", "2013-06-08", None], rows),
             "distance": np.where(random.random(rows) < 0.1, np.nan, random.uniform(100, 3000, rows)),
         }
     )

@@ -124,6 +124,15 @@ def test_a_column_of_more_values_than_trees_take_apart_still_says_what_it_knows(
     assert found["trees"] < 0.6 * found["constant"]
 
 
+def test_parts_of_the_date_are_read_by_both_models(data):
+    rows = np.arange(DAYS * EACH)
+    days = [f"{RANGE.start + timedelta(days=int(row) // EACH)} {2 * (row % EACH):02d}:00" for row in rows]
+    open_at = (rows % EACH >= 4) & (rows // EACH % 7 < 5)
+    found = errors(data({"day": days, "y": open_at + noise(0.05)}, **{"date-parts": ["hour", "weekday"]}))
+    assert found["trees"] < 0.05
+    assert found["linear"] < 0.5 < found["constant"]
+
+
 def test_values_that_training_has_not_seen_are_no_mistake(data):
     days = np.repeat(np.arange(DAYS), EACH)
     size = np.random.default_rng(0).normal(size=DAYS * EACH)
