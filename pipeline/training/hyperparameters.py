@@ -46,7 +46,7 @@ HYPERPARAMETERS: dict[str, dict[str, Any]] = {
     },
     "early_stopping_patience": {
         "default": 5,
-        "domain": [3, 5, 8],
+        "domain": [3, 5],
         "limits": {"low": 1, "high": 1000000},
         "phase": "learning-rate",
         "help": "epochs in a row without a better mse_valid after which training ends",
