@@ -86,7 +86,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one seed, four data sets, fewer epochs for Optuna")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--data", help=f"of {','.join(data_sets.MAKERS)}; default: all")
-    parser.add_argument("--architecture", default="bag-of-words")
+    parser.add_argument("--architecture", default="tabular")
     parser.add_argument("--bike", type=Path, metavar="PATH")
     parser.add_argument("--titles", type=Path, metavar="PATH")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there, after each seed")
