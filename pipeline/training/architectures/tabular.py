@@ -48,7 +48,7 @@ HYPERPARAMETERS = {
         "help": "share of hidden units switched off while training",
         "shapes": False,
     },
-    # Narrower than the loop's: over the data sets of `benchmarks.strangers` nothing beyond was better, and much was slow.
+    # Narrower than those of the loop: in `benchmarks.strangers` nothing beyond was better, and much was slow.
     "learning_rate": {"default": 0.004, "domain": {"low": 0.001, "high": 0.02, "log": True}},
     "batch_size": {"default": 128, "domain": [64, 128, 256]},
 }
