@@ -28,7 +28,7 @@ REPLICATED, SEEDS = 5, 3
 """How many of the best are replicated, and with how many seeds. Of forty settings that trained once on a month the
 first is mostly the luckiest: on `flights` its error was up to a third larger with other seeds, that of the second was
 not."""
-_FEWEST_REPLICATED = 3
+_REPLICATED_AT_LEAST = 3
 _ONE_REPLICATED_IN = 8
 """Of fewer experiments, fewer are replicated: one in so many."""
 _REPLICATING_AT_MOST = 3
@@ -46,7 +46,7 @@ def experiments_of(request: SpecAndTrainer, phase: PhaseSpec, space: Space) -> i
     # Phases that search nothing.
     if phase.name == REPLICATE:
         share = _of_all_phases(request.spec) // _ONE_REPLICATED_IN
-        return min(REPLICATED, max(_FEWEST_REPLICATED, share)) + 1
+        return min(REPLICATED, max(_REPLICATED_AT_LEAST, share)) + 1
     if not space:
         return 1
 
