@@ -73,24 +73,39 @@ def run(data_set: DataSet, architecture: str, seed: int, folder: Path) -> Ours:
     spec = folder / "spec.json"
     spec.write_text(json.dumps(spec_of(data_set, architecture, seed)), encoding="utf-8")
     store = folder / "store"
-    command = [sys.executable, "-m", "pipeline.cli", "run", str(spec), "--store", str(store), "--lanes", "1"]
     began = time.time()
+    state = _swept(spec, store)
+    judged = _judged(state, _judging(state.sweep.definition))
+    if not judged and state.best is not None and state.best.is_incumbent:
+        # Where nothing beat the defaults there was nothing to judge: what they are worth there is measured afterwards.
+        judged = _defaults_on_what_judges(spec, state.sweep.definition, store)
+    return _outcome(state, judged, began, store)
+
+
+def _swept(spec: Path, store: Path) -> State:
+    """The sweep of a spec, run to its end. Raises RunFailed if that ends in an error."""
+    command = [sys.executable, "-m", "pipeline.cli", "run", str(spec), "--store", str(store), "--lanes", "1"]
     process = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "200"})
     if process.returncode not in (0, 1):
         raise RunFailed(f"hpt run: exit {process.returncode}: {_last_line(process.stderr)}")
-    sweep = Sweep(open_store(str(store)), process.stdout.split()[0])
-    try:
-        return _outcome(state_of(sweep), began, store)
-    except RunFailed as failure:
-        raise RunFailed(f"{failure} ({_last_line(process.stderr) or _last_line(process.stdout)})") from None
+    return state_of(Sweep(open_store(str(store)), process.stdout.split()[0]))
 
 
-def _outcome(state: State, began: float, store: Path) -> Ours:
+def _defaults_on_what_judges(spec: Path, definition: Definition, store: Path) -> list[tuple[Assignment, float]]:
+    asked = json.loads(spec.read_text(encoding="utf-8"))
+    ranges = [date_range.as_json() for date_range in _judging(definition).ranges]
+    alone = spec.with_name("defaults.json")
+    alone.write_text(json.dumps(asked | {"tune": "nothing", "date-range": ranges}), encoding="utf-8")
+    state = _swept(alone, store)
+    return _judged(state, state.sweep.definition.phases[0])
+
+
+def _outcome(state: State, judged: list[tuple[Assignment, float]], began: float, store: Path) -> Ours:
     definition = state.sweep.definition
     best = state.best
     if best is None:
         raise RunFailed(f"no setting finished on every date range, {len(state.failed)} trials failed")
-    errors = {identity_of(setting): error for setting, error in _judged(state)}
+    errors = {identity_of(setting): error for setting, error in judged}
     by_setting = {"answer": best.assignment, "defaults": definition.incumbent, "first": state.ranked[0].assignment}
     missing = [name for name, setting in by_setting.items() if identity_of(setting) not in errors and name != "first"]
     if missing:
@@ -120,10 +135,9 @@ def _outcome(state: State, began: float, store: Path) -> Ours:
     )
 
 
-def _judged(state: State) -> list[tuple[Assignment, float]]:
-    """Settings with their test error, the mean over ranges of the mean over seeds; those that have all of them."""
+def _judged(state: State, phase: Phase) -> list[tuple[Assignment, float]]:
+    """Settings with their test error, the mean over a phase's ranges of that over seeds; those that have all ranges."""
     definition = state.sweep.definition
-    phase = _judging(definition)
     errors: dict[str, dict[DateRange, list[float]]] = {}
     settings: dict[str, Assignment] = {}
     for row in state.rows:
