@@ -57,7 +57,7 @@ class History:
 
     def is_past(self, phase: Phase) -> bool:
         """Whether a later phase has begun. Then a phase is never reopened, even after a retry."""
-        phases = [each for each in self.definition.phases if not each.is_reference]
+        phases = self.definition.of_settings
         return any(map(self.has_begun, phases[phases.index(phase) + 1 :]))
 
     @cached_property

@@ -40,7 +40,7 @@ def _facts(state: State) -> dict[str, str]:
         **_flat("training", definition.training.model_dump(mode="json", by_alias=True)),
         **_flat("incumbent", definition.incumbent),
     }
-    for phase in [phase for phase in definition.phases if not phase.is_reference]:
+    for phase in definition.of_settings:
         content = phase.model_dump(mode="json", by_alias=True, exclude={"name", "space", "ranges"})
         facts[f"{phase.name} date ranges"] = ", ".join(map(str, phase.ranges))
         facts |= _flat(phase.name, content)

@@ -54,7 +54,12 @@ class Scale:
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
         """Standardised values."""
         with np.errstate(over="ignore"):
-            return ((values - self.mean) / self.deviation).astype(np.float32)
+            return self.apply64(values).astype(np.float32)
+
+    def apply64(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standardised values in double precision; infinite where they are too large for it."""
+        with np.errstate(over="ignore"):
+            return (values - self.mean) / self.deviation
 
     def undo(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """The values before they were standardised."""
@@ -97,7 +102,7 @@ class Number:
         """Features `[N, width]` of values `[N]`, finite whatever the values are."""
         missing = np.isnan(values)
         with np.errstate(over="ignore"):
-            scaled = (values - self.scale.mean) / self.scale.deviation
+            scaled = self.scale.apply64(values)
             if self.bounded:
                 scaled = scaled / np.hypot(1, scaled / BOUND)
             features = [np.nan_to_num(scaled, nan=0.0).astype(np.float32)]

@@ -82,7 +82,7 @@ def next_round(history: History, number: int, lanes: int | None = None) -> tuple
     All planned trials have a row, unless the budget ended first. The round belongs to the first phase that needs a
     trial which is not planned; the first round has the references, too.
     """
-    for phase in [phase for phase in history.definition.phases if not phase.is_reference]:
+    for phase in history.definition.of_settings:
         experiments, new = _with_ids(history, phase, settings_of(history, phase))
         trials = [trial for trial in _trials(history, phase, experiments) if trial not in history.planned]
         if trials:
@@ -219,7 +219,7 @@ def _trials_in_words(trials: Sequence[Trial]) -> str:
 def counted(packs: Sequence[Pack]) -> str:
     """What packs hold, in words: `31 trials to run, and 27 references in seconds of CPU`."""
     trials = list(trials_of(packs))
-    measured = sum(trial.phase == results.REFERENCE for trial in trials)
+    measured = sum(trial.is_reference for trial in trials)
     return f"{len(trials) - measured} trials to run" + (
         f", and {measured} references in seconds of CPU" if measured else ""
     )

@@ -98,7 +98,7 @@ def _definition(
 
 def _ranges(definition: Definition) -> dict[DateRange, list[str]]:
     ranges: dict[DateRange, list[str]] = {}
-    for phase in [phase for phase in definition.phases if not phase.is_reference]:
+    for phase in definition.of_settings:
         for date_range in phase.ranges:
             ranges.setdefault(date_range, []).append(phase.name)
     return dict(sorted(ranges.items()))

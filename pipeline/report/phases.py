@@ -50,7 +50,7 @@ def phase_summaries(summary: Summary) -> list[PhaseSummary]:
     if definition.calibrating or (len(definition.choosing) < 2 and not definition.choosing[0].faster_within):
         return []
     phases = []
-    for phase in [phase for phase in definition.phases if not phase.is_reference]:
+    for phase in definition.of_settings:
         rows = [row for row in summary.rows if row["phase"] == phase.name]
         ranked = standings(definition, rows, phase) if phase.chooses else []
         best = ranked[0] if ranked else None

@@ -12,7 +12,7 @@ from pipeline.analysis.ranking import Standing, standings
 from pipeline.errors import UserError
 from pipeline.report.answer import Answer, decide
 from pipeline.report.sentence import in_words
-from pipeline.results import REFERENCE, Row, Status, trainings
+from pipeline.results import Row, Status, trainings
 from pipeline.store import Store
 from pipeline.sweep import Sweep, Trial, all_sweeps, ledger, merge, trials_of
 from pipeline.sweep.merge import Merged
@@ -42,7 +42,7 @@ class State:
     @property
     def counts(self) -> tuple[int, int]:
         """How many trials have a row, and how many the rounds asked for, without references."""
-        return len(trainings(self.rows)), sum(trial.phase != REFERENCE for trial in self.planned)
+        return len(trainings(self.rows)), sum(not trial.is_reference for trial in self.planned)
 
     @cached_property
     def ranked(self) -> list[Standing]:

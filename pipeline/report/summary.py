@@ -12,7 +12,7 @@ from pipeline.report.costs import Costs, costs
 from pipeline.report.limits import limits_in_words
 from pipeline.report.references import References, references_of
 from pipeline.report.sentence import sentence, so_far
-from pipeline.results import REFERENCE, Row, Status, trainings
+from pipeline.results import Row, Status, trainings
 from pipeline.sweep import Definition, Trial
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def summarize(
     skipped: Sequence[tuple[str, str]] = (),
 ) -> Summary:
     """`planned` are the trials that all rounds so far asked for; `done` says that no more will come."""
-    trained, to_train = trainings(rows), [trial for trial in planned if trial.phase != REFERENCE]
+    trained, to_train = trainings(rows), [trial for trial in planned if not trial.is_reference]
     ranked = standings(definition, rows)
     decided = decide(definition, trained, ranked, confirmed, done=done)
     judged = judged_ranges(definition, ranked, decided, confirmed)
@@ -141,7 +141,7 @@ def setting(standing: Standing, names: Sequence[str]) -> dict[str, Any]:
 def _saved(definition: Definition, planned: Sequence[Trial], done: bool) -> int:
     """How many more trials would have run without races: in those that are over."""
     saved = 0
-    begun = {trial.phase for trial in planned} - {REFERENCE}
+    begun = {trial.phase for trial in planned if not trial.is_reference}
     for at, phase in enumerate(definition.phases):
         trials = [trial for trial in planned if trial.phase == phase.name]
         over = done or any(later.name in begun for later in definition.phases[at + 1 :])

@@ -16,7 +16,7 @@ def plan_lines(definition: Definition) -> Iterator[str]:
     """The phases one after another; the first with the experiments that its first round asks for."""
     experiments, _ = next_round(History.at_start(definition), 0)
     yield from definition.decided
-    for phase in [phase for phase in definition.phases if not phase.is_reference]:
+    for phase in definition.of_settings:
         yield _amount_line(phase, is_open_ended=phase.judges or definition.is_timed)
         yield from _origin_lines(phase)
         yield from _judging_lines(phase)

@@ -16,7 +16,7 @@ from pipeline.plan.rounds import counted
 from pipeline.report.answer import decide
 from pipeline.report.sentence import in_words
 from pipeline.report.words import outcome
-from pipeline.results import REFERENCE, Row, is_reference, trainings
+from pipeline.results import Row, is_reference, trainings
 from pipeline.sweep import Definition, Pack, trials_of
 
 
@@ -35,7 +35,7 @@ class _Tally:
 
     def begin_round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None:
         with self._lock:
-            to_run = {str(trial) for trial in trials_of(packs) if trial.phase != REFERENCE}
+            to_run = {str(trial) for trial in trials_of(packs) if not trial.is_reference}
             self.rows |= {row["trial"]: row for row in trainings(done) if row["trial"] not in to_run}
             self.total = len(to_run | self.rows.keys())
             self._began, self._to_run, self._ran = time.monotonic(), len(to_run), 0

@@ -163,6 +163,11 @@ class Definition(Recorded):
         return self.budget is not None and self.budget.is_timed
 
     @property
+    def of_settings(self) -> list[Phase]:
+        """The phases whose trials train settings: all but that of the references."""
+        return [phase for phase in self.phases if not phase.is_reference]
+
+    @property
     def choosing(self) -> list[Phase]:
         """The phases that choose, in the order in which they run."""
         return [phase for phase in self.phases if phase.chooses]

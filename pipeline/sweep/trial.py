@@ -32,6 +32,11 @@ class Trial:
     def __str__(self) -> str:
         return f"{self.phase}-{self.experiment}-d{self.range}-s{self.seed}"
 
+    @property
+    def is_reference(self) -> bool:
+        """Whether it measures a model that nobody tunes."""
+        return self.phase == REFERENCE
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises UserError if the text is no trial's id."""

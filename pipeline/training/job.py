@@ -4,9 +4,10 @@ Trainers are the built-in architectures (`builtin.py`) and a team's own program 
 nothing of sweeps, stores and rows.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.data.source import DataSource
 from pipeline.dates import DateRange, Split
@@ -14,8 +15,25 @@ from pipeline.errors import UserError
 from pipeline.results import Status
 from pipeline.space import Assignment
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 TRAIN_SAMPLE = 20_000
 """`mse_train` is measured on at most so many rows, spread evenly over the training part."""
+
+
+def mse_metrics(
+    test: "NDArray[np.float64]", train: float, valid: float, target_names: Sequence[str]
+) -> dict[str, float]:
+    """The errors that networks and references report alike, by name; `test`, `[T]`, is that of each target.
+
+    `mse_test` is their mean; each has a metric of its own where there are several.
+    """
+    metrics = {"mse_test": float(test.mean()), "mse_train": train, "mse_valid": valid}
+    if len(target_names) > 1:
+        metrics |= {f"mse_test_{name}": float(mse) for name, mse in zip(target_names, test, strict=True)}
+    return metrics
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import nn
 
 from pipeline.results import Status
 from pipeline.training.evaluation import Tensors, evaluate, to_device
-from pipeline.training.job import TRAIN_SAMPLE
+from pipeline.training.job import TRAIN_SAMPLE, mse_metrics
 from pipeline.training.state import Member, TrainState
 
 
@@ -57,21 +57,16 @@ def outcome_of(member: Member, state: TrainState, seconds: float) -> Outcome:
 
 def _errors(member: Member, state: TrainState) -> dict[str, float]:
     """Mean squared errors of standardised targets: over all of them, and on test for each of several."""
-    names = state.dataset.target_names if len(state.dataset.target_names) > 1 else ()
+    names = state.dataset.target_names
     if member.status is Status.DIVERGED or not member.best_epoch:
-        keys = ["mse_test", "mse_train", "mse_valid", *(f"mse_test_{name}" for name in names)]
-        return dict.fromkeys(keys, math.nan)
+        return mse_metrics(np.full(len(names), math.nan), math.nan, math.nan, names)
     count = len(state.dataset.train)
     sample = torch.arange(0, count, math.ceil(count / TRAIN_SAMPLE), device=state.device)
     tokens, dense, targets = state.train
     train_rows: Tensors = tokens[sample], dense[sample], targets[sample]
     test = evaluate(member.network, to_device(state.dataset.test, state.device))
-    return {
-        "mse_test": float(np.mean(test)),
-        "mse_train": float(np.mean(evaluate(member.network, train_rows))),
-        "mse_valid": member.best_mse_valid,
-        **{f"mse_test_{name}": float(mse) for name, mse in zip(names, test, strict=False)},
-    }
+    train = float(np.mean(evaluate(member.network, train_rows)))
+    return mse_metrics(test, train, member.best_mse_valid, names)
 
 
 def _peak_memory_mb(state: TrainState) -> float:

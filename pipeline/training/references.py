@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pipeline.results import Status
-from pipeline.training.job import TRAIN_SAMPLE, Job, TrainingResult
+from pipeline.training.job import TRAIN_SAMPLE, Job, TrainingResult, mse_metrics
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,14 +89,9 @@ def _check_time(job: Job) -> None:
 
 
 def _errors(predict: "_Predict", dataset: "Dataset") -> dict[str, float]:
-    test = _mse(predict, dataset.test)
-    names = dataset.target_names if len(dataset.target_names) > 1 else ()
-    return {
-        "mse_test": float(test.mean()),
-        "mse_train": float(_mse(predict, dataset.train.thinned(TRAIN_SAMPLE)).mean()),
-        "mse_valid": float(_mse(predict, dataset.valid).mean()),
-        **{f"mse_test_{name}": float(mse) for name, mse in zip(names, test, strict=False)},
-    }
+    train = float(_mse(predict, dataset.train.thinned(TRAIN_SAMPLE)).mean())
+    valid = float(_mse(predict, dataset.valid).mean())
+    return mse_metrics(_mse(predict, dataset.test), train, valid, dataset.target_names)
 
 
 def _mse(predict: "_Predict", part: "Part") -> "NDArray[np.float64]":

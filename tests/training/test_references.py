@@ -19,6 +19,7 @@ from pipeline.dates import DateRange
 from pipeline.results import Status
 from pipeline.training import references
 from pipeline.training.job import Job, TrainingResult
+from tests.support.jobs import job_of
 
 RANGE = DateRange(date(2024, 1, 1), date(2024, 4, 10))
 DAYS = RANGE.days
@@ -39,23 +40,14 @@ def data(tmp_path: Path) -> Callable[..., Dataset]:
 
 
 def job(said: list[str] | None = None, deadline: float | None = None) -> Job:
-    return Job(
+    return job_of(
         trial="reference-trees-d0-s0",
         architecture="bag-of-words",
-        hyperparameters={},
-        data=None,
         date_range=RANGE,
-        validation_share=0.15,
-        test_share=0.15,
-        train_days=None,
         seed=3,
         max_epochs=1,
-        epoch_steps=1,
         deadline=deadline,
-        folder=Path(),
         say=(said if said is not None else []).append,
-        note=lambda epoch, metrics: None,
-        goes_on=lambda epoch: True,
     )
 
 

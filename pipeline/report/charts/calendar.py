@@ -63,7 +63,7 @@ def strip(definition: Definition) -> Strip:
             yield Segment(kind, x(days_of.start), width, f"{kind}: {days_of}, {days_of.days} days")
 
     headings: dict[tuple[tuple[DateRange, ...], int | None], list[str]] = {}
-    for phase in [phase for phase in definition.phases if not phase.is_reference]:
+    for phase in definition.of_settings:
         headings.setdefault((phase.ranges, phase.fidelity.train_days), []).append(phase.name)
     lines: list[StripLine] = []
     y = _TOP

@@ -5,19 +5,18 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.data.source import FilesSource
-from pipeline.dates import DateRange
 from pipeline.errors import InfrastructureError
 from pipeline.training.job import Job, TrainingResult
 from pipeline.training.own.code import Own
 from pipeline.training.own.guard import descendants
 from pipeline.training.own.trainer import OwnTrainer, Pace
+from tests.support.jobs import job_of
 from tests.support.processes import is_soon, nap, running
 
 FINE = """echo '{"mse_valid": 1, "mse_test": 2}' >> "$HPT_METRICS"; """
@@ -50,18 +49,9 @@ class Bench:
 
     def job(self, seconds: float | None = None) -> Job:
         self.folder.mkdir(exist_ok=True)
-        return Job(
-            trial="screen-e003-d0-s0",
-            architecture="mine",
+        return job_of(
             hyperparameters=self.hyperparameters,
             data=self.data,
-            date_range=DateRange(date(2024, 1, 1), date(2024, 4, 1)),
-            validation_share=0.15,
-            test_share=0.15,
-            train_days=None,
-            seed=7,
-            max_epochs=5,
-            epoch_steps=1,
             deadline=time.monotonic() + seconds if seconds else None,
             folder=self.folder,
             say=self.said.append,
