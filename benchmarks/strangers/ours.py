@@ -75,9 +75,6 @@ def run(data_set: DataSet, architecture: str, seed: int, folder: Path) -> Ours:
     began = time.time()
     state = _swept(spec, store)
     judged = _judged(state, _judging(state.sweep.definition))
-    if not judged and state.best is not None and state.best.is_incumbent:
-        # Where nothing beat the defaults there was nothing to judge: what they are worth there is measured afterwards.
-        judged = _defaults_on_what_judges(spec, state.sweep.definition, store)
     return _outcome(state, judged, began, store)
 
 
@@ -88,15 +85,6 @@ def _swept(spec: Path, store: Path) -> State:
     if process.returncode not in (0, 1):
         raise RunFailed(f"hpt run: exit {process.returncode}: {_last_line(process.stderr)}")
     return state_of(Sweep(open_store(str(store)), process.stdout.split()[0]))
-
-
-def _defaults_on_what_judges(spec: Path, definition: Definition, store: Path) -> list[tuple[Assignment, float]]:
-    asked = json.loads(spec.read_text(encoding="utf-8"))
-    ranges = [date_range.as_json() for date_range in _judging(definition).ranges]
-    alone = spec.with_name("defaults.json")
-    alone.write_text(json.dumps(asked | {"tune": "nothing", "date-range": ranges}), encoding="utf-8")
-    state = _swept(alone, store)
-    return _judged(state, state.sweep.definition.phases[0])
 
 
 def _outcome(state: State, judged: list[tuple[Assignment, float]], began: float, store: Path) -> Ours:

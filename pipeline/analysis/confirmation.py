@@ -34,12 +34,18 @@ class Confirmation:
     incumbent: str
     """The incumbent's experiment; empty if none of its trials has a row."""
     compared: dict[str, list[Compared]]
+    """Per finalist, the best of choosing first; empty where nothing beat the incumbent, which was trained alone."""
     base: Scores
     """The incumbent's test metric."""
     scores: dict[str, Scores]
     """The finalists'."""
     earlier: Callable[[], Sequence[float]] = field(default=tuple, compare=False)
     """Reads the p-values of older confirmations on the same ranges."""
+
+    @property
+    def measured(self) -> list[float]:
+        """The incumbent's test metric by date range, seeds averaged; without ranges where nothing finished."""
+        return [value for by_seed in self.base.values() if (value := _mean(by_seed)) is not None]
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
@@ -88,7 +94,7 @@ def confirmation(
             incumbent = row["experiment"]
     base = scores.pop(incumbent, {})
 
-    # The finalists, the best of choosing first.
+    # The finalists, in their order.
     order = [standing.experiment for standing in standings(definition, rows)]
     finalists: dict[str, Scores] = {
         name: scores[name] for name in sorted(scores, key=lambda name: order.index(name) if name in order else 99)

@@ -116,7 +116,7 @@ def left_undone(history: History) -> str:
             more.append(f"{missing} more experiments in {phase.name}")
     text = f"with a larger budget it would run {', '.join(more)}" if more else ""
     if definition.confirm and not judging_fits(history):
-        judge = "judge the winner on other date ranges, if one beats the incumbent"
+        judge = "judge the best setting on other date ranges"
         text = f"{text}, and {judge}" if text else f"with a larger budget it would {judge}"
     return text
 

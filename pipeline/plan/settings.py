@@ -55,12 +55,18 @@ def settings_of(history: History, phase: Phase) -> list[Assignment]:
 
 
 def _finalists(history: History, phase: Phase) -> list[Assignment]:
-    """The incumbent and the best of choosing; none if nothing beats the incumbent, or if there is no time to judge."""
+    """The incumbent and the best of choosing; none if there is no time to judge.
+
+    Where nothing beats the incumbent it trains alone: it is the answer, and what it is worth on days that chose nothing
+    is still to be seen, and its model still to be trained in full.
+    """
     if not history.has_begun(phase) and not spending.judging_fits(history):
         return []
     best = ranking.standings(history.definition, history.rows)[: phase.experiments - 1]
-    if not best or best[0].is_incumbent:
+    if not best:
         return []
+    if best[0].is_incumbent:
+        return [history.definition.incumbent]
     finalists = [history.experiments[standing.experiment] for standing in best if not standing.is_incumbent]
     return [history.definition.incumbent, *(experiment.assignment for experiment in finalists)]
 

@@ -33,7 +33,7 @@ def conclude(sweep: Sweep, merged: Merged) -> Summary:
     and its digest, for later sweeps to learn from.
     """
     summary = summary_of(state_of(sweep, merged))
-    if summary.confirmed:
+    if summary.confirmed and summary.confirmed.compared:
         p_values = [verdict.p for verdict in summary.confirmed.verdicts.values()]
         earlier = ledger.earlier_p_values(sweep.store, sweep.definition)
         ledger.note_confirmation(sweep.store, sweep.definition, p_values, earlier)

@@ -17,10 +17,11 @@ class IncumbentWords(NamedTuple):
     theirs: str
     whose: str
     are: str
+    whose_own: str
 
 
-_DEFAULTS = IncumbentWords("the defaults", "them", "theirs", "the defaults'", "are")
-_YOUR_SETTING = IncumbentWords("your setting", "it", "its", "your setting's", "is")
+_DEFAULTS = IncumbentWords("the defaults", "them", "theirs", "the defaults'", "are", "their")
+_YOUR_SETTING = IncumbentWords("your setting", "it", "its", "your setting's", "is", "its")
 
 
 def incumbent_in_words(definition: Definition) -> IncumbentWords:

@@ -116,14 +116,42 @@ def test_there_is_no_verdict_before_the_last_judging_trial_has_its_row(new_sweep
     assert kind(finish(sweep, better())) == Kind.REAL
 
 
-def test_where_nothing_beats_the_incumbent_nothing_is_judged(new_sweep, asked) -> None:
+def test_where_nothing_beats_the_incumbent_it_trains_alone_on_what_judges(new_sweep, asked) -> None:
     sweep = new_sweep(asked)
     summary = finish(sweep, better(winner="e000"))
     assert summary.done
-    assert summary.confirmed is None
-    assert {trial["phase"] for trial in summary.rows} == {"screen"}
-    assert summary.answer.startswith("keep your setting: nothing tried beats it by mse_valid")
+    confirming = [row["experiment"] for row in summary.rows if row["phase"] == "confirm"]
+    assert confirming == ["e000"] * 6
+    assert summary.answer.startswith(
+        "keep your setting: nothing tried beats it by mse_valid; its mse_test is 0.2967, the mean over 6 fresh date ranges"
+    )
+
+
+def test_an_incumbent_that_trained_alone_has_no_verdict_and_leaves_none_in_the_ledger(new_sweep, asked) -> None:
+    sweep = new_sweep(asked)
+    summary = finish(sweep, better(winner="e000"))
+    assert summary.confirmed is not None
+    assert summary.confirmed.verdicts == {}
     assert not list(sweep.store.entries("ledger/confirmed/"))
+    assert "Is it real?" not in page(sweep)
+    assert "nothing was judged" in page(sweep)
+
+
+def test_a_winner_that_a_retry_brings_is_judged_beside_the_incumbent_that_trained_alone(new_sweep, asked) -> None:
+    sweep = new_sweep(asked)
+    failed = failing("screen-e001")
+    while next_round(
+        sweep, lambda trial: failed(trial) if trial.experiment == "e001" else better(winner="e000")(trial)
+    ):
+        pass
+    retried = list(trials_of(rounds.pending(sweep, retry=True)))
+    assert {trial.experiment for trial in retried} == {"e001"}
+    for trial in retried:
+        row = planned_row(sweep, trial, training_time=30.0, epochs=2, mse_valid=0.05, mse_test=0.3)
+        assert sweep.create_row(trial, row, number=2)
+    summary = finish(sweep, better())
+    assert summary.confirmed is not None
+    assert set(summary.confirmed.verdicts) == {"e001"}
 
 
 # -- what goes wrong
