@@ -123,7 +123,8 @@ def test_where_nothing_beats_the_incumbent_it_trains_alone_on_what_judges(new_sw
     confirming = [row["experiment"] for row in summary.rows if row["phase"] == "confirm"]
     assert confirming == ["e000"] * 6
     assert summary.answer.startswith(
-        "keep your setting: nothing tried beats it by mse_valid; its mse_test is 0.2967, the mean over 6 fresh date ranges"
+        "keep your setting: nothing tried beats it by mse_valid; its mse_test is 0.2967, the mean over 6 fresh "
+        "date ranges"
     )
 
 
