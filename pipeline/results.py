@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -37,6 +37,10 @@ TAIL = (
 )
 _AFTER_METRICS = ("training_time", "model_url")
 RESERVED = frozenset(HEAD + _AFTER_METRICS + TAIL)
+_NUMBERS = frozenset({"training_time", "epochs", "seed", "steps", "passes", "best_epoch", "at_limit"})
+_TEXTS = RESERVED - _NUMBERS - {"date-range"}
+_PARTS = ("_train", "_valid", "_test")
+"""How the columns of metrics end."""
 # Metrics that every training of ours reports stand first, whoever finished first.
 _METRICS_FIRST = ("mse_test", "mse_train", "mse_valid")
 
@@ -149,6 +153,22 @@ def read_csv(data: bytes) -> list[Row]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(str(error)) from error
     return rows
+
+
+def misfit(row: Row, hyperparameters: Collection[str] = ()) -> str | None:
+    """What is wrong with the cells of a row, in words: text where a number belongs, or the other way round.
+
+    None if nothing is. Hyperparameters may be anything.
+    """
+    for name, value in row.items():
+        if name in hyperparameters or value is None:
+            continue
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if (name in _NUMBERS or name.endswith(_PARTS)) and not is_number:
+            return f"has the {name} {value!r}, which is no number"
+        if name in _TEXTS and not isinstance(value, str):
+            return f"has the {name} {value!r}, which is no text"
+    return None
 
 
 def trial_order(trial: str) -> list[tuple[int, int | str]]:

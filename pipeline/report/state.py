@@ -83,14 +83,15 @@ class State:
 def state_of(sweep: Sweep, merged: Merged | None = None) -> State:
     """The state of a sweep; `merged` saves reading its rows once more where somebody has just merged them."""
     merged = merged or merge.look(sweep)
-    rounds = [sweep.round(number) for number in range(sweep.rounds())]
-    planned = [trial for packs in rounds for trial in trials_of(packs)]
+    rounds, unreadable = sweep.readable_rounds()
+    planned = [trial for packs in rounds for trial in trials_of(packs or ())]
     # A damaged row ends its trial as well as any: nobody runs it again unless a retry is asked for.
     damaged = {parsed[0] for key, _ in merged.skipped if (parsed := sweep.result_of(key))}
     finished = damaged | {row["trial"] for row in merged.rows}
     complete = sweep.definition.is_timed or all(str(trial) in finished for trial in planned)
-    done = bool(rounds) and not rounds[-1] and complete
-    return State(sweep, merged.rows, merged.skipped, planned, done, not done and sweep.stop_is_asked())
+    done = bool(rounds) and rounds[-1] == [] and complete
+    skipped = [*merged.skipped, *unreadable]
+    return State(sweep, merged.rows, skipped, planned, done, not done and sweep.stop_is_asked())
 
 
 def listing(store: Store) -> Iterator[tuple[str, str, str]]:

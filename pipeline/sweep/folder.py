@@ -3,8 +3,6 @@
 Which key holds what is `layout.py`'s; what is written when is the business of the stages.
 """
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -69,18 +67,27 @@ class Sweep(SweepKeys):
     # -- experiments
 
     def experiments(self) -> dict[str, Experiment]:
-        """All experiments so far by id, in the order in which the rounds asked for them."""
+        """All experiments so far by id, in the order in which the rounds asked for them.
+
+        Raises UserError if the table is damaged.
+        """
         try:
-            return _parse_experiments(self.store.read(self.experiments_key))
+            return self._parse_experiments(self.store.read(self.experiments_key))
         except FileNotFoundError:
             return {}
+
+    def _parse_experiments(self, table: bytes) -> dict[str, Experiment]:
+        try:
+            return _parse_experiments(table)
+        except ValueError as error:
+            raise UserError(f"{self.store.root}/{self.experiments_key} is damaged: {error}; put it back") from None
 
     def add_experiments(self, new: Sequence[Experiment]) -> None:
         """Appends the experiments of a round. Those that stand there already stay as they are, so it may be repeated,
         also by several at once."""
 
         def appended(table: bytes) -> bytes:
-            experiments = _parse_experiments(table)
+            experiments = self._parse_experiments(table)
             missing = {experiment.id: experiment for experiment in new if experiment.id not in experiments}
             return _experiments_csv([*experiments.values(), *missing.values()]) if missing else table
 
@@ -93,9 +100,30 @@ class Sweep(SweepKeys):
         return sum(1 for entry in self.store.entries(self.rounds_key, ".tsv") if self.is_round(entry.key))
 
     def round(self, number: int) -> list[Pack]:
-        """The packs of a round, none if the sweep ends with it. Raises FileNotFoundError if it was not planned."""
-        text = self.store.read(self.round_key(number)).decode()
-        return [Pack.parse(line) for line in text.splitlines()]
+        """The packs of a round, none if the sweep ends with it. Raises UserError if they cannot be read."""
+        key = self.round_key(number)
+        try:
+            return [Pack.parse(line) for line in self.store.read(key).decode().splitlines()]
+        except FileNotFoundError:
+            problem = "is missing"
+        except (ValueError, UserError):
+            problem = "is damaged"
+        raise UserError(
+            f"{self.store.root}/{key} {problem}, so what {self.id} planned cannot be known: put it back, or start "
+            "a new sweep; the rows that it has stay where they are"
+        )
+
+    def readable_rounds(self) -> tuple[list[list[Pack] | None], list[tuple[str, str]]]:
+        """For those who only look: every round, None where it cannot be read, and these as `(key, why)`."""
+        rounds: list[list[Pack] | None] = []
+        damaged = []
+        for number in range(self.rounds()):
+            try:
+                rounds.append(self.round(number))
+            except UserError:
+                rounds.append(None)
+                damaged.append((self.round_key(number), "cannot be read, so what it planned is not known"))
+        return rounds, damaged
 
     def create_round(self, number: int, packs: Sequence[Pack]) -> list[Pack]:
         """Writes round `number` once, and returns it: of several that race, all get the round of the first."""
@@ -105,8 +133,8 @@ class Sweep(SweepKeys):
         return self.round(number)
 
     def planned(self) -> list[Trial]:
-        """The trials that all rounds so far asked for, in their order."""
-        return [trial for number in range(self.rounds()) for trial in trials_of(self.round(number))]
+        """The trials that all rounds so far asked for, in their order; without those of a round that is damaged."""
+        return [trial for packs in self.readable_rounds()[0] for trial in trials_of(packs or ())]
 
     def pack_of(self, trial: Trial) -> str:
         """The id of the pack that a trial belongs to. Raises UserError if no round asked for the trial."""
@@ -142,7 +170,19 @@ class Sweep(SweepKeys):
 
     def read_row(self, file: ResultFile, trial: str) -> Row:
         """Raises ValueError if the file is damaged or some other trial's, FileNotFoundError if it is gone."""
-        return parse_row(content_of(self.store, file.entry), self.id, trial)
+        row = parse_row(content_of(self.store, file.entry), self.id, trial)
+        if problem := self.misfit(row):
+            raise ValueError(problem)
+        return row
+
+    def misfit(self, row: Row) -> str | None:
+        """Why a row cannot be one of this sweep, in words; None if it can."""
+        try:
+            trial = Trial.parse(row["trial"])
+            self.definition.phase(trial.phase).ranges[trial.range]
+        except (UserError, KeyError, IndexError, StopIteration):
+            return "is of no trial that this sweep can have"
+        return results.misfit(row, self.definition.incumbent)
 
     def row(self, trial: Trial) -> Row | None:
         """The row that counts, None if there is none yet. Raises ValueError if it is damaged."""
@@ -236,13 +276,14 @@ def _experiments_csv(experiments: Sequence[Experiment]) -> bytes:
 
 
 def _parse_experiments(data: bytes) -> dict[str, Experiment]:
+    """Raises ValueError if the table is damaged."""
     experiments = {}
-    reader = csv.DictReader(io.StringIO(data.decode(), newline=""))
-    names = [name for name in reader.fieldnames or () if name not in ("experiment", "phase")]
-    for line in reader:
+    for row in results.read_csv(data) if data else ():
         # An empty cell is a hyperparameter that the experiment does not have; one that is null reads `null`.
-        assignment = {name: results.from_cell(line[name]) for name in names if line[name]}
-        experiments[line["experiment"]] = Experiment(line["experiment"], line["phase"], assignment)
+        id, phase = row.pop("experiment", None), row.pop("phase", None)
+        if not isinstance(id, str) or not isinstance(phase, str):
+            raise ValueError("a line without experiment or phase")
+        experiments[id] = Experiment(id, phase, row)
     return experiments
 
 
@@ -302,9 +343,10 @@ def epochs_of(sweep: Sweep, rows: Sequence[Row]) -> dict[str, list[Row]]:
 
     def read(row: Row) -> list[Row]:
         try:
-            return results.read_csv(sweep.epochs_csv(Trial.parse(row["trial"]), row["attempt"]))
-        except ValueError:
+            lines = results.read_csv(sweep.epochs_csv(Trial.parse(row["trial"]), row["attempt"]))
+        except (ValueError, FileNotFoundError):
             return []
+        return [line for line in lines if not results.misfit(line)]
 
     trained = [row for row in rows if row.get("attempt") and Status(row["status"]).is_result]
     with ThreadPoolExecutor(_CONNECTIONS) as pool:

@@ -65,7 +65,7 @@ def _parse(table: bytes) -> list[Row]:
 
 def _collect(sweep: Sweep, merged: Iterable[Row]) -> Merged:
     """All rows that count, of which those in `merged` need not be read."""
-    merged_before = {row.get("trial"): row for row in merged}
+    merged_before = {row["trial"]: row for row in merged if not sweep.misfit(row)}
     rows: list[Row] = []
     to_read: list[tuple[str, ResultFile]] = []
     for trial, file in sweep.result_files().items():
