@@ -242,3 +242,17 @@ def resume(name: str, root: str | None = None) -> Sweep:
     sweep = open_sweep(name, root)
     sweep.forget_stop()
     return sweep
+
+
+def resume_here(name: str, root: str | None = None, *, data_changed: bool, retry: bool = False) -> Sweep:
+    """Opens a sweep to go on with on this machine.
+
+    Raises UserError if its data changed under it, unless `data_changed` says that this is known.
+    """
+    from pipeline.plan import unchanged
+
+    sweep = open_sweep(name, root)
+    if not data_changed:
+        unchanged.check(sweep, retry=retry)
+    sweep.forget_stop()
+    return sweep
