@@ -65,6 +65,6 @@ def other_data_in_words(definition: Definition, rows: Sequence[Row]) -> str:
     trials, are = (f"{len(lost)} trials", "they are") if len(lost) > 1 else ("1 trial", "it is")
     where = f"{ranges} date range{'s' if ranges > 1 else ''}"
     return (
-        f"The data changed under this sweep: {trials} on {where} read other data than the others there, so {are} neither "
-        "ranked nor judged; a new sweep ranks all settings on the same data."
+        f"The data changed under this sweep: {trials} on {where} read other data than the others there, so {are} "
+        "neither ranked nor judged; a new sweep ranks all settings on the same data."
     )
