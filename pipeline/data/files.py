@@ -9,7 +9,7 @@ import datetime
 import gzip
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.dataset
+import pyarrow.fs
 import pyarrow.parquet
 from numpy.typing import NDArray
 
@@ -34,6 +35,9 @@ _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
 _UNREADABLE = (pa.ArrowException, UnicodeError, OSError, EOFError, csv.Error, zlib.error)
 _ROWS_AT_A_TIME = 2**16
+_HEADERS_AT_MOST = 50
+# Of a CSV file, what is parsed at a time; no row may be longer.
+_BLOCK, _BLOCK_AT_MOST = 2**20, 2**28
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -50,6 +54,12 @@ class _Tally:
     malformed: int = 0
     no_days: Counter[str] = field(default_factory=Counter)
     """Number of files in each partition whose name is no day."""
+    files: int = 0
+    """Files with a header."""
+    empty: list[str] = field(default_factory=list)
+    """Files without anything in them."""
+    lacking: dict[str, list[str]] = field(default_factory=dict)
+    """Columns, and the files that do not have them."""
 
     def notes(self, date_column: str) -> Iterator[str]:
         if self.without_day:
@@ -69,6 +79,13 @@ class _Tally:
                 f"left out {self.no_days.total():,} files: no day from {CALENDAR.start.year} to "
                 f'{CALENDAR.end.year - 1} in the name of a folder like "{date_column}={name}"'
             )
+
+        if self.empty:
+            left_out = share(len(self.empty), self.files + len(self.empty))
+            yield f"left out {left_out} files: they are empty, as {self.empty[0]} is"
+        for name, files in self.lacking.items():
+            where = share(len(files), self.files)
+            yield f'"{name}" is no column of {where} files, as of {files[0]}: its values there count as missing'
 
     def drop(self, days: NDArray[np.datetime64], written: pa.ChunkedArray) -> NDArray[np.datetime64]:
         """The days `[N]` of rows with NaT for those outside the calendar; counts what has no day and what has that."""
@@ -106,6 +123,7 @@ class Files:
         for frame, days in self._pieces(columns, date_range, tally):
             empty = frame[:0]
             yield Rows(frame, days)
+        self._check_read(tally)
         yield Rows(empty, np.array([], "datetime64[D]"), tuple(tally.notes(self.date)))
 
     def days_with_rows(self) -> tuple[NDArray[np.datetime64], tuple[str, ...]]:
@@ -116,11 +134,48 @@ class Files:
         return days, tuple(tally.notes(self.date))
 
     def check(self, columns: tuple[str, ...]) -> None:
-        """Raises UserError if there is no file, or if the last, mostly the newest, lacks a column or cannot be read."""
-        one_day = DateRange(datetime.date(1970, 1, 1), datetime.date(1970, 1, 2))
-        for file, path in paths.in_turn(paths.matching(self.path, self.date)[-1:]):
-            for _ in self._pieces_of(file, path, columns, one_day, _Tally()):
+        """Raises UserError if there is no file, if the newest cannot be read, or if no file has one of the columns.
+
+        Files that lack a column which others have are read without it: columns come and go over the years.
+        """
+        files = paths.matching(self.path, self.date)
+        one_day, newest = DateRange(datetime.date(1970, 1, 1), datetime.date(1970, 1, 2)), _Tally()
+        for file, path in paths.in_turn(files[-1:]):
+            for _ in self._pieces_of(file, path, columns, one_day, newest):
                 pass
+        if newest.empty or newest.lacking:
+            self._check_others(columns if newest.empty else tuple(newest.lacking), files)
+
+    def _check_read(self, tally: _Tally) -> None:
+        """Raises UserError if all files that were read are empty, or if neither they nor others have a column."""
+        if tally.empty and not tally.files:
+            raise UserError(f"{tally.empty[0]} cannot be read: it is empty")
+        if nowhere := tuple(name for name, files in tally.lacking.items() if len(files) == tally.files):
+            self._check_others(nowhere, paths.matching(self.path, self.date))
+
+    def _check_others(self, columns: tuple[str, ...], files: Sequence[DataFile]) -> None:
+        """Raises UserError if one of the columns is in none of the files, of many in none of some.
+
+        Of many, so that the price of a mistyped name is not that of all files of a bucket.
+        """
+        left, newest = list(columns), None
+        places = np.unique(np.linspace(0, len(files) - 1, min(len(files), _HEADERS_AT_MOST)).astype(int))
+        for file, path in paths.in_turn([files[at] for at in reversed(places)]):
+            try:
+                form = _form(file, path)
+            except _UNREADABLE as error:
+                raise _unreadable(file, error) from error
+            if not form.names:
+                continue
+            newest = newest or (file, form)
+            left = [name for name in left if name not in form.names and name not in file.partition]
+            if not left:
+                return
+        if newest is None:
+            raise UserError(f"{files[-1].name} cannot be read: it is empty")
+        others = f" (nor has any of the {len(files)} files)" if len(files) > 1 else ""
+        lines = missing_columns(left, newest[1].names, newest[0].name)
+        raise UserError("\n".join(f"{line}{newest[1].hint}{others}" for line in lines.splitlines()))
 
     def _pieces(
         self, columns: tuple[str, ...], date_range: DateRange | None, tally: _Tally
@@ -150,24 +205,41 @@ class Files:
                 if keep.any():
                     yield kept.to_pandas(integer_object_nulls=True), days[keep]
         except _UNREADABLE as error:
-            raise UserError(f"{file.name} cannot be read: {str(error).splitlines()[0]}") from error
+            raise _unreadable(file, error) from error
+
+
+def _unreadable(file: DataFile, error: Exception) -> UserError:
+    return UserError(f"{file.name} cannot be read: {(str(error).splitlines() or [type(error).__name__])[0]}")
+
+
+def _form(file: DataFile, path: Path) -> "_Parquet | _Csv":
+    with open(path, "rb") as opened:
+        start = opened.read(4)
+    return _Parquet(file.name, path) if start == _PARQUET else _Csv(path, gzipped=start.startswith(_GZIP))
 
 
 def _batches(
     file: DataFile, path: Path, date: str, columns: tuple[str, ...], date_range: DateRange | None, tally: _Tally
 ) -> Iterator[pa.Table]:
-    """Tables of the date and the columns. The names of the file's folders give the date, and columns that it lacks."""
-    with open(path, "rb") as opened:
-        start = opened.read(4)
-    form = _Parquet(file.name, path) if start == _PARQUET else _Csv(path, gzipped=start.startswith(_GZIP))
+    """Tables of the date and the columns. The names of the file's folders give the date, and columns that it lacks.
+
+    Other columns that it lacks are missing in each row.
+    """
+    form = _form(file, path)
+    if not form.names:
+        tally.empty.append(file.name)
+        return
+    tally.files += 1
     needed = dict.fromkeys((date, *columns))
     constant = {name: value for name, value in file.partition.items() if name in needed}
     constant = {name: value for name, value in constant.items() if name == date or name not in form.names}
-    stored = [name for name in needed if name not in constant]
-    if not form.names:
-        raise UserError(f"{file.name} cannot be read: it is empty")
-    if lines := missing_columns(stored, form.names, file.name):
+    if date not in constant and (lines := missing_columns([date], form.names, file.name)):
         raise UserError(lines + form.hint)
+    for name in needed:
+        if name not in constant and name not in form.names:
+            tally.lacking.setdefault(name, []).append(file.name)
+            constant[name] = None
+    stored = [name for name in needed if name not in constant]
     if twice := [name for name in stored if form.names.count(name) > 1]:
         raise UserError(f'{file.name} has several columns "{twice[0]}": give each a name of its own')
     for batch in form.batches(stored, date if date in stored else None, date_range, tally):
@@ -201,7 +273,8 @@ class _Parquet:
         for name, kind in kinds.items():
             if pa.types.is_nested(kind):
                 raise UserError(f'{self._name}: column "{name}" holds {kind}, not one value a row')
-        [fragment] = pa.dataset.dataset(self._path, format="parquet").get_fragments()
+        # Not by way of a dataset, which refuses columns of one name, asked for or not.
+        fragment = pa.dataset.ParquetFileFormat().make_fragment(str(self._path), pa.fs.LocalFileSystem())
         if date and date_range and (in_range := row_group_filter(date, kinds[date], date_range)) is not None:
             fragment = fragment.subset(in_range)
         groups = [group.id for group in fragment.row_groups]
@@ -210,8 +283,37 @@ class _Parquet:
             # One by one: what was read of a group stays in memory as long as the iterator does.
             for group in groups:
                 for batch in file.iter_batches(_ROWS_AT_A_TIME, row_groups=[group], columns=columns):
-                    plain = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in batch.columns]
-                    yield pa.table(plain, names=batch.schema.names)
+                    names = batch.schema.names
+                    yield pa.table([_plain(batch.column(names.index(name))) for name in columns], names=columns)
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    """A column in a type that pandas has, and that can be filtered: text for views of text and for bytes."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _plain(column.dictionary_decode())
+    if isinstance(column, pa.ExtensionArray) and getattr(kind, "extension_name", "") != "arrow.uuid":
+        return _plain(column.storage)
+    if pa.types.is_string_view(kind):
+        return column.cast(pa.large_string())
+    if pa.types.is_binary_view(kind):
+        return _plain(column.cast(pa.large_binary()))
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        # Some programs write text as bytes; what is none is shown as digits.
+        try:
+            return column.cast(pa.large_binary()).cast(pa.large_string())
+        except pa.ArrowInvalid:
+            return pa.array(
+                [None if value is None else _text(value) for value in column.to_pylist()], pa.large_string()
+            )
+    return column
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.hex()
 
 
 def row_group_filter(name: str, kind: pa.DataType, date_range: DateRange) -> pc.Expression | None:
@@ -246,10 +348,6 @@ class _Csv:
     def batches(
         self, columns: list[str], date: str | None, date_range: DateRange | None, tally: _Tally
     ) -> Iterator[pa.Table]:
-        def skip(_: pyarrow.csv.InvalidRow) -> str:
-            tally.malformed += 1
-            return "skip"
-
         # Everything as text: "007" stays what it is, and one bad number does not make the whole file unreadable.
         convert = pyarrow.csv.ConvertOptions(
             include_columns=columns,
@@ -258,11 +356,38 @@ class _Csv:
             null_values=[""],  # "NA" may be a country; what is no number is told apart later
         )
         read = pyarrow.csv.ReadOptions(encoding=self._encoding.removesuffix("-sig"))
-        parse = pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip)
-        with self._stream() as file, pyarrow.csv.open_csv(file, read, parse, convert) as reader:
-            for batch in reader:
-                tally.rows += batch.num_rows
-                yield pa.Table.from_batches([batch])
+        size, passed = _BLOCK, 0
+        while True:
+            malformed, rows = [0], 0
+
+            def skip(_: pyarrow.csv.InvalidRow, counted: list[int] = malformed) -> str:
+                counted[0] += 1
+                return "skip"
+
+            read.block_size = size
+            parse = pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip)
+            try:
+                with self._stream() as file, pyarrow.csv.open_csv(file, read, parse, convert) as reader:
+                    for batch in reader:
+                        new = batch.slice(max(0, min(passed - rows, batch.num_rows)))
+                        rows += batch.num_rows
+                        passed = max(passed, rows)
+                        tally.rows += new.num_rows
+                        yield pa.Table.from_batches([new])
+                break
+            except pa.ArrowInvalid as error:
+                # A row is longer than a block: read again with larger ones, without the rows that were passed on.
+                if not rows and "Empty CSV file" in str(error):  # a header that not even a line end follows
+                    break
+                if "straddling" not in str(error):
+                    raise
+                if size >= _BLOCK_AT_MOST:
+                    most = f"{_BLOCK_AT_MOST // 2**20} MB"
+                    raise pa.ArrowInvalid(
+                        f"after {passed:,} rows comes one of more than {most}; is a quote opened that nothing closes?"
+                    ) from error
+                size = min(8 * size, _BLOCK_AT_MOST)
+        tally.malformed += malformed[0]
 
     def _stream(self) -> pa.NativeFile:
         file = pa.OSFile(str(self._path))

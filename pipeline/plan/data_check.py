@@ -5,6 +5,7 @@ Drift and holes are for `hpt data`.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from pipeline.data import load, usable
 from pipeline.data.source import FilesSource
@@ -18,15 +19,28 @@ _RANGES_SHOWN = 2
 _LINES_AT_MOST = 5
 
 
-def warnings(definition: Definition) -> list[str]:
-    """Lines about the data of a sweep that is to start; none where they are built in, or its trainer reads them itself.
+@dataclass(frozen=True)
+class Checked:
+    """What a look at the data of a new sweep showed."""
+
+    warnings: tuple[str, ...]
+    survey: Survey
+    """Of the days from the first date range to the last."""
+
+    def rows(self, days: DateRange) -> int:
+        """Rows with every target on these days, which lie in the survey's."""
+        return self.survey.usable_in(days)
+
+
+def check(definition: Definition) -> Checked | None:
+    """Looks at the data of a sweep that is to start; None where they are built in, or its trainer reads them itself.
 
     Raises UserError, a line per cause, if a date range that chooses, or every one that judges, has no rows to train,
     validate or test on, or rows that teach nothing.
     """
     source = definition.data
     if not isinstance(source, FilesSource) or definition.own is not None:
-        return []
+        return None
     ranges = sorted({date_range for phase in definition.phases for date_range in phase.ranges})
     span = DateRange(ranges[0].start, max(date_range.end for date_range in ranges))
     surveyed = survey(source, span)
@@ -37,11 +51,12 @@ def warnings(definition: Definition) -> list[str]:
     hopeless = [date_range for date_range in ranges if causes[date_range]]
     if fatal := _fatal(definition, hopeless):
         raise UserError("\n".join(_by_cause({date_range: causes[date_range] for date_range in fatal})))
-    return [
+    lines = (
         *about_rows_and_columns(surveyed),
         *_few_rows(surveyed, [date_range for date_range in ranges if date_range not in hopeless]),
         *(f"{line}; trials there will fail" for line in _by_cause(causes)),
-    ]
+    )
+    return Checked(lines, surveyed)
 
 
 def _fatal(definition: Definition, hopeless: Sequence[DateRange]) -> list[DateRange]:
