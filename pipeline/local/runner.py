@@ -6,19 +6,23 @@ three lanes is given up by a row that says so. The page and its summary are not 
 
 import math
 import os
+import queue
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.errors import InfrastructureError
-from pipeline.local.process import PROGRAM, Lane
+from pipeline.local import interrupts
+from pipeline.local.process import PROGRAM, Lane, stop
 from pipeline.plan import rounds
 from pipeline.report.conclude import show_progress
 from pipeline.results import Row
@@ -52,6 +56,7 @@ class Pace:
 
 
 PACE = Pace()
+_NEWS_COME_WITHIN_S = 1.0
 
 
 def run(
@@ -85,11 +90,14 @@ def run(
                 view.round(packs, merge.refresh(sweep).rows)
                 Drain(sweep, packs, crew, view, retry=retry, pace=pace, tries=tries).run()
                 retry = False  # what failed again stays failed; the rounds that were to come follow
-        finally:
-            for lane in crew:
-                lane.stop()
-            merged = merge.merge(sweep)
-    return merged
+        except BaseException:
+            _end(crew)
+            if interrupts.requests() <= 1:
+                with suppress(InfrastructureError):
+                    merge.merge(sweep)
+            raise
+        _end(crew)
+        return merge.merge(sweep)
 
 
 class Drain:
@@ -111,6 +119,8 @@ class Drain:
         self._packs = len(packs)
         self._stopping = threading.Event()
         self._has_new_rows = threading.Event()
+        self._ended: queue.SimpleQueue[Lane] = queue.SimpleQueue()
+        """The lanes whose threads have come to their end."""
 
         self._lock = threading.Lock()
         """Held by whoever writes one of those below: threads of lanes do."""
@@ -145,23 +155,26 @@ class Drain:
         try:
             for thread in threads:
                 thread.start()
-            self._watch(threads)
+            self._watch(len(threads))
+        except BaseException:
+            self._stopping.set()
+            _end(lanes)
+            raise
         finally:
-            if any(thread.is_alive() for thread in threads):
-                self._stopping.set()
-                for lane in lanes:
-                    lane.stop()
             for thread in threads:
-                if thread.is_alive():
+                if thread.ident is not None:
                     thread.join()
 
-    def _watch(self, threads: Sequence[threading.Thread]) -> None:
-        """Waits for the threads; meanwhile refreshes results.csv and the page, and looks for a request to stop."""
+    def _watch(self, threads: int) -> None:
+        """Waits for so many threads; meanwhile refreshes results.csv and the page, and looks for a request to stop."""
         looked, shown = time.monotonic(), -math.inf
-        while alive := [thread for thread in threads if thread.is_alive()]:
-            alive[0].join(self._pace.look)
+        while threads:
+            # No join here: on Python before 3.13 an interrupted one takes its thread for ended from then on.
+            with suppress(queue.Empty):
+                self._ended.get(timeout=self._pace.look)
+                threads -= 1
             now = time.monotonic()
-            if now - looked < self._pace.refresh:
+            if not threads or now - looked < self._pace.refresh:
                 continue
             looked = now
             try:
@@ -180,19 +193,23 @@ class Drain:
     # -- the threads of lanes
 
     def _run_lane(self, lane: Lane) -> None:
+        # Inherited by its process, so that Ctrl-C ends none that has not come to ignoring it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             while self._is_fit(lane) and (pack := self._take()) is not None:
                 self._run_pack(lane, pack)
+            self._view.idle(lane.number)
         except Exception as error:  # a lane's thread must not die in silence
             with self._lock:
                 self._crash = str(error) or type(error).__name__
         finally:
-            self._view.idle(lane.number)
+            self._ended.put(lane)
 
     def _run_pack(self, lane: Lane, pack: Pack) -> None:
         lane.start()
         # Asked after the start: a stop that comes later sees the process and ends it.
         if self._stopping.is_set():
+            lane.kill()
             return
         self._view.started(lane.number, pack)
         end = None
@@ -207,7 +224,10 @@ class Drain:
         if self._stopping.is_set():
             return
         if end is None:
-            self._lose(lane, pack, lane.wait_for_death())
+            why = lane.wait_for_death()
+            # Whoever ends lanes usually ends this process too, which learns of it a moment later.
+            if not self._stopping.wait(_NEWS_COME_WITHIN_S if lane.was_asked_to_end else 0.0):
+                self._lose(lane, pack, why)
         elif end["done"]:
             lane.failures = 0
         elif end.get("infrastructure"):
@@ -263,6 +283,13 @@ class Drain:
             return rounds.unfinished(self._sweep, [pack], retry=self._retry)
         except InfrastructureError:
             return [pack]
+
+
+def _end(lanes: Sequence[Lane]) -> None:
+    """Ends the processes of lanes; at once if somebody asks again."""
+    asked = interrupts.requests()
+    with interrupts.shielded():
+        stop(lanes, in_a_hurry=lambda: interrupts.requests() > asked)
 
 
 def _stop_if_asked(sweep: Sweep, view: View) -> None:

@@ -12,7 +12,6 @@ from pipeline.verbs.common import (
     SpecArgument,
     StoreOption,
     complain_of_failures,
-    terminated_is_interrupted,
 )
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def trigger(
     from pipeline.jenkins import trigger as triggering
     from pipeline.screen.build import BuildView
 
-    with terminated_is_interrupted(), BuildView(follow=follow, stdout_is_taken=as_json) as view:
+    with BuildView(follow=follow, stdout_is_taken=as_json) as view:
         parameters = triggering.parameters_for(spec, architecture, budget or (), settings or (), view)
         outcome = triggering.trigger(parameters, view, url=url, job=job, request_id=request_id, wait=wait or follow)
     print(outcome.as_json() if as_json else outcome)

@@ -1,7 +1,6 @@
 """Whole sweeps on this machine: run one, retry what failed, calibrate, stop."""
 
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -23,7 +22,6 @@ from pipeline.verbs.common import (
     complain_of_failures,
     place_in_words,
     request_of,
-    terminated_is_interrupted,
     warn,
 )
 
@@ -32,6 +30,9 @@ if TYPE_CHECKING:
     from pipeline.sweep import Sweep
 
 app = typer.Typer()
+
+_LEAVES_WITHIN_S, _A_WHILE_S = 8.0, 600.0
+"""From a person's request to end until the last page must be written; and where nobody waits for the end."""
 
 
 @app.command()
@@ -146,7 +147,6 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
     from pipeline.screen.plan import judging_line
     from pipeline.screen.progress import view_for
     from pipeline.screen.tables import print_calibration
-    from pipeline.sweep.merge import merge as merge_all
 
     console = Console(stderr=True)
     print(folder.id)
@@ -154,21 +154,38 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
         print(decided, file=sys.stderr)
     if line := judging_line(folder.definition):
         print(line, file=sys.stderr)
-    with terminated_is_interrupted():
-        try:
-            with view_for(console, folder.definition) as view:
-                merged = runner.run(folder, view, lanes=lanes, retry=retry)
-        except (KeyboardInterrupt, InfrastructureError):
-            with suppress(InfrastructureError):
-                folder.ask_to_stop()
-                conclude(folder, merge_all(folder))
-            go_on = f"hpt run --sweep {folder.id}{place_in_words(folder)}"
-            complain(f"stopped; what is finished is kept: `{go_on}` goes on with it")
-            raise
-    summary = conclude(folder, merged)
+    try:
+        with view_for(console, folder.definition) as view:
+            merged = runner.run(folder, view, lanes=lanes, retry=retry)
+        summary = conclude(folder, merged)
+    except (KeyboardInterrupt, InfrastructureError):
+        is_whole = leave(folder)
+        go_on = f"hpt run --sweep {folder.id}{place_in_words(folder)}"
+        complain(f"stopped; what is finished is kept: `{go_on}` goes on with it")
+        if not is_whole:
+            complain(f"its page is an older one: `hpt report {folder.id}{place_in_words(folder)}` makes it anew")
+        raise
     print(summary.answer)
     if summary.calibration:
         print_calibration(summary.calibration)
     print("results", folder.store.link(folder.results_key))
     print("summary", folder.store.link(folder.page_key))
     return complain_of_failures(merged)
+
+
+def leave(folder: "Sweep") -> bool:
+    """Marks a sweep as stopped and writes its table and page. False if the page could not be made in time."""
+    from pipeline.local import interrupts
+    from pipeline.report.conclude import conclude
+    from pipeline.sweep.merge import merge as merge_all
+
+    asked = interrupts.requests()
+    try:
+        with interrupts.within(_LEAVES_WITHIN_S - interrupts.seconds_since_request() if asked else _A_WHILE_S):
+            folder.ask_to_stop()
+            if asked > 1:
+                return False
+            conclude(folder, merge_all(folder))
+    except (InfrastructureError, KeyboardInterrupt, interrupts.TooLateError):
+        return False
+    return True

@@ -23,7 +23,6 @@ from pipeline.verbs.common import (
     check_sweep_option,
     complain_of_failures,
     request_of,
-    terminated_is_interrupted,
     warn,
 )
 
@@ -98,8 +97,7 @@ def trial(
             else:
                 print(f"{event['trial']} epoch {event['epoch']} of {event['of']}", file=sys.stderr)
 
-        with terminated_is_interrupted():
-            fine = running.run_pack(folder, pack, parsed, running.Workbench(), retry=retry, on_event=show)
+        fine = running.run_pack(folder, pack, parsed, running.Workbench(), retry=retry, on_event=show)
     show_progress(folder, merging.refresh(folder))
     raise typer.Exit(FINE if fine else SOME_FAILED)
 

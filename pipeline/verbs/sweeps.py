@@ -6,14 +6,12 @@ from typing import Annotated
 
 import typer
 
-from pipeline.errors import UserError
+from pipeline.errors import INFRASTRUCTURE, UserError
 from pipeline.verbs.common import (
     FINE,
-    INFRASTRUCTURE,
     SOME_FAILED,
     StoreOption,
     SweepArgument,
-    terminated_is_interrupted,
 )
 
 app = typer.Typer()
@@ -119,5 +117,4 @@ def tensorboard(sweep: SweepArgument, store: StoreOption = None, port: int = 600
         for path, key in events.items():
             folder.store.download(key, Path(local, path))
         command = [sys.executable, "-P", "-m", "tensorboard.main", "--logdir", local, "--port", str(port)]
-        with terminated_is_interrupted():
-            raise typer.Exit(INFRASTRUCTURE if subprocess.run(command, check=False).returncode else FINE)
+        raise typer.Exit(INFRASTRUCTURE if subprocess.run(command, check=False).returncode else FINE)
