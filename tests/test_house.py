@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "report": "analysis sweep search training data store",
     "compare": "report analysis sweep data store",
     "jenkins": "compare report plan sweep spec training store",
-    "local": "trials report plan sweep store",
+    "local": "trials report plan analysis sweep store",
     "screen": "compare report plan analysis sweep data",
     "verbs": "screen local jenkins compare report trials plan analysis sweep spec search training data store",
     "cli": "verbs local",

@@ -20,12 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from pipeline.analysis.failures import same_failure
 from pipeline.errors import InfrastructureError
 from pipeline.local import interrupts
 from pipeline.local.process import PROGRAM, Lane, stop
 from pipeline.plan import rounds
 from pipeline.report.conclude import show_progress
-from pipeline.results import Row
+from pipeline.results import Row, Status
 from pipeline.sweep import Pack, Sweep, merge, trials_of
 from pipeline.trials.pack import give_up
 
@@ -39,6 +40,10 @@ class View(Protocol):
     def row(self, lane: int, row: Row) -> None: ...
     def idle(self, lane: int) -> None: ...
     def say(self, text: str) -> None: ...
+
+
+class SameFailureError(Exception):
+    """Trial after trial fails for this reason, and none has a result."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +79,12 @@ def run(
     `lanes` is their number: left out, one per GPU, or one per core where there is no GPU. `tries` is how many lanes a
     pack may kill, and how often the store or the device may fail a lane; `program` is the command of a lane's process.
 
-    Raises KeyboardInterrupt, after a last merge, if a person stops it (Ctrl-C, SIGTERM or `hpt stop`), and
-    InfrastructureError if lanes fail for a reason that is not their trial's.
+    Raises KeyboardInterrupt, after a last merge, if a person stops it (Ctrl-C, SIGTERM or `hpt stop`),
+    SameFailureError if all that trials do is to fail alike, and InfrastructureError if lanes fail for a reason that is
+    not their trial's.
     """
     devices = _devices()
+    has_run = False
     count = lanes or len(devices) or len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="hpt-lanes-") as folder:
         crew = [
@@ -87,9 +94,12 @@ def run(
         try:
             while packs := rounds.pending(sweep, retry=retry, lanes=count):
                 _stop_if_asked(sweep, view)
-                view.round(packs, merge.refresh(sweep).rows)
-                Drain(sweep, packs, crew, view, retry=retry, pace=pace, tries=tries).run()
-                retry = False  # what failed again stays failed; the rounds that were to come follow
+                rows = merge.refresh(sweep).rows
+                if has_run and (cause := same_failure(rows, count)):
+                    raise SameFailureError(cause)
+                view.round(packs, rows)
+                Drain(sweep, packs, crew, view, retry=retry, pace=pace, tries=tries, rows=rows).run()
+                has_run, retry = True, False  # what failed again stays failed; the rounds that were to come follow
         except BaseException:
             _end(crew)
             if interrupts.requests() <= 1:
@@ -113,6 +123,7 @@ class Drain:
         retry: bool,
         pace: Pace,
         tries: int,
+        rows: Sequence[Row] = (),
     ) -> None:
         self._sweep, self._crew, self._view = sweep, crew, view
         self._retry, self._pace, self._tries = retry, pace, tries
@@ -131,12 +142,17 @@ class Drain:
         """The last failure of the store or a device under a lane."""
         self._crash: str | None = None
         """The error that ended a lane's thread."""
+        self._rows = {row["trial"]: row for row in rows}
+        self._left = {str(trial) for trial in trials_of(packs)}
+        """The trials of this round that have not ended."""
+        self._same_failure: str | None = None
+        """What all trials fail with, while some are left."""
 
     def run(self) -> None:
         """Returns when every pack has run or was given up.
 
-        Raises KeyboardInterrupt if `hpt stop` asks for it, and InfrastructureError if packs are left that no lane
-        could run.
+        Raises KeyboardInterrupt if `hpt stop` asks for it, SameFailureError if all trials fail alike, and
+        InfrastructureError if packs are left that no lane could run.
         """
         # Again, if a lane that failed put its pack back when the others had gone already.
         while self._waiting and not self._crash and (fit := [lane for lane in self._crew if self._is_fit(lane)]):
@@ -173,6 +189,8 @@ class Drain:
             with suppress(queue.Empty):
                 self._ended.get(timeout=self._pace.look)
                 threads -= 1
+            if self._same_failure:
+                raise SameFailureError(self._same_failure)
             now = time.monotonic()
             if not threads or now - looked < self._pace.refresh:
                 continue
@@ -217,7 +235,7 @@ class Drain:
             if "epoch" in event:
                 self._view.epoch(lane.number, event["epoch"], event["of"])
             elif "row" in event:
-                self._has_new_rows.set()
+                self._note(event["row"])
                 self._view.row(lane.number, event["row"])
             elif "done" in event:
                 end = event
@@ -235,6 +253,15 @@ class Drain:
         else:
             self._lose(lane, pack, end["error"])
 
+    def _note(self, row: Row) -> None:
+        """Takes the row of a trial that ended."""
+        self._has_new_rows.set()
+        with self._lock:
+            self._rows[row["trial"]] = row
+            self._left.discard(row["trial"])
+            if self._left and not Status(row["status"]).is_result:
+                self._same_failure = same_failure(self._rows.values(), len(self._crew))
+
     def _order(self, pack: Pack) -> dict[str, Any]:
         return {
             "store": self._sweep.store.root,
@@ -249,7 +276,8 @@ class Drain:
 
     def _take(self) -> Pack | None:
         with self._lock:
-            return self._waiting.popleft() if self._waiting and not self._stopping.is_set() else None
+            goes_on = self._waiting and not self._same_failure and not self._stopping.is_set()
+            return self._waiting.popleft() if goes_on else None
 
     def _retreat(self, lane: Lane, pack: Pack, why: str) -> None:
         """The store or the device failed a lane: the pack goes back on the list, and the process ends."""
@@ -274,8 +302,8 @@ class Drain:
         self._view.say(f"{pack.label}: {why}; {'it will run again' if runs_again else 'given up'}")
         if not runs_again:
             for row in give_up(self._sweep, pack.id, pack.trials, f"given up after {self._tries} attempts: {why}"):
+                self._note(row)
                 self._view.row(lane.number, row)
-            self._has_new_rows.set()
 
     def _unfinished(self, pack: Pack) -> list[Pack]:
         """What has no row yet of a pack; all of it if the store cannot say: whoever runs it looks again."""
@@ -295,7 +323,7 @@ def _end(lanes: Sequence[Lane]) -> None:
 def _stop_if_asked(sweep: Sweep, view: View) -> None:
     """Raises KeyboardInterrupt if `hpt stop` asks for it."""
     if sweep.stop_is_asked():
-        view.say("stopped by `hpt stop`")
+        view.say(sweep.why_stopped() or "stopped by `hpt stop`")
         raise KeyboardInterrupt
 
 

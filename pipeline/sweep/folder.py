@@ -198,8 +198,15 @@ class Sweep(SweepKeys):
 
     # -- stopping
 
-    def ask_to_stop(self) -> None:
-        self.store.write(self.stop_key, b"")
+    def ask_to_stop(self, why: str = "") -> None:
+        self.store.write(self.stop_key, why.encode())
+
+    def why_stopped(self) -> str:
+        """The reason of whoever asked to stop; empty if nobody did, or a person, who needs none."""
+        try:
+            return self.store.read(self.stop_key).decode(errors="replace")
+        except FileNotFoundError:
+            return ""
 
     def stop_is_asked(self) -> bool:
         return self.store.exists(self.stop_key)

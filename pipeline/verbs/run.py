@@ -147,6 +147,7 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
     from pipeline.screen.plan import judging_line
     from pipeline.screen.progress import view_for
     from pipeline.screen.tables import print_calibration
+    from pipeline.sweep.merge import merge as merge_all
 
     console = Console(stderr=True)
     print(folder.id)
@@ -158,6 +159,14 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
         with view_for(console, folder.definition) as view:
             merged = runner.run(folder, view, lanes=lanes, retry=retry)
         summary = conclude(folder, merged)
+    except runner.SameFailureError as error:
+        folder.ask_to_stop(str(error))
+        merged = merge_all(folder)
+        print(conclude(folder, merged).answer)
+        complain(f"stopped, for all that trials do is to fail alike: {error}")
+        again = f"hpt retry {folder.id}{place_in_words(folder)}"
+        complain(f"once that is mended, `{again}` runs them again and goes on; {folder.store.link(folder.page_key)}")
+        return complain_of_failures(merged)
     except (KeyboardInterrupt, InfrastructureError):
         is_whole = leave(folder)
         go_on = f"hpt run --sweep {folder.id}{place_in_words(folder)}"

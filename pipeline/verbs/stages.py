@@ -1,5 +1,6 @@
 """A sweep's stages, one verb each, as Jenkins and a person at a shell call them: plan, trial, merge, report."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +22,7 @@ from pipeline.verbs.common import (
     StoreOption,
     SweepArgument,
     check_sweep_option,
+    complain,
     complain_of_failures,
     request_of,
     warn,
@@ -77,6 +79,7 @@ def trial(
     ] = None,
 ) -> None:
     """Run trials in this process and write their rows. Those that have one are skipped."""
+    from pipeline.analysis.failures import same_failure
     from pipeline.plan.create import open_sweep
     from pipeline.report.conclude import show_progress
     from pipeline.sweep import Trial
@@ -97,8 +100,16 @@ def trial(
             else:
                 print(f"{event['trial']} epoch {event['epoch']} of {event['of']}", file=sys.stderr)
 
+        if why := folder.why_stopped():
+            complain(f"{folder.id} is stopped, since all trials failed alike: {why}")
+            raise typer.Exit(SOME_FAILED)
         fine = running.run_pack(folder, pack, parsed, running.Workbench(), retry=retry, on_event=show)
-    show_progress(folder, merging.refresh(folder))
+    merged = merging.refresh(folder)
+    lanes = os.environ.get("HPT_LANES", "")
+    if not fine and (cause := same_failure(merged.rows, int(lanes) if lanes.isdecimal() else 1)):
+        folder.ask_to_stop(cause)
+        complain(f"{folder.id} is stopped now, for all that its trials do is to fail alike: {cause}")
+    show_progress(folder, merged)
     raise typer.Exit(FINE if fine else SOME_FAILED)
 
 
