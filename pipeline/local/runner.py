@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.analysis.failures import same_failure
-from pipeline.errors import InfrastructureError
+from pipeline.errors import InfrastructureError, UserError
 from pipeline.local import interrupts
 from pipeline.local.process import PROGRAM, Lane, stop
-from pipeline.plan import rounds
+from pipeline.plan import reach, rounds
 from pipeline.report.conclude import show_progress
 from pipeline.results import Row, Status
 from pipeline.sweep import Pack, Sweep, merge, trials_of
@@ -80,8 +80,8 @@ def run(
     pack may kill, and how often the store or the device may fail a lane; `program` is the command of a lane's process.
 
     Raises KeyboardInterrupt, after a last merge, if a person stops it (Ctrl-C, SIGTERM or `hpt stop`),
-    SameFailureError if all that trials do is to fail alike, and InfrastructureError if lanes fail for a reason that is
-    not their trial's.
+    SameFailureError if all that trials do is to fail alike, UserError if what they need is not on this machine, and
+    InfrastructureError if lanes fail for a reason that is not their trial's.
     """
     devices = _devices()
     has_run = False
@@ -94,6 +94,8 @@ def run(
         try:
             while packs := rounds.pending(sweep, retry=retry, lanes=count):
                 _stop_if_asked(sweep, view)
+                if not has_run:
+                    _check_reach(sweep)
                 rows = merge.refresh(sweep).rows
                 if has_run and (cause := same_failure(rows, count)):
                     raise SameFailureError(cause)
@@ -318,6 +320,15 @@ def _end(lanes: Sequence[Lane]) -> None:
     asked = interrupts.requests()
     with interrupts.shielded():
         stop(lanes, in_a_hurry=lambda: interrupts.requests() > asked)
+
+
+def _check_reach(sweep: Sweep) -> None:
+    """Raises UserError, and leaves the sweep stopped, if this machine lacks what its trials need."""
+    try:
+        reach.check(sweep.definition)
+    except UserError:
+        sweep.ask_to_stop()
+        raise
 
 
 def _stop_if_asked(sweep: Sweep, view: View) -> None:

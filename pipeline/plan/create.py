@@ -22,7 +22,7 @@ from pipeline.data.counting import RowCounts
 from pipeline.data.source import DataSource, FilesSource
 from pipeline.dates import DateRange
 from pipeline.errors import OutOfReachError, UserError
-from pipeline.plan import months
+from pipeline.plan import months, reach
 from pipeline.plan.resolve import resolve, source_of
 from pipeline.spec import Spec, project
 from pipeline.spec.model import Budget
@@ -187,6 +187,11 @@ def define(spec: Spec, store: Store | None = None, *, here: bool, warn: Warn | N
         git_commit=provenance.commit_here() if spec.trains_own_code else provenance.git_commit(),
         image=provenance.image(),
     )
+    for found in reach.missing(definition.own, Path.cwd()):
+        if here or found.everywhere:
+            raise UserError(found.line)
+        if warn:
+            warn(f"{found.line}; where trials run it must be")
     if store is not None and definition.data is not None:
         from pipeline.plan import data_check
 

@@ -10,6 +10,7 @@ from pipeline.verbs.common import (
     ModeOption,
     SpecArgument,
     request_of,
+    warn,
 )
 
 app = typer.Typer()
@@ -29,7 +30,7 @@ def validate(
     from pipeline.screen.plan import plan_lines
 
     request = request_of(spec, architecture, data, as_of, mode, budget)
-    for line in plan_lines(define(request.spec(), here=False)):
+    for line in plan_lines(define(request.spec(), here=False, warn=warn)):
         print(line)
 
 
