@@ -10,7 +10,7 @@ import pytest
 
 import pipeline
 
-GROUND = {"errors", "base", "dates", "space", "results", "provenance"}
+GROUND = {"errors", "base", "dates", "space", "results", "provenance", "places"}
 MAY_IMPORT = {
     "store": "",
     "search": "",

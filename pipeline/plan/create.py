@@ -22,6 +22,7 @@ from pipeline.data.counting import RowCounts
 from pipeline.data.source import DataSource, FilesSource
 from pipeline.dates import DateRange
 from pipeline.errors import OutOfReachError, UserError
+from pipeline.places import local
 from pipeline.plan import months, reach
 from pipeline.plan.resolve import resolve, source_of
 from pipeline.spec import Spec, project
@@ -224,7 +225,7 @@ def _seen(look: Callable[[DataSource], _T | None], source: DataSource, *, here: 
     if here:
         return look(source)
     path = source.path if isinstance(source, FilesSource) and not source.path.startswith("gs://") else None
-    if path is not None and not glob.glob(str(Path(path).expanduser()), recursive=True):
+    if path is not None and not glob.glob(local(path), recursive=True):
         return None
     try:
         return look(source)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pipeline.data.source import FilesSource
 from pipeline.errors import UserError
+from pipeline.places import local
 from pipeline.sweep import Definition
 from pipeline.training.own.code import Own
 from pipeline.training.own.trainer import environment
@@ -144,7 +145,7 @@ def check(definition: Definition) -> None:
     lines = [found.line for found in missing(definition.own, Path.cwd())]
     data = definition.data
     if definition.own is None and isinstance(data, FilesSource) and not data.path.startswith("gs://"):
-        path = Path(data.path).expanduser()
+        path = Path(local(data.path))
         if not glob.glob(str(path), recursive=True):
             lines.append(
                 f"data.path: there are no files {data.path} " + ("here" if path.is_absolute() else f"in {Path.cwd()}")

@@ -46,6 +46,7 @@ def plan(
     out: Annotated[Path | None, typer.Option(help="Write the packs to run here, a line each.")] = None,
 ) -> None:
     """Plan the next round of a sweep: prints its id; no packs left means that it is done."""
+    from pipeline import places
     from pipeline.plan import create
     from pipeline.plan import rounds as planning
 
@@ -57,6 +58,7 @@ def plan(
     packs = planning.pending(folder, retry=retry, lanes=lanes)
     lines = "".join(pack.as_line() + "\n" for pack in packs)
     if out is not None:
+        out = places.output(out)
         try:
             out.write_text(lines, encoding="utf-8")
         except OSError as error:

@@ -60,6 +60,7 @@ def results(
     ] = None,
 ) -> None:
     """Print the results so far: a table of the best experiments, or the rows of their trials."""
+    from pipeline import places
     from pipeline.plan.create import open_sweep
     from pipeline.report import export as exporting
     from pipeline.report.conclude import summary_of
@@ -72,6 +73,7 @@ def results(
     state = state_of(open_sweep(sweep, store))
     rows = exporting.rows_of_best(state, best)
     if export is not None:
+        export = places.output(export)
         exporting.export(state, export, best)
         print(export)
     elif csv:
@@ -94,10 +96,11 @@ def fetch(
     store: StoreOption = None,
 ) -> None:
     """Download a trained model; `pipeline.load_model(folder)` loads it."""
+    from pipeline import places
     from pipeline.plan.create import open_sweep
     from pipeline.report.winner import fetch_model
 
-    print(fetch_model(open_sweep(sweep, store), model, to))
+    print(fetch_model(open_sweep(sweep, store), model, to and places.output(to)))
 
 
 @app.command()
