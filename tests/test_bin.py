@@ -20,7 +20,10 @@ case "$1" in
 -V) echo "Python 3.12.1" ;;
 -m)
     case "$2" in
-    venv) mkdir -p .venv/bin && cp --remove-destination "$0" .venv/bin/python && cp "$0" .venv/bin/pip && cp "$0" .venv/bin/hpt ;;
+    venv)
+        mkdir -p .venv/bin && cp --remove-destination "$0" .venv/bin/python
+        cp "$0" .venv/bin/pip && cp "$0" .venv/bin/hpt
+        ;;
     esac
     ;;
 esac

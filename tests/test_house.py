@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "local": "trials report plan analysis sweep store",
     "screen": "compare report plan analysis sweep data",
     "verbs": "screen local jenkins compare report trials plan analysis sweep spec search training data store",
-    "cli": "verbs local",
+    "cli": "verbs local screen",
     "": "training",
 }
 """Room -> the rooms that it may import besides the ground; "" is `pipeline` itself, which hands `load_model` on."""

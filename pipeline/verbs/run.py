@@ -1,6 +1,7 @@
 """Whole sweeps on this machine: run one, retry what failed, calibrate, stop."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -144,13 +145,14 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
 
     from pipeline.local import runner
     from pipeline.report.conclude import conclude
+    from pipeline.screen.console import ReaderIsGoneError, tell
     from pipeline.screen.plan import judging_line
     from pipeline.screen.progress import view_for
     from pipeline.screen.tables import print_calibration
     from pipeline.sweep.merge import merge as merge_all
 
     console = Console(stderr=True)
-    print(folder.id)
+    tell(folder.id)
     for decided in folder.definition.decided:
         print(decided, file=sys.stderr)
     if line := judging_line(folder.definition):
@@ -162,7 +164,7 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
     except runner.SameFailureError as error:
         folder.ask_to_stop(str(error))
         merged = merge_all(folder)
-        print(conclude(folder, merged).answer)
+        tell(conclude(folder, merged).answer)
         complain(f"stopped, for all that trials do is to fail alike: {error}")
         again = f"hpt retry {folder.id}{place_in_words(folder)}"
         complain(f"once that is mended, `{again}` runs them again and goes on; {folder.store.link(folder.page_key)}")
@@ -174,11 +176,12 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
         if not is_whole:
             complain(f"its page is an older one: `hpt report {folder.id}{place_in_words(folder)}` makes it anew")
         raise
-    print(summary.answer)
+    tell(summary.answer)
     if summary.calibration:
-        print_calibration(summary.calibration)
-    print("results", folder.store.link(folder.results_key))
-    print("summary", folder.store.link(folder.page_key))
+        with suppress(ReaderIsGoneError):
+            print_calibration(summary.calibration)
+    tell(f"results {folder.store.link(folder.results_key)}")
+    tell(f"summary {folder.store.link(folder.page_key)}")
     return complain_of_failures(merged)
 
 

@@ -84,6 +84,7 @@ def trial(
     from pipeline.analysis.failures import same_failure
     from pipeline.plan.create import open_sweep
     from pipeline.report.conclude import show_progress
+    from pipeline.screen.console import tell
     from pipeline.sweep import Trial
     from pipeline.sweep import merge as merging
     from pipeline.trials import pack as running
@@ -98,7 +99,7 @@ def trial(
 
         def show(event: dict[str, Any]) -> None:
             if row := event.get("row"):
-                print(f"{row['trial']} {row['status']}" + (f": {row['error']}" if row.get("error") else ""))
+                tell(f"{row['trial']} {row['status']}" + (f": {row['error']}" if row.get("error") else ""))
             else:
                 print(f"{event['trial']} epoch {event['epoch']} of {event['of']}", file=sys.stderr)
 
