@@ -1,6 +1,6 @@
 """Standard output and error that bear whatever they lead to: an old encoding, a pipe that closes, nothing at all.
 
-Only the standard library is imported: this comes before everything else.
+Nothing that takes time is imported: this comes before everything else.
 """
 
 import codecs
@@ -10,6 +10,8 @@ import io
 import os
 import sys
 from typing import TextIO
+
+from pipeline.errors import INFRASTRUCTURE, InfrastructureError
 
 _ERRORS = "hpt"
 _PLAIN = str.maketrans(
@@ -50,11 +52,11 @@ class _Outlet(io.FileIO):
         try:
             return super().write(data)
         except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.EIO):
-                raise
-            if not self.forgives:
+            if self.forgives:
+                return len(data)
+            if error.errno in (errno.EPIPE, errno.EIO):
                 raise ReaderIsGoneError from None
-            return len(data)
+            raise InfrastructureError(f"standard output: {error.strerror}") from None
 
 
 def prepare() -> None:
@@ -96,9 +98,9 @@ def close(code: int) -> int:
         sys.stdout.flush()
     except (ReaderIsGoneError, ValueError):
         pass
-    except OSError as error:
-        print(f"hpt: standard output: {error.strerror}", file=sys.stderr)
-        code = code or 3
+    except InfrastructureError as error:
+        print(f"hpt: {error}", file=sys.stderr)
+        code = INFRASTRUCTURE
     # Of what could not be written, nothing is tried again when Python ends.
     buffer = getattr(sys.stdout, "buffer", None)
     if isinstance(outlet := getattr(buffer, "raw", None), _Outlet):
