@@ -89,13 +89,20 @@ class Sweep(SweepKeys):
     # -- rounds
 
     def rounds(self) -> int:
-        """How many rounds were planned; they are numbered from 0."""
-        return sum(1 for entry in self.store.entries(self.rounds_key, ".tsv") if self.is_round(entry.key))
+        """How many rounds were planned; they are numbered from 0. Raises UserError if somebody deleted one of them."""
+        keys = {entry.key for entry in self.store.entries(self.rounds_key, ".tsv") if self.is_round(entry.key)}
+        for number in range(len(keys)):
+            if self.round_key(number) not in keys:
+                raise UserError(f"{self.round_key(number)} is gone, though later rounds are there: put it back")
+        return len(keys)
 
     def round(self, number: int) -> list[Pack]:
         """The packs of a round, none if the sweep ends with it. Raises FileNotFoundError if it was not planned."""
-        text = self.store.read(self.round_key(number)).decode()
-        return [Pack.parse(line) for line in text.splitlines()]
+        data = self.store.read(self.round_key(number))
+        try:
+            return [Pack.parse(line) for line in data.decode().splitlines()]
+        except (ValueError, LookupError, UserError) as error:
+            raise UserError(f"{self.round_key(number)} is damaged: {error}") from None
 
     def create_round(self, number: int, packs: Sequence[Pack]) -> list[Pack]:
         """Writes round `number` once, and returns it: of several that race, all get the round of the first."""
