@@ -32,7 +32,7 @@ STOREYS = {
     "machinery": ("training", "data", "search", "store"),
 }
 COLOURS = {"doors": "#dce9f5", "stages": "#e3f1e1", "knowledge": "#faf0d7", "machinery": "#f3e3e3"}
-GROUND = "ground: errors, base, dates, space, results, provenance (every room stands on it)"
+GROUND = "ground: errors, base, dates, places, space, results, provenance (every room stands on it)"
 WIDTH, HEIGHT, STEP, MARGIN = 240, 44, 70, 20
 
 

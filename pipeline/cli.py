@@ -1,47 +1,60 @@
 """`hpt`: one verb per stage, and those for looking at what came of it.
 
-Importing this module is cheap: what a verb needs is imported by the verb.
+The whole of it stands under signals and consoles that behave: both come before the imports, which take a moment.
 """
 
+import os
 import sys
 import traceback
 from typing import NoReturn
 
-import typer
-
-from pipeline.errors import InfrastructureError, UserError
-from pipeline.verbs import compare, data, doctor, export, jenkins, run, spec, stages, sweeps
-from pipeline.verbs.common import FINE, INFRASTRUCTURE, INTERRUPTED, WRONG, complain
-
-app = typer.Typer(
-    name="hpt",
-    help="Tune hyperparameters: which setting is best, is that real, and what did it cost.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for verbs in (run, sweeps, compare, data, export, spec, stages, jenkins, doctor):
-    app.add_typer(verbs.app)
+from pipeline.errors import FINE, INFRASTRUCTURE, INTERRUPTED, WRONG, InfrastructureError, UserError
+from pipeline.local import interrupts
+from pipeline.screen import console
 
 
 def main() -> NoReturn:
     """The entry point: every error that a person or Jenkins can cause is one line and its exit code."""
+    console.prepare()
+    sys.exit(console.close(_run()))
+
+
+def _run() -> int:
+    """Runs the verb that the arguments name; its exit code."""
     try:
+        interrupts.take_signals()
+        from pipeline.verbs.app import app
+        from pipeline.verbs.common import complain
+
         app()
+    except SystemExit as ended:
+        return int(ended.code or FINE)
     except UserError as error:
         complain(str(error))
-        sys.exit(WRONG)
+        return WRONG
     except InfrastructureError as error:
         complain(str(error))
-        sys.exit(INFRASTRUCTURE)
+        return INFRASTRUCTURE
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        interrupts.ignore_signals()
+        return INTERRUPTED
+    except console.ReaderIsGoneError:
+        return FINE
     except Exception:
+        if not _is_somewhere():
+            complain("the current directory is gone: go to one that is there")
+            return WRONG
         traceback.print_exc()
         complain("this should not have happened: please report the lines above")
-        sys.exit(INFRASTRUCTURE)
-    sys.exit(FINE)
+        return INFRASTRUCTURE
+    return FINE
+
+
+def _is_somewhere() -> bool:
+    try:
+        return bool(os.getcwd())
+    except OSError:
+        return False
 
 
 if __name__ == "__main__":

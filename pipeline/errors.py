@@ -6,6 +6,9 @@ Whoever raises one writes the whole line a person needs: what is wrong, where, a
 import difflib
 from collections.abc import Iterable
 
+FINE, SOME_FAILED, WRONG, INFRASTRUCTURE, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes."""
+
 
 class UserError(Exception):
     """The spec or the arguments are wrong; trying again changes nothing. Exit code 2.

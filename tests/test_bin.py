@@ -20,7 +20,10 @@ case "$1" in
 -V) echo "Python 3.12.1" ;;
 -m)
     case "$2" in
-    venv) mkdir -p .venv/bin && cp "$0" .venv/bin/python && cp "$0" .venv/bin/pip && cp "$0" .venv/bin/hpt ;;
+    venv)
+        mkdir -p .venv/bin && cp --remove-destination "$0" .venv/bin/python
+        cp "$0" .venv/bin/pip && cp "$0" .venv/bin/hpt
+        ;;
     esac
     ;;
 esac
@@ -115,6 +118,70 @@ def _tools_without_python(folder: Path) -> str:
         if found := shutil.which(name):
             (tools / name).symlink_to(found)
     return str(tools)
+
+
+def other_python(checkout: Path) -> str:
+    """PATH of cron, or of another user, with another python3 first."""
+    folder = checkout.parent / "other"
+    folder.mkdir()
+    (folder / "python3").write_text(PYTHON.format(real=sys.executable).replace("3.12.1", "3.11.2"))
+    (folder / "python3").chmod(0o755)
+    return f"{folder}:/usr/bin:/bin"
+
+
+def test_another_python_first_in_path_makes_nothing_anew(checkout):
+    call(checkout, "hpt")
+    cron = other_python(checkout)
+    for path in (cron, f"{checkout.parent}:/usr/bin:/bin", cron):
+        done, calls = call(checkout, "hpt", "list", PATH=path)
+        assert done.returncode == 0
+        assert calls == ["python list"]
+
+
+def test_a_python_that_somebody_names_makes_it_anew_once(checkout):
+    call(checkout, "hpt")
+    named = {"PYTHON": str(checkout.parent / "python3")}
+    assert len(installs(call(checkout, "hpt", "list", **named)[1])) == 1
+    assert installs(call(checkout, "hpt", "list", **named)[1]) == []
+    assert installs(call(checkout, "hpt", "list")[1]) == []
+
+
+def test_an_interpreter_that_is_gone_is_replaced(checkout):
+    call(checkout, "hpt")
+    (checkout / ".venv/bin/python").unlink()
+    (checkout / ".venv/bin/python").symlink_to(checkout.parent / "gone")
+    done, calls = call(checkout, "hpt", "list")
+    assert done.returncode == 0, done.stderr
+    assert len(installs(calls)) == 1
+
+
+def test_a_link_to_the_command_leads_to_its_checkout(checkout):
+    call(checkout, "hpt")
+    link = checkout.parent / "my bin" / "hpt"
+    link.parent.mkdir()
+    link.symlink_to(checkout / "bin" / "hpt")
+    environment = {"PATH": "/usr/bin:/bin", "CALLS": str(checkout.parent / "calls"), "CDPATH": str(checkout.parent)}
+    done = subprocess.run([str(link), "list"], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+def test_somebody_who_may_not_write_there_uses_what_is_made_and_is_told_what_is_not(checkout):
+    call(checkout, "hpt")
+    for folder in (*checkout.parent.parents, checkout.parent):
+        if folder != Path("/") and folder.stat().st_uid == os.getuid() and folder.is_relative_to("/tmp/"):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    (checkout.parent / "calls").chmod(0o666)
+    nobody = {"user": 65534, "group": 65534, "extra_groups": [], "env": {"PATH": "/usr/bin:/bin", "CALLS": "/dev/null"}}
+    command = [str(checkout / "bin" / "hpt"), "list"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **nobody)
+    assert (done.returncode, done.stderr) == (0, "")
+    with (checkout / "pyproject.toml").open("a") as file:
+        file.write("# changed\n")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **nobody)
+    assert done.returncode == 2
+    assert "may not write there" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)

@@ -182,7 +182,7 @@ def test_a_failed_trial_is_exit_1_and_a_store_that_fails_exit_3(finished, tmp_pa
     }
     (tmp_path / "spec.json").write_text(json.dumps(asked))
     sweep = hpt("plan", tmp_path / "spec.json", "--store", tmp_path / "s", cwd=folder).stdout.strip()
-    gone.unlink()
+    gone.write_text("day,place,size,value\n")
     result = hpt("run", "--sweep", sweep, "--store", tmp_path / "s", "--lanes", 1, cwd=folder)
     assert result.returncode == 1
     assert "2 of 2 trials failed" in result.stderr

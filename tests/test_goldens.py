@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import typer
 
-from pipeline.cli import app
+from pipeline.verbs.app import app
 from tests.support.golden import check
 from tests.support.in_process import hpt
 

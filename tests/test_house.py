@@ -10,7 +10,7 @@ import pytest
 
 import pipeline
 
-GROUND = {"errors", "base", "dates", "space", "results", "provenance"}
+GROUND = {"errors", "base", "dates", "space", "results", "provenance", "places"}
 MAY_IMPORT = {
     "store": "",
     "search": "",
@@ -24,10 +24,10 @@ MAY_IMPORT = {
     "report": "analysis sweep search training data store",
     "compare": "report analysis sweep data store",
     "jenkins": "compare report plan sweep spec training store",
-    "local": "trials report plan sweep store",
+    "local": "trials report plan analysis sweep store",
     "screen": "compare report plan analysis sweep data",
     "verbs": "screen local jenkins compare report trials plan analysis sweep spec search training data store",
-    "cli": "verbs",
+    "cli": "verbs local screen",
     "": "training",
 }
 """Room -> the rooms that it may import besides the ground; "" is `pipeline` itself, which hands `load_model` on."""

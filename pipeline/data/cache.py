@@ -45,7 +45,11 @@ def of_this_machine() -> "Cache":
     if not 0 < gigabytes < 1e9:
         raise UserError(f"HPT_CACHE_GB={said} is no number of gigabytes; write one like 50")
     usual = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "hpt"
-    return Cache(Path(os.environ.get("HPT_CACHE") or usual).expanduser(), int(gigabytes * GB))
+    try:
+        folder = Path(os.environ.get("HPT_CACHE") or usual).expanduser()
+    except RuntimeError:
+        raise UserError("no home folder is known here (HOME is not set): name a folder in HPT_CACHE") from None
+    return Cache(folder, int(gigabytes * GB))
 
 
 class Cache:

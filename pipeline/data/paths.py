@@ -26,6 +26,7 @@ from pipeline.data.date_parts import days_of
 from pipeline.data.raw import CALENDAR, contains
 from pipeline.dates import DateRange
 from pipeline.errors import InfrastructureError, OutOfReachError, UserError
+from pipeline.places import local
 
 if TYPE_CHECKING:
     from pipeline.store.client import Bucket
@@ -58,7 +59,7 @@ def matching(pattern: str, date: str, date_range: DateRange | None = None) -> li
     """
     if pattern.startswith("gs://"):
         return _in_bucket(pattern, date, date_range)
-    whole = re.sub("/+", "/", os.path.expanduser(pattern))
+    whole = re.sub("/+", "/", local(pattern))
     paths = [path for path in glob.glob(whole, recursive=True) if os.path.isfile(path)]
     sizes = {path: os.path.getsize(path) for path in paths}
     paths = sorted(path for path in paths if not _is_marker(path, sizes[path]))

@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from pipeline.base import Hyphenated
 from pipeline.dates import DateRange
+from pipeline.places import canonical
 
 Transform = Literal["log", "log1p", "asinh"]
 DatePart = Literal["hour", "weekday", "month"]
@@ -41,6 +42,7 @@ def _one_or_more(item: Any) -> Any:
 
 
 def _place(path: str) -> str:
+    path = canonical(path)
     scheme, mark, rest = path.partition("://")
     if mark and scheme != "gs":
         raise ValueError(f'"{scheme}://" cannot be read; name local files, or gs://bucket/folder/*.parquet')

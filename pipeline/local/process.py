@@ -5,9 +5,11 @@ Here: starting, ordering, ending. Which pack a lane runs, and what a death means
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,8 @@ from typing import Any
 
 # -P: a folder called `pipeline` where the user stands is not ours.
 PROGRAM = (sys.executable, "-P", "-m", "pipeline.local.lane")
+
+_LOOK_S = 0.02
 
 
 @dataclass
@@ -35,7 +39,7 @@ class Lane:
 
     def start(self) -> None:
         """Starts the process, unless it is running."""
-        if self._process is not None and self._process.poll() is None:
+        if self.is_running:
             return
         # More threads than cores are many times slower when lanes share the cores.
         environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -72,13 +76,29 @@ class Lane:
 
     def stop(self) -> None:
         """Ends the process, if it is running: by SIGTERM, after the grace by SIGKILL."""
-        if self._process is not None and self._process.poll() is None:
+        stop([self])
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a process that has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def terminate(self) -> None:
+        """Asks the process to end, if it is running."""
+        if self._process is not None:
             self._process.terminate()
-            try:
-                self._process.wait(self.grace)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+
+    def kill(self) -> None:
+        """Ends the process at once, if it is running."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    @property
+    def was_asked_to_end(self) -> bool:
+        """Whether somebody ended the process by SIGTERM or Ctrl-C."""
+        code = self._process.poll() if self._process is not None else None
+        return code is not None and (code + 128 if code < 0 else code) - 128 in (signal.SIGTERM, signal.SIGINT)
 
     def wait_for_death(self) -> str:
         """Waits until a process that no longer answers has ended, by force after the grace; how it ended, in words."""
@@ -88,3 +108,14 @@ class Lane:
         self.stop()
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return f"its process ended with {self._process.wait()}" + (f" ({lines[-1]})" if lines else "")
+
+
+def stop(lanes: Sequence[Lane], in_a_hurry: Callable[[], bool] = lambda: False) -> None:
+    """Ends the processes of lanes, all at once: by SIGTERM, after the longest grace or `in_a_hurry` by SIGKILL."""
+    for lane in lanes:
+        lane.terminate()
+    until = time.monotonic() + max((lane.grace for lane in lanes), default=0.0)
+    while any(lane.is_running for lane in lanes) and time.monotonic() < until and not in_a_hurry():
+        time.sleep(_LOOK_S)
+    for lane in lanes:
+        lane.kill()

@@ -6,22 +6,27 @@ three lanes is given up by a row that says so. The page and its summary are not 
 
 import math
 import os
+import queue
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline.errors import InfrastructureError
-from pipeline.local.process import PROGRAM, Lane
-from pipeline.plan import rounds
+from pipeline.analysis.failures import same_failure
+from pipeline.errors import InfrastructureError, UserError
+from pipeline.local import interrupts
+from pipeline.local.process import PROGRAM, Lane, stop
+from pipeline.plan import reach, rounds
 from pipeline.report.conclude import show_progress
-from pipeline.results import Row
+from pipeline.results import Row, Status
 from pipeline.sweep import Pack, Sweep, merge, trials_of
 from pipeline.trials.pack import give_up
 
@@ -35,6 +40,10 @@ class View(Protocol):
     def row(self, lane: int, row: Row) -> None: ...
     def idle(self, lane: int) -> None: ...
     def say(self, text: str) -> None: ...
+
+
+class SameFailureError(Exception):
+    """Trial after trial fails for this reason, and none has a result."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,7 @@ class Pace:
 
 
 PACE = Pace()
+_NEWS_COME_WITHIN_S = 1.0
 
 
 def run(
@@ -69,10 +79,12 @@ def run(
     `lanes` is their number: left out, one per GPU, or one per core where there is no GPU. `tries` is how many lanes a
     pack may kill, and how often the store or the device may fail a lane; `program` is the command of a lane's process.
 
-    Raises KeyboardInterrupt, after a last merge, if a person stops it (Ctrl-C, SIGTERM or `hpt stop`), and
+    Raises KeyboardInterrupt, after a last merge, if a person stops it (Ctrl-C, SIGTERM or `hpt stop`),
+    SameFailureError if all that trials do is to fail alike, UserError if what they need is not on this machine, and
     InfrastructureError if lanes fail for a reason that is not their trial's.
     """
     devices = _devices()
+    has_run = False
     count = lanes or len(devices) or len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="hpt-lanes-") as folder:
         crew = [
@@ -82,14 +94,22 @@ def run(
         try:
             while packs := rounds.pending(sweep, retry=retry, lanes=count):
                 _stop_if_asked(sweep, view)
-                view.round(packs, merge.refresh(sweep).rows)
-                Drain(sweep, packs, crew, view, retry=retry, pace=pace, tries=tries).run()
-                retry = False  # what failed again stays failed; the rounds that were to come follow
-        finally:
-            for lane in crew:
-                lane.stop()
-            merged = merge.merge(sweep)
-    return merged
+                if not has_run:
+                    _check_reach(sweep)
+                rows = merge.refresh(sweep).rows
+                if has_run and (cause := same_failure(rows, count)):
+                    raise SameFailureError(cause)
+                view.round(packs, rows)
+                Drain(sweep, packs, crew, view, retry=retry, pace=pace, tries=tries, rows=rows).run()
+                has_run, retry = True, False  # what failed again stays failed; the rounds that were to come follow
+        except BaseException:
+            _end(crew)
+            if interrupts.requests() <= 1:
+                with suppress(InfrastructureError):
+                    merge.merge(sweep)
+            raise
+        _end(crew)
+        return merge.merge(sweep)
 
 
 class Drain:
@@ -105,12 +125,15 @@ class Drain:
         retry: bool,
         pace: Pace,
         tries: int,
+        rows: Sequence[Row] = (),
     ) -> None:
         self._sweep, self._crew, self._view = sweep, crew, view
         self._retry, self._pace, self._tries = retry, pace, tries
         self._packs = len(packs)
         self._stopping = threading.Event()
         self._has_new_rows = threading.Event()
+        self._ended: queue.SimpleQueue[Lane] = queue.SimpleQueue()
+        """The lanes whose threads have come to their end."""
 
         self._lock = threading.Lock()
         """Held by whoever writes one of those below: threads of lanes do."""
@@ -121,12 +144,17 @@ class Drain:
         """The last failure of the store or a device under a lane."""
         self._crash: str | None = None
         """The error that ended a lane's thread."""
+        self._rows = {row["trial"]: row for row in rows}
+        self._left = {str(trial) for trial in trials_of(packs)}
+        """The trials of this round that have not ended."""
+        self._same_failure: str | None = None
+        """What all trials fail with, while some are left."""
 
     def run(self) -> None:
         """Returns when every pack has run or was given up.
 
-        Raises KeyboardInterrupt if `hpt stop` asks for it, and InfrastructureError if packs are left that no lane
-        could run.
+        Raises KeyboardInterrupt if `hpt stop` asks for it, SameFailureError if all trials fail alike, and
+        InfrastructureError if packs are left that no lane could run.
         """
         # Again, if a lane that failed put its pack back when the others had gone already.
         while self._waiting and not self._crash and (fit := [lane for lane in self._crew if self._is_fit(lane)]):
@@ -145,23 +173,28 @@ class Drain:
         try:
             for thread in threads:
                 thread.start()
-            self._watch(threads)
+            self._watch(len(threads))
+        except BaseException:
+            self._stopping.set()
+            _end(lanes)
+            raise
         finally:
-            if any(thread.is_alive() for thread in threads):
-                self._stopping.set()
-                for lane in lanes:
-                    lane.stop()
             for thread in threads:
-                if thread.is_alive():
+                if thread.ident is not None:
                     thread.join()
 
-    def _watch(self, threads: Sequence[threading.Thread]) -> None:
-        """Waits for the threads; meanwhile refreshes results.csv and the page, and looks for a request to stop."""
+    def _watch(self, threads: int) -> None:
+        """Waits for so many threads; meanwhile refreshes results.csv and the page, and looks for a request to stop."""
         looked, shown = time.monotonic(), -math.inf
-        while alive := [thread for thread in threads if thread.is_alive()]:
-            alive[0].join(self._pace.look)
+        while threads:
+            # No join here: on Python before 3.13 an interrupted one takes its thread for ended from then on.
+            with suppress(queue.Empty):
+                self._ended.get(timeout=self._pace.look)
+                threads -= 1
+            if self._same_failure:
+                raise SameFailureError(self._same_failure)
             now = time.monotonic()
-            if now - looked < self._pace.refresh:
+            if not threads or now - looked < self._pace.refresh:
                 continue
             looked = now
             try:
@@ -180,19 +213,23 @@ class Drain:
     # -- the threads of lanes
 
     def _run_lane(self, lane: Lane) -> None:
+        # Inherited by its process, so that Ctrl-C ends none that has not come to ignoring it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             while self._is_fit(lane) and (pack := self._take()) is not None:
                 self._run_pack(lane, pack)
+            self._view.idle(lane.number)
         except Exception as error:  # a lane's thread must not die in silence
             with self._lock:
                 self._crash = str(error) or type(error).__name__
         finally:
-            self._view.idle(lane.number)
+            self._ended.put(lane)
 
     def _run_pack(self, lane: Lane, pack: Pack) -> None:
         lane.start()
         # Asked after the start: a stop that comes later sees the process and ends it.
         if self._stopping.is_set():
+            lane.kill()
             return
         self._view.started(lane.number, pack)
         end = None
@@ -200,20 +237,32 @@ class Drain:
             if "epoch" in event:
                 self._view.epoch(lane.number, event["epoch"], event["of"])
             elif "row" in event:
-                self._has_new_rows.set()
+                self._note(event["row"])
                 self._view.row(lane.number, event["row"])
             elif "done" in event:
                 end = event
         if self._stopping.is_set():
             return
         if end is None:
-            self._lose(lane, pack, lane.wait_for_death())
+            why = lane.wait_for_death()
+            # Whoever ends lanes usually ends this process too, which learns of it a moment later.
+            if not self._stopping.wait(_NEWS_COME_WITHIN_S if lane.was_asked_to_end else 0.0):
+                self._lose(lane, pack, why)
         elif end["done"]:
             lane.failures = 0
         elif end.get("infrastructure"):
             self._retreat(lane, pack, end["error"])
         else:
             self._lose(lane, pack, end["error"])
+
+    def _note(self, row: Row) -> None:
+        """Takes the row of a trial that ended."""
+        self._has_new_rows.set()
+        with self._lock:
+            self._rows[row["trial"]] = row
+            self._left.discard(row["trial"])
+            if self._left and not Status(row["status"]).is_result:
+                self._same_failure = same_failure(self._rows.values(), len(self._crew))
 
     def _order(self, pack: Pack) -> dict[str, Any]:
         return {
@@ -229,7 +278,8 @@ class Drain:
 
     def _take(self) -> Pack | None:
         with self._lock:
-            return self._waiting.popleft() if self._waiting and not self._stopping.is_set() else None
+            goes_on = self._waiting and not self._same_failure and not self._stopping.is_set()
+            return self._waiting.popleft() if goes_on else None
 
     def _retreat(self, lane: Lane, pack: Pack, why: str) -> None:
         """The store or the device failed a lane: the pack goes back on the list, and the process ends."""
@@ -254,8 +304,8 @@ class Drain:
         self._view.say(f"{pack.label}: {why}; {'it will run again' if runs_again else 'given up'}")
         if not runs_again:
             for row in give_up(self._sweep, pack.id, pack.trials, f"given up after {self._tries} attempts: {why}"):
+                self._note(row)
                 self._view.row(lane.number, row)
-            self._has_new_rows.set()
 
     def _unfinished(self, pack: Pack) -> list[Pack]:
         """What has no row yet of a pack; all of it if the store cannot say: whoever runs it looks again."""
@@ -265,10 +315,26 @@ class Drain:
             return [pack]
 
 
+def _end(lanes: Sequence[Lane]) -> None:
+    """Ends the processes of lanes; at once if somebody asks again."""
+    asked = interrupts.requests()
+    with interrupts.shielded():
+        stop(lanes, in_a_hurry=lambda: interrupts.requests() > asked)
+
+
+def _check_reach(sweep: Sweep) -> None:
+    """Raises UserError, and leaves the sweep stopped, if this machine lacks what its trials need."""
+    try:
+        reach.check(sweep.definition)
+    except UserError:
+        sweep.ask_to_stop()
+        raise
+
+
 def _stop_if_asked(sweep: Sweep, view: View) -> None:
     """Raises KeyboardInterrupt if `hpt stop` asks for it."""
     if sweep.stop_is_asked():
-        view.say("stopped by `hpt stop`")
+        view.say(sweep.why_stopped() or "stopped by `hpt stop`")
         raise KeyboardInterrupt
 
 

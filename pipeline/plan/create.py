@@ -23,7 +23,9 @@ from pipeline.data import counting
 from pipeline.data.source import DataSource, FilesSource
 from pipeline.dates import DateRange
 from pipeline.errors import InfrastructureError, OutOfReachError, UserError
+from pipeline.places import local
 from pipeline.plan import months
+from pipeline.plan.reach import missing
 from pipeline.plan.resolve import resolve, source_of
 from pipeline.spec import Spec, project
 from pipeline.spec.model import Budget
@@ -238,6 +240,13 @@ def _define(
         git_commit=provenance.commit_here() if spec.trains_own_code else provenance.git_commit(),
         image=provenance.image(),
     )
+    for found in missing(definition.own, Path.cwd()):
+        if reach is Reach.HERE or found.everywhere:
+            raise UserError(found.line)
+        if warn:
+            warn(f"{found.line}; where trials run it must be")
+
+    # What the sweep's ranges have of data.
     covers = rows_by_day.covers if rows_by_day else covered
     rows = rows_by_day.within if rows_by_day else None
     if store is None or definition.data is None:
@@ -298,7 +307,7 @@ class _Sight:
             return None
         path = self.source.path
         if not path.startswith("gs://"):
-            whole = str(Path(path).expanduser())
+            whole = local(path)
             is_foreign = self.reach is Reach.ELSEWHERE or not _has_folder(whole)
             if is_foreign and not glob.glob(whole, recursive=True):
                 self._say(f'data.path: no file matches "{path}" (looked from {Path.cwd()})')

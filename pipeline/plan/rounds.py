@@ -29,15 +29,15 @@ def pending(sweep: Sweep, *, retry: bool = False, lanes: int | None = None) -> l
     """The packs that should run now; empty if the sweep is done.
 
     A new round is cut into packs for so many lanes; where nobody knows how many, each trial is one. `retry` counts
-    trials that failed as not run. The next round is planned when all trials of the last one have a row, or the budget
-    has ended. Raises UserError if a sweep of this format can only be read.
+    trials that failed as not run. The next round is planned when all trials so far have a row, or the budget has ended:
+    one whose row somebody deleted runs again. Raises UserError if a sweep of this format can only be read.
     """
     sweep.definition.check_format()
     rounds = [sweep.round(number) for number in range(sweep.rounds())]
     packs = [pack for planned in rounds for pack in planned]
 
     # What is left of the rounds so far.
-    left = unfinished(sweep, packs if retry or not rounds else rounds[-1], retry=retry)
+    left = unfinished(sweep, packs, retry=retry)
     rows = merge.look(sweep).rows if (rounds and not left) or sweep.definition.is_timed else []
     history = History(sweep.definition, datetime.now(UTC), planned=frozenset(trials_of(packs)), rows=rows)
     if left and spending.choosing_is_over(history):

@@ -16,6 +16,10 @@ def summary_of(state: State) -> Summary:
     """Judges what is complete. Reads only."""
     sweep, definition = state.sweep, state.sweep.definition
     summary = summarize(definition, state.rows, state.planned, state.done, state.confirmed, state.skipped)
+    if state.why_stopped:
+        summary = replace(
+            summary, answer=f"stopped, since all trials failed alike: {state.why_stopped}; {summary.answer}"
+        )
     return _with_calibration(sweep, summary) if definition.calibrating else summary
 
 

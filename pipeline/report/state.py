@@ -18,6 +18,8 @@ from pipeline.store import Store
 from pipeline.sweep import Sweep, Trial, all_sweeps, ledger, merge, trials_of
 from pipeline.sweep.merge import Merged
 
+_WHY_AT_MOST = 100
+
 
 @dataclass(frozen=True)
 class State:
@@ -34,6 +36,8 @@ class State:
     money ended before it could run."""
     stopped: bool
     """Whether somebody stopped it, and nobody went on with it since."""
+    why_stopped: str = ""
+    """The one failure of its trials that it was stopped for; empty where a person stopped it."""
 
     @property
     def failed(self) -> list[Row]:
@@ -73,13 +77,14 @@ class State:
 
     @property
     def words(self) -> str:
-        """`done`, `12 of 31 trials, 1 failed`, `stopped at 12 of 31 trials`."""
+        """`done`, `12 of 31 trials, 1 failed`, `stopped at 12 of 31 trials`, and why where nobody did it."""
         failed = f", {len(self.failed)} failed" if self.failed else ""
         finished, planned = self.counts
         counts = f"{finished} of {planned} trials"
         if self.done:
             return "done" + (f" with {counts}" if finished < planned else "") + failed
-        return ("stopped at " if self.stopped else "") + counts + failed
+        why = f": {self.why_stopped[:_WHY_AT_MOST]}" if self.why_stopped else ""
+        return ("stopped at " if self.stopped else "") + counts + failed + why
 
 
 def state_of(sweep: Sweep, merged: Merged | None = None) -> State:
@@ -92,8 +97,9 @@ def state_of(sweep: Sweep, merged: Merged | None = None) -> State:
     finished = damaged | {row["trial"] for row in merged.rows}
     complete = sweep.definition.is_timed or all(str(trial) in finished for trial in planned)
     done = bool(rounds) and rounds[-1] == [] and complete
-    skipped = [*merged.skipped, *unreadable]
-    return State(sweep, merged.rows, skipped, planned, done, not done and sweep.stop_is_asked())
+    stopped = not done and sweep.stop_is_asked()
+    why = sweep.why_stopped() if stopped else ""
+    return State(sweep, merged.rows, [*merged.skipped, *unreadable], planned, done, stopped, why)
 
 
 def listing(store: Store) -> Iterator[tuple[str, str, str]]:

@@ -187,4 +187,5 @@ class Live:
 
 def view_for(console: Console, definition: Definition) -> Live | Lines:
     """Bars on a terminal, lines anywhere else; use it as a context."""
-    return Live(console, definition) if console.is_terminal else Lines(console, definition)
+    is_live = console.is_terminal and not console.is_dumb_terminal
+    return Live(console, definition) if is_live else Lines(console, definition)

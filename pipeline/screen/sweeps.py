@@ -45,7 +45,7 @@ def watch(sweep: Sweep, console: Console, every: float) -> State:
     """Shows a sweep, and its rows as they come, until it is done or stopped; returns its last state."""
     seen: set[str] = set()
     metric = sweep.definition.objective.metric
-    if not console.is_terminal:
+    if not console.is_terminal or console.is_dumb_terminal:
         while True:
             now = state_of(sweep)
             for row in sorted(now.rows, key=lambda row: row.get("finished", "")):

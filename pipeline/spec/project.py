@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import pydantic
 from pydantic import Field
 
+from pipeline import places
 from pipeline.base import Frozen
 from pipeline.data.source import DataSource, FilesSource
 from pipeline.errors import UserError
@@ -40,7 +41,7 @@ def load(start: Path | None = None) -> Project:
 
 def _read(path: Path) -> Project:
     try:
-        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         project = Project.model_validate(content)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
@@ -49,13 +50,14 @@ def _read(path: Path) -> Project:
         raise UserError("\n".join(lines)) from None
     # Relative paths are relative to the file, not to the directory that the command runs in.
     store, data = project.store, project.data
-    if store and "://" not in store:
-        store = str(path.parent / store)
-    if isinstance(data, FilesSource) and "://" not in data.path:
-        data = data.model_copy(update={"path": str(path.parent / data.path)})
+    if store:
+        store = places.below(path.parent, store)
+    if isinstance(data, FilesSource):
+        data = data.model_copy(update={"path": places.below(path.parent, data.path)})
     return Project(store=store, data=data)
 
 
 def store_root(option: str | None, spec: str | None = None) -> str:
     """Where sweeps live: `--store`, else HPT_STORE, else the spec's, else the project's, else `./hpt-store`."""
-    return option or os.environ.get("HPT_STORE") or spec or load().store or DEFAULT_STORE
+    named = option or os.environ.get("HPT_STORE", "").strip() or spec
+    return places.canonical(named) if named else load().store or DEFAULT_STORE

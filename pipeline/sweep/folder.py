@@ -96,8 +96,9 @@ class Sweep(SweepKeys):
     # -- rounds
 
     def rounds(self) -> int:
-        """How many rounds were planned; they are numbered from 0."""
-        return sum(1 for entry in self.store.entries(self.rounds_key, ".tsv") if self.is_round(entry.key))
+        """How many rounds were planned; they are numbered from 0. One that somebody deleted counts."""
+        numbers = [self.number_of_round(entry.key) for entry in self.store.entries(self.rounds_key, ".tsv")]
+        return max((number + 1 for number in numbers if number is not None), default=0)
 
     def round(self, number: int) -> list[Pack]:
         """The packs of a round, none if the sweep ends with it. Raises UserError if they cannot be read."""
@@ -238,8 +239,15 @@ class Sweep(SweepKeys):
 
     # -- stopping
 
-    def ask_to_stop(self) -> None:
-        self.store.write(self.stop_key, b"")
+    def ask_to_stop(self, why: str = "") -> None:
+        self.store.write(self.stop_key, why.encode())
+
+    def why_stopped(self) -> str:
+        """The reason of whoever asked to stop; empty if nobody did, or a person, who needs none."""
+        try:
+            return self.store.read(self.stop_key).decode(errors="replace")
+        except FileNotFoundError:
+            return ""
 
     def stop_is_asked(self) -> bool:
         return self.store.exists(self.stop_key)

@@ -29,7 +29,7 @@ from pipeline.sweep.trial import Trial
 
 SWEEPS = "sweeps/"
 _ID = re.compile(r"[0-9]{8}-[0-9]{4}-[a-z0-9-]+-[0-9a-f]{4}")
-_ROUND = re.compile(r"\d+\.tsv")
+_ROUND = re.compile(r"(\d+)\.tsv", re.ASCII)
 _RESULT = re.compile(r"(?P<trial>[^/]+)/result(?:-(?P<number>[1-9]\d*))?\.csv")
 
 
@@ -77,8 +77,10 @@ class SweepKeys:
     def round_key(self, number: int) -> str:
         return f"{self.rounds_key}{number}.tsv"
 
-    def is_round(self, key: str) -> bool:
-        return _ROUND.fullmatch(key.removeprefix(self.rounds_key)) is not None
+    def number_of_round(self, key: str) -> int | None:
+        """The number of the round behind a key; None if it is no round's."""
+        matched = _ROUND.fullmatch(key.removeprefix(self.rounds_key))
+        return int(matched[1]) if matched else None
 
     # -- trials and their attempts
 

@@ -1,7 +1,6 @@
-"""What several verbs share: options and what they ask for, exit codes, complaints, signals."""
+"""What several verbs share: options and what they ask for, exit codes, complaints."""
 
 import sys
-from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -9,16 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.errors import UserError
+from pipeline.errors import FINE, SOME_FAILED, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from pipeline.plan.create import Request
     from pipeline.sweep import Sweep
     from pipeline.sweep.merge import Merged
-
-FINE, SOME_FAILED, WRONG, INFRASTRUCTURE, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class Mode(StrEnum):
@@ -137,18 +134,3 @@ def complain_of_failures(merged: "Merged") -> int:
     if failed:
         complain(f"{failed} of {len(rows)} trials failed; the summary says why")
     return SOME_FAILED if failed or merged.skipped else FINE
-
-
-@contextmanager
-def terminated_is_interrupted() -> "Iterator[None]":
-    """SIGTERM, as Jenkins and `kill` send it, ends a verb as Ctrl-C does."""
-    import signal
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -22,6 +22,7 @@ def export(
     import json
     from datetime import UTC, datetime
 
+    from pipeline import places
     from pipeline.plan.create import covered_days, open_sweep
     from pipeline.report import winner
     from pipeline.report.state import state_of
@@ -34,7 +35,7 @@ def export(
     found = winner.winner_of(state_of(folder))
     covered = covered_days(definition.data, here=False) if definition.data is not None else None
     spec = winner.spec_of(definition, found, datetime.now(UTC).date(), covered)
-    out = to or Path(f"{folder.id}-best")
+    out = places.output(to or Path(f"{folder.id}-best"))
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / "spec.json").write_text(json.dumps(spec, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

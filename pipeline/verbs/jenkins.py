@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.errors import SOME_FAILED
 from pipeline.verbs.common import (
     ArchitectureOption,
     BudgetOption,
     PackLanesOption,
     SpecArgument,
     StoreOption,
+    complain,
     complain_of_failures,
-    terminated_is_interrupted,
 )
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def trigger(
     from pipeline.jenkins import trigger as triggering
     from pipeline.screen.build import BuildView
 
-    with terminated_is_interrupted(), BuildView(follow=follow, stdout_is_taken=as_json) as view:
+    with BuildView(follow=follow, stdout_is_taken=as_json) as view:
         parameters = triggering.parameters_for(spec, architecture, budget or (), settings or (), view)
         outcome = triggering.trigger(parameters, view, url=url, job=job, request_id=request_id, wait=wait or follow)
     print(outcome.as_json() if as_json else outcome)
@@ -74,17 +75,26 @@ def jenkins_plan(
     out: Annotated[Path, typer.Argument(metavar="FILE")],
     store: StoreOption = None,
     retry: Annotated[bool, typer.Option("--retry", help="Plan what failed again, too.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Not the first time in this build: what was stopped meanwhile stays so.")
+    ] = False,
     lanes: PackLanesOption = None,
 ) -> None:
     """Plan the next round of a build's sweeps; write their packs into a file, a line each."""
     from pipeline.jenkins import rounds
 
     folders = _sweeps(sweeps, store)
-    for folder in folders:
+    stopped = {folder: why for folder in folders if again and (why := folder.why_stopped())}
+    going_on = [folder for folder in folders if folder not in stopped]
+    for folder in going_on:
         folder.forget_stop()
-    lines = rounds.lines(folders, retry=retry, lanes=lanes)
+    lines = rounds.lines(going_on, retry=retry, lanes=lanes)
     out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     print(f"{len(lines)} packs to run")
+    for folder, why in stopped.items():
+        complain(f"{folder.id} is stopped, since all trials failed alike: {why}")
+    if not going_on:
+        raise typer.Exit(SOME_FAILED)
 
 
 @app.command()

@@ -23,7 +23,6 @@ from pipeline.verbs.common import (
     complain_of_failures,
     place_in_words,
     request_of,
-    terminated_is_interrupted,
     warn,
 )
 
@@ -39,6 +38,8 @@ DataChangedOption = Annotated[
         "--data-changed", help="Go on though the data changed: what reads the new ones is not ranked with the others."
     ),
 ]
+_LEAVES_WITHIN_S, _A_WHILE_S = 8.0, 600.0
+"""From a person's request to end until the last page must be written; and where nobody waits for the end."""
 
 
 @app.command()
@@ -159,32 +160,59 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
 
     from pipeline.local import runner
     from pipeline.report.conclude import conclude
+    from pipeline.screen.console import ReaderIsGoneError, tell
     from pipeline.screen.plan import judging_line
     from pipeline.screen.progress import view_for
     from pipeline.screen.tables import print_calibration
     from pipeline.sweep.merge import merge as merge_all
 
     console = Console(stderr=True)
-    print(folder.id)
+    tell(folder.id)
     for decided in folder.definition.decided:
         print(decided, file=sys.stderr)
     if line := judging_line(folder.definition):
         print(line, file=sys.stderr)
-    with terminated_is_interrupted():
-        try:
-            with view_for(console, folder.definition) as view:
-                merged = runner.run(folder, view, lanes=lanes, retry=retry)
-        except (KeyboardInterrupt, InfrastructureError):
-            with suppress(InfrastructureError):
-                folder.ask_to_stop()
-                conclude(folder, merge_all(folder))
-            go_on = f"hpt run --sweep {folder.id}{place_in_words(folder)}"
-            complain(f"stopped; what is finished is kept: `{go_on}` goes on with it")
-            raise
-    summary = conclude(folder, merged)
-    print(summary.answer)
+    try:
+        with view_for(console, folder.definition) as view:
+            merged = runner.run(folder, view, lanes=lanes, retry=retry)
+        summary = conclude(folder, merged)
+    except runner.SameFailureError as error:
+        folder.ask_to_stop(str(error))
+        merged = merge_all(folder)
+        tell(conclude(folder, merged).answer)
+        complain(f"stopped, for all that trials do is to fail alike: {error}")
+        again = f"hpt retry {folder.id}{place_in_words(folder)}"
+        complain(f"once that is mended, `{again}` runs them again and goes on; {folder.store.link(folder.page_key)}")
+        return complain_of_failures(merged)
+    except (KeyboardInterrupt, InfrastructureError):
+        is_whole = leave(folder)
+        go_on = f"hpt run --sweep {folder.id}{place_in_words(folder)}"
+        complain(f"stopped; what is finished is kept: `{go_on}` goes on with it")
+        if not is_whole:
+            complain(f"its page is an older one: `hpt report {folder.id}{place_in_words(folder)}` makes it anew")
+        raise
+    tell(summary.answer)
     if summary.calibration:
-        print_calibration(summary.calibration)
-    print("results", folder.store.link(folder.results_key))
-    print("summary", folder.store.link(folder.page_key))
+        with suppress(ReaderIsGoneError):
+            print_calibration(summary.calibration)
+    tell(f"results {folder.store.link(folder.results_key)}")
+    tell(f"summary {folder.store.link(folder.page_key)}")
     return complain_of_failures(merged)
+
+
+def leave(folder: "Sweep") -> bool:
+    """Marks a sweep as stopped and writes its table and page. False if the page could not be made in time."""
+    from pipeline.local import interrupts
+    from pipeline.report.conclude import conclude
+    from pipeline.sweep.merge import merge as merge_all
+
+    asked = interrupts.requests()
+    try:
+        with interrupts.within(_LEAVES_WITHIN_S - interrupts.seconds_since_request() if asked else _A_WHILE_S):
+            folder.ask_to_stop()
+            if asked > 1:
+                return False
+            conclude(folder, merge_all(folder))
+    except (InfrastructureError, KeyboardInterrupt, interrupts.TooLateError):
+        return False
+    return True

@@ -1,5 +1,6 @@
 """A sweep's stages, one verb each, as Jenkins and a person at a shell call them: plan, trial, merge, report."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,9 +23,9 @@ from pipeline.verbs.common import (
     StoreOption,
     SweepArgument,
     check_sweep_option,
+    complain,
     complain_of_failures,
     request_of,
-    terminated_is_interrupted,
     warn,
 )
 
@@ -47,6 +48,7 @@ def plan(
     out: Annotated[Path | None, typer.Option(help="Write the packs to run here, a line each.")] = None,
 ) -> None:
     """Plan the next round of a sweep: prints its id; no packs left means that it is done."""
+    from pipeline import places
     from pipeline.plan import create, estimate
     from pipeline.plan import rounds as planning
     from pipeline.screen.plan import total_line
@@ -62,6 +64,7 @@ def plan(
     packs = planning.pending(folder, retry=retry, lanes=lanes)
     lines = "".join(pack.as_line() + "\n" for pack in packs)
     if out is not None:
+        out = places.output(out)
         try:
             out.write_text(lines, encoding="utf-8")
         except OSError as error:
@@ -86,8 +89,10 @@ def trial(
     ] = None,
 ) -> None:
     """Run trials in this process and write their rows. Those that have one are skipped."""
+    from pipeline.analysis.failures import same_failure
     from pipeline.plan.create import open_sweep
     from pipeline.report.conclude import show_progress
+    from pipeline.screen.console import tell
     from pipeline.sweep import Trial
     from pipeline.sweep import merge as merging
     from pipeline.trials import pack as running
@@ -102,13 +107,20 @@ def trial(
 
         def show(event: dict[str, Any]) -> None:
             if row := event.get("row"):
-                print(f"{row['trial']} {row['status']}" + (f": {row['error']}" if row.get("error") else ""))
+                tell(f"{row['trial']} {row['status']}" + (f": {row['error']}" if row.get("error") else ""))
             else:
                 print(f"{event['trial']} epoch {event['epoch']} of {event['of']}", file=sys.stderr)
 
-        with terminated_is_interrupted():
-            fine = running.run_pack(folder, pack, parsed, running.Workbench(), retry=retry, on_event=show)
-    show_progress(folder, merging.refresh(folder))
+        if why := folder.why_stopped():
+            complain(f"{folder.id} is stopped, since all trials failed alike: {why}")
+            raise typer.Exit(SOME_FAILED)
+        fine = running.run_pack(folder, pack, parsed, running.Workbench(), retry=retry, on_event=show)
+    merged = merging.refresh(folder)
+    lanes = os.environ.get("HPT_LANES", "")
+    if not fine and (cause := same_failure(merged.rows, int(lanes) if lanes.isdecimal() else 1)):
+        folder.ask_to_stop(cause)
+        complain(f"{folder.id} is stopped now, for all that its trials do is to fail alike: {cause}")
+    show_progress(folder, merged)
     raise typer.Exit(FINE if fine else SOME_FAILED)
 
 

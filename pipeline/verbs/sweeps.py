@@ -6,14 +6,12 @@ from typing import Annotated
 
 import typer
 
-from pipeline.errors import UserError
+from pipeline.errors import INFRASTRUCTURE, UserError
 from pipeline.verbs.common import (
     FINE,
-    INFRASTRUCTURE,
     SOME_FAILED,
     StoreOption,
     SweepArgument,
-    terminated_is_interrupted,
 )
 
 app = typer.Typer()
@@ -62,6 +60,7 @@ def results(
     ] = None,
 ) -> None:
     """Print the results so far: a table of the best experiments, or the rows of their trials."""
+    from pipeline import places
     from pipeline.plan.create import open_sweep
     from pipeline.report import export as exporting
     from pipeline.report.conclude import summary_of
@@ -74,6 +73,7 @@ def results(
     state = state_of(open_sweep(sweep, store))
     rows = exporting.rows_of_best(state, best)
     if export is not None:
+        export = places.output(export)
         exporting.export(state, export, best)
         print(export)
     elif csv:
@@ -96,10 +96,11 @@ def fetch(
     store: StoreOption = None,
 ) -> None:
     """Download a trained model; `pipeline.load_model(folder)` loads it."""
+    from pipeline import places
     from pipeline.plan.create import open_sweep
     from pipeline.report.winner import fetch_model
 
-    print(fetch_model(open_sweep(sweep, store), model, to))
+    print(fetch_model(open_sweep(sweep, store), model, to and places.output(to)))
 
 
 @app.command()
@@ -119,5 +120,4 @@ def tensorboard(sweep: SweepArgument, store: StoreOption = None, port: int = 600
         for path, key in events.items():
             folder.store.download(key, Path(local, path))
         command = [sys.executable, "-P", "-m", "tensorboard.main", "--logdir", local, "--port", str(port)]
-        with terminated_is_interrupted():
-            raise typer.Exit(INFRASTRUCTURE if subprocess.run(command, check=False).returncode else FINE)
+        raise typer.Exit(INFRASTRUCTURE if subprocess.run(command, check=False).returncode else FINE)

@@ -318,6 +318,37 @@ class TestInfrastructure:
         assert len(build.shells("exec bin/trial")) == 4
 
 
+class TestTheSameFailure:
+    """All that trials do is to fail for one reason: a build that nobody need look at to its end."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def build(cls, tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Build:
+        controller = Controller(tmp_path_factory.mktemp("alike"), nursery)
+        controller.script("bin/trial", '[ "$*" = doctor ] || exec bin/hpt trial "$HPT_SWEEP" "$HPT_PACK_TRIALS"\n')
+        spec = {
+            "command": ["sh", "-c", "echo no module named foo >&2; exit 1"],
+            "metrics-pattern": r"valid (?P<mse_valid>\S+)",
+            "hyperparameters": {"x": 0.1},
+            "parameters": {"x": [n / 10 for n in range(9)]},
+            "date-range": [["2024-01-01", "2024-03-01"]],
+            "confirm": {"ranges": 0},
+        }
+        return controller.build(params={"SPEC_JSON": json.dumps(spec), "LANES": "1"})
+
+    def test_it_fails_the_build_after_the_first_trials(self, build: Build) -> None:
+        assert build.result == "FAILURE", build.log
+        assert len(build.rows()) == 3
+
+    def test_log_and_description_say_why(self, build: Build) -> None:
+        assert "all trials failed alike: ended with exit status 1: no module named foo" in build.log
+        assert "no module named foo" in build.description
+
+    def test_nothing_more_is_planned(self, build: Build) -> None:
+        assert build.sweep.why_stopped()
+        assert len(build.shells("jenkins-plan")) == 2
+
+
 class TestContainers:
     @pytest.fixture(scope="class")
     @classmethod

@@ -14,12 +14,13 @@ import pytest
 from pipeline import results
 from pipeline.errors import InfrastructureError
 from pipeline.local.process import Lane
-from pipeline.local.runner import Drain, Pace
+from pipeline.local.runner import Drain, Pace, SameFailureError
 from pipeline.plan import rounds
 from pipeline.results import Row
 from pipeline.sweep import Pack, Sweep, Trial, merge, trials_of
 from pipeline.trials.pack import give_up
 from tests.support import processes
+from tests.support.in_process import hpt
 from tests.support.lanes import Lanes, Recorder
 from tests.support.processes import is_soon
 
@@ -275,3 +276,57 @@ def test_a_pack_whose_process_dies_runs_again_trial_by_trial(new_sweep, tiny_spe
     assert {row["status"] for row in merged.rows} == {"complete"}
     assert [len(pack.trials) for pack in packs] == [3, 3, 1, 1, 1]
     assert sum("it will run again" in said for said in view.said) == 1
+
+
+class TestTheSameFailure:
+    """A sweep whose trials all fail for one reason is stopped, and says it."""
+
+    @pytest.fixture
+    def failing(self, program_spec: dict[str, Any], tmp_path) -> dict[str, Any]:
+        """Ten trials of a program that is broken."""
+        (tmp_path / "train.sh").write_text("echo no module named foo >&2; exit 1")
+        return program_spec | {
+            "command": ["sh", str(tmp_path / "train.sh"), "{x}"],
+            "parameters": {"x": [n / 10 for n in range(10)]},
+            "search": {"strategy": "grid"},
+        }
+
+    def test_it_stops_the_sweep_after_the_first_trials(self, new_sweep, failing):
+        sweep = new_sweep(failing)
+        with pytest.raises(SameFailureError, match="no module named foo"):
+            Lanes().run(sweep, lanes=1)
+        assert 3 <= len(table(sweep)) <= 4
+
+    def test_adaptive_rounds_are_counted_together(self, new_sweep, failing):
+        search = {"strategy": "tpe", "experiments": 10, "batch": 2}
+        space = {"x": {"low": 0.0, "high": 1.0}}
+        sweep = new_sweep(failing | {"parameters": space, "search": search})
+        with pytest.raises(SameFailureError):
+            Lanes().run(sweep, lanes=2)
+        assert 4 <= len(table(sweep)) <= 6
+
+    def test_going_on_runs_the_rest_and_a_retry_all(self, new_sweep, failing, tmp_path):
+        sweep = new_sweep(failing)
+        with pytest.raises(SameFailureError):
+            Lanes().run(sweep, lanes=1)
+        failed = len(table(sweep))
+        (tmp_path / "train.sh").write_text("echo valid $1 test $1")
+        merged = Lanes().run(sweep, lanes=1)
+        assert [row["status"] for row in merged.rows].count("failed") == failed
+        assert len(merged.rows) == 10
+        assert {row["status"] for row in Lanes().run(sweep, lanes=1, retry=True).rows} == {"complete"}
+
+    def test_one_result_is_enough_to_go_on(self, new_sweep, failing, tmp_path):
+        (tmp_path / "train.sh").write_text('[ "$1" = 0.1 ] && echo valid $1 test $1')
+        merged = Lanes().run(new_sweep(failing), lanes=1)
+        assert [row["status"] for row in merged.rows].count("failed") == 9
+
+    def test_the_verb_says_so_and_the_store_keeps_why(self, failing, tmp_path, spec_file):
+        spec = spec_file(failing)
+        done = hpt("run", spec, "--store", "store", "--lanes", 1, cwd=tmp_path, code=1)
+        assert "fail alike" in done.err
+        assert "hpt retry" in done.err
+        listed = hpt("list", "--store", "store", cwd=tmp_path)
+        assert "stopped at 3 of 10 trials" in listed.out
+        page = next((tmp_path / "store").glob("sweeps/*/report/index.html")).read_text()
+        assert "all trials failed alike" in page

@@ -8,7 +8,6 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline import spec
-from pipeline.cli import app
 from pipeline.data.load import load
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
@@ -18,6 +17,7 @@ from pipeline.store import open_store
 from pipeline.sweep import Calibrating, Definition, Sweep, Trial, all_sweeps, training_seed, trials_of
 from pipeline.sweep.merge import merge
 from pipeline.training.loop import train
+from pipeline.verbs.app import app
 from tests.support.browser import browser, needs_browser, published
 from tests.support.sweeps import define
 

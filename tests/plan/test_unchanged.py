@@ -5,11 +5,11 @@ import shutil
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli import app
 from pipeline.errors import UserError
 from pipeline.plan import create, rounds, unchanged
 from pipeline.sweep import Sweep, trials_of
 from pipeline.trials import pack
+from pipeline.verbs.app import app
 from tests.support.sweeps import define
 
 

@@ -3,7 +3,9 @@
 import contextlib
 import io
 import os
+import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -18,6 +20,17 @@ class Done:
     err: str
 
 
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """A verb takes signals for good: its process ends with it, and this one does not."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def hpt(*arguments: object, cwd: Path, code: int | None = 0) -> Done:
     """Runs the verb in `cwd`, without this machine's HPT_ variables. Fails unless it ends with `code`; None is any."""
     words = ["hpt", *map(str, arguments)]
@@ -29,6 +42,7 @@ def hpt(*arguments: object, cwd: Path, code: int | None = 0) -> Done:
         contextlib.chdir(cwd),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
+        _own_signals(),
     ):
         try:
             main()

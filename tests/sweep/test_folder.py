@@ -101,3 +101,25 @@ def test_a_damaged_row_says_how(data, why):
 def test_unknown_keys_in_a_definition_are_refused():
     with pytest.raises(ValueError, match="extra"):
         Definition.model_validate({"surprise": 1})
+
+
+def test_a_round_that_somebody_deleted_or_damaged_is_named(new_sweep, tiny_spec):
+    sweep = new_sweep(tiny_spec)
+    for number in range(2):
+        sweep.create_round(number, [])
+    sweep.store.write(sweep.round_key(1), b"\xff\xfe")
+    with pytest.raises(UserError, match=r"plan/1\.tsv is damaged"):
+        sweep.round(1)
+    sweep.store.delete(sweep.round_key(0))
+    with pytest.raises(UserError, match=r"plan/0\.tsv is missing"):
+        sweep.round(0)
+    assert sweep.readable_rounds()[0] == [None, None]
+
+
+def test_a_stop_keeps_its_reason(new_sweep, tiny_spec):
+    sweep = new_sweep(tiny_spec)
+    assert sweep.why_stopped() == ""
+    sweep.ask_to_stop("no module named größe")
+    assert (sweep.stop_is_asked(), sweep.why_stopped()) == (True, "no module named größe")
+    sweep.forget_stop()
+    assert (sweep.stop_is_asked(), sweep.why_stopped()) == (False, "")

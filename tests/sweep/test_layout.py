@@ -55,7 +55,7 @@ def test_so_is_the_ledger(key: str, literal: str) -> None:
 def test_what_is_made_of_ids_is_taken_apart_into_them() -> None:
     for number in (1, 2, 10):
         assert KEYS.result_of(KEYS.result_key(TRIAL, number)) == (str(TRIAL), number)
-    assert KEYS.is_round(KEYS.round_key(12))
+    assert KEYS.number_of_round(KEYS.round_key(12)) == 12
     assert KEYS.event_name(KEYS.event_key(TRIAL, "events.a")) == f"{TRIAL}/events.a"
     assert KEYS.report_name(KEYS.report_key("charts/time.svg")) == "charts/time.svg"
     assert layout.sweep_of(layout.digest_key("cnn-0123", ID)) == ID
@@ -71,7 +71,7 @@ def test_nothing_else_is_the_place_of_a_row(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["plan/x.tsv", "plan/1/0.tsv", "plan/1.tsv.tsv", "experiments.csv"])
 def test_nothing_else_is_a_round(name: str) -> None:
-    assert not KEYS.is_round(KEYS.key(name))
+    assert KEYS.number_of_round(KEYS.key(name)) is None
 
 
 @pytest.mark.parametrize("id", ["../../etc", "", "20240614-0210-x-3f9c/../y", "20240614-0210-X-3f9c", "-rf"])

@@ -1,0 +1,31 @@
+"""Failures that are alike: a sweep in which nothing but one mistake happens is not worth going on with."""
+
+import re
+from collections.abc import Iterable
+
+from pipeline.results import Row, Status, trainings
+
+_FEWEST = 3
+# Numbers, and names that somebody drew by chance, differ between trials that fail alike.
+_BY_CHANCE = re.compile(
+    r"\b(?:tmp|hpt-)[\w-]+|\b(?=[a-f]*\d)[0-9a-fx-]{6,}\b|\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.IGNORECASE
+)
+
+
+def enough(lanes: int) -> int:
+    """How many trials must fail alike: two rounds of lanes, and never fewer than three."""
+    return max(_FEWEST, 2 * lanes)
+
+
+def same_failure(rows: Iterable[Row], lanes: int = 1) -> str | None:
+    """The error that trials fail with again and again; None if one has a result, or too few have failed alike.
+
+    The newest failures count: what was mended since the first ones is not held against a sweep.
+    """
+    trained = trainings(rows)
+    if len(trained) < enough(lanes) or any(Status(row["status"]).is_result for row in trained):
+        return None
+    newest = sorted(trained, key=lambda row: row.get("finished") or "")[-enough(lanes) :]
+    if len({(row["status"], _BY_CHANCE.sub("#", row.get("error") or "")) for row in newest}) > 1:
+        return None
+    return newest[-1].get("error") or newest[-1]["status"]

@@ -1,0 +1,66 @@
+"""Failures that are alike: what two trials must share, and how many must share it."""
+
+import pytest
+
+from pipeline.analysis.failures import same_failure
+from pipeline.results import Row
+
+
+def rows(*errors: str | None, status: str = "failed") -> list[Row]:
+    """Trials that ended one after another, with an error or, where that is None, with a result."""
+    return [
+        {
+            "trial": f"screen-e{n:03d}-d0-s0",
+            "phase": "screen",
+            "status": status if error is not None else "complete",
+            "error": error,
+            "finished": f"2026-01-01T00:00:{n:02d}Z",
+        }
+        for n, error in enumerate(errors)
+    ]
+
+
+def test_three_alike_are_enough_on_one_lane_and_two_rounds_on_several():
+    assert same_failure(rows("no", "no")) is None
+    assert same_failure(rows("no", "no", "no")) == "no"
+    assert same_failure(rows(*["no"] * 7), lanes=4) is None
+    assert same_failure(rows(*["no"] * 8), lanes=4) == "no"
+
+
+def test_one_result_is_worth_going_on_for():
+    assert same_failure(rows(None, "no", "no", "no", "no")) is None
+    assert same_failure(rows("no", "no", "no", None)) is None
+
+
+def test_different_failures_are_not_one_mistake():
+    assert same_failure(rows("no", "yes", "no")) is None
+    assert same_failure([*rows("no", "no"), *rows("", "", "no", status="timed-out")[2:]]) is None
+
+
+def test_what_was_mended_since_is_not_held_against_a_sweep():
+    assert same_failure(rows("no", "no", "no", "other", "other")) is None
+    assert same_failure(rows("no", "no", "other", "other", "other")) == "other"
+
+
+def test_a_failure_without_words_is_its_status():
+    assert same_failure(rows("", "", "", status="timed-out")) == "timed-out"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("no file /tmp/hpt-own-a1_xq/model.pt", "no file /tmp/hpt-own-zzbbtt/model.pt"),
+        ("lr 0.01 gave nan at step 12", "lr 1e-05 gave nan at step 7"),
+        ("object at 0x7f3aa1b2 of run 3fa9c1d2", "object at 0x7f3aa1c4 of run 77aabbc1"),
+        ("line 3, in screen-e000-d0-s0", "line 3, in screen-e017-d2-s1"),
+    ],
+)
+def test_numbers_and_names_drawn_by_chance_make_no_difference(one, other):
+    assert same_failure(rows(one, other, one)) == one
+
+
+def test_references_do_not_count():
+    references = [row | {"phase": "reference"} for row in rows("no", "no", "no")]
+    assert same_failure([*references, *rows("no", "no")]) is None
+    fine = [row | {"phase": "reference"} for row in rows(None)]
+    assert same_failure([*fine, *rows("no", "no", "no")]) == "no"

@@ -1,0 +1,130 @@
+"""Whoever ends `hpt run`, and whenever: no lane is started again, nothing trains on, exit 130, in seconds."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import INTERRUPTED
+from pipeline.local import interrupts
+from tests.support import ROOT, processes
+from tests.support.processes import is_soon
+
+# Writes a line per training before it sleeps.
+TRAINER = """
+import os, signal, sys, time
+if "{stubborn}": signal.signal(signal.SIGTERM, signal.SIG_IGN)
+open("begun", "a").write(os.environ["HPT_TRIAL"] + "\\n")
+time.sleep(60)
+print("valid 1 test 1")
+"""
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    def start(mark: str, *options: str, stubborn: str = "") -> subprocess.Popen[str]:
+        (tmp_path / f"{mark}.py").write_text(TRAINER.replace("{stubborn}", stubborn))
+        spec = {
+            "command": ["{python}", f"{mark}.py", "{x}"],
+            "metrics-pattern": r"valid (?P<mse_valid>\S+) test (?P<mse_test>\S+)",
+            "hyperparameters": {"x": 0.1},
+            "parameters": {"x": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]},
+            "date-range": [["2024-01-01", "2024-03-01"]],
+            "confirm": {"ranges": 0},
+        }
+        (tmp_path / "spec.json").write_text(json.dumps(spec))
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "pipeline.cli", "run", "spec.json", "--store", "store", *options],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start
+
+
+def trainings_begun(folder: Path) -> int:
+    begun = folder / "begun"
+    return len(begun.read_text().splitlines()) if begun.exists() else 0
+
+
+def ended(process: subprocess.Popen[str], mark: str) -> str:
+    """What the process said, once it has ended as it should."""
+    asked = time.monotonic()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == INTERRUPTED, said
+    assert time.monotonic() - asked < 10
+    assert "Traceback" not in said
+    assert "run again" not in said
+    assert is_soon(lambda: not processes.running(f"{mark}.py"))
+    return said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("to_all", [False, True], ids=["to hpt", "to its group"])
+def test_no_lane_is_started_again_and_nothing_trains_on(start, tmp_path, number, to_all):
+    mark = f"begun-{number.name}-{to_all}"
+    with start(mark, "--lanes", "2") as process:
+        assert is_soon(lambda: trainings_begun(tmp_path) == 2)
+        (os.killpg if to_all else os.kill)(process.pid, number)
+        said = ended(process, mark)
+    assert "stopped; what is finished is kept" in said
+    assert trainings_begun(tmp_path) == 2
+
+
+def test_a_second_request_waits_for_no_grace(start, tmp_path):
+    with start("twice", "--lanes", "1", stubborn="yes") as process:
+        assert is_soon(lambda: trainings_begun(tmp_path) == 1)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        ended(process, "twice")
+
+
+@pytest.mark.parametrize("after_s", [0.1, 0.4, 0.8, 1.2])
+def test_a_request_before_anything_trains_ends_it_too(start, after_s):
+    with start(f"early-{after_s}", "--lanes", "2") as process:
+        assert is_soon(lambda: _takes_signals(process.pid))
+        time.sleep(after_s)
+        process.send_signal(signal.SIGTERM)
+        ended(process, f"early-{after_s}")
+
+
+def _takes_signals(pid: int) -> bool:
+    caught = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt")]
+    return bool(int(caught[0].split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+class TestRequests:
+    @pytest.fixture(autouse=True)
+    def handlers(self):
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        interrupts.take_signals()
+        yield
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def test_the_same_request_delivered_twice_is_one(self):
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert interrupts.requests() == 1
+
+    def test_a_shield_lets_none_through_and_counts(self):
+        with interrupts.shielded():
+            signal.raise_signal(signal.SIGINT)
+        assert interrupts.requests() == 1
+
+    def test_what_takes_too_long_is_broken_off(self):
+        with pytest.raises(interrupts.TooLateError), interrupts.within(0.05):
+            time.sleep(5)
+        time.sleep(0.1)
