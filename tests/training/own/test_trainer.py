@@ -328,6 +328,12 @@ def test_a_program_that_does_not_look_is_ended_after_a_while(bench):
 # -- the model
 
 
+def in_folder(script: str) -> str:
+    """A script in HPT_FOLDER whose variable NAME, text or a list, is the model's name."""
+    code = "import json, os; n = os.getenv('NAME'); print(json.dumps({'model': eval(n) if n and n[0] == '[' else n}))"
+    return f"""cd "$HPT_FOLDER"; {script}; export NAME; cd /; {sys.executable} -c "{code}" >> "$HPT_METRICS" """
+
+
 def unpacked(result: TrainingResult, to: Path) -> dict[str, str]:
     """What a packed model holds: text by path; of a link, `-> target`."""
     assert result.model is not None
@@ -385,11 +391,7 @@ def test_a_model_called_like_a_file_of_ours_takes_nobodys_place(bench):
     ],
 )  # fmt: skip
 def test_a_model_of_several_files_is_packed_as_it_lies_there(bench, tmp_path, script, model, files):
-    result = bench.shell(
-        FINE
-        + f"""cd "$HPT_FOLDER"; {script}
-        case "$NAME" in "") ;; [[]*) echo "{{\\"model\\": $NAME}}";; *) echo "{{\\"model\\": \\"$NAME\\"}}";; esac >> "$HPT_METRICS" """
-    )
+    result = bench.shell(FINE + in_folder(script))
     assert (result.status, result.model) == ("complete", model), bench.log
     found = unpacked(result, tmp_path / "to")
     assert {f"{name} {text}" if text.startswith("->") else name for name, text in found.items()} == files
@@ -398,32 +400,18 @@ def test_a_model_of_several_files_is_packed_as_it_lies_there(bench, tmp_path, sc
 @pytest.mark.parametrize(
     "script",
     [
-        "",
-        "mkdir x",
-        "mkfifo pipe",
-        "ln -s nowhere x",
-        "NAME=/",
-        "NAME=..",
-        "NAME=$PWD/..",
-        'rmdir "$PWD"',
+        *("true", "mkdir x", "mkfifo pipe", "ln -s nowhere x", "NAME=/", "NAME=..", "NAME=$PWD/..", 'rmdir "$PWD"'),
         "mkdir x; NAME=x",
     ],
 )
 def test_files_that_cannot_be_kept_fail_no_training(bench, script):
-    result = bench.shell(
-        FINE
-        + f"""cd "$HPT_FOLDER"; {script}; echo "{{\\"model\\": \\"$NAME\\"}}" >> "$HPT_METRICS" """.replace("; ;", ";")
-    )
+    result = bench.shell(FINE + in_folder(script))
     assert (result.status, result.model, result.files) == ("complete", None, {})
 
 
 @pytest.mark.parametrize("name", ["a.bin", "x/y/m.bin", "my model é.bin", "$PWD/a.bin", "./a.bin"])
 def test_a_model_of_one_file_is_kept_as_that_file(bench, name):
-    result = bench.shell(
-        FINE
-        + f"""cd "$HPT_FOLDER"; mkdir -p x/y; echo w > "{name}"; echo other > z
-        echo "{{\\"model\\": \\"{name}\\"}}" >> "$HPT_METRICS" """
-    )
+    result = bench.shell(FINE + in_folder(f'NAME="{name}"; mkdir -p x/y; echo w > "$NAME"; echo other > z'))
     assert (result.status, result.model) == ("complete", name.rpartition("/")[2])
     assert result.files[result.model].read_text() == "w\n"
 
