@@ -31,8 +31,4 @@ def download(store: Store, row: Row, folder: Path) -> list[Path]:
             store.download(beside(key, DESCRIPTION), folder / DESCRIPTION)
             return [model, folder / DESCRIPTION]
     files = unpack(model, folder)
-    if files is None:
-        return [model]
-    if model not in files:
-        model.unlink()
-    return files
+    return [model] if files is None else files

@@ -30,16 +30,20 @@ def is_ours(description: Path) -> bool:
 
 
 def unpack(path: Path, folder: Path) -> list[Path] | None:
-    """Unpacks the model's files from `path` into the folder; what lies there then. None if it is no packed model.
+    """Unpacks the model's files from `path`, which is removed, into the folder; what lies there then.
+
+    None, and the file stays, if it is no packed model.
 
     Raises UserError if it is damaged, or cannot be written there.
     """
     if path.suffix != ".tar":
         return None
     try:
-        with tarfile.open(path) as tar:
+        with path.open("rb") as file, tarfile.open(fileobj=file) as tar:
             if not PACKED.items() <= tar.pax_headers.items():
                 return None
+            # One of the files may have the pack's name.
+            path.unlink()
             tar.extractall(folder, filter="data")
             return [folder / name for name in dict.fromkeys(name.partition("/")[0] for name in tar.getnames())]
     except tarfile.ReadError:

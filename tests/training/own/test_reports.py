@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +56,16 @@ class Reader:
 
 def pieces(data: bytes, cuts: Sequence[int]) -> Iterator[bytes]:
     at = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return (data[start:end] for start, end in zip(at, at[1:], strict=False))
+    return (data[start:end] for start, end in pairwise(at))
 
 
 PARTS = st.sampled_from(
     [
-        b"\r", b"\n", b"\r\n", b"\b", b"\x1b[2K", b"\x1b[1G", b"\x1b[A", b"\x1b[32m", b"\x1b[0m", b" " * 70, "é█".encode(),
-        "é█".encode()[:3], b"\xff\x00", b"Epoch 1: 50% val=9.0", b"Epoch 1: 100% val=0.25", b"Epoch 2: 100% val=1e-05",
-        b"Epoch 3 val=nan", b"Epoch 0.96 val=0.5", b"val=", b"test 0.5", b"test tensor(0.31, device='cuda:0')", b"test ?",
+        b"\r", b"\n", b"\r\n", b"\b", b"\x1b[2K", b"\x1b[1G", b"\x1b[A", b"\x1b[32m", b"\x1b[0m", b" " * 70,
+        "é█".encode(), "é█".encode()[:3], b"\xff\x00", b"Epoch 1: 50% val=9.0", b"Epoch 1: 100% val=0.25",
+        b"Epoch 2: 100% val=1e-05",
+        b"Epoch 3 val=nan", b"Epoch 0.96 val=0.5", b"val=", b"test 0.5", b"test tensor(0.31, device='cuda:0')",
+        b"test ?",
         b"x" * 5000, b"warning: something from stderr", b"Epoch ", b"0.12345",
     ]
 )  # fmt: skip
@@ -107,7 +110,7 @@ def test_a_metrics_file_is_read_the_same_however_it_grows(tmp_path_factory, line
     [
         (b"\rEpoch 1: 1% val=9.0\rEpoch 1: 100% val=0.5\nEpoch 2: 100% val=0.25", [(1, 0.5), (2, 0.25)]),
         # One bar for all epochs, never ended by a line break; tqdm(leave=False).
-        (b"\rEpoch 1 val=9.0\rEpoch 1 val=0.5\r       \rEpoch 2 val=8.0\rEpoch 2 val=0.25\r       \r", [(1, 0.5), (2, 0.25)]),
+        (b"\rEpoch 1 val=9\rEpoch 1 val=0.5\r     \rEpoch 2 val=8\rEpoch 2 val=0.25\r     \r", [(1, 0.5), (2, 0.25)]),
         (b"\x1b[2K\x1b[1GEpoch 1 val=9.0\x1b[2K\x1b[1GEpoch 1 val=\x1b[32m0.5\x1b[0m\n", [(1, 0.5)]),
         (b"Epoch 1 val=9.1\b\b\b0.5\n", [(1, 0.5)]),
         (b"Epoch 1 val=0.5\r\n", [(1, 0.5)]),
@@ -204,8 +207,9 @@ def test_a_value_counts_though_its_epoch_is_unknown(epoch):
 @pytest.mark.parametrize(
     "line",
     [
-        '{"epoch": 2, "mse_valid": "?"}', '{"epoch": 2, "mse_valid": null}', '{"mse_valid": [1, 2]}', '{"mse_valid": true}',
-        '{"mse_valid": 0.2, "mse_te', "{'mse_valid': 0.2}", '{"mse_valid": 0,2}', '[{"mse_valid": 0.2}]',
+        '{"epoch": 2, "mse_valid": "?"}', '{"epoch": 2, "mse_valid": null}', '{"mse_valid": [1, 2]}',
+        '{"mse_valid": true}', '{"mse_valid": 0.2, "mse_te', "{'mse_valid': 0.2}", '{"mse_valid": 0,2}',
+        '[{"mse_valid": 0.2}]',
         '{"mse_valid": "1,234"}', '{"mse_valid": 0.1, "x": "' + "x" * LINE_AT_MOST + '"}',
     ],
 )  # fmt: skip

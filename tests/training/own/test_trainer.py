@@ -341,7 +341,6 @@ def unpacked(result: TrainingResult, to: Path) -> dict[str, str]:
     pack = to / result.model
     shutil.copy(result.files[result.model], pack)
     assert saved.unpack(pack, to) is not None
-    pack.unlink()
     return {
         str(path.relative_to(to)): f"-> {path.readlink()}" if path.is_symlink() else path.read_text()
         for path in sorted(to.rglob("*"))
@@ -386,6 +385,7 @@ def test_a_model_called_like_a_file_of_ours_takes_nobodys_place(bench):
         ("echo w > w; echo c > c", "model.tar", {"w", "c"}),
         ("mkdir x; echo w > w; echo c > x/c; NAME=.", "model.tar", {"w", "x/c"}),
         ("mkdir x; echo w > w; echo c > x/c; NAME=no.bin", "model.tar", {"w", "x/c"}),
+        ("echo w > model.tar; echo c > c", "model.tar", {"model.tar", "c"}),
         ("echo w > w; ln -s w latest", "model.tar", {"w", "latest -> w"}),
         ("echo w > w; echo c > c; echo d > d; NAME='[\"w\", \"c\"]'", "model.tar", {"w", "c"}),
     ],
