@@ -41,8 +41,6 @@ class Metrics:
     The number is the trainer's; a fraction belongs to the epoch that it is a part of, and where the trainer begins
     again, the count goes on.
     """
-    doubts: dict[str, str] = field(default_factory=dict)
-    """Why it is not known what a metric was last, `it was last "0.3.1", which is no number`."""
     model: str | list[str] | None = None
     """The model's file, folder or files, relative to the training's folder."""
     epochs: int = 0
@@ -56,6 +54,9 @@ class Metrics:
     _last: dict[str, float] = field(default_factory=dict)
     _in_file: set[str] = field(default_factory=set)
     """Metrics that the metrics file tells."""
+    _in_output: set[str] = field(default_factory=set)
+    _doubts_of_file: dict[str, str] = field(default_factory=dict)
+    _doubts_of_output: dict[str, str] = field(default_factory=dict)
     _epoch: int | None = None
     """The epoch that is being reported, with what is known of it."""
     _metrics: dict[str, float] = field(default_factory=dict)
@@ -67,6 +68,18 @@ class Metrics:
     _before: int = 0
     """Epochs before it last began again."""
     _mistakes: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    @property
+    def doubts(self) -> dict[str, str]:
+        """Why it is not known what a metric was last, `it was last "0.3.1", which is no number`.
+
+        Which of file and output comes first is a matter of chance: of each, its own last word counts.
+        """
+        of_file = {
+            name: why for name, why in self._doubts_of_file.items() if name not in self._in_output - self._in_file
+        }
+        of_output = {name: why for name, why in self._doubts_of_output.items() if name not in self._in_file}
+        return of_output | of_file
 
     @property
     def last(self) -> dict[str, float]:
@@ -93,7 +106,7 @@ class Metrics:
                 self.model = model
             elif model is not None:
                 self.note("names no file as its model", repr(model))
-        metrics = dict(self._numbers(report))
+        metrics = dict(self._numbers(report, self._doubts_of_file))
         self._in_file |= metrics.keys()
         number = self._epoch_of(epoch)
         if number is not None:
@@ -108,7 +121,8 @@ class Metrics:
         What the metrics file tells, too, is taken from there: which comes first is a matter of chance.
         """
         told = {name: text for name, text in groups.items() if name != "epoch" and name not in self._in_file}
-        metrics = dict(self._numbers(told))
+        metrics = dict(self._numbers(told, self._doubts_of_output))
+        self._in_output |= metrics.keys()
         epoch = groups.get("epoch")
         number = self._epoch_of(epoch)
         if number is not None:
@@ -119,14 +133,14 @@ class Metrics:
             self._last |= metrics
 
     def doubt(self, names: set[str], why: str) -> None:
-        """Metrics that are told in a way that cannot be read."""
-        self.doubts |= dict.fromkeys(names - self._in_file, why)
+        """Metrics that the output tells in a way that cannot be read."""
+        self._doubts_of_output |= dict.fromkeys(names, why)
 
     def _take_unreadable(self, line: bytes, mistake: str) -> None:
         text = line.decode(errors="backslashreplace")
         self.note(mistake, text)
         told = {name for name in {*self._last, *self.objective} if name.encode() in line}
-        self.doubts |= {name: f"it was last told in what {mistake}: {text.strip()[:100]}" for name in told}
+        self._doubts_of_file |= {name: f"it was last told in what {mistake}: {text.strip()[:100]}" for name in told}
 
     def _epoch_of(self, told: Any) -> float | None:
         number = numbers.epoch(told)
@@ -178,7 +192,7 @@ class Metrics:
         self._number = number
         return self._before + number
 
-    def _numbers(self, report: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    def _numbers(self, report: Mapping[str, Any], doubts: dict[str, str]) -> Iterator[tuple[str, float]]:
         for name, value in report.items():
             if not name or len(name) > _NAME_AT_MOST or not name.isprintable():
                 self.note("has a name that no column can have", repr(name))
@@ -188,9 +202,9 @@ class Metrics:
                 text = json.dumps(value, ensure_ascii=False)
                 if value is not None:
                     self.note("is no number", f"{name}: {text}")
-                self.doubts[name] = f"it was last {text[:100]}, which is no number"
+                doubts[name] = f"it was last {text[:100]}, which is no number"
             else:
-                self.doubts.pop(name, None)
+                doubts.pop(name, None)
                 yield name, number
 
     def note(self, mistake: str, example: str) -> None:

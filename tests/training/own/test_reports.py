@@ -242,6 +242,14 @@ def test_what_the_metrics_file_tells_is_not_taken_from_the_output():
         assert reader.last == {"mse_test": 1}
 
 
+def test_garbage_in_the_metrics_file_casts_no_doubt_on_what_the_output_tells():
+    for steps in (("file", "output"), ("output", "file")):
+        reader = Reader()
+        for step in steps:
+            reader.file('{"mse_test": "?"}') if step == "file" else reader.read(b"test 2\n")
+        assert reader.last == {"mse_test": 2}
+
+
 def test_a_metrics_file_that_is_written_anew_each_epoch_is_read_again(tmp_path: Path):
     tail, reader = Tail(tmp_path / "metrics"), Reader()
     for epoch in range(1, 4):
