@@ -84,7 +84,8 @@ class Metrics:
     @property
     def last(self) -> dict[str, float]:
         """The last value of every metric that has one."""
-        return {name: value for name, value in self._last.items() if name not in self.doubts}
+        doubts = self.doubts
+        return {name: value for name, value in self._last.items() if name not in doubts}
 
     def take_line(self, line: Line) -> None:
         """Takes a line of the metrics file: `{"epoch": 3, "mse_valid": 0.2}`, or without an epoch what is final."""
