@@ -19,7 +19,7 @@ from pipeline.results import Goal, sign
 from pipeline.space import Constraint, DomainOrFixed, Scalar
 from pipeline.spec.hyperparameters import Declared
 from pipeline.spec.names import label
-from pipeline.training.own import reports
+from pipeline.training.own.pattern import pattern
 
 
 def _to_date_range(value: Any) -> Any:
@@ -63,7 +63,7 @@ def _distinct(ranges: list[DateRange]) -> list[DateRange]:
 
 
 def _metrics_pattern(text: str) -> str:
-    reports.pattern(text)
+    pattern(text)
     return text
 
 

@@ -8,11 +8,13 @@ from pipeline.results import Row
 from pipeline.store import Store
 from pipeline.store.address import plain
 from pipeline.sweep.layout import beside, model_key
-from pipeline.training.saved import DESCRIPTION, WEIGHTS
+from pipeline.training.saved import DESCRIPTION, WEIGHTS, unpack
 
 
 def download(store: Store, row: Row, folder: Path) -> list[Path]:
-    """Downloads a row's model into the folder: the file itself, and its description if it is a built-in one's.
+    """Downloads a row's model into the folder, as its trainer left it: a file, a folder, or several files.
+
+    A built-in architecture's model comes with its description.
 
     Raises UserError if it is no longer there.
     """
@@ -28,4 +30,5 @@ def download(store: Store, row: Row, folder: Path) -> list[Path]:
         with suppress(FileNotFoundError):
             store.download(beside(key, DESCRIPTION), folder / DESCRIPTION)
             return [model, folder / DESCRIPTION]
-    return [model]
+    files = unpack(model, folder)
+    return [model] if files is None else files

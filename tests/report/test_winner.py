@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tarfile
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from pipeline.report import winner
 from pipeline.report.state import State, state_of
 from pipeline.store import Store, open_store
 from pipeline.sweep import Definition, Sweep, trials_of
+from pipeline.training.own import models
 from pipeline.trials import pack
 from tests.support import nights
 from tests.support.sweeps import NOW, define
@@ -233,6 +235,45 @@ def test_of_an_own_trainer_the_spec_and_its_file_are_exported(
     file = Path(name).name
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"spec.json", "model.json", file}
     assert (tmp_path / "out" / file).read_bytes() == b"theirs"
+
+
+@pytest.mark.parametrize("verb", ["export", "fetch"])
+def test_a_model_that_was_packed_comes_as_its_trainer_left_it(
+    store: Store, tiny_spec: dict[str, Any], tmp_path: Path, verb: str
+) -> None:
+    left = tmp_path / "left"
+    (left / "best/deep").mkdir(parents=True)
+    (left / "best/config.json").write_text("{}")
+    (left / "best/deep/my weights é.bin").write_bytes(b"theirs")
+    kept = models.kept("best", left, print)
+    assert kept is not None
+    key = f"sweeps/a/trials/b/attempts/c/{kept.name}"
+    store.upload(key, kept.path)
+    sweep = nights.night(store, tiny_spec, model_url=store.link(key)).sweep
+    if verb == "export":
+        result = exported(sweep.id, "--to", "out", "--store", store.root, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert "; best, trained on" in result.stdout
+        (tmp_path / "out/spec.json").unlink()
+    else:
+        winner.fetch_model(sweep, "best", tmp_path / "out")
+    assert {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*")} == {
+        "best", "best/config.json", "best/deep", "best/deep/my weights é.bin",
+    }  # fmt: skip
+    assert (tmp_path / "out/best/deep/my weights é.bin").read_bytes() == b"theirs"
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_a_tar_file_that_a_trainer_wrote_stays_one(
+    store: Store, tiny_spec: dict[str, Any], tmp_path: Path, is_broken: bool
+) -> None:
+    with tarfile.open(tmp_path / "mine.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("x"))
+    content = b"x" * 600 if is_broken else (tmp_path / "mine.tar").read_bytes()
+    store.write("sweeps/a/trials/b/attempts/c/mine.tar", content)
+    address = store.link("sweeps/a/trials/b/attempts/c/mine.tar")
+    winner.fetch_model(nights.night(store, tiny_spec, model_url=address).sweep, "best", tmp_path / "out")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {"mine.tar": content}
 
 
 def test_what_an_own_trainer_needs_stays_in_the_spec(store: Store, tiny_spec: dict[str, Any]) -> None:

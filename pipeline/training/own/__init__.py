@@ -4,7 +4,7 @@ Nothing of this has to be imported: a plain function `def train(hyperparameters,
 those who want their editor to know what `run` has. How the function is called is `call.py`'s work.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -33,10 +33,10 @@ class Run(Protocol):
     """The spec's `data`, as it stands there."""
     folder: Path
     """A place for files, empty at first. Of what is left in it at the end, the model is kept."""
-    model: str | Path | None
-    """Set this to the model's file, relative to `folder`; or return it as `"model"`."""
+    model: str | Path | Sequence[str | Path] | None
+    """Set this to the model's file or folder, relative to `folder`, or to several; or return it as `"model"`."""
 
-    def report(self, epoch: int, /, **metrics: float) -> bool:
+    def report(self, epoch: float, /, **metrics: float) -> bool:
         """Takes the metrics of an epoch, counted from 1. False: the training should stop now."""
         ...
 

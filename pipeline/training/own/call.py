@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 GROUP = "hpt.trainers"
+_PARTS_AT_MOST = 1000
 
 
 class Days(NamedTuple):
@@ -39,8 +40,8 @@ class RunFromEnvironment:
         self.model: str | Path | None = None
         self._metrics, self._stop = Path(os.environ["HPT_METRICS"]), Path(os.environ["HPT_STOP"])
 
-    def report(self, epoch: int, /, **metrics: Any) -> bool:
-        self.write({"epoch": int(epoch), **metrics})
+    def report(self, epoch: float, /, **metrics: Any) -> bool:
+        self.write({"epoch": epoch, **metrics})
         return not self.should_stop
 
     @property
@@ -59,9 +60,11 @@ def _plain(value: Any) -> Any:
     """Numbers of numpy and torch as Python's; what is no number goes into the file as text, to be noted there."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value[:_PARTS_AT_MOST]]
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):
         return os.fspath(value) if isinstance(value, os.PathLike) else repr(value)[:100]
 
 

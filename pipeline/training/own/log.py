@@ -3,26 +3,27 @@
 The first part goes into the log as it comes, the last part when the program ends; what lies between is only counted.
 """
 
-import re
 from collections import deque
 from collections.abc import Callable
+
+from pipeline.training.own.lines import Line, Lines, last_state
 
 FIRST = LAST = 128 * 1024
 """Bytes that are kept of a program's output."""
 LINE_AT_MOST = 4096
+"""Bytes of a line of the log; longer ones are folded."""
 _RECENT = 8192
 _WORDS_AT_MOST = 400
 
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127) if chr(code) != "\t"}
 _TRACEBACK = "Traceback (most recent call last):"
 
 
 class Output:
-    """The output of one program. `say` gets the text to keep, `on_line`, if there is one, every line."""
+    r"""The output of one program. `say` gets the text to keep; `on_line`, if there is one, what \n or \r ends."""
 
-    def __init__(self, say: Callable[[str], None], on_line: Callable[[str], None] | None = None) -> None:
+    def __init__(self, say: Callable[[str], None], on_line: Callable[[Line], None] | None = None) -> None:
         self._say, self._on_line = say, on_line
+        self._lines = Lines(b"\r\n")
         self._room = FIRST
         self._line = b""
         self._last: deque[bytes] = deque()
@@ -32,28 +33,25 @@ class Output:
     def add(self, data: bytes) -> None:
         """Takes the next bytes of output, cut anywhere."""
         self._recent = (self._recent + data)[-_RECENT:]
-        into_log = self._room > 0
-        self._room -= len(data)
-        if not into_log:
+        if self._on_line is not None:
+            for line in self._lines.add(data):
+                self._on_line(line)
+        if self._room <= 0:
             self._keep(data)
-            if self._on_line is None:
-                return
+            return
+        self._room -= len(data)
         *lines, rest = (self._line + data).split(b"\n")
         while len(rest) > LINE_AT_MOST:
             lines.append(rest[:LINE_AT_MOST])
             rest = rest[LINE_AT_MOST:]
         self._line = rest
-        if into_log:
-            # The rest of this line is kept for the end, not said now.
-            self._say_lines([*lines, rest] if self._room <= 0 else lines)
-        if self._on_line is not None:
-            for line in lines:
-                self._on_line(clean(line[:LINE_AT_MOST]))
+        # The rest of this line is kept for the end, not said now.
+        self._say_lines([*lines, rest] if self._room <= 0 else lines)
 
     def close(self) -> None:
         """Adds the end of the output to the log, and how much is left out in between."""
-        if self._line and self._on_line is not None:
-            self._on_line(clean(self._line))
+        if self._on_line is not None and (line := self._lines.rest()):
+            self._on_line(line)
         if self._room > 0:
             self._say_lines([self._line])
             return
@@ -72,7 +70,7 @@ class Output:
         return last_words(self._recent)
 
     def _say_lines(self, lines: list[bytes]) -> None:
-        if text := "\n".join(filter(None, map(clean, lines))):
+        if text := "\n".join(filter(None, map(last_state, lines))):
             self._say(text)
 
     def _keep(self, data: bytes) -> None:
@@ -85,15 +83,9 @@ class Output:
             self._left_out += dropped
 
 
-def clean(line: bytes) -> str:
-    """A line as text for a log: of a progress bar the last state, no colours, no control characters."""
-    text = line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "backslashreplace")
-    return _ESCAPES.sub("", text).translate(_CONTROL).rstrip()
-
-
 def last_words(output: bytes) -> str:
     """The line that says why a program ended: of a Python traceback what was raised, else the last line."""
-    lines = [text for line in output.split(b"\n") if (text := clean(line))]
+    lines = [text for line in output.split(b"\n") if (text := last_state(line))]
     start = max((at for at, line in enumerate(lines) if line.startswith(_TRACEBACK)), default=None)
     if start is not None:
         raised = [at for at in range(start + 1, len(lines)) if not lines[at].startswith((" ", "\t"))]

@@ -17,17 +17,16 @@ from pathlib import Path
 
 from pipeline.errors import InfrastructureError
 from pipeline.results import Status
-from pipeline.store.keys import is_key
 from pipeline.training.job import Job, TrainingResult
-from pipeline.training.own import placeholders
+from pipeline.training.own import models, placeholders
 from pipeline.training.own.code import Own
 from pipeline.training.own.log import Output
+from pipeline.training.own.pattern import PatternReader
 from pipeline.training.own.process import Child, Exit
-from pipeline.training.own.reports import Metrics, PatternSearch, Tail
+from pipeline.training.own.reports import Metrics, Tail
 
 CALL = Path(__file__).with_name("call.py")
 _COMMAND_AT_MOST = 2000
-_OUR_FILES = ("log.txt", "epochs.csv")
 
 _SHORT_OF_MEMORY = re.compile(r"\bMemoryError\b|OutOfMemoryError|out of memory|bad_alloc|[Cc]annot allocate memory")
 _ADVICE = (
@@ -92,11 +91,13 @@ class _Supervisor:
     def __init__(self, trainer: OwnTrainer, job: Job, scratch: Path) -> None:
         self._trainer, self._job, self._pace = trainer, job, trainer.pace
         self._values = placeholders.values(job, scratch)
-        self._metrics = Metrics(f"{trainer.metric}_valid", job.report)
+        self._metrics = Metrics((f"{trainer.metric}_valid", f"{trainer.metric}_test"), job.report)
         self._metrics_file, self._stop_file = Tail(Path(self._values["metrics"])), Path(self._values["stop"])
         text = trainer.own.metrics_pattern
-        self._pattern = PatternSearch(text, trainer.pace.line) if text else None
-        self._output = Output(job.say, self._take_output_line if text else None)
+        self._pattern = (
+            PatternReader(text, trainer.pace.line, self._metrics.take_groups, self._note_unread) if text else None
+        )
+        self._output = Output(job.say, self._pattern.add if self._pattern else None)
         self._end_reason: Status | None = None
         """Why the program was asked to end."""
         self._kill_at = math.inf
@@ -115,7 +116,10 @@ class _Supervisor:
         seconds = time.monotonic() - started
         self._take_reports()
         self._output.close()
-        self._metrics.take_line(self._metrics_file.rest())
+        if self._pattern is not None:
+            self._pattern.close()
+        if line := self._metrics_file.rest():
+            self._metrics.take_line(line)
         self._metrics.flush()
         for note in self._metrics.notes():
             job.say(note)
@@ -123,14 +127,14 @@ class _Supervisor:
             job.say(f"left behind, and ended: {command}")
         return self._result(exit, seconds)
 
-    def _take_output_line(self, line: str) -> None:
+    def _note_unread(self, why: str, line: str, is_doubtful: bool) -> None:
+        """Notes output that was not searched for metrics."""
         assert self._pattern is not None
+        self._metrics.note(why, line)
+        if is_doubtful:
+            self._metrics.doubt(self._pattern.names, f"it may have been told last in what {why}: {line}")
         if self._pattern.gave_up:
-            return
-        if groups := self._pattern.groups(line):
-            self._metrics.take_groups(groups)
-        elif self._pattern.gave_up:
-            self._job.say(f"metrics-pattern takes seconds for a line and is not used any more: {line[:100]}")
+            self._job.say(f"metrics-pattern takes seconds for a line and is not used any more: {line}")
 
     def _take_reports(self) -> None:
         for line in self._metrics_file.lines():
@@ -165,34 +169,25 @@ class _Supervisor:
             child.ask_to_end()
 
     def _result(self, exit: Exit, seconds: float) -> TrainingResult:
-        status, error = self._status(exit)
-        model, files = self._metrics.model or self._only_file(), {}
-        if model is not None and status is not Status.FAILED:
-            path, name = self._job.folder / model, Path(model).name
-            if path.is_file() and not is_key(name):
-                self._job.say(f"the model is not kept: {name!r} cannot be a name in a store")
-            elif path.is_file():
-                name = f"model-{name}" if name in _OUR_FILES else name
-                files[name] = path
-            elif status is Status.COMPLETE:
-                status, error = Status.FAILED, f'the model that it names, "{model}", is no file in HPT_FOLDER'
+        job, (status, error) = self._job, self._status(exit)
+        kept = None
+        if status is not Status.FAILED:
+            kept = models.kept(self._metrics.model, job.folder, job.say)
         # A hyperparameter's column is not for what is measured.
-        reserved = self._job.hyperparameters
-        metrics = {f"metric_{name}" if name in reserved else name: value for name, value in self._metrics.last.items()}
+        reserved = job.hyperparameters
+        reported = self._metrics.last
+        metrics = {f"metric_{name}" if name in reserved else name: value for name, value in reported.items()}
+        epochs = self._metrics.epochs
         return TrainingResult(
             status=status,
             error=error,
             metrics=metrics,
-            epochs=self._metrics.epochs,
+            # Epoch 0 is the first of as many as were asked for, or what comes before the first.
+            epochs=epochs + 1 if self._metrics.counts_from_0 and epochs < job.max_epochs else epochs,
             seconds=seconds,
-            files=files,
-            model=next(iter(files), None),
+            files={kept.name: kept.path} if kept else {},
+            model=kept.name if kept else None,
         )
-
-    def _only_file(self) -> str | None:
-        """The model of a program that names none."""
-        files = [path for path in self._job.folder.rglob("*") if path.is_file()]
-        return str(files[0].relative_to(self._job.folder)) if len(files) == 1 else None
 
     def _status(self, exit: Exit) -> tuple[Status, str | None]:
         """How the training ended, and the error of one that failed. Raises InfrastructureError if the device did."""
@@ -218,13 +213,19 @@ class _Supervisor:
     def _status_by_metrics(self) -> tuple[Status, str | None]:
         """The same of a program that ended well: it may lack the objective, or have diverged."""
         names = [f"{self._trainer.metric}_{part}" for part in ("valid", "test")]
-        values = [self._metrics.last.get(name) for name in names]
+        last = self._metrics.last
+        values = [last.get(name) for name in names]
         if any(value is not None and not math.isfinite(value) for value in values):
             return Status.DIVERGED, None
         for name, value in zip(names, values, strict=True):
             if value is None:
                 advice = _ADVICE[0 if self._trainer.own.trainer else 1].format(name)
-                return Status.FAILED, f"it reported no {name}, by which settings are compared: {advice}"
+                doubt = self._metrics.doubts.get(name)
+                if doubt is not None:
+                    return Status.FAILED, f"its {name}, by which settings are compared, is not known: {doubt}; {advice}"
+                unread = next(self._metrics.notes(), None)
+                why = f" ({unread})" if unread else ""
+                return Status.FAILED, f"it reported no {name}, by which settings are compared: {advice}{why}"
         return Status.COMPLETE, None
 
 

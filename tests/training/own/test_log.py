@@ -1,4 +1,4 @@
-from pipeline.training.own import log
+from pipeline.training.own import lines, log
 
 
 def test_nothing_is_lost_of_output_that_is_short_enough():
@@ -17,7 +17,7 @@ def test_nothing_is_lost_of_output_that_is_short_enough():
 
 
 def test_of_a_progress_bar_the_last_state_is_kept_and_no_colours():
-    assert log.clean(b"10%\r50%\r\x1b[32m100%\x1b[0m\r") == "100%"
+    assert lines.last_state(b"10%\r50%\r\x1b[32m100%\x1b[0m\r") == "100%"
 
 
 def test_the_last_words_of_a_traceback_are_what_was_raised():

@@ -1,6 +1,7 @@
 """A team's own program and function: real processes that crash, hang, shout and leave others behind."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from pipeline.data.source import FilesSource
 from pipeline.errors import InfrastructureError
+from pipeline.training import saved
 from pipeline.training.job import Job, TrainingResult
 from pipeline.training.own.code import Own
 from pipeline.training.own.guard import descendants
@@ -147,7 +149,8 @@ def test_garbage_among_metrics_is_noted_and_harms_nothing(bench):
         printf '{"mse_test": "2.5"}' >> "$HPT_METRICS" """
     )
     assert result.status == "complete"
-    assert result.metrics == {"mse_valid": 1, "mse_test": 2.5}
+    # Of `a` the epoch is unknown, not the value.
+    assert result.metrics == {"mse_valid": 1, "mse_test": 2.5, "a": 1}
     assert "3 × what was reported is no JSON object; the first: garbage" in bench.log
     assert 'is no number; the first: note: "fine"' in bench.log
     assert 'has an epoch that is no number from 0; the first: "x"' in bench.log.replace("'", '"')
@@ -325,27 +328,92 @@ def test_a_program_that_does_not_look_is_ended_after_a_while(bench):
 # -- the model
 
 
+def in_folder(script: str) -> str:
+    """A script in HPT_FOLDER whose variable NAME, text or a list, is the model's name."""
+    code = "import json, os; n = os.getenv('NAME'); print(json.dumps({'model': eval(n) if n and n[0] == '[' else n}))"
+    return f"""cd "$HPT_FOLDER"; {script}; export NAME; cd /; {sys.executable} -c "{code}" >> "$HPT_METRICS" """
+
+
+def unpacked(result: TrainingResult, to: Path) -> dict[str, str]:
+    """What a packed model holds: text by path; of a link, `-> target`."""
+    assert result.model is not None
+    to.mkdir()
+    pack = to / result.model
+    shutil.copy(result.files[result.model], pack)
+    assert saved.unpack(pack, to) is not None
+    return {
+        str(path.relative_to(to)): f"-> {path.readlink()}" if path.is_symlink() else path.read_text()
+        for path in sorted(to.rglob("*"))
+        if path.is_symlink() or path.is_file()
+    }
+
+
 def test_the_model_that_is_named_is_kept(bench):
     result = bench.shell(FINE + """echo x > "$HPT_FOLDER/m.bin"; echo '{"model": "m.bin"}' >> "$HPT_METRICS" """)
     assert (result.model, result.files) == ("m.bin", {"m.bin": bench.folder / "m.bin"})
 
 
-def test_a_model_that_is_not_there_is_a_failure(bench):
+def test_a_model_that_is_not_there_is_said_and_fails_no_training(bench):
     result = bench.shell(FINE + """echo '{"model": "m.bin"}' >> "$HPT_METRICS" """)
-    assert (result.status, result.model) == ("failed", None)
-    assert result.error == 'the model that it names, "m.bin", is no file in HPT_FOLDER'
-
-
-def test_a_model_whose_name_no_store_takes_is_not_kept_and_the_metrics_stay(bench):
-    result = bench.shell(FINE + """touch "$HPT_FOLDER/$(printf 'a\\nb')" """)
     assert (result.status, result.model) == ("complete", None)
-    assert result.metrics["mse_test"] == 2
-    assert "the model is not kept" in bench.log
+    assert "the model that it names, 'm.bin', is no file or folder that can be read" in bench.log
+
+
+def test_a_model_whose_name_no_store_takes_is_packed(bench, tmp_path):
+    result = bench.shell(FINE + """touch "$HPT_FOLDER/$(printf 'a\\nb')" """)
+    assert (result.status, result.model) == ("complete", "model.tar")
+    assert unpacked(result, tmp_path / "to") == {"a\nb": ""}
 
 
 def test_a_model_called_like_a_file_of_ours_takes_nobodys_place(bench):
     result = bench.shell(FINE + """echo x > "$HPT_FOLDER/log.txt"; echo '{"model": "log.txt"}' >> "$HPT_METRICS" """)
     assert result.model == "model-log.txt"
+
+
+@pytest.mark.parametrize(
+    ("script", "model", "files"),
+    [
+        ("mkdir best; echo w > best/w.bin; echo c > best/c.json; NAME=best", "best.tar", {"best/w.bin", "best/c.json"}),
+        ("mkdir best; echo w > best/w.bin; echo x > other; NAME=best", "best.tar", {"best/w.bin"}),
+        ("mkdir -p best/deep; echo w > best/deep/w; NAME=$PWD/best", "best.tar", {"best/deep/w"}),
+        ("mkdir best; echo w > best/w; NAME=best/", "best.tar", {"best/w"}),
+        ("mkdir ckpt-3; echo w > ckpt-3/w; ln -s ckpt-3 latest; NAME=latest", "latest.tar", {"latest/w"}),
+        ("mkdir best; echo w > best/w; ln -s w best/v; NAME=best", "best.tar", {"best/w", "best/v -> w"}),
+        ("mkdir best; echo w > out; ln -s ../out best/w; ln -s $PWD best/up; ln -s no best/gone; NAME=best",
+         "best.tar", {"best/w", "best/up/out"}),
+        ("mkdir best; echo w > best/w; mkfifo best/pipe; NAME=best", "best.tar", {"best/w"}),
+        ("echo w > w; echo c > c", "model.tar", {"w", "c"}),
+        ("mkdir x; echo w > w; echo c > x/c; NAME=.", "model.tar", {"w", "x/c"}),
+        ("mkdir x; echo w > w; echo c > x/c; NAME=no.bin", "model.tar", {"w", "x/c"}),
+        ("echo w > model.tar; echo c > c", "model.tar", {"model.tar", "c"}),
+        ("echo w > w; ln -s w latest", "model.tar", {"w", "latest -> w"}),
+        ("echo w > w; echo c > c; echo d > d; NAME='[\"w\", \"c\"]'", "model.tar", {"w", "c"}),
+    ],
+)  # fmt: skip
+def test_a_model_of_several_files_is_packed_as_it_lies_there(bench, tmp_path, script, model, files):
+    result = bench.shell(FINE + in_folder(script))
+    assert (result.status, result.model) == ("complete", model), bench.log
+    found = unpacked(result, tmp_path / "to")
+    assert {f"{name} {text}" if text.startswith("->") else name for name, text in found.items()} == files
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        *("true", "mkdir x", "mkfifo pipe", "ln -s nowhere x", "NAME=/", "NAME=..", "NAME=$PWD/..", 'rmdir "$PWD"'),
+        "mkdir x; NAME=x",
+    ],
+)
+def test_files_that_cannot_be_kept_fail_no_training(bench, script):
+    result = bench.shell(FINE + in_folder(script))
+    assert (result.status, result.model, result.files) == ("complete", None, {})
+
+
+@pytest.mark.parametrize("name", ["a.bin", "x/y/m.bin", "my model é.bin", "$PWD/a.bin", "./a.bin"])
+def test_a_model_of_one_file_is_kept_as_that_file(bench, name):
+    result = bench.shell(FINE + in_folder(f'NAME="{name}"; mkdir -p x/y; echo w > "$NAME"; echo other > z'))
+    assert (result.status, result.model) == ("complete", name.rpartition("/")[2])
+    assert result.files[result.model].read_text() == "w\n"
 
 
 # -- Python functions

@@ -1,0 +1,129 @@
+"""What is kept of the files that a team's own training leaves: its model, packed where it is not one file.
+
+A training that measured its metrics is never failed for its files: what cannot be kept is said in its log.
+"""
+
+import os
+import tarfile
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.store.keys import is_key
+from pipeline.training.saved import PACKED
+
+_OUR_FILES = ("log.txt", "epochs.csv")
+_PACK = "model"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file to keep."""
+
+    name: str
+    path: Path
+
+
+def kept(named: str | Sequence[str] | None, folder: Path, say: Callable[[str], None]) -> Kept | None:
+    """The model of a training that `named` its file, folder or files, relative to `folder`; None if there is none.
+
+    Without names it is all that lies in `folder`. What is no single file is packed there, as `saved.unpack` takes it.
+    """
+    names = [named] if isinstance(named, str) else list(named or ())
+    try:
+        paths = [Path(os.path.normpath(folder / name)) for name in names]
+        missing = [name for name, path in zip(names, paths, strict=True) if not _is_ours(path, folder)]
+        if missing:
+            say(f"the model that it names, {', '.join(map(repr, missing))}, is no file or folder that can be read")
+            paths = [path for path in paths if _is_ours(path, folder)]
+            if not paths and any(folder.iterdir()):
+                say("all that lies in HPT_FOLDER is kept instead")
+        return _kept(paths or [folder], folder, say)
+    except (OSError, ValueError, tarfile.TarError) as error:
+        say(f"the model is not kept: {getattr(error, 'strerror', None) or error}")
+        return None
+
+
+def _kept(paths: Sequence[Path], folder: Path, say: Callable[[str], None]) -> Kept | None:
+    pack = _Pack(say)
+    for path in paths:
+        name = "" if path.resolve() == folder.resolve() else path.name
+        if len(paths) > 1 and path.is_relative_to(folder) and name:
+            name = path.relative_to(folder).as_posix()
+        pack.add(path.resolve() if path.is_dir() else path, name)
+    files = [(name, path) for name, path in pack.members.items() if path.is_file() and name not in pack.links]
+    if not files:
+        return None
+    # A folder that somebody names is unpacked as a folder, whatever is in it.
+    is_named_folder = paths[0] != folder and paths[0].is_dir()
+    if len(files) == 1 and not pack.links and not is_named_folder:
+        name, path = Path(files[0][0]).name, files[0][1]
+        if is_key(name):
+            return Kept(f"model-{name}" if name in _OUR_FILES else name, path)
+    name = f"{paths[0].name}.tar" if len(paths) == 1 and is_named_folder else f"{_PACK}.tar"
+    # Where the folder's own files are, a name that none of them has.
+    kept = Kept(name if is_key(name) else f"{_PACK}.tar", Path(tempfile.mkdtemp(dir=folder), "packed"))
+    pack.write(kept.path)
+    say(f"the model is kept as {kept.name}: {len(files)} files, {kept.path.stat().st_size:,} bytes")
+    return kept
+
+
+def _is_ours(path: Path, folder: Path) -> bool:
+    """Whether it can be kept: not what cannot be read, and no folder around that of the training."""
+    if path.is_dir():
+        inside = path.resolve()
+        return os.access(path, os.R_OK | os.X_OK) and inside not in folder.resolve().parents
+    return path.is_file() and os.access(path, os.R_OK)
+
+
+class _Pack:
+    """Files, folders and links, by the name that each has in the pack."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self.members: dict[str, Path] = {}
+        self.links: dict[str, str] = {}
+        """Links to what is in the pack, too, and what they name."""
+
+    def add(self, path: Path, name: str, root: Path | None = None, above: tuple[Path, ...] = ()) -> None:
+        """Adds a file, or a folder with all that is in it; a link that leads out of it becomes what it leads to."""
+        if path.is_symlink() and root is not None:
+            target = path.resolve()
+            if target.is_relative_to(root) and target.exists():
+                self.members[name] = path
+                self.links[name] = os.path.relpath(target, path.parent.resolve())
+                return
+        if path.is_dir():
+            inside = path.resolve()
+            if inside in above or not os.access(path, os.R_OK | os.X_OK):
+                self._say(f"not kept: {name}, which leads back to itself or cannot be read")
+                return
+            if name:
+                self.members[name] = path
+            for entry in sorted(path.iterdir()):
+                self.add(entry, f"{name}/{entry.name}" if name else entry.name, root or inside, (*above, inside))
+        elif path.is_file() and os.access(path, os.R_OK):
+            self.members[name] = path
+        else:
+            self._say(f"not kept: {name}, which is no file that can be read")
+
+    def write(self, to: Path) -> None:
+        """Raises OSError if a file cannot be read or the pack not be written."""
+        with tarfile.open(to, "w", format=tarfile.PAX_FORMAT, pax_headers=PACKED) as tar:
+            for name, path in self.members.items():
+                if name in self.links:
+                    member = tarfile.TarInfo(name)
+                    member.type, member.linkname = tarfile.SYMTYPE, self.links[name]
+                    tar.addfile(member)
+                elif path.is_dir():
+                    member = tarfile.TarInfo(name)
+                    member.type, member.mode = tarfile.DIRTYPE, 0o755
+                    tar.addfile(member)
+                else:
+                    member = tarfile.TarInfo(name)
+                    with path.open("rb") as file:
+                        found = os.fstat(file.fileno())
+                        member.size, member.mtime = found.st_size, int(found.st_mtime)
+                        member.mode = 0o755 if found.st_mode & 0o100 else 0o644
+                        tar.addfile(member, file)

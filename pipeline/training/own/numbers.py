@@ -1,0 +1,72 @@
+"""Reads numbers and epochs as trainers write them: taken where it is certain what is meant, else None."""
+
+import math
+import re
+from typing import Any
+
+_PLAIN = r"[+-]?(?:\d[\d.,]*|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = rf"{_PLAIN}|[+-]?(?:nan|inf(?:inity)?)"
+_KEYWORDS = r"(?:,\s*(?:[A-Za-z_]\w*\s*=.*)?)?"
+_END = r"[)\]},;:.]*"
+_ALONE = re.compile(rf"({_NUMBER})\s?(%?){_END}", re.IGNORECASE)
+_WRAPPED = re.compile(
+    rf"""[(\[{{]+\s*(?P<bracket>{_NUMBER})\s*[)\]}}]+{_END}
+    |<?[a-z_][\w.]*\(\s*['"]?(?P<call>{_NUMBER})['"]?\s*{_KEYWORDS}(?:\){_END})?
+    |[a-z_][\w.]*\(\s*\[+\s*(?P<list>{_NUMBER})\s*\]+\s*{_KEYWORDS}(?:\){_END})?
+    |<.*\bnumpy=(?P<numpy>{_NUMBER})>{_END}""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,})")
+_THOUSANDS_WITH_DOTS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+")
+_DECIMAL_COMMA = re.compile(r"[+-]?(?:0,\d+|\d+,(?:\d{1,2}|\d{4,})|\d{4,},\d+)")
+_EXPONENT = re.compile(r"(.*?)([eE][+-]?\d+)?")
+_EPOCH_OF = re.compile(r"[(\[]?(\d+)\s*/\s*\d+[)\],;:.]*")
+
+
+def number(value: Any) -> float | None:
+    """`0.031`, `1e-3`, `nan`, and as certain: `0.031,`, `0,031`, `87.5%`, `tensor(0.31, device='cuda:0')`, `[0.31]`.
+
+    A percent sign means hundredths. Not certain is what may be a list, or `1,234`: thousands in one country, a
+    fraction in another.
+    """
+    if isinstance(value, list) and len(value) == 1:
+        return number(value[0])
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if not isinstance(value, str):
+        try:
+            return float(value)
+        except OverflowError:
+            return None
+    text = value.strip(" \t\r\n\xa0\"'`").replace("\u2212", "-")
+    if match := _ALONE.fullmatch(text):
+        read = _read(match[1].rstrip(",."))
+        return read / 100 if read is not None and match[2] else read
+    if match := _WRAPPED.fullmatch(text):
+        inner = next(filter(None, match.groups())).rstrip(",.")
+        return None if "," in inner else _read(inner)
+    return None
+
+
+def epoch(value: Any) -> float | None:
+    """The number of an epoch, from 0: `3`, `2.88`, `3/10`."""
+    if isinstance(value, str) and (match := _EPOCH_OF.fullmatch(value.strip())):
+        value = match[1]
+    read = number(value)
+    return read if read is not None and math.isfinite(read) and 0 <= read < 1e9 else None
+
+
+def _read(text: str) -> float | None:
+    match = _EXPONENT.fullmatch(text)
+    assert match is not None
+    mantissa, exponent = match.groups("")
+    if _THOUSANDS.fullmatch(mantissa):
+        mantissa = mantissa.replace(",", "")
+    elif _THOUSANDS_WITH_DOTS.fullmatch(mantissa):
+        mantissa = mantissa.replace(".", "").replace(",", ".")
+    elif _DECIMAL_COMMA.fullmatch(mantissa):
+        mantissa = mantissa.replace(",", ".")
+    try:
+        return float(mantissa + exponent)
+    except ValueError:
+        return None
