@@ -107,9 +107,13 @@ class Metrics:
                 self.model = model
             elif model is not None:
                 self.note("names no file as its model", repr(model))
+        number = self._epoch_of(epoch)
+        if epoch is not None and number is None:
+            why = f"it was last told with the epoch {epoch!r}, which is no number from 0"
+            self._doubts_of_file |= dict.fromkeys(report.keys() & {*self._last, *self.objective}, why)
+            return
         metrics = dict(self._numbers(report, self._doubts_of_file))
         self._in_file |= metrics.keys()
-        number = self._epoch_of(epoch)
         if number is not None:
             self._take(number, metrics)
         else:
