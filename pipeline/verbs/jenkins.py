@@ -61,7 +61,7 @@ def jenkins_check(folder: Annotated[Path, typer.Argument(metavar="FOLDER")]) -> 
     from pipeline.jenkins.check import check
     from pipeline.spec.normalize import as_written
 
-    specs, settings = check(os.environ)
+    specs, settings = check(os.environ, print)
     (folder / "specs").mkdir(parents=True, exist_ok=True)
     for name, spec in specs.items():
         (folder / f"specs/{name}.json").write_text(json.dumps(as_written(spec), indent=2) + "\n", encoding="utf-8")

@@ -351,6 +351,6 @@ class TestContainers:
         fresh.quick_trials("docker/trial")
         fresh.script("docker/image", IMAGE)
         fresh.script("docker/reap", "")
-        spec = fresh.spec(image="registry.test/own:1", search={"experiments": 1})
-        build = fresh.build(params={"SPEC_JSON": spec, "CONTAINER": "docker"})
+        (fresh.source / "specs/own.json").write_text(fresh.spec(image="registry.test/own:1", search={"experiments": 1}))
+        build = fresh.build(params={"SPEC": "specs/own.json", "CONTAINER": "docker"})
         assert {shell["env"]["HPT_IMAGE"] for shell in build.shells("exec docker/trial")} == {"registry.test/own:1"}
