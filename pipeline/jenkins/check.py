@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ from pipeline.plan.create import Request, parse_data
 from pipeline.spec import Spec, from_json, parse_budget, project
 from pipeline.spec.model import Budget
 from pipeline.store import open_store
-from pipeline.sweep import find
+from pipeline.sweep import Definition, find
 
 AS_THE_SPEC_SAYS = "spec"
 LANES_AT_MOST = 64
@@ -43,6 +44,8 @@ class Settings:
     """`yes` if trials of theirs that failed run again, else empty."""
     minutes: int
     """After so long, Jenkins takes a trial for hung. Well above the trial's own limit."""
+    code: str
+    """What may run: HPT_CODE of every machine."""
 
     def as_lines(self) -> str:
         return "".join(f"{name}={value}\n" for name, value in vars(self).items())
@@ -84,18 +87,19 @@ def check(
     specs = {} if goes_on else _specs(values, trusted, changes)
     values.raise_if_wrong()
     root = _shared_store(store, environment, list(specs.values()))
-    limits = [spec.training.time_limit_minutes for spec in specs.values()]
+    runs: Sequence[Spec | Definition] = list(specs.values())
     if goes_on:
         folders = [find(open_store(root), sweep) for sweep in sweeps]
         sweeps = list(dict.fromkeys(folder.id for folder in folders))
         definitions = [folder.definition for folder in folders]
-        for definition in definitions:
-            for problem in trusted.problems_of_sweep(definition, root):
-                values.complain("SWEEP", problem)
+        for problem in chain.from_iterable(trusted.problems_of_sweep(each, root) for each in definitions):
+            values.complain("SWEEP", problem)
+        runs = definitions
         values.raise_if_wrong()
-        limits = [definition.training.time_limit_minutes for definition in definitions]
+    limits = [each.training.time_limit_minutes for each in runs]
     minutes = max(math.ceil(2 * limit) + 30 if limit else _A_WEEK for limit in limits)
-    return specs, Settings(label, int(lanes or 1), root, " ".join(sweeps), "yes" if retry else "", minutes)
+    code = trusted.marks(root, runs, environment.get("HPT_IMAGE"))
+    return specs, Settings(label, int(lanes or 1), root, " ".join(sweeps), "yes" if retry else "", minutes, code)
 
 
 class _Values:

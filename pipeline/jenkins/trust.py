@@ -6,9 +6,11 @@ like is `check.py`'s.
 """
 
 import glob
+import hashlib
+import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -23,6 +25,9 @@ FORGED = "HPT_FORGED"
 _NONE_FORGED = "null null null"
 CODE = ("trainer", "command", "describe")
 """Keys of a spec that say what runs."""
+MARKS = "HPT_CODE"
+"""Marks of the code and images that a build may run, with spaces between; empty: `sweep.json` is trusted."""
+_NO_CODE = "none"
 IMAGES = "hpt-trainer"
 """The repository of the images that `docker/image` makes."""
 
@@ -89,9 +94,23 @@ class Trust:
         if problem := self.problem_of_data(spec.data):
             yield "data.path", problem
 
+    def knows(self, store: str) -> bool:
+        """Whether an administrator or the repository names a store, and so says who may write it."""
+        return any(place.holds(store) for place in (*self.own_stores, *self.stores))
+
+    def marks(self, store: str, runs: Sequence[Spec | Definition], image: str | None) -> str:
+        """The value of HPT_CODE of a build that runs these in a store; `image` is that of the machine that plans.
+
+        Whoever may write a store that only a parameter names could change a sweep while the build runs.
+        """
+        if self.inline_code or self.knows(store):
+            return ""
+        marks = {mark for each in runs for mark in _marks(each, each.image)} | ({_mark(image)} if image else set())
+        return " ".join(sorted(marks)) or _NO_CODE
+
     def problems_of_sweep(self, definition: Definition, store: str) -> Iterator[str]:
         """Why a sweep of a store that only a parameter names must not go on; of any other, `sweep.json` is trusted."""
-        if any(place.holds(store) for place in (*self.own_stores, *self.stores)):
+        if self.knows(store):
             return
         if definition.own is not None and not self.inline_code:
             yield (
@@ -114,7 +133,7 @@ class Trust:
 
     def problem_of_store(self, store: str) -> str | None:
         """Why a store may not lie there; None if it may."""
-        if not self.stores or any(place.holds(store) for place in (*self.stores, *self.own_stores)):
+        if not self.stores or self.knows(store):
             return None
         return f"is outside of what the administrator allows: {_listed(self.stores)} ({STORES})"
 
@@ -154,6 +173,27 @@ def trust(environment: Mapping[str, str], project_store: str | None) -> Trust:
         own_stores=tuple(Place(os.path.abspath(store) if not _is_bucket(store) else store) for store in own_stores),
         data_roots=_places(environment, DATA_ROOTS),
     )
+
+
+def check_code(definition: Definition, images: Iterable[str | None], environment: Mapping[str, str]) -> None:
+    """Raises UserError if a sweep holds code, or its packs name images, that its build was not checked with."""
+    known = environment.get(MARKS, "").split()
+    if known and not {mark for image in (None, *images) for mark in _marks(definition, image)} <= set(known):
+        raise UserError(
+            f"{definition.id} runs other code or another image than when the build began: who writes its store?"
+        )
+
+
+def _marks(run: Spec | Definition, image: str | None) -> Iterator[str]:
+    own = run.own if isinstance(run, Definition) else run
+    if own is not None and (own.trainer is not None or own.command is not None):
+        yield _mark([own.trainer, own.command])
+    if image:
+        yield _mark(image)
+
+
+def _mark(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
 def _places(environment: Mapping[str, str], name: str) -> tuple[Place, ...]:

@@ -77,12 +77,14 @@ def jenkins_plan(
     lanes: PackLanesOption = None,
 ) -> None:
     """Plan the next round of a build's sweeps; write their packs into a file, a line each."""
+    import os
+
     from pipeline.jenkins import rounds
 
     folders = _sweeps(sweeps, store)
     for folder in folders:
         folder.forget_stop()
-    lines = rounds.lines(folders, retry=retry, lanes=lanes)
+    lines = rounds.lines(folders, os.environ, retry=retry, lanes=lanes)
     out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     print(f"{len(lines)} packs to run")
 

@@ -78,6 +78,9 @@ def trial(
     ] = None,
 ) -> None:
     """Run trials in this process and write their rows. Those that have one are skipped."""
+    import os
+
+    from pipeline.jenkins.trust import check_code
     from pipeline.plan.create import open_sweep
     from pipeline.report.conclude import show_progress
     from pipeline.sweep import Trial
@@ -91,6 +94,7 @@ def trial(
         rows = running.give_up(folder, pack, parsed, give_up)
         fine = not rows
     else:
+        check_code(folder.definition, (), os.environ)
 
         def show(event: dict[str, Any]) -> None:
             if row := event.get("row"):

@@ -32,7 +32,7 @@ def read(**more: str) -> tuple[dict[str, Any], Settings]:
 def test_what_is_not_given_changes_nothing() -> None:
     spec, settings = read(EXPERIMENTS="", MODE="spec", NOTES="", IMAGE="", SWEEP="")
     assert spec == SPEC
-    lines = "label=gpu\nlanes=2\nstore=gs://bucket/tuning\nsweeps=\nretry=\nminutes=10080\n"
+    lines = "label=gpu\nlanes=2\nstore=gs://bucket/tuning\nsweeps=\nretry=\nminutes=10080\ncode=none\n"
     assert settings.as_lines() == lines
 
 

@@ -1,6 +1,9 @@
 """What a build's parameters may name: no code, no image of a stranger, no store and no data but where they may lie."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,8 +12,9 @@ from typing import Any
 import pytest
 
 from pipeline.errors import UserError
+from pipeline.jenkins import rounds
 from pipeline.jenkins.check import check
-from pipeline.jenkins.trust import CODE
+from pipeline.jenkins.trust import CODE, check_code
 from pipeline.plan.resolve import resolve
 from pipeline.spec import from_dict, json_schema
 from pipeline.spec.normalize import as_written
@@ -338,3 +342,73 @@ def test_a_store_that_only_a_parameter_names_brings_no_code_either(tmp_path: Pat
         check(ALLOWED | asked)
     plain = frozen(tmp_path / "plain", **BASE, data="flights")
     assert check(STRICT | asked | {"SWEEP": plain, "STORE": str(tmp_path / "plain")})[1].sweeps == plain
+
+
+# -- sweeps that change under a build
+
+
+def sweep_of(store: Path, **spec: Any) -> Sweep:
+    return Sweep(open_store(str(store)), frozen(store, **spec))
+
+
+def marks_of(spec: dict[str, Any], **more: str) -> str:
+    """HPT_CODE of a build that runs a committed spec."""
+    Path("specs").mkdir(exist_ok=True)
+    Path("specs/own.json").write_text(json.dumps(spec))
+    return check(STRICT | {"SPEC": "specs/own.json", "HPT_STORES": ""} | more)[1].code
+
+
+def test_in_a_store_that_only_a_parameter_names_nothing_runs_but_what_the_build_was_checked_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own, plain = OWN | {"date-range": RANGES}, BASE | {"data": "flights"}
+    imaged = own | {"image": "registry.test/own:1"}
+    for name, spec in (("own", own), ("plain", plain), ("imaged", imaged)):
+        sweep = sweep_of(tmp_path / name, **spec)
+        environment = {"HPT_CODE": marks_of(spec, STORE=str(tmp_path))}
+        assert lines(sweep, environment)
+        check_code(sweep.definition, (), environment)
+    others = [own | {"command": ["false"]}, own | {"command": None, "trainer": "os:abort"}, imaged]
+    others += [plain | {"image": "evil.test/x:1"}]
+    for number, other in enumerate(others):
+        changed = {key: value for key, value in other.items() if value is not None}
+        sweep = sweep_of(tmp_path / str(number), **changed)
+        for spec in (own, plain):
+            with pytest.raises(UserError, match="runs other code or another image than when the build began"):
+                lines(sweep, {"HPT_CODE": marks_of(spec, STORE=str(tmp_path))})
+        assert lines(sweep, {})
+
+
+def lines(sweep: Sweep, environment: dict[str, str]) -> list[str]:
+    return rounds.lines([sweep], environment, retry=False)
+
+
+def test_a_store_that_an_administrator_names_says_itself_what_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert marks_of(OWN) == marks_of(OWN, STORE="/x", HPT_STORES="/x") == ""
+    assert marks_of(OWN, STORE="/x", HPT_ALLOW_INLINE_CODE="1") == ""
+    assert marks_of(BASE, STORE="/x") == "none"
+
+
+def test_a_pack_of_a_round_that_names_another_image_than_its_sweep_is_refused(tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path, **BASE, data="flights")
+    assert lines(sweep, {"HPT_CODE": "none"})
+    (plan,) = tmp_path.glob("sweeps/*/plan/0.tsv")
+    cells = [line.split("\t") for line in plan.read_text().splitlines()]
+    plan.write_text("".join("\t".join([*each[:2], "evil.test/x:1", *each[3:]]) + "\n" for each in cells))
+    with pytest.raises(UserError, match="another image"):
+        lines(Sweep(open_store(str(tmp_path)), sweep.id), {"HPT_CODE": "none"})
+
+
+def test_a_trial_runs_no_code_that_its_build_was_not_checked_with(tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path, **OWN | {"command": ["touch", "ran"], "date-range": RANGES})
+    lines(sweep, {})
+    command = [sys.executable, "-m", "pipeline.cli", "trial", sweep.id, "screen-e000-d0-s0", "--store", str(tmp_path)]
+    environment = os.environ | {"HPT_CODE": "none"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2, done.stderr
+    assert "runs other code" in done.stderr
+    assert not (tmp_path / "ran").exists()
