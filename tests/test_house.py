@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "trials": "plan analysis sweep spec training store",
     "report": "analysis sweep search training data store",
     "compare": "report analysis sweep data store",
-    "jenkins": "compare report plan sweep spec training store",
+    "jenkins": "compare report plan sweep spec training data store",
     "local": "trials report plan analysis sweep store",
     "screen": "compare report plan analysis sweep data",
     "verbs": "screen local jenkins compare report trials plan analysis sweep spec search training data store",

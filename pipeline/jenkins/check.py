@@ -1,7 +1,8 @@
 """Checks the parameters of a Jenkins build, read from its environment, and turns them into specs and a few settings.
 
 Nothing here talks to Jenkins or plans: `hpt jenkins-check` writes files, and the Jenkinsfile carries on with them.
-Every value is a stranger's: what could leave its place (a path, an option, a line) is refused here.
+Every value is a stranger's: what could leave its place (a path, an option, a line) is refused here, by `trust.py` where
+that depends on what an administrator allows.
 """
 
 import json
@@ -10,16 +11,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from pipeline.errors import UserError
 from pipeline.jenkins.parameters import CHOICES
+from pipeline.jenkins.trust import Trust, trust
 from pipeline.plan.create import Request, parse_data
-from pipeline.spec import Spec, parse_budget, project
+from pipeline.spec import Spec, from_json, parse_budget, project
 from pipeline.spec.model import Budget
 from pipeline.store import open_store
-from pipeline.sweep import find
+from pipeline.sweep import Definition, find
 
 AS_THE_SPEC_SAYS = "spec"
 LANES_AT_MOST = 64
@@ -41,28 +44,37 @@ class Settings:
     """`yes` if trials of theirs that failed run again, else empty."""
     minutes: int
     """After so long, Jenkins takes a trial for hung. Well above the trial's own limit."""
+    code: str
+    """What may run: HPT_CODE of every machine."""
 
     def as_lines(self) -> str:
         return "".join(f"{name}={value}\n" for name, value in vars(self).items())
 
 
-def check(environment: Mapping[str, str]) -> tuple[dict[str, Spec], Settings]:
+def check(
+    environment: Mapping[str, str], say: Callable[[str], None] = lambda line: None
+) -> tuple[dict[str, Spec], Settings]:
     """The specs that a build runs, by a name for each (none: it goes on with sweeps), and its settings.
 
-    Raises UserError, a line per mistake, each naming its parameter.
+    `say` is told how far parameters are trusted. Raises UserError, a line per mistake, each naming its parameter.
     """
-    values = _Values(environment)
+    values, trusted = _Values(environment), trust(environment, project.load().store)
+    for note in trusted.notes():
+        say(note)
     label = values.checked("LABEL", _label)
     values.checked("LIGHT_LABEL", _label)
     lanes = values.checked("LANES", _number(1, LANES_AT_MOST))
-    store = values.checked("STORE", _store)
+    store = values.checked("STORE", lambda text: _store(text) or trusted.problem_of_store(text))
     goes_on, sweeps = bool(values.text("SWEEP")), values.checked("SWEEP", _sweeps).split()
-    image = values.checked("IMAGE", _image)
+    in_containers = values.text("CONTAINER") != "none"
+    image = values.checked(
+        "IMAGE", lambda text: _image(text) or (trusted.problem_of_image(text) if in_containers else None)
+    )
     for name, choices in (CHOICES | {"RETRY": ("true", "false")}).items():
         values.checked(name, _one_of(choices))
     values.checked("REQUEST_ID", _line)
     # The Image stage knows what the tag stands for today, and all machines should get that.
-    changes = _changes(values, environment.get("HPT_IMAGE_MADE") or image if image else "")
+    changes = _changes(values, trusted, environment.get("HPT_IMAGE_MADE") or image if image and in_containers else "")
     if not values.text("LABEL"):
         values.complain("LABEL", "is empty: name the label of the machines that run trials")
     if goes_on:
@@ -72,16 +84,22 @@ def check(environment: Mapping[str, str]) -> tuple[dict[str, Spec], Settings]:
     retry = values.text("RETRY") == "true"
     if retry and not goes_on:
         values.complain("RETRY", "is for a sweep that exists: name it in SWEEP")
-    specs = {} if goes_on else _specs(values, changes)
+    specs = {} if goes_on else _specs(values, trusted, changes)
     values.raise_if_wrong()
     root = _shared_store(store, environment, list(specs.values()))
-    limits = [spec.training.time_limit_minutes for spec in specs.values()]
+    runs: Sequence[Spec | Definition] = list(specs.values())
     if goes_on:
         folders = [find(open_store(root), sweep) for sweep in sweeps]
         sweeps = list(dict.fromkeys(folder.id for folder in folders))
-        limits = [folder.definition.training.time_limit_minutes for folder in folders]
+        definitions = [folder.definition for folder in folders]
+        for problem in chain.from_iterable(trusted.problems_of_sweep(each, root) for each in definitions):
+            values.complain("SWEEP", problem)
+        runs = definitions
+        values.raise_if_wrong()
+    limits = [each.training.time_limit_minutes for each in runs]
     minutes = max(math.ceil(2 * limit) + 30 if limit else _A_WEEK for limit in limits)
-    return specs, Settings(label, int(lanes or 1), root, " ".join(sweeps), "yes" if retry else "", minutes)
+    code = trusted.marks(root, runs, environment.get("HPT_IMAGE"))
+    return specs, Settings(label, int(lanes or 1), root, " ".join(sweeps), "yes" if retry else "", minutes, code)
 
 
 class _Values:
@@ -121,13 +139,18 @@ class _Values:
             raise UserError("\n".join(self._mistakes))
 
 
-def _specs(values: _Values, changes: Mapping[str, Any]) -> dict[str, Spec]:
+def _specs(values: _Values, trusted: Trust, changes: Mapping[str, Any]) -> dict[str, Spec]:
     """The spec of SPEC_JSON, of ARCHITECTURE (of `all`, one for each, by its name), or in the file SPEC."""
     text, architecture = values.text("SPEC_JSON"), values.text("ARCHITECTURE")
     if text and architecture:
         values.complain("ARCHITECTURE", "stands beside SPEC_JSON: leave one of them empty")
     if text:
         origin, request = "SPEC_JSON", Request(text=text, **changes)
+        spec = values.noting(from_json, text, origin)
+        if spec is None:
+            return {}
+        for key, problem in trusted.problems_of_spec(spec):
+            values.complain(origin, f"{key}: {problem}")
     elif architecture:
         if not values.text("DATA") and project.load().data is None:
             values.complain("DATA", "is empty, and the repository has no hpt.toml that names data")
@@ -160,19 +183,22 @@ def _read_spec(values: _Values) -> str | None:
     return None
 
 
-def _changes(values: _Values, image: str) -> dict[str, Any]:
+def _changes(values: _Values, trusted: Trust, image: str) -> dict[str, Any]:
     """What the other parameters change of a spec: fields of a Request. Those with a mistake change nothing."""
-    mode, data = values.text("MODE"), values.text("DATA")
+    mode, text = values.text("MODE"), values.text("DATA")
+    data = values.noting(parse_data, text, "DATA") if text else None
+    if problem := trusted.problem_of_data(data):
+        values.complain("DATA", f"data.path: {problem}")
     experiments = values.checked("EXPERIMENTS", _number(1, 1_000_000))
     budget, day, notes = values.checked("BUDGET", _line), values.checked("AS_OF", _day), values.checked("NOTES", _line)
     return {
         "mode": mode if mode in CHOICES["MODE"] and mode != AS_THE_SPEC_SAYS else None,
         "experiments": int(experiments) if experiments else None,
         "budget": values.noting(_budget, budget) if budget else None,
-        "data": values.noting(parse_data, data, "DATA") if data else None,
+        "data": data,
         "as_of": date.fromisoformat(day) if day else None,
         "notes": notes or None,
-        "image": image if image and values.text("CONTAINER") != "none" else None,
+        "image": image or None,
     }
 
 

@@ -22,6 +22,8 @@ _HEAD = """\
 - job-template:
     name: '{job-folder}/sweep'
     id: sweep
+    # An empty id would be looked for, and warned of, in every build.
+    credentials: '{repository-credentials}'
     project-type: pipeline
     description: >-
       Tunes an architecture's hyperparameters and says which setting is best, whether that is real, and what it cost.
@@ -39,8 +41,12 @@ _TAIL = """\
       lightweight-checkout: true
       scm:
         - git:
-            url: '{repository}'
-            credentials-id: '{repository-credentials}'
+            remotes: !j2-yaml: |
+              - origin:
+                  url: '{{ repository }}'
+                  {% if credentials %}
+                  credentials-id: '{{ credentials }}'
+                  {% endif %}
             branches: ['*/{branch}']
             wipe-workspace: false
 

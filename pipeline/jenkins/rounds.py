@@ -1,23 +1,28 @@
 """The packs that a build should run now, of all its sweeps together, as the lines that the Jenkinsfile reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, zip_longest
 
+from pipeline.jenkins.trust import check_code
 from pipeline.plan import rounds
 from pipeline.sweep import Pack, Sweep
 
 
-def lines(sweeps: Sequence[Sweep], *, retry: bool, lanes: int | None = None) -> list[str]:
+def lines(
+    sweeps: Sequence[Sweep], environment: Mapping[str, str], *, retry: bool, lanes: int | None = None
+) -> list[str]:
     """The packs that should run now, as `id, label, image, trials, sweep` between tabs; none if all sweeps are done.
 
     A new round is cut into packs for so many lanes. Sweeps take turns, so that they come on equally: hours count for
-    all of them at once.
+    all of them at once. Raises UserError if one wants to run what the build's environment was not checked with.
     """
-    packs = [
-        [_line(sweep, pack, len(sweeps) > 1) for pack in rounds.pending(sweep, retry=retry, lanes=lanes)]
-        for sweep in sweeps
+    packs = [rounds.pending(sweep, retry=retry, lanes=lanes) for sweep in sweeps]
+    for sweep, its in zip(sweeps, packs, strict=True):
+        check_code(sweep.definition, [pack.image for pack in its], environment)
+    of_sweeps = [
+        [_line(sweep, pack, len(sweeps) > 1) for pack in its] for sweep, its in zip(sweeps, packs, strict=True)
     ]
-    return [line for line in chain.from_iterable(zip_longest(*packs)) if line is not None]
+    return [line for line in chain.from_iterable(zip_longest(*of_sweeps)) if line is not None]
 
 
 def _line(sweep: Sweep, pack: Pack, shared: bool) -> str:

@@ -62,7 +62,7 @@ def jenkins_check(folder: Annotated[Path, typer.Argument(metavar="FOLDER")]) -> 
     from pipeline.jenkins.check import check
     from pipeline.spec.normalize import as_written
 
-    specs, settings = check(os.environ)
+    specs, settings = check(os.environ, print)
     (folder / "specs").mkdir(parents=True, exist_ok=True)
     for name, spec in specs.items():
         (folder / f"specs/{name}.json").write_text(json.dumps(as_written(spec), indent=2) + "\n", encoding="utf-8")
@@ -81,6 +81,8 @@ def jenkins_plan(
     lanes: PackLanesOption = None,
 ) -> None:
     """Plan the next round of a build's sweeps; write their packs into a file, a line each."""
+    import os
+
     from pipeline.jenkins import rounds
 
     folders = _sweeps(sweeps, store)
@@ -88,7 +90,7 @@ def jenkins_plan(
     going_on = [folder for folder in folders if folder not in stopped]
     for folder in going_on:
         folder.forget_stop()
-    lines = rounds.lines(going_on, retry=retry, lanes=lanes)
+    lines = rounds.lines(going_on, os.environ, retry=retry, lanes=lanes)
     out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     print(f"{len(lines)} packs to run")
     for folder, why in stopped.items():

@@ -89,7 +89,9 @@ def trial(
     ] = None,
 ) -> None:
     """Run trials in this process and write their rows. Those that have one are skipped."""
+
     from pipeline.analysis.failures import same_failure
+    from pipeline.jenkins.trust import check_code
     from pipeline.plan.create import open_sweep
     from pipeline.report.conclude import show_progress
     from pipeline.screen.console import tell
@@ -104,6 +106,7 @@ def trial(
         rows = running.give_up(folder, pack, parsed, give_up)
         fine = not rows
     else:
+        check_code(folder.definition, (), os.environ)
 
         def show(event: dict[str, Any]) -> None:
             if row := event.get("row"):

@@ -32,25 +32,25 @@ def read(**more: str) -> tuple[dict[str, Any], Settings]:
 def test_what_is_not_given_changes_nothing() -> None:
     spec, settings = read(EXPERIMENTS="", MODE="spec", NOTES="", IMAGE="", SWEEP="")
     assert spec == SPEC
-    lines = "label=gpu\nlanes=2\nstore=gs://bucket/tuning\nsweeps=\nretry=\nminutes=10080\n"
+    lines = "label=gpu\nlanes=2\nstore=gs://bucket/tuning\nsweeps=\nretry=\nminutes=10080\ncode=none\n"
     assert settings.as_lines() == lines
 
 
 def test_what_is_given_wins_over_the_spec() -> None:
-    spec, _ = read(EXPERIMENTS="2", MODE="short", NOTES="why", IMAGE="r.test/i:1", AS_OF="2014-01-01")
+    spec, _ = read(EXPERIMENTS="2", MODE="short", NOTES="why", IMAGE="hpt-trainer:1", AS_OF="2014-01-01")
     assert spec == {
         **SPEC,
         "search": {"experiments": 2},
         "mode": "short",
         "notes": "why",
-        "image": "r.test/i:1",
+        "image": "hpt-trainer:1",
         "as-of": "2014-01-01",
     }
 
 
 def test_an_image_is_what_its_tag_stood_for_when_the_build_began_and_nothing_without_containers() -> None:
-    spec, _ = read(IMAGE="r.test/i:1", HPT_IMAGE_MADE="r.test/i@sha256:0a")
-    assert spec["image"] == "r.test/i@sha256:0a"
+    spec, _ = read(IMAGE="r.test/hpt-trainer:1", HPT_REGISTRY="r.test", HPT_IMAGE_MADE="r.test/hpt-trainer@sha256:0a")
+    assert spec["image"] == "r.test/hpt-trainer@sha256:0a"
     assert read(HPT_IMAGE_MADE="hpt-trainer:0123")[0] == SPEC
     assert read(IMAGE="r.test/i:1", CONTAINER="none")[0] == SPEC
 

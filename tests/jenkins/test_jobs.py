@@ -1,6 +1,7 @@
 """The jobs as Jenkins gets them: rendered offline by Jenkins Job Builder, and held against the Jenkinsfile."""
 
 import re
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -20,9 +21,12 @@ KINDS = {"String": "string", "Text": "text", "Choice": "choice", "Boolean": "boo
 
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> Jobs:
-    out = tmp_path_factory.mktemp("jobs")
+    return rendered_jobs(ROOT / "jobs", tmp_path_factory.mktemp("jobs"))
+
+
+def rendered_jobs(folder: Path, out: Path) -> Jobs:
     builder = Path(sys.executable).with_name("jenkins-jobs")
-    command = [str(builder), "test", "--recursive", str(ROOT / "jobs"), "--config-xml", "-o", str(out)]
+    command = [str(builder), "test", "--recursive", str(folder), "--config-xml", "-o", str(out)]
     rendered = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert rendered.returncode == 0, rendered.stderr
     return {str(path.parent.relative_to(out)): ElementTree.parse(path).getroot() for path in out.rglob("config.xml")}
@@ -48,6 +52,19 @@ def test_the_sweep_job_runs_the_jenkinsfile_of_the_repository_in_the_sandbox(
     assert definition.get("class", "").endswith("CpsScmFlowDefinition")
     assert text(definition, "scriptPath") == "Jenkinsfile"
     assert all(job.findtext("definition/sandbox", "true") == "true" for job in jobs.values())
+
+
+def test_credentials_of_the_repository_are_configured_where_there_are_any(jobs: Jobs, tmp_path: Path) -> None:
+    remote = "definition/scm/userRemoteConfigs/hudson.plugins.git.UserRemoteConfig"
+    config = jobs["tuning/sweep"].find(remote)
+    assert config is not None
+    assert [each.tag for each in config] == ["name", "refspec", "url"]
+    assert text(config, "url") == "git://git/hpt"
+    shutil.copytree(ROOT / "jobs", tmp_path / "jobs")
+    settings = tmp_path / "jobs/settings.yaml"
+    settings.write_text(settings.read_text().replace("repository-credentials: ''", "repository-credentials: a-key"))
+    private = rendered_jobs(tmp_path / "jobs", tmp_path / "out")["tuning/sweep"]
+    assert text(private, f"{remote}/credentialsId") == "a-key"
 
 
 def test_sweeps_may_run_side_by_side(jobs: Jobs) -> None:

@@ -106,6 +106,61 @@ class TestHostileParameters:
         assert build.trace["published"] == []
 
 
+class TestCode:
+    """What a person who may build could want to run on the machines, and what a commit may."""
+
+    REPORTS = """touch ran; printf '{{"mse_valid": %s, "mse_test": 1}}' {x} >>"$HPT_METRICS\""""
+    DESCRIBES = """touch asked; key=${GOOGLE_APPLICATION_CREDENTIALS:-none}
+printf '{"properties": {"x": {"type": "number", "default": 1.0, "description": "%s"}}}' "$key\""""
+    COMMAND = ("sh", "-c", REPORTS)
+    DESCRIBE = ("sh", "-c", DESCRIBES)
+
+    def spec(self, controller: Controller, **more: object) -> str:
+        spec = json.loads(controller.spec(search={"experiments": 2}, parameters={"x": [1.0, 2.0]}, **more))
+        return json.dumps({key: value for key, value in spec.items() if key != "architecture"})
+
+    @pytest.mark.parametrize("more", [{"command": COMMAND, "describe": DESCRIBE}, {"trainer": "os:abort"}])
+    def test_in_a_parameter_it_is_refused_before_anything_is_asked_or_run(
+        self, fresh: Controller, more: dict[str, object]
+    ) -> None:
+        build = fresh.build(params={"SPEC_JSON": self.spec(fresh, **more)})
+        assert build.stages() == {"Image": "NOT_BUILT", "Validate": "FAILURE"}
+        for key in more:
+            assert f"hpt: SPEC_JSON: {key}: is code, which only a committed spec may name" in build.log
+        assert not [*build.home.rglob("ran"), *build.home.rglob("asked")]
+
+    @pytest.mark.parametrize("name", ["HPT_ALLOW_INLINE_CODE", "HPT_STORES", "HPT_DATA_ROOTS"])
+    def test_no_parameter_allows_it_even_where_a_controller_keeps_undeclared_ones(
+        self, fresh: Controller, name: str
+    ) -> None:
+        spec = self.spec(fresh, command=self.COMMAND, hyperparameters={"x": 1.0})
+        build = fresh.build(params={"SPEC_JSON": spec}, kept={name: "1"})
+        assert build.stages()["Validate"] == "FAILURE"
+        assert "are an administrator's to set, and no parameters" in build.log
+        assert not list(build.home.rglob("ran"))
+
+    def test_an_administrator_can_allow_it_and_the_log_says_so(self, fresh: Controller) -> None:
+        spec = self.spec(fresh, command=self.COMMAND, hyperparameters={"x": 1.0})
+        build = fresh.build(params={"SPEC_JSON": spec}, env={"HPT_ALLOW_INLINE_CODE": "1"})
+        assert build.result == "SUCCESS", build.log
+        assert "HPT_ALLOW_INLINE_CODE=1: specs in parameters may bring code" in build.log
+        assert list(build.home.rglob("ran"))
+
+    def test_from_a_committed_spec_it_runs_and_is_asked_without_the_key_that_trials_have(
+        self, fresh: Controller
+    ) -> None:
+        spec = self.spec(fresh, command=self.COMMAND, describe=self.DESCRIBE)
+        (fresh.source / "specs/own.json").write_text(spec)
+        env = {"HPT_CREDENTIALS": "bucket-key"}
+        build = fresh.build(params={"SPEC": "specs/own.json"}, env=env)
+        assert build.result == "SUCCESS", build.log
+        assert list(build.home.rglob("ran"))
+        own = build.sweep.definition.own
+        assert own is not None
+        assert own.hyperparameters["x"].help == "none"
+        assert all(shell["env"]["GOOGLE_APPLICATION_CREDENTIALS"] for shell in build.trace["shells"])
+
+
 class TestAFailingTrial:
     @pytest.fixture(scope="class")
     @classmethod
@@ -382,6 +437,6 @@ class TestContainers:
         fresh.quick_trials("docker/trial")
         fresh.script("docker/image", IMAGE)
         fresh.script("docker/reap", "")
-        spec = fresh.spec(image="registry.test/own:1", search={"experiments": 1})
-        build = fresh.build(params={"SPEC_JSON": spec, "CONTAINER": "docker"})
+        (fresh.source / "specs/own.json").write_text(fresh.spec(image="registry.test/own:1", search={"experiments": 1}))
+        build = fresh.build(params={"SPEC": "specs/own.json", "CONTAINER": "docker"})
         assert {shell["env"]["HPT_IMAGE"] for shell in build.shells("exec docker/trial")} == {"registry.test/own:1"}

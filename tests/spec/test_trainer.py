@@ -307,6 +307,33 @@ def test_a_program_declares_its_hyperparameters_by_the_json_schema_that_it_print
     assert definition.incumbent == {"lr": 0.1, "n": 3}
 
 
+SHOWS = """
+import json, os, sys
+kept = [name for name in os.environ if "CREDENTIALS" in name or "TOKEN" in name]
+print(json.dumps({"properties": {"kept": {"const": " ".join(kept)}, "home": {"const": os.environ["HOME"]}}}))
+"""
+KEYED = """
+import os
+from pydantic import BaseModel
+class H(BaseModel):
+    kept: str = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS", "")
+def train(h: H, run): pass
+"""
+
+
+def test_whoever_is_asked_for_its_hyperparameters_gets_no_key(tmp_path, monkeypatch):
+    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_AUTH_ACCESS_TOKEN", "AWS_SESSION_TOKEN", "JENKINS_TOKEN"):
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("HOME", "kept")
+    asked = BASE | {"command": ["true"], "parameters": {}, "tune": "nothing"}
+    del asked["hyperparameters"]
+    definition = define(asked | {"describe": [sys.executable, "-c", SHOWS]})
+    assert definition.incumbent == {"kept": "", "home": "kept"}
+    (tmp_path / "keyed.py").write_text(KEYED)
+    del asked["command"]
+    assert define(asked | {"trainer": "keyed:train"}).incumbent == {"kept": ""}
+
+
 @pytest.mark.parametrize(
     ("describe", "why"),
     [

@@ -1,13 +1,16 @@
 """Asks a team's own trainer for its hyperparameters: the only thing that runs its code before a sweep is made.
 
-A function answers by the pydantic model of its first parameter, a program by the JSON Schema that it prints.
+A function answers by the pydantic model of its first parameter, a program by the JSON Schema that it prints. To answer,
+neither needs a key: it gets none that this process was given by its environment.
 """
 
 import functools
 import json
+import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,11 @@ from pipeline.training.own.trainer import CALL, environment
 _ANSWERS_WITHIN_S = 120.0
 ADVICE = 'declare them in the spec: "hyperparameters": {"learning_rate": {"default": 0.01}}'
 """For people whose trainer does not answer."""
+_KEYS = re.compile(
+    r"GOOGLE_(APPLICATION_)?CREDENTIALS|GOOGLE_CLOUD_KEYFILE_JSON|GOOGLE_(OAUTH_)?ACCESS_TOKEN|GCLOUD_KEYFILE_JSON|"
+    r"CLOUDSDK_AUTH_\w+|AWS_\w+|JENKINS_TOKEN|JENKINS_PASSWORD"
+)
+"""Variables that are a key, or say where one lies."""
 
 
 @functools.cache
@@ -48,7 +56,7 @@ def _output(argv: list[str], folder: str, where: str) -> bytes:
         done = subprocess.run(
             argv,
             cwd=folder,
-            env=environment({}),
+            env=_without_keys(environment({})),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_ANSWERS_WITHIN_S,
@@ -63,3 +71,7 @@ def _output(argv: list[str], folder: str, where: str) -> bytes:
             return done.stdout
         why = last_words(done.stderr) or f"exit status {done.returncode}"
     raise UserError(f"{where} cannot be asked for its hyperparameters here: {why}. Mend that, or {ADVICE}")
+
+
+def _without_keys(variables: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if not _KEYS.fullmatch(name)}

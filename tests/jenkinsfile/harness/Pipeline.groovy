@@ -32,6 +32,8 @@ class Pipeline {
             // Jenkins knows a parameter as a variable only from the second build on.
             if (build.scenario.registered) { build.globalEnv[name] = build.params[name] }
         }
+        // Dropped, unless the controller is told to keep what no job declares.
+        (build.scenario.kept ?: [:]).each { name, value -> build.params[name] = build.globalEnv[name] = value }
         build.trace.parameters = declared
     }
 

@@ -1,0 +1,231 @@
+"""What an administrator lets a build's parameters name: whose code and image, which stores and data.
+
+Whoever may press Build writes parameters, and only those: code comes from specs that are committed, images from where
+builds put theirs. The administrator's word is the environment of the controller, never a parameter. What a value looks
+like is `check.py`'s.
+"""
+
+import glob
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from pipeline.data.source import DataSource, FilesSource
+from pipeline.errors import UserError
+from pipeline.spec import Spec
+from pipeline.sweep import Definition
+
+INLINE_CODE, STORES, DATA_ROOTS = "HPT_ALLOW_INLINE_CODE", "HPT_STORES", "HPT_DATA_ROOTS"
+FORGED = "HPT_FORGED"
+"""What the Jenkinsfile finds under these three names among the build's parameters: `null` for each that is none."""
+_NONE_FORGED = "null null null"
+CODE = ("trainer", "command", "describe")
+"""Keys of a spec that say what runs."""
+MARKS = "HPT_CODE"
+"""Marks of the code and images that a build may run, with spaces between; empty: `sweep.json` is trusted."""
+_NO_CODE = "none"
+IMAGES = "hpt-trainer"
+"""The repository of the images that `docker/image` makes."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A directory or `gs://bucket/prefix`, with all that lies below."""
+
+    address: str
+
+    def holds(self, address: str) -> bool:
+        """Whether an address without wildcards is this place or lies below it; links that are here are followed."""
+        if _is_bucket(address) != _is_bucket(self.address) or not (_is_bucket(address) or address.startswith("/")):
+            return False
+        parts, mine = _parts(address), _parts(self.address)
+        if {"..", "."} & set(parts) or parts[: len(mine)] != mine:
+            return False
+        return _is_bucket(address) or self.holds_really(address)
+
+    def holds_really(self, path: str) -> bool:
+        """Whether a path of this machine lies below, wherever links lead."""
+        mine = _parts(os.path.realpath(self.address))
+        return _parts(os.path.realpath(path))[: len(mine)] == mine
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What the administrator says about parameters."""
+
+    inline_code: bool
+    """Whether specs in parameters may bring code and images of their own."""
+    images: str
+    """The repository whose images parameters may name."""
+    stores: tuple[Place, ...]
+    """Where stores may lie; none: anywhere."""
+    own_stores: tuple[Place, ...]
+    """The stores that the administrator or the repository names."""
+    data_roots: tuple[Place, ...]
+    """Where data may lie; none: anywhere."""
+
+    def notes(self) -> Iterator[str]:
+        """What a build's log says of it."""
+        if self.inline_code:
+            yield f"{INLINE_CODE}=1: specs in parameters may bring code and images of their own"
+        settings = ((STORES, self.stores, "any store"), (DATA_ROOTS, self.data_roots, "any data"))
+        if unset := [(name, what) for name, places, what in settings if not places]:
+            names, what = (" and ".join(words) for words in zip(*unset, strict=True))
+            yield f"not set: {names}; parameters may name {what} that the machines can reach"
+
+    def problems_of_spec(self, spec: Spec) -> Iterator[tuple[str, str]]:
+        """Keys of a spec that nobody committed, and why they are refused."""
+        if not self.inline_code:
+            for key in CODE:
+                if getattr(spec, key) is not None:
+                    yield (
+                        key,
+                        "is code, which only a committed spec may name: commit this one under specs/ and name it in "
+                        f"SPEC (an administrator can allow it, by {INLINE_CODE}=1)",
+                    )
+        if spec.image and (problem := self.problem_of_image(spec.image)):
+            yield "image", problem
+        if spec.store and (problem := self.problem_of_store(spec.store)):
+            yield "store", problem
+        if problem := self.problem_of_data(spec.data):
+            yield "data.path", problem
+
+    def knows(self, store: str) -> bool:
+        """Whether an administrator or the repository names a store, and so says who may write it."""
+        return any(place.holds(store) for place in (*self.own_stores, *self.stores))
+
+    def marks(self, store: str, runs: Sequence[Spec | Definition], image: str | None) -> str:
+        """The value of HPT_CODE of a build that runs these in a store; `image` is that of the machine that plans.
+
+        Whoever may write a store that only a parameter names could change a sweep while the build runs.
+        """
+        if self.inline_code or self.knows(store):
+            return ""
+        marks = {mark for each in runs for mark in _marks(each, each.image)} | ({_mark(image)} if image else set())
+        return " ".join(sorted(marks)) or _NO_CODE
+
+    def problems_of_sweep(self, definition: Definition, store: str) -> Iterator[str]:
+        """Why a sweep of a store that only a parameter names must not go on; of any other, `sweep.json` is trusted."""
+        if self.knows(store):
+            return
+        if definition.own is not None and not self.inline_code:
+            yield (
+                f"{definition.id} runs code, and who may write {store} is not known: an administrator can name that "
+                f"store in {STORES}"
+            )
+        if definition.image and (problem := self.problem_of_image(definition.image)):
+            yield f"{definition.id}: image {problem}"
+        if problem := self.problem_of_data(definition.data):
+            yield f"{definition.id}: data.path {problem}"
+
+    def problem_of_image(self, image: str) -> str | None:
+        """Why an image may not be named; None if it may be."""
+        if self.inline_code or re.fullmatch(rf"{re.escape(self.images)}(:[\w.-]+)?(@sha256:[0-9a-f]+)?", image):
+            return None
+        return (
+            f"is not this repository's code: possible is {self.images}, as docker/image makes it; any other is named "
+            f"in a committed spec (an administrator can allow it, by {INLINE_CODE}=1)"
+        )
+
+    def problem_of_store(self, store: str) -> str | None:
+        """Why a store may not lie there; None if it may."""
+        if not self.stores or self.knows(store):
+            return None
+        return f"is outside of what the administrator allows: {_listed(self.stores)} ({STORES})"
+
+    def problem_of_data(self, data: DataSource | None) -> str | None:
+        """Why data may not be read from there; None if they may. Files of the repository may always be."""
+        if not self.data_roots or not isinstance(data, FilesSource):
+            return None
+        if "\0" in data.path:
+            return "has a character that no path can have"
+        path = data.path if _is_bucket(data.path) else re.sub("/+", "/", os.path.expanduser(data.path))
+        if _is_bucket(path) or path.startswith("/"):
+            places: Sequence[Place] = self.data_roots
+        else:
+            # Neither `..` nor what git and the environment keep in the checkout.
+            if any(part.startswith(".") for part in PurePosixPath(path).parts):
+                places = ()
+            else:
+                places, path = (Place(os.getcwd()),), f"{os.getcwd()}/{PurePosixPath(path)}"
+        for place in places:
+            if place.holds(_fixed(path)) and (
+                _is_bucket(path) or all(map(place.holds_really, glob.iglob(path, recursive=True)))
+            ):
+                return None
+        return f"is outside of what the administrator allows: {_listed(self.data_roots)} ({DATA_ROOTS})"
+
+
+def trust(environment: Mapping[str, str], project_store: str | None) -> Trust:
+    """What the environment of a build says. Raises UserError if it says what cannot be, or if a parameter said it."""
+    if environment.get(FORGED, _NONE_FORGED) != _NONE_FORGED:
+        raise UserError(f"{INLINE_CODE}, {STORES}, {DATA_ROOTS}: are an administrator's to set, and no parameters")
+    registry = environment.get("HPT_REGISTRY", "").strip().rstrip("/")
+    own_stores = [store for store in (environment.get("HPT_STORE", "").strip(), project_store) if store]
+    return Trust(
+        inline_code=environment.get(INLINE_CODE, "").strip() == "1",
+        images=f"{registry}/{IMAGES}" if registry else IMAGES,
+        stores=_places(environment, STORES),
+        own_stores=tuple(Place(os.path.abspath(store) if not _is_bucket(store) else store) for store in own_stores),
+        data_roots=_places(environment, DATA_ROOTS),
+    )
+
+
+def check_code(definition: Definition, images: Iterable[str | None], environment: Mapping[str, str]) -> None:
+    """Raises UserError if a sweep holds code, or its packs name images, that its build was not checked with."""
+    known = environment.get(MARKS, "").split()
+    if known and not {mark for image in (None, *images) for mark in _marks(definition, image)} <= set(known):
+        raise UserError(
+            f"{definition.id} runs other code or another image than when the build began: who writes its store?"
+        )
+
+
+def _marks(run: Spec | Definition, image: str | None) -> Iterator[str]:
+    own = run.own if isinstance(run, Definition) else run
+    if own is not None and (own.trainer is not None or own.command is not None):
+        yield _mark([own.trainer, own.command])
+    if image:
+        yield _mark(image)
+
+
+def _mark(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+
+
+def _places(environment: Mapping[str, str], name: str) -> tuple[Place, ...]:
+    text = environment.get(name, "").strip()
+    addresses = [address for each in re.split(r"[,\n]", text) if (address := each.strip())]
+    for address in addresses:
+        is_place = re.fullmatch(r"gs://[a-z0-9][a-z0-9._-]+(/[^*?\[]*)?|/[^*?\[]*", address)
+        if not is_place or {"..", "."} & set(_parts(address)):
+            raise UserError(
+                f'{name}: "{address[:80]}" is no gs://bucket/prefix and no absolute path; commas separate several'
+            )
+    if text and not addresses:
+        raise UserError(f"{name}: names nothing: leave it empty, or name places with commas between them")
+    return tuple(map(Place, addresses))
+
+
+def _is_bucket(address: str) -> bool:
+    return address.startswith("gs://")
+
+
+def _parts(address: str) -> list[str]:
+    """Bucket and folders, or folders; an object's name may hold two slashes in a row, a path means one by them."""
+    if _is_bucket(address):
+        return address.removeprefix("gs://").rstrip("/").split("/")
+    return [part for part in address.split("/") if part]
+
+
+def _fixed(pattern: str) -> str:
+    """What stands before the first wildcard, up to a slash; all of it where there is no wildcard."""
+    start = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+    return pattern if start == pattern else start[: start.rfind("/") + 1]
+
+
+def _listed(places: Sequence[Place]) -> str:
+    return ", ".join(place.address for place in places)
