@@ -18,7 +18,8 @@ from pipeline.search import ADAPTIVE
 from pipeline.search.search_space import written as in_words
 from pipeline.space import Hyperparameter, Space, Values
 from pipeline.spec import Spec, check, normalize, trainer
-from pipeline.spec.model import PhaseSpec
+from pipeline.spec.metrics import usual_goal
+from pipeline.spec.model import Objective, PhaseSpec
 from pipeline.sweep import FORMAT, Definition, Fidelity, Judging, Phase, new_id
 from pipeline.training import references
 from pipeline.training.own.code import Own
@@ -79,7 +80,11 @@ def resolve(
         spec=normalize.as_written(spec),
         own=own,
         rows_by_month=rows_by_day and rows_by_day.by_month(),
-        decided=tuple(dict.fromkeys((*decided.lines, *_cut_in_words(request, all_phases)))),
+        decided=tuple(
+            dict.fromkeys(
+                (*_goal_in_words(spec.objective), *decided.lines, *_cut_in_words(request, all_phases)),
+            )
+        ),
         chosen_before={str(date_range): used.count(date_range) for date_range in chosen_on if date_range in used},
     )
 
@@ -201,6 +206,13 @@ def _choosing(
         seeds=search.seeds_per_range,
         race=search.race,
     )
+
+
+def _goal_in_words(objective: Objective) -> Iterator[str]:
+    """A line if the goal is not the one that everybody has for this metric."""
+    if usual_goal(objective.metric) not in (None, objective.goal):
+        better = "less" if objective.goal == "maximize" else "more"
+        yield f"objective: {objective.goal}s {objective.metric}, as `goal` says; usually {better} of it is better"
 
 
 def _cut_in_words(request: phases.SpecAndTrainer, made: Sequence[Phase]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from pipeline.results import RESERVED
 from pipeline.space import Hyperparameter, Interval, Values
 from pipeline.spec import names
 from pipeline.spec.hyperparameters import Declaration, Declared
+from pipeline.spec.metrics import usual_goal
 from pipeline.spec.model import Objective
 from pipeline.training import architectures
 from pipeline.training.own import placeholders
@@ -56,6 +57,7 @@ def _mistakes_of_own(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield key, "names no program, or has a character that no argument can have"
     if raw.get("describe") is not None and raw.get("command") is None:
         yield "describe", 'is for a "command"; a "trainer" says its hyperparameters by the model of its first parameter'
+    yield from _mistakes_of_objective(raw)
     if raw.get("reuse") is True:
         yield "reuse", "is for built-in architectures: whether your own trainer is still the same, nobody knows"
     name = raw.get("architecture")
@@ -78,6 +80,26 @@ def of_own(raw: Mapping[str, Any], hyperparameters: Mapping[str, Hyperparameter]
     if isinstance(command := raw.get("command"), list):
         yield from placeholders.mistakes([word for word in command if isinstance(word, str)], hyperparameters)
     yield from _misfits(raw, hyperparameters, "the trainer")
+
+
+def _mistakes_of_objective(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """An objective whose goal nobody can know, or whose metric is the name of a column."""
+    objective, metric = raw.get("objective"), _metric(raw)
+    if not isinstance(objective, Mapping) or not isinstance(metric, str):
+        return  # reported by the validation of types
+    name, _, part = metric.rpartition("_")
+    reported = str(raw.get("metrics-pattern"))
+    if name and part in ("valid", "test") and f"<{metric}>" in reported and f"<{metric}_valid>" not in reported:
+        yield (
+            "objective.metric",
+            f'"{metric}" is a column: write "{name}", whose {name}_valid chooses and {name}_test judges',
+        )
+    elif "goal" not in objective and usual_goal(metric) is None:
+        yield (
+            "objective.goal",
+            f'is missing: whether more or less {metric} is better, nobody knows; write "goal": "maximize", or '
+            '"goal": "minimize"',
+        )
 
 
 def _metric(raw: Mapping[str, Any]) -> Any:

@@ -18,6 +18,7 @@ from pipeline.dates import DateRange
 from pipeline.results import Goal, sign
 from pipeline.space import Constraint, DomainOrFixed, Scalar
 from pipeline.spec.hyperparameters import Declared
+from pipeline.spec.metrics import usual_goal
 from pipeline.spec.names import label
 from pipeline.training.own import reports
 
@@ -182,7 +183,18 @@ class Objective(Hyphenated):
     """What is compared: `<metric>_valid` chooses, `<metric>_test` judges."""
 
     metric: str = Field("mse", pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
-    goal: Goal = "minimize"
+    # A factory, as the schema should name no default: it depends on the metric.
+    goal: Goal = Field(
+        default_factory=lambda: "minimize",
+        description="Left out, that of a metric that everybody knows, like `auc` or `val_loss`; others need it.",
+    )
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _with_its_usual_goal(cls, raw: Any) -> Any:
+        if isinstance(raw, Mapping) and "goal" not in raw and (goal := usual_goal(raw.get("metric"))):
+            return {**raw, "goal": goal}
+        return raw
 
     @property
     def sign(self) -> int:
