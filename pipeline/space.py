@@ -4,6 +4,7 @@ A domain is what a spec may say about one hyperparameter: a finite list of value
 Nothing here chooses anything (that is `search/`) and nothing here imports torch.
 """
 
+import json
 import math
 from typing import Annotated, Any, Literal
 
@@ -23,11 +24,25 @@ from pipeline.base import Frozen
 # `bool` stands before the numbers: True is an int to Python but not to a person who wrote JSON.
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr | None
 Assignment = dict[str, Scalar]
+_SHOWN = 20
+"""Values of a list that a message names."""
 
 
 def key(value: Scalar) -> tuple[str, str]:
     """What makes two values the same experiment: 1, 1.0 and True are three different values."""
     return type(value).__name__, repr(value)
+
+
+Kind = Literal["null", "boolean", "number", "text"]
+
+
+def kind(value: Scalar) -> Kind:
+    """What sort of value it is to a person who writes JSON."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    return "text" if isinstance(value, str) else "number"
 
 
 def same(one: object, other: object) -> bool:
@@ -67,7 +82,11 @@ class Values(Frozen):
         for value in values:
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"{value} is not a finite number")
-        if len({key(value) for value in values}) < len(values):
+        keys = [key(value) for value in values]
+        if len(set(keys)) < len(keys):
+            if len(keys) > _SHOWN:
+                twice = next(value for value, own in zip(values, keys, strict=True) if keys.count(own) > 1)
+                raise ValueError(f"names {json.dumps(twice)} twice")
             raise ValueError(f"{list(values)} names a value twice")
         return values
 
@@ -257,8 +276,27 @@ class Hyperparameter(Frozen):
     shapes: bool = True
     """Whether it shapes the network or its batches, so that trials which differ in it cannot train side by side."""
 
+    also: tuple[Kind, ...] = ()
+    """Kinds of values that are possible besides, whatever they are: nobody has said which."""
+
+    def takes(self, value: Scalar) -> bool:
+        """Whether a spec may name this value."""
+        return value in (self.limits or self.domain) or kind(value) in self.also
+
     @pydantic.model_validator(mode="after")
     def _default_is_possible(self) -> "Hyperparameter":
-        if self.default not in (self.limits or self.domain):
-            raise ValueError(f"the default {self.default!r} is not allowed by its own limits")
+        limits = self.limits or self.domain
+        if not self.takes(self.default):
+            cure = f"{in_words(limits)}: name it there, too, or choose another default"
+            raise ValueError(f"the default {json.dumps(self.default)} is not allowed by its own limits, {cure}")
         return self
+
+
+def in_words(domain: Values | Interval) -> str:
+    """A domain in words: `one of 1, 2, 3` or `from 1 to 64`."""
+    if isinstance(domain, Values):
+        shown = [json.dumps(value, ensure_ascii=False) for value in domain.values[:_SHOWN]]
+        more = f", … ({len(domain.values)} in all)" if len(domain.values) > _SHOWN else ""
+        return f"one of {', '.join(shown)}{more}"
+    step = f" in steps of {domain.step}" if domain.step is not None else ""
+    return f"{'an integer ' if domain.integer else ''}from {domain.low} to {domain.high}{step}"

@@ -13,9 +13,9 @@ import pydantic
 
 from pipeline.errors import did_you_mean
 from pipeline.results import RESERVED
-from pipeline.space import Hyperparameter, Interval, Values
+from pipeline.space import Domain, Hyperparameter, Interval, in_words, kind
 from pipeline.spec import names
-from pipeline.spec.hyperparameters import Declaration, Declared
+from pipeline.spec.hyperparameters import Declaration, Declared, any_number_in_words
 from pipeline.spec.metrics import usual_goal
 from pipeline.spec.model import Objective
 from pipeline.training import architectures
@@ -135,22 +135,45 @@ def _impossible(hyperparameter: Hyperparameter, domain: Any) -> str | None:
     if isinstance(domain, dict) and "values" in domain:
         domain = domain["values"]
     if isinstance(domain, dict):
-        values = [domain.get("low"), domain.get("high")]
+        values = [domain[end] for end in ("low", "high") if domain.get(end) is not None]
         if isinstance(limits, Interval) and limits.integer and any(isinstance(n, float) for n in domain.values()):
-            return "takes integers: low, high and step must be integers"
+            return f"takes integers: low, high and step must be integers{_cure_of_integers(hyperparameter)}"
     else:
         values = domain if isinstance(domain, list) else [domain]
+    if any(isinstance(value, list | dict) for value in values):
+        return None
+    # Who writes values of several kinds means it; one other kind alone is likelier a slip.
+    like_default = [value for value in values if kind(value) in (kind(hyperparameter.default), "null")]
+    is_mixed = bool(like_default) or kind(hyperparameter.default) in ("null", "text")
     for value in values:
-        if isinstance(domain, dict) and value is None:
-            continue
-        if value not in limits:
-            return f"{json.dumps(value)} is not possible: {described(limits)}"
+        meant = _meant(value, limits)
+        is_possible = value in limits or (kind(value) in hyperparameter.also and is_mixed and meant is None)
+        if not is_possible:
+            cure = _cure_of_integers(hyperparameter) if isinstance(value, float) else ""
+            if meant is not None:
+                cure = f"; did you mean {meant}?"
+            elif kind(value) in hyperparameter.also:
+                both = json.dumps([hyperparameter.default, value], ensure_ascii=False)
+                cure = f'; if it is, declare {{"default": {json.dumps(hyperparameter.default)}, "domain": {both}}}'
+            possible = any_number_in_words(limits) or in_words(limits)
+            return f"{json.dumps(value, ensure_ascii=False)} is not possible: {possible}{cure}"
     return None
 
 
-def described(limits: Values | Interval) -> str:
-    """A domain in words: `one of 1, 2, 3` or `from 1 to 64`."""
-    if isinstance(limits, Values):
-        return f"one of {', '.join(json.dumps(value) for value in limits.values)}"
-    numbers = "an integer " if limits.integer else ""
-    return f"{numbers}from {limits.low} to {limits.high}"
+def _cure_of_integers(hyperparameter: Hyperparameter) -> str:
+    """What to do about an integer of which nobody declared more than its default."""
+    if any_number_in_words(hyperparameter.limits) != "an integer":
+        return ""
+    return f"; as its default is {hyperparameter.default}: write {hyperparameter.default}.0 there for real numbers"
+
+
+def _meant(value: Any, limits: Domain) -> str | None:
+    """The JSON that a person may have meant by a text: `0.1` by `"0.1"`, `null` by `"None"`; None if there is none
+    within the limits."""
+    if not isinstance(value, str) or value in limits:
+        return None
+    try:
+        meant = None if value.lower() == "none" else json.loads(value.lower())
+    except (ValueError, RecursionError):
+        return None
+    return json.dumps(meant) if meant in limits and not isinstance(meant, str) else None

@@ -179,13 +179,64 @@ def test_what_is_for_own_trainers_is_refused_without_one():
         spec.from_dict({"parameters": {"dropout": [0.1]}})
 
 
+@pytest.mark.parametrize("default", ["adam", None, 1, 0.5, True])
+def test_choices_may_be_of_several_kinds(default):
+    choices = ["adam", None, True, 1 if default == 1 else 1.5, "größe", ""]
+    definition = define(BASE | {"hyperparameters": {"lr": 0.1, "x": default}, "parameters": {"x": choices}})
+    assert definition.phases[0].space["x"].values == tuple(choices)
+    assert definition.incumbent["x"] == default
+    assert definition.phases[0].experiments == len({json.dumps(one) for one in [*choices, default]})
+    assert Definition.model_validate_json(definition.model_dump_json(by_alias=True)) == definition
+
+
+@pytest.mark.parametrize(
+    ("declared", "asked", "line"),
+    [
+        (0.1, ["0.1", 0.2], 's: parameters.x: "0.1" is not possible: a number; did you mean 0.1?'),
+        (None, ["None", 0.5], 's: parameters.x: "None" is not possible: one of null; did you mean null?'),
+        (False, ["true"], 's: parameters.x: "true" is not possible: one of false, true; did you mean true?'),
+        (True, [1, 0], 's: parameters.x: 1 is not possible: one of false, true; if it is, declare {"default": true, '),
+        (
+            0.1,
+            ["a"],
+            's: parameters.x: "a" is not possible: a number; if it is, declare {"default": 0.1, "domain": [0.1, "a"]}',
+        ),
+        (1, [0.5], "s: parameters.x: 0.5 is not possible: an integer; as its default is 1: write 1.0 there for real"),
+        (1, {"low": 0.5, "high": 2}, "s: parameters.x: takes integers: low, high and step must be integers; as its"),
+        (
+            {"default": "adam", "domain": ["sgd", None]},
+            ["sgd"],
+            's: hyperparameters.x: the default "adam" is not allowed '
+            'by its own limits, one of "sgd", null: name it there, too',
+        ),
+    ],
+)
+def test_a_value_that_cannot_be_is_one_line_with_a_cure(declared, asked, line):
+    lines = mistakes(hyperparameters={"lr": 0.1, "x": declared}, parameters={"lr": [0.1, 0.2], "x": asked})
+    assert len(lines) == 1
+    assert lines[0].startswith(line)
+
+
+def test_text_of_a_json_schema_may_be_any_text():
+    schema = {
+        "properties": {"opt": {"type": "string", "default": "adam"}, "clip": {"type": ["number", "null"], "default": 1}}
+    }
+    opt, clip = hyperparameters.from_json_schema(schema, "describe").values()
+    assert opt.takes("sgd")
+    assert not opt.takes(3)
+    assert clip.takes(None)
+    assert not clip.takes("x")
+
+
 def test_a_number_is_as_wide_as_it_is_declared():
     for said, takes, not_ in (
         (0.1, [0, 5, 1e9, 0.5], ["x", True]),
         (3, [-7, 10**6], [0.5, "x"]),
         ({"default": 1, "domain": {"low": 0.5, "high": 2}}, [0.5, 1], [3]),
         ({"default": 0, "limits": {"low": 0, "high": 5}}, [5], [6]),
-        ("adam", ["adam"], ["sgd"]),
+        ("adam", ["adam", "sgd", 3, None], []),
+        (None, [None, 0.5, "x", True], ["None"]),
+        ({"default": "adam", "domain": ["adam"]}, ["adam"], ["sgd"]),
         (True, [False], [1]),
         ({"default": None, "domain": [None, 3, 5]}, [None, 5], [4]),
     ):
