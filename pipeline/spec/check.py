@@ -53,8 +53,12 @@ def _mistakes_of_own(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "command", 'either a "trainer" or a "command" trains, not both'
     for key in ("command", "describe"):
         words = raw.get(key)
-        if isinstance(words, list) and words and (words[0] == "" or any("\0" in str(word) for word in words)):
-            yield key, "names no program, or has a character that no argument can have"
+        if not isinstance(words, list) or not words:
+            continue
+        if words[0] == "" or isinstance(words[0], dict):
+            yield key, "begins with the name of a program"
+        elif any("\0" in text for word in words for text in _texts(word)):
+            yield key, "has a character that no argument can have: NUL"
     if raw.get("describe") is not None and raw.get("command") is None:
         yield "describe", 'is for a "command"; a "trainer" says its hyperparameters by the model of its first parameter'
     yield from _mistakes_of_objective(raw)
@@ -74,11 +78,17 @@ def _mistakes_of_own(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield from of_own(raw, valid)
 
 
+def _texts(word: Any) -> list[str]:
+    """The texts of a word of a command, or of several that may be left out."""
+    arguments = word.get("arguments") if isinstance(word, dict) else word
+    return [text for text in (arguments if isinstance(arguments, list) else [arguments]) if isinstance(text, str)]
+
+
 def of_own(raw: Mapping[str, Any], hyperparameters: Mapping[str, Hyperparameter]) -> Iterator[tuple[str, str]]:
     """The mistakes of a spec with an own trainer that has these hyperparameters, as path and message."""
     yield from names.wrong_names(list(hyperparameters), _metric(raw))
     if isinstance(command := raw.get("command"), list):
-        yield from placeholders.mistakes([word for word in command if isinstance(word, str)], hyperparameters)
+        yield from placeholders.mistakes(command, hyperparameters)
     yield from _misfits(raw, hyperparameters, "the trainer")
 
 
@@ -149,13 +159,13 @@ def _impossible(hyperparameter: Hyperparameter, domain: Any) -> str | None:
         meant = _meant(value, limits)
         is_possible = value in limits or (kind(value) in hyperparameter.also and is_mixed and meant is None)
         if not is_possible:
+            possible = any_number_in_words(limits) or in_words(limits)
             cure = _cure_of_integers(hyperparameter) if isinstance(value, float) else ""
             if meant is not None:
-                cure = f"; did you mean {meant}?"
+                possible, cure = "it is text", f"; did you mean {meant}?"
             elif kind(value) in hyperparameter.also:
                 both = json.dumps([hyperparameter.default, value], ensure_ascii=False)
                 cure = f'; if it is, declare {{"default": {json.dumps(hyperparameter.default)}, "domain": {both}}}'
-            possible = any_number_in_words(limits) or in_words(limits)
             return f"{json.dumps(value, ensure_ascii=False)} is not possible: {possible}{cure}"
     return None
 

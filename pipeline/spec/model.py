@@ -21,6 +21,7 @@ from pipeline.spec.hyperparameters import Declared
 from pipeline.spec.metrics import usual_goal
 from pipeline.spec.names import label
 from pipeline.training.own import reports
+from pipeline.training.own.code import Word
 
 
 def _to_date_range(value: Any) -> Any:
@@ -233,8 +234,11 @@ class Spec(Hyphenated):
         pattern=r"^[A-Za-z_][\w.-]*(:[A-Za-z_][\w.]*)?$",
         description="Your own Python function, `my_package.train:train`, or an entry point in `hpt.trainers`.",
     )
-    command: list[str] | None = Field(
-        None, min_length=1, description="Your own program and its arguments, with `{placeholders}`; never a shell."
+    command: list[Word] | None = Field(
+        None,
+        min_length=1,
+        description="Your own program and its arguments, with `{placeholders}`; never a shell. Arguments that are left "
+        'out where a hyperparameter is false, null or empty text: `{"if": "amp", "arguments": ["--amp"]}`.',
     )
     hyperparameters: dict[str, Declared] | None = Field(
         None, min_length=1, description="Those of your own trainer, where it does not declare them itself."
@@ -307,7 +311,7 @@ class Spec(Hyphenated):
         trainer, command = raw.get("trainer"), raw.get("command")
         if isinstance(trainer, str) or isinstance(command, list):
             named = trainer if isinstance(trainer, str) else None
-            return {**raw, "architecture": label(named, [str(word) for word in command or ()])}
+            return {**raw, "architecture": label(named, [word for word in command or () if isinstance(word, str)])}
         return raw
 
     @property

@@ -159,14 +159,36 @@ def test_a_schema_that_contradicts_itself_is_one_line(said):
     ("changes", "line"),
     [
         ({"hyperparameters": {"lr": [0.1, 0.2]}}, "a default is one value; for a list write"),
-        ({"command": [""]}, "command: names no program"),
-        ({"command": ["a", "b\0{lr}"]}, "command: names no program, or has a character"),
+        ({"command": [""]}, "command: begins with the name of a program"),
+        ({"command": [{"if": "lr", "arguments": ["x"]}]}, "command: begins with the name of a program"),
+        ({"command": ["a", {"if": "lr", "arguments": ["b\0"]}]}, "command: has a character that no argument can have"),
+        (
+            {"command": ["a", {"if": "dpeth", "arguments": ["b"]}]},
+            'command.1.if: no hyperparameter is called so; did you mean "depth"?',
+        ),
+        (
+            {"command": ["a", {"if": "lr", "arguments": ["{rl}"]}]},
+            "command.1.arguments.0: {rl} stands for nothing; possible",
+        ),
+        ({"command": ["a", {"if": "lr", "arguments": []}]}, "command.1.arguments: is empty"),
+        ({"command": ["a", {"if": "lr"}]}, "command.1.arguments: is missing"),
+        ({"command": ["a", "b\0{lr}"]}, "command: has a character that no argument can have"),
         ({"tune": "automatic", "parameters": None, "hyperparameters": {"lr": 0.1}}, 'give one a "domain"'),
     ],
 )
 def test_a_likely_slip_is_told_in_one_line(changes, line):
     (only,) = mistakes(**changes)
     assert line in only
+
+
+def test_arguments_that_may_be_left_out_are_frozen_as_they_were_written():
+    command = ["sh", "t.sh", {"if": "depth", "arguments": ["--depth", "{depth}"]}, "{lr}"]
+    definition = define(BASE | {"command": command})
+    assert definition.architecture == "t"
+    assert definition.spec["command"] == command
+    again = Definition.model_validate_json(definition.model_dump_json(by_alias=True))
+    assert again.own == definition.own
+    assert define(again.spec).own == definition.own
 
 
 def test_what_is_for_own_trainers_is_refused_without_one():
@@ -192,9 +214,9 @@ def test_choices_may_be_of_several_kinds(default):
 @pytest.mark.parametrize(
     ("declared", "asked", "line"),
     [
-        (0.1, ["0.1", 0.2], 's: parameters.x: "0.1" is not possible: a number; did you mean 0.1?'),
-        (None, ["None", 0.5], 's: parameters.x: "None" is not possible: one of null; did you mean null?'),
-        (False, ["true"], 's: parameters.x: "true" is not possible: one of false, true; did you mean true?'),
+        (0.1, ["0.1", 0.2], 's: parameters.x: "0.1" is not possible: it is text; did you mean 0.1?'),
+        (None, ["None", 0.5], 's: parameters.x: "None" is not possible: it is text; did you mean null?'),
+        (False, ["true"], 's: parameters.x: "true" is not possible: it is text; did you mean true?'),
         (True, [1, 0], 's: parameters.x: 1 is not possible: one of false, true; if it is, declare {"default": true, '),
         (
             0.1,
