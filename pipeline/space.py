@@ -70,6 +70,19 @@ When = Annotated[
 """The values of other hyperparameters for which this one is of use at all: `{"optimizer": "sgd"}`; all must hold."""
 
 
+def _is_finite(number: float) -> bool:
+    """Whether a double holds it: an integer of JSON may have hundreds of digits."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
+
+
+def _shortened(number: float) -> str:
+    text = str(number)
+    return text if len(text) <= 40 else f"{text[:20]}… ({len(text)} digits)"
+
+
 class Values(Frozen):
     """A finite set of values, in the order in which the spec lists them."""
 
@@ -80,8 +93,8 @@ class Values(Frozen):
     @classmethod
     def _distinct_and_finite(cls, values: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
         for value in values:
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError(f"{value} is not a finite number")
+            if isinstance(value, int | float) and not _is_finite(value):
+                raise ValueError(f"{_shortened(value)} is not a finite number")
         keys = [key(value) for value in values]
         if len(set(keys)) < len(keys):
             if len(keys) > _SHOWN:
@@ -137,8 +150,8 @@ class Interval(Frozen):
     def _possible(self) -> "Interval":
         for name in ("low", "high", "step"):
             number = getattr(self, name)
-            if number is not None and not math.isfinite(number):
-                raise ValueError(f"{name} is {number}, not a finite number")
+            if number is not None and not _is_finite(number):
+                raise ValueError(f"{name} is {_shortened(number)}, not a finite number")
         if self.low >= self.high:
             raise ValueError(f"low ({self.low}) must be below high ({self.high})")
         if self.log and self.low <= 0:
@@ -147,6 +160,8 @@ class Interval(Frozen):
             raise ValueError(f"step must be above 0, not {self.step}")
         if self.step is not None and self.log:
             raise ValueError("a range has a step or is log, not both: write the values as a list")
+        if not _is_finite(self.high - self.low) or not _is_finite((self.high - self.low) / (self.step or 1)):
+            raise ValueError("is too wide: no double holds its width, or the number of its steps")
         return self
 
     @property

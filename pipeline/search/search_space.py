@@ -143,6 +143,11 @@ class SearchSpace:
         return not self.constraints and not any(self._active_if.values())
 
     @property
+    def is_endless(self) -> bool:
+        """Whether there is no end of settings: a range of real numbers has no step."""
+        return any(math.isinf(domain.size) for domain in self.domains.values())
+
+    @property
     def combinations(self) -> float:
         """How many settings there are at most; infinite with a range of real numbers that has no step."""
         return math.prod(domain.size for domain in self.domains.values())
@@ -150,7 +155,7 @@ class SearchSpace:
     def count(self, at_most: int) -> int | None:
         """How many different allowed settings there are; None if there is no end of them, or if finding out, because
         of conditions and constraints, takes more than `at_most` steps."""
-        if math.isinf(self.combinations):
+        if self.is_endless:
             return None
         if self.is_plain:
             return int(self.combinations)

@@ -159,7 +159,8 @@ def _impossible(hyperparameter: Hyperparameter, domain: Any) -> str | None:
         meant = _meant(value, limits)
         is_possible = value in limits or (kind(value) in hyperparameter.also and is_mixed and meant is None)
         if not is_possible:
-            possible = any_number_in_words(limits) or in_words(limits)
+            is_too_large = isinstance(value, int) and not isinstance(value, bool)
+            possible = in_words(limits) if is_too_large else any_number_in_words(limits) or in_words(limits)
             cure = _cure_of_integers(hyperparameter) if isinstance(value, float) else ""
             if meant is not None:
                 possible, cure = "it is text", f"; did you mean {meant}?"

@@ -78,6 +78,8 @@ SpecDateRange = Annotated[
 ]
 DateRanges = Annotated[list[SpecDateRange], Field(min_length=1), AfterValidator(_distinct)]
 _MAX_EPOCHS = 100
+MOST_EXPERIMENTS = 10**18
+"""No sweep comes to an end of them; more would be numbers that cannot even be printed."""
 
 
 class Training(Hyphenated):
@@ -123,7 +125,10 @@ class Search(Hyphenated):
         "`tpe` and `gp` learn from the rounds before.",
     )
     experiments: Whole | None = Field(
-        None, ge=1, description="Settings to try, the incumbent included. Default: 21, or all of a smaller space."
+        None,
+        ge=1,
+        le=MOST_EXPERIMENTS,
+        description="Settings to try, the incumbent included. Default: 21, or all of a smaller space.",
     )
     batch: Whole = Field(8, ge=1, description="Settings that `tpe` and `gp` ask for at once, knowing all before them.")
     seed: Whole = Field(0, ge=0, description="The same spec and seed give the same sweep.")
@@ -139,8 +144,12 @@ class Search(Hyphenated):
 class Budget(Hyphenated):
     """What a sweep may cost in all. It ends inside of it, and says what it would do with more."""
 
-    experiments: Whole | None = Field(None, ge=1, description="Settings to try while choosing, the incumbent included.")
-    trials: Whole | None = Field(None, ge=1, description="Trainings, those that judge the winner included.")
+    experiments: Whole | None = Field(
+        None, ge=1, le=MOST_EXPERIMENTS, description="Settings to try while choosing, the incumbent included."
+    )
+    trials: Whole | None = Field(
+        None, ge=1, le=MOST_EXPERIMENTS, description="Trainings, those that judge the winner included."
+    )
     hours: Number | None = Field(None, gt=0, description="From the start of the sweep on, by the clock.")
     device_hours: Number | None = Field(None, gt=0, description="Training time, added up over all machines.")
     money: Number | None = Field(None, gt=0, description="Device hours times `price-per-device-hour`.")
