@@ -14,7 +14,7 @@ import pydantic
 from pipeline.errors import did_you_mean
 from pipeline.results import RESERVED
 from pipeline.space import Domain, Hyperparameter, Interval, in_words, kind
-from pipeline.spec import names
+from pipeline.spec import cures, names
 from pipeline.spec.hyperparameters import Declaration, Declared, any_number_in_words
 from pipeline.spec.metrics import usual_goal
 from pipeline.spec.model import Objective
@@ -134,7 +134,7 @@ def _misfits(
             if name in RESERVED:
                 yield f"{path}.{name}", "is the name of a results column, no hyperparameter can be called so"
             elif name not in hyperparameters:
-                yield f"{path}.{name}", f"{trainer} has no such hyperparameter; {did_you_mean(name, hyperparameters)}"
+                yield f"{path}.{name}", f"{trainer} has no such hyperparameter; {cures.of_name(name, hyperparameters)}"
             elif problem := _impossible(hyperparameters[name], domain):
                 yield f"{path}.{name}", problem
 

@@ -92,7 +92,8 @@ def test_a_trainer_is_called_after_its_function_or_program(trainer, command, lab
             {"hyperparameters": {"lr": 0.1, "mse_valid": 1}},
             "s: hyperparameters.mse_valid: is the name of the objective",
         ),
-        ({"hyperparameters": {"lr": 0.1, "a.b": 1}}, "s: hyperparameters.a.b: a name has letters, digits, _ and -"),
+        ({"hyperparameters": {"lr": 0.1, "a b": 1}}, "s: hyperparameters.a b: a name has letters, digits, _ and -"),
+        ({"hyperparameters": {"lr": 0.1, "a.b": 1}}, 's: hyperparameters.a.b: a name has no dots: call it "a_b"'),
         (
             {"hyperparameters": {"lr": 0.1, "folder": "x"}},
             "s: hyperparameters.folder: {folder} stands for something else",
