@@ -132,7 +132,11 @@ def _misfits(
     for path, space in spaces:
         for name, domain in space.items() if isinstance(space, dict) else ():
             if name in RESERVED:
-                yield f"{path}.{name}", "is the name of a results column, no hyperparameter can be called so"
+                hint = cures.of_setting(name)
+                yield (
+                    f"{path}.{name}",
+                    f"is the name of a results column, no hyperparameter can be called so{hint and f'; {hint}'}",
+                )
             elif name not in hyperparameters:
                 yield f"{path}.{name}", f"{trainer} has no such hyperparameter; {cures.of_name(name, hyperparameters)}"
             elif problem := _impossible(hyperparameters[name], domain):

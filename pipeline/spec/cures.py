@@ -107,18 +107,20 @@ def of_key(location: Location, raw: Mapping[str, Any]) -> tuple[str, Steps | Non
     *above, key = location
     here, steps = locations.keys(tuple(above)), locations.steps(tuple(above))
     name = _normal(str(key))
+    if name == "$schema":
+        return "leave it out: an editor is told of the schema in its settings", None
     if name in here:
         return f'did you mean "{name}"?', (*steps, name)
+
+    # The place that is nearest: beside it, spelt alike, below it, elsewhere.
+    places = [place for place in (*_ELSEWHERE.get(name, ()), *_with_this_name(name)) if place != steps[: len(place)]]
+    if beside := [place for place in places if place[:-1] == steps]:
+        return f'did you mean "{beside[0][-1]}"?', beside[0]
     if near := difflib.get_close_matches(name, here, n=1, cutoff=0.8):
         return f'did you mean "{near[0]}"?', (*steps, near[0])
-    for all_places in (_ELSEWHERE.get(name, []), _with_this_name(name)):
-        places = [place for place in all_places if place != steps[: len(place)]]
-        beside = [place for place in places if place[:-1] == steps]
-        if beside:
-            return f'did you mean "{beside[0][-1]}"?', beside[0]
-        below = [(*steps, *place) for place in places if place[0] in here]
-        if target := (below or places)[:1]:
-            return f"did you mean `{'.'.join(map(str, target[0]))}`?", target[0]
+    below = [(*steps, *place) for place in places if place[0] in here]
+    if target := (below or places)[:1]:
+        return f"did you mean `{'.'.join(map(str, target[0]))}`?", target[0]
     if steps in ((), ("training",), ("search",)) and (hyperparameter := _hyperparameter(str(key), _names(raw))):
         return f"did you mean `parameters.{hyperparameter}`?", ("parameters", hyperparameter)
     if near := difflib.get_close_matches(name, here, n=1, cutoff=0.6):
@@ -131,9 +133,13 @@ def of_name(name: str, hyperparameters: Collection[str]) -> str:
     if meant := _hyperparameter(name, hyperparameters):
         return f'did you mean "{meant}"?'
     hint = did_you_mean(name, hyperparameters)
-    if not hint.startswith("did") and (places := _ELSEWHERE.get(_normal(name)) or _with_this_name(_normal(name))):
-        return f"did you mean `{'.'.join(map(str, places[0]))}`?"
-    return hint
+    return hint if hint.startswith("did") else of_setting(name) or hint
+
+
+def of_setting(name: str) -> str:
+    """`did you mean `training.max-epochs`?`, of what is set elsewhere in a spec, not tuned; else nothing."""
+    places = _ELSEWHERE.get(_normal(name)) or _with_this_name(_normal(name))
+    return f"did you mean `{'.'.join(map(str, places[0]))}`?" if places else ""
 
 
 def of_word(word: Any, possible: Collection[str]) -> str:
@@ -254,17 +260,20 @@ def of_type(kind: str, given: Any, location: Location) -> str | None:
         except (ValueError, RecursionError):
             return None
         return "a number stands without quotes" if isinstance(number, int | float) else None
+    if kind in ("int_type", "int_from_float"):
+        return "a whole number is wanted"
     if kind == "bool_type":
         return "write true or false"
-    if kind == "string_type" and isinstance(given, int | float) and not isinstance(given, bool):
-        return f'text is wanted: write "{given}"'
-    if kind in ("list_type", "tuple_type") and isinstance(given, str | int | float):
+    if kind == "string_type":
+        is_number = isinstance(given, int | float) and not isinstance(given, bool)
+        return "text is wanted" + (f': write "{_cut(str(given))}"' if is_number else "")
+    if kind in ("list_type", "tuple_type") and isinstance(given, str | int | float | dict):
         return f"a list is wanted: write {_cut(json.dumps([given], ensure_ascii=False))}"
     if kind in ("model_type", "dict_type", "model_attributes_type") and not isinstance(given, dict):
         keys = locations.keys(location)
-        if not keys:
-            return "an object is wanted: {…}"
-        value = "…" if isinstance(given, bool | list | None) else json.dumps(given, ensure_ascii=False)
+        if not keys or isinstance(given, bool):
+            return "an object is wanted, like {}" if keys else "an object is wanted, {…}"
+        value = "…" if isinstance(given, list | None) else json.dumps(given, ensure_ascii=False)
         return f'an object is wanted, like {_cut(f"""{{"{keys[0]}": {value}}}""")}'
     return None
 
@@ -324,12 +333,14 @@ def _names(raw: Mapping[str, Any]) -> list[str]:
 def _hyperparameter(name: str, hyperparameters: Collection[str]) -> str | None:
     """The hyperparameter of a short or another name."""
     plain = name.strip().lower().replace("-", "_")
-    for meant in (name, plain, _HYPERPARAMETERS.get(plain)):
+    short = [one for one in hyperparameters if plain in (_HYPERPARAMETERS.get(one.lower()), one.lower())]
+    for meant in (name, plain, _HYPERPARAMETERS.get(plain), *short):
         if meant in hyperparameters:
             return meant
     words = set(plain.split("_"))
     holding = [one for one in hyperparameters if words <= set(one.lower().split("_"))]
-    return holding[0] if len(holding) == 1 else None
+    near = difflib.get_close_matches(plain, hyperparameters, n=1, cutoff=0.8)
+    return holding[0] if len(holding) == 1 else near[0] if near else None
 
 
 def _normal(key: str) -> str:

@@ -50,6 +50,10 @@ def from_dict(raw: Mapping[str, Any], origin: str = "spec") -> Spec:
     for mistake in unknown:
         steps = locations.steps(mistake["loc"])
         hint, moves[steps] = cures.of_key(mistake["loc"], raw)
+        beside = [other["loc"] for other in mistakes if other["loc"][:-1] == mistake["loc"][:-1]]
+        missing = [other["loc"] for other in mistakes if other["type"] == "missing" and other["loc"] in beside]
+        if moves[steps] is None and len(beside) == 2 and len(missing) == 1:
+            hint, moves[steps] = f'did you mean "{missing[0][-1]}"?', locations.steps(missing[0])
         told.add(steps, f"unknown key; {hint}")
     if unknown:
         raw = cures.corrected(raw, moves)
@@ -151,7 +155,10 @@ def _in_words(mistake: ErrorDetails) -> str:
         return str(mistake["ctx"]["error"])
     if kind == "literal_error":
         expected = mistake["ctx"]["expected"]
-        return f"{_shown(given)} is not possible: {expected}{cures.of_word(given, re.findall(_QUOTED, expected))}"
+        hint = cures.of_word(given, re.findall(_QUOTED, expected))
+        if not hint and location == ("mode",):
+            hint = cures.of_word(given, ["minimize", "maximize"]) and "; did you mean `objective.goal`?"
+        return f"{_shown(given)} is not possible: {expected}{hint}"
     cure = cures.of_type(kind, given, location)
     return f"{_shown(given)}: {cure or mistake['msg'][0].lower() + mistake['msg'][1:]}"
 
