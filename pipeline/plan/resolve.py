@@ -3,6 +3,7 @@
 Everything that depends on "today" or on the project's settings is decided here, once, before anything runs.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -304,7 +305,8 @@ def _misnamed_constraints(request: phases.SpecAndTrainer) -> list[str]:
     for constraint in request.spec.constraints:
         names = [side for side in (constraint[0], constraint[2]) if isinstance(side, str)]
         if unknown := [name for name in names if name not in request.hyperparameters]:
-            hint = f'there is no hyperparameter "{unknown[0]}"; {did_you_mean(unknown[0], request.hyperparameters)}'
+            hint = did_you_mean(unknown[0], request.hyperparameters)
+            hint = f"there is no hyperparameter {json.dumps(unknown[0])}; {hint}"
             lines.append(f"constraints: {in_words(constraint)}: {hint}")
     return lines
 

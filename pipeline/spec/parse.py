@@ -129,7 +129,9 @@ class _Told:
         path = ".".join(map(str, steps))
         if not any(path == place or path.startswith(f"{place}.") for place in self._places):
             self.hide([steps])
-            self.lines.append(f"{path or 'the spec'}: {message}")
+            line = f"{path or 'the spec'}: {message}"
+            # A line break in a key or a text must not make two lines of one.
+            self.lines.append("".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in line))
 
     def add_checked(self, mistakes: Iterable[tuple[str, str]]) -> None:
         """Tells mistakes that types do not show, unless what they are about is wrong below that place already."""

@@ -28,6 +28,14 @@ def parse(text: str) -> Any:
         raise ValueError(f"not JSON: {cause} at line {line}, column {column}") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON: {error}") from None
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{json.dumps(error.object[error.start])} is half of a character, which nothing can show"
+        ) from None
+    except RecursionError:
+        pass
     if _is_deep(value):
         raise ValueError(f"not a spec: lists and objects stand more than {_DEEPEST} levels deep")
     return value
