@@ -24,6 +24,7 @@ from pipeline.spec.metrics import usual_goal
 from pipeline.spec.model import MOST_EXPERIMENTS, Objective, PhaseSpec
 from pipeline.sweep import FORMAT, Definition, Fidelity, Judging, Phase, new_id
 from pipeline.training import references
+from pipeline.training.own import placeholders
 from pipeline.training.own.code import Own
 
 _P = ParamSpec("_P")
@@ -89,6 +90,7 @@ def resolve(
                     *decided.lines,
                     *_cut_in_words(request, all_phases),
                     *_drawn_in_words(request, all_phases),
+                    *_empty_arguments_in_words(request, all_phases),
                 )
             )
         ),
@@ -249,6 +251,16 @@ def _drawn_in_words(request: phases.SpecAndTrainer, made: Sequence[Phase]) -> It
             size = math.prod(domain.size for domain in phase.space.values())
             many = f"{size:,}" if size <= MOST_EXPERIMENTS else f"over {MOST_EXPERIMENTS:,}"
             yield f"{phase.name}: {phase.experiments} settings are drawn from the grid, which has {many}"
+
+
+def _empty_arguments_in_words(request: phases.SpecAndTrainer, made: Sequence[Phase]) -> Iterator[str]:
+    """A line for each argument that may be empty text, which programs take for an argument all the same."""
+    spaces = [phase.space.items() for phase in made]
+    empty = {name for space in spaces for name, domain in space if "" in domain}
+    empty |= {name for name, value in request.incumbent.items() if value == ""}
+    for at, name in placeholders.possibly_empty(request.spec.command or (), empty):
+        cure = json.dumps({"if": name, "arguments": [f"{{{name}}}"]})
+        yield f"command.{at}: {name} may be empty text, which is an argument, too; to leave it out, write {cure}"
 
 
 def _in_a_row(choosing: Sequence[Phase]) -> list[Phase]:

@@ -192,6 +192,16 @@ def test_arguments_that_may_be_left_out_are_frozen_as_they_were_written():
     assert define(again.spec).own == definition.own
 
 
+def test_an_argument_that_may_be_empty_is_told():
+    flag = {"hyperparameters": {"lr": 0.1, "bn": ""}, "parameters": {"bn": ["", "--use-bn"]}}
+    assert define(BASE | flag | {"command": ["t", "{lr}", "{bn}"]}).decided == (
+        "command.2: bn may be empty text, which is an argument, too; to leave it out, write "
+        '{"if": "bn", "arguments": ["{bn}"]}',
+    )
+    for word in ("--name={bn}", {"if": "bn", "arguments": ["{bn}"]}):
+        assert not define(BASE | flag | {"command": ["t", "{lr}", word]}).decided
+
+
 def test_what_is_for_own_trainers_is_refused_without_one():
     with pytest.raises(UserError) as caught:
         spec.from_dict({"architecture": "lstm", "parameters": {"dropout": [0.1]}, "hyperparameters": {"a": 1}})

@@ -80,6 +80,13 @@ def mistakes(command: Sequence[Any], hyperparameters: Collection[str]) -> Iterat
             yield f"hyperparameters.{name}", f"{{{name}}} stands for something else already: choose another name"
 
 
+def possibly_empty(command: Sequence[Word], may_be_empty: Collection[str]) -> Iterator[tuple[int, str]]:
+    """Arguments that are one of these hyperparameters and nothing else: each its place, and the hyperparameter."""
+    for at, word in enumerate(command):
+        if isinstance(word, str) and word[:1] == "{" and word[1:-1] in may_be_empty:
+            yield at, word[1:-1]
+
+
 def _problem(argument: str, names: Sequence[str]) -> str | None:
     """The first mistake in an argument's placeholders."""
     for braces in _BRACES.finditer(argument):
