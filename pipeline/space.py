@@ -4,6 +4,7 @@ A domain is what a spec may say about one hyperparameter: a finite list of value
 Nothing here chooses anything (that is `search/`) and nothing here imports torch.
 """
 
+import json
 import math
 from typing import Annotated, Any, Literal
 
@@ -23,11 +24,25 @@ from pipeline.base import Frozen
 # `bool` stands before the numbers: True is an int to Python but not to a person who wrote JSON.
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr | None
 Assignment = dict[str, Scalar]
+_SHOWN = 20
+"""Values of a list that a message names."""
 
 
 def key(value: Scalar) -> tuple[str, str]:
     """What makes two values the same experiment: 1, 1.0 and True are three different values."""
     return type(value).__name__, repr(value)
+
+
+Kind = Literal["null", "boolean", "number", "text"]
+
+
+def kind(value: Scalar) -> Kind:
+    """What sort of value it is to a person who writes JSON."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    return "text" if isinstance(value, str) else "number"
 
 
 def same(one: object, other: object) -> bool:
@@ -55,6 +70,19 @@ When = Annotated[
 """The values of other hyperparameters for which this one is of use at all: `{"optimizer": "sgd"}`; all must hold."""
 
 
+def _is_finite(number: float) -> bool:
+    """Whether a double holds it: an integer of JSON may have hundreds of digits."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
+
+
+def _shortened(number: float) -> str:
+    text = str(number)
+    return text if len(text) <= 40 else f"{text[:20]}… ({len(text)} digits)"
+
+
 class Values(Frozen):
     """A finite set of values, in the order in which the spec lists them."""
 
@@ -65,9 +93,13 @@ class Values(Frozen):
     @classmethod
     def _distinct_and_finite(cls, values: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
         for value in values:
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError(f"{value} is not a finite number")
-        if len({key(value) for value in values}) < len(values):
+            if isinstance(value, int | float) and not _is_finite(value):
+                raise ValueError(f"{_shortened(value)} is not a finite number")
+        keys = [key(value) for value in values]
+        if len(set(keys)) < len(keys):
+            if len(keys) > _SHOWN:
+                twice = next(value for value, own in zip(values, keys, strict=True) if keys.count(own) > 1)
+                raise ValueError(f"names {json.dumps(twice)} twice")
             raise ValueError(f"{list(values)} names a value twice")
         return values
 
@@ -118,8 +150,8 @@ class Interval(Frozen):
     def _possible(self) -> "Interval":
         for name in ("low", "high", "step"):
             number = getattr(self, name)
-            if number is not None and not math.isfinite(number):
-                raise ValueError(f"{name} is {number}, not a finite number")
+            if number is not None and not _is_finite(number):
+                raise ValueError(f"{name} is {_shortened(number)}, not a finite number")
         if self.low >= self.high:
             raise ValueError(f"low ({self.low}) must be below high ({self.high})")
         if self.log and self.low <= 0:
@@ -128,6 +160,8 @@ class Interval(Frozen):
             raise ValueError(f"step must be above 0, not {self.step}")
         if self.step is not None and self.log:
             raise ValueError("a range has a step or is log, not both: write the values as a list")
+        if not _is_finite(self.high - self.low) or not _is_finite((self.high - self.low) / (self.step or 1)):
+            raise ValueError("is too wide: no double holds its width, or the number of its steps")
         return self
 
     @property
@@ -257,8 +291,27 @@ class Hyperparameter(Frozen):
     shapes: bool = True
     """Whether it shapes the network or its batches, so that trials which differ in it cannot train side by side."""
 
+    also: tuple[Kind, ...] = ()
+    """Kinds of values that are possible besides, whatever they are: nobody has said which."""
+
+    def takes(self, value: Scalar) -> bool:
+        """Whether a spec may name this value."""
+        return value in (self.limits or self.domain) or kind(value) in self.also
+
     @pydantic.model_validator(mode="after")
     def _default_is_possible(self) -> "Hyperparameter":
-        if self.default not in (self.limits or self.domain):
-            raise ValueError(f"the default {self.default!r} is not allowed by its own limits")
+        limits = self.limits or self.domain
+        if not self.takes(self.default):
+            cure = f"{in_words(limits)}: name it there, too, or choose another default"
+            raise ValueError(f"the default {json.dumps(self.default)} is not allowed by its own limits, {cure}")
         return self
+
+
+def in_words(domain: Values | Interval) -> str:
+    """A domain in words: `one of 1, 2, 3` or `from 1 to 64`."""
+    if isinstance(domain, Values):
+        shown = [json.dumps(value, ensure_ascii=False) for value in domain.values[:_SHOWN]]
+        more = f", … ({len(domain.values)} in all)" if len(domain.values) > _SHOWN else ""
+        return f"one of {', '.join(shown)}{more}"
+    step = f" in steps of {domain.step}" if domain.step is not None else ""
+    return f"{'an integer ' if domain.integer else ''}from {domain.low} to {domain.high}{step}"

@@ -12,7 +12,7 @@ from pipeline.search import STRATEGIES, SearchSpace
 from pipeline.search.search_space import written
 from pipeline.space import Space
 from pipeline.spec import Spec
-from pipeline.spec.model import Budget, PhaseSpec, Search
+from pipeline.spec.model import MOST_EXPERIMENTS, Budget, PhaseSpec, Search
 from pipeline.sweep import Phase
 
 EXPERIMENTS = 21
@@ -33,6 +33,9 @@ _ONE_REPLICATED_IN = 8
 """Of fewer experiments, fewer are replicated: one in so many."""
 _REPLICATING_AT_MOST = 3
 """Where replicating would take more than one in so many of all trials, they are better spent otherwise."""
+
+_SETTINGS_AT_ONCE, _TRIALS_AT_ONCE = 1000, 10_000
+"""Of a round at most, so that no sweep is too large to be planned."""
 
 _COUNTED = 100_000
 """Steps that finding out the number of possible settings may take."""
@@ -68,10 +71,12 @@ def experiments_of(request: SpecAndTrainer, phase: PhaseSpec, space: Space) -> i
             )
         return count
     if search.strategy == "grid":
-        if math.isinf(possible):
+        if possible == math.inf:
             raise UserError(
                 f"search.experiments: the grid is too large to be counted (over {_COUNTED:,} steps): say how many"
             )
+        if possible > MOST_EXPERIMENTS:
+            raise UserError(f"search.experiments: the grid has over {MOST_EXPERIMENTS:,} settings: say how many")
         return int(possible)
     return int(min(possible, IN_TIME if is_open_ended(spec, phase) else EXPERIMENTS))
 
@@ -137,6 +142,22 @@ def _possible(request: SpecAndTrainer, search: Search, space: Space) -> float:
         return math.inf
     is_inside = allowed.allows(incumbent) and all(incumbent[name] in space[name] for name in allowed.active(incumbent))
     return count if is_inside else count + 1
+
+
+def in_rounds_of(experiments: int, trials_each: int) -> int | None:
+    """Settings of a round where nothing is learnt from the rounds before; None: all of them in one."""
+    at_once = max(1, min(_SETTINGS_AT_ONCE, _TRIALS_AT_ONCE // trials_each))
+    return at_once if experiments > at_once else None
+
+
+def is_part_of_its_grid(request: SpecAndTrainer, phase: Phase) -> bool:
+    """Whether a phase that goes through a grid tries fewer settings than that has."""
+    if phase.strategy != "grid" or phase.near is not None:
+        return False
+    space = SearchSpace(phase.space, phase.constraints, request.incumbent)
+    count = space.count(_COUNTED)
+    # The incumbent, which may be one of them, is counted among the experiments.
+    return count is None or phase.experiments < count
 
 
 def within_budget(budget: Budget | None, choosing: Sequence[Phase], judging: Sequence[Phase]) -> list[Phase]:

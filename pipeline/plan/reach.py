@@ -51,7 +51,9 @@ def missing(own: Own | None, folder: Path) -> Iterator[Missing]:
             yield Missing(f"trainer: there is no module {module} in {folder}, nor is one installed here", False)
         return
     assert own.command is not None
-    command = [sys.executable if argument == "{python}" else argument for argument in own.command]
+    # What may be left out is as an option to this: never the program, hardly its script.
+    words = [word if isinstance(word, str) else "--" for word in own.command]
+    command = [sys.executable if word == "{python}" else word for word in words]
     program = command[0]
     if _is_open(program):
         return

@@ -3,6 +3,8 @@
 Everything that depends on "today" or on the project's settings is decided here, once, before anything runs.
 """
 
+import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import ParamSpec, TypeVar
@@ -18,9 +20,11 @@ from pipeline.search import ADAPTIVE
 from pipeline.search.search_space import written as in_words
 from pipeline.space import Hyperparameter, Space, Values
 from pipeline.spec import Spec, check, normalize, trainer
-from pipeline.spec.model import PhaseSpec
+from pipeline.spec.metrics import usual_goal
+from pipeline.spec.model import MOST_EXPERIMENTS, Objective, PhaseSpec
 from pipeline.sweep import FORMAT, Definition, Fidelity, Judging, Phase, new_id
 from pipeline.training import references
+from pipeline.training.own import placeholders
 from pipeline.training.own.code import Own
 
 _P = ParamSpec("_P")
@@ -79,7 +83,17 @@ def resolve(
         spec=normalize.as_written(spec),
         own=own,
         rows_by_month=rows_by_day and rows_by_day.by_month(),
-        decided=tuple(dict.fromkeys((*decided.lines, *_cut_in_words(request, all_phases)))),
+        decided=tuple(
+            dict.fromkeys(
+                (
+                    *_goal_in_words(spec.objective),
+                    *decided.lines,
+                    *_cut_in_words(request, all_phases),
+                    *_drawn_in_words(request, all_phases),
+                    *_empty_arguments_in_words(request, all_phases),
+                )
+            )
+        ),
         chosen_before={str(date_range): used.count(date_range) for date_range in chosen_on if date_range in used},
     )
 
@@ -142,7 +156,15 @@ def _phases(request: phases.SpecAndTrainer, calendar: Calendar, rows_by_day: Row
         choosing = mistakes.note(counts.within_budget, spec.budget, choosing, judging) or []
     if mistakes.lines or judging is None:
         raise UserError("\n".join(dict.fromkeys(mistakes.lines)))
+    choosing = [_drawn_from_its_grid(request, phase) for phase in choosing]
     return (*choosing, *judging, *_references(spec, choosing, judging))
+
+
+def _drawn_from_its_grid(request: phases.SpecAndTrainer, phase: Phase) -> Phase:
+    """The phase; one that has no room for its whole grid draws from it, as the first settings are all alike."""
+    if not counts.is_part_of_its_grid(request, phase):
+        return phase
+    return phase.model_copy(update={"strategy": "random"})
 
 
 def _choosing(
@@ -185,6 +207,7 @@ def _choosing(
             seeds=counts.SEEDS,
         )
     is_in_turn = search.strategy in ADAPTIVE or (spec.budget is not None and spec.budget.is_timed)
+    at_once = counts.in_rounds_of(experiments, len(ranges) * search.seeds_per_range)
     return Phase(
         name=phase.name,
         space=space,
@@ -194,13 +217,20 @@ def _choosing(
         experiments=experiments,
         open_ended=counts.is_open_ended(spec, phase),
         constraints=phases.constraints_on(space, spec.constraints),
-        batch=search.batch if is_in_turn else None,
+        batch=search.batch if is_in_turn else at_once,
         near=phases.NEAR if phase.name == "near-best" else None,
         faster_within=phases.FASTER_WITHIN if phase.name == "learning-rate" else None,
         early_stopping=search.early_stopping,
         seeds=search.seeds_per_range,
         race=search.race,
     )
+
+
+def _goal_in_words(objective: Objective) -> Iterator[str]:
+    """A line if the goal is not the one that everybody has for this metric."""
+    if usual_goal(objective.metric) not in (None, objective.goal):
+        better = "less" if objective.goal == "maximize" else "more"
+        yield f"objective: {objective.goal}s {objective.metric}, as `goal` says; usually {better} of it is better"
 
 
 def _cut_in_words(request: phases.SpecAndTrainer, made: Sequence[Phase]) -> Iterator[str]:
@@ -211,6 +241,26 @@ def _cut_in_words(request: phases.SpecAndTrainer, made: Sequence[Phase]) -> Iter
         if isinstance(whole, Values) and isinstance(searched, Values) and whole != searched:
             left_out = ", ".join(str(value) for value in whole.values if value not in searched)
             yield f"batch_size: {left_out} left out, fewer than {phases.STEPS_A_PASS} steps a pass over the rows"
+
+
+def _drawn_in_words(request: phases.SpecAndTrainer, made: Sequence[Phase]) -> Iterator[str]:
+    """A line for each phase that draws from the grid that it was asked for."""
+    grids = {one.name for one in request.phases if phases.search_of(request.spec, one).strategy == "grid"}
+    for phase in made:
+        if phase.name in grids and phase.strategy == "random":
+            size = math.prod(domain.size for domain in phase.space.values())
+            many = f"{size:,}" if size <= MOST_EXPERIMENTS else f"over {MOST_EXPERIMENTS:,}"
+            yield f"{phase.name}: {phase.experiments} settings are drawn from the grid, which has {many}"
+
+
+def _empty_arguments_in_words(request: phases.SpecAndTrainer, made: Sequence[Phase]) -> Iterator[str]:
+    """A line for each argument that may be empty text, which programs take for an argument all the same."""
+    spaces = [phase.space.items() for phase in made]
+    empty = {name for space in spaces for name, domain in space if "" in domain}
+    empty |= {name for name, value in request.incumbent.items() if value == ""}
+    for at, name in placeholders.possibly_empty(request.spec.command or (), empty):
+        cure = json.dumps({"if": name, "arguments": [f"{{{name}}}"]})
+        yield f"command.{at}: {name} may be empty text, which is an argument, too; to leave it out, write {cure}"
 
 
 def _in_a_row(choosing: Sequence[Phase]) -> list[Phase]:
@@ -267,7 +317,8 @@ def _misnamed_constraints(request: phases.SpecAndTrainer) -> list[str]:
     for constraint in request.spec.constraints:
         names = [side for side in (constraint[0], constraint[2]) if isinstance(side, str)]
         if unknown := [name for name in names if name not in request.hyperparameters]:
-            hint = f'there is no hyperparameter "{unknown[0]}"; {did_you_mean(unknown[0], request.hyperparameters)}'
+            hint = did_you_mean(unknown[0], request.hyperparameters)
+            hint = f"there is no hyperparameter {json.dumps(unknown[0])}; {hint}"
             lines.append(f"constraints: {in_words(constraint)}: {hint}")
     return lines
 

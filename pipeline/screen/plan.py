@@ -106,7 +106,8 @@ def _experiment_lines(phase: Phase, experiments: Sequence[Experiment]) -> Iterat
         words = " ".join(f"{name}={shown(experiment.assignment[name])}" for name in phase.space)
         yield f"  {experiment.id} {words}" + (" (the incumbent)" if at == 0 else "")
     if len(experiments) > EXPERIMENTS_AT_MOST:
-        yield f"  … and {len(experiments) - EXPERIMENTS_AT_MOST} more"
+        of_how_many = " in its first round" if len(experiments) < phase.experiments else ""
+        yield f"  … and {len(experiments) - EXPERIMENTS_AT_MOST} more{of_how_many}"
 
 
 def judging_line(definition: Definition) -> str | None:

@@ -32,7 +32,7 @@ def random(space: SearchSpace, tried: Sequence[Tried], seed: int, n: int) -> lis
         draws = _shuffled(space, source)
     else:
         draws = _independent(space, source, max(wanted * _DRAWS_PER_EXPERIMENT, _FEWEST_DRAWS))
-        if math.isfinite(space.combinations):
+        if not space.is_endless:
             # Where constraints leave too little for draws to find, what is left is listed.
             draws = itertools.chain(draws, space.settings(_LISTED_AT_LAST))
     return unlike(space, (one.assignment for one in tried), draws, n)

@@ -5,6 +5,7 @@ It knows which settings there are and which two are the same experiment. It choo
 
 import contextlib
 import itertools
+import json
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
@@ -64,7 +65,7 @@ class SearchSpace:
         needed: dict[str, tuple[Scalar, ...]] = {}
         for parent, asked in self.domains[name].when.items():
             if parent not in self.domains and parent not in self.otherwise:
-                raise ValueError(f'{name}: its condition names "{parent}", which is no hyperparameter here')
+                raise ValueError(f"{name}: its condition names {json.dumps(parent)}, which is no hyperparameter here")
             above = self._needed(parent, (*children, name)) if parent in self.domains else {}
             for one, values in [(parent, asked), *above.items()]:
                 possible: Sequence[Scalar] = [v for v in values if self._may_be(one, v)]
@@ -86,7 +87,7 @@ class SearchSpace:
             return side, side, False
         text = written(constraint)
         if side not in self.domains and side not in self.otherwise:
-            raise ValueError(f'{text}: "{side}" is no hyperparameter here')
+            raise ValueError(f"{text}: {json.dumps(side)} is no hyperparameter here")
         domain = self.domains.get(side)
         if isinstance(domain, Interval):
             return domain.low, domain.high, not math.isfinite(domain.size)
@@ -143,6 +144,11 @@ class SearchSpace:
         return not self.constraints and not any(self._active_if.values())
 
     @property
+    def is_endless(self) -> bool:
+        """Whether there is no end of settings: a range of real numbers has no step."""
+        return any(math.isinf(domain.size) for domain in self.domains.values())
+
+    @property
     def combinations(self) -> float:
         """How many settings there are at most; infinite with a range of real numbers that has no step."""
         return math.prod(domain.size for domain in self.domains.values())
@@ -150,7 +156,7 @@ class SearchSpace:
     def count(self, at_most: int) -> int | None:
         """How many different allowed settings there are; None if there is no end of them, or if finding out, because
         of conditions and constraints, takes more than `at_most` steps."""
-        if math.isinf(self.combinations):
+        if self.is_endless:
             return None
         if self.is_plain:
             return int(self.combinations)
@@ -209,11 +215,12 @@ class _TooManyError(Exception):
 
 def written(constraint: Constraint) -> str:
     """`a <= b`, as people write it."""
-    return " ".join(map(str, constraint))
+    words = " ".join(map(str, constraint))
+    return words if words.isprintable() else json.dumps(words)
 
 
 def _words(values: Sequence[Scalar]) -> str:
-    return " or ".join(f'"{value}"' if isinstance(value, str) else str(value) for value in values)
+    return " or ".join(json.dumps(value) if isinstance(value, str) else str(value) for value in values)
 
 
 def _check(constraint: Constraint, sides: Sequence[tuple[float, float, bool]]) -> None:

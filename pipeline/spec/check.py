@@ -13,9 +13,10 @@ import pydantic
 
 from pipeline.errors import did_you_mean
 from pipeline.results import RESERVED
-from pipeline.space import Hyperparameter, Interval, Values
-from pipeline.spec import names
-from pipeline.spec.hyperparameters import Declaration, Declared
+from pipeline.space import Domain, Hyperparameter, Interval, in_words, kind
+from pipeline.spec import cures, names
+from pipeline.spec.hyperparameters import Declaration, Declared, any_number_in_words
+from pipeline.spec.metrics import usual_goal
 from pipeline.spec.model import Objective
 from pipeline.training import architectures
 from pipeline.training.own import placeholders
@@ -52,10 +53,15 @@ def _mistakes_of_own(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "command", 'either a "trainer" or a "command" trains, not both'
     for key in ("command", "describe"):
         words = raw.get(key)
-        if isinstance(words, list) and words and (words[0] == "" or any("\0" in str(word) for word in words)):
-            yield key, "names no program, or has a character that no argument can have"
+        if not isinstance(words, list) or not words:
+            continue
+        if words[0] == "" or isinstance(words[0], dict):
+            yield key, "begins with the name of a program"
+        elif any("\0" in text for word in words for text in _texts(word)):
+            yield key, "has a character that no argument can have: NUL"
     if raw.get("describe") is not None and raw.get("command") is None:
         yield "describe", 'is for a "command"; a "trainer" says its hyperparameters by the model of its first parameter'
+    yield from _mistakes_of_objective(raw)
     if raw.get("reuse") is True:
         yield "reuse", "is for built-in architectures: whether your own trainer is still the same, nobody knows"
     name = raw.get("architecture")
@@ -72,12 +78,38 @@ def _mistakes_of_own(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield from of_own(raw, valid)
 
 
+def _texts(word: Any) -> list[str]:
+    """The texts of a word of a command, or of several that may be left out."""
+    arguments = word.get("arguments") if isinstance(word, dict) else word
+    return [text for text in (arguments if isinstance(arguments, list) else [arguments]) if isinstance(text, str)]
+
+
 def of_own(raw: Mapping[str, Any], hyperparameters: Mapping[str, Hyperparameter]) -> Iterator[tuple[str, str]]:
     """The mistakes of a spec with an own trainer that has these hyperparameters, as path and message."""
     yield from names.wrong_names(list(hyperparameters), _metric(raw))
     if isinstance(command := raw.get("command"), list):
-        yield from placeholders.mistakes([word for word in command if isinstance(word, str)], hyperparameters)
+        yield from placeholders.mistakes(command, hyperparameters)
     yield from _misfits(raw, hyperparameters, "the trainer")
+
+
+def _mistakes_of_objective(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """An objective whose goal nobody can know, or whose metric is the name of a column."""
+    objective, metric = raw.get("objective"), _metric(raw)
+    if not isinstance(objective, Mapping) or not isinstance(metric, str):
+        return  # reported by the validation of types
+    name, _, part = metric.rpartition("_")
+    reported = str(raw.get("metrics-pattern"))
+    if name and part in ("valid", "test") and f"<{metric}>" in reported and f"<{metric}_valid>" not in reported:
+        yield (
+            "objective.metric",
+            f'"{metric}" is a column: write "{name}", whose {name}_valid chooses and {name}_test judges',
+        )
+    elif "goal" not in objective and usual_goal(metric) is None:
+        yield (
+            "objective.goal",
+            f'is missing: whether more or less {metric} is better, nobody knows; write "goal": "maximize", or '
+            '"goal": "minimize"',
+        )
 
 
 def _metric(raw: Mapping[str, Any]) -> Any:
@@ -100,9 +132,13 @@ def _misfits(
     for path, space in spaces:
         for name, domain in space.items() if isinstance(space, dict) else ():
             if name in RESERVED:
-                yield f"{path}.{name}", "is the name of a results column, no hyperparameter can be called so"
+                hint = cures.of_setting(name)
+                yield (
+                    f"{path}.{name}",
+                    f"is the name of a results column, no hyperparameter can be called so{hint and f'; {hint}'}",
+                )
             elif name not in hyperparameters:
-                yield f"{path}.{name}", f"{trainer} has no such hyperparameter; {did_you_mean(name, hyperparameters)}"
+                yield f"{path}.{name}", f"{trainer} has no such hyperparameter; {cures.of_name(name, hyperparameters)}"
             elif problem := _impossible(hyperparameters[name], domain):
                 yield f"{path}.{name}", problem
 
@@ -113,22 +149,46 @@ def _impossible(hyperparameter: Hyperparameter, domain: Any) -> str | None:
     if isinstance(domain, dict) and "values" in domain:
         domain = domain["values"]
     if isinstance(domain, dict):
-        values = [domain.get("low"), domain.get("high")]
+        values = [domain[end] for end in ("low", "high") if domain.get(end) is not None]
         if isinstance(limits, Interval) and limits.integer and any(isinstance(n, float) for n in domain.values()):
-            return "takes integers: low, high and step must be integers"
+            return f"takes integers: low, high and step must be integers{_cure_of_integers(hyperparameter)}"
     else:
         values = domain if isinstance(domain, list) else [domain]
+    if any(isinstance(value, list | dict) for value in values):
+        return None
+    # Who writes values of several kinds means it; one other kind alone is likelier a slip.
+    like_default = [value for value in values if kind(value) in (kind(hyperparameter.default), "null")]
+    is_mixed = bool(like_default) or kind(hyperparameter.default) in ("null", "text")
     for value in values:
-        if isinstance(domain, dict) and value is None:
-            continue
-        if value not in limits:
-            return f"{json.dumps(value)} is not possible: {described(limits)}"
+        meant = _meant(value, limits)
+        is_possible = value in limits or (kind(value) in hyperparameter.also and is_mixed and meant is None)
+        if not is_possible:
+            is_too_large = isinstance(value, int) and not isinstance(value, bool)
+            possible = in_words(limits) if is_too_large else any_number_in_words(limits) or in_words(limits)
+            cure = _cure_of_integers(hyperparameter) if isinstance(value, float) else ""
+            if meant is not None:
+                possible, cure = "it is text", f"; did you mean {meant}?"
+            elif kind(value) in hyperparameter.also:
+                both = json.dumps([hyperparameter.default, value], ensure_ascii=False)
+                cure = f'; if it is, declare {{"default": {json.dumps(hyperparameter.default)}, "domain": {both}}}'
+            return f"{json.dumps(value, ensure_ascii=False)} is not possible: {possible}{cure}"
     return None
 
 
-def described(limits: Values | Interval) -> str:
-    """A domain in words: `one of 1, 2, 3` or `from 1 to 64`."""
-    if isinstance(limits, Values):
-        return f"one of {', '.join(json.dumps(value) for value in limits.values)}"
-    numbers = "an integer " if limits.integer else ""
-    return f"{numbers}from {limits.low} to {limits.high}"
+def _cure_of_integers(hyperparameter: Hyperparameter) -> str:
+    """What to do about an integer of which nobody declared more than its default."""
+    if any_number_in_words(hyperparameter.limits) != "an integer":
+        return ""
+    return f"; as its default is {hyperparameter.default}: write {hyperparameter.default}.0 there for real numbers"
+
+
+def _meant(value: Any, limits: Domain) -> str | None:
+    """The JSON that a person may have meant by a text: `0.1` by `"0.1"`, `null` by `"None"`; None if there is none
+    within the limits."""
+    if not isinstance(value, str) or value in limits:
+        return None
+    try:
+        meant = None if value.lower() == "none" else json.loads(value.lower())
+    except (ValueError, RecursionError):
+        return None
+    return json.dumps(meant) if meant in limits and not isinstance(meant, str) else None

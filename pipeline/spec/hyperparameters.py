@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pipeline.base import Frozen
 from pipeline.errors import UserError
-from pipeline.space import Domain, Hyperparameter, Interval, Scalar, Values, as_reals
+from pipeline.space import Domain, Hyperparameter, Interval, Kind, Scalar, Values, as_reals
 
 # Wide enough for whatever a training may take, and still numbers that a double or a 64-bit integer holds.
 _REALS, _INTEGERS = 1e300, 10**18
@@ -36,13 +36,19 @@ class Declaration(Frozen):
     def hyperparameter(self) -> Hyperparameter:
         """The hyperparameter that is declared. Raises ValueError if its parts contradict one another."""
         default, domain, limits = self.default, self.domain, self.limits
+        also: tuple[Kind, ...] = ()
         if domain is None:
+            also = () if limits else ("null", "boolean", "text")
             domain = limits or Values(values=(False, True) if isinstance(default, bool) else (default,))
             limits = limits or self._any_number()
+            if also and limits is None:
+                also = (*also, "number")
         if any(_is_real(part) for part in (default, domain, limits)):
             default, domain = as_reals(default), as_reals(domain)  # type: ignore[assignment]
             limits = as_reals(limits) if limits is not None else None  # type: ignore[assignment]
-        return Hyperparameter(default=default, domain=domain, limits=limits, help=self.help, phase=self.phase)
+        return Hyperparameter(
+            default=default, domain=domain, limits=limits, help=self.help, phase=self.phase, also=also
+        )
 
     def _any_number(self) -> Interval | None:
         """All integers, or all reals, as the default is; None if it is no number."""
@@ -50,6 +56,13 @@ class Declaration(Frozen):
             return None
         most = _INTEGERS if isinstance(self.default, int) else _REALS
         return Interval(low=-most, high=most)
+
+
+def any_number_in_words(limits: Values | Interval | None) -> str | None:
+    """`a number` or `an integer`, where nobody has declared which ones are possible; None of other limits."""
+    if isinstance(limits, Interval) and limits.low == -limits.high:
+        return {_REALS: "a number", _INTEGERS: "an integer"}.get(limits.high)
+    return None
 
 
 def _as_default(value: Any) -> Any:
@@ -82,7 +95,9 @@ def from_json_schema(schema: Any, where: str) -> dict[str, Hyperparameter]:
     hyperparameters, lines = {}, []
     for name, property_ in properties.items():
         try:
-            hyperparameters[name] = _declaration(_flat(property_, schema)).hyperparameter()
+            flat = _flat(property_, schema)
+            declared = _declaration(flat).hyperparameter()
+            hyperparameters[name] = declared.model_copy(update={"also": _also(flat)})
         except pydantic.ValidationError as error:
             lines.append(f"{where}: {name}: {error.errors()[0]['msg'].removeprefix('Value error, ')}")
         except ValueError as error:
@@ -150,6 +165,14 @@ def _declaration(schema: Mapping[str, Any]) -> Declaration:
             raise ValueError(f"has the default {json.dumps(default)}, which is no {kind}")
         return Declaration(**fields)
     raise ValueError(f"is a hyperparameter of type {json.dumps(kind)}; possible are number, integer, boolean, string")
+
+
+def _also(schema: Mapping[str, Any]) -> tuple[Kind, ...]:
+    """The kinds of values that a flat schema allows without saying which."""
+    if "enum" in schema or "const" in schema:
+        return ()
+    text: tuple[Kind, ...] = ("text",) if schema.get("type") == "string" else ()
+    return (*text, "null") if schema.get("nullable") else text
 
 
 def _interval(schema: Mapping[str, Any], real: bool) -> dict[str, Any]:

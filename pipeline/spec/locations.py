@@ -5,7 +5,7 @@ a person used. The types of `model.py` tell these steps from those that stand in
 """
 
 from collections.abc import Iterator
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import pydantic
@@ -20,14 +20,25 @@ Location = tuple[str | int, ...]
 
 def path(location: Location) -> str:
     """`parameters.x.low`: only the steps that stand in the spec."""
+    return ".".join(map(str, steps(location))) or "the spec"
+
+
+def steps(location: Location) -> Location:
+    """Those of a location that stand in the spec."""
     types = _types_along(location)
-    steps = [
-        str(step)
-        for step, above in zip(location, types, strict=False)
+    found: list[str | int] = []
+    for step, above in zip(location, types, strict=False):
+        if _is_scalar(above):
+            break  # the types that a value might have had
         # A list of values is written without the key that it gets as a model.
-        if step not in _forms(above) and not (step == "values" and Values in _alternatives(above))
-    ]
-    return ".".join(steps) or "the spec"
+        if step not in _forms(above) and not (step == "values" and Values in _alternatives(above)):
+            found.append(step)
+    return tuple(found)
+
+
+def is_of_a_value(location: Location) -> bool:
+    """Whether a mistake is one of a single value, which pydantic tells once for each type that it may have."""
+    return any(_is_scalar(type_) for type_ in _types_along(location[:-1]))
 
 
 def keys(location: Location) -> list[str]:
@@ -80,3 +91,9 @@ def _alternatives(type_: Any) -> list[Any]:
     if get_origin(type_) in (Union, UnionType):
         return [] if _forms(type_) else [one for member in get_args(type_) for one in _alternatives(member)]
     return [type_]
+
+
+def _is_scalar(type_: Any) -> bool:
+    """Whether it is a union of the types that JSON's single values have."""
+    alternatives = _alternatives(type_)
+    return len(alternatives) > 2 and all(one in (bool, int, float, str, NoneType) for one in alternatives)

@@ -18,7 +18,9 @@ from pipeline.dates import DateRange
 from pipeline.results import Goal, sign
 from pipeline.space import Constraint, DomainOrFixed, Scalar
 from pipeline.spec.hyperparameters import Declared
+from pipeline.spec.metrics import usual_goal
 from pipeline.spec.names import label
+from pipeline.training.own.code import Word
 from pipeline.training.own.pattern import pattern
 
 
@@ -76,6 +78,8 @@ SpecDateRange = Annotated[
 ]
 DateRanges = Annotated[list[SpecDateRange], Field(min_length=1), AfterValidator(_distinct)]
 _MAX_EPOCHS = 100
+MOST_EXPERIMENTS = 10**18
+"""No sweep comes to an end of them; more would be numbers that cannot even be printed."""
 
 
 class Training(Hyphenated):
@@ -121,7 +125,10 @@ class Search(Hyphenated):
         "`tpe` and `gp` learn from the rounds before.",
     )
     experiments: Whole | None = Field(
-        None, ge=1, description="Settings to try, the incumbent included. Default: 21, or all of a smaller space."
+        None,
+        ge=1,
+        le=MOST_EXPERIMENTS,
+        description="Settings to try, the incumbent included. Default: 21, or all of a smaller space.",
     )
     batch: Whole = Field(8, ge=1, description="Settings that `tpe` and `gp` ask for at once, knowing all before them.")
     seed: Whole = Field(0, ge=0, description="The same spec and seed give the same sweep.")
@@ -137,8 +144,12 @@ class Search(Hyphenated):
 class Budget(Hyphenated):
     """What a sweep may cost in all. It ends inside of it, and says what it would do with more."""
 
-    experiments: Whole | None = Field(None, ge=1, description="Settings to try while choosing, the incumbent included.")
-    trials: Whole | None = Field(None, ge=1, description="Trainings, those that judge the winner included.")
+    experiments: Whole | None = Field(
+        None, ge=1, le=MOST_EXPERIMENTS, description="Settings to try while choosing, the incumbent included."
+    )
+    trials: Whole | None = Field(
+        None, ge=1, le=MOST_EXPERIMENTS, description="Trainings, those that judge the winner included."
+    )
     hours: Number | None = Field(None, gt=0, description="From the start of the sweep on, by the clock.")
     device_hours: Number | None = Field(None, gt=0, description="Training time, added up over all machines.")
     money: Number | None = Field(None, gt=0, description="Device hours times `price-per-device-hour`.")
@@ -182,7 +193,18 @@ class Objective(Hyphenated):
     """What is compared: `<metric>_valid` chooses, `<metric>_test` judges."""
 
     metric: str = Field("mse", pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
-    goal: Goal = "minimize"
+    # A factory, as the schema should name no default: it depends on the metric.
+    goal: Goal = Field(
+        default_factory=lambda: "minimize",
+        description="Left out, that of a metric that everybody knows, like `auc` or `val_loss`; others need it.",
+    )
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _with_its_usual_goal(cls, raw: Any) -> Any:
+        if isinstance(raw, Mapping) and "goal" not in raw and (goal := usual_goal(raw.get("metric"))):
+            return {**raw, "goal": goal}
+        return raw
 
     @property
     def sign(self) -> int:
@@ -221,8 +243,11 @@ class Spec(Hyphenated):
         pattern=r"^[A-Za-z_][\w.-]*(:[A-Za-z_][\w.]*)?$",
         description="Your own Python function, `my_package.train:train`, or an entry point in `hpt.trainers`.",
     )
-    command: list[str] | None = Field(
-        None, min_length=1, description="Your own program and its arguments, with `{placeholders}`; never a shell."
+    command: list[Word] | None = Field(
+        None,
+        min_length=1,
+        description="Your own program and its arguments, with `{placeholders}`; never a shell. Arguments that are left "
+        'out where a hyperparameter is false, null or empty text: `{"if": "amp", "arguments": ["--amp"]}`.',
     )
     hyperparameters: dict[str, Declared] | None = Field(
         None, min_length=1, description="Those of your own trainer, where it does not declare them itself."
@@ -295,7 +320,7 @@ class Spec(Hyphenated):
         trainer, command = raw.get("trainer"), raw.get("command")
         if isinstance(trainer, str) or isinstance(command, list):
             named = trainer if isinstance(trainer, str) else None
-            return {**raw, "architecture": label(named, [str(word) for word in command or ()])}
+            return {**raw, "architecture": label(named, [word for word in command or () if isinstance(word, str)])}
         return raw
 
     @property

@@ -22,6 +22,11 @@ def wrong_names(names: Sequence[str], metric: str) -> Iterator[tuple[str, str]]:
             yield f"hyperparameters.{name}", "is the name of a results column, no hyperparameter can be called so"
         elif name in (f"{metric}_valid", f"{metric}_test"):
             yield f"hyperparameters.{name}", "is the name of the objective's column, no hyperparameter can be called so"
+        elif "." in name and _NAME.fullmatch(plain := name.replace(".", "_")):
+            yield (
+                f"hyperparameters.{name}",
+                f'a name has no dots: call it "{plain}", in a command with {name}={{{plain}}} where that is wanted',
+            )
         elif not _NAME.fullmatch(name):
             yield f"hyperparameters.{name}", "a name has letters, digits, _ and -, and begins with a letter or _"
 

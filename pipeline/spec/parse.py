@@ -1,32 +1,37 @@
 """A spec from JSON, with errors a person can act on: a line per mistake, all of them, each naming its path in the spec.
 
 What may be written at all is `model.py`'s; `check.py` finds names that the trainer does not have, `locations.py`
-says where in the spec a mistake stands.
+says where in the spec a mistake stands, `cures.py` what a person may have meant, and `text.py` why a text is not JSON.
 """
 
+import codecs
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pydantic
+from pydantic_core import ErrorDetails
 
-from pipeline.errors import UserError, did_you_mean
-from pipeline.spec import check, locations
+from pipeline.errors import UserError
+from pipeline.spec import check, cures, locations, text
 from pipeline.spec.model import Budget, Spec
 
+_SHOWN = 80
+"""Letters of what a person wrote that a message repeats."""
+_QUOTED = r"'([^']*)'"
 
-def from_json(text: str, origin: str = "spec") -> Spec:
+
+def from_json(content: str, origin: str = "spec") -> Spec:
     """A spec from JSON text.
 
     Raises UserError with one line per mistake, all of them, each naming its path in the spec.
     """
     try:
-        raw = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{origin}: not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{origin}: not JSON: {error}") from None
+        raw = text.parse(content)
+    except ValueError as error:
+        raise UserError(f"{origin}: {error}") from None
     if not isinstance(raw, dict):
         raise UserError(f'{origin}: a spec is a JSON object like {{"architecture": …}}, not a {type(raw).__name__}')
     return from_dict(raw, origin)
@@ -34,26 +39,51 @@ def from_json(text: str, origin: str = "spec") -> Spec:
 
 def from_dict(raw: Mapping[str, Any], origin: str = "spec") -> Spec:
     """A spec from parsed JSON. Raises UserError as `from_json` does."""
-    spec, lines = None, []
-    try:
-        spec = Spec.model_validate(raw)
-    except pydantic.ValidationError as error:
-        lines += [f"{path}: {message}" for path, message in _mistakes_of(error)]
-    lines += [f"{path}: {message}" for path, message in check.mistakes(raw)]
-    if spec is None or lines:
-        raise UserError("\n".join(f"{origin}: {line}" for line in dict.fromkeys(lines)))
+    spec, mistakes = _validated(raw)
+    told = _Told()
+    for steps, message in cures.misshapen(raw):
+        told.add(steps, message)
+
+    # Who calls a key by another name makes one mistake: what follows from it is not told.
+    unknown = [mistake for mistake in mistakes if mistake["type"] == "extra_forbidden"]
+    moves: dict[cures.Steps, cures.Steps | None] = {}
+    for mistake in unknown:
+        steps = locations.steps(mistake["loc"])
+        hint, moves[steps] = cures.of_key(mistake["loc"], raw)
+        beside = [other["loc"] for other in mistakes if other["loc"][:-1] == mistake["loc"][:-1]]
+        missing = [other["loc"] for other in mistakes if other["type"] == "missing" and other["loc"] in beside]
+        if moves[steps] is None and len(beside) == 2 and len(missing) == 1:
+            hint, moves[steps] = f'did you mean "{missing[0][-1]}"?', locations.steps(missing[0])
+        told.add(steps, f"unknown key; {hint}")
+    if unknown:
+        raw = cures.corrected(raw, moves)
+        spec, mistakes = _validated(raw)
+        told.hide(target for target in moves.values() if target)
+        if any(steps[0] == "hyperparameters" for steps in moves):
+            told.hide([("parameters",), ("incumbent",), ("phases",), ("command",)])
+
+    for mistake in mistakes:
+        told.add(locations.steps(mistake["loc"]), _in_words(mistake))
+    told.add_checked(check.mistakes(raw))
+    if spec is None or told.lines:
+        raise UserError("\n".join(f"{origin}: {line}" for line in told.lines))
     return spec
 
 
 def read(path: Path) -> Spec:
     """A spec from a file. Raises UserError as `from_json` does, also where there is no such file."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        content = path.read_bytes()
+        # As some editors and shells save text.
+        is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        decoded = content.decode("utf-16" if is_utf16 else "utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such spec") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
-    return from_json(text, str(path))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: cannot be read: byte {error.start} is not UTF-8: save the file as UTF-8") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return from_json(decoded, str(path))
 
 
 def parse_budget(items: Iterable[str], origin: str) -> Budget:
@@ -64,7 +94,7 @@ def parse_budget(items: Iterable[str], origin: str) -> Budget:
         if name in limits:
             raise UserError(f"{origin}: {name} is given twice")
         try:
-            limits[name] = json.loads(number, parse_constant=_no_constant)
+            limits[name] = json.loads(number, parse_constant=text.no_constant)
         except (ValueError, RecursionError):
             raise UserError(
                 f"{origin}: {json.dumps(item[:80])}: write KEY=NUMBER, like trials=200 or device-hours=1.5"
@@ -79,33 +109,64 @@ def json_schema() -> str:
     return json.dumps(Spec.model_json_schema(by_alias=True), indent=2) + "\n"
 
 
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    twice = {name for name, _ in pairs if [other for other, _ in pairs].count(name) > 1}
-    if twice:
-        raise ValueError(f'"{sorted(twice)[0]}" stands twice in one object')
-    return dict(pairs)
+def _validated(raw: Mapping[str, Any]) -> tuple[Spec | None, list[ErrorDetails]]:
+    """The spec of raw JSON, and pydantic's mistakes where it is none."""
+    try:
+        return Spec.model_validate(raw), []
+    except pydantic.ValidationError as error:
+        return None, error.errors(include_url=False)
 
 
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON number")
+class _Told:
+    """The lines of a spec's mistakes, one for each cause: nothing is said twice of one place in the spec."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._places: list[str] = []
+
+    def add(self, steps: cures.Steps, message: str) -> None:
+        """Tells a mistake, unless one is told of this place, or above it."""
+        path = ".".join(map(str, steps))
+        if not any(path == place or path.startswith(f"{place}.") for place in self._places):
+            self.hide([steps])
+            line = f"{path or 'the spec'}: {message}"
+            # A line break in a key or a text must not make two lines of one.
+            self.lines.append("".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in line))
+
+    def add_checked(self, mistakes: Iterable[tuple[str, str]]) -> None:
+        """Tells mistakes that types do not show, unless what they are about is wrong below that place already."""
+        before = list(self._places)
+        for path, message in mistakes:
+            if not any(place.startswith(f"{path}.") for place in before):
+                self.add((path,), message)
+
+    def hide(self, places: Iterable[cures.Steps]) -> None:
+        """Tells nothing more of these places; the whole spec is none."""
+        self._places += [".".join(map(str, steps)) for steps in places if steps]
 
 
-def _mistakes_of(error: pydantic.ValidationError) -> Iterator[tuple[str, str]]:
-    """Path in the spec and message of each mistake."""
-    for mistake in error.errors(include_url=False):
-        location, kind = mistake["loc"], mistake["type"]
-        path = locations.path(location)
-        if kind == "extra_forbidden":
-            yield path, f"unknown key; {did_you_mean(str(location[-1]), locations.keys(location[:-1]))}"
-        elif kind == "missing":
-            yield path, "is missing"
-        elif kind in ("too_short", "string_too_short"):
-            yield path, "is empty"
-        elif kind == "value_error":
-            yield path, str(mistake["ctx"]["error"])
-        elif kind == "literal_error":
-            given = json.dumps(mistake["input"], default=str)
-            yield path, f"{given} is not possible: {mistake['ctx']['expected']}"
-        else:
-            message = mistake["msg"][0].lower() + mistake["msg"][1:]
-            yield path, f"{json.dumps(mistake['input'], default=str)[:80]}: {message}"
+def _in_words(mistake: ErrorDetails) -> str:
+    location, kind, given = mistake["loc"], mistake["type"], mistake["input"]
+    if locations.is_of_a_value(location):
+        return f"{_shown(given)} is no value: a number, text, true, false or null is wanted"
+    if kind == "missing":
+        return "is missing"
+    if kind in ("too_short", "string_too_short"):
+        return "is empty"
+    if kind == "value_error":
+        return str(mistake["ctx"]["error"])
+    if kind == "literal_error":
+        expected = mistake["ctx"]["expected"]
+        hint = cures.of_word(given, re.findall(_QUOTED, expected))
+        if not hint and location == ("mode",):
+            hint = cures.of_word(given, ["minimize", "maximize"]) and "; did you mean `objective.goal`?"
+        return f"{_shown(given)} is not possible: {expected}{hint}"
+    cure = cures.of_type(kind, given, location)
+    return f"{_shown(given)}: {cure or mistake['msg'][0].lower() + mistake['msg'][1:]}"
+
+
+def _shown(given: Any) -> str:
+    """What a person wrote, shortened."""
+    written = json.dumps(given, default=str, ensure_ascii=False)
+    written = written if written.isprintable() else json.dumps(given, default=str)
+    return written if len(written) <= _SHOWN else f"{written[: _SHOWN - 1]}…"

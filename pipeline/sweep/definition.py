@@ -145,7 +145,7 @@ class Definition(Recorded):
     """`{"2024-01": 620}`, rows with every target, as they were when the sweep was made; None: nobody counted them."""
 
     decided: tuple[str, ...] = ()
-    """What the spec left to the data, what that came to and why: a line each."""
+    """What the spec left open, what that came to and why, and what is unusual in it: a line each."""
 
     calibrating: Calibrating | None = None
     """None in every sweep but a calibration, whose phases run the same experiments on more and more data."""
@@ -156,6 +156,17 @@ class Definition(Recorded):
         if isinstance(raw, dict) and raw.get("format", 1) == 1 and isinstance(raw.get("training"), dict):
             return {**raw, "training": {"epoch-steps": 1, **raw["training"]}}
         return raw
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _with_the_goal_in_its_spec(cls, raw: Any) -> Any:
+        """Where a spec named no goal, older versions minimized, whatever the metric; run again, it means the same."""
+        if not isinstance(raw, dict) or not isinstance(raw.get("objective"), dict):
+            return raw
+        objective, spec = {"goal": "minimize", **raw["objective"]}, raw.get("spec")
+        if isinstance(spec, dict) and isinstance(spec.get("objective"), dict):
+            spec = {**spec, "objective": {"goal": objective["goal"], **spec["objective"]}}
+        return {**raw, "objective": objective, "spec": spec}
 
     @property
     def is_timed(self) -> bool:

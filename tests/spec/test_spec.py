@@ -119,7 +119,7 @@ def test_a_range_is_read():
         ({"data": FILES | {"files": "x"}}, "s: data.files: unknown key; possible are "),
         ({"data": {"source": "flights", "targt": "x"}}, 's: data.targt: unknown key; did you mean "target"?'),
         ({"data": {"source": "flights", "target": ["air"]}}, 's: data.target.0: "air" is not possible'),
-        ({"data": FILES | {"text": [1]}}, "s: data.text.0: 1: input should be a valid string"),
+        ({"data": FILES | {"text": [1]}}, "s: data.text.0: 1: text is wanted: write"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_its_path(changes, line):
@@ -163,9 +163,7 @@ def test_a_hyperparameter_may_be_called_like_a_key_of_the_spec(name):
         "hyperparameters": {name: {"default": 1, "domain": domain}},
     }
     assert mistakes(asked) == [
-        f"s: hyperparameters.{name}.domain.high: is missing",
         f's: hyperparameters.{name}.domain.hig: unknown key; did you mean "high"?',
-        f"s: parameters.{name}.high: is missing",
         f's: parameters.{name}.hig: unknown key; did you mean "high"?',
     ]
 
@@ -184,7 +182,7 @@ def test_nothing_to_tune_is_a_mistake():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"architecture": "lstm" "x"}', "not JSON: Expecting ',' delimiter at line 1, column 25"),
+        ('{"architecture": "lstm" "x"}', "not JSON: a comma is missing at line 1, column 25"),
         ("[1]", "a spec is a JSON object"),
         ('{"architecture": "a", "architecture": "b"}', '"architecture" stands twice'),
         ('{"architecture": NaN}', "NaN is not a JSON number"),

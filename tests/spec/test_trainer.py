@@ -92,7 +92,8 @@ def test_a_trainer_is_called_after_its_function_or_program(trainer, command, lab
             {"hyperparameters": {"lr": 0.1, "mse_valid": 1}},
             "s: hyperparameters.mse_valid: is the name of the objective",
         ),
-        ({"hyperparameters": {"lr": 0.1, "a.b": 1}}, "s: hyperparameters.a.b: a name has letters, digits, _ and -"),
+        ({"hyperparameters": {"lr": 0.1, "a b": 1}}, "s: hyperparameters.a b: a name has letters, digits, _ and -"),
+        ({"hyperparameters": {"lr": 0.1, "a.b": 1}}, 's: hyperparameters.a.b: a name has no dots: call it "a_b"'),
         (
             {"hyperparameters": {"lr": 0.1, "folder": "x"}},
             "s: hyperparameters.folder: {folder} stands for something else",
@@ -159,14 +160,46 @@ def test_a_schema_that_contradicts_itself_is_one_line(said):
     ("changes", "line"),
     [
         ({"hyperparameters": {"lr": [0.1, 0.2]}}, "a default is one value; for a list write"),
-        ({"command": [""]}, "command: names no program"),
-        ({"command": ["a", "b\0{lr}"]}, "command: names no program, or has a character"),
+        ({"command": [""]}, "command: begins with the name of a program"),
+        ({"command": [{"if": "lr", "arguments": ["x"]}]}, "command: begins with the name of a program"),
+        ({"command": ["a", {"if": "lr", "arguments": ["b\0"]}]}, "command: has a character that no argument can have"),
+        (
+            {"command": ["a", {"if": "dpeth", "arguments": ["b"]}]},
+            'command.1.if: no hyperparameter is called so; did you mean "depth"?',
+        ),
+        (
+            {"command": ["a", {"if": "lr", "arguments": ["{rl}"]}]},
+            "command.1.arguments.0: {rl} stands for nothing; possible",
+        ),
+        ({"command": ["a", {"if": "lr", "arguments": []}]}, "command.1.arguments: is empty"),
+        ({"command": ["a", {"if": "lr"}]}, "command.1.arguments: is missing"),
+        ({"command": ["a", "b\0{lr}"]}, "command: has a character that no argument can have"),
         ({"tune": "automatic", "parameters": None, "hyperparameters": {"lr": 0.1}}, 'give one a "domain"'),
     ],
 )
 def test_a_likely_slip_is_told_in_one_line(changes, line):
     (only,) = mistakes(**changes)
     assert line in only
+
+
+def test_arguments_that_may_be_left_out_are_frozen_as_they_were_written():
+    command = ["sh", "t.sh", {"if": "depth", "arguments": ["--depth", "{depth}"]}, "{lr}"]
+    definition = define(BASE | {"command": command})
+    assert definition.architecture == "t"
+    assert definition.spec["command"] == command
+    again = Definition.model_validate_json(definition.model_dump_json(by_alias=True))
+    assert again.own == definition.own
+    assert define(again.spec).own == definition.own
+
+
+def test_an_argument_that_may_be_empty_is_told():
+    flag = {"hyperparameters": {"lr": 0.1, "bn": ""}, "parameters": {"bn": ["", "--use-bn"]}}
+    assert define(BASE | flag | {"command": ["t", "{lr}", "{bn}"]}).decided == (
+        "command.2: bn may be empty text, which is an argument, too; to leave it out, write "
+        '{"if": "bn", "arguments": ["{bn}"]}',
+    )
+    for word in ("--name={bn}", {"if": "bn", "arguments": ["{bn}"]}):
+        assert not define(BASE | flag | {"command": ["t", "{lr}", word]}).decided
 
 
 def test_what_is_for_own_trainers_is_refused_without_one():
@@ -179,13 +212,64 @@ def test_what_is_for_own_trainers_is_refused_without_one():
         spec.from_dict({"parameters": {"dropout": [0.1]}})
 
 
+@pytest.mark.parametrize("default", ["adam", None, 1, 0.5, True])
+def test_choices_may_be_of_several_kinds(default):
+    choices = ["adam", None, True, 1 if default == 1 else 1.5, "größe", ""]
+    definition = define(BASE | {"hyperparameters": {"lr": 0.1, "x": default}, "parameters": {"x": choices}})
+    assert definition.phases[0].space["x"].values == tuple(choices)
+    assert definition.incumbent["x"] == default
+    assert definition.phases[0].experiments == len({json.dumps(one) for one in [*choices, default]})
+    assert Definition.model_validate_json(definition.model_dump_json(by_alias=True)) == definition
+
+
+@pytest.mark.parametrize(
+    ("declared", "asked", "line"),
+    [
+        (0.1, ["0.1", 0.2], 's: parameters.x: "0.1" is not possible: it is text; did you mean 0.1?'),
+        (None, ["None", 0.5], 's: parameters.x: "None" is not possible: it is text; did you mean null?'),
+        (False, ["true"], 's: parameters.x: "true" is not possible: it is text; did you mean true?'),
+        (True, [1, 0], 's: parameters.x: 1 is not possible: one of false, true; if it is, declare {"default": true, '),
+        (
+            0.1,
+            ["a"],
+            's: parameters.x: "a" is not possible: a number; if it is, declare {"default": 0.1, "domain": [0.1, "a"]}',
+        ),
+        (1, [0.5], "s: parameters.x: 0.5 is not possible: an integer; as its default is 1: write 1.0 there for real"),
+        (1, {"low": 0.5, "high": 2}, "s: parameters.x: takes integers: low, high and step must be integers; as its"),
+        (
+            {"default": "adam", "domain": ["sgd", None]},
+            ["sgd"],
+            's: hyperparameters.x: the default "adam" is not allowed '
+            'by its own limits, one of "sgd", null: name it there, too',
+        ),
+    ],
+)
+def test_a_value_that_cannot_be_is_one_line_with_a_cure(declared, asked, line):
+    lines = mistakes(hyperparameters={"lr": 0.1, "x": declared}, parameters={"lr": [0.1, 0.2], "x": asked})
+    assert len(lines) == 1
+    assert lines[0].startswith(line)
+
+
+def test_text_of_a_json_schema_may_be_any_text():
+    schema = {
+        "properties": {"opt": {"type": "string", "default": "adam"}, "clip": {"type": ["number", "null"], "default": 1}}
+    }
+    opt, clip = hyperparameters.from_json_schema(schema, "describe").values()
+    assert opt.takes("sgd")
+    assert not opt.takes(3)
+    assert clip.takes(None)
+    assert not clip.takes("x")
+
+
 def test_a_number_is_as_wide_as_it_is_declared():
     for said, takes, not_ in (
         (0.1, [0, 5, 1e9, 0.5], ["x", True]),
         (3, [-7, 10**6], [0.5, "x"]),
         ({"default": 1, "domain": {"low": 0.5, "high": 2}}, [0.5, 1], [3]),
         ({"default": 0, "limits": {"low": 0, "high": 5}}, [5], [6]),
-        ("adam", ["adam"], ["sgd"]),
+        ("adam", ["adam", "sgd", 3, None], []),
+        (None, [None, 0.5, "x", True], ["None"]),
+        ({"default": "adam", "domain": ["adam"]}, ["adam"], ["sgd"]),
         (True, [False], [1]),
         ({"default": None, "domain": [None, 3, 5]}, [None, 5], [4]),
     ):

@@ -1,7 +1,33 @@
 """A team's own trainer as a sweep keeps it: its function or program, and its hyperparameters."""
 
-from pipeline.base import Recorded
-from pipeline.space import Hyperparameter
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Field, StrictStr, Tag
+
+from pipeline.base import Frozen, Recorded
+from pipeline.space import Hyperparameter, Scalar
+
+
+class ArgumentsIf(Frozen):
+    """Arguments that a command gets where a hyperparameter is on: `{"if": "amp", "arguments": ["--amp"]}`."""
+
+    hyperparameter: StrictStr = Field(
+        alias="if", description="Its arguments are left out where it is false, null or empty text."
+    )
+    arguments: Annotated[list[StrictStr], Field(min_length=1)]
+
+
+def is_on(value: Scalar) -> bool:
+    """Whether a hyperparameter's value asks for its arguments: not false, null or empty text. Zero is a value."""
+    return value not in ("", None) and value is not False
+
+
+def _form(word: Any) -> str:
+    return "if" if isinstance(word, dict | ArgumentsIf) else "text"
+
+
+Word = Annotated[Annotated[StrictStr, Tag("text")] | Annotated[ArgumentsIf, Tag("if")], Discriminator(_form)]
+"""Of a command: an argument, or several that may be left out."""
 
 
 class Own(Recorded):
@@ -9,6 +35,6 @@ class Own(Recorded):
 
     trainer: str | None = None
     """`module:function`, or the name of an entry point."""
-    command: tuple[str, ...] | None = None
+    command: tuple[Word, ...] | None = None
     metrics_pattern: str | None = None
     hyperparameters: dict[str, Hyperparameter]

@@ -5,9 +5,12 @@ import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from pipeline.errors import did_you_mean
 from pipeline.space import Scalar
 from pipeline.training.job import Job
+from pipeline.training.own.code import ArgumentsIf, Word, is_on
 
 NAMES = (
     *("start", "end", "train_start", "train_end", "valid_start", "valid_end", "test_start", "test_end"),
@@ -36,29 +39,59 @@ def values(job: Job, scratch: Path) -> dict[str, str]:
     }
 
 
-def filled(command: Sequence[str], values: Mapping[str, str], hyperparameters: Mapping[str, Scalar]) -> list[str]:
-    """The command with a value in each placeholder. Text stands as it is, everything else as JSON writes it."""
+def filled(command: Sequence[Word], values: Mapping[str, str], hyperparameters: Mapping[str, Scalar]) -> list[str]:
+    """The command with a value in each placeholder, without the arguments that are left out.
+
+    Text stands as it is, everything else as JSON writes it.
+    """
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in hyperparameters.items()}
     texts |= values
 
     def text_of(braces: re.Match[str]) -> str:
         return texts[braces[1]] if braces[1] is not None else braces[0][0]
 
-    return [_BRACES.sub(text_of, argument) for argument in command]
+    arguments: list[str] = []
+    for word in command:
+        if not isinstance(word, ArgumentsIf):
+            arguments.append(word)
+        elif is_on(hyperparameters[word.hyperparameter]):
+            arguments += word.arguments
+    return [_BRACES.sub(text_of, argument) for argument in arguments]
 
 
-def mistakes(command: Sequence[str], hyperparameters: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Mistakes in a command's placeholders, as pairs of path in the spec and message."""
+def mistakes(command: Sequence[Any], hyperparameters: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Mistakes in a raw command's placeholders and conditions, as pairs of path in the spec and message."""
     names = [*hyperparameters, *NAMES]
-    for at, argument in enumerate(command):
-        for braces in _BRACES.finditer(argument):
-            if braces[0] in ("{", "}"):
-                yield f"command.{at}", f"a single {braces[0]}: write {braces[0] * 2} for a brace"
-            elif braces[1] is not None and braces[1] not in names:
-                yield (
-                    f"command.{at}",
-                    f"{braces[0]} stands for nothing; possible are {', '.join(names)}; for braces write {{{{ and }}}}",
-                )
+    for at, word in enumerate(command):
+        path = f"command.{at}"
+        if isinstance(word, dict):
+            if isinstance(word.get("if"), str) and word["if"] not in hyperparameters:
+                yield f"{path}.if", f"no hyperparameter is called so; {did_you_mean(word['if'], hyperparameters)}"
+            arguments = word.get("arguments")
+            within = enumerate(arguments if isinstance(arguments, list) else ())
+            places = [(f"{path}.arguments.{n}", argument) for n, argument in within]
+        else:
+            places = [(path, word)]
+        for place, argument in places:
+            if isinstance(argument, str) and (problem := _problem(argument, names)):
+                yield place, problem
     for name in hyperparameters:
         if name in NAMES:
             yield f"hyperparameters.{name}", f"{{{name}}} stands for something else already: choose another name"
+
+
+def possibly_empty(command: Sequence[Word], may_be_empty: Collection[str]) -> Iterator[tuple[int, str]]:
+    """Arguments that are one of these hyperparameters and nothing else: each its place, and the hyperparameter."""
+    for at, word in enumerate(command):
+        if isinstance(word, str) and word[:1] == "{" and word[1:-1] in may_be_empty:
+            yield at, word[1:-1]
+
+
+def _problem(argument: str, names: Sequence[str]) -> str | None:
+    """The first mistake in an argument's placeholders."""
+    for braces in _BRACES.finditer(argument):
+        if braces[0] in ("{", "}"):
+            return f"a single {braces[0]}: write {braces[0] * 2} for a brace"
+        if braces[1] is not None and braces[1] not in names:
+            return f"{braces[0]} stands for nothing; possible are {', '.join(names)}; for braces write {{{{ and }}}}"
+    return None

@@ -15,7 +15,8 @@ from pipeline.data.source import FilesSource
 from pipeline.errors import InfrastructureError
 from pipeline.training import saved
 from pipeline.training.job import Job, TrainingResult
-from pipeline.training.own.code import Own
+from pipeline.training.own import placeholders
+from pipeline.training.own.code import ArgumentsIf, Own
 from pipeline.training.own.guard import descendants
 from pipeline.training.own.trainer import OwnTrainer, Pace
 from tests.support.jobs import job_of
@@ -100,6 +101,16 @@ def test_placeholders_become_arguments_and_no_shell_sees_them(bench):
     bench.command(argv)
     assert str(["--lr=0.1", bench.hyperparameters["kind"], "true", "{lr} 2024-01-01"]) in bench.log
     assert not Path("made").exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "arguments"),
+    [(True, "--x true"), (False, ""), (None, ""), ("", ""), ("a b", "--x a b"), (0, "--x 0"), (0.0, "--x 0.0")],
+)  # fmt: skip
+def test_arguments_are_left_out_where_their_hyperparameter_is_off(value, arguments):
+    command = ("train", ArgumentsIf.model_validate({"if": "x", "arguments": ["--x", "{x}"]}), "{lr}")
+    filled = placeholders.filled(command, {}, {"x": value, "lr": 0.1})
+    assert " ".join(filled) == " ".join(filter(None, ("train", arguments, "0.1")))
 
 
 # -- metrics
@@ -249,7 +260,8 @@ def test_nobody_outlives_a_lane_that_was_killed(bench, tmp_path):
 import sys
 sys.path[:0] = {sys.path!r}
 from pathlib import Path
-from pipeline.training.own.code import Own
+from pipeline.training.own import placeholders
+from pipeline.training.own.code import ArgumentsIf, Own
 from pipeline.training.own.trainer import OwnTrainer
 from tests.training.own.test_trainer import Bench
 OwnTrainer(Own.model_validate({own!r}), "mse")(Bench(Path({str(tmp_path / "f")!r})).job())

@@ -1,0 +1,111 @@
+"""JSON text as objects, and in plain words what keeps a text from being JSON: a comment, a comma too many, YAML.
+
+What may stand in a spec is `model.py`'s; nothing here knows its keys.
+"""
+
+import json
+import re
+from collections import Counter
+from typing import Any
+
+_DEEPEST = 40
+"""Levels of lists and objects within one another; a spec has less than ten."""
+
+_LITERALS = {
+    **dict.fromkeys(("None", "nil", "undefined", "Null", "NULL"), "null"),
+    **dict.fromkeys(("True", "TRUE", "yes", "on"), "true"),
+    **dict.fromkeys(("False", "FALSE", "no", "off"), "false"),
+}
+
+
+def parse(text: str) -> Any:
+    """The value of a JSON text. Raises ValueError, one line, if it is none, or names a key twice in one object."""
+    try:
+        value = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=no_constant)
+    except json.JSONDecodeError as error:
+        at, cause = _cause(text, error.pos, error.msg)
+        line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+        raise ValueError(f"not JSON: {cause} at line {line}, column {column}") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not JSON: {error}") from None
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{json.dumps(error.object[error.start])} is half of a character, which nothing can show"
+        ) from None
+    except RecursionError:
+        pass
+    if _is_deep(value):
+        raise ValueError(f"not a spec: lists and objects stand more than {_DEEPEST} levels deep")
+    return value
+
+
+def no_constant(name: str) -> float:
+    """Refuses the numbers that JSON has not: NaN and infinities."""
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(found := dict(pairs)) < len(pairs):
+        twice = sorted(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ValueError(f"{json.dumps(twice[0])} stands twice in one object")
+    return found
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            below
+            for above in level
+            if isinstance(above, dict | list)
+            for below in (above.values() if isinstance(above, dict) else above)
+            if isinstance(below, dict | list)
+        ]
+    return bool(level)
+
+
+def _cause(text: str, at: int, message: str) -> tuple[int, str]:
+    """Where a text stops being JSON, and why, with what to write instead."""
+    if not text.strip():
+        return 0, "the file is empty"
+    if language := _other_language(text):
+        return 0, f'this looks like {language}, and a spec is JSON, like {{"architecture": "cnn"}};'
+    before, after = text[:at].rstrip(), text[at:].lstrip()
+    place = len(text) - len(after)
+    if before.endswith(",") and after[:1] in ("]", "}"):
+        return len(before) - 1, f"a comma before {after[0]}: leave it out"
+    if after.startswith(",") and after[1:].lstrip()[:1] in ("]", "}"):
+        return place, f"a comma before {after[1:].lstrip()[0]}: leave it out"
+    if after.startswith(("//", "/*", "#")):
+        return place, "a comment, which JSON has not: leave it out (`notes` is for text)"
+    if after[:1] in ("'", "“", "”", "„", "`"):
+        return place, f'text stands in straight double quotes, ", not in {after[0]}'
+    if (word := re.match(r"[A-Za-z]\w*", after)) and word[0] in _LITERALS:
+        return place, f"JSON writes {word[0]} as {_LITERALS[word[0]]}"
+    if key := re.match(r"([A-Za-z_][\w.-]*)\s*:", after):
+        return place, f'keys stand in double quotes, "{key[1]}",'
+    if re.match(r"[+-]?\.\d|\+\d", after) or (re.match(r"[\d._xX]", after) and before[-1:].isdigit()):
+        return place, "a number that JSON has not: write 0.5, 1000 or 1e-3"
+    if re.match(r"\d", after) and re.search(r"\d,$", before) and "property name" in message:
+        return place, "a number after a comma: decimals have a point, 0.5"
+    if not after:
+        return len(before), "the text ends too early: a } or ] or a quote is missing"
+    if "',' delimiter" in message:
+        return place, "a comma is missing"
+    if message == "Extra data":
+        return place, "something follows after the end"
+    return at, message
+
+
+def _other_language(text: str) -> str | None:
+    """The language that people write such files in otherwise; None of what begins like JSON."""
+    lines = [line for line in text.strip().splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if not lines or (lines[0].lstrip()[:1] in ("{", "[", '"') and not re.match(r"\[+[\w.-]+\]+\s*$", lines[0])):
+        return None
+    if re.match(r"\[+[\w.-]+\]+\s*$|[\w.-]+\s*=", lines[0]):
+        return "TOML"
+    if lines[0].strip() == "---" or re.match(r"(- )?[\w.-]+\s*:(\s|$)", lines[0]):
+        return "YAML"
+    return None
