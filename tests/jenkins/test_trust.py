@@ -91,7 +91,7 @@ _INTERVAL = {"low": 0.1, "high": 0.9, "log": True, "step": None}
 CODES: list[dict[str, Any]] = [
     {"trainer": "os:system", "parameters": {"lr": [0.1]}},
     {"describe": ["true"], "command": ["true"], "parameters": {"lr": [0.1]}},
-    OWN | {"command": ["true", {"if": "amp", "arguments": ["--amp"]}]},
+    OWN | {"command": ["true", {"if": "lr", "arguments": ["--amp"]}]},
     OWN
     | {
         "metrics-pattern": "(?P<mse_valid>.*)",
