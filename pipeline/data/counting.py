@@ -70,7 +70,7 @@ def count(source: Source) -> RowCounts | None:
 
     if _bytes_by_day(source) > COUNTED_BYTES:
         return None
-    files = Files(source.path, source.date)
+    files = Files.of(source)
     files.check(load.columns_of(source).all)
     return _counted(files.stream_rows(source.target, None), source.target)
 
@@ -102,4 +102,4 @@ def _bytes_by_day(source: FilesSource) -> int:
     """Size of the files whose folders tell the day of their rows."""
     from pipeline.data import paths
 
-    return sum(file.size for file in paths.matching(source.path, source.date) if file.day is not None)
+    return sum(file.size for file in paths.matching(source.path, source.date_name) if file.day is not None)

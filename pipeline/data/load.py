@@ -7,6 +7,7 @@ raw values become tokens in `encoder.py`.
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +30,7 @@ def columns_of(source: Source) -> Columns:
     if isinstance(source, FlightsSource):
         return flights.columns(source)
     targets = tuple(Target(name, source.target_transform) for name in source.target)
-    parts = tuple((source.date, part) for part in source.date_parts)
+    parts = tuple((source.date_name, part) for part in source.date_parts)
     return Columns(targets, source.text, source.categorical, source.numeric, parts)
 
 
@@ -41,9 +42,9 @@ def read_rows(source: Source, date_range: DateRange) -> Rows:
     if isinstance(source, FlightsSource):
         rows = flights.read_rows(source, date_range)
     else:
-        rows = Files(source.path, source.date).read_rows(columns_of(source).all, date_range)
+        rows = Files.of(source).read_rows(columns_of(source).all, date_range)
     order = np.argsort(rows.days, kind="stable")
-    return Rows(rows.frame.iloc[order], rows.days[order], rows.notes)
+    return replace(rows, frame=rows.frame.iloc[order], days=rows.days[order])
 
 
 def stream_rows(source: Source, date_range: DateRange | None = None) -> Iterator[Rows]:
@@ -54,7 +55,7 @@ def stream_rows(source: Source, date_range: DateRange | None = None) -> Iterator
     if isinstance(source, FlightsSource):
         yield flights.read_rows(source, date_range or FLIGHTS_DAYS)
     else:
-        yield from Files(source.path, source.date).stream_rows(columns_of(source).all, date_range)
+        yield from Files.of(source).stream_rows(columns_of(source).all, date_range)
 
 
 def covered_days(source: Source) -> DateRange | None:
@@ -64,7 +65,7 @@ def covered_days(source: Source) -> DateRange | None:
     """
     if not isinstance(source, FilesSource):
         return source.covers
-    files = Files(source.path, source.date)
+    files = Files.of(source)
     files.check(columns_of(source).all)
     days, _ = files.days_with_rows()
     return DateRange(days[0].item(), days[-1].item() + timedelta(days=1)) if len(days) else None
@@ -193,14 +194,17 @@ def why_no_days(notes: Sequence[str]) -> str:
     """Why files have no day with rows; `notes` are those of `Files.days_with_rows`."""
     if not notes:
         return "the files have no rows"
-    return f"no row has a date that can be read; write dates like 2013-12-31 ({'; '.join(notes)})"
+    return (
+        "no row has a date that can be read; write dates like 2013-12-31, or in data how they are written: "
+        f'"date-format": "%d/%m/%y" ({"; ".join(notes)})'
+    )
 
 
 def _covered_in_words(source: Source, missing: DateRange) -> str:
     """The days that the data cover, for a person who asked for others."""
     if source.covers or not isinstance(source, FilesSource):
         return f"they cover {source.covers}"
-    days, notes = Files(source.path, source.date).days_with_rows()
+    days, notes = Files.of(source).days_with_rows()
     remarks = "".join(f" ({note})" for note in notes)
     if not len(days):
         return why_no_days(notes)
