@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data import date_parts, flights, usable
+from pipeline.data import date_parts, flights, lost, usable
 from pipeline.data.dataset import Dataset, Part
 from pipeline.data.encoder import Encoder, transformed
 from pipeline.data.files import Files
@@ -91,6 +91,8 @@ def load(
     rows = read_rows(source, date_range)
     if not len(rows.days):
         raise UserError(no_rows(source, date_range))
+    if isinstance(source, FilesSource):
+        lost.check(lost.of_files(rows), source.may_lose)
     notes = [*_notes_on_days(rows, date_range), *rows.notes, *_notes_on_values(rows.frame, columns)]
 
     complete = np.ones(len(rows.days), dtype=np.bool_)
@@ -99,6 +101,7 @@ def load(
     if not complete.all():
         names = " or no ".join(target.name for target in columns.targets)
         notes.append(f"dropped {share(int((~complete).sum()), len(complete))} rows: no {names}")
+    losses = lost.of_rows(rows, columns, int(complete.sum()))
     rows = rows.where(complete)
     if len(rows.days) < usable.ROWS_AT_LEAST:
         notes.append(usable.few_rows())
@@ -109,6 +112,8 @@ def load(
         if not len(part.days):
             raise UserError(_empty_part(name, split, source, date_range))
     _check_training_part(parts["train"].frame, columns, date_range)
+    if isinstance(source, FilesSource):
+        lost.check(losses, source.may_lose)
     encoder = Encoder.fit(parts["train"].frame, columns)
     encoded = {name: Part(*encoder.encode(part.frame), encoder.targets(part.frame)) for name, part in parts.items()}
     return Dataset(

@@ -190,9 +190,11 @@ def define(spec: Spec, store: Store | None = None, *, here: bool, warn: Warn | N
     if store is not None and definition.data is not None:
         from pipeline.plan import data_check
 
-        for line in _seen(lambda _: data_check.warnings(definition), definition.data, here=here) or ():
-            if warn:
-                warn(line)
+        if findings := _seen(lambda _: data_check.inspect(definition), definition.data, here=here):
+            definition = definition.model_copy(update={"lost": findings.lost})
+            for line in findings.warnings:
+                if warn:
+                    warn(line)
     return definition
 
 

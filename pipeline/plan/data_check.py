@@ -5,11 +5,12 @@ Drift and holes are for `hpt data`.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from pipeline.data import load, usable
+from pipeline.data import load, lost, usable
 from pipeline.data.source import FilesSource
 from pipeline.data.survey import Survey, survey
-from pipeline.data.warnings import about_rows_and_columns, mistakes
+from pipeline.data.warnings import about_rows_and_columns, losses, mistakes
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.sweep import Definition
@@ -18,30 +19,44 @@ _RANGES_SHOWN = 2
 _LINES_AT_MOST = 5
 
 
-def warnings(definition: Definition) -> list[str]:
-    """Lines about the data of a sweep that is to start; none where they are built in, or its trainer reads them itself.
+@dataclass(frozen=True)
+class Findings:
+    """What a look at the data of a sweep shows."""
+
+    warnings: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    """Rows and values that nobody can use, where that is more than an accident; among the warnings, too."""
+
+
+def inspect(definition: Definition) -> Findings:
+    """What is odd about the data of a sweep that is to start; nothing where they are built in, or its trainer's own.
 
     Raises UserError, a line per cause, if a date range that chooses, or every one that judges, has no rows to train,
-    validate or test on, or rows that teach nothing.
+    validate or test on, or rows that teach nothing; or if more rows or values are lost than `data.may-lose` expects.
     """
     source = definition.data
     if not isinstance(source, FilesSource) or definition.own is not None:
-        return []
+        return Findings()
     ranges = sorted({date_range for phase in definition.phases for date_range in phase.ranges})
     span = DateRange(ranges[0].start, max(date_range.end for date_range in ranges))
     surveyed = survey(source, span)
     if surveyed is None:
         raise UserError(load.no_rows(source, span))
+    of_files = lost.of_files(surveyed)
+    lost.check(of_files, source.may_lose)
     shares = definition.training.validation_share, definition.training.test_share
     causes = {date_range: mistakes(surveyed, date_range, date_range.split(*shares)) for date_range in ranges}
     hopeless = [date_range for date_range in ranges if causes[date_range]]
     if fatal := _fatal(definition, hopeless):
         raise UserError("\n".join(_by_cause({date_range: causes[date_range] for date_range in fatal})))
-    return [
+    of_values = losses(surveyed)
+    lost.check(of_values, source.may_lose)
+    lines = [
         *about_rows_and_columns(surveyed),
         *_few_rows(surveyed, [date_range for date_range in ranges if date_range not in hopeless]),
         *(f"{line}; trials there will fail" for line in _by_cause(causes)),
     ]
+    return Findings(tuple(lines), lost.said([*of_files, *of_values]))
 
 
 def _fatal(definition: Definition, hopeless: Sequence[DateRange]) -> list[DateRange]:
