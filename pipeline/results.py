@@ -43,6 +43,9 @@ _METRICS_FIRST = ("mse_test", "mse_train", "mse_valid")
 REFERENCE = "reference"
 """The phase of references: models that nobody tunes, whose rows are of no setting."""
 
+ROWS_FINGERPRINT = "rows-"
+"""What a `data_fingerprint` begins with that hashes rows alone. Older ones hashed their encoding, too."""
+
 Row = dict[str, Any]
 Goal = Literal["minimize", "maximize"]
 
@@ -81,6 +84,22 @@ def trainings(rows: Iterable[Row]) -> list[Row]:
 def range_of(row: Row) -> DateRange:
     """The date range of a row. Raises ValueError if it is damaged."""
     return DateRange.from_json(row["date-range"])
+
+
+def rows_fingerprint(row: Mapping[str, Any]) -> str | None:
+    """The hash of the rows that a trial read; None if its row has none, or one that an older version made."""
+    value = row.get("data_fingerprint")
+    return value if isinstance(value, str) and value.startswith(ROWS_FINGERPRINT) else None
+
+
+def is_same_data(first: str | None, second: str | None) -> bool | None:
+    """Whether two fingerprints are of the same data; None where nobody can say.
+
+    One that hashes rows alone says nothing beside one of an older version, which hashed their encoding, too.
+    """
+    if first is None or second is None or first.startswith(ROWS_FINGERPRINT) != second.startswith(ROWS_FINGERPRINT):
+        return None
+    return first == second
 
 
 def metric_column(name: str) -> str:

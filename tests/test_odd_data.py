@@ -176,7 +176,8 @@ def test_what_nothing_can_be_learnt_from_ends_a_sweep_before_it_starts(tmp_path:
         assert odd.line in hpt("data", spec, cwd=tmp_path, code=2).err
     else:
         assert "a trial on this range will fail" in hpt("data", spec, cwd=tmp_path).out
-    hpt("validate", spec, cwd=tmp_path)
+    assert odd.line in hpt("validate", spec, cwd=tmp_path, code=2).err
+    hpt("validate", spec, "--no-data", cwd=tmp_path)
     for verb in ("run", "plan"):
         refused = hpt(verb, spec, "--store", tmp_path / "store", cwd=tmp_path, code=2)
         assert refused.out == ""
@@ -203,7 +204,7 @@ def test_what_is_only_odd_is_said_before_the_sweep_and_trains(tmp_path: Path, fo
     spec = written(tmp_path, form, odd)
     if name != "few rows":  # which `hpt data` says part by part
         assert f"warning: {odd.line}" in hpt("data", spec, cwd=tmp_path).out
-    hpt("validate", spec, cwd=tmp_path)
+    assert odd.line in hpt("validate", spec, cwd=tmp_path).err
     planned = hpt("plan", spec, "--store", tmp_path / "store", cwd=tmp_path)
     assert sum(odd.line in line for line in planned.err.splitlines() if line.startswith("warning: ")) == 1
     hpt("trial", planned.out.strip(), "screen-e000-d0-s0", "--store", tmp_path / "store", cwd=tmp_path)

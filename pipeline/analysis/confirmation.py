@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from pipeline.analysis.ranking import standings
+from pipeline.analysis.same_data import comparable
 from pipeline.analysis.verdict import Design, Scores, Verdict
 from pipeline.dates import DateRange
 from pipeline.results import Row, Status, range_of
@@ -75,7 +76,8 @@ def confirmation(
     if phase is None or not judging:
         return None
 
-    # The test metric of every setting, the incumbent's apart.
+    # The test metric of every setting, the incumbent's apart; on each range of those that read the same data.
+    judging = comparable(definition, judging, judges=True)
     names = list(definition.incumbent)
     incumbent_identity = identity_of(definition.incumbent)
     scores: dict[str, dict[DateRange, dict[int, float | None]]] = {}

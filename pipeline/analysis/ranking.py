@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 
+from pipeline.analysis.same_data import comparable
 from pipeline.dates import DateRange
 from pipeline.results import Row, Status, range_of
 from pipeline.space import Assignment, identity_of
@@ -41,8 +42,9 @@ def standings(definition: Definition, rows: Sequence[Row], phase: Phase | None =
     """The ranking of `phase`, or of the last phase of choosing that can be trusted: the best experiment first.
 
     It holds the experiments that finished on the same date ranges: those of the experiment that finished on most of
-    them. One that failed or diverged on one of these, with any seed, is not ranked: an average over other ranges would
-    compare what cannot be compared. Where the phase prefers what trains faster, such a setting stands first.
+    them. One that failed or diverged on one of these, or read other data there, with any seed, is not ranked: an
+    average over other ranges would compare what cannot be compared. Where the phase prefers what trains faster, such a
+    setting stands first.
     """
     if phase is not None:
         return _ranking(definition, rows, phase)
@@ -128,15 +130,16 @@ def objective_values(definition: Definition, phases: Iterable[Phase], rows: Sequ
     """{experiment: value that a strategy minimises}, of phases with the same ranges, seeds and fidelity.
 
     The mean of `<metric>_valid` over date ranges and seeds (of its logarithms, where they exist), infinite if it
-    diverged. A trial that was stopped early counts with the best that it had. An experiment with a failure is left out.
+    diverged. A trial that was stopped early counts with the best that it had. An experiment with a failure is left out,
+    and so is one that read other data than most on a date range.
     """
     metric, sign = definition.objective.valid, definition.objective.sign
     names = {phase.name for phase in phases}
     measured: dict[str, list[float]] = {}
-    failed = set()
+    rows = [row for row in rows if row["phase"] in names]
+    same = {row["trial"] for row in comparable(definition, rows)}
+    failed = {row["experiment"] for row in rows if row["trial"] not in same}
     for row in rows:
-        if row["phase"] not in names:
-            continue
         if not Status(row["status"]).is_result:
             failed.add(row["experiment"])
         is_finite = _is_number(row.get(metric)) and row["status"] != Status.DIVERGED
@@ -151,11 +154,14 @@ def objective_values(definition: Definition, phases: Iterable[Phase], rows: Sequ
 
 
 def _complete(definition: Definition, phase: Phase, rows: Sequence[Row]) -> dict[str, dict[DateRange, list[Row]]]:
-    """The results of a phase, {experiment: {range: rows by seed}}, with the ranges that all its seeds finished."""
+    """The results of a phase, {experiment: {range: rows by seed}}, with the ranges that all its seeds finished.
+
+    On each range, those that read the same data.
+    """
     metric = definition.objective.valid
     finished: dict[str, dict[DateRange, list[Row]]] = {}
-    for row in rows:
-        if row["phase"] == phase.name and row["status"] == Status.COMPLETE and _is_number(row.get(metric)):
+    for row in comparable(definition, [row for row in rows if row["phase"] == phase.name], judges=phase.judges):
+        if row["status"] == Status.COMPLETE and _is_number(row.get(metric)):
             finished.setdefault(row["experiment"], {}).setdefault(range_of(row), []).append(row)
     complete = {
         experiment: {date_range: seeds for date_range, seeds in by_range.items() if len(seeds) == phase.seeds}

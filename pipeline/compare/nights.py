@@ -18,7 +18,7 @@ from pipeline.data.source import DataSource, FlightsSource
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.report.state import State, state_of
-from pipeline.results import Goal, sign
+from pipeline.results import Goal, is_same_data, sign
 from pipeline.space import identity_of
 from pipeline.store import Store
 from pipeline.sweep import Definition, Sweep, all_sweeps
@@ -233,10 +233,10 @@ def _log_ratios(
     ratios = {}
     for range_ in sorted(base.keys() & other.keys()):
         first, second = base[range_], other[range_]
-        if (first.fingerprint, first.fidelity, first.fresh) != (second.fingerprint, second.fidelity, second.fresh):
+        if (first.fidelity, first.fresh) != (second.fidelity, second.fresh):
             continue
         scores = [score for score in (first.score, second.score) if score is not None and score > 0]
-        if first.fingerprint is not None and len(scores) == 2:
+        if is_same_data(first.fingerprint, second.fingerprint) and len(scores) == 2:
             ratios[range_] = sign(goal) * math.log(scores[0] / scores[1])
     return ratios
 
@@ -265,7 +265,7 @@ def drift(series: Series, last: int = LAST) -> list[str]:
         same, other = _changes(before.incumbent, after.incumbent)
         where = f"between {before.id} and {after.id}"
         if other:
-            lines.append(f"{where} the data, or how they are encoded, changed: {_in_words(other, metric)}")
+            lines.append(f"{where} the data changed: {_in_words(other, metric)}")
         if any(abs(change) > _WORTH_SAYING for change in same.values()):
             lines.append(f"{where} spec, code, image or device changed, not the data: {_in_words(same, metric)}")
             # What a changed training measures says nothing about the months before.
@@ -284,7 +284,10 @@ def _changes(
     for range_ in sorted(before.keys() & after.keys()):
         old, new = before[range_], after[range_]
         if old.fidelity == new.fidelity and old.score and new.score is not None:
-            (same if old.fingerprint == new.fingerprint else other)[range_] = new.score / old.score - 1
+            # Of what an older version recorded nobody can say, so it counts as neither.
+            is_same = old.fingerprint == new.fingerprint or is_same_data(old.fingerprint, new.fingerprint)
+            if is_same is not None:
+                (same if is_same else other)[range_] = new.score / old.score - 1
     return same, other
 
 

@@ -10,7 +10,7 @@ from statistics import fmean
 
 from pipeline.dates import DateRange
 from pipeline.report.state import State
-from pipeline.results import Row, Status, range_of
+from pipeline.results import Row, Status, is_same_data, range_of
 from pipeline.sweep import Definition, Phase, Trial
 
 
@@ -89,7 +89,14 @@ def why_incomparable(first: Definition, second: Definition) -> str | None:
     transforms = [getattr(d.data, "target_transform", None) for d in definitions]
     if transforms[0] != transforms[1]:
         return "the targets are transformed differently, so the metric has other units"
+    if shares_of(first) != shares_of(second):
+        return "their date ranges are split differently, so they are tested on other days"
     return None
+
+
+def shares_of(definition: Definition) -> tuple[float, float]:
+    """The shares of a date range's days that validate and that test."""
+    return definition.training.validation_share, definition.training.test_share
 
 
 def comparable_ranges(
@@ -113,9 +120,10 @@ def _why_left_out(first: RangeScore, second: RangeScore) -> str | None:
         return None
     if first.fingerprint is None or second.fingerprint is None:
         return "what data were read is not recorded"
-    if first.fingerprint != second.fingerprint:
-        return f"the data, or how they are encoded, differ ({first.fingerprint}, {second.fingerprint})"
-    return None
+    is_same = is_same_data(first.fingerprint, second.fingerprint)
+    if is_same is None:
+        return "an older version recorded the data of one in another way, so nobody can say whether they are the same"
+    return None if is_same else f"the data differ ({first.fingerprint}, {second.fingerprint})"
 
 
 def fresh_or_all(

@@ -45,7 +45,7 @@ class Dataset:
     target_names: tuple[str, ...]
     encoder: Encoder
     fingerprint: str
-    """Short hash of the rows read and how they were encoded; the column `data_fingerprint`."""
+    """Short hash of the rows read, whatever became of them; the column `data_fingerprint`."""
     notes: tuple[str, ...] = ()
     """Lines for the log: rows read, rows dropped and why, values that did not parse."""
 

@@ -161,7 +161,7 @@ class Encoder:
         first = _FIRST_FREE + len(self.words)
         categorical = _categorical(frame, self.columns)
         for position, (series, values) in enumerate(zip(categorical, self.categories, strict=True)):
-            codes, labels = _labels(series)
+            codes, labels = labels_of(series)
             ids = _lookup(labels, values, first)
             tokens[:, position] = ids[codes]
             first += len(values)
@@ -217,7 +217,7 @@ class Encoder:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types, from which `from_json` makes an equal encoder."""
         columns = asdict(self.columns)
-        if not self.columns.date_parts:  # so that data without them keep the fingerprint that they have always had
+        if not self.columns.date_parts:  # models without them are described as they always were
             del columns["date_parts"]
         # Not asdict all through: it would copy vocabularies word by word, once for every model.
         return {
@@ -277,7 +277,7 @@ def _frequent(counted: Iterable[tuple[Any, int]]) -> list[Any]:
     return [value for value, _ in often[:VOCABULARY_AT_MOST]]
 
 
-def _labels(series: "pd.Series[Any]") -> tuple[NDArray[np.int64], list[str | None]]:
+def labels_of(series: "pd.Series[Any]") -> tuple[NDArray[np.int64], list[str | None]]:
     """Each row's place in a list of the distinct values as strings. The last is None, and is that of missing ones."""
     if series.dtype == object:  # to Python, and so to factorize, False and 0 are the same
         series = series.map(_label, na_action="ignore")
@@ -299,7 +299,7 @@ def _categorical(frame: pd.DataFrame, columns: Columns) -> "list[pd.Series[Any]]
 
 
 def _categories(series: "pd.Series[Any]") -> tuple[str | None, ...]:
-    codes, labels = _labels(series)
+    codes, labels = labels_of(series)
     counts: Counter[str | None] = Counter()
     for label, count in zip(labels, np.bincount(codes % len(labels), minlength=len(labels)), strict=True):
         counts[label] += int(count)
@@ -318,7 +318,7 @@ def _texts(frame: pd.DataFrame, columns: tuple[str, ...]) -> list[list[str]]:
         return []
     as_strings = []
     for name in columns:
-        codes, labels = _labels(frame[name])
+        codes, labels = labels_of(frame[name])
         texts = [label or "" for label in labels]
         as_strings.append([texts[code] for code in codes])
     return [WORD.findall(" ".join(row).lower())[:WORDS_PER_ROW] for row in zip(*as_strings, strict=True)]

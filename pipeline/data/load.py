@@ -4,8 +4,6 @@ What a `data` key may say stands in `source.py`, where files are in `paths.py`, 
 raw values become tokens in `encoder.py`.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -15,10 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data import date_parts, flights, lost, usable
+from pipeline.data import flights, lost, usable
 from pipeline.data.dataset import Dataset, Part
 from pipeline.data.encoder import Encoder, transformed
 from pipeline.data.files import Files
+from pipeline.data.fingerprint import fingerprint
 from pipeline.data.raw import Columns, Rows, Target, contains, has_value, infinite, numbers, share
 from pipeline.data.source import FLIGHTS_DAYS, FilesSource, FlightsSource, Source
 from pipeline.dates import DateRange, Split
@@ -80,13 +79,8 @@ def load(
     Raises UserError if a part would be empty, if a transform is impossible for a target, if the training part has a
     constant target or no value of any feature, or as `read_rows` does.
     """
-    try:
-        split = date_range.split(valid, test)
-    except ValueError as error:
-        raise UserError(f"date-range: {error}") from error
-    if train_days is not None:
-        split = split.with_last_training_days(train_days)
-        date_range = DateRange(split.train.start, split.test.end)
+    split = _split(date_range, valid, test, train_days)
+    date_range = DateRange(split.train.start, split.test.end)
     columns = columns_of(source)
     rows = read_rows(source, date_range)
     if not len(rows.days):
@@ -121,9 +115,28 @@ def load(
         **encoded,
         target_names=encoder.target_names,
         encoder=encoder,
-        fingerprint=_fingerprint(encoder, [(parts[name].frame, encoded[name].tokens) for name in parts]),
+        fingerprint=fingerprint(rows, columns),
         notes=tuple(notes),
     )
+
+
+def fingerprint_of(
+    source: Source, date_range: DateRange, valid: float = 0.15, test: float = 0.15, *, train_days: int | None = None
+) -> str:
+    """The fingerprint that `load` would give the same days, read but not encoded; of no rows, too.
+
+    Raises UserError if they cannot be read.
+    """
+    split = _split(date_range, valid, test, train_days)
+    return fingerprint(read_rows(source, DateRange(split.train.start, split.test.end)), columns_of(source))
+
+
+def _split(date_range: DateRange, valid: float, test: float, train_days: int | None) -> Split:
+    try:
+        split = date_range.split(valid, test)
+    except ValueError as error:
+        raise UserError(f"date-range: {error}") from error
+    return split if train_days is None else split.with_last_training_days(train_days)
 
 
 def _notes_on_days(rows: Rows, date_range: DateRange) -> Iterator[str]:
@@ -218,22 +231,3 @@ def _covered_in_words(source: Source, missing: DateRange) -> str:
     if len(before) and len(after) and not contains(missing, days).any():
         text += f", without the days between {before[-1]} and {after[0]}"
     return text + remarks
-
-
-def _fingerprint(encoder: Encoder, parts: list[tuple[pd.DataFrame, NDArray[np.int64]]]) -> str:
-    """Hash of what was read and how it is encoded; not of means, whose last digit may differ between machines."""
-    content = encoder.to_json()
-    for fitted in ("numbers", "target_scales"):
-        del content[fitted]
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
-    columns = encoder.columns
-    for frame, tokens in parts:
-        digest.update(str(tokens.shape).encode())
-        digest.update(np.ascontiguousarray(tokens.astype("<i8")).tobytes())
-        for name in (*columns.numeric, *(target.name for target in columns.targets)):
-            values = numbers(frame[name]) + 0.0  # -0.0 and 0.0 are the same number
-            values[np.isnan(values)] = np.nan
-            digest.update(values.astype("<f8").tobytes())
-        for name, part in columns.date_parts:
-            digest.update(np.nan_to_num(date_parts.values_of(frame[name], part), nan=-1.0).astype("<f8").tobytes())
-    return digest.hexdigest()[:16]

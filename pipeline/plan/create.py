@@ -6,30 +6,34 @@ given day (`resolve.py`), and how a door words a request: its options, its param
 
 import glob
 import json
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pydantic
 
 from pipeline import provenance
 from pipeline import spec as specs
 from pipeline.data import counting
-from pipeline.data.counting import RowCounts
 from pipeline.data.source import DataSource, FilesSource
 from pipeline.dates import DateRange
-from pipeline.errors import OutOfReachError, UserError
+from pipeline.errors import InfrastructureError, OutOfReachError, UserError
 from pipeline.plan import months
 from pipeline.plan.resolve import resolve, source_of
 from pipeline.spec import Spec, project
 from pipeline.spec.model import Budget
 from pipeline.spec.normalize import as_written
 from pipeline.store import Store, open_store
-from pipeline.sweep import Calibrating, Definition, Sweep, find, ledger
+from pipeline.sweep import Calibrating, Definition, Sweep, digests, find, ledger
 from pipeline.training import architectures
+
+if TYPE_CHECKING:
+    from pipeline.plan.data_check import Checked
 
 EVERY_ARCHITECTURE = "all"
 _T = TypeVar("_T")
@@ -129,9 +133,8 @@ def create(request: Request, root: str | None = None, *, here: bool, warn: Warn 
 
     `here`: this machine will run it. Raises UserError if it cannot be, InfrastructureError if the store fails.
     """
-    spec = request.spec()
-    store = store_for(spec, root)
-    return Sweep.create(store, define(spec, store, here=here, warn=warn))
+    prepared = prepare(request, root, Reach.HERE if here else Reach.ELSEWHERE, warn)
+    return prepared.create()
 
 
 def check(request: Request, root: str | None = None, *, here: bool) -> None:
@@ -168,14 +171,62 @@ def define(spec: Spec, store: Store | None = None, *, here: bool, warn: Warn | N
     this machine will run it. Raises UserError if the spec asks for what cannot be, or if nothing can be learnt from the
     data; `warn` is told what else is odd about them.
     """
+    return _define(spec, store, Reach.HERE if here else Reach.ELSEWHERE, warn)[0]
+
+
+class Reach(Enum):
+    """Whether a machine must see the data of a sweep that it plans."""
+
+    HERE = "it will train on them: what is not there is a mistake"
+    MOSTLY = "what is not there is a mistake, unless not even its folder is there: then another machine will train"
+    ELSEWHERE = "another machine may train: what is not there is a warning"
+    UNSEEN = "nobody wants them looked at"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A sweep that would start now, and what was seen of its data."""
+
+    definition: Definition
+    store: Store
+    rows: Callable[[DateRange], int] | None = None
+    """Counts the rows with every target on days of its date ranges; None where nobody looked."""
+    covers: DateRange | None = None
+    """All days of the data; None where nobody looked."""
+
+    def digests(self, series: digests.Series) -> Sequence[digests.Digest]:
+        """What earlier sweeps left to learn from; nothing where the store fails."""
+        try:
+            return digests.read(self.store, series)
+        except (InfrastructureError, OutOfReachError):
+            return ()
+
+    def create(self) -> Sweep:
+        """Raises InfrastructureError if the store fails."""
+        return Sweep.create(self.store, self.definition)
+
+
+def prepare(request: Request, root: str | None, reach: Reach, warn: Warn | None = None) -> Prepared:
+    """The sweep of a request, which nothing is written of yet. Raises what `create` would raise."""
+    spec = request.spec()
+    store = store_for(spec, root)
+    definition, rows, covers = _define(spec, store, reach, warn)
+    return Prepared(definition, store, rows, covers)
+
+
+def _define(
+    spec: Spec, store: Store | None, reach: Reach, warn: Warn | None
+) -> tuple[Definition, Callable[[DateRange], int] | None, DateRange | None]:
+    """The definition, what counts rows of its days, and all days of the data; None where nobody looked."""
     data = project.load().data if spec.data is None else None
     source = source_of(spec, data)
-    used = ledger.chosen_on(store, spec.architecture, source) if store is not None else []
+    sight = _Sight(source, reach, warn)
+    used = _used(store, spec, source, reach, warn)
     rows_by_day, covered = None, None
     if source is not None and months.depends_on_rows(spec):
-        rows_by_day = _rows_by_day(source, here=here)
+        rows_by_day = sight.see(counting.count)
     if source is not None and rows_by_day is None and store is not None:
-        covered = covered_days(source, here=here)
+        covered = sight.see(_covered_days)
     definition = resolve(
         spec,
         now=datetime.now(UTC),
@@ -187,15 +238,93 @@ def define(spec: Spec, store: Store | None = None, *, here: bool, warn: Warn | N
         git_commit=provenance.commit_here() if spec.trains_own_code else provenance.git_commit(),
         image=provenance.image(),
     )
-    if store is not None and definition.data is not None:
+    covers = rows_by_day.covers if rows_by_day else covered
+    rows = rows_by_day.within if rows_by_day else None
+    if store is None or definition.data is None:
+        return definition, rows, covers
+    if not isinstance(definition.data, FilesSource):
+        # Only who looks beforehand wants to know.
+        counted = counting.count(definition.data) if rows is None and reach is Reach.MOSTLY else None
+        return definition, counted.within if counted else rows, covers
+
+    def check(_: DataSource) -> "Checked | None":
+        # Here, because a plan that looks at no data must not wait for pandas.
         from pipeline.plan import data_check
 
-        if findings := _seen(lambda _: data_check.inspect(definition), definition.data, here=here):
-            definition = definition.model_copy(update={"lost": findings.lost})
-            for line in findings.warnings:
-                if warn:
-                    warn(line)
-    return definition
+        return data_check.check(definition)
+
+    checked = sight.see(check)
+    if checked:
+        definition = definition.model_copy(update={"lost": checked.lost})
+    for line in checked.warnings if checked else ():
+        if warn:
+            warn(line)
+    return definition, checked.rows if checked else rows, covers
+
+
+def _used(
+    store: Store | None, spec: Spec, source: DataSource | None, reach: Reach, warn: Warn | None
+) -> list[DateRange]:
+    """The ranges that earlier sweeps chose on. Only a look beforehand may do without them."""
+    if store is None:
+        return []
+    try:
+        return ledger.chosen_on(store, spec.architecture, source)
+    except (InfrastructureError, OutOfReachError) as error:
+        if reach in (Reach.HERE, Reach.ELSEWHERE):
+            raise
+        if warn:
+            warn(f"{str(error).splitlines()[0]}: so date ranges that earlier sweeps chose on may be among these")
+        return []
+
+
+@dataclass
+class _Sight:
+    """What a machine sees of data, as far as it must."""
+
+    source: DataSource | None
+    reach: Reach
+    warn: Warn | None
+    _has_warned: bool = False
+
+    def see(self, look: Callable[[DataSource], _T | None]) -> _T | None:
+        """What a look shows; None where the data are out of this machine's reach and need not be in it.
+
+        Raises UserError if the data cannot be what is meant.
+        """
+        if self.source is None:
+            return None
+        if not isinstance(self.source, FilesSource) or self.reach is Reach.HERE:
+            return look(self.source)
+        if self.reach is Reach.UNSEEN:
+            return None
+        path = self.source.path
+        if not path.startswith("gs://"):
+            whole = str(Path(path).expanduser())
+            is_foreign = self.reach is Reach.ELSEWHERE or not _has_folder(whole)
+            if is_foreign and not glob.glob(whole, recursive=True):
+                self._say(f'data.path: no file matches "{path}" (looked from {Path.cwd()})')
+                return None
+        try:
+            return look(self.source)
+        except OutOfReachError as error:
+            self._say(str(error).splitlines()[0])
+        except InfrastructureError as error:
+            if self.reach is not Reach.MOSTLY:
+                raise
+            self._say(str(error).splitlines()[0])
+        return None
+
+    def _say(self, why: str) -> None:
+        if self.warn and not self._has_warned:
+            self._has_warned = True
+            self.warn(f"{why}: this machine does not reach the data, so nothing in them was checked")
+
+
+def _has_folder(pattern: str) -> bool:
+    """Whether the folder is there whose files a pattern names, as far as it names one."""
+    plain = Path(re.split(r"[*?[]", pattern, maxsplit=1)[0] + "x")
+    return plain.parent.is_dir()
 
 
 def covered_days(source: DataSource, *, here: bool) -> DateRange | None:
@@ -204,29 +333,15 @@ def covered_days(source: DataSource, *, here: bool) -> DateRange | None:
     Data that are not on this machine are a mistake only where the trials run `here`. Raises UserError if the data
     cannot be what is meant.
     """
+    return _Sight(source, Reach.HERE if here else Reach.ELSEWHERE, None).see(_covered_days)
+
+
+def _covered_days(source: DataSource) -> DateRange | None:
     if not isinstance(source, FilesSource):
         return source.covers
     from pipeline.data import load
 
-    return _seen(load.covered_days, source, here=here)
-
-
-def _rows_by_day(source: DataSource, *, here: bool) -> RowCounts | None:
-    """The rows of the data; None if this machine cannot count them. Raises UserError as `covered_days` does."""
-    return _seen(counting.count, source, here=here)
-
-
-def _seen(look: Callable[[DataSource], _T | None], source: DataSource, *, here: bool) -> _T | None:
-    """What a look at the data shows; None where they are out of this machine's reach, and it will not train on them."""
-    if here:
-        return look(source)
-    path = source.path if isinstance(source, FilesSource) and not source.path.startswith("gs://") else None
-    if path is not None and not glob.glob(str(Path(path).expanduser()), recursive=True):
-        return None
-    try:
-        return look(source)
-    except OutOfReachError:
-        return None
+    return load.covered_days(source)
 
 
 def store_for(spec: Spec, root: str | None = None) -> Store:
@@ -242,5 +357,19 @@ def open_sweep(name: str, root: str | None = None) -> Sweep:
 def resume(name: str, root: str | None = None) -> Sweep:
     """Opens a sweep to go on with: a request to stop it is forgotten."""
     sweep = open_sweep(name, root)
+    sweep.forget_stop()
+    return sweep
+
+
+def resume_here(name: str, root: str | None = None, *, data_changed: bool, retry: bool = False) -> Sweep:
+    """Opens a sweep to go on with on this machine.
+
+    Raises UserError if its data changed under it, unless `data_changed` says that this is known.
+    """
+    from pipeline.plan import unchanged
+
+    sweep = open_sweep(name, root)
+    if not data_changed:
+        unchanged.check(sweep, retry=retry)
     sweep.forget_stop()
     return sweep

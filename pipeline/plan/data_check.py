@@ -20,23 +20,30 @@ _LINES_AT_MOST = 5
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What a look at the data of a sweep shows."""
+class Checked:
+    """What a look at the data of a new sweep showed."""
 
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...]
+    survey: Survey
+    """Of the days from the first date range to the last."""
     lost: tuple[str, ...] = ()
     """Rows and values that nobody can use, where that is more than an accident; among the warnings, too."""
 
+    def rows(self, days: DateRange) -> int:
+        """Rows with every target on these days, which lie in the survey's."""
+        return self.survey.usable_in(days)
 
-def inspect(definition: Definition) -> Findings:
-    """What is odd about the data of a sweep that is to start; nothing where they are built in, or its trainer's own.
+
+def check(definition: Definition) -> Checked | None:
+    """Looks at the data of a sweep that is to start; None where they are built in, or its trainer reads them itself.
 
     Raises UserError, a line per cause, if a date range that chooses, or every one that judges, has no rows to train,
-    validate or test on, or rows that teach nothing; or if more rows or values are lost than `data.may-lose` expects.
+    validate or test on, or rows that teach nothing; or if more rows or values are lost than `data.may-lose`
+    expects.
     """
     source = definition.data
     if not isinstance(source, FilesSource) or definition.own is not None:
-        return Findings()
+        return None
     ranges = sorted({date_range for phase in definition.phases for date_range in phase.ranges})
     span = DateRange(ranges[0].start, max(date_range.end for date_range in ranges))
     surveyed = survey(source, span)
@@ -51,12 +58,12 @@ def inspect(definition: Definition) -> Findings:
         raise UserError("\n".join(_by_cause({date_range: causes[date_range] for date_range in fatal})))
     of_values = losses(surveyed)
     lost.check(of_values, source.may_lose)
-    lines = [
+    lines = (
         *about_rows_and_columns(surveyed),
         *_few_rows(surveyed, [date_range for date_range in ranges if date_range not in hopeless]),
         *(f"{line}; trials there will fail" for line in _by_cause(causes)),
-    ]
-    return Findings(tuple(lines), lost.said([*of_files, *of_values]))
+    )
+    return Checked(lines, surveyed, lost.said([*of_files, *of_values]))
 
 
 def _fatal(definition: Definition, hopeless: Sequence[DateRange]) -> list[DateRange]:

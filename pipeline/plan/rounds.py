@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pipeline import results
 from pipeline.analysis import spending
 from pipeline.analysis.history import History
+from pipeline.analysis.same_data import comparable
 from pipeline.dates import DateRange
 from pipeline.plan import packing
 from pipeline.plan.settings import settings_of
@@ -154,6 +155,8 @@ def _race(history: History, phase: Phase, experiments: Sequence[str]) -> list[Tr
     from pipeline.analysis import racing
 
     finished = {row["trial"]: row for row in history.rows}
+    # What read other data than most cannot race; it leaves as what failed does.
+    same = {row["trial"] for row in comparable(history.definition, history.rows_of(phase))}
     objective = history.definition.objective
     trials: list[Trial] = []
     incumbent, running = experiments[0], list(experiments)
@@ -163,7 +166,8 @@ def _race(history: History, phase: Phase, experiments: Sequence[str]) -> list[Tr
             continue  # the race has nothing to say yet: these ranges are one round
         if not all(str(trial) in finished for trial in trials):
             return trials
-        scores = {experiment: _scores(phase, experiment, at + 1, finished, objective.valid) for experiment in running}
+        of_same = {trial: row for trial, row in finished.items() if trial in same}
+        scores = {experiment: _scores(phase, experiment, at + 1, of_same, objective.valid) for experiment in running}
         # What failed cannot be ranked any more; it comes back by itself if a retry mends it.
         racers = {experiment: by_range for experiment, by_range in scores.items() if len(by_range) == at + 1}
         race = racing.race(racers, incumbent, objective.goal)
@@ -177,9 +181,10 @@ def _scores(
     """{range: metric} of an experiment on the first `ranges` ranges, seeds averaged; without those where it failed."""
     scores = {}
     for at, date_range in enumerate(phase.ranges[:ranges]):
-        rows = [finished[str(Trial(phase.name, experiment, at, seed))] for seed in _seeds(phase)]
-        if all(Status(row["status"]).is_result for row in rows):
-            scores[date_range] = _mean([row.get(metric) for row in rows])
+        rows = [finished.get(str(Trial(phase.name, experiment, at, seed))) for seed in _seeds(phase)]
+        ended = [row for row in rows if row is not None and Status(row["status"]).is_result]
+        if len(ended) == len(rows):
+            scores[date_range] = _mean([row.get(metric) for row in ended])
     return scores
 
 

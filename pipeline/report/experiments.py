@@ -20,6 +20,7 @@ from pipeline.analysis.importance import (
     importances,
     interaction,
 )
+from pipeline.analysis.same_data import of_same_data
 from pipeline.dates import DateRange
 from pipeline.report.summary import Summary
 from pipeline.results import Row, Status, range_of, to_cell
@@ -91,7 +92,7 @@ def choosing_results(summary: Summary) -> ChoosingResults:
     """
     definition, sign = summary.definition, summary.definition.objective.sign
     phases = {phase.name for phase in _compared_phases(definition)}
-    rows = [row for row in summary.rows if row["phase"] in phases]
+    rows = [row for row in of_same_data(definition, summary.rows) if row["phase"] in phases]
     by_experiment: dict[str, list[Row]] = {}
     for row in rows:
         by_experiment.setdefault(row["experiment"], []).append(row)

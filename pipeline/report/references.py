@@ -10,10 +10,11 @@ from functools import cached_property
 from statistics import fmean, geometric_mean
 
 from pipeline.analysis.ranking import Standing
+from pipeline.analysis.same_data import of_same_data
 from pipeline.analysis.verdict import ROPE, percent
 from pipeline.dates import DateRange
 from pipeline.report.words import incumbent_in_words
-from pipeline.results import Goal, Row, Status, range_of, sign
+from pipeline.results import Goal, Row, Status, is_same_data, range_of, sign
 from pipeline.sweep import Definition
 
 _NAMES = {"constant": "the constant", "linear": "the linear model", "trees": "boosted trees"}
@@ -92,6 +93,7 @@ def references_of(definition: Definition, rows: Sequence[Row], setting: Standing
 
     # Where the answer was judged, else where it was chosen.
     judging = definition.confirm.name if definition.confirm else None
+    rows = of_same_data(definition, rows)
     own = [row for row in rows if row["phase"] == judging]
     ours, is_judged = _scores(definition, own, setting.experiment), True
     if not ours:
@@ -99,6 +101,9 @@ def references_of(definition: Definition, rows: Sequence[Row], setting: Standing
         own = [row for row in rows if row["phase"] in chose]
         ours, is_judged = _scores(definition, own, setting.experiment), False
 
+    # What was fitted on other data says nothing about these.
+    read = {range_of(row): row.get("data_fingerprint") for row in own if row["experiment"] == setting.experiment}
+    fitted = [row for row in fitted if is_same_data(row.get("data_fingerprint"), read.get(range_of(row))) is not False]
     names = [name for name in _NAMES if any(row["experiment"] == name for row in fitted)]
     incumbent = definition.incumbent
     incumbents = {row["experiment"] for row in own if {name: row.get(name) for name in incumbent} == incumbent}

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from pipeline.analysis.confirmation import Confirmation, confirmation
 from pipeline.analysis.ranking import Standing, standings
+from pipeline.analysis.same_data import of_same_data
 from pipeline.errors import UserError
 from pipeline.report.answer import Answer, decide
 from pipeline.report.sentence import in_words
@@ -62,7 +63,8 @@ class State:
     @cached_property
     def decided(self) -> Answer | None:
         """The sweep's answer so far; None while nothing is ranked."""
-        return decide(self.sweep.definition, self.rows, self.ranked, self.confirmed, done=self.done)
+        definition = self.sweep.definition
+        return decide(definition, of_same_data(definition, self.rows), self.ranked, self.confirmed, done=self.done)
 
     @property
     def best(self) -> Standing | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.analysis.ranking import Standing, standings
+from pipeline.analysis.same_data import of_same_data, other_data_in_words
 from pipeline.analysis.selection import ChoosingGain, gain_of_choosing
 from pipeline.report.answer import Answer, Basis, Judged, decide, judged_ranges, newest_model
 from pipeline.report.costs import Costs, costs
@@ -42,7 +43,7 @@ class Summary:
     saved: int
     """Trials that a race made needless."""
     answer: str
-    """What it all comes to, in one sentence."""
+    """What it all comes to, in one sentence; a second one, where the data changed under the sweep."""
     failures: Sequence[Row]
     skipped: Sequence[tuple[str, str]]
     counts: dict[str, int]
@@ -109,10 +110,11 @@ def summarize(
     """`planned` are the trials that all rounds so far asked for; `done` says that no more will come."""
     trained, to_train = trainings(rows), [trial for trial in planned if not trial.is_reference]
     ranked = standings(definition, rows)
-    decided = decide(definition, trained, ranked, confirmed, done=done)
+    decided = decide(definition, of_same_data(definition, trained), ranked, confirmed, done=done)
     judged = judged_ranges(definition, ranked, decided, confirmed)
     references = references_of(definition, rows, decided.setting if decided else None)
     progress = so_far(len(trained), len(to_train)) if not done and len(trained) < len(to_train) else ""
+    answer = progress + sentence(definition, trained, decided, judged, confirmed, references)
     return Summary(
         definition=definition,
         rows=rows,
@@ -124,7 +126,7 @@ def summarize(
         confirmed=confirmed,
         choosing_gain=gain_of_choosing(definition, ranked),
         saved=_saved(definition, planned, done),
-        answer=progress + sentence(definition, trained, decided, judged, confirmed, references),
+        answer=" ".join(filter(None, (answer, other_data_in_words(definition, rows)))),
         failures=[row for row in trained if not Status(row["status"]).is_result or row["status"] == Status.DIVERGED],
         skipped=skipped,
         counts=dict(Counter(row["status"] for row in trained)),

@@ -1,9 +1,12 @@
 """What a sweep would run, as lines: its phases, their date ranges, the first experiments, and what judges."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pipeline.analysis.history import History
+from pipeline.dates import DateRange
+from pipeline.plan.estimate import Estimate
 from pipeline.plan.rounds import next_round
+from pipeline.report.words import duration
 from pipeline.results import shown
 from pipeline.sweep import Definition, Experiment, Phase
 
@@ -12,15 +15,22 @@ RANGES_FOR_A_TEST = 3
 RANGES_RECOMMENDED = 6
 
 
-def plan_lines(definition: Definition) -> Iterator[str]:
-    """The phases one after another; the first with the experiments that its first round asks for."""
+Rows = Callable[[DateRange], int]
+"""Counts the rows with every target on days of a sweep's date ranges."""
+
+
+def plan_lines(definition: Definition, rows: Rows | None = None) -> Iterator[str]:
+    """The phases one after another; the first with the experiments that its first round asks for.
+
+    `rows` is None where nobody looked at the data.
+    """
     experiments, _ = next_round(History.at_start(definition), 0)
     yield from definition.decided
     for phase in definition.of_settings:
         yield _amount_line(phase, is_open_ended=phase.judges or definition.is_timed)
         yield from _origin_lines(phase)
         yield from _judging_lines(phase)
-        yield from _range_lines(definition, phase)
+        yield from _range_lines(definition, phase, rows)
         if phase is definition.phases[0]:
             yield from _experiment_lines(phase, experiments)
     for phase in [phase for phase in definition.phases if phase.is_reference]:
@@ -64,11 +74,31 @@ def _judging_lines(phase: Phase) -> Iterator[str]:
         yield "  six are recommended: with fewer, only larger gains are found"
 
 
-def _range_lines(definition: Definition, phase: Phase) -> Iterator[str]:
+def _range_lines(definition: Definition, phase: Phase, rows: Rows | None) -> Iterator[str]:
     training = definition.training
     for date_range in phase.ranges:
         split = date_range.split(training.validation_share, training.test_share)
-        yield f"  {date_range}: train {split.train.days}, validate {split.valid.days}, test {split.test.days} days"
+        line = f"  {date_range}: train {split.train.days}, validate {split.valid.days}, test {split.test.days} days"
+        if rows is not None:
+            line += ": " + ", ".join(f"{rows(part):,}" for part in (split.train, split.valid, split.test)) + " rows"
+        yield line
+
+
+def total_line(total: Estimate) -> str:
+    """Trials, rows and time in one line: `in all 12 trials on 801 rows each; about 3 min of training, …`."""
+    line = f"in all at most {_counted(total.trials, 'trial')}"
+    if total.rows:
+        low, high = total.rows
+        line += f" on {low:,} rows" if low == high else f" on {low:,} to {high:,} rows"
+    if total.covers:
+        line += f" (the data cover {total.covers})"
+    if total.seconds is None:
+        line += "; how long they take, the first ones will tell"
+    elif total.earlier:
+        line += f"; about {duration(total.seconds)} of training, as {total.earlier} trainings of earlier sweeps took"
+    else:
+        line += f"; at most about {duration(total.seconds)} of training, if each runs all its epochs at 5 ms a step"
+    return line + ("; its budget may end it before" if total.is_timed else "")
 
 
 def _experiment_lines(phase: Phase, experiments: Sequence[Experiment]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from pipeline import results
 from pipeline.errors import UserError
-from pipeline.results import Row, Status, metric_column
+from pipeline.results import Row, Status, metric_column, rows_fingerprint
 from pipeline.space import identity_of
 from pipeline.store.uploads import Uploads
 from pipeline.sweep import Experiment, Sweep, Trial
@@ -94,6 +94,9 @@ class Attempt:
         # What this phase is the first to try has no row in an earlier one: no need to ask the store.
         is_first = self._is_new or self._phase.judges
         copied = None if is_first else reuse.cells_of_earlier_phase(sweep, trial, self.row)
+        if copied is not None and (before := rows_fingerprint(copied)):
+            # The data may have changed since: what is ranked beside the copy would have read others.
+            copied = copied if builtin.dataset(self.job).fingerprint == before else None
         if copied is None and sweep.definition.reuse and self._is_repeatable():
             where = {"data_fingerprint": builtin.dataset(self.job).fingerprint, "device": builtin.device_name}
             copied = reuse.cells_of_earlier_sweep(sweep, self.row | where)

@@ -2,8 +2,8 @@
 
 A phase that begins with the best of the one before repeats a training of its own sweep: that row is always copied.
 A row of another sweep is looked up by what makes a training what it is, not by its commit: a hash of architecture,
-hyperparameters, date range, fidelity, seed, data, training code, torch and device. Every finished training of a
-built-in architecture is remembered by it; only a sweep that asks for it copies.
+hyperparameters, date range, fidelity, seed, data and their encoding, training code, torch and device. Every finished
+training of a built-in architecture is remembered by it; only a sweep that asks for it copies.
 """
 
 import functools
@@ -94,6 +94,8 @@ def _key(definition: Definition, row: Mapping[str, Any], code: str) -> str:
         "train-days": fidelity.train_days,
         "seed": row["seed"],
         "data": row["data_fingerprint"],
+        # How the rows are encoded: by this and by the code.
+        "columns": definition.data and definition.data.model_dump(mode="json", exclude={"path"}),
         "device": row["device"],
         "torch": version("torch"),
         "code": code,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from pipeline.errors import InfrastructureError
+from pipeline.errors import InfrastructureError, UserError
 from pipeline.verbs.common import (
     AsOfOption,
     BudgetOption,
@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+DataChangedOption = Annotated[
+    bool,
+    typer.Option(
+        "--data-changed", help="Go on though the data changed: what reads the new ones is not ranked with the others."
+    ),
+]
+
 
 @app.command()
 def run(
@@ -52,13 +59,16 @@ def run(
     mode: ModeOption = None,
     budget: BudgetOption = None,
     lanes: LanesOption = None,
+    data_changed: DataChangedOption = False,
 ) -> None:
     """Run a whole sweep on this machine, or go on with one."""
     from pipeline.plan import create
 
     check_sweep_option(sweep, spec, architecture, data=data, as_of=as_of, mode=mode, budget=budget)
     if sweep is not None:
-        raise typer.Exit(run_to_the_end(create.resume(sweep, store), lanes))
+        raise typer.Exit(run_to_the_end(create.resume_here(sweep, store, data_changed=data_changed), lanes))
+    if data_changed:
+        raise UserError("--data-changed goes with --sweep: a new sweep reads the data as they are")
     request = request_of(spec, architecture, data, as_of, mode, budget)
     if len(request.each()) > 1:
         compare_all(request, store, lanes)
@@ -66,11 +76,17 @@ def run(
 
 
 @app.command()
-def retry(sweep: SweepArgument, store: StoreOption = None, lanes: LanesOption = None) -> None:
+def retry(
+    sweep: SweepArgument,
+    store: StoreOption = None,
+    lanes: LanesOption = None,
+    data_changed: DataChangedOption = False,
+) -> None:
     """Run exactly the failed or missing trials of a sweep again, keeping every attempt."""
-    from pipeline.plan.create import resume
+    from pipeline.plan.create import resume_here
 
-    raise typer.Exit(run_to_the_end(resume(sweep, store), lanes, retry=True))
+    folder = resume_here(sweep, store, data_changed=data_changed, retry=True)
+    raise typer.Exit(run_to_the_end(folder, lanes, retry=True))
 
 
 @app.command()

@@ -8,8 +8,11 @@ from pipeline.verbs.common import (
     BudgetOption,
     DataOption,
     ModeOption,
+    NoDataOption,
     SpecArgument,
+    StoreOption,
     request_of,
+    warn,
 )
 
 app = typer.Typer()
@@ -23,14 +26,19 @@ def validate(
     as_of: AsOfOption = None,
     mode: ModeOption = None,
     budget: BudgetOption = None,
+    store: StoreOption = None,
+    no_data: NoDataOption = False,
 ) -> None:
-    """Check a spec and print what would run."""
-    from pipeline.plan.create import define
-    from pipeline.screen.plan import plan_lines
+    """Check a spec and its data, and print what would run."""
+    from pipeline.plan import estimate
+    from pipeline.plan.create import Reach, prepare
+    from pipeline.screen.plan import plan_lines, total_line
 
     request = request_of(spec, architecture, data, as_of, mode, budget)
-    for line in plan_lines(define(request.spec(), here=False)):
+    prepared = prepare(request, store, Reach.UNSEEN if no_data else Reach.MOSTLY, warn)
+    for line in plan_lines(prepared.definition, prepared.rows):
         print(line)
+    print(total_line(estimate.estimate(prepared)))
 
 
 @app.command()

@@ -16,6 +16,7 @@ from pipeline.verbs.common import (
     DataOption,
     GoOnOption,
     ModeOption,
+    NoDataOption,
     PackLanesOption,
     SpecArgument,
     StoreOption,
@@ -42,17 +43,22 @@ def plan(
     budget: BudgetOption = None,
     retry: Annotated[bool, typer.Option("--retry", help="Plan what failed again, too.")] = False,
     lanes: PackLanesOption = None,
+    no_data: NoDataOption = False,
     out: Annotated[Path | None, typer.Option(help="Write the packs to run here, a line each.")] = None,
 ) -> None:
     """Plan the next round of a sweep: prints its id; no packs left means that it is done."""
-    from pipeline.plan import create
+    from pipeline.plan import create, estimate
     from pipeline.plan import rounds as planning
+    from pipeline.screen.plan import total_line
 
-    check_sweep_option(sweep, spec, architecture, data=data, as_of=as_of, mode=mode, budget=budget)
+    check_sweep_option(sweep, spec, architecture, data=data, as_of=as_of, mode=mode, budget=budget, no_data=no_data)
+    total = None
     if sweep is not None:
         folder = create.resume(sweep, store)
     else:
-        folder = create.create(request_of(spec, architecture, data, as_of, mode, budget), store, here=False, warn=warn)
+        request = request_of(spec, architecture, data, as_of, mode, budget)
+        prepared = create.prepare(request, store, create.Reach.UNSEEN if no_data else create.Reach.ELSEWHERE, warn)
+        folder, total = prepared.create(), total_line(estimate.estimate(prepared))
     packs = planning.pending(folder, retry=retry, lanes=lanes)
     lines = "".join(pack.as_line() + "\n" for pack in packs)
     if out is not None:
@@ -63,6 +69,8 @@ def plan(
     print(folder.id)
     for line in folder.definition.decided:
         print(line, file=sys.stderr)
+    if total:
+        print(total, file=sys.stderr)
     print(f"{planning.counted(packs)}, in {len(packs)} packs", file=sys.stderr)
 
 

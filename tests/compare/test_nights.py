@@ -188,7 +188,7 @@ def test_data_that_changed_under_a_range_are_named(store, tiny_spec):
     (series,) = nights.series(store)
     (line,) = nights.drift(series)
     assert line.startswith(
-        "between 20240601-0210-bag-of-words-3f9c and 20240602-0210-bag-of-words-3f9c the data, or how"
+        "between 20240601-0210-bag-of-words-3f9c and 20240602-0210-bag-of-words-3f9c the data changed"
     )
     assert line.endswith("changed: the incumbent's mse_test by +25.0% on 2 date ranges")
 

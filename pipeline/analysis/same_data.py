@@ -1,0 +1,70 @@
+"""Which rows may be ranked together: on a date range, only those of trainings that read the same data.
+
+Rows that do not say what they read, such as those of a team's own trainer or of older versions, may stand beside any.
+"""
+
+from collections.abc import Sequence
+
+from pipeline.dates import DateRange
+from pipeline.results import Row, range_of, rows_fingerprint, trainings
+from pipeline.space import identity_of
+from pipeline.sweep import Definition
+
+
+def comparable(definition: Definition, rows: Sequence[Row], *, judges: bool = False) -> list[Row]:
+    """The rows without those that read other data than most on their range; `rows` are of phases alike.
+
+    Of data that as many rows read, those of the incumbent count, then the newest. Where rows judge, those of the
+    incumbent count first, as without it there is nothing to judge by.
+    """
+    by_range: dict[DateRange, dict[str, list[Row]]] = {}
+    for row in rows:
+        if (fingerprint := rows_fingerprint(row)) is not None:
+            by_range.setdefault(range_of(row), {}).setdefault(fingerprint, []).append(row)
+    several = {date_range: by_data for date_range, by_data in by_range.items() if len(by_data) > 1}
+    if not several:
+        return list(rows)
+    incumbent = identity_of(definition.incumbent)
+
+    def weight(same: Sequence[Row]) -> tuple[int, int, int, str]:
+        has_incumbent = any(
+            identity_of({name: row.get(name) for name in definition.incumbent}) == incumbent for row in same
+        )
+        newest = max(str(row.get("finished") or "") for row in same)
+        return judges and has_incumbent, len(same), has_incumbent, newest
+
+    kept = {
+        date_range: max(by_data, key=lambda fingerprint: (weight(by_data[fingerprint]), fingerprint))
+        for date_range, by_data in several.items()
+    }
+    return [row for row in rows if rows_fingerprint(row) in (None, kept.get(range_of(row), rows_fingerprint(row)))]
+
+
+def of_same_data(definition: Definition, rows: Sequence[Row]) -> list[Row]:
+    """All rows of a sweep but those that are not ranked or judged, because others of their phase read other data."""
+    by_phase: dict[str, list[Row]] = {}
+    for row in rows:
+        by_phase.setdefault(row["phase"], []).append(row)
+    judging = definition.confirm and definition.confirm.name
+    kept = {
+        row["trial"]
+        for phase, of_phase in by_phase.items()
+        for row in comparable(definition, of_phase, judges=phase == judging)
+    }
+    return [row for row in rows if row["trial"] in kept]
+
+
+def other_data_in_words(definition: Definition, rows: Sequence[Row]) -> str:
+    """A sentence about the trainings that `of_same_data` leaves out; empty if there are none."""
+    rows = trainings(rows)
+    kept = {row["trial"] for row in of_same_data(definition, rows)}
+    lost = [row for row in rows if row["trial"] not in kept]
+    if not lost:
+        return ""
+    ranges = len({range_of(row) for row in lost})
+    trials, are = (f"{len(lost)} trials", "they are") if len(lost) > 1 else ("1 trial", "it is")
+    where = f"{ranges} date range{'s' if ranges > 1 else ''}"
+    return (
+        f"The data changed under this sweep: {trials} on {where} read other data than the others there, so {are} "
+        "neither ranked nor judged; a new sweep ranks all settings on the same data."
+    )

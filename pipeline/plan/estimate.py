@@ -1,0 +1,102 @@
+"""What a sweep that is to start comes to: trials, rows, and roughly how long its trainings take.
+
+By trainings of earlier sweeps where there are any, else by counting steps. A plan never follows an estimate: what a
+sweep may cost is for its budget to say.
+"""
+
+import math
+from dataclasses import dataclass
+from statistics import median
+
+from pipeline.dates import DateRange
+from pipeline.plan.create import Prepared
+from pipeline.results import Status
+from pipeline.sweep import Definition, Phase, digests
+
+STEP_SECONDS = 0.005
+"""Of a step of a small network, whatever the device, roughly."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a sweep comes to."""
+
+    trials: int
+    """At most, without references."""
+    references: int
+    rows: tuple[int, int] | None
+    """Rows with every target of the date range that has fewest and of that with most; None if nobody counted."""
+    covers: DateRange | None
+    """All days of the data; None if nobody looked."""
+    seconds: float | None
+    """Of training, all devices together; None if nobody can say."""
+    earlier: int
+    """Trainings of earlier sweeps that this is by; 0: it is by counting steps, and of all epochs."""
+    is_timed: bool
+    """Whether a budget of time or money ends choosing."""
+
+
+def estimate(prepared: Prepared) -> Estimate:
+    """What a sweep that was prepared comes to. Reads digests of earlier sweeps; a store that fails tells of none."""
+    definition = prepared.definition
+    phases = definition.of_settings
+    ranges = {date_range for phase in phases for date_range in phase.ranges}
+    rows = [prepared.rows(date_range) for date_range in ranges] if prepared.rows else []
+    earlier = _earlier_seconds(prepared)
+    by_steps = [_seconds_by_steps(prepared, phase) for phase in phases]
+    seconds: float | None = None
+    if all(phase.fidelity.name in earlier for phase in phases):
+        seconds = sum(_trials(phase) * median(earlier[phase.fidelity.name]) for phase in phases)
+    elif None not in by_steps:
+        seconds, earlier = sum(filter(None, by_steps)), {}
+    return Estimate(
+        trials=sum(map(_trials, phases)),
+        references=sum(_trials(phase) for phase in definition.phases if phase.is_reference),
+        rows=(min(rows), max(rows)) if rows else None,
+        covers=prepared.covers,
+        seconds=seconds,
+        earlier=sum(map(len, earlier.values())) if seconds is not None else 0,
+        is_timed=definition.is_timed,
+    )
+
+
+def _trials(phase: Phase) -> int:
+    return phase.experiments * len(phase.ranges) * phase.seeds
+
+
+def _earlier_seconds(prepared: Prepared) -> dict[str, list[float]]:
+    """{fidelity: seconds of complete trainings} of earlier sweeps of the same series on the same data."""
+    definition, seconds = prepared.definition, dict[str, list[float]]()
+    for digest in prepared.digests(digests.Series.of(definition)):
+        fidelities = {one.name: one for one in digest.fidelities}
+        if digest.data != definition.data or digest.calibration:
+            continue
+        for trial in digest.trials:
+            same = fidelities.get(trial.fidelity) in [phase.fidelity for phase in definition.of_settings]
+            if same and trial.status is Status.COMPLETE and trial.seconds and not trial.reused_from:
+                seconds.setdefault(trial.fidelity, []).append(trial.seconds)
+    return seconds
+
+
+def _seconds_by_steps(prepared: Prepared, phase: Phase) -> float | None:
+    """Seconds of all epochs of a phase's trials; None for a team's own trainer, and where nobody counted rows."""
+    definition = prepared.definition
+    if definition.own is not None or prepared.rows is None:
+        return None
+    days = [_training_days(definition, phase, at) for at in range(len(phase.ranges))]
+    steps = sum(_steps(definition, prepared.rows(part)) for part in days)
+    return steps * phase.fidelity.max_epochs * phase.experiments * phase.seeds * STEP_SECONDS
+
+
+def _training_days(definition: Definition, phase: Phase, at: int) -> DateRange:
+    training = definition.training
+    split = phase.ranges[at].split(training.validation_share, training.test_share)
+    days = phase.fidelity.train_days
+    return (split if days is None else split.with_last_training_days(days)).train
+
+
+def _steps(definition: Definition, rows: int) -> int:
+    """Of an epoch, with the incumbent's batches: as many passes over the rows as reach `training.epoch-steps`."""
+    batch_size = definition.incumbent.get("batch_size")
+    a_pass = math.ceil(max(rows, 1) / (batch_size if isinstance(batch_size, int) and batch_size > 0 else 64))
+    return a_pass * math.ceil(definition.training.epoch_steps / a_pass)

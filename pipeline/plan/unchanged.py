@@ -1,0 +1,79 @@
+"""Whether a sweep that is to go on would still read the data that its finished trials read.
+
+Rows of different data are never ranked together (`analysis/same_data.py`): whoever goes on should know that beforehand.
+"""
+
+from collections.abc import Iterable
+
+from pipeline.data import load
+from pipeline.data.source import FilesSource
+from pipeline.dates import DateRange
+from pipeline.errors import UserError
+from pipeline.plan import rounds
+from pipeline.results import Row, range_of, rows_fingerprint, trainings
+from pipeline.sweep import Phase, Sweep, merge, trials_of
+
+_RANGES_SHOWN = 3
+_DaysRead = tuple[DateRange, int | None]
+"""A date range, and how many of its training days were read; None: all."""
+
+
+def check(sweep: Sweep, *, retry: bool = False) -> None:
+    """Raises UserError if what is left of a sweep would read other data than its trials on the same days did.
+
+    Data are read only where trials are left to run on days that earlier ones read. Rows of older versions, and of a
+    team's own trainer, do not say what they read.
+    """
+    definition = sweep.definition
+    if not isinstance(definition.data, FilesSource) or definition.own is not None:
+        return
+    read = _read_before(sweep, trainings(merge.look(sweep).rows))
+    training = definition.training
+    changed: list[DateRange] = []
+    trials = 0
+    for days in dict.fromkeys(
+        (one, phase.fidelity.train_days) for phase in _open(sweep, retry) for one in phase.ranges
+    ):
+        before = read.get(days, [])
+        if not before:
+            continue
+        now = load.fingerprint_of(
+            definition.data, days[0], training.validation_share, training.test_share, train_days=days[1]
+        )
+        # Of data that changed and were gone on with, either may be those of today.
+        if now not in before:
+            changed.append(days[0])
+            trials += len(before)
+    if changed:
+        raise UserError(
+            f"{sweep.id}: the data of {_in_words(changed)} changed since {trials} trials read them, so what runs now "
+            "could not be ranked with those: start a new sweep of its spec, or go on all the same with --data-changed"
+        )
+
+
+def _read_before(sweep: Sweep, rows: Iterable[Row]) -> dict[_DaysRead, list[str]]:
+    read: dict[_DaysRead, list[str]] = {}
+    phases = {phase.name: phase for phase in sweep.definition.phases}
+    for row in rows:
+        phase, fingerprint = phases.get(row["phase"]), rows_fingerprint(row)
+        if phase is not None and fingerprint is not None:
+            read.setdefault((range_of(row), phase.fidelity.train_days), []).append(fingerprint)
+    return read
+
+
+def _open(sweep: Sweep, retry: bool) -> list[Phase]:
+    """The phases that trials are left to run in, or to plan."""
+    planned = [sweep.round(number) for number in range(sweep.rounds())]
+    packs = [pack for packs in planned for pack in packs]
+    left = {trial.phase for trial in trials_of(rounds.unfinished(sweep, packs, retry=retry))}
+    phases = sweep.definition.of_settings
+    begun = {trial.phase for trial in trials_of(packs)}
+    is_over = bool(planned) and not planned[-1]
+    last = max((at for at, phase in enumerate(phases) if phase.name in begun), default=0)
+    return [phase for at, phase in enumerate(phases) if phase.name in left or (at >= last and not is_over)]
+
+
+def _in_words(ranges: list[DateRange]) -> str:
+    ranges = sorted(set(ranges))
+    more = f" and {len(ranges) - _RANGES_SHOWN} more date ranges" if len(ranges) > _RANGES_SHOWN else ""
+    return ", ".join(map(str, ranges[:_RANGES_SHOWN])) + more
