@@ -164,12 +164,17 @@ class Files:
         notes = tuple(tally.notes(self.date_name))
         yield Rows(empty, no_days, notes, tally.lost, tally.read, tuple(tally.recognised))
 
-    def days_with_rows(self) -> tuple[NDArray[np.datetime64], tuple[str, ...]]:
-        """The days that the files have rows for, in order, and notes on rows without a day."""
+    def days_with_rows(self) -> tuple[NDArray[np.datetime64], NDArray[np.int64], tuple[str, ...]]:
+        """The days that the files have rows for, in order, how many, and notes on rows without a day.
+
+        Of a day that a folder's name tells, each file counts as a row.
+        """
         tally = _Tally()
-        every = [np.unique(days) for _, days in self._pieces((), None, tally)]
-        days = np.unique(np.concatenate(every)) if every else np.array([], "datetime64[D]")
-        return days, tuple(tally.notes(self.date_name))
+        counts: Counter[np.datetime64] = Counter()
+        for _, of_rows in self._pieces((), None, tally):
+            counts.update(dict(zip(*np.unique(of_rows, return_counts=True), strict=True)))
+        days = np.array(sorted(counts), "datetime64[D]")
+        return days, np.array([counts[day] for day in days], np.int64), tuple(tally.notes(self.date_name))
 
     def check(self, columns: tuple[str, ...]) -> None:
         """Raises UserError if there is no file, or if the last, mostly the newest, lacks a column or cannot be read."""

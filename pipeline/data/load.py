@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data import flights, lost, usable
+from pipeline.data import counting, flights, lost, usable
 from pipeline.data.dataset import Dataset, Part
 from pipeline.data.encoder import Encoder, transformed
 from pipeline.data.files import Files
@@ -58,16 +58,26 @@ def stream_rows(source: Source, date_range: DateRange | None = None) -> Iterator
 
 
 def covered_days(source: Source) -> DateRange | None:
-    """From the first day that the data have rows for to the last; None if there is none.
+    """From the first day that the data have rows for to the last, without strays; None if there is none."""
+    return coverage(source)[0]
+
+
+def coverage(source: Source) -> tuple[DateRange | None, str | None]:
+    """The days that the data cover, and a line about those which `counting.without_strays` leaves out.
 
     Raises UserError if there are no files, if they cannot be read, or lack a column that the source names.
     """
     if not isinstance(source, FilesSource):
-        return source.covers
+        return source.covers, None
     files = Files.of(source)
     files.check(columns_of(source).all)
-    days, _ = files.days_with_rows()
-    return DateRange(days[0].item(), days[-1].item() + timedelta(days=1)) if len(days) else None
+    found, rows, _ = files.days_with_rows()
+    covered = found[counting.without_strays(found.tolist(), rows.tolist())]
+    if not len(covered):
+        return None, None
+    return DateRange(covered[0].item(), covered[-1].item() + timedelta(days=1)), counting.strays(
+        found.tolist(), rows.tolist()
+    )
 
 
 def load(
@@ -222,7 +232,7 @@ def _covered_in_words(source: Source, missing: DateRange) -> str:
     """The days that the data cover, for a person who asked for others."""
     if source.covers or not isinstance(source, FilesSource):
         return f"they cover {source.covers}"
-    days, notes = Files.of(source).days_with_rows()
+    days, _, notes = Files.of(source).days_with_rows()
     remarks = "".join(f" ({note})" for note in notes)
     if not len(days):
         return why_no_days(notes)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data import date_parts, load, usable
+from pipeline.data import counting, date_parts, load, usable
 from pipeline.data.encoder import transformed
 from pipeline.data.raw import CALENDAR, WORD, Columns, Rows, Target, contains, infinite, numbers
 from pipeline.data.source import Source
@@ -193,7 +193,7 @@ def survey(source: Source, date_range: DateRange | None = None) -> Survey | None
         lost_rows, read = lost_rows + rows.lost, read + rows.read
     if not counts.rows.any():
         return None
-    return replace(counts.total(notes), lost=lost_rows, read=read, recognised=recognised)
+    return replace(counts.total(notes, all_days=date_range is None), lost=lost_rows, read=read, recognised=recognised)
 
 
 def _from_to(first: np.datetime64, last: np.datetime64) -> DateRange:
@@ -358,8 +358,13 @@ class _Counts:
         for span in self.spans:
             span.add(since[is_usable], targets[span.target.name][is_usable])
 
-    def total(self, notes: tuple[str, ...]) -> Survey:
+    def total(self, notes: tuple[str, ...], *, all_days: bool) -> Survey:
         with_rows = np.flatnonzero(self.rows)
+        if all_days:
+            days = (np.datetime64(CALENDAR.start) + with_rows).tolist()
+            line = counting.strays(days, self.rows[with_rows].tolist())
+            with_rows = with_rows[counting.without_strays(days, self.rows[with_rows].tolist())]
+            notes = (*notes, *([line] if line else []))
         days = np.datetime64(CALENDAR.start) + with_rows
         return Survey(
             days=days,
