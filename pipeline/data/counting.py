@@ -4,14 +4,14 @@ Only dates and targets are read. What else is in the data, and what may spoil a 
 """
 
 import bisect
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache, cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from pipeline.data import strays
 from pipeline.data.source import FLIGHTS_DAYS, FilesSource, FlightsSource, Source
 from pipeline.dates import DateRange
 
@@ -20,41 +20,6 @@ if TYPE_CHECKING:
 
 COUNTED_BYTES = 2**30
 """Files in folders by day tell their days by name. Of more than this, no row is read before a trial needs it."""
-
-
-_FAR = timedelta(days=366)
-_FEW = 0.02
-
-
-def without_strays(days: Sequence[date], rows: Sequence[int]) -> slice:
-    """Those of the days, in order, that the data cover: without a few rows, years before or after all others.
-
-    A date like 1970-01-01 or 2099-12-31 stands for "unknown" or "never", and one like 2204-05-01 is a slip: days at
-    either end with fewer than 2 % of all rows are left out if more than a year without rows sets them apart.
-    """
-    breaks = [at for at in range(1, len(days)) if days[at] - days[at - 1] > _FAR]
-    blocks = list(itertools.pairwise([0, *breaks, len(days)]))
-    sums, most = [sum(rows[start:end]) for start, end in blocks], _FEW * sum(rows)
-    while len(blocks) > 1 and min(sums[0], sums[-1]) < most:
-        at = 0 if sums[0] <= sums[-1] else -1
-        most -= sums.pop(at)
-        blocks.pop(at)
-    return slice(blocks[0][0], blocks[-1][1]) if blocks else slice(0, 0)
-
-
-def strays(days: Sequence[date], rows: Sequence[int]) -> str | None:
-    """A line about the days that `without_strays` leaves out; None if there are none."""
-    kept = without_strays(days, rows)
-    left_out = [*days[: kept.start], *days[kept.stop :]]
-    if not left_out:
-        return None
-    count = sum(rows) - sum(rows[kept])
-    part = f"{count:,} of {sum(rows):,} rows"
-    shown = ", ".join(map(str, left_out[:3])) + (f" and {len(left_out) - 3} more days" if len(left_out) > 3 else "")
-    return (
-        f"the data cover {days[kept.start]} to {days[kept.stop - 1]}, without {part} more than a year from all others "
-        f"({shown})"
-    )
 
 
 @dataclass(frozen=True)
@@ -74,13 +39,13 @@ class RowCounts:
     @property
     def covers(self) -> DateRange | None:
         """From the first day to the last, without strays; None without any."""
-        days = self.days[without_strays(self.days, self.usable)]
+        days = self.days[strays.covered(self.days, self.usable)]
         return DateRange(days[0], days[-1] + timedelta(days=1)) if days else None
 
     @property
     def strays(self) -> str | None:
         """A line about days far from all others, which are not covered; None if there are none."""
-        return strays(self.days, self.usable)
+        return strays.in_words(self.days, self.usable)
 
     def within(self, date_range: DateRange) -> int:
         """Rows with every target on the days of the range."""
@@ -90,7 +55,7 @@ class RowCounts:
     def by_month(self) -> dict[str, int]:
         """`{"2024-01": 620}`, from the first month to the last, without months that have no rows at all."""
         months: dict[str, int] = {}
-        covered = without_strays(self.days, self.usable)
+        covered = strays.covered(self.days, self.usable)
         for day, rows in zip(self.days[covered], self.usable[covered], strict=True):
             months[f"{day:%Y-%m}"] = months.get(f"{day:%Y-%m}", 0) + rows
         return months

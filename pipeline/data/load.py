@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data import counting, flights, lost, usable
+from pipeline.data import flights, lost, strays, usable
 from pipeline.data.dataset import Dataset, Part
 from pipeline.data.encoder import Encoder, transformed
 from pipeline.data.files import Files
@@ -63,7 +63,7 @@ def covered_days(source: Source) -> DateRange | None:
 
 
 def coverage(source: Source) -> tuple[DateRange | None, str | None]:
-    """The days that the data cover, and a line about those which `counting.without_strays` leaves out.
+    """The days that the data cover, and a line about those which `strays.covered` leaves out.
 
     Raises UserError if there are no files, if they cannot be read, or lack a column that the source names.
     """
@@ -72,10 +72,10 @@ def coverage(source: Source) -> tuple[DateRange | None, str | None]:
     files = Files.of(source)
     files.check(columns_of(source).all)
     found, rows, _ = files.days_with_rows()
-    covered = found[counting.without_strays(found.tolist(), rows.tolist())]
+    covered = found[strays.covered(found.tolist(), rows.tolist())]
     if not len(covered):
         return None, None
-    return DateRange(covered[0].item(), covered[-1].item() + timedelta(days=1)), counting.strays(
+    return DateRange(covered[0].item(), covered[-1].item() + timedelta(days=1)), strays.in_words(
         found.tolist(), rows.tolist()
     )
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data import counting, date_parts, load, usable
+from pipeline.data import date_parts, load, strays, usable
 from pipeline.data.encoder import transformed
 from pipeline.data.raw import CALENDAR, WORD, Columns, Rows, Target, contains, infinite, numbers
 from pipeline.data.source import Source
@@ -362,8 +362,8 @@ class _Counts:
         with_rows = np.flatnonzero(self.rows)
         if all_days:
             days = (np.datetime64(CALENDAR.start) + with_rows).tolist()
-            line = counting.strays(days, self.rows[with_rows].tolist())
-            with_rows = with_rows[counting.without_strays(days, self.rows[with_rows].tolist())]
+            line = strays.in_words(days, self.rows[with_rows].tolist())
+            with_rows = with_rows[strays.covered(days, self.rows[with_rows].tolist())]
             notes = (*notes, *([line] if line else []))
         days = np.datetime64(CALENDAR.start) + with_rows
         return Survey(
