@@ -70,12 +70,12 @@ def test_what_cannot_be_trained_on_is_refused_as_by_run(tmp_path: Path, broken: 
     assert not (tmp_path / "store").exists()
 
 
-def test_text_in_a_column_of_numbers_is_warned_of(tmp_path: Path) -> None:
+def test_text_in_a_column_of_numbers_is_refused_unless_it_is_expected(tmp_path: Path) -> None:
     table(tmp_path, x="about {day}")
     for verb, options in (("validate", []), ("plan", ["--store", tmp_path / "store"])):
-        err = hpt(verb, spec(tmp_path), *options, cwd=tmp_path).err
-        assert 'warning: "x": ' in err
-        assert "values are no numbers, for example" in err
+        err = hpt(verb, spec(tmp_path), *options, cwd=tmp_path, code=2).err
+        assert '"x": 1,092 of 1,092 (100 %) values are no numbers, for example' in err
+        assert '"may-lose"' in err
 
 
 def test_ranges_without_rows_are_named(tmp_path: Path) -> None:

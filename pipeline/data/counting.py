@@ -11,6 +11,7 @@ from functools import cache, cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from pipeline.data import strays
 from pipeline.data.source import FLIGHTS_DAYS, FilesSource, FlightsSource, Source
 from pipeline.dates import DateRange
 
@@ -37,8 +38,14 @@ class RowCounts:
 
     @property
     def covers(self) -> DateRange | None:
-        """From the first day to the last; None without any."""
-        return DateRange(self.days[0], self.days[-1] + timedelta(days=1)) if self.days else None
+        """From the first day to the last, without strays; None without any."""
+        days = self.days[strays.covered(self.days, self.usable)]
+        return DateRange(days[0], days[-1] + timedelta(days=1)) if days else None
+
+    @property
+    def strays(self) -> str | None:
+        """A line about days far from all others, which are not covered; None if there are none."""
+        return strays.in_words(self.days, self.usable)
 
     def within(self, date_range: DateRange) -> int:
         """Rows with every target on the days of the range."""
@@ -48,7 +55,8 @@ class RowCounts:
     def by_month(self) -> dict[str, int]:
         """`{"2024-01": 620}`, from the first month to the last, without months that have no rows at all."""
         months: dict[str, int] = {}
-        for day, rows in zip(self.days, self.usable, strict=True):
+        covered = strays.covered(self.days, self.usable)
+        for day, rows in zip(self.days[covered], self.usable[covered], strict=True):
             months[f"{day:%Y-%m}"] = months.get(f"{day:%Y-%m}", 0) + rows
         return months
 
@@ -70,7 +78,7 @@ def count(source: Source) -> RowCounts | None:
 
     if _bytes_by_day(source) > COUNTED_BYTES:
         return None
-    files = Files(source.path, source.date)
+    files = Files.of(source)
     files.check(load.columns_of(source).all)
     return _counted(files.stream_rows(source.target, None), source.target)
 
@@ -102,4 +110,4 @@ def _bytes_by_day(source: FilesSource) -> int:
     """Size of the files whose folders tell the day of their rows."""
     from pipeline.data import paths
 
-    return sum(file.size for file in paths.matching(source.path, source.date) if file.day is not None)
+    return sum(file.size for file in paths.matching(source.path, source.date_name) if file.day is not None)

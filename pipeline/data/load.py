@@ -5,6 +5,7 @@ raw values become tokens in `encoder.py`.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data import flights, usable
+from pipeline.data import flights, lost, strays, usable
 from pipeline.data.dataset import Dataset, Part
 from pipeline.data.encoder import Encoder, transformed
 from pipeline.data.files import Files
@@ -28,7 +29,7 @@ def columns_of(source: Source) -> Columns:
     if isinstance(source, FlightsSource):
         return flights.columns(source)
     targets = tuple(Target(name, source.target_transform) for name in source.target)
-    parts = tuple((source.date, part) for part in source.date_parts)
+    parts = tuple((source.date_name, part) for part in source.date_parts)
     return Columns(targets, source.text, source.categorical, source.numeric, parts)
 
 
@@ -40,9 +41,9 @@ def read_rows(source: Source, date_range: DateRange) -> Rows:
     if isinstance(source, FlightsSource):
         rows = flights.read_rows(source, date_range)
     else:
-        rows = Files(source.path, source.date).read_rows(columns_of(source).all, date_range)
+        rows = Files.of(source).read_rows(columns_of(source).all, date_range)
     order = np.argsort(rows.days, kind="stable")
-    return Rows(rows.frame.iloc[order], rows.days[order], rows.notes)
+    return replace(rows, frame=rows.frame.iloc[order], days=rows.days[order])
 
 
 def stream_rows(source: Source, date_range: DateRange | None = None) -> Iterator[Rows]:
@@ -53,20 +54,30 @@ def stream_rows(source: Source, date_range: DateRange | None = None) -> Iterator
     if isinstance(source, FlightsSource):
         yield flights.read_rows(source, date_range or FLIGHTS_DAYS)
     else:
-        yield from Files(source.path, source.date).stream_rows(columns_of(source).all, date_range)
+        yield from Files.of(source).stream_rows(columns_of(source).all, date_range)
 
 
 def covered_days(source: Source) -> DateRange | None:
-    """From the first day that the data have rows for to the last; None if there is none.
+    """From the first day that the data have rows for to the last, without strays; None if there is none."""
+    return coverage(source)[0]
+
+
+def coverage(source: Source) -> tuple[DateRange | None, str | None]:
+    """The days that the data cover, and a line about those which `strays.covered` leaves out.
 
     Raises UserError if there are no files, if they cannot be read, or lack a column that the source names.
     """
     if not isinstance(source, FilesSource):
-        return source.covers
-    files = Files(source.path, source.date)
+        return source.covers, None
+    files = Files.of(source)
     files.check(columns_of(source).all)
-    days, _ = files.days_with_rows()
-    return DateRange(days[0].item(), days[-1].item() + timedelta(days=1)) if len(days) else None
+    found, rows, _ = files.days_with_rows()
+    covered = found[strays.covered(found.tolist(), rows.tolist())]
+    if not len(covered):
+        return None, None
+    return DateRange(covered[0].item(), covered[-1].item() + timedelta(days=1)), strays.in_words(
+        found.tolist(), rows.tolist()
+    )
 
 
 def load(
@@ -84,6 +95,8 @@ def load(
     rows = read_rows(source, date_range)
     if not len(rows.days):
         raise UserError(no_rows(source, date_range))
+    if isinstance(source, FilesSource):
+        lost.check(lost.of_files(rows), source.may_lose)
     notes = [*_notes_on_days(rows, date_range), *rows.notes, *_notes_on_values(rows.frame, columns)]
 
     complete = np.ones(len(rows.days), dtype=np.bool_)
@@ -92,6 +105,7 @@ def load(
     if not complete.all():
         names = " or no ".join(target.name for target in columns.targets)
         notes.append(f"dropped {share(int((~complete).sum()), len(complete))} rows: no {names}")
+    losses = lost.of_rows(rows, columns, int(complete.sum()))
     rows = rows.where(complete)
     if len(rows.days) < usable.ROWS_AT_LEAST:
         notes.append(usable.few_rows())
@@ -102,6 +116,8 @@ def load(
         if not len(part.days):
             raise UserError(_empty_part(name, split, source, date_range))
     _check_training_part(parts["train"].frame, columns, date_range)
+    if isinstance(source, FilesSource):
+        lost.check(losses, source.may_lose)
     encoder = Encoder.fit(parts["train"].frame, columns)
     encoded = {name: Part(*encoder.encode(part.frame), encoder.targets(part.frame)) for name, part in parts.items()}
     return Dataset(
@@ -206,14 +222,17 @@ def why_no_days(notes: Sequence[str]) -> str:
     """Why files have no day with rows; `notes` are those of `Files.days_with_rows`."""
     if not notes:
         return "the files have no rows"
-    return f"no row has a date that can be read; write dates like 2013-12-31 ({'; '.join(notes)})"
+    return (
+        "no row has a date that can be read; write dates like 2013-12-31, or in data how they are written: "
+        f'"date-format": "%d/%m/%y" ({"; ".join(notes)})'
+    )
 
 
 def _covered_in_words(source: Source, missing: DateRange) -> str:
     """The days that the data cover, for a person who asked for others."""
     if source.covers or not isinstance(source, FilesSource):
         return f"they cover {source.covers}"
-    days, notes = Files(source.path, source.date).days_with_rows()
+    days, _, notes = Files.of(source).days_with_rows()
     remarks = "".join(f" ({note})" for note in notes)
     if not len(days):
         return why_no_days(notes)

@@ -6,7 +6,7 @@ How the columns become tokens and numbers is decided in `encoder.py`; they come 
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -74,10 +74,16 @@ class Rows:
     """`[N]`, the day of each row."""
     notes: tuple[str, ...] = ()
     """Lines for the log: what was left out, and why."""
+    lost: int = 0
+    """Rows that the files have and nobody can use: without a day, cut short, or swallowed by a quote."""
+    read: int = 0
+    """Rows of the files, those included; whatever the date range."""
+    recognised: tuple[str, ...] = ()
+    """How the files are written, where that is not plain: a line each."""
 
     def where(self, mask: NDArray[np.bool_]) -> "Rows":
         """The rows for which the mask `[N]` holds."""
-        return Rows(self.frame[mask], self.days[mask], self.notes)
+        return replace(self, frame=self.frame[mask], days=self.days[mask])
 
     def within(self, date_range: DateRange) -> "Rows":
         """The rows of the range's days."""

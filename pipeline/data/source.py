@@ -4,6 +4,7 @@ Only the spec is checked here, not whether the files or their columns exist: rea
 nor pyarrow is imported, because `hpt validate` must answer at once.
 """
 
+import codecs
 import datetime
 import difflib
 import re
@@ -39,6 +40,33 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
 def _one_or_more(item: Any) -> Any:
     """How a key that takes a name or a list of names is described to people's editors."""
     return pydantic.BeforeValidator(_as_tuple, json_schema_input_type=item | list[item])
+
+
+def _one_name_alone(names: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    if isinstance(names, str):
+        return names
+    if not names:
+        raise ValueError("names no column")
+    return names[0] if len(names) == 1 else _distinct(names)
+
+
+def _with_a_day(text: str) -> str:
+    try:
+        both = [datetime.datetime(2011, 2, day).strftime(text) for day in (3, 4)]
+        datetime.datetime.strptime(both[0], text)
+    except ValueError as error:
+        raise ValueError(f'"{text}" is no format of dates ({error}); write one like "%d/%m/%Y %H:%M"') from None
+    if both[0] == both[1]:
+        raise ValueError(f'"{text}" has no day of the month; write a format like "%d/%m/%Y"')
+    return text
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        raise ValueError(f'there is no encoding "{name}"; write one like "latin-1", "cp1252" or "utf-16"') from None
+    return name
 
 
 def _place(path: str) -> str:
@@ -86,7 +114,10 @@ class FilesSource(Hyphenated):
     path: Annotated[Name, pydantic.AfterValidator(_place)] = Field(
         description="Parquet or CSV files, `*` and `**` allowed; in gs://, or relative to the current directory."
     )
-    date: Name = Field(description="The column with the day (or time) of a row.")
+    date: Annotated[Name | tuple[Name, ...], pydantic.AfterValidator(_one_name_alone)] = Field(
+        description="The column with the day (or time) of a row; a list of columns that have it together, in order: "
+        '`["year", "month", "day"]`.'
+    )
     text: _Names = Field((), description="Columns of words, which become tokens.")
     categorical: _Names = Field((), description="Columns of which each value becomes one token.")
     numeric: _Names = Field((), description="Columns of numbers, which become dense features.")
@@ -95,6 +126,23 @@ class FilesSource(Hyphenated):
     )
     target: _Names = Field(min_length=1, description="The column, or columns, to predict.")
     target_transform: Transform | None = Field(None, description="Applied to the targets before they are learnt.")
+    date_format: Annotated[str, Field(pattern="%"), pydantic.AfterValidator(_with_a_day)] | None = Field(
+        None, description="How dates are written, like `%d/%m/%Y %H:%M`; left out, it is recognised."
+    )
+    decimal: Literal[".", ","] | None = Field(
+        None, description="The mark before decimals, where the other one is of thousands; left out, it is recognised."
+    )
+    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
+        None, description="The character between the values of a CSV file; left out, it is recognised."
+    )
+    encoding: Annotated[Name, pydantic.AfterValidator(_known_encoding)] | None = Field(
+        None, description="Of the text in CSV files, like `latin-1`; left out, it is recognised."
+    )
+    may_lose: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None,
+        description="Share of rows, or of a column's numbers, that is expected to be unusable; with more, no sweep "
+        "starts. Left out, that is 0.2.",
+    )
 
     @pydantic.model_validator(mode="after")
     def _features_are_possible(self) -> "FilesSource":
@@ -107,9 +155,10 @@ class FilesSource(Hyphenated):
         for target in self.target:
             if target in features:
                 raise ValueError(f'"{target}" is a target and a feature: a model would only copy it')
-        if self.date in features or self.date in self.target:
+        dates = (self.date,) if isinstance(self.date, str) else self.date
+        if both := [name for name in dates if name in self.target or (name in features and len(dates) == 1)]:
             raise ValueError(
-                f'"{self.date}" is the date column, so it can be neither a feature nor a target; "date-parts" makes '
+                f'"{both[0]}" is the date column, so it can be neither a feature nor a target; "date-parts" makes '
                 "features of its hour, weekday and month"
             )
         return self
@@ -118,10 +167,16 @@ class FilesSource(Hyphenated):
     def _as_before_there_were_parts(self, handler: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
         # Names in the ledger are hashes of this: with a new key, what older sweeps chose on would be forgotten.
         written: dict[str, Any] = handler(self)
-        if not self.date_parts:
-            for key in ("date-parts", "date_parts"):
-                written.pop(key, None)
+        for key in ("date_parts", "date_format", "decimal", "separator", "encoding", "may_lose"):
+            if not getattr(self, key):
+                for name in (key, key.replace("_", "-")):
+                    written.pop(name, None)
         return written
+
+    @property
+    def date_name(self) -> str:
+        """Name of the date column in frames: of several, their names."""
+        return self.date if isinstance(self.date, str) else " ".join(self.date)
 
     @property
     def as_of(self) -> datetime.date | None:

@@ -6,7 +6,7 @@ here prints, and what is worth a warning stands in `warnings.py`.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data import date_parts, load
+from pipeline.data import date_parts, load, strays, usable
 from pipeline.data.encoder import transformed
 from pipeline.data.raw import CALENDAR, WORD, Columns, Rows, Target, contains, infinite, numbers
 from pipeline.data.source import Source
@@ -55,6 +55,8 @@ class Column:
     """Characters of the longest value of a text."""
     has_words: bool
     """Whether a value of a text holds a word."""
+    said_missing: int = 0
+    """Those of `unparsed` that say in words that a number is missing."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,12 @@ class Survey:
     notes: tuple[str, ...]
     _samples: dict[str, list["_Sample"]]
     """`{target: [sample of each day]}`"""
+    lost: int = 0
+    """Rows of the files that nobody can use."""
+    read: int = 0
+    """Rows of the files, those included."""
+    recognised: tuple[str, ...] = ()
+    """How the files are written, where that is not plain: a line each."""
 
     @property
     def covers(self) -> DateRange:
@@ -176,12 +184,16 @@ def survey(source: Source, date_range: DateRange | None = None) -> Survey | None
     columns = load.columns_of(source)
     counts = _Counts(columns)
     notes: tuple[str, ...] = ()
+    recognised: tuple[str, ...] = ()
+    lost_rows = read = 0
     for rows in load.stream_rows(source, date_range):
         counts.add(rows)
         notes += rows.notes
+        recognised += rows.recognised
+        lost_rows, read = lost_rows + rows.lost, read + rows.read
     if not counts.rows.any():
         return None
-    return counts.total(notes)
+    return replace(counts.total(notes, all_days=date_range is None), lost=lost_rows, read=read, recognised=recognised)
 
 
 def _from_to(first: np.datetime64, last: np.datetime64) -> DateRange:
@@ -227,6 +239,7 @@ class _ColumnCount:
     """Values that these are of."""
     longest: int = 0
     has_words: bool = False
+    said_missing: int = 0
 
     def add(self, values: "pd.Series[Any]", numeric: NDArray[np.float64] | None) -> NDArray[np.bool_]:
         """Counts the values `[N]`; `numeric` are the numbers of a column of numbers. Returns which of them are some."""
@@ -259,6 +272,7 @@ class _ColumnCount:
         if too_large.any():
             self.infinite_example = self.infinite_example or str(values.iloc[int(too_large.argmax())])
         if other.any():
+            self.said_missing += usable.said_missing(values[other])
             self.example = self.example or str(values.iloc[int(other.argmax())])
 
     def total(self) -> Column:
@@ -275,6 +289,7 @@ class _ColumnCount:
             distinct_among=self.hashed,
             longest=self.longest,
             has_words=self.has_words,
+            said_missing=self.said_missing,
         )
 
 
@@ -343,8 +358,13 @@ class _Counts:
         for span in self.spans:
             span.add(since[is_usable], targets[span.target.name][is_usable])
 
-    def total(self, notes: tuple[str, ...]) -> Survey:
+    def total(self, notes: tuple[str, ...], *, all_days: bool) -> Survey:
         with_rows = np.flatnonzero(self.rows)
+        if all_days:
+            days = (np.datetime64(CALENDAR.start) + with_rows).tolist()
+            line = strays.in_words(days, self.rows[with_rows].tolist())
+            with_rows = with_rows[strays.covered(days, self.rows[with_rows].tolist())]
+            notes = (*notes, *([line] if line else []))
         days = np.datetime64(CALENDAR.start) + with_rows
         return Survey(
             days=days,

@@ -13,6 +13,7 @@ SHARE_SAID = 0.01
 """Rows are dropped silently up to this share of them; beyond it, people are told before a sweep starts."""
 _IDENTIFIES_FROM = 0.9
 _VALUES_AT_LEAST = 20
+_MISSING = frozenset(["na", "n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "missing", "#n/a", "<na>"])
 
 
 def is_constant(lowest: float, highest: float) -> bool:
@@ -23,6 +24,11 @@ def is_constant(lowest: float, highest: float) -> bool:
 def is_identifier(distinct: int, values: int) -> bool:
     """Whether a category differs in almost every row, as numbers of orders and people do."""
     return values >= _VALUES_AT_LEAST and distinct >= _IDENTIFIES_FROM * values
+
+
+def said_missing(values: Iterable[object]) -> int:
+    """How many of the values are words by which people write that a number is missing."""
+    return sum(str(value).strip().lower() in _MISSING for value in values)
 
 
 def constant_target(name: str, value: float) -> str:

@@ -9,7 +9,8 @@ from datetime import timedelta
 
 import numpy as np
 
-from pipeline.data import usable
+from pipeline.data import lost, usable
+from pipeline.data.lost import Loss
 from pipeline.data.raw import CALENDAR, contains, share
 from pipeline.data.survey import PARTS, Column, Survey, stability
 from pipeline.dates import DateRange, Split
@@ -71,13 +72,23 @@ def _mistakes_in_values(data: Survey, date_range: DateRange, split: Split) -> It
         yield usable.no_feature(dict.fromkeys(name for name, _ in empty))
 
 
+def losses(data: Survey) -> list[Loss]:
+    """What the surveyed rows lose, apart from what the files do."""
+    found: list[Loss] = []
+    for column in data.columns:
+        example = column.example or column.infinite_example
+        found += lost.of_column(
+            column.name, column.rows, column.unparsed, column.infinite, column.said_missing, example
+        )
+    rows = int(data.rows.sum())
+    return [*found, *lost.of_targets(rows - int(data.usable.sum()), rows, data.targets)]
+
+
 def about_rows_and_columns(data: Survey) -> Iterator[str]:
     """What is odd about all rows that were read, whatever the date ranges, a line each."""
     yield from data.notes
-    lost = int((data.rows - data.usable).sum())
-    if lost > usable.SHARE_SAID * data.rows.sum():
-        names = " or no ".join(data.targets)
-        yield f"{share(lost, int(data.rows.sum()))} rows are left out: no {names}"
+    without = int((data.rows - data.usable).sum())
+    yield from lost.said(lost.of_targets(without, int(data.rows.sum()), data.targets))
     if len(data.days) > 1 and data.days[0] == _FIRST_DAY and data.days[1] - data.days[0] > np.timedelta64(365, "D"):
         rows = "1 row" if data.rows[0] == 1 else f"{data.rows[0]:,} rows"
         yield f"the data begin on {_FIRST_DAY} ({rows}), years before all other days: dates that were 0 look so"

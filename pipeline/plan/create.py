@@ -263,6 +263,8 @@ def _define(
         return data_check.check(definition)
 
     checked = sight.see(check)
+    if checked:
+        definition = definition.model_copy(update={"lost": checked.lost})
     for line in checked.warnings if checked else ():
         if warn:
             warn(line)

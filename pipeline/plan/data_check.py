@@ -7,10 +7,10 @@ Drift and holes are for `hpt data`.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pipeline.data import load, usable
+from pipeline.data import load, lost, usable
 from pipeline.data.source import FilesSource
 from pipeline.data.survey import Survey, survey
-from pipeline.data.warnings import about_rows_and_columns, mistakes
+from pipeline.data.warnings import about_rows_and_columns, losses, mistakes
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.sweep import Definition
@@ -26,6 +26,8 @@ class Checked:
     warnings: tuple[str, ...]
     survey: Survey
     """Of the days from the first date range to the last."""
+    lost: tuple[str, ...] = ()
+    """Rows and values that nobody can use, where that is more than an accident; among the warnings, too."""
 
     def rows(self, days: DateRange) -> int:
         """Rows with every target on these days, which lie in the survey's."""
@@ -36,7 +38,8 @@ def check(definition: Definition) -> Checked | None:
     """Looks at the data of a sweep that is to start; None where they are built in, or its trainer reads them itself.
 
     Raises UserError, a line per cause, if a date range that chooses, or every one that judges, has no rows to train,
-    validate or test on, or rows that teach nothing.
+    validate or test on, or rows that teach nothing; or if more rows or values are lost than `data.may-lose`
+    expects.
     """
     source = definition.data
     if not isinstance(source, FilesSource) or definition.own is not None:
@@ -46,17 +49,21 @@ def check(definition: Definition) -> Checked | None:
     surveyed = survey(source, span)
     if surveyed is None:
         raise UserError(load.no_rows(source, span))
+    of_files = lost.of_files(surveyed)
+    lost.check(of_files, source.may_lose)
     shares = definition.training.validation_share, definition.training.test_share
     causes = {date_range: mistakes(surveyed, date_range, date_range.split(*shares)) for date_range in ranges}
     hopeless = [date_range for date_range in ranges if causes[date_range]]
     if fatal := _fatal(definition, hopeless):
         raise UserError("\n".join(_by_cause({date_range: causes[date_range] for date_range in fatal})))
+    of_values = losses(surveyed)
+    lost.check(of_values, source.may_lose)
     lines = (
         *about_rows_and_columns(surveyed),
         *_few_rows(surveyed, [date_range for date_range in ranges if date_range not in hopeless]),
         *(f"{line}; trials there will fail" for line in _by_cause(causes)),
     )
-    return Checked(lines, surveyed)
+    return Checked(lines, surveyed, lost.said([*of_files, *of_values]))
 
 
 def _fatal(definition: Definition, hopeless: Sequence[DateRange]) -> list[DateRange]:

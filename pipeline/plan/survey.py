@@ -80,7 +80,7 @@ def _survey(source: DataSource, span: DateRange | None, covered: DateRange | Non
     if covered:
         raise UserError(f"the data have no rows in {span}; they cover {covered}")
     assert isinstance(source, FilesSource)
-    raise UserError(why_no_days(Files(source.path, source.date).days_with_rows()[1]))
+    raise UserError(why_no_days(Files.of(source).days_with_rows()[2]))
 
 
 def _definition(

@@ -147,6 +147,9 @@ class Definition(Recorded):
     decided: tuple[str, ...] = ()
     """What the spec left open, what that came to and why, and what is unusual in it: a line each."""
 
+    lost: tuple[str, ...] = ()
+    """Rows and values of the data that nobody can use, where that is more than an accident: a line each."""
+
     calibrating: Calibrating | None = None
     """None in every sweep but a calibration, whose phases run the same experiments on more and more data."""
 

@@ -26,7 +26,7 @@ def look_at_data(spec: SpecArgument = None, data: DataOption = None, as_of: AsOf
         look = survey.look_at(source)
     if look.covered:
         print(f"the data cover {look.covered}; what follows is about the days of the spec's date ranges")
-    for line in look.decided:
+    for line in (*look.survey.recognised, *look.decided):
         print(line)
     for table in tables(look.survey, look.ranges, look.shares):
         print_table(table)

@@ -114,6 +114,12 @@ def test_several_files_are_one_data_set(csv: Path, tmp_path: Path) -> None:
         "%Y%m%d",
         "%d.%m.%Y",
         "%Y-%m-%dT23:59Z",
+        "%d/%m/%Y",
+        "%m/%d/%Y %I:%M %p",
+        "%d-%m-%Y",
+        "%d-%b-%Y",
+        "%B %d, %Y",
+        "%Y %m %d",
     ],
 )
 def test_usual_spellings_of_a_day_are_read(csv: Path, tmp_path: Path, spelling: str) -> None:
@@ -121,7 +127,7 @@ def test_usual_spellings_of_a_day_are_read(csv: Path, tmp_path: Path, spelling: 
     assert same(loaded(csv), loaded(tmp_path / "b.csv"))
 
 
-@pytest.mark.parametrize("spelling", ["%d/%m/%Y", "%m/%d/%Y", "%d.%m.%y", "2013-02-30"])
+@pytest.mark.parametrize("spelling", ["%d.%m.%y", "2013-02-30"])
 def test_a_day_that_would_have_to_be_guessed_is_not_read(tmp_path: Path, spelling: str) -> None:
     table(day=[day.strftime(spelling) for day in DAYS]).to_csv(tmp_path / "b.csv", index=False)
     with pytest.raises(UserError, match="no row has a date that can be read; write dates like 2013-12-31") as caught:
@@ -201,7 +207,7 @@ def test_what_does_not_parse_is_counted_and_shown(tmp_path: Path) -> None:
     sizes: list[Any] = [n % 7 for n in range(90)]
     prices: list[Any] = [n % 11 + 1 for n in range(90)]
     days: list[Any] = [str(day) for day in DAYS]
-    sizes[wanted[0]], sizes[wanted[1]], sizes[wanted[2]] = "1,5", None, "inf"
+    sizes[wanted[0]], sizes[wanted[1]], sizes[wanted[2]] = "1-5", None, "inf"
     prices[wanted[3]], prices[wanted[4]] = "free", None
     days[wanted[5]] = "soon"
     path = tmp_path / "a.csv"
@@ -214,7 +220,7 @@ def test_what_does_not_parse_is_counted_and_shown(tmp_path: Path) -> None:
         'dropped 1 of 90 (1.1 %) rows of the files: no date in "day", for example "soon"',
         "skipped 1 of 91 (1.1 %) lines with more or fewer values than the header has names",
         '"size": 1 of 29 (3.4 %) values are infinite or too large, for example "inf"',
-        '"size": 1 of 29 (3.4 %) values are no numbers, for example "1,5"',
+        '"size": 1 of 29 (3.4 %) values are no numbers, for example "1-5"',
         '"size": 1 of 29 (3.4 %) values are missing',
         '"price": 1 of 29 (3.4 %) values are no numbers, for example "free"',
         "dropped 2 of 29 (6.9 %) rows: no price",
@@ -278,7 +284,8 @@ def test_a_path_that_matches_nothing_is_an_error(tmp_path: Path) -> None:
     "content",
     [
         b"",
-        b"day,title,shop,size,price\n2013-01-01,\xe9,a,1,2\n",
+        b"day,title,shop,size,price\n2013-01-01,\0,a,1,2\n",
+        b"PK\x03\x04 a workbook",
         b"PAR1 not really",
         gzip.compress(bytes(999), mtime=0)[:20],
         b'"' + bytes(200_000),

@@ -1,0 +1,195 @@
+"""How a text file of values is written: its compression, encoding, separator, and where its header stands.
+
+The first bytes and lines say it, or keys of `data` do; names of files say nothing. Values are read in `files.py`.
+"""
+
+import codecs
+import csv
+import io
+import itertools
+import lzma
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.errors import UserError
+
+SEPARATORS = (",", ";", "\t", "|")
+SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_COMPRESSED = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bz2",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"\xfd7zXZ\x00": "xz",
+}
+_NO_TEXT = {
+    b"PK\x03\x04": "it is an Excel workbook or a zip archive; save its table as CSV, or unpack it",
+    b"\xd0\xcf\x11\xe0": "it is an Excel workbook; save its table as CSV",
+    b"ORC": "it is an ORC file; write Parquet or CSV",
+    b"Obj\x01": "it is an Avro file; write Parquet or CSV",
+    b"ARROW1": "it is an Arrow or Feather file; write Parquet or CSV",
+    b"SQLite format 3": "it is a database; export the table as Parquet or CSV",
+    b"\x89HDF": "it is an HDF5 file; write Parquet or CSV",
+    b"%PDF": "it is a PDF; write Parquet or CSV",
+}
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_CHUNK = 2**20
+_HEADER_WITHIN = 20
+"""A header is looked for in so many lines."""
+_LINES_COMPARED = 100
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a file is written."""
+
+    compression: str | None
+    encoding: str
+    separator: str
+    names: tuple[str, ...]
+    """Of the columns, without blanks around them; empty if the file is."""
+    lines_before: int
+    """Lines up to the first row, with the header."""
+    fields: int
+    """Values in a line: one more than names where every line ends with a separator."""
+    has_quotes: bool
+
+    def describe(self) -> str:
+        """What differs from plain CSV, in a few words; empty if nothing does."""
+        words = [f"{SEPARATOR_NAMES.get(self.separator, repr(self.separator))} between values"]
+        words = words if self.separator != "," else []
+        if self.encoding not in ("utf-8", "utf-8-sig"):
+            words.append(f"text in {self.encoding}")
+        if self.compression:
+            words.append(f"compressed with {self.compression}")
+        if self.fields > len(self.names):
+            words.append("a separator at the end of each line")
+        return ", ".join(words)
+
+
+def open_bytes(path: Path, compression: str | None) -> Any:
+    """The file's bytes, unpacked, as a file that Arrow and Python can read."""
+    if compression == "xz":
+        return pa.PythonFile(lzma.open(path), "r")
+    file = pa.OSFile(str(path))
+    return pa.CompressedInputStream(file, compression) if compression else file
+
+
+def recognise(path: Path, name: str, needed: Iterable[str], *, separator: str | None, encoding: str | None) -> Dialect:
+    """How a file is written whose header holds the `needed` names, if it has them; a key that is given decides.
+
+    Raises UserError, which begins with the file's `name`, if it is no text.
+    """
+    with open(path, "rb") as file:
+        start = file.read(16)
+    for magic, why in _NO_TEXT.items():
+        if start.startswith(magic):
+            raise UserError(f"{name} cannot be read: {why}")
+    compression = next((kind for magic, kind in _COMPRESSED.items() if start.startswith(magic)), None)
+    found, has_quotes = _encoding(path, name, compression, encoding)
+    with open_bytes(path, compression) as stream:
+        text = codecs.getincrementaldecoder(found)(errors="replace").decode(stream.read(_CHUNK))
+    at, separator, names = _header(text.removeprefix("\ufeff"), tuple(needed), separator)
+    lines_before, fields = _lines_before_rows(text, at, separator, len(names))
+    if names and not names[-1] and fields < len(names):
+        names = names[:-1]
+    return Dialect(compression, found, separator, tuple(names), lines_before, max(fields, len(names)), has_quotes)
+
+
+def _encoding(path: Path, name: str, compression: str | None, given: str | None) -> tuple[str, bool]:
+    """The encoding, and whether a quote stands anywhere; all of the file is looked at."""
+    utf_8 = codecs.getincrementaldecoder("utf-8")()
+    is_utf_8, has_quotes, has_zeros, marked = True, False, False, given
+    with open_bytes(path, compression) as stream:
+        first = True
+        while chunk := stream.read(_CHUNK):
+            if first and not given:
+                marked = next((encoding for mark, encoding in _MARKS if chunk.startswith(mark)), None)
+            first = False
+            has_quotes = has_quotes or b'"' in chunk
+            if marked not in (None, "utf-8-sig"):
+                if has_quotes:
+                    break
+                continue
+            has_zeros = has_zeros or b"\0" in chunk
+            if is_utf_8:
+                try:
+                    utf_8.decode(chunk)
+                except UnicodeDecodeError:
+                    is_utf_8 = False
+    if given or marked not in (None, "utf-8-sig"):
+        assert marked is not None
+        return marked, has_quotes
+    if has_zeros:
+        raise UserError(
+            f"{name} cannot be read: it holds zero bytes, so it is no text, or UTF-16 without a mark: then write "
+            '"encoding": "utf-16-le" in data'
+        )
+    if is_utf_8:
+        return marked or "utf-8", has_quotes
+    return "cp1252" if _is_windows(path, compression) else "latin-1", has_quotes
+
+
+def _is_windows(path: Path, compression: str | None) -> bool:
+    """Whether the bytes can be Windows' Western characters: five of the 256 stand for none there."""
+    none = bytes([0x81, 0x8D, 0x8F, 0x90, 0x9D])
+    with open_bytes(path, compression) as stream:
+        while chunk := stream.read(_CHUNK):
+            if len(chunk.translate(None, none)) < len(chunk):
+                return False
+    return True
+
+
+def _header(text: str, needed: tuple[str, ...], given: str | None) -> tuple[int, str, list[str]]:
+    """Place of the header in the text, the separator, and the names."""
+    at, candidates = 0, []
+    for line in itertools.islice(text.splitlines(keepends=True), _HEADER_WITHIN):
+        start, at = at, at + len(line)
+        if not line.strip():
+            continue
+        for order, separator in enumerate((given,) if given else SEPARATORS):
+            names = _fields(text[start:], separator)
+            present = sum(name in names for name in needed)
+            is_remark = line.startswith("#") or line.lower().startswith("sep=")
+            candidates.append((present, not is_remark, -start, len(names), -order, separator, names))
+    if not candidates:
+        return 0, given or ",", []
+    *_, separator, names = best = max(candidates, key=lambda candidate: candidate[:5])
+    return -best[2], separator, names
+
+
+def _fields(text: str, separator: str) -> list[str]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        return [name.strip() for name in next(reader, [])]
+    except csv.Error:
+        return []
+
+
+def _lines_before_rows(text: str, at: int, separator: str, names: int) -> tuple[int, int]:
+    """Lines up to the first row, and how many values a line has, where all agree on another number than names."""
+    reader = csv.reader(io.StringIO(text[at:], newline=""), delimiter=separator)
+    before = len(text[:at].splitlines())
+    rows: list[list[str]] = []
+    try:
+        next(reader, None)
+        before += reader.line_num
+        rows.extend(row for row in itertools.islice(reader, _LINES_COMPARED) if row)
+    except csv.Error:  # a value that is too long for this reader; those before it will do
+        before = max(before, 1)
+    rows = rows[:-1] if len(rows) > 1 and len(text) >= _CHUNK // 4 else rows  # the text may end within the last
+    if rows and all(len(row) == names + 1 and not row[-1].strip() for row in rows):
+        return before, names + 1
+    if rows and all(len(row) == names - 1 for row in rows):
+        return before, names - 1
+    return before, names
