@@ -167,7 +167,7 @@ class Definition(Recorded):
         if not isinstance(raw, dict) or not isinstance(raw.get("objective"), dict):
             return raw
         objective, spec = {"goal": "minimize", **raw["objective"]}, raw.get("spec")
-        if isinstance(spec, dict) and isinstance(spec.get("objective"), dict):
+        if isinstance(spec, dict) and isinstance(spec.get("objective"), dict) and "metric" in spec["objective"]:
             spec = {**spec, "objective": {"goal": objective["goal"], **spec["objective"]}}
         return {**raw, "objective": objective, "spec": spec}
 

@@ -64,3 +64,8 @@ def test_a_sweep_of_before_keeps_its_direction_and_so_does_its_spec(frozen):
     )
     assert before.objective.goal == "minimize"
     assert spec.from_dict(before.spec).objective.goal == "minimize"
+
+
+def test_a_spec_that_names_no_metric_is_kept_as_it_was_written():
+    definition = define(BASE | {"objective": {}})
+    assert Definition.model_validate_json(definition.model_dump_json(by_alias=True)) == definition
