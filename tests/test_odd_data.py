@@ -275,3 +275,82 @@ def test_days_far_from_all_others_are_not_covered_and_counted(tmp_path: Path) ->
     assert "[2024-01-01, 2024-04-30)" in shown
     assert "without 2 of 720 rows more than a year from all others (1970-01-01, 2099-12-31)" in shown
     assert len(shown.splitlines()) < 60
+
+
+# -- what is lost
+
+
+def _csv(folder: Path, change: Callable[[list[str]], list[str]], **keys: Any) -> Path:
+    """The spec of a sweep on the good table, whose lines of CSV were changed."""
+    spec = written(folder, "csv", Odd(lambda frame: frame, "", keys))
+    path = folder / "a.csv"
+    path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
+    return spec
+
+
+def _with_open_quotes(*places: int) -> Callable[[list[str]], list[str]]:
+    return lambda lines: [line.replace(",place", ',"place') if at in places else line for at, line in enumerate(lines)]
+
+
+def test_lines_between_two_open_quotes_are_lost_and_said_on_the_page(tmp_path: Path) -> None:
+    spec = _csv(tmp_path, _with_open_quotes(100, 160))
+    planned = hpt("plan", spec, "--store", tmp_path / "store", cwd=tmp_path)
+    assert "lost 61 of 720 (8.5 %) lines of the files: a quote opens there and does not close" in planned.err
+    [frozen] = (tmp_path / "store").rglob("sweep.json")
+    assert "61 of 720" in json.loads(frozen.read_text())["lost"][0]
+
+
+def test_a_quote_that_never_closes_stops_a_sweep_unless_so_much_may_be_lost(tmp_path: Path) -> None:
+    refused = hpt("plan", _csv(tmp_path, _with_open_quotes(500)), "--store", tmp_path / "s", cwd=tmp_path, code=2)
+    assert "221 of 720 (31 %) rows of the files are lost" in refused.err
+    assert 'write "may-lose": 0.31 in data' in refused.err
+    expected = _csv(tmp_path, _with_open_quotes(500), **{"may-lose": 0.31})
+    hpt("plan", expected, "--store", tmp_path / "s", cwd=tmp_path)
+
+
+def test_days_that_are_not_covered_are_told_before_a_sweep(tmp_path: Path) -> None:
+    spec = written(tmp_path, "csv", Odd(with_values("day", "1970-01-01", "2099-12-31"), ""))
+    said = hpt("plan", spec, "--store", tmp_path / "store", cwd=tmp_path).err
+    assert "without 2 of 720 rows more than a year from all others (1970-01-01, 2099-12-31)" in said
+
+
+# -- a file that nobody has described
+
+
+def test_of_a_bare_file_a_data_key_is_proposed_that_can_be_pasted(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "When": [f"{1 + at % 28:02}/{1 + at % 6:02}/2024 {at % 24}:00" for at in range(720)],
+            "shop": [f"shop {at % 5}" for at in range(720)],
+            "title": [f"one of {at} words more" for at in range(720)],
+            "id": range(720),
+            "price": [f"{at % 97},5" for at in range(720)],
+            "sold": [at % 53 for at in range(720)],
+        }
+    )
+    frame.to_csv(tmp_path / "bare.csv", sep=";", index=False, encoding="utf-16")
+    shown = hpt("data", "bare.csv", cwd=tmp_path).out
+    key = json.loads("{" + shown.splitlines()[0] + "}")["data"]
+    assert key == {
+        "path": "bare.csv", "date": "When", "categorical": ["shop"], "numeric": ["price"], "text": ["title"],
+        "target": "sold",
+    }  # fmt: skip
+    assert '"target" is a guess' in shown
+    assert "720 rows in [2024-01-01, 2024-06-29)" in shown
+    assert hpt("data", "--data", json.dumps(key), cwd=tmp_path).out in shown
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("a,b\n1,2\n", "no column looks like dates"),
+        ("day,b\n2024-01-01,x\n2024-01-02,y\n", "no column of numbers is there to predict"),
+        ("day,b\n", "has no rows"),
+        ("PK\x03\x04", "Excel workbook or a zip archive"),
+    ],
+)
+def test_a_bare_file_of_which_no_key_can_be_proposed_is_one_line(tmp_path: Path, content: str, says: str) -> None:
+    (tmp_path / "bare.csv").write_text(content)
+    said = hpt("data", "bare.csv", cwd=tmp_path, code=2).err
+    assert says in said
+    assert len(said.splitlines()) == 1

@@ -343,6 +343,23 @@ class Files:
         return batch
 
 
+def first_rows(path: str) -> tuple[str, pd.DataFrame]:
+    """The name of the newest of the files that a pattern matches, and its first rows with every column that they have.
+
+    Numbers and dates that are written in forms of their own are text. Raises UserError as `Files` does.
+    """
+    [(file, here)] = paths.in_turn(paths.matching(path, "")[-1:])
+    try:
+        form = Files(path, "")._open(file, here, ())
+        names = [name for name in dict.fromkeys(form.names) if name and form.names.count(name) == 1]
+        batch = next(form.batches(names, None, None, _Tally()), None) if names else None
+    except _UNREADABLE as error:
+        raise UserError(f"{file.name} cannot be read: {_in_words(error)}") from error
+    if batch is None or not batch.num_rows:
+        raise UserError(f"{file.name} has no rows")
+    return file.name, batch.slice(0, _ROWS_AT_A_TIME).to_pandas(integer_object_nulls=True)
+
+
 @dataclass(frozen=True)
 class _Version:
     """A file as it is now, so that what was found out about it holds until it is another."""

@@ -224,11 +224,14 @@ def _define(
     source = source_of(spec, data)
     sight = _Sight(source, reach, warn)
     used = _used(store, spec, source, reach, warn)
-    rows_by_day, covered = None, None
+    rows_by_day, covered, strays = None, None, None
     if source is not None and months.depends_on_rows(spec):
         rows_by_day = sight.see(counting.count)
+        strays = rows_by_day.strays if rows_by_day else None
     if source is not None and rows_by_day is None and store is not None:
-        covered = sight.see(_covered_days)
+        covered, strays = sight.see(_coverage) or (None, None)
+    if strays and warn:
+        warn(strays)
     definition = resolve(
         spec,
         now=datetime.now(UTC),
@@ -346,11 +349,17 @@ def covered_days(source: DataSource, *, here: bool) -> DateRange | None:
 
 
 def _covered_days(source: DataSource) -> DateRange | None:
+    return _coverage(source)[0]
+
+
+def _coverage(source: DataSource) -> tuple[DateRange | None, str | None]:
+    """The days that the data cover, and a line about those which they do not, though there are rows."""
     if not isinstance(source, FilesSource):
-        return source.covers
+        # Not by way of `load`, which imports pandas.
+        return source.covers, None
     from pipeline.data import load
 
-    return load.covered_days(source)
+    return load.coverage(source)
 
 
 def store_for(spec: Spec, root: str | None = None) -> Store:
