@@ -11,7 +11,7 @@ from pipeline.errors import UserError
 
 _BUCKET = re.compile(r"gs:/*(.*)", re.IGNORECASE | re.DOTALL)
 # One letter is a drive of Windows.
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/+(.*)", re.IGNORECASE | re.DOTALL)
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(/+)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 def canonical(place: str) -> str:
@@ -21,7 +21,9 @@ def canonical(place: str) -> str:
     if bucket := _BUCKET.fullmatch(place):
         return f"gs://{bucket[1]}"
     if address := _SCHEME.fullmatch(place):
-        return f"{address[1].lower()}://{address[2]}"
+        scheme, slashes = address[1].lower(), len(address[2])
+        # After two slashes comes a host, which the address of a file may go without.
+        return f"{scheme}://{'/' if scheme == 'file' and slashes != 2 else ''}{address[3]}"
     return place
 
 

@@ -81,7 +81,9 @@ HARMLESS: list[dict[str, Any]] = [
     {
         "architecture": "bag-of-words",
         "range-months": 2,
-        "data": FILES | {"text": ["t"], "categorical": ["c"], "date-parts": ["hour"], "target-transform": "log"},
+        "data": FILES
+        | {"text": ["t"], "categorical": ["c"], "date-parts": ["hour"], "target-transform": "log"}
+        | {"date-format": "%d/%m/%Y", "decimal": ",", "separator": ";", "encoding": "latin-1", "may-lose": 0.4},
         "phases": [{"name": "screen", "parameters": SPACE, "date-range": RANGES, "mode": "full", "search": SEARCH}],
     },
 ]

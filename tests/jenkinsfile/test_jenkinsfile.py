@@ -389,7 +389,8 @@ class TestTheSameFailure:
             "date-range": [["2024-01-01", "2024-03-01"]],
             "confirm": {"ranges": 0},
         }
-        return controller.build(params={"SPEC_JSON": json.dumps(spec), "LANES": "1"})
+        allowed = {"HPT_ALLOW_INLINE_CODE": "1"}
+        return controller.build(params={"SPEC_JSON": json.dumps(spec), "LANES": "1"}, env=allowed)
 
     def test_it_fails_the_build_after_the_first_trials(self, build: Build) -> None:
         assert build.result == "FAILURE", build.log
