@@ -314,6 +314,16 @@ def test_days_that_are_not_covered_are_told_before_a_sweep(tmp_path: Path) -> No
     assert "without 2 of 720 rows more than a year from all others (1970-01-01, 2099-12-31)" in said
 
 
+def test_text_of_several_lines_is_no_open_quote(tmp_path: Path) -> None:
+    notes = "".join(
+        f'2024-0{1 + n % 6}-{1 + n % 28:02},"Hello, Bob\n{n % 9} apples, pears",{n % 13}\n' for n in range(600)
+    )
+    (tmp_path / "notes.csv").write_text("date,note,y\n" + notes)
+    shown = hpt("data", "notes.csv", cwd=tmp_path).out
+    assert "600 rows in" in shown
+    assert "quote" not in shown
+
+
 # -- a file that nobody has described
 
 

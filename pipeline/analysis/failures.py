@@ -8,7 +8,7 @@ from pipeline.results import Row, Status, trainings
 _FEWEST = 3
 # Numbers, and names that somebody drew by chance, differ between trials that fail alike.
 _BY_CHANCE = re.compile(
-    r"\b(?:tmp|hpt-)[\w-]+|\b(?=[a-f]*\d)[0-9a-fx-]{6,}\b|\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.IGNORECASE
+    r"(status \d+)|\b(?:tmp|hpt-)[\w-]+|\b(?=[a-f]*\d)[0-9a-fx-]{6,}\b|\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.IGNORECASE
 )
 
 
@@ -26,6 +26,13 @@ def same_failure(rows: Iterable[Row], lanes: int = 1) -> str | None:
     if len(trained) < enough(lanes) or any(Status(row["status"]).is_result for row in trained):
         return None
     newest = sorted(trained, key=lambda row: row.get("finished") or "")[-enough(lanes) :]
-    if len({(row["status"], _BY_CHANCE.sub("#", row.get("error") or "")) for row in newest}) > 1:
+    # One setting may fail on every range, where all others work.
+    if len({row["experiment"] for row in newest}) < 2:
+        return None
+    if len({(row["status"], _without_chance(row.get("error") or "")) for row in newest}) > 1:
         return None
     return newest[-1].get("error") or newest[-1]["status"]
+
+
+def _without_chance(error: str) -> str:
+    return _BY_CHANCE.sub(lambda found: found[1] or "#", error)

@@ -127,6 +127,11 @@ def _encoding(path: Path, name: str, compression: str | None, given: str | None)
                     utf_8.decode(chunk)
                 except UnicodeDecodeError:
                     is_utf_8 = False
+    if is_utf_8 and not given and marked in (None, "utf-8-sig"):
+        try:
+            utf_8.decode(b"", final=True)
+        except UnicodeDecodeError:
+            is_utf_8 = False
     if given or marked not in (None, "utf-8-sig"):
         assert marked is not None
         return marked, has_quotes

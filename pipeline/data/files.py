@@ -40,9 +40,12 @@ _PARQUET = b"PAR1"
 _UNREADABLE = (pa.ArrowException, UnicodeError, OSError, EOFError, csv.Error, zlib.error, lzma.LZMAError)
 _ROWS_AT_A_TIME = 2**16
 _HEADERS_AT_MOST = 50
+_TOLD_BY_BYTES = 2**30
 # Of a CSV file, what is parsed at a time; no row may be longer.
 _BLOCK, _BLOCK_AT_MOST = 2**20, 2**28
-_DIGIT = re.compile(r"\d")
+_DATE = re.compile(
+    r"^\s*(?:\d{8}(?!\d)|\d{1,4}[-/. ]\d{1,2}[-/. ]\d{1,4}|\d{1,2}[-/. ][a-z]{3,9}[-/. ]|[a-z]{3,9}[-. ]\d)", re.I
+)
 _CHARACTERS_SHOWN = 60
 
 
@@ -250,10 +253,20 @@ class Files:
                 files.append(file)
             else:
                 yield pd.DataFrame(), np.array([file.day])
-        spelt = _recognised(self, tuple(map(_Version.of, files)))
+        spelt = _recognised(self, tuple(map(_Version.of, self._files_that_tell(files))))
         tally.recognised.update(dict.fromkeys(spelt.recognised))
         for file, path in paths.in_turn(files):
             yield from self._pieces_of(file, path, columns, date_range, tally, spelt)
+
+    def _files_that_tell(self, files: list[DataFile]) -> list[DataFile]:
+        """Files by which forms are recognised: all, so that every range reads a value alike.
+
+        Of a bucket, or of more than fits, only those of the range.
+        """
+        if not files or self.path.startswith("gs://"):
+            return files
+        every = paths.matching(self.path, self.date_name)
+        return every if sum(file.size for file in every) <= _TOLD_BY_BYTES else files
 
     def _pieces_of(
         self,
@@ -637,7 +650,7 @@ class _Csv:
         if len(first) not in (count - place, self._written.fields - place) or len(last) != place + 1:
             return False
         dates = [self.names.index(name) for name in self._date_columns if name in self.names]
-        if not dates and count < 3:
+        if not dates:  # nothing tells text of several lines from rows
             return False
         lines = [*between, *([last] if dates and max(dates) < place else [])]
         if dates and max(dates) < place:
@@ -652,7 +665,7 @@ class _Csv:
 
 
 def _looks_dated(line: list[str], places: Sequence[int]) -> bool:
-    return all(place < len(line) and _DIGIT.search(line[place]) for place in places)
+    return all(place < len(line) and _DATE.match(line[place]) for place in places)
 
 
 def _shortened(text: str) -> str:

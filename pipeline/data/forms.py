@@ -73,7 +73,12 @@ class Numbers:
         plain = pc.replace_substring_regex(column, _GROUP + ("," if self.decimal == "." else ".") + "%]", "")
         if self.decimal == ",":
             plain = pc.replace_substring(plain, ",", ".")
-        return pc.if_else(pc.fill_null(is_of_form, False), plain, column)
+        rewritten = pc.if_else(pc.fill_null(is_of_form, False), plain, column)
+        if self.decimal == ".":
+            return rewritten
+        # `12.5` among decimal commas would still pass for a number: it is of another form, and counts as lost.
+        is_other = pc.and_(pc.invert(is_of_form), pc.match_substring_regex(column, r"^\s*[+-]?\d*\.\d*\s*$"))
+        return pc.if_else(pc.fill_null(is_other, False), pc.binary_join_element_wise("?", column, ""), rewritten)
 
 
 @dataclass
@@ -86,6 +91,8 @@ class NumberCount:
     comma: int = 0
     doubtful: int = 0
     percent: int = 0
+    zero: int = 0
+    """Zeros without a sign, which people leave out of percent."""
     truth: int = 0
     example: str | None = None
     has_comma: bool = False
@@ -103,6 +110,7 @@ class NumberCount:
         self.point += _count(pc.and_(point, pc.match_substring_regex(column, r"\d")))
         self.comma += _count(pc.and_(comma, pc.match_substring_regex(column, r"\d")))
         self.percent += _count(pc.match_substring_regex(column, _PERCENT))
+        self.zero += _count(pc.match_substring_regex(column, r"^\s*0+(?:[.,]0*)?\s*$"))
         self.doubtful += _count(doubtful)
         self.has_comma = self.has_comma or _count(pc.match_substring(column, ",")) > 0
         if self.example is None and _count(doubtful):
@@ -122,7 +130,7 @@ class NumberCount:
         if not self.unusual and decimal == ".":
             return None
         numbers = self.point if decimal == "." else self.comma
-        return Numbers(decimal, is_percent=bool(self.percent) and self.percent >= numbers > 0)
+        return Numbers(decimal, is_percent=bool(self.percent) and self.percent >= numbers - self.zero)
 
 
 def number_forms(counts: Mapping[str, NumberCount], given: str | None) -> dict[str, Numbers]:

@@ -17,7 +17,6 @@ from pipeline.errors import UserError
 SAID_FROM = usable.SHARE_SAID
 STOPS_FROM = 0.2
 """More than this is no accident: a form that was not recognised, or a quote that does not close."""
-_MISSING = frozenset(["na", "n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "missing", "#n/a", "<na>"])
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,8 @@ class Loss:
 
     line: str
     share: float
+    stops: bool = True
+    """Whether too much of it stops a sweep. A cell that is empty is missing, not lost: it is told alone."""
 
 
 class Read(Protocol):
@@ -78,7 +79,7 @@ def check(losses: Iterable[Loss], may_lose: float | None) -> None:
         f"{loss.line}: mend the data or its keys, or write "
         f'"may-lose": {min(1.0, math.ceil(100 * loss.share) / 100):g} in data if so much is expected'
         for loss in losses
-        if loss.share > limit
+        if loss.stops and loss.share > limit
     ]
     if lines:
         raise UserError("\n".join(lines))
@@ -94,4 +95,4 @@ def of_targets(lost: int, rows: int, names: Iterable[str]) -> list[Loss]:
     """Rows that have a day but not every target."""
     if not lost:
         return []
-    return [Loss(f"{share(lost, rows)} rows are left out: no {' or no '.join(names)}", lost / rows)]
+    return [Loss(f"{share(lost, rows)} rows are left out: no {' or no '.join(names)}", lost / rows, stops=False)]

@@ -56,7 +56,7 @@ def propose(path: str) -> Proposal:
     remarks = [f'"target" is a guess: name the column to predict, and take out what would give it away ({name})']
     if left_out:
         remarks.append(f"left out, as they tell rows apart or hold one value: {', '.join(left_out)}")
-    proposed = {kind: names for kind, names in features.items() if names}
+    proposed = {kind: names for kind, names in features.items() if names} or {"date-parts": ["weekday", "month"]}
     return Proposal({"path": path, "date": date, **proposed, "target": target}, tuple(remarks))
 
 

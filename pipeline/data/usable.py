@@ -13,7 +13,12 @@ SHARE_SAID = 0.01
 """Rows are dropped silently up to this share of them; beyond it, people are told before a sweep starts."""
 _IDENTIFIES_FROM = 0.9
 _VALUES_AT_LEAST = 20
-_MISSING = frozenset(["na", "n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "missing", "#n/a", "<na>"])
+_MISSING = frozenset(
+    [
+        *("na", "n/a", "n.a.", "nan", "null", "none", "nil", "-", "--", "?", ".", "missing"),
+        *("#n/a", "<na>", "\\n", "#div/0!", "#value!"),
+    ]
+)
 
 
 def is_constant(lowest: float, highest: float) -> bool:

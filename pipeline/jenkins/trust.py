@@ -143,6 +143,8 @@ class Trust:
             return None
         if "\0" in data.path:
             return "has a character that no path can have"
+        if ".." in PurePosixPath(data.path).parts:
+            return "has a part `..`, which could lead anywhere"
         path = data.path if _is_bucket(data.path) else re.sub("/+", "/", os.path.expanduser(data.path))
         if _is_bucket(path) or path.startswith("/"):
             places: Sequence[Place] = self.data_roots

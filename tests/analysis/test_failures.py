@@ -12,6 +12,7 @@ def rows(*errors: str | None, status: str = "failed") -> list[Row]:
         {
             "trial": f"screen-e{n:03d}-d0-s0",
             "phase": "screen",
+            "experiment": f"e{n:03d}",
             "status": status if error is not None else "complete",
             "error": error,
             "finished": f"2026-01-01T00:00:{n:02d}Z",
@@ -64,3 +65,14 @@ def test_references_do_not_count():
     assert same_failure([*references, *rows("no", "no")]) is None
     fine = [row | {"phase": "reference"} for row in rows(None)]
     assert same_failure([*fine, *rows("no", "no", "no")]) == "no"
+
+
+def test_one_setting_that_fails_on_every_range_is_no_reason_to_stop():
+    alone = [row | {"experiment": "e000"} for row in rows("no", "no", "no")]
+    assert same_failure(alone) is None
+    assert same_failure([*alone, *rows("no", "no", "no", "no")[3:]]) == "no"
+
+
+def test_another_exit_status_is_another_failure():
+    assert same_failure(rows("exit status 1", "exit status 137", "exit status 2")) is None
+    assert same_failure(rows(*["exit status 1"] * 3)) == "exit status 1"

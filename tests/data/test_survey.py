@@ -264,4 +264,4 @@ def test_data_that_cannot_be_read_are_a_clear_line_and_exit_2(
 def test_without_a_spec_and_data_there_is_nothing_to_look_at(tmp_path: Path) -> None:
     result = hpt("data", cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith("hpt: no data: name a SPEC, give --data, or put")
+    assert result.stderr.startswith("hpt: no data: name a SPEC or a file, give --data, or put")

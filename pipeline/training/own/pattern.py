@@ -91,17 +91,20 @@ def _groups(pattern: re.Pattern[str], text: str) -> dict[str, str]:
     match = pattern.search(text)
     found = {name: match.span(name) for name in pattern.groupindex if match.span(name)[0] >= 0} if match else {}
     spans = _unusual(pattern, text, match, found) | {
-        name: (span[0], _end(text, name, span, match.end(), found)) for name, span in found.items() if match
+        name: (span[0], _end(text, name, span, match.start(), found)) for name, span in found.items() if match
     }
     return {name: text[start:end] for name, (start, end) in spans.items()}
 
 
-def _end(text: str, name: str, span: tuple[int, int], match_end: int, found: Mapping[str, tuple[int, int]]) -> int:
+def _end(text: str, name: str, span: tuple[int, int], match_start: int, found: Mapping[str, tuple[int, int]]) -> int:
     """Where the number ends that a group has the beginning of."""
     start, end = span
     whole = _WHOLE.match(text, start)
     with_commas = _WITH_COMMAS.match(text, start)
-    if text[start:end].lstrip("+-").isdigit() and end == match_end and name != "epoch" and text[end : end + 1] == ",":
+    # A comma that the pattern itself has before the group parts values.
+    parts_values = start > match_start and text[start - 1] == ","
+    is_begun = text[start:end].lstrip("+-").isdigit() and text[end : end + 1] == ","
+    if is_begun and name != "epoch" and not parts_values:
         whole = with_commas or whole
     if whole is None or whole.end() <= end or start == end:
         return end

@@ -265,3 +265,21 @@ def test_a_metrics_file_that_is_written_anew_each_epoch_is_read_again(tmp_path: 
 def test_the_objective_is_never_one_metric_too_many():
     many = {f"class_{n}": n for n in range(300)} | {"mse_valid": 1, "mse_test": 2}
     assert Reader().file(json.dumps(many)).last["mse_test"] == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "valid", "test"),
+    [
+        ("val=0,31 test=0,42", 0.31, 0.42),
+        ("val=1,234.5, test=1,300.1", 1234.5, 1300.1),
+        ("val=3, test=4", 3.0, 4.0),
+    ],
+)
+def test_a_comma_in_a_number_is_read_in_every_group(line, valid, test):
+    reader = Reader(r"val=(?P<mse_valid>[\d.]+).*test=(?P<mse_test>[\d.]+)").read(f"{line}\n".encode())
+    assert reader.last == {"mse_valid": valid, "mse_test": test}
+
+
+def test_values_that_the_pattern_parts_by_commas_stay_apart():
+    reader = Reader(r"(?P<mse_test>\d+),(?P<mse_valid>\d+)").read(b"7,100,3\n")
+    assert reader.last == {"mse_test": 7, "mse_valid": 100}
