@@ -93,13 +93,9 @@ def _flights(source: FlightsSource) -> RowCounts:
 def _counted(pieces: "Iterable[Rows]", targets: tuple[str, ...]) -> RowCounts:
     import numpy as np
 
-    from pipeline.data.raw import numbers
-
     by_day: dict[date, int] = {}
     for rows in pieces:
-        usable = np.ones(len(rows.days), dtype=np.bool_)
-        for target in targets:
-            usable &= ~np.isnan(numbers(rows.frame[target]))
+        usable = rows.complete(targets)
         days, of_day = np.unique(rows.days, return_inverse=True)
         for day, number in zip(days.tolist(), np.bincount(of_day[usable], minlength=len(days)).tolist(), strict=True):
             by_day[day] = by_day.get(day, 0) + number

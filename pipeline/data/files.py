@@ -227,7 +227,7 @@ class Files:
             try:
                 form = self._open(file, path, columns)
             except _UNREADABLE as error:
-                raise UserError(f"{file.name} cannot be read: {_in_words(error)}") from error
+                raise _unreadable(file, error) from error
             if not form.names:
                 continue
             newest = newest or (file, form)
@@ -329,12 +329,10 @@ class Files:
                     batch = batch.append_column(name, pa.repeat(pa.scalar(value, pa.string()), batch.num_rows))
                 yield self._rewritten(batch, spelt, date_from_folder=self.date in constant)
         except _UNREADABLE as error:
-            raise UserError(f"{file.name} cannot be read: {_in_words(error)}") from error
+            raise _unreadable(file, error) from error
 
     def _open(self, file: DataFile, path: Path, needed: Iterable[str]) -> "_Parquet | _Csv":
-        with open(path, "rb") as opened:
-            is_parquet = opened.read(4) == _PARQUET
-        if is_parquet:
+        if _is_parquet(path):
             return _Parquet(file.name, path)
         # A column that a folder names may well be missing in the header.
         found = dialect.recognise(path, file.name, needed, separator=self.separator, encoding=self.encoding)
@@ -367,7 +365,7 @@ def first_rows(path: str) -> tuple[str, pd.DataFrame]:
         names = [name for name in dict.fromkeys(form.names) if name and form.names.count(name) == 1]
         batch = next(form.batches(names, None, None, _Tally()), None) if names else None
     except _UNREADABLE as error:
-        raise UserError(f"{file.name} cannot be read: {_in_words(error)}") from error
+        raise _unreadable(file, error) from error
     if batch is None or not batch.num_rows:
         raise UserError(f"{file.name} has no rows")
     return file.name, batch.slice(0, _ROWS_AT_A_TIME).to_pandas(integer_object_nulls=True)
@@ -378,16 +376,14 @@ class _Version:
     """A file as it is now, so that what was found out about it holds until it is another."""
 
     file: DataFile
-    size: int
     changed: int
 
     @classmethod
     def of(cls, file: DataFile) -> "_Version":
-        path = Path(file.name)
-        return cls(file, file.size, 0 if file.name.startswith("gs://") else path.stat().st_mtime_ns)
+        return cls(file, 0 if file.name.startswith("gs://") else Path(file.name).stat().st_mtime_ns)
 
     def __hash__(self) -> int:
-        return hash((self.file.name, self.size, self.changed))
+        return hash((self.file.name, self.file.size, self.changed))
 
 
 @dataclass(frozen=True)
@@ -425,9 +421,8 @@ def _text_columns(files: Files, file: DataFile, path: Path) -> tuple[str, ...]:
     names = [*files.numbers]
     if not files.date_format and files.date not in file.partition:
         names.append(files.date_name)
-    with open(path, "rb") as opened:
-        if opened.read(4) != _PARQUET:
-            return tuple(names)
+    if not _is_parquet(path):
+        return tuple(names)
     try:
         schema = pyarrow.parquet.read_schema(path)
     except _UNREADABLE:
@@ -458,8 +453,15 @@ def _with_column(batch: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Tabl
     return batch.set_column(batch.column_names.index(name), name, column)
 
 
-def _in_words(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+def _unreadable(file: DataFile, error: Exception) -> UserError:
+    return UserError(
+        f"{file.name} cannot be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+    )
+
+
+def _is_parquet(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(len(_PARQUET)) == _PARQUET
 
 
 def _days(column: pa.ChunkedArray) -> NDArray[np.datetime64]:
@@ -652,10 +654,9 @@ class _Csv:
         dates = [self.names.index(name) for name in self._date_columns if name in self.names]
         if not dates:  # nothing tells text of several lines from rows
             return False
-        lines = [*between, *([last] if dates and max(dates) < place else [])]
-        if dates and max(dates) < place:
-            return all(_looks_dated(line, dates) for line in lines)
-        starts = [[""] * place + first] if dates and min(dates) > place else []
+        if max(dates) < place:
+            return all(_looks_dated(line, dates) for line in [*between, last])
+        starts = [[""] * place + first] if min(dates) > place else []
         return all(len(line) in (count, self._written.fields) for line in between) and all(
             _looks_dated(line, dates) for line in [*between, *starts]
         )

@@ -17,14 +17,10 @@ from pipeline.results import ROWS_FINGERPRINT
 
 
 def fingerprint(rows: Rows, columns: Columns) -> str:
-    """`rows-3f9c1b2a4d5e6f70`: a hash of the rows that have every target, in their order.
+    """`rows-3f9c1b2a4d5e6f70`: a hash of rows that all have every target, in their order.
 
     Numbers are hashed as float64, texts and categories as text; a missing value differs from any other.
     """
-    complete = np.ones(len(rows.days), dtype=np.bool_)
-    for target in columns.targets:
-        complete &= ~np.isnan(numbers(rows.frame[target.name]))
-    rows = rows.where(complete)
     digest = hashlib.sha256(rows.days.astype("datetime64[D]").astype("<i8").tobytes())
 
     # Sorted, so that the order in which a spec names its columns does not count.

@@ -6,7 +6,7 @@ in doubt is an error with both readings. Values that are not of the form stay as
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -249,7 +249,8 @@ class DateCount:
     either: str | None = None
     others: bool = False
     """Whether there are spellings that `Dates` rewrites, whatever the order."""
-    _seen: set[str] = field(default_factory=set)
+    same: bool = False
+    """Whether in a date among them the day and the month are one number."""
 
     def add(self, column: pa.ChunkedArray) -> None:
         """A piece of the column, as text."""
@@ -264,8 +265,7 @@ class DateCount:
                 elif first != second:
                     self.either = self.either or written
                 else:
-                    self.others = True
-                    self._seen.add("same")
+                    self.others = self.same = True
             elif not self.others and any(spelling.match(written) for spelling in _SPELT):
                 self.others = True
 
@@ -288,7 +288,7 @@ class DateCount:
                 f'"{name}": "{self.either}" may be {readings}, and no other value tells: write '
                 f'"date-format": "%d{sep}%m{sep}%Y" (day first) or "%m{sep}%d{sep}%Y" in data'
             )
-        return Dates("day" if "same" in self._seen else None) if self.others else None
+        return Dates("day" if self.same else None) if self.others else None
 
 
 def described(dates: Dates | None, numbers: Mapping[str, Numbers], date: str) -> Iterable[str]:

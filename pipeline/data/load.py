@@ -99,12 +99,10 @@ def load(
         lost.check(lost.of_files(rows), source.may_lose)
     notes = [*_notes_on_days(rows, date_range), *rows.notes, *_notes_on_values(rows.frame, columns)]
 
-    complete = np.ones(len(rows.days), dtype=np.bool_)
-    for target in columns.targets:
-        complete &= ~np.isnan(numbers(rows.frame[target.name]))
+    names = tuple(target.name for target in columns.targets)
+    complete = rows.complete(names)
     if not complete.all():
-        names = " or no ".join(target.name for target in columns.targets)
-        notes.append(f"dropped {share(int((~complete).sum()), len(complete))} rows: no {names}")
+        notes.append(f"dropped {share(int((~complete).sum()), len(complete))} rows: no {' or no '.join(names)}")
     losses = lost.of_rows(rows, columns, int(complete.sum()))
     rows = rows.where(complete)
     if len(rows.days) < usable.ROWS_AT_LEAST:
@@ -138,7 +136,9 @@ def fingerprint_of(
     Raises UserError if they cannot be read.
     """
     split = _split(date_range, valid, test, train_days)
-    return fingerprint(read_rows(source, DateRange(split.train.start, split.test.end)), columns_of(source))
+    columns = columns_of(source)
+    rows = read_rows(source, DateRange(split.train.start, split.test.end))
+    return fingerprint(rows.where(rows.complete(target.name for target in columns.targets)), columns)
 
 
 def _split(date_range: DateRange, valid: float, test: float, train_days: int | None) -> Split:

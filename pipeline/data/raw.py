@@ -85,6 +85,13 @@ class Rows:
         """The rows for which the mask `[N]` holds."""
         return replace(self, frame=self.frame[mask], days=self.days[mask])
 
+    def complete(self, targets: Iterable[str]) -> NDArray[np.bool_]:
+        """For each row `[N]` whether it has every target."""
+        every = np.ones(len(self.days), dtype=np.bool_)
+        for target in targets:
+            every &= ~np.isnan(numbers(self.frame[target]))
+        return every
+
     def within(self, date_range: DateRange) -> "Rows":
         """The rows of the range's days."""
         return self.where(contains(date_range, self.days))

@@ -149,7 +149,7 @@ class Trust:
         if _is_bucket(path) or path.startswith("/"):
             places: Sequence[Place] = self.data_roots
         else:
-            # Neither `..` nor what git and the environment keep in the checkout.
+            # Not what git and the environment keep in the checkout.
             if any(part.startswith(".") for part in PurePosixPath(path).parts):
                 places = ()
             else:

@@ -89,7 +89,6 @@ def trial(
     ] = None,
 ) -> None:
     """Run trials in this process and write their rows. Those that have one are skipped."""
-
     from pipeline.analysis.failures import same_failure
     from pipeline.jenkins.trust import check_code
     from pipeline.plan.create import open_sweep
