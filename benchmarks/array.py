@@ -21,6 +21,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -34,26 +35,33 @@ def learning_rates(count: int) -> list[float]:
     return [float(f"{rate:.4g}") for rate in np.geomspace(1e-4, 1e-1, count)]
 
 
-def packs(architecture: str, rates: list[float], epochs: int, lanes: int) -> None:
-    from benchmarks.automatic import rows_of, run
+def packs(architecture: str, rates: list[float], epochs: int, batch: int, lanes: int) -> float:
+    from benchmarks.automatic import rows_of, run, seconds
     from benchmarks.minimal import RANGE
 
     asked = {
         "architecture": architecture,
         "date-range": [RANGE.as_json()],
         "parameters": {"learning_rate": rates},
-        "incumbent": {"learning_rate": rates[0], "gradient_clip": 0.0, "early_stopping_patience": epochs},
+        "incumbent": {
+            "learning_rate": rates[0],
+            "batch_size": batch,
+            "gradient_clip": 0.0,
+            "early_stopping_patience": epochs,
+        },
         "search": {"strategy": "grid"},
         "training": {"max-epochs": epochs, "epoch-steps": 1},
+        "references": False,
     }
     with tempfile.TemporaryDirectory() as root:
         rows = rows_of(run(root, 0, asked, lanes))
     assert [row["status"] for row in rows] == ["complete"] * len(rates), "a diverged training would be too fast"
+    return seconds(rows)
 
 
-def a_process_each(architecture: str, rates: list[float], epochs: int, lanes: int) -> None:
+def a_process_each(architecture: str, rates: list[float], epochs: int, batch: int, lanes: int) -> None:
     def one(rate: float) -> None:
-        command = [sys.executable, "-m", "benchmarks.minimal", architecture, str(rate), str(epochs)]
+        command = [sys.executable, "-m", "benchmarks.minimal", architecture, str(rate), str(epochs), str(batch)]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
 
@@ -62,57 +70,74 @@ def a_process_each(architecture: str, rates: list[float], epochs: int, lanes: in
 
 
 _OPTUNA = """
-import optuna, sys
-from benchmarks.minimal import train
-architecture, epochs, rates = sys.argv[1], int(sys.argv[2]), [float(rate) for rate in sys.argv[3:]]
+import optuna, sys, time
+from benchmarks.minimal import train, warm_up
+architecture, epochs, batch = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+rates = [float(rate) for rate in sys.argv[4:]]
 optuna.logging.set_verbosity(optuna.logging.WARNING)
+warm_up()
+began = time.perf_counter()
 study = optuna.create_study(sampler=optuna.samplers.GridSampler({"rate": rates}))
-study.optimize(lambda trial: train(architecture, trial.suggest_categorical("rate", rates), epochs)[0], len(rates))
+study.optimize(
+    lambda trial: train(architecture, trial.suggest_categorical("rate", rates), epochs, batch=batch)[0], len(rates)
+)
+print(time.perf_counter() - began)
 """
 
 
-def optuna(architecture: str, rates: list[float], epochs: int, lanes: int) -> None:
+def optuna(architecture: str, rates: list[float], epochs: int, batch: int, lanes: int) -> float:
     # In a process of its own: importing torch and reading the data are part of it, as they are of the others.
-    subprocess.run([sys.executable, "-c", _OPTUNA, architecture, str(epochs), *map(str, rates)], check=True)
+    command = [sys.executable, "-c", _OPTUNA, architecture, str(epochs), str(batch), *map(str, rates)]
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-
-
-def _of_pool(arguments: tuple[str, float, int]) -> float:
+def _of_pool(arguments: tuple[str, float, int, int]) -> float:
     from benchmarks.minimal import train
 
-    return train(*arguments)[0]
+    architecture, rate, epochs, batch = arguments
+    return train(architecture, rate, epochs, batch=batch)[0]
 
 
-def pool(architecture: str, rates: list[float], epochs: int, lanes: int) -> None:
+def pool(architecture: str, rates: list[float], epochs: int, batch: int, lanes: int) -> float:
     spawn = multiprocessing.get_context("spawn")
-    with spawn.Pool(lanes, _one_thread) as processes:
-        processes.map(_of_pool, [(architecture, rate, epochs) for rate in rates], chunksize=1)
+    ready = spawn.Barrier(lanes + 1)
+    with spawn.Pool(lanes, _begin, [ready]) as processes:
+        ready.wait()
+        began = time.perf_counter()
+        processes.map(_of_pool, [(architecture, rate, epochs, batch) for rate in rates], chunksize=1)
+        return time.perf_counter() - began
 
 
-WAYS: dict[str, Callable[[str, list[float], int, int], None]] = {
+def _begin(ready: threading.Barrier) -> None:
+    import torch
+
+    from benchmarks import minimal
+
+    torch.set_num_threads(1)
+    minimal.warm_up()
+    ready.wait()
+
+
+WAYS: dict[str, Callable[[str, list[float], int, int, int], float | None]] = {
     "packs": packs,
     "process": a_process_each,
     "optuna": optuna,
     "pool": pool,
 }
+"""Each returns the seconds of the trainings alone, without imports and data, where it can tell them."""
 
 
 def compare(names: list[str], trials: int, epochs: int, processes: int) -> None:
-    from benchmarks.minimal import device
+    from benchmarks.minimal import BATCH, default_device
 
-    lanes = {"packs": 1 if device() == "cuda" else processes}
+    lanes = {"packs": 1 if default_device() == "cuda" else processes}
     print(f"{trials} learning rates, {epochs} epochs: seconds, and how many times faster packs are")
     print(f"{'':16}" + "".join(f"{way:>10}" for way in WAYS) + "".join(f"{'/ ' + way:>12}" for way in list(WAYS)[1:]))
     for name in names:
         taken = {}
         for way, run in WAYS.items():
             began = time.perf_counter()
-            run(name, learning_rates(trials), epochs, lanes.get(way, processes))
+            run(name, learning_rates(trials), epochs, BATCH, lanes.get(way, processes))
             taken[way] = time.perf_counter() - began
         ratios = [taken[way] / taken["packs"] for way in list(WAYS)[1:]]
         seconds = "".join(f"{taken[way]:10.1f}" for way in WAYS)
@@ -127,12 +152,13 @@ def alone(names: list[str]) -> None:
 
     torch.set_num_threads(1)
     print("\nK = 1 against the plain loop, examples per second of the training steps, best of five in turn")
+    device = minimal.default_device()
     for name in names:
         ours, theirs = [], []
         for _ in range(5):
             theirs.append(minimal.train(name, 1e-3, 1)[1])
-            settings = {"gradient_clip": 0.0}
-            outcome = loop.train(name, settings, minimal.flights(), seed=0, device=minimal.device(), max_epochs=1)
+            settings = {"gradient_clip": 0.0, "batch_size": minimal.BATCH}
+            outcome = loop.train(name, settings, minimal.flights(), seed=0, device=device, max_epochs=1)
             ours.append(outcome.metrics["examples_per_second"])
         print(f"{name:16}{max(ours):12,.0f} /{max(theirs):12,.0f} = {max(ours) / max(theirs):.2f}", flush=True)
 
@@ -176,7 +202,7 @@ def growth(names: list[str]) -> None:
     from pipeline.training.fused_size import best_size, seconds_per_step
 
     torch.set_num_threads(1)
-    device, dataset = minimal.device(), minimal.flights()
+    device, dataset = minimal.default_device(), minimal.flights()
     peak = _peak_flops(device)
     print(f"\nexamples per second of a step of K models on {device}, one thread, over K = 1; best of three")
     print(f"(a large product runs at {peak / 1e9:,.0f} GFLOP/s here; last: its share that the best K reaches)")
@@ -188,9 +214,9 @@ def growth(names: list[str]) -> None:
         rate = dict.fromkeys(SIZES, 0.0)
         for _ in range(3):
             for size in SIZES:
-                seconds = seconds_per_step(name, [{}] * size, dataset, device=device)
+                seconds = seconds_per_step(name, [{"batch_size": minimal.BATCH}] * size, dataset, device=device)
                 rate[size] = max(rate[size], size * minimal.BATCH / seconds)
-        chosen = best_size(name, {}, dataset, device, packing.MOST)
+        chosen = best_size(name, {"batch_size": minimal.BATCH}, dataset, device, packing.MOST)
         share = max(rate.values()) * _flops_per_example(name) / peak
         ratios = "".join(f"{rate[size] / rate[1]:7.2f}" for size in SIZES[1:])
         print(f"{name:16}{rate[1]:12,.0f}{ratios}{chosen:8}{share:9.1%}", flush=True)

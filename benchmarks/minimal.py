@@ -46,7 +46,7 @@ def network(architecture: str, inputs: Inputs) -> nn.Module:
     return BagOfWords(inputs) if architecture == "bag-of-words" else architectures.build(architecture, {}, inputs)
 
 
-def device() -> str:
+def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -55,9 +55,17 @@ def flights() -> Dataset:
     return load(FlightsSource(source="flights"), RANGE)
 
 
-def train(architecture: str, learning_rate: float, epochs: int) -> tuple[float, float]:
+def train(
+    architecture: str,
+    learning_rate: float,
+    epochs: int,
+    *,
+    batch: int = BATCH,
+    dataset: Dataset | None = None,
+    device: str | None = None,
+) -> tuple[float, float]:
     """The validation error, and the examples per second of the training steps alone."""
-    dataset, where = flights(), device()
+    dataset, where = dataset or flights(), device or default_device()
     torch.manual_seed(0)
     net = network(architecture, dataset.inputs).to(where)
     optimizer = torch.optim.AdamW(net.parameters(), lr=learning_rate, fused=True)
@@ -70,7 +78,7 @@ def train(architecture: str, learning_rate: float, epochs: int) -> tuple[float, 
     for _ in range(epochs):
         began = time.perf_counter()
         net.train()
-        for rows in torch.randperm(len(targets), device=where).split(BATCH):
+        for rows in torch.randperm(len(targets), device=where).split(batch):
             optimizer.zero_grad()
             with torch.autocast(where, dtype=torch.bfloat16, enabled=where == "cuda"):
                 loss, _ = net.loss(tokens[rows], dense[rows], targets[rows])  # type: ignore[operator]
@@ -85,13 +93,23 @@ def train(architecture: str, learning_rate: float, epochs: int) -> tuple[float, 
     return error, epochs * len(targets) / seconds
 
 
+def warm_up() -> None:
+    """Makes ready what every training of a process shares: the data, the device, torch's first optimizer."""
+    flights()
+    weight = torch.zeros(1, device=default_device(), requires_grad=True)
+    optimizer = torch.optim.AdamW([weight], fused=True)
+    weight.sum().backward()
+    optimizer.step()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("architecture")
     parser.add_argument("learning_rate", type=float)
     parser.add_argument("epochs", type=int)
+    parser.add_argument("batch", type=int, nargs="?", default=BATCH)
     asked = parser.parse_args()
-    print(train(asked.architecture, asked.learning_rate, asked.epochs)[0])
+    print(train(asked.architecture, asked.learning_rate, asked.epochs, batch=asked.batch)[0])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,20 @@
+"""One part, in a process of its own, which `__main__` starts with the part's name, device, seconds and file."""
+
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.gpu.parts import PARTS, Bench
+
+
+def main() -> None:
+    import torch
+
+    name, device, seconds, path = sys.argv[1:]
+    torch.set_num_threads(1)  # as a lane has it
+    bench = Bench(device, time.monotonic() + float(seconds), Path(path))
+    next(part for part in PARTS if part.name == name).run(bench)
+
+
+if __name__ == "__main__":
+    main()

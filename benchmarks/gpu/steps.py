@@ -1,0 +1,132 @@
+"""What a training step costs: one network against a hand-written loop, K at once, and where the time of a step goes."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks import minimal
+from benchmarks.gpu.parts import Bench
+from pipeline.data.dataset import Dataset
+from pipeline.space import Assignment
+from pipeline.training import architectures
+from pipeline.training.fused_size import best_size, seconds_per_step
+from pipeline.training.loop import train, train_epoch
+from pipeline.training.memory import OutOfMemory
+from pipeline.training.state import TrainState
+
+SIZES = (1, 2, 4, 8, 16, 32, 64)
+ROWS_IN_SMALL = 8192
+
+
+def dataset(bench: Bench) -> Dataset:
+    """Three months of the flights; in small, few rows of them."""
+    whole = minimal.flights()
+    if not bench.is_small:
+        return whole
+    parts = {name: getattr(whole, name).thinned(ROWS_IN_SMALL) for name in ("train", "valid", "test")}
+    return replace(whole, **parts)
+
+
+def settings(architecture: str) -> Assignment:
+    """The defaults, without clipping, which the hand-written loop does not have either."""
+    return architectures.complete(architecture, {}) | {"gradient_clip": 0.0}
+
+
+def synchronize(bench: Bench) -> None:
+    if bench.device == "cuda":
+        torch.cuda.synchronize()
+
+
+def alone(bench: Bench) -> None:
+    data, repeats = dataset(bench), 1 if bench.is_small else 4
+    for name in architectures.names():
+        if not bench.has(8):
+            return
+        setting = settings(name)
+        rate, batch = float(setting["learning_rate"]), int(setting["batch_size"])
+        theirs, ours = [], []
+        # In turn, so that both see the same machine; the first time also makes ready what later ones use.
+        for _ in range(1 + repeats):
+            theirs.append(minimal.train(name, rate, 1, batch=batch, dataset=data, device=bench.device)[1])
+            outcome = train(name, setting, data, seed=0, device=bench.device, max_epochs=1)
+            ours.append(outcome.metrics["examples_per_second"])
+        best, by_hand = max(ours[1:]), max(theirs[1:])
+        bench.write(architecture=name, batch=batch, ours=best, by_hand=by_hand, ratio=best / by_hand)
+
+
+def arrays(bench: Bench) -> None:
+    data = dataset(bench)
+    sizes = SIZES[:3] if bench.is_small else SIZES
+    for name in architectures.names():
+        if not bench.has(8):
+            return
+        setting = settings(name)
+        batch = int(setting["batch_size"])
+        if not fuses(name, bench.device):
+            bench.write(architecture=name, in_turn="it has no array here")
+            continue
+        rates: dict[int, float | None] = {}
+        for size in sizes:
+            try:
+                seconds = seconds_per_step(name, [setting] * size, data, device=bench.device, steps=30)
+            except OutOfMemory:
+                break
+            rates[size] = size * batch / seconds
+        alone = rates[1]
+        assert alone is not None
+        growth = {f"K={size}": rate / alone for size, rate in rates.items() if rate is not None and size > 1}
+        began = time.monotonic()
+        chosen = best_size(name, setting, data, bench.device, SIZES[-1])
+        took = time.monotonic() - began
+        bench.write(architecture=name, batch=batch, alone=alone, **growth, chosen=chosen, choosing_seconds=took)
+
+
+def fuses(architecture: str, device: str) -> bool:
+    return architectures.network(architecture).fuses
+
+
+def kernels(bench: Bench) -> None:
+    data = dataset(bench)
+    for name in architectures.names():
+        for size in (1, 16) if fuses(name, bench.device) else (1,):
+            if not bench.has(6):
+                return
+            bench.write(architecture=name, K=size, **step_profile(bench, name, size, data))
+
+
+def step_profile(bench: Bench, architecture: str, size: int, data: Dataset) -> dict[str, Any]:
+    """Of an epoch after the first: what runs in a step, and the device's share of the time in which nothing does."""
+    device = torch.device(bench.device)
+    state = TrainState(architecture, [settings(architecture)] * size, data, 0, device)
+    steps = -(-len(data.train) // state.members[0].settings.batch_size)
+
+    def epoch() -> float:
+        began = time.perf_counter()
+        train_epoch(state, 1, deadline=float("inf"))
+        synchronize(bench)
+        return time.perf_counter() - began
+
+    epoch()
+    seconds = min(epoch() for _ in range(1 if bench.is_small else 3))
+    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (bench.device == "cuda")
+    with profile(activities=activities) as profiler:
+        epoch()
+    events = profiler.events() or []
+    if bench.device == "cpu":
+        operators = sum(event.name.startswith("aten::") for event in events)
+        return {"steps": steps, "ms_a_step": 1000 * seconds / steps, "operators": operators / steps}
+    on_device = [event for event in events if event.device_type == torch.autograd.DeviceType.CUDA]
+    kernels = [event for event in on_device if not event.name.startswith(("Memcpy", "Memset"))]
+    launches = sum(event.name.startswith(("cudaLaunchKernel", "cuLaunchKernel", "cudaGraphLaunch")) for event in events)
+    busy = sum(event.time_range.elapsed_us() for event in on_device) / 1e6
+    return {
+        "steps": steps,
+        "ms_a_step": 1000 * seconds / steps,
+        "kernels": len(kernels) / steps,
+        "copies": (len(on_device) - len(kernels)) / steps,
+        "launches": launches / steps,
+        "idle": max(0.0, 1 - busy / seconds),
+    }
