@@ -17,7 +17,7 @@ from pipeline.training.loop import Epoch, train, train_array
 from pipeline.training.outcome import Outcome
 from pipeline.training.state import TrainState, private_random_numbers
 
-EPOCHS, SEEDS, ROWS, ROWS_IN_SMALL = 2, 3, 20_000, 4000
+EPOCHS, SEEDS, ROWS, ROWS_IN_SMALL = 2, 3, 10_000, 4000
 ARRAY_RATES = (0.5, 1.0, 1.5, 2.0)
 """Learning rates of the array's members, in units of the default."""
 

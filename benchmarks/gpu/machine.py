@@ -69,7 +69,7 @@ def hang(bench: Bench) -> None:
         rows = rows_of(run(root, 0, asked, 1))
         took = time.monotonic() - began
     works = float(torch.ones(8, device=bench.device).sum()) == 8
-    status = " ".join(row["status"] for row in rows) or "no row"
+    status = ", ".join(f"{row['status']} ({row.get('error')})" for row in rows) or "no row"
     bench.write(
         hang=f"{HANG_S} s in native code", limit_s=LIMIT_S, ended_after_s=took, status=status, device_works=works
     )

@@ -24,15 +24,15 @@ class Part:
 
 
 PARTS = (
-    Part("machine", "doctor, one device by its UUID, a hang in native code", 45, "benchmarks.gpu.machine:machine"),
+    Part("machine", "doctor, one device by its UUID, a hang in native code", 40, "benchmarks.gpu.machine:machine"),
     Part("alone", "one network against a hand-written loop: examples per second", 60, "benchmarks.gpu.steps:alone"),
     Part(
         "kernels", "a step's kernels and launches, and how long the device is idle", 45, "benchmarks.gpu.steps:kernels"
     ),
-    Part("arrays", "K networks at once: examples per second over K = 1", 70, "benchmarks.gpu.steps:arrays"),
+    Part("arrays", "K networks at once: examples per second over K = 1", 60, "benchmarks.gpu.steps:arrays"),
     Part("agreement", "errors as on the CPU, and in an array as alone", 60, "benchmarks.gpu.agreement:agreement"),
     Part("memory", "of each network of an array", 20, "benchmarks.gpu.memory:memory"),
-    Part("shortage", "memory runs out: the pack goes on with fewer at once", 30, "benchmarks.gpu.memory:shortage"),
+    Part("shortage", "memory runs out: the pack goes on with fewer at once", 20, "benchmarks.gpu.memory:shortage"),
     Part("rates", "32 learning rates: packs against what one would do instead", 150, "benchmarks.gpu.rates:rates"),
 )
 

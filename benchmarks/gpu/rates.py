@@ -12,9 +12,9 @@ from benchmarks.gpu.parts import Bench
 from benchmarks.gpu.steps import settings
 
 ARCHITECTURES = ("bag-of-words", "tabular", "lstm")
-TRIALS, EPOCHS, PROCESSES = 32, 3, (2, 4, 8)
-STARTED = 4
-"""Processes per trial that are really started; the others are taken to last as long."""
+TRIALS, EPOCHS, PROCESSES = 32, 2, (2, 4, 8)
+STARTED, IN_TURN = 2, 8
+"""Processes per trial, and trials of Optuna, that really run; the others are taken to last as long."""
 ROOM_S = 25
 """Nothing is begun for which there might not be time."""
 
@@ -37,13 +37,14 @@ def rates(bench: Bench) -> None:
         packs, alone = measure(array.packs, name, asked, epochs, 1)
         bench.write(architecture=name, way="packs", seconds=packs, over_packs=1.0, training=alone, over_training=1.0)
         ways = [(f"{count} processes", array.pool, count, trials) for count in processes]
-        ways += [("optuna", array.optuna, 1, trials)]
-        ways += [(f"a process each ({STARTED} of {trials})", array.a_process_each, 1, min(STARTED, trials))]
+        for label, way, most in (("optuna", array.optuna, IN_TURN), ("a process each", array.a_process_each, STARTED)):
+            count = min(most, trials)
+            ways.append((f"{label} ({count} of {trials})", way, 1, count))
         for label, way, lanes, count in ways:
             if not bench.has(ROOM_S):
                 return
             seconds, training = measure(way, name, asked[:count], epochs, lanes)
-            seconds *= trials / count
+            seconds, training = seconds * trials / count, training and training * trials / count
             over = training / alone if training and alone else None
             bench.write(
                 architecture=name,

@@ -19,6 +19,8 @@ from pipeline.training.state import TrainState
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 ROWS_IN_SMALL = 8192
+PROFILED = 16
+"""Steps: what a profiler keeps of more takes it minutes to sort."""
 
 
 def dataset(bench: Bench) -> Dataset:
@@ -41,17 +43,18 @@ def synchronize(bench: Bench) -> None:
 
 
 def alone(bench: Bench) -> None:
-    data, repeats = dataset(bench), 1 if bench.is_small else 4
+    data = dataset(bench)
     for name in architectures.names():
         if not bench.has(8):
             return
         setting = settings(name)
         rate, batch = float(setting["learning_rate"]), int(setting["batch_size"])
         theirs, ours = [], []
-        # In turn, so that both see the same machine; the first time also makes ready what later ones use.
-        for _ in range(1 + repeats):
-            theirs.append(minimal.train(name, rate, 1, batch=batch, dataset=data, device=bench.device)[1])
-            outcome = train(name, setting, data, seed=0, device=bench.device, max_epochs=1)
+        few = replace(data, train=data.train.thinned(8 * batch))
+        # In turn, so that both see the same machine; at first few rows, to make ready what later trainings use.
+        for rows in (few, data, data):
+            theirs.append(minimal.train(name, rate, 1, batch=batch, dataset=rows, device=bench.device)[1])
+            outcome = train(name, setting, rows, seed=0, device=bench.device, max_epochs=1)
             ours.append(outcome.metrics["examples_per_second"])
         best, by_hand = max(ours[1:]), max(theirs[1:])
         bench.write(architecture=name, batch=batch, ours=best, by_hand=by_hand, ratio=best / by_hand)
@@ -98,10 +101,11 @@ def kernels(bench: Bench) -> None:
 
 
 def step_profile(bench: Bench, architecture: str, size: int, data: Dataset) -> dict[str, Any]:
-    """Of an epoch after the first: what runs in a step, and the device's share of the time in which nothing does."""
-    device = torch.device(bench.device)
-    state = TrainState(architecture, [settings(architecture)] * size, data, 0, device)
-    steps = -(-len(data.train) // state.members[0].settings.batch_size)
+    """Of a short epoch after the first: what runs in a step, and in what share of the time the device is idle."""
+    device, setting = torch.device(bench.device), settings(architecture)
+    few = replace(data, train=data.train.thinned(PROFILED * int(setting["batch_size"])))
+    state = TrainState(architecture, [setting] * size, few, 0, device)
+    steps = -(-len(few.train) // int(setting["batch_size"]))
 
     def epoch() -> float:
         began = time.perf_counter()
@@ -110,7 +114,7 @@ def step_profile(bench: Bench, architecture: str, size: int, data: Dataset) -> d
         return time.perf_counter() - began
 
     epoch()
-    seconds = min(epoch() for _ in range(1 if bench.is_small else 3))
+    seconds = min(epoch() for _ in range(3))
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (bench.device == "cuda")
     with profile(activities=activities) as profiler:
         epoch()
