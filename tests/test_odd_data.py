@@ -356,6 +356,7 @@ def test_of_a_bare_file_a_data_key_is_proposed_that_can_be_pasted(tmp_path: Path
         ("a,b\n1,2\n", "no column looks like dates"),
         ("day,b\n2024-01-01,x\n2024-01-02,y\n", "no column of numbers is there to predict"),
         ("day,b\n", "has no rows"),
+        ("2024-01-01,1\n2024-01-02,2\n2024-01-03,5\n", "its first line is a row, not names of columns"),
         ("PK\x03\x04", "Excel workbook or a zip archive"),
     ],
 )

@@ -100,9 +100,11 @@ def recognise(path: Path, name: str, needed: Iterable[str], *, separator: str | 
     with open_bytes(path, compression) as stream:
         text = codecs.getincrementaldecoder(found)(errors="replace").decode(stream.read(_CHUNK))
     at, separator, names = _header(text.removeprefix("\ufeff"), tuple(needed), separator)
-    lines_before, fields = _lines_before_rows(text, at, separator, len(names))
+    lines_before, fields, has_row_names = _lines_before_rows(text, at, separator, len(names))
     if names and not names[-1] and fields < len(names):
         names = names[:-1]
+    if has_row_names:
+        names.insert(0, "")
     return Dialect(compression, found, separator, tuple(names), lines_before, max(fields, len(names)), has_quotes)
 
 
@@ -181,8 +183,11 @@ def _fields(text: str, separator: str) -> list[str]:
         return []
 
 
-def _lines_before_rows(text: str, at: int, separator: str, names: int) -> tuple[int, int]:
-    """Lines up to the first row, and how many values a line has, where all agree on another number than names."""
+def _lines_before_rows(text: str, at: int, separator: str, names: int) -> tuple[int, int, bool]:
+    """Lines up to the first row; how many values a line has, where all agree on another number than names.
+
+    Last: whether each line begins with a name of its own, which R writes without a name for that column.
+    """
     reader = csv.reader(io.StringIO(text[at:], newline=""), delimiter=separator)
     before = len(text[:at].splitlines())
     rows: list[list[str]] = []
@@ -193,8 +198,8 @@ def _lines_before_rows(text: str, at: int, separator: str, names: int) -> tuple[
     except csv.Error:  # a value that is too long for this reader; those before it will do
         before = max(before, 1)
     rows = rows[:-1] if len(rows) > 1 and len(text) >= _CHUNK // 4 else rows  # the text may end within the last
-    if rows and all(len(row) == names + 1 and not row[-1].strip() for row in rows):
-        return before, names + 1
+    if names and rows and all(len(row) == names + 1 for row in rows):
+        return before, names + 1, any(row[-1].strip() for row in rows)
     if rows and all(len(row) == names - 1 for row in rows):
-        return before, names - 1
-    return before, names
+        return before, names - 1, False
+    return before, names, False

@@ -37,6 +37,8 @@ def propose(path: str) -> Proposal:
     """Proposes a `data` key for the files of a pattern. Raises UserError if there are none, or no dates in them."""
     name, rows = first_rows(path)
     date = _date_column(rows, name)
+    if isinstance(date, str) and _is_date(pd.Series([date])):
+        raise UserError(f"{name}: its first line is a row, not names of columns: write a line with the names above it")
     dates = [date] if isinstance(date, str) else date
     rows = rows.apply(_plain)
     columns: dict[str, list[str]] = {"categorical": [], "numeric": [], "text": []}

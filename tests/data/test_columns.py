@@ -254,9 +254,25 @@ def test_values_may_be_longer_than_a_megabyte(tmp_path: Path, plain: str, where:
 
 
 def test_a_value_without_an_end_is_named_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.data.files._BLOCK_AT_MOST", 2**21)
+    monkeypatch.setattr("pipeline.data.csv_file._BLOCK_AT_MOST", 2**21)
     path = csv(tmp_path / "a.csv", *COLUMNS)
     with path.open("a") as file:
         file.write('2024-02-29,1.0,"' + "a,b\n" * 2_000_000)
     with pytest.raises(UserError, match=r"a.csv cannot be read: after .* rows comes one of more than 2 MB; is a quote"):
         survey(source(path))
+
+
+def test_row_names_without_a_name_of_their_own_shift_nothing(tmp_path: Path, plain: str) -> None:
+    """As R writes a table."""
+    path = csv(tmp_path / "r.csv", *COLUMNS)
+    head, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([head, *(f'"{at}",{row}' for at, row in enumerate(rows, 1))]) + "\n")
+    assert loaded(path).fingerprint == plain
+
+
+def test_blank_rows_at_the_end_of_a_sheet_are_no_loss(tmp_path: Path, plain: str) -> None:
+    path = csv(tmp_path / "sheet.csv", *COLUMNS)
+    path.write_text(path.read_text() + (",,,\n" * N))
+    dataset = loaded(path)
+    assert dataset.fingerprint == plain
+    assert not any("no date" in note for note in dataset.notes)

@@ -15,7 +15,7 @@ import pyarrow.dataset
 import pyarrow.parquet
 import pytest
 
-from pipeline.data import files, load
+from pipeline.data import files, load, parquet_file
 from pipeline.data.source import FilesSource
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
@@ -171,7 +171,7 @@ def test_only_the_row_groups_of_the_range_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pa.parquet.write_table(pa.Table.from_pandas(table()), path, row_group_size=10)
     [fragment] = pa.dataset.dataset(path, format="parquet").get_fragments()
-    wanted = files.row_group_filter("day", pa.date32(), DateRange(date(2013, 1, 2), date(2013, 1, 9)))
+    wanted = parquet_file.row_group_filter("day", pa.date32(), DateRange(date(2013, 1, 2), date(2013, 1, 9)))
     assert [group.id for group in fragment.subset(wanted).row_groups] == [3]
 
 

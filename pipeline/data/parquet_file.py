@@ -1,0 +1,103 @@
+"""Reads one Parquet file: the names of its columns, and tables of some of them, in types that pandas has."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset
+import pyarrow.fs
+import pyarrow.parquet
+
+from pipeline.data.raw import CALENDAR
+from pipeline.data.tally import Tally
+from pipeline.dates import DateRange
+from pipeline.errors import UserError
+
+ROWS_AT_A_TIME = 2**16
+_MAGIC = b"PAR1"
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether the file begins as a Parquet file does."""
+    with open(path, "rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
+class ParquetFile:
+    """A Parquet file: the names of its columns, and tables of some of them."""
+
+    hint = ""
+    recognised = ""
+
+    def __init__(self, name: str, path: Path) -> None:
+        self._name, self._path = name, path
+        self._schema = pyarrow.parquet.read_schema(path)
+        self.names: list[str] = self._schema.names
+
+    def batches(
+        self, columns: list[str], date: str | None, date_range: DateRange | None, tally: Tally
+    ) -> Iterator[pa.Table]:
+        kinds = {name: self._schema.field(name).type for name in columns}
+        for name, kind in kinds.items():
+            if pa.types.is_nested(kind):
+                raise UserError(f'{self._name}: column "{name}" holds {kind}, not one value a row')
+        # Not by way of a dataset, which refuses columns of one name, asked for or not.
+        fragment = pa.dataset.ParquetFileFormat().make_fragment(str(self._path), pa.fs.LocalFileSystem())
+        if date and date_range and (in_range := row_group_filter(date, kinds[date], date_range)) is not None:
+            fragment = fragment.subset(in_range)
+        groups = [group.id for group in fragment.row_groups]
+        with pyarrow.parquet.ParquetFile(self._path) as file:
+            tally.rows += file.metadata.num_rows
+            # One by one: what was read of a group stays in memory as long as the iterator does.
+            for group in groups:
+                for batch in file.iter_batches(ROWS_AT_A_TIME, row_groups=[group], columns=columns):
+                    names = batch.schema.names
+                    yield pa.table([_plain(batch.column(names.index(name))) for name in columns], names=columns)
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    """A column in a type that pandas has, and that can be filtered: text for views of text and for bytes."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _plain(column.dictionary_decode())
+    if isinstance(column, pa.ExtensionArray) and getattr(kind, "extension_name", "") != "arrow.uuid":
+        return _plain(column.storage)
+    if pa.types.is_string_view(kind):
+        return column.cast(pa.large_string())
+    if pa.types.is_binary_view(kind):
+        return _plain(column.cast(pa.large_binary()))
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        # Some programs write text as bytes; what is none is shown as digits.
+        try:
+            return column.cast(pa.large_binary()).cast(pa.large_string())
+        except pa.ArrowInvalid:
+            return pa.array(
+                [None if value is None else _text(value) for value in column.to_pylist()], pa.large_string()
+            )
+    return column
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.hex()
+
+
+def row_group_filter(name: str, kind: pa.DataType, date_range: DateRange) -> pc.Expression | None:
+    """A filter by which whole row groups are skipped; a day wider at both ends, as a column may have a time zone.
+
+    Groups with days outside the calendar are read, too: those are counted, whatever the range.
+    """
+    if not (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
+        return None
+    day = timedelta(days=1)
+    start, end, first, last = (
+        pa.scalar(np.datetime64(bound, "s").item(), pa.timestamp("s", getattr(kind, "tz", None))).cast(kind)
+        for bound in (date_range.start - day, date_range.end + day, CALENDAR.start, CALENDAR.end)
+    )
+    column = pc.field(name)
+    return ((column >= start) & (column < end)) | (column < first) | (column >= last) | column.is_null()
