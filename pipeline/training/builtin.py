@@ -173,4 +173,6 @@ class _JobCallback:
         return not self.jobs[index].goes_on(epoch)
 
     def on_train_end(self, index: int, outcome: "Outcome") -> None:
+        for note in outcome.notes:
+            self.jobs[index].say(note)
         self.on_outcome(index, outcome)

@@ -1,10 +1,8 @@
 """Several networks of the same shape that learn from the same batches: an array on a GPU, side by side on a CPU.
 
-The members stay ordinary networks with weights of their own. A GPU waits for its next kernel, so an array shares the
-arithmetic: horizontally fused training (Wang, Yang, Yang, Lin, Chen, Xu, Tian, Liu, Zhang, Zheng 2021, "Horizontally
-Fused Training Array: An Effective Hardware Utilization Squeezer for Training Novel Deep Learning Models", MLSys).
-A product of many matrices may be rounded otherwise than each product alone: some processors' libraries do so, for some
-shapes. On a CPU each member therefore makes its own products, and only what no weight enters is shared.
+A GPU waits for its next kernel, so that an array (`array.py`) shares the arithmetic. A product of many matrices may be
+rounded otherwise than each product alone: some processors' libraries do so, for some shapes. On a CPU each member
+therefore makes its own products, and only what no weight enters is shared.
 """
 
 import copy
@@ -15,19 +13,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.training.architectures._base import Bag, Dropout, draw, means, means_at_once
+from pipeline.training.architectures._base import Bag, Dropout, draw, means
+from pipeline.training.array import Array
+
+ARRAYS_ON = ("cuda",)
+"""Types of devices on which several networks are an array."""
 
 
-def fuse(networks: Sequence[nn.Module], device: torch.device) -> nn.Module:
+def fuse(networks: Sequence[nn.Module], *, as_array: bool) -> nn.Module:
     """A module that computes all networks at once: `loss(tokens, dense, targets)` gives `[K]` and `[K, B, T]`.
 
-    A single network stays what it is: its layers are the fastest there are for one.
+    A single network that is no array stays what it is: its layers are the fastest there are for one.
     """
-    if not networks:
-        return nn.Identity()
-    if len(networks) == 1:
-        return networks[0]
-    return Array(networks) if device.type == "cuda" else SideBySide(networks)
+    if as_array:
+        return Array(networks)
+    return networks[0] if len(networks) == 1 else SideBySide(networks)
 
 
 class SideBySide(nn.Module):
@@ -98,93 +98,3 @@ class _Means(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         mean: Tensor = self._shared(tokens)[self._at]
         return mean
-
-
-class Array(nn.Module):
-    """K networks on a GPU, computed together; their weights have the same shapes and their training the same seed.
-
-    Every tensor has one axis more, in front: `[K, B, ...]` where a network alone has `[B, ...]`. A member comes out as
-    it would alone, but for rounding.
-    """
-
-    def __init__(self, members: Sequence[nn.Module]) -> None:
-        super().__init__()
-        self._stacked: list[tuple[nn.Module, str, list[Tensor]]] = []
-        """Module, name and members' weights of each parameter that no layer of `_LAYERS` has."""
-        self._joint = self._join(members)
-
-    def _join(self, members: Sequence[nn.Module]) -> nn.Module:
-        """One module in place of the members' at the same place."""
-        first = members[0]
-        if layer := _LAYERS.get(type(first)):
-            return layer(members)
-        joint = copy.deepcopy(first, {id(weight): weight for weight in first.parameters()})
-        for name, _ in first.named_children():
-            setattr(joint, name, self._join([getattr(member, name) for member in members]))
-        for name, _ in first.named_parameters(recurse=False):
-            delattr(joint, name)
-            self._stacked.append((joint, name, [getattr(member, name) for member in members]))
-        return joint
-
-    def _gather(self) -> nn.Module:
-        """The joint module with the members' weights of now."""
-        for module, name, weights in self._stacked:
-            setattr(module, name, torch.stack(weights))
-        return self._joint
-
-    def forward(self, tokens: Tensor, dense: Tensor) -> Tensor:
-        """The predictions of the members, `[K, B, T]`."""
-        predictions: Tensor = self._gather()(tokens, dense)
-        return predictions
-
-    def loss(self, tokens: Tensor, dense: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """The losses, `[K]`, and the predictions, `[K, B, T]`."""
-        losses_and_predictions: tuple[Tensor, Tensor] = self._gather().loss(tokens, dense, targets)  # type: ignore[operator]
-        return losses_and_predictions
-
-
-class _Linear(nn.Module):
-    def __init__(self, layers: Sequence[nn.Linear]) -> None:
-        super().__init__()
-        self.layers = list(layers)  # a list is no child: the weights are the members'
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """`[K, B, in]`, or `[B, in]` for all, to `[K, B, out]`."""
-        each = inputs if inputs.dim() == 3 else inputs.expand(len(self.layers), -1, -1)
-        weights = torch.stack([layer.weight for layer in self.layers]).transpose(1, 2)
-        if self.layers[0].bias is None:
-            return each @ weights
-        return torch.baddbmm(torch.stack([layer.bias for layer in self.layers])[:, None], each, weights)
-
-
-class _Dropout(nn.Module):
-    def __init__(self, layers: Sequence[Dropout]) -> None:
-        super().__init__()
-        self.is_used = any(layer.share for layer in layers)
-        self.shares, self.kept = (
-            torch.tensor(values)[:, None, None]
-            for values in ([layer.share for layer in layers], [1 - layer.share for layer in layers])
-        )
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        if not self.training or not self.is_used:
-            return inputs
-        if self.shares.device != inputs.device:  # once: each copy would be a wait
-            self.shares, self.kept = self.shares.to(inputs.device), self.kept.to(inputs.device)
-        # One draw for all: each member loses what it would lose alone, having the same seed.
-        drawn = torch.rand(inputs.shape[1:], device=inputs.device)
-        return inputs * ((drawn >= self.shares) / self.kept).to(inputs.dtype)
-
-
-class _Bag(nn.Module):
-    def __init__(self, layers: Sequence[Bag]) -> None:
-        super().__init__()
-        self.layers = list(layers)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        if self.training:
-            return means_at_once(tokens, *(layer.embedding.weight for layer in self.layers))
-        return torch.stack([layer.embedding(tokens) for layer in self.layers])
-
-
-_LAYERS = {nn.Linear: _Linear, Dropout: _Dropout, Bag: _Bag}

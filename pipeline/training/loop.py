@@ -19,12 +19,12 @@ from torch import Tensor
 from pipeline.data.dataset import Dataset
 from pipeline.results import Status
 from pipeline.space import Assignment
-from pipeline.training import lazy_adamw
+from pipeline.training.array import Array
 from pipeline.training.evaluation import evaluate
-from pipeline.training.fused import Array
 from pipeline.training.memory import memory_errors_as_out_of_memory
 from pipeline.training.outcome import Outcome, outcome_of
 from pipeline.training.state import Architecture, TrainState, private_random_numbers
+from pipeline.training.step import Step
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,11 @@ def train_array(
     with memory_errors_as_out_of_memory(), private_random_numbers(device):
         state = TrainState(architecture, settings, dataset, seed, device)
         passes = passes_per_epoch(len(dataset.train), state.members[0].settings.batch_size, epoch_steps)
+        step = Step(state)
         spent, number = (time.monotonic() - started) / state.size, 0  # seconds of each network
         while state.members:
             started, count = time.monotonic(), len(state.members)
-            losses = train_epoch(state, passes, deadline=started + (limit - spent) * count)
+            losses = train_epoch(state, step, passes, deadline=started + (limit - spent) * count)
             if losses is None:
                 for member in state.members:
                     member.status = Status.TIMED_OUT
@@ -134,8 +135,10 @@ def train_array(
                 for member in state.members:
                     member.go_on(max_epochs, stop=callback.should_stop(member.index, number))
             spent += (time.monotonic() - started) / count
-            for member in state.remove_ended():
-                callback.on_train_end(member.index, outcome_of(member, state, spent))
+            if ended := state.remove_ended():
+                for member in ended:
+                    callback.on_train_end(member.index, outcome_of(member, state, spent, step.notes))
+                step = Step(state)
 
 
 def passes_per_epoch(rows: int, batch_size: int, epoch_steps: int) -> int:
@@ -146,23 +149,25 @@ def passes_per_epoch(rows: int, batch_size: int, epoch_steps: int) -> int:
     return math.ceil(epoch_steps / math.ceil(rows / batch_size))
 
 
-def train_epoch(state: TrainState, passes: int, deadline: float) -> list[float] | None:
+def train_epoch(state: TrainState, step: Step, passes: int, deadline: float) -> list[float] | None:
     """So many passes over the training rows; the mean loss of each member, or None if the deadline came first."""
-    started = time.monotonic()
+    started, steps = time.monotonic(), 0
     state.module.train()
+    state.optimizer.set_rates([member.learning_rate for member in state.members])
+    state.total_loss.zero_()
     count = len(state.dataset.train)
-    # Nothing is read back from the device before the epoch is over: each reading would be a wait.
-    total = torch.zeros(len(state.members), dtype=torch.float64, device=state.device)
     try:
         for rows in _batches(state, passes):
             if time.monotonic() >= deadline:
                 return None
-            total += train_step(state, rows) * len(rows)
+            step(rows)
+            steps += 1
     finally:
+        state.optimizer.flush()
         for member in state.members:
-            for table in member.tables:
-                table.flush()
-    losses: list[float] = (total / (passes * count)).tolist()
+            member.steps += steps
+    # Nothing is read back from the device before the epoch is over: each reading would be a wait.
+    losses: list[float] = (state.total_loss / (passes * count)).tolist()
     for member in state.members:
         member.seconds += (time.monotonic() - started) / len(state.members)
         member.rows += passes * count
@@ -175,22 +180,6 @@ def _batches(state: TrainState, passes: int) -> Iterator[Tensor]:
     for _ in range(passes):
         order = torch.randperm(len(state.dataset.train), generator=state.order, device=state.device)
         yield from order.split(state.members[0].settings.batch_size)
-
-
-def train_step(state: TrainState, rows: Tensor) -> Tensor:
-    """Updates every member by the gradient on the rows `[B]`; the loss of each member, `[K]`, on the device."""
-    tokens, dense, targets = (tensor[rows] for tensor in state.train)
-    if state.members[0].tables:
-        tokens = lazy_adamw.gather((table for member in state.members for table in member.tables), tokens)
-    for member in state.members:
-        member.optimizer.zero_grad(set_to_none=True)
-    with torch.autocast(state.device.type, dtype=torch.bfloat16, enabled=state.device.type == "cuda"):
-        loss, _ = state.module.loss(tokens, dense, targets)  # type: ignore[operator]
-    # Each loss depends on one member's weights alone, so that the gradient of the sum is each member's own.
-    loss.sum().backward()
-    for member in state.members:
-        member.step()
-    return loss.detach()
 
 
 def evaluate_valid(state: TrainState) -> list[float]:

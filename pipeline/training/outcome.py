@@ -30,9 +30,11 @@ class Outcome:
     network: nn.Module
     seconds: float
     """Of the whole training with its measurements; a share of them where several trained side by side."""
+    notes: tuple[str, ...] = ()
+    """What whoever asks why it was slow should know."""
 
 
-def outcome_of(member: Member, state: TrainState, seconds: float) -> Outcome:
+def outcome_of(member: Member, state: TrainState, seconds: float, notes: tuple[str, ...] = ()) -> Outcome:
     """Restores the best weights of a member that has ended, and measures them. `seconds`: its share until it ended."""
     started = time.monotonic()
     assert member.status is not None
@@ -52,7 +54,7 @@ def outcome_of(member: Member, state: TrainState, seconds: float) -> Outcome:
         "weights": sum(parameter.numel() for parameter in network.parameters()),
     }
     seconds += time.monotonic() - started
-    return Outcome(member.status, member.epochs, member.best_epoch, metrics, network, seconds)
+    return Outcome(member.status, member.epochs, member.best_epoch, metrics, network, seconds, notes)
 
 
 def _errors(member: Member, state: TrainState) -> dict[str, float]:

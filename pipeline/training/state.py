@@ -1,7 +1,7 @@
 """What a training keeps from one step to the next: its networks, and what they share.
 
-A member is one network: its optimizer, its best weights so far, its patience. Networks that train side by side share
-batches, their order, and a step's arithmetic (`fused.py`). How they are trained is told in `loop.py`.
+A member is one network: its learning rate, its best weights so far, its patience. Networks that train side by side
+share batches, their order, and a step's arithmetic (`fused.py`). How they are trained is told in `loop.py`.
 """
 
 import math
@@ -18,10 +18,11 @@ from pipeline.data.inputs import Inputs
 from pipeline.errors import UserError
 from pipeline.results import Status
 from pipeline.space import Assignment
-from pipeline.training import architectures, fused, lazy_adamw
+from pipeline.training import architectures, fused
+from pipeline.training.array import Array, by_name, live_in
 from pipeline.training.evaluation import to_device
 from pipeline.training.hyperparameters import HYPERPARAMETERS, Settings
-from pipeline.training.lazy_adamw import LazyTable
+from pipeline.training.optimizer import ArrayAdamW, Optimizer, SeparateAdamW
 
 Architecture = str | Callable[[Inputs], nn.Module]
 """The name of a built-in one, or a function that makes a network."""
@@ -30,28 +31,14 @@ Architecture = str | Callable[[Inputs], nn.Module]
 class Member:
     """A network on its device, with what training has made of it."""
 
-    def __init__(
-        self, index: int, network: nn.Module, settings: Settings, dataset: Dataset, device: torch.device
-    ) -> None:
+    def __init__(self, index: int, network: nn.Module, settings: Settings) -> None:
         self.index = index
         """Its place among the settings of the training."""
-        self.network, self.settings = network.to(device), settings
-        self.tables = [
-            LazyTable(module, settings.weight_decay)
-            for module in network.modules()
-            if isinstance(module, nn.Embedding | nn.EmbeddingBag)
-            and lazy_adamw.is_faster(module.num_embeddings, dataset.train.tokens, settings.batch_size, device)
-        ]
-        """Embeddings that the optimizer leaves to lazy updates."""
-        # Fused is a quarter faster than the default on one CPU thread with a large embedding, and faster on CUDA.
-        self.optimizer = torch.optim.AdamW(
-            [weight for weight in network.parameters() if all(weight is not table.weight for table in self.tables)],
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            betas=lazy_adamw.BETAS,
-            eps=lazy_adamw.EPSILON,
-            fused=device.type in ("cpu", "cuda"),
-        )
+        self.network, self.settings = network, settings
+        self.learning_rate = settings.learning_rate
+        """The one of the next step."""
+        self.row: Tensor | None = None
+        """All its weights, `[P]`, while it is in an array."""
         self.status: Status | None = None
         """How it ended; None while it trains."""
         self.at_limit = False
@@ -66,28 +53,13 @@ class Member:
         self._is_finite = True
         self._epochs_since_decay = 0
 
-    @property
-    def learning_rate(self) -> float:
-        """The one of the next step."""
-        rate: float = self.optimizer.param_groups[0]["lr"]
-        return rate
-
-    def step(self) -> None:
-        """Updates the weights by their gradients."""
-        if self.settings.gradient_clip:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_clip)
-        self.optimizer.step()
-        self.steps += 1
-        for table in self.tables:
-            table.step(self.learning_rate)
-
     def end_epoch(self, epoch: int, loss: float, mse_valid: float) -> None:
         """Takes the measurements of an epoch, counted from 1; keeps the weights if they are the best so far."""
         self.epochs, self.loss = epoch, loss
         self._is_finite = math.isfinite(loss) and math.isfinite(mse_valid)
         if self._is_finite and mse_valid < self.best_mse_valid:
             self.best_epoch, self.best_mse_valid, self._epochs_since_decay = epoch, mse_valid, 0
-            self.best_weights = {key: value.detach().clone() for key, value in self.network.state_dict().items()}
+            self.best_weights = self._copy_weights()
         else:
             self._epochs_since_decay += 1
 
@@ -106,8 +78,18 @@ class Member:
             self.status = Status.STOPPED
         elif self._epochs_since_decay == self.settings.decay_patience:
             self._epochs_since_decay = 0
-            for group in self.optimizer.param_groups:
-                group["lr"] *= self.settings.decay_factor
+            self.learning_rate *= self.settings.decay_factor
+
+    def leave_array(self) -> None:
+        """Gives the network weights of its own, which nobody else keeps in memory."""
+        if self.row is not None:
+            live_in(self.row.clone(), self.network)
+            self.row = None
+
+    def _copy_weights(self) -> dict[str, Tensor]:
+        if self.row is not None:  # one copy, not one for each tensor
+            return by_name(self.row.clone(), self.network)
+        return {key: value.detach().clone() for key, value in self.network.state_dict().items()}
 
 
 class TrainState:
@@ -121,24 +103,45 @@ class TrainState:
         seed: int,
         device: torch.device,
     ) -> None:
-        self.members = _new_members(architecture, settings, dataset, seed, device)
+        self.members = _new_members(architecture, settings, dataset.inputs, seed, device)
         """Those that are still training."""
         self.size = len(self.members)
         """How many they were at first."""
-        self.module = fused.fuse([member.network for member in self.members], device)
-        """Computes all of them at once."""
+        self.dataset, self.device = dataset, device
+        # An array stays one until its last member leaves: so does its optimizer.
+        self._is_array = self.size > 1 and device.type in fused.ARRAYS_ON
+        self._fuse()
+        own = [member.settings for member in self.members]
+        networks = [member.network for member in self.members]
+        self.optimizer: Optimizer = (
+            ArrayAdamW(self.module, own)
+            if isinstance(self.module, Array)
+            else SeparateAdamW(networks, own, dataset.train.tokens, device)
+        )
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
-        self.dataset, self.device = dataset, device
         self.train, self.valid = to_device(dataset.train, device), to_device(dataset.valid, device)
         self.order = torch.Generator(device).manual_seed(seed)
+
+    def _fuse(self) -> None:
+        networks = [member.network for member in self.members]
+        self.module = fused.fuse(networks, as_array=self._is_array)
+        """Computes all members at once."""
+        for member, row in zip(self.members, self.module.rows if isinstance(self.module, Array) else (), strict=False):
+            member.row = row
+        self.total_loss = torch.zeros(len(networks), dtype=torch.float64, device=self.device)
+        """Of each member, over the rows of the epoch so far."""
 
     def remove_ended(self) -> list[Member]:
         """Removes the members whose training has ended; returns them."""
         ended = [member for member in self.members if member.status is not None]
-        if ended:
-            self.members = [member for member in self.members if member.status is None]
-            self.module = fused.fuse([member.network for member in self.members], self.device)
+        staying = [place for place, member in enumerate(self.members) if member.status is None]
+        self.members = [self.members[place] for place in staying]
+        for member in ended:
+            member.leave_array()
+        if ended and staying:
+            self._fuse()
+            self.optimizer.keep(staying, self.module)
         return ended
 
 
@@ -148,15 +151,15 @@ def private_random_numbers(device: torch.device) -> AbstractContextManager[None]
 
 
 def _new_members(
-    architecture: Architecture, assignments: Sequence[Assignment], dataset: Dataset, seed: int, device: torch.device
+    architecture: Architecture, assignments: Sequence[Assignment], inputs: Inputs, seed: int, device: torch.device
 ) -> list[Member]:
     """An untrained member per assignment; all begin alike. Raises UserError for an unknown hyperparameter."""
     members = []
     for index, assignment in enumerate(assignments):
         # Before each, so that all begin alike; the draws of the training follow those of the last one.
         torch.manual_seed(seed)
-        network, settings = _build(architecture, assignment, dataset.inputs)
-        members.append(Member(index, network, settings, dataset, device))
+        network, settings = _build(architecture, assignment, inputs)
+        members.append(Member(index, network.to(device), settings))
     return members
 
 

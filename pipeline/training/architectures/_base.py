@@ -97,11 +97,14 @@ def means(tokens: Tensor, *tables: Tensor) -> tuple[Tensor, ...]:
     return tensors
 
 
-def means_at_once(tokens: Tensor, *tables: Tensor) -> Tensor:
-    """The same, `[K, B, E]`, by one lookup in one table, in which each has its own rows: few kernels, for a GPU."""
-    places = tokens + len(tables[0]) * torch.arange(len(tables), device=tokens.device)[:, None, None]
+def means_at_once(tokens: Tensor, tables: Tensor) -> Tensor:
+    """The same of tables `[K, V, E]`: `[K, B, E]`, by one lookup in one table, in which each has its own rows.
+
+    Few kernels, for a GPU.
+    """
+    places = tokens + tables.shape[1] * torch.arange(len(tables), device=tokens.device)[:, None, None]
     places = places.where(tokens != PADDING, PADDING).flatten(0, 1)
-    mean = functional.embedding_bag(places, torch.cat(tables), mode="mean", padding_idx=PADDING)
+    mean = functional.embedding_bag(places, tables.flatten(0, 1), mode="mean", padding_idx=PADDING)
     return mean.view(len(tables), len(tokens), -1)
 
 
