@@ -16,6 +16,7 @@ from pipeline.training.fused_size import best_size, seconds_per_step
 from pipeline.training.loop import train, train_epoch
 from pipeline.training.memory import OutOfMemory
 from pipeline.training.state import TrainState
+from pipeline.training.step import Step
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 ROWS_IN_SMALL = 8192
@@ -105,11 +106,12 @@ def step_profile(bench: Bench, architecture: str, size: int, data: Dataset) -> d
     device, setting = torch.device(bench.device), settings(architecture)
     few = replace(data, train=data.train.thinned(PROFILED * int(setting["batch_size"])))
     state = TrainState(architecture, [setting] * size, few, 0, device)
+    step = Step(state)
     steps = -(-len(few.train) // int(setting["batch_size"]))
 
     def epoch() -> float:
         began = time.perf_counter()
-        train_epoch(state, 1, deadline=float("inf"))
+        train_epoch(state, step, 1, deadline=float("inf"))
         synchronize(bench)
         return time.perf_counter() - began
 
@@ -132,5 +134,6 @@ def step_profile(bench: Bench, architecture: str, size: int, data: Dataset) -> d
         "kernels": len(kernels) / steps,
         "copies": (len(on_device) - len(kernels)) / steps,
         "launches": launches / steps,
+        "recorded": not step.notes,
         "idle": max(0.0, 1 - busy / seconds),
     }
