@@ -5,8 +5,11 @@ A CUDA graph (`torch.cuda.CUDAGraph`) starts all of a step's at once. It repeats
 whatever changes between two steps must lie on the device and be changed in place.
 """
 
+import contextlib
+import functools
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.training.state import TrainState
 
@@ -28,8 +31,8 @@ class Step:
         self._state = state
         self._recordings: dict[int, _Recording | None] = {}
         """By the number of rows; None after the first such batch, which makes ready what must not be recorded."""
-        self._records = state.device.type == "cuda"
-        self._failure: str | None = None
+        self._failure = _why_not_recorded(state.device.type) if state.device.type == "cuda" else None
+        self._records = state.device.type == "cuda" and self._failure is None
 
     def __call__(self, rows: Tensor) -> None:
         """Trains on the rows at the places `[B]`."""
@@ -52,11 +55,7 @@ class Step:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            # What went wrong first; the errors after it only say that the recording was disturbed.
-            first: BaseException = error
-            while first.__context__ is not None:
-                first = first.__context__
-            self._failure = f"{type(first).__name__}: " + str(first).split("\n")[0]
+            self._failure = _first_line(error)
             self._records = False
             self._recordings.clear()
             _end_recording()
@@ -77,6 +76,57 @@ class _Recording:
 
 def _end_recording() -> None:
     """After a failure the generator of random numbers still waits for the end of its recording: gives it one."""
-    torch.cuda.synchronize()
-    with torch.cuda.graph(torch.cuda.CUDAGraph()):
-        torch.rand(1, device="cuda")
+    with contextlib.suppress(RuntimeError):
+        torch.cuda.synchronize()
+        with torch.cuda.graph(torch.cuda.CUDAGraph()):
+            torch.rand(1, device="cuda")
+
+
+def _first_line(error: BaseException) -> str:
+    """What went wrong first; the errors after it only say that the recording was disturbed."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return f"{type(error).__name__}: " + str(error).split("\n")[0]
+
+
+@functools.cache
+def _why_not_recorded(device: str) -> str | None:
+    """None if recorded steps do what steps do, with this driver and this torch: tried once, on a small network."""
+    try:
+        step_by_step, recorded = (_weights_after(4, device, records=records) for records in (False, True))
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        _end_recording()
+        return _first_line(error)
+    same = torch.allclose(step_by_step, recorded, rtol=1e-3, atol=1e-5)
+    return None if same else "with this driver, recorded steps of a small network do not do what steps do"
+
+
+def _weights_after(steps: int, device: str, *, records: bool) -> Tensor:
+    """What so many steps make of a network with dropout; all but the first are recorded, or none."""
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device == "cuda" else []):
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Linear(8, 16), nn.Dropout(0.5), nn.Linear(16, 1)).to(device)
+        rate = torch.tensor(0.01, device=device)
+        optimizer = torch.optim.AdamW(network.parameters(), lr=rate, fused=True, capturable=device == "cuda")
+        rows = torch.rand(32, 8, device=device)
+
+        def step() -> None:
+            optimizer.zero_grad(set_to_none=True)
+            with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
+                loss = network(rows).float().square().mean()
+            loss.backward()
+            optimizer.step()
+
+        step()
+        if records:
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
+                step()
+        for _ in range(steps - 1):
+            if records:
+                graph.replay()
+            else:
+                step()
+        return torch.cat([weight.detach().flatten() for weight in network.parameters()]).clone()
