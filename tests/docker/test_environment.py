@@ -118,3 +118,18 @@ def test_a_machine_without_python_says_that_it_is_not_fit(machine: Machine, scri
     done = machine.run(script)
     assert done.returncode == 2
     assert "bin/environment: not fit: no Python 3.11 or newer" in done.stderr
+
+
+def test_an_image_that_has_the_packages_needs_no_index_and_runs_the_checkouts_code(tmp_path: Path) -> None:
+    """For real: as in a pod whose container is the trainer's image. Its packages are those of the tests here."""
+    for name in ("bin", "pipeline"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "constraints.txt", "LICENSE", "README.md"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PIP_NO_INDEX": "1", "HPT_PACKAGES": sys.prefix}
+    done = subprocess.run([tmp_path / "bin/environment"], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    ask = [tmp_path / ".venv/bin/python", "-c", "import numpy, pipeline; print(numpy.__file__, pipeline.__file__)"]
+    where = subprocess.run(ask, env=environment, cwd="/", capture_output=True, text=True, check=True).stdout.split()
+    assert not where[0].startswith(str(tmp_path))
+    assert where[1] == str(tmp_path / "pipeline/__init__.py")
