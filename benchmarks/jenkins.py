@@ -25,6 +25,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.jenkins.follow import Patience
 from pipeline.jenkins.trigger import trigger
 from pipeline.screen.build import trials_done
 from tests.jenkinsfile.conftest import COMMIT, HARNESS, java_home
@@ -140,15 +141,17 @@ class Log:
         self.lines += lines
 
 
-def on_controller(spec: str, lanes: int, settings: list[str]) -> Measured:
+def on_controller(spec: str, lanes: int, settings: list[str], patience: Patience = Patience()) -> Measured:  # noqa: B008
     view = Log()
     # The path is meant: what the controller runs is committed in its repository.
     parameters = {"SPEC": spec, "LANES": str(lanes), "CONTAINER": "none"}
     parameters |= dict(setting.split("=", 1) for setting in settings)
-    outcome = trigger(parameters, view, wait=True)
+    outcome = trigger(parameters, view, wait=True, patience=patience)
     if outcome.result != "SUCCESS" or outcome.seconds is None:
         sys.exit(f"{outcome}\n" + "\n".join(view.lines[-30:]))
     told = [counts for line in view.lines if (counts := trials_done(line))]
+    if not told:
+        sys.exit("the log does not say `trials: 3 of 20`: is that job the sweep job?")
     packs = sum(1 for line in view.lines if PACK.search(without_time(line)))
     lines = step_lines("\n".join(view.lines))
     shells = sum(1 for line in view.lines if line.rstrip().endswith("[Pipeline] sh")) or None
