@@ -37,7 +37,8 @@ RATIO, MORE_SECONDS, ROUND_SECONDS, LINES = 1.6, {"none": 20.0, "docker": 30.0},
 SECONDS_AT_MOST = 3600.0
 # With `timestamps()` a time stands before each line.
 STEP = re.compile(r"(^|\s)\[Pipeline\] ")
-PACK = re.compile(r"^(\[[^\]]*\]\s*)*\+ (exec )?(bin|docker)/trial$")
+# What starts a pack's process, as a script of the Jenkinsfile and as `sh -x` writes it.
+PACK = re.compile(r"exec \"?(\S*/)?(bin|docker)/(pack|trial)\"?$")
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def in_harness(spec: str, lanes: int, folder: Path) -> Measured:
     trace = json.loads((home / "build.json").read_text()) if (home / "build.json").exists() else {"result": None}
     if trace["result"] != "SUCCESS":
         sys.exit(f"the build ended with {trace['result']}:\n{log[-3000:]}{ran.stderr[-2000:]}")
-    packs = sum(1 for shell in trace["shells"] if shell["env"].get("HPT_PACK"))
+    packs = sum(1 for shell in trace["shells"] if PACK.search(shell["script"].strip()))
     return Measured("Jenkinsfile in its harness", seconds, rows(store), packs, len(trace["shells"]), step_lines(log))
 
 
@@ -152,16 +153,12 @@ def on_controller(spec: str, lanes: int, settings: list[str], patience: Patience
     told = [counts for line in view.lines if (counts := trials_done(line))]
     if not told:
         sys.exit("the log does not say `trials: 3 of 20`: is that job the sweep job?")
-    packs = sum(1 for line in view.lines if PACK.search(without_time(line)))
+    packs = sum(1 for line in view.lines if re.search(r"(^|\s)\+ exec ", line) and PACK.search(line.rstrip()))
     lines = step_lines("\n".join(view.lines))
     shells = sum(1 for line in view.lines if line.rstrip().endswith("[Pipeline] sh")) or None
     return Measured(
         f"Jenkins at {os.environ['JENKINS_URL']}", outcome.seconds, told[-1][0], packs or None, shells, lines
     )
-
-
-def without_time(line: str) -> str:
-    return re.sub(r"^\[\d{4}-[^\]]*\]\s*|^\d{2}:\d{2}:\d{2}\s+", "", line)
 
 
 def step_lines(log: str) -> int | None:

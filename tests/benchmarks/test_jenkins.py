@@ -16,7 +16,7 @@ LOG = """Started by user ada
 [2026-11-28T06:00:01.500Z] + exec bin/trial
 [2026-11-28T06:00:09.000Z] trials: 8 of 12
 [2026-11-28T06:00:09.100Z] [Pipeline] sh
-[2026-11-28T06:00:09.500Z] + exec bin/trial
+[2026-11-28T06:00:09.500Z] + exec ./bin/pack
 [2026-11-28T06:00:12.000Z] trials: 12 of 12
 [2026-11-28T06:00:12.100Z] [Pipeline] }
 [2026-11-28T06:00:12.200Z] [Pipeline] { (Summary)

@@ -1,4 +1,4 @@
-"""What docker/ promises in its files: scripts that any sh runs, pinned versions, a trial controller that is private."""
+"""What docker/ and bin/ promise in their files: scripts that any sh runs, pinned versions, a private controller."""
 
 import re
 import subprocess
@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.docker.conftest import SCRIPTS
+from tests.docker.conftest import ROOT, SCRIPTS
 from tests.support.linters import lint
 
-SHELL = sorted(path for path in SCRIPTS.rglob("*") if path.is_file() and path.read_bytes().startswith(b"#!/bin/sh\n"))
+FILES = [*SCRIPTS.rglob("*"), *(ROOT / "bin").iterdir()]
+SHELL = sorted(path for path in FILES if path.is_file() and path.read_bytes().startswith(b"#!/bin/sh\n"))
 DOCKERFILES = sorted(SCRIPTS.rglob("Dockerfile"))
 
 
@@ -23,13 +24,13 @@ def test_the_interface_of_the_jenkinsfile_is_there() -> None:
     assert {SCRIPTS / "image", SCRIPTS / "trial", SCRIPTS / "reap"} <= set(SHELL)
 
 
-@pytest.mark.parametrize("path", SHELL, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SHELL, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_scripts_are_executable_and_plain_sh(path: Path) -> None:
     assert path.stat().st_mode & 0o111 == 0o111
     subprocess.run(["sh", "-n", str(path)], check=True)
 
 
-@pytest.mark.parametrize("path", SHELL, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SHELL, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_scripts_have_nothing_that_shellcheck_warns_of(path: Path) -> None:
     lint("shellcheck", path)
 
