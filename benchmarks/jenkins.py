@@ -6,7 +6,7 @@ without what a controller itself needs for a step, an agent or a stash. With JEN
 JENKINS_TOKEN, as `hpt trigger` takes them (JENKINS_JOB names the job), a real controller runs both specs, too, as they
 stand in its repository: its machines should be this one, or the ratio says nothing.
 
-    python -m benchmarks.jenkins [--lanes 2] [--only quickstart|round] [--set NAME=VALUE …]
+    python -m benchmarks.jenkins [--lanes 2] [--trials 200] [--only quickstart|round] [--set NAME=VALUE …]
 
 Bounds: the quickstart 1.6 times `hpt run` and 20 s (docker: 30 s); the round 1.5 s a trial and lane; 12 lines of
 Jenkins' own steps a pack.
@@ -21,7 +21,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,12 +54,16 @@ class Measured:
     """Lines that Jenkins writes of its steps, between the first pack and the last."""
 
 
-def checkout(folder: Path) -> Path:
-    """A copy of this checkout whose environment is that of this Python."""
+def checkout(folder: Path, trials: int) -> Path:
+    """A copy of this checkout whose environment is that of this Python, and whose round has so many trials."""
     names = ("bin", "docker", "examples", "jobs", "pipeline", "specs")
     for name in names:
         if (ROOT / name).exists():
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    path = folder / SPECS["round"]
+    spec = json.loads(path.read_text())
+    spec["search"]["experiments"] = trials
+    path.write_text(json.dumps(spec))
     environment = folder / "bin/environment"
     environment.write_text(
         "#!/bin/sh\nset -eu\n"
@@ -80,8 +83,8 @@ def rows(store: Path) -> int:
     return len(list(store.glob("sweeps/*/trials/*/result*.csv")))
 
 
-def here(spec: str, lanes: int, folder: Path) -> Measured:
-    source, store = checkout(folder / "source"), folder / "store"
+def here(spec: str, lanes: int, trials: int, folder: Path) -> Measured:
+    source, store = checkout(folder / "source", trials), folder / "store"
     command = ["bin/hpt", "run", spec, "--lanes", str(lanes), "--store", str(store)]
     began = time.monotonic()
     ran = subprocess.run(command, cwd=source, env=few_variables(), capture_output=True, text=True, check=False)
@@ -91,7 +94,7 @@ def here(spec: str, lanes: int, folder: Path) -> Measured:
     return Measured("hpt run", seconds, rows(store), lanes)
 
 
-def in_harness(spec: str, lanes: int, folder: Path) -> Measured:
+def in_harness(spec: str, lanes: int, trials: int, folder: Path) -> Measured:
     groovy, java = shutil.which("groovy"), java_home()
     if groovy is None or java is None:
         sys.exit("the Jenkinsfile runs on Groovy: Debian has it as the package `groovy`")
@@ -101,7 +104,7 @@ def in_harness(spec: str, lanes: int, folder: Path) -> Measured:
     agents += [{"name": f"gpu-{number}", "labels": "gpu"} for number in range(1, lanes + 1)]
     scenario = {
         "home": str(home),
-        "source": str(checkout(folder / "source")),
+        "source": str(checkout(folder / "source", trials)),
         "commit": COMMIT,
         "tag": "jenkins-benchmark-1",
         "registered": True,
@@ -209,26 +212,23 @@ def show(name: str, runs: list[Measured], lanes: int, container: str) -> None:
     sys.stdout.flush()
 
 
-def in_folder(measure: Callable[[str, int, Path], Measured], spec: str, lanes: int) -> Measured:
-    with tempfile.TemporaryDirectory(prefix="hpt-benchmark-") as folder:
-        return measure(spec, lanes, Path(folder))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lanes", type=int, default=2)
+    parser.add_argument("--trials", type=int, default=200, help="of the round; a controller runs what is committed")
     parser.add_argument("--only", choices=sorted(SPECS))
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of builds on the controller")
     options = parser.parse_args()
     container = "docker" if "CONTAINER=docker" in options.set else "none"
     for name in [options.only] if options.only else SPECS:
         spec = SPECS[name]
-        print(f"{spec} by hpt run", flush=True)
-        runs = [in_folder(here, spec, options.lanes)]
-        print(f"{spec} by the Jenkinsfile in its harness", flush=True)
-        runs.append(in_folder(in_harness, spec, options.lanes))
+        runs = []
+        for measure in (here, in_harness):
+            print(f"{spec}: {measure.__name__.replace('_', ' ')}", flush=True)
+            with tempfile.TemporaryDirectory(prefix="hpt-benchmark-") as folder:
+                runs.append(measure(spec, options.lanes, options.trials, Path(folder)))
         if os.environ.get("JENKINS_URL"):
-            print(f"{spec} by Jenkins", flush=True)
+            print(f"{spec}: on the controller", flush=True)
             runs.append(on_controller(spec, options.lanes, options.set))
         show(name, runs, options.lanes, container)
 

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,14 @@ def test_a_clock_that_stands_in_the_past_fails(tmp_path: Path) -> None:
     in_an_hour = time.time() + 3600
     os.utime(installed, (in_an_hour, in_an_hour))
     assert not found(installed=installed)["clock"].fine
+
+
+def test_agents_of_one_host_may_ask_at_once(tmp_path: Path) -> None:
+    """Of a store that nobody has written to yet, too."""
+    with ThreadPoolExecutor(4) as agents:
+        seen = list(agents.map(lambda _: found(str(tmp_path / "store")), range(4)))
+    assert all(check.fine for checks in seen for check in checks.values()), [*map(str, seen)]
+    assert list(open_store(str(tmp_path / "store")).entries("")) == []
 
 
 def test_a_machine_is_unfit_only_for_what_is_its_own() -> None:
