@@ -1,4 +1,4 @@
-"""What docker/ promises in its files: scripts that any sh runs, pinned versions, a trial controller that is private."""
+"""What docker/ and bin/ promise in their files: scripts that any sh runs, pinned versions, a private controller."""
 
 import re
 import subprocess
@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.docker.conftest import SCRIPTS
+from tests.docker.conftest import ROOT, SCRIPTS
 from tests.support.linters import lint
 
-SHELL = sorted(path for path in SCRIPTS.rglob("*") if path.is_file() and path.read_bytes().startswith(b"#!/bin/sh\n"))
+FILES = [*SCRIPTS.rglob("*"), *(ROOT / "bin").iterdir()]
+SHELL = sorted(path for path in FILES if path.is_file() and path.read_bytes().startswith(b"#!/bin/sh\n"))
 DOCKERFILES = sorted(SCRIPTS.rglob("Dockerfile"))
 
 
@@ -23,13 +24,13 @@ def test_the_interface_of_the_jenkinsfile_is_there() -> None:
     assert {SCRIPTS / "image", SCRIPTS / "trial", SCRIPTS / "reap"} <= set(SHELL)
 
 
-@pytest.mark.parametrize("path", SHELL, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SHELL, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_scripts_are_executable_and_plain_sh(path: Path) -> None:
     assert path.stat().st_mode & 0o111 == 0o111
     subprocess.run(["sh", "-n", str(path)], check=True)
 
 
-@pytest.mark.parametrize("path", SHELL, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SHELL, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_scripts_have_nothing_that_shellcheck_warns_of(path: Path) -> None:
     lint("shellcheck", path)
 
@@ -39,7 +40,9 @@ def test_dockerfiles_have_nothing_that_hadolint_warns_of(path: Path) -> None:
     lint("hadolint", path)
 
 
-@pytest.mark.parametrize("path", [SCRIPTS / "Dockerfile", SCRIPTS / "agent/Dockerfile"], ids=lambda p: p.parent.name)
+@pytest.mark.parametrize(
+    "path", [SCRIPTS / name / "Dockerfile" for name in (".", "agent", "pod")], ids=lambda p: p.parent.name
+)
 def test_our_images_do_not_run_as_root(path: Path) -> None:
     assert re.findall(r"^USER (.+)$", path.read_text(), re.M)[-1] == "10001"
 
@@ -49,7 +52,9 @@ def test_every_image_we_start_from_has_a_version() -> None:
     named += re.findall(r"^ARG BASE_IMAGE=(.+)$", (SCRIPTS / "Dockerfile").read_text(), re.M)
     named += [service["image"] for service in read("compose.yaml")["services"].values() if "build" not in service]
     for name in named:
-        assert name == "${BASE_IMAGE}" or re.search(r":.*(\d|slim)", name), f"{name} can change under us"
+        assert name in ("${BASE_IMAGE}", "${TRAINER}") or re.search(r":.*(\d|slim)", name), (
+            f"{name} can change under us"
+        )
 
 
 def test_every_plugin_has_its_version_and_none_needs_approvals() -> None:

@@ -91,6 +91,16 @@ def test_the_doctor_finds_the_container_fit(sweep: Sweep) -> None:
     assert "ok   store" in done.stdout
 
 
+def test_two_agents_of_one_host_run_the_doctor_for_one_build_at_once(sweep: Sweep) -> None:
+    environment = {**sweep.running.environment, **sweep.pack(0), "EXECUTOR_NUMBER": "0"}
+    both = [
+        subprocess.Popen([str(SCRIPTS / "trial"), "doctor"], cwd=sweep.folder, env={**environment, "NODE_NAME": name})
+        for name in ("gpu one", "gpu two")
+    ]
+    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    assert sweep.running.containers() == ""
+
+
 def test_a_trial_writes_a_row_that_says_where_it_ran(sweep: Sweep, image: str) -> None:
     done = sweep.trial(0)
     assert done.returncode == 0, done.stderr
