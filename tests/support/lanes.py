@@ -36,7 +36,7 @@ class Recorder:
     def round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None: ...
     def idle(self, lane: int) -> None: ...
 
-    def epoch(self, lane: int, epoch: int, of: int) -> None:
+    def epoch(self, lane: int, trial: str, epoch: int, of: int) -> None:
         self._on_epoch(epoch, of)
 
     def started(self, lane: int, pack: Pack) -> None:
