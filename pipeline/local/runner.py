@@ -111,8 +111,7 @@ def run(
                 if has_run and (cause := same_failure(rows, count)):
                     raise SameFailureError(cause)
                 view.round(packs, rows)
-                drain = Drain(sweep, packs, crew, view, retry=retry, pace=pace, tries=tries, rows=rows)
-                drain.run(lambda: _stop_if_asked(sweep, view))
+                Drain(sweep, packs, crew, view, retry=retry, pace=pace, tries=tries, rows=rows).run()
                 has_run, retry = True, False  # what failed again stays failed; the rounds that were to come follow
         except BaseException:
             _end(crew)
@@ -164,12 +163,14 @@ class Drain:
         self._same_failure: str | None = None
         """What all trials fail with, while some are left."""
 
-    def run(self, check: Callable[[], None] = lambda: None) -> None:
-        """Returns when every pack has run or was given up. `check` is called again and again, and may raise to end it.
+    def run(self, check: Callable[[], None] | None = None) -> None:
+        """Returns when every pack has run or was given up.
 
-        Raises SameFailureError if all trials fail alike, and
-        InfrastructureError if packs are left that no lane could run.
+        `check` is called again and again, and may raise to end it: left out, KeyboardInterrupt if `hpt stop` asks for
+        it. Raises SameFailureError if all trials fail alike, and InfrastructureError if packs are left that no lane
+        could run.
         """
+        check = check or (lambda: _stop_if_asked(self._sweep, self._view))
         # Again, if a lane that failed put its pack back when the others had gone already.
         while self._waiting and not self._crash and (fit := [lane for lane in self._crew if self._is_fit(lane)]):
             self._work(fit[: self._packs], check)
@@ -282,13 +283,13 @@ class Drain:
 
     def _end_of(self, lane: Lane, row: Row) -> None:
         """Takes the row of a trial that ended."""
-        self._view.row(lane.number, row)
         self._has_new_rows.set()
         with self._lock:
             self._rows[row["trial"]] = row
             self._left.discard(row["trial"])
             if self._left and not Status(row["status"]).is_result:
                 self._same_failure = same_failure(self._rows.values(), self._lanes)
+        self._view.row(lane.number, row)
 
     def _order(self, pack: Pack) -> dict[str, Any]:
         return {
