@@ -257,6 +257,9 @@ class Drain:
             elif "row" in event:
                 lane.failures = 0
                 self._end_of(lane, event["row"])
+                if self._same_failure:
+                    lane.stop()  # before more of the pack fails
+                    return
             elif "done" in event:
                 end = event
         if self._stopping.is_set():

@@ -18,10 +18,10 @@ from pipeline.local.watch import Patience
 from pipeline.plan import rounds
 from pipeline.results import Row
 from pipeline.sweep import Pack, Sweep, Trial
-from tests.local.conftest import Trouble
 from tests.support import ROOT, processes
-from tests.support.lanes import TROUBLED_LANE, Nursery, Recorder
+from tests.support.lanes import Nursery, Recorder
 from tests.support.processes import is_soon
+from tests.support.trouble import Trouble
 
 PACE = Pace(look=0.05, grace=0.5, patience=Patience(beyond_limit=0.5, silence=1.5, factor=1.0))
 
@@ -56,7 +56,7 @@ class Runs:
 
 @pytest.fixture
 def run(nursery: Nursery, trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -> Runs:
-    monkeypatch.setattr(process, "PROGRAM", nursery.command(str(TROUBLED_LANE)))
+    monkeypatch.setattr(process, "PROGRAM", nursery.troubled_lanes.program)
     return Runs(nursery, trouble)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from pipeline.sweep import Sweep, Trial, merge, trials_of
 from pipeline.trials.pack import give_up
 from tests.support import processes
 from tests.support.in_process import hpt
-from tests.support.lanes import TROUBLED_LANE, Lanes, Recorder
+from tests.support.lanes import Lanes, Recorder
 from tests.support.processes import is_soon
 
 EAGER = Pace(look=0.05, refresh=0.0)
@@ -99,7 +100,7 @@ def test_a_trial_that_kills_three_lanes_is_given_up_by_a_row_that_says_so(new_sw
     sweep = new_sweep(
         tiny_spec | {"parameters": {"learning_rate": [0.001, 0.01]}, "date-range": [["2024-01-01", "2024-03-01"]]}
     )
-    lanes = Lanes(nursery.command(str(TROUBLED_LANE)), nursery.pid, nursery.name)
+    lanes = nursery.troubled_lanes
     begun = trouble({"e000": "segfault"})
     merged = lanes.run(sweep, lanes=1)
     assert [row["status"] for row in merged.rows] == ["failed", "complete"]
@@ -261,7 +262,7 @@ def test_a_pack_whose_process_dies_goes_on_with_its_rest_first_and_with_what_it_
     new_sweep, tiny_spec, nursery, trouble
 ):
     sweep, packs = new_sweep(tiny_spec), []
-    lanes = Lanes(nursery.command(str(TROUBLED_LANE)), nursery.pid, nursery.name)
+    lanes = nursery.troubled_lanes
     trouble({"e001": "exit"})
     view = Recorder(on_start=packs.append)
     lanes.run(sweep, view, lanes=1, tries=2)
@@ -333,6 +334,6 @@ class TestTheSameFailure:
         assert "fail alike" in done.err
         assert "hpt retry" in done.err
         listed = hpt("list", "--store", "store", cwd=tmp_path)
-        assert "stopped at 3 of 10 trials" in listed.out
+        assert re.search("stopped at [34] of 10 trials", listed.out)
         page = next((tmp_path / "store").glob("sweeps/*/report/index.html")).read_text()
         assert "all trials failed alike" in page

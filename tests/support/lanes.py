@@ -85,6 +85,11 @@ class Nursery:
         """Lanes that need not import torch."""
         return Lanes(self.command("lane"), self.pid, self.name)
 
+    @property
+    def troubled_lanes(self) -> Lanes:
+        """Lanes whose trainings take no time and may kill them: see `troubled_lane.py`."""
+        return Lanes(self.command(str(TROUBLED_LANE)), self.pid, self.name)
+
 
 @contextlib.contextmanager
 def nursery() -> Iterator[Nursery]:
