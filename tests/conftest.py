@@ -15,6 +15,7 @@ from pipeline.store import Store, open_store
 from pipeline.sweep import Sweep
 from tests.support import faults, gcs, lanes
 from tests.support.sweeps import define
+from tests.support.trouble import Trouble
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -113,6 +114,11 @@ def nursery() -> Iterator[lanes.Nursery]:
     """Starts programs that need not import anything, because they are forked from a process that has."""
     with lanes.nursery() as warm:
         yield warm
+
+
+@pytest.fixture
+def trouble(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Trouble:
+    return Trouble(monkeypatch, tmp_path / "begun")
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,11 @@
 """The program of a lane's process: imports torch at most once, keeps the data of a range, runs pack after pack.
 
 It reads one JSON line per pack from its standard input and writes one JSON line per event to its standard output.
-When its input ends, the runner is gone, and so is the lane.
+When its input ends, the runner is gone, and so is the lane; started with the argument `tied`, the kernel sees to that.
 """
 
+import contextlib
+import ctypes
 import json
 import os
 import queue
@@ -16,10 +18,14 @@ from typing import Any
 from pipeline.errors import InfrastructureError, UserError
 
 _GOES_WITHIN_S = 8.0
+_PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
     """Runs packs until the input ends or SIGTERM comes. Started by `process.py` as `python -m pipeline.local.lane`."""
+    if sys.argv[1:] == ["tied"]:
+        with contextlib.suppress(Exception):  # without a prctl, the end of the input must do
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     # Ctrl-C reaches the whole process group; the runner decides what that means for a lane.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The runner had it blocked until here; a team's own program should be able to use it.
@@ -49,7 +55,7 @@ def main() -> None:
             id = pack["sweep"]
             sweep = sweeps.setdefault(id, Sweep(open_store(pack["store"]), id))
             trials = [Trial.parse(trial) for trial in pack["trials"]]
-            if sweep.definition.own is None:
+            if sweep.definition.own is None and not all(trial.is_reference for trial in trials):
                 import torch  # noqa: F401  (seconds, once per lane, before any trial's time runs)
 
             run_pack(sweep, pack["pack"], trials, workbench, retry=pack["retry"], on_event=send)

@@ -4,21 +4,27 @@ Here: starting, ordering, ending. Which pack a lane runs, and what a death means
 """
 
 import json
+import math
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 # -P: a folder called `pipeline` where the user stands is not ours.
 PROGRAM = (sys.executable, "-P", "-m", "pipeline.local.lane")
+TIED = "tied"
+"""The argument of a lane that must not outlive who started it."""
 
 _LOOK_S = 0.02
+_READ_AT_ONCE = 64 * 1024
+_IS_IT_ALIVE_EVERY_S = 1.0
 
 
 @dataclass
@@ -28,26 +34,39 @@ class Lane:
     number: int
     device: str | None
     """CUDA_VISIBLE_DEVICES of the process; None: as it is here."""
-    log: Path
-    """What the process prints besides its events."""
+    log: Path | None
+    """What the process prints besides its events; None: that goes where this process prints."""
     program: Sequence[str] = PROGRAM
     grace: float = 5.0
     """Seconds in which the process may end by itself before it is killed."""
+    is_alone: bool = False
+    """Whether no other lane shares the cores and the life of this process: then it keeps its threads, and the kernel
+    kills it when the thread that started it ends, whatever it hangs in."""
+    may_fail: int = 3
+    """How often in a row the store or the device may fail it."""
     failures: int = 0
-    """How often in a row the store or the device failed it."""
+    """How often they did."""
+    deadline: float = math.inf
+    """`time.monotonic()` at which what it is doing has taken too long, and its process is ended."""
+    was_late: bool = False
+    """Whether its process was ended for that."""
     _process: subprocess.Popen[str] | None = field(default=None, repr=False)
+    _unread: bytes = field(default=b"", repr=False)
 
     def start(self) -> None:
         """Starts the process, unless it is running."""
         if self.is_running:
             return
-        # More threads than cores are many times slower when lanes share the cores.
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        environment = dict(os.environ)
+        if not self.is_alone:
+            # More threads than cores are many times slower when lanes share the cores.
+            environment |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         if self.device is not None:
             environment["CUDA_VISIBLE_DEVICES"] = self.device
-        with self.log.open("ab") as errors:
+        self.deadline, self.was_late, self._unread = math.inf, False, b""
+        with self.log.open("ab") if self.log is not None else nullcontext() as errors:
             self._process = subprocess.Popen(
-                self.program,
+                [*self.program, *([TIED] if self.is_alone else [])],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -59,20 +78,44 @@ class Lane:
     def run(self, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Sends an order to the process and yields the events that answer it.
 
-        The last event has the key `done`; without one, the process has died.
+        The last event has the key `done`; without one, the process has died, or was ended at the deadline, which may be
+        moved at each event.
         """
         assert self._process is not None
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        self.deadline = math.inf
         try:
             self._process.stdin.write(json.dumps(order) + "\n")
-            for line in self._process.stdout:
+            while (line := self._line()) is not None:
                 event = json.loads(line)
                 yield event
                 if "done" in event:
                     return
         except (BrokenPipeError, ValueError):
             pass  # it died while it was spoken to, or in the middle of a line
+
+    def _line(self) -> bytes | None:
+        """The next line of the process; None if it has ended, or is ended now since the deadline has passed."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        output = self._process.stdout.fileno()
+        ready = select.poll()
+        ready.register(output, select.POLLIN | select.POLLHUP)
+        while b"\n" not in self._unread:
+            left = self.deadline - time.monotonic()
+            if left <= 0:
+                self.was_late = True
+                self.stop()
+                return None
+            if ready.poll(1000 * min(left, _IS_IT_ALIVE_EVERY_S)):
+                data = os.read(output, _READ_AT_ONCE)
+                if not data:
+                    return None
+                self._unread += data
+            elif not self.is_running and not ready.poll(0):
+                return None  # what it left behind may hold the pipe open
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
 
     def stop(self) -> None:
         """Ends the process, if it is running: by SIGTERM, after the grace by SIGKILL."""
@@ -106,7 +149,7 @@ class Lane:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(self.grace)
         self.stop()
-        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        lines = self.log.read_text(errors="replace").splitlines() if self.log and self.log.exists() else []
         return f"its process ended with {self._process.wait()}" + (f" ({lines[-1]})" if lines else "")
 
 

@@ -1,7 +1,8 @@
 """Runs a whole sweep on this machine: plan a round, drain it, plan again, until a round is empty; then merge.
 
-Lanes are long-lived processes. One that dies is started again and its pack goes back on the list; a pack that kills
-three lanes is given up by a row that says so. The page and its summary are not made here, but by whoever calls `run`.
+Lanes are long-lived processes. One that dies, or is ended since what it trains takes too long, is started again and
+goes on with the rest of its pack; a trial that kills three lanes is given up by a row that says so. The page and its
+summary are not made here, but by whoever calls `run`.
 """
 
 import math
@@ -14,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +25,11 @@ from pipeline.analysis.failures import same_failure
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.local import interrupts
 from pipeline.local.process import PROGRAM, Lane, stop
+from pipeline.local.watch import PATIENCE, Patience, Watch
 from pipeline.plan import reach, rounds
 from pipeline.report.conclude import show_progress
 from pipeline.results import Row, Status
-from pipeline.sweep import Pack, Sweep, merge, trials_of
+from pipeline.sweep import Pack, Sweep, Trial, merge, trials_of
 from pipeline.trials.pack import give_up
 
 
@@ -36,7 +38,7 @@ class View(Protocol):
 
     def round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None: ...
     def started(self, lane: int, pack: Pack) -> None: ...
-    def epoch(self, lane: int, epoch: int, of: int) -> None: ...
+    def epoch(self, lane: int, trial: str, epoch: int, of: int) -> None: ...
     def row(self, lane: int, row: Row) -> None: ...
     def idle(self, lane: int) -> None: ...
     def say(self, text: str) -> None: ...
@@ -58,6 +60,8 @@ class Pace:
     """Between two pages of a sweep that runs."""
     grace: float = 5.0
     """From a lane's SIGTERM to its SIGKILL."""
+    patience: Patience = PATIENCE
+    """How long trials may take."""
 
 
 PACE = Pace()
@@ -77,7 +81,7 @@ def run(
     """Runs what is left of a sweep (`retry`: what failed, too) and returns its merged rows.
 
     `lanes` is their number: left out, one per GPU, or one per core where there is no GPU. `tries` is how many lanes a
-    pack may kill, and how often the store or the device may fail a lane; `program` is the command of a lane's process.
+    trial may kill, and how often the store or the device may fail a lane; `program` is the command of a lane's process.
 
     Raises KeyboardInterrupt, after a last merge, if a person stops it (Ctrl-C, SIGTERM or `hpt stop`),
     SameFailureError if all that trials do is to fail alike, UserError if what they need is not on this machine, and
@@ -88,7 +92,14 @@ def run(
     count = lanes or len(devices) or len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="hpt-lanes-") as folder:
         crew = [
-            Lane(n, devices[n % len(devices)] if devices else None, Path(folder, f"lane-{n}.log"), program, pace.grace)
+            Lane(
+                n,
+                devices[n % len(devices)] if devices else None,
+                Path(folder, f"lane-{n}.log"),
+                program,
+                pace.grace,
+                may_fail=tries,
+            )
             for n in range(count)
         ]
         try:
@@ -126,10 +137,12 @@ class Drain:
         pace: Pace,
         tries: int,
         rows: Sequence[Row] = (),
+        lanes: int | None = None,
     ) -> None:
+        """`rows` are those that the sweep has; `lanes` is how many run it, where others than the crew do, too."""
         self._sweep, self._crew, self._view = sweep, crew, view
         self._retry, self._pace, self._tries = retry, pace, tries
-        self._packs = len(packs)
+        self._packs, self._lanes = len(packs), lanes or len(crew)
         self._stopping = threading.Event()
         self._has_new_rows = threading.Event()
         self._ended: queue.SimpleQueue[Lane] = queue.SimpleQueue()
@@ -138,8 +151,8 @@ class Drain:
         self._lock = threading.Lock()
         """Held by whoever writes one of those below: threads of lanes do."""
         self._waiting = deque(packs)
-        self._deaths: dict[Pack, int] = {}
-        """How many lanes ended under a pack."""
+        self._deaths: dict[Trial, int] = {}
+        """How many lanes died while a trial was in training."""
         self._failure: str | None = None
         """The last failure of the store or a device under a lane."""
         self._crash: str | None = None
@@ -150,15 +163,17 @@ class Drain:
         self._same_failure: str | None = None
         """What all trials fail with, while some are left."""
 
-    def run(self) -> None:
+    def run(self, check: Callable[[], None] | None = None) -> None:
         """Returns when every pack has run or was given up.
 
-        Raises KeyboardInterrupt if `hpt stop` asks for it, SameFailureError if all trials fail alike, and
-        InfrastructureError if packs are left that no lane could run.
+        `check` is called again and again, and may raise to end it: left out, KeyboardInterrupt if `hpt stop` asks for
+        it. Raises SameFailureError if all trials fail alike, and InfrastructureError if packs are left that no lane
+        could run.
         """
+        check = check or (lambda: _stop_if_asked(self._sweep, self._view))
         # Again, if a lane that failed put its pack back when the others had gone already.
         while self._waiting and not self._crash and (fit := [lane for lane in self._crew if self._is_fit(lane)]):
-            self._work(fit[: self._packs])
+            self._work(fit[: self._packs], check)
         if self._crash:
             raise InfrastructureError(self._crash)
         if self._waiting:
@@ -167,13 +182,13 @@ class Drain:
 
     # -- the main thread
 
-    def _work(self, lanes: Sequence[Lane]) -> None:
+    def _work(self, lanes: Sequence[Lane], check: Callable[[], None]) -> None:
         """Has lanes work until the list is empty; ends them if an error or an interrupt comes first."""
         threads = [threading.Thread(target=self._run_lane, args=(lane,), daemon=True) for lane in lanes]
         try:
             for thread in threads:
                 thread.start()
-            self._watch(len(threads))
+            self._watch(len(threads), check)
         except BaseException:
             self._stopping.set()
             _end(lanes)
@@ -183,8 +198,8 @@ class Drain:
                 if thread.ident is not None:
                     thread.join()
 
-    def _watch(self, threads: int) -> None:
-        """Waits for so many threads; meanwhile refreshes results.csv and the page, and looks for a request to stop."""
+    def _watch(self, threads: int, check: Callable[[], None]) -> None:
+        """Waits for so many threads; meanwhile refreshes results.csv and the page, and looks whether it should end."""
         looked, shown = time.monotonic(), -math.inf
         while threads:
             # No join here: on Python before 3.13 an interrupted one takes its thread for ended from then on.
@@ -198,7 +213,7 @@ class Drain:
                 continue
             looked = now
             try:
-                _stop_if_asked(self._sweep, self._view)
+                check()
                 if self._has_new_rows.is_set():
                     self._has_new_rows.clear()  # before the merge: a row that comes during it is merged the next time
                     merged = merge.refresh(self._sweep)
@@ -233,36 +248,51 @@ class Drain:
             return
         self._view.started(lane.number, pack)
         end = None
+        watch = Watch(self._sweep.definition, self._rows_so_far, self._pace.patience)
         for event in lane.run(self._order(pack)):
+            watch.see(event)
+            lane.deadline = watch.deadline
             if "epoch" in event:
-                self._view.epoch(lane.number, event["epoch"], event["of"])
+                self._view.epoch(lane.number, event["trial"], event["epoch"], event["of"])
             elif "row" in event:
-                self._note(event["row"])
-                self._view.row(lane.number, event["row"])
+                lane.failures = 0
+                self._end_of(lane, event["row"])
+                if self._same_failure:
+                    lane.stop()  # before more of the pack fails
+                    return
             elif "done" in event:
                 end = event
         if self._stopping.is_set():
             return
-        if end is None:
+        if end is None and lane.was_late:
+            self._break_off(lane, pack, watch.why_ended(), watch.training)
+        elif end is None:
             why = lane.wait_for_death()
             # Whoever ends lanes usually ends this process too, which learns of it a moment later.
             if not self._stopping.wait(_NEWS_COME_WITHIN_S if lane.was_asked_to_end else 0.0):
-                self._lose(lane, pack, why)
+                self._lose(lane, pack, why, watch)
         elif end["done"]:
             lane.failures = 0
         elif end.get("infrastructure"):
             self._retreat(lane, pack, end["error"])
         else:
-            self._lose(lane, pack, end["error"])
+            self._view.say(f"{pack.label}: {end['error']}")
+            left = list(trials_of(self._unfinished(pack)))
+            self._give_up(lane, pack, left, end["error"], Status.FAILED)
 
-    def _note(self, row: Row) -> None:
+    def _rows_so_far(self) -> list[Row]:
+        with self._lock:
+            return list(self._rows.values())
+
+    def _end_of(self, lane: Lane, row: Row) -> None:
         """Takes the row of a trial that ended."""
         self._has_new_rows.set()
         with self._lock:
             self._rows[row["trial"]] = row
             self._left.discard(row["trial"])
             if self._left and not Status(row["status"]).is_result:
-                self._same_failure = same_failure(self._rows.values(), len(self._crew))
+                self._same_failure = same_failure(self._rows.values(), self._lanes)
+        self._view.row(lane.number, row)
 
     def _order(self, pack: Pack) -> dict[str, Any]:
         return {
@@ -274,7 +304,7 @@ class Drain:
         }
 
     def _is_fit(self, lane: Lane) -> bool:
-        return lane.failures < self._tries
+        return lane.failures < lane.may_fail
 
     def _take(self) -> Pack | None:
         with self._lock:
@@ -291,21 +321,61 @@ class Drain:
             self._failure = why
         self._view.say(f"lane {lane.number}: {why}" + ("" if self._is_fit(lane) else "; it ends"))
 
-    def _lose(self, lane: Lane, pack: Pack, why: str) -> None:
-        """A lane ended under a pack: the pack goes back on the list, trial by trial, or is given up after so many."""
-        # Whichever trial it was takes none along the next time.
-        parts = [part for left in self._unfinished(pack) for part in left.apart()]
+    def _lose(self, lane: Lane, pack: Pack, why: str, watch: Watch) -> None:
+        """A lane died under a pack: what was in training is tried again alone, or given up after so many deaths."""
+        left = self._unfinished(pack)
+        self._note_unheard(lane, watch.training, left)
+        suspects = [trial for trial in watch.training if trial in set(trials_of(left))]
+        if not suspects and not watch.has_rows:
+            # It died before it trained anything: that is no trial's doing.
+            self._retreat(lane, pack, why)
+            return
         with self._lock:
-            deaths = self._deaths.get(pack, 0) + 1
-            runs_again = deaths < self._tries
-            if runs_again:
-                self._deaths |= dict.fromkeys(parts, deaths)
-                self._waiting.extend(parts)
-        self._view.say(f"{pack.label}: {why}; {'it will run again' if runs_again else 'given up'}")
-        if not runs_again:
-            for row in give_up(self._sweep, pack.id, pack.trials, f"given up after {self._tries} attempts: {why}"):
-                self._note(row)
-                self._view.row(lane.number, row)
+            for trial in suspects:
+                self._deaths[trial] = self._deaths.get(trial, 0) + 1
+            hopeless = [trial for trial in suspects if self._deaths[trial] >= self._tries]
+        self._put_back(left, suspects, hopeless)
+        for trial in hopeless:
+            self._view.say(f"{trial}: {why}; given up")
+        self._give_up(lane, pack, hopeless, f"given up after {self._tries} attempts: {why}", Status.FAILED)
+        if again := [str(trial) for trial in suspects if trial not in hopeless]:
+            self._view.say(f"{why}; run again alone: {', '.join(again)}")
+        elif not suspects:
+            self._view.say(f"{pack.label}: {why}; the rest of it goes on")
+
+    def _break_off(self, lane: Lane, pack: Pack, why: str, training: Sequence[Trial]) -> None:
+        """A lane was ended since what it trained took too long; of several side by side, each is tried again alone."""
+        left = self._unfinished(pack)
+        self._note_unheard(lane, training, left)
+        suspects = [trial for trial in training if trial in set(trials_of(left))]
+        hopeless = suspects if len(training) == 1 else []
+        self._put_back(left, suspects, hopeless)
+        self._give_up(lane, pack, hopeless, why, Status.TIMED_OUT)
+        if suspects and not hopeless:
+            self._view.say(f"{pack.label}: {why}; run again alone: {', '.join(map(str, suspects))}")
+
+    def _put_back(self, left: Sequence[Pack], alone: Sequence[Trial], hopeless: Sequence[Trial]) -> None:
+        """Puts what is left of a pack back on the list: some trials alone, at its end, and the others first of all."""
+        for pack in left:
+            rest = tuple(trial for trial in pack.trials if trial not in alone)
+            again = tuple(trial for trial in pack.trials if trial in alone and trial not in hopeless)
+            with self._lock:
+                if rest:
+                    self._waiting.appendleft(pack.rest(rest))
+                if again:
+                    self._waiting.extend(pack.rest(again).apart())
+
+    def _give_up(self, lane: Lane, pack: Pack, trials: Sequence[Trial], why: str, status: Status) -> None:
+        for row in give_up(self._sweep, pack.id, trials, why, status):
+            self._end_of(lane, row)
+
+    def _note_unheard(self, lane: Lane, training: Sequence[Trial], left: Sequence[Pack]) -> None:
+        """Takes the rows that a lane wrote just before it died, and could not tell of."""
+        for trial in training:
+            if trial not in set(trials_of(left)):
+                with suppress(ValueError, InfrastructureError):
+                    if (row := self._sweep.row(trial)) is not None:
+                        self._end_of(lane, row)
 
     def _unfinished(self, pack: Pack) -> list[Pack]:
         """What has no row yet of a pack; all of it if the store cannot say: whoever runs it looks again."""

@@ -10,27 +10,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from pipeline import results
 from pipeline.analysis import spending
 from pipeline.analysis.history import History
 from pipeline.analysis.same_data import comparable
 from pipeline.dates import DateRange
-from pipeline.plan import packing
+from pipeline.plan import labels, packing
 from pipeline.plan.settings import settings_of
 from pipeline.results import Row, Status
-from pipeline.space import Assignment, identity_of, key
+from pipeline.space import Assignment, identity_of
 from pipeline.sweep import Definition, Experiment, Pack, Phase, ResultFile, Sweep, Trial, ledger, merge, trials_of
 from pipeline.training import references
-
-_LABEL_AT_MOST = 90
 
 
 def pending(sweep: Sweep, *, retry: bool = False, lanes: int | None = None) -> list[Pack]:
     """The packs that should run now; empty if the sweep is done.
 
-    A new round is cut into packs for so many lanes; where nobody knows how many, each trial is one. `retry` counts
-    trials that failed as not run. The next round is planned when all trials so far have a row, or the budget has ended:
-    one whose row somebody deleted runs again. Raises UserError if a sweep of this format can only be read.
+    A new round is cut into packs for so many lanes, and what is left of rounds that have begun is cut anew; where
+    nobody knows how many, each trial of a new round is a pack, and packs that were planned stay. `retry` counts trials
+    that failed as not run. The next round is planned when all trials so far have a row, or the budget has ended: one
+    whose row somebody deleted runs again. Raises UserError if a sweep of this format can only be read.
     """
     sweep.definition.check_format()
     rounds = [sweep.round(number) for number in range(sweep.rounds())]
@@ -38,12 +36,14 @@ def pending(sweep: Sweep, *, retry: bool = False, lanes: int | None = None) -> l
 
     # What is left of the rounds so far.
     left = unfinished(sweep, packs, retry=retry)
-    rows = merge.look(sweep).rows if (rounds and not left) or sweep.definition.is_timed else []
+    is_begun = bool(left) and left != rounds[-1]
+    needs_rows = (rounds and not left) or (is_begun and lanes) or sweep.definition.is_timed
+    rows = merge.look(sweep).rows if needs_rows else []
     history = History(sweep.definition, datetime.now(UTC), planned=frozenset(trials_of(packs)), rows=rows)
     if left and spending.choosing_is_over(history):
         left = [pack for pack in left if not sweep.definition.phase(pack.trials[0].phase).chooses]
     if left:
-        return left
+        return _cut_anew(sweep, left, len(rounds) - 1, len(rounds[-1]), lanes, rows) if is_begun and lanes else left
 
     # The next round.
     if not rounds:
@@ -64,8 +64,20 @@ def unfinished(sweep: Sweep, packs: Sequence[Pack], *, retry: bool = False) -> l
     for pack in packs:
         trials = tuple(trial for trial in pack.trials if not _is_finished(sweep, files.get(str(trial)), trial, retry))
         if trials:
-            left.append(pack if trials == pack.trials else replace(pack, label=_trials_in_words(trials), trials=trials))
+            left.append(pack if trials == pack.trials else pack.rest(trials))
     return left
+
+
+def _cut_anew(
+    sweep: Sweep, left: Sequence[Pack], number: int, first: int, lanes: int, rows: Sequence[Row]
+) -> list[Pack]:
+    """The trials that packs have left as new ones for so many lanes, of round `number` and numbered from `first`."""
+    experiments = sweep.experiments()
+    trials = [
+        (Experiment.of_reference(trial.experiment) if trial.is_reference else experiments[trial.experiment], trial)
+        for trial in trials_of(left)
+    ]
+    return _packs(sweep.definition, packing.cut(sweep.definition, trials, lanes, rows), number, first)
 
 
 def _is_finished(sweep: Sweep, file: ResultFile | None, trial: Trial, retry: bool) -> bool:
@@ -89,24 +101,27 @@ def next_round(history: History, number: int, lanes: int | None = None) -> tuple
         if trials:
             by_id = {experiment.id: experiment for experiment in experiments}
             pairs = [(by_id[trial.experiment], trial) for trial in trials]
-            packs = packing.cut(history.definition, pairs, lanes or len(pairs))
-            planned = [_pack(history, phase, f"r{number}-p{at:03d}", pack) for at, pack in enumerate(packs)]
-            return new, planned + (_references(history.definition, len(planned)) if number == 0 else [])
+            cut = packing.cut(history.definition, pairs, lanes, history.rows) if lanes else [[pair] for pair in pairs]
+            cut += _references(history.definition) if number == 0 else []
+            return new, _packs(history.definition, cut, number)
     return [], []
 
 
-def _references(definition: Definition, first: int) -> list[Pack]:
-    """The packs of the first round that measure references, one per date range, numbered from `first`."""
+def _references(definition: Definition) -> list[list[packing.Planned]]:
+    """What the first round measures beside settings: the references, one pack per date range."""
     return [
-        Pack(
-            f"r0-p{first + at:03d}",
-            f"references on {date_range}",
-            definition.image,
-            tuple(Trial(phase.name, name, at, 0) for name in references.NAMES),
-        )
+        [(Experiment.of_reference(name), Trial(phase.name, name, at, 0)) for name in references.NAMES]
         for phase in definition.phases
         if phase.is_reference
-        for at, date_range in enumerate(phase.ranges)
+        for at in range(len(phase.ranges))
+    ]
+
+
+def _packs(definition: Definition, cut: Sequence[Sequence[packing.Planned]], number: int, first: int = 0) -> list[Pack]:
+    """Packs of round `number`, numbered from `first`."""
+    return [
+        Pack(f"r{number}-p{first + at:03d}", label, definition.image, tuple(trial for _, trial in planned))
+        for at, (planned, label) in enumerate(zip(cut, labels.labels(definition, cut), strict=True))
     ]
 
 
@@ -192,33 +207,6 @@ def _mean(values: Sequence[float | None]) -> float | None:
     """None if one of the values is missing or not finite."""
     numbers = [value for value in values if value is not None and math.isfinite(value)]
     return math.fsum(numbers) / len(numbers) if len(numbers) == len(values) else None
-
-
-# -- packs in words
-
-
-def _pack(history: History, phase: Phase, id: str, pairs: Sequence[packing.Planned]) -> Pack:
-    trials = tuple(trial for _, trial in pairs)
-    return Pack(id, _label(phase, [experiment for experiment, _ in pairs], trials), history.definition.image, trials)
-
-
-def _label(phase: Phase, experiments: Sequence[Experiment], trials: Sequence[Trial]) -> str:
-    """One line of plain text for people: a stage in Jenkins, a bar on a terminal.
-
-    It names the values of what the phase searches, of several trials those that they share.
-    """
-    assignments = [experiment.assignment for experiment in experiments]
-    names = [name for name in phase.space if all(name in assignment for assignment in assignments)]
-    shared = [name for name in names if len({key(assignment[name]) for assignment in assignments}) == 1]
-    values = " ".join(f"{name}={results.to_cell(assignments[0][name])}" for name in shared)
-    text = f"{_trials_in_words(trials)} {values}".strip()
-    label = "".join(letter if letter.isprintable() else " " for letter in text)
-    return label if len(label) <= _LABEL_AT_MOST else label[: _LABEL_AT_MOST - 1] + "…"
-
-
-def _trials_in_words(trials: Sequence[Trial]) -> str:
-    others = len(trials) - 1
-    return f"{trials[0]} and {others} more like it" if others else str(trials[0])
 
 
 def counted(packs: Sequence[Pack]) -> str:

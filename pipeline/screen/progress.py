@@ -1,6 +1,7 @@
 """Shows a running sweep: live bars on a terminal, plain lines anywhere else."""
 
 import math
+import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ from pipeline.report.answer import decide
 from pipeline.report.sentence import in_words
 from pipeline.report.words import outcome
 from pipeline.results import Row, is_reference, trainings
+from pipeline.screen.console import tell
 from pipeline.sweep import Definition, Pack, trials_of
 
 
@@ -85,7 +87,7 @@ class Lines:
     def started(self, lane: int, pack: Pack) -> None:
         pass
 
-    def epoch(self, lane: int, epoch: int, of: int) -> None:
+    def epoch(self, lane: int, trial: str, epoch: int, of: int) -> None:
         pass
 
     def row(self, lane: int, row: Row) -> None:
@@ -98,6 +100,28 @@ class Lines:
             f"[{done}/{tally.total}] {row['trial']} {outcome(row, tally.definition.objective.metric)}"
             f" | time left {tally.time_left()}"
         )
+
+    def idle(self, lane: int) -> None:
+        pass
+
+
+class Events:
+    """Bare events: a line per epoch and per trial that ended, for the log of a stage that runs one pack."""
+
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None:
+        pass
+
+    def started(self, lane: int, pack: Pack) -> None:
+        pass
+
+    def epoch(self, lane: int, trial: str, epoch: int, of: int) -> None:
+        self.say(f"{trial} epoch {epoch} of {of}")
+
+    def row(self, lane: int, row: Row) -> None:
+        tell(f"{row['trial']} {row['status']}" + (f": {row['error']}" if row.get("error") else ""))
 
     def idle(self, lane: int) -> None:
         pass
@@ -159,7 +183,7 @@ class Live:
             self._bars[lane] = self._progress.add_task("", total=None, name=f"lane {lane}", what="")
         self._progress.update(self._bars[lane], completed=0, total=None, what=pack.label, visible=True)
 
-    def epoch(self, lane: int, epoch: int, of: int) -> None:
+    def epoch(self, lane: int, trial: str, epoch: int, of: int) -> None:
         self._progress.update(self._bars[lane], completed=epoch, total=of)
 
     def row(self, lane: int, row: Row) -> None:

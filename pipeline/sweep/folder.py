@@ -137,12 +137,12 @@ class Sweep(SweepKeys):
         """The trials that all rounds so far asked for, in their order; without those of a round that is damaged."""
         return [trial for packs in self.readable_rounds()[0] for trial in trials_of(packs or ())]
 
-    def pack_of(self, trial: Trial) -> str:
-        """The id of the pack that a trial belongs to. Raises UserError if no round asked for the trial."""
+    def pack_of(self, trial: Trial) -> Pack:
+        """The pack in which a trial was planned. Raises UserError if no round asked for the trial."""
         for number in reversed(range(self.rounds())):
             for pack in self.round(number):
                 if trial in pack.trials:
-                    return pack.id
+                    return pack
         raise UserError(f"{trial}: no round of {self.id} asked for it")
 
     # -- rows

@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pipeline import results
-from pipeline.results import Row
+from pipeline.results import Row, Status
 from pipeline.store.update import update
 from pipeline.sweep.folder import ResultFile, Sweep
+from pipeline.sweep.trial import Trial
 
 CONNECTIONS = 64
 
@@ -22,6 +23,13 @@ class Merged:
 
     rows: list[Row]
     skipped: list[tuple[str, str]]
+
+    def failures_among(self, trials: Iterable[Trial]) -> list[str]:
+        """Those of the trials whose rows are failures, but for references, or cannot be read."""
+        ids = set(map(str, trials))
+        failed = {row["trial"] for row in results.trainings(self.rows) if not Status(row["status"]).is_result}
+        unread = {key.split("/")[-2] for key, _ in self.skipped}
+        return sorted(ids & (failed | unread))
 
 
 def merge(sweep: Sweep) -> Merged:

@@ -77,6 +77,10 @@ class Pack:
             return [self]
         return [replace(self, label=str(trial), trials=(trial,)) for trial in self.trials]
 
+    def rest(self, trials: "tuple[Trial, ...]") -> "Pack":
+        """What is left of it, where others of its trials have ended: still one pack."""
+        return replace(self, label=str(trials[0]) if len(trials) == 1 else self.label, trials=trials)
+
     def as_line(self) -> str:
         """A line of `plan/<n>.tsv`, without its end; `parse` is the opposite."""
         return "\t".join((self.id, self.label, self.image or "-", ",".join(map(str, self.trials))))

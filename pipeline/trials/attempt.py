@@ -33,7 +33,9 @@ from pipeline.trials.tensorboard import EventFile
 _EVENTS_EVERY_S = 30.0
 
 OnEvent = Callable[[dict[str, Any]], None]
-"""Takes `{"epoch": 3, "of": 50, "trial": "screen-e000-d0-s0"}` after an epoch and `{"row": {…}}` at a trial's end."""
+"""Takes `{"training": ["screen-e000-d0-s0", …]}` whenever another group of trials begins, `{"epoch": 3, "of": 50,
+"trial": "screen-e000-d0-s0"}` after an epoch, `{"saving": "screen-e000-d0-s0"}` when a training is over, and
+`{"row": {…}}` when its trial is."""
 
 
 @contextmanager
@@ -119,6 +121,7 @@ class Attempt:
 
     def end(self, measured: TrainingResult) -> None:
         """Keeps the files of a training and writes its row."""
+        self._on_event({"saving": str(self.trial)})
         for name, path in measured.files.items():
             self.sweep.store.upload(self.sweep.attempt_key(self.trial, self.token, name), path)
         limit, model = self.sweep.definition.training.time_limit_minutes, measured.model

@@ -45,17 +45,19 @@ def run_pack(
     """Runs the trials that have no row yet (`retry`: no result). True if none failed, nor had failed before; what
     became of references does not count.
 
-    Trials that are alike train side by side where that is faster, the others one after another. Raises
-    UserError if a trial is not of this sweep or its row is damaged, and InfrastructureError if the store or the device
-    fails; rows written before stand.
+    Trials that are alike train side by side where that is faster, the others one after another. Raises UserError if a
+    trial is not of this sweep, or, once the others have run, if a row is damaged, and InfrastructureError if the store
+    or the device fails; rows written before stand.
     """
     sweep.definition.check_format()
     for trial in trials:
-        _check(sweep, trial)
+        check(sweep, trial)
     run = _Run(sweep, pack, workbench, retry, on_event, deque(trials))
     fine = True
     while run.waiting:
         fine = run.train_next_group() and fine
+    if run.damaged is not None:
+        raise run.damaged
     return fine
 
 
@@ -86,6 +88,8 @@ class _Run:
     waiting: deque[Trial]
     at_most: int = packing.MOST
     """Trials side by side; fewer after a failure that may be one trial's alone."""
+    damaged: UserError | None = None
+    """Why the last row that could not be read cannot be."""
 
     def train_next_group(self) -> bool:
         """Trains the next group of compatible trials. True if none failed."""
@@ -93,6 +97,8 @@ class _Run:
             attempts, rows = self._begin_group(stack)
             training = [attempt for attempt in attempts if not attempt.is_over]
             try:
+                if training:
+                    self.on_event({"training": [str(attempt.trial) for attempt in training]})
                 self._train(training)
             except Exception as error:
                 self._after(error, training)
@@ -118,7 +124,11 @@ class _Run:
             self.waiting.popleft()
 
             # Asked only now: while others trained, somebody else may have run it.
-            row, number = _last_row(self.sweep, trial, self.retry)
+            try:
+                row, number = _last_row(self.sweep, trial, self.retry)
+            except UserError as error:
+                self.damaged = error
+                continue
             if row is not None:
                 rows.append(row)
                 self.on_event({"row": row})
@@ -126,6 +136,8 @@ class _Run:
             if _out_of_budget(self.sweep, trial):
                 continue
 
+            # Whatever becomes of this process from here on, it is known what it was at.
+            self.on_event({"training": [*(str(other.trial) for other in attempts if not other.is_over), str(trial)]})
             # The first one that needs training says how many may train with it.
             attempt = stack.enter_context(begin(self.sweep, self.pack, trial, number, experiment, self.on_event))
             attempts.append(attempt)
@@ -179,14 +191,14 @@ class _Run:
         self.waiting.extendleft(attempt.trial for attempt in reversed(left))
 
 
-def give_up(sweep: Sweep, pack: str, trials: Sequence[Trial], why: str) -> list[Row]:
-    """Writes the row of each trial that has none, saying that nobody could run it; returns these rows."""
+def give_up(sweep: Sweep, pack: str, trials: Sequence[Trial], why: str, status: Status = Status.FAILED) -> list[Row]:
+    """Writes the row of each trial that has none, saying why nobody could run it to its end; returns these rows."""
     rows, workbench = [], Workbench()
     for trial in trials:
-        _check(sweep, trial)
+        check(sweep, trial)
         if not sweep.results_of(trial):
             row = first_cells(sweep, pack, trial, workbench.experiment(sweep, trial), attempt=None)
-            row |= {"status": Status.FAILED.value, "error": one_line(why), "finished": now()}
+            row |= {"status": status.value, "error": one_line(why), "finished": now()}
             if sweep.create_row(trial, row):
                 rows.append(row)
     return rows
@@ -200,7 +212,7 @@ def _out_of_budget(sweep: Sweep, trial: Trial) -> bool:
     return spending.choosing_is_over(History(definition, datetime.now(UTC), rows=merge.look(sweep).rows))
 
 
-def _check(sweep: Sweep, trial: Trial) -> None:
+def check(sweep: Sweep, trial: Trial) -> None:
     """Raises UserError if the sweep has no such phase or date range."""
     phases = {phase.name: phase for phase in sweep.definition.phases}
     if trial.phase not in phases or trial.range >= len(phases[trial.phase].ranges):

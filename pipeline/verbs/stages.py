@@ -2,8 +2,9 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -88,38 +89,32 @@ def trial(
         typer.Option("--give-up", metavar="WHY", help="Run nothing: write a row that says why nobody could."),
     ] = None,
 ) -> None:
-    """Run trials in this process and write their rows. Those that have one are skipped."""
+    """Run trials, see them through, and write their rows. Those that have one are skipped."""
     from pipeline.analysis.failures import same_failure
     from pipeline.jenkins.trust import check_code
+    from pipeline.local import alone
     from pipeline.plan.create import open_sweep
     from pipeline.report.conclude import show_progress
-    from pipeline.screen.console import tell
+    from pipeline.screen.progress import Events
     from pipeline.sweep import Trial
     from pipeline.sweep import merge as merging
-    from pipeline.trials import pack as running
+    from pipeline.trials.pack import give_up as give_up_trials
 
     folder = open_sweep(sweep, store)
-    parsed = [Trial.parse(name) for one in trials for name in one.split(",")]
-    pack = folder.pack_of(parsed[0])
+    parsed = tuple(Trial.parse(name) for one in trials for name in one.split(","))
+    pack = replace(folder.pack_of(parsed[0]), trials=parsed)
+    lanes = int(os.environ["HPT_LANES"]) if os.environ.get("HPT_LANES", "").isdecimal() else 1
     if give_up is not None:
-        rows = running.give_up(folder, pack, parsed, give_up)
-        fine = not rows
+        give_up_trials(folder, pack.id, parsed, give_up)
     else:
         check_code(folder.definition, (), os.environ)
-
-        def show(event: dict[str, Any]) -> None:
-            if row := event.get("row"):
-                tell(f"{row['trial']} {row['status']}" + (f": {row['error']}" if row.get("error") else ""))
-            else:
-                print(f"{event['trial']} epoch {event['epoch']} of {event['of']}", file=sys.stderr)
-
         if why := folder.why_stopped():
             complain(f"{folder.id} is stopped, since all trials failed alike: {why}")
             raise typer.Exit(SOME_FAILED)
-        fine = running.run_pack(folder, pack, parsed, running.Workbench(), retry=retry, on_event=show)
+        alone.run_pack(folder, pack, Events(), retry=retry, lanes=lanes)
     merged = merging.refresh(folder)
-    lanes = os.environ.get("HPT_LANES", "")
-    if not fine and (cause := same_failure(merged.rows, int(lanes) if lanes.isdecimal() else 1)):
+    fine = not merged.failures_among(parsed)
+    if not fine and (cause := same_failure(merged.rows, lanes)):
         folder.ask_to_stop(cause)
         complain(f"{folder.id} is stopped now, for all that its trials do is to fail alike: {cause}")
     show_progress(folder, merged)

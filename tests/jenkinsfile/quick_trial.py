@@ -37,6 +37,6 @@ if __name__ == "__main__":
     folder = Sweep(open_store(os.environ["HPT_STORE"]), os.environ["HPT_SWEEP"])
     trials = [Trial.parse(name) for name in os.environ["HPT_PACK_TRIALS"].split(",")]
     retry = bool(os.environ.get("HPT_RETRY"))
-    pack, bench = folder.pack_of(trials[0]), Workbench(Quick())
+    pack, bench = folder.pack_of(trials[0]).id, Workbench(Quick())
     fine = run_pack(folder, pack, trials, bench, retry=retry, on_event=lambda event: None)
     sys.exit(0 if fine else 1)

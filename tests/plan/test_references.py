@@ -39,7 +39,7 @@ def test_they_run_on_what_judges_then_on_what_chooses_a_pack_for_each_range() ->
     assert [list(map(str, pack.trials)) for pack in packs] == [
         [f"reference-{name}-d{at}-s0" for name in references.NAMES] for at in range(4)
     ]
-    assert packs[0].label == "references on [2023-01-01, 2023-03-01)"
+    assert packs[0].label == "Jan–Feb 2023: references constant, linear, trees"
     assert [Pack.parse(pack.as_line()) for pack in packs] == packs
 
 

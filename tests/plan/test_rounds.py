@@ -189,10 +189,10 @@ def test_labels_are_one_plain_line(new_sweep, tiny_spec):
         post(architecture="multi-task", parameters={"weighting": ["uniform", "uncertainty"]}, incumbent={})
     )
     for pack in packs:
-        assert len(pack.label) <= 90
+        assert len(pack.label) <= 100
         assert pack.label.isprintable()
         assert len(pack.as_line().split("\t")) == 4
-    assert packs[1].label.startswith("screen-e001-d0-s0 weighting=")
+    assert packs[1].label == "Jan–Mar 2017: 1 setting, weighting uncertainty"
 
 
 def test_experiments_come_back_as_they_were_planned(new_sweep, tiny_spec):

@@ -18,6 +18,7 @@ from pipeline.sweep.merge import Merged
 from tests.support import ROOT, processes
 
 NURSERY = Path(__file__).with_name("nursery.py")
+TROUBLED_LANE = Path(__file__).with_name("troubled_lane.py")
 
 
 class Recorder:
@@ -36,7 +37,7 @@ class Recorder:
     def round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None: ...
     def idle(self, lane: int) -> None: ...
 
-    def epoch(self, lane: int, epoch: int, of: int) -> None:
+    def epoch(self, lane: int, trial: str, epoch: int, of: int) -> None:
         self._on_epoch(epoch, of)
 
     def started(self, lane: int, pack: Pack) -> None:
@@ -83,6 +84,11 @@ class Nursery:
     def lanes(self) -> Lanes:
         """Lanes that need not import torch."""
         return Lanes(self.command("lane"), self.pid, self.name)
+
+    @property
+    def troubled_lanes(self) -> Lanes:
+        """Lanes whose trainings take no time and may kill them: see `troubled_lane.py`."""
+        return Lanes(self.command(str(TROUBLED_LANE)), self.pid, self.name)
 
 
 @contextlib.contextmanager

@@ -138,9 +138,11 @@ def run(argv: list[str]) -> None:
     import runpy
 
     from pipeline import cli
-    from pipeline.local import lane
+    from pipeline.local import lane, process
 
     sys.argv = argv
+    # A lane that this one starts comes from the nursery, too.
+    process.PROGRAM = (sys.executable, "-S", "-E", __file__, "run", name, "lane")
     if argv[0] == "lane":
         lane.main()
     elif argv[0] == "hpt":

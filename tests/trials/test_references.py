@@ -1,8 +1,6 @@
 """References as trials: their rows, their failures, which are nobody's, and lanes that die under them."""
 
 import math
-import os
-import signal
 import xml.etree.ElementTree as ElementTree
 from typing import Any
 
@@ -12,12 +10,10 @@ from pipeline.plan import rounds
 from pipeline.plan.create import open_sweep
 from pipeline.report.junit import junit
 from pipeline.report.state import state_of
-from pipeline.sweep import Pack, Sweep, Trial, digests, ledger, merge, trials_of
+from pipeline.sweep import Sweep, Trial, digests, ledger, merge, trials_of
 from pipeline.training import references
 from pipeline.trials import pack as running
 from pipeline.verbs.common import complain_of_failures
-from tests.support.lanes import Recorder
-from tests.support.processes import is_soon
 
 
 @pytest.fixture
@@ -114,18 +110,15 @@ def test_a_retry_runs_again_one_that_failed_and_no_other(sweep, monkeypatch):
     }
 
 
-def test_one_whose_lane_dies_again_and_again_is_given_up_and_the_rest_goes_on(sweep, warm_lanes):
-    def kill_under_trees(pack: Pack) -> None:
-        if any(trial.experiment == "trees" for trial in pack.trials):
-            assert is_soon(lambda: bool(warm_lanes.pids()))
-            os.kill(warm_lanes.pids()[0], signal.SIGKILL)
-
-    merged = warm_lanes.run(sweep, Recorder(on_start=kill_under_trees), lanes=1)
+def test_one_whose_lane_dies_again_and_again_is_given_up_and_the_rest_goes_on(sweep, nursery, trouble):
+    trouble({"trees": "segfault"})
+    merged = nursery.troubled_lanes.run(sweep, lanes=1)
     statuses = {row["experiment"]: row["status"] for row in merged.rows}
     assert statuses == {"constant": "complete", "linear": "complete", "trees": "failed", "e000": "complete"}
     assert complain_of_failures(merged) == 0
     assert state_of(sweep).done
-    again = warm_lanes.run(sweep, lanes=1, retry=True)
+    trouble({})
+    again = nursery.troubled_lanes.run(sweep, lanes=1, retry=True)
     assert {row["status"] for row in again.rows} == {"complete"}
 
 
