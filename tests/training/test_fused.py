@@ -23,7 +23,8 @@ from pipeline.training.state import TrainState
 from pipeline.training.step import train_step
 from tests.support.training import Recorder
 
-FUSING = [name for name in architectures.names() if architectures.network(name).fuses]
+FUSING = [name for name in architectures.names() if "cpu" in architectures.network(name).fuses_on]
+ARRAYS = [name for name in architectures.names() if "cuda" in architectures.network(name).fuses_on]
 
 SETTINGS: list[Assignment] = [
     {"learning_rate": 0.003},
@@ -157,7 +158,7 @@ def test_on_a_cpu_a_member_makes_the_very_calls_that_it_makes_alone(
 
 
 @pytest.mark.parametrize("k", [2, 3, 5])
-@pytest.mark.parametrize("architecture", FUSING)
+@pytest.mark.parametrize("architecture", ARRAYS)
 def test_members_of_an_array_come_out_as_alone_but_for_rounding(
     double: Dataset, architecture: str, k: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,7 +176,7 @@ def test_members_of_an_array_come_out_as_alone_but_for_rounding(
             np.testing.assert_allclose(weights(member)[key], weight, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("architecture", FUSING)
+@pytest.mark.parametrize("architecture", ARRAYS)
 def test_an_array_makes_as_many_calls_for_many_members_as_for_few(dataset: Dataset, architecture: str) -> None:
     """A GPU waits for calls."""
     counts = []

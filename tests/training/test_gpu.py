@@ -31,7 +31,7 @@ from tests.training.conftest import made_up
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
-FUSING = [name for name in architectures.names() if architectures.network(name).fuses]
+FUSING = [name for name in architectures.names() if "cuda" in architectures.network(name).fuses_on]
 ALL = architectures.names()
 GPU = torch.device("cuda")
 
