@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from pipeline.training.architectures._base import Regressor
 from pipeline.training.array_layers import layer_of, stacked
 
 
@@ -90,6 +91,9 @@ def _join(members: Sequence[nn.Module]) -> nn.Module:
     joint = copy.deepcopy(first, {id(weight): weight for weight in first.parameters()})
     for name, _ in first.named_parameters(recurse=False):
         setattr(joint, name, stacked(members, name))
+    for name in first.numbers if isinstance(first, Regressor) else ():
+        delattr(joint, name)
+        joint.register_buffer(name, torch.tensor([getattr(member, name) for member in members]))
     for name, _ in first.named_children():
         setattr(joint, name, _join([getattr(member, name) for member in members]))
     return joint

@@ -99,10 +99,55 @@ class _Conv1d(nn.Module):
         return outputs.unflatten(2, windows.shape[3:]).transpose(1, 2)
 
 
+class _LSTM(nn.Module):
+    """One recurrence for all members. Between several layers dropout draws other numbers than torch's does."""
+
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        super().__init__()
+        first = layers[0]
+        assert isinstance(first, nn.LSTM)
+        assert (first.batch_first, first.bias, first.bidirectional, first.proj_size) == (True, True, False, 0)
+        self.layers = first.num_layers
+        for name, _ in first.named_parameters():
+            setattr(self, name, stacked(layers, name))
+        self.dropout = _Dropout([Dropout(layer.dropout) for layer in layers])  # type: ignore[arg-type]
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, None]:
+        """`[K, B, L, in]` to the states `[K, B, L, H]`; what follows the states in torch's is left out."""
+        states = inputs
+        for at in range(self.layers):
+            weights = (getattr(self, f"{name}_l{at}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+            states = _recurrence(self.dropout(states) if at else states, *weights)
+        return states, None
+
+
+def _recurrence(inputs: Tensor, of_inputs: Tensor, of_state: Tensor, bias: Tensor, second_bias: Tensor) -> Tensor:
+    """The states `[K, B, L, H]` of an LSTM on `[K, B, L, in]`, units before rows in between: `[K, H, B]`."""
+    k, rows, length, _ = inputs.shape
+    columns = inputs.permute(0, 3, 2, 1).flatten(2)
+    gates = product(of_inputs, columns, bias + second_bias).unflatten(2, (length, rows))
+    # In full precision, as they add up from step to step.
+    state = cell = torch.zeros(k, of_state.shape[2], rows, dtype=of_state.dtype, device=inputs.device)
+    states: list[Tensor] = []
+    for gate in gates.unbind(2):
+        kept, new, shown = _gates(torch.baddbmm(gate, of_state, state))
+        cell = kept * cell + new
+        state = shown * cell.tanh()
+        states.append(state)
+    return torch.stack(states, dim=1).permute(0, 3, 1, 2)
+
+
+def _gates(sums: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What a cell keeps, what it gets and what it shows, each `[K, H, B]`, of `[K, 4 H, B]` in torch's order."""
+    open_in, kept, content, shown = sums.chunk(4, dim=1)
+    return kept.sigmoid(), open_in.sigmoid() * content.tanh(), shown.sigmoid()
+
+
 _LAYERS: dict[type[nn.Module], type[nn.Module]] = {
     nn.Linear: _Linear,
     nn.Embedding: _Embedding,
     nn.Conv1d: _Conv1d,
+    nn.LSTM: _LSTM,
     Dropout: _Dropout,
     Bag: _Bag,
 }

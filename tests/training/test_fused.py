@@ -163,17 +163,47 @@ def test_members_of_an_array_come_out_as_alone_but_for_rounding(
     double: Dataset, architecture: str, k: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The arithmetic of a GPU on a CPU."""
-    settings = [{"batch_size": 64, **setting} for setting in SETTINGS[:k] if setting["learning_rate"] != 1000.0]
+    # At higher rates a recurrent network magnifies what rounding differs by, a hundredfold an epoch.
+    calm = [{**setting, "learning_rate": min(0.05, float(setting["learning_rate"]))} for setting in SETTINGS]
+    settings: list[Assignment] = [{"batch_size": 64, **setting} for setting in calm[:k]]
     monkeypatch.setattr(fused, "ARRAYS_ON", ("cpu", "cuda"))
     epochs, outcomes = together(architecture, settings, double)
     for setting, member_epochs, member in zip(settings, epochs, outcomes, strict=True):
         expected_epochs, expected = alone(architecture, setting, double)
-        assert timeless(member) == pytest.approx(timeless(expected), rel=1e-9)
+        assert timeless(member) == pytest.approx(timeless(expected), rel=1e-9, abs=1e-9)
         assert [one.metrics for one in member_epochs] == [
-            pytest.approx(one.metrics, rel=1e-9) for one in expected_epochs
+            pytest.approx(one.metrics, rel=1e-9, abs=1e-9) for one in expected_epochs
         ]
         for key, weight in weights(expected).items():
             np.testing.assert_allclose(weights(member)[key], weight, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "shape", "own"),
+    [
+        ("lstm", {"layers": 2}, {}),
+        ("lstm-attention", {"num_of_attentions": 3}, {"attention_regularization": 0.5}),
+        ("cnn", {"smallest_window": 2, "windows": 2}, {}),
+        ("mdn", {"hidden_layers": 2}, {}),
+        ("multi-task", {"weighting": "uncertainty"}, {}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("inputs", [Inputs(30, 5, 0, 2), Inputs(2, 0, 4, 3), Inputs(30, 1, 1, 1)], ids=str)
+def test_arrays_of_any_shape_come_out_as_their_members_alone(
+    make_double: Callable[[Inputs], Dataset],
+    architecture: str,
+    shape: Assignment,
+    own: Assignment,
+    inputs: Inputs,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fused, "ARRAYS_ON", ("cpu",))
+    dataset = make_double(inputs)
+    settings: list[Assignment] = [{**shape, "learning_rate": 0.01}, {**shape, **own, "weight_decay": 0.1}]
+    _, outcomes = together(architecture, settings, dataset)
+    for setting, outcome in zip(settings, outcomes, strict=True):
+        assert timeless(outcome) == pytest.approx(timeless(alone(architecture, setting, dataset)[1]), rel=1e-9)
 
 
 @pytest.mark.parametrize("architecture", ARRAYS)

@@ -6,16 +6,15 @@ On a machine that has no more than torch, numpy, pandas, pydantic and pytest:
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.data.dataset import Dataset, Part
+from pipeline.data.dataset import Dataset
 from pipeline.data.inputs import Inputs
 from pipeline.space import Assignment
 from pipeline.training import architectures, fused_size
@@ -27,7 +26,10 @@ from pipeline.training.outcome import Outcome
 from pipeline.training.state import TrainState
 from pipeline.training.step import Step, train_step
 from tests.support.training import Recorder
-from tests.training.conftest import made_up
+from tests.training.conftest import made_up, make_double
+
+__all__ = ["make_double"]
+"""A fixture, which pytest finds here without its conftest."""
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -49,16 +51,9 @@ def data() -> Dataset:
 
 
 @pytest.fixture
-def exact(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dataset]:
-    """The dataset in double precision, which autocast leaves alone: what differs by 1e-9 differs through a bug."""
-
-    def part(one: Part) -> Part:
-        return replace(one, dense=one.dense.astype(np.float64), targets=one.targets.astype(np.float64))
-
-    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
-    torch.set_default_dtype(torch.float64)
-    yield replace(data, train=part(data.train), valid=part(data.valid), test=part(data.test))
-    torch.set_default_dtype(torch.float32)
+def exact(make_double: Callable[[Inputs], Dataset]) -> Dataset:
+    """In double precision, which autocast leaves alone."""
+    return make_double(Inputs(vocabulary=30, length=5, dense=3, targets=1))
 
 
 @pytest.fixture

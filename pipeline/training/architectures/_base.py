@@ -162,6 +162,8 @@ class Regressor(nn.Module):
 
     All that is computed must allow for an axis in front.
     """
+    numbers: ClassVar[tuple[str, ...]] = ()
+    """Attributes that may differ in networks of the same shapes; of several they are a tensor `[K]`."""
 
     def __init__(self, inputs: Inputs, reader: Reader | None) -> None:
         super().__init__()
