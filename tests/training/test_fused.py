@@ -183,13 +183,15 @@ def test_members_of_an_array_come_out_as_alone_but_for_rounding(
     [
         ("lstm", {"layers": 2}, {}),
         ("lstm-attention", {"num_of_attentions": 3}, {"attention_regularization": 0.5}),
+        ("tabular", {"hidden_layers": 2}, {"dropout": 0.3}),
+        ("tabular", {"hidden_layers": 0}, {}),
         ("cnn", {"smallest_window": 2, "windows": 2}, {}),
         ("mdn", {"hidden_layers": 2}, {}),
         ("multi-task", {"weighting": "uncertainty"}, {}),
     ],
     ids=str,
 )
-@pytest.mark.parametrize("inputs", [Inputs(30, 5, 0, 2), Inputs(2, 0, 4, 3), Inputs(30, 1, 1, 1)], ids=str)
+@pytest.mark.parametrize("inputs", [Inputs(30, 5, 0, 2), Inputs(2, 0, 4, 3), Inputs(30, 3, 1, 1, 2)], ids=str)
 def test_arrays_of_any_shape_come_out_as_their_members_alone(
     make_double: Callable[[Inputs], Dataset],
     architecture: str,
