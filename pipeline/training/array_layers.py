@@ -3,6 +3,7 @@
 Their parameters are the members', stacked, and have the order that they have in a member.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -64,6 +65,11 @@ class _Dropout(nn.Module):
         return inputs * ((drawn >= shares) / kept).to(inputs.dtype)
 
 
+def _dropout(shares: Sequence[float]) -> _Dropout:
+    """In place of a dropout of torch's."""
+    return _Dropout([Dropout(share) for share in shares])
+
+
 class _Bag(nn.Module):
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -110,7 +116,7 @@ class _LSTM(nn.Module):
         self.layers = first.num_layers
         for name, _ in first.named_parameters():
             setattr(self, name, stacked(layers, name))
-        self.dropout = _Dropout([Dropout(layer.dropout) for layer in layers])  # type: ignore[arg-type]
+        self.dropout = _dropout([layer.dropout for layer in layers])  # type: ignore[misc]
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, None]:
         """`[K, B, L, in]` to the states `[K, B, L, H]`; what follows the states in torch's is left out."""
@@ -143,11 +149,80 @@ def _gates(sums: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return kept.sigmoid(), open_in.sigmoid() * content.tanh(), shown.sigmoid()
 
 
+class _LayerNorm(nn.Module):
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.weight, self.bias = stacked(layers, "weight"), stacked(layers, "bias")
+        self.eps: float = layers[0].eps  # type: ignore[assignment]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """`[K, B, L, E]` to the same."""
+        normal = functional.layer_norm(inputs, self.weight.shape[1:], eps=self.eps)
+        return torch.addcmul(self.bias[:, None, None], normal, self.weight[:, None, None])
+
+
+class _SelfAttention(nn.Module):
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.in_proj_weight, self.in_proj_bias = stacked(layers, "in_proj_weight"), stacked(layers, "in_proj_bias")
+        self.out_proj = _Linear([layer.out_proj for layer in layers])  # type: ignore[misc]
+        self.heads: int = layers[0].num_heads  # type: ignore[assignment]
+        self.dropout = _dropout([layer.dropout for layer in layers])  # type: ignore[misc]
+
+    def forward(self, inputs: Tensor, padding: Tensor) -> Tensor:
+        """`[K, B, L, E]` to the same, `padding` being `[B, L]`."""
+        columns = inputs.flatten(1, 2).transpose(1, 2)
+        projected = product(self.in_proj_weight, columns, self.in_proj_bias).unflatten(1, (3, self.heads, -1))
+        # Three times [K, B, heads, L, size].
+        query, key, value = projected.unflatten(4, inputs.shape[1:3]).permute(1, 0, 4, 2, 5, 3)
+        scores = query @ key.transpose(-2, -1) / math.sqrt(key.shape[-1])
+        weights = scores.masked_fill(padding[:, None, None], -math.inf).softmax(dim=-1)
+        read = self.dropout(weights) @ value
+        outputs: Tensor = self.out_proj(read.transpose(2, 3).flatten(3))
+        return outputs
+
+
+class _EncoderLayer(nn.Module):
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        super().__init__()
+        assert all(isinstance(layer, nn.TransformerEncoderLayer) and layer.norm_first for layer in layers)
+        self.self_attn = _SelfAttention([layer.self_attn for layer in layers])  # type: ignore[misc]
+        self.linear1, self.linear2 = (
+            _Linear([layer.get_submodule(name) for layer in layers]) for name in ("linear1", "linear2")
+        )
+        self.norm1, self.norm2 = (
+            _LayerNorm([layer.get_submodule(name) for layer in layers]) for name in ("norm1", "norm2")
+        )
+        self.dropout = _dropout([layer.dropout.p for layer in layers])  # type: ignore[union-attr, misc]
+
+    def forward(self, inputs: Tensor, padding: Tensor) -> Tensor:
+        attended: Tensor = inputs + self.dropout(self.self_attn(self.norm1(inputs), padding))
+        hidden = self.dropout(self.linear1(self.norm2(attended)).relu())
+        return attended + self.dropout(self.linear2(hidden))
+
+
+class _Encoder(nn.Module):
+    """A Transformer's encoder. Its dropout draws other numbers than torch's does."""
+
+    def __init__(self, encoders: Sequence[nn.Module]) -> None:
+        super().__init__()
+        each = [list(encoder.layers) for encoder in encoders]  # type: ignore[arg-type]
+        self.layers = nn.ModuleList(_EncoderLayer(layers) for layers in zip(*each, strict=True))
+        self.norm = _LayerNorm([encoder.norm for encoder in encoders])  # type: ignore[misc]
+
+    def forward(self, inputs: Tensor, src_key_padding_mask: Tensor) -> Tensor:
+        for layer in self.layers:
+            inputs = layer(inputs, src_key_padding_mask)
+        encoded: Tensor = self.norm(inputs)
+        return encoded
+
+
 _LAYERS: dict[type[nn.Module], type[nn.Module]] = {
     nn.Linear: _Linear,
     nn.Embedding: _Embedding,
     nn.Conv1d: _Conv1d,
     nn.LSTM: _LSTM,
+    nn.TransformerEncoder: _Encoder,
     Dropout: _Dropout,
     Bag: _Bag,
 }

@@ -52,23 +52,29 @@ class Step:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            # What went wrong first; the errors after it only say that the recording was disturbed.
-            first: BaseException = error
-            while first.__context__ is not None:
-                first = first.__context__
-            self._failure = f"{type(first).__name__}: " + str(first).split("\n")[0]
+            self._failure = f"{type(error).__name__}: " + str(error).split("\n")[0]
             self._records = False
             self._recordings.clear()
-            _end_recording()
 
 
 class _Recording:
     def __init__(self, state: TrainState, count: int) -> None:
         self._rows = torch.zeros(count, dtype=torch.int64, device=state.device)
         self._graph = torch.cuda.CUDAGraph()
-        # Around it, because torch does not leave its own stream where recording fails.
-        with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(self._graph):
-            train_step(state, self._rows)
+        failure: RuntimeError | None = None
+        try:
+            # Around it, because torch does not leave its own stream where recording fails.
+            with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(self._graph):
+                try:
+                    train_step(state, self._rows)
+                except RuntimeError as error:
+                    failure = error
+        except RuntimeError as error:
+            # After a failure inside, this only says that the recording was disturbed.
+            failure = failure or error
+        if failure is not None:
+            _end_recording()
+            raise failure
 
     def replay(self, rows: Tensor) -> None:
         self._rows.copy_(rows)

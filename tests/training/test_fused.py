@@ -163,9 +163,11 @@ def test_members_of_an_array_come_out_as_alone_but_for_rounding(
     double: Dataset, architecture: str, k: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The arithmetic of a GPU on a CPU."""
-    # At higher rates a recurrent network magnifies what rounding differs by, a hundredfold an epoch.
-    calm = [{**setting, "learning_rate": min(0.05, float(setting["learning_rate"]))} for setting in SETTINGS]
-    settings: list[Assignment] = [{"batch_size": 64, **setting} for setting in calm[:k]]
+    # At higher rates some architectures magnify what rounding differs by, a hundredfold an epoch.
+    calm = [{**setting, "learning_rate": min(0.02, float(setting["learning_rate"]))} for setting in SETTINGS]
+    # Inside a Transformer's layers torch draws for itself what dropout switches off.
+    without: Assignment = {"dropout": 0.0} if architecture == "attention" else {}
+    settings: list[Assignment] = [{"batch_size": 64, **setting, **without} for setting in calm[:k]]
     monkeypatch.setattr(fused, "ARRAYS_ON", ("cpu", "cuda"))
     epochs, outcomes = together(architecture, settings, double)
     for setting, member_epochs, member in zip(settings, epochs, outcomes, strict=True):
@@ -175,7 +177,7 @@ def test_members_of_an_array_come_out_as_alone_but_for_rounding(
             pytest.approx(one.metrics, rel=1e-9, abs=1e-9) for one in expected_epochs
         ]
         for key, weight in weights(expected).items():
-            np.testing.assert_allclose(weights(member)[key], weight, rtol=1e-9, atol=1e-9)
+            np.testing.assert_allclose(weights(member)[key], weight, rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -185,6 +187,7 @@ def test_members_of_an_array_come_out_as_alone_but_for_rounding(
         ("lstm-attention", {"num_of_attentions": 3}, {"attention_regularization": 0.5}),
         ("tabular", {"hidden_layers": 2}, {"dropout": 0.3}),
         ("tabular", {"hidden_layers": 0}, {}),
+        ("attention", {"layers": 2, "heads": 1}, {}),
         ("cnn", {"smallest_window": 2, "windows": 2}, {}),
         ("mdn", {"hidden_layers": 2}, {}),
         ("multi-task", {"weighting": "uncertainty"}, {}),
