@@ -208,7 +208,7 @@ def growth(names: list[str]) -> None:
     print(f"(a large product runs at {peak / 1e9:,.0f} GFLOP/s here; last: its share that the best K reaches)")
     print(f"{'':16}{'K = 1':>12}" + "".join(f"{size:>7}" for size in SIZES[1:]) + f"{'chosen':>8}{'of peak':>9}")
     for name in names:
-        if not architectures.network(name).fuses:
+        if device not in architectures.network(name).fuses_on:
             print(f"{name:16}in turn: it has no array")
             continue
         rate = dict.fromkeys(SIZES, 0.0)

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from pipeline.training.architectures._base import Bag, Dropout, means_at_once
+from pipeline.training.architectures._base import Regressor
+from pipeline.training.array_layers import layer_of, stacked
 
 
 class Array(nn.Module):
@@ -85,63 +86,14 @@ def _row_of(network: nn.Module) -> Tensor:
 def _join(members: Sequence[nn.Module]) -> nn.Module:
     """One module in place of the members' at the same place; its weights have the members' order."""
     first = members[0]
-    if layer := _LAYERS.get(type(first)):
-        return layer(members)
+    if layer := layer_of(members):
+        return layer
     joint = copy.deepcopy(first, {id(weight): weight for weight in first.parameters()})
     for name, _ in first.named_parameters(recurse=False):
-        setattr(joint, name, _stacked(members, name))
+        setattr(joint, name, stacked(members, name))
+    for name in first.numbers if isinstance(first, Regressor) else ():
+        delattr(joint, name)
+        joint.register_buffer(name, torch.tensor([getattr(member, name) for member in members]))
     for name, _ in first.named_children():
         setattr(joint, name, _join([getattr(member, name) for member in members]))
     return joint
-
-
-def _stacked(modules: Sequence[nn.Module], name: str) -> nn.Parameter:
-    """The parameter of this name of all modules, `[K, ...]`."""
-    return nn.Parameter(torch.stack([getattr(module, name).detach() for module in modules]))
-
-
-class _Linear(nn.Module):
-    def __init__(self, layers: Sequence[nn.Module]) -> None:
-        super().__init__()
-        self.weight = _stacked(layers, "weight")
-        self.bias = None if layers[0].bias is None else _stacked(layers, "bias")
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """`[K, B, in]`, or `[B, in]` for all, to `[K, B, out]`."""
-        # In this order the gradient of the weights comes as they lie, and need not be copied.
-        columns = inputs.expand(len(self.weight), -1, -1).transpose(1, 2)
-        if self.bias is None:
-            return (self.weight @ columns).transpose(1, 2)
-        return torch.baddbmm(self.bias[:, :, None], self.weight, columns).transpose(1, 2)
-
-
-class _Dropout(nn.Module):
-    shares: Tensor
-    kept: Tensor
-
-    def __init__(self, layers: Sequence[nn.Module]) -> None:
-        super().__init__()
-        shares: list[float] = [layer.share for layer in layers]  # type: ignore[misc]
-        self.is_used = any(shares)
-        self.register_buffer("shares", torch.tensor(shares)[:, None, None])
-        self.register_buffer("kept", torch.tensor([1 - share for share in shares])[:, None, None])
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        if not self.training or not self.is_used:
-            return inputs
-        # One draw for all: each member loses what it would lose alone, having the same seed.
-        drawn = torch.rand(inputs.shape[1:], device=inputs.device)
-        return inputs * ((drawn >= self.shares) / self.kept).to(inputs.dtype)
-
-
-class _Bag(nn.Module):
-    def __init__(self, layers: Sequence[nn.Module]) -> None:
-        super().__init__()
-        self.weight = _stacked([layer.embedding for layer in layers], "weight")  # type: ignore[misc]
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        return means_at_once(tokens, self.weight)
-
-
-_LAYERS: dict[type[nn.Module], type[nn.Module]] = {nn.Linear: _Linear, Dropout: _Dropout, Bag: _Bag}
-"""In place of layers of these types; all others compute with one axis more in front as they do without."""

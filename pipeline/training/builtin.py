@@ -97,7 +97,7 @@ class Builtin:
         """
         from pipeline.training import fused_size
 
-        if most == 1 or not architectures.network(job.architecture).fuses:
+        if most == 1 or self.device not in architectures.network(job.architecture).fuses_on:
             return 1
         dataset, shape = self.dataset(job), self._shape(job)
         most = min(most, self._largest_sizes.get(shape, most))

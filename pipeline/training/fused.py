@@ -53,7 +53,7 @@ class SideBySide(nn.Module):
                 replaced: list[nn.Module] = [_Means(shared, at) for at in range(len(layers))]
             elif isinstance(child, Dropout):
                 shared = _Shared(draw)
-                replaced = [Dropout(layer.share, shared) for layer in layers]
+                replaced = [Dropout(layer.share, shared, alike=layer.alike) for layer in layers]
             else:
                 self._share(layers, [getattr(twin, name) for twin in twins])
                 continue
@@ -72,12 +72,12 @@ class SideBySide(nn.Module):
 class _Shared:
     """A value that is computed once a batch, for the first member that needs it, and reused by the others."""
 
-    def __init__(self, make: Callable[[Tensor], Any]) -> None:
+    def __init__(self, make: Callable[..., Any]) -> None:
         self._make, self._value = make, None
 
-    def __call__(self, inputs: Tensor) -> Any:
+    def __call__(self, *inputs: Any) -> Any:
         if self._value is None:
-            self._value = self._make(inputs)
+            self._value = self._make(*inputs)
         return self._value
 
     def forget(self) -> None:

@@ -11,12 +11,15 @@ import torch
 
 from pipeline.data.dataset import Dataset
 from pipeline.space import Assignment
+from pipeline.training import fused
 from pipeline.training.memory import OutOfMemory, memory_errors_as_out_of_memory
 from pipeline.training.state import TrainState, private_random_numbers
 from pipeline.training.step import Step
 
 _WORTH_IT = 0.95
 """Where twice as many are hardly faster, fewer take less memory."""
+_ARRAYS_WORTH_IT = 1 / 1.5
+"""Where an array is hardly faster than its members in turn, their own layers are better known."""
 
 
 def best_size(architecture: str, hyperparameters: Assignment, dataset: Dataset, device: str, most: int) -> int:
@@ -28,7 +31,8 @@ def best_size(architecture: str, hyperparameters: Assignment, dataset: Dataset, 
     def per_network(size: int) -> float:
         return seconds_per_step(architecture, [hyperparameters] * size, dataset, device=device) / size
 
-    best, fastest = 1, per_network(1)
+    alone = per_network(1)
+    best, fastest = 1, alone
     while best < most:
         size = min(2 * best, most)
         try:
@@ -38,7 +42,7 @@ def best_size(architecture: str, hyperparameters: Assignment, dataset: Dataset, 
         if seconds > _WORTH_IT * fastest:
             break
         best, fastest = size, seconds
-    return best
+    return 1 if device in fused.ARRAYS_ON and fastest > _ARRAYS_WORTH_IT * alone else best
 
 
 def seconds_per_step(

@@ -101,9 +101,9 @@ def train_array(
 ) -> None:
     """Trains one network per setting, side by side; each comes out as `train` would have trained it alone.
 
-    To the last digit on a CPU, but for rounding on a GPU. The settings may differ in whatever is not a shape. Seconds
-    are shares of the time that all took together, and so is what is left until the deadline. Raises OutOfMemory; what
-    the callback was told before stands.
+    To the last digit on a CPU; but for rounding on a GPU, and for what dropout draws inside layers of torch's. The
+    settings may differ in whatever is not a shape. Seconds are shares of the time that all took together, and so is
+    what is left until the deadline. Raises OutOfMemory; what the callback was told before stands.
     """
     if not (len(dataset.train) and len(dataset.valid) and len(dataset.test)):
         raise ValueError("a dataset needs rows in each of its three parts")

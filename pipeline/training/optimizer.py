@@ -6,6 +6,7 @@ AdamW is Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization". Bo
 
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -72,7 +73,7 @@ class _AdamW:
             and lazy_adamw.is_faster(module.num_embeddings, tokens, settings.batch_size, device)
         ]
         """Embeddings that are left to lazy updates."""
-        is_gpu = device.type == "cuda"
+        self._is_recorded = is_gpu = device.type == "cuda"
         # Fused is a quarter faster than the default on one CPU thread with a large embedding, and faster on CUDA.
         self._optimizer = torch.optim.AdamW(
             [weight for weight in network.parameters() if all(weight is not table.weight for table in self.tables)],
@@ -99,9 +100,9 @@ class _AdamW:
     def step(self) -> None:
         if self._settings.gradient_clip:
             nn.utils.clip_grad_norm_(self._network.parameters(), self._settings.gradient_clip)
-        with warnings.catch_warnings():
-            # On a GPU some steps are made without being recorded, and are right all the same.
-            warnings.filterwarnings("ignore", message=".*capturable=True")
+        with warnings.catch_warnings() if self._is_recorded else nullcontext():
+            if self._is_recorded:  # but not all of them, which torch takes for a mistake
+                warnings.filterwarnings("ignore", message=".*capturable=True")
             self._optimizer.step()
         for table in self.tables:
             table.step(self._rate)

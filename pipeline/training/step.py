@@ -7,6 +7,7 @@ whatever changes between two steps must lie on the device and be changed in plac
 
 import contextlib
 import functools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -55,23 +56,38 @@ class Step:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            self._failure = _first_line(error)
+            self._failure = _in_words(error)
             self._records = False
             self._recordings.clear()
-            _end_recording()
 
 
 class _Recording:
     def __init__(self, state: TrainState, count: int) -> None:
         self._rows = torch.zeros(count, dtype=torch.int64, device=state.device)
-        self._graph = torch.cuda.CUDAGraph()
-        # Around it, because torch does not leave its own stream where recording fails.
-        with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(self._graph):
-            train_step(state, self._rows)
+        self._graph = _recorded(lambda: train_step(state, self._rows))
 
     def replay(self, rows: Tensor) -> None:
         self._rows.copy_(rows)
         self._graph.replay()
+
+
+def _recorded(step: Callable[[], None]) -> "torch.cuda.CUDAGraph":
+    """A recording of the step, which is not made thereby. Raises what the step raised, if it cannot be recorded."""
+    graph, failure = torch.cuda.CUDAGraph(), None
+    try:
+        # Around it, because torch does not leave its own stream where recording fails.
+        with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
+            try:
+                step()
+            except RuntimeError as error:
+                failure = error
+    except RuntimeError as error:
+        # After a failure inside, this only says that the recording was disturbed.
+        failure = failure or error
+    if failure is not None:
+        _end_recording()
+        raise failure
+    return graph
 
 
 def _end_recording() -> None:
@@ -82,10 +98,7 @@ def _end_recording() -> None:
             torch.rand(1, device="cuda")
 
 
-def _first_line(error: BaseException) -> str:
-    """What went wrong first; the errors after it only say that the recording was disturbed."""
-    while error.__context__ is not None:
-        error = error.__context__
+def _in_words(error: RuntimeError) -> str:
     return f"{type(error).__name__}: " + str(error).split("\n")[0]
 
 
@@ -97,8 +110,7 @@ def _why_not_recorded(device: str) -> str | None:
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
-        _end_recording()
-        return _first_line(error)
+        return _in_words(error)
     same = torch.allclose(step_by_step, recorded, rtol=1e-3, atol=1e-5)
     return None if same else "with this driver, recorded steps of a small network do not do what steps do"
 
@@ -121,9 +133,7 @@ def _weights_after(steps: int, device: str, *, records: bool) -> Tensor:
 
         step()
         if records:
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
-                step()
+            graph = _recorded(step)
         for _ in range(steps - 1):
             if records:
                 graph.replay()

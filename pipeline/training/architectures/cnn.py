@@ -59,24 +59,25 @@ class _Convolutions(Reader):
 
     def forward(self, tokens: Tensor) -> Tensor:
         tokens = compact(tokens)
-        embedded = self.embedding(tokens).transpose(1, 2)
+        embedded = self.embedding(tokens).transpose(-2, -1)
         maxima = [self._maximum(convolution, embedded, lengths(tokens)) for convolution in self.convolutions]
-        return torch.cat(maxima, dim=1)
+        return torch.cat(maxima, dim=-1)
 
     @staticmethod
     def _maximum(convolution: nn.Module, embedded: Tensor, length: Tensor) -> Tensor:
-        assert isinstance(convolution, nn.Conv1d)
-        (width,) = convolution.kernel_size
+        (width,) = convolution.kernel_size  # type: ignore[misc]
         # Zeros behind the row, so that a row shorter than the window has one place for it too.
         found = functional.relu(convolution(functional.pad(embedded, (0, width - 1))))
         # A window counts where it lies wholly in the row; the first one always counts.
-        places = torch.arange(found.shape[2], device=found.device)
+        places = torch.arange(found.shape[-1], device=found.device)
         valid = places < (length - width + 1).clamp(min=1)[:, None]
         # After the rectifier nothing is below zero, so zero stands for "not there".
-        return found.masked_fill(~valid[:, None, :], 0.0).amax(dim=2)
+        return found.masked_fill(~valid[:, None, :], 0.0).amax(dim=-1)
 
 
 class Network(Regressor):
+    fuses_on = ("cuda",)
+
     def __init__(
         self,
         inputs: Inputs,

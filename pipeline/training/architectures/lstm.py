@@ -51,11 +51,13 @@ class _Last(Reader):
         states, _ = self.lstm(self.embedding(tokens))
         length = lengths(tokens)[:, None]
         # The state after the last token, not after the padding; of a row without tokens, nothing.
-        last = (length - 1).clamp(min=0)[:, :, None].expand(-1, -1, self.width)
-        return torch.where(length > 0, states.gather(1, last).squeeze(1), 0.0)
+        last = (length - 1).clamp(min=0)[:, :, None].expand(*states.shape[:-2], 1, self.width)
+        return torch.where(length > 0, states.gather(-2, last).squeeze(-2), 0.0)
 
 
 class Network(Regressor):
+    fuses_on = ("cuda",)
+
     def __init__(self, inputs: Inputs, *, embedding_size: int, hidden_size: int, layers: int, dropout: float) -> None:
         super().__init__(inputs, _Last(inputs.vocabulary, embedding_size, hidden_size, layers, dropout))
         self.head = mlp(self.width, hidden_size, 1, inputs.targets, dropout)

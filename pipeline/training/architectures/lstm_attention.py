@@ -6,7 +6,6 @@ words `num_of_attentions` is r, `attention_hidden_layer_size` is d_a, and `atten
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pipeline.data.inputs import Inputs
 from pipeline.training.architectures._base import Reader, Regressor, compact, embedding_table, lengths, mlp
@@ -76,20 +75,23 @@ class _Attentions(Reader):
         mirror = ((length - 1 - places) % tokens.shape[1])[:, :, None]
         embedded = self.embedding(tokens)
         forth, _ = self.forth(embedded)
-        back, _ = self.back(embedded.gather(1, mirror.expand_as(embedded)))
-        states = torch.cat([forth, back.gather(1, mirror.expand_as(back))], dim=2)
+        back, _ = self.back(embedded.gather(-2, mirror.expand_as(embedded)))
+        states = torch.cat([forth, back.gather(-2, mirror.expand_as(back))], dim=-1)
 
         padding = (places >= length)[:, :, None]
         scores = self.score(states).float().masked_fill(padding, -1e9)
         # The second mask is for rows without tokens, where the softmax would share itself out over the padding.
-        weights = scores.softmax(dim=1).masked_fill(padding, 0.0).transpose(1, 2)
+        weights = scores.softmax(dim=-2).masked_fill(padding, 0.0).transpose(-2, -1)
         return weights @ states.float(), weights
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.attend(tokens)[0].flatten(1)
+        return self.attend(tokens)[0].flatten(-2)
 
 
 class Network(Regressor):
+    fuses_on = ("cuda",)
+    numbers = ("regularization",)
+
     def __init__(
         self,
         inputs: Inputs,
@@ -112,7 +114,8 @@ class Network(Regressor):
         if not isinstance(self.reader, _Attentions):
             return super().loss(tokens, dense, targets)
         means, weights = self.reader.attend(tokens)
-        prediction = self.head(torch.cat([means.flatten(1), dense], dim=1)).float()
-        overlap = weights @ weights.transpose(1, 2) - torch.eye(weights.shape[1], device=weights.device)
-        penalty = overlap.square().sum(dim=(1, 2)).mean()
-        return functional.mse_loss(prediction, targets) + self.regularization * penalty, prediction
+        features = torch.cat([means.flatten(-2), dense.expand(*means.shape[:-2], -1)], dim=-1)
+        prediction = self.head(features).float()
+        overlap = weights @ weights.transpose(-2, -1) - torch.eye(weights.shape[-2], device=weights.device)
+        penalty = overlap.square().sum(dim=(-2, -1)).mean(dim=-1)
+        return (prediction - targets).square().mean(dim=(-2, -1)) + self.regularization * penalty, prediction

@@ -51,7 +51,7 @@ SMALLEST_DEVIATION = 0.01
 
 
 class Network(Regressor):
-    fuses = True
+    fuses_on = ("cpu", "cuda")
 
     def __init__(
         self,

@@ -45,7 +45,7 @@ HYPERPARAMETERS = {
 
 
 class Network(Regressor):
-    fuses = True
+    fuses_on = ("cpu", "cuda")
 
     def __init__(
         self,

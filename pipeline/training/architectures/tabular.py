@@ -72,7 +72,9 @@ class _Shared(nn.Module):
         self.bias = nn.Parameter(_uniform(members, outputs, fan_in=inputs))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return torch.addcmul(self.bias, self.matrix(inputs * self.before), self.after)
+        # Members count from the end: of several networks there is one more axis in front of the rows.
+        before, after, bias = (weight.unsqueeze(-3) for weight in (self.before, self.after, self.bias))
+        return torch.addcmul(bias, self.matrix(inputs * before), after)
 
 
 class _Apart(nn.Module):
@@ -84,17 +86,7 @@ class _Apart(nn.Module):
         self.bias = nn.Parameter(torch.zeros(members, outputs))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return torch.einsum("bki,kio->bko", inputs, self.matrices) + self.bias
-
-
-class _AlikeForMembers(Dropout):
-    """Dropout of `[B, K, I]` that switches the same units off in all members: a quarter of the time for the draws."""
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        if not self.training or not self.share:
-            return inputs
-        kept: Tensor = super().forward(torch.ones_like(inputs[:, :1]))
-        return inputs * kept
+        return torch.einsum("...bki,...kio->...bko", inputs, self.matrices) + self.bias.unsqueeze(-3)
 
 
 def _uniform(*shape: int, fan_in: int) -> Tensor:
@@ -103,6 +95,8 @@ def _uniform(*shape: int, fan_in: int) -> Tensor:
 
 
 class Network(Regressor):
+    fuses_on = ("cuda",)
+
     def __init__(
         self,
         inputs: Inputs,
@@ -130,7 +124,9 @@ class Network(Regressor):
         width = inputs.categorical * embedding_size + (word_size if self.words else 0) + inputs.dense
         layers: list[nn.Module] = []
         for at in range(hidden_layers):
-            layers += [_Shared(ensemble_size, width, hidden_size, first=at == 0), nn.ReLU(), _AlikeForMembers(dropout)]
+            # The same units are switched off in all members: a quarter of the time for the draws.
+            alike = Dropout(dropout, alike=-2)
+            layers += [_Shared(ensemble_size, width, hidden_size, first=at == 0), nn.ReLU(), alike]
             width = hidden_size
         self.hidden = nn.Sequential(*layers)
         self.last = _Apart(ensemble_size, width, targets)
@@ -147,27 +143,29 @@ class Network(Regressor):
     def members(self, tokens: Tensor, dense: Tensor) -> Tensor:
         """The prediction of each member in standardised units, `[B, K, T]`."""
         linear: list[Tensor] = []
-        features: list[Tensor] = [dense]
+        features: list[Tensor] = []
         if self.linear is not None:
             linear.append(self.linear(dense))
         if self.values is not None:
-            weights, embedded = self.values(tokens[:, : self.columns]).tensor_split([self.targets], dim=2)
-            linear.append(weights.sum(1))
-            features.append(embedded.flatten(1))
+            weights, embedded = self.values(tokens[:, : self.columns]).tensor_split([self.targets], dim=-1)
+            linear.append(weights.sum(-2))
+            features.append(embedded.flatten(-2))
         if self.words is not None:
             words = tokens[:, self.columns :]
             # A sum over the root of its count is as long for a text of ten words as for one of five.
-            weights, read = (self.words(words) * lengths(words)[:, None].sqrt()).tensor_split([self.targets], dim=1)
+            weights, read = (self.words(words) * lengths(words)[:, None].sqrt()).tensor_split([self.targets], dim=-1)
             linear.append(weights)
             features.append(read)
-        same = torch.cat(features, dim=1)[:, None].expand(-1, self.ensemble_size, -1)
-        members: Tensor = self.last(self.hidden(same)) + torch.stack(linear).sum(0)[:, None]
+        features.insert(0, dense.expand(*features[0].shape[:-1], -1) if features else dense)
+        same = torch.cat(features, dim=-1).unsqueeze(-2)
+        same = same.expand(*same.shape[:-2], self.ensemble_size, -1)
+        members: Tensor = self.last(self.hidden(same)) + torch.stack(linear).sum(0).unsqueeze(-2)
         return members.float()
 
     def forward(self, tokens: Tensor, dense: Tensor) -> Tensor:
-        return self.members(tokens, dense).mean(dim=1)
+        return self.members(tokens, dense).mean(dim=-2)
 
     def loss(self, tokens: Tensor, dense: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         # Each member's own error, not that of their mean: members that lean on each other are no ensemble.
         members = self.members(tokens, dense)
-        return (members - targets[:, None]).square().mean(), members.mean(dim=1)
+        return (members - targets[:, None]).square().mean(dim=(-3, -2, -1)), members.mean(dim=-2)
