@@ -43,16 +43,13 @@ def run_pack(
             raise SameFailureError(why)
 
     with Leases(sweep, Runner.here(1, owner), pace=pace.leases, say=view.say) as leases:
-        share = Share(sweep, leases, view.say, retry=retry, every=pace.leases.look)
+        share = Share(sweep, leases, view.say, retry=retry, waits=False)
         rows = merge.look(sweep).rows
-        drain = Drain(
-            sweep, [pack], [lane], view, share, retry=retry, pace=pace, tries=tries, rows=rows, lanes=lanes, waits=False
-        )
+        drain = Drain(sweep, [pack], [lane], view, share, retry=retry, pace=pace, tries=tries, rows=rows, lanes=lanes)
         try:
             drain.run(is_stopped)
         except SameFailureError as error:
             view.say(f"not all of it ran, since all trials fail alike: {error}")
         finally:
             lane.stop()
-        if share.is_elsewhere:
-            view.say(share.in_words())
+        share.say_what_is_left()

@@ -95,7 +95,8 @@ def run(
     devices = _devices()
     has_run = False
     count = lanes or len(devices) or len(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory(prefix="hpt-lanes-") as folder:
+    leases = Leases(sweep, Runner.here(count), pace=pace.leases, say=view.say)
+    with leases, tempfile.TemporaryDirectory(prefix="hpt-lanes-") as folder:
         crew = [
             Lane(
                 n,
@@ -108,19 +109,17 @@ def run(
             for n in range(count)
         ]
         try:
-            with Leases(sweep, Runner.here(count), pace=pace.leases, say=view.say) as leases:
-                while packs := rounds.pending(sweep, retry=retry, lanes=count + leases.look().lanes):
-                    _stop_if_asked(sweep, view)
-                    if not has_run:
-                        _check_reach(sweep, leases)
-                    rows = merge.refresh(sweep).rows
-                    if has_run and (cause := same_failure(rows, count)):
-                        raise SameFailureError(cause)
-                    view.round(packs, rows)
-                    share = Share(sweep, leases, view.say, retry=retry, every=pace.leases.look)
-                    drain = Drain(sweep, packs, crew, view, share, retry=retry, pace=pace, tries=tries, rows=rows)
-                    drain.run(lambda: _stop_if_asked(sweep, view))
-                    has_run, retry = True, False  # what failed again stays failed; the rounds that were to come follow
+            while packs := rounds.pending(sweep, retry=retry, lanes=count + leases.look().lanes):
+                _stop_if_asked(sweep, view)
+                if not has_run:
+                    _check_reach(sweep, leases)
+                rows = merge.refresh(sweep).rows
+                if has_run and (cause := same_failure(rows, count)):
+                    raise SameFailureError(cause)
+                view.round(packs, rows)
+                share = Share(sweep, leases, view.say, retry=retry, every=pace.leases.look)
+                Drain(sweep, packs, crew, view, share, retry=retry, pace=pace, tries=tries, rows=rows).run()
+                has_run, retry = True, False  # what failed again stays failed; the rounds that were to come follow
         except BaseException:
             _end(crew)
             if interrupts.requests() <= 1:
@@ -147,13 +146,9 @@ class Drain:
         tries: int,
         rows: Sequence[Row] = (),
         lanes: int | None = None,
-        waits: bool = True,
     ) -> None:
-        """`rows` are those that the sweep has; `lanes` is how many run it, where others than the crew do, too.
-
-        What other runners train is waited for, unless `waits` is False.
-        """
-        self._sweep, self._crew, self._view, self._share, self._waits = sweep, crew, view, share, waits
+        """`rows` are those that the sweep has; `lanes` is how many run it, where others than the crew do, too."""
+        self._sweep, self._crew, self._view, self._share = sweep, crew, view, share
         self._retry, self._pace, self._tries = retry, pace, tries
         self._packs, self._lanes = len(packs), lanes or len(crew)
         self._stopping = threading.Event()
@@ -176,12 +171,14 @@ class Drain:
         self._same_failure: str | None = None
         """What all trials fail with, while some are left."""
 
-    def run(self, check: Callable[[], None] = lambda: None) -> None:
-        """Returns when every pack has run or was given up. `check` is called again and again, and may raise to end it.
+    def run(self, check: Callable[[], None] | None = None) -> None:
+        """Returns when every pack has run or was given up.
 
-        Raises SameFailureError if all trials fail alike, and
-        InfrastructureError if packs are left that no lane could run.
+        `check` is called again and again, and may raise to end it: left out, KeyboardInterrupt if `hpt stop` asks for
+        it. Raises SameFailureError if all trials fail alike, and InfrastructureError if packs are left that no lane
+        could run.
         """
+        check = check or (lambda: _stop_if_asked(self._sweep, self._view))
         # Again, if a lane that failed put its pack back when the others had gone already.
         while self._waiting and not self._crash and (fit := [lane for lane in self._crew if self._is_fit(lane)]):
             self._work(fit[: self._packs], check)
@@ -298,13 +295,13 @@ class Drain:
 
     def _end_of(self, lane: Lane, row: Row) -> None:
         """Takes the row of a trial that ended."""
-        self._view.row(lane.number, row)
         self._has_new_rows.set()
         with self._lock:
             self._rows[row["trial"]] = row
             self._left.discard(row["trial"])
             if self._left and not Status(row["status"]).is_result:
                 self._same_failure = same_failure(self._rows.values(), self._lanes)
+        self._view.row(lane.number, row)
 
     def _order(self, pack: Pack) -> dict[str, Any]:
         return {
@@ -319,7 +316,7 @@ class Drain:
         return lane.failures < lane.may_fail
 
     def _take(self, lane: Lane) -> tuple[Pack, Lease] | None:
-        """The next pack that no other runner trains, with its lease. While there is none, it waits; None is the end."""
+        """The next pack that no other runner trains, with its lease; while there is none, it waits. None: all is done."""
         while True:
             with self._lock:
                 if self._same_failure or self._stopping.is_set():
@@ -328,7 +325,7 @@ class Drain:
             if pack is not None:
                 if taken := self._share.claim(pack):
                     return taken
-            elif self._waits and self._share.is_elsewhere:
+            elif self._share.is_worth_waiting:
                 self._stopping.wait(self._pace.look)
                 self._hear(lane)
             else:

@@ -5,12 +5,12 @@ Again and again it looks at what others train: what has ended needs no training 
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from pipeline.errors import InfrastructureError
 from pipeline.results import Row
-from pipeline.sweep import Pack, Sweep, Trial, merge
+from pipeline.sweep import Pack, Sweep, Trial, merge, trials_of
 from pipeline.sweep.leases import Lease, Leases, Situation
 
 
@@ -27,9 +27,21 @@ class News:
 class Share:
     """What of a round falls to this runner. Called from several threads."""
 
-    def __init__(self, sweep: Sweep, leases: Leases, say: Callable[[str], None], *, retry: bool, every: float) -> None:
-        """`every` is how many seconds lie between two looks at what others do. Raises InfrastructureError."""
-        self._sweep, self._leases, self._say, self._every = sweep, leases, say, every
+    def __init__(
+        self,
+        sweep: Sweep,
+        leases: Leases,
+        say: Callable[[str], None],
+        *,
+        retry: bool = False,
+        every: float = 2.0,
+        waits: bool = True,
+    ) -> None:
+        """`every` is how many seconds lie between two looks at what others do; `waits`: whether to wait for it.
+
+        Raises InfrastructureError if the store fails.
+        """
+        self._sweep, self._leases, self._say, self._every, self._waits = sweep, leases, say, every, waits
         self._retry = retry
         self._before = _numbers(sweep) if retry else {}
         """Of a retry: per trial the number of the row that it has already."""
@@ -39,9 +51,9 @@ class Share:
         self._told: frozenset[str] = frozenset()
 
     @property
-    def is_elsewhere(self) -> bool:
-        """Whether others train something that this runner would."""
-        return bool(self._elsewhere)
+    def is_worth_waiting(self) -> bool:
+        """Whether others train what this runner would have to train if they did not."""
+        return self._waits and bool(self._elsewhere)
 
     def claim(self, pack: Pack) -> tuple[Pack, Lease] | None:
         """The trials of a pack that fall to this runner, with the lease on them; None if there are none."""
@@ -90,17 +102,21 @@ class Share:
 
     def _tell(self, now: Situation) -> None:
         """Says for whom this runner waits, once as long as it is the same ones."""
-        trials = [trial for pack in self._elsewhere for trial in pack.trials]
+        trials = list(trials_of(self._elsewhere))
         names = frozenset(runner.name for runner in now.holders_of(trials))
         if names and names != self._told:
-            self._say(f"waits for {len(trials)} trials of {' and '.join(sorted(names))}")
+            self._say(f"waits for {len(trials)} trials of {_in_words(names)}")
         self._told = names
 
-    def in_words(self) -> str:
-        """What others train, and who: `2 trials are being trained by a runner on gpu-1 (process 4711)`."""
-        trials = [trial for pack in self._elsewhere for trial in pack.trials]
-        names = sorted(runner.name for runner in self._leases.look().holders_of(trials)) or ["another runner"]
-        return f"{len(trials)} trials are left to {' and '.join(names)}"
+    def say_what_is_left(self) -> None:
+        """Says what this runner did not train since others do, if there is anything."""
+        if trials := list(trials_of(self._elsewhere)):
+            names = {runner.name for runner in self._leases.look().holders_of(trials)}
+            self._say(f"not run, since others train them: {', '.join(map(str, trials))} ({_in_words(names)})")
+
+
+def _in_words(names: Collection[str]) -> str:
+    return " and ".join(sorted(names)) or "another runner"
 
 
 def _numbers(sweep: Sweep) -> Mapping[str, int]:

@@ -1,6 +1,5 @@
 """One pack, seen through from outside of the process that trains it: what ends that process ends one trial at most."""
 
-import json
 import os
 import signal
 import subprocess
@@ -19,11 +18,11 @@ from pipeline.local.watch import Patience
 from pipeline.plan import rounds
 from pipeline.results import Row
 from pipeline.sweep import Pack, Sweep, Trial
+from tests.local.conftest import Trouble
 from tests.support import ROOT, processes
-from tests.support.lanes import Nursery, Recorder
+from tests.support.lanes import TROUBLED_LANE, Nursery, Recorder
 from tests.support.processes import is_soon
 
-LANE = Path(__file__).parents[1] / "support" / "troubled_lane.py"
 PACE = Pace(look=0.05, grace=0.5, patience=Patience(beyond_limit=0.5, silence=1.5, factor=1.0))
 
 
@@ -37,30 +36,28 @@ def eight(tiny_spec: dict[str, Any]) -> dict[str, Any]:
 class Runs:
     """Runs the first pack of a sweep, whose trainings have trouble."""
 
-    def __init__(self, nursery: Nursery, monkeypatch: pytest.MonkeyPatch, begun: Path) -> None:
-        self._nursery, self._patch, self._begun = nursery, monkeypatch, begun
+    def __init__(self, nursery: Nursery, trouble: Trouble) -> None:
+        self._nursery, self._trouble = nursery, trouble
         self.view = Recorder()
 
     def __call__(self, sweep: Sweep, trouble: dict[str, str], at_once: int = 1, **options: Any) -> dict[str, Row]:
-        self._patch.setattr(process, "PROGRAM", self._nursery.command(str(LANE)))
-        self._patch.setenv("TROUBLE", json.dumps(trouble))
-        self._patch.setenv("SIDE_BY_SIDE", str(at_once))
-        self._patch.setenv("BEGUN", str(self._begun))
+        self._begun = self._trouble(trouble, at_once)
         alone.run_pack(sweep, whole(sweep), self.view, **{"pace": PACE, **options})
         rows = {trial.experiment: sweep.row(trial) for trial in whole(sweep).trials}
         return {experiment: row for experiment, row in rows.items() if row is not None}
 
     def attempts(self) -> Counter[str]:
         """How often each experiment was begun."""
-        return Counter(self._begun.read_text().split())
+        return Counter(self._begun())
 
     def lanes(self) -> list[int]:
         return processes.children(self._nursery.pid, self._nursery.name)
 
 
 @pytest.fixture
-def run(nursery: Nursery, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Runs:
-    return Runs(nursery, monkeypatch, tmp_path / "begun")
+def run(nursery: Nursery, trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -> Runs:
+    monkeypatch.setattr(process, "PROGRAM", nursery.command(str(TROUBLED_LANE)))
+    return Runs(nursery, trouble)
 
 
 def whole(sweep: Sweep) -> Pack:

@@ -18,12 +18,12 @@ from pipeline.local.runner import Drain, Pace, SameFailureError
 from pipeline.local.share import Share
 from pipeline.plan import rounds
 from pipeline.results import Row
-from pipeline.sweep import Pack, Sweep, Trial, merge, trials_of
+from pipeline.sweep import Sweep, Trial, merge, trials_of
 from pipeline.sweep.leases import Leases, Runner
 from pipeline.trials.pack import give_up
 from tests.support import processes
 from tests.support.in_process import hpt
-from tests.support.lanes import Lanes, Recorder
+from tests.support.lanes import TROUBLED_LANE, Lanes, Recorder
 from tests.support.processes import is_soon
 
 EAGER = Pace(look=0.05, refresh=0.0)
@@ -97,20 +97,18 @@ def test_lanes_killed_at_random_moments_lose_nothing(new_sweep, tiny_spec, warm_
     assert warm_lanes.pids() == []
 
 
-def test_a_pack_that_kills_three_lanes_is_given_up_by_a_row_that_says_so(new_sweep, tiny_spec, warm_lanes):
+def test_a_trial_that_kills_three_lanes_is_given_up_by_a_row_that_says_so(new_sweep, tiny_spec, nursery, trouble):
     sweep = new_sweep(
         tiny_spec | {"parameters": {"learning_rate": [0.001, 0.01]}, "date-range": [["2024-01-01", "2024-03-01"]]}
     )
-
-    def kill_under_the_first(pack: Pack) -> None:
-        if "e000" in pack.label:
-            assert is_soon(lambda: bool(warm_lanes.pids()))
-            os.kill(warm_lanes.pids()[0], signal.SIGKILL)
-
-    merged = warm_lanes.run(sweep, Recorder(on_start=kill_under_the_first), lanes=1)
+    lanes = Lanes(nursery.command(str(TROUBLED_LANE)), nursery.pid, nursery.name)
+    begun = trouble({"e000": "segfault"})
+    merged = lanes.run(sweep, lanes=1)
     assert [row["status"] for row in merged.rows] == ["failed", "complete"]
-    assert "given up after 3 attempts: its process ended with -9" in merged.rows[0]["error"]
-    again = warm_lanes.run(sweep, lanes=1, retry=True)
+    assert "given up after 3 attempts: its process ended with -11" in merged.rows[0]["error"]
+    assert begun() == ["e000", "e001", "e000", "e000"]
+    trouble({})
+    again = lanes.run(sweep, lanes=1, retry=True)
     assert [row["status"] for row in again.rows] == ["complete", "complete"]
 
 
@@ -162,7 +160,7 @@ def test_a_lane_that_starts_while_the_sweep_is_stopped_runs_nothing(new_sweep, p
 
     view, lane = Recorder(), SlowToStart(0, None, tmp_path / "log.txt")
     packs = rounds.pending(sweep)
-    share = Share(sweep, Leases(sweep, Runner.here(1)), view.say, retry=False, every=1.0)
+    share = Share(sweep, Leases(sweep, Runner.here(1)), view.say)
     with pytest.raises(KeyboardInterrupt):
         Drain(sweep, packs, [lane], view, share, retry=False, pace=EAGER, tries=3).run()
     lane.stop()
@@ -262,23 +260,31 @@ def test_what_is_retried_is_judged_after_all(new_sweep, tiny_spec, warm_lanes):
     assert {row["phase"] for row in merged.rows} == {"screen", "confirm"}
 
 
-def test_a_pack_whose_process_dies_runs_again_trial_by_trial(new_sweep, tiny_spec, warm_lanes):
-    """Whichever trial it was takes none along the next time."""
+def test_a_pack_whose_process_dies_goes_on_with_its_rest_first_and_with_what_it_trained_alone(
+    new_sweep, tiny_spec, nursery, trouble
+):
+    sweep, packs = new_sweep(tiny_spec), []
+    lanes = Lanes(nursery.command(str(TROUBLED_LANE)), nursery.pid, nursery.name)
+    trouble({"e001": "exit"})
+    view = Recorder(on_start=packs.append)
+    lanes.run(sweep, view, lanes=1, tries=2)
+    assert [[str(trial) for trial in pack.trials] for pack in packs] == [
+        ["screen-e000-d0-s0", "screen-e001-d0-s0", "screen-e002-d0-s0"],
+        ["screen-e002-d0-s0"],
+        ["screen-e000-d1-s0", "screen-e001-d1-s0", "screen-e002-d1-s0"],
+        ["screen-e002-d1-s0"],
+        ["screen-e001-d0-s0"],
+        ["screen-e001-d1-s0"],
+    ]
+    assert sum("run again alone" in said for said in view.said) == 2
+    assert sum("given up" in said for said in view.said) == 2
+
+
+def test_lanes_that_die_before_they_train_anything_are_no_trials_failure(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
-    packs = []
-
-    def start(pack: Pack) -> None:
-        packs.append(pack)
-        if len(packs) == 1:
-            assert is_soon(lambda: bool(warm_lanes.pids()))
-            for pid in warm_lanes.pids():
-                os.kill(pid, signal.SIGKILL)
-
-    view = Recorder(on_start=start)
-    merged = warm_lanes.run(sweep, view, lanes=1)
-    assert {row["status"] for row in merged.rows} == {"complete"}
-    assert [len(pack.trials) for pack in packs] == [3, 3, 1, 1, 1]
-    assert sum("it will run again" in said for said in view.said) == 1
+    with pytest.raises(InfrastructureError, match="6 trials could not be run: its process ended with 1"):
+        Lanes((sys.executable, "-c", "raise SystemExit(1)")).run(sweep, lanes=2)
+    assert table(sweep) == []
 
 
 class TestTheSameFailure:

@@ -18,6 +18,7 @@ from pipeline.sweep.merge import Merged
 from tests.support import ROOT, processes
 
 NURSERY = Path(__file__).with_name("nursery.py")
+TROUBLED_LANE = Path(__file__).with_name("troubled_lane.py")
 
 
 class Recorder:

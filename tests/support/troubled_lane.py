@@ -47,7 +47,12 @@ class Troubled(Builtin):
             if kind:
                 TROUBLE[kind]()
             metrics = {"mse_test": 1.0, "mse_train": 1.0, "mse_valid": 1.0}
-            on_end(at, TrainingResult(Status.COMPLETE, metrics=metrics, epochs=1, seconds=0.01, device="none"))
+            on_end(
+                at,
+                TrainingResult(
+                    Status.COMPLETE, metrics=metrics, epochs=1, seconds=0.01, device="none", data_fingerprint="none"
+                ),
+            )
 
 
 if __name__ == "__main__":
