@@ -27,11 +27,10 @@ def run_pack(
 ) -> None:
     """Runs the trials of a pack that have no row yet (`retry`: no result), unless all trials of the sweep fail alike.
 
-    Trials that somebody else is training are left to him, unless he works for the same `owner`, such as a build.
-
-    `lanes` is how many packs of the sweep run at a time. A trial that ends its process is tried again alone, in all
-    `tries` times; one that takes too long is ended. Raises UserError if a trial is not of this sweep, and
-    InfrastructureError if the store or the device fails: rows written before stand.
+    Trials that another runner trains are left to it, unless both work for one `owner`, such as a build. `lanes` is how
+    many packs of the sweep run at a time. A trial that ends its process is tried again alone, in all `tries` times; one
+    that takes too long is ended. Raises UserError if a trial is not of this sweep, and InfrastructureError if the store
+    or the device fails: rows written before stand.
     """
     sweep.definition.check_format()
     for trial in pack.trials:

@@ -316,7 +316,7 @@ class Drain:
         return lane.failures < lane.may_fail
 
     def _take(self, lane: Lane) -> tuple[Pack, Lease] | None:
-        """The next pack that no other runner trains, with its lease; while there is none, it waits. None: all is done."""
+        """The next pack that no other runner trains, with its lease; waits while there is none. None: all is done."""
         while True:
             with self._lock:
                 if self._same_failure or self._stopping.is_set():
