@@ -1,7 +1,7 @@
 """Writes the files that a Jenkins build publishes of its sweeps. Publishing them is the Jenkinsfile's work."""
 
-import html
 import xml.etree.ElementTree as ElementTree
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from pipeline.sweep import Sweep
 from pipeline.sweep.merge import Merged, merge
 
 
-def publish(sweeps: Sequence[Sweep], folder: Path, environment: Mapping[str, str]) -> list[Merged]:
-    """Merges and renders; writes results.csv, report/, junit.xml and description.txt into `folder`.
+def publish(sweeps: Sequence[Sweep], folder: Path) -> list[Merged]:
+    """Merges and renders; writes results.csv, report/, both in summary.zip, junit.xml and
+    description.txt into `folder`.
 
     Of several sweeps, report/index.html is their comparison, best first, and leads to each one's own page.
     """
@@ -32,20 +33,42 @@ def publish(sweeps: Sequence[Sweep], folder: Path, environment: Mapping[str, str
             answers = {sweep.id: summary.answer for sweep, summary in zip(sweeps, summaries, strict=True)}
             answer = _compare(sweeps, answers, folder / "report")
             (folder / "results.csv").write_bytes(_table(sweeps, merged))
+        _pack(folder)
         cases = [junit(sweep.definition, sweep.planned(), one.rows) for sweep, one in zip(sweeps, merged, strict=True)]
         (folder / "junit.xml").write_bytes(_together(cases))
         ids = [sweep.id for sweep in sweeps]
-        (folder / "description.txt").write_text(description(answer, ids, environment), encoding="utf-8")
+        (folder / "description.txt").write_text(description(answer, ids), encoding="utf-8")
     except OSError as error:
         raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
     return merged
 
 
-def description(answer: str, sweeps: Sequence[str], environment: Mapping[str, str]) -> str:
-    """The build's description: the answer, a link to the summary, the ids of the sweeps. HTML, for the link's sake."""
-    address = environment.get("BUILD_URL", "")
-    link = f'<a href="{html.escape(address)}Summary/">Summary</a>' if address else ""
-    return "<br>\n".join(filter(None, (html.escape(answer), link, " ".join(sweeps)))) + "\n"
+_NO_MARKUP = str.maketrans(
+    {
+        "<": "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}",
+        ">": "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}",
+        "&": "\N{FULLWIDTH AMPERSAND}",
+    }
+)
+"""Jenkins has formatters that show these as they are and others that take them for markup: what all show alike."""
+
+
+def description(answer: str, sweeps: Sequence[str]) -> str:
+    """The build's description: the answer and the ids of the sweeps, the last thing in it.
+
+    It reads the same whichever formatter the controller has: some show line ends, some do not.
+    """
+    end = "" if answer.endswith((".", "!", "?")) else "."
+    ids = ("Sweep: " if len(sweeps) == 1 else "Sweeps: ") + " ".join(sweeps)
+    return f"{answer}{end}\n{ids}\n".translate(_NO_MARKUP)
+
+
+def _pack(folder: Path) -> None:
+    """Packs table and report into summary.zip: one artifact to take away instead of a file per chart."""
+    files = [folder / "results.csv", *sorted(path for path in (folder / "report").rglob("*") if path.is_file())]
+    with zipfile.ZipFile(folder / "summary.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in files:
+            archive.write(file, file.relative_to(folder))
 
 
 def _compare(sweeps: Sequence[Sweep], answers: Mapping[str, str], report: Path) -> str:

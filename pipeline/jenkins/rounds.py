@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from itertools import chain, zip_longest
 
+from pipeline.jenkins import others
 from pipeline.jenkins.trust import check_code
-from pipeline.plan import rounds
 from pipeline.sweep import Pack, Sweep
 
 
@@ -12,11 +12,16 @@ def lines(
     sweeps: Sequence[Sweep], environment: Mapping[str, str], *, retry: bool, lanes: int | None = None
 ) -> list[str]:
     """The packs that should run now, as `id, label, image, trials, sweep` between tabs; none if all sweeps are done.
+    `wait` alone stands for packs that are left and that other runners are training.
 
     A new round is cut into packs for so many lanes. Sweeps take turns, so that they come on equally: hours count for
     all of them at once. Raises UserError if one wants to run what the build's environment was not checked with.
     """
-    packs = [rounds.pending(sweep, retry=retry, lanes=lanes) for sweep in sweeps]
+    left = others.left(sweeps, environment.get("BUILD_URL", ""), retry=retry, lanes=lanes)
+    if left.waits_for:
+        print(left.waits_for)
+        return [others.WAIT]
+    packs = left.packs
     for sweep, its in zip(sweeps, packs, strict=True):
         check_code(sweep.definition, [pack.image for pack in its], environment)
     of_sweeps = [

@@ -5,7 +5,9 @@ What ends that process ends no more than the trial that did it. This one imports
 
 from pipeline.local import process
 from pipeline.local.runner import Drain, Pace, SameFailureError, View
+from pipeline.local.share import Share
 from pipeline.sweep import Pack, Sweep, merge
+from pipeline.sweep.leases import Leases, Runner
 from pipeline.trials.pack import check
 
 PACE = Pace(refresh=20.0, show=60.0, grace=3.0)
@@ -13,29 +15,40 @@ PACE = Pace(refresh=20.0, show=60.0, grace=3.0)
 
 
 def run_pack(
-    sweep: Sweep, pack: Pack, view: View, *, retry: bool = False, lanes: int = 1, pace: Pace = PACE, tries: int = 3
+    sweep: Sweep,
+    pack: Pack,
+    view: View,
+    *,
+    retry: bool = False,
+    lanes: int = 1,
+    owner: str = "",
+    pace: Pace = PACE,
+    tries: int = 3,
 ) -> None:
     """Runs the trials of a pack that have no row yet (`retry`: no result), unless all trials of the sweep fail alike.
 
-    `lanes` is how many packs of the sweep run at a time. A trial that ends its process is tried again alone, in all
-    `tries` times; one that takes too long is ended. Raises UserError if a trial is not of this sweep, and
-    InfrastructureError if the store or the device fails: rows written before stand.
+    Trials that another runner trains are left to it, unless both work for one `owner`, such as a build. `lanes` is how
+    many packs of the sweep run at a time. A trial that ends its process is tried again alone, in all `tries` times; one
+    that takes too long is ended. Raises UserError if a trial is not of this sweep, and InfrastructureError if the store
+    or the device fails: rows written before stand.
     """
     sweep.definition.check_format()
     for trial in pack.trials:
         check(sweep, trial)
     lane = process.Lane(0, None, None, process.PROGRAM, pace.grace, is_alone=True, may_fail=1)
-    drain = Drain(
-        sweep, [pack], [lane], view, retry=retry, pace=pace, tries=tries, rows=merge.look(sweep).rows, lanes=lanes
-    )
 
     def is_stopped() -> None:
         if why := sweep.why_stopped():
             raise SameFailureError(why)
 
-    try:
-        drain.run(is_stopped)
-    except SameFailureError as error:
-        view.say(f"not all of it ran, since all trials fail alike: {error}")
-    finally:
-        lane.stop()
+    with Leases(sweep, Runner.here(1, owner), pace=pace.leases, say=view.say) as leases:
+        share = Share(sweep, leases, view.say, retry=retry, waits=False)
+        rows = merge.look(sweep).rows
+        drain = Drain(sweep, [pack], [lane], view, share, retry=retry, pace=pace, tries=tries, rows=rows, lanes=lanes)
+        try:
+            drain.run(is_stopped)
+        except SameFailureError as error:
+            view.say(f"not all of it ran, since all trials fail alike: {error}")
+        finally:
+            lane.stop()
+        share.say_what_is_left()

@@ -1,8 +1,9 @@
 """Runs a whole sweep on this machine: plan a round, drain it, plan again, until a round is empty; then merge.
 
-Lanes are long-lived processes. One that dies, or is ended since what it trains takes too long, is started again and
-goes on with the rest of its pack; a trial that kills three lanes is given up by a row that says so. The page and its
-summary are not made here, but by whoever calls `run`.
+Several runners may be at one sweep: each leases what it trains, leaves to the others what they train, and waits for
+that before it plans the next round. Lanes are long-lived processes. One that dies, or is ended since what it trains
+takes too long, is started again and goes on with the rest of its pack; a trial that kills three lanes is given up by a
+row that says so. The page and its summary are not made here, but by whoever calls `run`.
 """
 
 import math
@@ -25,11 +26,13 @@ from pipeline.analysis.failures import same_failure
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.local import interrupts
 from pipeline.local.process import PROGRAM, Lane, stop
+from pipeline.local.share import Share
 from pipeline.local.watch import PATIENCE, Patience, Watch
 from pipeline.plan import reach, rounds
 from pipeline.report.conclude import show_progress
 from pipeline.results import Row, Status
 from pipeline.sweep import Pack, Sweep, Trial, merge, trials_of
+from pipeline.sweep.leases import LEASE_PACE, Lease, LeasePace, Leases, Runner
 from pipeline.trials.pack import give_up
 
 
@@ -62,6 +65,8 @@ class Pace:
     """From a lane's SIGTERM to its SIGKILL."""
     patience: Patience = PATIENCE
     """How long trials may take."""
+    leases: LeasePace = LEASE_PACE
+    """How runners of one sweep learn of each other."""
 
 
 PACE = Pace()
@@ -90,7 +95,8 @@ def run(
     devices = _devices()
     has_run = False
     count = lanes or len(devices) or len(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory(prefix="hpt-lanes-") as folder:
+    leases = Leases(sweep, Runner.here(count), pace=pace.leases, say=view.say)
+    with leases, tempfile.TemporaryDirectory(prefix="hpt-lanes-") as folder:
         crew = [
             Lane(
                 n,
@@ -103,15 +109,16 @@ def run(
             for n in range(count)
         ]
         try:
-            while packs := rounds.pending(sweep, retry=retry, lanes=count):
+            while packs := rounds.pending(sweep, retry=retry, lanes=count + leases.look().lanes):
                 _stop_if_asked(sweep, view)
                 if not has_run:
-                    _check_reach(sweep)
+                    _check_reach(sweep, leases)
                 rows = merge.refresh(sweep).rows
                 if has_run and (cause := same_failure(rows, count)):
                     raise SameFailureError(cause)
                 view.round(packs, rows)
-                Drain(sweep, packs, crew, view, retry=retry, pace=pace, tries=tries, rows=rows).run()
+                share = Share(sweep, leases, view.say, retry=retry, every=pace.leases.look)
+                Drain(sweep, packs, crew, view, share, retry=retry, pace=pace, tries=tries, rows=rows).run()
                 has_run, retry = True, False  # what failed again stays failed; the rounds that were to come follow
         except BaseException:
             _end(crew)
@@ -132,6 +139,7 @@ class Drain:
         packs: Sequence[Pack],
         crew: Sequence[Lane],
         view: View,
+        share: Share,
         *,
         retry: bool,
         pace: Pace,
@@ -140,7 +148,7 @@ class Drain:
         lanes: int | None = None,
     ) -> None:
         """`rows` are those that the sweep has; `lanes` is how many run it, where others than the crew do, too."""
-        self._sweep, self._crew, self._view = sweep, crew, view
+        self._sweep, self._crew, self._view, self._share = sweep, crew, view, share
         self._retry, self._pace, self._tries = retry, pace, tries
         self._packs, self._lanes = len(packs), lanes or len(crew)
         self._stopping = threading.Event()
@@ -231,8 +239,12 @@ class Drain:
         # Inherited by its process, so that Ctrl-C ends none that has not come to ignoring it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            while self._is_fit(lane) and (pack := self._take()) is not None:
-                self._run_pack(lane, pack)
+            while self._is_fit(lane) and (taken := self._take(lane)) is not None:
+                pack, lease = taken
+                try:
+                    self._run_pack(lane, pack)
+                finally:
+                    self._share.give_back(lease)
             self._view.idle(lane.number)
         except Exception as error:  # a lane's thread must not die in silence
             with self._lock:
@@ -306,10 +318,29 @@ class Drain:
     def _is_fit(self, lane: Lane) -> bool:
         return lane.failures < lane.may_fail
 
-    def _take(self) -> Pack | None:
+    def _take(self, lane: Lane) -> tuple[Pack, Lease] | None:
+        """The next pack that no other runner trains, with its lease; waits while there is none. None: all is done."""
+        while True:
+            with self._lock:
+                if self._same_failure or self._stopping.is_set():
+                    return None
+                pack = self._waiting.popleft() if self._waiting else None
+            if pack is not None:
+                if taken := self._share.claim(pack):
+                    return taken
+            elif self._share.is_worth_waiting:
+                self._stopping.wait(self._pace.look)
+                self._hear(lane)
+            else:
+                return None
+
+    def _hear(self, lane: Lane) -> None:
+        """Takes what became of the trials that other runners train."""
+        news = self._share.news()
+        for row in news.rows:
+            self._end_of(lane, row)
         with self._lock:
-            goes_on = self._waiting and not self._same_failure and not self._stopping.is_set()
-            return self._waiting.popleft() if goes_on else None
+            self._waiting.extend(news.free)
 
     def _retreat(self, lane: Lane, pack: Pack, why: str) -> None:
         """The store or the device failed a lane: the pack goes back on the list, and the process ends."""
@@ -392,12 +423,13 @@ def _end(lanes: Sequence[Lane]) -> None:
         stop(lanes, in_a_hurry=lambda: interrupts.requests() > asked)
 
 
-def _check_reach(sweep: Sweep) -> None:
-    """Raises UserError, and leaves the sweep stopped, if this machine lacks what its trials need."""
+def _check_reach(sweep: Sweep, leases: Leases) -> None:
+    """Raises UserError if this machine lacks what trials need; leaves the sweep stopped, unless others are at it."""
     try:
         reach.check(sweep.definition)
     except UserError:
-        sweep.ask_to_stop()
+        if not leases.look().others:
+            sweep.ask_to_stop()
         raise
 
 

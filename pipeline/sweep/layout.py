@@ -9,6 +9,8 @@ Ids in, keys out, and back; nothing here reads or writes. Of a sweep, below `swe
     trials/<trial>/attempts/<token>/<file>    epochs.csv, log.txt, and what the trainer saves
     tensorboard/<trial>/<file>                an attempt's event file, whose name ends with its token
     rungs/<phase>-d<range>-s<seed>/<epoch>/<experiment>
+    leases/<trial>                            what a lane trains, under its first trial; gone when it has ended
+    leases/runners/<id>                       a runner's sign of life
     results.csv                               the rows merged
     report/<file>
     stop
@@ -131,6 +133,25 @@ class SweepKeys:
     def rung_key(self, trial: Trial, epoch: int) -> str:
         """Where the experiments that share the trial's phase, range and seed leave what they had after an epoch."""
         return self.key(f"rungs/{trial.phase}-d{trial.range}-s{trial.seed}/{epoch}/")
+
+    # -- leases
+
+    @property
+    def leases_key(self) -> str:
+        return self.key("leases/")
+
+    def lease_key(self, first: Trial) -> str:
+        """What a lane trains, by the first of its trials."""
+        return f"{self.leases_key}{first}"
+
+    def runner_key(self, id: str) -> str:
+        """A runner's sign of life."""
+        return f"{self.leases_key}runners/{id}"
+
+    def runner_of(self, key: str) -> str | None:
+        """The id of the runner whose sign of life lies at `key`; None if that is a lease."""
+        folder, _, id = key.removeprefix(self.leases_key).rpartition("/")
+        return id if folder == "runners" else None
 
     # -- the report
 

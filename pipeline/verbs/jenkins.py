@@ -84,6 +84,7 @@ def jenkins_plan(
     import os
 
     from pipeline.jenkins import rounds
+    from pipeline.jenkins.others import WAIT
 
     folders = _sweeps(sweeps, store)
     stopped = {folder: why for folder in folders if again and (why := folder.why_stopped())}
@@ -92,7 +93,8 @@ def jenkins_plan(
         folder.forget_stop()
     lines = rounds.lines(going_on, os.environ, retry=retry, lanes=lanes)
     out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    print(f"{len(lines)} packs to run")
+    if lines != [WAIT]:
+        print(f"{len(lines)} packs to run")
     for folder, why in stopped.items():
         complain(f"{folder.id} is stopped, since all trials failed alike: {why}")
     if not going_on:
@@ -105,11 +107,9 @@ def publish(sweeps: SweepsArgument, folder: Annotated[Path, typer.Argument()], s
 
     Of several sweeps, the summary is their comparison and leads to each one's own.
     """
-    import os
-
     from pipeline.jenkins.publish import publish as publish_to
 
-    raise typer.Exit(max(map(complain_of_failures, publish_to(_sweeps(sweeps, store), folder, os.environ))))
+    raise typer.Exit(max(map(complain_of_failures, publish_to(_sweeps(sweeps, store), folder))))
 
 
 def _sweeps(ids: list[str], store: str | None) -> "list[Sweep]":

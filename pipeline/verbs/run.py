@@ -201,15 +201,22 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
 
 
 def leave(folder: "Sweep") -> bool:
-    """Marks a sweep as stopped and writes its table and page. False if the page could not be made in time."""
+    """Marks a sweep as stopped, unless other runners go on with it, and writes its table and page.
+
+    False if the page could not be made in time.
+    """
     from pipeline.local import interrupts
     from pipeline.report.conclude import conclude
+    from pipeline.sweep.leases import Leases, Runner
     from pipeline.sweep.merge import merge as merge_all
 
     asked = interrupts.requests()
     try:
         with interrupts.within(_LEAVES_WITHIN_S - interrupts.seconds_since_request() if asked else _A_WHILE_S):
-            folder.ask_to_stop()
+            if others := Leases(folder, Runner.here(0)).look().others:
+                complain(f"{' and '.join(sorted(runner.name for runner in others))} may go on with it")
+            else:
+                folder.ask_to_stop()
             if asked > 1:
                 return False
             conclude(folder, merge_all(folder))

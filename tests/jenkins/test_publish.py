@@ -1,15 +1,35 @@
-"""What a build publishes beside files that other tests look at: its description."""
+"""What a build publishes beside files that other tests look at: its description, and one archive to take away."""
 
-from pipeline.jenkins.publish import description
+import re
+import shutil
+import zipfile
+from pathlib import Path
 
-BUILD = {"BUILD_URL": "https://jenkins.test/job/tuning/job/sweep/7/"}
+from pipeline.jenkins.publish import description, publish
+from pipeline.store import open_store
+from pipeline.sweep import Sweep
+from tests.test_old_stores import FINISHED, copy_to
 
 
-def test_a_description_links_to_the_summary_and_ends_in_the_ids_of_the_sweeps() -> None:
-    answer, link, sweep = description("best: x=1", ["20260614-a", "20260614-b"], BUILD).strip().split("<br>\n")
-    assert (answer, sweep) == ("best: x=1", "20260614-a 20260614-b")
-    assert link == f'<a href="{BUILD["BUILD_URL"]}Summary/">Summary</a>'
+def test_a_description_is_the_answer_and_ends_in_the_ids_of_the_sweeps() -> None:
+    assert description("best: x=1", ["20260614-a"]) == "best: x=1.\nSweep: 20260614-a\n"
+    several = description("a is ahead of b.", ["20260614-a", "20260614-b"])
+    assert several == "a is ahead of b.\nSweeps: 20260614-a 20260614-b\n"
 
 
-def test_nothing_of_a_spec_is_markup_in_it() -> None:
-    assert description("p < 0.05 & <b>x</b>", ["s"], {}) == "p &lt; 0.05 &amp; &lt;b&gt;x&lt;/b&gt;<br>\ns\n"
+def test_nothing_of_a_spec_is_markup_or_an_entity_in_it() -> None:
+    hostile = description('p < 0.05 & <img src="x" onerror="f()"> it\'s &lt;b&gt;', ["s"])
+    assert not re.search("[<>&]", hostile)
+    assert hostile == 'p ‹ 0.05 & ‹img src="x" onerror="f()"› it\'s &lt;b&gt;.\nSweep: s\n'.replace("&", "\uff06")
+
+
+def test_table_and_report_come_in_one_archive(tmp_path: Path) -> None:
+    store = copy_to(tmp_path) / "hpt-store"
+    publish([Sweep(open_store(str(store)), FINISHED)], tmp_path / "summary")
+    published = tmp_path / "summary"
+    shutil.unpack_archive(published / "summary.zip", tmp_path / "unpacked")
+    below = {path.relative_to(published).as_posix() for path in published.rglob("*") if path.is_file()}
+    assert set(zipfile.ZipFile(published / "summary.zip").namelist()) == {
+        name for name in below if name == "results.csv" or name.startswith("report/")
+    }
+    assert (tmp_path / "unpacked/results.csv").read_bytes() == (published / "results.csv").read_bytes()

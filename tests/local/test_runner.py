@@ -16,9 +16,11 @@ from pipeline import results
 from pipeline.errors import InfrastructureError
 from pipeline.local.process import Lane
 from pipeline.local.runner import Drain, Pace, SameFailureError
+from pipeline.local.share import Share
 from pipeline.plan import rounds
 from pipeline.results import Row
 from pipeline.sweep import Sweep, Trial, merge, trials_of
+from pipeline.sweep.leases import Leases, Runner
 from pipeline.trials.pack import give_up
 from tests.support import processes
 from tests.support.in_process import hpt
@@ -159,8 +161,9 @@ def test_a_lane_that_starts_while_the_sweep_is_stopped_runs_nothing(new_sweep, p
 
     view, lane = Recorder(), SlowToStart(0, None, tmp_path / "log.txt")
     packs = rounds.pending(sweep)
+    share = Share(sweep, Leases(sweep, Runner.here(1)), view.say)
     with pytest.raises(KeyboardInterrupt):
-        Drain(sweep, packs, [lane], view, retry=False, pace=EAGER, tries=3).run()
+        Drain(sweep, packs, [lane], view, share, retry=False, pace=EAGER, tries=3).run()
     lane.stop()
     assert view.rows == []
     assert rounds.unfinished(sweep, packs) == packs
