@@ -135,10 +135,8 @@ def train_array(
                 for member in state.members:
                     member.go_on(max_epochs, stop=callback.should_stop(member.index, number))
             spent += (time.monotonic() - started) / count
-            if ended := state.remove_ended():
-                for member in ended:
-                    callback.on_train_end(member.index, outcome_of(member, state, spent, step.notes))
-                step = Step(state)
+            for member in state.remove_ended():
+                callback.on_train_end(member.index, outcome_of(member, state, spent, step.notes))
 
 
 def passes_per_epoch(rows: int, batch_size: int, epoch_steps: int) -> int:
@@ -152,9 +150,7 @@ def passes_per_epoch(rows: int, batch_size: int, epoch_steps: int) -> int:
 def train_epoch(state: TrainState, step: Step, passes: int, deadline: float) -> list[float] | None:
     """So many passes over the training rows; the mean loss of each member, or None if the deadline came first."""
     started, steps = time.monotonic(), 0
-    state.module.train()
-    state.optimizer.set_rates([member.learning_rate for member in state.members])
-    state.total_loss.zero_()
+    state.begin_epoch()
     count = len(state.dataset.train)
     try:
         for rows in _batches(state, passes):
@@ -172,7 +168,7 @@ def train_epoch(state: TrainState, step: Step, passes: int, deadline: float) -> 
         member.seconds += (time.monotonic() - started) / len(state.members)
         member.rows += passes * count
         member.passes += passes
-    return losses
+    return [losses[place] for place in state.places]
 
 
 def _batches(state: TrainState, passes: int) -> Iterator[Tensor]:
@@ -185,7 +181,7 @@ def _batches(state: TrainState, passes: int) -> Iterator[Tensor]:
 def evaluate_valid(state: TrainState) -> list[float]:
     """`mse_valid` of each member."""
     if isinstance(state.module, Array):
-        errors = list(evaluate(state.module, state.valid))
+        errors = list(evaluate(state.module, state.valid)[state.places])
     else:
         errors = [evaluate(member.network, state.valid) for member in state.members]
     return [float(np.mean(each_target)) for each_target in errors]

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pipeline.results import Status
-from pipeline.training.evaluation import Tensors, evaluate, to_device
+from pipeline.training.evaluation import Tensors, evaluate
 from pipeline.training.job import TRAIN_SAMPLE, mse_metrics
 from pipeline.training.state import Member, TrainState
 
@@ -66,7 +66,7 @@ def _errors(member: Member, state: TrainState) -> dict[str, float]:
     sample = torch.arange(0, count, math.ceil(count / TRAIN_SAMPLE), device=state.device)
     tokens, dense, targets = state.train
     train_rows: Tensors = tokens[sample], dense[sample], targets[sample]
-    test = evaluate(member.network, to_device(state.dataset.test, state.device))
+    test = evaluate(member.network, state.test)
     train = float(np.mean(evaluate(member.network, train_rows)))
     return mse_metrics(test, train, member.best_mse_valid, names)
 

@@ -4,6 +4,7 @@ A member is one network: its learning rate, its best weights so far, its patienc
 share batches, their order, and a step's arithmetic (`fused.py`). How they are trained is told in `loop.py`.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -20,7 +21,7 @@ from pipeline.results import Status
 from pipeline.space import Assignment
 from pipeline.training import architectures, fused
 from pipeline.training.array import Array, by_name, live_in
-from pipeline.training.evaluation import to_device
+from pipeline.training.evaluation import Tensors, to_device
 from pipeline.training.hyperparameters import HYPERPARAMETERS, Settings
 from pipeline.training.optimizer import ArrayAdamW, Optimizer, SeparateAdamW
 
@@ -126,23 +127,41 @@ class TrainState:
     def _fuse(self) -> None:
         networks = [member.network for member in self.members]
         self.module = fused.fuse(networks, as_array=self._is_array)
-        """Computes all members at once."""
+        """Computes all members at once, and for a while such as have ended."""
         for member, row in zip(self.members, self.module.rows if isinstance(self.module, Array) else (), strict=False):
             member.row = row
+        self.places = list(range(len(networks)))
+        """Where each member stands in what the module gives."""
         self.total_loss = torch.zeros(len(networks), dtype=torch.float64, device=self.device)
-        """Of each member, over the rows of the epoch so far."""
+        """At each place, over the rows of the epoch so far."""
+
+    def begin_epoch(self) -> None:
+        """Hands the members' learning rates to the optimizer; no loss is left."""
+        rates = [0.0] * len(self.total_loss)
+        for place, member in zip(self.places, self.members, strict=True):
+            rates[place] = member.learning_rate
+        self.optimizer.set_rates(rates)
+        self.total_loss.zero_()
+        self.module.train()
 
     def remove_ended(self) -> list[Member]:
         """Removes the members whose training has ended; returns them."""
         ended = [member for member in self.members if member.status is not None]
-        staying = [place for place, member in enumerate(self.members) if member.status is None]
-        self.members = [self.members[place] for place in staying]
+        staying = [(place, each) for place, each in zip(self.places, self.members, strict=True) if each.status is None]
+        self.places, self.members = [place for place, _ in staying], [member for _, member in staying]
         for member in ended:
             member.leave_array()
-        if ended and staying:
+        # To make an array smaller takes as long as an epoch of it, as its steps are recorded anew.
+        if ended and staying and (not self._is_array or len(staying) <= len(self.total_loss) / 2):
+            kept = self.places
             self._fuse()
-            self.optimizer.keep(staying, self.module)
+            self.optimizer.keep(kept, self.module)
         return ended
+
+    @functools.cached_property
+    def test(self) -> Tensors:
+        """On the device from when the first member ends."""
+        return to_device(self.dataset.test, self.device)
 
 
 def private_random_numbers(device: torch.device) -> AbstractContextManager[None]:

@@ -26,10 +26,10 @@ def train_step(state: TrainState, rows: Tensor) -> None:
 
 
 class Step:
-    """`train_step` of a state as it is now; when members leave it, a new one is needed."""
+    """`train_step` of a state; recorded anew when the state has another module."""
 
     def __init__(self, state: TrainState) -> None:
-        self._state = state
+        self._state, self._module = state, state.module
         self._recordings: dict[int, _Recording | None] = {}
         """By the number of rows; None after the first such batch, which makes ready what must not be recorded."""
         self._failure = _why_not_recorded(state.device.type) if state.device.type == "cuda" else None
@@ -38,6 +38,9 @@ class Step:
     def __call__(self, rows: Tensor) -> None:
         """Trains on the rows at the places `[B]`."""
         count = len(rows)
+        if self._module is not self._state.module:
+            self._module = self._state.module
+            self._recordings.clear()
         if self._records and count in self._recordings and self._recordings[count] is None:
             self._record(count)
         if recording := self._recordings.setdefault(count, None):

@@ -13,8 +13,9 @@ from torch.utils._pytree import tree_leaves
 
 from pipeline.data.dataset import Dataset
 from pipeline.data.inputs import PADDING, Inputs
+from pipeline.results import Status
 from pipeline.space import Assignment
-from pipeline.training import architectures, fused
+from pipeline.training import architectures, fused, loop
 from pipeline.training.architectures._base import means, means_at_once
 from pipeline.training.array import Array
 from pipeline.training.loop import Epoch, train, train_array
@@ -209,6 +210,20 @@ def test_arrays_of_any_shape_come_out_as_their_members_alone(
     _, outcomes = together(architecture, settings, dataset)
     for setting, outcome in zip(settings, outcomes, strict=True):
         assert timeless(outcome) == pytest.approx(timeless(alone(architecture, setting, dataset)[1]), rel=1e-9)
+
+
+def test_an_array_shrinks_when_half_of_it_has_ended(dataset: Dataset) -> None:
+    state = array_state("bag-of-words", [{}] * 5, dataset)
+    sizes = []
+    for index in (1, 3, 4, 0):
+        next(member for member in state.members if member.index == index).status = Status.STOPPED
+        assert [member.index for member in state.remove_ended()] == [index]
+        assert isinstance(state.module, Array)
+        sizes.append(len(state.module.rows))
+        state.begin_epoch()
+        train_step(state, torch.arange(64))
+        assert len(loop.evaluate_valid(state)) == len(state.members)
+    assert sizes == [5, 5, 2, 1]
 
 
 @pytest.mark.parametrize("architecture", ARRAYS)

@@ -119,7 +119,9 @@ def test_the_first_epoch_of_an_array_is_that_of_its_members_in_bfloat16(data: Da
     settings = comparable(architecture, [{"learning_rate": rate, "dropout": 0.2} for rate in (0.001, 0.01, 0.03)])
     for setting, outcome in zip(settings, together(architecture, settings, data, epochs=1), strict=True):
         expected = alone(architecture, setting, data, epochs=1)
-        assert outcome.metrics["mse_valid"] == pytest.approx(expected.metrics["mse_valid"], rel=0.01)
+        # These have more products one after another, each rounded to three digits.
+        near = 0.05 if architecture in ("attention", "lstm", "lstm-attention") else 0.01
+        assert outcome.metrics["mse_valid"] == pytest.approx(expected.metrics["mse_valid"], rel=near)
 
 
 @pytest.mark.parametrize("architecture", ALL)
