@@ -6,6 +6,7 @@ from itertools import chain, zip_longest
 from pipeline.jenkins import others
 from pipeline.jenkins.trust import check_code
 from pipeline.sweep import Pack, Sweep
+from pipeline.sweep.leases import owner_in
 
 
 def lines(
@@ -17,7 +18,7 @@ def lines(
     A new round is cut into packs for so many lanes. Sweeps take turns, so that they come on equally: hours count for
     all of them at once. Raises UserError if one wants to run what the build's environment was not checked with.
     """
-    left = others.left(sweeps, environment.get("BUILD_URL", ""), retry=retry, lanes=lanes)
+    left = others.left(sweeps, owner_in(environment), retry=retry, lanes=lanes)
     if left.waits_for:
         print(left.waits_for)
         return [others.WAIT]

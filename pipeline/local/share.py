@@ -6,6 +6,7 @@ Again and again it looks at what others train: what has ended needs no training 
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pipeline.errors import InfrastructureError
@@ -61,7 +62,10 @@ class Share:
         if others := tuple(trial for trial in pack.trials if trial not in lease.trials):
             with self._lock:
                 self._elsewhere.append(pack.rest(others))
-        trials = self._unfinished(lease.trials) if self._retry else lease.trials
+        trials = lease.trials
+        if self._retry:  # else whoever trains them sees that they have a row
+            with suppress(InfrastructureError):
+                trials = self._unfinished(trials)
         if trials:
             return pack.rest(trials) if trials != pack.trials else pack, lease
         self._leases.give_back(lease)

@@ -35,6 +35,11 @@ _TRIES = 3
 _LETS_GO_WITHIN_S = 1.0
 
 
+def owner_in(environment: Mapping[str, str]) -> str:
+    """The build that this process works for; empty if it works for none. A controller without an address has tags."""
+    return environment.get("BUILD_URL") or environment.get("BUILD_TAG") or ""
+
+
 @dataclass(frozen=True)
 class LeasePace:
     """Seconds."""

@@ -98,6 +98,7 @@ def trial(
     from pipeline.screen.progress import Events
     from pipeline.sweep import Trial
     from pipeline.sweep import merge as merging
+    from pipeline.sweep.leases import owner_in
     from pipeline.trials.pack import give_up as give_up_trials
 
     folder = open_sweep(sweep, store)
@@ -111,8 +112,7 @@ def trial(
         if why := folder.why_stopped():
             complain(f"{folder.id} is stopped, since all trials failed alike: {why}")
             raise typer.Exit(SOME_FAILED)
-        owner = os.environ.get("BUILD_URL", "")
-        alone.run_pack(folder, pack, Events(), retry=retry, lanes=lanes, owner=owner)
+        alone.run_pack(folder, pack, Events(), retry=retry, lanes=lanes, owner=owner_in(os.environ))
     merged = merging.refresh(folder)
     fine = not merged.failures_among(parsed)
     if not fine and (cause := same_failure(merged.rows, lanes)):

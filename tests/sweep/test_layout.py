@@ -29,6 +29,8 @@ ROOT = Path(pipeline.__file__).parent
         (KEYS.attempt_key(TRIAL, "a", "model.pt"), "trials/near-best-e012-d2-s10/attempts/a/model.pt"),
         (KEYS.event_key(TRIAL, "events.a"), "tensorboard/near-best-e012-d2-s10/events.a"),
         (KEYS.rung_key(TRIAL, 4), "rungs/near-best-d2-s10/4/"),
+        (KEYS.lease_key(TRIAL), "leases/near-best-e012-d2-s10"),
+        (KEYS.runner_key("0123"), "leases/runners/0123"),
         (KEYS.page_key, "report/index.html"),
         (KEYS.report_key("charts/time.svg"), "report/charts/time.svg"),
     ],
@@ -56,6 +58,8 @@ def test_what_is_made_of_ids_is_taken_apart_into_them() -> None:
     for number in (1, 2, 10):
         assert KEYS.result_of(KEYS.result_key(TRIAL, number)) == (str(TRIAL), number)
     assert KEYS.number_of_round(KEYS.round_key(12)) == 12
+    assert KEYS.runner_of(KEYS.runner_key("0123")) == "0123"
+    assert KEYS.runner_of(KEYS.lease_key(TRIAL)) is None
     assert KEYS.event_name(KEYS.event_key(TRIAL, "events.a")) == f"{TRIAL}/events.a"
     assert KEYS.report_name(KEYS.report_key("charts/time.svg")) == "charts/time.svg"
     assert layout.sweep_of(layout.digest_key("cnn-0123", ID)) == ID
