@@ -7,13 +7,16 @@ import contextlib
 import math
 import os
 import platform
+import queue
+import secrets
 import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,25 +30,37 @@ if TYPE_CHECKING:
 ROOM = 2**30
 # Google's services refuse a token whose time is minutes off; rows are put in order by their times.
 _SECONDS_OFF = 60.0
+# Longer than a bucket's calls are tried again: a mount that hangs would hold whoever asks for ever.
+STORE_SECONDS = 240.0
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at, whether trials can run with it, and what was seen."""
+    """One thing that was looked at, whether trials can run with it, and what was seen.
+
+    A store that fails is no fault of the machine: every other one may see the same.
+    """
 
     name: str
     fine: bool
     seen: str
+    of_machine: bool = True
 
     def __str__(self) -> str:
         return f"{'ok  ' if self.fine else 'FAIL'} {self.name}: {self.seen}"
 
 
-def checks(store_root: str | None, *, disk_room: int = ROOM, installed: Path = Path(__file__)) -> Iterator[Check]:
+def checks(
+    store_root: str | None,
+    *,
+    disk_room: int = ROOM,
+    installed: Path = Path(__file__),
+    store_seconds: float = STORE_SECONDS,
+) -> Iterator[Check]:
     """Looks at one thing after the other, the store only if one is named; every check is made, whatever fails.
 
     A disk needs `disk_room` free bytes; the clock may not be behind the time at which the file `installed` was written.
-    Raises UserError if the store's name is wrong.
+    A store that says nothing for `store_seconds` fails. Raises UserError if the store's name is wrong.
     """
     torch_works = _versions()
     yield torch_works
@@ -54,7 +69,18 @@ def checks(store_root: str | None, *, disk_room: int = ROOM, installed: Path = P
     yield _disk("disk", Path(tempfile.gettempdir()), disk_room)
     yield _clock(installed)
     if store_root is not None:
-        yield from _store(store_root, disk_room)
+        yield from _answer_of(store_root, disk_room, store_seconds)
+
+
+def verdict(checks: Sequence[Check]) -> str | None:
+    """What keeps trials from running here, in one line; None if nothing does.
+
+    It begins with "not fit", where that is this machine, else with "not ready".
+    """
+    failed = [check for check in checks if not check.fine]
+    of_machine = [check for check in failed if check.of_machine]
+    told = "; ".join(f"{check.name}: {check.seen}" for check in of_machine or failed)
+    return f"{'not fit' if of_machine else 'not ready'}: {told}" if failed else None
 
 
 def _versions() -> Check:
@@ -146,11 +172,32 @@ def _clock(installed: Path) -> Check:
     return Check("clock", not behind, seen + (", which is before this program was installed: set it" if behind else ""))
 
 
+def _answer_of(root: str, room: int, seconds: float) -> list[Check]:
+    """The store's checks, from a thread that is left behind if the store hangs."""
+    answers: queue.SimpleQueue[list[Check] | Exception] = queue.SimpleQueue()
+
+    def look() -> None:
+        try:
+            answers.put(list(_store(root, room)))
+        except Exception as error:
+            answers.put(error)
+
+    threading.Thread(target=look, daemon=True).start()
+    try:
+        answer = answers.get(timeout=seconds)
+    except queue.Empty:
+        return [Check("store", False, f"{root}: no answer within {seconds:g} s", of_machine=False)]
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
 def _store(root: str, room: int) -> Iterator[Check]:
     from pipeline.store import open_store
 
     store = open_store(root)
-    key = doctor_key(f"{socket.gethostname()}-{os.getpid()}-{time.time_ns()}")
+    # Containers of one host share its name, and their first process has the same number in each.
+    key = doctor_key(f"{socket.gethostname()}-{secrets.token_hex(8)}")
     began = time.monotonic()
     try:
         try:
@@ -159,16 +206,16 @@ def _store(root: str, room: int) -> Iterator[Check]:
         finally:
             store.delete(key)
     except (InfrastructureError, OSError) as error:
-        yield Check("store", False, f"{root}: {_first_line(error)}")
+        yield Check("store", False, f"{root}: {_first_line(error)}", of_machine=False)
         return
     if not fine:
-        yield Check("store", False, f"{root}: does not give back what was written")
+        yield Check("store", False, f"{root}: does not give back what was written", of_machine=False)
         return
     yield Check("store", True, f"{root}: written, read and deleted in {time.monotonic() - began:.1f} s")
     if root.startswith("gs://"):
         yield from _clock_of_the_service()
     else:
-        yield _disk("store's disk", Path(root), room)
+        yield replace(_disk("store's disk", Path(root), room), of_machine=False)
 
 
 def _clock_of_the_service() -> Iterator[Check]:

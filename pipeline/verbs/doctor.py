@@ -14,10 +14,9 @@ def doctor(store: StoreOption = None) -> None:
     from pipeline.spec.project import store_root
     from pipeline.trials import doctor as machine
 
-    failed = []
+    seen = []
     for check in machine.checks(store_root(store)):
         print(check, flush=True)
-        if not check.fine:
-            failed.append(check.name)
-    if failed:
-        raise InfrastructureError(f"this machine is not fit for trials: {', '.join(failed)}")
+        seen.append(check)
+    if verdict := machine.verdict(seen):
+        raise InfrastructureError(verdict)

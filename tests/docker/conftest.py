@@ -1,5 +1,6 @@
-"""A machine to run the scripts of docker/ on: the real scripts and shell, with `docker` and `nvidia-smi` that only
-write down how they were called. What docker itself does with it, `test_real.py` asks a real one.
+"""A machine to run the scripts of docker/ on: the real scripts and shell, with a `docker` that writes down how it was
+called and knows containers by name, id and label, and an `nvidia-smi` that lists what a test says. What docker itself
+does with it, `test_real.py` asks a real one.
 """
 
 import json
@@ -22,6 +23,15 @@ here, argv = {here!r}, sys.argv[1:]
 def path(name): return os.path.join(here, name)
 def lines(name): return open(path(name)).read().split() if os.path.exists(path(name)) else []
 def add(name, line): open(path(name), "a").write(line + "\\n")
+def running():
+    for name in os.listdir(here):
+        if name.startswith("running-"):
+            try: yield json.load(open(path(name)))
+            except (FileNotFoundError, ValueError): pass
+def remove(name):
+    try: os.unlink(path("running-" + name))
+    except FileNotFoundError: return False
+    return True
 add("calls", json.dumps(argv))
 if os.path.exists(path("daemon-is-down")): sys.exit(1)
 match argv:
@@ -38,15 +48,27 @@ match argv:
         add("images", rest[rest.index("--tag") + 1])
     case ["push", image]: print("noise of a push")
     case ["ps", *rest]:
-        for line in lines("containers"):
-            id, _, label = line.partition(":")
-            if "label=" + label == rest[-1]: print(id)
-    case ["run", *_]:
+        label = rest[-1].removeprefix("label=")
+        print(*[line.partition(":")[0] for line in lines("containers") if line.partition(":")[2] == label])
+        print(*[each["id"] for each in running() if label in each["labels"]])
+    case ["run", *rest]:
+        name = rest[rest.index("--name") + 1]
+        labels = [rest[at + 1] for at, word in enumerate(rest) if word == "--label"]
+        container = path("running-" + name)
+        try: file = open(container, "x")
+        except FileExistsError: sys.exit(125)
+        with file: json.dump({{"id": str(os.getpid()), "name": name, "labels": labels}}, file)
         print("what the trial prints")
         add("running", "yes")
-        while os.path.exists(path("run-waits")) and not lines("stopped"): time.sleep(0.01)
+        while os.path.exists(path("run-waits")) and name not in lines("stopped") and os.path.exists(container):
+            time.sleep(0.01)
+        if not remove(name): sys.exit(137)
+        sys.stderr.write("".join(open(path("says"))) if os.path.exists(path("says")) else "")
         sys.exit(int("".join(lines("status")) or 0))
-    case ["stop", *_]: add("stopped", "yes")
+    case ["rm", "--force", *gone]:
+        for each in running():
+            if {{each["id"], each["name"]}} & set(gone): remove(each["name"])
+    case ["stop", *_, name]: add("stopped", name)
 """
 
 
@@ -60,7 +82,9 @@ class Machine:
         for made in (self.state, self.workspace, self.bin):
             made.mkdir()
         # Only these, so that a real docker or GPU of the machine that the tests run on plays no part.
-        tools = "awk cat cksum cut dirname find git grep head hostname id mkdir printf sed sh sha256sum sleep sort"
+        tools = (
+            "awk cat cut dirname find git grep head hostname id mkdir printf rm sed sh sha256sum sleep sort tail tee"
+        )
         tools += " timeout tr uname"
         for tool in tools.split():
             found = shutil.which(tool)
@@ -100,9 +124,11 @@ class Machine:
         out, err = process.communicate(timeout=60)
         return subprocess.CompletedProcess([], process.returncode, out, err)
 
-    def wait_for(self, name: str) -> None:
+    def wait_for(self, name: str, times: int = 1) -> None:
+        """Until docker has written so many lines into a file."""
+        path = self.state / name
         for _ in range(2000):
-            if (self.state / name).exists():
+            if path.exists() and len(path.read_text().splitlines()) >= times:
                 return
             time.sleep(0.01)
         raise AssertionError(f"never came: {name}")

@@ -16,7 +16,8 @@ def script(machine: Machine) -> Path:
     """bin/trial in a checkout whose `hpt` only says how it was called."""
     folder = machine.workspace / "bin"
     folder.mkdir()
-    shutil.copy(ROOT / "bin/trial", folder / "trial")
+    for name in ("trial", "gpu"):
+        shutil.copy(ROOT / "bin" / name, folder / name)
     hpt(machine, 'echo "$CUDA_VISIBLE_DEVICES: $*"')
     return folder / "trial"
 
@@ -27,9 +28,15 @@ def hpt(machine: Machine, text: str) -> None:
 
 
 def test_an_executor_runs_the_packs_trials_on_the_gpu_of_its_number(machine: Machine, script: Path) -> None:
-    machine.has("nvidia-smi", "#!/bin/sh\necho GPU-aaaa\necho GPU-bbbb\n")
+    machine.has_gpus("GPU 0: NVIDIA L4 (UUID: GPU-aaaa)", "GPU 1: NVIDIA L4 (UUID: GPU-bbbb)")
     done = machine.run(script, EXECUTOR_NUMBER="1", **TRIAL)
     assert done.stdout == "GPU-bbbb: trial 20260614-0210-lstm-attention-3f9c screen-e000-d0-s0\n"
+
+
+def test_agents_that_share_a_host_have_the_gpus_that_they_were_given(machine: Machine, script: Path) -> None:
+    machine.has_gpus("GPU 0: NVIDIA L4 (UUID: GPU-aaaa)", "GPU 1: NVIDIA L4 (UUID: GPU-bbbb)")
+    assert machine.run(script, CUDA_VISIBLE_DEVICES="1", **TRIAL).stdout.startswith("GPU-bbbb: ")
+    assert machine.run(script, CUDA_VISIBLE_DEVICES="-1", **TRIAL).stdout.startswith("-1: ")
 
 
 def test_a_retry_runs_failed_trials_again(machine: Machine, script: Path) -> None:

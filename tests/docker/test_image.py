@@ -166,3 +166,12 @@ def test_a_machine_without_docker_is_said_so(tree: Tree) -> None:
     done = tree.machine.run(tree.folder / "docker/image")
     assert done.returncode == 3
     assert "no docker here" in done.stderr
+
+
+def test_a_daemon_that_is_down_is_the_machines_fault_and_a_registry_that_does_not_answer_is_not(tree: Tree) -> None:
+    done = tree.machine.run(tree.folder / "docker/image", HPT_IMAGE_PARAM="registry.test/hpt:1")
+    assert (done.returncode, "not fit" in done.stderr) == (3, False)
+    tree.machine.set("daemon-is-down")
+    done = tree.machine.run(tree.folder / "docker/image", HPT_IMAGE_PARAM="registry.test/hpt:1")
+    assert done.returncode == 3
+    assert "docker/image: not fit: docker does not answer" in done.stderr

@@ -99,6 +99,42 @@ def test_the_parts_of_a_split_gpu_count_instead_of_it(machine: Machine, trial: R
         assert option(machine.called("run")[-1], "--gpus") == [f"device={uuid}"]
 
 
+@pytest.mark.parametrize(
+    ("visible", "executor", "uuid"),
+    [
+        ("1", "0", "GPU-bbbb-1"),
+        ("1,0", "1", "GPU-aaaa-0"),
+        ("GPU-bbbb-1", "0", "GPU-bbbb-1"),
+        ("GPU-b", "0", "GPU-bbbb-1"),
+    ],
+)
+def test_an_agent_that_shares_its_host_has_the_gpus_that_it_was_given(
+    machine: Machine, trial: Run, visible: str, executor: str, uuid: str
+) -> None:
+    machine.has_gpus(*TWO_GPUS)
+    trial(CUDA_VISIBLE_DEVICES=visible, EXECUTOR_NUMBER=executor)
+    assert option(started(machine), "--gpus") == [f"device={uuid}"]
+
+
+def test_an_agent_from_which_gpus_are_hidden_runs_on_its_cpu(machine: Machine, trial: Run) -> None:
+    machine.has_gpus(*TWO_GPUS)
+    trial(CUDA_VISIBLE_DEVICES="-1")
+    assert option(started(machine), "--gpus") == []
+
+
+@pytest.mark.parametrize(
+    ("visible", "why"),
+    [("0", "names fewer devices"), ("7,8", "8 is not one device"), ("1,GPU", "GPU is not one device")],
+)
+def test_devices_that_are_not_there_are_named(machine: Machine, trial: Run, visible: str, why: str) -> None:
+    machine.has_gpus(*TWO_GPUS)
+    done = trial(CUDA_VISIBLE_DEVICES=visible, EXECUTOR_NUMBER="1")
+    assert done.returncode == 3
+    assert f"not fit: CUDA_VISIBLE_DEVICES={visible}" in done.stderr or why in done.stderr
+    assert why in done.stderr
+    assert not machine.called("run")
+
+
 def test_a_machine_without_a_gpu_runs_on_its_cpu(machine: Machine, trial: Run) -> None:
     trial()
     assert option(started(machine), "--gpus") == []
@@ -190,14 +226,95 @@ def test_the_name_tells_build_and_pack_and_is_one_that_docker_takes(machine: Mac
     first, again, other = (option(call, "--name")[0] for call in machine.called("run"))
     assert first == again
     assert first != other
-    assert first.startswith("jenkins-team-gr")
+    assert first.startswith("hpt-jenkins-team-gr")
+    assert "gpu-box-0" in first
     assert "r0-p000" in first
-    assert all(c.isascii() and (c.isalnum() or c in "_.-") for c in first)
-    assert option(machine.called("run")[0], "--label")[0] == "hpt.build=jenkins-team/größe sweep%2F1-7"
+    labels = [option(call, "--label") for call in machine.called("run")]
+    assert labels[0] == labels[1] != labels[2]
+    for name in [first, *(label.removeprefix("hpt.build=").removeprefix("hpt.slot=") for label in labels[0])]:
+        assert all(c.isascii() and (c.isalnum() or c in "_.-") for c in name)
+
+
+# One controller may have both on one host; only the last is of another controller.
+AGENTS = (
+    {"NODE_NAME": "gpu box"},
+    {"NODE_NAME": "gpu-box"},
+    {"NODE_NAME": "gpu/box"},
+    {"NODE_NAME": "größe"},
+    {"NODE_NAME": "grösse"},
+    {"NODE_NAME": "gpu-box", "EXECUTOR_NUMBER": "1"},
+    {"NODE_NAME": "gpu-box-1"},
+    {"NODE_NAME": "a" * 200 + "1"},
+    {"NODE_NAME": "a" * 200 + "2"},
+    {"NODE_NAME": "gpu-box", "JENKINS_URL": "https://jenkins.example.com/"},
+)
+
+
+def test_agents_whose_names_only_differ_in_what_a_name_may_not_hold_stay_apart(machine: Machine, trial: Run) -> None:
+    for agent in AGENTS:
+        trial(**agent)
+    runs = machine.called("run")
+    assert len({option(run, "--name")[0] for run in runs}) == len(AGENTS)
+    assert len({option(run, "--label")[1] for run in runs}) == len(AGENTS)
+
+
+def test_two_agents_of_one_host_run_the_doctor_for_one_build_at_once(machine: Machine) -> None:
+    """One per GPU: both work in their executor 0, and neither may take the other's container for its own leftover."""
+    machine.set("run-waits")
+    machine.has_gpus(*TWO_GPUS)
+    both = [
+        machine.start(SCRIPTS / "trial", "doctor", **TRIAL | {"NODE_NAME": name, "CUDA_VISIBLE_DEVICES": gpu})
+        for name, gpu in (("gpu one", "0"), ("gpu two", "1"))
+    ]
+    machine.wait_for("running", 2)
+    machine.run(SCRIPTS / "reap", **TRIAL | {"NODE_NAME": "gpu two", "EXECUTOR_NUMBER": "1"})
+    (machine.state / "run-waits").unlink()
+    ended = [(process.communicate(timeout=60)[1], process.returncode) for process in both]
+    assert ended == [("", 0), ("", 0)]
+    gpus = sorted(option(run, "--gpus")[0] for run in machine.called("run"))
+    assert gpus == ["device=GPU-aaaa-0", "device=GPU-bbbb-1"]
+
+
+def test_a_lane_reaps_its_own_place_while_another_agents_pack_of_the_same_build_runs_on(machine: Machine) -> None:
+    machine.set("run-waits")
+    neighbour = machine.start(SCRIPTS / "trial", **TRIAL | {"NODE_NAME": "gpu one"})
+    machine.wait_for("running")
+    machine.run(SCRIPTS / "reap", **TRIAL | {"NODE_NAME": "gpu two"})
+    (machine.state / "run-waits").unlink()
+    neighbour.communicate(timeout=60)
+    assert neighbour.returncode == 0
+
+
+def test_two_people_at_one_machine_do_not_end_each_others_trials(machine: Machine) -> None:
+    machine.set("run-waits")
+    by_hand = {**TRIAL, "NODE_NAME": "", "BUILD_TAG": ""}
+    both = [machine.start(SCRIPTS / "trial", **by_hand) for _ in range(2)]
+    machine.wait_for("running", 2)
+    (machine.state / "run-waits").unlink()
+    assert [process.wait(timeout=60) for process in both] == [0, 0]
+    for process in both:
+        process.communicate()
+
+
+def test_agents_that_share_a_gpu_by_mistake_are_told(machine: Machine, trial: Run) -> None:
+    machine.has_gpus(*TWO_GPUS)
+    machine.set("containers", "other:hpt.gpu=GPU-aaaa-0")
+    assert "CUDA_VISIBLE_DEVICES" in trial().stderr
+    assert trial(CUDA_VISIBLE_DEVICES="1").stderr == ""
+
+
+def names(machine: Machine, **environment: str) -> dict[str, str]:
+    """The labels of a slot and a build, as docker/names has them."""
+    command = [str(machine.bin / "sh"), "-c", f'. {SCRIPTS}/names; echo "$slot"; echo "$build"']
+    told = {**machine.environment, **TRIAL, **environment}
+    done = subprocess.run(command, env=told, cwd=machine.workspace, capture_output=True, text=True, check=True)
+    slot, build = done.stdout.split()
+    return {"slot": f"hpt.slot={slot}", "build": f"hpt.build={build}"}
 
 
 def test_what_an_earlier_build_left_in_this_place_is_removed_first(machine: Machine, trial: Run) -> None:
-    machine.set("containers", "old1:hpt.slot=gpu-box/0", "other:hpt.slot=gpu-box/1")
+    left, other = names(machine, BUILD_TAG="another"), names(machine, EXECUTOR_NUMBER="1")
+    machine.set("containers", f"old1:{left['slot']}", f"other:{other['slot']}")
     trial()
     removed = machine.called("rm", "--force")
     assert removed[0] == ["rm", "--force", "old1"]
@@ -257,16 +374,23 @@ def reap(machine: Machine, *arguments: str) -> list[list[str]]:
     return machine.called("rm")
 
 
-LEFT = ("mine:hpt.slot=gpu-box/0", "neighbour:hpt.slot=gpu-box/1", "a:hpt.build=jenkins-hpt-sweep-7")
+@pytest.fixture
+def left(machine: Machine) -> None:
+    """Containers of this executor, of its neighbour, of this build, and of another one."""
+    other = {"EXECUTOR_NUMBER": "1", "BUILD_TAG": "jenkins-hpt-sweep-8"}
+    mine, others = names(machine), names(machine, **other)
+    machine.set(
+        "containers", f"mine:{mine['slot']}", f"next:{others['slot']}", f"a:{mine['build']}", f"b:{others['build']}"
+    )
 
 
+@pytest.mark.usefixtures("left")
 def test_a_lane_reaps_its_own_place_and_not_its_neighbours(machine: Machine) -> None:
-    machine.set("containers", *LEFT, "b:hpt.build=jenkins-hpt-sweep-8")
     assert reap(machine) == [["rm", "--force", "mine"]]
 
 
+@pytest.mark.usefixtures("left")
 def test_at_its_end_a_build_reaps_all_that_is_its_own(machine: Machine) -> None:
-    machine.set("containers", *LEFT, "b:hpt.build=jenkins-hpt-sweep-8")
     assert reap(machine, "build") == [["rm", "--force", "a"]]
 
 

@@ -1,6 +1,7 @@
 """`hpt doctor`: a machine that would fail trials says so before they start, and what is fine stays untouched."""
 
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,31 @@ def test_a_clock_that_stands_in_the_past_fails(tmp_path: Path) -> None:
     in_an_hour = time.time() + 3600
     os.utime(installed, (in_an_hour, in_an_hour))
     assert not found(installed=installed)["clock"].fine
+
+
+def test_a_machine_is_unfit_only_for_what_is_its_own() -> None:
+    fine = Check("torch", True, "2.13")
+    gpu, disk = Check("device", False, "CUDA is not available"), Check("disk", False, "1 GiB free")
+    store = Check("store", False, "gs://b: does not answer", of_machine=False)
+    assert doctor.verdict([fine]) is None
+    assert doctor.verdict([fine, store]) == "not ready: store: gs://b: does not answer"
+    assert doctor.verdict([gpu, disk, store]) == "not fit: device: CUDA is not available; disk: 1 GiB free"
+
+
+@pytest.mark.parametrize("name", ["store", "store's disk"])
+def test_a_store_that_fails_is_not_the_machines_fault(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("in the way")
+    root = tmp_path / "file" / "store" if name == "store" else tmp_path
+    check = found(str(root), disk_room=2**62)[name]
+    assert not check.fine
+    assert not check.of_machine
+
+
+def test_a_store_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a mount does whose server is gone."""
+    go_on = threading.Event()
+    monkeypatch.setattr("pipeline.store.open_store", lambda root: go_on.wait(60))
+    check = found(str(tmp_path), store_seconds=0.05)["store"]
+    go_on.set()
+    assert (check.fine, check.of_machine) == (False, False)
+    assert "no answer within 0.05 s" in check.seen
