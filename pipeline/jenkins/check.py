@@ -6,7 +6,6 @@ that depends on what an administrator allows.
 """
 
 import json
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,8 +25,10 @@ from pipeline.sweep import Definition, find
 
 AS_THE_SPEC_SAYS = "spec"
 LANES_AT_MOST = 64
+PROTOCOL = 1
+"""What the rendered Groovy and the verbs that it calls agree on: settings, lines of plans and of failures. It rises
+when one of these changes, and a pipeline of another number ends in Validate."""
 SPECS = Path("specs")
-_A_WEEK = 7 * 24 * 60
 _T = TypeVar("_T")
 
 
@@ -42,13 +43,11 @@ class Settings:
     """The ids of the sweeps to go on with, with spaces between; empty for new ones."""
     retry: str
     """`yes` if trials of theirs that failed run again, else empty."""
-    minutes: int
-    """After so long, Jenkins takes a trial for hung. Well above the trial's own limit."""
     code: str
     """What may run: HPT_CODE of every machine."""
 
     def as_lines(self) -> str:
-        return "".join(f"{name}={value}\n" for name, value in vars(self).items())
+        return "".join(f"{name}={value}\n" for name, value in ({"protocol": PROTOCOL} | vars(self)).items())
 
 
 def check(
@@ -96,10 +95,8 @@ def check(
             values.complain("SWEEP", problem)
         runs = definitions
         values.raise_if_wrong()
-    limits = [each.training.time_limit_minutes for each in runs]
-    minutes = max(math.ceil(2 * limit) + 30 if limit else _A_WEEK for limit in limits)
     code = trusted.marks(root, runs, environment.get("HPT_IMAGE"))
-    return specs, Settings(label, int(lanes or 1), root, " ".join(sweeps), "yes" if retry else "", minutes, code)
+    return specs, Settings(label, int(lanes or 1), root, " ".join(sweeps), "yes" if retry else "", code)
 
 
 class _Values:

@@ -1,18 +1,12 @@
-"""Writes `jobs/sweep.yaml`, the folder and the job that runs sweeps, for Jenkins Job Builder.
-
-`python -m pipeline.jenkins.job_yaml`, in a checkout, after a change of `parameters.py`.
-"""
+"""`jobs/sweep.yaml`: the folder and the job that runs sweeps, for Jenkins Job Builder. `render.py` writes it."""
 
 import json
-from pathlib import Path
 
 from pipeline.jenkins.parameters import PARAMETERS, JobParameter, Kind
 
-PATH = Path(__file__).parents[2] / "jobs/sweep.yaml"
-
 _HEAD = """\
-# The folder, and the job that runs sweeps. Written by `python -m pipeline.jenkins.job_yaml`: do not edit it by hand.
-# Its parameters are those of the Jenkinsfile, so that they are there before the first build; tests hold both together.
+# The folder, and the job that runs sweeps. Written by `python -m pipeline.jenkins.render`: do not edit it by hand.
+# Its parameters are those of the Jenkinsfile, so that they are there before the first build.
 - job-template:
     name: '{job-folder}'
     id: folder
@@ -58,7 +52,7 @@ _TAIL = """\
 
 def job_yaml() -> str:
     """The text of `jobs/sweep.yaml`."""
-    return _HEAD + "".join(map(_declaration, PARAMETERS)) + _TAIL
+    return _HEAD + "".join(_declaration(parameter.as_shown()) for parameter in PARAMETERS) + _TAIL
 
 
 def _declaration(parameter: JobParameter) -> str:
@@ -78,7 +72,3 @@ def _declaration(parameter: JobParameter) -> str:
 def _quoted(text: str) -> str:
     """A YAML string, so that `none` and `4` stay text."""
     return "'" + text.replace("'", "''") + "'"
-
-
-if __name__ == "__main__":
-    PATH.write_text(job_yaml(), encoding="utf-8")

@@ -1,10 +1,10 @@
 """The parameters of the job that runs sweeps: their names, kinds, defaults, choices and descriptions.
 
-`jobs/sweep.yaml` is written from them (`job_yaml.py`). The Jenkinsfile declares the same ones itself, because it must
-stand alone; a test holds the two together. What may be written into a parameter is checked by `check.py`.
+The only list of them: `render.py` writes what the Jenkinsfile declares and binds, and `jobs/sweep.yaml`. What may be
+written into a parameter is checked by `check.py`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -29,17 +29,38 @@ class JobParameter:
     """A string is trimmed, a text is not."""
     choices: tuple[str, ...] = ()
 
+    def as_shown(self) -> "JobParameter":
+        """Itself with a description that begins with the heading of its group, if it is the group's first."""
+        heading = HEADINGS.get(self.name)
+        return replace(self, description=f"{heading} {self.description}") if heading else self
+
 
 PARAMETERS = (
     JobParameter(
         "SPEC", "The spec of the sweep: a path in this repository, inside specs/.", default="specs/quickstart.json"
     ),
-    JobParameter("SPEC_JSON", "The spec itself, as JSON. Given, it is used instead of SPEC.", kind=Kind.TEXT),
     JobParameter(
         "ARCHITECTURE",
         "An architecture to tune automatically, without any spec; or all, to compare them. "
         "Given, it is used instead of SPEC.",
     ),
+    JobParameter(
+        "BUDGET",
+        "What it may cost, for each architecture: device-hours=2, or several like trials=200 hours=8. "
+        "Empty: what the spec says.",
+    ),
+    JobParameter(
+        "LANES",
+        "How many packs of trials run at a time: at most the executors of the machines with LABEL.",
+        default="4",
+    ),
+    JobParameter(
+        "SWEEP",
+        "The id of a sweep to go on with, or several with spaces between. "
+        "Only what has no row yet runs; the spec is not read.",
+    ),
+    JobParameter("RETRY", "With SWEEP: trials that failed run again, too.", default="false", kind=Kind.BOOLEAN),
+    JobParameter("SPEC_JSON", "The spec itself, as JSON. Given, it is used instead of SPEC.", kind=Kind.TEXT),
     JobParameter(
         "DATA", "Data where no spec names any: flights, or the JSON of a data key. Empty: what hpt.toml says."
     ),
@@ -51,39 +72,30 @@ PARAMETERS = (
     ),
     JobParameter("EXPERIMENTS", "How many settings to try. Empty: what the spec says."),
     JobParameter(
-        "BUDGET",
-        "What it may cost, for each architecture: device-hours=2, or several like trials=200 hours=8. "
-        "Empty: what the spec says.",
-    ),
-    JobParameter(
         "AS_OF", "The day that counts as today for date ranges, like 2026-06-14. Empty: the spec's, or today."
     ),
-    JobParameter(
-        "SWEEP",
-        "The id of a sweep to go on with, or several with spaces between. "
-        "Only what has no row yet runs; the spec is not read.",
-    ),
-    JobParameter("RETRY", "With SWEEP: trials that failed run again, too.", default="false", kind=Kind.BOOLEAN),
-    JobParameter("STORE", "Where results go: gs://bucket/prefix, or a directory on all machines. Empty: HPT_STORE."),
-    JobParameter(
-        "LANES",
-        "How many packs of trials run at a time: at most the executors of the machines with LABEL.",
-        default="4",
-    ),
-    JobParameter("LABEL", "Label of the machines that run trials.", default="gpu"),
-    JobParameter(
-        "LIGHT_LABEL", "Label of the machines that plan and summarize; they need no GPU.", default="light || !gpu"
-    ),
+    JobParameter("NOTES", "A line about why this sweep runs, for its summary."),
     JobParameter(
         "CONTAINER",
         "How trials run: in a container, or with the Python of the machine.",
         choices=("docker", "none"),
         kind=Kind.CHOICE,
     ),
+    JobParameter("LABEL", "Label of the machines that run trials.", default="gpu"),
+    JobParameter(
+        "LIGHT_LABEL", "Label of the machines that plan and summarize; they need no GPU.", default="light || !gpu"
+    ),
     JobParameter("IMAGE", "The image for trials. Empty: the one made from this commit."),
-    JobParameter("NOTES", "A line about why this sweep runs, for its summary."),
+    JobParameter("STORE", "Where results go: gs://bucket/prefix, or a directory on all machines. Empty: HPT_STORE."),
     JobParameter("REQUEST_ID", "Set by programs that trigger builds, to find theirs again. Leave it empty."),
 )
+
+HEADINGS = {
+    "SPEC": "WHAT TO TUNE (these five are enough for most).",
+    "RETRY": "MORE ABOUT WHAT TO TUNE.",
+    "CONTAINER": "WHERE IT RUNS.",
+}
+"""The first parameter of each group in the form -> the heading of the group. Jenkins itself has no groups."""
 
 CHOICES = {parameter.name: parameter.choices for parameter in PARAMETERS if parameter.choices}
 """Parameter -> what it may be."""

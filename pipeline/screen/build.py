@@ -10,15 +10,43 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-# The Jenkinsfile echoes this line; plugins may put a time before it or colours around it.
-TRIALS = re.compile(r"(?:^|\s)trials: (\d+) of (\d+)\s*$")
-COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+from pipeline.results import Row, Status
+
+# Plugins may put a time before a line or colours around it.
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_TOTAL = re.compile(r"(?:^|\s)trials: (\d+) of (\d+)\s*$")
+_TRIAL = re.compile(rf"(?:^|\s)([a-z0-9-]+ [a-z][a-z0-9-]*-d\d+-s\d+) (?:{'|'.join(Status)})(?::|\s*$)")
 
 
-def trials_done(line: str) -> tuple[int, int] | None:
-    """(done, planned) trials if this line of a log says so, else None."""
-    match = TRIALS.search(COLOURS.sub("", line))
-    return (int(match.group(1)), int(match.group(2))) if match else None
+def total_line(done: int, planned: int) -> str:
+    """What the log of a build says when it plans: counted in the store, so it is right whatever was lost before."""
+    return f"trials: {done} of {planned}"
+
+
+def trial_line(sweep: str, row: Row) -> str:
+    """What the log of a build says when a trial ended."""
+    return f"{sweep} {row['trial']} {row['status']}" + (f": {row['error']}" if row.get("error") else "")
+
+
+class Count:
+    """How far a build is, read from the lines of its log: the last total, and the trials that ended since."""
+
+    def __init__(self) -> None:
+        self._done, self._planned = 0, 0
+        self._since: set[str] = set()
+        """Each once: what a lost machine ran is said again by whoever finds its rows."""
+
+    def read(self, line: str) -> tuple[int, int] | None:
+        """(done, planned) trials if this line moves them, else None."""
+        line = _COLOURS.sub("", line)
+        if match := _TOTAL.search(line):
+            self._done, self._planned = int(match[1]), int(match[2])
+            self._since.clear()
+        elif (match := _TRIAL.search(line)) and match[1] not in self._since:
+            self._since.add(match[1])
+        else:
+            return None
+        return min(self._done + len(self._since), self._planned), self._planned
 
 
 class BuildView:
@@ -28,6 +56,7 @@ class BuildView:
         """`stdout_is_taken`: somebody parses stdout, so the log goes to stderr, too."""
         self._follow, self._to_stderr = follow, stdout_is_taken
         self._console = Console(stderr=True)
+        self._count = Count()
         self._shown: tuple[int, int] | None = None
         self._bar = Progress(
             TextColumn("trials", style="bold"),
@@ -58,10 +87,9 @@ class BuildView:
         for line in lines:
             if self._follow:
                 print(line, file=sys.stderr if self._to_stderr else sys.stdout, flush=True)
-        for line in reversed(lines):
-            if now := trials_done(line):
-                self._progress(now)
-                break
+        moves = [now for line in lines if (now := self._count.read(line))]
+        if moves:
+            self._progress(moves[-1])
 
     def _progress(self, now: tuple[int, int]) -> None:
         if now == self._shown:

@@ -18,6 +18,7 @@ from pipeline.report.answer import decide
 from pipeline.report.sentence import in_words
 from pipeline.report.words import outcome
 from pipeline.results import Row, is_reference, trainings
+from pipeline.screen.build import trial_line
 from pipeline.screen.console import tell
 from pipeline.sweep import Definition, Pack, trials_of
 
@@ -108,6 +109,9 @@ class Lines:
 class Events:
     """Bare events: a line per epoch and per trial that ended, for the log of a stage that runs one pack."""
 
+    def __init__(self, sweep: str) -> None:
+        self._sweep = sweep
+
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
@@ -121,7 +125,7 @@ class Events:
         self.say(f"{trial} epoch {epoch} of {of}")
 
     def row(self, lane: int, row: Row) -> None:
-        tell(f"{row['trial']} {row['status']}" + (f": {row['error']}" if row.get("error") else ""))
+        tell(trial_line(self._sweep, row))
 
     def idle(self, lane: int) -> None:
         pass

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.errors import SOME_FAILED
+from pipeline.errors import SOME_FAILED, InfrastructureError
 from pipeline.verbs.common import (
     ArchitectureOption,
     BudgetOption,
@@ -17,6 +17,7 @@ from pipeline.verbs.common import (
 )
 
 if TYPE_CHECKING:
+    from pipeline.jenkins.rounds import Line
     from pipeline.sweep import Sweep
 
 app = typer.Typer()
@@ -74,31 +75,91 @@ def jenkins_plan(
     sweeps: SweepsArgument,
     out: Annotated[Path, typer.Argument(metavar="FILE")],
     store: StoreOption = None,
-    retry: Annotated[bool, typer.Option("--retry", help="Plan what failed again, too.")] = False,
+    failures: Annotated[
+        Path | None,
+        typer.Option(help="What could not run so far in this build; an empty last line: plan, as without a file."),
+    ] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Plan what failed again, too, the first time.")] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Not the first time in this build: what was stopped meanwhile stays so.")
     ] = False,
     lanes: PackLanesOption = None,
 ) -> None:
-    """Plan the next round of a build's sweeps; write their packs into a file, a line each."""
+    """Write what a build should run now into a file, a line per pack: of the next round of its sweeps, or of what could
+    not run last."""
     import os
 
     from pipeline.jenkins import rounds
     from pipeline.jenkins.others import WAIT
+    from pipeline.screen.build import total_line
 
+    told = failures.read_text(encoding="utf-8").split("\n") if failures else [""]
+    if told[-1]:
+        out.write_text("".join(f"{line}\n" for line in _sequel(told, store, retry=retry)), encoding="utf-8")
+        return
     folders = _sweeps(sweeps, store)
     stopped = {folder: why for folder in folders if again and (why := folder.why_stopped())}
     going_on = [folder for folder in folders if folder not in stopped]
     for folder in going_on:
         folder.forget_stop()
-    lines = rounds.lines(going_on, os.environ, retry=retry, lanes=lanes)
+    plan = rounds.plan(going_on, os.environ, retry=retry and not again, lanes=lanes)
+    lines = [WAIT] if plan.waits_for else list(map(str, plan.lines))
     out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    if lines != [WAIT]:
-        print(f"{len(lines)} packs to run")
+    print(plan.waits_for or f"{len(lines)} packs to run")
+    if going_on:
+        print(total_line(plan.done, plan.trials))
     for folder, why in stopped.items():
         complain(f"{folder.id} is stopped, since all trials failed alike: {why}")
     if not going_on:
         raise typer.Exit(SOME_FAILED)
+
+
+def _sequel(told: list[str], store: str | None, *, retry: bool) -> list[str]:
+    """What becomes of the last of a build's failures, as lines for the Jenkinsfile; what is given up gets its rows."""
+    import os
+
+    from pipeline.jenkins import failures as failing
+    from pipeline.plan.create import open_sweep
+    from pipeline.sweep import Trial, merge
+    from pipeline.trials.pack import give_up
+
+    *before, last = map(failing.Failure.parse, told)
+    line = last.line
+    left = () if line is None else _unfinished(line, store, retry=retry)
+    # The last one is told twice: it stands among all of them, too, with those of lanes that failed since.
+    before.remove(last)
+    sequel = failing.sequel([*before, last], left)
+    if (lost := sequel.given_up) is not None:
+        folder = open_sweep(lost.sweep, store)
+        trials = [Trial.parse(trial) for trial in lost.trials]
+        give_up(folder, folder.pack_of(trials[0]).id, trials, sequel.why)
+        merge.refresh(folder)
+        complain(f"{lost.label}: {sequel.why}")
+    machines = failing.machines_to_leave([*before, last])
+    if last.machine in machines:
+        complain(f"{last.machine} gets no more trials from this build")
+    label = os.environ.get("LABEL", "")
+    return [
+        *map(str, sequel.again),
+        *(f"left\t{name}\t{failing.label_without(label, machines)}" for name in machines),
+        *([f"given-up\t{lost.label}: {sequel.why}"] if lost is not None else []),
+        *(["pause"] if sequel.pause else []),
+    ]
+
+
+def _unfinished(line: "Line", store: str | None, *, retry: bool) -> list[str]:
+    """The trials of a line without a row; all of them if the store cannot say: whoever runs them looks again."""
+    from pipeline.plan import rounds
+    from pipeline.plan.create import open_sweep
+    from pipeline.sweep import Pack, Trial
+
+    pack = Pack(line.id, line.label, None, tuple(map(Trial.parse, line.trials)))
+    try:
+        left = rounds.unfinished(open_sweep(line.sweep, store), [pack], retry=retry)
+    except InfrastructureError as error:
+        complain(str(error))
+        left = [pack]
+    return [str(trial) for pack in left for trial in pack.trials]
 
 
 @app.command()

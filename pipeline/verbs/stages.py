@@ -112,7 +112,8 @@ def trial(
         if why := folder.why_stopped():
             complain(f"{folder.id} is stopped, since all trials failed alike: {why}")
             raise typer.Exit(SOME_FAILED)
-        alone.run_pack(folder, pack, Events(), retry=retry, lanes=lanes, owner=owner_in(os.environ))
+        owner = owner_in(os.environ)
+        alone.run_pack(folder, pack, Events(folder.id), retry=retry, lanes=lanes, owner=owner)
     merged = merging.refresh(folder)
     fine = not merged.failures_among(parsed)
     if not fine and (cause := same_failure(merged.rows, lanes)):

@@ -32,7 +32,7 @@ def read(**more: str) -> tuple[dict[str, Any], Settings]:
 def test_what_is_not_given_changes_nothing() -> None:
     spec, settings = read(EXPERIMENTS="", MODE="spec", NOTES="", IMAGE="", SWEEP="")
     assert spec == SPEC
-    lines = "label=gpu\nlanes=2\nstore=gs://bucket/tuning\nsweeps=\nretry=\nminutes=10080\ncode=none\n"
+    lines = "protocol=1\nlabel=gpu\nlanes=2\nstore=gs://bucket/tuning\nsweeps=\nretry=\ncode=none\n"
     assert settings.as_lines() == lines
 
 
@@ -88,11 +88,6 @@ def test_data_are_for_a_spec_that_names_none() -> None:
 def test_a_budget_replaces_that_of_the_spec(text: str) -> None:
     spec, _ = read(SPEC_JSON=json.dumps(SPEC | {"budget": {"experiments": 3}}), BUDGET=text)
     assert spec["budget"] == {"trials": 30, "device-hours": 2}
-
-
-def test_a_time_limit_sets_when_jenkins_takes_a_trial_for_hung() -> None:
-    spec = SPEC | {"training": {"time-limit-minutes": 45}}
-    assert read(SPEC_JSON=json.dumps(spec))[1].minutes == 120
 
 
 def test_the_store_may_come_from_jenkins_or_from_the_spec() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.jenkins.job_yaml import job_yaml
-from pipeline.jenkins.parameters import PARAMETERS, Kind
+from pipeline.jenkins.parameters import HEADINGS, PARAMETERS
+from pipeline.jenkins.render import rendered
 from tests.jenkinsfile.conftest import ROOT, Controller
 
 Jobs = dict[str, ElementTree.Element]
@@ -71,41 +71,29 @@ def test_sweeps_may_run_side_by_side(jobs: Jobs) -> None:
     assert not [each.tag for each in jobs["tuning/sweep"].iter() if "DisableConcurrentBuilds" in each.tag]
 
 
-def test_the_yaml_of_the_sweep_job_is_as_it_is_written_from_the_list_of_parameters() -> None:
-    assert (ROOT / "jobs/sweep.yaml").read_text(encoding="utf-8") == job_yaml(), "python -m pipeline.jenkins.job_yaml"
+@pytest.mark.parametrize("path", rendered())
+def test_what_is_rendered_is_as_it_is_written_from_one_source_and_one_list_of_parameters(path: str) -> None:
+    assert (ROOT / path).read_text(encoding="utf-8") == rendered()[path], "python -m pipeline.jenkins.render"
 
 
-def test_the_list_of_parameters_and_the_jenkinsfile_declare_the_same() -> None:
-    """Read from the Jenkinsfile's text, so that it is known without Groovy, too."""
-    steps = {Kind.STRING: "string", Kind.TEXT: "text", Kind.CHOICE: "choice", Kind.BOOLEAN: "booleanParam"}
-    declared = []
-    for parameter in PARAMETERS:
-        arguments = [f"name: '{parameter.name}'"]
-        if parameter.kind is Kind.CHOICE:
-            arguments.append(f"choices: [{', '.join(map(quoted, parameter.choices))}]")
-        elif parameter.kind is Kind.BOOLEAN:
-            arguments.append(f"defaultValue: {parameter.default}")
-        else:
-            arguments.append(f"defaultValue: {quoted(parameter.default)}")
-        if parameter.kind is Kind.STRING:
-            arguments.append("trim: true")
-        arguments.append(f"description: {quoted(parameter.description)}")
-        declared.append(f"{steps[parameter.kind]}({', '.join(arguments)})")
-    jenkinsfile = (ROOT / "Jenkinsfile").read_text(encoding="utf-8")
-    block = jenkinsfile[jenkinsfile.index("    parameters {\n") :]
-    lines = re.sub(r",\n +", ", ", block[: block.index("\n    }\n")]).splitlines()[1:]
-    assert [line.strip() for line in lines] == declared
+def test_the_library_is_the_jenkinsfile_as_a_function() -> None:
+    step = rendered()["jobs/library/vars/hptSweep.groovy"]
+    assert step.count("\ndef call() {\npipeline {\n") == 1
+    assert step.replace("def call() {\n", "").replace("\n}\n}\n", "\n}\n", 1) == rendered()["Jenkinsfile"]
 
 
-def quoted(text: str) -> str:
-    return "'" + text.replace("'", "\\'") + "'"
+def test_the_form_has_three_groups_of_which_the_first_five_parameters_are_enough_for_most(jobs: Jobs) -> None:
+    shown = {text(each, "name"): text(each, "description") for each in jobs["tuning/sweep"].findall(DEFINITIONS + "*")}
+    headings = [name for name, description in shown.items() if re.match(r"[A-Z ]{10,}", description)]
+    assert headings == list(HEADINGS)
+    assert list(shown)[:6] == ["SPEC", "ARCHITECTURE", "BUDGET", "LANES", "SWEEP", headings[1]]
 
 
-def test_the_jenkinsfile_binds_every_parameter_to_the_environment() -> None:
-    jenkinsfile = (ROOT / "Jenkinsfile").read_text(encoding="utf-8")
-    bound = re.findall(r'^        (\w+) = "\$\{params\.(\w+)\}"$', jenkinsfile, re.MULTILINE)
-    also = ("HPT_IMAGE_PARAM", "IMAGE")
-    assert [name for name in bound if name != also] == [(each.name, each.name) for each in PARAMETERS]
+def test_the_page_tells_every_parameter_in_the_forms_order() -> None:
+    page = (ROOT / "docs/jenkins.md").read_text(encoding="utf-8")
+    table = page[page.index("| parameter | |") :].partition("\n\n")[0]
+    told = [name for line in table.splitlines()[2:] for name in re.findall(r"`([A-Z_]+)`", line.split("|")[1])]
+    assert told == [parameter.name for parameter in PARAMETERS]
 
 
 def test_job_and_jenkinsfile_declare_the_same_parameters(jobs: Jobs, tmp_path: Path) -> None:

@@ -383,8 +383,8 @@ def test_in_a_store_that_only_a_parameter_names_nothing_runs_but_what_the_build_
         assert lines(sweep, {})
 
 
-def lines(sweep: Sweep, environment: dict[str, str]) -> list[str]:
-    return rounds.lines([sweep], environment, retry=False)
+def lines(sweep: Sweep, environment: dict[str, str]) -> list[rounds.Line]:
+    return rounds.plan([sweep], environment, retry=False).lines
 
 
 def test_a_store_that_an_administrator_names_says_itself_what_runs(

@@ -24,6 +24,7 @@ from tests.support.lanes import Nursery
 
 HARNESS = Path(__file__).parent / "harness"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+TWO_RANGES = {"date-range": [["2024-01-01", "2024-03-01"], ["2024-03-01", "2024-05-01"]]}
 AGENTS = (
     {"name": "small", "labels": "light"},
     {"name": "gpu-1", "labels": "gpu"},
@@ -68,9 +69,8 @@ class Build:
         return {stage["name"]: stage["result"] for stage in self.trace["stages"] if not stage["within"]}
 
     def packs(self) -> list[tuple[str, str]]:
-        """The stages inside Trials: which trial, and how it ended."""
-        inner = [stage for stage in self.trace["stages"] if stage["within"][:1] == ["Trials"]]
-        return [(stage["name"].split(" ")[0], stage["result"]) for stage in inner]
+        """The stages of packs: which trials they ran, and how they ended."""
+        return [(stage["trials"], stage["result"]) for stage in self.trace["stages"] if "trials" in stage]
 
     def shells(self, script: str) -> list[dict[str, Any]]:
         return [shell for shell in self.trace["shells"] if script in shell["script"]]
@@ -133,7 +133,9 @@ class Controller:
         file.write_text(f"#!/bin/sh\nset -eu\n{text}")
         file.chmod(0o755)
 
-    def quick_trials(self, path: str = "bin/trial", failing: str = "", at_most: int = 1000) -> None:
+    def quick_trials(
+        self, path: str = "bin/trial", failing: str = "", at_most: int = 1000, seconds_each: float = 0
+    ) -> None:
         """Trials that train nothing; `failing` fails, and when so many have begun, no further one can run."""
         script = str(Path(__file__).with_name("quick_trial.py"))
         quick = shlex.join(self._nursery.command(script) if self._nursery else (sys.executable, script))
@@ -141,7 +143,7 @@ class Controller:
             path,
             f"""[ "$*" != doctor ] || exit 0
 [ "$(ls -d "$HPT_STORE"/sweeps/*/trials/* 2>/dev/null | wc -l)" -lt {at_most} ] || exit 3
-FAILING={failing} PYTHONPATH=. exec {quick}
+SECONDS_EACH={seconds_each} FAILING={failing} PYTHONPATH=. exec {quick}
 """,
         )
 
@@ -156,18 +158,18 @@ FAILING={failing} PYTHONPATH=. exec {quick}
                     "categorical": ["kind"],
                     "target": "y",
                 },
-                "date-range": [["2024-01-01", "2024-03-01"], ["2024-03-01", "2024-05-01"]],
+                # Each trial has a range, and so a pack, of its own.
+                "date-range": [[f"2024-0{month}-01", f"2024-0{month + 2}-01"] for month in range(1, 5)],
                 "training": {"max-epochs": 2, "epoch-steps": 1},
-                "search": {"experiments": 2},
+                "search": {"experiments": 1},
                 "confirm": {"ranges": 0},
                 "references": False,
-                # Batches of several sizes: each trial is a pack of its own.
                 "parameters": {"batch_size": [1024, 512, 256]},
                 **more,
             }
         )
 
-    def build(self, *, registered: bool = True, **scenario: Any) -> Build:
+    def build(self, *, registered: bool = True, jenkinsfile: Path = ROOT / "Jenkinsfile", **scenario: Any) -> Build:
         self._builds += 1
         home = self.home / f"build-{self._builds}"
         home.mkdir()
@@ -184,7 +186,7 @@ FAILING={failing} PYTHONPATH=. exec {quick}
         }
         (home / "scenario.json").write_text(json.dumps(described))
         command = ["groovy", "-cp", str(HARNESS), str(HARNESS / "Run.groovy")]
-        command += [str(ROOT / "Jenkinsfile"), str(home / "scenario.json")]
+        command += [str(jenkinsfile), str(home / "scenario.json")]
         # A build is over before better machine code would pay.
         java = {"JAVA_HOME": java_home() or "", "JAVA_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
         environment = os.environ | java | {"OMP_NUM_THREADS": "1"}

@@ -2,10 +2,13 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.results import Status
+from pipeline.screen.build import trial_line
 from pipeline.store import open_store
 from pipeline.sweep import Sweep, Trial
 from pipeline.training import architectures
@@ -22,6 +25,7 @@ class Quick(Builtin):
 
     def together(self, jobs: Sequence[Job], on_end: Callable[[int, TrainingResult], None]) -> None:
         for at, job in enumerate(jobs):
+            time.sleep(float(os.environ.get("SECONDS_EACH", 0)))
             if job.trial == os.environ.get("FAILING"):
                 raise UserError("it was to fail")
             experiment = int(Trial.parse(job.trial).experiment[1:])
@@ -38,5 +42,10 @@ if __name__ == "__main__":
     trials = [Trial.parse(name) for name in os.environ["HPT_PACK_TRIALS"].split(",")]
     retry = bool(os.environ.get("HPT_RETRY"))
     pack, bench = folder.pack_of(trials[0]).id, Workbench(Quick())
-    fine = run_pack(folder, pack, trials, bench, retry=retry, on_event=lambda event: None)
+
+    def tell(event: dict[str, Any]) -> None:
+        if row := event.get("row"):
+            print(trial_line(folder.id, row), flush=True)
+
+    fine = run_pack(folder, pack, trials, bench, retry=retry, on_event=tell)
     sys.exit(0 if fine else 1)

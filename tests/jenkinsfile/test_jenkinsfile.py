@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.screen.build import trials_done
-from tests.jenkinsfile.conftest import AGENTS, COMMIT, Build, Controller
+from pipeline.screen.build import Count
+from tests.jenkinsfile.conftest import AGENTS, COMMIT, TWO_RANGES, Build, Controller
+from tests.support import ROOT
 from tests.support.lanes import Nursery
 
 STAGES = ["Image", "Validate", "Plan", "Trials", "Summary"]
@@ -32,14 +33,14 @@ class TestTheFirstBuild:
         assert build.result == "SUCCESS", build.log
 
     def test_each_trial_is_a_stage_of_its_own_in_as_many_branches_as_there_are_lanes(self, build: Build) -> None:
-        assert sorted(name for name, _ in build.packs()) == sorted(build.rows())
+        assert sorted(trial for trial, _ in build.packs()) == sorted(build.rows())
         assert len(build.packs()) == 3
         assert build.trace["branches"] == 2
 
     def test_trials_run_on_the_label_and_everything_else_on_the_light_one(self, build: Build) -> None:
         on = {shell["script"]: shell["machine"] for shell in build.trace["shells"]}
         assert {machine for script, machine in on.items() if "hpt" in script} == {"small"}
-        assert {shell["machine"] for shell in build.shells("exec bin/trial")} == {"gpu-1", "gpu-2"}
+        assert {shell["machine"] for shell in build.shells("bin/pack")} == {"gpu-1", "gpu-2"}
 
     def test_every_machine_has_the_commit_that_was_checked_out_once(self, build: Build) -> None:
         assert build.trace["checkouts"] == 1
@@ -55,8 +56,9 @@ class TestTheFirstBuild:
         assert sweep == f"Sweep: {build.sweep.id}"
 
     def test_it_says_how_far_it_is_as_hpt_trigger_reads_it(self, build: Build) -> None:
-        told = [progress for line in build.log.splitlines() if (progress := trials_done(line))]
-        assert told == [(1, 3), (2, 3), (3, 3)]
+        count = Count()
+        told = [progress for line in build.log.splitlines() if (progress := count.read(line))]
+        assert told == [(0, 3), (1, 3), (2, 3), (3, 3), (3, 3)]
 
     def test_free_text_reaches_the_sweep_unchanged_and_no_shell_as_code(self, build: Build) -> None:
         assert build.sweep.definition.notes == NOTES
@@ -115,7 +117,9 @@ printf '{"properties": {"x": {"type": "number", "default": 1.0, "description": "
     DESCRIBE = ("sh", "-c", DESCRIBES)
 
     def spec(self, controller: Controller, **more: object) -> str:
-        spec = json.loads(controller.spec(search={"experiments": 2}, parameters={"x": [1.0, 2.0]}, **more))
+        spec = json.loads(
+            controller.spec(search={"experiments": 2}, parameters={"x": [1.0, 2.0]}, **TWO_RANGES, **more)
+        )
         return json.dumps({key: value for key, value in spec.items() if key != "architecture"})
 
     @pytest.mark.parametrize("more", [{"command": COMMAND, "describe": DESCRIBE}, {"trainer": "os:abort"}])
@@ -157,7 +161,7 @@ printf '{"properties": {"x": {"type": "number", "default": 1.0, "description": "
         own = build.sweep.definition.own
         assert own is not None
         assert own.hyperparameters["x"].help == "none"
-        assert all(shell["env"]["GOOGLE_APPLICATION_CREDENTIALS"] for shell in build.trace["shells"])
+        assert all(shell["env"]["GOOGLE_APPLICATION_CREDENTIALS"] for shell in build.shells("HPT_HOME"))
 
 
 class TestAFailingTrial:
@@ -166,7 +170,7 @@ class TestAFailingTrial:
     def build(cls, tmp_path_factory: pytest.TempPathFactory) -> Build:
         controller = Controller(tmp_path_factory.mktemp("failing"))
         controller.quick_trials(failing="screen-e000-d1-s0")
-        return controller.build(params={"SPEC_JSON": controller.spec(search={"experiments": 1}), "LANES": "1"})
+        return controller.build(params={"SPEC_JSON": controller.spec(**TWO_RANGES), "LANES": "1"})
 
     def test_its_stage_is_red_the_build_unstable_and_the_others_run(self, build: Build) -> None:
         assert dict(build.packs()) == {"screen-e000-d0-s0": "SUCCESS", "screen-e000-d1-s0": "FAILURE"}
@@ -174,7 +178,7 @@ class TestAFailingTrial:
         assert build.result == "UNSTABLE"
 
     def test_it_runs_once_and_its_message_is_the_failure_of_its_test_case(self, build: Build) -> None:
-        assert len(build.shells("exec bin/trial")) == 2
+        assert len(build.shells("bin/pack")) == 2
         failure = {case["name"]: case["failure"] for case in build.trace["junit"]}
         assert failure["screen-e000-d0-s0"] == ""
         assert failure["screen-e000-d1-s0"] == build.rows()["screen-e000-d1-s0"]["error"]
@@ -185,7 +189,7 @@ class TestALostMachine:
     @classmethod
     def build(cls, controller: Controller) -> Build:
         fault = {"kind": "lost", "pack": "r0-p001", "text": "epoch", "times": 1}
-        spec = controller.spec(search={"experiments": 1}, training={"max-epochs": 30, "epoch-steps": 1})
+        spec = controller.spec(training={"max-epochs": 150, "epoch-steps": 1}, **TWO_RANGES)
         return controller.build(params={"SPEC_JSON": spec}, faults=[fault])
 
     def test_only_what_was_running_there_runs_again(self, build: Build) -> None:
@@ -199,7 +203,7 @@ class TestAnAbort:
     @classmethod
     def builds(cls, tmp_path_factory: pytest.TempPathFactory) -> tuple[Build, Build]:
         controller = Controller(tmp_path_factory.mktemp("aborted"))
-        spec = controller.spec(search={"experiments": 1}, training={"max-epochs": 60, "epoch-steps": 1})
+        spec = controller.spec(training={"max-epochs": 60, "epoch-steps": 1}, **TWO_RANGES)
         abort = {"finished": 1, "text": "epoch 2 of"}
         aborted = controller.build(params={"SPEC_JSON": spec, "LANES": "1"}, abort=abort)
         return aborted, controller.build(params={"SWEEP": aborted.sweep.id})
@@ -207,7 +211,7 @@ class TestAnAbort:
     def test_nothing_keeps_running(self, builds: tuple[Build, Build]) -> None:
         aborted, _ = builds
         assert aborted.result == "ABORTED", aborted.log
-        assert [shell["status"] for shell in aborted.shells("exec bin/trial")] == [0, "FlowInterrupted"]
+        assert [shell["status"] for shell in aborted.shells("bin/pack")] == [0, "FlowInterrupted"]
         assert all(shell.get("left", []) == [] for shell in aborted.trace["shells"])
         tag = json.loads((aborted.home / "scenario.json").read_text())["tag"].encode()
         assert not [pid for pid in Path("/proc").glob("[0-9]*") if tag in _environment(pid)]
@@ -231,6 +235,63 @@ class TestAnAbort:
         assert resumed.rows()[finished] == aborted.rows()[finished]
 
 
+class TestAnAbortInTheMiddleOfAPack:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def builds(cls, tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> tuple[Build, Build]:
+        controller = Controller(tmp_path_factory.mktemp("halfway"), nursery)
+        controller.quick_trials(seconds_each=1)
+        more = {"parameters": {"batch_size": [1024, 512, 256, 128]}, "date-range": [["2024-01-01", "2024-03-01"]]}
+        spec = controller.spec(search={"experiments": 4}, **more)
+        abort = {"finished": 0, "text": "screen-e001-d0-s0 complete"}
+        aborted = controller.build(params={"SPEC_JSON": spec, "LANES": "1"}, abort=abort)
+        return aborted, controller.build(params={"SWEEP": aborted.sweep.id, "LANES": "1"})
+
+    def test_what_has_a_row_stands_and_is_published(self, builds: tuple[Build, Build]) -> None:
+        aborted, _ = builds
+        assert aborted.result == "ABORTED", aborted.log
+        assert sorted(aborted.rows()) == ["screen-e000-d0-s0", "screen-e001-d0-s0"]
+        assert aborted.trace["published"] == ["Summary"]
+        assert all(shell.get("left", []) == [] for shell in aborted.trace["shells"])
+
+    def test_another_build_runs_the_rest_alone(self, builds: tuple[Build, Build]) -> None:
+        aborted, resumed = builds
+        assert resumed.result == "SUCCESS", resumed.log
+        ran = [shell["env"]["HPT_PACK_TRIALS"].split(",") for shell in resumed.shells("bin/pack")]
+        assert sorted(trial for pack in ran for trial in pack) == ["screen-e002-d0-s0", "screen-e003-d0-s0"]
+        assert {trial: resumed.rows()[trial] for trial in aborted.rows()} == aborted.rows()
+
+
+def test_a_controller_that_restarts_between_packs_goes_on_with_what_it_wrote_down(fresh: Controller) -> None:
+    """What a build remembers is written to disk and read again between any two packs."""
+    fresh.quick_trials()
+    faults = [{"kind": "status", "value": 3, "machine": "gpu-1", "times": 1}]
+    build = fresh.build(params={"SPEC_JSON": fresh.spec(), "LANES": "2"}, restarts=True, faults=faults)
+    assert build.result == "SUCCESS", build.log
+    assert build.trace["restarts"] >= 4
+    ran = [shell["env"]["HPT_PACK_TRIALS"] for shell in build.shells("bin/pack") if shell["status"] == 0]
+    assert sorted(ran) == sorted(build.rows())
+
+
+def test_the_library_runs_the_same_build(fresh: Controller) -> None:
+    fresh.quick_trials()
+    step = ROOT / "jobs/library/vars/hptSweep.groovy"
+    build = fresh.build(params={"SPEC_JSON": fresh.spec(), "LANES": "2"}, jenkinsfile=step, library=True)
+    assert build.result == "SUCCESS", build.log
+    assert list(build.stages()) == STAGES
+    assert len(build.rows()) == 4
+
+
+def test_a_pipeline_of_another_protocol_than_its_hpt_ends_before_anything_is_planned(
+    fresh: Controller, tmp_path: Path
+) -> None:
+    other = tmp_path / "Jenkinsfile"
+    other.write_text((ROOT / "Jenkinsfile").read_text().replace("settings.protocol != '1'", "settings.protocol != '0'"))
+    build = fresh.build(params={"SPEC_JSON": fresh.spec()}, jenkinsfile=other)
+    assert build.stages() == {"Image": "NOT_BUILT", "Validate": "FAILURE"}
+    assert "take both from the same version" in build.log
+
+
 def _environment(pid: Path) -> bytes:
     try:
         return (pid / "environ").read_bytes()
@@ -251,7 +312,7 @@ class TestInfrastructure:
     def test_packs_that_could_not_run_run_again(self, quick: Controller) -> None:
         faults = [
             {"kind": "status", "value": value, "pack": f"r0-p00{pack}", "times": 1}
-            for pack, value in enumerate((3, -1, 137))
+            for pack, value in enumerate((3, 125, 137))
         ]
         agents = [AGENTS[0], *({"name": f"gpu-{n}", "labels": "gpu"} for n in range(3))]
         build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "3"}, faults=faults, agents=agents)
@@ -264,30 +325,30 @@ class TestInfrastructure:
     def test_a_pack_that_could_not_run_runs_again_trial_by_trial(self, quick: Controller) -> None:
         faults = [{"kind": "status", "value": 137, "pack": "r0-p000", "times": 1}]
         agents = [AGENTS[0], *({"name": f"gpu-{n}", "labels": "gpu"} for n in range(3))]
-        spec = quick.spec(parameters={"learning_rate": [0.01, 0.1]}, search={"strategy": "grid"})
+        spec = quick.spec(parameters={"learning_rate": [0.01, 0.1]}, search={"strategy": "grid"}, **TWO_RANGES)
         build = quick.build(params={"SPEC_JSON": spec, "LANES": "1"}, faults=faults, agents=agents)
         assert build.result == "SUCCESS", build.log
         trials = sorted(build.rows())
         first, second = ([one for one in trials if f"-d{at}-" in one] for at in (0, 1))
-        shells = [shell["env"] for shell in build.shells("exec bin/trial")]
+        shells = [shell["env"] for shell in build.shells("bin/pack")]
         assert [shell["HPT_PACK_TRIALS"].split(",") for shell in shells] == [first, second, *([one] for one in first)]
         names = [shell["HPT_PACK"] for shell in shells]
         assert len(set(names)) == len(names), "a container's name must not be another's"
 
     def test_a_bad_machine_costs_no_trial_of_a_pack_its_row(self, quick: Controller) -> None:
         faults = [{"kind": "status", "value": 3, "machine": "gpu-1"}]
-        spec = quick.spec(parameters={"learning_rate": [0.01, 0.1]}, search={"strategy": "grid"})
+        spec = quick.spec(parameters={"learning_rate": [0.01, 0.1]}, search={"strategy": "grid"}, **TWO_RANGES)
         build = quick.build(params={"SPEC_JSON": spec, "LANES": "2"}, faults=faults)
         assert build.result == "SUCCESS", build.log
-        packs = [shell["env"]["HPT_PACK_TRIALS"].split(",") for shell in build.shells("exec bin/trial")]
-        assert [len(pack) for pack in packs[:2]] == [3, 3]
+        packs = [shell["env"]["HPT_PACK_TRIALS"].split(",") for shell in build.shells("bin/pack")]
+        assert sorted(len(pack) for pack in packs[:2]) == [2, 3]
         assert {row["status"] for row in build.rows().values()} == {"complete"}
 
     def test_a_machine_that_fails_twice_is_left_alone_and_another_one_does_its_work(self, quick: Controller) -> None:
         faults = [{"kind": "status", "value": 3, "machine": "gpu-1"}]
         build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "1"}, faults=faults, utilitySteps=True)
         assert build.result == "SUCCESS", build.log
-        assert [shell["machine"] for shell in build.shells("exec bin/trial")] == ["gpu-1"] * 2 + ["gpu-2"] * 4
+        assert [shell["machine"] for shell in build.shells("bin/pack")] == ["gpu-1"] * 2 + ["gpu-2"] * 4
 
     def test_without_the_plugin_a_lane_waits_for_the_machines_that_other_lanes_have_seen(
         self, quick: Controller
@@ -295,18 +356,18 @@ class TestInfrastructure:
         faults = [{"kind": "status", "value": 3, "machine": "gpu-1"}]
         build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "2"}, faults=faults)
         assert build.result == "SUCCESS", build.log
-        machines = [shell["machine"] for shell in build.shells("exec bin/trial")]
+        machines = [shell["machine"] for shell in build.shells("bin/pack")]
         assert (machines.count("gpu-1"), machines.count("gpu-2")) in ((1, 4), (2, 4))
 
     @pytest.mark.parametrize("with_plugin", [True, False])
     def test_packs_that_no_machine_can_run_fail_the_build_which_says_how_to_go_on(
         self, quick: Controller, with_plugin: bool
     ) -> None:
-        faults = [{"kind": "status", "value": -1}]
+        faults = [{"kind": "status", "value": 3}]
         agents = [AGENTS[0], AGENTS[1]]
         build = quick.build(params={"SPEC_JSON": quick.spec()}, faults=faults, agents=agents, utilitySteps=with_plugin)
         assert build.result == "FAILURE"
-        assert len(build.shells("exec bin/trial")) == 2
+        assert len(build.shells("bin/pack")) == 2
         assert "4 packs could not be run: no machine with the label gpu is left (given up: gpu-1)" in build.log
         assert f"SWEEP={build.sweep.id} goes on" in build.log
         assert build.trace["published"] == ["Summary"]
@@ -316,7 +377,7 @@ class TestInfrastructure:
         agents = [AGENTS[0], *({"name": f"gpu-{n}", "labels": "gpu"} for n in range(4))]
         build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "4"}, faults=faults, agents=agents)
         assert build.result == "UNSTABLE", build.log
-        row = build.rows()["screen-e001-d0-s0"]
+        row = build.rows()["screen-e000-d2-s0"]
         assert row["status"] == "failed"
         assert row["error"].startswith("given up after status 139 on gpu-")
         assert sum(row["status"] == "complete" for row in build.rows().values()) == 3
@@ -325,7 +386,7 @@ class TestInfrastructure:
         faults = [{"kind": "status", "value": 137, "pack": "r0-p002"}]
         build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "1"}, faults=faults, agents=AGENTS[:2])
         assert build.result == "UNSTABLE", build.log
-        assert build.rows()["screen-e001-d0-s0"]["error"] == "given up after " + ", ".join(["status 137 on gpu-1"] * 3)
+        assert build.rows()["screen-e000-d2-s0"]["error"] == "given up after " + ", ".join(["status 137 on gpu-1"] * 3)
         assert sum(row["status"] == "complete" for row in build.rows().values()) == 3
 
     def test_machines_may_be_lost_again_and_again_as_long_as_trials_finish_in_between(self, quick: Controller) -> None:
@@ -339,7 +400,7 @@ class TestInfrastructure:
         assert build.log.count("retrying: ") == 3
 
     def test_machines_that_are_lost_in_a_row_end_the_build(self, quick: Controller) -> None:
-        faults = [{"kind": "lost"}]
+        faults = [{"kind": "lost", "back": 60}]
         agents = [AGENTS[0], *({"name": f"gpu-{n}", "labels": "gpu"} for n in range(4))]
         build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "1"}, faults=faults, agents=agents)
         assert build.result == "FAILURE"
@@ -355,21 +416,88 @@ class TestInfrastructure:
 
     def test_a_round_is_drained_before_the_next_one_is_planned_until_one_is_empty(self, quick: Controller) -> None:
         confirm = {"confirm": {"ranges": 1}, "confirm-range": [["2024-05-01", "2024-07-01"]]}
-        build = quick.build(params={"SPEC_JSON": quick.spec(**confirm)})
+        spec = quick.spec(search={"experiments": 2}, **confirm, **TWO_RANGES)
+        build = quick.build(params={"SPEC_JSON": spec})
         assert build.result == "SUCCESS", build.log
         plans = [at for at, shell in enumerate(build.trace["shells"]) if "jenkins-plan" in shell["script"]]
-        runs = [at for at, shell in enumerate(build.trace["shells"]) if "exec bin/trial" in shell["script"]]
+        runs = [at for at, shell in enumerate(build.trace["shells"]) if "bin/pack" in shell["script"]]
         assert len(plans) == 3
         of_rounds = [sum(begin < at < end for at in runs) for begin, end in pairwise(plans)]
-        assert of_rounds[0] == 4
-        assert of_rounds[1] == len(runs) - 4 > 0
+        assert of_rounds[0] == 3
+        assert of_rounds[1] == len(runs) - 3 > 0
 
     def test_rows_that_never_arrive_end_the_build_instead_of_running_for_ever(self, fresh: Controller) -> None:
         fresh.script("bin/trial", "exit 0\n")
         build = fresh.build(params={"SPEC_JSON": fresh.spec()})
         assert build.result == "FAILURE"
         assert "do all machines see that store?" in build.log
-        assert len(build.shells("exec bin/trial")) == 4
+        assert len(build.shells("bin/pack")) == 4
+
+    def test_jenkins_says_twelve_lines_at_most_of_a_pack(self, quick: Controller) -> None:
+        build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "1"})
+        lines = [step["line"] for step in build.trace["steps"] if step["branch"]]
+        begins = [at for at, line in enumerate(lines) if line == "[Pipeline] stage"]
+        ends = [at for at, line in enumerate(lines) if line == "[Pipeline] // stage"]
+        assert len(begins) == len(build.packs()) == 4
+        assert begins[1:] == [at + 1 for at in ends[:-1]], "nothing stands between packs"
+        assert max(end + 1 - begin for begin, end in zip(begins, ends, strict=True)) <= 12, lines
+
+    def test_a_machine_that_says_it_is_not_fit_is_left_and_its_words_are_a_stage(self, fresh: Controller) -> None:
+        fresh.quick_trials()
+        fresh.script(
+            "bin/ready",
+            """mkdir -p build; echo fit >build/ready.txt; [ "$NODE_NAME" = gpu-1 ] || exit 0
+echo "not fit: nvidia-smi fails" >build/ready.txt; exit 3
+""",
+        )
+        build = fresh.build(params={"SPEC_JSON": fresh.spec()}, utilitySteps=True)
+        assert build.result == "SUCCESS", build.log
+        assert {shell["machine"] for shell in build.shells("bin/pack")} == {"gpu-2"}
+        told = [
+            stage["result"] for stage in build.trace["stages"] if stage["name"] == "gpu-1: not fit: nvidia-smi fails"
+        ]
+        assert told
+        assert set(told) == {"UNSTABLE"}
+
+    def test_a_machine_that_is_not_ready_for_anothers_fault_gets_a_minute_and_its_packs(
+        self, fresh: Controller
+    ) -> None:
+        fresh.quick_trials()
+        fresh.script(
+            "bin/ready",
+            """mkdir -p build; [ -e ../tried ] || { touch ../tried
+echo "not ready: the registry does not answer" >build/ready.txt; exit 1; }
+""",
+        )
+        agents = AGENTS[:2]
+        build = fresh.build(params={"SPEC_JSON": fresh.spec(), "LANES": "1"}, agents=agents)
+        assert build.result == "SUCCESS", build.log
+        assert build.trace["sleeps"] == [{"time": 1, "unit": "MINUTES"}]
+        assert len(build.rows()) == 4
+
+    def test_what_a_lost_machine_wrote_stands_and_only_the_rest_of_its_pack_runs_again(self, fresh: Controller) -> None:
+        fresh.quick_trials(seconds_each=1)
+        faults = [{"kind": "lost", "text": "screen-e001-d0-s0 complete", "times": 1}]
+        spec = fresh.spec(search={"experiments": 3}, **{"date-range": [["2024-01-01", "2024-03-01"]]})
+        build = fresh.build(params={"SPEC_JSON": spec, "LANES": "1"}, faults=faults)
+        assert build.result == "SUCCESS", build.log
+        first, again = (shell["env"]["HPT_PACK_TRIALS"].split(",") for shell in build.shells("bin/pack"))
+        assert len(first) == 3
+        assert again == first[2:]
+        assert set(build.attempts().values()) <= {1, 2}
+
+    def test_while_others_train_all_that_is_left_a_build_waits_and_asks_again(self, fresh: Controller) -> None:
+        fresh.quick_trials()
+        hpt = (fresh.source / "bin/.hpt").read_text().partition("set -eu\n")[2]
+        fresh.script(
+            "bin/.hpt",
+            f"""if [ "$1" = jenkins-plan ] && [ ! -e ../waited ]; then touch ../waited; echo wait >"$3"; exit 0; fi
+{hpt}""",
+        )
+        build = fresh.build(params={"SPEC_JSON": fresh.spec()})
+        assert build.result == "SUCCESS", build.log
+        assert len(build.trace["sleeps"]) == 1
+        assert len(build.rows()) == 4
 
 
 class TestTheSameFailure:
@@ -418,20 +546,21 @@ class TestContainers:
     def test_trials_run_in_the_image_that_was_made_first(self, build: Build) -> None:
         assert build.result == "SUCCESS", build.log
         assert build.stages()["Image"] == "SUCCESS"
-        assert {shell["env"]["HPT_IMAGE"] for shell in build.shells("exec docker/trial")} == {"registry.test/hpt:0123"}
-        assert not build.shells("exec bin/trial")
+        assert {shell["env"]["HPT_IMAGE"] for shell in build.shells("bin/pack")} == {"registry.test/hpt:0123"}
 
     def test_containers_are_reaped_before_and_after(self, build: Build) -> None:
         for machine in ("gpu-1", "gpu-2"):
-            scripts = [
-                shell["script"] for shell in build.trace["shells"] if shell["machine"] == machine and shell["branch"]
+            shells = [shell for shell in build.trace["shells"] if shell["machine"] == machine and shell["branch"]]
+            assert [shell["script"].split("/")[-1] for shell in shells[1:]] == [
+                'ready"',
+                *['pack"'] * (len(shells) - 3),
+                'reap"',
             ]
-            assert scripts[0].split()[0] == "docker/reap"
-            assert scripts[-1] == "docker/reap"
+        assert build.log.count("reaped ") == 4
 
     def test_the_key_of_the_bucket_comes_from_the_named_credential(self, build: Build) -> None:
         assert set(build.trace["credentials"]) == {"bucket-key"}
-        assert all(shell["env"]["GOOGLE_APPLICATION_CREDENTIALS"] for shell in build.trace["shells"])
+        assert all(shell["env"]["GOOGLE_APPLICATION_CREDENTIALS"] for shell in build.shells("HPT_HOME"))
 
     def test_an_image_that_the_spec_names_wins(self, fresh: Controller) -> None:
         fresh.quick_trials("docker/trial")
@@ -439,4 +568,4 @@ class TestContainers:
         fresh.script("docker/reap", "")
         (fresh.source / "specs/own.json").write_text(fresh.spec(image="registry.test/own:1", search={"experiments": 1}))
         build = fresh.build(params={"SPEC": "specs/own.json", "CONTAINER": "docker"})
-        assert {shell["env"]["HPT_IMAGE"] for shell in build.shells("exec docker/trial")} == {"registry.test/own:1"}
+        assert {shell["env"]["HPT_IMAGE"] for shell in build.shells("bin/pack")} == {"registry.test/own:1"}

@@ -12,7 +12,7 @@ class Build {
     final Map params = [:]
     final Map globalEnv = [:]
     final Map trace = [stages: [], shells: [], checkouts: 0, stashes: [], published: [], artifacts: [], junit: null,
-                       nodes: [], credentials: [], errors: [], branches: 0]
+                       nodes: [], credentials: [], errors: [], branches: 0, steps: [], sleeps: [], restarts: 0]
     String result = null
     String description = null
     int finishedPacks = 0
@@ -28,6 +28,18 @@ class Build {
         globalEnv.putAll([BUILD_NUMBER: '7', BUILD_TAG: scenario.tag, BUILD_URL: 'http://jenkins.test/job/tuning/job/sweep/7/',
                           JOB_NAME: 'tuning/sweep'])
         globalEnv.putAll(scenario.env ?: [:])
+    }
+
+    /** A step with a block: what Jenkins says of it, around what the block says. */
+    def block(String name, String title, Closure body) {
+        step(name)
+        says(title ? "[Pipeline] { (${title})" : '[Pipeline] {')
+        try {
+            return body()
+        } finally {
+            says('[Pipeline] }')
+            says("[Pipeline] // ${name}")
+        }
     }
 
     /** As Jenkins does it: an empty value takes the variable away. */
@@ -59,8 +71,21 @@ class Build {
         }
     }
 
+    /** Lets another branch run first, if one can. */
+    void takeTurns() {
+        if (context?.branch) {
+            turn.unlock()
+            turn.lock()
+        }
+    }
+
+    /** A line that Jenkins itself writes into the log. */
+    synchronized void says(String line) { trace.steps.add([branch: context?.branch, line: line]) }
+
     /** Every step begins here: an interruption that came between two steps hits the next one. */
-    void step() {
+    void step(String name) {
+        takeTurns()
+        says("[Pipeline] ${name}")
         Context now = context
         if (now.pending != null) {
             Throwable why = now.pending

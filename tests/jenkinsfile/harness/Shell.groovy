@@ -8,6 +8,7 @@ class Shell {
     private final String cookie
     private File output
     private Process process
+    private Map pack = [:]
 
     Shell(Build build, String script) {
         this.build = build
@@ -18,9 +19,13 @@ class Shell {
     /** The exit status, and what stdout said if that was asked for. */
     List run(boolean wantsOutput) {
         Context context = build.context
-        Map record = [script: script, machine: context.machine.name, branch: context.branch, pack: context.env.HPT_PACK,
-                      env: context.env.subMap(['HPT_PACK', 'HPT_PACK_TRIALS', 'HPT_IMAGE', 'HPT_SWEEP', 'HPT_SWEEPS', 'HPT_STORE',
-                                               'HPT_GIT_COMMIT', 'GOOGLE_APPLICATION_CREDENTIALS']), cookie: cookie]
+        if (script.contains('bin/pack')) {
+            readPack(context)
+            context.stages.last().trials = pack.HPT_PACK_TRIALS
+        }
+        Map record = [script: script, machine: context.machine.name, branch: context.branch, pack: pack.HPT_PACK,
+                      env: context.env.subMap(['HPT_SWEEPS', 'HPT_STORE', 'HPT_GIT_COMMIT',
+                                               'GOOGLE_APPLICATION_CREDENTIALS']) + pack, cookie: cookie]
         build.trace.shells.add(record)
         Map fault = faultFor(context)
         if (fault?.kind == 'status' && fault.value >= 0) {
@@ -35,14 +40,23 @@ class Shell {
         record.status = stop != null ? stop.class.simpleName : (fault?.kind == 'status' ? fault.value : process.exitValue())
         record.left = running()*.toString()
         if (stop != null) { throw stop }
-        if (context.env.HPT_PACK && record.status in [0, 1]) { build.finishedPacks++ }
+        if (pack && record.status in [0, 1]) { build.finishedPacks++ }
         return [record.status, text]
+    }
+
+    /** What `bin/pack` will find in the workspace. */
+    private void readPack(Context context) {
+        List cells = new File(context.folder, 'pack.tsv').getText('UTF-8').trim().split('\t')
+        pack = [HPT_PACK: cells[0], HPT_PACK_TRIALS: cells[4], HPT_SWEEP: cells[5]]
+        if (context.env.CONTAINER == 'docker') {
+            pack.HPT_IMAGE = cells[2] == '-' ? new File(context.folder, 'image.txt').text.trim() : cells[2]
+        }
     }
 
     private Map faultFor(Context context) {
         Map fault = build.scenario.faults?.find { Map each ->
-            (each.times == null || each.times > 0) && script.contains(each.script ?: 'exec') &&
-                (!each.pack || each.pack == context.env.HPT_PACK) && (!each.machine || each.machine == context.machine.name)
+            (each.times == null || each.times > 0) && script.contains(each.script ?: 'bin/pack') &&
+                (!each.pack || each.pack == pack.HPT_PACK) && (!each.machine || each.machine == context.machine.name)
         }
         if (fault?.times) { fault.times-- }
         return fault
@@ -72,10 +86,12 @@ class Shell {
     /** Until it ends or is ended; what ended it. */
     private Throwable await(Context context, Map fault) {
         long began = System.currentTimeMillis()
+        // Without a text to wait for, it is gone before anything comes of it.
+        if (fault?.kind == 'lost' && !fault.text) { return lose(context, fault) }
         while (true) {
             boolean ended = process.waitFor(20, java.util.concurrent.TimeUnit.MILLISECONDS)
             Map abort = build.scenario.abort
-            if (abort && context.env.HPT_PACK && build.finishedPacks >= abort.finished && output.text.contains(abort.text)) {
+            if (abort && pack && build.finishedPacks >= abort.finished && output.text.contains(abort.text)) {
                 build.abort()
             }
             if (context.pending != null) {
@@ -86,12 +102,18 @@ class Shell {
             }
             if (ended && fault == null) { return null }
             if (fault != null && (ended || output.text.contains(fault.text ?: '') && System.currentTimeMillis() - began > 300)) {
+                if (fault.kind == 'lost') { return lose(context, fault) }
                 running().each { signal('KILL', it) }
-                if (fault.kind == 'status') { return null }
-                context.machine.comeBackAfter(fault.back ?: 0.5)
-                return new AgentLost("${context.machine.name} is gone")
+                return null
             }
         }
+    }
+
+    private Throwable lose(Context context, Map fault) {
+        running().each { signal('KILL', it) }
+        process.waitFor()
+        context.machine.comeBackAfter(fault.back ?: 0.5)
+        return new AgentLost("${context.machine.name} is gone")
     }
 
     /** TERM to everything that the shell has started, five seconds, KILL. */

@@ -5,17 +5,20 @@ import java.nio.file.StandardCopyOption
 abstract class Steps extends Script {
     Build getBuild() { binding.getVariable('theBuild') }
 
+    void takeTurns() { build.takeTurns() }
+
     // -- declarative
 
     void pipeline(Closure body) { new Pipeline(this, build).run(body) }
 
     // -- machines
 
-    def node(String label, Closure body) {
-        build.step()
+    def node(String label, Closure body) { build.block('node', '') { onNode(label, body) } }
+
+    protected onNode(String label, Closure body) {
         Context context = build.context
         Slot slot = build.blocking { takeSlot(label, context) }
-        if (slot == null) { build.step() }
+        if (slot == null) { build.step('node') }
         build.trace.nodes.add([label: label, machine: slot.machine.name, branch: context.branch])
         if (slot.workspace.mkdirs()) {
             build.scenario.leftovers?.each { String path ->
@@ -52,12 +55,16 @@ abstract class Steps extends Script {
 
     List nodesByLabel(Map arguments) {
         if (!build.scenario.utilitySteps) { throw new NoSuchMethodError("No such DSL method 'nodesByLabel' found among steps") }
-        build.step()
+        build.step('nodesByLabel')
         return build.machines.matching(arguments.label).findAll { arguments.offline || it.online }*.name
     }
 
     protected File here(String step) {
-        build.step()
+        build.step(step)
+        workspace(step)
+    }
+
+    protected File workspace(String step) {
         if (build.context.folder == null) { throw new AbortException("${step} needs a workspace: it stands outside of node") }
         if (!build.context.machine.online) { throw new AgentLost("${build.context.machine.name} is offline") }
         return build.context.folder
@@ -67,25 +74,48 @@ abstract class Steps extends Script {
 
     def sh(Map arguments) {
         here('sh')
+        if (build.scenario.restarts && arguments.script.contains('bin/pack')) { restart() }
+        arguments.script.trim().readLines().each { build.says("+ ${it.trim()}") }
         def (status, output) = new Shell(build, arguments.script).run(arguments.returnStdout ?: false)
         if (arguments.returnStatus) { return status }
         if (status != 0) { throw new AbortException("script returned exit code ${status}") }
         return arguments.returnStdout ? output : null
     }
 
+    /** What a script's `batch` holds, as a controller finds it on its disk after it was killed. */
+    protected void restart() {
+        def bytes = new ByteArrayOutputStream()
+        new ObjectOutputStream(bytes).withCloseable { it.writeObject(getProperty('batch')) }
+        def read = new ClassLoaderObjectInputStream(getClass().classLoader, new ByteArrayInputStream(bytes.toByteArray()))
+        Map batch = getProperty('batch')
+        Map again = (Map) read.readObject()
+        batch.clear()
+        batch.putAll(again)
+        build.trace.restarts++
+    }
+
     // -- files
 
-    String readFile(String path) { new File(here('readFile'), path).getText('UTF-8') }
+    /** An agent's own encoding may be any; ASCII shows what depends on it. */
+    String readFile(String path) { readFile(file: path, encoding: 'US-ASCII') }
+
+    String readFile(Map arguments) { new File(here('readFile'), arguments.file).getText(arguments.encoding) }
+
+    void writeFile(Map arguments) {
+        new File(here('writeFile'), arguments.file).setText(arguments.text, arguments.encoding ?: 'US-ASCII')
+    }
 
     boolean fileExists(String path) { new File(here('fileExists'), path).exists() }
 
     def dir(String path, Closure body) {
-        File before = here('dir')
-        build.context.folder = new File(before, path)
-        try {
-            return body()
-        } finally {
-            build.context.folder = before
+        build.block('dir', '') {
+            File before = workspace('dir')
+            build.context.folder = new File(before, path)
+            try {
+                return body()
+            } finally {
+                build.context.folder = before
+            }
         }
     }
 
@@ -141,8 +171,9 @@ abstract class Steps extends Script {
 
     // -- control
 
-    def stage(String name, Closure body) {
-        build.step()
+    def stage(String name, Closure body) { build.block('stage', name) { inStage(name, body) } }
+
+    protected inStage(String name, Closure body) {
         Context context = build.context
         Map record = [name: name, branch: context.branch, machine: context.machine?.name, result: 'SUCCESS',
                       within: context.stages*.name]
@@ -159,8 +190,9 @@ abstract class Steps extends Script {
         }
     }
 
-    Map parallel(Map branches) {
-        build.step()
+    Map parallel(Map branches) { build.block('parallel', '') { inParallel(branches) } }
+
+    protected Map inParallel(Map branches) {
         Context context = build.context
         List failures = Collections.synchronizedList([])
         build.trace.branches = Math.max(build.trace.branches, branches.size())
@@ -190,9 +222,11 @@ abstract class Steps extends Script {
         return [:]
     }
 
-    def retry(Map arguments, Closure body) {
+    def retry(Map arguments, Closure body) { build.block('retry', '') { retrying(arguments, body) } }
+
+    protected retrying(Map arguments, Closure body) {
         for (int left = arguments.count; ; left--) {
-            build.step()
+            build.takeTurns()
             try {
                 return body()
             } catch (AgentLost error) {
@@ -211,7 +245,13 @@ abstract class Steps extends Script {
     String nonresumable() { 'nonresumable' }
 
     def timeout(Map arguments, Closure body) {
-        build.step()
+        build.block('timeout', '') {
+            build.says("Timeout set to expire in ${arguments.time} ${arguments.unit}")
+            within(arguments, body)
+        }
+    }
+
+    protected within(Map arguments, Closure body) {
         Context context = build.context
         long milliseconds = java.util.concurrent.TimeUnit.valueOf(arguments.unit ?: 'MINUTES').toMillis((long) arguments.time)
         boolean over = false
@@ -226,8 +266,9 @@ abstract class Steps extends Script {
         }
     }
 
-    def catchError(Map arguments, Closure body) {
-        build.step()
+    def catchError(Map arguments, Closure body) { build.block('catchError', '') { catching(arguments, body) } }
+
+    protected catching(Map arguments, Closure body) {
         try {
             body()
         } catch (FlowInterrupted error) {
@@ -246,19 +287,29 @@ abstract class Steps extends Script {
     }
 
     void error(String message) {
-        build.step()
+        build.step('error')
         throw new AbortException(message)
     }
 
     void echo(String message) {
-        build.step()
+        build.step('echo')
+        build.says(message)
         build.log(message)
+    }
+
+    /** A minute of the scenario may be shorter. */
+    void sleep(Map arguments) {
+        build.step('sleep')
+        build.trace.sleeps.add(arguments)
+        long milliseconds = java.util.concurrent.TimeUnit.valueOf(arguments.unit).toMillis((long) arguments.time)
+        build.blocking { Thread.sleep((long) (milliseconds * (build.scenario.minute ?: 1.0) / 60)) }
     }
 
     // -- environment
 
-    def withEnv(List pairs, Closure body) {
-        build.step()
+    def withEnv(List pairs, Closure body) { build.block('withEnv', '') { within(pairs, body) } }
+
+    protected within(List pairs, Closure body) {
         Map more = pairs.collectEntries { pair ->
             int at = pair.toString().indexOf('=')
             [pair.toString().substring(0, at), pair.toString().substring(at + 1)]
@@ -275,7 +326,8 @@ abstract class Steps extends Script {
     Map file(Map arguments) { arguments }
 
     def withCredentials(List bindings, Closure body) {
-        here('withCredentials')
+        build.step('withCredentials')
+        workspace('withCredentials')
         File secret = File.createTempFile('secret', '.json', build.context.machine.home)
         build.trace.credentials.addAll(bindings*.credentialsId)
         try {
@@ -311,4 +363,15 @@ abstract class Steps extends Script {
         }
         if (cases.any { it.failure.size() }) { build.worsen('UNSTABLE') }
     }
+}
+
+class ClassLoaderObjectInputStream extends ObjectInputStream {
+    private final ClassLoader loader
+
+    ClassLoaderObjectInputStream(ClassLoader loader, InputStream from) {
+        super(from)
+        this.loader = loader
+    }
+
+    protected Class resolveClass(ObjectStreamClass description) { Class.forName(description.name, false, loader) }
 }

@@ -1,0 +1,379 @@
+// One sweep, or one per architecture, stage by stage: Python decides, this only carries. Read it from `stages` down:
+// Image and Validate look at what was asked, Plan asks Python for packs of trials, Trials lets lanes take packs from one
+// list until a new plan is empty, Summary publishes. docs/jenkins.md tells how to set a controller up for it.
+import groovy.transform.Field
+
+// What the build must not forget, whatever machine it loses. It is one map that only changes inside: a field that a
+// closure assigns to would be another one than functions read. Branches take turns at every step and at every call of a
+// function below, so what reads and writes it is one statement without such a call.
+@Field Map batch = [
+    settings: [:],      // what the parameters come to: protocol, label, lanes, store, sweeps, retry, code
+    image: '',          // what the Image stage made or found
+    sweeps: '',         // the ids of the sweeps that this build runs, with spaces between
+    commit: '',         // what every machine gets
+    hasSource: false,   // whether it is stashed
+    plan: '',           // the last plan, as Python wrote it
+    waiting: [],        // lines of plans that no lane has taken: id, label, image, minutes, trials, sweep, between tabs
+    failures: [],       // a line for each pack that could not run, as `note` writes it
+    ended: 0,           // packs whose trials have rows now
+    label: '',          // of the machines that get packs, without those that this build has left
+    asking: [:],        // machines where something failed and nobody knows yet whether they get more
+    left: [:],          // machines that get no more
+    seen: [:],          // machines that a lane has been on: how many packs ended there
+    summarized: false,
+]
+
+pipeline {
+    agent none
+    options {
+        skipDefaultCheckout()
+        timestamps()
+    }
+    parameters {
+        // PARAMETERS
+    }
+    environment {
+        // A job's first build has no shell variable of a parameter yet: bound here, each of them has its default. One
+        // that is empty is no variable at all: `env` has null for it.
+        // ENVIRONMENT
+        HPT_IMAGE_PARAM = "${params.IMAGE}"
+        // An administrator sets these. Where a controller keeps parameters that no job declares, the check refuses them.
+        HPT_FORGED = "${params.HPT_ALLOW_INLINE_CODE} ${params.HPT_STORES} ${params.HPT_DATA_ROOTS}"
+        // Where `bin/hpt` and what else runs on machines stands, seen from a workspace.
+        HPT_HOME = '.'
+    }
+    stages {
+        stage('Image') {
+            when { environment name: 'CONTAINER', value: 'docker' }
+            steps { script { makeImage() } }
+        }
+        stage('Validate') {
+            steps { script { validate() } }
+        }
+        stage('Plan') {
+            steps { script { startSweeps() } }
+        }
+        stage('Trials') {
+            steps { script { runRounds() } }
+        }
+        stage('Summary') {
+            steps { script { summarize() } }
+        }
+    }
+    post {
+        always {
+            // After a failure or an abort no stage is left to publish what finished.
+            script { if (batch.sweeps && !batch.summarized) { summarize() } }
+        }
+    }
+}
+
+/** Builds the image, or finds the one there is; a tag becomes what it stands for now. */
+def makeImage() {
+    onMachine(env.LABEL) {
+        sh '"$HPT_HOME/docker/image" > image.txt'
+        batch.image = readFile('image.txt').trim()
+        echo "image: ${batch.image}"
+    }
+}
+
+/** Reads the parameters and says what would run. */
+def validate() {
+    onMachine(env.LIGHT_LABEL) {
+        sh '"$HPT_HOME/bin/hpt" jenkins-check build'
+        Map settings = parseSettings(readFile(file: 'build/settings.txt', encoding: 'UTF-8'))
+        if (settings.protocol != 'PROTOCOL') {
+            error "this pipeline and its hpt do not fit together (protocol PROTOCOL and ${settings.protocol}): " +
+                'take both from the same version'
+        }
+        if (!settings.sweeps) {
+            sh 'for spec in build/specs/*.json; do "$HPT_HOME/bin/hpt" validate --no-data "$spec"; done'
+            stash name: 'specs', includes: 'build/specs/*.json'
+        }
+        // Last: on another machine, after a loss, HPT_STORE must still be the administrator's and not a parameter's.
+        batch.label = settings.label
+        batch.settings = settings
+    }
+}
+
+/** Creates the sweeps, or finds those to go on with, and plans what should run first. */
+def startSweeps() {
+    batch.sweeps = batch.settings.sweeps
+    if (!batch.sweeps) {
+        onMachine(env.LIGHT_LABEL) {
+            unstash 'specs'
+            String ids = sh(returnStdout: true,
+                script: 'for spec in build/specs/*.json; do "$HPT_HOME/bin/hpt" plan "$spec" --lanes "$HPT_LANES"; done')
+            batch.sweeps = ids.trim().replace('\n', ' ')
+        }
+    }
+    currentBuild.description = "${batch.sweeps}: running"
+    batch.plan = ask('')
+}
+
+/** Plan, drain, plan again, until a round is empty. */
+def runRounds() {
+    while (batch.waiting) {
+        drain()
+        if (batch.waiting) {
+            error "${batch.waiting.size()} packs could not be run: no machine with the label ${batch.settings.label} is " +
+                "left (given up: ${batch.left.keySet().join(', ')}). When one works again, SWEEP=${batch.sweeps} goes on."
+        }
+        String before = batch.plan
+        batch.plan = ask('')
+        if (batch.waiting && batch.plan == before) {
+            error "${batch.sweeps}: all packs ran, but ${batch.settings.store} has no rows of them: " +
+                'do all machines see that store?'
+        }
+    }
+}
+
+/** Lets lanes empty the list of packs. */
+def drain() {
+    def lanes = [:]
+    int count = Math.min(batch.settings.lanes.toInteger(), batch.waiting.size())
+    for (int n = 1; n <= count; n++) {
+        String name = "lane ${n}"
+        lanes[name] = { lane(name) }
+    }
+    parallel lanes
+}
+
+/** Holds one machine after another; leaves one where something could not run, and asks what becomes of that. */
+def lane(String name) {
+    Map own = [name: name, machine: '', failure: '']
+    while (batch.waiting && someMachineIsLeft()) {
+        own.machine = ''
+        own.failure = ''
+        boolean isHeld = holdMachine(batch.label) { work(own) }
+        if (!isHeld && !own.failure) {
+            note(own, 'lost', '')
+        }
+        if (own.failure) {
+            ask(own.failure)
+            batch.asking[own.machine] = false
+        } else if (batch.asking[own.machine]) {
+            sleep time: 10, unit: 'SECONDS'
+        }
+    }
+}
+
+/** Whether it is worth waiting for a machine: without any, Jenkins would wait for ever. */
+boolean someMachineIsLeft() {
+    if (!batch.left) {
+        return true
+    }
+    try {
+        return !nodesByLabel(label: batch.label, offline: true).isEmpty()
+    } catch (NoSuchMethodError noSuchStep) {
+        // Without the plugin pipeline-utility-steps only those are known that this build has worked on.
+        return batch.seen.size() > batch.left.size()
+    }
+}
+
+/** On a machine: pack after pack, until none waits or one could not run here. */
+def work(Map own) {
+    own.machine = env.NODE_NAME
+    batch.seen[own.machine] = batch.seen[own.machine] ?: 0
+    // While this lane waited for the machine, others may have taken the last pack.
+    String next = batch.waiting ? batch.waiting[0] : ''
+    if (!next || batch.left[own.machine] || batch.asking[own.machine] || !isReady(next.split('\t')[2], own)) {
+        return
+    }
+    try {
+        while (!own.failure && batch.waiting && !batch.left[own.machine]) {
+            runPack(batch.waiting.remove(0), own)
+        }
+    } finally {
+        if (env.CONTAINER == 'docker') {
+            sh '"$HPT_HOME/docker/reap"'
+        }
+    }
+}
+
+/** Gets the image or the environment onto this machine and tests its GPU before hours of work; false if it is not fit. */
+boolean isReady(String image, Map own) {
+    int status = -1
+    withEnv(["HPT_IMAGE_PARAM=${image == '-' ? (env.IMAGE ?: '') : image}"]) {
+        status = sh(returnStatus: true, script: '"$HPT_HOME/bin/ready"')
+    }
+    if (status != 0) {
+        String why = fileExists('build/ready.txt') ? readFile(file: 'build/ready.txt', encoding: 'UTF-8').trim() : "ended with status ${status}"
+        stage("${own.machine}: ${why}") { mark('SUCCESS', 'UNSTABLE', "${own.machine}: ${why}") }
+        note(own, "${status}", '')
+    }
+    return status == 0
+}
+
+/** Runs one pack as a stage of its own. The exit statuses 0 and 1 have written rows, any other could not run here. */
+def runPack(String line, Map own) {
+    String[] cells = line.split('\t')
+    String status = 'lost'  // what stays if the machine is
+    try {
+        stage(cells[1]) {
+            // A trial ends itself at its time limit, a pack at its deadline. This is the net below them, for Jenkins ends
+            // the whole build where it is reached.
+            timeout(time: cells[3].toInteger() + 15, unit: 'MINUTES') {
+                writeFile file: 'pack.tsv', text: "${line}\n", encoding: 'UTF-8'
+                status = sh(returnStatus: true, script: 'exec "$HPT_HOME/bin/pack"').toString()
+            }
+            if (status == '1') {
+                mark('UNSTABLE', 'FAILURE', "${cells[1]}: failed; its row, or the line above, says why")
+            } else if (status != '0') {
+                mark('SUCCESS', 'UNSTABLE', "${cells[1]}: could not run on ${own.machine} (status ${status})")
+            }
+        }
+    } finally {
+        if (status == '0' || status == '1') {
+            batch.ended = batch.ended + 1
+            batch.seen[own.machine] = batch.seen[own.machine] + 1
+        } else {
+            note(own, status, line)
+        }
+    }
+}
+
+/** Remembers what could not run where; without a line of the plan, it was the machine itself. */
+def note(Map own, String status, String line) {
+    int endedHere = batch.seen[own.machine] ?: 0
+    own.failure = "${own.name}\t${batch.ended}\t${own.machine}\t${endedHere}\t${status}\t${line}".toString()
+    batch.failures.add(own.failure)
+    batch.asking[own.machine] = true
+}
+
+/**
+ * Asks Python what should run now: the rest of a round, or the next one, or none; or, after a failure, what becomes of
+ * that: whether its trials run again, together or apart, or have got rows that give them up, and which machines to leave.
+ */
+String ask(String failure) {
+    Map answer = [lines: 'wait']
+    String failures = (batch.failures + [failure]).join('\n')
+    while (answer.lines == 'wait') {
+        onMachine(env.LIGHT_LABEL) {
+            writeFile file: 'failures.tsv', text: failures, encoding: 'UTF-8'
+            sh '''
+                "$HPT_HOME/bin/hpt" jenkins-plan "$HPT_SWEEPS" packs.tsv --failures failures.tsv \\
+                    --lanes "$HPT_LANES" ${HPT_RETRY:+--retry} ${HPT_AGAIN:+--again}
+            '''
+            answer.lines = readFile(file: 'packs.tsv', encoding: 'UTF-8').trim()
+        }
+        if (answer.lines == 'wait') {
+            sleep time: 1, unit: 'MINUTES'  // all that is left runs elsewhere
+        }
+    }
+    String[] lines = answer.lines.split('\n')
+    for (int i = 0; i < lines.length; i++) {
+        take(lines[i], lines[i].split('\t'))
+    }
+    return answer.lines
+}
+
+/** One line of an answer. */
+def take(String line, String[] cells) {
+    if (cells.length > 3) {
+        batch.waiting.add(line)
+    } else if (cells[0] == 'left') {
+        batch.left[cells[1]] = true
+        batch.label = cells[2]
+    } else if (cells[0] == 'pause') {
+        sleep time: 1, unit: 'MINUTES'
+    } else if (cells[0] == 'given-up') {
+        stage("given up: ${cells[1]}") { mark('UNSTABLE', 'FAILURE', "given up: ${cells[1]}") }
+    }
+}
+
+/** Publishes what is finished: page, table, a test case per trial, and the answer as the build's description. */
+def summarize() {
+    onMachine(env.LIGHT_LABEL) {
+        int status = sh(returnStatus: true, script: '"$HPT_HOME/bin/hpt" publish "$HPT_SWEEPS" build/summary')
+        if (status != 0 && status != 1) {
+            error "${batch.sweeps}: cannot be summarized (status ${status})"
+        }
+        dir('build/summary') {
+            currentBuild.description = readFile(file: 'description.txt', encoding: 'UTF-8').trim()
+            archiveArtifacts artifacts: 'results.csv, report/**'
+            publishHTML target: [reportName: 'Summary', reportDir: 'report', reportFiles: 'index.html',
+                keepAll: true, alwaysLinkToLastBuild: true, allowMissing: false]
+            junit testResults: 'junit.xml', allowEmptyResults: true
+        }
+        if (status == 1) {
+            mark('UNSTABLE', 'UNSTABLE', 'Some trials failed; the summary says which, and why.')
+        }
+    }
+    batch.summarized = true
+}
+
+/** Colours a stage, and the build, without ending either. An abort passes through. */
+def mark(String buildResult, String stageResult, String why) {
+    catchError(buildResult: buildResult, stageResult: stageResult, catchInterruptions: false, message: why) {
+        error why
+    }
+}
+
+/** Runs `body` on a machine; on another one, from the start, if that one is lost. */
+def onMachine(String label, Closure body) {
+    int lost = 0
+    while (!holdMachine(label, body)) {
+        lost = lost + 1
+        if (lost == 3) {
+            error 'three machines in a row were lost: the lines above say which'
+        }
+    }
+}
+
+/** Runs `body` on a machine that has this build's source. False: the machine was lost under it. */
+boolean holdMachine(String label, Closure body) {
+    Map attempt = [number: 0]
+    retry(count: 2, conditions: [agent(), nonresumable()]) {
+        attempt.number = attempt.number + 1
+        if (attempt.number == 1) {
+            node(label ?: '') {
+                takeSource()
+                Map settings = batch.settings
+                withEnv(["HPT_SWEEPS=${batch.sweeps}", "HPT_STORE=${settings.store ?: env.HPT_STORE ?: ''}",
+                         "HPT_GIT_COMMIT=${batch.commit}", "HPT_IMAGE_MADE=${batch.image}", "HPT_CODE=${settings.code ?: ''}",
+                         "HPT_LANES=${settings.lanes ?: ''}", "HPT_RETRY=${settings.retry ?: ''}",
+                         "HPT_AGAIN=${batch.plan ? 'yes' : ''}"]) {
+                    withBucket(body)
+                }
+            }
+        }
+    }
+    return attempt.number == 1
+}
+
+/** Checked out once, then handed on: a branch that moves while the build runs changes nothing. */
+def takeSource() {
+    // What an earlier build left, of another commit, would be stashed for all machines, or planned again. What is hidden
+    // stays, above all the environment.
+    sh 'find . -mindepth 1 -maxdepth 1 ! -name ".*" ! -name hpt-store ! -name "*.egg-info" -exec rm -rf {} +'
+    if (batch.hasSource) {
+        unstash 'source'
+    } else {
+        batch.commit = checkout(scm).GIT_COMMIT ?: ''
+        stash name: 'source', excludes: '.venv/**, .environment.lock, **/__pycache__/**, hpt-store/**, *.egg-info/**'
+        batch.hasSource = true
+    }
+}
+
+/** The key of the bucket, where HPT_CREDENTIALS (of the controller or the machine) names one. */
+def withBucket(Closure body) {
+    if (env.HPT_CREDENTIALS) {
+        withCredentials([file(credentialsId: env.HPT_CREDENTIALS, variable: 'GOOGLE_APPLICATION_CREDENTIALS')]) {
+            body()
+        }
+    } else {
+        body()
+    }
+}
+
+/** Lines `name=value` as a map. */
+Map parseSettings(String text) {
+    Map found = [:]
+    String[] lines = text.trim().split('\n')
+    for (int i = 0; i < lines.length; i++) {
+        int at = lines[i].indexOf('=')
+        found[lines[i].substring(0, at)] = lines[i].substring(at + 1)
+    }
+    return found
+}
