@@ -63,10 +63,11 @@ def design_of(definition: Definition, phase: Phase) -> Design:
     return Design(
         ranges=phase.ranges,
         rope=phase.judging.rope,
-        goal=definition.objective.goal,
+        scale=definition.objective.gains,
         fresh=phase.judging.fresh,
         valid=training.validation_share,
         test=training.test_share,
+        them=definition.incumbent_name,
     )
 
 

@@ -288,7 +288,7 @@ def _judging(spec: Spec, choosing: Sequence[Phase], calendar: Calendar) -> list[
             seeds=confirm.seeds_per_range,
             first_seed=0 if ranges else last.seeds,
             role="judge",
-            judging=Judging(rope=confirm.rope, fresh=bool(ranges) and calendar.is_unused(ranges)),
+            judging=Judging(rope=spec.rope, fresh=bool(ranges) and calendar.is_unused(ranges)),
         )
     ]
 
