@@ -219,7 +219,7 @@ def _earlier(states: Sequence[State]) -> list[float]:
     for state in sorted(states, key=lambda state: state.sweep.id):
         newest[f"{state.sweep.definition.architecture} {state.sweep.definition.data!r}"] = state
     sweeps = [state.sweep for state in newest.values()]
-    return [p for sweep in sweeps for p in ledger.earlier_p_values(sweep.store, sweep.definition)]
+    return [claim.p for sweep in sweeps for claim in ledger.earlier_claims(sweep.store, sweep.definition, {})]
 
 
 def _sentence(winner: str, loser: str, verdict: "Verdict", design: "Design", metric: str, *, same: bool) -> str:
