@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.significance import CHOOSING, MONTHS, Bools, Cell, Floats, noise
-from pipeline.analysis.significance import corrected_t_test, correction, wins_needed
+from pipeline.analysis.power import correction
+from pipeline.analysis.significance import corrected_t_test, wins_needed
 from pipeline.analysis.verdict import ALPHA
 from pipeline.dates import whole_months
 from pipeline.sweep.ledger import CLAIMED_BELOW

@@ -7,51 +7,27 @@ It judges what played no part in choosing; it chooses nothing and must never be 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations, pairwise
+from itertools import combinations
 from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special, stats
+from scipy import special, stats
 
 from pipeline.analysis.gains import PairedGains, paired_gains
+from pipeline.analysis.power import correction, smallest_gain
 from pipeline.analysis.verdict import FEWEST_RANGES, Design, Kind, Scores, Verdict
 from pipeline.dates import DateRange
 
-POWER = 0.8
 PROMISING = 0.2
 """Without proof, the adjusted p up to which more ranges are worth their price."""
 MOST_RANGES = 60
 """Nobody has more; a number of ranges beyond it is "out of reach"."""
 
-# Found by simulation (benchmarks/significance.py) before they were fixed: the smallest round numbers with which false
-# alarms stay at 7 % for neighbours a range length apart that correlate with 0.6, and for neighbours a month apart
-# that correlate with 0.67 (which is 0.3 a range length apart).
-_APART = 5.5
-_OVERLAP = 1.5
-
 # A standard deviation below this share of the gains' size is what rounding leaves of "exactly the same".
 _ROUNDING = 1e-9
 _ROUNDING_OF_SIZE = 1e-12
 """The same of a difference, as a share of the metric."""
-
-
-def correction(ranges: Sequence[DateRange]) -> float:
-    """The c in variance x (1/R + c), from how the ranges lie and from nothing else.
-
-    After Nadeau & Bengio, "Inference for the generalization error", Machine Learning 52, 2003, whose c allows for
-    gains that resemble each other because the training sets overlap. Ours is k / (R - 1): correlation between date
-    ranges fades with their distance, so more ranges do help; k = 5.5 where neighbours share no day, and grows with the
-    share of days that the closest two have in common (6.5 where ranges of three months lie a month apart).
-    Raises ValueError for fewer than two ranges.
-    """
-    if len(ranges) < 2:
-        raise ValueError("a correction takes at least two date ranges")
-    shared = max(
-        max(0, (first.end - second.start).days) / min(first.days, second.days)
-        for first, second in pairwise(sorted(ranges))
-    )
-    return (_APART + _OVERLAP * min(shared, 1.0)) / (len(ranges) - 1)
 
 
 def corrected_t_test(gains: NDArray[np.float64], c: float, rope: float) -> NDArray[np.float64]:
@@ -92,16 +68,6 @@ def overlapping_tests(design: Design) -> list[DateRange]:
     return next(([one, other] for (one, a), (other, b) in combinations(parts, 2) if a.overlaps(b)), [])
 
 
-def detectable_in_sd(design: Design, family: int = 1) -> float | None:
-    """The smallest gain beyond the rope, in standard deviations between ranges, that is found with 80 % power.
-
-    For saying, before anything runs, what the ranges at hand can show. None if there are too few of them.
-    """
-    if len(design.ranges) < FEWEST_RANGES:
-        return None
-    return _detectable_in_sd(len(design.ranges), correction(design.ranges), design.alpha / family)
-
-
 def judge(
     design: Design,
     incumbent: Scores,
@@ -110,8 +76,8 @@ def judge(
 ) -> dict[str, Verdict]:
     """A verdict for every finalist, from the test metric on the design's ranges.
 
-    `earlier` are the p-values of earlier confirmations on these ranges (1 where one is not known): with the finalists
-    they are Holm's family.
+    `earlier` are the p-values of earlier claims that count (1 where one is not known): with the finalists they are
+    Holm's family.
     """
     twice = overlapping_tests(design)
     if twice:
@@ -197,7 +163,7 @@ def _conclude(design: Design, paired: PairedGains, verdict: Verdict, family: int
     beyond = verdict.gain - design.least_gain
     level = design.alpha / family
     c = correction(list(paired.gains))
-    detectable = design.least_gain + spread * _detectable_in_sd(verdict.ranges, c, level)
+    detectable = design.least_gain + spread * smallest_gain(verdict.ranges, c, level)
     # A range that the finalist did not finish is one that it did not win.
     needed_wins = wins_needed(len(paired.gains.keys() | set(paired.finalist_failed)))
     enough = verdict.wins >= needed_wins
@@ -212,7 +178,7 @@ def _conclude(design: Design, paired: PairedGains, verdict: Verdict, family: int
     if kind != Kind.REAL and beyond > 0 and not proven:
         needed = _ranges_for(beyond / spread, c * (verdict.ranges - 1), level)
     verdict = replace(verdict, kind=kind, detectable=detectable, ranges_needed=needed)
-    why = _why_not_real(design, paired, verdict, needed_wins)
+    why = _why_not_real(design, paired, verdict, needed_wins, c)
     return replace(
         verdict, reason=_sentence(design, verdict, why), why=why, numbers=_numbers(design, verdict, c, family)
     )
@@ -226,7 +192,7 @@ def _sentence(design: Design, verdict: Verdict, why: str) -> str:
     )
 
 
-def _why_not_real(design: Design, paired: PairedGains, verdict: Verdict, needed_wins: int) -> str:
+def _why_not_real(design: Design, paired: PairedGains, verdict: Verdict, needed_wins: int, c: float) -> str:
     """Why the verdict is not *real*, in half a sentence; empty if it is."""
     assert verdict.gain is not None and verdict.p is not None and verdict.p_adjusted is not None  # noqa: PT018
     if verdict.kind == Kind.REAL:
@@ -242,7 +208,7 @@ def _why_not_real(design: Design, paired: PairedGains, verdict: Verdict, needed_
         return f"which is {_within(design)}" if verdict.gain > 0 and design.rope else ""
     if verdict.p <= design.alpha:
         return "but it is one of several claims on the same date ranges, of which one may look good by chance"
-    values, c = np.array(list(paired.gains.values())), correction(list(paired.gains))
+    values = np.array(list(paired.gains.values()))
     if float(corrected_t_test(values, 0.0, design.least_gain)) <= design.alpha:
         many, few = _written(verdict.ranges), _written(max(1, round(1 / (1 / verdict.ranges + c))))
         return f"but neighbouring date ranges tell nearly the same story, so {many} count for about {few}"
@@ -284,16 +250,9 @@ def _why_missing(design: Design, paired: PairedGains) -> str:
     return f" ({'; '.join(parts)})" if parts else ""
 
 
-def _detectable_in_sd(ranges: int, c: float, level: float) -> float:
-    """Found with 80 % power if the ranges are as alike as c allows for; less alike, and smaller gains are found."""
-    critical = stats.t.ppf(1 - level, ranges - 1)
-    shift = optimize.brentq(lambda x: stats.nct.sf(critical, ranges - 1, x) - POWER, 0.0, 10 * critical + 10)
-    return float(shift) * math.sqrt(1 / ranges + c)
-
-
 def _ranges_for(in_sd: float, k: float, level: float) -> int | None:
     """The fewest ranges, lying as these do, that find a gain of so many standard deviations with 80 % power."""
     for ranges in range(FEWEST_RANGES, MOST_RANGES + 1):
-        if _detectable_in_sd(ranges, k / (ranges - 1), level) <= in_sd:
+        if smallest_gain(ranges, k / (ranges - 1), level) <= in_sd:
             return ranges
     return None

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pipeline.analysis.gains import paired_gains
+from pipeline.analysis.power import correction, detectable_in_sd, smallest_gain
 from pipeline.analysis.significance import (
     corrected_t_test,
-    correction,
-    detectable_in_sd,
     holm,
     judge,
     wins_needed,
@@ -368,6 +367,15 @@ def test_the_same_range_twice_is_not_testable() -> None:
 def test_a_design_that_makes_no_sense_cannot_be_made(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"rope|alpha"):
         Design(ranges(6), **bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [3, 4, 6, 12, 40])
+@pytest.mark.parametrize("level", [0.05, 0.05 / 3, 0.05 / 30])
+def test_the_smallest_gain_is_that_of_the_noncentral_t(count: int, level: float) -> None:
+    c = 6.5 / (count - 1)
+    shift = smallest_gain(count, c, level) / math.sqrt(1 / count + c)
+    critical = stats.t.ppf(1 - level, count - 1)
+    assert stats.nct.sf(critical, count - 1, shift) == pytest.approx(0.8, abs=1e-5)
 
 
 # -- scales
