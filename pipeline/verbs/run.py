@@ -98,7 +98,7 @@ def calibrate(
     as_of: AsOfOption = None,
     lanes: LanesOption = None,
     experiments: Annotated[
-        int | None, typer.Option(min=2, help="Settings to sample, the incumbent included. Default: 21.")
+        int | None, typer.Option(min=2, help="Settings to sample, the defaults included. Default: 21.")
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many of the best settings count.")] = 5,
     overlap: Annotated[float, typer.Option(min=0.01, max=1, help="The share of them to keep.")] = 0.8,
