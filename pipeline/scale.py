@@ -76,12 +76,13 @@ class Scale:
 
     def words(self, gain: float, plus: str = "") -> str:
         """`12.3 %` of the metric, `0.4 points` of a share, else `0.012` in its own units; `plus` "+" signs it."""
+        gain = 0.0 if abs(gain) < _SAME else gain
         if self.name == "ratio":
             return f"{self.per_cent(gain):{plus}.1f} %"
         if self.is_share or (self.low, self.high) == (0, 100):
             points = 100 * gain if self.is_share else gain
-            return f"{points:{plus}.{1 if abs(points) >= 0.095 or abs(points) < _SAME else 3}f} points"
-        return f"{0.0 if abs(gain) < _SAME else gain:{plus}.3g}"
+            return f"{points:{plus}.1f} points" if abs(points) >= 0.995 or not gain else f"{points:{plus}.2g} points"
+        return f"{gain:{plus}.3g}"
 
     def better(self, gain: float) -> str:
         """`25.9 % better`, `0.4 points worse`, `the same`."""

@@ -119,9 +119,11 @@ def _test(design: Design, paired: PairedGains) -> Verdict:
     count = len(gains)
     rounding = _ROUNDING if design.scale.name == "ratio" else _ROUNDING_OF_SIZE * abs(paired.base)
     if paired.not_positive:
+        is_everywhere = len(paired.not_positive) == len(design.ranges)
+        where = f"all {len(design.ranges)} date ranges" if is_everywhere else ", ".join(map(str, paired.not_positive))
         why = (
-            f"the metric is zero or negative on {', '.join(map(str, paired.not_positive))}, so that there is no ratio "
-            'to compare; judge it by difference: "scale": "difference" in `objective`'
+            f"the metric is zero or negative on {where}, so that there is no ratio to compare; judge it by difference: "
+            '"scale": "difference" in `objective`'
         )
         return _not_testable(why, None, gains)
     if count < FEWEST_RANGES:

@@ -166,7 +166,7 @@ def _better(
     claim = claim.format(them=incumbent_in_words(definition).name)
     gains = _gains(judged)
     if not gains:
-        why = f" ({verdict.reason})" if verdict.kind is Kind.NOT_TESTABLE else ""
+        why = f" ({verdict.why})" if verdict.kind is Kind.NOT_TESTABLE else ""
         return f"{claim}{why}, by {definition.objective.test}"
     return f"{claim}: {_gain(definition, judged)}, {_where(gains, verdict, is_fresh=is_fresh)}"
 
