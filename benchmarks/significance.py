@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from pipeline.analysis.significance import corrected_t_test, correction, wins_needed
+from pipeline.analysis.power import correction
+from pipeline.analysis.significance import corrected_t_test, wins_needed
 from pipeline.analysis.verdict import ALPHA
 from pipeline.dates import whole_months
 

@@ -112,7 +112,7 @@ def test_validate_prints_phases_experiments_ranges_trials_and_assignments(finish
     assert result.returncode == 0
     assert "phase screen: 6 trials: 3 experiments (grid) on 2 date ranges, 1 seed each" in result.stdout
     assert "[2024-01-01, 2024-03-01): train 42, validate 9, test 9 days" in result.stdout
-    assert "e000 learning_rate=0.001 (the incumbent)" in result.stdout
+    assert "e000 learning_rate=0.001 (the defaults)" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 import pipeline
 
-GROUND = {"errors", "base", "dates", "space", "results", "provenance", "places"}
+GROUND = {"errors", "base", "dates", "space", "results", "provenance", "places", "scale"}
 MAY_IMPORT = {
     "store": "",
     "search": "",

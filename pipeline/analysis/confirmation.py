@@ -14,8 +14,15 @@ from pipeline.analysis.same_data import comparable
 from pipeline.analysis.verdict import Design, Scores, Verdict
 from pipeline.dates import DateRange
 from pipeline.results import Row, Status, range_of
-from pipeline.space import identity_of
+from pipeline.space import Assignment, identity_of
 from pipeline.sweep import Definition, Phase, Trial
+from pipeline.sweep.ledger import Claim
+
+Earlier = Callable[[Mapping[str, Assignment]], Sequence[Claim]]
+
+
+def _no_claims(_: Mapping[str, Assignment]) -> Sequence[Claim]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -40,8 +47,10 @@ class Confirmation:
     """The incumbent's test metric."""
     scores: dict[str, Scores]
     """The finalists'."""
-    earlier: Callable[[], Sequence[float]] = field(default=tuple, compare=False)
-    """Reads the p-values of older confirmations on the same ranges."""
+    settings: dict[str, Assignment] = field(default_factory=dict)
+    """The finalists'."""
+    earlier: Earlier = field(default=_no_claims, compare=False)
+    """Reads the claims of older confirmations that count against those of this one."""
 
     @property
     def measured(self) -> list[float]:
@@ -53,7 +62,12 @@ class Confirmation:
         """Per finalist. Worked out when they are asked for: that takes scipy, and the ledger."""
         from pipeline.analysis.significance import judge
 
-        return judge(self.design, self.base, self.scores, self.earlier())
+        return judge(self.design, self.base, self.scores, [claim.p for claim in self.counted])
+
+    @cached_property
+    def counted(self) -> list[Claim]:
+        """The claims of other sweeps that the p-values are adjusted with."""
+        return list(self.earlier(self.settings))
 
 
 def design_of(definition: Definition, phase: Phase) -> Design:
@@ -63,19 +77,18 @@ def design_of(definition: Definition, phase: Phase) -> Design:
     return Design(
         ranges=phase.ranges,
         rope=phase.judging.rope,
-        goal=definition.objective.goal,
+        scale=definition.objective.gains,
         fresh=phase.judging.fresh,
         valid=training.validation_share,
         test=training.test_share,
+        them=definition.incumbent_name,
     )
 
 
-def confirmation(
-    definition: Definition, rows: Sequence[Row], earlier: Callable[[], Sequence[float]] = tuple
-) -> Confirmation | None:
+def confirmation(definition: Definition, rows: Sequence[Row], earlier: Earlier = _no_claims) -> Confirmation | None:
     """What is known of the finalists; None while there is no row of a confirmation.
 
-    `earlier` gives the p-values of older confirmations on the same ranges.
+    `earlier` gives the claims of older confirmations that count, from the finalists' settings.
     """
     phase = definition.confirm
     judging = [row for row in rows if phase is not None and row["phase"] == phase.name]
@@ -88,11 +101,13 @@ def confirmation(
     incumbent_identity = identity_of(definition.incumbent)
     scores: dict[str, dict[DateRange, dict[int, float | None]]] = {}
     incumbent = ""
+    settings: dict[str, Assignment] = {}
     for row in judging:
         by_range = scores.setdefault(row["experiment"], {})
         seed = Trial.parse(row["trial"]).seed
         by_range.setdefault(range_of(row), {})[seed] = _metric(row, definition.objective.test)
-        if identity_of({name: row.get(name) for name in names}) == incumbent_identity:
+        settings[row["experiment"]] = {name: row.get(name) for name in names}
+        if identity_of(settings[row["experiment"]]) == incumbent_identity:
             incumbent = row["experiment"]
     base = scores.pop(incumbent, {})
 
@@ -108,7 +123,15 @@ def confirmation(
         ]
         for name, by_range in finalists.items()
     }
-    return Confirmation(design_of(definition, phase), incumbent, compared, base, finalists, earlier)
+    return Confirmation(
+        design=design_of(definition, phase),
+        incumbent=incumbent,
+        compared=compared,
+        base=base,
+        scores=finalists,
+        settings={name: settings[name] for name in finalists},
+        earlier=earlier,
+    )
 
 
 def _metric(row: Row, name: str) -> float | None:

@@ -6,7 +6,6 @@ from statistics import fmean
 
 from pipeline.analysis.verdict import Design, Scores
 from pipeline.dates import DateRange
-from pipeline.results import sign
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,10 @@ class PairedGains:
     incumbent_failed: tuple[DateRange, ...]
     """Ranges without any finished seed of the incumbent: they say nothing about a difference."""
     not_positive: tuple[DateRange, ...]
-    """Ranges on which a metric is zero or negative, so that there is no log ratio."""
+    """Ranges on which a metric that is judged by ratio is zero or negative, so that there is none."""
+
+    base: float = 0.0
+    """Mean of the incumbent's metric over the ranges with a gain."""
 
     @property
     def mean(self) -> float | None:
@@ -28,10 +30,10 @@ class PairedGains:
 
 
 def paired_gains(incumbent: Scores, finalist: Scores, design: Design) -> PairedGains:
-    """Log ratios per range, over the pairs of runs that share range and seed index."""
+    """By range, over the pairs of runs that share range and seed index; on the design's scale."""
     gains: dict[DateRange, float] = {}
+    bases: list[float] = []
     finalist_failed, incumbent_failed, not_positive = [], [], []
-    direction = sign(design.goal)
     for range_ in design.ranges:
         theirs, ours = _finished(incumbent, range_), _finished(finalist, range_)
         pairs = [(theirs[seed], ours[seed]) for seed in theirs if seed in ours]
@@ -39,11 +41,15 @@ def paired_gains(incumbent: Scores, finalist: Scores, design: Design) -> PairedG
             incumbent_failed.append(range_)
         elif len(pairs) < len(theirs):
             finalist_failed.append(range_)
-        if any(min(pair) <= 0 for pair in pairs):
+        of_pairs = [design.scale.gain(base, own) for base, own in pairs]
+        measured = [gain for gain in of_pairs if gain is not None]
+        if len(measured) < len(pairs):
             not_positive.append(range_)
-        elif pairs:
-            gains[range_] = direction * fmean(math.log(base) - math.log(own) for base, own in pairs)
-    return PairedGains(gains, tuple(finalist_failed), tuple(incumbent_failed), tuple(not_positive))
+        elif measured:
+            gains[range_] = fmean(measured)
+            bases.append(fmean(base for base, _ in pairs))
+    mean = fmean(bases) if bases else 0.0
+    return PairedGains(gains, tuple(finalist_failed), tuple(incumbent_failed), tuple(not_positive), mean)
 
 
 def _finished(scores: Scores, range_: DateRange) -> dict[int, float]:

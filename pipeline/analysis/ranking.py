@@ -20,18 +20,23 @@ class Standing:
     assignment: Assignment
     is_incumbent: bool
     score: float
-    """Geometric mean of `<metric>_valid` over date ranges (arithmetic, where it is not positive everywhere).
+    """Geometric mean of `<metric>_valid` over date ranges (arithmetic, where it is judged by difference, or not
+    positive everywhere).
 
     The seeds of one range are averaged first.
     """
     by_range: dict[DateRange, Row]
     """A complete row per date range (the first seed's)."""
     gain: float | None
-    """Geometric mean over ranges of incumbent's score / score (its inverse, where more is better)."""
+    """Geometric mean over ranges of incumbent's score / score (its inverse, where more is better); None where a ratio
+    makes no sense."""
     training_time: float
     """Seconds, over all its trials."""
     epochs: int
     """Over all its trials."""
+    difference: float | None = None
+    """Mean over ranges of the difference to the incumbent's score, positive where it is better; None where `gain` is
+    what tells it."""
 
 
 FASTER = 0.8
@@ -85,9 +90,10 @@ def _ranking(definition: Definition, rows: Sequence[Row], phase: Phase) -> list[
     }
 
     # Ranked by the geometric mean, which is to rank by the mean log ratio to the incumbent: one hard range must not
-    # decide alone. Only a metric that can be zero or negative has no ratios.
+    # decide alone. What is judged by difference is ranked by the mean difference.
     positive = all(score > 0 for by_range in scores.values() for score in by_range.values())
-    mean = geometric_mean if positive else fmean
+    by_ratio = positive and definition.objective.scale == "ratio"
+    mean = geometric_mean if by_ratio else fmean
 
     # One standing per experiment, beside the incumbent's scores.
     assignments = {
@@ -107,7 +113,8 @@ def _ranking(definition: Definition, rows: Sequence[Row], phase: Phase) -> list[
                 is_incumbent=experiment in incumbents,
                 score=mean(by_range.values()),
                 by_range={date_range: complete[experiment][date_range][0] for date_range in ranges},
-                gain=_gain(base, by_range, sign),
+                gain=_gain(base, by_range, sign) if by_ratio else None,
+                difference=None if by_ratio or base.keys() != by_range.keys() else _difference(base, by_range, sign),
                 training_time=sum(row.get("training_time", 0.0) for row in finished),
                 epochs=sum(row.get("epochs") or 0 for row in finished),
             )
@@ -146,7 +153,8 @@ def objective_values(definition: Definition, phases: Iterable[Phase], rows: Sequ
         measured.setdefault(row["experiment"], []).append(row[metric] if is_finite else math.inf)
     whole = {experiment: values for experiment, values in measured.items() if experiment not in failed}
     finite = [value for values in whole.values() for value in values if math.isfinite(value)]
-    scale: Callable[[float], float] = math.log if all(value > 0 for value in finite) else float
+    by_ratio = definition.objective.scale == "ratio" and all(value > 0 for value in finite)
+    scale: Callable[[float], float] = math.log if by_ratio else float
     return {
         experiment: sign * fmean(map(scale, values)) if all(map(math.isfinite, values)) else math.inf
         for experiment, values in whole.items()
@@ -179,3 +187,7 @@ def _gain(base: dict[DateRange, float], scores: dict[DateRange, float], sign: in
     if base.keys() != scores.keys() or min(*base.values(), *scores.values()) <= 0:
         return None
     return math.exp(sign * fmean(math.log(base[date_range] / scores[date_range]) for date_range in scores))
+
+
+def _difference(base: dict[DateRange, float], scores: dict[DateRange, float], sign: int) -> float:
+    return sign * fmean(base[date_range] - scores[date_range] for date_range in scores)

@@ -13,7 +13,8 @@ from statistics import fmean
 import numpy as np
 from scipy import stats
 
-from pipeline.analysis.significance import corrected_t_test, correction, wins_needed
+from pipeline.analysis.power import correction
+from pipeline.analysis.significance import corrected_t_test, wins_needed
 from pipeline.analysis.verdict import ALPHA, FEWEST_RANGES
 from pipeline.dates import DateRange
 

@@ -3,7 +3,6 @@
 It judges nothing: the ranges that chose can show what choosing was worth, never that a gain is real.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -17,7 +16,7 @@ FEWEST_RANGES = 2
 
 @dataclass(frozen=True)
 class ChoosingGain:
-    """Log ratios to the incumbent, as in `significance`; `verdict.percent` turns one into words."""
+    """Gains over the incumbent, as in `significance`."""
 
     winner: str
     """The incumbent, if nothing was better."""
@@ -37,7 +36,7 @@ class ChoosingGain:
 
 
 def choosing_gain(gains: Mapping[str, Mapping[DateRange, float]], incumbent: str) -> ChoosingGain | None:
-    """Leave-one-range-out selection over {experiment: {range: log ratio gain over the incumbent}}.
+    """Leave-one-range-out selection over {experiment: {range: gain over the incumbent}}.
 
     Choosing is part of what is cross-validated, as Varma & Simon, "Bias in error estimation when using
     cross-validation for model selection", BMC Bioinformatics 7, 2006, and Tsamardinos et al., "Bootstrapping the
@@ -75,11 +74,12 @@ def gain_of_choosing(definition: Definition, ranked: Sequence[Standing]) -> Choo
     base = next((standing for standing in ranked if standing.is_incumbent), None)
     if base is None:
         return None
-    metric, sign = definition.objective.valid, definition.objective.sign
+    metric, scale = definition.objective.valid, definition.objective.gains
     gains: dict[str, dict[DateRange, float]] = {}
     for standing in ranked:
         for date_range, row in standing.by_range.items():
-            score, base_score = row[metric], base.by_range.get(date_range, {}).get(metric, 0)
-            if score > 0 and base_score > 0:
-                gains.setdefault(standing.experiment, {})[date_range] = sign * math.log(base_score / score)
+            base_score = base.by_range.get(date_range, {}).get(metric)
+            gain = None if base_score is None else scale.gain(base_score, row[metric])
+            if gain is not None:
+                gains.setdefault(standing.experiment, {})[date_range] = gain
     return choosing_gain(gains, base.experiment)

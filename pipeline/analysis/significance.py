@@ -7,53 +7,31 @@ It judges what played no part in choosing; it chooses nothing and must never be 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations, pairwise
+from itertools import combinations
 from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special, stats
+from scipy import special, stats
 
 from pipeline.analysis.gains import PairedGains, paired_gains
-from pipeline.analysis.verdict import FEWEST_RANGES, Design, Kind, Scores, Verdict, percent
+from pipeline.analysis.power import correction, smallest_gain
+from pipeline.analysis.verdict import FEWEST_RANGES, Design, Kind, Scores, Verdict
 from pipeline.dates import DateRange
 
-POWER = 0.8
 PROMISING = 0.2
 """Without proof, the adjusted p up to which more ranges are worth their price."""
 MOST_RANGES = 60
 """Nobody has more; a number of ranges beyond it is "out of reach"."""
 
-# Found by simulation (benchmarks/significance.py) before they were fixed: the smallest round numbers with which false
-# alarms stay at 7 % for neighbours a range length apart that correlate with 0.6, and for neighbours a month apart
-# that correlate with 0.67 (which is 0.3 a range length apart).
-_APART = 5.5
-_OVERLAP = 1.5
-
 # A standard deviation below this share of the gains' size is what rounding leaves of "exactly the same".
 _ROUNDING = 1e-9
-
-
-def correction(ranges: Sequence[DateRange]) -> float:
-    """The c in variance x (1/R + c), from how the ranges lie and from nothing else.
-
-    After Nadeau & Bengio, "Inference for the generalization error", Machine Learning 52, 2003, whose c allows for
-    gains that resemble each other because the training sets overlap. Ours is k / (R - 1): correlation between date
-    ranges fades with their distance, so more ranges do help; k = 5.5 where neighbours share no day, and grows with the
-    share of days that the closest two have in common (6.5 where ranges of three months lie a month apart).
-    Raises ValueError for fewer than two ranges.
-    """
-    if len(ranges) < 2:
-        raise ValueError("a correction takes at least two date ranges")
-    shared = max(
-        max(0, (first.end - second.start).days) / min(first.days, second.days)
-        for first, second in pairwise(sorted(ranges))
-    )
-    return (_APART + _OVERLAP * min(shared, 1.0)) / (len(ranges) - 1)
+_ROUNDING_OF_SIZE = 1e-12
+"""The same of a difference, as a share of the metric."""
 
 
 def corrected_t_test(gains: NDArray[np.float64], c: float, rope: float) -> NDArray[np.float64]:
-    """One-sided p-values of H0: gain <= rope, over the last axis (the ranges); `rope` as a log ratio.
+    """One-sided p-values of H0: gain <= rope, over the last axis (the ranges); `rope` as a gain.
 
     The corrected resampled t-test of Nadeau & Bengio (2003): Student's t with R - 1 degrees of freedom and variance
     x (1/R + c) in place of variance / R.
@@ -90,16 +68,6 @@ def overlapping_tests(design: Design) -> list[DateRange]:
     return next(([one, other] for (one, a), (other, b) in combinations(parts, 2) if a.overlaps(b)), [])
 
 
-def detectable_in_sd(design: Design, family: int = 1) -> float | None:
-    """The smallest gain beyond the rope, in standard deviations between ranges, that is found with 80 % power.
-
-    For saying, before anything runs, what the ranges at hand can show. None if there are too few of them.
-    """
-    if len(design.ranges) < FEWEST_RANGES:
-        return None
-    return _detectable_in_sd(len(design.ranges), correction(design.ranges), design.alpha / family)
-
-
 def judge(
     design: Design,
     incumbent: Scores,
@@ -108,14 +76,18 @@ def judge(
 ) -> dict[str, Verdict]:
     """A verdict for every finalist, from the test metric on the design's ranges.
 
-    `earlier` are the p-values of earlier confirmations on these ranges (1 where one is not known): with the finalists
-    they are Holm's family.
+    `earlier` are the p-values of earlier claims that count (1 where one is not known): with the finalists they are
+    Holm's family.
     """
     twice = overlapping_tests(design)
     if twice:
         both = " and ".join(map(str, twice))
-        reason = f"not testable: the test days of {both} overlap and would count twice; take ranges that lie apart"
-        return {name: _not_testable(reason, None) for name in finalists}
+        why = f"the test days of {both} overlap and would count twice; take ranges that lie apart"
+        return {name: _not_testable(why, None) for name in finalists}
+    scores = [
+        score for of_one in (incumbent, *finalists.values()) for seeds in of_one.values() for score in seeds.values()
+    ]
+    design = replace(design, scale=design.scale.fitting(scores))
     gains = {name: paired_gains(incumbent, scores, design) for name, scores in finalists.items()}
     first = {name: _test(design, paired) for name, paired in gains.items()}
     # A finalist that could not be tested stays in the family: its place was taken before the result was known.
@@ -129,14 +101,15 @@ def judge(
     }
 
 
-def _not_testable(reason: str, needed: int | None, gains: Sequence[float] = ()) -> Verdict:
+def _not_testable(why: str, needed: int | None, gains: Sequence[float] = (), rounding: float = _ROUNDING) -> Verdict:
     return Verdict(
         kind=Kind.NOT_TESTABLE,
         gain=fmean(gains) if gains else None,
-        wins=sum(gain > _ROUNDING for gain in gains),
+        wins=sum(gain > rounding for gain in gains),
         ranges=len(gains),
         ranges_needed=needed,
-        reason=reason,
+        reason=f"{Kind.NOT_TESTABLE}: {why}",
+        why=why,
     )
 
 
@@ -144,37 +117,44 @@ def _test(design: Design, paired: PairedGains) -> Verdict:
     """The numbers of one finalist before Holm; `p` is None if there is nothing to test, and then the verdict stands."""
     gains = list(paired.gains.values())
     count = len(gains)
+    rounding = _ROUNDING if design.scale.name == "ratio" else _ROUNDING_OF_SIZE * abs(paired.base)
     if paired.not_positive:
-        where = ", ".join(map(str, paired.not_positive))
-        reason = (
-            f"not testable: the metric is zero or negative on {where}, so that there is no ratio to compare; "
-            "judge by a metric that is always positive"
+        is_everywhere = len(paired.not_positive) == len(design.ranges)
+        where = f"all {len(design.ranges)} date ranges" if is_everywhere else ", ".join(map(str, paired.not_positive))
+        why = (
+            f"the metric is zero or negative on {where}, so that there is no ratio to compare; judge it by difference: "
+            '"scale": "difference" in `objective`'
         )
-        return _not_testable(reason, None, gains)
+        return _not_testable(why, None, gains)
     if count < FEWEST_RANGES:
-        reason = (
-            f"not testable: {count} of {len(design.ranges)} date ranges {'has' if count == 1 else 'have'} a result of "
-            f"both the finalist and the incumbent, and a test takes at least {FEWEST_RANGES}{_why_missing(paired)}"
+        why = (
+            f"{count} of {len(design.ranges)} date ranges {'has' if count == 1 else 'have'} a result of both the "
+            f"finalist and {design.them}, and a test takes at least {FEWEST_RANGES}{_why_missing(design, paired)}"
         )
-        return _not_testable(reason, FEWEST_RANGES, gains)
+        return _not_testable(why, FEWEST_RANGES, gains, rounding)
     values = np.array(gains)
     mean, spread = float(values.mean()), float(values.std(ddof=1))
-    wins = int((values > _ROUNDING).sum())
+    wins = int((values > rounding).sum())
     not_shown = Verdict(kind=Kind.NOT_SHOWN, gain=mean, wins=wins, ranges=count)
-    if spread <= _ROUNDING * max(1.0, abs(mean)):
-        if mean <= design.log_rope:
-            same = "the same as the incumbent" if abs(mean) <= _ROUNDING else "within the rope, and no noise,"
-            reason = f"not shown: {same} on all {count} ranges"
-            return replace(not_shown, interval=(mean, mean), p=1.0, reason=reason)
-        reason = (
-            f"not testable: the gain is the same, but for rounding, on all {count} ranges, which real data never give; "
+    if spread <= max(rounding, _ROUNDING * abs(mean)):
+        if mean <= design.least_gain:
+            is_same = abs(mean) <= rounding
+            same = f"the same as {design.them}" if is_same else f"{_within(design)}, and no noise,"
+            why = f"{same} on all {count} date ranges"
+            return replace(not_shown, interval=(mean, mean), p=1.0, reason=f"{Kind.NOT_SHOWN}: {why}", why=why)
+        why = (
+            f"the gain is the same, but for rounding, on all {count} date ranges, which real data never give; "
             "check that the ranges hold different data"
         )
-        return _not_testable(reason, None, gains)
+        return _not_testable(why, None, gains, rounding)
     c = correction(list(paired.gains))
-    p = float(corrected_t_test(values, c, design.log_rope))
+    p = float(corrected_t_test(values, c, design.least_gain))
     half = float(stats.t.ppf(1 - design.alpha, count - 1)) * spread * math.sqrt(1 / count + c)
-    return replace(not_shown, interval=(mean - half, mean + half), p=p)
+    return replace(not_shown, interval=design.scale.within((mean - half, mean + half), paired.base), p=p)
+
+
+def _within(design: Design) -> str:
+    return f"within the rope of {design.scale.rope(design.rope)}" if design.rope else "no gain"
 
 
 def _conclude(design: Design, paired: PairedGains, verdict: Verdict, family: int) -> Verdict:
@@ -182,10 +162,10 @@ def _conclude(design: Design, paired: PairedGains, verdict: Verdict, family: int
     if verdict.reason:
         return verdict
     spread = float(np.std(list(paired.gains.values()), ddof=1))
-    beyond = verdict.gain - design.log_rope
+    beyond = verdict.gain - design.least_gain
     level = design.alpha / family
     c = correction(list(paired.gains))
-    detectable = design.log_rope + spread * _detectable_in_sd(verdict.ranges, c, level)
+    detectable = design.least_gain + spread * smallest_gain(verdict.ranges, c, level)
     # A range that the finalist did not finish is one that it did not win.
     needed_wins = wins_needed(len(paired.gains.keys() | set(paired.finalist_failed)))
     enough = verdict.wins >= needed_wins
@@ -200,49 +180,81 @@ def _conclude(design: Design, paired: PairedGains, verdict: Verdict, family: int
     if kind != Kind.REAL and beyond > 0 and not proven:
         needed = _ranges_for(beyond / spread, c * (verdict.ranges - 1), level)
     verdict = replace(verdict, kind=kind, detectable=detectable, ranges_needed=needed)
-    return replace(verdict, reason=_sentence(design, paired, verdict, needed_wins))
-
-
-def _sentence(design: Design, paired: PairedGains, verdict: Verdict, needed_wins: int) -> str:
-    assert verdict.gain is not None and verdict.p_adjusted is not None and verdict.detectable is not None  # noqa: PT018
-    better = f"{'better' if verdict.gain > 0 else 'worse'} by {abs(percent(verdict.gain, design.goal)):.1f} %"
-    start = (
-        f"{verdict.kind}: {better}, ahead on {verdict.wins} of {verdict.ranges} ranges, p = {verdict.p_adjusted:.2g}"
+    why = _why_not_real(design, paired, verdict, needed_wins, c)
+    return replace(
+        verdict, reason=_sentence(design, verdict, why), why=why, numbers=_numbers(design, verdict, c, family)
     )
-    proven = verdict.p_adjusted <= design.alpha
+
+
+def _sentence(design: Design, verdict: Verdict, why: str) -> str:
+    assert verdict.gain is not None and verdict.interval is not None  # noqa: PT018
+    return (
+        f"{verdict.kind}: {design.scale.better(verdict.gain)}, ahead on {verdict.wins} of {verdict.ranges} date ranges "
+        f"({100 * (1 - 2 * design.alpha):.0f} % interval: {design.scale.between(verdict.interval)}){why and f', {why}'}"
+    )
+
+
+def _why_not_real(design: Design, paired: PairedGains, verdict: Verdict, needed_wins: int, c: float) -> str:
+    """Why the verdict is not *real*, in half a sentence; empty if it is."""
+    assert verdict.gain is not None and verdict.p is not None and verdict.p_adjusted is not None  # noqa: PT018
     if verdict.kind == Kind.REAL:
-        return start
-    if proven and verdict.wins < needed_wins:
-        return f"{start}, but real takes {needed_wins} ranges ahead"
-    if proven and paired.finalist_failed:
-        where = ", ".join(map(str, paired.finalist_failed))
-        return f"{start}, but it did not finish on {where}; a setting that fails cannot be called real"
-    if proven:
-        return f"{start}, but these ranges were chosen on; only fresh ones can show that it is real"
-    end = f"; {verdict.ranges_needed} such ranges would find a gain like this one" if verdict.ranges_needed else ""
-    least = percent(verdict.detectable, design.goal)
-    return f"{start}; a true gain of {least:.1f} % would have been found with 80 % power{end}"
+        return ""
+    if verdict.p_adjusted <= design.alpha:
+        if verdict.wins < needed_wins:
+            return f"but real takes {needed_wins} date ranges ahead"
+        if paired.finalist_failed:
+            where = ", ".join(map(str, paired.finalist_failed))
+            return f"but it did not finish on {where}; a setting that fails cannot be called real"
+        return "but these date ranges were chosen on; only fresh ones can show that it is real"
+    if verdict.gain <= design.least_gain:
+        return f"which is {_within(design)}" if verdict.gain > 0 and design.rope else ""
+    if verdict.p <= design.alpha:
+        return "but it is one of several claims on the same date ranges, of which one may look good by chance"
+    values = np.array(list(paired.gains.values()))
+    if float(corrected_t_test(values, 0.0, design.least_gain)) <= design.alpha:
+        many, few = _written(verdict.ranges), _written(max(1, round(1 / (1 / verdict.ranges + c))))
+        return f"but neighbouring date ranges tell nearly the same story, so {many} count for about {few}"
+    return "but it differs so much from one date range to the next that it may be chance"
 
 
-def _why_missing(paired: PairedGains) -> str:
+def _numbers(design: Design, verdict: Verdict, c: float, family: int) -> str:
+    """The test, what was adjusted, and what it takes to find a gain."""
+    assert verdict.p is not None and verdict.p_adjusted is not None and verdict.detectable is not None  # noqa: PT018
+    beyond = f"a gain beyond {design.scale.rope(design.rope)}" if design.rope else "any gain"
+    parts = [
+        f"p = {verdict.p:.2g} for {beyond}: corrected t-test, one-sided, {verdict.ranges - 1} degrees of freedom, "
+        f"variance times 1/{verdict.ranges} + {c:.3g}"
+    ]
+    if family > 1:
+        parts.append(f"p = {verdict.p_adjusted:.2g} as one of {family} claims, after Holm")
+    if verdict.kind != Kind.REAL:
+        parts.append(
+            f"a true gain of {design.scale.words(verdict.detectable)} would have been found four times in five"
+        )
+    if verdict.ranges_needed:
+        parts.append(f"{verdict.ranges_needed} such date ranges would find a gain like this one")
+    return "; ".join(parts)
+
+
+_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def _written(number: int) -> str:
+    return _WORDS[number] if number < len(_WORDS) else str(number)
+
+
+def _why_missing(design: Design, paired: PairedGains) -> str:
     parts = [
         f"{who} did not finish on {', '.join(map(str, ranges))}"
-        for who, ranges in (("the finalist", paired.finalist_failed), ("the incumbent", paired.incumbent_failed))
+        for who, ranges in (("the finalist", paired.finalist_failed), (design.them, paired.incumbent_failed))
         if ranges
     ]
     return f" ({'; '.join(parts)})" if parts else ""
 
 
-def _detectable_in_sd(ranges: int, c: float, level: float) -> float:
-    """Found with 80 % power if the ranges are as alike as c allows for; less alike, and smaller gains are found."""
-    critical = stats.t.ppf(1 - level, ranges - 1)
-    shift = optimize.brentq(lambda x: stats.nct.sf(critical, ranges - 1, x) - POWER, 0.0, 10 * critical + 10)
-    return float(shift) * math.sqrt(1 / ranges + c)
-
-
 def _ranges_for(in_sd: float, k: float, level: float) -> int | None:
     """The fewest ranges, lying as these do, that find a gain of so many standard deviations with 80 % power."""
     for ranges in range(FEWEST_RANGES, MOST_RANGES + 1):
-        if _detectable_in_sd(ranges, k / (ranges - 1), level) <= in_sd:
+        if smallest_gain(ranges, k / (ranges - 1), level) <= in_sd:
             return ranges
     return None

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pipeline.dates import DateRange
-from pipeline.results import Goal
+from pipeline.scale import BY_RATIO, ROPE, Scale
 
 Scores = Mapping[DateRange, Mapping[int, float | None]]
 """One experiment's metric per date range and seed index; None or NaN where it failed or diverged."""
 
 
-ROPE = 0.005
 ALPHA = 0.05
 FEWEST_RANGES = 3
 """With two ranges the test has one degree of freedom: only a gain of some 20 standard deviations would be seen."""
@@ -36,38 +35,40 @@ class Design:
 
     ranges: tuple[DateRange, ...]
     rope: float = ROPE
-    """The relative gain that is still no gain worth having."""
+    """The gain that is still no gain worth having: a share of a metric judged by ratio, else in its own units."""
     alpha: float = ALPHA
-    goal: Goal = "minimize"
+    scale: Scale = BY_RATIO
     fresh: bool = True
     """Whether the ranges played no part in choosing. If they did, nothing is ever called real."""
     valid: float = 0.15
     test: float = 0.15
     """The shares of a range's days, as in `DateRange.split`."""
+    them: str = "the setting to beat"
+    """What people call it."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rope < 1:
-            raise ValueError(f"rope is a share of the metric, at least 0 and below 1: {self.rope}")
+        if not 0 <= self.rope < (1 if self.scale.name == "ratio" else math.inf):
+            raise ValueError(f"rope is at least 0, and below 1 where it is a share of the metric: {self.rope}")
         if not 0 < self.alpha < 0.5:
             raise ValueError(f"alpha lies between 0 and 0.5: {self.alpha}")
         object.__setattr__(self, "ranges", tuple(sorted(self.ranges)))
 
     @property
-    def log_rope(self) -> float:
-        """The rope as a log ratio, as gains are."""
-        return -math.log1p(-self.rope) if self.goal == "minimize" else math.log1p(self.rope)
+    def least_gain(self) -> float:
+        """The rope as a gain."""
+        return self.scale.as_gain(self.rope)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What is said about one finalist. Gains are log ratios to the incumbent, positive where the finalist is better;
-    `percent` turns one into words."""
+    """What is said about one finalist. Gains are on the design's scale, positive where the finalist is better."""
 
     kind: Kind
     gain: float | None = None
     """Mean over the ranges that count."""
     interval: tuple[float, float] | None = None
-    """Two-sided, at 1 - 2 alpha: for a single finalist its lower end lies above the rope exactly if p <= alpha."""
+    """Two-sided, at 1 - 2 alpha, cut to what the metric can come to: for a single finalist its lower end lies above the
+    rope exactly if p <= alpha."""
     p: float | None = None
     """One-sided, H0: gain <= rope. None if there is nothing to test."""
     p_adjusted: float | None = None
@@ -82,8 +83,7 @@ class Verdict:
     it takes to find a gain of that size with 80 % power. None: no number of ranges helps, or none is needed."""
     reason: str = ""
     """One plain sentence; empty until the test is concluded."""
-
-
-def percent(gain: float, goal: Goal = "minimize") -> float:
-    """A log ratio in per cent of the incumbent's metric: how much lower (higher, where more is better) it becomes."""
-    return 100 * (-math.expm1(-gain) if goal == "minimize" else math.expm1(gain))
+    why: str = ""
+    """The half of it that says why it is not real, or why no test was possible."""
+    numbers: str = ""
+    """What stands behind the sentence, for who wants to know it exactly."""

@@ -18,7 +18,9 @@ from pipeline.data.source import DataSource, FlightsSource
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.report.state import State, state_of
-from pipeline.results import Goal, is_same_data, sign
+from pipeline.report.words import incumbent_in_words
+from pipeline.results import is_same_data
+from pipeline.scale import Scale
 from pipeline.space import identity_of
 from pipeline.store import Store
 from pipeline.sweep import Definition, Sweep, all_sweeps
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 LAST = 14
 """Nights that are shown."""
 THRESHOLD = 0.02
-"""How much worse is still no regression, as a share."""
+"""How much worse is still no regression: a share of a metric that is judged by ratio, else in its own units."""
 # A smaller change of the incumbent's metric is not worth a line.
 _WORTH_SAYING = 0.01
 # Ranges before the newest that it takes to say what is usual.
@@ -67,9 +69,15 @@ class Night:
         return {}
 
     def gains(self, fresh: bool) -> dict[DateRange, float]:
-        """Log ratios of the best setting over the incumbent of the same night, on ranges that both finished."""
-        ratios = _log_ratios(self.incumbent, self.best, self.definition.objective.goal)
-        return {range_: gain for range_, gain in ratios.items() if self.best[range_].fresh == fresh}
+        """Of the best setting over the incumbent of the same night, on ranges that both finished."""
+        gains = _gains(self.incumbent, self.best, self.scale)
+        return {range_: gain for range_, gain in gains.items() if self.best[range_].fresh == fresh}
+
+    @cached_property
+    def scale(self) -> Scale:
+        """What gains are measured on, in the units that the metric has here."""
+        both = (*self.best.values(), *self.incumbent.values())
+        return self.definition.objective.gains.fitting(one.score for one in both)
 
 
 @dataclass(frozen=True)
@@ -139,7 +147,8 @@ def _name(definition: Definition) -> str:
 
 
 def alarm(series: Series, threshold: float = THRESHOLD) -> Alarm:
-    """Whether tonight's best is clearly worse than the week before, by more than `threshold` (0.02 is 2 %)."""
+    """Whether tonight's best is clearly worse than the week before, by more than `threshold` (0.02 is 2 %; where the
+    metric is judged by difference, 0.02 of it)."""
     tonight, before = series.tonight, series.before
     if tonight is None:
         return Alarm(False, f"{series.name}: no sweep is done yet")
@@ -154,16 +163,15 @@ def _by_common_ranges(tonight: Night, before: Sequence[Night], threshold: float)
     """None where fewer than three ranges of tonight were seen before with the same data."""
     from pipeline.analysis.regression import on_common_ranges
 
-    goal = tonight.definition.objective.goal
     losses: dict[DateRange, list[float]] = {}
     for night in before:
-        for range_, loss in _log_ratios(tonight.best, night.best, goal).items():
+        for range_, loss in _gains(tonight.best, night.best, tonight.scale).items():
             losses.setdefault(range_, []).append(loss)
     # The median night: one lucky or broken night of the week moves nothing.
     usual = {range_: median(several) for range_, several in losses.items()}
     if not usual or _overlap(tonight, usual):
         return None
-    worsening = on_common_ranges(usual, _as_log(threshold, goal))
+    worsening = on_common_ranges(usual, _as_loss(threshold, tonight))
     return _alarm(worsening, tonight, before, threshold, "on the same data") if worsening.testable else None
 
 
@@ -173,9 +181,9 @@ def _by_incumbent(tonight: Night, before: Sequence[Night], threshold: float) -> 
     alike = [night for night in before if _have_same_incumbent(night, tonight)]
     if not alike:
         return _cannot_judge(
-            tonight, before, "too few date ranges have the same data, and the incumbent is another one"
+            tonight, before, "too few date ranges have the same data, and the setting to beat is another one"
         )
-    level = _as_log(threshold, tonight.definition.objective.goal)
+    level = _as_loss(threshold, tonight)
     # A gain where the best was chosen is larger than where it was judged: only like is compared with like.
     for fresh in (True, False):
         gains: dict[DateRange, list[float]] = {}
@@ -187,7 +195,13 @@ def _by_incumbent(tonight: Night, before: Sequence[Night], threshold: float) -> 
         if usual and new and not _overlap(tonight, usual) and not _overlap(tonight, new):
             worsening = against_incumbent(usual, new, level)
             if worsening.testable:
-                return _alarm(worsening, tonight, alike, threshold, "relative to the incumbent, as the data differ")
+                return _alarm(
+                    worsening,
+                    tonight,
+                    alike,
+                    threshold,
+                    f"relative to {tonight.definition.incumbent_name}, as the data differ",
+                )
     return _cannot_judge(tonight, before, "that takes three date ranges whose test days lie apart, on either side")
 
 
@@ -200,12 +214,10 @@ def _cannot_judge(tonight: Night, before: Sequence[Night], why: str) -> Alarm:
 
 
 def _alarm(worsening: "Worsening", tonight: Night, before: Sequence[Night], threshold: float, how: str) -> Alarm:
-    lower = tonight.definition.objective.goal == "minimize"
-    size = abs(math.expm1(worsening.loss if lower else -worsening.loss)) * 100
     what = (
-        f"{size:.1f} % {'worse' if worsening.loss > 0 else 'better'} than the median of the {_nights(before)} before "
-        f"{how}, worse on {worsening.worse_on} of {worsening.ranges} date ranges, p = {worsening.p:.2g} for more than "
-        f"{100 * threshold:g} %"
+        f"{tonight.scale.better(-worsening.loss)} than the median of the {_nights(before)} before {how}, worse on "
+        f"{worsening.worse_on} of {worsening.ranges} date ranges, p = {worsening.p:.2g} for more than "
+        f"{tonight.scale.rope(threshold)}"
     )
     if worsening.clear:
         return Alarm(True, f"regression: the best of {tonight.id} is {what}")
@@ -223,26 +235,31 @@ def _overlap(night: Night, ranges: Iterable[DateRange]) -> bool:
     return bool(overlapping_tests(design))
 
 
-def _log_ratios(
-    base: Mapping[DateRange, RangeScore], other: Mapping[DateRange, RangeScore], goal: Goal
+def _gains(
+    base: Mapping[DateRange, RangeScore], other: Mapping[DateRange, RangeScore], scale: Scale
 ) -> dict[DateRange, float]:
     """Positive where `other` is better; on ranges that both finished, with the same data and fidelity.
 
     Both must have chosen on the range, or neither: a setting looks better than it is where it was chosen.
     """
-    ratios = {}
+    gains = {}
     for range_ in sorted(base.keys() & other.keys()):
         first, second = base[range_], other[range_]
         if (first.fidelity, first.fresh) != (second.fidelity, second.fresh):
             continue
-        scores = [score for score in (first.score, second.score) if score is not None and score > 0]
-        if is_same_data(first.fingerprint, second.fingerprint) and len(scores) == 2:
-            ratios[range_] = sign(goal) * math.log(scores[0] / scores[1])
-    return ratios
+        if first.score is None or second.score is None:
+            continue
+        gain = scale.gain(first.score, second.score)
+        if gain is not None and is_same_data(first.fingerprint, second.fingerprint):
+            gains[range_] = gain
+    return gains
 
 
-def _as_log(threshold: float, goal: Goal) -> float:
-    return math.log1p(threshold) if goal == "minimize" else -math.log1p(-threshold)
+def _as_loss(threshold: float, night: Night) -> float:
+    """How much worse is still no regression, as a loss on the night's scale."""
+    if night.scale.name == "difference":
+        return threshold
+    return math.log1p(threshold) if night.scale.goal == "minimize" else -math.log1p(-threshold)
 
 
 def _nights(nights: Sequence[Night]) -> str:
@@ -258,47 +275,56 @@ def drift(series: Series, last: int = LAST) -> list[str]:
     if not nights:
         return []
     nights = [night for night in nights if _have_same_incumbent(night, nights[-1])]
-    objective = nights[-1].definition.objective
-    metric = objective.test
     lines, alike = [], [nights[0]]
     for before, after in pairwise(nights):
-        same, other = _changes(before.incumbent, after.incumbent)
+        same, other = _changes(before.incumbent, after.incumbent, after.scale)
         where = f"between {before.id} and {after.id}"
         if other:
-            lines.append(f"{where} the data changed: {_in_words(other, metric)}")
-        if any(abs(change) > _WORTH_SAYING for change in same.values()):
-            lines.append(f"{where} spec, code, image or device changed, not the data: {_in_words(same, metric)}")
+            lines.append(f"{where} the data changed: {_in_words(other, after)}")
+        worth_saying = _WORTH_SAYING if after.scale.name == "ratio" else after.definition.rope
+        if any(abs(change) > worth_saying for change in same.values()):
+            lines.append(f"{where} spec, code, image or device changed, not the data: {_in_words(same, after)}")
             # What a changed training measures says nothing about the months before.
             alike = []
         alike.append(after)
     newest = {range_: score for night in alike for range_, score in night.incumbent.items() if score.score is not None}
-    return [*lines, *_over_ranges(newest, metric, objective.goal)]
+    return [*lines, *_over_ranges(newest, nights[-1].definition)]
 
 
 def _changes(
-    before: Mapping[DateRange, RangeScore], after: Mapping[DateRange, RangeScore]
+    before: Mapping[DateRange, RangeScore], after: Mapping[DateRange, RangeScore], scale: Scale
 ) -> tuple[dict[DateRange, float], dict[DateRange, float]]:
-    """By how much, as a share, the metric changed where the data are the same, and where they are not."""
+    """By how much the metric changed where the data are the same, and where they are not: as a share of it, or by
+    difference."""
     same: dict[DateRange, float] = {}
     other: dict[DateRange, float] = {}
     for range_ in sorted(before.keys() & after.keys()):
         old, new = before[range_], after[range_]
-        if old.fidelity == new.fidelity and old.score and new.score is not None:
+        if old.score is None or new.score is None or (scale.name == "ratio" and old.score == 0):
+            continue
+        if old.fidelity == new.fidelity:
             # Of what an older version recorded nobody can say, so it counts as neither.
             is_same = old.fingerprint == new.fingerprint or is_same_data(old.fingerprint, new.fingerprint)
             if is_same is not None:
-                (same if is_same else other)[range_] = new.score / old.score - 1
+                change = new.score - old.score
+                (same if is_same else other)[range_] = change if scale.name == "difference" else change / old.score
     return same, other
 
 
-def _in_words(changes: Mapping[DateRange, float], metric: str) -> str:
-    low, high = f"{min(changes.values()):+.1%}", f"{max(changes.values()):+.1%}"
+def _in_words(changes: Mapping[DateRange, float], night: Night) -> str:
+    by_ratio, metric = night.scale.name == "ratio", night.definition.objective.test
+    low, high = (
+        f"{change:+.1%}" if by_ratio else night.scale.words(change, plus="+")
+        for change in (min(changes.values()), max(changes.values()))
+    )
     where = f"{len(changes)} date ranges" if len(changes) > 1 else str(next(iter(changes)))
-    return f"the incumbent's {metric} by {low}{f' to {high}' if high != low else ''} on {where}"
+    whose, to = incumbent_in_words(night.definition).whose, f" to {high}" if high != low else ""
+    return f"{whose} {metric} by {low}{to} on {where}"
 
 
-def _over_ranges(newest: Mapping[DateRange, RangeScore], metric: str, goal: Goal) -> Iterator[str]:
+def _over_ranges(newest: Mapping[DateRange, RangeScore], definition: Definition) -> Iterator[str]:
     """The newest range against those before it: is the same setting worse than it ever was?"""
+    metric, goal, whose = definition.objective.test, definition.objective.goal, incumbent_in_words(definition).whose
     if len(newest) <= _USUAL:
         return
     range_ = max(newest, key=lambda date_range: (date_range.end, date_range.start))
@@ -306,12 +332,12 @@ def _over_ranges(newest: Mapping[DateRange, RangeScore], metric: str, goal: Goal
     fidelity = newest[range_].fidelity
     others = [other.score for where, other in newest.items() if where != range_ and other.fidelity == fidelity]
     usual = [score for score in others if score is not None]
-    if now is None or len(usual) < _USUAL or not median(usual):
+    if now is None or len(usual) < _USUAL or not any(usual):
         return
     low, high, middle = min(usual), max(usual), median(usual)
     worse = now > high if goal == "minimize" else now < low
     verdict = "drift" if worse else "no drift to be seen"
     yield (
-        f"{verdict}: on its newest date range, {range_}, the incumbent's {metric} is {now:.4g}; "
+        f"{verdict}: on its newest date range, {range_}, {whose} {metric} is {now:.4g}; "
         f"on the {len(usual)} before it was {low:.4g} to {high:.4g}, in the middle {middle:.4g}"
     )

@@ -11,7 +11,6 @@ from pipeline.analysis import spending
 from pipeline.compare.sweeps import Comparison
 from pipeline.report.state import State
 from pipeline.report.templating import asset, environment
-from pipeline.report.words import percent_of
 
 
 def page(comparison: Comparison, answers: Mapping[str, str]) -> str:
@@ -23,7 +22,6 @@ def page(comparison: Comparison, answers: Mapping[str, str]) -> str:
             comparison=comparison,
             sweeps=[_sweep(state, answers[state.sweep.id]) for state in comparison.states],
             objective=comparison.states[0].sweep.definition.objective,
-            percent_of=percent_of,
         )
     )
 

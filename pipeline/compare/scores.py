@@ -79,7 +79,7 @@ def paired_scores(first: RangeScore, second: RangeScore) -> tuple[dict[int, floa
 def why_incomparable(first: Definition, second: Definition) -> str | None:
     """Why the metrics of two sweeps mean different things; None if they mean the same."""
     definitions = (first, second)
-    if first.objective != second.objective:
+    if any(getattr(first.objective, name) != getattr(second.objective, name) for name in ("metric", "goal")):
         mine, theirs = (f"{d.objective.goal}s {d.objective.metric}" for d in definitions)
         return f"one {mine}, the other {theirs}"
     targets = [d.data.target if d.data is not None else ("what its own data say",) for d in definitions]

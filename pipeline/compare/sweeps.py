@@ -7,7 +7,7 @@ It ranks nothing itself and has no test of its own: `report/answer.py` names eac
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from pipeline.compare.scores import (
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.report.state import State
+from pipeline.scale import BY_RATIO, Scale
 from pipeline.sweep import ledger
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class RangeComparison:
     other: float | None
     fresh: bool
     gain: float | None
-    """Log ratio, positive where the other is better; None where there is no ratio."""
+    """On the scale of the pair, positive where the other is better; None where there is no ratio."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Pair:
     """The sweep that is ahead on average; None where that cannot be said."""
     verdict: "Verdict | None" = None
     """On the winner, against the other one; None where they cannot be compared."""
+    scale: Scale = BY_RATIO
+    """What gains are measured on."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,9 @@ def _judged(match: _Match, family: int) -> Pair:
     base_seeds = {date_range: pair[0] for date_range, pair in pairs.items()}
     other_seeds = {date_range: pair[1] for date_range, pair in pairs.items()}
     gains = paired_gains(base_seeds, other_seeds, design).gains
+    scale = design.scale.fitting(
+        score for seeds in (base_seeds, other_seeds) for by in seeds.values() for score in by.values()
+    )
     ranges = tuple(
         RangeComparison(
             date_range=one,
@@ -176,6 +182,7 @@ def _judged(match: _Match, family: int) -> Pair:
         verdict = judge(design, other_seeds, {winner: base_seeds}, earlier)[winner]
     same = all(gain == 0 for gain in gains.values())
     metric = base.sweep.definition.objective.test
+    design = replace(design, scale=scale)
     sentence = _sentence(winner, loser, verdict, design, metric, same=same) + _unfinished((base, other))
     return Pair(
         base=base.sweep.id,
@@ -185,19 +192,21 @@ def _judged(match: _Match, family: int) -> Pair:
         sentence=sentence,
         winner=None if same else winner,
         verdict=verdict,
+        scale=scale,
     )
 
 
 def _design(match: _Match) -> "Design":
-    """As the first sweep judges, by the wider rope of the two."""
-    from pipeline.analysis.verdict import ROPE, Design
+    """As the first sweep judges, by the wider rope of the two; by difference if either of them does."""
+    from pipeline.analysis.verdict import Design
 
     definition = match.base.sweep.definition
-    confirms = [state.sweep.definition.confirm for state in (match.base, match.other)]
+    both = [match.base.sweep.definition, match.other.sweep.definition]
+    objective = next((one.objective for one in both if one.objective.scale == "difference"), definition.objective)
     return Design(
         ranges=tuple(match.ranges),
-        rope=max(confirm.judging.rope if confirm and confirm.judging else ROPE for confirm in confirms),
-        goal=definition.objective.goal,
+        rope=max(one.rope for one in both if one.objective.scale == objective.scale),
+        scale=objective.gains,
         fresh=match.fresh,
         valid=definition.training.validation_share,
         test=definition.training.test_share,
@@ -210,32 +219,31 @@ def _earlier(states: Sequence[State]) -> list[float]:
     for state in sorted(states, key=lambda state: state.sweep.id):
         newest[f"{state.sweep.definition.architecture} {state.sweep.definition.data!r}"] = state
     sweeps = [state.sweep for state in newest.values()]
-    return [p for sweep in sweeps for p in ledger.earlier_p_values(sweep.store, sweep.definition)]
+    return [claim.p for sweep in sweeps for claim in ledger.earlier_claims(sweep.store, sweep.definition, {})]
 
 
 def _sentence(winner: str, loser: str, verdict: "Verdict", design: "Design", metric: str, *, same: bool) -> str:
-    from pipeline.analysis.verdict import FEWEST_RANGES, Kind, percent
+    from pipeline.analysis.verdict import FEWEST_RANGES, Kind
 
     where = _count(verdict.ranges, "fresh common date range" if design.fresh else "common date range")
     if same:
         return f"{loser} and {winner} are equally good: their best settings have the same {metric} on {where}."
     assert verdict.gain is not None
-    better = "lower" if design.goal == "minimize" else "higher"
-    size = f"its best setting's {metric} is {percent(verdict.gain, design.goal):.1f} % {better}"
+    better = "lower" if design.scale.goal == "minimize" else "higher"
+    size = f"its best setting's {metric} is {design.scale.words(verdict.gain)} {better}"
     wins = f"ahead on {verdict.wins} of {where}"
     p = "" if verdict.p_adjusted is None else f", p = {verdict.p_adjusted:.2g}"
+    why = f" ({verdict.why.removeprefix('but ')})" if verdict.why.startswith("but ") else ""
     match verdict.kind:
         case Kind.REAL:
             return f"{winner} beats {loser}, and that is real: {size}, {wins}{p}."
         case Kind.PROMISING:
-            why = "" if design.fresh else "; these ranges also chose a setting, so more than promising cannot be said"
-            return f"{winner} is ahead of {loser}, and promising: {size}, {wins}{p}{why}."
+            if not design.fresh:
+                why = "; these ranges also chose a setting, so more than promising cannot be said"
+            return f"{winner} is ahead of {loser}, and promising: {size}, {wins}{why}."
         case Kind.NOT_SHOWN:
-            return f"{winner} is ahead of {loser}, but that it is better is not shown: {size}, {wins}{p}."
-    if verdict.ranges < FEWEST_RANGES:
-        why = f"a test takes at least {FEWEST_RANGES} ranges"
-    else:
-        why = verdict.reason.removeprefix("not testable: ")
+            return f"{winner} is ahead of {loser}, but that it is better is not shown: {size}, {wins}{why}."
+    why = f"a test takes at least {FEWEST_RANGES} ranges" if verdict.ranges < FEWEST_RANGES else verdict.why
     return f"{winner} is ahead of {loser}, but whether that is real cannot be tested: {size}, {wins}; {why}."
 
 
@@ -281,6 +289,7 @@ def _pair_as_json(pair: Pair) -> dict[str, Any]:
         "winner": pair.winner,
         "verdict": verdict.kind if verdict else "not comparable",
         "gain": verdict.gain if verdict else None,
+        "scale": pair.scale.name,
         "p": verdict.p_adjusted if verdict else None,
         "wins": verdict.wins if verdict else None,
         "ranges": [

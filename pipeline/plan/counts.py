@@ -67,7 +67,8 @@ def experiments_of(request: SpecAndTrainer, phase: PhaseSpec, space: Space) -> i
     if count is not None:
         if count > possible:
             raise UserError(
-                f"search.experiments: {count} are asked for, but there are only {int(possible)}, the incumbent included"
+                f"search.experiments: {count} are asked for, but there are only {int(possible)}, the setting to beat "
+                "included"
             )
         return count
     if search.strategy == "grid":
@@ -135,7 +136,7 @@ def _possible(request: SpecAndTrainer, search: Search, space: Space) -> float:
         )
     if count == 1:
         raise UserError(
-            "parameters: they allow one setting only, so there is nothing to choose; to compare it with the incumbent, "
+            "parameters: they allow one setting only, so there is nothing to choose; to compare it with the defaults, "
             "list both values"
         )
     if count is None:

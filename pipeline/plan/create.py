@@ -198,14 +198,19 @@ class Prepared:
 
     def digests(self, series: digests.Series) -> Sequence[digests.Digest]:
         """What earlier sweeps left to learn from; nothing where the store fails."""
-        try:
-            return digests.read(self.store, series)
-        except (InfrastructureError, OutOfReachError):
-            return ()
+        return digests_of(self.store, series)
 
     def create(self) -> Sweep:
         """Raises InfrastructureError if the store fails."""
         return Sweep.create(self.store, self.definition)
+
+
+def digests_of(store: Store, series: digests.Series) -> Sequence[digests.Digest]:
+    """What earlier sweeps of a series left to learn from; nothing where the store fails."""
+    try:
+        return digests.read(store, series)
+    except (InfrastructureError, OutOfReachError):
+        return ()
 
 
 def prepare(request: Request, root: str | None, reach: Reach, warn: Warn | None = None) -> Prepared:

@@ -179,7 +179,7 @@ def _choosing(
     fixed = normalize.fixed_values(phase.parameters or {})
     if clash := fixed.keys() - normalize.fixed_values(spec.parameters):
         raise UserError(
-            f"phases: fix {', '.join(sorted(clash))} in the spec's own `parameters`: the incumbent needs it too"
+            f"phases: fix {', '.join(sorted(clash))} in the spec's own `parameters`: the setting to beat needs it too"
         )
     space = phases.space_of(request, phase)
     if not space and phase.name not in (phases.TRAIN, phases.REPLICATE):
@@ -288,7 +288,7 @@ def _judging(spec: Spec, choosing: Sequence[Phase], calendar: Calendar) -> list[
             seeds=confirm.seeds_per_range,
             first_seed=0 if ranges else last.seeds,
             role="judge",
-            judging=Judging(rope=confirm.rope, fresh=bool(ranges) and calendar.is_unused(ranges)),
+            judging=Judging(rope=spec.rope, fresh=bool(ranges) and calendar.is_unused(ranges)),
         )
     ]
 

@@ -14,7 +14,7 @@ from pipeline.analysis.gains import paired_gains
 from pipeline.analysis.ranking import Standing, standings
 from pipeline.analysis.verdict import Kind
 from pipeline.dates import DateRange
-from pipeline.results import Goal, Row, Status, range_of
+from pipeline.results import Row, Status, range_of
 from pipeline.sweep import Definition, Trial
 
 
@@ -50,8 +50,8 @@ class Judged:
     date_range: DateRange
     setting: float
     incumbent: float
-    factor: float | None
-    """How many times better the setting is; None where a ratio makes no sense."""
+    gain: float | None
+    """On the sweep's scale; None where there is no ratio."""
 
 
 # -- which setting, and which model
@@ -97,7 +97,7 @@ def _is_better(definition: Definition, rows: Sequence[Row], confirmed: Confirmat
     design = confirmed.design
     gain = paired_gains(confirmed.base, confirmed.scores[finalist], design).mean
     if gain is not None:
-        return gain > design.log_rope
+        return gain > design.least_gain
     # Without ratios the rope is a share of the incumbent's size.
     difference = definition.objective.sign * fmean(theirs - own for own, theirs in pairs)
     return difference > design.rope * fmean(abs(theirs) for _, theirs in pairs)
@@ -163,9 +163,9 @@ def judged_ranges(
         incumbent = next((standing for standing in ranked if standing.is_incumbent), None)
         ours, theirs = _tests(definition, answer.setting), _tests(definition, incumbent) if incumbent else {}
         pairs = [(date_range, ours[date_range], theirs.get(date_range)) for date_range in sorted(ours)]
-    goal = definition.objective.goal
+    scale = definition.objective.gains
     return [
-        Judged(date_range, ours, theirs, _factor(ours, theirs, goal))
+        Judged(date_range, ours, theirs, scale.gain(theirs, ours))
         for date_range, ours, theirs in pairs
         if isinstance(ours, int | float) and isinstance(theirs, int | float)
     ]
@@ -173,9 +173,3 @@ def judged_ranges(
 
 def _tests(definition: Definition, standing: Standing) -> dict[DateRange, float | None]:
     return {range_of(row): row.get(definition.objective.test) for row in standing.by_range.values()}
-
-
-def _factor(ours: float, theirs: float, goal: Goal) -> float | None:
-    if min(ours, theirs) <= 0:
-        return None
-    return theirs / ours if goal == "minimize" else ours / theirs

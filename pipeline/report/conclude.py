@@ -37,10 +37,9 @@ def conclude(sweep: Sweep, merged: Merged) -> Summary:
     and its digest, for later sweeps to learn from.
     """
     summary = summary_of(state_of(sweep, merged))
-    if summary.confirmed and summary.confirmed.compared:
-        p_values = [verdict.p for verdict in summary.confirmed.verdicts.values()]
-        earlier = ledger.earlier_p_values(sweep.store, sweep.definition)
-        ledger.note_confirmation(sweep.store, sweep.definition, p_values, earlier)
+    if (confirmed := summary.confirmed) and confirmed.compared:
+        p_values = {name: verdict.p for name, verdict in confirmed.verdicts.items()}
+        ledger.note_confirmation(sweep.store, sweep.definition, p_values, confirmed.settings, confirmed.counted)
     if summary.calibration:
         from pipeline.report.charts.calibration import write
 

@@ -17,6 +17,7 @@ from pipeline import results
 from pipeline.errors import UserError
 from pipeline.report.conclude import summary_of
 from pipeline.report.state import State
+from pipeline.report.words import better_heading, times_better
 from pipeline.results import Row
 
 if TYPE_CHECKING:
@@ -172,19 +173,28 @@ def to_markdown(state: State, best: int) -> str:
     """The answer, the verdict, the best settings and where to see more."""
     summary = summary_of(state)
     definition = state.sweep.definition
-    metric = definition.objective.metric
+    metric, scale = definition.objective.metric, summary.scale
     lines = [f"**{_encodable(summary.answer)}**", ""]
     if summary.confirmed is not None:
-        lines += [f"- {name}: {verdict.reason}" for name, verdict in summary.confirmed.verdicts.items()] + [""]
+        lines += [
+            f"- {name}: {'. '.join(filter(None, (verdict.reason, verdict.numbers)))}"
+            for name, verdict in summary.confirmed.verdicts.items()
+        ] + [""]
     if state.ranked:
         lines += _table(
-            ["experiment", *map(_code, summary.searched), f"{metric}_valid", "times better", "training time"],
+            [
+                "experiment",
+                *map(_code, summary.searched),
+                f"{metric}_valid",
+                better_heading(definition),
+                "training time",
+            ],
             [
                 [
-                    standing.experiment + (" (incumbent)" if standing.is_incumbent else ""),
+                    standing.experiment + (f" ({definition.incumbent_name})" if standing.is_incumbent else ""),
                     *(_code(results.to_cell(standing.assignment[name])) for name in summary.searched),
                     f"{standing.score:.4g}",
-                    "" if standing.gain is None else f"{standing.gain:.3g}",
+                    times_better(standing, scale),
                     f"{standing.training_time:.0f} s",
                 ]
                 for standing in state.ranked[:best]

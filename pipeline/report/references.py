@@ -11,10 +11,10 @@ from statistics import fmean, geometric_mean
 
 from pipeline.analysis.ranking import Standing
 from pipeline.analysis.same_data import of_same_data
-from pipeline.analysis.verdict import ROPE, percent
 from pipeline.dates import DateRange
 from pipeline.report.words import incumbent_in_words
 from pipeline.results import Goal, Row, Status, is_same_data, range_of, sign
+from pipeline.scale import ROPE, Scale
 from pipeline.sweep import Definition
 
 _NAMES = {"constant": "the constant", "linear": "the linear model", "trees": "boosted trees"}
@@ -80,7 +80,7 @@ class References:
         return f"as good as {name}" if gain >= -ROPE else f"{self._percent(-gain)} better than {name}"
 
     def _percent(self, gain: float) -> str:
-        size = percent(gain, self.goal)
+        size = Scale(goal=self.goal).per_cent(gain)
         return f"{size:.0f} %" if size >= 10 else f"{size:.1f} %"
 
 

@@ -15,7 +15,8 @@ from pipeline.report.answer import Answer, Basis, Judged, diverged_on
 from pipeline.report.limits import limits_in_words
 from pipeline.report.references import References
 from pipeline.report.words import duration, incumbent_in_words, settings_in_words
-from pipeline.results import Goal, Row
+from pipeline.results import Row
+from pipeline.scale import Scale
 from pipeline.sweep import Definition
 
 _CLAIMS = {
@@ -149,12 +150,12 @@ def _kept(
         return f"{keep} {rival} diverged on {len(diverged)} of {ranges} date ranges that judged"
     if not judged:
         return f"{keep} {rival} finished on none of the {ranges} date ranges that judged"
-    factors = _factors(judged)
-    if not factors:
+    gains, design = _gains(judged), confirmed.design
+    if not gains:
         return f"{keep} {rival} is not better on the date ranges that judged"
-    size = _size(_mean(factors), definition.objective.goal)
-    rope = f", within the rope of {100 * confirmed.design.rope:g} %" if _mean(factors) > 1 else ""
-    where = _where(factors, confirmed.verdicts[answer.rival], is_fresh=confirmed.design.fresh)
+    size = _size(_scale(definition, judged), fmean(gains))
+    rope = f", within the rope of {design.scale.rope(design.rope)}" if fmean(gains) > 0 and design.rope else ""
+    where = _where(gains, confirmed.verdicts[answer.rival], is_fresh=design.fresh)
     return f"{keep} the {definition.objective.test} of {rival} is {size} {them.theirs}{rope}, {where}"
 
 
@@ -163,51 +164,60 @@ def _better(
 ) -> str:
     claim = f"{answer.setting.experiment} is the best setting" + _CLAIMS[verdict.kind]
     claim = claim.format(them=incumbent_in_words(definition).name)
-    factors = _factors(judged)
-    if not factors:
-        why = f" ({verdict.reason.rstrip('.')})" if verdict.kind is Kind.NOT_TESTABLE else ""
+    gains = _gains(judged)
+    if not gains:
+        why = f" ({verdict.why})" if verdict.kind is Kind.NOT_TESTABLE else ""
         return f"{claim}{why}, by {definition.objective.test}"
-    return f"{claim}: {_gain(definition, factors)}, {_where(factors, verdict, is_fresh=is_fresh)}"
+    return f"{claim}: {_gain(definition, judged)}, {_where(gains, verdict, is_fresh=is_fresh)}"
 
 
 def _chosen(definition: Definition, answer: Answer, judged: Sequence[Judged]) -> str:
-    claim, factors = f"{answer.setting.experiment} is the best of choosing", _factors(judged)
-    if not factors:
+    claim, gains = f"{answer.setting.experiment} is the best of choosing", _gains(judged)
+    if not gains:
         return f"{claim}, by {definition.objective.valid}"
-    return f"{claim}: {_gain(definition, factors)}, better on {_count(factors)} that chose it"
+    return f"{claim}: {_gain(definition, judged)}, better on {_count(gains)} that chose it"
 
 
-def _gain(definition: Definition, factors: Sequence[float]) -> str:
-    size = _size(_mean(factors), definition.objective.goal)
+def _gain(definition: Definition, judged: Sequence[Judged]) -> str:
+    size = _size(_scale(definition, judged), fmean(_gains(judged)))
     return f"its {definition.objective.test} is {size} {incumbent_in_words(definition).whose}"
 
 
-def _where(factors: Sequence[float], verdict: Verdict, *, is_fresh: bool) -> str:
-    p = f" (p = {verdict.p_adjusted:.2g})" if verdict.p_adjusted is not None else ""
-    return f"better on {_count(factors, 'fresh ' if is_fresh else '')}{p}"
+def _where(gains: Sequence[float], verdict: Verdict, *, is_fresh: bool) -> str:
+    """On how many date ranges, and how sure that is: a p-value where it is real, else why it is not."""
+    beside = verdict.why.removeprefix("but ") if verdict.why.startswith("but ") else ""
+    if verdict.kind is Kind.REAL:
+        beside = f"p = {verdict.p_adjusted:.2g}"
+    return f"better on {_count(gains, 'fresh ' if is_fresh else '')}{beside and f' ({beside})'}"
 
 
-def _count(factors: Sequence[float], fresh: str = "") -> str:
-    return f"{sum(factor > 1 for factor in factors)} of {_ranges(len(factors), fresh)}"
+def _count(gains: Sequence[float], fresh: str = "") -> str:
+    return f"{sum(gain > 0 for gain in gains)} of {_ranges(len(gains), fresh)}"
 
 
 def _ranges(count: int, fresh: str = "") -> str:
     return f"{count} {fresh}date range{'s' if count > 1 else ''}"
 
 
-def _factors(judged: Sequence[Judged]) -> list[float]:
-    """How many times better, by range; empty if a range has no ratio."""
-    factors = [one.factor for one in judged if one.factor is not None]
-    return factors if len(factors) == len(judged) else []
+def _gains(judged: Sequence[Judged]) -> list[float]:
+    """By how much better, by range; empty if a range has no ratio."""
+    gains = [one.gain for one in judged if one.gain is not None]
+    return gains if len(gains) == len(judged) else []
 
 
-def _mean(factors: Sequence[float]) -> float:
-    return math.exp(fmean(map(math.log, factors)))
+def _scale(definition: Definition, judged: Sequence[Judged]) -> Scale:
+    return definition.objective.gains.fitting(value for one in judged for value in (one.setting, one.incumbent))
 
 
-def _size(factor: float, goal: Goal) -> str:
-    """`2 times smaller than`, `3.1 % larger than`, `the same as`."""
-    less, more = ("smaller", "larger") if goal == "minimize" else ("larger", "smaller")
+def _size(scale: Scale, gain: float) -> str:
+    """`2 times smaller than`, `3.1 % larger than`, `0.4 points higher than`, `the same as`."""
+    if scale.name == "difference":
+        if scale.better(gain) == "the same":
+            return "the same as"
+        is_higher = (gain > 0) == (scale.goal == "maximize")
+        return f"{scale.words(abs(gain))} {'higher' if is_higher else 'lower'} than"
+    factor = math.exp(min(gain, 700.0))
+    less, more = ("smaller", "larger") if scale.goal == "minimize" else ("larger", "smaller")
     if factor >= 1.1:
         return f"{factor:.2g} times {less} than"
     if f"{factor:.3f}" == "1.000":

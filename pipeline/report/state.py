@@ -61,7 +61,9 @@ class State:
         if not self.done or not any(definition.phase(trial.phase).judges for trial in self.planned):
             return None
         return confirmation(
-            definition, self.rows, lambda: ledger.earlier_p_values(self.sweep.store, self.sweep.definition)
+            definition,
+            self.rows,
+            lambda finalists: ledger.earlier_claims(self.sweep.store, self.sweep.definition, finalists),
         )
 
     @cached_property

@@ -14,6 +14,7 @@ from pipeline.report.limits import limits_in_words
 from pipeline.report.references import References, references_of
 from pipeline.report.sentence import sentence, so_far
 from pipeline.results import Row, Status, trainings
+from pipeline.scale import Scale
 from pipeline.sweep import Definition, Trial
 
 if TYPE_CHECKING:
@@ -57,6 +58,12 @@ class Summary:
     def finished(self) -> int:
         """Trials that have a row, without references."""
         return len(trainings(self.rows))
+
+    @property
+    def scale(self) -> Scale:
+        """What gains are measured on, in the units that the metric has here."""
+        objective = self.definition.objective
+        return objective.gains.fitting(row.get(name) for row in self.rows for name in (objective.valid, objective.test))
 
     @property
     def best(self) -> Standing | None:

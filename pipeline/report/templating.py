@@ -14,7 +14,7 @@ from pipeline import results
 from pipeline.report.charts.calendar import strip
 from pipeline.report.phases import phase_summaries, seconds_per_trial
 from pipeline.report.summary import setting
-from pipeline.report.words import duration, incumbent_in_words, percent_of
+from pipeline.report.words import better_heading, duration, incumbent_in_words, times_better
 
 LONGEST_TEXT = 2000
 
@@ -33,7 +33,8 @@ def environment() -> Environment:
     environment.filters |= {"pretty": pretty, "cut": cut}
     environment.globals |= {
         "setting": setting,
-        "percent_of": percent_of,
+        "times_better": times_better,
+        "better_heading": better_heading,
         "incumbent_in_words": incumbent_in_words,
         "strip": strip,
     }

@@ -4,8 +4,8 @@ import math
 from typing import NamedTuple
 
 from pipeline.analysis.ranking import Standing
-from pipeline.analysis.verdict import percent
-from pipeline.results import Goal, Row, Status, is_reference, shown
+from pipeline.results import Row, Status, is_reference, shown
+from pipeline.scale import Scale
 from pipeline.sweep import Definition
 
 
@@ -26,7 +26,7 @@ _YOUR_SETTING = IncumbentWords("your setting", "it", "its", "your setting's", "i
 
 def incumbent_in_words(definition: Definition) -> IncumbentWords:
     """`the defaults`, or `your setting` where the spec names values of its own."""
-    return _YOUR_SETTING if definition.spec.get("incumbent") else _DEFAULTS
+    return next(words for words in (_DEFAULTS, _YOUR_SETTING) if words.name == definition.incumbent_name)
 
 
 def settings_in_words(definition: Definition, standing: Standing) -> str:
@@ -35,6 +35,18 @@ def settings_in_words(definition: Definition, standing: Standing) -> str:
         return incumbent_in_words(definition).name
     names = dict.fromkeys(name for phase in definition.phases for name in phase.space)
     return " ".join(f"{name}={shown(standing.assignment.get(name))}" for name in names)
+
+
+def better_heading(definition: Definition) -> str:
+    """What stands above `times_better`."""
+    return "times better" if definition.objective.scale == "ratio" else "better by"
+
+
+def times_better(standing: Standing, scale: Scale) -> str:
+    """How much better a setting is than the incumbent: `1.35` times, or by a difference, `+0.4 points`."""
+    if standing.difference is not None:
+        return scale.words(standing.difference, plus="+")
+    return "" if standing.gain is None else f"{standing.gain:.3g}"
 
 
 def outcome(row: Row, metric: str) -> str:
@@ -51,8 +63,3 @@ def duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def percent_of(gain: float, goal: Goal) -> str:
-    """A log ratio in words: `12.3 %` of the incumbent's metric."""
-    return f"{percent(gain, goal):.1f} %"

@@ -33,13 +33,11 @@ def _chosen_by(state: State) -> str:
     return f"{state.sweep.definition.objective.metric}_valid {best.score:.4g}" if best else NOTHING
 
 
-def ranges_table(pair: Pair, metric: str, goal: str) -> Table:
+def ranges_table(pair: Pair, metric: str) -> Table:
     """The metric that judges, range by range."""
-    from pipeline.analysis.verdict import percent
-
     table = Table(f"{metric}_test on", pair.base, pair.other, "better by", "", box=None)
     for one in pair.ranges:
-        gain = NOTHING if one.gain is None else f"{percent(one.gain, goal):+.1f} %"  # type: ignore[arg-type]
+        gain = NOTHING if one.gain is None else pair.scale.words(one.gain, plus="+")
         values = (NOTHING if value is None else f"{value:.4g}" for value in (one.base, one.other))
         table.add_row(Text(str(one.date_range)), *values, gain, "fresh" if one.fresh else "")
     return table
@@ -47,5 +45,5 @@ def ranges_table(pair: Pair, metric: str, goal: str) -> Table:
 
 def tables(comparison: Comparison) -> list[Table]:
     objective = comparison.states[0].sweep.definition.objective
-    own = [ranges_table(pair, objective.metric, objective.goal) for pair in comparison.pairs if pair.ranges]
+    own = [ranges_table(pair, objective.metric) for pair in comparison.pairs if pair.ranges]
     return [sweeps_table(comparison), *own]

@@ -15,22 +15,20 @@ from pipeline.report.words import settings_in_words
 def nights_table(series: Series, last: int = LAST) -> Table:
     """The last nights, newest last."""
     metric = series.nights[-1].definition.objective.metric
-    table = Table("night", "state", "best setting", f"{metric}_test", "incumbent", "better by", "on", box=None)
+    table = Table("night", "state", "best setting", f"{metric}_test", "to beat", "better by", "on", box=None)
     for night in series.nights[-last:]:
         table.add_row(night.id, night.state.words, *map(Text, _cells(night)))
     return table
 
 
 def _cells(night: Night) -> list[str]:
-    from pipeline.analysis.verdict import percent
-
     definition, best = night.definition, night.state.best
     if best is None:
         return [NOTHING] * 5
     fresh = any(one.fresh for one in night.best.values())
     shown = {range_: one for range_, one in night.best.items() if one.fresh == fresh}
     gains = night.gains(fresh)
-    gain = f"{percent(fmean(gains.values()), definition.objective.goal):+.1f} %" if gains else NOTHING
+    gain = night.scale.words(fmean(gains.values()), plus="+") if gains else NOTHING
     first, end = min(range_.start for range_ in shown), max(range_.end for range_ in shown)
     return [
         f"{best.experiment}: {settings_in_words(definition, best)}",

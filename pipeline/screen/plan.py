@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pipeline.analysis.history import History
 from pipeline.dates import DateRange
 from pipeline.plan.estimate import Estimate
+from pipeline.plan.power import ASSUMED_PERCENT, Power
 from pipeline.plan.rounds import next_round
 from pipeline.report.words import duration
 from pipeline.results import shown
@@ -29,10 +30,10 @@ def plan_lines(definition: Definition, rows: Rows | None = None) -> Iterator[str
     for phase in definition.of_settings:
         yield _amount_line(phase, is_open_ended=phase.judges or definition.is_timed)
         yield from _origin_lines(phase)
-        yield from _judging_lines(phase)
+        yield from _judging_lines(definition, phase)
         yield from _range_lines(definition, phase, rows)
         if phase is definition.phases[0]:
-            yield from _experiment_lines(phase, experiments)
+            yield from _experiment_lines(definition, phase, experiments)
     for phase in [phase for phase in definition.phases if phase.is_reference]:
         yield (
             f"and {_counted(phase.experiments * len(phase.ranges), 'reference')} in seconds of CPU: a constant, a "
@@ -61,13 +62,14 @@ def _origin_lines(phase: Phase) -> Iterator[str]:
         yield f"  starts from the best setting of {phase.follows}{near}"
 
 
-def _judging_lines(phase: Phase) -> Iterator[str]:
+def _judging_lines(definition: Definition, phase: Phase) -> Iterator[str]:
     if phase.judging is None:
         return
+    yield _gain_line(definition)
     if not phase.judging.fresh:
         yield "  no fresh date range: the same ones with new seeds, so the verdict is never above promising"
         return
-    yield "  these ranges play no part in choosing; they judge the winner against the incumbent"
+    yield f"  these ranges play no part in choosing; they judge the winner against {definition.incumbent_name}"
     if len(phase.ranges) < RANGES_FOR_A_TEST:
         yield '  with fewer than three there is no test: the verdict will be "not testable"'
     elif len(phase.ranges) < RANGES_RECOMMENDED:
@@ -101,30 +103,55 @@ def total_line(total: Estimate) -> str:
     return line + ("; its budget may end it before" if total.is_timed else "")
 
 
-def _experiment_lines(phase: Phase, experiments: Sequence[Experiment]) -> Iterator[str]:
+def _experiment_lines(definition: Definition, phase: Phase, experiments: Sequence[Experiment]) -> Iterator[str]:
     for at, experiment in enumerate(experiments[:EXPERIMENTS_AT_MOST]):
         words = " ".join(f"{name}={shown(experiment.assignment[name])}" for name in phase.space)
-        yield f"  {experiment.id} {words}" + (" (the incumbent)" if at == 0 else "")
+        yield f"  {experiment.id} {words}" + (f" ({definition.incumbent_name})" if at == 0 else "")
     if len(experiments) > EXPERIMENTS_AT_MOST:
         of_how_many = " in its first round" if len(experiments) < phase.experiments else ""
         yield f"  … and {len(experiments) - EXPERIMENTS_AT_MOST} more{of_how_many}"
 
 
-def judging_line(definition: Definition) -> str | None:
-    """On how many ranges the winner will be judged, and what gains that finds; None where nothing is confirmed."""
-    phase = definition.confirm
-    if phase is None:
+def power_line(power: Power | None) -> str | None:
+    """Which gain the sweep would find, and by what that is known; None where nothing is confirmed."""
+    if power is None:
         return None
-    # Not above: scipy comes with it.
-    from pipeline.analysis.confirmation import design_of
-    from pipeline.analysis.significance import detectable_in_sd
-
-    kind = "fresh" if phase.judging and phase.judging.fresh else "not fresh, so never more than promising"
-    least = detectable_in_sd(design_of(definition, phase), phase.experiments - 1)
-    power = (
-        "too few for a test" if least is None else f"finds gains above {least:.1f} standard deviations between ranges"
+    design = power.design
+    scale, ranges = design.scale, _counted(len(design.ranges), "date range")
+    if power.in_spreads is None:
+        return f"the winner will be judged on {ranges}: too few for a test, which takes {RANGES_FOR_A_TEST}"
+    limit = "" if design.fresh else "; they are not fresh, so no gain is ever called more than promising"
+    spread, assumed = power.spread, power.spread is None
+    if spread is None and (scale.name == "ratio" or scale.is_share):
+        spread = scale.as_gain(ASSUMED_PERCENT / 100)
+    if spread is None:
+        beyond = f" beyond {scale.rope(design.rope)}" if design.rope else ""
+        return (
+            f"judged on {ranges}, a gain{beyond} would be found four times in five if it is "
+            f"{power.in_spreads:.1f} times what it differs from one date range to the next (its standard deviation); "
+            f"how much that is, no earlier sweep tells{limit}"
+        )
+    least = scale.words(power.finds(spread) or 0.0)
+    if assumed:
+        source = "which is assumed, as no earlier sweep tells"
+    else:
+        source = f"as in {_counted(power.sweeps, 'earlier sweep')}"
+    return (
+        f"judged on {ranges}, a gain of {least} would be found four times in five if gains differ by "
+        f"{scale.words(spread)} from one date range to the next, {source}{limit}"
     )
-    return f"the winner will be judged on {len(phase.ranges)} date ranges ({kind}): {power}"
+
+
+def _gain_line(definition: Definition) -> str:
+    """What a gain is, and which is worth having."""
+    objective, rope = definition.objective, definition.rope
+    less, units = ("smaller" if objective.goal == "minimize" else "larger"), "in its own units"
+    if objective.scale == "ratio":
+        units = "in per cent"
+    elif objective.gains.is_share:
+        units = "in points, hundredths of it"
+    worth = f"{objective.gains.rope(rope)} or less is not worth having" if rope else "any is worth having"
+    return f"  a gain is how much {less} {objective.test} gets, {units}; {worth} (confirm.rope)"
 
 
 def _counted(number: int, noun: str) -> str:

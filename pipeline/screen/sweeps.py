@@ -12,7 +12,7 @@ from rich.text import Text
 from pipeline import results
 from pipeline.report.sentence import in_words
 from pipeline.report.state import State, state_of
-from pipeline.report.words import outcome
+from pipeline.report.words import better_heading, outcome, times_better
 from pipeline.results import Row, is_reference
 from pipeline.sweep import Sweep
 
@@ -28,14 +28,15 @@ def best_table(state: State, best: int) -> Table:
     """The best experiments, a row each."""
     definition = state.sweep.definition
     searched = list(dict.fromkeys(name for phase in definition.phases for name in phase.space))
-    metric = definition.objective.metric
-    table = Table("experiment", *searched, f"{metric}_valid", "times better", "training time", box=None)
+    objective = definition.objective
+    metric, scale = objective.metric, objective.gains.fitting(row.get(objective.valid) for row in state.rows)
+    table = Table("experiment", *searched, f"{metric}_valid", better_heading(definition), "training time", box=None)
     for standing in state.ranked[:best]:
         table.add_row(
-            standing.experiment + (" (incumbent)" if standing.is_incumbent else ""),
+            standing.experiment + (f" ({definition.incumbent_name})" if standing.is_incumbent else ""),
             *(Text(results.to_cell(standing.assignment[name])) for name in searched),
             f"{standing.score:.4g}",
-            "" if standing.gain is None else f"{standing.gain:.3g}",
+            times_better(standing, scale),
             f"{standing.training_time:.0f} s",
         )
     return table

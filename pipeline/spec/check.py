@@ -13,10 +13,11 @@ import pydantic
 
 from pipeline.errors import did_you_mean
 from pipeline.results import RESERVED
+from pipeline.scale import ROPE
 from pipeline.space import Domain, Hyperparameter, Interval, in_words, kind
 from pipeline.spec import cures, names
 from pipeline.spec.hyperparameters import Declaration, Declared, any_number_in_words
-from pipeline.spec.metrics import usual_goal
+from pipeline.spec.metrics import usual_goal, usual_rope
 from pipeline.spec.model import Objective
 from pipeline.training import architectures
 from pipeline.training.own import placeholders
@@ -26,6 +27,7 @@ _DECLARED: pydantic.TypeAdapter[Declaration] = pydantic.TypeAdapter(Declared)
 
 def mistakes(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The mistakes of a spec, each as its path in the spec and a message."""
+    yield from _mistakes_of_rope(raw)
     if raw.get("trainer") is not None or raw.get("command") is not None:
         yield from _mistakes_of_own(raw)
         return
@@ -109,6 +111,29 @@ def _mistakes_of_objective(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "objective.goal",
             f'is missing: whether more or less {metric} is better, nobody knows; write "goal": "maximize", or '
             '"goal": "minimize"',
+        )
+
+
+def _mistakes_of_rope(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """A rope that does not fit what the metric is judged by."""
+    confirm = raw.get("confirm")
+    rope = confirm.get("rope") if isinstance(confirm, Mapping) else None
+    try:
+        objective = Objective.model_validate(raw.get("objective", {}))
+    except pydantic.ValidationError:
+        return
+    metric, is_number = objective.metric, isinstance(rope, int | float)
+    if objective.scale == "difference" and is_number and rope != 0:
+        yield (
+            "confirm.rope",
+            f"{rope} would be a share of {metric}, which is judged by difference: write how much of it is no gain "
+            f'worth having, {{"absolute": {usual_rope(metric, "difference") or 1:g}}}, or leave it out',
+        )
+    if objective.scale == "ratio" and isinstance(rope, Mapping):
+        yield (
+            "confirm.rope",
+            f"{metric} is judged by ratio: write a share of it, like {ROPE:g}, or judge it by difference: "
+            f'"objective": {{"metric": "{metric}", "goal": "{objective.goal}", "scale": "difference"}}',
         )
 
 

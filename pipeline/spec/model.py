@@ -5,6 +5,7 @@ written here and nowhere else.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -16,9 +17,10 @@ from pipeline.base import Hyphenated
 from pipeline.data.source import DataSource
 from pipeline.dates import DateRange
 from pipeline.results import Goal, sign
+from pipeline.scale import Scale, ScaleName
 from pipeline.space import Constraint, DomainOrFixed, Scalar
 from pipeline.spec.hyperparameters import Declared
-from pipeline.spec.metrics import usual_goal
+from pipeline.spec.metrics import bounds, usual_goal, usual_rope, usual_scale
 from pipeline.spec.names import label
 from pipeline.training.own.code import Word
 from pipeline.training.own.pattern import pattern
@@ -177,13 +179,39 @@ class Short(Hyphenated):
     max_epochs: Whole = Field(_MAX_EPOCHS, ge=1)
 
 
+class Absolute(Hyphenated):
+    """A rope in the units of the metric."""
+
+    absolute: Number = Field(ge=0)
+
+
+def _to_rope(value: Any) -> Any:
+    is_share = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
+    size = value.get("absolute") if isinstance(value, Mapping) and set(value) == {"absolute"} else None
+    is_size = isinstance(size, int | float) and not isinstance(size, bool) and 0 <= size < math.inf
+    if value is None or isinstance(value, Absolute) or is_share or is_size:
+        return value
+    raise ValueError(
+        f"{json.dumps(value)[:80]} is no rope: write a share like 0.005, at least 0 and below 1, "
+        'or {"absolute": 0.002}'
+    )
+
+
+Rope = Annotated[Annotated[float, Field(ge=0, lt=1)] | Absolute, BeforeValidator(_to_rope)]
+
+
 class Confirm(Hyphenated):
     """How the winner is judged, on date ranges that played no part in choosing it."""
 
     ranges: Whole = Field(6, ge=0, le=60, description="Fresh ranges, if there are so many; 0: do not confirm.")
     finalists: Whole = Field(1, ge=1, le=3, description="How many of the best are judged.")
     seeds_per_range: Whole = Field(1, ge=1, le=100, description="Averaged within a range, never counted as ranges.")
-    rope: Number = Field(0.005, ge=0, lt=1, description="The relative gain that is still no gain worth having.")
+    rope: Rope | None = Field(
+        None,
+        description="The gain that is still no gain worth having: a share of a metric that is judged by ratio (default "
+        '0.005), `{"absolute": 0.002}` of one that is judged by difference (default 0.002 of what is one at best, '
+        "else 0).",
+    )
     day_of_month: Whole | None = Field(
         None, ge=1, le=28, description="Confirm only in sweeps of this day of the month; for nightly sweeps."
     )
@@ -199,12 +227,28 @@ class Objective(Hyphenated):
         description="Left out, that of a metric that everybody knows, like `auc` or `val_loss`; others need it.",
     )
 
+    scale: ScaleName = Field(
+        default_factory=lambda: "ratio",
+        description="What a gain is: a `ratio` of the metric, or a `difference`. Left out, a ratio for errors, which "
+        "are positive, and a difference for what is bounded above, or may be zero or negative, like `auc` or a reward.",
+    )
+
     @pydantic.model_validator(mode="before")
     @classmethod
-    def _with_its_usual_goal(cls, raw: Any) -> Any:
-        if isinstance(raw, Mapping) and "goal" not in raw and (goal := usual_goal(raw.get("metric"))):
-            return {**raw, "goal": goal}
+    def _with_what_is_usual(cls, raw: Any) -> Any:
+        if not isinstance(raw, Mapping):
+            return raw
+        if "goal" not in raw and (goal := usual_goal(raw.get("metric"))):
+            raw = {**raw, "goal": goal}
+        if "scale" not in raw and usual_scale(raw.get("metric"), raw.get("goal")) == "difference":
+            raw = {**raw, "scale": "difference"}
         return raw
+
+    @property
+    def gains(self) -> Scale:
+        """What gains are measured on."""
+        low, high = bounds(self.metric)
+        return Scale(self.scale, self.goal, low, high)
 
     @property
     def sign(self) -> int:
@@ -322,6 +366,14 @@ class Spec(Hyphenated):
             named = trainer if isinstance(trainer, str) else None
             return {**raw, "architecture": label(named, [word for word in command or () if isinstance(word, str)])}
         return raw
+
+    @property
+    def rope(self) -> float:
+        """The gain that is no gain worth having: a share of a ratio, else in the units of the metric."""
+        rope = self.confirm.rope
+        if rope is None:
+            return usual_rope(self.objective.metric, self.objective.scale)
+        return rope.absolute if isinstance(rope, Absolute) else rope
 
     @property
     def trains_own_code(self) -> bool:

@@ -9,6 +9,7 @@ from pipeline.base import Recorded
 from pipeline.data.source import DataSource
 from pipeline.errors import UserError
 from pipeline.space import Constraint, Scalar, Space
+from pipeline.spec.metrics import usual_rope
 from pipeline.spec.model import Budget, EarlyStopping, Objective, SpecDateRange, Strategy, Training
 from pipeline.training.own.code import Own
 
@@ -38,6 +39,7 @@ class Judging(Recorded):
     """How a confirmation judges, fixed before anything runs."""
 
     rope: float
+    """The gain that is no gain worth having: a share of a metric judged by ratio, else in the units of the metric."""
     fresh: bool
     """Whether its ranges played no part in choosing; if they did, nothing is ever called real."""
 
@@ -163,10 +165,13 @@ class Definition(Recorded):
     @pydantic.model_validator(mode="before")
     @classmethod
     def _with_the_goal_in_its_spec(cls, raw: Any) -> Any:
-        """Where a spec named no goal, older versions minimized, whatever the metric; run again, it means the same."""
+        """Where a spec named no goal, older versions minimized, whatever the metric; run again, it means the same.
+
+        They judged by ratio, whatever the metric, and so are their sweeps for ever.
+        """
         if not isinstance(raw, dict) or not isinstance(raw.get("objective"), dict):
             return raw
-        objective, spec = {"goal": "minimize", **raw["objective"]}, raw.get("spec")
+        objective, spec = {"goal": "minimize", "scale": "ratio", **raw["objective"]}, raw.get("spec")
         if isinstance(spec, dict) and isinstance(spec.get("objective"), dict) and "metric" in spec["objective"]:
             spec = {**spec, "objective": {"goal": objective["goal"], **spec["objective"]}}
         return {**raw, "objective": objective, "spec": spec}
@@ -175,6 +180,18 @@ class Definition(Recorded):
     def is_timed(self) -> bool:
         """Whether its budget can only be kept by looking at what trainings take."""
         return self.budget is not None and self.budget.is_timed
+
+    @property
+    def rope(self) -> float:
+        """The gain that is no gain worth having, as it was frozen; of a sweep that judges nothing, what is usual."""
+        if self.confirm and self.confirm.judging:
+            return self.confirm.judging.rope
+        return usual_rope(self.objective.metric, self.objective.scale)
+
+    @property
+    def incumbent_name(self) -> str:
+        """What people call the incumbent: `the defaults`, or `your setting` where the spec names values of its own."""
+        return "your setting" if self.spec.get("incumbent") else "the defaults"
 
     @property
     def of_settings(self) -> list[Phase]:

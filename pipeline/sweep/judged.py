@@ -10,6 +10,7 @@ from datetime import date
 from pipeline.base import Recorded
 from pipeline.data.source import DataSource
 from pipeline.results import Row, Status
+from pipeline.scale import ScaleName
 from pipeline.space import Assignment
 from pipeline.spec.model import SpecDateRange
 from pipeline.store import Store, content_of
@@ -22,7 +23,7 @@ FORMAT = 1
 
 
 class JudgedVerdict(Recorded):
-    """`analysis.verdict.Verdict`, as far as others need it; gains are log ratios to the incumbent."""
+    """`analysis.verdict.Verdict`, as far as others need it; gains over the incumbent are measured by `Judged.scale`."""
 
     kind: str
     gain: float | None
@@ -59,6 +60,7 @@ class Judged(Recorded):
     validation_share: float
     test_share: float
     rope: float
+    scale: ScaleName = "ratio"
     fresh: bool
     """Whether its ranges played no part in choosing."""
     incumbent: Assignment
@@ -86,6 +88,7 @@ def judged(definition: Definition, rows: Sequence[Row], verdicts: Mapping[str, J
         validation_share=definition.training.validation_share,
         test_share=definition.training.test_share,
         rope=phase.judging.rope,
+        scale=definition.objective.scale,
         fresh=phase.judging.fresh,
         incumbent=definition.incumbent,
         ranges=phase.ranges,

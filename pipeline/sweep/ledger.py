@@ -6,14 +6,31 @@ file stops no sweep.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
 
 from pipeline.data.source import DataSource
 from pipeline.dates import DateRange
+from pipeline.space import Assignment, key
 from pipeline.store import Store, content_of
 from pipeline.sweep.definition import Definition
 from pipeline.sweep.layout import chosen_key, confirmed_key, sweep_of
+
+CLAIMED_BELOW = 0.5
+"""A finalist with a lower p-value gained more than the rope: that it is better is a claim. Any other was a try."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That a finalist beats its incumbent, as an earlier sweep found it where it judged."""
+
+    sweep: str
+    experiment: str
+    """Empty where an older version noted it."""
+    p: float
+    """Before Holm; 1 where nobody can read it any more."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +39,11 @@ class _Note:
 
     sweep: str
     ranges: tuple[DateRange, ...]
-    p_values: tuple[float, ...]
-    earlier: tuple[float, ...] = ()
+    p_values: tuple[float, ...] = ()
+    experiments: tuple[str, ...] = ()
+    trainings: tuple[str, ...] = ()
+    question: str | None = None
+    counted: tuple[Claim, ...] = ()
     damaged: bool = False
 
 
@@ -40,36 +60,85 @@ def note_choosing(store: Store, definition: Definition) -> None:
     store.create(key, _as_json({"ranges": [range_.as_json() for range_ in ranges]}))
 
 
-def earlier_p_values(store: Store, definition: Definition) -> list[float]:
-    """The p-values of what other sweeps had judged on any of these ranges when this one judged: Holm's family.
+def earlier_claims(store: Store, definition: Definition, finalists: Mapping[str, Assignment]) -> list[Claim]:
+    """The claims that other sweeps made where this one judges, when it judged: with its own they are Holm's family.
 
-    It is fixed when the sweep is judged first, so that the verdict stays what it was. A damaged note was of some
-    judgement, so it counts as one whose p-value is not known.
+    A question is: does anything beat this incumbent, trained like this, by this metric, on these date ranges? Against a
+    claim count the other claims of its question, each once: not what was tried and gained nothing, not what could not
+    be tested, and not the very trainings of `finalists` once more. Notes of older versions do not say their question:
+    their claims count; a damaged note was of some judgement, so it is a claim whose p-value nobody knows.
+
+    It is fixed when the sweep is judged first, so that the verdict stays what it was.
     """
     if definition.confirm is None:
         return []
-    judging = set(definition.confirm.ranges)
+    judging, question = set(definition.confirm.ranges), _question(definition)
     notes = list(_notes(store, confirmed_key(_name(definition.architecture, definition.data))))
     for note in notes:
         if note.sweep == definition.id and not note.damaged:
-            return list(note.earlier)
-    others = [note for note in notes if note.sweep != definition.id]
-    return [p for note in others if note.damaged or judging & set(note.ranges) for p in note.p_values]
+            return list(note.counted)
+    seen = {_training(definition, assignment) for assignment in finalists.values()}
+    claims = []
+    for note in notes:
+        if note.sweep == definition.id:
+            continue
+        if note.damaged:
+            claims.append(Claim(note.sweep, "", 1.0))
+        if not judging & set(note.ranges) or note.question not in (None, question):
+            continue
+        for p, experiment, training in zip_longest(note.p_values, note.experiments, note.trainings, fillvalue=""):
+            if isinstance(p, float) and p < CLAIMED_BELOW and training not in seen:
+                claims.append(Claim(note.sweep, experiment, p))
+                seen |= {training} if training else set()
+    return claims
 
 
 def note_confirmation(
-    store: Store, definition: Definition, p_values: Sequence[float | None], earlier: Sequence[float] = ()
+    store: Store,
+    definition: Definition,
+    p_values: Mapping[str, float | None],
+    finalists: Mapping[str, Assignment],
+    counted: Sequence[Claim] = (),
 ) -> None:
-    """Remembers, once, the ranges that a sweep judged on and its p-values, of which None is one that was not testable.
-
-    `earlier` is the family that they were adjusted in.
+    """Remembers, once, on which ranges a sweep judged its finalists, and their p-values, of which None is one that was
+    not testable. `counted` are the claims that they were adjusted with.
     """
     assert definition.confirm is not None
-    key = confirmed_key(_name(definition.architecture, definition.data), definition.id)
-    ranges = [range_.as_json() for range_ in definition.confirm.ranges]
-    store.create(
-        key, _as_json({"ranges": ranges, "p": [1.0 if p is None else p for p in p_values], "earlier": list(earlier)})
+    note = confirmed_key(_name(definition.architecture, definition.data), definition.id)
+    content = {
+        "ranges": [range_.as_json() for range_ in definition.confirm.ranges],
+        "question": _question(definition),
+        "experiments": list(p_values),
+        "trainings": [_training(definition, finalists.get(name, {})) for name in p_values],
+        "p": [1.0 if p is None else p for p in p_values.values()],
+        "earlier": [[claim.sweep, claim.experiment, claim.p] for claim in counted],
+    }
+    store.create(note, _as_json(content))
+
+
+def _question(definition: Definition) -> str:
+    """What its claims answer: the incumbent, how it is trained where it is judged, and by which metric."""
+    assert definition.confirm is not None
+    objective = definition.objective
+    return _hash(
+        [
+            sorted((name, key(value)) for name, value in definition.incumbent.items()),
+            definition.training.model_dump(mode="json", exclude={"time_limit_minutes"}),
+            definition.confirm.fidelity.model_dump(mode="json"),
+            [objective.metric, objective.goal],
+        ]
     )
+
+
+def _training(definition: Definition, assignment: Assignment) -> str:
+    """The trainings that judge a setting: the same of two sweeps if they have the same setting and seed."""
+    assert definition.confirm is not None
+    values = sorted((name, key(value)) for name, value in assignment.items())
+    return _hash([values, definition.seed, definition.confirm.first_seed, definition.confirm.seeds])
+
+
+def _hash(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _name(architecture: str, data: DataSource | None) -> str:
@@ -85,13 +154,26 @@ def _notes(store: Store, prefix: str) -> Iterator[_Note]:
         except FileNotFoundError:  # somebody deleted it since it was listed
             continue
         except (ValueError, TypeError, KeyError):
-            yield _Note(sweep, (), (1.0,), damaged=True)
+            yield _Note(sweep, (), damaged=True)
 
 
 def _parse(sweep: str, data: bytes) -> _Note:
     content = json.loads(data)
     ranges = [DateRange.from_json(days) for days in content["ranges"]]
-    return _Note(sweep, tuple(ranges), tuple(map(float, content.get("p", ()))), tuple(content.get("earlier", ())))
+    return _Note(
+        sweep,
+        tuple(ranges),
+        p_values=tuple(map(float, content.get("p", ()))),
+        experiments=tuple(content.get("experiments", ())),
+        trainings=tuple(content.get("trainings", ())),
+        question=content.get("question"),
+        counted=tuple(_claim(claim) for claim in content.get("earlier", ())),
+    )
+
+
+def _claim(content: Any) -> Claim:
+    """Older versions noted p-values alone."""
+    return Claim("", "", float(content)) if isinstance(content, int | float) else Claim(*content)
 
 
 def _as_json(content: object) -> bytes:

@@ -43,7 +43,12 @@ def history(
         bool, typer.Option("--fail-on-regression", help="Exit 1 if tonight's best is clearly worse than last week's.")
     ] = False,
     threshold: Annotated[
-        float, typer.Option(min=0.0, max=0.99, help="How much worse is still no regression, as a share.")
+        float,
+        typer.Option(
+            min=0.0,
+            max=0.99,
+            help="How much worse is still no regression: a share; by difference, in the metric's units.",
+        ),
     ] = 0.02,
 ) -> None:
     """Show the nightly sweeps: the best by night, drift of the data, and whether tonight is worse."""

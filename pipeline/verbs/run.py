@@ -98,7 +98,7 @@ def calibrate(
     as_of: AsOfOption = None,
     lanes: LanesOption = None,
     experiments: Annotated[
-        int | None, typer.Option(min=2, help="Settings to sample, the incumbent included. Default: 21.")
+        int | None, typer.Option(min=2, help="Settings to sample, the defaults included. Default: 21.")
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many of the best settings count.")] = 5,
     overlap: Annotated[float, typer.Option(min=0.01, max=1, help="The share of them to keep.")] = 0.8,
@@ -159,18 +159,21 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
     from rich.console import Console
 
     from pipeline.local import runner
+    from pipeline.plan.create import digests_of
+    from pipeline.plan.power import power_of
     from pipeline.report.conclude import conclude
     from pipeline.screen.console import ReaderIsGoneError, tell
-    from pipeline.screen.plan import judging_line
+    from pipeline.screen.plan import power_line
     from pipeline.screen.progress import view_for
     from pipeline.screen.tables import print_calibration
+    from pipeline.sweep.digests import Series
     from pipeline.sweep.merge import merge as merge_all
 
     console = Console(stderr=True)
     tell(folder.id)
     for decided in folder.definition.decided:
         print(decided, file=sys.stderr)
-    if line := judging_line(folder.definition):
+    if line := power_line(power_of(folder.definition, digests_of(folder.store, Series.of(folder.definition)))):
         print(line, file=sys.stderr)
     try:
         with view_for(console, folder.definition) as view:

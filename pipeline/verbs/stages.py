@@ -52,16 +52,20 @@ def plan(
     from pipeline import places
     from pipeline.plan import create, estimate
     from pipeline.plan import rounds as planning
-    from pipeline.screen.plan import total_line
+    from pipeline.plan.power import power_of
+    from pipeline.screen.plan import power_line, total_line
+    from pipeline.sweep.digests import Series
 
     check_sweep_option(sweep, spec, architecture, data=data, as_of=as_of, mode=mode, budget=budget, no_data=no_data)
-    total = None
+    totals: list[str | None] = []
     if sweep is not None:
         folder = create.resume(sweep, store)
     else:
         request = request_of(spec, architecture, data, as_of, mode, budget)
         prepared = create.prepare(request, store, create.Reach.UNSEEN if no_data else create.Reach.ELSEWHERE, warn)
-        folder, total = prepared.create(), total_line(estimate.estimate(prepared))
+        power = power_of(prepared.definition, prepared.digests(Series.of(prepared.definition)))
+        totals = [power_line(power), total_line(estimate.estimate(prepared))]
+        folder = prepared.create()
     packs = planning.pending(folder, retry=retry, lanes=lanes)
     lines = "".join(pack.as_line() + "\n" for pack in packs)
     if out is not None:
@@ -73,8 +77,8 @@ def plan(
     print(folder.id)
     for line in folder.definition.decided:
         print(line, file=sys.stderr)
-    if total:
-        print(total, file=sys.stderr)
+    for line in filter(None, totals):
+        print(line, file=sys.stderr)
     print(f"{planning.counted(packs)}, in {len(packs)} packs", file=sys.stderr)
 
 

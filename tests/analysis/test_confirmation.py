@@ -101,7 +101,7 @@ def test_a_winner_that_is_better_only_sometimes_is_not_shown(definition: Definit
 def test_a_winner_that_is_worse_on_fresh_ranges_is_not_shown(definition: Definition) -> None:
     verdict = verdicts(definition, judged(definition, times([1 / factor for factor in BETTER])))["e001"]
     assert verdict.kind == Kind.NOT_SHOWN
-    assert verdict.reason.startswith("not shown: worse by ")
+    assert verdict.reason.startswith("not shown: 34.9 % worse, ahead on 0 of 6 ")
 
 
 def test_where_more_is_better_a_larger_metric_wins(asked: dict[str, Any]) -> None:
@@ -200,14 +200,14 @@ def test_too_few_ranges_left_are_not_testable_and_the_reason_says_who_failed(def
     assert verdict.kind == Kind.NOT_TESTABLE
     assert verdict.ranges_needed == 3
     assert verdict.reason.startswith("not testable: 2 of 6 date ranges have a result of both")
-    assert "the incumbent did not finish on [2013-01-01, 2013-02-01)" in verdict.reason
+    assert "your setting did not finish on [2013-01-01, 2013-02-01)" in verdict.reason
 
 
 def test_an_incumbent_without_any_row_is_not_testable(definition: Definition) -> None:
     rows = [one for one in judged(definition, times(BETTER)) if one["experiment"] == "e001"]
     verdict = verdicts(definition, rows)["e001"]
     assert verdict.kind == Kind.NOT_TESTABLE
-    assert "the incumbent did not finish" in verdict.reason
+    assert "your setting did not finish" in verdict.reason
 
 
 def test_all_failed_everywhere_is_not_testable(definition: Definition) -> None:
@@ -302,7 +302,7 @@ def test_on_the_ranges_that_chose_nothing_is_ever_more_than_promising(tiny_spec:
     assert verdict.p_adjusted is not None
     assert verdict.p_adjusted <= 0.05
     assert verdict.kind == Kind.PROMISING
-    assert "these ranges were chosen on" in verdict.reason
+    assert "these date ranges were chosen on" in verdict.reason
 
 
 def test_earlier_confirmations_on_the_same_ranges_enlarge_the_family(definition: Definition) -> None:

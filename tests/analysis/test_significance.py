@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pipeline.analysis.gains import paired_gains
+from pipeline.analysis.power import correction, detectable_in_sd, smallest_gain
 from pipeline.analysis.significance import (
     corrected_t_test,
-    correction,
-    detectable_in_sd,
     holm,
     judge,
     wins_needed,
 )
-from pipeline.analysis.verdict import Design, Kind, Scores, Verdict, percent
+from pipeline.analysis.verdict import Design, Kind, Scores, Verdict
 from pipeline.dates import DateRange, whole_months
+from pipeline.scale import Scale
 
 CLEAR = (0.30, 0.32, 0.29, 0.31, 0.30, 0.28)
 """Gains that any sensible test calls real on six ranges."""
@@ -53,7 +53,10 @@ def test_a_clear_gain_on_fresh_ranges_is_real() -> None:
     assert (verdict.wins, verdict.ranges) == (6, 6)
     assert verdict.gain == pytest.approx(statistics.fmean(CLEAR))
     assert verdict.ranges_needed is None
-    assert verdict.reason == f"real: better by 25.9 %, ahead on 6 of 6 ranges, p = {verdict.p_adjusted:.2g}"
+    assert verdict.reason == (
+        "real: 25.9 % better, ahead on 6 of 6 date ranges (90 % interval: between 23.3 % and 28.4 % better)"
+    )
+    assert verdict.numbers.startswith(f"p = {verdict.p_adjusted:.2g} for a gain beyond 0.5 %: ")
 
 
 def test_a_gain_within_the_noise_is_not_shown_and_the_verdict_says_what_would_have_been() -> None:
@@ -63,7 +66,7 @@ def test_a_gain_within_the_noise_is_not_shown_and_the_verdict_says_what_would_ha
     assert verdict.gain is not None
     assert verdict.detectable > verdict.gain
     assert verdict.ranges_needed is None or verdict.ranges_needed > 6
-    assert "would have been found with 80 % power" in verdict.reason
+    assert "would have been found four times in five" in verdict.numbers
 
 
 def test_a_gain_that_nearly_makes_it_is_promising_and_says_how_many_ranges_it_takes() -> None:
@@ -73,14 +76,14 @@ def test_a_gain_that_nearly_makes_it_is_promising_and_says_how_many_ranges_it_ta
     assert 0.05 < verdict.p_adjusted <= 0.2
     assert verdict.ranges_needed is not None
     assert verdict.ranges_needed > 6
-    assert f"{verdict.ranges_needed} such ranges" in verdict.reason
+    assert f"{verdict.ranges_needed} such date ranges" in verdict.numbers
 
 
 def test_a_setting_that_is_worse_is_not_shown() -> None:
     verdict = verdict_on([-gain for gain in CLEAR])
     assert verdict.kind == Kind.NOT_SHOWN
     assert verdict.wins == 0
-    assert "worse by" in verdict.reason
+    assert "35.0 % worse" in verdict.reason
 
 
 def test_the_p_value_is_that_of_the_corrected_t() -> None:
@@ -124,16 +127,16 @@ def test_a_real_but_tiny_gain_is_not_beyond_the_rope() -> None:
 
 
 def test_where_more_is_better_the_higher_metric_gains() -> None:
-    design = Design(ranges(6), goal="maximize")
+    design = Design(ranges(6), scale=Scale(goal="maximize"))
     higher: Scores = {range_: {0: math.exp(gain)} for range_, gain in zip(design.ranges, CLEAR, strict=True)}
     verdict = judge(design, constant(design.ranges), {"e001": higher})["e001"]
     assert verdict.kind == Kind.REAL
-    assert "better by 35.0 %" in verdict.reason
+    assert "35.0 % better" in verdict.reason
 
 
 def test_a_gain_in_per_cent_is_a_share_of_the_incumbents_metric() -> None:
-    assert percent(math.log(1 / 0.8)) == pytest.approx(20)
-    assert percent(math.log(1.25), "maximize") == pytest.approx(25)
+    assert Scale().per_cent(math.log(1 / 0.8)) == pytest.approx(20)
+    assert Scale(goal="maximize").per_cent(math.log(1.25)) == pytest.approx(25)
 
 
 # -- fresh or not
@@ -144,7 +147,7 @@ def test_on_the_ranges_that_chose_nothing_is_more_than_promising() -> None:
     assert verdict.kind == Kind.PROMISING
     assert verdict.p_adjusted is not None
     assert verdict.p_adjusted <= 0.05
-    assert "these ranges were chosen on" in verdict.reason
+    assert "these date ranges were chosen on" in verdict.reason
 
 
 # -- families
@@ -203,7 +206,7 @@ def test_a_gain_that_most_ranges_do_not_share_is_not_real() -> None:
     assert verdict.p_adjusted is not None
     assert verdict.p_adjusted <= design.alpha
     assert verdict.kind == Kind.NOT_SHOWN
-    assert "real takes 4 ranges ahead" in verdict.reason
+    assert "real takes 4 date ranges ahead" in verdict.reason
 
 
 # -- seeds
@@ -277,7 +280,7 @@ def test_identical_scores_are_not_shown() -> None:
     verdict = verdict_on((0.0,) * 6)
     assert verdict.kind == Kind.NOT_SHOWN
     assert (verdict.wins, verdict.p, verdict.p_adjusted) == (0, 1.0, 1.0)
-    assert verdict.reason == "not shown: the same as the incumbent on all 6 ranges"
+    assert verdict.reason == "not shown: the same as the setting to beat on all 6 date ranges"
 
 
 def test_a_tie_on_a_range_is_no_win() -> None:
@@ -331,7 +334,7 @@ def test_an_incumbent_that_failed_everywhere_leaves_nothing_to_test() -> None:
     assert verdict.kind == Kind.NOT_TESTABLE
     assert (verdict.gain, verdict.ranges) == (None, 0)
     assert "0 of 6 date ranges have a result of both" in verdict.reason
-    assert "the incumbent did not finish on" in verdict.reason
+    assert "the setting to beat did not finish on" in verdict.reason
 
 
 @pytest.mark.parametrize("metric", [0.0, -0.2])
@@ -364,3 +367,85 @@ def test_the_same_range_twice_is_not_testable() -> None:
 def test_a_design_that_makes_no_sense_cannot_be_made(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"rope|alpha"):
         Design(ranges(6), **bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [3, 4, 6, 12, 40])
+@pytest.mark.parametrize("level", [0.05, 0.05 / 3, 0.05 / 30])
+def test_the_smallest_gain_is_that_of_the_noncentral_t(count: int, level: float) -> None:
+    c = 6.5 / (count - 1)
+    shift = smallest_gain(count, c, level) / math.sqrt(1 / count + c)
+    critical = stats.t.ppf(1 - level, count - 1)
+    assert stats.nct.sf(critical, count - 1, shift) == pytest.approx(0.8, abs=1e-5)
+
+
+# -- scales
+
+REWARD = Scale("difference", "maximize")
+AUC = Scale("difference", "maximize", low=0.0, high=1.0)
+NOISY = st.lists(st.floats(-0.4, 0.4).map(lambda gain: round(gain, 4)), min_size=6, max_size=6)
+
+
+def by_difference(bases: Sequence[float], gains: Sequence[float], scale: Scale = REWARD, rope: float = 0.0) -> Verdict:
+    """The verdict on a finalist that is better by these differences."""
+    over = ranges(len(gains))
+    base = {range_: {0: value} for range_, value in zip(over, bases, strict=True)}
+    better = 1 if scale.goal == "maximize" else -1
+    finalist = {range_: {0: base[range_][0] + better * gain} for range_, gain in zip(over, gains, strict=True)}
+    return judge(Design(over, rope=rope, scale=scale), base, {"e001": finalist})["e001"]
+
+
+def said(verdict: Verdict) -> tuple[object, ...]:
+    numbers = (verdict.gain, verdict.p, *(verdict.interval or ()))
+    return verdict.kind, verdict.wins, *(None if one is None else pytest.approx(one, abs=1e-6) for one in numbers)
+
+
+@given(NOISY, st.floats(-100, 100))
+def test_a_constant_that_is_added_changes_no_verdict_by_difference(gains: list[float], constant: float) -> None:
+    bases = [0.5, -0.2, 0.1, 0.0, 0.3, -0.4]
+    moved = by_difference([base + constant for base in bases], gains, rope=0.01)
+    assert said(moved) == said(by_difference(bases, gains, rope=0.01))
+
+
+@given(NOISY)
+def test_turning_sign_and_goal_changes_no_verdict(gains: list[float]) -> None:
+    bases = [0.5, -0.2, 0.1, 0.0, 0.3, -0.4]
+    turned = by_difference([-base for base in bases], gains, Scale("difference", "minimize"))
+    assert said(turned) == said(by_difference(bases, gains))
+
+
+@given(NOISY, st.floats(1e-3, 1e3))
+def test_a_factor_changes_no_verdict_by_ratio(gains: list[float], factor: float) -> None:
+    over = ranges(6)
+    finalist = better_by(gains, over)
+    scaled = {range_: {0: (score[0] or 0) * factor} for range_, score in finalist.items()}
+    now = judge(Design(over), constant(over, factor), {"e001": scaled})["e001"]
+    assert said(now) == said(judge(Design(over), constant(over), {"e001": finalist})["e001"])
+
+
+def test_a_metric_around_zero_is_judged_by_difference() -> None:
+    verdict = by_difference([0.1, -0.1, 0.0, 0.05, -0.2, 0.02], CLEAR, Scale("difference", "maximize", high=1.0), 0.002)
+    assert verdict.kind == Kind.REAL
+    assert verdict.reason.startswith("real: 0.3 better, ahead on 6 of 6 date ranges (90 % interval: between 0.26")
+
+
+def test_an_area_cannot_gain_beyond_one() -> None:
+    verdict = by_difference([0.95] * 6, [0.04, -0.03, 0.05, 0.01, 0.0, 0.05], AUC, 0.002)
+    assert verdict.interval is not None
+    assert verdict.interval[1] == pytest.approx(0.05)
+    assert "between 5.9 points worse and 5.0 points better" in verdict.reason
+
+
+def test_a_metric_of_zero_has_no_ratio_and_the_verdict_names_the_cure() -> None:
+    over = ranges(6)
+    verdict = judge(Design(over), constant(over, 0.5), {"e001": constant(over, 0.0)})["e001"]
+    assert verdict.kind == Kind.NOT_TESTABLE
+    assert '"scale": "difference" in `objective`' in verdict.reason
+
+
+def test_many_wins_that_are_not_shown_say_why() -> None:
+    alike = verdict_on((0.30, 0.10, 0.15, 0.40, 0.25, 0.20))
+    assert alike.why == "but neighbouring date ranges tell nearly the same story, so six count for about one"
+    noisy = verdict_on((0.30, 0.01, 0.02, 0.90, 0.02, 0.01))
+    assert noisy.why == "but it differs so much from one date range to the next that it may be chance"
+    several = verdict_on((0.30, 0.20, 0.25, 0.34, 0.28, 0.31), earlier=[0.04] * 40)
+    assert several.why.startswith("but it is one of several claims on the same date ranges")

@@ -82,7 +82,7 @@ def test_harder_data_are_no_regression(store, tiny_spec, asked):
     night(store, later(tiny_spec), lambda experiment, at: 3 * normal(experiment, at), day=5)
     found = alarm(store)
     assert not found.fires
-    assert "relative to the incumbent" in found.line
+    assert "relative to your setting" in found.line
 
 
 def test_losing_the_lead_over_the_incumbent_on_other_data_fires(store, tiny_spec, asked):
@@ -93,7 +93,7 @@ def test_losing_the_lead_over_the_incumbent_on_other_data_fires(store, tiny_spec
     night(store, later(tiny_spec), less, day=5)
     found = alarm(store)
     assert found.fires
-    assert "relative to the incumbent, as the data differ" in found.line
+    assert "relative to your setting, as the data differ" in found.line
 
 
 def test_another_incumbent_on_other_data_says_nothing(store, tiny_spec, asked):
@@ -190,7 +190,7 @@ def test_data_that_changed_under_a_range_are_named(store, tiny_spec):
     assert line.startswith(
         "between 20240601-0210-bag-of-words-3f9c and 20240602-0210-bag-of-words-3f9c the data changed"
     )
-    assert line.endswith("changed: the incumbent's mse_test by +25.0% on 2 date ranges")
+    assert line.endswith("changed: your setting's mse_test by +25.0% on 2 date ranges")
 
 
 def test_the_same_data_with_another_result_are_not_drift(store, tiny_spec):

@@ -85,6 +85,8 @@ HARMLESS: list[dict[str, Any]] = [
         | {"text": ["t"], "categorical": ["c"], "date-parts": ["hour"], "target-transform": "log"}
         | {"date-format": "%d/%m/%Y", "decimal": ",", "separator": ";", "encoding": "latin-1", "may-lose": 0.4},
         "phases": [{"name": "screen", "parameters": SPACE, "date-range": RANGES, "mode": "full", "search": SEARCH}],
+        "objective": {"scale": "difference"},
+        "confirm": {"rope": {"absolute": 0.1}},
     },
 ]
 """Specs that pass. A new key belongs into one of them, if it can neither run code nor name a place, ..."""

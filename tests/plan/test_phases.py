@@ -540,7 +540,7 @@ def test_planning_twice_answers_the_same_and_a_planner_that_died_loses_nothing(n
             "its condition never holds",
         ),
         ({"parameters": {"hidden_size": [32]}}, "one setting only"),
-        ({"parameters": SIX, "search": {"experiments": 8}}, "there are only 7, the incumbent included"),
+        ({"parameters": SIX, "search": {"experiments": 8}}, "there are only 7, the setting to beat included"),
         (
             {"parameters": SIX, "constraints": [["hidden_size", "<", 64]], "search": {"experiments": 6}},
             "there are only 5",

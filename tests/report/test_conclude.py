@@ -111,7 +111,7 @@ def test_there_is_no_verdict_before_the_last_judging_trial_has_its_row(new_sweep
     summary = conclude(sweep, merge(sweep))
     assert summary.confirmed is None
     assert "real" not in summary.answer
-    assert ledger.earlier_p_values(sweep.store, define(asked, token="ffff")) == []
+    assert ledger.earlier_claims(sweep.store, define(asked, token="ffff"), {}) == []
     sweep.create_row(last, planned_row(sweep, last, training_time=30.0, epochs=2, **better()(last)))
     assert kind(finish(sweep, better())) == Kind.REAL
 
@@ -251,13 +251,24 @@ def test_a_nightly_sweep_chooses_every_night_and_confirms_on_its_day(store: Stor
 
 def test_a_verdict_goes_into_the_ledger_and_a_later_one_on_the_same_ranges_counts_it(store: Store, asked) -> None:
     first = finish(Sweep.create(store, define(asked, token="0001")), better())
-    second = finish(Sweep.create(store, define(asked, token="0002")), better())
+    other_seed = asked | {"search": asked.get("search", {}) | {"seed": 5}}
+    sweep = Sweep.create(store, define(other_seed, token="0002"))
+    second = finish(sweep, better())
     assert first.confirmed is not None
     assert second.confirmed is not None
     before, after = first.confirmed.verdicts["e001"], second.confirmed.verdicts["e001"]
     assert before.p == after.p
     assert before.p is not None
     assert after.p_adjusted == pytest.approx(2 * before.p)
+    told = " ".join(page(sweep).split())
+    assert f"chance: e001 of {first.definition.id} (p = {before.p:.2g}). What was tried there and gained" in told
+
+
+def test_the_very_same_sweep_once_more_is_no_other_claim(store: Store, asked) -> None:
+    finish(Sweep.create(store, define(asked, token="0001")), better())
+    second = finish(Sweep.create(store, define(asked, token="0002")), better())
+    assert second.confirmed is not None
+    assert second.confirmed.counted == []
 
 
 def test_concluding_again_changes_nothing(store: Store, asked) -> None:

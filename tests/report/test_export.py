@@ -145,7 +145,7 @@ def test_markdown_says_the_answer_the_verdict_and_the_best_settings(done, tmp_pa
     text = exported(done, tmp_path, "out.md").decode()
     assert text.startswith("**e001 is the best setting")
     assert "- e001: " in text
-    assert "| e000 (incumbent) | `0.001` | 0.4 | 1 | " in text
+    assert "| e000 (your setting) | `0.001` | 0.4 | 1 | " in text
     assert "report/index.html" in text
     assert rendered(text).count("<tr>") == 4
 

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from pipeline.analysis import ranking
@@ -46,7 +48,7 @@ def test_gains_are_paired_and_geometric(finished):
     best = summary_of(finished).best
     assert best is not None
     assert best.gain == pytest.approx(2)
-    assert [one.factor for one in summary_of(finished).judged] == [pytest.approx(2)] * 2
+    assert [one.gain for one in summary_of(finished).judged] == [pytest.approx(math.log(2))] * 2
 
 
 def test_more_can_be_better(new_sweep, tiny_spec):
@@ -58,7 +60,7 @@ def test_more_can_be_better(new_sweep, tiny_spec):
         sweep.create_row(trial, row(sweep, trial, 1, 1, auc_valid=auc, auc_test=auc))
     summary = summary_of(sweep)
     assert [standing.experiment for standing in summary.ranked] == ["e001", "e000", "e002"]
-    assert "its auc_test is 1.2 times larger than your setting's" in summary.answer
+    assert "its auc_test is 10.0 points higher than your setting's" in summary.answer
 
 
 def test_an_incumbent_that_nothing_beats_is_kept(new_sweep, tiny_spec):

@@ -30,7 +30,7 @@ def test_a_metric_that_everybody_knows_has_a_direction(metric, goal):
 def test_a_known_metric_needs_no_goal_and_the_sweep_says_it():
     definition = define(BASE | {"objective": {"metric": "val_auc"}})
     assert definition.objective.goal == "maximize"
-    assert definition.spec["objective"] == {"metric": "val_auc", "goal": "maximize"}
+    assert definition.spec["objective"] == {"metric": "val_auc", "goal": "maximize", "scale": "difference"}
     assert not definition.decided
 
 
@@ -63,9 +63,58 @@ def test_a_sweep_of_before_keeps_its_direction_and_so_does_its_spec(frozen):
         raw | {"objective": frozen, "spec": raw["spec"] | {"objective": {"metric": "auc"}}}
     )
     assert before.objective.goal == "minimize"
+    assert before.objective.scale == "ratio"
     assert spec.from_dict(before.spec).objective.goal == "minimize"
 
 
 def test_a_spec_that_names_no_metric_is_kept_as_it_was_written():
     definition = define(BASE | {"objective": {}})
     assert Definition.model_validate_json(definition.model_dump_json(by_alias=True)) == definition
+
+
+@pytest.mark.parametrize(
+    ("objective", "scale", "rope"),
+    [
+        ({"metric": "mae"}, "ratio", 0.005),
+        ({"metric": "val_auc"}, "difference", 0.002),
+        ({"metric": "r2"}, "difference", 0.002),
+        ({"metric": "reward", "goal": "maximize"}, "difference", 0.0),
+        ({"metric": "perplexity", "goal": "minimize"}, "ratio", 0.005),
+        ({"metric": "nll", "goal": "minimize"}, "difference", 0.0),
+        ({"metric": "auc", "scale": "ratio"}, "ratio", 0.005),
+        ({"metric": "loss", "scale": "difference"}, "difference", 0.0),
+    ],
+)
+def test_what_a_gain_is_follows_from_the_metric_and_is_frozen(objective, scale, rope):
+    definition = define(BASE | {"objective": objective})
+    assert (definition.objective.scale, definition.rope) == (scale, rope)
+    assert definition.confirm.judging.rope == rope
+
+
+@pytest.mark.parametrize(
+    ("objective", "rope", "words"),
+    [
+        (
+            {"metric": "auc"},
+            0.01,
+            "confirm.rope: 0.01 would be a share of auc, which is judged by",
+        ),
+        (
+            {"metric": "mse"},
+            {"absolute": 2},
+            "confirm.rope: mse is judged by ratio: write a share of it",
+        ),
+        ({"metric": "mse"}, -0.1, "confirm.rope: -0.1 is no rope: write a share like 0.005"),
+        ({"metric": "auc"}, {"absolut": 0.1}, 'confirm.rope: {"absolut": 0.1} is no rope: write a share like 0.005'),
+        ({"metric": "auc"}, {"absolute": "x"}, 'confirm.rope: {"absolute": "x"} is no rope'),
+    ],
+)
+def test_a_rope_that_does_not_fit_the_metric_is_refused_with_a_cure(objective, rope, words):
+    with pytest.raises(UserError) as caught:
+        spec.from_dict(BASE | {"objective": objective, "confirm": {"rope": rope}}, "s")
+    assert str(caught.value).startswith(f"s: {words}")
+
+
+def test_a_rope_in_the_units_of_the_metric():
+    asked = BASE | {"objective": {"metric": "auc"}, "confirm": {"rope": {"absolute": 0.01}}}
+    assert define(asked).confirm.judging.rope == 0.01

@@ -1,5 +1,7 @@
 """What sweeps leave for the ones after them, on a directory and on a bucket."""
 
+import json
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -10,6 +12,7 @@ from pipeline.dates import DateRange
 from pipeline.plan import resolve
 from pipeline.store import Store, open_store
 from pipeline.sweep import Definition, ledger
+from pipeline.sweep.ledger import Claim
 from tests.support.sweeps import NOW
 
 AUTUMN = [["2013-08-01", "2013-11-01"], ["2013-09-01", "2013-12-01"], ["2013-10-01", "2014-01-01"]]
@@ -133,7 +136,7 @@ def test_a_sweep_is_noted_once(store: Store) -> None:
 def test_the_ranges_that_judge_are_not_noted_as_chosen_on(store: Store) -> None:
     definition = sweep(store, EARLIER)
     ledger.note_choosing(store, definition)
-    ledger.note_confirmation(store, definition, [0.01])
+    note(store, definition, 0.01)
     assert judging(sweep(store)) == judging(definition)
 
 
@@ -148,56 +151,104 @@ def test_a_damaged_note_of_choosing_stops_no_sweep(store: Store, content: bytes)
 # -- p-values
 
 
-def test_the_p_values_of_older_sweeps_on_the_same_ranges_are_the_family(store: Store) -> None:
-    ledger.note_confirmation(store, sweep(store, EARLIER), [0.03, 0.4])
-    assert ledger.earlier_p_values(store, sweep(store)) == [0.03, 0.4]
+SETTINGS: dict[str, Any] = {"e001": {"learning_rate": 0.1}, "e002": {"learning_rate": 0.2}}
+
+
+def note(store: Store, definition: Definition, *p_values: float | None, counted: Sequence[Claim] = ()) -> None:
+    """Notes that a sweep judged e001, and e002."""
+    names = list(SETTINGS)[: len(p_values)]
+    ledger.note_confirmation(store, definition, dict(zip(names, p_values, strict=True)), SETTINGS, counted)
+
+
+def counted(store: Store, definition: Definition, finalist: float = 0.3) -> list[float]:
+    """The p-values of the claims that count against one of another setting."""
+    claims = ledger.earlier_claims(store, definition, {"e001": {"learning_rate": finalist}})
+    return [claim.p for claim in claims]
+
+
+def test_the_claims_of_older_sweeps_on_the_same_ranges_are_the_family(store: Store) -> None:
+    before = sweep(store, EARLIER)
+    note(store, before, 0.03, 0.4)
+    claims = ledger.earlier_claims(store, sweep(store), {})
+    assert claims == [Claim(before.id, "e001", 0.03), Claim(before.id, "e002", 0.4)]
+
+
+@pytest.mark.parametrize("p", [None, 0.5, 0.97])
+def test_what_gained_nothing_or_could_not_be_tested_was_no_claim(store: Store, p: float | None) -> None:
+    note(store, sweep(store, EARLIER), p, 0.2)
+    assert counted(store, sweep(store)) == [0.2]
+
+
+def test_the_same_trainings_once_more_are_the_same_claim(store: Store) -> None:
+    note(store, sweep(store, EARLIER), 0.03)
+    note(store, sweep(store, SWEEP), 0.03)
+    assert counted(store, sweep(store, LATER)) == [0.03]
+    assert counted(store, sweep(store, LATER), finalist=0.1) == []
+    assert counted(store, sweep(store, LATER, search={"seed": 5}), finalist=0.1) == [0.03]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"incumbent": {"batch_size": 128}},
+        {"training": {"max-epochs": 1}},
+        {"training": {"test-share": 0.2}},
+    ],
+)
+def test_another_question_is_another_family(store: Store, changes: dict[str, Any]) -> None:
+    note(store, sweep(store, EARLIER, **changes), 0.03)
+    assert counted(store, sweep(store)) == []
+    assert counted(store, sweep(store, **changes)) == [0.03]
+
+
+def test_notes_of_older_versions_count_as_claims_of_any_question(store: Store) -> None:
+    note(store, sweep(store, EARLIER), 0.03)
+    (entry,) = store.entries("ledger/confirmed", ".json")
+    old = {"ranges": json.loads(store.read(entry.key))["ranges"], "p": [0.03, 0.7, 1.0], "earlier": [0.2]}
+    store.write(entry.key, json.dumps(old).encode())
+    assert counted(store, sweep(store, LATER, incumbent={"batch_size": 128})) == [0.03]
+    assert counted(store, sweep(store, EARLIER)) == [0.2]
 
 
 def test_the_family_is_fixed_when_a_sweep_is_judged_first(store: Store) -> None:
-    assert ledger.earlier_p_values(store, sweep(store, SWEEP)) == []
-    ledger.note_confirmation(store, sweep(store, SWEEP), [0.03], [])
-    ledger.note_confirmation(store, sweep(store, LATER), [0.02], [0.03])
-    assert ledger.earlier_p_values(store, sweep(store, SWEEP)) == []
-    assert ledger.earlier_p_values(store, sweep(store, LATER)) == [0.03]
+    note(store, sweep(store, SWEEP), 0.03)
+    note(store, sweep(store, LATER), 0.02, counted=[Claim("s", "e001", 0.03)])
+    assert counted(store, sweep(store, SWEEP)) == []
+    assert counted(store, sweep(store, LATER)) == [0.03]
 
 
 def test_a_sweep_that_is_judged_late_counts_newer_ones_too(store: Store) -> None:
-    ledger.note_confirmation(store, sweep(store, LATER), [0.02])
-    assert ledger.earlier_p_values(store, sweep(store, EARLIER)) == [0.02]
+    note(store, sweep(store, LATER), 0.02)
+    assert counted(store, sweep(store, EARLIER)) == [0.02]
 
 
 def test_one_common_range_is_enough_and_an_overlap_is_not(store: Store) -> None:
-    ledger.note_confirmation(store, sweep(store, EARLIER), [0.03])
+    note(store, sweep(store, EARLIER), 0.03)
     common = {"confirm-range": [["2013-01-01", "2013-04-01"], ["2013-01-15", "2013-04-15"]]}
-    assert ledger.earlier_p_values(store, sweep(store, **common)) == [0.03]
+    assert counted(store, sweep(store, **common)) == [0.03]
     overlap = {"confirm-range": [["2013-01-01", "2013-03-31"]]}
-    assert ledger.earlier_p_values(store, sweep(store, **overlap)) == []
+    assert counted(store, sweep(store, **overlap)) == []
 
 
 @pytest.mark.parametrize("changes", [{"architecture": "cnn"}, {"data": {"source": "flights", "target": "arr_delay"}}])
-def test_p_values_of_another_architecture_or_of_other_data_do_not_count(store: Store, changes: dict[str, Any]) -> None:
-    ledger.note_confirmation(store, sweep(store, EARLIER, **changes), [0.03])
-    assert ledger.earlier_p_values(store, sweep(store)) == []
-
-
-def test_what_could_not_be_tested_keeps_its_place_in_the_family(store: Store) -> None:
-    ledger.note_confirmation(store, sweep(store, EARLIER), [None, 0.2])
-    assert ledger.earlier_p_values(store, sweep(store)) == [1.0, 0.2]
+def test_claims_of_another_architecture_or_of_other_data_do_not_count(store: Store, changes: dict[str, Any]) -> None:
+    note(store, sweep(store, EARLIER, **changes), 0.03)
+    assert counted(store, sweep(store)) == []
 
 
 def test_a_judgement_is_noted_once_whatever_is_found_later(store: Store) -> None:
-    ledger.note_confirmation(store, sweep(store, EARLIER), [0.03])
-    ledger.note_confirmation(store, sweep(store, EARLIER), [0.9])
-    assert ledger.earlier_p_values(store, sweep(store)) == [0.03]
+    note(store, sweep(store, EARLIER), 0.03)
+    note(store, sweep(store, EARLIER), 0.4)
+    assert counted(store, sweep(store)) == [0.03]
 
 
 def test_a_sweep_that_confirms_nothing_has_no_family(store: Store) -> None:
-    ledger.note_confirmation(store, sweep(store, EARLIER), [0.03])
-    assert ledger.earlier_p_values(store, sweep(store, confirm={"ranges": 0})) == []
+    note(store, sweep(store, EARLIER), 0.03)
+    assert counted(store, sweep(store, confirm={"ranges": 0})) == []
 
 
 @pytest.mark.parametrize("content", [*DAMAGED, b'{"ranges": [], "p": "no"}', b'{"ranges": [], "p": null}'])
 def test_a_damaged_note_of_a_judgement_counts_as_one_whose_p_is_not_known(store: Store, content: bytes) -> None:
-    ledger.note_confirmation(store, sweep(store, EARLIER), [0.03])
+    note(store, sweep(store, EARLIER), 0.03)
     damage(store, "confirmed", content)
-    assert ledger.earlier_p_values(store, sweep(store)) == [1.0]
+    assert counted(store, sweep(store)) == [1.0]

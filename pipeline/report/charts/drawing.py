@@ -14,6 +14,7 @@ import altair as alt
 from pipeline.report import experiments
 from pipeline.report.experiments import ChoosingResults, ExperimentResult
 from pipeline.report.summary import Summary
+from pipeline.report.words import incumbent_in_words
 
 MOST_POINTS = 200
 """More points than that hide one another in a small plot, and make its file large."""
@@ -59,20 +60,26 @@ def y_words(choosing: ChoosingResults, summary: Summary) -> str:
     """What the y axis shows, and which way is better."""
     metric = summary.definition.objective.valid
     better = "less is better" if choosing.sign > 0 else "more is better"
-    return f"{metric} ÷ incumbent's ({better})" if choosing.relative else f"{metric}, mean over date ranges ({better})"
+    what = f"{metric} ÷ {whose(summary)}" if choosing.relative else f"{metric}, mean over date ranges"
+    return f"{what} ({better})"
 
 
 def value_words(choosing: ChoosingResults, summary: Summary) -> str:
     """What an experiment's value is."""
     metric = summary.definition.objective.valid
-    return f"{metric} as a multiple of the incumbent's" if choosing.relative else metric
+    return f"{metric} as a multiple of {whose(summary)}" if choosing.relative else metric
+
+
+def whose(summary: Summary) -> str:
+    """`the defaults'`: whose metric others are compared with."""
+    return incumbent_in_words(summary.definition).whose
 
 
 def y_axis(choosing: ChoosingResults, summary: Summary) -> Any:
     """The axis that all pictures with a point per experiment share."""
     metric = summary.definition.objective.valid
     values = [within(choosing, value) for value in choosing.values] + [1.0] * choosing.relative
-    words = f"{metric} ÷ incumbent's" if choosing.relative else metric
+    words = f"{metric} ÷ {whose(summary)}" if choosing.relative else metric
     return axis(alt.Y, "y:Q", values, words, log=spans_much(values), say_log=False)
 
 
@@ -123,7 +130,7 @@ def reference(choosing: ChoosingResults) -> list[Any]:
 def point(summary: Summary, choosing: ChoosingResults, result: ExperimentResult) -> dict[str, Any]:
     """An experiment as a point's datum, all but its x."""
     kind = role(summary, result.experiment, result.is_incumbent)
-    size, opacity = {"others": (34, 0.8), "incumbent": (90, 1)}.get(kind, (110, 1))
+    size, opacity = {"others": (34, 0.8), summary.definition.incumbent_name: (90, 1)}.get(kind, (110, 1))
     value = {
         "y": within(choosing, result.value),
         "value": result.value,
@@ -165,7 +172,7 @@ def dots(
 def roles(summary: Summary, name: str | None = None) -> tuple[str, str, str]:
     """What a point can be, in the words of the legend: others, the incumbent, the best (or the finalist `name`)."""
     best = name or (summary.leader.experiment if summary.leader else None)
-    return "others", "incumbent", experiments.label(best or "best")
+    return "others", summary.definition.incumbent_name, experiments.label(best or "best")
 
 
 def role(summary: Summary, experiment: str, is_incumbent: bool, name: str | None = None) -> str:

@@ -163,7 +163,8 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
     return Picture(
         name="curves",
         title=f"Learning curves on {where}" + (f", {best} in front" if best in names else ""),
-        alt=f"{metric} by epoch of {len(names)} trainings on {where}; the best's and the incumbent's stand out.",
+        alt=f"{metric} by epoch of {len(names)} trainings on {where}; the best's and {drawing.whose(summary)} stand "
+        "out.",
         note=f"{len(names)} of {total} experiments, on a date range that chose"
         + (", evenly along the ranking." if len(names) < total else "."),
         spec=drawing.spec(alt.layer(*layers), LARGE, "xy"),
@@ -222,7 +223,7 @@ def _dumbbells(
     return Picture(
         name=f"ranges-{slug(name)}",
         title=title,
-        alt=f"{metric} of {name} and the incumbent: "
+        alt=f"{metric} of {name} and {summary.definition.incumbent_name}: "
         + "; ".join(
             f"{label}: {own:.3g} against {incumbent:.3g}"
             for label, (_, own, incumbent) in zip(labels, pairs, strict=True)

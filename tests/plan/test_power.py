@@ -1,0 +1,79 @@
+"""What gain a sweep would find, before it starts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from pipeline.plan.power import Power, power_of
+from pipeline.report.conclude import conclude
+from pipeline.screen.plan import power_line
+from pipeline.store import Store
+from pipeline.sweep import digests
+from pipeline.sweep.digests import Digest, Series
+from pipeline.sweep.merge import merge
+from tests.support import nights
+
+THREE = [["2013-08-01", "2013-09-01"], ["2013-09-01", "2013-10-01"], ["2013-10-01", "2013-11-01"]]
+
+
+@pytest.fixture
+def asked(tiny_spec: dict[str, Any]) -> dict[str, Any]:
+    return nights.judged_on(tiny_spec) | {"date-range": THREE}
+
+
+def power(store: Store, asked: dict[str, Any], earlier: Sequence[Digest] = ()) -> Power:
+    found = power_of(nights.night(store, asked, day=9).sweep.definition, earlier)
+    assert found is not None
+    return found
+
+
+def test_without_earlier_sweeps_the_spread_is_assumed_and_that_is_said(store: Store, asked: dict[str, Any]) -> None:
+    line = power_line(power(store, asked))
+    assert line is not None
+    assert line.startswith("judged on 6 date ranges, a gain of 9.9 %")
+    assert line.endswith(
+        "if gains differ by 3.0 % from one date range to the next, which is assumed, as no earlier sweep tells"
+    )
+
+
+def test_with_a_ledger_it_is_what_earlier_sweeps_had(store: Store, asked: dict[str, Any]) -> None:
+    state = nights.night(store, asked)
+    conclude(state.sweep, merge(state.sweep))
+    (digest,) = digests.read(store, Series.of(state.sweep.definition))
+    noise = iter((1.0, 1.1, 0.9) * 20)
+    trials = [
+        trial.model_copy(update={"valid": trial.valid * (1.0 if trial.experiment == "e000" else next(noise))})
+        for trial in digest.trials
+        if trial.valid is not None
+    ]
+    found = power(store, asked, [digest.model_copy(update={"trials": tuple(trials)})])
+    assert found.sweeps == 1
+    assert found.spread == pytest.approx(0.1, abs=0.01)
+    line = power_line(found)
+    assert line is not None
+    assert line.endswith("from one date range to the next, as in 1 earlier sweep")
+
+
+@pytest.mark.parametrize("change", [{"data": None}, {"calibration": True}, {"fidelities": ()}])
+def test_sweeps_of_other_data_or_fidelity_tell_nothing(
+    store: Store, asked: dict[str, Any], change: dict[str, Any]
+) -> None:
+    state = nights.night(store, asked)
+    digest = digests.digest(state.sweep.definition, state.rows)
+    later = nights.night(store, asked, day=9).sweep.definition
+    told, untold = power_of(later, [digest]), power_of(later, [digest.model_copy(update=change)])
+    assert told is not None
+    assert told.spread is not None
+    assert untold is not None
+    assert untold.spread is None
+
+
+def test_too_few_ranges_are_said(store: Store, tiny_spec: dict[str, Any]) -> None:
+    found = power(store, nights.judged_on(tiny_spec, nights.MONTHS[:2]))
+    assert power_line(found) == "the winner will be judged on 2 date ranges: too few for a test, which takes 3"
+
+
+def test_a_sweep_that_judges_nothing_says_nothing(store: Store, tiny_spec: dict[str, Any]) -> None:
+    definition = nights.night(store, tiny_spec | {"confirm": {"ranges": 0}}).sweep.definition
+    assert power_line(power_of(definition)) is None
