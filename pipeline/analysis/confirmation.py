@@ -67,6 +67,7 @@ def design_of(definition: Definition, phase: Phase) -> Design:
         fresh=phase.judging.fresh,
         valid=training.validation_share,
         test=training.test_share,
+        correction=phase.judging.resemblance.correction if phase.judging.resemblance else None,
     )
 
 

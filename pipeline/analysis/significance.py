@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
 from pipeline.analysis.gains import PairedGains, paired_gains
-from pipeline.analysis.verdict import FEWEST_RANGES, Design, Kind, Scores, Verdict, percent
+from pipeline.analysis.verdict import ALPHA, FEWEST_RANGES, Design, Kind, Scores, Verdict, percent
 from pipeline.dates import DateRange
 
 POWER = 0.8
@@ -50,6 +50,14 @@ def correction(ranges: Sequence[DateRange]) -> float:
         for first, second in pairwise(sorted(ranges))
     )
     return (_APART + _OVERLAP * min(shared, 1.0)) / (len(ranges) - 1)
+
+
+def correction_of(design: Design, ranges: Sequence[DateRange]) -> float:
+    """The c of a design on those of its ranges that are left: learned if it was, else a constant's."""
+    if design.correction is None:
+        return correction(ranges)
+    # As with the constant: what is left of it fades with the number of ranges.
+    return design.correction * (len(design.ranges) - 1) / (len(ranges) - 1)
 
 
 def corrected_t_test(gains: NDArray[np.float64], c: float, rope: float) -> NDArray[np.float64]:
@@ -97,7 +105,12 @@ def detectable_in_sd(design: Design, family: int = 1) -> float | None:
     """
     if len(design.ranges) < FEWEST_RANGES:
         return None
-    return _detectable_in_sd(len(design.ranges), correction(design.ranges), design.alpha / family)
+    return _detectable_in_sd(len(design.ranges), correction_of(design, design.ranges), design.alpha / family)
+
+
+def smallest_gain_in_sd(ranges: int, c: float) -> float:
+    """The same of so many ranges and a c, for a single finalist."""
+    return _detectable_in_sd(ranges, c, ALPHA)
 
 
 def judge(
@@ -171,7 +184,7 @@ def _test(design: Design, paired: PairedGains) -> Verdict:
             "check that the ranges hold different data"
         )
         return _not_testable(reason, None, gains)
-    c = correction(list(paired.gains))
+    c = correction_of(design, list(paired.gains))
     p = float(corrected_t_test(values, c, design.log_rope))
     half = float(stats.t.ppf(1 - design.alpha, count - 1)) * spread * math.sqrt(1 / count + c)
     return replace(not_shown, interval=(mean - half, mean + half), p=p)
@@ -184,7 +197,7 @@ def _conclude(design: Design, paired: PairedGains, verdict: Verdict, family: int
     spread = float(np.std(list(paired.gains.values()), ddof=1))
     beyond = verdict.gain - design.log_rope
     level = design.alpha / family
-    c = correction(list(paired.gains))
+    c = correction_of(design, list(paired.gains))
     detectable = design.log_rope + spread * _detectable_in_sd(verdict.ranges, c, level)
     # A range that the finalist did not finish is one that it did not win.
     needed_wins = wins_needed(len(paired.gains.keys() | set(paired.finalist_failed)))

@@ -44,6 +44,8 @@ class Design:
     valid: float = 0.15
     test: float = 0.15
     """The shares of a range's days, as in `DateRange.split`."""
+    correction: float | None = None
+    """The c in variance x (1/R + c) that evidence of before allows for on all of these ranges; None: a constant's."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.rope < 1:

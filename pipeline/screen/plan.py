@@ -6,7 +6,7 @@ from pipeline.analysis.history import History
 from pipeline.dates import DateRange
 from pipeline.plan.estimate import Estimate
 from pipeline.plan.rounds import next_round
-from pipeline.report.words import duration
+from pipeline.report.words import duration, resemblance_in_words
 from pipeline.results import shown
 from pipeline.sweep import Definition, Experiment, Phase
 
@@ -68,6 +68,8 @@ def _judging_lines(phase: Phase) -> Iterator[str]:
         yield "  no fresh date range: the same ones with new seeds, so the verdict is never above promising"
         return
     yield "  these ranges play no part in choosing; they judge the winner against the incumbent"
+    if phase.judging.resemblance:
+        yield f"  {resemblance_in_words(phase.judging.resemblance)}"
     if len(phase.ranges) < RANGES_FOR_A_TEST:
         yield '  with fewer than three there is no test: the verdict will be "not testable"'
     elif len(phase.ranges) < RANGES_RECOMMENDED:
@@ -124,7 +126,9 @@ def judging_line(definition: Definition) -> str | None:
     power = (
         "too few for a test" if least is None else f"finds gains above {least:.1f} standard deviations between ranges"
     )
-    return f"the winner will be judged on {len(phase.ranges)} date ranges ({kind}): {power}"
+    line = f"the winner will be judged on {len(phase.ranges)} date ranges ({kind}): {power}"
+    learned = phase.judging and phase.judging.resemblance
+    return f"{line}; {resemblance_in_words(learned)}" if learned else line
 
 
 def _counted(number: int, noun: str) -> str:
