@@ -59,6 +59,7 @@ def null_spec(target: str) -> Spec:
         {
             "architecture": "bag-of-words",
             "data": {"source": "flights", "target": target},
+            "references": False,
             "training": {"max-epochs": 2, "epoch-steps": 1},
             "search": {"strategy": "grid"},
             "parameters": {
