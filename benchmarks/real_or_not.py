@@ -127,7 +127,7 @@ class Null:
 def verdict_of(definition: Definition, rows: list[Row]) -> Verdict | None:
     """On the winner; None if nothing beat the incumbent while choosing."""
     confirmed = confirmation(definition, rows)
-    return next(iter(confirmed.verdicts.values())) if confirmed else None
+    return next(iter(confirmed.verdicts.values()), None) if confirmed else None
 
 
 def with_study(asked: Spec, definition: Definition) -> Definition:

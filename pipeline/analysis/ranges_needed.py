@@ -14,7 +14,7 @@ from pipeline.analysis import resemblance as learning
 from pipeline.analysis.resemblance import Floats, Geometry, Table
 from pipeline.analysis.significance import correction, smallest_gain_in_sd
 from pipeline.analysis.verdict import FEWEST_RANGES, percent
-from pipeline.results import Row
+from pipeline.results import Goal, Row
 from pipeline.sweep import Definition, digests
 from pipeline.sweep.definition import Resemblance
 
@@ -49,7 +49,7 @@ class RangesNeeded:
     """As the spec's own sweep would judge by it, with one seed."""
     noise: Noise
     metric: str
-    goal: Any
+    goal: Goal
     smallest: Mapping[int, Mapping[int, float]]
     """Per number of seeds and ranges: the smallest gain, as a share of the metric, that is found four times in five."""
 

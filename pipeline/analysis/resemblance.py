@@ -46,6 +46,8 @@ MONTHS_DIFFER = 4
 # A setting as far from the best as this many standard deviations is no candidate, unless half of all are.
 _FAR_OFF = 3.0
 _ROUNDING = 1e-9
+_LARGEST = 1e100
+"""Of a score; the square of more has no place in a float."""
 
 
 @dataclass(frozen=True)
@@ -169,18 +171,17 @@ class Geometry:
 
     @classmethod
     def of(cls, ranges: Sequence[DateRange]) -> "Geometry | None":
-        """Of the ranges of a phase; None for a single one."""
-        if len(ranges) < 2:
-            return None
-        return cls(round(median(date_range.days for date_range in ranges)), _step(ranges))
+        """Of the ranges of a phase; None for a single one, and where two end on the same day."""
+        step = _step(ranges)
+        return cls(round(median(date_range.days for date_range in ranges)), step) if step else None
 
     def fits(self, date_range: DateRange) -> bool:
         """Whether a range is as long."""
-        return abs(date_range.days - self.length) <= min(MONTHS_DIFFER, self.length // 20)
+        return abs(date_range.days - self.length) <= min(MONTHS_DIFFER, self.length // 7)
 
     def lies_like(self, ranges: Sequence[DateRange]) -> bool:
         """Whether ranges follow each other at the same distance."""
-        return abs(_step(ranges) - self.step) <= min(MONTHS_DIFFER, self.step // 10)
+        return abs(_step(ranges) - self.step) <= min(MONTHS_DIFFER, self.step // 7)
 
     def positions(self, ranges: Sequence[DateRange]) -> Floats:
         """[T]: in steps. By their ends, which is where ranges validate and test."""
@@ -188,7 +189,8 @@ class Geometry:
 
 
 def _step(ranges: Sequence[DateRange]) -> int:
-    ends = sorted({date_range.end.toordinal() for date_range in ranges})
+    """Days between the two ends that lie closest; 0 where there is one range, or two that end on the same day."""
+    ends = sorted(date_range.end.toordinal() for date_range in ranges)
     return min((after - before for before, after in pairwise(ends)), default=0)
 
 
@@ -218,7 +220,7 @@ class Evidence:
     ranges: int
     sources: tuple[str, ...]
     """The sweeps that they are from, oldest first."""
-    tables: tuple["Table", ...]
+    tables: tuple[Table, ...]
     """The scores, a table for each block."""
 
 
@@ -253,6 +255,8 @@ def evidence(digests: Iterable[Digest], definition: Definition, phase: Phase, *,
             # The same seed of the same setting is the same training, however many sweeps have it.
             key = (identity_of(setting), digest.seed, trial.seed)
             score = math.log(trial.valid) if ratio else trial.valid
+            if abs(score) > _LARGEST:
+                continue
             scores.setdefault(key, {}).setdefault(at.range, definition.objective.sign * score)
             origins.setdefault((key, at.range), digest.sweep)
     return _evidence(_averaged(scores, phase.seeds), geometry, phase.seeds, origins)
@@ -298,7 +302,8 @@ def _evidence(
         by_ranges.setdefault(tuple(sorted(by_range)), []).append(key)
     blocks, tables = list[Block](), list[Table]()
     for all_ranges, keys in sorted(by_ranges.items()):
-        if len(all_ranges) < FEWEST_RANGES or not geometry.lies_like(all_ranges):
+        # Two that end on the same day would be one range to the model.
+        if len(all_ranges) < FEWEST_RANGES or not _step(all_ranges) or not geometry.lies_like(all_ranges):
             continue
         table = np.array([[scores[key][date_range] for date_range in all_ranges] for key in keys])
         near = _not_far_off(table)

@@ -255,6 +255,15 @@ def test_one_setting_two_ranges_or_the_same_score_everywhere_tell_nothing(defini
     assert learn([], definition, CONSTANT) is None
 
 
+def test_ranges_that_end_on_the_same_day_and_numbers_beyond_all_bounds_tell_nothing(definition: Definition) -> None:
+    twice = sorted(
+        [*LATER[:5], DateRange.from_json(["2012-05-03", "2012-06-01"])], key=lambda one: (one.end, one.start)
+    )
+    assert learn([digest(definition, table(6, 6), twice)], definition, CONSTANT) is None
+    huge = digest(definition, 1e300 * (1 + np.random.default_rng(0).random((6, 8))))
+    assert learn([huge], definition, CONSTANT, ratio=False) is None
+
+
 def test_three_sweeps_change_little(definition: Definition) -> None:
     """What has hardly any evidence keeps the constant."""
     three = [
