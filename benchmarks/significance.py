@@ -117,7 +117,7 @@ def _winner(by: Floats, of: Floats) -> tuple[NDArray[np.int_], Floats]:
     return winner, of[np.arange(len(of)), winner]
 
 
-def _holm_rejects(p_values: Floats) -> Bools:
+def holm_rejects(p_values: Floats) -> Bools:
     """Which of the experiments Holm's procedure declares better, [runs, experiments]."""
     count = p_values.shape[-1]
     order = p_values.argsort(axis=-1)
@@ -127,7 +127,7 @@ def _holm_rejects(p_values: Floats) -> Bools:
     return rejected
 
 
-def _wilcoxon_rejects(own: Floats) -> Bools:
+def wilcoxon_rejects(own: Floats) -> Bools:
     """One-sided exact signed-rank test over the last axis."""
     count = own.shape[-1]
     ways = np.ones(1)
@@ -161,14 +161,14 @@ def simulate(cell: Cell, runs: int, spa_runs: int, seed: int = 5) -> Outcome:
         choosing, judging = gains(rng, cell, runs, effect)
         real, chosen = confirmed(choosing, judging, cell.geometry)
         winner, own = _winner(judging, judging)
-        holm = _holm_rejects(corrected_t_test(judging, 0.0, 0.0))
+        holm = holm_rejects(corrected_t_test(judging, 0.0, 0.0))
 
         def share(rejected: Bools, named: NDArray[np.int_], effect: float = effect) -> float:
             return float((rejected & ((named == 0) | (effect == 0))).mean())
 
         found[OURS, effect] = share(real, chosen)
         found[PLAIN, effect] = share(corrected_t_test(own, 0.0, 0.0) <= ALPHA, winner)
-        found[WILCOXON, effect] = share(_wilcoxon_rejects(own), winner)
+        found[WILCOXON, effect] = share(wilcoxon_rejects(own), winner)
         found[HOLM, effect] = float((holm[:, 0] if effect else holm.any(axis=-1)).mean())
         if SPA is not None:
             found[SPA_TEST, effect] = share(_spa_rejects(judging[:spa_runs]), winner[:spa_runs])

@@ -82,6 +82,7 @@ def design_of(definition: Definition, phase: Phase) -> Design:
         valid=training.validation_share,
         test=training.test_share,
         them=definition.incumbent_name,
+        correction=phase.judging.resemblance.correction if phase.judging.resemblance else None,
     )
 
 

@@ -41,6 +41,14 @@ def correction(ranges: Sequence[DateRange]) -> float:
     return (_APART + _OVERLAP * min(shared, 1.0)) / (len(ranges) - 1)
 
 
+def correction_of(design: Design, ranges: Sequence[DateRange]) -> float:
+    """The c of a design on those of its ranges that are left: learned if it was, else a constant's."""
+    if design.correction is None:
+        return correction(ranges)
+    # As with the constant: what is left of it fades with the number of ranges.
+    return design.correction * (len(design.ranges) - 1) / (len(ranges) - 1)
+
+
 def detectable_in_sd(design: Design, family: int = 1) -> float | None:
     """The smallest gain beyond the rope, in standard deviations between ranges, that is found with 80 % power.
 
@@ -48,7 +56,7 @@ def detectable_in_sd(design: Design, family: int = 1) -> float | None:
     """
     if len(design.ranges) < FEWEST_RANGES:
         return None
-    return smallest_gain(len(design.ranges), correction(design.ranges), design.alpha / family)
+    return smallest_gain(len(design.ranges), correction_of(design, design.ranges), design.alpha / family)
 
 
 @lru_cache(maxsize=1024)

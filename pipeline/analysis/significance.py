@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from pipeline.analysis.gains import PairedGains, paired_gains
-from pipeline.analysis.power import correction, smallest_gain
+from pipeline.analysis.power import correction_of, smallest_gain
 from pipeline.analysis.verdict import FEWEST_RANGES, Design, Kind, Scores, Verdict
 from pipeline.dates import DateRange
 
@@ -147,7 +147,7 @@ def _test(design: Design, paired: PairedGains) -> Verdict:
             "check that the ranges hold different data"
         )
         return _not_testable(why, None, gains, rounding)
-    c = correction(list(paired.gains))
+    c = correction_of(design, list(paired.gains))
     p = float(corrected_t_test(values, c, design.least_gain))
     half = float(stats.t.ppf(1 - design.alpha, count - 1)) * spread * math.sqrt(1 / count + c)
     return replace(not_shown, interval=design.scale.within((mean - half, mean + half), paired.base), p=p)
@@ -164,7 +164,7 @@ def _conclude(design: Design, paired: PairedGains, verdict: Verdict, family: int
     spread = float(np.std(list(paired.gains.values()), ddof=1))
     beyond = verdict.gain - design.least_gain
     level = design.alpha / family
-    c = correction(list(paired.gains))
+    c = correction_of(design, list(paired.gains))
     detectable = design.least_gain + spread * smallest_gain(verdict.ranges, c, level)
     # A range that the finalist did not finish is one that it did not win.
     needed_wins = wins_needed(len(paired.gains.keys() | set(paired.finalist_failed)))

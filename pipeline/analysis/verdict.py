@@ -45,6 +45,8 @@ class Design:
     """The shares of a range's days, as in `DateRange.split`."""
     them: str = "the setting to beat"
     """What people call it."""
+    correction: float | None = None
+    """The c in variance x (1/R + c) that evidence of before allows for on all of these ranges; None: a constant's."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.rope < (1 if self.scale.name == "ratio" else math.inf):

@@ -123,8 +123,8 @@ def series(store: Store, architecture: str | None = None, data: DataSource | Non
             continue
         definition = night.definition
         belongs = architecture in (None, definition.architecture) and data in (None, definition.data)
-        # A calibration asks how to choose; its best setting is no night's result.
-        if belongs and definition.calibrating is None:
+        # A study asks another question; its best setting is no night's result.
+        if belongs and not definition.is_study:
             nights.setdefault(_name(definition), []).append(night)
     if not nights:
         of = f" of {architecture}" if architecture else ""

@@ -291,7 +291,7 @@ def summarize() {
         }
         dir('build/summary') {
             currentBuild.description = readFile(file: 'description.txt', encoding: 'UTF-8').trim()
-            archiveArtifacts artifacts: 'results.csv, report/**'
+            archiveArtifacts artifacts: 'results.csv, summary.zip'
             publishHTML target: [reportName: 'Summary', reportDir: 'report', reportFiles: 'index.html',
                 keepAll: true, alwaysLinkToLastBuild: true, allowMissing: false]
             junit testResults: 'junit.xml', allowEmptyResults: true

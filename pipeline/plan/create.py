@@ -6,6 +6,7 @@ given day (`resolve.py`), and how a door words a request: its options, its param
 
 import glob
 import json
+import math
 import re
 import secrets
 from collections.abc import Callable, Sequence
@@ -165,6 +166,28 @@ def create_calibration(
     return Sweep.create(store, calibration.define(full, spec, calibrating, covered=covered, used=used))
 
 
+def prepare_resemblance(
+    request: Request,
+    root: str | None,
+    *,
+    settings: int | None,
+    ranges: int | None,
+    seeds: int | None,
+    here: bool,
+    warn: Warn | None = None,
+) -> "Prepared":
+    """A study of how alike date ranges are, which nothing is written of yet: so many settings on so many ranges."""
+    from pipeline.plan import resemblance
+
+    spec, reach = request.spec(), Reach.HERE if here else Reach.ELSEWHERE
+    store = store_for(spec, root)
+    usual, _, covered = _define(resemblance.ordinary(spec), store, reach, None)
+    on = resemblance.ranges_of(usual, covered, ranges or resemblance.RANGES)
+    sampled = resemblance.sample(spec, settings or resemblance.SETTINGS, on)
+    resolved, rows, covers = _define(sampled, store, reach, warn)
+    return Prepared(resemblance.define(resolved, spec, usual, seeds or resemblance.SEEDS), store, rows, covers)
+
+
 def define(spec: Spec, store: Store | None = None, *, here: bool, warn: Warn | None = None) -> Definition:
     """The definition of a sweep of this spec that would start now, in this project and at this commit.
 
@@ -257,6 +280,8 @@ def _define(
     # What the sweep's ranges have of data.
     covers = rows_by_day.covers if rows_by_day else covered
     rows = rows_by_day.within if rows_by_day else None
+    if store is not None:
+        definition = with_resemblance(definition, store)
     if store is None or definition.data is None:
         return definition, rows, covers
     if not isinstance(definition.data, FilesSource):
@@ -277,6 +302,32 @@ def _define(
         if warn:
             warn(line)
     return definition, checked.rows if checked else rows, covers
+
+
+def with_resemblance(definition: Definition, store: Store) -> Definition:
+    """A definition that judges by how alike its date ranges are, as far as earlier sweeps tell.
+
+    It is frozen with the sweep: what is learned later changes no verdict. A store that fails tells nothing.
+    """
+    phase = definition.confirm
+    if phase is None or phase.judging is None:
+        return definition
+    try:
+        earlier = digests.read(store, digests.Series.of(definition))
+    except (InfrastructureError, OutOfReachError):
+        return definition
+    if not earlier:
+        return definition
+    # Not above: scipy comes with them, which a plan does without where there is nothing to learn.
+    from pipeline.analysis.power import correction
+    from pipeline.analysis.resemblance import learn
+
+    learned = learn(earlier, definition, correction(phase.ranges) if len(phase.ranges) > 1 else math.inf)
+    if learned is None:
+        return definition
+    judging = phase.judging.model_copy(update={"resemblance": learned})
+    phases = tuple(one.model_copy(update={"judging": judging}) if one is phase else one for one in definition.phases)
+    return definition.model_copy(update={"phases": phases})
 
 
 def _used(

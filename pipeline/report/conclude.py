@@ -20,6 +20,8 @@ def summary_of(state: State) -> Summary:
         summary = replace(
             summary, answer=f"stopped, since all trials failed alike: {state.why_stopped}; {summary.answer}"
         )
+    if definition.resembling:
+        return _with_ranges_needed(sweep, summary)
     return _with_calibration(sweep, summary) if definition.calibrating else summary
 
 
@@ -44,6 +46,10 @@ def conclude(sweep: Sweep, merged: Merged) -> Summary:
         from pipeline.report.charts.calibration import write
 
         write(sweep, summary.calibration)
+    if summary.ranges_needed:
+        from pipeline.report.charts import ranges_needed
+
+        ranges_needed.write(sweep, summary.ranges_needed)
     render(sweep, summary)
     if summary.done:
         # What later sweeps would learn is no reason to lose this one's answer: the next report makes up for it. Of rows
@@ -69,6 +75,19 @@ def _leave_to_later_sweeps(sweep: Sweep, summary: Summary) -> None:
             for finalist, verdict in summary.confirmed.verdicts.items()
         }
         judged.write(sweep.store, judged.judged(definition, summary.rows, verdicts))
+
+
+def _with_ranges_needed(sweep: Sweep, summary: Summary) -> Summary:
+    """A study of resemblance answers how alike date ranges are; who sees which setting is ahead on them has chosen on
+    them, so that is not shown."""
+    from pipeline.analysis.ranges_needed import ranges_needed
+
+    result = ranges_needed(sweep.definition, summary.rows)
+    progress = "" if summary.done else so_far(summary.finished, summary.planned)
+    summary = replace(summary, ranked=(), decided=None, judged=(), choosing_gain=None)
+    if isinstance(result, str):
+        return replace(summary, answer=progress + result)
+    return replace(summary, answer=progress + result.answer, ranges_needed=result)
 
 
 def _with_calibration(sweep: Sweep, summary: Summary) -> Summary:

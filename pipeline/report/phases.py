@@ -47,7 +47,7 @@ def seconds_per_trial(standing: Standing) -> float:
 def phase_summaries(summary: Summary) -> list[PhaseSummary]:
     """The phases in their order; none where there is only one that chooses, and nothing but accuracy to choose by."""
     definition = summary.definition
-    if definition.calibrating or (len(definition.choosing) < 2 and not definition.choosing[0].faster_within):
+    if definition.is_study or (len(definition.choosing) < 2 and not definition.choosing[0].faster_within):
         return []
     phases = []
     for phase in definition.of_settings:

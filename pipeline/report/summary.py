@@ -20,6 +20,7 @@ from pipeline.sweep import Definition, Trial
 if TYPE_CHECKING:
     from pipeline.analysis.calibration import Calibration
     from pipeline.analysis.confirmation import Confirmation
+    from pipeline.analysis.ranges_needed import RangesNeeded
 
 BEST = 10
 
@@ -53,6 +54,8 @@ class Summary:
     """None where there are none."""
     calibration: "Calibration | None" = None
     """What a calibration found; None in every other sweep, and where it has nothing to say yet."""
+    ranges_needed: "RangesNeeded | None" = None
+    """Likewise what a study of resemblance found."""
 
     @property
     def finished(self) -> int:

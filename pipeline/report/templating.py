@@ -14,7 +14,7 @@ from pipeline import results
 from pipeline.report.charts.calendar import strip
 from pipeline.report.phases import phase_summaries, seconds_per_trial
 from pipeline.report.summary import setting
-from pipeline.report.words import better_heading, duration, incumbent_in_words, times_better
+from pipeline.report.words import better_heading, duration, incumbent_in_words, resemblance_in_words, times_better
 
 LONGEST_TEXT = 2000
 
@@ -30,6 +30,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"duration": duration, "number": number, "cell": results.to_cell, "share": _share}
+    environment.filters |= {"resemblance_in_words": resemblance_in_words}
     environment.filters |= {"pretty": pretty, "cut": cut}
     environment.globals |= {
         "setting": setting,
@@ -40,6 +41,7 @@ def environment() -> Environment:
     }
     environment.globals |= {"phase_summaries": phase_summaries, "seconds_per_trial": seconds_per_trial}
     environment.globals |= {"fidelity_alt": _fidelity_alt, "curves_alt": _curves_alt}
+    environment.globals |= {"ranges_needed_alt": _ranges_needed_alt}
     return environment
 
 
@@ -86,6 +88,12 @@ def _fidelity_alt(calibration: Any) -> str:
     from pipeline.report.charts.calibration import fidelity_alt
 
     return fidelity_alt(calibration)
+
+
+def _ranges_needed_alt(needed: Any) -> str:
+    from pipeline.report.charts.ranges_needed import alt_text
+
+    return alt_text(needed)
 
 
 def _curves_alt(calibration: Any) -> str:

@@ -7,6 +7,7 @@ from pipeline.analysis.ranking import Standing
 from pipeline.results import Row, Status, is_reference, shown
 from pipeline.scale import Scale
 from pipeline.sweep import Definition
+from pipeline.sweep.definition import Resemblance
 
 
 class IncumbentWords(NamedTuple):
@@ -56,6 +57,23 @@ def outcome(row: Row, metric: str) -> str:
     how = f", copied from {row['reused_from']}" if row.get("reused_from") else ""
     epochs = "" if is_reference(row) else f", {row['epochs']} epochs"
     return f"{metric}_valid {row.get(f'{metric}_valid', math.nan):.4g}{epochs}{how}"
+
+
+def resemblance_in_words(resemblance: Resemblance) -> str:
+    """How alike date ranges are, from what that is known, and what follows."""
+    correlation = resemblance.correlation
+    much = "little" if correlation < 0.2 else "somewhat" if correlation < 0.5 else "much"
+    sweeps = f"{len(resemblance.sources)} earlier sweep{'s' if len(resemblance.sources) > 1 else ''}"
+    if resemblance.correction < resemblance.constant:
+        follows = "so smaller gains are found than without knowing"
+    elif resemblance.correction > resemblance.constant:
+        follows = "so it takes larger gains than without knowing"
+    else:
+        follows = "which changes nothing in how the winner is judged"
+    return (
+        f"your date ranges resemble each other {much}: {correlation:.1g} (at most "
+        f"{resemblance.correlation_at_most:.1g}), from {resemblance.trainings:,} trainings of {sweeps}, {follows}"
+    )
 
 
 def duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ from pipeline.dates import DateRange
 from pipeline.plan.estimate import Estimate
 from pipeline.plan.power import ASSUMED_PERCENT, Power
 from pipeline.plan.rounds import next_round
-from pipeline.report.words import duration
+from pipeline.report.words import duration, resemblance_in_words
 from pipeline.results import shown
 from pipeline.sweep import Definition, Experiment, Phase
 
@@ -70,6 +70,8 @@ def _judging_lines(definition: Definition, phase: Phase) -> Iterator[str]:
         yield "  no fresh date range: the same ones with new seeds, so the verdict is never above promising"
         return
     yield f"  these ranges play no part in choosing; they judge the winner against {definition.incumbent_name}"
+    if phase.judging.resemblance:
+        yield f"  {resemblance_in_words(phase.judging.resemblance)}"
     if len(phase.ranges) < RANGES_FOR_A_TEST:
         yield '  with fewer than three there is no test: the verdict will be "not testable"'
     elif len(phase.ranges) < RANGES_RECOMMENDED:

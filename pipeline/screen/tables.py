@@ -9,6 +9,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from pipeline.analysis.calibration import Calibration
+    from pipeline.analysis.ranges_needed import RangesNeeded
 
 
 def print_table(table: Table) -> None:
@@ -21,6 +22,15 @@ def print_calibration(calibration: "Calibration") -> None:
     """Prints how well each amount of data and epochs ranks, and the settings of the cheapest that ranks well enough."""
     print_table(calibration_table(calibration))
     print("settings", json.dumps(calibration.settings))
+
+
+def print_ranges_needed(needed: "RangesNeeded") -> None:
+    """Prints how many date ranges find which gain, by the number of seeds."""
+    headers = ("gain", *(f"{seeds} seed{'s' if seeds > 1 else ''} per range" for seeds in needed.smallest))
+    table = Table(*headers, caption="date ranges that find it four times in five, judging one finalist")
+    for gain, counts in needed.table():
+        table.add_row(gain, *counts)
+    print_table(table)
 
 
 def calibration_table(calibration: "Calibration") -> Table:

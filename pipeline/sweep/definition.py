@@ -35,6 +35,37 @@ class Calibrating(Recorded):
     """The share of the `top` best settings that must be among a fidelity's own `top` best."""
 
 
+class Resembling(Recorded):
+    """The question of a study of resemblance: how alike are date ranges, and how many would a confirmation take?"""
+
+    chosen_on: tuple[SpecDateRange, ...]
+    judging: tuple[SpecDateRange, ...]
+    """The ranges that the spec's own sweep would choose and judge on when the study was made."""
+    settings: int
+    """How many it would choose from."""
+    rope: float
+
+
+class Resemblance(Recorded):
+    """How alike neighbouring date ranges are, by trainings of before that judged nothing."""
+
+    correction: float
+    """The c that the sweep judges with, in variance x (1/R + c): `constant`, moved to between the two that follow."""
+    constant: float
+    """What it would be without evidence."""
+    at_least: float
+    at_most: float
+    """Between these the evidence leaves c: too high for certain, and too low, are what lies outside."""
+    correlation: float
+    """Of the gains on two neighbouring ranges."""
+    correlation_at_most: float
+    trainings: int
+    settings: int
+    ranges: int
+    sources: tuple[str, ...]
+    """The sweeps and studies that they are from, oldest first."""
+
+
 class Judging(Recorded):
     """How a confirmation judges, fixed before anything runs."""
 
@@ -42,6 +73,8 @@ class Judging(Recorded):
     """The gain that is no gain worth having: a share of a metric judged by ratio, else in the units of the metric."""
     fresh: bool
     """Whether its ranges played no part in choosing; if they did, nothing is ever called real."""
+    resemblance: Resemblance | None = None
+    """None: there was no evidence, as in all sweeps of before, and c is a constant."""
 
 
 Role = Literal["choose", "judge", "reference", "refit"]
@@ -155,6 +188,10 @@ class Definition(Recorded):
     calibrating: Calibrating | None = None
     """None in every sweep but a calibration, whose phases run the same experiments on more and more data."""
 
+    resembling: Resembling | None = None
+    """None in every sweep but a study of resemblance, whose one phase runs a few settings on many ranges. It chooses
+    nothing, so its ranges stay fresh."""
+
     @pydantic.model_validator(mode="before")
     @classmethod
     def _with_epochs_of_its_format(cls, raw: Any) -> Any:
@@ -175,6 +212,11 @@ class Definition(Recorded):
         if isinstance(spec, dict) and isinstance(spec.get("objective"), dict) and "metric" in spec["objective"]:
             spec = {**spec, "objective": {"goal": objective["goal"], **spec["objective"]}}
         return {**raw, "objective": objective, "spec": spec}
+
+    @property
+    def is_study(self) -> bool:
+        """Whether it answers another question than which setting is best."""
+        return self.calibrating is not None or self.resembling is not None
 
     @property
     def is_timed(self) -> bool:

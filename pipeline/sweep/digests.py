@@ -96,7 +96,7 @@ class Digest(Recorded):
     as_of: date
     data: DataSource | None
     calibration: bool
-    """Whether it is a study of cheap choosing."""
+    """Whether it is a study: of cheap choosing, or of resemblance."""
     seed: int
     validation_share: float
     test_share: float
@@ -154,7 +154,7 @@ def digest(definition: Definition, rows: Sequence[Row]) -> Digest:
         created=definition.created,
         as_of=definition.as_of,
         data=definition.data,
-        calibration=definition.calibrating is not None,
+        calibration=definition.is_study,
         seed=definition.seed,
         validation_share=definition.training.validation_share,
         test_share=definition.training.test_share,

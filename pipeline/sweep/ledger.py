@@ -54,7 +54,9 @@ def chosen_on(store: Store, architecture: str, data: DataSource | None) -> list[
 
 
 def note_choosing(store: Store, definition: Definition) -> None:
-    """Remembers the ranges that a new sweep chooses on, once."""
+    """Remembers the ranges that a new sweep chooses on, once. A study of resemblance chooses nothing."""
+    if definition.resembling:
+        return
     ranges = list(dict.fromkeys(range_ for phase in definition.choosing for range_ in phase.ranges))
     key = chosen_key(_name(definition.architecture, definition.data), definition.id)
     store.create(key, _as_json({"ranges": [range_.as_json() for range_ in ranges]}))

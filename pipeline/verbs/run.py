@@ -98,16 +98,40 @@ def calibrate(
     as_of: AsOfOption = None,
     lanes: LanesOption = None,
     experiments: Annotated[
-        int | None, typer.Option(min=2, help="Settings to sample, the defaults included. Default: 21.")
+        int | None,
+        typer.Option(min=2, help="Settings to sample, the defaults included. Default: 21; with --resemblance 8."),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many of the best settings count.")] = 5,
     overlap: Annotated[float, typer.Option(min=0.01, max=1, help="The share of them to keep.")] = 0.8,
+    resemblance: Annotated[
+        bool,
+        typer.Option(
+            "--resemblance", help="Instead: how alike date ranges are, and how many of them a confirmation takes."
+        ),
+    ] = False,
+    ranges: Annotated[
+        int | None, typer.Option(min=4, max=60, help="With --resemblance: date ranges, the newest. Default: 12.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, max=10, help="With --resemblance: trainings per setting and range. Default: 2.")
+    ] = None,
 ) -> None:
     """Measure how little data and how few epochs still rank a spec's settings as the full trainings do."""
-    from pipeline.plan.create import create_calibration
+    from pipeline.plan.create import create_calibration, prepare_resemblance
     from pipeline.sweep import Calibrating
 
     request = request_of(spec, data=data, as_of=as_of)
+    if resemblance:
+        from pipeline.plan import estimate
+        from pipeline.screen.plan import total_line
+
+        prepared = prepare_resemblance(
+            request, store, settings=experiments, ranges=ranges, seeds=seeds, here=True, warn=warn
+        )
+        print(total_line(estimate.estimate(prepared)), file=sys.stderr)
+        raise typer.Exit(run_to_the_end(prepared.create(), lanes))
+    if ranges is not None or seeds is not None:
+        raise UserError("--ranges and --seeds go with --resemblance")
     folder = create_calibration(
         request, store, Calibrating(top=top, overlap=overlap), experiments, here=True, warn=warn
     )
@@ -165,7 +189,7 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
     from pipeline.screen.console import ReaderIsGoneError, tell
     from pipeline.screen.plan import power_line
     from pipeline.screen.progress import view_for
-    from pipeline.screen.tables import print_calibration
+    from pipeline.screen.tables import print_calibration, print_ranges_needed
     from pipeline.sweep.digests import Series
     from pipeline.sweep.merge import merge as merge_all
 
@@ -198,6 +222,9 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
     if summary.calibration:
         with suppress(ReaderIsGoneError):
             print_calibration(summary.calibration)
+    if summary.ranges_needed:
+        with suppress(ReaderIsGoneError):
+            print_ranges_needed(summary.ranges_needed)
     tell(f"results {folder.store.link(folder.results_key)}")
     tell(f"summary {folder.store.link(folder.page_key)}")
     return complain_of_failures(merged)

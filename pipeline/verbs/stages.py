@@ -144,7 +144,7 @@ def report(sweep: SweepArgument, store: StoreOption = None) -> None:
     """Render the HTML summary of what is finished."""
     from pipeline.plan.create import open_sweep
     from pipeline.report.conclude import conclude
-    from pipeline.screen.tables import print_calibration
+    from pipeline.screen.tables import print_calibration, print_ranges_needed
     from pipeline.sweep import merge as merging
 
     folder = open_sweep(sweep, store)
@@ -153,5 +153,7 @@ def report(sweep: SweepArgument, store: StoreOption = None) -> None:
     print(summary.answer)
     if summary.calibration:
         print_calibration(summary.calibration)
+    if summary.ranges_needed:
+        print_ranges_needed(summary.ranges_needed)
     print(folder.store.link(folder.page_key))
     raise typer.Exit(complain_of_failures(merged))

@@ -11,7 +11,7 @@ from pipeline.analysis.calibration import Calibration, percent
 from pipeline.sweep import Sweep
 
 # Okabe and Ito's colours, which colour-blind people can tell apart; the shape of a point says the same again.
-_COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2"]
+COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2"]
 _BEST, _OTHERS, _MARK = "#0072B2", "#BBBBBB", "#D55E00"
 _FONT = "Helvetica, Arial, sans-serif"
 
@@ -21,7 +21,7 @@ def write(sweep: Sweep, study: Calibration) -> None:
     text = json.dumps(study.as_json() | {"sweep": sweep.id}, indent=2, ensure_ascii=False) + "\n"
     sweep.write_report("calibration.json", text.encode())
     for name, chart in (("calibration-fidelity", fidelity_chart(study)), ("calibration-curves", curves_chart(study))):
-        sweep.write_report(f"charts/{name}.svg", _svg(chart))
+        sweep.write_report(f"charts/{name}.svg", svg(chart))
 
 
 def fidelity_alt(study: Calibration) -> str:
@@ -59,7 +59,7 @@ def fidelity_chart(study: Calibration) -> Any:
         }
         for one in study.fidelities
     ]
-    colour = alt.Color("data:N", sort=words, scale=alt.Scale(domain=words, range=_COLOURS[-len(words) :]))
+    colour = alt.Color("data:N", sort=words, scale=alt.Scale(domain=words, range=COLOURS[-len(words) :]))
     colour = colour.title("data to train on")
     shape = alt.Shape("data:N", sort=words, scale=alt.Scale(domain=words)).title("data to train on")
     time = alt.X("time:Q", scale=alt.Scale(type="log", nice=False, padding=10), axis=alt.Axis(tickCount=5))
@@ -148,7 +148,8 @@ def _chosen_in_words(study: Calibration) -> str:
     return f"{one.amount.words}, {one.epochs} epoch" + ("s" if one.epochs > 1 else "")
 
 
-def _svg(chart: Any) -> bytes:
+def svg(chart: Any) -> bytes:
+    """The picture, on its own ground."""
     import altair as alt
     import vl_convert
 

@@ -1,0 +1,333 @@
+"""How alike date ranges are, learned from what earlier sweeps left; and everything else that a ledger may hold."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import hypothesis
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+
+from benchmarks.resemblance import EVIDENCE, Sweeps, World, learned
+from pipeline.analysis import resemblance
+from pipeline.analysis.confirmation import design_of
+from pipeline.analysis.power import correction, correction_of
+from pipeline.analysis.resemblance import MODELS, Block, evidence, learn, posterior, quantile
+from pipeline.dates import DateRange
+from pipeline.results import Status
+from pipeline.sweep import Definition
+from pipeline.sweep.digests import Digest, DigestedRange, DigestedTrial, Series
+from tests.support.sweeps import define
+
+MONTHS = [DateRange.from_json([f"2013-{at:02d}-01", f"2013-{at + 1:02d}-01"]) for at in range(1, 12)]
+LATER = [DateRange.from_json([f"2012-{at:02d}-01", f"2012-{at + 1:02d}-01"]) for at in range(1, 12)]
+CONSTANT = 1.1
+
+
+@pytest.fixture
+def definition(tiny_spec: dict[str, Any]) -> Definition:
+    return define(tiny_spec | {"confirm-range": [one.as_json() for one in MONTHS[:6]], "confirm": {}})
+
+
+def table(settings: int, ranges: int, seed: int = 0, rho: float = 0.0) -> np.ndarray:
+    scores = World(1.0, rho).series(np.random.default_rng(seed), (settings,), np.arange(ranges, dtype=float))
+    return np.exp(0.02 * scores)
+
+
+def digest(definition: Definition, scores: np.ndarray, ranges: Sequence[DateRange] = LATER, **changes: Any) -> Digest:
+    """What a sweep left whose settings came to scores [settings, ranges] or [settings, ranges, seeds]."""
+    confirm = definition.confirm
+    assert confirm is not None
+    scores = scores if scores.ndim == 3 else scores[..., None]
+    trials = [
+        DigestedTrial(
+            phase="screen",
+            experiment=f"e{setting:03d}",
+            range=at,
+            seed=seed,
+            fidelity="full",
+            status=Status.COMPLETE,
+            valid=float(scores[setting, at, seed]),
+            epochs=2,
+            seconds=1.0,
+        )
+        for setting, at, seed in np.ndindex(*scores.shape)
+    ]
+    made = Digest(
+        series=Series.of(definition),
+        sweep="20240101-0000-bag-of-words-0000",
+        sweep_format=definition.format,
+        created="2024-01-01T00:00:00+00:00",
+        as_of=definition.as_of,
+        data=definition.data,
+        calibration=False,
+        seed=0,
+        validation_share=definition.training.validation_share,
+        test_share=definition.training.test_share,
+        incumbent=definition.incumbent,
+        fidelities=(confirm.fidelity,),
+        ranges=tuple(DigestedRange(range=one, fingerprints={"full": ("abcd",)}) for one in ranges[: scores.shape[1]]),
+        experiments={
+            f"e{at:03d}": definition.incumbent | {"learning_rate": 0.001 * (at + 1)} for at in range(scores.shape[0])
+        },
+        trials=tuple(trials),
+    )
+    return made.model_copy(update=changes)
+
+
+# -- the model
+
+
+def test_with_no_evidence_all_models_are_as_likely_as_before() -> None:
+    assert posterior([]).sum() == pytest.approx(1)
+    assert posterior([])[0] > posterior([])[1] == posterior([])[-1]
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.8])
+def test_much_evidence_finds_the_truth(rho: float) -> None:
+    scores = World(1.0, rho).series(np.random.default_rng(3), (40,), np.arange(40.0))
+    probabilities = posterior([Block.of(scores, np.arange(40.0))])
+    neighbours = MODELS.prod(axis=-1)
+    low, high = (float(quantile(neighbours, probabilities, at)) for at in (0.02, 0.98))
+    assert low - 0.05 <= rho <= high + 0.05
+    assert high - low < 0.3
+
+
+def test_a_slow_component_under_noise_is_not_taken_for_none() -> None:
+    """A fit of an autoregressive process alone would say: hardly any resemblance."""
+    world = World(0.5, 0.9)
+    values = resemblance.corrections(world.choosing, world.judging, 20)
+    scores = world.series(np.random.default_rng(5), (20,), np.arange(24.0))
+    assert quantile(values, posterior([Block.of(scores, np.arange(24.0))]), resemblance.HIGH) > 1.0
+
+
+def test_corrections_grow_with_resemblance_and_with_the_number_of_settings_and_fade_with_a_gap() -> None:
+    near, far = World(1, 0), World(1, 0, gap=3)
+    few, many = (resemblance.corrections(near.choosing, near.judging, settings) for settings in (2, 60))
+    apart = resemblance.corrections(near.choosing, far.judging, 60)
+    assert few[0] == many[0] == apart[0] == pytest.approx(0, abs=1e-6)
+    assert (many >= few - 1e-9).all()
+    assert (apart <= many + 1e-9).all()
+    slow = [many[at] for at in range(len(MODELS)) if MODELS[at, 0] == 1.0]
+    assert slow == sorted(slow)
+
+
+def test_fewer_seeds_hide_resemblance_that_more_seeds_would_show() -> None:
+    world = World(1, 0)
+    one, several = (resemblance.corrections(world.choosing, world.judging, 20, noise) for noise in (1.0, 0.6))
+    assert (several >= one - 1e-9).all()
+
+
+scores_of_any = st.integers(0, 2**32 - 1).map(
+    lambda seed: np.random.default_rng(seed).standard_normal((5, 8)).cumsum(axis=-1)
+)
+
+
+@hypothesis.given(scores_of_any, st.permutations(range(5)), st.integers(0, 1000))
+def test_what_settings_are_called_and_what_all_have_in_common_changes_nothing(
+    scores: np.ndarray, order: list[int], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    moved = 3.0 * scores[order] + 10 * rng.standard_normal((5, 1)) + 10 * rng.standard_normal(8)
+    positions = np.arange(8.0)
+    np.testing.assert_allclose(
+        posterior([Block.of(scores, positions)]), posterior([Block.of(moved, positions + 5)]), rtol=1e-4, atol=1e-6
+    )
+
+
+@hypothesis.given(st.floats(0, 10), st.integers(0, 1000))
+def test_the_constant_moves_only_where_evidence_rules_it_out(constant: float, seed: int) -> None:
+    probabilities = np.random.default_rng(seed).dirichlet(np.ones(len(MODELS)))
+    values = resemblance.corrections(World(1, 0).choosing, World(1, 0).judging, 20)
+    low, high = (quantile(values, probabilities, at) for at in (resemblance.LOW, resemblance.HIGH))
+    c = float(resemblance.learned(values, probabilities, constant))
+    assert low <= c <= high
+    assert c == pytest.approx(constant) if low <= constant <= high else c in (low, high)
+
+
+def test_more_evidence_brings_what_is_learned_nearer_to_the_truth() -> None:
+    """On average: where ranges are unlike, c falls with more; where they are very alike, it rises."""
+    kinds = ("1 mo", "8x12", "12 mo", "8x24")
+    for world, falls in ((World(0, 0), True), (World(1.0, 0.8), False)):
+        means = [learned(np.random.default_rng(1), world, EVIDENCE[kind], 400).mean() for kind in kinds]
+        assert means[0] >= means[1] >= max(means[2:]) if falls else means[0] <= means[1] <= min(means[2:])
+
+
+def test_settings_that_move_together_count_as_fewer() -> None:
+    rng = np.random.default_rng(2)
+    one = World(1, 0).series(rng, (1, 12), np.arange(12.0))[0, :2]
+    copied = np.repeat(one, 10, axis=0) + 1e-4 * rng.standard_normal((20, 12))
+    alone, together = (posterior([Block.of(scores, np.arange(12.0))]) for scores in (one, copied))
+    assert np.abs(alone - together).max() < 0.15
+
+
+@pytest.mark.parametrize("heavy", [False, True])
+def test_learned_from_a_study_it_keeps_its_level_and_finds_more(heavy: bool) -> None:
+    runs = 1500
+    for share, rho, at_most in ((0, 0, 0.05), (1, 0.3, 0.05), (1, 0.6, 0.08), (0.5, 0.6, 0.05), (0.5, 0.8, 0.1)):
+        world = World(share, rho, heavy)
+        c = learned(np.random.default_rng(4), world, EVIDENCE["8x12"], runs)
+        assert Sweeps.simulate(np.random.default_rng(6), world, runs, 0.0).ours(c) <= at_most, world
+    world = World(0, 0, heavy)
+    c = learned(np.random.default_rng(4), world, EVIDENCE["8x12"], runs)
+    sweeps = Sweeps.simulate(np.random.default_rng(6), world, runs, 2.0)
+    assert sweeps.ours(c) > max(0.62, sweeps.ours(world.constant) + 0.1)
+
+
+# -- what counts as evidence
+
+
+def test_a_year_of_unlike_months_makes_the_judge_bolder_and_says_from_what(definition: Definition) -> None:
+    found = learn([digest(definition, table(12, 11))], definition, CONSTANT)
+    assert found is not None
+    assert found.correction < CONSTANT == found.constant
+    assert found.at_least <= found.correction <= found.at_most
+    assert (found.trainings, found.settings, found.ranges) == (132, 12, 11)
+    assert found.sources == ("20240101-0000-bag-of-words-0000",)
+    assert found.correlation <= found.correlation_at_most
+
+
+def test_a_year_of_alike_months_makes_it_more_careful(definition: Definition) -> None:
+    found = learn([digest(definition, table(20, 11, rho=0.9))], definition, 0.2)
+    assert found is not None
+    assert found.correction > 0.2
+
+
+def test_nights_that_train_the_same_again_are_counted_once(definition: Definition) -> None:
+    first = digest(definition, table(6, 8))
+    again = first.model_copy(update={"sweep": "20240102-0000-bag-of-words-0000"})
+    once, twice = (learn(digests, definition, CONSTANT) for digests in ([first], [first, again]))
+    assert once is not None
+    assert twice is not None
+    assert once.model_copy(update={"sources": ()}) == twice.model_copy(update={"sources": ()})
+
+
+def test_months_of_several_sweeps_join_to_one_stretch(definition: Definition) -> None:
+    scores = table(6, 9)
+    parts = [
+        digest(definition, scores[:, at : at + 3], LATER[at:], sweep=f"202401{at + 1:02d}-0000-bag-of-words-0000")
+        for at in range(7)
+    ]
+    whole, joined = (learn(digests, definition, CONSTANT) for digests in ([digest(definition, scores)], parts))
+    assert whole is not None
+    assert joined is not None
+    assert joined.correction == pytest.approx(whole.correction)
+    assert len(joined.sources) == 7
+
+
+def test_settings_that_are_far_off_do_not_count(definition: Definition) -> None:
+    near = table(6, 8)
+    far = 5 * np.exp(0.5 * np.random.default_rng(1).standard_normal((4, 8)))
+    only, both = (learn([digest(definition, one)], definition, CONSTANT) for one in (near, np.vstack([near, far])))
+    assert only is not None
+    assert only == both
+
+
+OTHERS: dict[str, dict[str, Any]] = {
+    "other code": {"sweep_format": 1},
+    "other data": {"data": None},
+    "other shares": {"validation_share": 0.3},
+    "no trial": {"trials": ()},
+    "settings that nobody knows": {"experiments": {}},
+    "ranges that nobody knows": {"ranges": ()},
+}
+
+
+@pytest.mark.parametrize("changes", OTHERS.values(), ids=OTHERS)
+def test_a_sweep_of_another_kind_tells_nothing(definition: Definition, changes: dict[str, Any]) -> None:
+    good = digest(definition, table(6, 8))
+    assert learn([good.model_copy(update=changes)], definition, CONSTANT) is None
+
+
+def test_other_fidelities_lengths_and_steps_tell_nothing(definition: Definition) -> None:
+    good = digest(definition, table(6, 8))
+    short = tuple(one.model_copy(update={"max_epochs": 1}) for one in good.fidelities)
+    assert learn([good.model_copy(update={"fidelities": short})], definition, CONSTANT) is None
+    weeks = [DateRange.from_json([f"2012-{at:02d}-01", f"2012-{at:02d}-08"]) for at in range(1, 12)]
+    assert learn([digest(definition, table(6, 8), weeks)], definition, CONSTANT) is None
+    assert learn([digest(definition, table(6, 5), LATER[::2])], definition, CONSTANT) is None
+
+
+def test_one_setting_two_ranges_or_the_same_score_everywhere_tell_nothing(definition: Definition) -> None:
+    for scores in (table(1, 11), table(12, 2), np.ones((5, 8)), np.full((5, 8), -1.0), np.zeros((5, 8))):
+        assert learn([digest(definition, scores)], definition, CONSTANT) is None
+    assert learn([], definition, CONSTANT) is None
+
+
+def test_ranges_that_end_on_the_same_day_and_numbers_beyond_all_bounds_tell_nothing(definition: Definition) -> None:
+    twice = sorted(
+        [*LATER[:5], DateRange.from_json(["2012-05-03", "2012-06-01"])], key=lambda one: (one.end, one.start)
+    )
+    assert learn([digest(definition, table(6, 6), twice)], definition, CONSTANT) is None
+    huge = digest(definition, 1e300 * (1 + np.random.default_rng(0).random((6, 8))))
+    objective = definition.objective.model_copy(update={"scale": "difference"})
+    by_difference = definition.model_copy(update={"objective": objective})
+    assert learn([huge], by_difference, CONSTANT) is None
+
+
+def test_three_sweeps_change_little(definition: Definition) -> None:
+    """What has hardly any evidence keeps the constant."""
+    three = [
+        digest(definition, table(3, 3, seed), sweep=f"2024010{seed}-0000-bag-of-words-0000", seed=seed)
+        for seed in (1, 2, 3)
+    ]
+    found = learn(three, definition, CONSTANT)
+    assert found is not None
+    assert found.correction == pytest.approx(CONSTANT, abs=0.4)
+
+
+def test_trainings_that_failed_or_stopped_leave_their_setting_where_it_has_enough(definition: Definition) -> None:
+    good = digest(definition, table(6, 8))
+    for change in ({"status": Status.STOPPED}, {"status": Status.FAILED, "valid": None}, {"valid": -1.0}):
+        trials = (good.trials[0].model_copy(update=change), *good.trials[1:])
+        found = learn([good.model_copy(update={"trials": trials})], definition, CONSTANT)
+        assert found is not None
+        assert found.settings == 5
+
+
+def test_where_data_changed_only_the_newest_count(definition: Definition) -> None:
+    old = digest(definition, table(6, 8, 1))
+    changed = tuple(DigestedRange(range=one.range, fingerprints={"full": ("other",)}) for one in old.ranges)
+    new = digest(definition, table(6, 8, 2), sweep="20240301-0000-bag-of-words-0000")
+    new = new.model_copy(update={"ranges": changed})
+    assert learn([old, new], definition, CONSTANT) == learn([new], definition, CONSTANT)
+    under = tuple(DigestedRange(range=one.range, fingerprints={"full": ("abcd", "other")}) for one in old.ranges)
+    assert learn([old.model_copy(update={"ranges": under})], definition, CONSTANT) is None
+
+
+def test_several_seeds_are_averaged_as_the_confirmation_averages_them(definition: Definition) -> None:
+    scores = np.stack([table(6, 8, seed) for seed in range(4)], axis=-1)
+    phase = definition.confirm
+    assert phase is not None
+    single = evidence([digest(definition, scores)], definition, phase)
+    double = evidence([digest(definition, scores)], definition, phase.model_copy(update={"seeds": 2}))
+    assert single is not None
+    assert double is not None
+    assert [one.scores.shape for one in (*single.tables, *double.tables)] == [(24, 8), (12, 8)]
+    assert single.trainings == double.trainings == 192
+    expected = np.log(scores[0, :, :2]).mean(axis=-1)
+    assert any(np.allclose(row, expected) for row in double.tables[0].scores)
+
+
+def test_a_sweep_does_not_learn_from_itself(definition: Definition) -> None:
+    own = digest(definition, table(6, 8), sweep=definition.id)
+    assert learn([own], definition, CONSTANT) is None
+
+
+# -- how it judges
+
+
+def test_what_was_learned_is_what_judges_also_on_the_ranges_that_are_left(definition: Definition) -> None:
+    phase = definition.confirm
+    assert phase is not None
+    assert phase.judging is not None
+    design = design_of(definition, phase)
+    assert correction_of(design, design.ranges) == correction(design.ranges)
+    found = learn([digest(definition, table(12, 11))], definition, CONSTANT)
+    judging = phase.judging.model_copy(update={"resemblance": found})
+    design = design_of(definition, phase.model_copy(update={"judging": judging}))
+    assert found is not None
+    assert correction_of(design, design.ranges) == found.correction
+    assert correction_of(design, design.ranges[:3]) == pytest.approx(found.correction * 5 / 2)
+    assert math.isfinite(correction_of(design, design.ranges[:2]))
