@@ -106,7 +106,7 @@ def jenkins_plan(
     lines = [WAIT] if plan.waits_for else list(map(str, plan.lines))
     out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     print(plan.waits_for or f"{len(lines)} packs to run")
-    if going_on:
+    if going_on and not plan.waits_for:
         print(total_line(plan.done, plan.trials))
     for folder, why in stopped.items():
         complain(f"{folder.id} is stopped, since all trials failed alike: {why}")

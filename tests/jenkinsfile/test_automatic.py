@@ -66,7 +66,9 @@ class TestABudget:
         assert len(build.rows()) == 4
 
     def test_one_that_not_even_two_settings_fit_fails_in_validate(self, quick: Controller) -> None:
-        build = quick.build(params={"SPEC_JSON": quick.spec(**TWO_RANGES), "BUDGET": "trials=1"})
+        build = quick.build(
+            params={"SPEC_JSON": quick.spec(search={"experiments": 2}, **TWO_RANGES), "BUDGET": "trials=1"}
+        )
         assert build.stages()["Validate"] == "FAILURE"
         assert "hpt: budget.trials: choosing takes 4 at least, but 1 are left for it: allow more" in build.log
 
