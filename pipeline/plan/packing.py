@@ -23,7 +23,7 @@ PACK_S = 300.0
 Jenkins waits for an agent that went away: a person sees pack after pack end, and other lanes can take over."""
 _WORTH_A_PROCESS_S = 10.0
 """What a pack should take at least: starting a process costs half of it."""
-_WORTH_SHARING, _CAUTIOUS = 4, 16
+_WORTH_SHARING, _CAUTIOUS = 8, 32
 """The fewest and the most trials of a pack while nothing is known about how long they take."""
 _PACKS_OF_A_SHARE = 2
 """A pack is so small a part of a lane's share of what is left: the trials of one may be slower than all others."""

@@ -84,7 +84,7 @@ def test_packs_become_smaller_and_are_worth_a_process():
         rows = [] if seconds is None else took(definition, seconds)
         cases[count, lanes, seconds] = sizes(packing.cut(definition, many(count), lanes, rows))
     assert cases == {
-        (63, 2, None): [16, 12, 9, 7, 5, 4, 4, 3, 2, 1],
+        (63, 2, None): [16, 12, 9, 8, 8, 5, 3, 1, 1],
         (200, 2, 1.0): [50, 38, 28, 21, 16, 12, 10, 10, 10, 5],
         (20, 2, 0.1): [10, 10],
         (8, 2, 1000.0): [1] * 8,
