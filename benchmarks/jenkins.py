@@ -26,7 +26,7 @@ from pathlib import Path
 
 from pipeline.jenkins.follow import Patience
 from pipeline.jenkins.trigger import trigger
-from pipeline.screen.build import trials_done
+from pipeline.screen.build import Count
 from tests.jenkinsfile.conftest import COMMIT, HARNESS, java_home
 
 ROOT = Path(__file__).parents[1]
@@ -153,7 +153,8 @@ def on_controller(spec: str, lanes: int, settings: list[str], patience: Patience
     outcome = trigger(parameters, view, wait=True, patience=patience)
     if outcome.result != "SUCCESS" or outcome.seconds is None:
         sys.exit(f"{outcome}\n" + "\n".join(view.lines[-30:]))
-    told = [counts for line in view.lines if (counts := trials_done(line))]
+    count = Count()
+    told = [now for line in view.lines if (now := count.read(line))]
     if not told:
         sys.exit("the log does not say `trials: 3 of 20`: is that job the sweep job?")
     packs = sum(1 for line in view.lines if re.search(r"(^|\s)\+ exec ", line) and PACK.search(line.rstrip()))

@@ -17,6 +17,7 @@ from pipeline.results import Row
 from pipeline.space import Assignment
 from pipeline.spec.model import Objective
 from pipeline.sweep import Definition, Trial
+from pipeline.sweep.ledger import Claim
 from tests.support.rows import row_of
 from tests.support.sweeps import NOW, define
 
@@ -77,7 +78,8 @@ def judged(
 
 
 def verdicts(definition: Definition, rows: list[Row], earlier: Sequence[float] = ()) -> dict[str, Verdict]:
-    found = confirmation(definition, chosen(definition) + rows, lambda: earlier)
+    claims = [Claim("20200101-0000-bag-of-words-0000", "e001", p) for p in earlier]
+    found = confirmation(definition, chosen(definition) + rows, lambda _: claims)
     assert found is not None
     return found.verdicts
 

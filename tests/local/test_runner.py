@@ -155,9 +155,9 @@ def test_a_lane_that_starts_while_the_sweep_is_stopped_runs_nothing(new_sweep, p
             assert is_stopped.wait(60)
             super().start()
 
-        def stop(self) -> None:
+        def terminate(self) -> None:
             is_stopped.set()
-            super().stop()
+            super().terminate()
 
     view, lane = Recorder(), SlowToStart(0, None, tmp_path / "log.txt")
     packs = rounds.pending(sweep)
