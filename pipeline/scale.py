@@ -16,6 +16,8 @@ ScaleName = Literal["ratio", "difference"]
 ROPE = 0.005
 """The share of a metric judged by ratio that is no gain worth having."""
 _SAME = 1e-12
+_MOST = 700.0
+"""A log ratio beyond which a ratio has no place in a float."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class Scale:
         """Whether the metric lies between 0 and 1."""
         return self.name == "difference" and (self.low, self.high) == (0, 1)
 
+    @property
+    def is_per_cent(self) -> bool:
+        """Whether it is such a share, written in per cent."""
+        return self.name == "difference" and (self.low, self.high) == (0, 100)
+
     def within(self, gains: tuple[float, float], base: float) -> tuple[float, float]:
         """An interval of gains over a metric of `base`, cut to what the metric can come to."""
         if self.name == "ratio":
@@ -72,14 +79,14 @@ class Scale:
 
     def per_cent(self, gain: float) -> float:
         """A log ratio in per cent of the metric: how much lower (higher, where more is better) it becomes."""
-        return 100 * (-math.expm1(-gain) if self.goal == "minimize" else math.expm1(gain))
+        return 100 * (-math.expm1(min(-gain, _MOST)) if self.goal == "minimize" else math.expm1(min(gain, _MOST)))
 
     def words(self, gain: float, plus: str = "") -> str:
         """`12.3 %` of the metric, `0.4 points` of a share, else `0.012` in its own units; `plus` "+" signs it."""
         gain = 0.0 if abs(gain) < _SAME else gain
         if self.name == "ratio":
             return f"{self.per_cent(gain):{plus}.1f} %"
-        if self.is_share or (self.low, self.high) == (0, 100):
+        if self.is_share or self.is_per_cent:
             points = 100 * gain if self.is_share else gain
             return f"{points:{plus}.1f} points" if abs(points) >= 0.995 or not gain else f"{points:{plus}.2g} points"
         return f"{gain:{plus}.3g}"

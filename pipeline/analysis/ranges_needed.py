@@ -131,11 +131,15 @@ def ranges_needed(definition: Definition, rows: Sequence[Row]) -> RangesNeeded |
     found = learning.evidence([digests.digest(definition, rows)], definition, single)
     geometry = Geometry.of(phase.ranges)
     if found is None or geometry is None:
+        above = " above zero" if definition.objective.scale == "ratio" else ""
         return (
             f"Nothing can be said of how alike date ranges are: that takes at least two settings with a finished "
-            f"{definition.objective.valid} above zero on the same {learning.FEWEST_RANGES} date ranges."
+            f"{definition.objective.valid}{above} on the same {learning.FEWEST_RANGES} date ranges, and gains that "
+            "differ between these."
         )
-    noise, scale = noise_of(found.tables), definition.objective.gains
+    noise, size = noise_of(found.tables), np.abs(np.concatenate([table.scores.ravel() for table in found.tables]))
+    scale = definition.objective.gains
+    scale = scale.fitting(map(float, size)) if scale.name == "difference" else scale
     judging = sorted(asked.judging)
     choosing = geometry.positions(asked.chosen_on)
     # The spec's own constant, were it to judge on more ranges or fewer.
@@ -165,15 +169,16 @@ def ranges_needed(definition: Definition, rows: Sequence[Row]) -> RangesNeeded |
         noise=noise,
         metric=definition.objective.valid,
         scale=scale,
-        gains=tuple(map(scale.as_gain, GAINS if scale.name == "ratio" or scale.is_share else _of_size(found.tables))),
+        gains=tuple(scale.as_gain(share * _unit(scale, size)) for share in GAINS),
         smallest={seeds: {count: least(count, seeds) for count in counts} for seeds in all_seeds},
     )
 
 
-def _of_size(tables: Sequence[Table]) -> list[float]:
-    """The same shares of what a metric in units of its own usually comes to."""
-    size = float(np.median(np.abs(np.concatenate([table.scores.ravel() for table in tables]))))
-    return [share * size for share in GAINS]
+def _unit(scale: Scale, size: Floats) -> float:
+    """What gains are shares of: of a metric in units of its own, what it usually comes to."""
+    if scale.name == "ratio" or scale.is_share:
+        return 1.0
+    return 100.0 if scale.is_per_cent else float(np.median(size))
 
 
 def noise_of(tables: Sequence[Table]) -> Noise:

@@ -92,7 +92,8 @@ def _ranking(definition: Definition, rows: Sequence[Row], phase: Phase) -> list[
     # Ranked by the geometric mean, which is to rank by the mean log ratio to the incumbent: one hard range must not
     # decide alone. What is judged by difference is ranked by the mean difference.
     positive = all(score > 0 for by_range in scores.values() for score in by_range.values())
-    by_ratio = positive and definition.objective.scale == "ratio"
+    by_difference = definition.objective.scale == "difference"
+    by_ratio = positive and not by_difference
     mean = geometric_mean if by_ratio else fmean
 
     # One standing per experiment, beside the incumbent's scores.
@@ -114,7 +115,9 @@ def _ranking(definition: Definition, rows: Sequence[Row], phase: Phase) -> list[
                 score=mean(by_range.values()),
                 by_range={date_range: complete[experiment][date_range][0] for date_range in ranges},
                 gain=_gain(base, by_range, sign) if by_ratio else None,
-                difference=None if by_ratio or base.keys() != by_range.keys() else _difference(base, by_range, sign),
+                difference=_difference(base, by_range, sign)
+                if by_difference and base.keys() == by_range.keys()
+                else None,
                 training_time=sum(row.get("training_time", 0.0) for row in finished),
                 epochs=sum(row.get("epochs") or 0 for row in finished),
             )

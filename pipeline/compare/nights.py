@@ -68,9 +68,9 @@ class Night:
                 return scores_by_range(self.state, row["experiment"])
         return {}
 
-    def gains(self, fresh: bool) -> dict[DateRange, float]:
+    def gains(self, fresh: bool, scale: Scale) -> dict[DateRange, float]:
         """Of the best setting over the incumbent of the same night, on ranges that both finished."""
-        gains = _gains(self.incumbent, self.best, self.scale)
+        gains = _gains(self.incumbent, self.best, scale)
         return {range_: gain for range_, gain in gains.items() if self.best[range_].fresh == fresh}
 
     @cached_property
@@ -188,10 +188,10 @@ def _by_incumbent(tonight: Night, before: Sequence[Night], threshold: float) -> 
     for fresh in (True, False):
         gains: dict[DateRange, list[float]] = {}
         for night in alike:
-            for range_, gain in night.gains(fresh).items():
+            for range_, gain in night.gains(fresh, tonight.scale).items():
                 gains.setdefault(range_, []).append(gain)
         usual = {range_: median(several) for range_, several in gains.items()}
-        new = tonight.gains(fresh)
+        new = tonight.gains(fresh, tonight.scale)
         if usual and new and not _overlap(tonight, usual) and not _overlap(tonight, new):
             worsening = against_incumbent(usual, new, level)
             if worsening.testable:

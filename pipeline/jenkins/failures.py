@@ -17,6 +17,8 @@ _STRIKES = {"1": 1 / 3}
 """What a machine that is not ready, for reasons that may be another's, has on its account."""
 _STRIKES_OUT = 2.0
 _LOST_IN_A_ROW = 3
+_UNFIT_IN_A_ROW = 6
+"""So many different machines: where each has a new name, as pods do, none is met twice."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,12 @@ def sequel(failures: Sequence[Failure], unfinished: Sequence[str]) -> Sequel:
     """What becomes of the last failure, of whose pack these trials have no row yet.
 
     A pack of several whose process died, or that two machines failed under, comes back trial by trial, so that
-    whichever it was takes none along the next time. Raises InfrastructureError if a lane lost machine after machine.
+    whichever it was takes none along the next time. Raises InfrastructureError if a lane lost machine after machine,
+    or met one after another that is not fit.
     """
     *before, last = failures
     _raise_if_machines_are_lost_in_a_row(failures, unfinished)
+    _raise_if_no_machine_is_fit(failures)
     if last.line is None:
         return Sequel(pause=last.status == "1")
     line = last.line
@@ -105,6 +109,8 @@ def machines_to_leave(failures: Sequence[Failure]) -> list[str]:
     """The machines that get no more packs: a bad GPU would otherwise eat the whole list."""
     strikes: dict[str, float] = {}
     for at, failure in enumerate(failures):
+        if failure.status == "lost" and failure.line is None:
+            continue  # with no pack on it: in a sweep of days that may happen to any
         before = _counted(failures[:at], failure.line) if failure.line else []
         # A pack that fails again where it failed says more about the pack, if others ended there.
         is_another = failure.machine not in (each.machine for each in before)
@@ -119,6 +125,18 @@ def label_without(label: str, machines: Sequence[str]) -> str:
     for machine in machines:
         label = f'({label}) && !"{machine}"'
     return label
+
+
+def _raise_if_no_machine_is_fit(failures: Sequence[Failure]) -> None:
+    of_lane = [failure for failure in failures if failure.lane == failures[-1].lane][-_UNFIT_IN_A_ROW:]
+    if any(failure.line is not None for failure in of_lane) or of_lane[0].ended != of_lane[-1].ended:
+        return
+    machines = {failure.machine for failure in of_lane}
+    if len(machines) == _UNFIT_IN_A_ROW:
+        raise InfrastructureError(
+            f"{_UNFIT_IN_A_ROW} machines in a row were not fit, and no pack ended in between: "
+            f"{', '.join(sorted(machines))}"
+        )
 
 
 def _raise_if_machines_are_lost_in_a_row(failures: Sequence[Failure], unfinished: Sequence[str]) -> None:

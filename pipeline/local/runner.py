@@ -146,11 +146,15 @@ class Drain:
         tries: int,
         rows: Sequence[Row] = (),
         lanes: int | None = None,
+        gives_up: bool = True,
     ) -> None:
-        """`rows` are those that the sweep has; `lanes` is how many run it, where others than the crew do, too."""
+        """`rows` are those that the sweep has; `lanes` is how many run it, where others than the crew do, too.
+
+        Without `gives_up`, a trial that killed too many lanes gets no row: another machine may fare better.
+        """
         self._sweep, self._crew, self._view, self._share = sweep, crew, view, share
         self._retry, self._pace, self._tries = retry, pace, tries
-        self._packs, self._lanes = len(packs), lanes or len(crew)
+        self._packs, self._lanes, self._gives_up = len(packs), lanes or len(crew), gives_up
         self._stopping = threading.Event()
         self._has_new_rows = threading.Event()
         self._ended: queue.SimpleQueue[Lane] = queue.SimpleQueue()
@@ -159,10 +163,14 @@ class Drain:
         self._lock = threading.Lock()
         """Held by whoever writes one of those below: threads of lanes do."""
         self._waiting = deque(packs)
+        self._claims = 0
+        """How many packs lanes are asking for, which may come back."""
         self._deaths: dict[Trial, int] = {}
         """How many lanes died while a trial was in training."""
         self._failure: str | None = None
         """The last failure of the store or a device under a lane."""
+        self._fatal: dict[Trial, str] = {}
+        """Trials that killed too many lanes and got no row, with the last death of each."""
         self._crash: str | None = None
         """The error that ended a lane's thread."""
         self._rows = {row["trial"]: row for row in rows}
@@ -187,6 +195,9 @@ class Drain:
         if self._waiting:
             left = sum(1 for _ in trials_of(self._waiting))
             raise InfrastructureError(f"{left} trials could not be run: {self._failure}")
+        if self._fatal:
+            trial, why = next(iter(self._fatal.items()))
+            raise InfrastructureError(f"{len(self._fatal)} trials could not be run here, as {trial}: {why}")
 
     # -- the main thread
 
@@ -325,10 +336,16 @@ class Drain:
                 if self._same_failure or self._stopping.is_set():
                     return None
                 pack = self._waiting.popleft() if self._waiting else None
+                self._claims += pack is not None
             if pack is not None:
-                if taken := self._share.claim(pack):
+                try:
+                    taken = self._share.claim(pack)
+                finally:
+                    with self._lock:
+                        self._claims -= 1
+                if taken:
                     return taken
-            elif self._share.is_worth_waiting:
+            elif self._share.is_worth_waiting or self._claims:
                 self._stopping.wait(self._pace.look)
                 self._hear(lane)
             else:
@@ -367,8 +384,11 @@ class Drain:
             hopeless = [trial for trial in suspects if self._deaths[trial] >= self._tries]
         self._put_back(left, suspects, hopeless)
         for trial in hopeless:
-            self._view.say(f"{trial}: {why}; given up")
-        self._give_up(lane, pack, hopeless, f"given up after {self._tries} attempts: {why}", Status.FAILED)
+            self._view.say(f"{trial}: {why}; given up" + ("" if self._gives_up else " here"))
+        if self._gives_up:
+            self._give_up(lane, pack, hopeless, f"given up after {self._tries} attempts: {why}", Status.FAILED)
+        else:
+            self._fatal |= dict.fromkeys(hopeless, why)
         if again := [str(trial) for trial in suspects if trial not in hopeless]:
             self._view.say(f"{why}; run again alone: {', '.join(again)}")
         elif not suspects:

@@ -4,7 +4,7 @@ Of earlier sweeps it reads what chose, never what judged. It says only: no plan 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, median, stdev
 
 from pipeline.analysis.confirmation import design_of
@@ -16,6 +16,8 @@ from pipeline.space import identity_of
 from pipeline.sweep import Definition
 from pipeline.sweep.digests import Digest
 
+_LARGEST = 1e100
+"""Of a score; the square of more has no place in a float."""
 ASSUMED_PERCENT = 3.0
 """By how much a gain differs between date ranges where no earlier sweep tells: in per cent, or in points of a share."""
 
@@ -43,6 +45,8 @@ def power_of(definition: Definition, digests: Sequence[Digest] = ()) -> Power | 
     if phase is None:
         return None
     design = design_of(definition, phase)
+    scores = [trial.valid for digest in digests if digest.data == definition.data for trial in digest.trials]
+    design = replace(design, scale=design.scale.fitting(scores))
     by_sweep = [_spreads(definition, digest) for digest in digests]
     spreads = [spread for of_one in by_sweep for spread in of_one]
     return Power(
@@ -68,9 +72,11 @@ def _spreads(definition: Definition, digest: Digest) -> list[float]:
     # {experiment: {range: {phase and seed: score}}}
     scores: dict[str, dict[DateRange, dict[tuple[str, int], float]]] = {}
     for trial in digest.trials:
+        if not 0 <= trial.range < len(ranges):
+            continue  # a damaged note
         date_range = ranges[trial.range].range
         is_alike = trial.fidelity == phase.fidelity.name and abs(date_range.days - days) <= days / 10
-        if is_alike and trial.status is Status.COMPLETE and trial.valid is not None:
+        if is_alike and trial.status is Status.COMPLETE and trial.valid is not None and abs(trial.valid) < _LARGEST:
             by_seed = scores.setdefault(trial.experiment, {}).setdefault(date_range, {})
             by_seed[trial.phase, trial.seed] = trial.valid
     incumbent = identity_of(digest.incumbent)

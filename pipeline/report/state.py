@@ -52,6 +52,8 @@ class State:
     @cached_property
     def ranked(self) -> list[Standing]:
         """The experiments that can be compared, by what chooses, the best first."""
+        if self.sweep.definition.resembling:
+            return []  # whoever sees which setting is ahead has chosen on ranges that are to judge
         return standings(self.sweep.definition, self.rows)
 
     @cached_property

@@ -27,7 +27,7 @@ def _cells(night: Night) -> list[str]:
         return [NOTHING] * 5
     fresh = any(one.fresh for one in night.best.values())
     shown = {range_: one for range_, one in night.best.items() if one.fresh == fresh}
-    gains = night.gains(fresh)
+    gains = night.gains(fresh, night.scale)
     gain = night.scale.words(fmean(gains.values()), plus="+") if gains else NOTHING
     first, end = min(range_.start for range_ in shown), max(range_.end for range_ in shown)
     return [

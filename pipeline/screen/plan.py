@@ -126,6 +126,8 @@ def power_line(power: Power | None) -> str | None:
     spread, assumed = power.spread, power.spread is None
     if spread is None and (scale.name == "ratio" or scale.is_share):
         spread = scale.as_gain(ASSUMED_PERCENT / 100)
+    elif spread is None and scale.is_per_cent:
+        spread = ASSUMED_PERCENT
     if spread is None:
         beyond = f" beyond {scale.rope(design.rope)}" if design.rope else ""
         return (

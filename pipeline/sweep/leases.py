@@ -169,6 +169,8 @@ class Leases:
         self._read: dict[str, tuple[str, Runner | _Content | None]] = {}
         """By key, the version that was read and what it said."""
         self._seen: Situation | None = None
+        self._has_company = False
+        """Whether other runners were there at the last look, of the same owner or not."""
         self._versions: dict[str, str] = {}
         """Of every lease that lay there at the last look, by its key."""
         self._held: dict[str, bytes] = {}
@@ -192,7 +194,8 @@ class Leases:
             for key, content in list(self._held.items()):
                 self._give_back(key, content)
             self._sweep.store.delete(self._sweep.runner_key(self._runner.id))
-            if not self._look().others:
+            self._look()
+            if not self._has_company:
                 for key in self._versions:  # the last one leaves nothing behind of those that died
                     self._sweep.store.delete(key)
 
@@ -277,8 +280,8 @@ class Leases:
         runners: dict[str, Runner] = {}
         leases: list[_Content] = []
         versions: dict[str, str] = {}
-        read = self._read
-        self._read = {}
+        read, self._read = self._read, {}
+        self._has_company = False
         for entry in self._sweep.store.entries(self._sweep.leases_key):
             id = self._sweep.runner_of(entry.key)
             version, value = read.get(entry.key, ("", None))
@@ -296,8 +299,10 @@ class Leases:
                 versions[entry.key] = entry.version
             elif id != self._runner.id and not self._is_alive(id, entry.version, value):
                 self._sweep.store.delete(entry.key)  # so that who has not watched for three minutes knows, too
-            elif isinstance(value, Runner) and value.owner != self._runner.owner:
-                runners[id] = value
+            elif id != self._runner.id:
+                self._has_company = True
+                if isinstance(value, Runner) and value.owner != self._runner.owner:
+                    runners[id] = value
         holders = {
             trial: runners[lease.runner] for lease in leases if lease.runner in runners for trial in lease.trials
         }

@@ -133,10 +133,11 @@ def _question(definition: Definition) -> str:
 
 
 def _training(definition: Definition, assignment: Assignment) -> str:
-    """The trainings that judge a setting: the same of two sweeps if they have the same setting and seed."""
+    """The trainings that judge a setting: the same of two sweeps if they have its values, seed and date ranges."""
     assert definition.confirm is not None
     values = sorted((name, key(value)) for name, value in assignment.items())
-    return _hash([values, definition.seed, definition.confirm.first_seed, definition.confirm.seeds])
+    ranges = sorted(one.as_json() for one in definition.confirm.ranges)
+    return _hash([values, ranges, definition.seed, definition.confirm.first_seed, definition.confirm.seeds])
 
 
 def _hash(content: object) -> str:
@@ -175,7 +176,10 @@ def _parse(sweep: str, data: bytes) -> _Note:
 
 def _claim(content: Any) -> Claim:
     """Older versions noted p-values alone."""
-    return Claim("", "", float(content)) if isinstance(content, int | float) else Claim(*content)
+    if isinstance(content, int | float):
+        return Claim("", "", float(content))
+    sweep, experiment, p = content
+    return Claim(str(sweep), str(experiment), float(p))
 
 
 def _as_json(content: object) -> bytes:

@@ -98,18 +98,20 @@ def jenkins_plan(
         out.write_text("".join(f"{line}\n" for line in _sequel(told, store, retry=retry)), encoding="utf-8")
         return
     folders = _sweeps(sweeps, store)
-    stopped = {folder: why for folder in folders if again and (why := folder.why_stopped())}
+    stopped = [folder for folder in folders if again and folder.stop_is_asked()]
     going_on = [folder for folder in folders if folder not in stopped]
-    for folder in going_on:
-        folder.forget_stop()
     plan = rounds.plan(going_on, os.environ, retry=retry and not again, lanes=lanes)
     lines = [WAIT] if plan.waits_for else list(map(str, plan.lines))
     out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     print(plan.waits_for or f"{len(lines)} packs to run")
     if going_on and not plan.waits_for:
         print(total_line(plan.done, plan.trials))
-    for folder, why in stopped.items():
-        complain(f"{folder.id} is stopped, since all trials failed alike: {why}")
+    if not again and not plan.waits_for:
+        for folder in going_on:
+            folder.forget_stop()
+    for folder in stopped:
+        why = folder.why_stopped()
+        complain(f"{folder.id} is stopped" + (f", since all trials failed alike: {why}" if why else " by `hpt stop`"))
     if not going_on:
         raise typer.Exit(SOME_FAILED)
 

@@ -113,8 +113,11 @@ def trial(
         give_up_trials(folder, pack.id, parsed, give_up)
     else:
         check_code(folder.definition, (), os.environ)
-        if why := folder.why_stopped():
-            complain(f"{folder.id} is stopped, since all trials failed alike: {why}")
+        if folder.stop_is_asked():
+            why = folder.why_stopped()
+            complain(
+                f"{folder.id} is stopped" + (f", since all trials failed alike: {why}" if why else " by `hpt stop`")
+            )
             raise typer.Exit(SOME_FAILED)
         owner = owner_in(os.environ)
         alone.run_pack(folder, pack, Events(folder.id), retry=retry, lanes=lanes, owner=owner)

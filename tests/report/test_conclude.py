@@ -261,7 +261,7 @@ def test_a_verdict_goes_into_the_ledger_and_a_later_one_on_the_same_ranges_count
     assert before.p is not None
     assert after.p_adjusted == pytest.approx(2 * before.p)
     told = " ".join(page(sweep).split())
-    assert f"chance: e001 of {first.definition.id} (p = {before.p:.2g}). What was tried there and gained" in told
+    assert f"chance: e001 of {first.definition.id} (p = {before.p:.2g})" in told
 
 
 def test_the_very_same_sweep_once_more_is_no_other_claim(store: Store, asked) -> None:

@@ -14,6 +14,7 @@ import groovy.transform.Field
     commit: '',         // what every machine gets
     hasSource: false,   // whether it is stashed
     plan: '',           // the last plan, as Python wrote it
+    hasWaited: false,   // whether it had to wait for other runners first
     waiting: [],        // lines of plans that no lane has taken: id, label, image, minutes, trials, sweep, between tabs
     failures: [],       // a line for each pack that could not run, as `note` writes it
     ended: 0,           // packs whose trials have rows now
@@ -176,7 +177,7 @@ def runRounds() {
         }
         String before = batch.plan
         batch.plan = ask('')
-        if (batch.waiting && batch.plan == before) {
+        if (batch.waiting && batch.plan == before && !batch.hasWaited) {
             error "${batch.sweeps}: all packs ran, but ${batch.settings.store} has no rows of them: " +
                 'do all machines see that store?'
         }
@@ -205,9 +206,12 @@ def lane(String name) {
             note(own, 'lost', '')
         }
         if (own.failure) {
-            ask(own.failure)
-            batch.asking[own.machine] = false
-        } else if (batch.asking[own.machine]) {
+            try {
+                ask(own.failure)
+            } finally {
+                batch.asking[own.machine] = false
+            }
+        } else if (batch.asking[own.machine] || batch.left[own.machine]) {
             sleep time: 10, unit: 'SECONDS'
         }
     }
@@ -302,6 +306,7 @@ def note(Map own, String status, String line) {
  */
 String ask(String failure) {
     Map answer = [lines: 'wait']
+    batch.hasWaited = false
     String failures = (batch.failures + [failure]).join('\n')
     while (answer.lines == 'wait') {
         onMachine(env.LIGHT_LABEL) {
@@ -313,6 +318,7 @@ String ask(String failure) {
             answer.lines = readFile(file: 'packs.tsv', encoding: 'UTF-8').trim()
         }
         if (answer.lines == 'wait') {
+            batch.hasWaited = true
             sleep time: 1, unit: 'MINUTES'  // all that is left runs elsewhere
         }
     }
@@ -329,7 +335,11 @@ def take(String line, String[] cells) {
         batch.waiting.add(line)
     } else if (cells[0] == 'left') {
         batch.left[cells[1]] = true
-        batch.label = cells[2]
+        // It only grows; answers may come out of order.
+        String known = batch.label
+        if (cells[2].length() > known.length()) {
+            batch.label = cells[2]
+        }
     } else if (cells[0] == 'pause') {
         sleep time: 1, unit: 'MINUTES'
     } else if (cells[0] == 'given-up') {

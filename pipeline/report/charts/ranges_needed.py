@@ -46,7 +46,13 @@ def chart(needed: RangesNeeded) -> Any:
         for count, least in by_count.items()
     ]
     domain = list(names.values())
-    unit = ", %" if needed.scale.name == "ratio" else ", points" if needed.scale.is_share else ""
+    unit = (
+        ", %"
+        if needed.scale.name == "ratio"
+        else ", points"
+        if needed.scale.is_share or needed.scale.is_per_cent
+        else ""
+    )
     lines = (
         alt.Chart(alt.Data(values=rows))
         .mark_line(point={"size": 18})
