@@ -83,5 +83,17 @@ def test_they_do_not_where_a_trial_ended_in_between() -> None:
     assert sequel(in_a_row, ["c"]).again
 
 
+def test_six_machines_that_are_not_fit_in_a_row_end_the_build_where_each_has_a_new_name() -> None:
+    told = [failed(f"pod-{number}", line=None, there=0) for number in range(6)]
+    sequel(told[:5], [])
+    with pytest.raises(InfrastructureError, match="6 machines in a row were not fit"):
+        sequel(told, [])
+    sequel([*told[:5], failed("pod-5", line=None, there=0, ended=1)], [])
+
+
+def test_a_machine_that_drops_now_and_then_between_packs_is_kept() -> None:
+    assert machines_to_leave([failed("m", "lost", None, ended=n, there=n) for n in (100, 200, 300)]) == []
+
+
 def test_a_label_without_machines_is_an_expression_that_jenkins_reads() -> None:
     assert label_without("gpu", ["a", "b c"]) == '((gpu) && !"a") && !"b c"'

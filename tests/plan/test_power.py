@@ -77,3 +77,11 @@ def test_too_few_ranges_are_said(store: Store, tiny_spec: dict[str, Any]) -> Non
 def test_a_sweep_that_judges_nothing_says_nothing(store: Store, tiny_spec: dict[str, Any]) -> None:
     definition = nights.night(store, tiny_spec | {"confirm": {"ranges": 0}}).sweep.definition
     assert power_line(power_of(definition)) is None
+
+
+def test_a_digest_that_names_a_range_that_it_does_not_have_stops_nothing(store: Store, asked: dict[str, Any]) -> None:
+    state = nights.night(store, asked)
+    conclude(state.sweep, merge(state.sweep))
+    (digest,) = digests.read(store, Series.of(state.sweep.definition))
+    trials = tuple(trial.model_copy(update={"range": 99}) for trial in digest.trials)
+    assert power(store, asked, [digest.model_copy(update={"trials": trials})]).spread is None

@@ -63,6 +63,16 @@ def keys(sweep: Sweep) -> list[str]:
     return [entry.key.removeprefix(sweep.leases_key) for entry in sweep.store.entries(sweep.leases_key)]
 
 
+def test_a_lane_of_a_build_that_ends_leaves_its_siblings_their_leases(sweep: Sweep) -> None:
+    with Leases(sweep, runner("build-7")) as first:
+        first.take(TRIALS[:4])
+        with Leases(sweep, runner("build-7")) as second:
+            second.take(TRIALS[4:])
+        with Leases(sweep, runner()) as another:
+            assert another.take(TRIALS).trials == tuple(TRIALS[4:])
+    assert keys(sweep) == []
+
+
 def test_what_one_trains_another_leaves_alone(sweep: Sweep) -> None:
     with Leases(sweep, runner()) as first, Leases(sweep, runner()) as second:
         assert first.take(TRIALS[:4]).trials == tuple(TRIALS[:4])
