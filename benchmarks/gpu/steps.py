@@ -89,7 +89,7 @@ def arrays(bench: Bench) -> None:
 
 
 def fuses(architecture: str, device: str) -> bool:
-    return architectures.network(architecture).fuses
+    return device in architectures.network(architecture).fuses_on
 
 
 def kernels(bench: Bench) -> None:
