@@ -50,6 +50,12 @@ class Scale:
             return size
         return -math.log1p(-size) if self.goal == "minimize" else math.log1p(size)
 
+    def of_share(self, share: float) -> float | None:
+        """A share of the metric as a gain; of one that is a share itself, as points. None in units of its own."""
+        if self.name == "ratio" or self.is_share:
+            return self.as_gain(share)
+        return 100 * share if self.is_per_cent else None
+
     def fitting(self, values: Iterable[float | None]) -> "Scale":
         """The scale of a metric with these values: one that was thought to be a share may be written in per cent."""
         if not self.is_share:
@@ -81,15 +87,23 @@ class Scale:
         """A log ratio in per cent of the metric: how much lower (higher, where more is better) it becomes."""
         return 100 * (-math.expm1(min(-gain, _MOST)) if self.goal == "minimize" else math.expm1(min(gain, _MOST)))
 
+    @property
+    def unit(self) -> str:
+        """`%` of the metric, `points` of a share; empty for its own units."""
+        return "%" if self.name == "ratio" else "points" if self.is_share or self.is_per_cent else ""
+
+    def in_units(self, gain: float) -> float:
+        """A gain in these."""
+        return self.per_cent(gain) if self.name == "ratio" else 100 * gain if self.is_share else gain
+
     def words(self, gain: float, plus: str = "") -> str:
         """`12.3 %` of the metric, `0.4 points` of a share, else `0.012` in its own units; `plus` "+" signs it."""
         gain = 0.0 if abs(gain) < _SAME else gain
-        if self.name == "ratio":
-            return f"{self.per_cent(gain):{plus}.1f} %"
-        if self.is_share or self.is_per_cent:
-            points = 100 * gain if self.is_share else gain
-            return f"{points:{plus}.1f} points" if abs(points) >= 0.995 or not gain else f"{points:{plus}.2g} points"
-        return f"{gain:{plus}.3g}"
+        size, unit = self.in_units(gain), self.unit
+        if not unit:
+            return f"{size:{plus}.3g}"
+        is_small = unit == "points" and gain and abs(size) < 0.995
+        return f"{size:{plus}{'.2g' if is_small else '.1f'}} {unit}"
 
     def better(self, gain: float) -> str:
         """`25.9 % better`, `0.4 points worse`, `the same`."""

@@ -84,7 +84,7 @@ class RangesNeeded:
         found = self.resemblance
         ways = [f"a gain of {self.scale.words(gain)} takes {_in_words(self.cheapest(gain))}" for gain in self.gains]
         return (
-            f"Your date ranges resemble each other {how_much(found.correlation)}: {found.correlation:.2g} (at most "
+            f"Your date ranges resemble each other {found.how_much}: {found.correlation:.2g} (at most "
             f"{found.correlation_at_most:.2g}), from {found.trainings:,} trainings of {found.settings} settings on "
             f"{found.ranges} date ranges; to find it four times in five, {', '.join(ways)}."
         )
@@ -106,11 +106,6 @@ class RangesNeeded:
                 for seeds, by_count in self.smallest.items()
             },
         }
-
-
-def how_much(correlation: float) -> str:
-    """`little`, `somewhat`, `much`."""
-    return "little" if correlation < 0.2 else "somewhat" if correlation < 0.5 else "much"
 
 
 def _count_in_words(count: int | None) -> str:
@@ -169,16 +164,15 @@ def ranges_needed(definition: Definition, rows: Sequence[Row]) -> RangesNeeded |
         noise=noise,
         metric=definition.objective.valid,
         scale=scale,
-        gains=tuple(scale.as_gain(share * _unit(scale, size)) for share in GAINS),
+        gains=tuple(_gain(scale, share, size) for share in GAINS),
         smallest={seeds: {count: least(count, seeds) for count in counts} for seeds in all_seeds},
     )
 
 
-def _unit(scale: Scale, size: Floats) -> float:
-    """What gains are shares of: of a metric in units of its own, what it usually comes to."""
-    if scale.name == "ratio" or scale.is_share:
-        return 1.0
-    return 100.0 if scale.is_per_cent else float(np.median(size))
+def _gain(scale: Scale, share: float, size: Floats) -> float:
+    """A share of the metric as a gain; of one in units of its own, of what it usually comes to."""
+    gain = scale.of_share(share)
+    return share * float(np.median(size)) if gain is None else gain
 
 
 def noise_of(tables: Sequence[Table]) -> Noise:

@@ -21,7 +21,7 @@ from pipeline.results import Status
 from pipeline.space import identity_of
 from pipeline.sweep import Definition, Phase
 from pipeline.sweep.definition import Resemblance
-from pipeline.sweep.digests import Digest
+from pipeline.sweep.digests import LARGEST_SCORE, Digest
 
 Floats = NDArray[np.float64]
 Identity = frozenset[tuple[str, tuple[str, str]]]
@@ -46,8 +46,6 @@ MONTHS_DIFFER = 4
 # A setting as far from the best as this many standard deviations is no candidate, unless half of all are.
 _FAR_OFF = 3.0
 _ROUNDING = 1e-9
-_LARGEST = 1e100
-"""Of a score; the square of more has no place in a float."""
 
 
 @dataclass(frozen=True)
@@ -245,8 +243,7 @@ def evidence(digests: Iterable[Digest], definition: Definition, phase: Phase) ->
         for trial in digest.trials:
             if trial.fidelity not in alike or trial.status is not Status.COMPLETE or trial.valid is None:
                 continue
-            at = digest.ranges[trial.range] if 0 <= trial.range < len(digest.ranges) else None
-            setting = digest.experiments.get(trial.experiment)
+            at, setting = digest.range_of(trial), digest.experiments.get(trial.experiment)
             if at is None or setting is None or not geometry.fits(at.range) or (ratio and trial.valid <= 0):
                 continue
             # Where data changed, only the newest count; where they changed under the sweep, none.
@@ -256,7 +253,7 @@ def evidence(digests: Iterable[Digest], definition: Definition, phase: Phase) ->
             # The same seed of the same setting is the same training, however many sweeps have it.
             key = (identity_of(setting), digest.seed, trial.seed)
             score = math.log(trial.valid) if ratio else trial.valid
-            if abs(score) > _LARGEST:
+            if abs(score) > LARGEST_SCORE:
                 continue
             scores.setdefault(key, {}).setdefault(at.range, definition.objective.sign * score)
             origins.setdefault((key, at.range), digest.sweep)

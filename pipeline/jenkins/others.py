@@ -63,8 +63,4 @@ def left(
 
 
 def _free(packs: Sequence[Pack], now: Situation) -> list[Pack]:
-    free = []
-    for pack in packs:
-        if trials := now.free(pack.trials):
-            free.append(pack if trials == pack.trials else pack.rest(trials))
-    return free
+    return [pack.reduced_to(trials) for pack in packs if (trials := now.free(pack.trials))]

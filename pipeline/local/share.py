@@ -67,7 +67,7 @@ class Share:
             with suppress(InfrastructureError):
                 trials = self._unfinished(trials)
         if trials:
-            return pack.rest(trials) if trials != pack.trials else pack, lease
+            return pack.reduced_to(trials), lease
         self._leases.give_back(lease)
         return None
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -219,19 +220,20 @@ class Prepared:
     covers: DateRange | None = None
     """All days of the data; None where nobody looked."""
 
-    def digests(self, series: digests.Series) -> Sequence[digests.Digest]:
-        """What earlier sweeps left to learn from; nothing where the store fails."""
-        return digests_of(self.store, series)
+    @cached_property
+    def digests(self) -> Sequence[digests.Digest]:
+        """What earlier sweeps of its series left to learn from; nothing where the store fails."""
+        return digests_of(self.definition, self.store)
 
     def create(self) -> Sweep:
         """Raises InfrastructureError if the store fails."""
         return Sweep.create(self.store, self.definition)
 
 
-def digests_of(store: Store, series: digests.Series) -> Sequence[digests.Digest]:
-    """What earlier sweeps of a series left to learn from; nothing where the store fails."""
+def digests_of(definition: Definition, store: Store) -> Sequence[digests.Digest]:
+    """What earlier sweeps of a definition's series left to learn from; nothing where the store fails."""
     try:
-        return digests.read(store, series)
+        return digests.read(store, digests.Series.of(definition))
     except (InfrastructureError, OutOfReachError):
         return ()
 
@@ -312,10 +314,7 @@ def with_resemblance(definition: Definition, store: Store) -> Definition:
     phase = definition.confirm
     if phase is None or phase.judging is None:
         return definition
-    try:
-        earlier = digests.read(store, digests.Series.of(definition))
-    except (InfrastructureError, OutOfReachError):
-        return definition
+    earlier = digests_of(definition, store)
     if not earlier:
         return definition
     # Not above: scipy comes with them, which a plan does without where there is nothing to learn.

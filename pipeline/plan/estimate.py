@@ -11,7 +11,7 @@ from statistics import median
 from pipeline.dates import DateRange
 from pipeline.plan.create import Prepared
 from pipeline.results import Status
-from pipeline.sweep import Definition, Phase, digests
+from pipeline.sweep import Definition, Phase
 
 STEP_SECONDS = 0.005
 """Of a step of a small network, whatever the device, roughly."""
@@ -67,7 +67,7 @@ def _trials(phase: Phase) -> int:
 def _earlier_seconds(prepared: Prepared) -> dict[str, list[float]]:
     """{fidelity: seconds of complete trainings} of earlier sweeps of the same series on the same data."""
     definition, seconds = prepared.definition, dict[str, list[float]]()
-    for digest in prepared.digests(digests.Series.of(definition)):
+    for digest in prepared.digests:
         fidelities = {one.name: one for one in digest.fidelities}
         if digest.data != definition.data or digest.calibration:
             continue

@@ -14,10 +14,8 @@ from pipeline.dates import DateRange
 from pipeline.results import Status
 from pipeline.space import identity_of
 from pipeline.sweep import Definition
-from pipeline.sweep.digests import Digest
+from pipeline.sweep.digests import LARGEST_SCORE, Digest
 
-_LARGEST = 1e100
-"""Of a score; the square of more has no place in a float."""
 ASSUMED_PERCENT = 3.0
 """By how much a gain differs between date ranges where no earlier sweep tells: in per cent, or in points of a share."""
 
@@ -62,7 +60,7 @@ def _spreads(definition: Definition, digest: Digest) -> list[float]:
 
     Of the better half of its settings, which a winner is among, trained as the sweep will judge, on ranges as long.
     """
-    phase, ranges = definition.confirm, digest.ranges
+    phase = definition.confirm
     assert phase is not None
     is_of_another = digest.sweep == definition.id or digest.data != definition.data or digest.calibration
     if is_of_another or phase.fidelity not in digest.fidelities:
@@ -72,11 +70,16 @@ def _spreads(definition: Definition, digest: Digest) -> list[float]:
     # {experiment: {range: {phase and seed: score}}}
     scores: dict[str, dict[DateRange, dict[tuple[str, int], float]]] = {}
     for trial in digest.trials:
-        if not 0 <= trial.range < len(ranges):
-            continue  # a damaged note
-        date_range = ranges[trial.range].range
+        if (at := digest.range_of(trial)) is None:
+            continue
+        date_range = at.range
         is_alike = trial.fidelity == phase.fidelity.name and abs(date_range.days - days) <= days / 10
-        if is_alike and trial.status is Status.COMPLETE and trial.valid is not None and abs(trial.valid) < _LARGEST:
+        if (
+            is_alike
+            and trial.status is Status.COMPLETE
+            and trial.valid is not None
+            and abs(trial.valid) < LARGEST_SCORE
+        ):
             by_seed = scores.setdefault(trial.experiment, {}).setdefault(date_range, {})
             by_seed[trial.phase, trial.seed] = trial.valid
     incumbent = identity_of(digest.incumbent)

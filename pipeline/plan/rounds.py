@@ -64,7 +64,7 @@ def unfinished(sweep: Sweep, packs: Sequence[Pack], *, retry: bool = False) -> l
     for pack in packs:
         trials = tuple(trial for trial in pack.trials if not _is_finished(sweep, files.get(str(trial)), trial, retry))
         if trials:
-            left.append(pack if trials == pack.trials else pack.rest(trials))
+            left.append(pack.reduced_to(trials))
     return left
 
 

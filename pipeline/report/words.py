@@ -61,8 +61,6 @@ def outcome(row: Row, metric: str) -> str:
 
 def resemblance_in_words(resemblance: Resemblance) -> str:
     """How alike date ranges are, from what that is known, and what follows."""
-    correlation = resemblance.correlation
-    much = "little" if correlation < 0.2 else "somewhat" if correlation < 0.5 else "much"
     sweeps = f"{len(resemblance.sources)} earlier sweep{'s' if len(resemblance.sources) > 1 else ''}"
     if resemblance.correction < resemblance.constant:
         follows = "so smaller gains are found than without knowing"
@@ -71,7 +69,7 @@ def resemblance_in_words(resemblance: Resemblance) -> str:
     else:
         follows = "which changes nothing in how the winner is judged"
     return (
-        f"your date ranges resemble each other {much}: {correlation:.1g} (at most "
+        f"your date ranges resemble each other {resemblance.how_much}: {resemblance.correlation:.1g} (at most "
         f"{resemblance.correlation_at_most:.1g}), from {resemblance.trainings:,} trainings of {sweeps}, {follows}"
     )
 

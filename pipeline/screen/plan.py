@@ -124,10 +124,8 @@ def power_line(power: Power | None) -> str | None:
         return f"the winner will be judged on {ranges}: too few for a test, which takes {RANGES_FOR_A_TEST}"
     limit = "" if design.fresh else "; they are not fresh, so no gain is ever called more than promising"
     spread, assumed = power.spread, power.spread is None
-    if spread is None and (scale.name == "ratio" or scale.is_share):
-        spread = scale.as_gain(ASSUMED_PERCENT / 100)
-    elif spread is None and scale.is_per_cent:
-        spread = ASSUMED_PERCENT
+    if spread is None:
+        spread = scale.of_share(ASSUMED_PERCENT / 100)
     if spread is None:
         beyond = f" beyond {scale.rope(design.rope)}" if design.rope else ""
         return (

@@ -65,6 +65,11 @@ class Resemblance(Recorded):
     sources: tuple[str, ...]
     """The sweeps and studies that they are from, oldest first."""
 
+    @property
+    def how_much(self) -> str:
+        """`little`, `somewhat`, `much`."""
+        return "little" if self.correlation < 0.2 else "somewhat" if self.correlation < 0.5 else "much"
+
 
 class Judging(Recorded):
     """How a confirmation judges, fixed before anything runs."""

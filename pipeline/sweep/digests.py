@@ -56,6 +56,10 @@ class Series(Recorded):
         return f"{self.architecture}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
+LARGEST_SCORE = 1e100
+"""Beyond it a score tells nothing; its square has no place in a float."""
+
+
 class DigestedRange(Recorded):
     """A date range that the sweep chose on."""
 
@@ -107,6 +111,10 @@ class Digest(Recorded):
     experiments: dict[str, Assignment]
     """Every hyperparameter of each experiment that has a row."""
     trials: tuple[DigestedTrial, ...]
+
+    def range_of(self, trial: DigestedTrial) -> DigestedRange | None:
+        """The range of one of its trials; None where it has no such range, being damaged."""
+        return self.ranges[trial.range] if 0 <= trial.range < len(self.ranges) else None
 
 
 class _RolledUp(Recorded):

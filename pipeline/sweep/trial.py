@@ -81,6 +81,10 @@ class Pack:
         """What is left of it, where others of its trials have ended: still one pack."""
         return replace(self, label=str(trials[0]) if len(trials) == 1 else self.label, trials=trials)
 
+    def reduced_to(self, trials: "tuple[Trial, ...]") -> "Pack":
+        """Itself if these are all of its trials, else the `rest`."""
+        return self if trials == self.trials else self.rest(trials)
+
     def as_line(self) -> str:
         """A line of `plan/<n>.tsv`, without its end; `parse` is the opposite."""
         return "\t".join((self.id, self.label, self.image or "-", ",".join(map(str, self.trials))))

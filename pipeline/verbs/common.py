@@ -73,6 +73,12 @@ def complain(text: str) -> None:
         print(f"hpt: {line}", file=sys.stderr)
 
 
+def complain_of_stop(sweep: "Sweep") -> None:
+    """Says that a sweep is stopped, and by what."""
+    why = sweep.why_stopped()
+    complain(f"{sweep.id} is stopped" + (f", since all trials failed alike: {why}" if why else " by `hpt stop`"))
+
+
 def warn(line: str) -> None:
     """Prints a warning, which changes no exit code, to stderr."""
     print(f"warning: {line}", file=sys.stderr)

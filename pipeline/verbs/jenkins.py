@@ -14,6 +14,7 @@ from pipeline.verbs.common import (
     StoreOption,
     complain,
     complain_of_failures,
+    complain_of_stop,
 )
 
 if TYPE_CHECKING:
@@ -110,8 +111,7 @@ def jenkins_plan(
         for folder in going_on:
             folder.forget_stop()
     for folder in stopped:
-        why = folder.why_stopped()
-        complain(f"{folder.id} is stopped" + (f", since all trials failed alike: {why}" if why else " by `hpt stop`"))
+        complain_of_stop(folder)
     if not going_on:
         raise typer.Exit(SOME_FAILED)
 

@@ -190,14 +190,13 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
     from pipeline.screen.plan import power_line
     from pipeline.screen.progress import view_for
     from pipeline.screen.tables import print_calibration, print_ranges_needed
-    from pipeline.sweep.digests import Series
     from pipeline.sweep.merge import merge as merge_all
 
     console = Console(stderr=True)
     tell(folder.id)
     for decided in folder.definition.decided:
         print(decided, file=sys.stderr)
-    if line := power_line(power_of(folder.definition, digests_of(folder.store, Series.of(folder.definition)))):
+    if line := power_line(power_of(folder.definition, digests_of(folder.definition, folder.store))):
         print(line, file=sys.stderr)
     try:
         with view_for(console, folder.definition) as view:

@@ -34,13 +34,12 @@ def validate(
     from pipeline.plan.create import Reach, prepare
     from pipeline.plan.power import power_of
     from pipeline.screen.plan import plan_lines, power_line, total_line
-    from pipeline.sweep.digests import Series
 
     request = request_of(spec, architecture, data, as_of, mode, budget)
     prepared = prepare(request, store, Reach.UNSEEN if no_data else Reach.MOSTLY, warn)
     for line in plan_lines(prepared.definition, prepared.rows):
         print(line)
-    if power := power_line(power_of(prepared.definition, prepared.digests(Series.of(prepared.definition)))):
+    if power := power_line(power_of(prepared.definition, prepared.digests)):
         print(power)
     print(total_line(estimate.estimate(prepared)))
 

@@ -26,6 +26,7 @@ from pipeline.verbs.common import (
     check_sweep_option,
     complain,
     complain_of_failures,
+    complain_of_stop,
     request_of,
     warn,
 )
@@ -54,7 +55,6 @@ def plan(
     from pipeline.plan import rounds as planning
     from pipeline.plan.power import power_of
     from pipeline.screen.plan import power_line, total_line
-    from pipeline.sweep.digests import Series
 
     check_sweep_option(sweep, spec, architecture, data=data, as_of=as_of, mode=mode, budget=budget, no_data=no_data)
     totals: list[str | None] = []
@@ -63,7 +63,7 @@ def plan(
     else:
         request = request_of(spec, architecture, data, as_of, mode, budget)
         prepared = create.prepare(request, store, create.Reach.UNSEEN if no_data else create.Reach.ELSEWHERE, warn)
-        power = power_of(prepared.definition, prepared.digests(Series.of(prepared.definition)))
+        power = power_of(prepared.definition, prepared.digests)
         totals = [power_line(power), total_line(estimate.estimate(prepared))]
         folder = prepared.create()
     packs = planning.pending(folder, retry=retry, lanes=lanes)
@@ -114,10 +114,7 @@ def trial(
     else:
         check_code(folder.definition, (), os.environ)
         if folder.stop_is_asked():
-            why = folder.why_stopped()
-            complain(
-                f"{folder.id} is stopped" + (f", since all trials failed alike: {why}" if why else " by `hpt stop`")
-            )
+            complain_of_stop(folder)
             raise typer.Exit(SOME_FAILED)
         owner = owner_in(os.environ)
         alone.run_pack(folder, pack, Events(folder.id), retry=retry, lanes=lanes, owner=owner)

@@ -28,31 +28,18 @@ def _gains_in_words(needed: RangesNeeded) -> str:
     return ", ".join(needed.scale.words(gain) for gain in needed.gains)
 
 
-def _height(needed: RangesNeeded, gain: float) -> float:
-    """In per cent of the metric, in points of a share, or in its own units."""
-    if needed.scale.name == "ratio":
-        return needed.scale.per_cent(gain)
-    return 100 * gain if needed.scale.is_share else gain
-
-
 def chart(needed: RangesNeeded) -> Any:
     """The smallest gain that is found, by the number of ranges and seeds."""
     import altair as alt
 
     names = {seeds: f"{seeds} seed{'s' if seeds > 1 else ''}" for seeds in needed.smallest}
     rows = [
-        {"ranges": count, "gain": _height(needed, least), "seeds": names[seeds]}
+        {"ranges": count, "gain": needed.scale.in_units(least), "seeds": names[seeds]}
         for seeds, by_count in needed.smallest.items()
         for count, least in by_count.items()
     ]
     domain = list(names.values())
-    unit = (
-        ", %"
-        if needed.scale.name == "ratio"
-        else ", points"
-        if needed.scale.is_share or needed.scale.is_per_cent
-        else ""
-    )
+    unit = f", {needed.scale.unit}" if needed.scale.unit else ""
     lines = (
         alt.Chart(alt.Data(values=rows))
         .mark_line(point={"size": 18})
@@ -68,7 +55,7 @@ def chart(needed: RangesNeeded) -> Any:
             ),
         )
     )
-    asked = alt.Chart(alt.Data(values=[{"gain": _height(needed, gain)} for gain in needed.gains])).mark_rule(
+    asked = alt.Chart(alt.Data(values=[{"gain": needed.scale.in_units(gain)} for gain in needed.gains])).mark_rule(
         strokeDash=[4, 3], color="#666666"
     )
     return alt.layer(asked.encode(y="gain:Q"), lines).properties(
