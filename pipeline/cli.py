@@ -16,7 +16,11 @@ from pipeline.screen import console
 def main() -> NoReturn:
     """The entry point: every error that a person or Jenkins can cause is one line and its exit code."""
     console.prepare()
-    sys.exit(console.close(_run()))
+    code = console.close(_run())
+    # Python ends by SIGINT where KeyboardInterrupt ever left code made from a string, as of a dataclass, even if it
+    # was handled since. The next such code makes it forget that.
+    exec("")
+    sys.exit(code)
 
 
 def _run() -> int:
@@ -41,6 +45,9 @@ def _run() -> int:
     except console.ReaderIsGoneError:
         return FINE
     except Exception:
+        if interrupts.requests():  # a library turned it into an error of its own, as pydantic does
+            interrupts.ignore_signals()
+            return INTERRUPTED
         if not _is_somewhere():
             complain("the current directory is gone: go to one that is there")
             return WRONG

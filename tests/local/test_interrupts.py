@@ -101,6 +101,34 @@ def test_a_request_before_anything_trains_ends_it_too(start, after_s):
         ended(process, f"early-{after_s}")
 
 
+SWALLOWED = """
+import signal
+from pipeline import cli
+from pipeline.verbs import app
+
+def from_a_string():
+    exec("signal.raise_signal(signal.SIGTERM)")
+
+def as_an_error_of_its_own():
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except BaseException:
+        raise ValueError("KeyboardInterrupt") from None
+
+app.app = {way}
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("way", ["from_a_string", "as_an_error_of_its_own"])
+def test_a_request_that_falls_into_a_librarys_import_ends_it_too(tmp_path, way):
+    (tmp_path / "early.py").write_text(SWALLOWED.replace("{way}", way))
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    early = subprocess.run([sys.executable, "-m", "early"], cwd=tmp_path, env=environment, capture_output=True)
+    assert early.returncode == INTERRUPTED
+    assert not early.stderr
+
+
 def _takes_signals(pid: int) -> bool:
     caught = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt")]
     return bool(int(caught[0].split()[1], 16) >> (signal.SIGTERM - 1) & 1)
