@@ -6,7 +6,6 @@ given day (`resolve.py`), and how a door words a request: its options, its param
 
 import glob
 import json
-import math
 import re
 import secrets
 from collections.abc import Callable, Sequence
@@ -26,7 +25,7 @@ from pipeline.data.source import DataSource, FilesSource
 from pipeline.dates import DateRange
 from pipeline.errors import InfrastructureError, OutOfReachError, UserError
 from pipeline.places import local
-from pipeline.plan import months
+from pipeline.plan import judging, months
 from pipeline.plan.reach import missing
 from pipeline.plan.resolve import resolve, source_of
 from pipeline.spec import Spec, project
@@ -283,7 +282,7 @@ def _define(
     covers = rows_by_day.covers if rows_by_day else covered
     rows = rows_by_day.within if rows_by_day else None
     if store is not None:
-        definition = with_resemblance(definition, store)
+        definition = judging.by_evidence(spec, definition, digests_of(definition, store))
     if store is None or definition.data is None:
         return definition, rows, covers
     if not isinstance(definition.data, FilesSource):
@@ -304,29 +303,6 @@ def _define(
         if warn:
             warn(line)
     return definition, checked.rows if checked else rows, covers
-
-
-def with_resemblance(definition: Definition, store: Store) -> Definition:
-    """A definition that judges by how alike its date ranges are, as far as earlier sweeps tell.
-
-    It is frozen with the sweep: what is learned later changes no verdict. A store that fails tells nothing.
-    """
-    phase = definition.confirm
-    if phase is None or phase.judging is None:
-        return definition
-    earlier = digests_of(definition, store)
-    if not earlier:
-        return definition
-    # Not above: scipy comes with them, which a plan does without where there is nothing to learn.
-    from pipeline.analysis.power import correction
-    from pipeline.analysis.resemblance import learn
-
-    learned = learn(earlier, definition, correction(phase.ranges) if len(phase.ranges) > 1 else math.inf)
-    if learned is None:
-        return definition
-    judging = phase.judging.model_copy(update={"resemblance": learned})
-    phases = tuple(one.model_copy(update={"judging": judging}) if one is phase else one for one in definition.phases)
-    return definition.model_copy(update={"phases": phases})
 
 
 def _used(

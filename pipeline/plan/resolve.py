@@ -14,6 +14,7 @@ from pipeline.data.source import DataSource
 from pipeline.dates import DateRange
 from pipeline.errors import UserError, did_you_mean
 from pipeline.plan import counts, months, phases
+from pipeline.plan import judging as judges
 from pipeline.plan.calendar import Calendar
 from pipeline.results import REFERENCE
 from pipeline.search import ADAPTIVE
@@ -22,7 +23,7 @@ from pipeline.space import Hyperparameter, Space, Values
 from pipeline.spec import Spec, check, normalize, trainer
 from pipeline.spec.metrics import usual_goal
 from pipeline.spec.model import MOST_EXPERIMENTS, Objective, PhaseSpec
-from pipeline.sweep import FORMAT, Definition, Fidelity, Judging, Phase, new_id
+from pipeline.sweep import FORMAT, Definition, Fidelity, Phase, new_id
 from pipeline.training import references
 from pipeline.training.own import placeholders
 from pipeline.training.own.code import Own
@@ -90,6 +91,7 @@ def resolve(
                     *decided.lines,
                     *_cut_in_words(request, all_phases),
                     *_drawn_in_words(request, all_phases),
+                    *judges.more_ranges_in_words(spec, all_phases),
                     *_empty_arguments_in_words(request, all_phases),
                 )
             )
@@ -151,12 +153,13 @@ def _phases(request: phases.SpecAndTrainer, calendar: Calendar, rows_by_day: Row
             mistakes.lines.append("parameters: all of them are fixed: nothing to tune")
 
     # The phase that judges, and what the budget leaves of the others.
-    judging = mistakes.note(_judging, spec, choosing, calendar) if choosing else []
+    judging = mistakes.note(judges.judging, spec, choosing, calendar) if choosing else []
     if judging is not None and not mistakes.lines:
         choosing = mistakes.note(counts.within_budget, spec.budget, choosing, judging) or []
     if mistakes.lines or judging is None:
         raise UserError("\n".join(dict.fromkeys(mistakes.lines)))
     choosing = [_drawn_from_its_grid(request, phase) for phase in choosing]
+    judging = judges.with_more_ranges(spec, choosing, judging, calendar)
     return (*choosing, *judging, *_references(spec, choosing, judging))
 
 
@@ -267,30 +270,6 @@ def _in_a_row(choosing: Sequence[Phase]) -> list[Phase]:
     """Each phase starts from the best of the one before it."""
     before = [None, *(phase.name for phase in choosing)]
     return [phase.model_copy(update={"follows": name}) for phase, name in zip(choosing, before, strict=False)]
-
-
-def _judging(spec: Spec, choosing: Sequence[Phase], calendar: Calendar) -> list[Phase]:
-    """The phase that judges, if there is to be one: on fresh ranges, else on the same ones with new seeds."""
-    confirm, last = spec.confirm, choosing[-1]
-    is_another_day = confirm.day_of_month is not None and confirm.day_of_month != calendar.today.day
-    if last.name == phases.TRAIN or confirm.ranges == 0 or is_another_day:
-        return []
-    chosen_on = [date_range for phase in choosing for date_range in phase.ranges]
-    ranges = calendar.judging(chosen_on, is_short=any(phase.fidelity.name == "short" for phase in choosing))
-    return [
-        Phase(
-            name="confirm",
-            space=last.space,
-            ranges=tuple(ranges) or last.ranges,
-            fidelity=Fidelity(name="full", max_epochs=spec.training.max_epochs),
-            strategy="finalists",
-            experiments=confirm.finalists + 1,
-            seeds=confirm.seeds_per_range,
-            first_seed=0 if ranges else last.seeds,
-            role="judge",
-            judging=Judging(rope=spec.rope, fresh=bool(ranges) and calendar.is_unused(ranges)),
-        )
-    ]
 
 
 def _references(spec: Spec, choosing: Sequence[Phase], judging: Sequence[Phase]) -> list[Phase]:

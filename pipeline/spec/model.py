@@ -203,7 +203,12 @@ Rope = Annotated[Annotated[float, Field(ge=0, lt=1)] | Absolute, BeforeValidator
 class Confirm(Hyphenated):
     """How the winner is judged, on date ranges that played no part in choosing it."""
 
-    ranges: Whole = Field(6, ge=0, le=60, description="Fresh ranges, if there are so many; 0: do not confirm.")
+    ranges: Whole = Field(
+        6,
+        ge=0,
+        le=60,
+        description="Fresh ranges, if there are so many; 0: do not confirm. Left out: 9 or 12 where they cost little.",
+    )
     finalists: Whole = Field(1, ge=1, le=3, description="How many of the best are judged.")
     seeds_per_range: Whole = Field(1, ge=1, le=100, description="Averaged within a range, never counted as ranges.")
     rope: Rope | None = Field(

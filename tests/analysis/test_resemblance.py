@@ -1,7 +1,6 @@
 """How alike date ranges are, learned from what earlier sweeps left; and everything else that a ledger may hold."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import hypothesis
@@ -17,11 +16,11 @@ from pipeline.analysis.resemblance import MODELS, Block, evidence, learn, poster
 from pipeline.dates import DateRange
 from pipeline.results import Status
 from pipeline.sweep import Definition
-from pipeline.sweep.digests import Digest, DigestedRange, DigestedTrial, Series
+from pipeline.sweep.digests import DigestedRange
+from tests.support.digests import LATER, digest
 from tests.support.sweeps import define
 
 MONTHS = [DateRange.from_json([f"2013-{at:02d}-01", f"2013-{at + 1:02d}-01"]) for at in range(1, 12)]
-LATER = [DateRange.from_json([f"2012-{at:02d}-01", f"2012-{at + 1:02d}-01"]) for at in range(1, 12)]
 CONSTANT = 1.1
 
 
@@ -33,47 +32,6 @@ def definition(tiny_spec: dict[str, Any]) -> Definition:
 def table(settings: int, ranges: int, seed: int = 0, rho: float = 0.0) -> np.ndarray:
     scores = World(1.0, rho).series(np.random.default_rng(seed), (settings,), np.arange(ranges, dtype=float))
     return np.exp(0.02 * scores)
-
-
-def digest(definition: Definition, scores: np.ndarray, ranges: Sequence[DateRange] = LATER, **changes: Any) -> Digest:
-    """What a sweep left whose settings came to scores [settings, ranges] or [settings, ranges, seeds]."""
-    confirm = definition.confirm
-    assert confirm is not None
-    scores = scores if scores.ndim == 3 else scores[..., None]
-    trials = [
-        DigestedTrial(
-            phase="screen",
-            experiment=f"e{setting:03d}",
-            range=at,
-            seed=seed,
-            fidelity="full",
-            status=Status.COMPLETE,
-            valid=float(scores[setting, at, seed]),
-            epochs=2,
-            seconds=1.0,
-        )
-        for setting, at, seed in np.ndindex(*scores.shape)
-    ]
-    made = Digest(
-        series=Series.of(definition),
-        sweep="20240101-0000-bag-of-words-0000",
-        sweep_format=definition.format,
-        created="2024-01-01T00:00:00+00:00",
-        as_of=definition.as_of,
-        data=definition.data,
-        calibration=False,
-        seed=0,
-        validation_share=definition.training.validation_share,
-        test_share=definition.training.test_share,
-        incumbent=definition.incumbent,
-        fidelities=(confirm.fidelity,),
-        ranges=tuple(DigestedRange(range=one, fingerprints={"full": ("abcd",)}) for one in ranges[: scores.shape[1]]),
-        experiments={
-            f"e{at:03d}": definition.incumbent | {"learning_rate": 0.001 * (at + 1)} for at in range(scores.shape[0])
-        },
-        trials=tuple(trials),
-    )
-    return made.model_copy(update=changes)
 
 
 # -- the model
