@@ -57,6 +57,8 @@ class BuildWheel(build_py):
                 shutil.copytree(HERE / name, home / name, ignore=unwanted)
             elif (HERE / name).exists():
                 shutil.copy2(HERE / name, home / name)
+        for script in (HERE / "bin/agent").iterdir():
+            shutil.copy2(script, home / "bin" / script.name)
 
 
 if __name__ == "__main__":
