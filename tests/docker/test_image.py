@@ -229,6 +229,17 @@ def test_a_teams_files_change_the_name_and_its_code_does_not(tree: Tree, team: P
     assert tree.image() == name
 
 
+def test_a_wheel_of_the_repository_that_requirements_name_goes_in(tree: Tree, team: Path) -> None:
+    (team / "vendor").mkdir()
+    (team / "vendor/extra.whl").write_text("one")
+    (team / "vendor/other.whl").write_text("")
+    (team / "requirements.txt").write_text("./vendor/extra.whl  # ours\n/etc/passwd\n-r ../../x\n*\n")
+    before = tree.image()
+    assert (tree.machine.state / "context").read_text().split() == ["requirements.txt", "vendor/extra.whl"]
+    (team / "vendor/extra.whl").write_text("another")
+    assert tree.image() != before
+
+
 def test_a_team_that_asks_for_nothing_has_our_image(tree: Tree, team: Path) -> None:
     theirs = tree.image()
     (team / "requirements.txt").unlink()

@@ -116,6 +116,11 @@ def test_other_requirements_or_another_wheel_of_the_same_name_are_another_enviro
         Path(name).write_text("another")
         names.add(start.fingerprint("hpt.whl[flights]", ""))
     assert len(names) == 12
+    Path("requirements.txt").write_text("./extra.whl")
+    for text in ("one", "another"):
+        Path("extra.whl").write_text(text)
+        names.add(start.fingerprint("hpt.whl[flights]", ""))
+    assert len(names) == 14
     Path("train.py").write_text("")
     assert start.fingerprint("hpt==1", "") not in names
     assert start.fingerprint("hpt.whl[flights]", "") in names
