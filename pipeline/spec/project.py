@@ -24,6 +24,8 @@ class Project(Frozen):
 
     data: DataSource | None = None
     store: Annotated[str | None, Field(min_length=1)] = None
+    hpt: Annotated[str | None, Field(min_length=1)] = None
+    """What agents install: a requirement of pip that pins a version."""
 
 
 def load(start: Path | None = None) -> Project:
