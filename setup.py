@@ -17,7 +17,9 @@ from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 HOME = ("pyproject.toml", "constraints.txt", "setup.py", "LICENSE", "bin", "docker", "jobs", "hpt", "pipeline")
-_IMPORT = re.compile(r"(?m)\bpipeline\.(?=[a-z_])|(?<=^from )pipeline(?= import )|(?<= from )pipeline(?= import )")
+_IMPORT = re.compile(
+    r"(?m)(?<![\w.])pipeline\.(?=[a-z_])|(?<=^from )pipeline(?= import )|(?<= from )pipeline(?= import )"
+)
 
 
 def renamed(source: str) -> str:

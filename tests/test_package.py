@@ -93,6 +93,7 @@ def test_what_the_wheel_holds_imports_nothing_called_pipeline(wheel: Path) -> No
         ("import pipeline.cli", "import hpt.cli"),
         ('("-m", "pipeline.local.lane")', '("-m", "hpt.local.lane")'),
         ("pipeline {\n}", "pipeline {\n}"),
+        ("self.pipeline.run()", "self.pipeline.run()"),
         ("what the pipeline reads. Then", "what the pipeline reads. Then"),
         ("the pipeline.\nIt", "the pipeline.\nIt"),
         ("def training_code(pipeline: Path)", "def training_code(pipeline: Path)"),
