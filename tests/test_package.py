@@ -3,6 +3,7 @@
 import ast
 import importlib
 import json
+import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,7 @@ def test_what_the_wheel_holds_imports_nothing_called_pipeline(wheel: Path) -> No
         ("import pipeline.cli", "import hpt.cli"),
         ('("-m", "pipeline.local.lane")', '("-m", "hpt.local.lane")'),
         ("pipeline {\n}", "pipeline {\n}"),
+        ("self.pipeline.run()", "self.pipeline.run()"),
         ("what the pipeline reads. Then", "what the pipeline reads. Then"),
         ("the pipeline.\nIt", "the pipeline.\nIt"),
         ("def training_code(pipeline: Path)", "def training_code(pipeline: Path)"),
@@ -123,6 +125,17 @@ def test_a_teams_own_pipeline_folder_trains_under_ours(
 def test_trainings_of_a_checkout_are_those_of_the_wheel_made_of_it(installed: Environment, tmp_path: Path) -> None:
     code = "from hpt.trials.reuse import training_code; print(training_code())"
     assert installed.run("python", "-c", code, cwd=tmp_path).stdout == f"{training_code()}\n"
+
+
+def test_a_row_says_the_commit_of_the_repository_that_pins_the_version(installed: Environment, tmp_path: Path) -> None:
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "x"]):
+        subprocess.run([*git, *command], cwd=tmp_path, check=True)
+    commit = subprocess.run(
+        [*git, "rev-parse", "HEAD"], cwd=tmp_path, check=True, capture_output=True, text=True
+    ).stdout
+    code = "from hpt import provenance; print(provenance.git_commit())"
+    assert installed.run("python", "-c", code, cwd=tmp_path).stdout == commit
 
 
 LOADS = """
