@@ -16,6 +16,7 @@ from pathlib import PurePosixPath
 
 from pipeline.data.source import DataSource, FilesSource
 from pipeline.errors import UserError
+from pipeline.places import project_folder
 from pipeline.spec import Spec
 from pipeline.sweep import Definition
 
@@ -153,7 +154,8 @@ class Trust:
             if any(part.startswith(".") for part in PurePosixPath(path).parts):
                 places = ()
             else:
-                places, path = (Place(os.getcwd()),), f"{os.getcwd()}/{PurePosixPath(path)}"
+                folder = str(project_folder())
+                places, path = (Place(folder),), f"{folder}/{PurePosixPath(path)}"
         for place in places:
             if place.holds(_fixed(path)) and (
                 _is_bucket(path) or all(map(place.holds_really, glob.iglob(path, recursive=True)))

@@ -4,10 +4,10 @@ A built-in architecture declares them in its file. Those of a team's own trainer
 or the trainer is run once, when a sweep is made, to print them (`training/own/ask.py`).
 """
 
-import os
 from collections.abc import Mapping
 
 from pipeline.errors import UserError
+from pipeline.places import project_folder
 from pipeline.space import Hyperparameter
 from pipeline.spec.hyperparameters import from_json_schema
 from pipeline.spec.model import Spec
@@ -38,8 +38,9 @@ def hyperparameters(spec: Spec) -> dict[str, Hyperparameter]:
         return architectures.hyperparameters(spec.architecture)
     if spec.hyperparameters is not None:
         return {name: declaration.hyperparameter() for name, declaration in spec.hyperparameters.items()}
+    folder = str(project_folder())
     if spec.trainer is not None:
-        return from_json_schema(ask.function_schema(spec.trainer, os.getcwd()), f"trainer: {spec.trainer}")
+        return from_json_schema(ask.function_schema(spec.trainer, folder), f"trainer: {spec.trainer}")
     if spec.describe is not None:
-        return from_json_schema(ask.program_schema(tuple(spec.describe), os.getcwd()), "describe")
+        return from_json_schema(ask.program_schema(tuple(spec.describe), folder), "describe")
     raise UserError(f"hyperparameters: the spec does not say which ones its command has: {ask.ADVICE}")
