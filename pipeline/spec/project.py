@@ -1,6 +1,6 @@
 """`hpt.toml`: defaults of a project, so that not every spec must repeat them.
 
-The nearest one counts, in the current directory or above it. Two keys: `data` (as in a spec) and `store`.
+The nearest one counts, in the current directory or above it. `data` is as in a spec.
 """
 
 import os
@@ -24,6 +24,8 @@ class Project(Frozen):
 
     data: DataSource | None = None
     store: Annotated[str | None, Field(min_length=1)] = None
+    hpt: Annotated[str | None, Field(min_length=1)] = None
+    """What agents install: a requirement of pip that pins a version."""
 
 
 def load(start: Path | None = None) -> Project:
