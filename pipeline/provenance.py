@@ -7,9 +7,22 @@ from pathlib import Path
 __version__ = "0.1.0"
 
 
+_PACKAGE = Path(__file__).parent
+_IS_INSTALLED = __name__.startswith("hpt.")
+"""Whether this is what a wheel holds; a checkout's code is `pipeline`, also where it is installed as editable."""
+
+
+def home() -> Path:
+    """Where `bin/`, `docker/` and `jobs/` are: the checkout, or the folder that a wheel has for them."""
+    return _PACKAGE / "home" if _IS_INSTALLED else _PACKAGE.parent
+
+
 def git_commit() -> str | None:
-    """The commit of this code, `+` behind it if files differ; HPT_GIT_COMMIT where there is no checkout."""
-    return os.environ.get("HPT_GIT_COMMIT") or _commit_of(Path(__file__).parent)
+    """The commit of this code, `+` behind it if files differ; HPT_GIT_COMMIT where there is no checkout.
+
+    Of an installed version it is that of the repository that is tuned, which pins the version.
+    """
+    return os.environ.get("HPT_GIT_COMMIT") or (commit_here() if _IS_INSTALLED else _commit_of(_PACKAGE))
 
 
 def commit_here() -> str | None:

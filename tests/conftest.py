@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.store import Store, open_store
 from pipeline.sweep import Sweep
-from tests.support import faults, gcs, lanes
+from tests.support import faults, gcs, lanes, package
 from tests.support.sweeps import define
 from tests.support.trouble import Trouble
 
@@ -124,3 +124,23 @@ def trouble(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Trouble:
 @pytest.fixture(scope="session")
 def warm_lanes(nursery: lanes.Nursery) -> lanes.Lanes:
     return nursery.lanes
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout, built once."""
+    return package.build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> package.Environment:
+    """What `hpt` needs, installed without it."""
+    return package.packages_without_ours(tmp_path_factory.mktemp("packages"))
+
+
+@pytest.fixture(scope="session")
+def installed(
+    wheel: Path, packages: package.Environment, tmp_path_factory: pytest.TempPathFactory
+) -> package.Environment:
+    """`hpt` as a wheel brings it, with nothing of this checkout."""
+    return package.install(wheel, packages, tmp_path_factory.mktemp("installed"))

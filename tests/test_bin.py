@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import ROOT
 
-SCRIPTS = [*sorted((ROOT / "bin").iterdir()), ROOT / ".ci" / "run"]
+SCRIPTS = [*sorted(path for path in (ROOT / "bin").rglob("*") if path.is_file()), ROOT / ".ci" / "run"]
 
 # Makes an "environment" whose pip and hpt only write down how they were called.
 PYTHON = """#!/bin/sh

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.adopt.answers import STORE, Answers
-from pipeline.adopt.first_spec import PATH as FIRST_SPEC
 from pipeline.adopt.first_spec import First
 from pipeline.jenkins import render
 from pipeline.jenkins.job_yaml import job_yaml
-from pipeline.provenance import __version__
+from pipeline.jenkins.render import FIRST_SPEC
+from pipeline.provenance import __version__, home
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _IGNORED = (".hpt/", f"{STORE}/")
@@ -43,13 +43,13 @@ def wanted(folder: Path, answers: Answers, first: First | None, standalone: bool
     if first is not None:
         files.append(Wanted(FIRST_SPEC, "the first sweep", first.text))
     files += [
-        Wanted("jobs/sweep.yaml", "the job that runs a sweep", job_yaml(FIRST_SPEC)),
+        Wanted("jobs/sweep.yaml", "the job that runs a sweep", _job()),
         Wanted("jobs/nightly.yaml", "the jobs that start one every night", _template("nightly.yaml")),
     ]
     if not (folder / "jobs/settings.yaml").exists():
         files.append(Wanted("jobs/settings.yaml", "what is yours to set of the jobs", _settings(folder)))
     if not (folder / "docker/Dockerfile").exists():
-        files.append(Wanted("docker/Dockerfile", "the image of your trials, if they run in containers", _image(folder)))
+        files.append(Wanted("docker/Dockerfile", "the image of your trials, if they run in containers", _image()))
     return [*files, *_gitignore(folder)]
 
 
@@ -70,7 +70,7 @@ def installed_requirement() -> str:
 
 def jenkinsfile(standalone: bool) -> str:
     """The pipeline: a call of the shared library, or all of it."""
-    return render.jenkinsfile() if standalone else _template("Jenkinsfile")
+    return render.standalone() if standalone else _template("Jenkinsfile")
 
 
 def read(path: Path) -> str:
@@ -119,14 +119,18 @@ def _settings(folder: Path) -> str:
     return text
 
 
-def _image(folder: Path) -> str:
-    requirements = "# RUN pip install what your code needs"
-    if (folder / "requirements.txt").is_file():
-        requirements = (
-            "USER root\nCOPY requirements.txt /opt/build/\n"
-            "RUN pip install --no-cache-dir --disable-pip-version-check -r /opt/build/requirements.txt\nUSER 10001"
-        )
-    return _template("Dockerfile").replace("<<requirements>>", requirements)
+def _job() -> str:
+    return job_yaml(render.parameters_of_a_team(), "Made by `hpt init`; what is yours to set is in settings.yaml.")
+
+
+def _image() -> str:
+    """What `docker/image` would build without this file: for a team to add to."""
+    _, begin, rest = (home() / "docker/team/Dockerfile").read_text(encoding="utf-8").partition("ARG ")
+    head = (
+        "# The image of this repository's trials: hpt's, and what requirements.txt and pyproject.toml ask for besides.\n"
+        "# Made by `hpt init`, which leaves it alone from now on: add what else your code needs.\n"
+    )
+    return head + begin + rest
 
 
 def _gitignore(folder: Path) -> list[Wanted]:

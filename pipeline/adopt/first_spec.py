@@ -11,11 +11,11 @@ from pipeline.adopt.answers import Answers
 from pipeline.adopt.declared import as_rate, declared
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
+from pipeline.jenkins.render import FIRST_SPEC
 from pipeline.space import Hyperparameter, Scalar, Values
 from pipeline.spec import trainer
 from pipeline.spec.check import of_own
 
-PATH = "specs/first.json"
 _EXPERIMENTS = 8
 _STALE_DAYS = 62
 """Data that ended longer ago get no new ones every month."""
@@ -56,9 +56,9 @@ def first(answers: Answers, today: date) -> First:
 
 def _check(spec: dict[str, Any], data: dict[str, Any] | None) -> None:
     """Raises UserError if the spec is none, or does not fit what its trainer declares itself."""
-    parsed = specs.from_dict(spec if data is None else spec | {"data": data}, PATH)
+    parsed = specs.from_dict(spec if data is None else spec | {"data": data}, FIRST_SPEC)
     if parsed.trains_own_code and parsed.hyperparameters is None:
-        lines = [f"{PATH}: {path}: {message}" for path, message in of_own(spec, trainer.hyperparameters(parsed))]
+        lines = [f"{FIRST_SPEC}: {path}: {message}" for path, message in of_own(spec, trainer.hyperparameters(parsed))]
         if lines:
             raise UserError("\n".join(lines))
 
@@ -93,7 +93,9 @@ def _own(answers: Answers) -> dict[str, Any]:
             spec["hyperparameters"] = declared(answers.hyperparameters, {})
     else:
         spec = _command(answers)
-    return spec | {"tune": _tune(trainer.hyperparameters(_bare(spec)), answers.function or answers.describe or PATH)}
+    return spec | {
+        "tune": _tune(trainer.hyperparameters(_bare(spec)), answers.function or answers.describe or FIRST_SPEC)
+    }
 
 
 def _command(answers: Answers) -> dict[str, Any]:
@@ -116,7 +118,7 @@ def _command(answers: Answers) -> dict[str, Any]:
 
 def _bare(spec: dict[str, Any]) -> specs.Spec:
     """A spec that only asks its trainer."""
-    return specs.from_dict(spec | {"tune": "nothing"}, PATH)
+    return specs.from_dict(spec | {"tune": "nothing"}, FIRST_SPEC)
 
 
 def _tune(hyperparameters: dict[str, Hyperparameter], whose: str) -> str:

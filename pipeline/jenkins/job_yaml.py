@@ -1,12 +1,11 @@
 """`jobs/sweep.yaml`: the folder and the job that runs sweeps, for Jenkins Job Builder. `render.py` writes it."""
 
 import json
-from dataclasses import replace
+from collections.abc import Sequence
 
 from pipeline.jenkins.parameters import PARAMETERS, JobParameter, Kind
 
 _WRITTEN = "Written by `python -m pipeline.jenkins.render`: do not edit it by hand."
-_WRITTEN_FOR_TEAMS = "Made by `hpt init`; what is yours to set is in settings.yaml."
 _HEAD = """\
 # The folder, and the job that runs sweeps. Written by `python -m pipeline.jenkins.render`: do not edit it by hand.
 # Its parameters are those of the Jenkinsfile, so that they are there before the first build.
@@ -53,13 +52,10 @@ _TAIL = """\
 """
 
 
-def job_yaml(first_spec: str | None = None) -> str:
-    """The text of `jobs/sweep.yaml`: of a team's repository, whose job begins with `first_spec`, or of ours."""
-    head, parameters = _HEAD, [parameter.as_shown() for parameter in PARAMETERS]
-    if first_spec is not None:
-        head = head.replace(_WRITTEN, _WRITTEN_FOR_TEAMS)
-        parameters = [replace(one, default=first_spec) if one.name == "SPEC" else one for one in parameters]
-    return head + "".join(map(_declaration, parameters)) + _TAIL
+def job_yaml(parameters: Sequence[JobParameter] = PARAMETERS, written: str = _WRITTEN) -> str:
+    """The text of `jobs/sweep.yaml`: of ours, or of a team's repository. `written` says who wrote it."""
+    head = _HEAD.replace(_WRITTEN, written)
+    return head + "".join(_declaration(parameter.as_shown()) for parameter in parameters) + _TAIL
 
 
 def _declaration(parameter: JobParameter) -> str:

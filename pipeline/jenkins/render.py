@@ -1,18 +1,29 @@
 """Writes the Groovy of the batch from `sweep.groovy`, with the parameters of `parameters.py`, and `jobs/sweep.yaml`.
 
-`python -m pipeline.jenkins.render`, in a checkout, after a change of one of them. The Jenkinsfile stands alone; the
-library is the same pipeline as a step, for Jenkinsfiles of other repositories: `@Library('hpt') _` and `hptSweep()`.
+`python -m pipeline.jenkins.render`, in a checkout, after a change of one of them. The Jenkinsfile is for this
+repository; the library is the same pipeline as a step, for others: `@Library('hpt') _` and `hptSweep()`; `standalone()`
+is a Jenkinsfile for these where no library may be added.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.jenkins.check import PROTOCOL
 from pipeline.jenkins.job_yaml import job_yaml
 from pipeline.jenkins.parameters import PARAMETERS, JobParameter, Kind
 
-_SOURCE = Path(__file__).with_name("sweep.groovy")
+FIRST_SPEC = "specs/first.json"
+"""What SPEC is unless somebody says otherwise, in a team's repository: `hpt init` writes that file."""
+_HERE = Path(__file__).parent
 _WRITTEN = "// Written by `python -m pipeline.jenkins.render` from pipeline/jenkins/: do not edit it by hand.\n"
+_WRITTEN_FOR_A_TEAM = "// Written by `hpt init --standalone`: do not edit it by hand; a later version writes its own.\n"
 _STEPS = {Kind.STRING: "string", Kind.TEXT: "text", Kind.CHOICE: "choice", Kind.BOOLEAN: "booleanParam"}
+_HERE_IS_HOME = "    return '.'\n"
+_START = """\
+    writeFile file: '.hpt/start', text: startScript(), encoding: 'UTF-8'
+    return sh(returnStdout: true, script: 'sh .hpt/start').trim()
+"""
 
 
 def rendered() -> dict[str, str]:
@@ -20,26 +31,58 @@ def rendered() -> dict[str, str]:
     return {"Jenkinsfile": jenkinsfile(), "jobs/library/vars/hptSweep.groovy": library(), "jobs/sweep.yaml": job_yaml()}
 
 
+def parameters_of_a_team() -> list[JobParameter]:
+    """The parameters of a job in a team's repository."""
+    return [replace(each, default=FIRST_SPEC) if each.name == "SPEC" else each for each in PARAMETERS]
+
+
 def jenkinsfile() -> str:
-    """The pipeline that stands alone."""
+    """The pipeline of this repository, whose machines run what they check out."""
+    return _WRITTEN + _pipeline(PARAMETERS, _HERE_IS_HOME)
+
+
+def standalone() -> str:
+    """The same pipeline for a team's repository: machines install the version of `hpt` that its hpt.toml names."""
+    return _WRITTEN_FOR_A_TEAM + _pipeline(parameters_of_a_team(), _START) + _start_function()
+
+
+def library() -> str:
+    """The pipeline of a team's repository as the step `hptSweep` of a shared library."""
+    text = standalone().replace(_WRITTEN_FOR_A_TEAM, _WRITTEN)
+    before, begin, rest = text.partition("pipeline {\n")
+    body, end, after = rest.partition("\n}\n")
+    return before + "def call() {\n" + begin + body + end + "}\n" + after
+
+
+def start_script() -> str:
+    """What a machine runs to get `hpt`: a script for sh."""
+    shell, program = ((_HERE / name).read_text(encoding="utf-8") for name in ("start.sh", "start.py"))
+    return shell.replace("START.PY\n", program)
+
+
+def _pipeline(parameters: Sequence[JobParameter], home: str) -> str:
     blocks = {
-        "        // PARAMETERS\n": "".join(_declaration(parameter.as_shown()) for parameter in PARAMETERS),
+        "        // PARAMETERS\n": "".join(_declaration(parameter.as_shown()) for parameter in parameters),
         "        // ENVIRONMENT\n": "".join(
-            f'        {parameter.name} = "${{params.{parameter.name}}}"\n' for parameter in PARAMETERS
+            f'        {parameter.name} = "${{params.{parameter.name}}}"\n' for parameter in parameters
         ),
+        "    // HOME\n": home,
         "PROTOCOL": str(PROTOCOL),
     }
-    text = _WRITTEN + _SOURCE.read_text(encoding="utf-8")
+    text = (_HERE / "sweep.groovy").read_text(encoding="utf-8")
     for mark, block in blocks.items():
         text = text.replace(mark, block)
     return text
 
 
-def library() -> str:
-    """The same pipeline as the step `hptSweep` of a shared library."""
-    before, begin, rest = jenkinsfile().partition("pipeline {\n")
-    body, end, after = rest.partition("\n}\n")
-    return before + "def call() {\n" + begin + body + end + "}\n" + after
+def _start_function() -> str:
+    text = start_script().replace("\\", "\\\\").replace("'", "\\'")
+    return f"""
+/** What a machine runs that has nothing of ours: it prints where `bin/hpt` is. */
+String startScript() {{
+    return '''{text}'''
+}}
+"""
 
 
 def _declaration(parameter: JobParameter) -> str:

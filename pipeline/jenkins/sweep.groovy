@@ -40,8 +40,6 @@ pipeline {
         HPT_IMAGE_PARAM = "${params.IMAGE}"
         // An administrator sets these. Where a controller keeps parameters that no job declares, the check refuses them.
         HPT_FORGED = "${params.HPT_ALLOW_INLINE_CODE} ${params.HPT_STORES} ${params.HPT_DATA_ROOTS}"
-        // Where `bin/hpt` and what else runs on machines stands, seen from a workspace.
-        HPT_HOME = '.'
     }
     stages {
         stage('Image') {
@@ -340,7 +338,8 @@ boolean holdMachine(String label, Closure body) {
             node(label ?: '') {
                 takeSource()
                 Map settings = batch.settings
-                withEnv(["HPT_SWEEPS=${batch.sweeps}", "HPT_STORE=${settings.store ?: env.HPT_STORE ?: ''}",
+                withEnv(["HPT_HOME=${findHome()}", "HPT_SWEEPS=${batch.sweeps}",
+                         "HPT_STORE=${settings.store ?: env.HPT_STORE ?: ''}",
                          "HPT_GIT_COMMIT=${batch.commit}", "HPT_IMAGE_MADE=${batch.image}", "HPT_CODE=${settings.code ?: ''}",
                          "HPT_LANES=${settings.lanes ?: ''}", "HPT_RETRY=${settings.retry ?: ''}",
                          "HPT_AGAIN=${batch.plan ? 'yes' : ''}"]) {
@@ -361,9 +360,14 @@ def takeSource() {
         unstash 'source'
     } else {
         batch.commit = checkout(scm).GIT_COMMIT ?: ''
-        stash name: 'source', excludes: '.venv/**, .environment.lock, **/__pycache__/**, hpt-store/**, *.egg-info/**'
+        stash name: 'source', excludes: '.venv/**, .environment.lock, .hpt/**, **/__pycache__/**, hpt-store/**, *.egg-info/**'
         batch.hasSource = true
     }
+}
+
+/** Where `bin/hpt`, and what else runs on this machine, stands. */
+String findHome() {
+    // HOME
 }
 
 /** The key of the bucket, where HPT_CREDENTIALS (of the controller or the machine) names one. */

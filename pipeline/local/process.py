@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# -P: a folder called `pipeline` where the user stands is not ours.
+# -P: a folder called as ours is, where the user stands, is not ours.
 PROGRAM = (sys.executable, "-P", "-m", "pipeline.local.lane")
 TIED = "tied"
 """The argument of a lane that must not outlive who started it."""

@@ -1,12 +1,14 @@
 """All verbs together. Importing this module is cheap: what a verb needs is imported by the verb."""
 
+from typing import Annotated
+
 import typer
 
+from pipeline.provenance import __version__
 from pipeline.verbs import compare, data, doctor, export, init, jenkins, run, spec, stages, sweeps
 
 app = typer.Typer(
     name="hpt",
-    help="Tune hyperparameters: which setting is best, is that real, and what did it cost.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -14,3 +16,18 @@ app = typer.Typer(
 )
 for verbs in (run, init, sweeps, compare, data, export, spec, stages, jenkins, doctor):
     app.add_typer(verbs.app)
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"hpt {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Tune hyperparameters: which setting is best, is that real, and what did it cost."""

@@ -11,7 +11,7 @@ import yaml
 from tests.docker.conftest import ROOT, SCRIPTS
 from tests.support.linters import lint
 
-FILES = [*SCRIPTS.rglob("*"), *(ROOT / "bin").iterdir()]
+FILES = [*SCRIPTS.rglob("*"), *(ROOT / "bin").rglob("*")]
 SHELL = sorted(path for path in FILES if path.is_file() and path.read_bytes().startswith(b"#!/bin/sh\n"))
 DOCKERFILES = sorted(SCRIPTS.rglob("Dockerfile"))
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.docker.conftest import ROOT, SCRIPTS, Machine
 
-FILES = ("docker/Dockerfile", "docker/requirements.py", "pyproject.toml", "constraints.txt", "LICENSE")
+FILES = ("docker/Dockerfile", "docker/requirements.py", "pyproject.toml", "constraints.txt", "LICENSE", "setup.py")
 
 
 class Tree:
@@ -18,8 +18,10 @@ class Tree:
         self.folder = folder
         self.machine = machine
         shutil.copytree(SCRIPTS, folder / "docker")
-        for name in ("pyproject.toml", "constraints.txt", "LICENSE", "README.md"):
+        for name in ("pyproject.toml", "constraints.txt", "LICENSE", "README.md", "setup.py"):
             shutil.copy(ROOT / name, folder / name)
+        (folder / "hpt").mkdir()
+        (folder / "hpt/__init__.py").write_text("")
         (folder / "pipeline").mkdir()
         (folder / "pipeline/cli.py").write_text("print('hello')\n")
 
@@ -75,7 +77,7 @@ def test_all_that_the_dockerfile_copies_is_part_of_the_name_and_let_through() ->
     ignore = (SCRIPTS / "Dockerfile.dockerignore").read_text().splitlines()
     assert {line[1:] for line in ignore if line.startswith("!")} == set(copied)
     assert ignore[1] == "*"
-    assert set(copied) <= {*FILES, "pipeline"}
+    assert set(copied) <= {*FILES, "hpt", "pipeline"}
 
 
 def test_an_image_that_is_here_is_used(tree: Tree) -> None:

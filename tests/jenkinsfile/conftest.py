@@ -116,7 +116,7 @@ class Controller:
         _write_rows(self.data)
 
     def _copy_source(self) -> None:
-        for name in ("bin", "docker", "pipeline", "specs"):
+        for name in ("bin", "docker", "hpt", "pipeline", "specs"):
             if (ROOT / name).exists():
                 shutil.copytree(ROOT / name, self.source / name, ignore=shutil.ignore_patterns("__pycache__"))
         # The environment of the tests serves as that of every machine, with the code of the workspace.

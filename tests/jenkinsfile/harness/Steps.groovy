@@ -102,7 +102,9 @@ abstract class Steps extends Script {
     String readFile(Map arguments) { new File(here('readFile'), arguments.file).getText(arguments.encoding) }
 
     void writeFile(Map arguments) {
-        new File(here('writeFile'), arguments.file).setText(arguments.text, arguments.encoding ?: 'US-ASCII')
+        File file = new File(here('writeFile'), arguments.file)
+        file.parentFile.mkdirs()
+        file.setText(arguments.text, arguments.encoding ?: 'US-ASCII')
     }
 
     boolean fileExists(String path) { new File(here('fileExists'), path).exists() }

@@ -1,0 +1,78 @@
+"""Installs what a team's repository asks for, and what `hpt` itself needs, into the environment of this Python.
+
+`bin/environment` of a wheel calls it in a workspace. With `--packages`, it makes a team's image: the code is none of
+that, it comes with each checkout.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.jenkins.start import locked
+from pipeline.provenance import __version__
+
+_EXTRAS = re.compile(r"(?:^hpt\s*|\.whl)(\[[\w\s,.-]*\])")
+_DONE = Path(sys.prefix, "filled")
+"""Written last: `bin/environment` looks for it."""
+
+
+def requirements(folder: Path, *, with_code: bool) -> list[str]:
+    """Arguments of pip: `hpt` with the extras that hpt.toml names, requirements.txt, and pyproject.toml.
+
+    A package (with a `build-system`) is installed from where it lies, if its code is there. Raises ValueError if
+    pyproject.toml does not say on what it depends, or cannot be read.
+    """
+    pinned = str(_toml(folder / "hpt.toml").get("hpt", ""))
+    extras = _EXTRAS.search(pinned)
+    arguments = [f"hpt{extras[1] if extras else ''}=={__version__}"]
+    if (folder / "requirements.txt").is_file():
+        arguments += ["-r", "requirements.txt"]
+    pyproject = _toml(folder / "pyproject.toml")
+    project = pyproject.get("project", {})
+    if "build-system" in pyproject and with_code:
+        return [*arguments, "-e", "."]
+    if "dependencies" in project.get("dynamic", ()) or ("build-system" in pyproject and not project):
+        raise ValueError("pyproject.toml does not say itself on what it depends: list that in requirements.txt, too")
+    return [*arguments, *project.get("dependencies", ())]
+
+
+def _toml(path: Path) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise ValueError(f"{path.name} cannot be read: {error}") from None
+
+
+def fill(folder: Path, *, with_code: bool) -> int:
+    """Has pip install it all; its exit status."""
+    try:
+        arguments = requirements(folder, with_code=with_code)
+    except ValueError as error:
+        print(f"bin/environment: not ready: {error}", file=sys.stderr)
+        return 2
+    if os.environ.get("HPT_PACKAGES"):
+        arguments.append("--no-build-isolation")
+    print("installs hpt and what this repository asks for; this takes some minutes, once", file=sys.stderr)
+    pip = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    return subprocess.run([*pip, *arguments], cwd=folder, stdout=sys.stderr, check=False).returncode
+
+
+def main() -> int:
+    with locked(Path(sys.prefix, "lock")):
+        if _DONE.exists():
+            return 0
+        status = fill(Path.cwd(), with_code="--packages" not in sys.argv[1:])
+        if status == 0:
+            _DONE.touch()
+        return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""Makes a team's environment below `.hpt/`, with the `hpt` that hpt.toml names, and prints where its `bin/` is.
+
+Stands in `start.sh`, which a build brings to machines that have nothing of ours: the standard library must do. What
+`hpt` needs, and what the team asks for, is installed by `fill.py` of that version, where `hpt` is called.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+FOLDER = Path(".hpt").absolute()
+READ = ("requirements*.txt", "requirements/**/*.txt", "constraints*.txt", "pyproject.toml", "setup.py", "setup.cfg")
+"""Files of the team from which packages follow: where they differ, so does the environment."""
+_UNUSED_FOR_S = 14 * 24 * 3600
+
+
+def main() -> None:
+    requirement = pinned()
+    packages = os.environ.get("HPT_PACKAGES", "")
+    folder = FOLDER / f"venv-{fingerprint(requirement, packages)}"
+    with locked(FOLDER / "lock"):
+        if not (folder / "home").is_dir():
+            make(folder, requirement, packages)
+    os.utime(folder)
+    for other in FOLDER.glob("venv-*"):
+        if time.time() - other.stat().st_mtime > _UNUSED_FOR_S:
+            shutil.rmtree(other, ignore_errors=True)
+    print(folder / "home")
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Executors and agents that share a folder: one makes the environment, the others wait."""
+    with path.open("a") as lock:
+        with contextlib.suppress(OSError):  # some file systems have no locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def pinned() -> str:
+    """What hpt.toml says is to be installed."""
+    try:
+        requirement = tomllib.loads(Path("hpt.toml").read_text(encoding="utf-8-sig")).get("hpt")
+    except (OSError, ValueError) as error:
+        fail(2, f"not ready: hpt.toml cannot be read: {error}")
+    if not isinstance(requirement, str) or not requirement.strip() or requirement.strip().startswith("-"):
+        fail(2, 'not ready: hpt.toml names no version of hpt: hpt = "hpt==…", or a wheel, or its address')
+    return requirement.strip()
+
+
+def fingerprint(requirement: str, packages: str) -> str:
+    """Names all that an environment is made of. It cannot be moved, so its place is part of that."""
+    digest = hashlib.sha256(f"{requirement}\0{packages}\0{FOLDER}\0{sys.version}\0".encode())
+    files = {path for pattern in READ for path in Path().glob(pattern) if path.is_file()}
+    # A wheel of the repository may be another one under its name.
+    wheel = Path(requirement.partition("[")[0])
+    for path in sorted([*files, *([wheel] if os.path.isfile(wheel) else [])]):
+        digest.update(f"{path}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def make(folder: Path, requirement: str, packages: str) -> None:
+    """An environment with `hpt` alone, and `home/` in it, last."""
+    shutil.rmtree(folder, ignore_errors=True)
+    python = folder / "bin/python"
+    venv = [sys.executable, "-I", "-m", "venv", *(["--without-pip"] if packages else []), str(folder)]
+    run(venv, 3, "not fit: no virtual environment can be made; on Debian and Ubuntu: apt install python3-venv")
+    if packages:
+        path = Path(packages_of(python), "packages.pth")
+        path.write_text(f"{packages_of(Path(packages, 'bin/python3'))}\n", encoding="utf-8")
+    pip = [str(python), "-P", "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
+    pip += ["--no-build-isolation"] if packages else []
+    run([*pip, requirement], 1, f"not ready: pip cannot install {requirement}")
+    find = [str(python), "-I", "-c", "from hpt.provenance import home; print(home())"]
+    home = run(find, 1, f"not ready: {requirement} is no hpt that installs itself on machines").strip()
+    unfinished = folder / "home.unfinished"
+    shutil.copytree(home, unfinished)
+    unfinished.replace(folder / "home")
+
+
+def packages_of(python: Path) -> str:
+    """Where a Python's packages lie."""
+    asked = [str(python), "-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    return run(asked, 3, f"not fit: {python} does not start").strip()
+
+
+def run(command: Sequence[str], status: int, why: str) -> str:
+    """What a program prints; the end of this one, if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    print(done.stderr, end="", file=sys.stderr)
+    if done.returncode != 0:
+        if "No space left on device" in done.stderr:
+            fail(3, "not fit: No space left on device")
+        fail(status, why)
+    return done.stdout
+
+
+def fail(status: int, why: str) -> NoReturn:
+    """Leaves word of what is wrong where `start.sh` finds it."""
+    (FOLDER / "why").write_text(f"{why}\n", encoding="utf-8")
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except OSError as problem:
+        is_full = problem.errno == errno.ENOSPC
+        fail(3 if is_full else 1, f"not {'fit' if is_full else 'ready'}: {problem}")

@@ -1,0 +1,91 @@
+"""`hpt` as a wheel brings it: built from this checkout, installed where nothing of the checkout can be found."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copy, copytree, ignore_patterns
+
+from tests.support import ROOT
+
+_SOURCE = ("setup.py", "pyproject.toml", "constraints.txt", "LICENSE", "README.md", "bin", "docker", "jobs", "hpt")
+_PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment, and processes that know nothing of the checkout."""
+
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin/python"
+
+    @property
+    def packages(self) -> Path:
+        return Path(sysconfig.get_path("purelib", vars={"base": str(self.folder)}))
+
+    def run(
+        self, *command: str | Path, cwd: Path, check: bool = True, **environment: str
+    ) -> "subprocess.CompletedProcess[str]":
+        """Runs a program of the environment."""
+        program, *arguments = map(str, command)
+        done = subprocess.run(
+            [str(self.folder / "bin" / program), *arguments],
+            cwd=cwd,
+            env=outside() | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+
+def outside() -> dict[str, str]:
+    """The environment of a person who has never seen this checkout."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return kept | {"OMP_NUM_THREADS": "1", "PIP_NO_INDEX": "1", "PIP_NO_COMPILE": "1"}
+
+
+def build_wheel(folder: Path) -> Path:
+    """Builds the wheel of this checkout, from a copy of it, into `folder`."""
+    source = folder / "source"
+    source.mkdir()
+    for name in _SOURCE:
+        if (ROOT / name).is_dir():
+            copytree(ROOT / name, source / name, ignore=ignore_patterns("__pycache__"))
+        else:
+            copy(ROOT / name, source / name)
+    copytree(ROOT / "pipeline", source / "pipeline", ignore=ignore_patterns("__pycache__"))
+    _pip("wheel", str(source), "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder))
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def packages_without_ours(folder: Path) -> Environment:
+    """An environment with the packages that this one has, but `hpt`."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    environment = Environment(folder)
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if path.suffix != ".pth" and not path.name.startswith(("hpt", "__editable__")):
+            (environment.packages / path.name).symlink_to(path)
+    return environment
+
+
+def install(wheel: Path, packages: Environment, folder: Path) -> Environment:
+    """A new environment with the wheel, over packages that are here."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    environment = Environment(folder)
+    (environment.packages / "packages.pth").write_text(f"{packages.packages}\n")
+    _pip("--python", str(environment.python), "install", "--no-deps", "--no-index", "--no-compile", str(wheel))
+    return environment
+
+
+def _pip(*arguments: str) -> None:
+    done = subprocess.run([*_PIP, *arguments], env=outside(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

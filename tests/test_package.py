@@ -1,0 +1,182 @@
+"""`hpt` as a package: what a wheel brings, with this checkout out of reach and a team's own `pipeline/` in the way."""
+
+import ast
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.jenkins.render import rendered
+from pipeline.provenance import __version__
+from setup import renamed
+from tests.support import ROOT
+from tests.support.package import Environment
+
+MODEL = next((ROOT / "tests/stores/before-the-house/store/sweeps").glob("*5c5d/trials/confirm-*/attempts/*/model.pt"))
+
+TRAIN = """
+from pathlib import Path
+from pipeline.parts import EPOCHS
+
+
+def train(hyperparameters, run):
+    for epoch in range(1, EPOCHS + 1):
+        mse = (hyperparameters["learning_rate"] - 0.1) ** 2 + 1 / epoch
+        run.report(epoch, mse_valid=mse, mse_test=mse)
+"""
+PROGRAM = """
+import json, sys
+from pipeline.parts import EPOCHS
+
+rate = float(sys.argv[1]) * 5
+with open(sys.argv[2], "a") as out:
+    print(json.dumps({"epoch": EPOCHS, "mse_valid": rate, "mse_test": rate}), file=out)
+"""
+
+SPEC = {
+    "hyperparameters": {"learning_rate": {"default": 0.1}},
+    "parameters": {"learning_rate": [0.1, 0.2]},
+    "date-range": [["2024-01-01", "2024-03-01"]],
+    "confirm": {"ranges": 0},
+}
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Path:
+    """A team's repository whose code is called as ours is."""
+    (tmp_path / "pipeline").mkdir()
+    for name, text in {"__init__": "", "parts": "EPOCHS = 2\n", "train": TRAIN, "program": PROGRAM}.items():
+        (tmp_path / f"pipeline/{name}.py").write_text(text)
+    return tmp_path
+
+
+def test_the_command_says_its_version(installed: Environment, tmp_path: Path) -> None:
+    assert installed.run("hpt", "--version", cwd=tmp_path).stdout == f"hpt {__version__}\n"
+
+
+def test_all_that_the_code_reads_is_in_the_wheel(installed: Environment, tmp_path: Path) -> None:
+    code = ROOT / "pipeline"
+    files = {path.relative_to(code) for path in code.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    there = installed.packages / "hpt"
+    assert {path for path in files if not (there / path).is_file()} == set()
+    schema = installed.run("hpt", "schema", cwd=tmp_path).stdout
+    assert schema == (there / "spec.schema.json").read_text()
+
+
+def test_what_the_wheel_holds_imports_nothing_called_pipeline(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        sources = {
+            name: archive.read(name).decode()
+            for name in archive.namelist()
+            if name.endswith(".py") and not name.startswith(("hpt/home/", "hpt/also/"))
+        }
+    assert len(sources) > 200
+    for name, source in sources.items():
+        nodes = list(ast.walk(ast.parse(source)))
+        imported = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+        imported += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+        texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        assert not [each for each in imported if each.split(".")[0] == "pipeline"], name
+        assert not [text for text in texts if text.startswith("pipeline.")], name
+
+
+@pytest.mark.parametrize(
+    ("ours", "wheels"),
+    [
+        ("from pipeline.errors import UserError", "from hpt.errors import UserError"),
+        ("    from pipeline import results", "    from hpt import results"),
+        ("import pipeline.cli", "import hpt.cli"),
+        ('("-m", "pipeline.local.lane")', '("-m", "hpt.local.lane")'),
+        ("pipeline {\n}", "pipeline {\n}"),
+        ("what the pipeline reads. Then", "what the pipeline reads. Then"),
+        ("the pipeline.\nIt", "the pipeline.\nIt"),
+        ("def training_code(pipeline: Path)", "def training_code(pipeline: Path)"),
+    ],
+)
+def test_a_wheel_renames_modules_and_nothing_else(ours: str, wheels: str) -> None:
+    assert renamed(ours) == wheels
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        {"trainer": "pipeline.train:train"},
+        {"command": ["{python}", "-m", "pipeline.program", "{learning_rate}", "{metrics}"]},
+    ],
+    ids=lambda runs: next(iter(runs)),
+)
+def test_a_teams_own_pipeline_folder_trains_under_ours(
+    installed: Environment, team: Path, runs: dict[str, Any]
+) -> None:
+    (team / "spec.json").write_text(json.dumps(SPEC | runs))
+    path = {"PYTHONPATH": str(team)}
+    sweep = installed.run("hpt", "plan", "spec.json", cwd=team, **path).stdout.strip()
+    ran = installed.run("hpt", "trial", sweep, "screen-e000-d0-s0", cwd=team, **path)
+    assert ran.stdout.endswith("screen-e000-d0-s0 complete\n")
+    assert "epoch 2 of" in ran.stderr
+
+
+LOADS = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name in "google jinja2 jenkins optuna altair rich scipy sklearn tensorboard typer vl_convert".split():
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Missing())
+import hpt
+assert not {"torch", "numpy", "pandas", "pydantic"} & set(sys.modules)
+import pandas as pd
+import pipeline.parts
+model = hpt.load_model(sys.argv[1])
+print(pipeline.parts.EPOCHS, pipeline.__file__, *model.predict(pd.read_csv(sys.argv[2]).head(1)))
+"""
+
+
+@pytest.mark.parametrize("is_package", [True, False])
+def test_a_model_is_loaded_with_few_packages_where_a_pipeline_of_theirs_is_imported(
+    installed: Environment, team: Path, is_package: bool
+) -> None:
+    page = (ROOT / "docs/models.md").read_text(encoding="utf-8")
+    assert "pip install --no-deps hpt\npip install numpy pandas pydantic torch\n" in page
+    if not is_package:
+        (team / "pipeline/__init__.py").unlink()
+    (team / "load.py").write_text(LOADS)
+    rows = ROOT / "tests/stores/before-the-house/visits.csv"
+    printed = installed.run("python", "load.py", MODEL.parent, rows, cwd=team).stdout
+    theirs = team / "pipeline/__init__.py" if is_package else installed.packages / "hpt/also/pipeline/__init__.py"
+    assert printed == f"2 {theirs} value\n"
+
+
+def test_a_pipeline_of_theirs_that_is_installed_beside_ours_is_theirs(
+    installed: Environment, team: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    code = "import hpt, pipeline.parts; print(pipeline.parts.EPOCHS, hasattr(pipeline, 'load_model'))"
+    assert installed.run("python", "-c", code, cwd=elsewhere, PYTHONPATH=str(team)).stdout == "2 False\n"
+
+
+def test_what_was_called_pipeline_is_still_called_so_where_no_other_is(installed: Environment, tmp_path: Path) -> None:
+    code = "import hpt, hpt.errors, pipeline, pipeline.errors as old; print(pipeline.load_model is hpt.load_model, "
+    code += "old.UserError is hpt.errors.UserError, pipeline.__version__)"
+    assert installed.run("python", "-c", code, cwd=tmp_path).stdout == f"True True {__version__}\n"
+
+
+def test_a_checkout_has_the_public_name_too() -> None:
+    import hpt
+    import hpt.errors
+    import pipeline
+
+    assert hpt.load_model is pipeline.load_model
+    assert hpt.errors.UserError is pipeline.errors.UserError
+
+
+def test_machines_find_scripts_that_run_and_the_jobs(installed: Environment) -> None:
+    home = installed.packages / "hpt/home"
+    for script in ("bin/ready", "bin/gpu", "bin/pack", "bin/trial", "bin/hpt", "docker/image", "docker/trial"):
+        assert (home / script).stat().st_mode & 0o111 == 0o111, script
+    assert (home / "jobs/library/vars/hptSweep.groovy").read_text() == rendered()["jobs/library/vars/hptSweep.groovy"]
+    assert not (home / "tests").exists()
