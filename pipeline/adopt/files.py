@@ -127,7 +127,7 @@ def _image() -> str:
     """What `docker/image` would build without this file: for a team to add to."""
     _, begin, rest = (home() / "docker/team/Dockerfile").read_text(encoding="utf-8").partition("ARG ")
     head = (
-        "# The image of this repository's trials: hpt's, and what requirements.txt and pyproject.toml ask for besides.\n"
+        "# The image of this repository's trials: hpt's, and what requirements.txt and pyproject.toml ask for.\n"
         "# Made by `hpt init`, which leaves it alone from now on: add what else your code needs.\n"
     )
     return head + begin + rest

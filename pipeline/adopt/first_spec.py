@@ -9,7 +9,7 @@ from pipeline import spec as specs
 from pipeline.adopt import script
 from pipeline.adopt.answers import Answers
 from pipeline.adopt.declared import as_rate, declared
-from pipeline.dates import DateRange
+from pipeline.dates import MONTHS_PER_RANGE, DateRange
 from pipeline.errors import UserError
 from pipeline.jenkins.render import FIRST_SPEC
 from pipeline.space import Hyperparameter, Scalar, Values
@@ -43,12 +43,10 @@ def first(answers: Answers, today: date) -> First:
     spec: dict[str, Any] = {"notes": "The first sweep: `hpt validate specs/first.json` says what it comes to."}
     spec |= _own(answers) if is_own else _built_in(data)
     covered = _covered(data)
-    if covered is not None and (today - covered.end).days > _STALE_DAYS:
-        spec["as-of"] = covered.end.isoformat()
-        remarks.append(
-            f'"as-of" is fixed, as the data end on {covered.end}: take it out when they get new days, so that date '
-            "ranges rotate"
-        )
+    if covered is not None:
+        for key, (value, why) in _dates(covered, today).items():
+            spec[key] = value
+            remarks.append(f'"{key}" is {value}, as the data {why}')
     spec |= {"budget": {"experiments": _EXPERIMENTS}}
     _check(spec, data)
     return First(spec, data, tuple(remarks))
@@ -156,3 +154,18 @@ def _covered(data: dict[str, Any] | None) -> DateRange | None:
     source = specs.from_dict({"architecture": "tabular", "tune": "nothing", "data": data}, "data").data
     assert source is not None
     return covered_days(source)
+
+
+def _dates(covered: DateRange, today: date) -> dict[str, tuple[Any, str]]:
+    """{key: its value and why} where what is usual does not suit the days of the data: they ended, or are few."""
+    keys: dict[str, tuple[Any, str]] = {}
+    if (today - covered.end).days > _STALE_DAYS:
+        why = f"end on {covered.end}: take it out when they get new days, so that date ranges rotate"
+        keys["as-of"] = covered.end.isoformat(), why
+    end = min(covered.end, today)
+    months = (end.year - covered.start.year) * 12 + end.month - covered.start.month
+    # As many as leave six ranges to judge on; three are usual.
+    if (most := max(1, (months - 7) // 2)) < MONTHS_PER_RANGE:
+        why = f"cover {months} months: longer date ranges would leave too few to judge a winner on"
+        keys["range-months"] = most, why
+    return keys
