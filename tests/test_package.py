@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.jenkins.render import rendered
 from pipeline.provenance import __version__
+from pipeline.trials.reuse import training_code
 from setup import renamed
 from tests.support import ROOT
 from tests.support.package import Environment
@@ -116,6 +117,11 @@ def test_a_teams_own_pipeline_folder_trains_under_ours(
     ran = installed.run("hpt", "trial", sweep, "screen-e000-d0-s0", cwd=team, **path)
     assert ran.stdout.endswith("screen-e000-d0-s0 complete\n")
     assert "epoch 2 of" in ran.stderr
+
+
+def test_trainings_of_a_checkout_are_those_of_the_wheel_made_of_it(installed: Environment, tmp_path: Path) -> None:
+    code = "from hpt.trials.reuse import training_code; print(training_code())"
+    assert installed.run("python", "-c", code, cwd=tmp_path).stdout == f"{training_code()}\n"
 
 
 LOADS = """

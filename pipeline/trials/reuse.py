@@ -9,6 +9,7 @@ training of a built-in architecture is remembered by it; only a sweep that asks 
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
@@ -25,6 +26,9 @@ from pipeline.training.saved import WEIGHTS
 _FINAL = (Status.COMPLETE, Status.DIVERGED)
 """What was stopped early or failed is no finished training."""
 _COPIED = ("training_time", "model_url", "status", "error", "epochs", "device", "data_fingerprint")
+
+_OURS = re.compile(rb"\b(pipeline|hpt)\b")
+"""What the package is called, in a checkout and in a wheel: the same code is the same in both."""
 
 
 def cells_of_earlier_phase(sweep: Sweep, trial: Trial, row: Row) -> Row | None:
@@ -108,5 +112,5 @@ def training_code(pipeline: Path = Path(__file__).parents[1]) -> str:
     """Hash of the code that a training's result may hang on: how data are read and encoded, how a network trains."""
     digest = hashlib.sha256()
     for path in sorted(path for room in ("data", "training") for path in (pipeline / room).rglob("*.py")):
-        digest.update(f"{path.relative_to(pipeline)}\0".encode() + path.read_bytes())
+        digest.update(f"{path.relative_to(pipeline)}\0".encode() + _OURS.sub(b"", path.read_bytes()))
     return digest.hexdigest()

@@ -45,7 +45,11 @@ match argv:
     case ["build", *rest]:
         print("noise of a build")
         if os.path.exists(path("build-fails")): sys.exit(1)
-        add("images", rest[rest.index("--tag") + 1])
+        image = rest[rest.index("--tag") + 1]
+        add("images", image)
+        context = rest[-1]
+        for folder, _, names in os.walk(context if context != "." else ""):
+            for name in names: add("context", os.path.relpath(os.path.join(folder, name), context))
     case ["push", image]: print("noise of a push")
     case ["ps", *rest]:
         label = rest[-1].removeprefix("label=")
@@ -82,10 +86,8 @@ class Machine:
         for made in (self.state, self.workspace, self.bin):
             made.mkdir()
         # Only these, so that a real docker or GPU of the machine that the tests run on plays no part.
-        tools = (
-            "awk cat cut dirname find git grep head hostname id mkdir printf rm sed sh sha256sum sleep sort tail tee"
-        )
-        tools += " timeout tr uname"
+        tools = "awk cat cp cut dirname find git grep head hostname id mkdir mktemp printf rm sed sh sha256sum sleep"
+        tools += " sort tail tee timeout tr uname"
         for tool in tools.split():
             found = shutil.which(tool)
             assert found, f"{tool} is missing"

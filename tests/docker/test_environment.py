@@ -36,7 +36,7 @@ def script(machine: Machine) -> Path:
     (machine.workspace / "pyproject.toml").write_text("one")
     (machine.workspace / "constraints.txt").write_text("")
     machine.has("python3", PYTHON.format(state=machine.state, python=sys.executable))
-    for tool in ("cp", "readlink", "stat"):
+    for tool in ("readlink", "stat"):
         found = shutil.which(tool)
         assert found
         (machine.bin / tool).symlink_to(found)

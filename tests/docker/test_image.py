@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.docker.conftest import ROOT, SCRIPTS, Machine
+from tests.support.package import Environment
 
 FILES = ("docker/Dockerfile", "docker/requirements.py", "pyproject.toml", "constraints.txt", "LICENSE", "setup.py")
 
@@ -177,3 +178,97 @@ def test_a_daemon_that_is_down_is_the_machines_fault_and_a_registry_that_does_no
     done = tree.machine.run(tree.folder / "docker/image", HPT_IMAGE_PARAM="registry.test/hpt:1")
     assert done.returncode == 3
     assert "docker/image: not fit: docker does not answer" in done.stderr
+
+
+@pytest.fixture
+def team(tree: Tree) -> Path:
+    """A team's repository, which is the current directory; the scripts are those of another folder."""
+    folder = tree.machine.workspace
+    (folder / "hpt.toml").write_text("store = 'here'\n")
+    (folder / "requirements.txt").write_text("lightgbm\n")
+    (folder / "train.py").write_text("")
+    return folder
+
+
+def test_a_team_gets_ours_with_what_its_files_ask_for(tree: Tree, team: Path) -> None:
+    image = tree.image(HPT_GIT_COMMIT="of-the-team")
+    ours, theirs = tree.machine.called("build")
+    assert re.fullmatch(r"hpt-trainer:[0-9a-f]{16}", image)
+    assert theirs[theirs.index("--tag") + 1] == image
+    assert f"TRAINER={ours[ours.index('--tag') + 1]}" in theirs
+    assert theirs[theirs.index("--file") + 1] == str(tree.folder / "docker/team/Dockerfile")
+    assert "COMMIT=" in ours, "the commit of their repository is not that of our code"
+    assert (tree.machine.state / "context").read_text().split() == ["requirements.txt"], "of their files, no others"
+
+
+def test_a_teams_own_dockerfile_is_used_with_what_lies_beside_it(tree: Tree, team: Path) -> None:
+    (team / "docker").mkdir()
+    (team / "docker/Dockerfile").write_text("ARG TRAINER\nFROM ${TRAINER}\nCOPY docker/fonts /fonts\n")
+    (team / "docker/fonts").write_text("")
+    tree.image()
+    (build,) = [each for each in tree.machine.called("build") if any("TRAINER=" in word for word in each)]
+    assert build[build.index("--file") + 1] == f"{build[-1]}/docker/Dockerfile"
+    given = (tree.machine.state / "context").read_text().split()
+    assert sorted(given) == ["docker/Dockerfile", "docker/fonts", "requirements.txt"]
+    assert not Path(build[-1]).exists()
+
+
+@pytest.mark.parametrize(
+    "changed", ["requirements.txt", "requirements/base.txt", "constraints.txt", "pyproject.toml", "docker/Dockerfile"]
+)
+def test_a_teams_files_change_the_name_and_its_code_does_not(tree: Tree, team: Path, changed: str) -> None:
+    before = tree.image()
+    (team / changed).parent.mkdir(exist_ok=True)
+    with (team / changed).open("a") as file:
+        file.write("# something\n")
+    assert tree.image() != before
+    (team / changed).write_text("")
+    name = tree.image()
+    (team / "train.py").write_text("# changed")
+    (team / "hpt.toml").write_text("store = 'there'\n")
+    assert tree.image() == name
+
+
+def test_a_wheel_of_the_repository_that_requirements_name_goes_in(tree: Tree, team: Path) -> None:
+    (team / "vendor").mkdir()
+    (team / "vendor/extra.whl").write_text("one")
+    (team / "vendor/other.whl").write_text("")
+    (team / "requirements.txt").write_text("./vendor/extra.whl  # ours\n/etc/passwd\n-r ../../x\n*\n")
+    before = tree.image()
+    assert (tree.machine.state / "context").read_text().split() == ["requirements.txt", "vendor/extra.whl"]
+    (team / "vendor/extra.whl").write_text("another")
+    assert tree.image() != before
+
+
+def test_a_team_that_asks_for_nothing_has_our_image(tree: Tree, team: Path) -> None:
+    theirs = tree.image()
+    (team / "requirements.txt").unlink()
+    assert tree.image() != theirs
+    (team / "hpt.toml").unlink()
+    assert len(tree.machine.called("build")) == 2
+
+
+def test_a_teams_image_of_the_registry_needs_none_of_ours(tree: Tree, team: Path) -> None:
+    tag = tree.image(HPT_REGISTRY="registry:5000").partition("/")[2]
+    tree.machine.set("registry", f"registry:5000/{tag}")
+    tree.machine.set("images")
+    (tree.machine.state / "calls").unlink()
+    assert tree.image(HPT_REGISTRY="registry:5000") == f"registry:5000/{tag}"
+    assert not tree.machine.called("build")
+    assert tree.machine.called("pull") == [["pull", f"registry:5000/{tag}"]]
+
+
+def test_a_teams_image_that_cannot_be_built_is_infrastructure(tree: Tree, team: Path) -> None:
+    tree.image()
+    (team / "requirements.txt").write_text("no-such-package\n")
+    tree.machine.set("build-fails")
+    done = tree.machine.run(tree.folder / "docker/image")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "cannot be built" in done.stderr
+
+
+def test_the_image_of_a_version_is_the_same_built_from_a_wheel(
+    machine: Machine, installed: Environment, tmp_path: Path
+) -> None:
+    named = [machine.run(home / "docker/image").stdout for home in (ROOT, installed.packages / "hpt/home")]
+    assert named[0] == named[1] != ""

@@ -1,5 +1,6 @@
 """The jobs as Jenkins gets them: rendered offline by Jenkins Job Builder, and held against the Jenkinsfile."""
 
+import difflib
 import re
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.jenkins.parameters import HEADINGS, PARAMETERS
-from pipeline.jenkins.render import rendered
+from pipeline.jenkins.render import library, rendered, standalone, start_script
 from tests.jenkinsfile.conftest import ROOT, Controller
 
 Jobs = dict[str, ElementTree.Element]
@@ -76,10 +77,32 @@ def test_what_is_rendered_is_as_it_is_written_from_one_source_and_one_list_of_pa
     assert (ROOT / path).read_text(encoding="utf-8") == rendered()[path], "python -m pipeline.jenkins.render"
 
 
-def test_the_library_is_the_jenkinsfile_as_a_function() -> None:
-    step = rendered()["jobs/library/vars/hptSweep.groovy"]
+def test_the_library_is_a_teams_jenkinsfile_as_a_function() -> None:
+    step = library()
     assert step.count("\ndef call() {\npipeline {\n") == 1
-    assert step.replace("def call() {\n", "").replace("\n}\n}\n", "\n}\n", 1) == rendered()["Jenkinsfile"]
+    _, text = step.replace("def call() {\n", "").replace("\n}\n}\n", "\n}\n", 1).split("\n", 1)
+    assert text == standalone().split("\n", 1)[1]
+
+
+def test_a_teams_jenkinsfile_is_ours_but_for_its_first_spec_and_for_where_hpt_comes_from() -> None:
+    ours, theirs = rendered()["Jenkinsfile"].splitlines(), standalone().splitlines()
+    end = theirs.index("/** What a machine runs that has nothing of ours: it prints where `bin/hpt` is. */") - 1
+    changes = [line for line in difflib.ndiff(ours, theirs[:end]) if line[0] in "+-"]
+    assert len(changes) == 7
+    assert [line for line in changes if "'specs/first.json'" in line or "'specs/quickstart.json'" in line] == changes[
+        2:4
+    ]
+    assert changes[4:] == [
+        "-     return '.'",
+        "+     writeFile file: '.hpt/start', text: startScript(), encoding: 'UTF-8'",
+        "+     return sh(returnStdout: true, script: 'sh .hpt/start').trim()",
+    ]
+
+
+def test_a_teams_jenkinsfile_holds_the_script_that_gets_hpt_as_it_is() -> None:
+    (text,) = re.findall(r"return '''(.*?)'''", standalone(), re.DOTALL)
+    assert re.sub(r"\\(.)", r"\1", text) == start_script()
+    assert len(text.encode()) < 60_000, "a class of Java holds no longer text"
 
 
 def test_the_form_has_three_groups_of_which_the_first_five_parameters_are_enough_for_most(jobs: Jobs) -> None:

@@ -538,9 +538,10 @@ def fingerprint(requirement: str, packages: str) -> str:
     """Names all that an environment is made of. It cannot be moved, so its place is part of that."""
     digest = hashlib.sha256(f"{requirement}\\0{packages}\\0{FOLDER}\\0{sys.version}\\0".encode())
     files = {path for pattern in READ for path in Path().glob(pattern) if path.is_file()}
-    # A wheel of the repository may be another one under its name.
-    wheel = Path(requirement.partition("[")[0])
-    for path in sorted([*files, *([wheel] if os.path.isfile(wheel) else [])]):
+    # A wheel of the repository, which these name, may be another one under its name.
+    lists = (path.read_text(encoding="utf-8", errors="replace") for path in files if path.suffix == ".txt")
+    words = [requirement.partition("[")[0], *(word for text in lists for word in text.split())]
+    for path in sorted(files | {Path(word) for word in words if os.path.isfile(word)}):
         digest.update(f"{path}\\0".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
