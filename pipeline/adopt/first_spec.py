@@ -47,6 +47,8 @@ def first(answers: Answers, today: date) -> First:
         for key, (value, why) in _dates(covered, today).items():
             spec[key] = value
             remarks.append(f'"{key}" is {value}, as the data {why}')
+    else:
+        remarks.append("date ranges end this month, as for data whose days are not known: name the files by --data")
     spec |= {"budget": {"experiments": _EXPERIMENTS}}
     _check(spec, data)
     return First(spec, data, tuple(remarks))

@@ -107,6 +107,8 @@ def init(
     _show(write(folder, wanted, dry=dry_run), dry_run)
     for remark in made.remarks if made else ():
         warn(remark)
+    if made and not answers.store:
+        warn("results go into hpt-store/ here: Jenkins' machines need a place that all of them see (store, HPT_STORE)")
     if made and not dry_run:
         print(f"next: hpt validate {files.FIRST_SPEC}, hpt run {files.FIRST_SPEC}; then commit these files")
 
