@@ -14,7 +14,7 @@ from tests.jenkinsfile.conftest import Controller
 from tests.support.package import Environment
 
 MACHINE = ({"name": "box", "labels": "gpu light"},)
-A_LOOK = "trials=14"
+A_LOOK = "trials=20"
 
 
 class Adopted(Controller):
