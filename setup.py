@@ -17,7 +17,10 @@ from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 HOME = ("pyproject.toml", "constraints.txt", "setup.py", "LICENSE", "bin", "docker", "jobs", "hpt", "pipeline")
-_IMPORT = re.compile(r"(?m)\bpipeline\.(?=[a-z_])|(?<=^from )pipeline(?= import )|(?<= from )pipeline(?= import )")
+NOT_FOR_A_TEAM = ("bin/agent", "bin/test", "docker/agent", "docker/controller", "docker/compose.yaml")
+_IMPORT = re.compile(
+    r"(?m)(?<![\w.])pipeline\.(?=[a-z_])|(?<=^from )pipeline(?= import )|(?<= from )pipeline(?= import )"
+)
 
 
 def renamed(source: str) -> str:
@@ -50,15 +53,18 @@ class BuildWheel(build_py):
             self._copy_home(out / "hpt/home")
 
     def _copy_home(self, home: Path) -> None:
-        unwanted = shutil.ignore_patterns("__pycache__", "*.py[co]", "test", "compose.yaml", "agent", "controller")
         home.mkdir()
         for name in HOME:
             if (HERE / name).is_dir():
-                shutil.copytree(HERE / name, home / name, ignore=unwanted)
-            elif (HERE / name).exists():
+                shutil.copytree(HERE / name, home / name, ignore=shutil.ignore_patterns("__pycache__", "*.py[co]"))
+            else:
                 shutil.copy2(HERE / name, home / name)
-        for script in (HERE / "bin/agent").iterdir():
-            shutil.copy2(script, home / "bin" / script.name)
+        # These are of a team's environment, in place of those that make a checkout's.
+        for script in (home / "bin/agent").iterdir():
+            script.replace(home / "bin" / script.name)
+        for name in NOT_FOR_A_TEAM:
+            path = home / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 if __name__ == "__main__":

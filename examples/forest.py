@@ -14,7 +14,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.metrics import mean_squared_error
 
 if TYPE_CHECKING:
-    from pipeline.training.own import Days, Run
+    from hpt.training.own import Days, Run
 
 
 class Settings(BaseModel):

@@ -128,19 +128,25 @@ def warm_lanes(nursery: lanes.Nursery) -> lanes.Lanes:
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout, built once."""
-    return package.build_wheel(tmp_path_factory.mktemp("wheel"))
+    """The wheel of this checkout, built once a session."""
+    folder = package.made_once(tmp_path_factory.getbasetemp(), "wheel", package.build_wheel)
+    return next(folder.glob("*.whl"))
 
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> package.Environment:
     """What `hpt` needs, installed without it."""
-    return package.packages_without_ours(tmp_path_factory.mktemp("packages"))
+    return package.Environment(
+        package.made_once(tmp_path_factory.getbasetemp(), "packages", package.link_packages_without_ours)
+    )
 
 
 @pytest.fixture(scope="session")
 def installed(
     wheel: Path, packages: package.Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> package.Environment:
-    """`hpt` as a wheel brings it, with nothing of this checkout."""
-    return package.install(wheel, packages, tmp_path_factory.mktemp("installed"))
+    """`hpt` as a wheel brings it, with nothing of this checkout. Tests only read it."""
+    folder = package.made_once(
+        tmp_path_factory.getbasetemp(), "installed", lambda folder: package.install(wheel, packages, folder)
+    )
+    return package.Environment(folder)

@@ -1,7 +1,9 @@
 """`hpt` as a package: what a wheel brings, with this checkout out of reach and a team's own `pipeline/` in the way."""
 
 import ast
+import importlib
 import json
+import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,7 @@ def test_what_the_wheel_holds_imports_nothing_called_pipeline(wheel: Path) -> No
         ("import pipeline.cli", "import hpt.cli"),
         ('("-m", "pipeline.local.lane")', '("-m", "hpt.local.lane")'),
         ("pipeline {\n}", "pipeline {\n}"),
+        ("self.pipeline.run()", "self.pipeline.run()"),
         ("what the pipeline reads. Then", "what the pipeline reads. Then"),
         ("the pipeline.\nIt", "the pipeline.\nIt"),
         ("def training_code(pipeline: Path)", "def training_code(pipeline: Path)"),
@@ -122,6 +125,17 @@ def test_a_teams_own_pipeline_folder_trains_under_ours(
 def test_trainings_of_a_checkout_are_those_of_the_wheel_made_of_it(installed: Environment, tmp_path: Path) -> None:
     code = "from hpt.trials.reuse import training_code; print(training_code())"
     assert installed.run("python", "-c", code, cwd=tmp_path).stdout == f"{training_code()}\n"
+
+
+def test_a_row_says_the_commit_of_the_repository_that_pins_the_version(installed: Environment, tmp_path: Path) -> None:
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "x"]):
+        subprocess.run([*git, *command], cwd=tmp_path, check=True)
+    commit = subprocess.run(
+        [*git, "rev-parse", "HEAD"], cwd=tmp_path, check=True, capture_output=True, text=True
+    ).stdout
+    code = "from hpt import provenance; print(provenance.git_commit())"
+    assert installed.run("python", "-c", code, cwd=tmp_path).stdout == commit
 
 
 LOADS = """
@@ -172,12 +186,13 @@ def test_what_was_called_pipeline_is_still_called_so_where_no_other_is(installed
 
 
 def test_a_checkout_has_the_public_name_too() -> None:
-    import hpt
-    import hpt.errors
-    import pipeline
-
-    assert hpt.load_model is pipeline.load_model
-    assert hpt.errors.UserError is pipeline.errors.UserError
+    for path in (ROOT / "hpt").rglob("*.py"):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        if "also" in name:
+            continue
+        public = importlib.import_module(name)
+        ours = importlib.import_module(name.replace("hpt", "pipeline", 1))
+        assert all(getattr(public, each) is getattr(ours, each) for each in getattr(public, "__all__", ())), name
 
 
 def test_machines_find_scripts_that_run_and_the_jobs(installed: Environment) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import FINE, INFRASTRUCTURE, WRONG
 from pipeline.jenkins.start import locked
 from pipeline.provenance import __version__
 
@@ -51,25 +52,28 @@ def _toml(path: Path) -> Mapping[str, Any]:
 
 
 def fill(folder: Path, *, with_code: bool) -> int:
-    """Has pip install it all; its exit status."""
+    """Has pip install it all; the exit status. Never 1, which says of `hpt` that trials failed."""
     try:
         arguments = requirements(folder, with_code=with_code)
     except ValueError as error:
         print(f"bin/environment: not ready: {error}", file=sys.stderr)
-        return 2
+        return WRONG
     if os.environ.get("HPT_PACKAGES"):
         arguments.append("--no-build-isolation")
     print("installs hpt and what this repository asks for; this takes some minutes, once", file=sys.stderr)
     pip = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    return subprocess.run([*pip, *arguments], cwd=folder, stdout=sys.stderr, check=False).returncode
+    if subprocess.run([*pip, *arguments], cwd=folder, stdout=sys.stderr, check=False).returncode == 0:
+        return FINE
+    print("bin/environment: not ready: pip cannot install what is asked for, see above", file=sys.stderr)
+    return INFRASTRUCTURE
 
 
 def main() -> int:
     with locked(Path(sys.prefix, "lock")):
         if _DONE.exists():
-            return 0
+            return FINE
         status = fill(Path.cwd(), with_code="--packages" not in sys.argv[1:])
-        if status == 0:
+        if status == FINE:
             _DONE.touch()
         return status
 

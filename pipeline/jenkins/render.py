@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline.jenkins.check import PROTOCOL
 from pipeline.jenkins.job_yaml import job_yaml
 from pipeline.jenkins.parameters import PARAMETERS, JobParameter, Kind
+from pipeline.provenance import home
 
 FIRST_SPEC = "specs/first.json"
 """What SPEC is unless somebody says otherwise, in a team's repository: `hpt init` writes that file."""
@@ -60,13 +61,13 @@ def start_script() -> str:
     return shell.replace("START.PY\n", program)
 
 
-def _pipeline(parameters: Sequence[JobParameter], home: str) -> str:
+def _pipeline(parameters: Sequence[JobParameter], finding: str) -> str:
     blocks = {
         "        // PARAMETERS\n": "".join(_declaration(parameter.as_shown()) for parameter in parameters),
         "        // ENVIRONMENT\n": "".join(
             f'        {parameter.name} = "${{params.{parameter.name}}}"\n' for parameter in parameters
         ),
-        "    // HOME\n": home,
+        "    // HOME\n": finding,
         "PROTOCOL": str(PROTOCOL),
     }
     text = (_HERE / "sweep.groovy").read_text(encoding="utf-8")
@@ -106,6 +107,6 @@ def _quoted(text: str) -> str:
 
 if __name__ == "__main__":
     for path, text in rendered().items():
-        file = Path(__file__).parents[2] / path
+        file = home() / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")

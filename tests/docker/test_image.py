@@ -213,6 +213,13 @@ def test_a_teams_own_dockerfile_is_used_with_what_lies_beside_it(tree: Tree, tea
     assert not Path(build[-1]).exists()
 
 
+def test_a_dockerfile_of_theirs_that_is_for_something_else_plays_no_part(tree: Tree, team: Path) -> None:
+    before = tree.image()
+    (team / "docker").mkdir()
+    (team / "docker/Dockerfile").write_text("FROM python:3.12-slim\nCOPY . /service\n")
+    assert tree.image() == before
+
+
 @pytest.mark.parametrize(
     "changed", ["requirements.txt", "requirements/base.txt", "constraints.txt", "pyproject.toml", "docker/Dockerfile"]
 )
@@ -220,7 +227,7 @@ def test_a_teams_files_change_the_name_and_its_code_does_not(tree: Tree, team: P
     before = tree.image()
     (team / changed).parent.mkdir(exist_ok=True)
     with (team / changed).open("a") as file:
-        file.write("# something\n")
+        file.write("FROM ${TRAINER}\n")
     assert tree.image() != before
     (team / changed).write_text("")
     name = tree.image()

@@ -41,7 +41,7 @@ def home_of(process: "subprocess.Popen[str]") -> Path:
     return Path(out.strip())
 
 
-def test_agents_that_share_a_folder_make_one_environment_with_scripts_that_run(
+def test_agents_that_share_a_folder_make_one_environment_which_the_first_call_fills(
     repository: Path, packages: Environment
 ) -> None:
     at_once = [started(repository, HPT_PACKAGES=str(packages.folder)) for _ in range(2)]
@@ -50,6 +50,22 @@ def test_agents_that_share_a_folder_make_one_environment_with_scripts_that_run(
     assert (home / "bin/hpt").read_text() == (ROOT / "bin/agent/hpt").read_text()
     for script in ("bin/environment", "bin/ready", "docker/image"):
         assert os.access(home / script, os.X_OK)
+    machine = outside() | {"HPT_PACKAGES": str(packages.folder)}
+
+    def hpt() -> "subprocess.CompletedProcess[str]":
+        command = [home / "bin/hpt", "--version"]
+        return subprocess.run(command, cwd=repository, env=machine, capture_output=True, text=True, check=False)
+
+    asked_for = (repository / "requirements.txt").read_text()
+    (repository / "requirements.txt").write_text("no-such-package-anywhere\n")
+    failed = hpt()
+    assert (failed.returncode, failed.stdout) == (3, "")
+    assert failed.stderr.endswith("bin/environment: not ready: pip cannot install what is asked for, see above\n")
+    (repository / "requirements.txt").write_text(asked_for)
+    filled, again = hpt(), hpt()
+    assert filled.stdout == again.stdout == f"hpt {__version__}\n"
+    assert "some minutes, once" in filled.stderr
+    assert again.stderr == ""
     old = home.parent.with_name("venv-old")
     old.mkdir()
     os.utime(old, (0, 0))

@@ -1,10 +1,12 @@
 """`hpt` as a wheel brings it: built from this checkout, installed where nothing of the checkout can be found."""
 
+import fcntl
 import os
 import subprocess
 import sys
 import sysconfig
 import venv
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copy, copytree, ignore_patterns
@@ -52,7 +54,20 @@ def outside() -> dict[str, str]:
     return kept | {"OMP_NUM_THREADS": "1", "PIP_NO_INDEX": "1", "PIP_NO_COMPILE": "1"}
 
 
-def build_wheel(folder: Path) -> Path:
+def made_once(session: Path, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder of all processes of a test session, that the first to come here has made; `session` is its folder."""
+    shared = session.parent if "PYTEST_XDIST_WORKER" in os.environ else session
+    folder, made = shared / name, shared / f"{name}.made"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            folder.mkdir()
+            make(folder)
+            made.touch()
+    return folder
+
+
+def build_wheel(folder: Path) -> None:
     """Builds the wheel of this checkout, from a copy of it, into `folder`."""
     source = folder / "source"
     source.mkdir()
@@ -63,27 +78,23 @@ def build_wheel(folder: Path) -> Path:
             copy(ROOT / name, source / name)
     copytree(ROOT / "pipeline", source / "pipeline", ignore=ignore_patterns("__pycache__"))
     _pip("wheel", str(source), "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder))
-    (wheel,) = folder.glob("*.whl")
-    return wheel
 
 
-def packages_without_ours(folder: Path) -> Environment:
-    """An environment with the packages that this one has, but `hpt`."""
+def link_packages_without_ours(folder: Path) -> None:
+    """Makes an environment with the packages that this one has, but `hpt`."""
     venv.create(folder, with_pip=False, symlinks=True)
     environment = Environment(folder)
     for path in Path(sysconfig.get_path("purelib")).iterdir():
         if path.suffix != ".pth" and not path.name.startswith(("hpt", "__editable__")):
             (environment.packages / path.name).symlink_to(path)
-    return environment
 
 
-def install(wheel: Path, packages: Environment, folder: Path) -> Environment:
-    """A new environment with the wheel, over packages that are here."""
+def install(wheel: Path, packages: Environment, folder: Path) -> None:
+    """Makes an environment with the wheel, over packages that are here."""
     venv.create(folder, with_pip=False, symlinks=True)
     environment = Environment(folder)
     (environment.packages / "packages.pth").write_text(f"{packages.packages}\n")
     _pip("--python", str(environment.python), "install", "--no-deps", "--no-index", "--no-compile", str(wheel))
-    return environment
 
 
 def _pip(*arguments: str) -> None:

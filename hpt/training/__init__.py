@@ -1,0 +1,1 @@
+"""What is for those who write trainers, where the wheel has it too."""
