@@ -101,6 +101,8 @@ def _by_arguments(script: str, source: str, listed: Sequence[Argument], answers:
     words: list[Any] = ["{python}", script]
     defaults: dict[str, Scalar] = {}
     max_epochs, told, wanting = None, set[str](), list[str]()
+    # What a flag does, nobody but a person knows.
+    named = {word.partition("=")[0].strip() for word in answers.hyperparameters}
     for argument in listed:
         name = argument.name.strip("_").replace("-", "_").lower()
         value = _value(name, answers)
@@ -111,7 +113,7 @@ def _by_arguments(script: str, source: str, listed: Sequence[Argument], answers:
                 max_epochs = argument.default
         elif argument.required or not argument.option:
             wanting.append(argument.option or argument.name)
-        elif _is_tunable(argument):
+        elif _is_tunable(argument) and (not argument.is_flag or argument.name in named):
             defaults[argument.name] = argument.default
             words += _tuned(argument)
     if data := [one for one in wanting if one.strip("-").replace("-", "_").lower() in _DATA.split()]:

@@ -85,11 +85,17 @@ def test_the_spec_has_the_script_with_its_defaults(adopted: Path) -> None:
         "{python} train.py --data data/rows.csv --from {start} --valid {valid_start} --test {test_start} --to {end} "
         "--save {folder}/model --lr {lr} --shrink {shrink} --epochs {max_epochs} --seed {seed}"
     )
-    assert {"if": "centred", "arguments": ["--centred"]} in spec["command"]
     domain = {"low": 0.001, "high": 0.1, "log": True}
     rate = {"default": 0.01, "domain": domain, "phase": "learning-rate"}
-    assert spec["hyperparameters"] == {"lr": rate, "shrink": 0.5, "centred": False}
+    assert spec["hyperparameters"] == {"lr": rate, "shrink": 0.5}
     assert spec["training"] == {"max-epochs": 3}
+
+
+def test_a_flag_is_tried_where_a_person_names_it(repository: Path, init: Callable[..., Done]) -> None:
+    init(*OF_SCRIPT, "--hyperparameter", "centred=false,true", "--hyperparameter", "lr=0.01,0.1")
+    spec = json.loads((repository / "specs/first.json").read_text())
+    assert {"if": "centred", "arguments": ["--centred"]} in spec["command"]
+    assert spec["hyperparameters"]["centred"] == {"default": False, "domain": [False, True]}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tests.jenkinsfile.conftest import Controller
 from tests.support.package import Environment
 
 MACHINE = ({"name": "box", "labels": "gpu light"},)
-A_LOOK = "trials=20"
+A_LOOK = "experiments=2"
 
 
 class Adopted(Controller):
@@ -33,7 +33,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory, wheel: Path, installed:
     """After `hpt init`, of a wheel that the repository keeps."""
     folder = tmp_path_factory.mktemp("team")
     (folder / "train.py").write_text(SCRIPT)
-    write_rows(folder / "data/rows.csv")
+    write_rows(folder / "data/rows.csv", months=5)
     (folder / "vendor").mkdir()
     shutil.copy(wheel, folder / "vendor")
     installed.run("hpt", "init", *OF_SCRIPT, "--standalone", "--hpt", f"vendor/{wheel.name}", cwd=folder)
