@@ -12,6 +12,7 @@ WHAT = {
     "verbs": "parse, call, print",
     "screen": "tables and live bars",
     "local": "the runner on this machine",
+    "adopt": "hpt init: a team's own repository",
     "jenkins": "REST client, parameters, publishing",
     "compare": "several sweeps, night by night",
     "trials": "attempts, rows, early stopping",
@@ -26,7 +27,7 @@ WHAT = {
     "store": "a directory or a bucket",
 }
 STOREYS = {
-    "doors": ("cli", "verbs", "jenkins", "screen", "local"),
+    "doors": ("cli", "verbs", "adopt", "jenkins", "screen", "local"),
     "stages": ("compare", "trials", "report", "plan"),
     "knowledge": ("analysis", "sweep", "spec"),
     "machinery": ("training", "data", "search", "store"),

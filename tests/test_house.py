@@ -23,10 +23,11 @@ MAY_IMPORT = {
     "trials": "plan analysis sweep spec training store",
     "report": "analysis sweep search training data store",
     "compare": "report analysis sweep data store",
+    "adopt": "jenkins spec data",
     "jenkins": "compare report plan sweep spec training data store",
     "local": "trials report plan analysis sweep store",
     "screen": "compare report plan analysis sweep data",
-    "verbs": "screen local jenkins compare report trials plan analysis sweep spec search training data store",
+    "verbs": "screen local adopt jenkins compare report trials plan analysis sweep spec search training data store",
     "cli": "verbs local screen",
     "": "training",
 }

@@ -264,7 +264,7 @@ def _is_alike(digest: Digest, definition: Definition) -> bool:
     training = definition.training
     return (
         digest.sweep_format == definition.format
-        and digest.data == definition.data
+        and digest.has_data_of(definition)
         and (digest.validation_share, digest.test_share) == (training.validation_share, training.test_share)
     )
 

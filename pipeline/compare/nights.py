@@ -14,7 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from pipeline.compare.scores import RangeScore, scores_by_range
-from pipeline.data.source import DataSource, FlightsSource
+from pipeline.data.source import DataSource, FlightsSource, as_in_every_checkout
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.report.state import State, state_of
@@ -122,7 +122,8 @@ def series(store: Store, architecture: str | None = None, data: DataSource | Non
         except UserError:  # a damaged one stops nobody; `hpt list` says so
             continue
         definition = night.definition
-        belongs = architecture in (None, definition.architecture) and data in (None, definition.data)
+        is_of_data = data is None or as_in_every_checkout(data) == as_in_every_checkout(definition.data)
+        belongs = architecture in (None, definition.architecture) and is_of_data
         # A study asks another question; its best setting is no night's result.
         if belongs and not definition.is_study:
             nights.setdefault(_name(definition), []).append(night)
@@ -134,7 +135,7 @@ def series(store: Store, architecture: str | None = None, data: DataSource | Non
 
 def _name(definition: Definition) -> str:
     """What must be the same for nights to be a series, in words."""
-    data, objective = definition.data, definition.objective
+    data, objective = as_in_every_checkout(definition.data), definition.objective
     if data is None:  # a trainer of one's own knows by itself where they are
         return f"{definition.architecture}, {objective.goal} {objective.metric}"
     source = data.source if isinstance(data, FlightsSource) else data.path

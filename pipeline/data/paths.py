@@ -26,7 +26,7 @@ from pipeline.data.date_parts import days_of
 from pipeline.data.raw import CALENDAR, contains
 from pipeline.dates import DateRange
 from pipeline.errors import InfrastructureError, OutOfReachError, UserError
-from pipeline.places import local
+from pipeline.places import in_project, where_looked
 
 if TYPE_CHECKING:
     from pipeline.store.client import Bucket
@@ -59,12 +59,12 @@ def matching(pattern: str, date: str, date_range: DateRange | None = None) -> li
     """
     if pattern.startswith("gs://"):
         return _in_bucket(pattern, date, date_range)
-    whole = re.sub("/+", "/", local(pattern))
+    whole = re.sub("/+", "/", in_project(pattern))
     paths = [path for path in glob.glob(whole, recursive=True) if os.path.isfile(path)]
     sizes = {path: os.path.getsize(path) for path in paths}
     paths = sorted(path for path in paths if not _is_marker(path, sizes[path]))
     if not paths:
-        raise UserError(f'data.path: no file matches "{pattern}" (looked from {os.getcwd()})')
+        raise UserError(f'data.path: no file matches "{pattern}" (looked {where_looked()})')
     partitions = [_partition(path[len(_folder(whole)) :]) for path in paths]
     files = [
         DataFile(path, partial(_here, path), partition, day, sizes[path])

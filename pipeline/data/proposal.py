@@ -3,6 +3,7 @@
 It only proposes: a person reads it, and mends what is wrong, before anything trains on it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from pipeline.data import forms
 from pipeline.data.date_parts import days_of
 from pipeline.data.files import first_rows
 from pipeline.data.raw import CALENDAR, contains, numbers
-from pipeline.errors import UserError
+from pipeline.errors import UserError, did_you_mean
 
 _MOSTLY = 0.9
 _FEW_WHOLE_NUMBERS = 31
@@ -33,14 +34,20 @@ class Proposal:
     remarks: tuple[str, ...]
 
 
-def propose(path: str) -> Proposal:
-    """Proposes a `data` key for the files of a pattern. Raises UserError if there are none, or no dates in them."""
+def propose(path: str, target: str | None = None, leave_out: Sequence[str] = ()) -> Proposal:
+    """Proposes a `data` key for the files of a pattern; `leave_out` are columns that are to be no features.
+
+    Raises UserError if there are no files, no dates in them, or no column of such a name.
+    """
     name, rows = first_rows(path)
     date = _date_column(rows, name)
     if isinstance(date, str) and _is_date(pd.Series([date])):
         raise UserError(f"{name}: its first line is a row, not names of columns: write a line with the names above it")
     dates = [date] if isinstance(date, str) else date
-    rows = rows.apply(_plain)
+    for asked in filter(None, (target, *leave_out)):
+        if asked not in rows:
+            raise UserError(f"{name}: there is no column {asked}: {did_you_mean(asked, map(str, rows))}")
+    rows = rows.drop(columns=list(leave_out)).apply(_plain)
     columns: dict[str, list[str]] = {"categorical": [], "numeric": [], "text": []}
     left_out = []
     for column in rows:
@@ -49,14 +56,19 @@ def propose(path: str) -> Proposal:
         elif column not in dates:
             left_out.append(str(column))
 
-    # What is to be predicted, nobody but a person knows.
-    candidates = columns["numeric"] or [one for one in columns["categorical"] if _is_number(rows[one])]
-    if not candidates:
-        raise UserError(f"{name}: no column of numbers is there to predict; its columns: {', '.join(map(str, rows))}")
-    target = next((one for one in candidates if one.lower() in _TARGETS), candidates[-1])
+    remarks = []
+    if target is None:
+        # What is to be predicted, nobody but a person knows.
+        candidates = columns["numeric"] or [one for one in columns["categorical"] if _is_number(rows[one])]
+        if not candidates:
+            every = ", ".join(map(str, rows))
+            raise UserError(f"{name}: no column of numbers is there to predict; its columns: {every}")
+        target = next((one for one in candidates if one.lower() in _TARGETS), candidates[-1])
+        remarks = [f'"target" is a guess: name the column to predict, and take out what would give it away ({name})']
+    elif not _is_number(rows[target]):
+        raise UserError(f"{name}: {target} holds no numbers, so it cannot be predicted")
     features = {kind: [one for one in names if one != target] for kind, names in columns.items()}
-    remarks = [f'"target" is a guess: name the column to predict, and take out what would give it away ({name})']
-    if left_out:
+    if left_out := [one for one in left_out if one != target]:
         remarks.append(f"left out, as they tell rows apart or hold one value: {', '.join(left_out)}")
     proposed = {kind: names for kind, names in features.items() if names} or {"date-parts": ["weekday", "month"]}
     return Proposal({"path": path, "date": date, **proposed, "target": target}, tuple(remarks))

@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from pipeline.base import Hyphenated
 from pipeline.dates import DateRange
-from pipeline.places import canonical
+from pipeline.places import below, canonical, portable, project_file
 
 Transform = Literal["log", "log1p", "asinh"]
 DatePart = Literal["hour", "weekday", "month"]
@@ -112,7 +112,8 @@ class FilesSource(Hyphenated):
     )
 
     path: Annotated[Name, pydantic.AfterValidator(_place)] = Field(
-        description="Parquet or CSV files, `*` and `**` allowed; in gs://, or relative to the current directory."
+        description="Parquet or CSV files, `*` and `**` allowed; in gs://, or relative to the folder of hpt.toml, "
+        "without one to the current directory."
     )
     date: Annotated[Name | tuple[Name, ...], pydantic.AfterValidator(_one_name_alone)] = Field(
         description="The column with the day (or time) of a row; a list of columns that have it together, in order: "
@@ -222,3 +223,20 @@ DataSource = Annotated[
     pydantic.BeforeValidator(_as_object, json_schema_input_type=Literal["flights"] | FlightsSource | FilesSource),
 ]
 """The type of a spec's `data`."""
+
+
+def as_in_every_checkout(source: Source | None) -> Source | None:
+    """The same data, but a path that names this checkout is relative to it: older sweeps had them whole."""
+    if not isinstance(source, FilesSource):
+        return source
+    return source.model_copy(update={"path": portable(source.path)})
+
+
+def names_here(source: Source | None) -> list[Source | None]:
+    """The data as they stand, and in the other forms by which sweeps in this checkout have named them."""
+    if not isinstance(source, FilesSource):
+        return [source]
+    file = project_file()
+    whole = below(file.parent, source.path) if file else source.path
+    paths = dict.fromkeys((source.path, portable(source.path), whole))
+    return [source.model_copy(update={"path": path}) for path in paths]

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from pipeline.errors import UserError
 from pipeline.jenkins.parameters import CHOICES
 from pipeline.jenkins.trust import Trust, trust
+from pipeline.places import project_folder
 from pipeline.plan.create import Request, parse_data
 from pipeline.spec import Spec, from_json, parse_budget, project
 from pipeline.spec.model import Budget
@@ -86,6 +87,8 @@ def check(
     specs = {} if goes_on else _specs(values, trusted, changes)
     values.raise_if_wrong()
     root = _shared_store(store, environment, list(specs.values()))
+    if Path(root).is_relative_to(project_folder()):
+        say(f"{root} is in this workspace, which no other machine sees: set HPT_STORE, or a shared place in hpt.toml")
     runs: Sequence[Spec | Definition] = list(specs.values())
     if goes_on:
         folders = [find(open_store(root), sweep) for sweep in sweeps]

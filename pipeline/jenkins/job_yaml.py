@@ -1,9 +1,11 @@
 """`jobs/sweep.yaml`: the folder and the job that runs sweeps, for Jenkins Job Builder. `render.py` writes it."""
 
 import json
+from collections.abc import Sequence
 
 from pipeline.jenkins.parameters import PARAMETERS, JobParameter, Kind
 
+_WRITTEN = "Written by `python -m pipeline.jenkins.render`: do not edit it by hand."
 _HEAD = """\
 # The folder, and the job that runs sweeps. Written by `python -m pipeline.jenkins.render`: do not edit it by hand.
 # Its parameters are those of the Jenkinsfile, so that they are there before the first build.
@@ -50,9 +52,10 @@ _TAIL = """\
 """
 
 
-def job_yaml() -> str:
-    """The text of `jobs/sweep.yaml`."""
-    return _HEAD + "".join(_declaration(parameter.as_shown()) for parameter in PARAMETERS) + _TAIL
+def job_yaml(parameters: Sequence[JobParameter] = PARAMETERS, written: str = _WRITTEN) -> str:
+    """The text of `jobs/sweep.yaml`: of ours, or of a team's repository. `written` says who wrote it."""
+    head = _HEAD.replace(_WRITTEN, written)
+    return head + "".join(_declaration(parameter.as_shown()) for parameter in parameters) + _TAIL
 
 
 def _declaration(parameter: JobParameter) -> str:

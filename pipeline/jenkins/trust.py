@@ -16,8 +16,10 @@ from pathlib import PurePosixPath
 
 from pipeline.data.source import DataSource, FilesSource
 from pipeline.errors import UserError
+from pipeline.places import project_folder
 from pipeline.spec import Spec
 from pipeline.sweep import Definition
+from pipeline.training.own.code import Word
 
 INLINE_CODE, STORES, DATA_ROOTS = "HPT_ALLOW_INLINE_CODE", "HPT_STORES", "HPT_DATA_ROOTS"
 FORGED = "HPT_FORGED"
@@ -153,7 +155,8 @@ class Trust:
             if any(part.startswith(".") for part in PurePosixPath(path).parts):
                 places = ()
             else:
-                places, path = (Place(os.getcwd()),), f"{os.getcwd()}/{PurePosixPath(path)}"
+                folder = str(project_folder())
+                places, path = (Place(folder),), f"{folder}/{PurePosixPath(path)}"
         for place in places:
             if place.holds(_fixed(path)) and (
                 _is_bucket(path) or all(map(place.holds_really, glob.iglob(path, recursive=True)))
@@ -189,9 +192,15 @@ def check_code(definition: Definition, images: Iterable[str | None], environment
 def _marks(run: Spec | Definition, image: str | None) -> Iterator[str]:
     own = run.own if isinstance(run, Definition) else run
     if own is not None and (own.trainer is not None or own.command is not None):
-        yield _mark([own.trainer, own.command])
+        words: list[object] = [_plain(word) for word in own.command or ()]
+        yield _mark([own.trainer, None if own.command is None else words])
     if image:
         yield _mark(image)
+
+
+def _plain(word: Word) -> object:
+    """A word of a command as JSON has it."""
+    return word if isinstance(word, str) else word.model_dump(by_alias=True)
 
 
 def _mark(value: object) -> str:

@@ -24,7 +24,7 @@ from pipeline.data import counting
 from pipeline.data.source import DataSource, FilesSource
 from pipeline.dates import DateRange
 from pipeline.errors import InfrastructureError, OutOfReachError, UserError
-from pipeline.places import local
+from pipeline.places import in_project, project_folder, where_looked
 from pipeline.plan import judging, months
 from pipeline.plan.reach import missing
 from pipeline.plan.resolve import resolve, source_of
@@ -272,7 +272,7 @@ def _define(
         git_commit=provenance.commit_here() if spec.trains_own_code else provenance.git_commit(),
         image=provenance.image(),
     )
-    for found in missing(definition.own, Path.cwd()):
+    for found in missing(definition.own, project_folder()):
         if reach is Reach.HERE or found.everywhere:
             raise UserError(found.line)
         if warn:
@@ -343,10 +343,10 @@ class _Sight:
             return None
         path = self.source.path
         if not path.startswith("gs://"):
-            whole = local(path)
+            whole = in_project(path)
             is_foreign = self.reach is Reach.ELSEWHERE or not _has_folder(whole)
             if is_foreign and not glob.glob(whole, recursive=True):
-                self._say(f'data.path: no file matches "{path}" (looked from {Path.cwd()})')
+                self._say(f'data.path: no file matches "{path}" (looked {where_looked()})')
                 return None
         try:
             return look(self.source)

@@ -69,7 +69,7 @@ def _earlier_seconds(prepared: Prepared) -> dict[str, list[float]]:
     definition, seconds = prepared.definition, dict[str, list[float]]()
     for digest in prepared.digests:
         fidelities = {one.name: one for one in digest.fidelities}
-        if digest.data != definition.data or digest.calibration:
+        if not digest.has_data_of(definition) or digest.calibration:
             continue
         for trial in digest.trials:
             same = fidelities.get(trial.fidelity) in [phase.fidelity for phase in definition.of_settings]

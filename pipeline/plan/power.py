@@ -43,7 +43,7 @@ def power_of(definition: Definition, digests: Sequence[Digest] = ()) -> Power | 
     if phase is None:
         return None
     design = design_of(definition, phase)
-    scores = [trial.valid for digest in digests if digest.data == definition.data for trial in digest.trials]
+    scores = [trial.valid for digest in digests if digest.has_data_of(definition) for trial in digest.trials]
     design = replace(design, scale=design.scale.fitting(scores))
     by_sweep = [_spreads(definition, digest) for digest in digests]
     spreads = [spread for of_one in by_sweep for spread in of_one]
@@ -62,7 +62,7 @@ def _spreads(definition: Definition, digest: Digest) -> list[float]:
     """
     phase = definition.confirm
     assert phase is not None
-    is_of_another = digest.sweep == definition.id or digest.data != definition.data or digest.calibration
+    is_of_another = digest.sweep == definition.id or not digest.has_data_of(definition) or digest.calibration
     if is_of_another or phase.fidelity not in digest.fidelities:
         return []
     days = phase.ranges[0].days

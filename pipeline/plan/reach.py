@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pipeline.data.source import FilesSource
 from pipeline.errors import UserError
-from pipeline.places import local
+from pipeline.places import in_project, project_folder, where_looked
 from pipeline.sweep import Definition
 from pipeline.training.own.code import Own
 from pipeline.training.own.trainer import environment
@@ -144,13 +144,12 @@ def _python_has(program: str, module: str, folder: Path) -> bool:
 
 def check(definition: Definition) -> None:
     """Raises UserError, a line for each, if something that the sweep's trials need is not on this machine."""
-    lines = [found.line for found in missing(definition.own, Path.cwd())]
+    lines = [found.line for found in missing(definition.own, project_folder())]
     data = definition.data
     if definition.own is None and isinstance(data, FilesSource) and not data.path.startswith("gs://"):
-        path = Path(local(data.path))
-        if not glob.glob(str(path), recursive=True):
-            lines.append(
-                f"data.path: there are no files {data.path} " + ("here" if path.is_absolute() else f"in {Path.cwd()}")
-            )
+        path = in_project(data.path)
+        if not glob.glob(path, recursive=True):
+            looked = "here" if Path(data.path).is_absolute() else where_looked()
+            lines.append(f"data.path: there are no files {data.path} {looked}")
     if lines:
         raise UserError("\n".join([*lines, f"{definition.id} runs no trial here: go on with it where these are"]))

@@ -1,6 +1,6 @@
 """`hpt.toml`: defaults of a project, so that not every spec must repeat them.
 
-The nearest one counts, in the current directory or above it. Two keys: `data` (as in a spec) and `store`.
+The nearest one counts, in the current directory or above it. `data` is as in a spec.
 """
 
 import os
@@ -13,7 +13,7 @@ from pydantic import Field
 
 from pipeline import places
 from pipeline.base import Frozen
-from pipeline.data.source import DataSource, FilesSource
+from pipeline.data.source import DataSource
 from pipeline.errors import UserError
 
 DEFAULT_STORE = "hpt-store"
@@ -31,14 +31,11 @@ class Project(Frozen):
 def load(start: Path | None = None) -> Project:
     """The nearest `hpt.toml` in `start` (the current directory) or above it; an empty project if there is none.
 
+    Its store is absolute; the path of its data stays relative, for a sweep is to mean the same in every checkout.
     Raises UserError, a line per mistake, if it cannot be read.
     """
-    start = (start or Path.cwd()).resolve()
-    for folder in (start, *start.parents):
-        path = folder / "hpt.toml"
-        if path.is_file():
-            return _read(path)
-    return Project()
+    path = places.project_file(start)
+    return _read(path) if path else Project()
 
 
 def _read(path: Path) -> Project:
@@ -50,16 +47,16 @@ def _read(path: Path) -> Project:
     except pydantic.ValidationError as error:
         lines = (f"{path}: {'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in error.errors())
         raise UserError("\n".join(lines)) from None
-    # Relative paths are relative to the file, not to the directory that the command runs in.
-    store, data = project.store, project.data
-    if store:
-        store = places.below(path.parent, store)
-    if isinstance(data, FilesSource):
-        data = data.model_copy(update={"path": places.below(path.parent, data.path)})
-    return Project(store=store, data=data)
+    return project.model_copy(update={"store": project.store and places.below(path.parent, project.store)})
 
 
 def store_root(option: str | None, spec: str | None = None) -> str:
-    """Where sweeps live: `--store`, else HPT_STORE, else the spec's, else the project's, else `./hpt-store`."""
-    named = option or os.environ.get("HPT_STORE", "").strip() or spec
-    return places.canonical(named) if named else load().store or DEFAULT_STORE
+    """Where sweeps live: `--store`, else HPT_STORE, else the spec's, else the project's, else `hpt-store`.
+
+    What a person types is relative to the current directory, what a file says to the project's folder.
+    """
+    if typed := option or os.environ.get("HPT_STORE", "").strip():
+        return places.canonical(typed)
+    written = spec or load().store or DEFAULT_STORE
+    folder = places.project_folder()
+    return places.canonical(written) if folder == Path.cwd() else places.below(folder, written)

@@ -4,16 +4,45 @@ A built-in architecture declares them in its file. Those of a team's own trainer
 or the trainer is run once, when a sweep is made, to print them (`training/own/ask.py`).
 """
 
-import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pipeline.errors import UserError
-from pipeline.space import Hyperparameter
+from pipeline.places import project_folder
+from pipeline.space import Hyperparameter, Scalar
 from pipeline.spec.hyperparameters import from_json_schema
 from pipeline.spec.model import Spec
 from pipeline.training import architectures
 from pipeline.training.own import ask
 from pipeline.training.own.code import Own
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument that a script reads by argparse."""
+
+    option: str
+    """`--lr`; empty of one that is given by its position."""
+    name: str
+    type: str | None
+    """The name of what converts it: `float`; None: it is text."""
+    default: Scalar
+    choices: tuple[Scalar, ...]
+    required: bool
+    takes_value: bool
+    """Whether it takes exactly one."""
+    is_flag: bool
+    """Whether it is on or off by being there or not."""
+
+
+def arguments(script: str) -> list[Argument]:
+    """The arguments of a Python script, which runs up to where it parses them. Raises UserError if that fails."""
+    described = ask.script_arguments(script, str(project_folder()))
+    return [
+        Argument(**{key: value for key, value in one.items() if key != "is_help"} | {"choices": tuple(one["choices"])})
+        for one in described
+        if not one["is_help"]
+    ]
 
 
 def own(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Own | None:
@@ -38,8 +67,9 @@ def hyperparameters(spec: Spec) -> dict[str, Hyperparameter]:
         return architectures.hyperparameters(spec.architecture)
     if spec.hyperparameters is not None:
         return {name: declaration.hyperparameter() for name, declaration in spec.hyperparameters.items()}
+    folder = str(project_folder())
     if spec.trainer is not None:
-        return from_json_schema(ask.function_schema(spec.trainer, os.getcwd()), f"trainer: {spec.trainer}")
+        return from_json_schema(ask.function_schema(spec.trainer, folder), f"trainer: {spec.trainer}")
     if spec.describe is not None:
-        return from_json_schema(ask.program_schema(tuple(spec.describe), os.getcwd()), "describe")
+        return from_json_schema(ask.program_schema(tuple(spec.describe), folder), "describe")
     raise UserError(f"hyperparameters: the spec does not say which ones its command has: {ask.ADVICE}")

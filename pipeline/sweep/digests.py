@@ -14,7 +14,7 @@ from datetime import date
 from typing import Any, TypeVar
 
 from pipeline.base import Recorded
-from pipeline.data.source import DataSource, FilesSource
+from pipeline.data.source import DataSource, FilesSource, as_in_every_checkout
 from pipeline.results import Goal, Row, Status
 from pipeline.space import Assignment
 from pipeline.spec.model import SpecDateRange
@@ -115,6 +115,10 @@ class Digest(Recorded):
     def range_of(self, trial: DigestedTrial) -> DigestedRange | None:
         """The range of one of its trials; None where it has no such range, being damaged."""
         return self.ranges[trial.range] if 0 <= trial.range < len(self.ranges) else None
+
+    def has_data_of(self, definition: Definition) -> bool:
+        """Whether both name the same data, whichever of them has the whole path."""
+        return as_in_every_checkout(self.data) == as_in_every_checkout(definition.data)
 
 
 class _RolledUp(Recorded):

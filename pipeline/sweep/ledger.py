@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from pipeline.data.source import DataSource
+from pipeline.data.source import DataSource, names_here
 from pipeline.dates import DateRange
 from pipeline.space import Assignment, key
 from pipeline.store import Store, content_of
@@ -49,8 +49,8 @@ class _Note:
 
 def chosen_on(store: Store, architecture: str, data: DataSource | None) -> list[DateRange]:
     """The ranges that sweeps of this architecture and data chose on: each as often as it was used."""
-    notes = _notes(store, chosen_key(_name(architecture, data)))
-    return [range_ for note in notes for range_ in note.ranges]
+    named = (chosen_key(_name(architecture, name)) for name in names_here(data))
+    return [range_ for key in named for note in _notes(store, key) for range_ in note.ranges]
 
 
 def note_choosing(store: Store, definition: Definition) -> None:
@@ -75,7 +75,8 @@ def earlier_claims(store: Store, definition: Definition, finalists: Mapping[str,
     if definition.confirm is None:
         return []
     judging, question = set(definition.confirm.ranges), _question(definition)
-    notes = list(_notes(store, confirmed_key(_name(definition.architecture, definition.data))))
+    named = (confirmed_key(_name(definition.architecture, name)) for name in names_here(definition.data))
+    notes = [note for key in named for note in _notes(store, key)]
     for note in notes:
         if note.sweep == definition.id and not note.damaged:
             return list(note.counted)

@@ -369,7 +369,8 @@ def test_in_a_store_that_only_a_parameter_names_nothing_runs_but_what_the_build_
     monkeypatch.chdir(tmp_path)
     own, plain = OWN | {"date-range": RANGES}, BASE | {"data": "flights"}
     imaged = own | {"image": "registry.test/own:1"}
-    for name, spec in (("own", own), ("plain", plain), ("imaged", imaged)):
+    optional = own | {"command": ["true", {"if": "lr", "arguments": ["--lr"]}]}
+    for name, spec in (("own", own), ("plain", plain), ("imaged", imaged), ("optional", optional)):
         sweep = sweep_of(tmp_path / name, **spec)
         environment = {"HPT_CODE": marks_of(spec, STORE=str(tmp_path))}
         assert lines(sweep, environment)

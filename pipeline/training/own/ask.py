@@ -19,6 +19,7 @@ from pipeline.training.own.log import last_words
 from pipeline.training.own.trainer import CALL, environment
 
 _ANSWERS_WITHIN_S = 120.0
+_ARGUMENTS = Path(__file__).with_name("arguments.py")
 ADVICE = 'declare them in the spec: "hyperparameters": {"learning_rate": {"default": 0.01}}'
 """For people whose trainer does not answer."""
 _KEYS = re.compile(
@@ -48,6 +49,17 @@ def program_schema(describe: tuple[str, ...], folder: str) -> Any:
         return json.loads(printed)
     except ValueError as error:
         raise UserError(f"describe: what {json.dumps(describe)} prints is no JSON: {error}") from None
+
+
+def script_arguments(script: str, folder: str) -> Any:
+    """The arguments that a Python script, started in `folder`, reads by argparse: what `arguments.py` writes of each.
+
+    Raises UserError if it reads none.
+    """
+    with tempfile.TemporaryDirectory(prefix="hpt-own-") as scratch:
+        out = Path(scratch, "arguments.json")
+        _output([sys.executable, "-P", str(_ARGUMENTS), str(out), script], folder, script)
+        return json.loads(out.read_bytes())
 
 
 def _output(argv: list[str], folder: str, where: str) -> bytes:

@@ -34,11 +34,18 @@ class Exit:
 class Child:
     """A running program. Use it as a context: leaving it ends the program, whatever it is doing.
 
-    `on_output` gets stdout and stderr as they come. Between this process and the program stands `guard.py`, which ends
-    the program if this process is killed. Raises InfrastructureError if no process can be started here.
+    `on_output` gets stdout and stderr as they come; `folder` is where it starts. Between this process and the program
+    stands `guard.py`, which ends the program if this process is killed. Raises InfrastructureError if no process can be
+    started here.
     """
 
-    def __init__(self, argv: Sequence[str], environment: Mapping[str, str], on_output: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        on_output: Callable[[bytes], None],
+        folder: Path | None = None,
+    ) -> None:
         self._on_output = on_output
         self._status = b""
         self._selector = selectors.DefaultSelector()
@@ -52,6 +59,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
+                cwd=folder,
                 env=dict(environment),
                 bufsize=0,
                 pass_fds=(to_status,),

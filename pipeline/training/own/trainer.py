@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import InfrastructureError
+from pipeline.places import project_folder
 from pipeline.results import Status
 from pipeline.training.job import Job, TrainingResult
 from pipeline.training.own import models, placeholders
@@ -110,7 +111,7 @@ class _Supervisor:
         argv = self._trainer.argv(self._values, job)
         job.say(f"runs {own.trainer or json.dumps(argv)[:_COMMAND_AT_MOST]}")
         started = time.monotonic()
-        with Child(argv, environment(self._values, data), self._output.add) as child:
+        with Child(argv, environment(self._values, data), self._output.add, project_folder()) as child:
             self._wait(child)
             exit = child.exit()
         seconds = time.monotonic() - started

@@ -1,0 +1,81 @@
+"""Whether what `hpt init` once wrote still fits this version of hpt, and the code beside it. It changes nothing."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline import spec as specs
+from pipeline.adopt.files import read
+from pipeline.errors import UserError
+from pipeline.jenkins.check import PROTOCOL
+from pipeline.jenkins.parameters import PARAMETERS
+from pipeline.provenance import __version__
+from pipeline.spec import project, trainer
+from pipeline.spec.check import of_own
+from pipeline.spec.normalize import as_written
+
+_SAYS_PROTOCOL = re.compile(r"settings\.protocol != '(\d+)'")
+_VERSION = re.compile(r"(?:^hpt\s*==\s*|(?:^|/)hpt-)([0-9][\w.+!]*?)(?=$|[\s;,-])")
+
+
+def misfits(folder: Path) -> Iterator[str]:
+    """A line for each thing that does not fit."""
+    yield from _of_project(folder)
+    yield from _of_jenkinsfile(folder)
+    yield from _of_specs(folder)
+    yield from _of_jobs(folder)
+
+
+def _of_project(folder: Path) -> Iterator[str]:
+    if not (folder / "hpt.toml").is_file():
+        yield "hpt.toml: is not there: `hpt init` writes it"
+        return
+    try:
+        requirement = project.load(folder).hpt
+    except UserError as error:
+        yield from str(error).splitlines()
+        return
+    if requirement is None:
+        yield f'hpt.toml: says no version for machines to install: hpt = "hpt=={__version__}"'
+        return
+    pinned = _VERSION.search(requirement)
+    if pinned and pinned[1] != __version__:
+        yield f"hpt.toml: machines install {requirement}, and this is hpt {__version__}: check with the same version"
+    elif requirement.strip() == "hpt" or requirement.startswith(("hpt>", "hpt<", "hpt~", "hpt!")):
+        yield f"hpt.toml: {requirement} pins no version: hpt=={__version__}"
+    if requirement.endswith(".whl") and "://" not in requirement and not (folder / requirement).is_file():
+        yield f"hpt.toml: there is no {requirement} in this repository"
+
+
+def _of_jenkinsfile(folder: Path) -> Iterator[str]:
+    text = read(folder / "Jenkinsfile")
+    protocols = set(_SAYS_PROTOCOL.findall(text))
+    if not text:
+        yield "Jenkinsfile: is not there: `hpt init` writes it"
+    elif protocols - {str(PROTOCOL)}:
+        spoken = ", ".join(sorted(protocols))
+        yield f"Jenkinsfile: speaks protocol {spoken}, this hpt {PROTOCOL}: `hpt init --dry-run` shows what changed"
+    elif not protocols and not re.search(r"\bhptSweep\b", text):
+        yield "Jenkinsfile: neither calls hptSweep() nor is one that `hpt init --standalone` wrote"
+
+
+def _of_specs(folder: Path) -> Iterator[str]:
+    paths = sorted((folder / "specs").rglob("*.json"))
+    if not paths:
+        yield "specs/: holds no spec: `hpt init` writes a first one"
+    for path in paths:
+        name = str(path.relative_to(folder))
+        try:
+            spec = specs.from_json(read(path).removeprefix("\ufeff"), name)
+            if spec.trains_own_code and spec.hyperparameters is None:
+                declared = trainer.hyperparameters(spec)
+                yield from (f"{name}: {key}: {message}" for key, message in of_own(as_written(spec), declared))
+        except UserError as error:
+            yield from str(error).splitlines()
+
+
+def _of_jobs(folder: Path) -> Iterator[str]:
+    text = read(folder / "jobs/sweep.yaml")
+    missing = [one.name for one in PARAMETERS if not re.search(rf"(?m)^\s*name: '?{one.name}'?\s*$", text)]
+    if text and missing:
+        yield f"jobs/sweep.yaml: lacks the parameters {', '.join(missing)}: `hpt init --dry-run` shows what changed"

@@ -1,0 +1,48 @@
+"""Writes the arguments of a Python script that reads them by argparse, as JSON.
+
+Run as a file: `arguments.py OUT SCRIPT`. The script runs up to where it would parse its arguments, and no further.
+Nothing of ours is imported.
+"""
+
+import argparse
+import json
+import os
+import runpy
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+
+def main() -> None:
+    out, script = Path(sys.argv[1]), sys.argv[2]
+
+    def listed(parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
+        out.write_text(json.dumps([_described(action) for action in parser._actions]), encoding="utf-8")
+        # No exception, which the script could catch.
+        os._exit(0)
+
+    argparse.ArgumentParser.parse_known_args = listed  # type: ignore[assignment,method-assign]
+    argparse.ArgumentParser.parse_known_intermixed_args = listed  # type: ignore[assignment,method-assign]
+    sys.argv = [script]
+    sys.path.insert(0, str(Path(script).resolve().parent))
+    runpy.run_path(script, run_name="__main__")
+    sys.exit("it ended without reading arguments by argparse")
+
+
+def _described(action: argparse.Action) -> dict[str, Any]:
+    is_plain = action.default is None or isinstance(action.default, bool | int | float | str)
+    return {
+        "option": max(action.option_strings, key=len, default=""),
+        "name": action.dest,
+        "type": getattr(action.type, "__name__", None),
+        "default": action.default if is_plain and action.default != argparse.SUPPRESS else None,
+        "choices": [one for one in action.choices or () if isinstance(one, int | float | str)],
+        "required": action.required,
+        "takes_value": action.nargs is None,
+        "is_flag": action.nargs == 0 and isinstance(action.default, bool),
+        "is_help": isinstance(action, argparse._HelpAction),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""`hpt init`: tuning in a team's own repository."""
+
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.errors import FINE, SOME_FAILED
+from pipeline.places import as_typed
+from pipeline.verbs.common import complain, warn
+
+if TYPE_CHECKING:
+    from pipeline.adopt.write import Outcome
+
+app = typer.Typer()
+
+FilesOption = Annotated[
+    str | None, typer.Option("--data", metavar="FILES", help="CSV or Parquet: a path, a pattern or gs://…")
+]
+TargetOption = Annotated[
+    str | None, typer.Option("--target", metavar="COLUMN", help="What to predict. Default: a guess.")
+]
+LeaveOutOption = Annotated[
+    list[str] | None, typer.Option("--leave-out", metavar="COLUMN", help="No feature: it gives the target away.")
+]
+TrainerOption = Annotated[
+    str | None,
+    typer.Option("--trainer", metavar="SCRIPT|MODULE:FUNCTION", help="Your training code. Default: hpt's networks."),
+]
+CommandOption = Annotated[
+    str | None, typer.Option("--command", help="Instead: a program and its arguments, as in a spec's `command`.")
+]
+DescribeOption = Annotated[
+    str | None, typer.Option("--describe", help="A JSON Schema of its hyperparameters, or the program that prints one.")
+]
+PrintsOption = Annotated[
+    list[str] | None,
+    typer.Option("--prints", metavar="LINE", help="How it prints metrics: 'epoch {epoch} validation {mse_valid}'."),
+]
+HyperparameterOption = Annotated[
+    list[str] | None,
+    typer.Option("--hyperparameter", metavar="NAME=VALUES", help="What to tune: lr=0.0001..0.1:log, layers=1,2,3."),
+]
+GoalOption = Annotated[
+    str | None, typer.Option("--goal", metavar="minimize|maximize", help="Of a metric that nobody knows.")
+]
+PlaceOption = Annotated[
+    str | None, typer.Option("--store", help="Where results go: gs://bucket/prefix or a directory. Default: hpt-store.")
+]
+RequirementOption = Annotated[
+    str | None, typer.Option("--hpt", metavar="REQUIREMENT", help="What machines install. Default: this version.")
+]
+StandaloneOption = Annotated[bool, typer.Option("--standalone", help="A Jenkinsfile that needs no shared library.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Write nothing: show what would be, as a diff.")]
+CheckOption = Annotated[
+    bool, typer.Option("--check", help="Only say whether what is here still fits this version; exit code 1 if not.")
+]
+
+
+@app.command()
+def init(
+    data: FilesOption = None,
+    target: TargetOption = None,
+    leave_out: LeaveOutOption = None,
+    trainer: TrainerOption = None,
+    command: CommandOption = None,
+    describe: DescribeOption = None,
+    prints: PrintsOption = None,
+    hyperparameter: HyperparameterOption = None,
+    goal: GoalOption = None,
+    store: PlaceOption = None,
+    requirement: RequirementOption = None,
+    standalone: StandaloneOption = False,
+    dry_run: DryRunOption = False,
+    check: CheckOption = False,
+) -> None:
+    """Make this repository tune: write what `hpt run` and Jenkins need. Nothing that is here is overwritten."""
+    from pipeline.adopt import files
+    from pipeline.adopt.answers import Answers, asked
+    from pipeline.adopt.first_spec import first
+    from pipeline.adopt.write import write
+
+    folder = Path.cwd()
+    if check:
+        raise typer.Exit(_check(folder))
+    answers = Answers(
+        data=as_typed(data) if data else None,
+        target=target,
+        leave_out=tuple(leave_out or ()),
+        trainer=trainer,
+        command=command,
+        describe=describe,
+        prints=tuple(prints or ()),
+        hyperparameters=tuple(hyperparameter or ()),
+        goal=goal,
+        store=store,
+        requirement=requirement,
+    )
+    begins = answers.says_what_trains or not any((folder / "specs").rglob("*.json"))
+    if begins and sys.stdin.isatty():
+        answers = asked(answers, _ask)
+    made = first(answers.checked(), date.today()) if begins else None
+    wanted = files.wanted(folder, answers, made, standalone or files.is_standalone(folder))
+    _show(write(folder, wanted, dry=dry_run), dry_run)
+    for remark in made.remarks if made else ():
+        warn(remark)
+    if made and not answers.store:
+        warn("results go into hpt-store/ here: Jenkins' machines need a place that all of them see (store, HPT_STORE)")
+    if made and not dry_run:
+        print(f"next: hpt validate {files.FIRST_SPEC}, hpt run {files.FIRST_SPEC}; then commit these files")
+
+
+def _ask(question: str, otherwise: str) -> str:
+    """What a person answers on the terminal."""
+    return str(typer.prompt(question, default=otherwise, show_default=bool(otherwise), err=True)).strip()
+
+
+def _show(outcomes: "Sequence[Outcome]", is_dry: bool) -> None:
+    """A line for each file; and as a diff, which `git apply` takes, what was not written."""
+    from pipeline.adopt.write import Fate
+
+    width = max(len(outcome.file.path) for outcome in outcomes)
+    for outcome in outcomes:
+        fate = f"would be {outcome.fate}" if is_dry and outcome.fate in (Fate.WRITTEN, Fate.EXTENDED) else outcome.fate
+        line = f"{outcome.file.path:{width}}  {fate}: {outcome.file.purpose}"
+        # On a pipe only the diff is of use.
+        print(line, file=sys.stderr if is_dry else sys.stdout)
+    for outcome in outcomes:
+        if outcome.fate is Fate.DIFFERS or (is_dry and outcome.fate is not Fate.SAME):
+            print("".join(outcome.diff()), end="")
+
+
+def _check(folder: Path) -> int:
+    """Says what does not fit; the exit code."""
+    from pipeline.adopt.fits import misfits
+
+    lines = list(misfits(folder))
+    complain("\n".join(lines))
+    if not lines:
+        print("all fits")
+    return SOME_FAILED if lines else FINE

@@ -1,0 +1,69 @@
+"""docs/your-repository.md as a reader follows it, in a fresh directory: every file is written, every command is run."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+BLOCKS = re.findall(
+    r"^```(\w+) ?(\S*)\n(.*?)^```$", (ROOT / "docs/your-repository.md").read_text(), flags=re.MULTILINE | re.DOTALL
+)
+
+
+def masked(line: str) -> str:
+    """Numbers depend on the machine's arithmetic."""
+    return re.sub(r"\d+(\.\d+)?", "N", line)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A PATH with `hpt` and `python3` as in an activated environment."""
+    folder = tmp_path_factory.mktemp("bin")
+    for name, call in {"hpt": "-m pipeline.cli", "python3": ""}.items():
+        (folder / name).write_text(f'#!/bin/sh\nexec {sys.executable} {call} "$@"\n')
+        (folder / name).chmod(0o755)
+    return f"{folder}:/usr/local/bin:/usr/bin:/bin"
+
+
+def test_every_command_runs_and_prints_what_the_page_says(tmp_path: Path, path: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HPT_")}
+    environment |= {"PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    said = ""
+    for language, file, text in BLOCKS:
+        if file:
+            (tmp_path / file).write_text(text)
+        elif language == "sh":
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", text],
+                cwd=tmp_path,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            said = done.stdout + done.stderr
+            assert done.returncode == 0, f"{text}\n{said}"
+        else:
+            assert {masked(line) for line in text.splitlines()} <= {masked(line) for line in said.splitlines()}, said
+    assert "weight" in said
+    staged = subprocess.run(
+        ["git", "diff", "--cached", "--name-only"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "hpt-store" not in staged.stdout
+    assert "specs/first.json" in staged.stdout
+
+
+def test_every_option_that_the_page_names_is_one(tmp_path: Path) -> None:
+    from tests.support.in_process import hpt
+
+    text = (ROOT / "docs/your-repository.md").read_text()
+    there = hpt("init", "--help", cwd=tmp_path).out
+    for option in set(re.findall(r"`(--[a-z-]+)", text)) - {"--budget"}:
+        assert option in there

@@ -1,0 +1,79 @@
+"""`hpt init --check`: whether what is in a repository still fits, without touching anything."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.in_process import hpt
+
+
+def changed(folder: Path, path: str, before: str, after: str) -> None:
+    text = (folder / path).read_text()
+    assert before in text
+    (folder / path).write_text(text.replace(before, after))
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after", "line"),
+    [
+        ("hpt.toml", "hpt = ", "store2 = ", "store2"),
+        ("hpt.toml", "hpt==", "hpt>=", "pins no version"),
+        ("hpt.toml", "hpt==", "wheels/hpt-9.", "machines install wheels/hpt-"),
+        ("specs/first.json", '"tune"', '"tnue"', 'did you mean "tune"?'),
+        ("specs/first.json", "{lr}", "{rate}", "rate"),
+        ("Jenkinsfile", "hptSweep()", "build()", "neither calls hptSweep()"),
+        ("jobs/sweep.yaml", "name: LANES", "name: LANE", "lacks the parameters LANES"),
+    ],
+)
+def test_what_does_not_fit_is_a_line_and_exit_1(own_copy: Path, path: str, before: str, after: str, line: str) -> None:
+    changed(own_copy, path, before, after)
+    was = (own_copy / path).read_text()
+    said = hpt("init", "--check", cwd=own_copy, code=1).err
+    assert line in said
+    assert path in said
+    assert (own_copy / path).read_text() == was
+
+
+@pytest.mark.parametrize("path", ["hpt.toml", "Jenkinsfile", "specs/first.json"])
+def test_what_is_gone_is_told(own_copy: Path, path: str) -> None:
+    (own_copy / path).unlink()
+    said = hpt("init", "--check", cwd=own_copy, code=1).err
+    assert path.split("/")[0] in said
+    assert "`hpt init` writes" in said
+
+
+def test_a_pipeline_of_another_protocol_does_not_fit(own_copy: Path) -> None:
+    (own_copy / "Jenkinsfile").unlink()
+    hpt("init", "--standalone", cwd=own_copy)
+    hpt("init", "--check", cwd=own_copy)
+    changed(own_copy, "Jenkinsfile", "settings.protocol != '", "settings.protocol != '9")
+    assert "speaks protocol 9" in hpt("init", "--check", cwd=own_copy, code=1).err
+
+
+def test_a_function_that_changed_no_longer_fits_its_spec(own_copy: Path) -> None:
+    model = (
+        "from pydantic import BaseModel\n\n\nclass S(BaseModel):\n    depth: int = 4\n\n\ndef train(s: S, run): ...\n"
+    )
+    (own_copy / "changing.py").write_text(model)
+    spec = {"trainer": "changing:train", "parameters": {"depth": [2, 4]}}
+    (own_copy / "specs/changing.json").write_text(json.dumps(spec))
+    check = [sys.executable, "-m", "pipeline.cli", "init", "--check"]
+    assert hpt("init", "--check", cwd=own_copy).out == "all fits\n"
+    (own_copy / "changing.py").write_text(model.replace("depth", "levels"))
+    # In a process of its own: what a trainer said is asked once.
+    done = subprocess.run(check, cwd=own_copy, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "specs/changing.json: parameters.depth" in done.stderr
+
+
+def test_jenkins_job_builder_makes_the_jobs(adopted: Path, tmp_path: Path) -> None:
+    builder = Path(sys.executable).with_name("jenkins-jobs")
+    command = [str(builder), "test", "--recursive", str(adopted / "jobs"), "--config-xml", "-o", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    made = {path.parent.name: path.read_text() for path in tmp_path.rglob("config.xml")}
+    assert set(made) == {adopted.name, "sweep", "nightly-first"}
+    assert "specs/first.json" in made["sweep"]
+    assert "specs/first.json" in made["nightly-first"]
