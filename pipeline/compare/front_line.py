@@ -49,7 +49,7 @@ class FrontLine(Recorded):
     judged: bool = False
     """Whether these are the date ranges that judged, not those that chose."""
     note: str = ""
-    """A study's answer; why there is nothing."""
+    """Why there is no answer."""
     trials: int
     failed: int
     seconds: float
@@ -87,7 +87,7 @@ def line_of(sweep: Sweep, summary: Summary, looked: str, *, has_page: bool = Tru
         score=score,
         incumbent_score=incumbent_score,
         judged=judged,
-        note=_cut(summary.answer) if verdict in (_STUDY, _NOTHING) else "",
+        note=_cut(summary.answer) if verdict == _NOTHING else "",
         trials=summary.finished,
         failed=len([row for row in summary.failures if row["status"] != "diverged"]),
         seconds=finite(summary.costs.seconds) or 0.0,

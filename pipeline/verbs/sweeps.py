@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.errors import INFRASTRUCTURE, UserError
+from pipeline.errors import INFRASTRUCTURE, InfrastructureError, UserError
 from pipeline.verbs.common import (
     FINE,
     SOME_FAILED,
@@ -45,12 +45,11 @@ def list_sweeps(
 def open_front_page(store: "Store") -> None:
     """Prints where the store's front page is, and opens it where there is a screen."""
     from pipeline.compare import front
-    from pipeline.errors import InfrastructureError
     from pipeline.screen.browser import open_in_browser
 
     try:
         link = front.bring_up_to_date(store)
-    except InfrastructureError as error:
+    except (InfrastructureError, UserError) as error:
         # Who may only read the store sees the page as the last sweep left it.
         old = front.link(store)
         if old is None:
