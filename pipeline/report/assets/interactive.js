@@ -14,7 +14,7 @@
     if (!(spec.layer || spec.mark) || typeof spec.width !== "number" || spec.width + axes <= room) return spec;
     const config = { ...spec.config };
     if (letter * longestLegend(spec) > room - axes) config.legend = { ...config.legend, columns: 1 };
-    const readable = letter * longestLabels(spec) > room - axes ? turned(spec) : spec;
+    const readable = narrowed(letter * longestLabels(spec) > room - axes ? turned(spec) : spec, room);
     return { ...readable, config, width: room, autosize: { type: "fit-x", contains: "padding" } };
   }
 
@@ -35,6 +35,21 @@
       return [...new Set(values)].join("  ").length;
     });
     return Math.max(0, ...counts);
+  }
+
+  /** The picture with a legend's title on two lines, and no label longer than a part of `room`. */
+  function narrowed(node, room) {
+    if (node === null || typeof node !== "object") return node;
+    if (Array.isArray(node)) return node.map((part) => narrowed(part, room));
+    return Object.fromEntries(Object.entries(node).map(([name, part]) => {
+      if (name === "data" || name === "datasets") return [name, part];
+      if (name === "labelLimit") return [name, Math.min(part, room / 4)];
+      if (name === "titleLimit") return [name, Math.min(part, 0.6 * room)];
+      if (name === "legend" && part && typeof part.title === "string") {
+        return [name, narrowed({ ...part, title: part.title.split(/ (?=\()/) }, room)];
+      }
+      return [name, narrowed(part, room)];
+    }));
   }
 
   /** The picture with its labels along x at an angle. */
