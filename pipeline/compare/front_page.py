@@ -22,7 +22,7 @@ _MOST_POINTS = 60
 _WIDTH, _HEIGHT, _MARGIN = 260.0, 56.0, 5.0
 
 _BADGES = {
-    "real": ("good", "better, and that is real"),
+    "real": ("good", "better, real"),
     "promising": ("fair", "better, promising"),
     "not shown": ("plain", "ahead, not shown"),
     "not testable": ("plain", "ahead, not tested"),

@@ -1,6 +1,7 @@
 """What stands on a store's front page, whoever enters it, at once or never; and that it costs next to nothing."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import pipeline
 from pipeline.compare import front
 from pipeline.errors import UserError
 from pipeline.report.conclude import summary_of
@@ -82,6 +84,13 @@ def test_a_setting_that_is_kept_has_no_gain_and_the_error_of_what_is_kept(store,
     (line,) = front.read(store).values()
     assert (line.verdict, line.gain, line.setting) == ("kept", "", "")
     assert line.score == line.incumbent_score == pytest.approx(0.4, rel=0.05)
+
+
+def test_nothing_ends_a_sweep_without_entering_it():
+    modules = {path.name: path.read_text(encoding="utf-8") for path in Path(pipeline.__file__).parent.rglob("*.py")}
+    past_it = r"report\.conclude import (\(\s*)?([\w\s]+,\s*)*conclude\b"
+    assert not [name for name, text in modules.items() if re.search(past_it, text)]
+    assert [name for name, text in modules.items() if "concluding.conclude(" in text] == ["front.py"]
 
 
 def test_all_that_end_at_once_end_up_on_the_page(either, asked):

@@ -72,7 +72,11 @@
       if (before && before.view) before.view.finalize();
       const now = { width: spec.width, view: null };
       drawn.set(place, now);
-      vegaEmbed(place, spec, { actions: false, renderer: "svg" }).then((view) => { now.view = view; }).catch((error) => {
+      vegaEmbed(place, spec, { actions: false, renderer: "svg" }).then((view) => {
+        now.view = view;
+        // The place has the picture's words; its hundreds of marks have none.
+        place.querySelector("svg").setAttribute("aria-hidden", "true");
+      }).catch((error) => {
         place.textContent = String(error);
         console.error(error);
       });
