@@ -65,6 +65,8 @@ def test_run_prints_the_sweep_the_answer_and_where_things_are(finished):
     assert "is the best of choosing" in lines[1]
     assert lines[2] == f"results {sweep / 'results.csv'}"
     assert lines[3] == f"summary {sweep / 'report/index.html'}"
+    assert lines[4] == f"all sweeps {folder / 'hpt-store/index.html'}"
+    assert lines[0] in (folder / "hpt-store/index.html").read_text()
     assert len((sweep / "results.csv").read_text().splitlines()) == 7
     assert "[6/6]" in result.stderr
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from pipeline import results
 from pipeline.compare import page
 from pipeline.compare import sweeps as comparing
+from pipeline.compare.front import conclude
 from pipeline.errors import UserError
-from pipeline.report.conclude import conclude
 from pipeline.report.junit import junit
 from pipeline.report.state import state_of
 from pipeline.sweep import Sweep

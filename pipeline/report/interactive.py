@@ -4,7 +4,7 @@ for anything. For a laptop or behind the bucket's login: Jenkins lets no script 
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -12,12 +12,16 @@ from jinja2 import Environment
 
 from pipeline.report.charts.drawing import Picture
 from pipeline.report.next_spec import NextSpec
+from pipeline.report.row_links import Links
 from pipeline.report.summary import Summary
 from pipeline.report.templating import asset
 from pipeline.results import to_cell
 
 _MOST_DISTINCT = 200
 """A column of at most so many different values is written as places in a list of them."""
+
+_WHEEL = "wheel![event.ctrlKey || event.metaKey]"
+_DRAG = "[pointerdown[event.pointerType !== 'touch'], window:pointerup] > window:pointermove!"
 
 
 def interactive(
@@ -26,21 +30,32 @@ def interactive(
     pictures: Sequence[Picture],
     columns: Sequence[str],
     next_spec: NextSpec | None,
+    links: Mapping[str, Links],
 ) -> str:
-    """The page as text."""
+    """The page as text; `links` are further columns of the table, by what stands above them."""
+    linked = {
+        name: {"pattern": one.pattern, "of": _column([*one.of_rows])}
+        for name, one in links.items()
+        if set(one.of_rows) - {None}
+    }
+    if any(row.get("error") for row in summary.rows):
+        columns = [*columns, "error"]
     data = {
         "pictures": [_rounded(_zoomable(picture.spec)) for picture in pictures],
         "columns": list(columns),
         "table": [_column([_cell(row.get(name)) for row in summary.rows]) for name in columns],
+        "trials": [row["trial"] for row in summary.rows],
+        "attempts": [str(row.get("attempt") or "") for row in summary.rows],
+        "links": linked,
     }
     return environment.get_template("interactive.html").render(
         summary=summary,
         pictures=pictures,
         next_spec=next_spec,
         data=for_script(data),
-        style=asset("style.css"),
+        style=asset("style.css") + asset("interactive.css"),
         vega=_vega(),
-        script=asset("interactive.js"),
+        script=asset("filter.js") + asset("interactive.js"),
     )
 
 
@@ -59,11 +74,15 @@ def for_script(data: Any) -> str:
 
 
 def _zoomable(spec: dict[str, Any]) -> dict[str, Any]:
-    """The picture with wheel and drag bound to its scales, where they are continuous."""
+    """The picture with wheel and drag bound to its scales, where they are continuous.
+
+    The wheel alone scrolls the page, and so does a finger: a page that stops at each picture cannot be read.
+    """
     axes = list(spec.get("usermeta", {}).get("zoom", ""))
     if not axes:
         return spec
-    zoom = {"name": "zoom", "select": {"type": "interval", "encodings": axes}, "bind": "scales"}
+    select = {"type": "interval", "encodings": axes, "zoom": _WHEEL, "translate": _DRAG}
+    zoom = {"name": "zoom", "select": select, "bind": "scales"}
     layers = list(spec["layer"])
     at = next(at for at, layer in enumerate(layers) if {"x", "y"} <= layer["encoding"].keys())
     layers[at] = layers[at] | {"params": [zoom]}

@@ -80,6 +80,7 @@ def _render_all(sweep: Sweep, summary: Summary) -> None:
     from pipeline.report.experiments import choosing_results, phase_searches
     from pipeline.report.interactive import interactive
     from pipeline.report.next_spec import next_spec
+    from pipeline.report.row_links import log_links, model_links
     from pipeline.sweep.folder import epochs_of
 
     choosing = choosing_results(summary)
@@ -94,7 +95,8 @@ def _render_all(sweep: Sweep, summary: Summary) -> None:
     # Jenkins publishes the folder `report/` alone: a link out of it would lead nowhere.
     table = results.table_columns(summary.rows, list(summary.definition.incumbent))
     sweep.write_report("results.csv", results.write_csv(summary.rows, table))
-    _write(sweep, "interactive.html", interactive(environment(), summary, drawn, columns(summary), proposal))
+    links = {"model": model_links(sweep, summary.rows), "log": log_links(sweep, summary.rows)}
+    _write(sweep, "interactive.html", interactive(environment(), summary, drawn, columns(summary), proposal, links))
     importance = importance_tables(summary, choosing, searches)
     _write(sweep, "index.html", page(summary, drawn, note, importance, proposal, store=sweep.store.root))
 

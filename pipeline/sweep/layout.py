@@ -15,8 +15,9 @@ Ids in, keys out, and back; nothing here reads or writes. Of a sweep, below `swe
     report/<file>
     stop
 
-Across sweeps, below `ledger/`:
+Across sweeps: `index.html`, the store's front page, and below `ledger/`:
 
+    front.json                                what stands on it
     chosen/<architecture>-<data>/<sweep>.json
     confirmed/<architecture>-<data>/<sweep>.json
     rows/<hash>.csv
@@ -30,6 +31,10 @@ from pipeline.errors import UserError
 from pipeline.sweep.trial import Trial
 
 SWEEPS = "sweeps/"
+FRONT_PAGE = "index.html"
+"""The page of the whole store."""
+FRONT_LINES = "ledger/front.json"
+"""What stands on it, a line a sweep."""
 _ID = re.compile(r"[0-9]{8}-[0-9]{4}-[a-z0-9-]+-[0-9a-f]{4}")
 _ROUND = re.compile(r"(\d+)\.tsv", re.ASCII)
 _RESULT = re.compile(r"(?P<trial>[^/]+)/result(?:-(?P<number>[1-9]\d*))?\.csv")

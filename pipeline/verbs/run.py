@@ -182,10 +182,11 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
     """Runs what is left of a sweep and prints its answer; returns the exit code."""
     from rich.console import Console
 
+    from pipeline.compare import front
+    from pipeline.compare.front import conclude
     from pipeline.local import runner
     from pipeline.plan.create import digests_of
     from pipeline.plan.power import power_of
-    from pipeline.report.conclude import conclude
     from pipeline.screen.console import ReaderIsGoneError, tell
     from pipeline.screen.plan import power_line
     from pipeline.screen.progress import view_for
@@ -226,6 +227,8 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
             print_ranges_needed(summary.ranges_needed)
     tell(f"results {folder.store.link(folder.results_key)}")
     tell(f"summary {folder.store.link(folder.page_key)}")
+    if all_sweeps := front.link(folder.store):
+        tell(f"all sweeps {all_sweeps}")
     return complain_of_failures(merged)
 
 
@@ -234,8 +237,8 @@ def leave(folder: "Sweep") -> bool:
 
     False if the page could not be made in time.
     """
+    from pipeline.compare.front import conclude
     from pipeline.local import interrupts
-    from pipeline.report.conclude import conclude
     from pipeline.sweep.leases import Leases, Runner
     from pipeline.sweep.merge import merge as merge_all
 

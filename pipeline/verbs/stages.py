@@ -142,18 +142,20 @@ def merge(sweep: SweepArgument, store: StoreOption = None) -> None:
 @app.command()
 def report(sweep: SweepArgument, store: StoreOption = None) -> None:
     """Render the HTML summary of what is finished."""
+    from pipeline.compare import front
     from pipeline.plan.create import open_sweep
-    from pipeline.report.conclude import conclude
     from pipeline.screen.tables import print_calibration, print_ranges_needed
     from pipeline.sweep import merge as merging
 
     folder = open_sweep(sweep, store)
     merged = merging.merge(folder)
-    summary = conclude(folder, merged)
+    summary = front.conclude(folder, merged)
     print(summary.answer)
     if summary.calibration:
         print_calibration(summary.calibration)
     if summary.ranges_needed:
         print_ranges_needed(summary.ranges_needed)
     print(folder.store.link(folder.page_key))
+    if all_sweeps := front.link(folder.store):
+        print(f"all sweeps {all_sweeps}")
     raise typer.Exit(complain_of_failures(merged))

@@ -2,23 +2,32 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.errors import INFRASTRUCTURE, UserError
+from pipeline.errors import INFRASTRUCTURE, InfrastructureError, UserError
 from pipeline.verbs.common import (
     FINE,
     SOME_FAILED,
     StoreOption,
     SweepArgument,
+    complain,
 )
+
+if TYPE_CHECKING:
+    from pipeline.store import Store
 
 app = typer.Typer()
 
 
 @app.command("list")
-def list_sweeps(store: StoreOption = None) -> None:
+def list_sweeps(
+    store: StoreOption = None,
+    open_page: Annotated[
+        bool, typer.Option("--open", help="Instead: bring the store's front page up to date and open it in a browser.")
+    ] = False,
+) -> None:
     """List the sweeps of a store: how far each is, and its best setting so far."""
     from pipeline.report.state import listing
     from pipeline.screen.sweeps import sweeps_table
@@ -26,7 +35,29 @@ def list_sweeps(store: StoreOption = None) -> None:
     from pipeline.spec.project import store_root
     from pipeline.store import open_store
 
-    print_table(sweeps_table(listing(open_store(store_root(store)))))
+    opened = open_store(store_root(store))
+    if open_page:
+        open_front_page(opened)
+        return
+    print_table(sweeps_table(listing(opened)))
+
+
+def open_front_page(store: "Store") -> None:
+    """Prints where the store's front page is, and opens it where there is a screen."""
+    from pipeline.compare import front
+    from pipeline.screen.browser import open_in_browser
+
+    try:
+        link = front.bring_up_to_date(store)
+    except (InfrastructureError, UserError) as error:
+        # Who may only read the store sees the page as the last sweep left it.
+        old = front.link(store)
+        if old is None:
+            raise
+        complain(f"the page is as the last sweep left it: {error}")
+        link = old
+    print(link, flush=True)
+    open_in_browser(link)
 
 
 @app.command()

@@ -3,41 +3,150 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  document.querySelectorAll("[data-picture]").forEach((place) => {
-    const spec = data.pictures[Number(place.dataset.picture)];
-    vegaEmbed(place, spec, { actions: false, renderer: "svg" }).catch((error) => {
-      place.textContent = String(error);
-      console.error(error);
-    });
-  });
-
   const column = (packed) => (Array.isArray(packed) ? packed : packed.at.map((place) => packed.of[place]));
+  const text = (value) => (value === null || value === undefined ? "" : String(value));
+
+  // -- pictures
+
+  /** A picture that is wider than its place is drawn anew for it, so that its text stays readable. */
+  function fitted(spec, room) {
+    const axes = 110, letter = 6.5;  // labels and titles beside what `width` counts; pixels, about
+    if (!(spec.layer || spec.mark) || typeof spec.width !== "number" || spec.width + axes <= room) return spec;
+    const config = { ...spec.config };
+    if (letter * longestLegend(spec) > room - axes) config.legend = { ...config.legend, columns: 1 };
+    const readable = narrowed(letter * longestLabels(spec) > room - axes ? turned(spec) : spec, room);
+    return { ...readable, config, width: room, autosize: { type: "fit-x", contains: "padding" } };
+  }
+
+  /** Letters of the legend that has most, with room for its signs. */
+  function longestLegend(node) {
+    if (node === null || typeof node !== "object") return 0;
+    const domain = node.scale && Array.isArray(node.scale.domain) ? node.scale.domain.map(String) : [];
+    const parts = Object.entries(node).filter(([name]) => name !== "data").map(([, part]) => longestLegend(part));
+    return Math.max(domain.join("     ").length, ...parts);
+  }
+
+  /** Letters of the labels of single values along x. */
+  function longestLabels(spec) {
+    const counts = (spec.layer || [spec]).map((layer) => {
+      const x = (layer.encoding || spec.encoding || {}).x;
+      if (!x || !["ordinal", "nominal"].includes(x.type)) return 0;
+      const values = ((layer.data || spec.data || {}).values || []).map((value) => text(value[x.field]));
+      return [...new Set(values)].join("  ").length;
+    });
+    return Math.max(0, ...counts);
+  }
+
+  /** The picture with a legend's title on two lines, and no label longer than a part of `room`. */
+  function narrowed(node, room) {
+    if (node === null || typeof node !== "object") return node;
+    if (Array.isArray(node)) return node.map((part) => narrowed(part, room));
+    return Object.fromEntries(Object.entries(node).map(([name, part]) => {
+      if (name === "data" || name === "datasets") return [name, part];
+      if (name === "labelLimit") return [name, Math.min(part, room / 4)];
+      if (name === "titleLimit") return [name, Math.min(part, 0.6 * room)];
+      if (name === "legend" && part && typeof part.title === "string") {
+        return [name, narrowed({ ...part, title: part.title.split(/ (?=\()/) }, room)];
+      }
+      return [name, narrowed(part, room)];
+    }));
+  }
+
+  /** The picture with its labels along x at an angle. */
+  function turned(spec) {
+    const layers = (spec.layer || [spec]).map((layer) => {
+      const x = (layer.encoding || {}).x;
+      if (!x) return layer;
+      return { ...layer, encoding: { ...layer.encoding, x: { ...x, axis: { ...x.axis, labelAngle: -40 } } } };
+    });
+    return spec.layer ? { ...spec, layer: layers } : layers[0];
+  }
+
+  const places = [...document.querySelectorAll("[data-picture]")];
+  const drawn = new Map();
+  function drawPictures() {
+    places.forEach((place) => {
+      const spec = fitted(data.pictures[Number(place.dataset.picture)], place.clientWidth);
+      const before = drawn.get(place);
+      if (before && before.width === spec.width) return;
+      if (before && before.view) before.view.finalize();
+      const now = { width: spec.width, view: null };
+      drawn.set(place, now);
+      vegaEmbed(place, spec, { actions: false, renderer: "svg" }).then((view) => {
+        now.view = view;
+        // The place has the picture's words; its hundreds of marks have none.
+        place.querySelector("svg").setAttribute("aria-hidden", "true");
+      }).catch((error) => {
+        place.textContent = String(error);
+        console.error(error);
+      });
+    });
+  }
+  let later = 0;
+  window.addEventListener("resize", () => { clearTimeout(later); later = setTimeout(drawPictures, 200); });
+  drawPictures();
+
+  // -- the table
+
   const columns = data.table.map(column);
   const names = data.columns;
+  const links = Object.entries(data.links).map(([name, packed]) => ({ name, pattern: packed.pattern, of: column(packed.of) }));
   const count = columns.length ? columns[0].length : 0;
-  const text = (value) => (value === null || value === undefined ? "" : String(value));
   const rows = Array.from({ length: count }, (_, row) => row);
   const searchable = rows.map((row) => columns.map((values) => text(values[row])).join("\n").toLowerCase());
+  const isNumeric = columns.map((values) => values.some((value) => typeof value === "number"));
   const head = document.querySelector("#trials thead tr");
   const body = document.querySelector("#trials tbody");
-  const filter = document.getElementById("filter");
-  const said = document.getElementById("said");
-  const more = document.getElementById("more");
-  const STEP = 200;
+  const [filter, said, unclear, more, by, down] =
+    ["filter", "said", "unclear", "more", "by", "down"].map((id) => document.getElementById(id));
+  const STEP = matchMedia("(max-width: 48rem)").matches ? 40 : 200;
+  const LINKS_AT = 2;  // behind trial and status: at the end of a wide table nobody would see them
   let shown = STEP;
   let sorted = { by: -1, down: false };
 
-  const tests = {
-    "<": (a, b) => a < b, ">": (a, b) => a > b, "<=": (a, b) => a <= b, ">=": (a, b) => a >= b, "=": (a, b) => a === b,
-  };
-  /** A word of the filter as a test of a row: `learning_rate<0.01`, or text that must stand anywhere in it. */
-  function test(word) {
-    const match = /^(.+?)(<=|>=|=|<|>)(.+)$/.exec(word);
-    const at = match ? names.findIndex((name) => name.toLowerCase() === match[1]) : -1;
-    if (at < 0) return (row) => searchable[row].includes(word);
-    const wanted = Number(match[3]);
-    if (Number.isNaN(wanted)) return (row) => match[2] === "=" && text(columns[at][row]).toLowerCase() === match[3];
-    return (row) => columns[at][row] !== null && tests[match[2]](Number(columns[at][row]), wanted);
+  /** A number as the table shows it, which is how people type it. */
+  const rounded = (value) => (typeof value === "number" ? Number(value.toPrecision(4)) : value);
+
+  function linkOf(link, row) {
+    const address = link.of[row];
+    if (address !== "") return address;
+    return link.pattern.replace("{trial}", data.trials[row]).replace("{attempt}", data.attempts[row]);
+  }
+
+  function cellOf(name, content) {
+    const cell = document.createElement("td");
+    cell.setAttribute("role", "cell");
+    cell.dataset.label = name;
+    cell.append(content);
+    return cell;
+  }
+
+  function linkCell(link, row) {
+    const address = linkOf(link, row);
+    const cell = document.createElement("td");
+    cell.setAttribute("role", "cell");
+    if (!address) return cell;
+    const anchor = document.createElement("a");
+    anchor.href = address;
+    anchor.textContent = link.name;
+    anchor.setAttribute("aria-label", `${link.name} of ${data.trials[row]}`);
+    cell.append(anchor);
+    return cell;
+  }
+
+  function lineOf(row) {
+    const line = document.createElement("tr");
+    line.setAttribute("role", "row");
+    columns.forEach((values, at) => {
+      const cell = cellOf(names[at], text(rounded(values[row])));
+      if (names[at] === "status") cell.className = `status ${text(values[row])}`;
+      if (names[at] === "error") cell.className = "text";
+      if (at < LINKS_AT) delete cell.dataset.label;
+      line.append(cell);
+    });
+    const after = line.children[LINKS_AT] || null;
+    links.forEach((link) => line.insertBefore(linkCell(link, row), after));
+    return line;
   }
 
   function compare(a, b) {
@@ -50,38 +159,51 @@
   }
 
   function draw() {
-    const wanted = filter.value.toLowerCase().split(/\s+/).filter(Boolean).map(test);
-    const found = rows.filter((row) => wanted.every((fits) => fits(row)));
+    const wanted = parseFilter(filter.value, { names, columns, isNumeric, searchable, rounded });
+    const found = rows.filter((row) => wanted.tests.every((fits) => fits(row)));
     if (sorted.by >= 0) found.sort(compare);
-    body.replaceChildren(...found.slice(0, shown).map((row) => {
-      const line = document.createElement("tr");
-      columns.forEach((values, at) => {
-        const cell = document.createElement("td");
-        const value = values[row];
-        cell.textContent = typeof value === "number" ? String(Number(value.toPrecision(4))) : text(value);
-        if (names[at] === "status") cell.className = `status ${text(value)}`;
-        line.append(cell);
-      });
-      return line;
-    }));
+    else if (sorted.down) found.reverse();
+    body.replaceChildren(...found.slice(0, shown).map(lineOf));
     said.textContent = `${found.length} of ${count} trials`;
+    const left = wanted.unclear.length ? [`Left out: ${wanted.unclear.join("; ")}`] : [];
+    unclear.textContent = [...left, ...wanted.notes].join("; ");
     more.hidden = found.length <= shown;
   }
 
-  names.forEach((name, at) => {
+  function sort(next) {
+    sorted = next;
+    by.value = String(sorted.by);
+    down.checked = sorted.down;
+    heads.forEach((cell, at) => {
+      if (at === sorted.by) cell.setAttribute("aria-sort", sorted.down ? "descending" : "ascending");
+      else cell.removeAttribute("aria-sort");
+    });
+    draw();
+  }
+
+  const heads = names.map((name, at) => {
     const cell = document.createElement("th");
+    cell.setAttribute("role", "columnheader");
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = name;
-    button.addEventListener("click", () => {
-      sorted = { by: at, down: sorted.by === at && !sorted.down };
-      head.querySelectorAll("th").forEach((other) => other.removeAttribute("aria-sort"));
-      cell.setAttribute("aria-sort", sorted.down ? "descending" : "ascending");
-      draw();
-    });
+    button.addEventListener("click", () => sort({ by: at, down: sorted.by === at && !sorted.down }));
     cell.append(button);
     head.append(cell);
+    const option = document.createElement("option");
+    option.value = String(at);
+    option.textContent = name;
+    by.append(option);
+    return cell;
   });
+  links.forEach(({ name }) => {
+    const cell = document.createElement("th");
+    cell.setAttribute("role", "columnheader");
+    cell.textContent = name;
+    head.insertBefore(cell, heads[LINKS_AT] || null);
+  });
+  by.addEventListener("change", () => sort({ by: Number(by.value), down: down.checked }));
+  down.addEventListener("change", () => sort({ by: Number(by.value), down: down.checked }));
   filter.addEventListener("input", () => { shown = STEP; draw(); });
   more.addEventListener("click", () => { shown += STEP; draw(); });
   document.querySelectorAll("button[data-copy]").forEach((button) => button.addEventListener("click", async () => {

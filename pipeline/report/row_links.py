@@ -1,0 +1,80 @@
+"""Where the model and the log of a row are, as a page in the sweep's report links them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from pipeline.errors import UserError
+from pipeline.results import Row
+from pipeline.store.address import plain
+from pipeline.store.keys import is_key
+from pipeline.sweep import Sweep, Trial
+from pipeline.sweep.layout import SWEEPS, model_key
+
+TRIAL, ATTEMPT = "{trial}", "{attempt}"
+
+
+@dataclass(frozen=True)
+class Links:
+    """A link per row, short enough for a page of ten thousand: `pattern` is that of most."""
+
+    pattern: str
+    """With `{trial}` and `{attempt}` where the row's own stand."""
+    of_rows: tuple[str | None, ...]
+    """Per row: empty, where the pattern gives it; None, where there is none; else the link itself."""
+
+
+def log_links(sweep: Sweep, rows: Sequence[Row]) -> Links:
+    """Of the attempts that the rows count."""
+    return _short(rows, [_log(sweep, row) for row in rows])
+
+
+def model_links(sweep: Sweep, rows: Sequence[Row]) -> Links:
+    """Of the models that the rows name, which may lie in another sweep."""
+    return _short(rows, [_model(sweep, row) for row in rows])
+
+
+def _log(sweep: Sweep, row: Row) -> str | None:
+    attempt = row.get("attempt")
+    if not isinstance(attempt, str) or not attempt:
+        return None
+    key = sweep.log_key(Trial.parse(row["trial"]), attempt)
+    return _link(sweep, key) if is_key(key) else None
+
+
+def _model(sweep: Sweep, row: Row) -> str | None:
+    """In the store where it lies there; else an address that a browser can open."""
+    address = row.get("model_url")
+    if not isinstance(address, str) or not address:
+        return None
+    if address.startswith("https://"):
+        return address
+    try:
+        place = plain(address)
+    except UserError:
+        return None
+    key = model_key(place)
+    return _link(sweep, key) if f"/{SWEEPS}" in place and is_key(key) else None
+
+
+def _link(sweep: Sweep, key: str) -> str:
+    """In a bucket the whole address, for its login leads where relative links lead nowhere; else the way to it."""
+    link = sweep.store.link(key)
+    if link.startswith("https://"):
+        return link
+    depth = sweep.report_key("index.html").count("/")
+    return "../" * depth + quote(key)
+
+
+def _short(rows: Sequence[Row], links: Sequence[str | None]) -> Links:
+    names = [(row["trial"], str(row.get("attempt") or "")) for row in rows]
+    pattern = next(
+        (
+            link.replace(trial, TRIAL).replace(f"/{attempt}/", f"/{ATTEMPT}/")
+            for link, (trial, attempt) in zip(links, names, strict=True)
+            if link and attempt
+        ),
+        "",
+    )
+    usual = (pattern.replace(TRIAL, trial).replace(ATTEMPT, attempt) for trial, attempt in names)
+    return Links(pattern, tuple("" if link == one else link for link, one in zip(links, usual, strict=True)))

@@ -1,0 +1,246 @@
+"""What stands on a store's front page, whoever enters it, at once or never; and that it costs next to nothing."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pipeline
+from pipeline.compare import front
+from pipeline.errors import UserError
+from pipeline.report.conclude import summary_of
+from pipeline.report.state import State
+from pipeline.store import Store, open_store
+from pipeline.sweep import Sweep
+from pipeline.sweep.definition import Resembling
+from pipeline.sweep.layout import FRONT_LINES, FRONT_PAGE
+from pipeline.sweep.merge import merge
+from tests.support.in_process import hpt
+from tests.support.nights import judged_on, night, steady
+from tests.support.sweeps import define
+
+OLD = Path(__file__).parents[1] / "stores/before-the-house/store"
+
+
+@pytest.fixture(params=["directory", "bucket"])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "directory":
+        return open_store(str(tmp_path / "team"))
+    return open_store(f"gs://{request.getfixturevalue('bucket')}/team")
+
+
+@pytest.fixture
+def asked(tiny_spec: dict[str, Any]) -> dict[str, Any]:
+    return judged_on(tiny_spec)
+
+
+class Watched:
+    """A store that says what is read of it, and does something of its own before an object is written over."""
+
+    def __init__(self, store: Store, before_replacing: Callable[[str], None] = lambda key: None) -> None:
+        self.store, self.root, self.before_replacing = store, store.root, before_replacing
+        self.reads: list[str] = []
+
+    def read(self, key: str) -> bytes:
+        self.reads.append(key)
+        return self.store.read(key)
+
+    def replace(self, key: str, data: bytes, version: str | None) -> bool:
+        self.before_replacing(key)
+        return self.store.replace(key, data, version)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+
+def page_of(store: Store) -> str:
+    return store.read(FRONT_PAGE).decode()
+
+
+def enter(state: State, store: Store | None = None) -> None:
+    front.enter(Sweep(store or state.sweep.store, state.sweep.id), summary_of(state))
+
+
+def test_a_sweep_that_ends_is_entered_with_its_verdict_and_a_link_to_its_page(store, asked):
+    sweep = night(store, asked, steady()).sweep
+    summary = front.conclude(sweep, merge(sweep))
+    line = front.read(store)[sweep.id]
+    assert line.verdict == summary.confirmed.verdicts["e001"].kind
+    assert (line.done, line.trials, line.judged) == (True, 18, True)
+    assert (line.score, line.incumbent_score) == (pytest.approx(0.2, rel=0.05), pytest.approx(0.4, rel=0.05))
+    assert line.gain == "50.0 % better"
+    assert line.setting == "learning_rate=0.01"
+    assert f'href="sweeps/{sweep.id}/report/index.html"' in page_of(store)
+    assert Path(store.root, f"sweeps/{sweep.id}/report/index.html").is_file()
+
+
+def test_a_setting_that_is_kept_has_no_gain_and_the_error_of_what_is_kept(store, asked):
+    enter(night(store, asked, steady(best=0.5)))
+    (line,) = front.read(store).values()
+    assert (line.verdict, line.gain, line.setting) == ("kept", "", "")
+    assert line.score == line.incumbent_score == pytest.approx(0.4, rel=0.05)
+
+
+def test_nothing_ends_a_sweep_without_entering_it():
+    modules = {path.name: path.read_text(encoding="utf-8") for path in Path(pipeline.__file__).parent.rglob("*.py")}
+    past_it = r"report\.conclude import (\(\s*)?([\w\s]+,\s*)*conclude\b"
+    assert not [name for name, text in modules.items() if re.search(past_it, text)]
+    assert [name for name, text in modules.items() if "concluding.conclude(" in text] == ["front.py"]
+
+
+def test_all_that_end_at_once_end_up_on_the_page(either, asked):
+    states = [night(either, asked, day=day) for day in range(5)]
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(enter, states))
+    assert all(f"sweeps/{state.sweep.id}/report" in page_of(either) for state in states)
+    assert len(front.read(either)) == 5
+
+
+@pytest.mark.parametrize("written", [FRONT_LINES, FRONT_PAGE])
+def test_whoever_is_slower_writes_what_the_faster_one_entered_meanwhile(either, asked, written):
+    first, slow, fast = (night(either, asked, day=day) for day in range(3))
+    enter(first)
+    others = [fast]
+
+    def overtaken(key: str) -> None:
+        if key == written and others:
+            enter(others.pop())
+
+    enter(slow, Watched(either, overtaken))
+    assert not others
+    assert {f"sweeps/{state.sweep.id}/report" in page_of(either) for state in (first, slow, fast)} == {True}
+
+
+def test_the_end_of_a_sweep_reads_nothing_of_the_others(either, asked):
+    states = [night(either, asked, day=day) for day in range(3)]
+    for state in states:
+        enter(state)
+    watched = Watched(either)
+    enter(states[0], watched)
+    assert not [key for key in watched.reads if key.startswith("sweeps/") and states[0].sweep.id not in key]
+
+
+def test_the_lines_come_back_if_somebody_deletes_them(store, asked):
+    for day in range(3):
+        enter(night(store, asked, day=day))
+    before = front.read(store)
+    store.delete(FRONT_LINES)
+    store.delete(FRONT_PAGE)
+    front.bring_up_to_date(store)
+    now = {"looked": "", "has_page": False}
+    assert [line.model_copy(update=now) for line in front.read(store).values()] == [
+        line.model_copy(update=now) for line in before.values()
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 1, "sweeps": [{"sweep": 3}]}'])
+def test_damaged_lines_are_looked_up_anew(store, asked, content):
+    state = night(store, asked)
+    store.write(FRONT_LINES, content)
+    front.bring_up_to_date(store)
+    assert list(front.read(store)) == [state.sweep.id]
+
+
+def test_a_sweep_that_cannot_be_read_is_named_and_the_others_stay(store, asked):
+    good, bad = night(store, asked), night(store, asked, day=1)
+    store.write(bad.sweep.definition_key, b"{<script>")
+    front.bring_up_to_date(store)
+    assert list(front.read(store)) == [good.sweep.id]
+    assert f"{bad.sweep.id}</bdi>: <bdi>cannot be read" in page_of(store)
+
+
+def test_a_sweep_without_a_result_says_why(store, asked):
+    enter(night(store, asked, status="failed", error="<b>no</b>"))
+    (line,) = front.read(store).values()
+    assert (line.verdict, line.score) == ("nothing", None)
+    assert "there is no best setting" in line.note
+
+
+def test_what_was_not_done_is_looked_at_again_when_somebody_asks(store, asked):
+    sweep = night(store, asked, done=False).sweep
+    front.bring_up_to_date(store)
+    assert front.read(store)[sweep.id].state == "5 of 6 trials"
+    sweep.ask_to_stop()
+    front.bring_up_to_date(store)
+    assert front.read(store)[sweep.id].state == "stopped at 5 of 6 trials"
+
+
+def test_a_sweep_that_somebody_deleted_leaves_the_page(store, asked):
+    gone, left = night(store, asked), night(store, asked, day=1)
+    front.bring_up_to_date(store)
+    shutil.rmtree(Path(store.root, "sweeps", gone.sweep.id))
+    enter(left)
+    assert gone.sweep.id not in page_of(store)
+    assert list(front.read(store)) == [left.sweep.id]
+
+
+def test_a_page_of_somebody_else_is_left_alone(store, asked):
+    store.write(FRONT_PAGE, b"<h1>our own page</h1>")
+    enter(night(store, asked))
+    assert page_of(store) == "<h1>our own page</h1>"
+
+
+def test_a_newer_version_keeps_its_lines_and_its_page(store, asked):
+    state = night(store, asked)
+    newer = json.dumps({"format": front.FORMAT + 1, "sweeps": [{"something": "else"}]}).encode()
+    store.write(FRONT_LINES, newer)
+    with pytest.raises(UserError, match="upgrade"):
+        enter(state)
+    assert store.read(FRONT_LINES) == newer
+    assert not store.exists(FRONT_PAGE)
+
+
+def test_no_front_page_fails_a_sweep(store, asked):
+    sweep = night(store, asked).sweep
+    Path(store.root, FRONT_PAGE).mkdir()
+    assert front.conclude(sweep, merge(sweep)).done
+    assert front.link(store) is None
+
+
+def test_studies_stand_on_the_page_without_an_error(store, tiny_spec):
+    question = Resembling(chosen_on=(), judging=(), settings=2, rope=0.005)
+    Sweep.create(store, define(tiny_spec).model_copy(update={"resembling": question}))
+    front.bring_up_to_date(store)
+    (line,) = front.read(store).values()
+    assert (line.verdict, line.score, line.gain, line.note) == ("study", None, "", "")
+
+
+def test_a_bucket_names_the_address_that_links_go_by(bucket, asked):
+    store = open_store(f"gs://{bucket}/team")
+    state = night(store, asked)
+    enter(state)
+    assert f'<base href="https://storage.cloud.google.com/{bucket}/team/index.html">' in page_of(store)
+    assert f"gs://{bucket}/team" in page_of(store)
+
+
+def test_an_old_store_gets_a_page_when_somebody_asks_for_it(tmp_path):
+    shutil.copytree(OLD, tmp_path / "hpt-store")
+    done = hpt("list", "--open", cwd=tmp_path)
+    page = tmp_path / "hpt-store" / FRONT_PAGE
+    assert done.out.strip() == str(page)
+    text = page.read_text(encoding="utf-8")
+    ids = [folder.name for folder in (tmp_path / "hpt-store/sweeps").iterdir()]
+    assert len(ids) > 3
+    assert all(id in text for id in ids)
+    assert "cannot be read" not in text
+
+
+def test_who_may_only_read_sees_the_page_as_the_last_sweep_left_it(tmp_path, asked):
+    store = open_store(str(tmp_path / "hpt-store"))
+    enter(night(store, asked))
+    night(store, asked, day=1)
+    # A store on a mount that another machine writes may be read here, and no more.
+    marker = tmp_path / "hpt-store/.hpt-store.json"
+    marker.write_text(json.dumps(json.loads(marker.read_text()) | {"machine": ["another"]}))
+    done = hpt("list", "--open", cwd=tmp_path, code=None)
+    assert done.out.strip() == str(tmp_path / "hpt-store" / FRONT_PAGE), done.err
+    assert "as the last sweep left it" in done.err
+
+
+def test_a_store_without_sweeps_has_no_page(tmp_path):
+    assert "holds no sweeps" in hpt("list", "--open", cwd=tmp_path, code=2).err
