@@ -293,6 +293,15 @@ def test_tensorboard_opens_the_curves(finished):
                 pass
             time.sleep(0.1)
         assert "screen-e000-d0-s0" in runs
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{port}/data/plugin/hparams/experiment",
+            data=json.dumps({"experimentName": ""}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            tab = json.load(answer)
+        assert "learning_rate" in {hyperparameter["name"] for hyperparameter in tab["hparamInfos"]}
+        assert {"mse_valid", "result/mse_test"} <= {metric["name"]["tag"] for metric in tab["metricInfos"]}
     finally:
         process.terminate()
         process.wait(20)

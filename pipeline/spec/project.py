@@ -1,9 +1,10 @@
 """`hpt.toml`: defaults of a project, so that not every spec must repeat them.
 
-The nearest one counts, in the current directory or above it. Two keys: `data` (as in a spec) and `store`.
+The nearest one counts, in the current directory or above it. Its keys: `data` (as in a spec), `store` and `tracking`.
 """
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,17 @@ from pipeline.data.source import DataSource, FilesSource
 from pipeline.errors import UserError
 
 DEFAULT_STORE = "hpt-store"
+# Neither is a path: a scheme, or the profile of a vendor's client.
+_TRACKING_URI = re.compile(r"[a-z][a-z0-9+.-]+:|databricks")
+
+
+class Tracking(Frozen):
+    """Where else rows are to be found: as runs in MLflow."""
+
+    mlflow: Annotated[str, Field(min_length=1)]
+    """A tracking URI, as MLflow's client takes it."""
+    experiment: Annotated[str | None, Field(min_length=1)] = None
+    """MLflow's experiment; None: it is called after architecture and target."""
 
 
 class Project(Frozen):
@@ -24,6 +36,7 @@ class Project(Frozen):
 
     data: DataSource | None = None
     store: Annotated[str | None, Field(min_length=1)] = None
+    tracking: Tracking | None = None
 
 
 def load(start: Path | None = None) -> Project:
@@ -54,7 +67,9 @@ def _read(path: Path) -> Project:
         store = places.below(path.parent, store)
     if isinstance(data, FilesSource):
         data = data.model_copy(update={"path": places.below(path.parent, data.path)})
-    return Project(store=store, data=data)
+    if (tracking := project.tracking) and not _TRACKING_URI.match(tracking.mlflow):
+        tracking = tracking.model_copy(update={"mlflow": places.below(path.parent, tracking.mlflow)})
+    return Project(store=store, data=data, tracking=tracking)
 
 
 def store_root(option: str | None, spec: str | None = None) -> str:

@@ -186,6 +186,7 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
     from pipeline.plan.create import digests_of
     from pipeline.plan.power import power_of
     from pipeline.report.conclude import conclude
+    from pipeline.report.tracking import track
     from pipeline.screen.console import ReaderIsGoneError, tell
     from pipeline.screen.plan import power_line
     from pipeline.screen.progress import view_for
@@ -209,6 +210,7 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
         complain(f"stopped, for all that trials do is to fail alike: {error}")
         again = f"hpt retry {folder.id}{place_in_words(folder)}"
         complain(f"once that is mended, `{again}` runs them again and goes on; {folder.store.link(folder.page_key)}")
+        track(folder, merged.rows, warn)
         return complain_of_failures(merged)
     except (KeyboardInterrupt, InfrastructureError):
         is_whole = leave(folder)
@@ -226,6 +228,7 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
             print_ranges_needed(summary.ranges_needed)
     tell(f"results {folder.store.link(folder.results_key)}")
     tell(f"summary {folder.store.link(folder.page_key)}")
+    track(folder, merged.rows, warn)
     return complain_of_failures(merged)
 
 

@@ -144,6 +144,7 @@ def report(sweep: SweepArgument, store: StoreOption = None) -> None:
     """Render the HTML summary of what is finished."""
     from pipeline.plan.create import open_sweep
     from pipeline.report.conclude import conclude
+    from pipeline.report.tracking import track
     from pipeline.screen.tables import print_calibration, print_ranges_needed
     from pipeline.sweep import merge as merging
 
@@ -156,4 +157,5 @@ def report(sweep: SweepArgument, store: StoreOption = None) -> None:
     if summary.ranges_needed:
         print_ranges_needed(summary.ranges_needed)
     print(folder.store.link(folder.page_key))
+    track(folder, merged.rows, warn)
     raise typer.Exit(complain_of_failures(merged))
