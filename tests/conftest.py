@@ -11,6 +11,7 @@ import hypothesis
 import numpy as np
 import pytest
 
+from pipeline.local import process
 from pipeline.store import Store, open_store
 from pipeline.sweep import Sweep
 from tests.support import faults, gcs, lanes
@@ -119,6 +120,14 @@ def nursery() -> Iterator[lanes.Nursery]:
 @pytest.fixture
 def trouble(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Trouble:
     return Trouble(monkeypatch, tmp_path / "begun")
+
+
+@pytest.fixture(scope="module")
+def quick_lanes(nursery: lanes.Nursery) -> Iterator[None]:
+    """Lanes that the tests' own process starts, as by a verb, are forked from the nursery, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "PROGRAM", nursery.lanes.program)
+        yield
 
 
 @pytest.fixture(scope="session")

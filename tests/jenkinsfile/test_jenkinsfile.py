@@ -68,7 +68,7 @@ class TestTheFirstBuild:
 class TestHostileParameters:
     @pytest.fixture(scope="class")
     @classmethod
-    def hostile(cls, controller: Controller) -> dict[str, str]:
+    def hostile(cls) -> dict[str, str]:
         return {
             "SPEC": "specs/../../$(touch ran).json",
             "ARCHITECTURE": "",
@@ -84,23 +84,21 @@ class TestHostileParameters:
             "NOTES": "two\nlines",
         }
 
-    def test_each_is_refused_by_name_before_anything_runs(
-        self, controller: Controller, hostile: dict[str, str]
-    ) -> None:
-        build = controller.build(params=hostile)
+    def test_each_is_refused_by_name_before_anything_runs(self, fresh: Controller, hostile: dict[str, str]) -> None:
+        build = fresh.build(params=hostile)
         assert build.result == "FAILURE"
         assert build.stages() == {"Image": "NOT_BUILT", "Validate": "FAILURE"}
         for name, value in hostile.items():
             assert (f"hpt: {name}: " in build.log) == bool(value), name
         assert not list(build.home.rglob("ran"))
 
-    def test_a_sweep_id_is_no_way_out_of_the_store(self, controller: Controller) -> None:
-        build = controller.build(params={"SWEEP": "../$(touch ran)"})
+    def test_a_sweep_id_is_no_way_out_of_the_store(self, fresh: Controller) -> None:
+        build = fresh.build(params={"SWEEP": "../$(touch ran)"})
         assert build.stages()["Validate"] == "FAILURE"
         assert 'hpt: SWEEP: "../$(touch ran)" is no sweep id' in build.log
 
-    def test_a_bad_spec_fails_in_validate_with_the_lines_that_hpt_says(self, controller: Controller) -> None:
-        build = controller.build(params={"SPEC_JSON": '{"architecture": "bag-of-wrods", "parameters": {}}'})
+    def test_a_bad_spec_fails_in_validate_with_the_lines_that_hpt_says(self, fresh: Controller) -> None:
+        build = fresh.build(params={"SPEC_JSON": '{"architecture": "bag-of-wrods", "parameters": {}}'})
         assert build.result == "FAILURE"
         assert list(build.stages()) == ["Image", "Validate"]
         assert 'hpt: SPEC_JSON: architecture: there is no "bag-of-wrods"' in build.log
@@ -167,8 +165,8 @@ printf '{"properties": {"x": {"type": "number", "default": 1.0, "description": "
 class TestAFailingTrial:
     @pytest.fixture(scope="class")
     @classmethod
-    def build(cls, tmp_path_factory: pytest.TempPathFactory) -> Build:
-        controller = Controller(tmp_path_factory.mktemp("failing"))
+    def build(cls, tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Build:
+        controller = Controller(tmp_path_factory.mktemp("failing"), nursery)
         controller.quick_trials(failing="screen-e000-d1-s0")
         return controller.build(params={"SPEC_JSON": controller.spec(**TWO_RANGES), "LANES": "1"})
 
@@ -187,7 +185,8 @@ class TestAFailingTrial:
 class TestALostMachine:
     @pytest.fixture(scope="class")
     @classmethod
-    def build(cls, controller: Controller) -> Build:
+    def build(cls, tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Build:
+        controller = Controller(tmp_path_factory.mktemp("lost"), nursery)
         fault = {"kind": "lost", "pack": "r0-p001", "text": "epoch", "times": 1}
         spec = controller.spec(training={"max-epochs": 150, "epoch-steps": 1}, **TWO_RANGES)
         return controller.build(params={"SPEC_JSON": spec}, faults=[fault])
