@@ -390,8 +390,8 @@ class TestInfrastructure:
 
     def test_machines_may_be_lost_again_and_again_as_long_as_trials_finish_in_between(self, quick: Controller) -> None:
         faults = [
-            {"kind": "lost", "pack": "r0-p001", "times": 2},
-            {"kind": "lost", "pack": "r0-p000", "times": 1},
+            {"kind": "lost", "pack": "r0-p001", "times": 2, "back": 60},
+            {"kind": "lost", "pack": "r0-p000", "times": 1, "back": 60},
         ]
         agents = [AGENTS[0], *({"name": f"gpu-{n}", "labels": "gpu"} for n in range(4))]
         build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "1"}, faults=faults, agents=agents)
