@@ -18,6 +18,19 @@ from tests.support import faults, gcs, lanes
 from tests.support.sweeps import define
 from tests.support.trouble import Trouble
 
+LONGEST = (
+    "jenkinsfile/test_jenkinsfile",
+    "training/own/test_docs",
+    "jenkinsfile/test_automatic",
+    "training/own/test_sweeps",
+)
+"""Files that run first, or one process would be left alone with one of them at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    first = {Path(__file__).parent / f"{name}.py": at for at, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: first.get(item.path, len(first)))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def ctrl_c_is_not_ignored() -> None:
