@@ -200,11 +200,13 @@ class TestALostMachine:
 class TestAnAbort:
     @pytest.fixture(scope="class")
     @classmethod
-    def builds(cls, tmp_path_factory: pytest.TempPathFactory) -> tuple[Build, Build]:
+    def builds(cls, tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> tuple[Build, Build]:
+        # What is aborted has processes of its own: of one that was forked, nobody sees the environment.
         controller = Controller(tmp_path_factory.mktemp("aborted"))
         spec = controller.spec(training={"max-epochs": 60, "epoch-steps": 1}, **TWO_RANGES)
         abort = {"finished": 1, "text": "epoch 2 of"}
         aborted = controller.build(params={"SPEC_JSON": spec, "LANES": "1"}, abort=abort)
+        controller.start_from(nursery)
         return aborted, controller.build(params={"SWEEP": aborted.sweep.id})
 
     def test_nothing_keeps_running(self, builds: tuple[Build, Build]) -> None:
