@@ -192,11 +192,11 @@ def test_a_failed_trial_is_exit_1_and_a_store_that_fails_exit_3(finished, tmp_pa
     assert hpt("plan", "spec.json", "--store", tmp_path / "file" / "s", cwd=folder).returncode == 3
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_interrupted_goes_on_where_it_was(finished, tmp_path, how):
     folder, _ = finished
     asked = json.loads((folder / "spec.json").read_text())
-    asked |= {"training": {"max-epochs": 100, "epoch-steps": 1}, "incumbent": {"early_stopping_patience": 1000}}
+    asked |= {"training": {"max-epochs": 40, "epoch-steps": 1}, "incumbent": {"early_stopping_patience": 1000}}
     (tmp_path / "spec.json").write_text(json.dumps(asked))
     store = tmp_path / "s"
     command = [*HPT, "run", str(tmp_path / "spec.json"), "--store", str(store)]
@@ -295,6 +295,15 @@ def test_tensorboard_opens_the_curves(finished):
                 pass
             time.sleep(0.1)
         assert "screen-e000-d0-s0" in runs
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{port}/data/plugin/hparams/experiment",
+            data=json.dumps({"experimentName": ""}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            tab = json.load(answer)
+        assert "learning_rate" in {hyperparameter["name"] for hyperparameter in tab["hparamInfos"]}
+        assert {"mse_valid", "result/mse_test"} <= {metric["name"]["tag"] for metric in tab["metricInfos"]}
     finally:
         process.terminate()
         process.wait(20)

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "analysis": "sweep search",
     "plan": "analysis sweep spec search training data store",
     "trials": "plan analysis sweep spec training store",
-    "report": "analysis sweep search training data store",
+    "report": "analysis sweep spec search training data store",
     "compare": "report analysis sweep data store",
     "adopt": "jenkins spec data",
     "jenkins": "compare report plan sweep spec training data store",

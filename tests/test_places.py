@@ -66,6 +66,25 @@ def test_a_store_in_hpt_toml_is_relative_to_that_file_and_data_stay_as_written(t
     assert (loaded.store, loaded.data.path) == (meant.format(folder=tmp_path), places.canonical(f"{written}/*.csv"))
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("mlruns", "{folder}/mlruns"),
+        ("/abs", "/abs"),
+        ("http://mlflow:5000", "http://mlflow:5000"),
+        ("sqlite:////abs/mlflow.db", "sqlite:////abs/mlflow.db"),
+        ("file:/abs/mlruns", "file:/abs/mlruns"),
+        ("databricks", "databricks"),
+        ("databricks://profile", "databricks://profile"),
+    ],
+)
+def test_a_folder_for_mlflow_is_relative_to_hpt_toml_and_an_address_is_left_alone(tmp_path, written, meant):
+    (tmp_path / "hpt.toml").write_text(f'[tracking]\nmlflow = "{written}"\n')
+    tracking = project.load(tmp_path).tracking
+    assert tracking is not None
+    assert (tracking.mlflow, tracking.experiment) == (meant.format(folder=tmp_path), None)
+
+
 @pytest.mark.parametrize("bom", [b"", codecs.BOM_UTF8])
 def test_hpt_toml_may_begin_as_editors_of_windows_write_it(tmp_path, bom):
     (tmp_path / "hpt.toml").write_bytes(bom + b'store = "/abs"\r\n')

@@ -1,9 +1,10 @@
 """`hpt.toml`: defaults of a project, so that not every spec must repeat them.
 
-The nearest one counts, in the current directory or above it. `data` is as in a spec.
+The nearest one counts, in the current directory or above it. `data` is as in a spec; `tracking` says who else is told.
 """
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,17 @@ from pipeline.data.source import DataSource
 from pipeline.errors import UserError
 
 DEFAULT_STORE = "hpt-store"
+# Neither is a path: a scheme, or the profile of a vendor's client.
+_TRACKING_URI = re.compile(r"[a-z][a-z0-9+.-]+:|databricks")
+
+
+class Tracking(Frozen):
+    """Where else rows are to be found: as runs in MLflow."""
+
+    mlflow: Annotated[str, Field(min_length=1)]
+    """A tracking URI, as MLflow's client takes it."""
+    experiment: Annotated[str | None, Field(min_length=1)] = None
+    """MLflow's experiment; None: it is called after architecture and target."""
 
 
 class Project(Frozen):
@@ -26,6 +38,7 @@ class Project(Frozen):
     store: Annotated[str | None, Field(min_length=1)] = None
     hpt: Annotated[str | None, Field(min_length=1)] = None
     """What agents install: a requirement of pip that pins a version."""
+    tracking: Tracking | None = None
 
 
 def load(start: Path | None = None) -> Project:
@@ -47,7 +60,10 @@ def _read(path: Path) -> Project:
     except pydantic.ValidationError as error:
         lines = (f"{path}: {'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in error.errors())
         raise UserError("\n".join(lines)) from None
-    return project.model_copy(update={"store": project.store and places.below(path.parent, project.store)})
+    changes: dict[str, object] = {"store": project.store and places.below(path.parent, project.store)}
+    if (tracking := project.tracking) and not _TRACKING_URI.match(tracking.mlflow):
+        changes["tracking"] = tracking.model_copy(update={"mlflow": places.below(path.parent, tracking.mlflow)})
+    return project.model_copy(update=changes)
 
 
 def store_root(option: str | None, spec: str | None = None) -> str:

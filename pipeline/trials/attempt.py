@@ -80,7 +80,9 @@ class Attempt:
 
         self._log = _Log()
         self._epochs: list[Row] = []
-        self._events = EventFile(self.token)
+        # Phases of one experiment may differ in fidelity, and in their date ranges: their means are no mean.
+        shown = {**experiment.assignment, "phase": trial.phase}
+        self._events = EventFile(self.token, f"{trial.phase}-{trial.experiment}", shown)
         self._files = files
         folder = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="hpt-")))
         self._uploads = files.enter_context(Uploads(sweep.store))
@@ -127,6 +129,7 @@ class Attempt:
         limit, model = self.sweep.definition.training.time_limit_minutes, measured.model
         is_late = limit and measured.status is Status.TIMED_OUT
         saved = self.job.max_epochs - measured.epochs
+        self._end_curve(measured.status, measured.metrics)
         self._finish(
             {
                 "status": measured.status,
@@ -144,6 +147,7 @@ class Attempt:
     def fail(self, error: Exception) -> None:
         """Writes the row of a training that an error ended. Raises InfrastructureError if it was no fault of it."""
         raise_infrastructure_failure(error)
+        self._end_curve(status_of(error), {})
         if isinstance(error, UserError):
             self._finish({"status": Status.FAILED, "error": str(error)})
             return
@@ -180,12 +184,21 @@ class Attempt:
             epochs.append({"epoch": epoch, **metrics})
         self._events.add(epoch, metrics)
         self._uploads.put(sweep.epochs_key(trial, self.token), self._epochs_csv)
-        events = sweep.event_key(trial, self._events.name)
-        self._uploads.put(events, self._events.content, every=_EVENTS_EVERY_S)
+        self._put_curve()
         self.say(f"epoch {epoch}: " + " ".join(f"{name}={value:.6g}" for name, value in metrics.items()))
         self._on_event({"epoch": epoch, "of": self.job.max_epochs, "trial": str(trial)})
         if self._rungs is not None:
             self._rungs.note(epoch, metrics)
+
+    def _put_curve(self) -> None:
+        key = self.sweep.event_key(self.trial, self._events.name)
+        self._uploads.put(key, self._events.content, every=_EVENTS_EVERY_S)
+
+    def _end_curve(self, status: Status, metrics: Mapping[str, float]) -> None:
+        """Notes in the learning curve how it ended; where no epoch did, there is none."""
+        if self._epochs:
+            self._events.end(status, metrics)
+            self._put_curve()
 
     def _goes_on(self, epoch: int) -> bool:
         if self._rungs is None or self._rungs.goes_on(epoch):

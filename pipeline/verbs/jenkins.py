@@ -15,6 +15,7 @@ from pipeline.verbs.common import (
     complain,
     complain_of_failures,
     complain_of_stop,
+    warn,
 )
 
 if TYPE_CHECKING:
@@ -171,8 +172,13 @@ def publish(sweeps: SweepsArgument, folder: Annotated[Path, typer.Argument()], s
     Of several sweeps, the summary is their comparison and leads to each one's own.
     """
     from pipeline.jenkins.publish import publish as publish_to
+    from pipeline.report.tracking import track
 
-    raise typer.Exit(max(map(complain_of_failures, publish_to(_sweeps(sweeps, store), folder))))
+    folders = _sweeps(sweeps, store)
+    merged = publish_to(folders, folder)
+    for one, of in zip(folders, merged, strict=True):
+        track(one, of.rows, warn)
+    raise typer.Exit(max(map(complain_of_failures, merged)))
 
 
 def _sweeps(ids: list[str], store: str | None) -> "list[Sweep]":

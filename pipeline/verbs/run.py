@@ -187,6 +187,7 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
     from pipeline.local import runner
     from pipeline.plan.create import digests_of
     from pipeline.plan.power import power_of
+    from pipeline.report.tracking import track
     from pipeline.screen.console import ReaderIsGoneError, tell
     from pipeline.screen.plan import power_line
     from pipeline.screen.progress import view_for
@@ -210,6 +211,7 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
         complain(f"stopped, for all that trials do is to fail alike: {error}")
         again = f"hpt retry {folder.id}{place_in_words(folder)}"
         complain(f"once that is mended, `{again}` runs them again and goes on; {folder.store.link(folder.page_key)}")
+        track(folder, merged.rows, warn)
         return complain_of_failures(merged)
     except (KeyboardInterrupt, InfrastructureError):
         is_whole = leave(folder)
@@ -229,6 +231,7 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
     tell(f"summary {folder.store.link(folder.page_key)}")
     if all_sweeps := front.link(folder.store):
         tell(f"all sweeps {all_sweeps}")
+    track(folder, merged.rows, warn)
     return complain_of_failures(merged)
 
 

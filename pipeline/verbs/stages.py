@@ -144,6 +144,7 @@ def report(sweep: SweepArgument, store: StoreOption = None) -> None:
     """Render the HTML summary of what is finished."""
     from pipeline.compare import front
     from pipeline.plan.create import open_sweep
+    from pipeline.report.tracking import track
     from pipeline.screen.tables import print_calibration, print_ranges_needed
     from pipeline.sweep import merge as merging
 
@@ -158,4 +159,5 @@ def report(sweep: SweepArgument, store: StoreOption = None) -> None:
     print(folder.store.link(folder.page_key))
     if all_sweeps := front.link(folder.store):
         print(f"all sweeps {all_sweeps}")
+    track(folder, merged.rows, warn)
     raise typer.Exit(complain_of_failures(merged))
