@@ -1,12 +1,13 @@
 """The claims of a store, in words: where each stands, by what evidence, and what it waits for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from pipeline.analysis.sequential import ClaimKind, evidence
 from pipeline.data.source import DataSource
 from pipeline.report.claims import next_in_words, origin_in_words, standing
+from pipeline.report.templating import environment
 from pipeline.store import Store
 from pipeline.sweep import claims
 from pipeline.sweep.claims import Stored
@@ -44,6 +45,11 @@ def rows(store: Store, architecture: str | None = None, data: DataSource | None 
             yield ClaimRow(stored[0], "damaged", evidence=stored[1])
         elif architecture in (None, stored.claim.architecture) and data in (None, stored.claim.data):
             yield _row(stored)
+
+
+def page(judged: Sequence[tuple[str, str]]) -> str:
+    """The page of sweeps that judge claims: what each claim comes to. A sweep's report lies in a folder of its id."""
+    return environment().get_template("claims.html").render(judged=judged)
 
 
 def _row(stored: Stored) -> ClaimRow:
