@@ -18,9 +18,9 @@ from pipeline.report.state import State
 from pipeline.results import Row, Status, range_of
 from pipeline.space import identity_of
 from pipeline.store import Store
-from pipeline.sweep import FORMAT, Definition, Sweep, Trial, claims, ledger
+from pipeline.sweep import FORMAT, Definition, Sweep, Trial, claims, digests, ledger
 from pipeline.sweep.claims import Claim, Look, Origin, Pair, Stored
-from pipeline.sweep.digests import finite
+from pipeline.sweep.definition import Resemblance
 
 # -- making a claim
 
@@ -52,9 +52,6 @@ def _winner(state: State) -> tuple[str, Verdict] | None:
 
 def _claim(state: State, experiment: str, verdict: Verdict) -> Claim | None:
     """None where the data have an end of their own, before there could be a look."""
-    # Not above: scipy comes with it, and few sweeps make a claim.
-    from pipeline.analysis.sequential import looks
-
     definition, confirmed = state.sweep.definition, state.confirmed
     assert confirmed is not None
     phase = definition.confirm
@@ -63,7 +60,7 @@ def _claim(state: State, experiment: str, verdict: Verdict) -> Claim | None:
     assert verdict.gain is not None
     setting, day = confirmed.settings[experiment], _day(definition)
     ranges = _ranges(state.sweep.store, definition, day)
-    planned = looks(ranges, phase.judging.resemblance, len(phase.ranges))
+    planned, resemblance = _looks(state.sweep, ranges)
     if not planned:
         return None
     return Claim(
@@ -91,12 +88,35 @@ def _claim(state: State, experiment: str, verdict: Verdict) -> Claim | None:
         fidelity=phase.fidelity,
         seeds=phase.seeds,
         rope=phase.judging.rope,
-        resemblance=phase.judging.resemblance,
+        resemblance=resemblance,
         ranges=ranges,
         looks=planned,
         code=claims.code_mark(definition.own),
         spec=claims.without_code(definition.spec),
     )
+
+
+def _looks(sweep: Sweep, ranges: Sequence[DateRange]) -> tuple[tuple[Look, ...], Resemblance | None]:
+    """The looks, and how alike earlier trainings say that all ranges are. Nothing has seen what will judge."""
+    # Not above: scipy comes with them, and few sweeps make a claim.
+    from pipeline.analysis.power import correction
+    from pipeline.analysis.resemblance import learn
+    from pipeline.analysis.sequential import looks
+
+    definition = sweep.definition
+    earlier = digests.read(sweep.store, digests.Series.of(definition))
+    learned: list[Resemblance | None] = []
+
+    def on(first: Sequence[DateRange]) -> float:
+        phases = tuple(
+            phase.model_copy(update={"ranges": tuple(first)}) if phase.judges else phase for phase in definition.phases
+        )
+        constant = correction(first)
+        learned.append(learn(earlier, definition.model_copy(update={"phases": phases}), constant))
+        return learned[-1].correction if learned[-1] else constant
+
+    planned = looks(ranges, on)
+    return planned, learned[-1] if learned else None
 
 
 def _day(definition: Definition) -> date:
@@ -164,7 +184,7 @@ def _pair(definition: Definition, claim: Claim, date_range: DateRange, rows: Seq
 
 
 def _score(definition: Definition, row: Row) -> float | None:
-    return finite(row.get(definition.objective.test)) if row["status"] == Status.COMPLETE else None
+    return digests.finite(row.get(definition.objective.test)) if row["status"] == Status.COMPLETE else None
 
 
 def _read(store: Store, definition: Definition) -> Stored | str:

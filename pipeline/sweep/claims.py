@@ -83,7 +83,7 @@ class Claim(Recorded):
     """Trainings of each of the two on a date range."""
     rope: float
     resemblance: Resemblance | None
-    """What the corrections of the looks come from; None: the constant."""
+    """What the correction of the last look comes from; None: the constant."""
     ranges: tuple[SpecDateRange, ...]
     """All that will ever judge it, oldest first."""
     looks: tuple[Look, ...]

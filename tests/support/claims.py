@@ -16,6 +16,7 @@ from tests.support.sweeps import NOW
 DAY = "2024-01-01"
 """The claim's: tests/conftest.py's table has data of five months from then on."""
 MONTHS = [[f"2023-{month:02d}-01", f"2023-{month + 1:02d}-01"] for month in range(1, 7)]
+MONTHS_OF_FLIGHTS = [[f"2013-{month:02d}-01", f"2013-{month + 1:02d}-01"] for month in range(1, 7)]
 HARDLY = (0.80, 1.05, 0.95, 0.85, 1.02, 0.90)
 """The winner's error as a share of the incumbent's, on the ranges that judge."""
 
@@ -24,6 +25,11 @@ def asked(tiny_spec: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """e000 is the incumbent; e001 wins while choosing, and six months judge it."""
     chosen_on = [["2023-10-01", "2023-11-01"], ["2023-11-01", "2023-12-01"]]
     return tiny_spec | {"date-range": chosen_on, "as-of": DAY, "confirm-range": MONTHS, "confirm": {}} | changes
+
+
+def elsewhere(content: dict[str, Any]) -> dict[str, Any]:
+    """The same on data that this machine does not see, so that the calendar says which date ranges are whole."""
+    return content | {"data": content["data"] | {"path": "nowhere/*.csv"}}
 
 
 def finished(
