@@ -12,6 +12,7 @@ from pipeline.sweep import Sweep, all_sweeps, claims
 from pipeline.sweep.layout import claim_key, pair_key
 from tests.support import claims as support
 from tests.support.in_process import Done, hpt
+from tests.support.lanes import Lanes
 
 Judge = Callable[..., Done]
 
@@ -29,15 +30,17 @@ def listed(store: Store, tmp_path: Path) -> str:
 
 
 def test_a_claim_is_judged_month_after_month_with_trainings_that_are_real(
-    store: Store, tiny_spec: dict[str, Any], tmp_path: Path, judge: Judge
+    store: Store, tiny_spec: dict[str, Any], tmp_path: Path, judge: Judge, warm_lanes: Lanes
 ) -> None:
     claim = support.made(store, support.asked(tiny_spec))
     row = listed(store, tmp_path)
     assert claim.id in row
     assert "waits: no new date range has judged it yet" in row
 
-    done = judge(claim.id[-5:], "--as-of", "2024-03-15")
-    id, answer, *_ = done.out.splitlines()
+    # The lanes are forked from a process that has torch; else they are those of `hpt judge`.
+    (id,) = judge("--due", "--plan", "--as-of", "2024-03-15").out.split()
+    warm_lanes.run(open_sweep(store, id), lanes=1)
+    answer, until = judge(claim.id[-5:], "--as-of", "2024-03-15").err.splitlines()
     assert answer.startswith(f"{claim.id} (learning_rate=0.01): waits: ")
     assert "of 2 new date ranges; judged at 6; the next one, [2024-03-01, 2024-04-01)" in answer
     assert open_sweep(store, id).definition.phases[0].ranges == claim.ranges[:2]
@@ -45,9 +48,9 @@ def test_a_claim_is_judged_month_after_month_with_trainings_that_are_real(
         assert pair.sweep == id
         assert (pair.fingerprint or "").startswith("rows-")
 
+    assert until.startswith(f"{claim.id}: no new date range yet; the next one, [2024-03-01, 2024-04-01)")
     again = judge(claim.id, "--as-of", "2024-03-15")
-    assert (again.out, len(all_sweeps(store))) == ("", 2)
-    assert again.err.startswith(f"{claim.id}: no new date range yet; the next one, [2024-03-01, 2024-04-01)")
+    assert (again.out, again.err, len(all_sweeps(store))) == ("", f"{until}\n", 2)
     history = hpt("history", "--store", store.root, cwd=tmp_path).out
     assert claim.id in history
     assert "of 2 new date ranges" in history

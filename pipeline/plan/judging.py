@@ -124,11 +124,17 @@ def begin(store: Store, stored: Stored, judge: Judge) -> Sweep | None:
 
 
 def _made(store: Store, claim: Claim, note: JudgingNote, judge: Judge) -> Sweep:
-    """The sweep of a note; whoever comes first makes it."""
+    """The sweep of a note; whoever comes first makes it. Raises UserError if another sweep has its id."""
     sweep = Sweep(store, note.sweep)
     if not store.exists(sweep.definition_key):
         content = definition(claim, note, judge).model_dump_json(indent=2, by_alias=True)
         store.create(sweep.definition_key, f"{content}\n".encode())
+    made = sweep.definition
+    asked = JudgedClaim(id=claim.id, setting=claim.setting), claim.data, claim.code
+    if (made.claim, made.data, claims.code_mark(made.own)) != asked:
+        raise UserError(
+            f"{sweep.id} is not the sweep that judges {claim.id}, though a note says so: who writes its store?"
+        )
     return sweep
 
 

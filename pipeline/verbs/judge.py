@@ -112,8 +112,8 @@ def _judge(store: "Store", id: str, asked: "Judge", run: "Callable[[Sweep], int]
 
     for sweep, has_ended in judging.begun(store, claims.read(store, id), asked):
         if has_ended:
-            # What was killed before it kept its pairs.
-            conclude(sweep, merge(sweep))
+            # Killed before it kept its pairs, or some of its trainings failed.
+            print(conclude(sweep, merge(sweep)).answer, file=sys.stderr)
             continue
         if asked.here and not asked.data_changed:
             unchanged.check(sweep)
