@@ -120,8 +120,40 @@ def fresh(
             yield candidate
 
 
+def following(alike: Sequence[DateRange], day: date, *, valid: float = 0.15, test: float = 0.15) -> Iterator[DateRange]:
+    """Ranges as long as the newest of `alike`, and as far apart, that judge after `day` alone; oldest first.
+
+    A single range says nothing of how far: whole months then follow each other by a month, others by their length. No
+    day is tested on twice.
+    """
+    newest = max(alike, key=lambda one: (one.end, one.start))
+    ends = sorted({one.end for one in alike})
+    whole = all(bound.day == 1 for one in alike for bound in (one.start, one.end))
+    tested: DateRange | None = None
+    for number in itertools.count(1):
+        try:
+            if whole:
+                step = min((_months(one, other) for one, other in itertools.pairwise(ends)), default=1)
+                candidate = whole_months(newest.end, _months(newest.start, newest.end), back=-number * step)
+            else:
+                step = min(((other - one).days for one, other in itertools.pairwise(ends)), default=newest.days)
+                shift = timedelta(days=number * step)
+                candidate = DateRange(newest.start + shift, newest.end + shift)
+        except (ValueError, OverflowError):  # the calendar ends in the year 9999
+            return
+        split = candidate.split(valid, test)
+        if split.judged.start > day and not (tested and tested.overlaps(split.test)):
+            tested = split.test
+            yield candidate
+
+
+def _months(first: date, last: date) -> int:
+    """From a first day of a month to another."""
+    return (last.year - first.year) * 12 + last.month - first.month
+
+
 def _back_from(today: date, like: DateRange) -> Iterator[DateRange]:
-    months = (like.end.year - like.start.year) * 12 + like.end.month - like.start.month
+    months = _months(like.start, like.end)
     whole = like.start.day == like.end.day == 1
     later = (today - like.end).days // like.days
     for back in itertools.count():

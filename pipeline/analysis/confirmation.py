@@ -16,12 +16,12 @@ from pipeline.dates import DateRange
 from pipeline.results import Row, Status, range_of
 from pipeline.space import Assignment, identity_of
 from pipeline.sweep import Definition, Phase, Trial
-from pipeline.sweep.ledger import Claim
+from pipeline.sweep.ledger import EarlierClaim
 
-Earlier = Callable[[Mapping[str, Assignment]], Sequence[Claim]]
+Earlier = Callable[[Mapping[str, Assignment]], Sequence[EarlierClaim]]
 
 
-def _no_claims(_: Mapping[str, Assignment]) -> Sequence[Claim]:
+def _no_claims(_: Mapping[str, Assignment]) -> Sequence[EarlierClaim]:
     return ()
 
 
@@ -65,7 +65,7 @@ class Confirmation:
         return judge(self.design, self.base, self.scores, [claim.p for claim in self.counted])
 
     @cached_property
-    def counted(self) -> list[Claim]:
+    def counted(self) -> list[EarlierClaim]:
         """The claims of other sweeps that the p-values are adjusted with."""
         return list(self.earlier(self.settings))
 

@@ -80,8 +80,10 @@ def room(history: History, phase: Phase) -> float:
 
 def choosing_is_over(history: History) -> bool:
     """Whether time or money no longer allow any choosing: never before the incumbent ran, or without such a budget."""
+    if not history.definition.is_timed:
+        return False
     first = history.definition.choosing[0]
-    if not history.definition.is_timed or len(history.rows) < len(first.ranges) * first.seeds:
+    if len(history.rows) < len(first.ranges) * first.seeds:
         return False
     return seconds_left(history) <= 0
 

@@ -7,7 +7,7 @@ that depends on what an administrator allows.
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
@@ -19,17 +19,21 @@ from pipeline.jenkins.parameters import CHOICES
 from pipeline.jenkins.trust import Trust, trust
 from pipeline.places import project_folder
 from pipeline.plan.create import Request, parse_data
+from pipeline.plan.judging import code_specs
 from pipeline.spec import Spec, from_json, parse_budget, project
 from pipeline.spec.model import Budget
 from pipeline.store import open_store
-from pipeline.sweep import Definition, find
+from pipeline.sweep import Definition, claims, find
 
 AS_THE_SPEC_SAYS = "spec"
+DUE = "due"
+"""JUDGE of all claims that a date range is new for."""
 LANES_AT_MOST = 64
-PROTOCOL = 1
+PROTOCOL = 2
 """What the rendered Groovy and the verbs that it calls agree on: settings, lines of plans and of failures. It rises
 when one of these changes, and a pipeline of another number ends in Validate."""
 SPECS = Path("specs")
+_OF_NEW_SWEEPS = ("SPEC_JSON", "ARCHITECTURE", "DATA", "EXPERIMENTS", "BUDGET")
 _T = TypeVar("_T")
 
 
@@ -44,6 +48,8 @@ class Settings:
     """The ids of the sweeps to go on with, with spaces between; empty for new ones."""
     retry: str
     """`yes` if trials of theirs that failed run again, else empty."""
+    judge: str
+    """What `hpt judge` is told: `--due`, or a claim's id; empty where no claim is judged."""
     code: str
     """What may run: HPT_CODE of every machine."""
 
@@ -66,6 +72,7 @@ def check(
     lanes = values.checked("LANES", _number(1, LANES_AT_MOST))
     store = values.checked("STORE", lambda text: _store(text) or trusted.problem_of_store(text))
     goes_on, sweeps = bool(values.text("SWEEP")), values.checked("SWEEP", _sweeps).split()
+    judges, judge = bool(values.text("JUDGE")), values.checked("JUDGE", _judge)
     in_containers = values.text("CONTAINER") != "none"
     image = values.checked(
         "IMAGE", lambda text: _image(text) or (trusted.problem_of_image(text) if in_containers else None)
@@ -78,13 +85,15 @@ def check(
     if not values.text("LABEL"):
         values.complain("LABEL", "is empty: name the label of the machines that run trials")
     if goes_on:
-        for name in ("SPEC_JSON", "ARCHITECTURE", "DATA", "EXPERIMENTS", "BUDGET", "AS_OF"):
-            if values.text(name):
-                values.complain(name, "cannot change a sweep that exists: leave it empty, or SWEEP")
+        values.refuse(
+            ("JUDGE", *_OF_NEW_SWEEPS, "AS_OF"), "cannot change a sweep that exists: leave it empty, or SWEEP"
+        )
+    elif judges:
+        values.refuse((*_OF_NEW_SWEEPS, "NOTES"), "cannot change how a claim is judged: leave it empty, or JUDGE")
     retry = values.text("RETRY") == "true"
     if retry and not goes_on:
         values.complain("RETRY", "is for a sweep that exists: name it in SWEEP")
-    specs = {} if goes_on else _specs(values, trusted, changes)
+    specs = {} if goes_on or judges else _specs(values, trusted, changes)
     values.raise_if_wrong()
     root = _shared_store(store, environment, list(specs.values()))
     if Path(root).is_relative_to(project_folder()):
@@ -97,9 +106,12 @@ def check(
         for problem in chain.from_iterable(trusted.problems_of_sweep(each, root) for each in definitions):
             values.complain("SWEEP", problem)
         runs = definitions
-        values.raise_if_wrong()
+    elif judges:
+        runs = _code_of_claims(values, trusted, root, judge)
+    values.raise_if_wrong()
     code = trusted.marks(root, runs, environment.get("HPT_IMAGE"))
-    return specs, Settings(label, int(lanes or 1), root, " ".join(sweeps), "yes" if retry else "", code)
+    told = "--due" if judge == DUE else judge
+    return specs, Settings(label, int(lanes or 1), root, " ".join(sweeps), "yes" if retry else "", told, code)
 
 
 class _Values:
@@ -116,6 +128,12 @@ class _Values:
     def complain(self, name: str, message: str) -> None:
         """Notes a mistake in a parameter."""
         self._mistakes.append(f"{name}: {message}")
+
+    def refuse(self, names: Iterable[str], message: str) -> None:
+        """Notes the same mistake for each of these parameters that is given."""
+        for name in names:
+            if self.text(name):
+                self.complain(name, message)
 
     def checked(self, name: str, problem_of: Callable[[str], str | None]) -> str:
         """The value of a parameter; empty, and the mistake noted, if `problem_of` says something of it."""
@@ -167,11 +185,23 @@ def _specs(values: _Values, trusted: Trust, changes: Mapping[str, Any]) -> dict[
     return {name: spec for name, spec in specs.items() if spec is not None}
 
 
+def _code_of_claims(values: _Values, trusted: Trust, root: str, judge: str) -> list[Spec]:
+    """The committed specs whose code judging claims may run: a claim itself brings none. Notes why one must not be
+    judged: `hpt judge` says what else is wrong with it."""
+    store = open_store(root)
+    found = claims.all_stored(store) if judge == DUE else [claims.find(store, judge)]
+    judged = [stored for stored in found if isinstance(stored, claims.Stored)]
+    for stored in judged:
+        if not trusted.knows(root) and (problem := trusted.problem_of_data(stored.claim.data)):
+            values.complain("JUDGE", f"{stored.claim.id}: data.path {problem}")
+    return code_specs(judged)
+
+
 def _read_spec(values: _Values) -> str | None:
     """The text of the file SPEC; None, and the mistake noted, if it cannot be one."""
     path = values.checked("SPEC", _spec_path)
     if not values.text("SPEC"):
-        values.complain("SPEC", "is empty: name a spec, or give SPEC_JSON, ARCHITECTURE or SWEEP")
+        values.complain("SPEC", "is empty: name a spec, or give SPEC_JSON, ARCHITECTURE, SWEEP or JUDGE")
     if not path:
         return None
     try:
@@ -266,6 +296,12 @@ def _sweeps(text: str) -> str | None:
     if re.fullmatch(r"[a-z0-9][a-z0-9-]*( +[a-z0-9][a-z0-9-]*)*", text):
         return None
     return "is no sweep id: like 20260614-0210-lstm-attention-3f9c; several have spaces between them"
+
+
+def _judge(text: str) -> str | None:
+    if text == DUE or re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", text):
+        return None
+    return f"is no claim: {DUE} for all that a date range is new for, or an id like lstm-attention-3f9c1b2a4d5e"
 
 
 def _image(text: str) -> str | None:

@@ -60,6 +60,10 @@ PARAMETERS = (
         "Only what has no row yet runs; the spec is not read.",
     ),
     JobParameter("RETRY", "With SWEEP: trials that failed run again, too.", default="false", kind=Kind.BOOLEAN),
+    JobParameter(
+        "JUDGE",
+        "due: judge all claims that a date range is new for; or a claim's id. Given, no spec is read.",
+    ),
     JobParameter("SPEC_JSON", "The spec itself, as JSON. Given, it is used instead of SPEC.", kind=Kind.TEXT),
     JobParameter(
         "DATA", "Data where no spec names any: flights, or the JSON of a data key. Empty: what hpt.toml says."

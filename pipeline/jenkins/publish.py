@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline import results
-from pipeline.compare import page
+from pipeline.compare import claims, page
 from pipeline.compare import sweeps as comparing
 from pipeline.compare.front import conclude
 from pipeline.errors import UserError
 from pipeline.report.junit import junit
 from pipeline.report.state import state_of
+from pipeline.report.templating import asset
 from pipeline.sweep import Sweep
 from pipeline.sweep.merge import Merged, merge
 
@@ -20,7 +21,8 @@ def publish(sweeps: Sequence[Sweep], folder: Path) -> list[Merged]:
     """Merges and renders; writes results.csv, report/, both in summary.zip, junit.xml and
     description.txt into `folder`.
 
-    Of several sweeps, report/index.html is their comparison, best first, and leads to each one's own page.
+    Of several sweeps, report/index.html is their comparison, best first, and leads to each one's own page; those that
+    judge claims have nothing in common, so it lists what each came to.
     """
     merged = [merge(sweep) for sweep in sweeps]
     summaries = [conclude(sweep, one) for sweep, one in zip(sweeps, merged, strict=True)]
@@ -29,6 +31,9 @@ def publish(sweeps: Sequence[Sweep], folder: Path) -> list[Merged]:
             answer = summaries[0].answer
             _copy(sweeps[0], sweeps[0].results_key, folder / "results.csv")
             _copy_report(sweeps[0], folder / "report")
+        elif all(sweep.definition.claim for sweep in sweeps):
+            answer = _judged([one.answer for one in summaries], sweeps, folder / "report")
+            (folder / "results.csv").write_bytes(_table(sweeps, merged))
         else:
             answers = {sweep.id: summary.answer for sweep, summary in zip(sweeps, summaries, strict=True)}
             answer = _compare(sweeps, answers, folder / "report")
@@ -78,6 +83,19 @@ def _compare(sweeps: Sequence[Sweep], answers: Mapping[str, str], report: Path) 
         _copy_report(sweep, report / sweep.id)
     page.write(comparison, answers, report)
     return comparison.sentence
+
+
+def _judged(answers: Sequence[str], sweeps: Sequence[Sweep], report: Path) -> str:
+    """Writes what claims came to, and the report of each of their sweeps below it; returns that as text."""
+    for sweep in sweeps:
+        _copy_report(sweep, report / sweep.id)
+    (report / "index.html").write_text(
+        claims.page([(sweep.id, answer) for sweep, answer in zip(sweeps, answers, strict=True)]),
+        encoding="utf-8",
+        errors="xmlcharrefreplace",
+    )
+    (report / "style.css").write_text(asset("style.css"), encoding="utf-8")
+    return ". ".join(answers)
 
 
 def _table(sweeps: Sequence[Sweep], merged: Sequence[Merged]) -> bytes:

@@ -7,7 +7,7 @@ import groovy.transform.Field
 // closure assigns to would be another one than functions read. Branches take turns at every step and at every call of a
 // function below, so what reads and writes it is one statement without such a call.
 @Field Map batch = [
-    settings: [:],      // what the parameters come to: protocol, label, lanes, store, sweeps, retry, code
+    settings: [:],      // what the parameters come to: protocol, label, lanes, store, sweeps, retry, judge, code
     image: '',          // what the Image stage made or found
     sweeps: '',         // the ids of the sweeps that this build runs, with spaces between
     commit: '',         // what every machine gets
@@ -56,7 +56,8 @@ pipeline {
             steps { script { runRounds() } }
         }
         stage('Summary') {
-            steps { script { summarize() } }
+            // Where no claim was to be judged, there is nothing to summarize.
+            steps { script { if (batch.sweeps) { summarize() } } }
         }
     }
     post {
@@ -85,7 +86,7 @@ def validate() {
             error "this pipeline and its hpt do not fit together (protocol PROTOCOL and ${settings.protocol}): " +
                 'take both from the same version'
         }
-        if (!settings.sweeps) {
+        if (!settings.sweeps && !settings.judge) {
             sh 'for spec in build/specs/*.json; do "$HPT_HOME/bin/hpt" validate --no-data "$spec"; done'
             stash name: 'specs', includes: 'build/specs/*.json'
         }
@@ -98,7 +99,13 @@ def validate() {
 /** Creates the sweeps, or finds those to go on with, and plans what should run first. */
 def startSweeps() {
     batch.sweeps = batch.settings.sweeps
-    if (!batch.sweeps) {
+    if (batch.settings.judge) {
+        onMachine(env.LIGHT_LABEL) { judgeClaims() }
+        if (!batch.sweeps) {
+            currentBuild.description = 'No claim has a date range that is new.'
+            return
+        }
+    } else if (!batch.sweeps) {
         onMachine(env.LIGHT_LABEL) {
             unstash 'specs'
             String ids = sh(returnStdout: true,
@@ -108,6 +115,19 @@ def startSweeps() {
     }
     currentBuild.description = "${batch.sweeps}: running"
     batch.plan = ask('')
+}
+
+/** Makes the sweeps that judge claims, or finds those that were begun. The exit status 1 says that some could not be judged. */
+def judgeClaims() {
+    int status = sh(returnStatus: true,
+        script: '"$HPT_HOME/bin/hpt" judge --plan "$HPT_JUDGE" ${AS_OF:+--as-of "$AS_OF"} > sweeps.txt')
+    if (status != 0 && status != 1) {
+        error "claims cannot be judged (status ${status})"
+    }
+    batch.sweeps = readFile(file: 'sweeps.txt', encoding: 'UTF-8').trim().replace('\n', ' ')
+    if (status == 1) {
+        mark('UNSTABLE', 'UNSTABLE', 'Some claims could not be judged; the lines above say why.')
+    }
 }
 
 /** Plan, drain, plan again, until a round is empty. */
@@ -342,7 +362,7 @@ boolean holdMachine(String label, Closure body) {
                          "HPT_STORE=${settings.store ?: env.HPT_STORE ?: ''}",
                          "HPT_GIT_COMMIT=${batch.commit}", "HPT_IMAGE_MADE=${batch.image}", "HPT_CODE=${settings.code ?: ''}",
                          "HPT_LANES=${settings.lanes ?: ''}", "HPT_RETRY=${settings.retry ?: ''}",
-                         "HPT_AGAIN=${batch.plan ? 'yes' : ''}"]) {
+                         "HPT_JUDGE=${settings.judge ?: ''}", "HPT_AGAIN=${batch.plan ? 'yes' : ''}"]) {
                     withBucket(body)
                 }
             }

@@ -22,6 +22,7 @@ from pipeline.jenkins.job import DEFAULT_JOB, REQUEST_ID, Accepted, Job, check_p
 from pipeline.plan.create import Request
 
 SPEC, SPEC_JSON, SWEEP, ARCHITECTURE, BUDGET = "SPEC", "SPEC_JSON", "SWEEP", "ARCHITECTURE", "BUDGET"
+JUDGE = "JUDGE"
 # A parameter becomes an environment variable, and Linux allows one 128 KiB.
 INLINE_BYTES = 100 * 1024
 EXIT_CODES = {None: 0, "SUCCESS": 0, "UNSTABLE": 1}
@@ -55,7 +56,8 @@ class Outcome:
 def parameters_for(
     spec: Path | None, architecture: str | None, budget: Sequence[str], settings: Sequence[str], view: View
 ) -> dict[str, str]:
-    """The parameters of a build of a spec, of an architecture (`all`: of every one), or of a SWEEP in the `settings`.
+    """The parameters of a build of a spec, of an architecture (`all`: of every one), or of a SWEEP or JUDGE in the
+    `settings`.
 
     `budget` holds items like "device-hours=2", `settings` further parameters like "LANES=4". Raises UserError where
     that can be known to be wrong before Jenkins is asked.
@@ -63,7 +65,7 @@ def parameters_for(
     parameters = _settings(settings)
     if spec is not None and architecture:
         raise UserError("name either a SPEC or an --architecture to tune automatically")
-    if spec is None and not architecture and not parameters.get(SWEEP):
+    if spec is None and not architecture and not parameters.get(SWEEP) and not parameters.get(JUDGE):
         raise UserError("name a SPEC, an --architecture to tune automatically, or --set SWEEP=ID to go on with")
     if spec is not None:
         parameters |= spec_parameters(spec, view)

@@ -204,7 +204,9 @@ def _plain(word: Word) -> object:
 
 
 def _mark(value: object) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+    # Arguments that a command gets only where a hyperparameter is on are no text.
+    text = json.dumps(value, default=lambda word: word.model_dump(mode="json"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _places(environment: Mapping[str, str], name: str) -> tuple[Place, ...]:

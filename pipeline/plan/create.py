@@ -25,7 +25,7 @@ from pipeline.data.source import DataSource, FilesSource
 from pipeline.dates import DateRange
 from pipeline.errors import InfrastructureError, OutOfReachError, UserError
 from pipeline.places import in_project, project_folder, where_looked
-from pipeline.plan import judging, months
+from pipeline.plan import confirm, months
 from pipeline.plan.reach import missing
 from pipeline.plan.resolve import resolve, source_of
 from pipeline.spec import Spec, project
@@ -282,7 +282,7 @@ def _define(
     covers = rows_by_day.covers if rows_by_day else covered
     rows = rows_by_day.within if rows_by_day else None
     if store is not None:
-        definition = judging.by_evidence(spec, definition, digests_of(definition, store))
+        definition = confirm.by_evidence(spec, definition, digests_of(definition, store))
     if store is None or definition.data is None:
         return definition, rows, covers
     if not isinstance(definition.data, FilesSource):

@@ -38,9 +38,10 @@ class Power:
 
 
 def power_of(definition: Definition, digests: Sequence[Digest] = ()) -> Power | None:
-    """What the sweep's confirmation would find; None where it has none. `digests` are those of its series."""
+    """What the sweep's confirmation would find; None where it has none, or is one of several that judge
+    a claim together. `digests` are those of its series."""
     phase = definition.confirm
-    if phase is None:
+    if phase is None or definition.claim:
         return None
     design = design_of(definition, phase)
     scores = [trial.valid for digest in digests if digest.has_data_of(definition) for trial in digest.trials]

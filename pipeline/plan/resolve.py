@@ -13,8 +13,8 @@ from pipeline.data.counting import RowCounts
 from pipeline.data.source import DataSource
 from pipeline.dates import DateRange
 from pipeline.errors import UserError, did_you_mean
+from pipeline.plan import confirm as judges
 from pipeline.plan import counts, months, phases
-from pipeline.plan import judging as judges
 from pipeline.plan.calendar import Calendar
 from pipeline.results import REFERENCE
 from pipeline.search import ADAPTIVE

@@ -55,11 +55,13 @@ def settings_of(history: History, phase: Phase) -> list[Assignment]:
 
 
 def _finalists(history: History, phase: Phase) -> list[Assignment]:
-    """The incumbent and the best of choosing; none if there is no time to judge.
+    """The incumbent and the best of choosing, or the claim that is judged; none if there is no time to judge.
 
     Where nothing beats the incumbent it trains alone: it is the answer, and what it is worth on days that chose nothing
     is still to be seen, and its model still to be trained in full.
     """
+    if history.definition.claim:
+        return [history.definition.incumbent, history.definition.claim.setting]
     if not history.has_begun(phase) and not spending.judging_fits(history):
         return []
     best = ranking.standings(history.definition, history.rows)[: phase.experiments - 1]

@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from pipeline.errors import InfrastructureError
+from pipeline.report import claims
 from pipeline.report.page import render
 from pipeline.report.sentence import so_far
 from pipeline.report.state import State, state_of
@@ -20,9 +21,14 @@ def summary_of(state: State) -> Summary:
         summary = replace(
             summary, answer=f"stopped, since all trials failed alike: {state.why_stopped}; {summary.answer}"
         )
+    if definition.claim:
+        answer, judged_by_pair = claims.answer(sweep)
+        return replace(summary, answer=_progress(summary) + answer, judged=judged_by_pair)
     if definition.resembling:
         return _with_ranges_needed(sweep, summary)
-    return _with_calibration(sweep, summary) if definition.calibrating else summary
+    if not definition.calibrating:
+        return replace(summary, claim=claims.what_next(state))
+    return _with_calibration(sweep, summary)
 
 
 def show_progress(sweep: Sweep, merged: Merged) -> None:
@@ -36,9 +42,17 @@ def conclude(sweep: Sweep, merged: Merged) -> Summary:
     """Writes the report, pictures and all, and returns what it says.
 
     When the sweep is done, its verdicts go into the ledger, where later confirmations on the same ranges count them,
-    and its digest, for later sweeps to learn from.
+    its digest, for later sweeps to learn from, and what is left to judge of it; of a sweep that judges a claim, what it
+    came to goes to the claim, and nowhere else.
     """
-    summary = summary_of(state_of(sweep, merged))
+    state = state_of(sweep, merged)
+    if sweep.definition.claim:
+        claims.keep_pairs(state)
+        summary = summary_of(state)
+        render(sweep, summary)
+        return summary
+    claims.make(state)
+    summary = summary_of(state)
     if (confirmed := summary.confirmed) and confirmed.compared:
         p_values = {name: verdict.p for name, verdict in confirmed.verdicts.items()}
         ledger.note_confirmation(sweep.store, sweep.definition, p_values, confirmed.settings, confirmed.counted)
@@ -77,13 +91,17 @@ def _leave_to_later_sweeps(sweep: Sweep, summary: Summary) -> None:
         judged.write(sweep.store, judged.judged(definition, summary.rows, verdicts))
 
 
+def _progress(summary: Summary) -> str:
+    return "" if summary.done else so_far(summary.finished, summary.planned)
+
+
 def _with_ranges_needed(sweep: Sweep, summary: Summary) -> Summary:
     """A study of resemblance answers how alike date ranges are; who sees which setting is ahead on them has chosen on
     them, so that is not shown."""
     from pipeline.analysis.ranges_needed import ranges_needed
 
     result = ranges_needed(sweep.definition, summary.rows)
-    progress = "" if summary.done else so_far(summary.finished, summary.planned)
+    progress = _progress(summary)
     summary = replace(summary, ranked=(), decided=None, judged=(), choosing_gain=None)
     if isinstance(result, str):
         return replace(summary, answer=progress + result)
@@ -96,7 +114,7 @@ def _with_calibration(sweep: Sweep, summary: Summary) -> Summary:
     from pipeline.sweep.folder import epochs_of
 
     result = calibrate(sweep.definition, summary.rows, epochs_of(sweep, summary.rows))
-    progress = "" if summary.done else so_far(summary.finished, summary.planned)
+    progress = _progress(summary)
     if isinstance(result, str):
         return replace(summary, answer=progress + result)
     return replace(summary, answer=progress + result.answer, calibration=result)

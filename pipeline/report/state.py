@@ -58,9 +58,10 @@ class State:
 
     @cached_property
     def confirmed(self) -> Confirmation | None:
-        """What is known of the finalists; None until the sweep is done, and where nothing was judged."""
+        """What is known of the finalists; None until the sweep is done, and where nothing was judged. Of a claim its
+        date ranges count together with those of other sweeps, so there is no verdict of this one's alone."""
         definition = self.sweep.definition
-        if not self.done or not any(definition.phase(trial.phase).judges for trial in self.planned):
+        if definition.claim or not self.done or not any(definition.phase(trial.phase).judges for trial in self.planned):
             return None
         return confirmation(
             definition,

@@ -56,6 +56,8 @@ class Summary:
     """What a calibration found; None in every other sweep, and where it has nothing to say yet."""
     ranges_needed: "RangesNeeded | None" = None
     """Likewise what a study of resemblance found."""
+    claim: str = ""
+    """What becomes of a winner that was not shown to be better, in a sentence; empty in every other sweep."""
 
     @property
     def finished(self) -> int:

@@ -4,7 +4,17 @@ Here: values, and reading and writing them. Not here: what a spec comes to and w
 (`trials/`), and what rows say (`analysis/`). Importing this room imports neither pandas nor torch.
 """
 
-from pipeline.sweep.definition import FORMAT, Calibrating, Definition, Fidelity, Judging, Phase, Resembling, new_id
+from pipeline.sweep.definition import (
+    FORMAT,
+    Calibrating,
+    Definition,
+    Fidelity,
+    JudgedClaim,
+    Judging,
+    Phase,
+    Resembling,
+    new_id,
+)
 from pipeline.sweep.folder import ResultFile, Sweep, all_sweeps, epochs_of, find, parse_row
 from pipeline.sweep.trial import Experiment, Pack, Trial, seed_of, training_seed, trials_of
 
@@ -14,6 +24,7 @@ __all__ = [
     "Definition",
     "Experiment",
     "Fidelity",
+    "JudgedClaim",
     "Judging",
     "Pack",
     "Phase",

@@ -46,6 +46,14 @@ class Resembling(Recorded):
     rope: float
 
 
+class JudgedClaim(Recorded):
+    """What a sweep judges that `hpt judge` made: a claim on date ranges that are new."""
+
+    id: str
+    setting: dict[str, Scalar]
+    """A value for every hyperparameter."""
+
+
 class Resemblance(Recorded):
     """How alike neighbouring date ranges are, by trainings of before that judged nothing."""
 
@@ -197,6 +205,9 @@ class Definition(Recorded):
     """None in every sweep but a study of resemblance, whose one phase runs a few settings on many ranges. It chooses
     nothing, so its ranges stay fresh."""
 
+    claim: JudgedClaim | None = None
+    """None in every sweep but one that judges a claim, whose one phase trains its setting and the incumbent."""
+
     @pydantic.model_validator(mode="before")
     @classmethod
     def _with_epochs_of_its_format(cls, raw: Any) -> Any:
@@ -221,7 +232,7 @@ class Definition(Recorded):
     @property
     def is_study(self) -> bool:
         """Whether it answers another question than which setting is best."""
-        return self.calibrating is not None or self.resembling is not None
+        return self.calibrating is not None or self.resembling is not None or self.claim is not None
 
     @property
     def is_timed(self) -> bool:

@@ -23,10 +23,14 @@ Across sweeps: `index.html`, the store's front page, and below `ledger/`:
     rows/<hash>.csv
     digests/<series>/<sweep>.json             and all.json, which holds them all
     judged/<series>/<sweep>.json
+    claims/<claim>/claim.json                 a winner that was not shown to be better, and how it will be judged
+    claims/<claim>/sweeps/<n>.json            which sweep judges it on which date ranges
+    claims/<claim>/pairs/<start>_<end>.json   what it and its incumbent came to on one
 """
 
 import re
 
+from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.sweep.trial import Trial
 
@@ -35,7 +39,9 @@ FRONT_PAGE = "index.html"
 """The page of the whole store."""
 FRONT_LINES = "ledger/front.json"
 """What stands on it, a line a sweep."""
+CLAIMS = "ledger/claims/"
 _ID = re.compile(r"[0-9]{8}-[0-9]{4}-[a-z0-9-]+-[0-9a-f]{4}")
+_CLAIM = re.compile(r"[a-z0-9][a-z0-9-]*-[0-9a-f]{12}")
 _ROUND = re.compile(r"(\d+)\.tsv", re.ASCII)
 _RESULT = re.compile(r"(?P<trial>[^/]+)/result(?:-(?P<number>[1-9]\d*))?\.csv")
 
@@ -43,6 +49,11 @@ _RESULT = re.compile(r"(?P<trial>[^/]+)/result(?:-(?P<number>[1-9]\d*))?\.csv")
 def is_sweep_id(text: str) -> bool:
     """Whether it looks like `20260614-0210-lstm-attention-3f9c`."""
     return _ID.fullmatch(text) is not None
+
+
+def is_claim_id(text: str) -> bool:
+    """Whether it looks like `lstm-attention-3f9c1b2a4d5e`."""
+    return _CLAIM.fullmatch(text) is not None
 
 
 class SweepKeys:
@@ -213,6 +224,23 @@ def digests_key(series: str) -> str:
 
 def judged_key(series: str, sweep: str = "") -> str:
     return _ledger_key(f"judged/{series}", sweep)
+
+
+def claim_key(claim: str, name: str = "claim.json") -> str:
+    """A file of a claim, by its path in the claim's folder. Raises UserError if it is no claim's id."""
+    if not is_claim_id(claim):
+        raise UserError(f'"{claim}" is no claim: they look like lstm-attention-3f9c1b2a4d5e; `hpt judge` lists them')
+    return f"{CLAIMS}{claim}/{name}"
+
+
+def pair_key(claim: str, date_range: DateRange | None = None) -> str:
+    """What a claim and its incumbent came to on a date range; without one, where such keys begin."""
+    return claim_key(claim, f"pairs/{date_range.start}_{date_range.end}.json" if date_range else "pairs/")
+
+
+def judging_key(claim: str, number: int | None = None) -> str:
+    """The note of the sweep number `number` that judges a claim; without a number, where such keys begin."""
+    return claim_key(claim, "sweeps/" if number is None else f"sweeps/{number}.json")
 
 
 def remembered_row_key(identity: str) -> str:

@@ -23,7 +23,7 @@ CLAIMED_BELOW = 0.5
 
 
 @dataclass(frozen=True)
-class Claim:
+class EarlierClaim:
     """That a finalist beats its incumbent, as an earlier sweep found it where it judged."""
 
     sweep: str
@@ -43,26 +43,32 @@ class _Note:
     experiments: tuple[str, ...] = ()
     trainings: tuple[str, ...] = ()
     question: str | None = None
-    counted: tuple[Claim, ...] = ()
+    counted: tuple[EarlierClaim, ...] = ()
     damaged: bool = False
 
 
-def chosen_on(store: Store, architecture: str, data: DataSource | None) -> list[DateRange]:
-    """The ranges that sweeps of this architecture and data chose on: each as often as it was used."""
+def chosen_on(
+    store: Store, architecture: str, data: DataSource | None, *, before: str | None = None
+) -> list[DateRange]:
+    """The ranges that sweeps of this architecture and data chose on: each as often as it was used.
+
+    With `before`, a sweep's id, only those that were made before it.
+    """
     named = (chosen_key(_name(architecture, name)) for name in names_here(data))
-    return [range_ for key in named for note in _notes(store, key) for range_ in note.ranges]
+    notes = [note for key in named for note in _notes(store, key)]
+    return [range_ for note in notes if before is None or note.sweep < before for range_ in note.ranges]
 
 
 def note_choosing(store: Store, definition: Definition) -> None:
-    """Remembers the ranges that a new sweep chooses on, once. A study of resemblance chooses nothing."""
-    if definition.resembling:
+    """Remembers the ranges that a new sweep chooses on, once. A study of resemblance, or a claim's, chooses nothing."""
+    if definition.resembling or definition.claim:
         return
     ranges = list(dict.fromkeys(range_ for phase in definition.choosing for range_ in phase.ranges))
     key = chosen_key(_name(definition.architecture, definition.data), definition.id)
     store.create(key, _as_json({"ranges": [range_.as_json() for range_ in ranges]}))
 
 
-def earlier_claims(store: Store, definition: Definition, finalists: Mapping[str, Assignment]) -> list[Claim]:
+def earlier_claims(store: Store, definition: Definition, finalists: Mapping[str, Assignment]) -> list[EarlierClaim]:
     """The claims that other sweeps made where this one judges, when it judged: with its own they are Holm's family.
 
     A question is: does anything beat this incumbent, trained like this, by this metric, on these date ranges? Against a
@@ -86,12 +92,12 @@ def earlier_claims(store: Store, definition: Definition, finalists: Mapping[str,
         if note.sweep == definition.id:
             continue
         if note.damaged:
-            claims.append(Claim(note.sweep, "", 1.0))
+            claims.append(EarlierClaim(note.sweep, "", 1.0))
         if not judging & set(note.ranges) or note.question not in (None, question):
             continue
         for p, experiment, training in zip_longest(note.p_values, note.experiments, note.trainings, fillvalue=""):
             if isinstance(p, float) and p < CLAIMED_BELOW and training not in seen:
-                claims.append(Claim(note.sweep, experiment, p))
+                claims.append(EarlierClaim(note.sweep, experiment, p))
                 seen |= {training} if training else set()
     return claims
 
@@ -101,7 +107,7 @@ def note_confirmation(
     definition: Definition,
     p_values: Mapping[str, float | None],
     finalists: Mapping[str, Assignment],
-    counted: Sequence[Claim] = (),
+    counted: Sequence[EarlierClaim] = (),
 ) -> None:
     """Remembers, once, on which ranges a sweep judged its finalists, and their p-values, of which None is one that was
     not testable. `counted` are the claims that they were adjusted with.
@@ -175,12 +181,12 @@ def _parse(sweep: str, data: bytes) -> _Note:
     )
 
 
-def _claim(content: Any) -> Claim:
+def _claim(content: Any) -> EarlierClaim:
     """Older versions noted p-values alone."""
     if isinstance(content, int | float):
-        return Claim("", "", float(content))
+        return EarlierClaim("", "", float(content))
     sweep, experiment, p = content
-    return Claim(str(sweep), str(experiment), float(p))
+    return EarlierClaim(str(sweep), str(experiment), float(p))
 
 
 def _as_json(content: object) -> bytes:

@@ -51,9 +51,10 @@ def history(
         ),
     ] = 0.02,
 ) -> None:
-    """Show the nightly sweeps: the best by night, drift of the data, and whether tonight is worse."""
-    from pipeline.compare import nights
+    """Show the nightly sweeps: the best by night, drift of the data, claims, and whether tonight is worse."""
+    from pipeline.compare import claims, nights
     from pipeline.plan.create import parse_data
+    from pipeline.screen.claims import claims_table
     from pipeline.screen.nights import nights_table
     from pipeline.screen.tables import print_table
     from pipeline.spec.project import store_root
@@ -61,7 +62,8 @@ def history(
 
     fired = False
     source = parse_data(data, "--data") if data else None
-    for series in nights.series(open_store(store_root(store)), architecture, source):
+    folder = open_store(store_root(store))
+    for series in nights.series(folder, architecture, source):
         print(series.name)
         print_table(nights_table(series, last))
         for line in nights.drift(series, last):
@@ -69,5 +71,7 @@ def history(
         alarm = nights.alarm(series, threshold)
         fired = fired or alarm.fires
         print(alarm.line)
+    if rows := list(claims.rows(folder, architecture, source)):
+        print_table(claims_table(rows))
     if fail_on_regression and fired:
         raise typer.Exit(SOME_FAILED)

@@ -221,6 +221,8 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
             complain(f"its page is an older one: `hpt report {folder.id}{place_in_words(folder)}` makes it anew")
         raise
     tell(summary.answer)
+    if summary.claim:
+        tell(summary.claim)
     if summary.calibration:
         with suppress(ReaderIsGoneError):
             print_calibration(summary.calibration)

@@ -17,7 +17,7 @@ from pipeline.results import Row
 from pipeline.space import Assignment
 from pipeline.spec.model import Objective
 from pipeline.sweep import Definition, Trial
-from pipeline.sweep.ledger import Claim
+from pipeline.sweep.ledger import EarlierClaim
 from tests.support.rows import row_of
 from tests.support.sweeps import NOW, define
 
@@ -78,7 +78,7 @@ def judged(
 
 
 def verdicts(definition: Definition, rows: list[Row], earlier: Sequence[float] = ()) -> dict[str, Verdict]:
-    claims = [Claim("20200101-0000-bag-of-words-0000", "e001", p) for p in earlier]
+    claims = [EarlierClaim("20200101-0000-bag-of-words-0000", "e001", p) for p in earlier]
     found = confirmation(definition, chosen(definition) + rows, lambda _: claims)
     assert found is not None
     return found.verdicts

@@ -32,7 +32,7 @@ def read(**more: str) -> tuple[dict[str, Any], Settings]:
 def test_what_is_not_given_changes_nothing() -> None:
     spec, settings = read(EXPERIMENTS="", MODE="spec", NOTES="", IMAGE="", SWEEP="")
     assert spec == SPEC
-    lines = "protocol=1\nlabel=gpu\nlanes=2\nstore=gs://bucket/tuning\nsweeps=\nretry=\ncode=none\n"
+    lines = "protocol=2\nlabel=gpu\nlanes=2\nstore=gs://bucket/tuning\nsweeps=\nretry=\njudge=\ncode=none\n"
     assert settings.as_lines() == lines
 
 

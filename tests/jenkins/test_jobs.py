@@ -37,11 +37,11 @@ def text(job: ElementTree.Element, path: str) -> str:
     return job.findtext(path) or ""
 
 
-def test_there_is_a_folder_the_sweep_job_and_one_nightly_job_per_nightly_spec(
+def test_there_is_a_folder_the_sweep_job_one_that_judges_claims_and_one_nightly_job_per_nightly_spec(
     jobs: Jobs,
 ) -> None:
     nightly = {f"tuning/nightly-{path.stem}" for path in (ROOT / "specs/nightly").glob("*.json")}
-    assert set(jobs) == {"tuning", "tuning/sweep"} | nightly
+    assert set(jobs) == {"tuning", "tuning/sweep", "tuning/judge"} | nightly
     assert len(nightly) >= 2
 
 
@@ -155,3 +155,15 @@ def test_a_nightly_job_only_starts_the_sweep_job_with_its_spec_at_a_spread_time(
         zone, cron = text(timer, "spec").splitlines()
         assert zone.startswith("TZ=")
         assert cron.startswith("H H")
+
+
+def test_the_job_of_claims_starts_the_sweep_job_once_a_month_for_all_that_are_due(jobs: Jobs) -> None:
+    script = text(jobs["tuning/judge"], "definition/script")
+    assert script.startswith("build job: 'sweep', wait: false")
+    passed = dict(re.findall(r"string\(name: '(\w+)', value: '(.*)'\)", script))
+    assert passed == {"JUDGE": "due", "LABEL": "gpu", "LANES": "2", "CONTAINER": "none", "STORE": ""}
+    assert set(passed) < {parameter.name for parameter in PARAMETERS}
+    timer = next(jobs["tuning/judge"].iter("hudson.triggers.TimerTrigger"))
+    zone, cron = text(timer, "spec").splitlines()
+    assert zone.startswith("TZ=")
+    assert re.fullmatch(r"H H\(\d-\d\) \d+ \* \*", cron)

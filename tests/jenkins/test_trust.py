@@ -15,11 +15,13 @@ from pipeline.errors import UserError
 from pipeline.jenkins import rounds
 from pipeline.jenkins.check import check
 from pipeline.jenkins.trust import CODE, check_code
+from pipeline.plan import judging
 from pipeline.plan.resolve import resolve
 from pipeline.spec import from_dict, json_schema
 from pipeline.spec.normalize import as_written
 from pipeline.store import open_store
-from pipeline.sweep import Sweep
+from pipeline.sweep import Sweep, claims
+from tests.support import claims as claimed
 
 STRICT = {
     "LABEL": "gpu",
@@ -418,3 +420,72 @@ def test_a_trial_runs_no_code_that_its_build_was_not_checked_with(tmp_path: Path
     assert done.returncode == 2, done.stderr
     assert "runs other code" in done.stderr
     assert not (tmp_path / "ran").exists()
+
+
+# -- claims
+
+
+def claim_in(store: Path, **spec: Any) -> str:
+    """The id of a claim that somebody left in a store."""
+    content = claimed.asked({"incumbent": {}, "objective": {"metric": "mse"}, "references": False} | spec)
+    return claimed.made(open_store(str(store)), content).id
+
+
+def test_claims_are_judged_by_their_ids_or_all_that_are_due(tmp_path: Path) -> None:
+    environment = STRICT | {"HPT_STORE": str(tmp_path), "STORE": str(tmp_path)}
+    id = claim_in(tmp_path, **BASE, data=FILES)
+    for text, told in (("due", "--due"), (id, id), (id[-5:], id[-5:])):
+        specs, settings = check(environment | {"JUDGE": text, "SPEC": "specs/quickstart.json"})
+        assert (specs, settings.judge, settings.sweeps) == ({}, told, "")
+    assert 'holds no claim "nope"' in refusal(environment, JUDGE="nope")
+
+
+@pytest.mark.parametrize("text", ["--due", "due; rm", "../x", "$(touch ran)", "a b", "-x"])
+def test_what_is_no_claim_is_refused(text: str) -> None:
+    assert refusal(STRICT, JUDGE=text).startswith("JUDGE: ")
+
+
+@pytest.mark.parametrize("name", ["SPEC_JSON", "ARCHITECTURE", "DATA", "EXPERIMENTS", "BUDGET", "NOTES"])
+def test_nothing_changes_how_a_claim_is_judged(name: str) -> None:
+    assert f"{name}: cannot change how a claim is judged" in refusal(STRICT, JUDGE="due", **{name: "1"})
+
+
+def test_a_sweep_to_go_on_with_and_claims_to_judge_are_two_builds() -> None:
+    assert "JUDGE: cannot change a sweep that exists" in refusal(STRICT, JUDGE="due", SWEEP="20260614-0210-cnn-3f9c")
+
+
+def test_a_claim_of_a_store_that_only_a_parameter_names_reads_no_data_but_where_they_may_lie(tmp_path: Path) -> None:
+    environment = STRICT | {"STORE": str(tmp_path), "HPT_STORES": "", "JUDGE": "due"}
+    id = claim_in(tmp_path, **BASE, data=FILES | {"path": "/etc/*"})
+    assert f"JUDGE: {id}: data.path is outside of what the administrator allows" in refusal(environment)
+    check(environment | {"HPT_STORES": str(tmp_path)})
+
+
+def test_the_code_of_a_claim_is_that_of_a_committed_spec_and_no_other_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = tmp_path / "store"
+    environment = STRICT | {"STORE": str(store), "HPT_STORES": "", "JUDGE": "due"}
+    claim_in(store, **OWN)
+    assert check(environment)[1].code == "none"
+    code = marks_of(OWN, STORE=str(store))
+    assert check(environment)[1].code == code != "none"
+    judged = claims.claims_of(open_store(str(store)))
+    asked = judging.Judge(judged[0].ranges[0].end, here=False)
+    sweep = judging.begin(open_store(str(store)), claims.read(open_store(str(store)), judged[0].id), asked)
+    assert sweep is not None
+    assert lines(sweep, {"HPT_CODE": code})
+    with pytest.raises(UserError, match="runs other code"):
+        lines(sweep, {"HPT_CODE": "none"})
+
+
+def test_a_note_of_a_claim_cannot_lead_to_another_sweep(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    id = claim_in(tmp_path, **BASE, data=FILES)
+    claim = claims.read(store, id).claim
+    evil = frozen(tmp_path, **OWN | {"command": ["touch", "ran"], "date-range": RANGES})
+    note = claims.JudgingNote(number=0, sweep=evil, ranges=claim.ranges[:1], as_of=claim.day, created="2024-07-01")
+    claims.add_note(store, claim, note)
+    with pytest.raises(UserError, match=f"{evil} is not the sweep that judges {id}"):
+        judging.begun(store, claims.read(store, id), judging.Judge(claim.ranges[0].end, here=False))

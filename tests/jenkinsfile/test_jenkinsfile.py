@@ -287,7 +287,7 @@ def test_a_pipeline_of_another_protocol_than_its_hpt_ends_before_anything_is_pla
     fresh: Controller, tmp_path: Path
 ) -> None:
     other = tmp_path / "Jenkinsfile"
-    other.write_text((ROOT / "Jenkinsfile").read_text().replace("settings.protocol != '1'", "settings.protocol != '0'"))
+    other.write_text((ROOT / "Jenkinsfile").read_text().replace("settings.protocol != '2'", "settings.protocol != '0'"))
     build = fresh.build(params={"SPEC_JSON": fresh.spec()}, jenkinsfile=other)
     assert build.stages() == {"Image": "NOT_BUILT", "Validate": "FAILURE"}
     assert "take both from the same version" in build.log

@@ -1,131 +1,238 @@
-"""On how many ranges, and with how many seeds, a winner is judged where its spec leaves that open."""
+"""The sweep that judges a claim: on which date ranges, begun once, with no code but that of a spec."""
 
-from datetime import UTC, date, datetime
+import json
+from datetime import date
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from pipeline import spec as specs
-from pipeline.dates import DateRange
-from pipeline.plan.judging import by_evidence, cost_of_choosing, trainings
-from pipeline.plan.resolve import resolve
-from pipeline.sweep import Definition
-from tests.support.digests import digest
+from pipeline.errors import UserError
+from pipeline.plan import judging
+from pipeline.plan.judging import Judge
+from pipeline.store import Store
+from pipeline.sweep import Sweep, claims
+from pipeline.sweep.claims import Claim, Pair
+from pipeline.sweep.layout import claim_key, pair_key
+from tests.support import claims as support
 
-COVERED = DateRange(date(2020, 1, 1), date(2024, 6, 1))
-CHOSEN_ON = [["2024-01-01", "2024-04-01"], ["2024-02-01", "2024-05-01"], ["2024-03-01", "2024-06-01"]]
-NOW = datetime(2024, 6, 14, tzinfo=UTC)
-
-
-def define(
-    tiny_spec: dict[str, Any],
-    settings: int = 40,
-    covered: DateRange | None = COVERED,
-    used: list[DateRange] | None = None,
-    **changes: Any,
-) -> Definition:
-    space = {"learning_rate": {"low": 0.001, "high": 0.1, "log": True}}
-    usual = {"parameters": space, "search": {"experiments": settings}, "date-range": CHOSEN_ON, "references": False}
-    asked = {
-        key: value for key, value in (tiny_spec | usual | changes).items() if key != "confirm" or "confirm" in changes
-    }
-    return resolve(specs.from_dict(asked), now=NOW, token="3f9c", covered=covered, used=used or ())
-
-
-def judged_on(definition: Definition) -> int:
-    assert definition.confirm is not None
-    return len(definition.confirm.ranges)
-
-
-@pytest.mark.parametrize(("settings", "ranges"), [(2, 6), (8, 6), (9, 9), (15, 9), (17, 12), (200, 12)])
-def test_more_ranges_judge_where_they_cost_little_beside_choosing(tiny_spec, settings, ranges):
-    definition = define(tiny_spec, settings)
-    assert judged_on(definition) == ranges
-    said = [line for line in definition.decided if line.startswith("confirm.ranges")]
-    assert len(said) == (ranges > 6)
-    assert all(f"{ranges} in place of 6: {2 * (ranges - 6)} trainings more" in line for line in said)
-
-
-def test_the_usual_ones_are_among_them_and_all_are_fresh(tiny_spec):
-    more, usual = define(tiny_spec), define(tiny_spec, confirm={"ranges": 6})
-    assert more.confirm is not None
-    assert usual.confirm is not None
-    assert more.confirm.ranges[-6:] == usual.confirm.ranges
-    assert more.confirm.judging is not None
-    assert more.confirm.judging.fresh
-    added = trainings(more.confirm) - trainings(usual.confirm)
-    assert added <= 0.25 * cost_of_choosing(more.choosing, more.confirm)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"confirm": {"ranges": 6}},
-        {"budget": {"trials": 100}},
-        {"budget": {"device-hours": 1}},
-        {"covered": None},
-        {"covered": DateRange(date(2023, 4, 1), date(2024, 6, 1))},
-        {"confirm-range": [["2023-01-01", "2023-04-01"], ["2022-01-01", "2022-04-01"], ["2021-01-01", "2021-04-01"]]},
-        {"mode": "short"},
-    ],
-    ids=str,
-)
-def test_there_are_no_more_than_a_spec_a_budget_or_the_data_allow(tiny_spec, changes):
-    definition = define(tiny_spec, **changes)
-    assert judged_on(definition) <= 6
-    assert not any(line.startswith("confirm.ranges") for line in definition.decided)
-
-
-def test_ranges_that_an_earlier_sweep_chose_on_are_none_of_them(tiny_spec):
-    used = [DateRange(date(2023, 1, 1), date(2023, 4, 1))]
-    definition = define(tiny_spec, used=used)
-    assert definition.confirm is not None
-    assert definition.confirm.judging is not None
-    assert definition.confirm.judging.fresh
-    assert used[0] not in definition.confirm.ranges
+OWN = {"command": ["env", "SECRETLY={lr}"], "hyperparameters": {"lr": 0.1}, "parameters": {"lr": [0.01, 0.1]}}
 
 
 @pytest.fixture
-def six(tiny_spec) -> Definition:
-    """A sweep that has no more than six ranges to judge on, as its data have no more."""
-    return define(tiny_spec, covered=DateRange(date(2023, 4, 1), date(2024, 6, 1)))
+def asked(tiny_spec: dict[str, Any]) -> dict[str, Any]:
+    return support.asked(tiny_spec)
 
 
-def study(definition: Definition, of_seeds: float, seeds: int = 2) -> Any:
-    """A study of eight settings on twelve ranges; `of_seeds` is the part of the noise that seeds make."""
-    rng = np.random.default_rng(1)
-    ranges = [DateRange(date(2021, month, 1), date(2021, month + 3, 1)) for month in range(1, 10)]
-    noise = (1 - of_seeds) ** 0.5 * rng.standard_normal((8, 9, 1)) + of_seeds**0.5 * rng.standard_normal((8, 9, seeds))
-    return digest(definition, np.exp(0.02 * noise), ranges, calibration=True)
+def on(day: str, **more: Any) -> Judge:
+    return Judge(date.fromisoformat(day), here=more.pop("here", True), **more)
 
 
-def as_asked(definition: Definition, **changes: Any) -> Any:
-    return specs.from_dict(definition.spec | changes)
+def due(store: Store, claim: Claim, judge: Judge) -> list[str]:
+    return [str(one.start) for one in judging.due(claims.read(store, claim.id), judge)]
 
 
-def test_more_seeds_judge_where_a_study_says_that_noise_comes_from_seeds(six):
-    better = by_evidence(as_asked(six), six, [study(six, of_seeds=0.95)])
-    assert better.confirm is not None
-    assert better.confirm.seeds == 2
-    assert better.confirm.judging is not None
-    assert better.confirm.judging.resemblance is not None
-    assert any("confirm.seeds-per-range: 2 in place of 1" in line for line in better.decided)
+def judge_all(store: Store, claim: Claim, judge: Judge, factors: tuple[float, ...] = (0.9,) * 12) -> Sweep:
+    sweep = judging.begin(store, claims.read(store, claim.id), judge)
+    assert sweep is not None
+    support.judge(sweep, factors)
+    return sweep
 
 
-def test_they_do_not_where_it_comes_from_ranges_or_the_study_cannot_tell_or_the_spec_says_how_many(six):
-    for earlier, changes in (
-        (study(six, of_seeds=0.05), {}),
-        (study(six, of_seeds=0.95, seeds=1), {}),
-        (study(six, of_seeds=0.95), {"confirm": {"seeds-per-range": 1}}),
-    ):
-        same = by_evidence(as_asked(six, **changes), six, [earlier])
-        assert same.confirm is not None
-        assert same.confirm.seeds == 1
-        assert same.decided == six.decided
-        assert same.confirm.judging is not None
-        assert same.confirm.judging.resemblance is not None
+# -- which date ranges
 
 
-def test_without_earlier_sweeps_a_definition_stays_as_it_is(six):
-    assert by_evidence(as_asked(six), six, []) is six
+def test_a_date_range_is_due_once_its_last_day_is_over(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, asked)
+    assert due(store, claim, on("2024-01-31")) == []
+    assert due(store, claim, on("2024-02-01")) == ["2024-01-01"]
+
+
+def test_a_date_range_is_due_once_the_data_have_its_last_day(store: Store, asked: dict[str, Any]) -> None:
+    """They end in May: who trains here does not train on what is not there."""
+    claim = support.made(store, asked)
+    assert due(store, claim, on("2025-02-01")) == ["2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01"]
+
+
+def test_where_nobody_sees_the_data_the_calendar_decides_up_to_the_next_look(
+    store: Store, asked: dict[str, Any]
+) -> None:
+    claim = support.made(store, support.elsewhere(asked))
+    assert len(due(store, claim, on("2025-02-01", here=False))) == 6
+    with pytest.raises(UserError, match="no file matches"):
+        due(store, claim, on("2025-02-01", here=True))
+
+
+def test_without_a_new_one_it_is_said_when_there_will_be_one(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, asked)
+    stored = claims.read(store, claim.id)
+    assert judging.begin(store, stored, on("2024-01-20")) is None
+    assert judging.why_not_due(stored) == (
+        f"{claim.id}: no new date range yet; the next one, [2024-01-01, 2024-02-01), is whole when the data reach "
+        "2024-02-01"
+    )
+
+
+def test_a_claim_that_has_ended_is_judged_no_more(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, support.elsewhere(asked))
+    judge_all(store, claim, on("2024-08-01", here=False), (1.1, 1.2, 1.1, 1.3, 1.1, 1.2))
+    stored = claims.read(store, claim.id)
+    assert judging.begin(store, stored, on("2025-02-01", here=False)) is None
+    assert judging.begun(store, stored, on("2025-02-01", here=False)) == []
+    assert judging.why_not_due(stored).endswith("has come to its end: nothing is left to judge")
+
+
+# -- begun once
+
+
+def test_who_begins_at_the_same_time_gets_the_same_sweep(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, asked)
+    stored = claims.read(store, claim.id)
+    first, second = (judging.begin(store, stored, on("2024-02-01")) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert first.id == second.id
+    assert len(store.folders("sweeps/")) == 2
+
+
+def test_what_was_begun_is_gone_on_with_whatever_was_lost_of_it(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, asked)
+    sweep = judging.begin(store, claims.read(store, claim.id), on("2024-03-01"))
+    assert sweep is not None
+    # Killed between its note and its sweep.json.
+    store.delete(sweep.definition_key)
+    ((again, has_ended),) = judging.begun(store, claims.read(store, claim.id), on("2024-06-01"))
+    assert (again.id, has_ended) == (sweep.id, False)
+    assert again.definition.phases == sweep.definition.phases
+    assert str(again.definition.as_of) == "2024-03-01"
+
+
+def test_a_sweep_that_was_killed_before_it_kept_its_pairs_has_ended(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, asked)
+    sweep = judge_all(store, claim, on("2024-02-01"))
+    store.delete(pair_key(claim.id, claim.ranges[0]))
+    ((again, has_ended),) = judging.begun(store, claims.read(store, claim.id), on("2024-02-01"))
+    assert (again.id, has_ended) == (sweep.id, True)
+
+
+def test_after_it_a_new_sweep_judges_what_is_new_since(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, asked)
+    first = judge_all(store, claim, on("2024-02-01"))
+    assert judging.begun(store, claims.read(store, claim.id), on("2024-03-01")) == []
+    second = judge_all(store, claim, on("2024-04-01", here=False))
+    assert first.id != second.id
+    assert second.definition.phases[0].ranges == claim.ranges[1:3]
+
+
+# -- what is wrong with a claim
+
+
+def test_data_that_changed_on_a_date_range_that_judged_stop_it_unless_a_person_says_so(
+    store: Store, asked: dict[str, Any]
+) -> None:
+    claim = support.made(store, asked)
+    claims.add_pair(
+        store,
+        Pair(
+            claim=claim.id,
+            sweep="20240201-0000-bag-of-words-0001",
+            range=claim.ranges[0],
+            judged="2024-02-01",
+            setting=(0.3,),
+            incumbent=(0.4,),
+            fingerprint="rows-of-another-day",
+        ),
+    )
+    stored = claims.read(store, claim.id)
+    with pytest.raises(UserError, match=r"the data of \[2024-01-01, 2024-02-01\) changed since they judged it"):
+        judging.begin(store, stored, on("2024-03-01"))
+    assert store.folders("sweeps/") == [claim.origin.sweep]
+    assert judging.begin(store, stored, on("2024-03-01", data_changed=True)) is not None
+
+
+def test_data_that_are_the_same_are_no_reason_to_stop(store: Store, asked: dict[str, Any]) -> None:
+    from pipeline.data.load import fingerprint_of
+
+    claim = support.made(store, asked)
+    assert claim.data is not None
+    sweep = judging.begin(store, claims.read(store, claim.id), on("2024-02-01"))
+    assert sweep is not None
+    support.judge(sweep, (0.9,), data_fingerprint=fingerprint_of(claim.data, claim.ranges[0]))
+    assert judging.begin(store, claims.read(store, claim.id), on("2024-03-01")) is not None
+
+
+def test_a_damaged_pair_is_named_before_anything_trains(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, asked)
+    store.write(pair_key(claim.id, claim.ranges[0]), b"{")
+    with pytest.raises(UserError, match=r"2024-02-01\.json cannot be read: put it back, or delete it"):
+        judging.begin(store, claims.read(store, claim.id), on("2024-03-01"))
+
+
+def changed(store: Store, claim: Claim, **changes: Any) -> None:
+    content = json.loads(store.read(claim_key(claim.id)))
+    store.write(claim_key(claim.id), json.dumps(content | changes).encode())
+
+
+def test_a_claim_of_another_way_of_training_is_added_nothing_to(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, asked)
+    changed(store, claim, **{"sweep-format": 1})
+    with pytest.raises(UserError, match="a claim of sweeps of format 1, and this version trains by format 2"):
+        judging.begin(store, claims.read(store, claim.id), on("2024-03-01"))
+
+
+def test_an_architecture_that_this_version_lacks_is_named(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, asked)
+    changed(store, claim, architecture="os-system")
+    with pytest.raises(UserError, match="this version has no architecture os-system, so it cannot judge the claim"):
+        judging.begin(store, claims.read(store, claim.id), on("2024-03-01"))
+
+
+# -- a team's own trainer
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "specs/team").mkdir(parents=True)
+    return support.asked({"objective": {"metric": "mse"}, "references": False} | OWN)
+
+
+def commit(spec: dict[str, Any], name: str = "specs/team/ours.json") -> Path:
+    path = Path(name)
+    path.write_text(json.dumps(spec))
+    return path
+
+
+def test_its_claim_holds_no_code_and_its_code_comes_from_a_spec_below_specs(store: Store, own: dict[str, Any]) -> None:
+    claim = support.made(store, own)
+    assert b"SECRETLY" not in store.read(claim_key(claim.id))
+    with pytest.raises(UserError, match="whose code a claim does not hold, and no spec below specs/ has it"):
+        judging.begin(store, claims.read(store, claim.id), on("2024-02-01"))
+    assert store.folders("sweeps/") == [claim.origin.sweep]
+    commit(own | {"command": ["another", "{lr}"]}, "specs/another.json")
+    commit(own | {"notes": "another search, the same code", "image": "hpt-trainer:1"})
+    sweep = judging.begin(store, claims.read(store, claim.id), on("2024-02-01"))
+    assert sweep is not None
+    assert sweep.definition.own is not None
+    assert sweep.definition.own.command == tuple(OWN["command"])
+    assert sweep.definition.image == "hpt-trainer:1"
+    assert sweep.definition.spec["notes"] == "another search, the same code"
+
+
+def test_a_spec_can_be_named_and_one_with_other_code_is_refused(store: Store, own: dict[str, Any]) -> None:
+    claim = support.made(store, own)
+    stored = claims.read(store, claim.id)
+    other = commit(own | {"command": ["another", "{lr}"]}, "other.json")
+    with pytest.raises(UserError, match=r"and other\.json has another: name the spec"):
+        judging.begin(store, stored, on("2024-02-01", spec=other))
+    assert judging.begin(store, stored, on("2024-02-01", spec=commit(own, "named.json"))) is not None
+
+
+def test_code_that_somebody_writes_into_a_claim_is_never_run(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, asked)
+    changed(store, claim, spec=claim.spec | {"command": ["touch", "ran"], "image": "evil:1", "describe": ["touch"]})
+    sweep = judging.begin(store, claims.read(store, claim.id), on("2024-02-01"))
+    assert sweep is not None
+    definition = sweep.definition
+    assert (definition.own, definition.image) == (None, None)
+    assert not definition.spec.keys() & {"command", "image", "describe"}

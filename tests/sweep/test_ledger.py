@@ -12,7 +12,7 @@ from pipeline.dates import DateRange
 from pipeline.plan import resolve
 from pipeline.store import Store, open_store
 from pipeline.sweep import Definition, ledger
-from pipeline.sweep.ledger import Claim
+from pipeline.sweep.ledger import EarlierClaim
 from tests.support.sweeps import NOW
 
 AUTUMN = [["2013-08-01", "2013-11-01"], ["2013-09-01", "2013-12-01"], ["2013-10-01", "2014-01-01"]]
@@ -154,7 +154,7 @@ def test_a_damaged_note_of_choosing_stops_no_sweep(store: Store, content: bytes)
 SETTINGS: dict[str, Any] = {"e001": {"learning_rate": 0.1}, "e002": {"learning_rate": 0.2}}
 
 
-def note(store: Store, definition: Definition, *p_values: float | None, counted: Sequence[Claim] = ()) -> None:
+def note(store: Store, definition: Definition, *p_values: float | None, counted: Sequence[EarlierClaim] = ()) -> None:
     """Notes that a sweep judged e001, and e002."""
     names = list(SETTINGS)[: len(p_values)]
     ledger.note_confirmation(store, definition, dict(zip(names, p_values, strict=True)), SETTINGS, counted)
@@ -170,7 +170,7 @@ def test_the_claims_of_older_sweeps_on_the_same_ranges_are_the_family(store: Sto
     before = sweep(store, EARLIER)
     note(store, before, 0.03, 0.4)
     claims = ledger.earlier_claims(store, sweep(store), {})
-    assert claims == [Claim(before.id, "e001", 0.03), Claim(before.id, "e002", 0.4)]
+    assert claims == [EarlierClaim(before.id, "e001", 0.03), EarlierClaim(before.id, "e002", 0.4)]
 
 
 @pytest.mark.parametrize("p", [None, 0.5, 0.97])
@@ -212,7 +212,7 @@ def test_notes_of_older_versions_count_as_claims_of_any_question(store: Store) -
 
 def test_the_family_is_fixed_when_a_sweep_is_judged_first(store: Store) -> None:
     note(store, sweep(store, SWEEP), 0.03)
-    note(store, sweep(store, LATER), 0.02, counted=[Claim("s", "e001", 0.03)])
+    note(store, sweep(store, LATER), 0.02, counted=[EarlierClaim("s", "e001", 0.03)])
     assert counted(store, sweep(store, SWEEP)) == []
     assert counted(store, sweep(store, LATER)) == [0.03]
 

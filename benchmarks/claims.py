@@ -1,0 +1,180 @@
+"""How often is a claim called real that is not, over all of its looks, and how soon one that is?
+
+A simulation with known truth; it trains nothing. Twenty settings are tried on three ranges, the best of them is judged
+on six older ones, and if it is better there and that is not shown, it is a claim: twelve ranges that come after judge
+it at the looks of `analysis/sequential.py`. Ranges of three months lie a month apart, or their length. Gains are as in
+`benchmarks/resemblance.py`: a slow component with a share w of the variance and a correlation rho between neighbours,
+and noise of each range's own. `--quick` takes some seconds.
+"""
+
+import argparse
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from itertools import product
+
+import numpy as np
+from scipy import special
+
+from benchmarks.resemblance import CHOOSING, EXPERIMENTS, Bools, Floats, World, study
+from benchmarks.significance import MONTHS
+from pipeline.analysis import resemblance
+from pipeline.analysis.power import correction
+from pipeline.analysis.sequential import RANGES, looks
+from pipeline.analysis.significance import wins_needed
+from pipeline.analysis.verdict import ALPHA
+from pipeline.dates import whole_months
+
+WORLDS = ((0.0, 0.0), (1.0, 0.3), (1.0, 0.6), (0.5, 0.6), (0.5, 0.8), (1.0, 0.8))
+CONFIRMING = 6
+CONSTANT, EXACT, STUDY = "constant", "known", "8x12"
+WAYS = (CONSTANT, EXACT, STUDY)
+"""Where c comes from: nothing is known, months are known exactly, a study of eight settings on twelve ranges."""
+BEYOND = (1.0, 0.8)
+"""More alike than a constant allows for, and more than a study of this size finds out."""
+HEAD = f"{'w':>4}{'rho':>6} {'noise':<7}{'apart':<6}"
+FEWEST = 3
+"""Ranges from which on a person would look every month."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    world: World
+    effect: float
+    """True gain of one setting beyond the rope, in standard deviations of a gain between ranges."""
+
+    def __str__(self) -> str:
+        return f"{self.world}{'month' if self.world.gap else 'length':<6}"
+
+    @property
+    def confirming(self) -> Floats:
+        return np.arange(CONFIRMING, dtype=np.float64)
+
+    @property
+    def choosing(self) -> Floats:
+        return CONFIRMING + self.world.gap + np.arange(CHOOSING, dtype=np.float64)
+
+    @property
+    def after(self) -> Floats:
+        """Of the claim: what judges lies after the day that made it, so a range a month later is left out."""
+        return self.choosing[-1] + (2 if self.world.gap else 1) + np.arange(RANGES, dtype=np.float64)
+
+    def corrections(self, rng: np.random.Generator, way: str, runs: int) -> Callable[[Floats], Floats]:
+        """Gives [runs]: the c of ranges at these positions."""
+        world = self.world
+        step = 1 if world.gap else MONTHS
+
+        def constant(judging: Floats) -> float:
+            return correction([whole_months(date(2020, 1, 1), MONTHS, back=step * at) for at in range(len(judging))])
+
+        model = np.abs(resemblance.MODELS - (world.share, world.rho)).sum(axis=-1).argmin() if world.rho else 0
+        probabilities = resemblance.posterior(study(8, 12)(rng, world, runs)) if way == STUDY else None
+
+        def c(judging: Floats) -> Floats:
+            if way == CONSTANT:
+                return np.full(runs, constant(judging))
+            values = resemblance.corrections(self.choosing, judging, EXPERIMENTS)
+            if probabilities is None:
+                return np.full(runs, values[model])
+            return resemblance.learned(values, probabilities, constant(judging))
+
+        return c
+
+
+@dataclass(frozen=True)
+class Outcome:
+    claims: float
+    """Share of the sweeps whose winner, the right one, is a claim."""
+    real: float
+    refuted: float
+    ranges: float
+    """That were trained until the claim came to its end, the mean."""
+    fixed: float
+    """Called real by one test of all twelve ranges instead."""
+    every_month: float
+    """Called real by a plain t-test every month, from the third on."""
+
+
+def p_values(gains: Floats, c: Floats) -> Floats:
+    """One-sided, of the corrected t-test; c may differ from run to run."""
+    count = gains.shape[-1]
+    error = gains.std(axis=-1, ddof=1) * np.sqrt(1 / count + c)
+    return np.asarray(special.stdtr(count - 1, -gains.mean(axis=-1) / error))
+
+
+def simulate(cell: Cell, way: str, runs: int, seed: int = 7) -> Outcome:
+    world = cell.world
+    rng = np.random.default_rng([seed, round(10 * world.share), round(100 * world.rho), world.heavy, world.gap])
+    positions = np.concatenate([cell.confirming, cell.choosing, cell.after])
+    scores = world.series(rng, (runs, EXPERIMENTS + 1), positions) / math.sqrt(2)
+    gains = scores[:, :1] - scores[:, 1:]
+    gains[:, 0] += cell.effect
+    best = gains[..., CONFIRMING : CONFIRMING + CHOOSING].mean(axis=-1).argmax(axis=-1)
+    winner = gains[np.arange(runs), best]
+    corrections = cell.corrections(rng, way, runs)
+    older, newer = winner[:, :CONFIRMING], winner[:, CONFIRMING + CHOOSING :]
+    shown = (p_values(older, corrections(cell.confirming)) <= ALPHA) & wins(older)
+    # Of those who found the right one: those that do not know yet that it is.
+    is_right = (best == 0) | (cell.effect == 0)
+    is_claim = is_right & (older.mean(axis=-1) > 0) & ~shown
+
+    # What becomes of the claims.
+    ranges = [whole_months(date(2030, 1, 1), MONTHS, back=-at) for at in range(RANGES)]
+    waits = is_claim.copy()
+    real, refuted, trained = np.zeros_like(waits), np.zeros_like(waits), np.zeros(runs)
+    for look in looks(ranges):
+        first = newer[:, : look.ranges]
+        trained[waits] = look.ranges
+        is_real = waits & (p_values(first, corrections(cell.after[: look.ranges])) <= look.level) & wins(first)
+        is_refuted = waits & (first.mean(axis=-1) <= 0)
+        real, refuted, waits = real | is_real, refuted | is_refuted, waits & ~is_real & ~is_refuted
+    plain = [p_values(newer[:, :count], np.zeros(runs)) <= ALPHA for count in range(FEWEST, RANGES + 1)]
+    return Outcome(
+        claims=is_claim.sum() / is_right.sum(),
+        real=real[is_claim].mean(),
+        refuted=refuted[is_claim].mean(),
+        ranges=trained[is_claim].mean(),
+        fixed=(p_values(newer, corrections(cell.after)) <= ALPHA)[is_claim].mean(),
+        every_month=np.any(plain, axis=0)[is_claim].mean(),
+    )
+
+
+def wins(gains: Floats) -> Bools:
+    """Whether it is ahead on two thirds."""
+    return np.asarray((gains > 0).sum(axis=-1) >= wins_needed(gains.shape[-1]))
+
+
+def cells(effects: tuple[float, ...]) -> Iterator[Cell]:
+    for (share, rho), heavy, gap, effect in product(WORLDS, (False, True), (2, 0), effects):
+        yield Cell(World(share, rho, heavy, gap), effect)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    runs = 1000 if parser.parse_args().quick else 10_000
+    print(f"{runs} sweeps a cell; per cent of the claims that they make; c from: {', '.join(WAYS)}")
+    print(f"{HEAD} | called real, though no better | one test of all twelve   | a t-test every month")
+    highest = dict.fromkeys(WAYS, 0.0)
+    for cell in cells((0.0,)):
+        found = {way: simulate(cell, way, runs) for way in WAYS}
+        if (cell.world.share, cell.world.rho) != BEYOND:
+            highest = {way: max(highest[way], one.real) for way, one in found.items()}
+        print(f"{cell} | {row(found, 'real')}   | {row(found, 'fixed')} | {row({'': found[CONSTANT]}, 'every_month')}")
+    print("highest but at w = 1, rho = 0.8: " + ", ".join(f"{way} {100 * one:.1f} %" for way, one in highest.items()))
+    print()
+    print(f"{HEAD} gain | called real                   | one test of all twelve   | refuted, ranges trained ({STUDY})")
+    for cell in cells((1.0, 2.0)):
+        if not cell.world.heavy:
+            found = {way: simulate(cell, way, runs) for way in WAYS}
+            last = f"{100 * found[STUDY].refuted:>8.1f}{found[STUDY].ranges:>8.1f}"
+            print(f"{cell}{cell.effect:>5.0f} | {row(found, 'real')}   | {row(found, 'fixed')} | {last}")
+
+
+def row(found: Mapping[str, Outcome], name: str) -> str:
+    return "".join(f"{100 * getattr(one, name):>8.1f}" for one in found.values())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The claims of a store, in words: where each stands, by what evidence, and what it waits for."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from pipeline.analysis.sequential import ClaimKind, evidence
+from pipeline.data.source import DataSource
+from pipeline.report.claims import next_in_words, origin_in_words, standing
+from pipeline.report.templating import environment
+from pipeline.store import Store
+from pipeline.sweep import claims
+from pipeline.sweep.claims import Stored
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    """One claim as it is listed, all in words."""
+
+    id: str
+    kind: str
+    """`waits`, `real`, `refuted`, `given up`, or `damaged`."""
+    architecture: str = ""
+    metric: str = ""
+    setting: str = ""
+    """What is not as in the incumbent."""
+    day: date | None = None
+    """What judges it lies after this day."""
+    made_by: str = ""
+    """The sweep."""
+    origin: str = ""
+    """What that sweep found, which does not count."""
+    evidence: str = ""
+    """The kind and what it rests on."""
+    next: str = ""
+    """What it waits for; empty where its end has come."""
+    judged: int = 0
+    """Date ranges that count so far."""
+
+
+def rows(store: Store, architecture: str | None = None, data: DataSource | None = None) -> Iterator[ClaimRow]:
+    """Every claim of a store, by id, or those of an architecture or of data; of one that cannot be read, why."""
+    for stored in claims.all_stored(store):
+        if isinstance(stored, tuple):
+            yield ClaimRow(stored[0], "damaged", evidence=stored[1])
+        elif architecture in (None, stored.claim.architecture) and data in (None, stored.claim.data):
+            yield _row(stored)
+
+
+def page(judged: Sequence[tuple[str, str]]) -> str:
+    """The page of sweeps that judge claims: what each claim comes to. A sweep's report lies in a folder of its id."""
+    return environment().get_template("claims.html").render(judged=judged)
+
+
+def _row(stored: Stored) -> ClaimRow:
+    claim, found = stored.claim, evidence(stored.claim, stored.pairs)
+    after = next_in_words(stored)
+    return ClaimRow(
+        id=claim.id,
+        kind="damaged" if stored.damaged else found.kind,
+        architecture=claim.architecture,
+        metric=claim.objective.metric,
+        setting=claim.in_words,
+        day=claim.day,
+        made_by=claim.origin.sweep,
+        origin=origin_in_words(claim),
+        evidence=standing(stored).removesuffix(after),
+        next=after.removeprefix("; ") if found.kind is ClaimKind.WAITS and not stored.damaged else "",
+        judged=len(found.gains),
+    )

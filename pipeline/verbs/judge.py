@@ -1,0 +1,137 @@
+"""Claims: which there are, and judging them on date ranges that are new."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.errors import FINE, SOME_FAILED, UserError
+from pipeline.verbs.common import LanesOption, StoreOption, complain
+from pipeline.verbs.run import DataChangedOption, run_to_the_end
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeline.plan.judging import Judge
+    from pipeline.store import Store
+    from pipeline.sweep import Sweep
+
+app = typer.Typer()
+
+
+@app.command()
+def judge(
+    claim: Annotated[
+        str | None, typer.Argument(metavar="[CLAIM]", help="A claim's id, or the end of one.", show_default=False)
+    ] = None,
+    due: Annotated[bool, typer.Option("--due", help="All claims that a date range is new for.")] = False,
+    store: StoreOption = None,
+    spec: Annotated[
+        Path | None,
+        typer.Option(help="Of a trainer of your own: the spec with its code. Default: one below specs/ that has it."),
+    ] = None,
+    as_of: Annotated[
+        datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help='"Today": which date ranges are whole.')
+    ] = None,
+    lanes: LanesOption = None,
+    data_changed: DataChangedOption = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only make the sweeps that judge, and print their ids.", hidden=True)
+    ] = False,
+) -> None:
+    """Judge claims, which are winners that were not shown to be better, on date ranges that are new; without a claim,
+    list them."""
+    from pipeline.plan.judging import Judge
+    from pipeline.spec.project import store_root
+    from pipeline.store import open_store
+    from pipeline.sweep import claims
+
+    folder = open_store(store_root(store))
+    if claim is not None and due:
+        raise UserError("name either a CLAIM or --due")
+    if claim is None and not due:
+        _list(folder)
+        return
+    asked = Judge(
+        today=as_of.date() if as_of else datetime.now(UTC).date(),
+        here=not plan,
+        spec=spec,
+        data_changed=data_changed,
+    )
+
+    def run(sweep: "Sweep") -> int:
+        if plan:
+            print(sweep.id)
+            return FINE
+        return run_to_the_end(sweep, lanes)
+
+    if claim is not None:
+        id = claims.find(folder, claim).claim.id
+        raise typer.Exit(_judge(folder, id, asked, run))
+    raise typer.Exit(_judge_due(folder, asked, run))
+
+
+def _list(store: "Store") -> None:
+    from pipeline.compare.claims import rows
+    from pipeline.screen.claims import claims_table
+    from pipeline.screen.tables import print_table
+
+    all_ = list(rows(store))
+    if not all_:
+        print(f"{store.root} holds no claims: a sweep makes one if its winner is better, and that is not shown")
+        return
+    print_table(claims_table(all_))
+
+
+def _judge_due(store: "Store", asked: "Judge", run: "Callable[[Sweep], int]") -> int:
+    """Judges every claim that it can; what is wrong with one is said, and stops no other."""
+    from pipeline.sweep import claims
+
+    codes = [FINE]
+    for stored in claims.all_stored(store):
+        if isinstance(stored, tuple):
+            complain(stored[1])
+            codes.append(SOME_FAILED)
+            continue
+        try:
+            codes.append(_judge(store, stored.claim.id, asked, run))
+        except UserError as error:
+            complain(str(error))
+            codes.append(SOME_FAILED)
+    return max(codes)
+
+
+def _judge(store: "Store", id: str, asked: "Judge", run: "Callable[[Sweep], int]") -> int:
+    """Ends what was begun for a claim, then judges it from look to look while date ranges are new."""
+    from pipeline.plan import judging, unchanged
+    from pipeline.report.conclude import conclude
+    from pipeline.sweep import claims
+    from pipeline.sweep.merge import merge
+
+    for sweep, has_ended in judging.begun(store, claims.read(store, id), asked):
+        if has_ended:
+            # Killed before it kept its pairs, or some of its trainings failed.
+            print(conclude(sweep, merge(sweep)).answer, file=sys.stderr)
+            continue
+        if asked.here and not asked.data_changed:
+            unchanged.check(sweep)
+        sweep.forget_stop()
+        if (code := run(sweep)) != FINE or not asked.here:
+            return code
+    has_run = False
+    while True:
+        stored = claims.read(store, id)
+        sweep_or_none = judging.begin(store, stored, asked)
+        if sweep_or_none is None:
+            if not has_run:
+                print(judging.why_not_due(stored), file=sys.stderr)
+            return FINE
+        code = run(sweep_or_none)
+        if code != FINE or not asked.here:
+            return code
+        has_run = True
+        if claims.read(store, id).open_ranges == stored.open_ranges:
+            complain(f"{id}: {sweep_or_none.id} left no pair: its trainings on a date range read different data")
+            return SOME_FAILED

@@ -1,0 +1,215 @@
+"""A claim's looks: fixed beforehand, five per cent in all, and what its pairs come to."""
+
+import math
+from collections.abc import Sequence
+from datetime import date
+from itertools import islice
+
+import pytest
+
+from benchmarks.claims import CONSTANT, Cell, simulate
+from benchmarks.resemblance import World
+from pipeline import dates
+from pipeline.analysis.power import correction
+from pipeline.analysis.sequential import ClaimKind, evidence, looks
+from pipeline.dates import DateRange, whole_months
+from pipeline.spec.model import Objective, Training
+from pipeline.sweep import Fidelity
+from pipeline.sweep.claims import Claim, Origin, Pair
+
+CLEAR = (0.30, 0.32, 0.29, 0.31, 0.30, 0.28)
+UNSURE = (0.30, -0.10, 0.05, 0.40, -0.05, 0.20)
+NOTHING = (0.01, -0.10, 0.05, -0.02, -0.05, 0.02)
+
+
+def ranges(count: int = 12) -> list[DateRange]:
+    return list(islice(dates.following([whole_months(date(2024, 6, 1), 3)], date(2024, 6, 14)), count))
+
+
+def claim(count: int = 12, seeds: int = 1, **objective: str) -> Claim:
+    return Claim(
+        id="bag-of-words-0123456789ab",
+        origin=Origin(
+            sweep="20240614-0210-bag-of-words-3f9c",
+            experiment="e001",
+            verdict="not shown",
+            gain=0.1,
+            interval=None,
+            p=0.3,
+            wins=4,
+            ranges=6,
+        ),
+        day=date(2024, 6, 14),
+        created="2024-06-14T02:10:00+00:00",
+        sweep_format=2,
+        architecture="bag-of-words",
+        data=None,
+        seed=0,
+        training=Training(),
+        objective=Objective.model_validate({"metric": "mse"} | objective),
+        incumbent={"learning_rate": 0.1},
+        setting={"learning_rate": 0.01},
+        fidelity=Fidelity(name="full", max_epochs=2),
+        seeds=seeds,
+        rope=0.005,
+        resemblance=None,
+        ranges=tuple(ranges(count)),
+        looks=looks(ranges(count)),
+        code=None,
+        spec={},
+    )
+
+
+def pair(at: int, setting: Sequence[float | None], incumbent: Sequence[float | None] = (1.0,), day: int = 0) -> Pair:
+    return Pair(
+        claim="bag-of-words-0123456789ab",
+        sweep="20241001-0210-bag-of-words-3f9c",
+        range=ranges()[at],
+        judged=f"2025-01-{day + 1:02d}",
+        setting=tuple(setting),
+        incumbent=tuple(incumbent),
+        fingerprint=None,
+    )
+
+
+def pairs(gains: Sequence[float]) -> list[Pair]:
+    """One a month, the incumbent's metric 1 everywhere."""
+    return [pair(at, [math.exp(-gain)], day=at) for at, gain in enumerate(gains)]
+
+
+# -- the looks
+
+
+@pytest.mark.parametrize("count", [6, 7, 11, 12])
+def test_the_looks_of_a_claim_may_err_in_less_than_five_per_cent_together(count: int) -> None:
+    made = looks(ranges(count))
+    assert sum(look.level for look in made) == pytest.approx(0.045)
+    assert made[-1].ranges == count
+    assert all(look.level > 0 for look in made)
+
+
+def test_a_year_is_judged_after_six_ranges_and_after_all_twelve() -> None:
+    half, whole = looks(ranges())
+    assert (half.ranges, half.level) == (6, 0.01125)
+    assert (whole.ranges, whole.level) == (12, 0.03375)
+    assert half.correction == pytest.approx(correction(ranges(6)), abs=1e-6)
+
+
+def test_too_few_ranges_for_a_look_make_none() -> None:
+    assert looks(ranges(5)) == ()
+
+
+@pytest.mark.parametrize(("world", "allowed"), [(World(1.0, 0.6, gap=2), 0.05), (World(0.0, 0.0), 0.02)])
+def test_over_all_looks_five_per_cent_of_what_is_no_better_is_called_real(world: World, allowed: float) -> None:
+    """2,000 sweeps make some 1,000 claims; docs/statistics.md has the whole table."""
+    assert simulate(Cell(world, 0.0), CONSTANT, 2000).real <= allowed + 2 * math.sqrt(allowed / 1000)
+
+
+# -- what pairs come to
+
+
+def test_without_a_pair_a_claim_waits_for_its_first_look() -> None:
+    found = evidence(claim(), [])
+    assert found.kind == ClaimKind.WAITS
+    assert found.mean is None
+    assert found.next_look is not None
+    assert found.next_look.ranges == 6
+
+
+def test_between_looks_nothing_is_said_however_clear_it_looks() -> None:
+    found = evidence(claim(), pairs(CLEAR[:5]))
+    assert found.kind == ClaimKind.WAITS
+    assert (found.wins, len(found.gains), found.p) == (5, 5, None)
+    assert found.interval is not None
+
+
+def test_a_clear_gain_is_real_at_the_first_look() -> None:
+    found = evidence(claim(), pairs(CLEAR))
+    assert found.kind == ClaimKind.REAL
+    assert found.look is not None
+    assert found.p is not None
+    assert found.p <= found.look.level
+    assert found.mean == pytest.approx(0.3)
+
+
+def test_a_claim_that_gained_nothing_by_a_look_is_refuted() -> None:
+    assert evidence(claim(), pairs(NOTHING)).kind == ClaimKind.REFUTED
+    within_the_rope = [0.004 + 0.0005 * (-1) ** at for at in range(6)]
+    assert evidence(claim(), pairs(within_the_rope)).kind == ClaimKind.REFUTED
+
+
+def test_a_gain_that_is_not_shown_goes_on_to_the_next_look_and_is_given_up_after_the_last() -> None:
+    first = evidence(claim(), pairs(UNSURE))
+    assert first.kind == ClaimKind.WAITS
+    assert first.p is not None
+    assert first.next_look is not None
+    assert first.next_look.ranges == 12
+    last = evidence(claim(), pairs([*UNSURE, *UNSURE]))
+    assert last.kind == ClaimKind.GIVEN_UP
+    assert last.next_look is None
+
+
+def test_what_comes_after_the_end_changes_nothing() -> None:
+    real = evidence(claim(), pairs([*CLEAR, *[-1.0] * 6]))
+    assert real == evidence(claim(), pairs(CLEAR))
+    refuted = evidence(claim(), pairs([*NOTHING, *[0.3] * 6]))
+    assert refuted.kind == ClaimKind.REFUTED
+
+
+def test_pairs_count_in_the_order_in_which_they_were_judged_so_that_no_look_is_revised() -> None:
+    late = pairs([*NOTHING, 0.5])
+    # The last of them is of the oldest date range, which had failed before.
+    late = [*[pair(at + 1, one.setting, day=at) for at, one in enumerate(late[:6])], pair(0, [0.5], day=20)]
+    assert evidence(claim(), late).kind == ClaimKind.REFUTED
+
+
+def test_wins_on_two_thirds_are_needed() -> None:
+    # One month carries it: a claim is of most months.
+    carried = [0.9, 0.9, 0.9, -0.01, -0.01, -0.01]
+    assert evidence(claim(), pairs(carried)).kind == ClaimKind.WAITS
+
+
+def test_a_setting_that_diverges_where_the_incumbent_does_not_is_refuted_at_once() -> None:
+    found = evidence(claim(), [*pairs(CLEAR[:2]), pair(2, [None], day=9)])
+    assert found.kind == ClaimKind.REFUTED
+    assert found.diverged == ranges()[2]
+
+
+def test_a_date_range_without_the_incumbents_score_says_nothing() -> None:
+    found = evidence(claim(), [*pairs(CLEAR[:5]), pair(5, [0.7], [None], day=9)])
+    assert found.kind == ClaimKind.WAITS
+    assert len(found.gains) == 5
+
+
+def test_date_ranges_that_say_nothing_may_leave_too_few_for_another_look() -> None:
+    silent = [pair(at, [0.7], [None], day=at) for at in range(12)]
+    assert evidence(claim(), silent).kind == ClaimKind.GIVEN_UP
+
+
+def test_a_metric_that_is_zero_somewhere_has_no_ratio_there() -> None:
+    found = evidence(claim(), [*pairs(CLEAR[:5]), pair(5, [0.0], day=9)])
+    assert len(found.gains) == 5
+
+
+def test_the_very_same_gain_everywhere_is_never_real() -> None:
+    same = evidence(claim(), pairs([0.25] * 6))
+    assert (same.kind, same.p) == (ClaimKind.WAITS, None)
+
+
+def test_seeds_of_a_date_range_are_averaged() -> None:
+    two = [pair(at, [0.5, 2.0], [1.0, 1.0], day=at) for at in range(6)]
+    assert evidence(claim(seeds=2), two).mean == pytest.approx(0.0)
+
+
+def test_what_is_judged_by_difference_gains_by_difference() -> None:
+    points = [pair(at, [0.7 + 0.01 * (at % 3)], [0.6], day=at) for at in range(6)]
+    found = evidence(claim(metric="auc"), points)
+    assert found.mean == pytest.approx(0.11)
+    assert found.kind == ClaimKind.REAL
+    assert found.scale.better(0.11) == "11.0 points better"
+
+
+def test_the_interval_of_a_real_claim_at_its_level_lies_above_the_rope() -> None:
+    found = evidence(claim(), pairs(CLEAR))
+    assert found.interval is not None
+    assert found.interval[0] > 0.005

@@ -1,0 +1,282 @@
+"""What a finished sweep leaves to judge, and what one that judges a claim keeps."""
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.analysis.power import correction
+from pipeline.dates import DateRange
+from pipeline.plan import judging, rounds
+from pipeline.plan.judging import Judge
+from pipeline.report.conclude import conclude, summary_of
+from pipeline.report.state import state_of
+from pipeline.store import Store
+from pipeline.sweep import Sweep, Trial, claims, digests, ledger, trials_of
+from pipeline.sweep.claims import Claim
+from pipeline.sweep.merge import merge
+from tests.support import claims as support
+from tests.support.rows import planned_row, row_of
+from tests.support.sweeps import define
+
+CLEARLY = (0.75, 0.73, 0.74, 0.76, 0.75, 0.72)
+WORSE = (1.2, 1.1, 1.05, 1.15, 1.02, 1.10)
+
+
+@pytest.fixture
+def asked(tiny_spec: dict[str, Any]) -> dict[str, Any]:
+    return support.asked(tiny_spec)
+
+
+def begun(store: Store, claim: Claim, today: str) -> Sweep:
+    sweep = judging.begin(store, claims.read(store, claim.id), Judge(date.fromisoformat(today), here=False))
+    assert sweep is not None
+    return sweep
+
+
+def page(sweep: Sweep) -> str:
+    return sweep.store.read(sweep.page_key).decode()
+
+
+# -- which sweep makes a claim
+
+
+def test_a_winner_that_is_not_shown_stays_a_claim_and_the_page_says_what_happens_next(
+    store: Store, asked: dict[str, Any]
+) -> None:
+    sweep, summary = support.finished(store, asked)
+    (claim,) = claims.claims_of(store)
+    assert claim.setting["learning_rate"] == 0.01
+    assert claim.incumbent == sweep.definition.incumbent
+    assert claim.setting.keys() == claim.incumbent.keys()
+    assert str(claim.day) == support.DAY
+    assert (claim.origin.verdict, claim.origin.wins, claim.origin.ranges) == ("not shown", 4, 6)
+    assert summary.claim == (
+        f"This stays a claim; `hpt judge {claim.id}` (or `--due`, every month) trains it and your setting on each date "
+        "range that is new, the first of which, [2024-01-01, 2024-02-01), is whole on 2024-02-01, and judges at 6 and "
+        "12 of them; what this sweep found is not counted again."
+    )
+    assert f"<code>hpt judge {claim.id}</code>" in page(sweep) or f"`hpt judge {claim.id}`" in page(sweep)
+    assert summary_of(state_of(sweep)).claim == summary.claim
+
+
+@pytest.mark.parametrize("factors", [CLEARLY, WORSE])
+def test_what_is_shown_and_what_is_no_better_is_no_claim(
+    store: Store, asked: dict[str, Any], factors: tuple[float, ...]
+) -> None:
+    _, summary = support.finished(store, asked, factors)
+    assert claims.claims_of(store) == []
+    assert summary.claim == ""
+
+
+def test_nothing_is_claimed_before_the_sweep_is_done(store: Store, asked: dict[str, Any]) -> None:
+    sweep, _ = support.finished(store, asked)
+    (claim,) = claims.claims_of(store)
+    store.delete(f"ledger/claims/{claim.id}/claim.json")
+    store.delete(sweep.round_key(sweep.rounds() - 1))
+    conclude(sweep, merge(sweep))
+    assert claims.claims_of(store) == []
+
+
+def test_reporting_again_leaves_the_claim_as_it_is(store: Store, asked: dict[str, Any]) -> None:
+    sweep, _ = support.finished(store, asked)
+    before = claims.claims_of(store)
+    conclude(sweep, merge(sweep))
+    assert claims.claims_of(store) == before
+
+
+def test_what_judges_lies_after_all_that_the_sweep_had_seen_by_its_day_and_by_its_ranges(
+    store: Store, asked: dict[str, Any]
+) -> None:
+    chosen_later = asked | {"date-range": [["2024-02-01", "2024-03-01"], ["2024-03-01", "2024-04-01"]]}
+    claim = support.made(store, chosen_later)
+    assert str(claim.day) == "2024-03-31"
+    training = claim.training
+    assert all(
+        one.split(training.validation_share, training.test_share).valid.start > claim.day for one in claim.ranges
+    )
+    assert len(claim.ranges) == 12
+
+
+def test_days_that_an_earlier_sweep_chose_on_though_they_were_to_come_do_not_judge(
+    store: Store, asked: dict[str, Any]
+) -> None:
+    ahead = asked | {
+        "date-range": [["2024-05-01", "2024-06-01"], ["2024-06-01", "2024-07-01"]],
+        "confirm": {"ranges": 0},
+    }
+    del ahead["confirm-range"]
+    support.finished(store, ahead, token="0001")
+    claim = support.made(store, asked, token="0002")
+    assert [str(one.start) for one in claim.ranges[:6]] == [
+        "2024-01-01",
+        "2024-02-01",
+        "2024-03-01",
+        "2024-04-01",
+        "2024-07-01",
+        "2024-08-01",
+    ]
+
+
+def test_data_that_end_before_there_could_be_a_look_make_no_claim(store: Store, asked: dict[str, Any]) -> None:
+    flights = asked | {
+        "data": "flights",
+        "confirm-range": support.MONTHS_OF_FLIGHTS[:3],
+        "date-range": support.MONTHS_OF_FLIGHTS[3:5],
+    }
+    _, summary = support.finished(store, flights | {"as-of": "2013-08-01"}, token="0001")
+    assert claims.claims_of(store) == []
+    assert summary.claim == ""
+    claim = support.made(store, flights | {"as-of": "2013-06-01"}, token="0002")
+    assert str(claim.ranges[-1].end) == "2014-01-01"
+    assert [look.ranges for look in claim.looks] == [6, 7]
+
+
+def test_the_looks_follow_what_earlier_trainings_tell_of_how_alike_date_ranges_are(
+    store: Store, asked: dict[str, Any]
+) -> None:
+    # A sweep whose settings differ on every month by noise of its own: months are unlike.
+    months = [[f"2022-{month:02d}-01", f"2022-{month + 1:02d}-01"] for month in range(1, 12)]
+    study = define(asked | {"date-range": months, "parameters": {"learning_rate": [0.1 / 2**at for at in range(12)]}})
+    random = np.random.default_rng(0)
+    rows = [
+        row_of(
+            study,
+            Trial("screen", f"e{setting:03d}", at, 0),
+            study.incumbent | {"learning_rate": 0.1 / 2**setting},
+            mse_valid=float(np.exp(0.1 * random.normal())),
+        )
+        for setting in range(12)
+        for at in range(len(months))
+    ]
+    digests.write(store, digests.digest(study, rows))
+    claim = support.made(store, asked, token="ffff")
+    assert claim.resemblance is not None
+    assert claim.resemblance.sources == (study.id,)
+    assert claim.looks[0].correction < correction(claim.ranges[:6])
+    assert claim.looks[-1].correction == pytest.approx(claim.resemblance.correction)
+
+
+# -- a sweep that judges a claim
+
+
+def test_it_trains_the_setting_and_the_incumbent_on_what_is_new_and_nothing_else(
+    store: Store, asked: dict[str, Any]
+) -> None:
+    claim = support.made(store, asked)
+    sweep = begun(store, claim, "2024-03-15")
+    trials = list(trials_of(rounds.pending(sweep)))
+    assert {trial.phase for trial in trials} == {"confirm"}
+    assert len(trials) == 4
+    settings = [sweep.experiments()[name].assignment for name in ("e000", "e001")]
+    assert settings == [claim.incumbent, claim.setting]
+    assert sweep.definition.seed == claim.seed
+
+
+def test_its_pairs_go_to_the_claim_and_nowhere_else(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, asked)
+    before = {entry.key for entry in store.entries("ledger/")}
+    sweep = begun(store, claim, "2024-03-15")
+    summary = support.judge(sweep, (0.9, 0.8))
+    added = {entry.key for entry in store.entries("ledger/")} - before
+    assert {key.rpartition("/")[2] for key in added} == {
+        "0.json",
+        "2024-01-01_2024-02-01.json",
+        "2024-02-01_2024-03-01.json",
+    }
+    assert all(key.startswith(f"ledger/claims/{claim.id}/") for key in added)
+    (first, second) = claims.read(store, claim.id).pairs
+    assert first.range == DateRange.from_json(["2024-01-01", "2024-02-01"])
+    assert (first.setting, first.incumbent, first.fingerprint) == (
+        (pytest.approx(0.36),),
+        (0.4,),
+        "rows-[2024-01-01, 2024-02-01)",
+    )
+    assert second.sweep == sweep.id
+    assert summary.answer == (
+        f"{claim.id} (learning_rate=0.01): waits: 15.1 % better, ahead on 2 of 2 new date ranges; judged at 6; the "
+        "next one, [2024-03-01, 2024-04-01), is whole on 2024-04-01"
+    )
+    assert "2 of 2 new date ranges" in page(sweep)
+    assert "[2024-02-01, 2024-03-01)</td><td>0.32</td><td>0.4</td>" in page(sweep)
+    assert ledger.chosen_on(store, claim.architecture, claim.data, before=sweep.id) == ledger.chosen_on(
+        store, claim.architecture, claim.data
+    )
+
+
+def test_it_is_real_once_a_look_shows_it(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, support.elsewhere(asked))
+    summary = support.judge(begun(store, claim, "2024-12-15"), CLEARLY)
+    said = f"{claim.id} (learning_rate=0.01): real: 25.8 % better, ahead on 6 of 6 new date ranges (90 % interval: "
+    assert summary.answer.startswith(said)
+    assert summary.answer.endswith("where 0.011 is the level of that look")
+    sweep = Sweep(store, claim.origin.sweep)
+    assert summary_of(state_of(sweep)).claim.startswith(f"e001 is a claim since {claim.day}; real: 25.8 % better")
+
+
+def test_it_is_refuted_once_a_look_shows_no_gain(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, support.elsewhere(asked))
+    summary = support.judge(begun(store, claim, "2024-12-15"), WORSE)
+    assert ": refuted: " in summary.answer
+    assert judging.due(claims.read(store, claim.id), Judge(claim.ranges[-1].end, here=False)) == []
+
+
+def test_a_setting_that_diverged_is_refuted_in_words(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, asked)
+    sweep = begun(store, claim, "2024-02-15")
+    for trial in trials_of(rounds.pending(sweep)):
+        diverged = {"status": "diverged"} if trial.experiment == "e001" else {"mse_test": 0.4}
+        sweep.create_row(trial, planned_row(sweep, trial, **diverged))
+    rounds.pending(sweep)
+    assert conclude(sweep, merge(sweep)).answer.endswith(
+        "refuted: it diverged on [2024-01-01, 2024-02-01), where your setting did not"
+    )
+
+
+def test_a_training_that_failed_leaves_the_date_range_to_be_judged_anew(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, asked)
+    sweep = begun(store, claim, "2024-03-15")
+    for trial in trials_of(rounds.pending(sweep)):
+        failed = trial.experiment == "e001" and trial.range == 0
+        cells: dict[str, Any] = {"status": "out-of-memory"} if failed else {"mse_test": 0.4}
+        sweep.create_row(trial, planned_row(sweep, trial, **cells))
+    rounds.pending(sweep)
+    conclude(sweep, merge(sweep))
+    stored = claims.read(store, claim.id)
+    assert [pair.range for pair in stored.pairs] == [claim.ranges[1]]
+    again = begun(store, claim, "2024-03-15")
+    assert again.id != sweep.id
+    assert again.definition.phases[0].ranges == (claim.ranges[0],)
+
+
+def test_trainings_that_read_different_data_are_no_pair(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, asked)
+    sweep = begun(store, claim, "2024-02-15")
+    for trial in trials_of(rounds.pending(sweep)):
+        cells = {"mse_test": 0.4, "data_fingerprint": f"rows-{trial.experiment}"}
+        sweep.create_row(trial, planned_row(sweep, trial, **cells))
+    rounds.pending(sweep)
+    conclude(sweep, merge(sweep))
+    assert claims.read(store, claim.id).pairs == ()
+
+
+def test_a_claim_whose_sweep_was_removed_is_judged_all_the_same(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, asked)
+    for entry in list(store.entries(f"sweeps/{claim.origin.sweep}/")):
+        store.delete(entry.key)
+    assert "waits: 10.0 % better" in support.judge(begun(store, claim, "2024-02-15"), (0.9,)).answer
+
+
+def test_a_claim_that_is_gone_or_damaged_is_what_its_sweep_says(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, asked)
+    sweep = begun(store, claim, "2024-02-15")
+    support.judge(sweep, (0.9,))
+    store.write(f"ledger/claims/{claim.id}/claim.json", b"{")
+    assert "claim.json is damaged" in conclude(sweep, merge(sweep)).answer
+
+
+def test_a_second_sweep_that_finds_the_claim_says_since_when_it_is_one(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, asked, token="0001")
+    _, summary = support.finished(store, asked, token="0002")
+    assert summary.claim.startswith(f"e001 is a claim since 2024-01-01, of {claim.origin.sweep}; waits: ")
