@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -10,6 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline import results
+from pipeline.analysis.forecast import Forecast, forecast
+from pipeline.analysis.history import History
 from pipeline.report.sentence import in_words
 from pipeline.report.state import State, state_of
 from pipeline.report.words import better_heading, outcome, times_better
@@ -71,7 +74,14 @@ def _place(state: State, shown: Iterable[str], row: Row) -> str:
     if is_reference(row):
         return ""
     done = sum(not is_reference(other) for other in state.rows if other["trial"] in shown)
-    return f"[{done}/{state.counts[1]}] "
+    return f"[{done}/{_forecast(state).total}] "
+
+
+def _forecast(state: State) -> Forecast:
+    if state.done:
+        return Forecast(state.counts[1], False, 0.0)
+    planned = frozenset(state.planned)
+    return forecast(History(state.sweep.definition, datetime.now(UTC), planned=planned, rows=state.rows))
 
 
 def _picture(state: State) -> Group:
@@ -80,7 +90,7 @@ def _picture(state: State) -> Group:
     failed = [Text(f"{row['trial']} {outcome(row, metric)}", style="red") for row in state.failed[-5:]]
     return Group(
         Text(f"{state.sweep.id}: {state.words}", style="bold"),
-        ProgressBar(total=max(1, state.counts[1]), completed=state.counts[0], width=60),
+        ProgressBar(total=max(1, state.counts[1], _forecast(state).trials), completed=state.counts[0], width=60),
         Text(f"best so far: {in_words(state.sweep.definition, state.decided)}"),
         *failed,
         Text("latest:", style="dim"),

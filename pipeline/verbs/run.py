@@ -51,7 +51,7 @@ def run(
         typer.Option(
             "--architecture",
             metavar="NAME",
-            help="Instead of a SPEC: tune this architecture automatically; `all` tunes each and compares them.",
+            help="Instead of a SPEC: tune this architecture automatically; several (cnn,lstm) or `all` are compared.",
         ),
     ] = None,
     store: StoreOption = None,
