@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline import results
 from pipeline.compare import page
-from pipeline.compare import sweeps as comparing
+from pipeline.compare.ranking import rank
 from pipeline.errors import UserError
 from pipeline.report.conclude import conclude
 from pipeline.report.junit import junit
@@ -72,12 +72,12 @@ def _pack(folder: Path) -> None:
 
 
 def _compare(sweeps: Sequence[Sweep], answers: Mapping[str, str], report: Path) -> str:
-    """Writes the comparison and each sweep's report below it; returns the comparison's sentence."""
-    comparison = comparing.compare(comparing.best_first(map(state_of, sweeps)))
+    """Writes the comparison and each sweep's report below it; returns what it comes to, in a sentence."""
+    ranking = rank(map(state_of, sweeps))
     for sweep in sweeps:
         _copy_report(sweep, report / sweep.id)
-    page.write(comparison, answers, report)
-    return comparison.sentence
+    page.write(ranking, answers, report)
+    return ranking.headline
 
 
 def _table(sweeps: Sequence[Sweep], merged: Sequence[Merged]) -> bytes:

@@ -22,9 +22,15 @@ Across sweeps, below `ledger/`:
     rows/<hash>.csv
     digests/<series>/<sweep>.json             and all.json, which holds them all
     judged/<series>/<sweep>.json
+
+And of several sweeps together:
+
+    compared/<name>/<file>                    the page that compares them
 """
 
+import hashlib
 import re
+from collections.abc import Sequence
 
 from pipeline.errors import UserError
 from pipeline.sweep.trial import Trial
@@ -38,6 +44,11 @@ _RESULT = re.compile(r"(?P<trial>[^/]+)/result(?:-(?P<number>[1-9]\d*))?\.csv")
 def is_sweep_id(text: str) -> bool:
     """Whether it looks like `20260614-0210-lstm-attention-3f9c`."""
     return _ID.fullmatch(text) is not None
+
+
+def name_of_id(id: str) -> str:
+    """The end of a sweep's id without its time, which `find` takes for it: `lstm-attention-3f9c`."""
+    return id.split("-", 2)[2]
 
 
 class SweepKeys:
@@ -185,6 +196,16 @@ def doctor_key(name: str) -> str:
 
 
 # -- across sweeps
+
+
+def compared_key(sweeps: Sequence[str], name: str) -> str:
+    """A file of the page that compares these sweeps: the same for the same sweeps in the same order.
+
+    >>> compared_key(["20260614-0210-cnn-3f9c", "20260614-0215-lstm-aa01"], "index.html")
+    'compared/20260614-0215-2-sweeps-6a39/index.html'
+    """
+    of_them = hashlib.sha256(" ".join(sweeps).encode()).hexdigest()[:4]
+    return f"compared/{max(sweeps)[:13]}-{len(sweeps)}-sweeps-{of_them}/{name}"
 
 
 def chosen_key(data: str, sweep: str = "") -> str:
