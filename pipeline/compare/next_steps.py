@@ -52,7 +52,7 @@ def _tell_apart(ranking: Ranking, best: Place, rivals: list[Place]) -> Iterator[
     # Whoever is held against others may itself be behind one of them.
     names = list(dict.fromkeys([_architecture(best), *(_architecture(one) for one in [ranking.base, *rivals])]))[:3]
     why = f"search more where it is close: {', '.join(names)}"
-    yield why, f"hpt run --architecture {','.join(names)}{_data(definition)}{_budget(definition)}"
+    yield why, f"hpt run --architecture {','.join(names)}{_data(definition)}{_day(definition)}{_budget(definition)}"
 
 
 def _data(definition: Definition) -> str:
@@ -60,6 +60,11 @@ def _data(definition: Definition) -> str:
     if data is None:
         return ""
     return f" --data {shlex.quote(data if isinstance(data, str) else json.dumps(data))}"
+
+
+def _day(definition: Definition) -> str:
+    day = definition.spec.get("as-of")
+    return f" --as-of {day}" if day else ""
 
 
 def _budget(definition: Definition) -> str:

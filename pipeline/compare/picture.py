@@ -13,7 +13,7 @@ from pipeline.report.words import duration
 WIDTH, HEIGHT = 760, 360
 _LEFT, _TOP, _BOTTOM, _RIGHT = 78, 16, 52, 170
 """Margins: of the axes' labels, and on the right of the references' names."""
-_LETTER, _LINE = 7.8, 16
+_LETTER, _LINE = 7.8, 18
 """Pixels of a wide letter and of a line of text."""
 _DOT = 6
 _FAR = 5.0
@@ -117,7 +117,7 @@ def picture(ranking: Ranking) -> Picture | None:
         left=_LEFT,
         right=WIDTH - _RIGHT,
         bottom=HEIGHT - _BOTTOM,
-        across=tuple(_without_crowding(Tick(x(value), duration(value)) for value in x.ticks())),
+        across=tuple(_without_crowding(Tick(x(value), text) for value, text in _times(x))),
         up=tuple(Tick(y(value), f"{value:.4g}") for value in y.ticks()),
         dots=tuple(_dots(ranking, drawn, x, y)),
         levels=tuple(_with_room({name: y(score) for name, score in levels.items()})),
@@ -148,6 +148,18 @@ def _axis(values: Sequence[float], start: float, end: float) -> _Axis:
         return _Axis(low / room, high * room, start, end, is_log=True)
     room = 0.1 * (high - low) or 0.1 * abs(high) or 1.0
     return _Axis(low - room, high + room, start, end, is_log=False)
+
+
+def _times(axis: _Axis) -> list[tuple[float, str]]:
+    """Times that a clock has, inside an axis of seconds; where it has none, its own round values."""
+    units = ((1, "s"), (60, "min"), (3600, "h"))
+    every = {
+        count * seconds: f"{count} {unit}"
+        for seconds, unit in units
+        for count in (1, 2, 3, 5, 10, 15, 20, 30, 45, *((60, 100, 200, 500, 1000) if unit == "h" else ()))
+    }
+    inside = [(float(value), text) for value, text in sorted(every.items()) if axis.low <= value <= axis.high]
+    return inside if len(inside) > 1 else [(value, duration(value)) for value in axis.ticks()]
 
 
 def _dots(ranking: Ranking, drawn: Sequence[Place], x: _Axis, y: _Axis) -> Iterator[Dot]:

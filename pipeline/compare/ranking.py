@@ -128,7 +128,8 @@ class Ranking:
             sentence = self.comparison.pairs[0].sentence
             for place in self.places:
                 sentence = sentence.replace(place.state.sweep.id, place.name)
-            return sentence
+            words = first.references.words if first.references else ""
+            return f"{sentence} {first.name}: {words}." if words else sentence
         if base.score is None:
             return f"{base.name} has no result, so nothing can be held against it ({base.state.words})."
         metric = base.state.sweep.definition.objective.test

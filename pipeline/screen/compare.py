@@ -1,7 +1,5 @@
 """A comparison of sweeps for a terminal: the ranking and what follows from it; tables of all that differs."""
 
-import shutil
-import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 
@@ -18,8 +16,6 @@ from pipeline.report.words import duration, settings_in_words
 
 _DIFFERENCES = 5
 """That are named."""
-_PIPE = 100
-"""Columns of a sentence where there is no terminal."""
 
 
 def ranking_table(ranking: Ranking) -> Table:
@@ -53,22 +49,21 @@ def _against(place: Place) -> str:
     return "; ".join(filter(None, (place.against, place.problem)))
 
 
-def ranking_lines(ranking: Ranking, steps: Sequence[Step]) -> Iterator[str]:
-    """What is said below the table, none longer than the terminal is wide; commands are whole, to be copied."""
-    for name, why in ranking.missing.items():
-        yield from _wrapped(f"{name} has no sweep: {why}")
-    yield from _wrapped(ranking.headline)
+def ranking_lines(ranking: Ranking, steps: Sequence[Step], width: int) -> Iterator[str]:
+    """What is said below the table, none longer than `width`; commands are whole, to be copied."""
+    texts = [f"{name} has no sweep: {why}" for name, why in ranking.missing.items()] + [ranking.headline]
     if not ranking.by_architecture and (changed := list(ranking.comparison.changed)):
         more = f" and {len(changed) - _DIFFERENCES} more" if len(changed) > _DIFFERENCES else ""
-        yield from _wrapped(f"they differ in {', '.join(changed[:_DIFFERENCES])}{more}: --verbose shows how")
+        texts.append(f"they differ in {', '.join(changed[:_DIFFERENCES])}{more}: --verbose shows how")
+    for text in texts:
+        yield from _wrapped(text, width)
     for step in steps:
-        yield from _wrapped(f"{step.why}:")
+        yield from _wrapped(f"{step.why}:", width)
         yield f"  {step.command}"
 
 
-def _wrapped(text: str) -> list[str]:
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE
-    return textwrap.wrap(text, max(20, width), break_long_words=False, break_on_hyphens=False)
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def sweeps_table(comparison: Comparison) -> Table:

@@ -81,7 +81,7 @@ def show_ranking(ranking: "Ranking", *, verbose: bool) -> None:
     from pipeline.errors import InfrastructureError
     from pipeline.report.conclude import summary_of
     from pipeline.screen.compare import ranking_lines, ranking_table, tables
-    from pipeline.screen.tables import print_table
+    from pipeline.screen.tables import print_table, width
 
     first = ranking.base.state.sweep
     place = place_in_words(first)
@@ -91,7 +91,7 @@ def show_ranking(ranking: "Ranking", *, verbose: bool) -> None:
         if len(ranking.comparison.pairs) > 1:
             print(ranking.comparison.sentence)
     print_table(ranking_table(ranking))
-    for line in ranking_lines(ranking, next_steps(ranking, place)):
+    for line in ranking_lines(ranking, next_steps(ranking, place), width()):
         print(line)
     try:
         answers = {state.sweep.id: summary_of(state).answer for state in ranking.comparison.states}

@@ -46,7 +46,7 @@ def _like_bag_of_words() -> list[str]:
 def printed(ranking: Ranking, width: int) -> list[str]:
     out = io.StringIO()
     Console(file=out, width=width).print(ranking_table(ranking))
-    return [*out.getvalue().splitlines(), *ranking_lines(ranking, next_steps(ranking))]
+    return [*out.getvalue().splitlines(), *ranking_lines(ranking, next_steps(ranking), width)]
 
 
 def test_the_ranking_is_by_what_judges_and_whoever_comes_first_by_it_was_chosen_by_it(nights: list[State]) -> None:
@@ -70,7 +70,7 @@ def test_the_ranking_is_by_what_judges_and_whoever_comes_first_by_it_was_chosen_
 def test_it_takes_a_few_lines_that_fit_the_terminal(nights: list[State], width: int) -> None:
     lines = printed(rank(nights), width)
     assert len(lines) <= len(nights) + 10
-    assert max(len(line) for line in lines if not line.startswith("  hpt ")) <= max(width, 100)
+    assert max(len(line) for line in lines if not line.startswith("  hpt ")) <= width
     text = "\n".join(lines)
     assert "% worse, real" in text
     assert "incumbent" not in text
