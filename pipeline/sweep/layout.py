@@ -26,6 +26,7 @@ Across sweeps, below `ledger/`:
 And of several sweeps together:
 
     compared/<name>/<file>                    the page that compares them
+    removed/<sweep>                           the sweep was removed: what lies in its folder still is no sweep
 """
 
 import hashlib
@@ -120,6 +121,14 @@ class SweepKeys:
         """A file that an attempt saves, by its name."""
         return self.trial_key(trial, f"attempts/{attempt}/{name}")
 
+    def attempt_of(self, key: str) -> tuple[str, str] | None:
+        """The folder of an attempt, and the name of its file that lies at `key`; None if that is no attempt's."""
+        folder, found, rest = key.partition("/attempts/")
+        token, slash, name = rest.partition("/")
+        if not found or not slash or not key.startswith(self.trials_key):
+            return None
+        return f"{folder}{found}{token}/", name
+
     def epochs_key(self, trial: Trial, attempt: str) -> str:
         return self.attempt_key(trial, attempt, "epochs.csv")
 
@@ -198,6 +207,11 @@ def doctor_key(name: str) -> str:
 # -- across sweeps
 
 
+def removed_key(sweep: str = "") -> str:
+    """The mark of a sweep that was removed; without one, where such marks begin."""
+    return f"removed/{sweep}"
+
+
 def compared_key(sweeps: Sequence[str], name: str) -> str:
     """A file of the page that compares these sweeps: the same for the same sweeps in the same order.
 
@@ -233,7 +247,12 @@ def judged_key(series: str, sweep: str = "") -> str:
 
 def remembered_row_key(identity: str) -> str:
     """A finished training's row, by the hash of what makes the training what it is."""
-    return f"ledger/rows/{identity}.csv"
+    return f"{remembered_rows_key()}{identity}.csv"
+
+
+def remembered_rows_key() -> str:
+    """Where all of them begin."""
+    return "ledger/rows/"
 
 
 def sweep_of(key: str) -> str:

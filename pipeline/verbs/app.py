@@ -2,7 +2,7 @@
 
 import typer
 
-from pipeline.verbs import compare, data, doctor, export, jenkins, run, spec, stages, sweeps
+from pipeline.verbs import compare, data, doctor, export, jenkins, remove, run, spec, stages, sweeps
 
 app = typer.Typer(
     name="hpt",
@@ -12,5 +12,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verbs in (run, sweeps, compare, data, export, spec, stages, jenkins, doctor):
+for verbs in (run, sweeps, compare, data, export, remove, spec, stages, jenkins, doctor):
     app.add_typer(verbs.app)
