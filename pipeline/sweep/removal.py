@@ -57,7 +57,7 @@ def plan(store: Store, ids: Sequence[str], keep: Mapping[str, str | None] | None
     Raises UserError if one is not there.
     """
     needed = _needed(store, () if keep is not None else ids)
-    return [_plan(Sweep(store, id), needed, keep is None, keep and keep.get(id)) for id in ids]
+    return [_plan(Sweep(store, id), needed, keep is None, keep.get(id) if keep else None) for id in ids]
 
 
 def remove(removals: Sequence[Removal], say: Callable[[str], None], pace: LeasePace = LEASE_PACE) -> int:

@@ -105,7 +105,7 @@ def _best_model(store: "Store", id: str) -> str | None:
         raise UserError(f"{id}: which of its models is the best is not known ({state.words})")
     name = state.decided.setting.experiment
     row = newest_model(state.sweep.definition, [row for row in state.rows if row["experiment"] == name])
-    return row and model_key(plain(row["model_url"]))
+    return model_key(plain(row["model_url"])) if row else None
 
 
 def _leave_to_later_sweeps(store: "Store", id: str) -> None:
