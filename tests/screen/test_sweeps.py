@@ -66,7 +66,7 @@ def test_the_list_has_the_verdict_that_was_noted_and_the_gain_on_what_judged(
     nights.night(store, nights.judged_on(tiny_spec), nights.steady(best=0.6), token="bbbb")
     nights.night(store, tiny_spec, token="cccc", done=False)
     by_token = {one.id[-4:]: one for one in listing(store)}
-    assert (by_token["3f9c"].verdict, by_token["3f9c"].gain) == ("real", "+75.1 %")
+    assert (by_token["3f9c"].verdict, by_token["3f9c"].gain) == ("real", "+75.5 %")
     assert by_token["aaaa"].verdict == "not judged"
     assert (by_token["bbbb"].verdict, by_token["bbbb"].gain) == ("keep your setting", "")
     assert by_token["cccc"].progress == "5/6"
