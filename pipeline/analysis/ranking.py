@@ -57,6 +57,18 @@ def standings(definition: Definition, rows: Sequence[Row], phase: Phase | None =
     return next((ranked for ranked in rankings if ranked), [])
 
 
+def tried(definition: Definition, rows: Sequence[Row]) -> list[tuple[Phase, Standing]]:
+    """Every experiment that a phase of choosing ranks, each once, in that phase: those of `standings`, which later
+    phases narrowed down, then those of the other phases, the latest first."""
+    last_first = list(reversed(definition.choosing))
+    leading = next((phase for phase in last_first if _trusted(definition, rows, phase)), None)
+    ranked: dict[str, tuple[Phase, Standing]] = {}
+    for phase in sorted(last_first, key=lambda phase: phase is not leading):
+        for standing in _ranking(definition, rows, phase):
+            ranked.setdefault(standing.experiment, (phase, standing))
+    return list(ranked.values())
+
+
 def candidates(definition: Definition, rows: Sequence[Row], phase: Phase) -> list[Standing]:
     """What a phase starts from: the ranking of the phase that it follows, or of one before if that is not trusted."""
     if phase.follows is None:

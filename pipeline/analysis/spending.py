@@ -93,12 +93,12 @@ def seconds_left(history: History) -> float:
     judging = _judging(history)
     # What runs when time is up still ends, a training per lane.
     running = _lanes(history) * median(_training_times(history.rows)) if judging else 0.0
-    return _left(history) - _MARGIN * judging - running
+    return seconds_of_budget_left(history) - _MARGIN * judging - running
 
 
 def judging_fits(history: History) -> bool:
     """Whether what is left is enough to judge the winner, by what trainings took until now."""
-    return not history.definition.is_timed or _left(history) >= _judging(history)
+    return not history.definition.is_timed or seconds_of_budget_left(history) >= _judging(history)
 
 
 def left_undone(history: History) -> str:
@@ -123,7 +123,7 @@ def left_undone(history: History) -> str:
     return text
 
 
-def _left(history: History) -> float:
+def seconds_of_budget_left(history: History) -> float:
     """Device seconds left of the budget, judging included."""
     budget = history.definition.budget
     assert budget is not None
@@ -150,9 +150,9 @@ def _judging(history: History) -> float:
         return 0.0
     phases = {phase.name for phase in history.definition.phases}
     seconds = [
-        row["training_time"] * _more_steps(history.definition, row, judging)
+        row["training_time"] * more_steps(history.definition, row, judging)
         for row in history.rows
-        if row["phase"] in phases and _was_trained(row)
+        if row["phase"] in phases and was_trained(row)
     ]
     if not seconds:
         return 0.0
@@ -160,16 +160,16 @@ def _judging(history: History) -> float:
     return median(seconds) * max(0, trials)
 
 
-def _more_steps(definition: Definition, row: Row, judging: Phase) -> float:
-    """How many times the steps of a row's training the same setting will take where it is judged."""
+def more_steps(definition: Definition, row: Row, other: Phase) -> float:
+    """How many times the steps of a row's training the same setting will take in another phase."""
     phase = definition.phase(row["phase"])
     days = phase.ranges[Trial.parse(row["trial"]).range].days
-    more_days = fmean(date_range.days for date_range in judging.ranges) / days
+    more_days = fmean(date_range.days for date_range in other.ranges) / days
 
     # What patience ended needs no more epochs where it may have more.
     most = phase.fidelity.max_epochs
     had_enough = row.get("status") == Status.COMPLETE and 0 < (row.get("epochs") or 0) < most
-    more_epochs = 1.0 if had_enough else judging.fidelity.max_epochs / most
+    more_epochs = 1.0 if had_enough else other.fidelity.max_epochs / most
 
     # Of few rows an epoch is several passes: more of them are fewer passes first, and only then more steps. What an
     # epoch of a team's own trainer is, and what it may call a pass, nobody knows.
@@ -184,9 +184,9 @@ def _more_steps(definition: Definition, row: Row, judging: Phase) -> float:
 
 
 def _training_times(rows: Sequence[Row]) -> list[float]:
-    return [row["training_time"] for row in rows if _was_trained(row)]
+    return [row["training_time"] for row in rows if was_trained(row)]
 
 
-def _was_trained(row: Row) -> bool:
+def was_trained(row: Row) -> bool:
     """Whether a row took time of its own, and was not copied from an earlier sweep."""
     return bool(row.get("training_time")) and not row.get("reused_from")

@@ -1,45 +1,58 @@
-"""The page of several sweeps side by side: what `hpt compare` says, with a link to each sweep's own report.
+"""The page of several sweeps side by side: the ranking, error against cost, what to run next, links to each one's own.
 
-It compares nothing itself; that is for `sweeps.py` to do.
+It compares nothing itself; that is for `sweeps.py` and `ranking.py` to do.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from pipeline.analysis import spending
-from pipeline.compare.sweeps import Comparison
-from pipeline.report.state import State
+from pipeline.compare.next_steps import next_steps
+from pipeline.compare.picture import picture
+from pipeline.compare.ranking import Ranking
 from pipeline.report.templating import asset, environment
+from pipeline.report.words import settings_in_words
+from pipeline.store import Store
+from pipeline.sweep.layout import compared_key
 
 
-def page(comparison: Comparison, answers: Mapping[str, str]) -> str:
-    """The page as text; `answers` says what each sweep comes to, and its report lies in a folder of its id."""
-    return (
-        environment()
-        .get_template("compared.html")
-        .render(
-            comparison=comparison,
-            sweeps=[_sweep(state, answers[state.sweep.id]) for state in comparison.states],
-            objective=comparison.states[0].sweep.definition.objective,
-        )
-    )
-
-
-def write(comparison: Comparison, answers: Mapping[str, str], folder: Path) -> None:
-    """Writes index.html and its style sheet."""
-    (folder / "index.html").write_text(page(comparison, answers), encoding="utf-8", errors="xmlcharrefreplace")
+def write(ranking: Ranking, answers: Mapping[str, str], folder: Path) -> None:
+    """Writes index.html and its style sheet; `answers` says what each sweep comes to, and its report lies in a folder
+    of its id."""
+    links = {state.sweep.id: f"{state.sweep.id}/index.html" for state in ranking.comparison.states}
+    (folder / "index.html").write_bytes(_page(ranking, answers, links, ""))
     (folder / "style.css").write_text(asset("style.css"), encoding="utf-8")
 
 
-def _sweep(state: State, answer: str) -> dict[str, Any]:
-    best = state.best
-    return {
-        "id": state.sweep.id,
-        "architecture": state.sweep.definition.architecture,
-        "state": state.words,
-        "score": best.score if best else None,
-        "trials": state.counts[0],
-        "seconds": spending.device_seconds(state.rows),
-        "answer": answer,
-    }
+def save(ranking: Ranking, answers: Mapping[str, str], store: Store, place: str = "") -> str:
+    """Writes the same into the store, where it leads to the sweeps' pages there; returns its key.
+
+    `place` is what commands need besides to find the store. Raises InfrastructureError if the store fails.
+    """
+    ids = [state.sweep.id for state in ranking.comparison.states]
+    links = {state.sweep.id: f"../../{state.sweep.page_key}" for state in ranking.comparison.states}
+    store.write(compared_key(ids, "style.css"), asset("style.css").encode())
+    store.write(compared_key(ids, "index.html"), _page(ranking, answers, links, place))
+    return compared_key(ids, "index.html")
+
+
+def _page(ranking: Ranking, answers: Mapping[str, str], links: Mapping[str, str], place: str) -> bytes:
+    names = {one.state.sweep.id: one.name for one in ranking.places}
+    text = (
+        environment()
+        .get_template("compared.html")
+        .render(
+            ranking=ranking,
+            answers=answers,
+            links=links,
+            names=names,
+            settings={
+                one.state.sweep.id: settings_in_words(one.state.sweep.definition, one.state.best)
+                for one in ranking.places
+                if one.state.best
+            },
+            objective=ranking.base.state.sweep.definition.objective,
+            picture=picture(ranking),
+            steps=next_steps(ranking, place),
+        )
+    )
+    return text.encode("utf-8", errors="xmlcharrefreplace")

@@ -85,15 +85,19 @@ def best_first(states: Iterable[State]) -> list[State]:
     return sorted(states, key=place)
 
 
-def compare(states: Sequence[State]) -> Comparison:
-    """Raises UserError unless there are at least two different sweeps."""
+def compare(states: Sequence[State], questions: int | None = None) -> Comparison:
+    """Holds the others against the first; `questions` is how many could have been asked: left out, those of whoever
+    named the first before seeing a score.
+
+    Raises UserError unless there are at least two different sweeps.
+    """
     ids = [state.sweep.id for state in states]
     if len(ids) < 2:
         raise UserError("compare takes at least two sweeps: hpt compare SWEEP SWEEP")
     if twice := sorted({id for id in ids if ids.count(id) > 1}):
         raise UserError(f"{twice[0]} stands there twice: name different sweeps")
     # Who is ahead is seen first and tested then, so each pair is two one-sided questions.
-    family = 2 * (len(states) - 1)
+    family = questions or 2 * (len(states) - 1)
     pairs = tuple(_pair(states[0], other, family) for other in states[1:])
     return Comparison(tuple(states), differences(states), pairs)
 

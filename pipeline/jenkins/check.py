@@ -158,7 +158,7 @@ class _Values:
 
 
 def _specs(values: _Values, trusted: Trust, changes: Mapping[str, Any]) -> dict[str, Spec]:
-    """The spec of SPEC_JSON, of ARCHITECTURE (of `all`, one for each, by its name), or in the file SPEC."""
+    """The spec of SPEC_JSON, of ARCHITECTURE (of several or `all`, one for each, by its name), or in the file SPEC."""
     text, architecture = values.text("SPEC_JSON"), values.text("ARCHITECTURE")
     if text and architecture:
         values.complain("ARCHITECTURE", "stands beside SPEC_JSON: leave one of them empty")
@@ -178,7 +178,7 @@ def _specs(values: _Values, trusted: Trust, changes: Mapping[str, Any]) -> dict[
         if content is None:
             return {}
         origin, request = values.text("SPEC"), Request(text=content, **changes)
-    requests = request.each()
+    requests = values.noting(request.each, origin) or []
     specs = {
         str(each.architecture) if len(requests) > 1 else "spec": values.noting(each.spec, origin) for each in requests
     }

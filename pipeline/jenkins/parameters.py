@@ -41,7 +41,8 @@ PARAMETERS = (
     ),
     JobParameter(
         "ARCHITECTURE",
-        "An architecture to tune automatically, without any spec; or all, to compare them. "
+        "An architecture to tune automatically, without any spec; or several with commas between, or all, to compare "
+        "them. "
         "Given, it is used instead of SPEC.",
     ),
     JobParameter(

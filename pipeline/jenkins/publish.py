@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pipeline import results
 from pipeline.compare import claims, page
-from pipeline.compare import sweeps as comparing
 from pipeline.compare.front import conclude
+from pipeline.compare.ranking import rank
 from pipeline.errors import UserError
 from pipeline.report.junit import junit
 from pipeline.report.state import state_of
@@ -77,12 +77,12 @@ def _pack(folder: Path) -> None:
 
 
 def _compare(sweeps: Sequence[Sweep], answers: Mapping[str, str], report: Path) -> str:
-    """Writes the comparison and each sweep's report below it; returns the comparison's sentence."""
-    comparison = comparing.compare(comparing.best_first(map(state_of, sweeps)))
+    """Writes the comparison and each sweep's report below it; returns what it comes to, in a sentence."""
+    ranking = rank(map(state_of, sweeps))
     for sweep in sweeps:
         _copy_report(sweep, report / sweep.id)
-    page.write(comparison, answers, report)
-    return comparison.sentence
+    page.write(ranking, answers, report)
+    return ranking.headline
 
 
 def _judged(answers: Sequence[str], sweeps: Sequence[Sweep], report: Path) -> str:

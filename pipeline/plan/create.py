@@ -57,7 +57,7 @@ class Request:
     text: str | None = None
     """The JSON of a spec."""
     architecture: str | None = None
-    """A name; `all`: a sweep for each architecture, see `each`."""
+    """A name; `all`, or several with commas between: a sweep for each, see `each`."""
     data: DataSource | None = None
     """For a spec that names none."""
     as_of: date | None = None
@@ -73,11 +73,19 @@ class Request:
         if sum(value is not None for value in (self.file, self.text, self.architecture)) != 1:
             raise UserError("name either a SPEC or an --architecture to tune automatically")
 
-    def each(self) -> "list[Request]":
-        """A request for each architecture where all were asked for, else this one alone."""
-        if self.architecture != EVERY_ARCHITECTURE:
+    def each(self, origin: str = "--architecture") -> "list[Request]":
+        """A request for each architecture where several or all were asked for, else this one alone.
+
+        Raises UserError, which begins with `origin`, where a name between commas is missing.
+        """
+        if self.architecture is None:
             return [self]
-        return [replace(self, architecture=name) for name in architectures.names()]
+        named = list(dict.fromkeys(name.strip() for name in self.architecture.split(",")))
+        if "" in named:
+            raise UserError(f'{origin}: "{self.architecture}" lacks a name: write them like cnn,lstm')
+        if EVERY_ARCHITECTURE in named:
+            named = architectures.names()
+        return [replace(self, architecture=name) for name in named]
 
     def spec(self, origin: str | None = None) -> Spec:
         """The spec with all changes, as if somebody had written them into it.

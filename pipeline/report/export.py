@@ -56,10 +56,10 @@ def export(state: State, path: Path, best: int | None = None) -> None:
 
 
 def rows_of_best(state: State, best: int | None) -> list[Row]:
-    """The rows of the `best` experiments (None: of all), in the order of the table."""
+    """The rows of the `best` experiments of all that were tried (None: of all), in the order of the table."""
     if best is None:
         return list(state.rows)
-    kept = {standing.experiment for standing in state.ranked[:best]}
+    kept = {standing.experiment for _, standing in state.tried[:best]}
     return [row for row in state.rows if row["experiment"] in kept]
 
 
@@ -180,7 +180,7 @@ def to_markdown(state: State, best: int) -> str:
             f"- {name}: {'. '.join(filter(None, (verdict.reason, verdict.numbers)))}"
             for name, verdict in summary.confirmed.verdicts.items()
         ] + [""]
-    if state.ranked:
+    if state.tried:
         lines += _table(
             [
                 "experiment",
@@ -197,7 +197,7 @@ def to_markdown(state: State, best: int) -> str:
                     times_better(standing, scale),
                     f"{standing.training_time:.0f} s",
                 ]
-                for standing in state.ranked[:best]
+                for _, standing in state.tried[:best]
             ],
         )
     lines += [f"{_code(state.sweep.id)}: {state.words}. Summary: {_link(state)}"]

@@ -3,19 +3,16 @@
 It reads the store and writes nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from pipeline.analysis.confirmation import Confirmation, confirmation
-from pipeline.analysis.ranking import Standing, standings
+from pipeline.analysis.ranking import Standing, standings, tried
 from pipeline.analysis.same_data import of_same_data
-from pipeline.errors import UserError
 from pipeline.report.answer import Answer, decide
-from pipeline.report.sentence import in_words
 from pipeline.results import Row, Status, trainings
-from pipeline.store import Store
-from pipeline.sweep import Sweep, Trial, all_sweeps, ledger, merge, trials_of
+from pipeline.sweep import Phase, Sweep, Trial, ledger, merge, trials_of
 from pipeline.sweep.merge import Merged
 
 _WHY_AT_MOST = 100
@@ -55,6 +52,11 @@ class State:
         if self.sweep.definition.resembling:
             return []  # whoever sees which setting is ahead has chosen on ranges that are to judge
         return standings(self.sweep.definition, self.rows)
+
+    @cached_property
+    def tried(self) -> list[tuple[Phase, Standing]]:
+        """All experiments that can be ranked, finalists first, each with the phase that it is ranked in."""
+        return [] if self.sweep.definition.resembling else tried(self.sweep.definition, self.rows)
 
     @cached_property
     def confirmed(self) -> Confirmation | None:
@@ -105,19 +107,3 @@ def state_of(sweep: Sweep, merged: Merged | None = None) -> State:
     stopped = not done and sweep.stop_is_asked()
     why = sweep.why_stopped() if stopped else ""
     return State(sweep, merged.rows, [*merged.skipped, *unreadable], planned, done, stopped, why)
-
-
-def listing(store: Store) -> Iterator[tuple[str, str, str]]:
-    """Every sweep of a store, oldest first: its id, how far it is, its answer so far.
-
-    One whose `sweep.json` cannot be read is listed with the reason. Raises UserError if there is none at all.
-    """
-    ids = all_sweeps(store)
-    if not ids:
-        raise UserError(f"{store.root} holds no sweeps; is it the right store? (--store, HPT_STORE)")
-    for id in ids:
-        try:
-            now = state_of(Sweep(store, id))
-            yield id, now.words, in_words(now.sweep.definition, now.decided)
-        except UserError as error:
-            yield id, "damaged", str(error)

@@ -1,13 +1,69 @@
-"""A comparison of sweeps as tables for a terminal."""
+"""A comparison of sweeps for a terminal: the ranking and what follows from it; tables of all that differs."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.compare.differences import NOTHING
+from pipeline.compare.next_steps import Step
+from pipeline.compare.ranking import Place, Ranking
 from pipeline.compare.sweeps import Comparison, Pair
 from pipeline.report.sentence import doubt
 from pipeline.report.state import State
-from pipeline.report.words import settings_in_words
+from pipeline.report.words import duration, settings_in_words
+
+_DIFFERENCES = 5
+"""That are named."""
+
+
+def ranking_table(ranking: Ranking) -> Table:
+    """A line per sweep, best first: its error, what that is against the others and the references, what it cost."""
+    objective = ranking.base.state.sweep.definition.objective
+    reference = next((place.reference for place in ranking.places if place.reference), "")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for heading, justify in (
+        ("", "right"),
+        ("", "left"),
+        (objective.test, "right"),
+        (f"vs {ranking.base.name}", "left"),
+        *([(f"vs {reference}", "left")] if reference else []),
+        ("cost", "right"),
+    ):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for at, place in enumerate(ranking.places, 1):
+        cells = [f"{at}." if place.score is not None else "", place.name, _number(place.score), _against(place)]
+        if reference:
+            own = place.reference
+            cells.append(place.against_reference + (f" than {own}" if own not in ("", reference) else ""))
+        table.add_row(*map(Text, [*cells, duration(place.seconds)]))
+    return table
+
+
+def _number(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.4g}"
+
+
+def _against(place: Place) -> str:
+    return "; ".join(filter(None, (place.against, place.problem)))
+
+
+def ranking_lines(ranking: Ranking, steps: Sequence[Step], width: int) -> Iterator[str]:
+    """What is said below the table, none longer than `width`; commands are whole, to be copied."""
+    texts = [f"{name} has no sweep: {why}" for name, why in ranking.missing.items()] + [ranking.headline]
+    if not ranking.by_architecture and (changed := list(ranking.comparison.changed)):
+        more = f" and {len(changed) - _DIFFERENCES} more" if len(changed) > _DIFFERENCES else ""
+        texts.append(f"they differ in {', '.join(changed[:_DIFFERENCES])}{more}: --verbose shows how")
+    for text in texts:
+        yield from _wrapped(text, width)
+    for step in steps:
+        yield from _wrapped(f"{step.why}:", width)
+        yield f"  {step.command}"
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def sweeps_table(comparison: Comparison) -> Table:
@@ -44,6 +100,7 @@ def ranges_table(pair: Pair, metric: str) -> Table:
 
 
 def tables(comparison: Comparison) -> list[Table]:
+    """All that differs, and the metric that judges by date range: of every pair a table."""
     objective = comparison.states[0].sweep.definition.objective
     own = [ranges_table(pair, objective.metric) for pair in comparison.pairs if pair.ranges]
     return [sweeps_table(comparison), *own]

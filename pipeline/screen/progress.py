@@ -1,26 +1,47 @@
 """Shows a running sweep: live bars on a terminal, plain lines anywhere else."""
 
-import math
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
+from pipeline.analysis.forecast import Forecast, forecast
+from pipeline.analysis.history import History
 from pipeline.analysis.ranking import standings
+from pipeline.analysis.spending import was_trained
 from pipeline.plan.rounds import counted
 from pipeline.report.answer import decide
 from pipeline.report.sentence import in_words
-from pipeline.report.words import outcome
+from pipeline.report.words import duration, outcome
 from pipeline.results import Row, is_reference, trainings
 from pipeline.screen.build import trial_line
 from pipeline.screen.console import tell
-from pipeline.sweep import Definition, Pack, trials_of
+from pipeline.sweep import Definition, Pack, Trial, trials_of
+
+_WATCHING_AT_MOST = 0.05
+"""The share of the time that may go into ranking and forecasts: with a thousand trials they take a while."""
+_PARTS = 1000
+"""Of the bar: what is to come is estimated, so it counts no trials."""
+
+
+class _Seldom:
+    """Does something that may take long only so often that it takes a small part of the time."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self._act, self._next = act, 0.0
+
+    def __call__(self) -> None:
+        began = time.monotonic()
+        if began >= self._next:
+            self._act()
+            ended = time.monotonic()
+            self._next = ended + (ended - began) / _WATCHING_AT_MOST
 
 
 class _Tally:
@@ -29,33 +50,62 @@ class _Tally:
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
         self.rows: dict[str, Row] = {}
-        self.total = 0
-        """Trials of this round and all before it."""
+        self._planned: frozenset[Trial] = frozenset()
         self._began = time.monotonic()
-        self._to_run = self._ran = 0
-        """Trials of this round."""
+        self._trained = 0.0
+        """Seconds of the trainings that have ended since."""
+        self._forecast = Forecast(0, True, None)
+        self._is_read = 0
+        """How many rows the forecast is by."""
         self._lock = threading.Lock()
+        self._look = _Seldom(self._forecast_anew)
 
     def begin_round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None:
         with self._lock:
-            to_run = {str(trial) for trial in trials_of(packs) if not trial.is_reference}
-            self.rows |= {row["trial"]: row for row in trainings(done) if row["trial"] not in to_run}
-            self.total = len(to_run | self.rows.keys())
-            self._began, self._to_run, self._ran = time.monotonic(), len(to_run), 0
+            to_run = {trial for trial in trials_of(packs) if not trial.is_reference}
+            ids = set(map(str, to_run))
+            self.rows |= {row["trial"]: row for row in trainings(done) if row["trial"] not in ids}
+            self.rows = {id: row for id, row in self.rows.items() if id not in ids}
+            self._planned = frozenset(to_run | {Trial.parse(id) for id in self.rows})
+        self._forecast_anew()
 
     def add(self, row: Row) -> int:
         """Takes the row of a trial that ended; the number of trials that have one."""
         with self._lock:
             self.rows[row["trial"]] = row
-            self._ran += 1
+            self._trained += row["training_time"] if was_trained(row) else 0.0
             return len(self.rows)
 
+    def _forecast_anew(self) -> None:
+        with self._lock:
+            rows, planned = list(self.rows.values()), self._planned
+        self._forecast = forecast(History(self.definition, datetime.now(UTC), planned=planned, rows=rows))
+        self._is_read = len(rows)
+
+    @property
+    def total(self) -> int:
+        """Trials of the whole sweep, those of rounds to come included."""
+        self._look()
+        return max(self._forecast.trials, len(self.rows))
+
+    def total_in_words(self) -> str:
+        """`31`, or `~31` where some of these are not planned yet."""
+        total = self.total
+        return f"~{total}" if self._forecast.is_estimate else str(total)
+
     def time_left(self) -> str:
-        """Of this round, in words, at the pace so far."""
-        if not self._ran:
-            return "…"
-        seconds = (time.monotonic() - self._began) / self._ran * max(0, self._to_run - self._ran)
-        return str(timedelta(seconds=math.ceil(seconds)))
+        """Until the whole sweep is done, in words, at the pace of this runner; empty while nobody can say."""
+        self._look()
+        left = self._forecast.seconds
+        if left is None or not self._trained:
+            return ""
+        # The forecast may be by fewer rows than have ended since.
+        to_come = self._forecast.trials - self._is_read
+        share = (self.total - len(self.rows)) / to_come if to_come > 0 else 1.0
+        seconds = left * min(1.0, share) * (time.monotonic() - self._began) / self._trained
+        if len(self.rows) >= self.total and not self._forecast.is_estimate:
+            return "nothing left to train"
+        return "less than a minute left" if seconds < 60 else f"about {duration(seconds)} left"
 
     def best(self) -> str:
         """The best setting so far and its score, in words."""
@@ -97,9 +147,10 @@ class Lines:
             self.say(f"{row['trial']} {outcome(row, tally.definition.objective.metric)}")
             return
         done = tally.add(row)
+        left = tally.time_left()
         self.say(
-            f"[{done}/{tally.total}] {row['trial']} {outcome(row, tally.definition.objective.metric)}"
-            f" | time left {tally.time_left()}"
+            f"[{done}/{tally.total_in_words()}] {row['trial']} {outcome(row, tally.definition.objective.metric)}"
+            + (f" | {left}" if left else "")
         )
 
     def idle(self, lane: int) -> None:
@@ -131,10 +182,6 @@ class Events:
         pass
 
 
-_RANKING_AT_MOST = 0.05
-"""The share of the time that may go into ranking: with a thousand trials it takes a while."""
-
-
 class _Bars(Progress):
     """The bars, under a line that says what is best so far."""
 
@@ -146,14 +193,17 @@ class _Bars(Progress):
 
 
 class Live:
-    """A bar per lane and one for the sweep, with the best setting so far and the time left."""
+    """A bar for the whole sweep, rounds to come included, with the best setting so far and the time left; and one for
+    each lane."""
 
-    def __init__(self, console: Console, definition: Definition) -> None:
+    def __init__(self, console: Console, definition: Definition, name: str) -> None:
         self._tally = _Tally(definition)
         self._progress = _Bars(
-            TextColumn("{task.fields[name]}", style="bold", table_column=Column(no_wrap=True, min_width=7)),
+            TextColumn(
+                "{task.fields[name]}", style="bold", markup=False, table_column=Column(no_wrap=True, min_width=7)
+            ),
             BarColumn(bar_width=20, table_column=Column(min_width=20)),
-            MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=7)),
+            TextColumn("{task.fields[count]}", table_column=Column(no_wrap=True, min_width=7)),
             # The one column that gives way where the terminal is narrow.
             TextColumn(
                 "{task.fields[what]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
@@ -161,16 +211,17 @@ class Live:
             console=console,
             expand=True,
         )
-        self._sweep = self._progress.add_task("", total=None, name="trials", what="")
+        self._sweep = self._progress.add_task("", total=_PARTS, name=name, count="", what="")
         self._bars: dict[int, TaskID] = {}
-        self._rank_at = 0.0
+        self._shown = 0
+        self._rank = _Seldom(self._say_best)
 
     def __enter__(self) -> "Live":
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._rank()
+        self._say_best()
         for bar in self._bars.values():
             self._progress.remove_task(bar)
         self._progress.stop()
@@ -184,11 +235,11 @@ class Live:
 
     def started(self, lane: int, pack: Pack) -> None:
         if lane not in self._bars:
-            self._bars[lane] = self._progress.add_task("", total=None, name=f"lane {lane}", what="")
-        self._progress.update(self._bars[lane], completed=0, total=None, what=pack.label, visible=True)
+            self._bars[lane] = self._progress.add_task("", total=None, name=f"lane {lane}", count="", what="")
+        self._progress.update(self._bars[lane], completed=0, total=None, count="", what=pack.label, visible=True)
 
     def epoch(self, lane: int, trial: str, epoch: int, of: int) -> None:
-        self._progress.update(self._bars[lane], completed=epoch, total=of)
+        self._progress.update(self._bars[lane], completed=epoch, total=of, count=f"{epoch}/{of}")
 
     def row(self, lane: int, row: Row) -> None:
         if not is_reference(row):
@@ -202,18 +253,20 @@ class Live:
             self._progress.update(self._bars[lane], visible=False)
 
     def _show(self) -> None:
-        tally, now = self._tally, time.monotonic()
-        if now >= self._rank_at:
-            self._rank()
-            self._rank_at = now + (time.monotonic() - now) / _RANKING_AT_MOST
-        what = f"{tally.time_left()} left"
-        self._progress.update(self._sweep, completed=len(tally.rows), total=tally.total, what=what)
+        self._rank()
+        tally = self._tally
+        done, total = len(tally.rows), tally.total
+        # A sweep that turns out to be longer than it looked stands still for a while.
+        self._shown = max(self._shown, _PARTS * done // max(1, total))
+        self._progress.update(
+            self._sweep, completed=self._shown, count=f"{done}/{tally.total_in_words()}", what=tally.time_left()
+        )
 
-    def _rank(self) -> None:
+    def _say_best(self) -> None:
         self._progress.best = f"best so far: {self._tally.best()}"
 
 
-def view_for(console: Console, definition: Definition) -> Live | Lines:
-    """Bars on a terminal, lines anywhere else; use it as a context."""
+def view_for(console: Console, definition: Definition, name: str = "trials") -> Live | Lines:
+    """Bars on a terminal, lines anywhere else; use it as a context. `name` stands before the bar."""
     is_live = console.is_terminal and not console.is_dumb_terminal
-    return Live(console, definition) if is_live else Lines(console, definition)
+    return Live(console, definition, name) if is_live else Lines(console, definition)

@@ -1,43 +1,107 @@
 """Sweeps on a terminal: the list of a store, the best settings of one, and one that is watched while it runs."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pipeline import results
+from pipeline.analysis.forecast import Forecast, forecast
+from pipeline.analysis.history import History
+from pipeline.report.listing import Listed
 from pipeline.report.sentence import in_words
 from pipeline.report.state import State, state_of
-from pipeline.report.words import better_heading, outcome, times_better
+from pipeline.report.words import better_heading, duration, outcome, settings_in_words, times_better
 from pipeline.results import Row, is_reference
 from pipeline.sweep import Sweep
 
 
-def sweeps_table(listed: Iterable[tuple[str, str, str]]) -> Table:
-    table = Table("sweep", "state", "best so far", box=None)
-    for id, words, best in listed:
-        table.add_row(id, words, Text(best))
+def sweeps_table(listed: Sequence[Listed], width: int) -> Table:
+    """A line per sweep, with as much as `width` columns hold: always its id, how far it is or its verdict, the gain."""
+    every, short = (
+        [_COLUMNS[name](listed) for name in names]
+        for names in (
+            ("sweep", "state", "verdict", "gain", "cost", "date ranges", "best so far"),
+            ("sweep", "verdict so far", "gain", "cost", "date ranges", "best so far"),
+        )
+    )
+    days = _COLUMNS["days"](listed)
+    for columns in (every, short, short[:-1], [*short[:-2], days], short[:-2], short[:-3]):
+        widths = [max(map(cell_len, column)) for column in columns]
+        if columns[-1] is every[-1] or columns[-1] is short[-1]:  # what may be cut
+            widths[-1] = min(widths[-1], _LEAST_OF_SETTING)
+        if sum(widths) + len(widths) - 1 <= width:
+            break
+    room = max(widths[-1], width - sum(widths[:-1]) - len(widths) + 1)
+    table = Table(*(column[0] for column in columns), box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for row in list(zip(*columns, strict=True))[1:]:
+        cells = list(map(Text, row))
+        cells[-1].truncate(room, overflow="ellipsis")
+        table.add_row(*cells)
     return table
 
 
+_LEAST_OF_SETTING = 24
+"""Columns that the best setting must have, or it is left out."""
+
+
+def _column(heading: str, cell: Callable[[Listed], str]) -> Callable[[Sequence[Listed]], list[str]]:
+    return lambda listed: [heading, *map(cell, listed)]
+
+
+def _verdict(one: Listed) -> str:
+    """How far it is where it is not done, else its verdict: in few letters."""
+    if not one.verdict and not one.progress:
+        return one.words
+    words = one.progress or one.verdict.replace("keep the defaults", "defaults").replace("keep your setting", "yours")
+    return words + (f", {one.failed} failed" if one.failed else "")
+
+
+def _days(one: Listed, form: str, to: str) -> str:
+    """The months of its first and its last day."""
+    if one.days is None:
+        return ""
+    first, last = one.days.start, one.days.end - timedelta(days=1)
+    return to.join(dict.fromkeys(f"{day:{form}}" for day in (first, last)))
+
+
+_COLUMNS = {
+    "sweep": _column("sweep", lambda one: one.id),
+    "state": _column("state", lambda one: one.words),
+    "verdict": _column("verdict", lambda one: one.verdict),
+    "verdict so far": _column("verdict", _verdict),
+    "gain": _column("gain", lambda one: one.gain),
+    "cost": _column("cost", lambda one: duration(one.seconds) if one.seconds else ""),
+    "date ranges": _column("date ranges", lambda one: _days(one, "%Y-%m", " to ")),
+    "days": _column("days", lambda one: _days(one, "%y-%m", "/")),
+    "best so far": _column("best so far", lambda one: one.best),
+}
+
+
 def best_table(state: State, best: int) -> Table:
-    """The best experiments, a row each."""
+    """The best experiments of all that were tried, a row each."""
     definition = state.sweep.definition
-    searched = list(dict.fromkeys(name for phase in definition.phases for name in phase.space))
     objective = definition.objective
     metric, scale = objective.metric, objective.gains.fitting(row.get(objective.valid) for row in state.rows)
-    table = Table("experiment", *searched, f"{metric}_valid", better_heading(definition), "training time", box=None)
-    for standing in state.ranked[:best]:
+    several = len({phase.name for phase, _ in state.tried}) > 1
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for heading in ("", f"{metric}_valid", better_heading(definition), "time", *(["phase"] if several else [])):
+        table.add_column(heading, no_wrap=True, justify="right" if heading != "phase" else "left")
+    table.add_column("setting", overflow="fold")
+    for at, (phase, standing) in enumerate(state.tried[:best], 1):
+        words = settings_in_words(definition, standing)
         table.add_row(
-            standing.experiment + (f" ({definition.incumbent_name})" if standing.is_incumbent else ""),
-            *(Text(results.to_cell(standing.assignment[name])) for name in searched),
+            f"{at}.",
             f"{standing.score:.4g}",
             times_better(standing, scale),
-            f"{standing.training_time:.0f} s",
+            duration(standing.training_time),
+            *([phase.name] if several else []),
+            Text.assemble(words, (f"  {standing.experiment}", "dim")),
         )
     return table
 
@@ -71,7 +135,14 @@ def _place(state: State, shown: Iterable[str], row: Row) -> str:
     if is_reference(row):
         return ""
     done = sum(not is_reference(other) for other in state.rows if other["trial"] in shown)
-    return f"[{done}/{state.counts[1]}] "
+    return f"[{done}/{_forecast(state).total}] "
+
+
+def _forecast(state: State) -> Forecast:
+    if state.done:
+        return Forecast(state.counts[1], False, 0.0)
+    planned = frozenset(state.planned)
+    return forecast(History(state.sweep.definition, datetime.now(UTC), planned=planned, rows=state.rows))
 
 
 def _picture(state: State) -> Group:
@@ -80,7 +151,7 @@ def _picture(state: State) -> Group:
     failed = [Text(f"{row['trial']} {outcome(row, metric)}", style="red") for row in state.failed[-5:]]
     return Group(
         Text(f"{state.sweep.id}: {state.words}", style="bold"),
-        ProgressBar(total=max(1, state.counts[1]), completed=state.counts[0], width=60),
+        ProgressBar(total=max(1, state.counts[1], _forecast(state).trials), completed=state.counts[0], width=60),
         Text(f"best so far: {in_words(state.sweep.definition, state.decided)}"),
         *failed,
         Text("latest:", style="dim"),

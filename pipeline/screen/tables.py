@@ -12,10 +12,18 @@ if TYPE_CHECKING:
     from pipeline.analysis.ranges_needed import RangesNeeded
 
 
+_NO_WIDTH = 1000
+"""A pipe has no width: nothing is cut or folded for it."""
+
+
+def width() -> int:
+    """Columns of the standard output."""
+    return Console().width if sys.stdout.isatty() else _NO_WIDTH
+
+
 def print_table(table: Table) -> None:
     """Prints a table as wide as the terminal."""
-    # A pipe has no width: nothing is cut or folded for it.
-    Console(width=None if sys.stdout.isatty() else 1000).print(table)
+    Console(width=width()).print(table)
 
 
 def print_calibration(calibration: "Calibration") -> None:

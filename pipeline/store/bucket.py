@@ -108,6 +108,9 @@ class BucketStore:
         except NotFound:
             self._bucket.check()
 
+    def tidy(self, prefix: str) -> None:
+        """A bucket has no folders."""
+
     def entries(self, prefix: str, suffix: str = "") -> Iterator[Entry]:
         check_prefix(prefix)
         start = self._prefix + prefix

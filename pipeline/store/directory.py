@@ -116,6 +116,13 @@ class DirectoryStore:
                 os.unlink(path)
             _sync_folder(os.path.dirname(path))
 
+    def tidy(self, prefix: str) -> None:
+        with self._explained("tidy", prefix):
+            folder = self._path(check_prefix(prefix).removesuffix("/"))
+            for path, _, _ in os.walk(folder, topdown=False):
+                with contextlib.suppress(OSError):  # not empty, or gone
+                    os.rmdir(path)
+
     def entries(self, prefix: str, suffix: str = "") -> Iterator[Entry]:
         base = check_prefix(prefix).rpartition("/")[0]
         base += "/" if base else ""

@@ -69,6 +69,10 @@ class Store(Protocol):
         """Removes the object; one that is not there is fine."""
         ...
 
+    def tidy(self, prefix: str) -> None:
+        """Removes folders without objects below `prefix`, which ends with a slash, where a store has such."""
+        ...
+
     def entries(self, prefix: str, suffix: str = "") -> Iterator[Entry]:
         """All objects whose key begins with `prefix` and ends with `suffix`, in the order of their keys."""
         ...

@@ -18,7 +18,7 @@ from pipeline.results import Row, Status
 from pipeline.store import Entry, Store, content_of
 from pipeline.store.update import update
 from pipeline.sweep.definition import FORMAT, Definition
-from pipeline.sweep.layout import SWEEPS, SweepKeys, is_sweep_id
+from pipeline.sweep.layout import SWEEPS, SweepKeys, is_sweep_id, removed_key
 from pipeline.sweep.trial import Experiment, Pack, Trial, trials_of
 
 _CONNECTIONS = 32
@@ -319,8 +319,14 @@ def parse_row(data: bytes, sweep: str, trial: str) -> Row:
 
 
 def all_sweeps(store: Store) -> list[str]:
-    """The ids of the sweeps in a store, oldest first."""
-    return [name for name in store.folders(SWEEPS) if is_sweep_id(name)]
+    """The ids of the sweeps in a store, oldest first, without those that were removed."""
+    removed = removed_sweeps(store)
+    return [name for name in store.folders(SWEEPS) if is_sweep_id(name) and name not in removed]
+
+
+def removed_sweeps(store: Store) -> set[str]:
+    """The ids of sweeps that were removed and of which something is left, since others need it or a removal broke."""
+    return {entry.key.removeprefix(removed_key()) for entry in store.entries(removed_key())}
 
 
 def find(store: Store, name: str) -> Sweep:
@@ -330,6 +336,8 @@ def find(store: Store, name: str) -> Sweep:
     """
     if is_sweep_id(name):
         sweep = Sweep(store, name)
+        if store.exists(removed_key(name)):
+            raise UserError(f"{store.root} holds no sweep {name}: it was removed")
         _ = sweep.definition
         return sweep
     ids = all_sweeps(store)

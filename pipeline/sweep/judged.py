@@ -113,6 +113,15 @@ def write(store: Store, judged: Judged) -> None:
     store.create(judged_key(judged.series.name, judged.sweep), as_json(judged))
 
 
+def judged_by(store: Store, definition: Definition) -> Judged | None:
+    """What one sweep judged; None if that is not noted, damaged or of a newer version."""
+    try:
+        judged = from_json(Judged, store.read(judged_key(Series.of(definition).name, definition.id)))
+    except (FileNotFoundError, ValueError):
+        return None
+    return judged if judged.format == FORMAT else None
+
+
 def read_judged(store: Store, series: Series) -> list[Judged]:
     """For judging alone: what the sweeps of a series judged, oldest first; damaged and newer files are left out."""
     every = []

@@ -26,9 +26,16 @@ Across sweeps: `index.html`, the store's front page, and below `ledger/`:
     claims/<claim>/claim.json                 a winner that was not shown to be better, and how it will be judged
     claims/<claim>/sweeps/<n>.json            which sweep judges it on which date ranges
     claims/<claim>/pairs/<start>_<end>.json   what it and its incumbent came to on one
+
+And of several sweeps together:
+
+    compared/<name>/<file>                    the page that compares them
+    removed/<sweep>                           the sweep was removed: what lies in its folder still is no sweep
 """
 
+import hashlib
 import re
+from collections.abc import Sequence
 
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
@@ -54,6 +61,11 @@ def is_sweep_id(text: str) -> bool:
 def is_claim_id(text: str) -> bool:
     """Whether it looks like `lstm-attention-3f9c1b2a4d5e`."""
     return _CLAIM.fullmatch(text) is not None
+
+
+def name_of_id(id: str) -> str:
+    """The end of a sweep's id without its time, which `find` takes for it: `lstm-attention-3f9c`."""
+    return id.split("-", 2)[2]
 
 
 class SweepKeys:
@@ -124,6 +136,14 @@ class SweepKeys:
     def attempt_key(self, trial: Trial, attempt: str, name: str = "") -> str:
         """A file that an attempt saves, by its name."""
         return self.trial_key(trial, f"attempts/{attempt}/{name}")
+
+    def attempt_of(self, key: str) -> tuple[str, str] | None:
+        """The folder of an attempt, and the name of its file that lies at `key`; None if that is no attempt's."""
+        folder, found, rest = key.partition("/attempts/")
+        token, slash, name = rest.partition("/")
+        if not found or not slash or not key.startswith(self.trials_key):
+            return None
+        return f"{folder}{found}{token}/", name
 
     def epochs_key(self, trial: Trial, attempt: str) -> str:
         return self.attempt_key(trial, attempt, "epochs.csv")
@@ -203,6 +223,21 @@ def doctor_key(name: str) -> str:
 # -- across sweeps
 
 
+def removed_key(sweep: str = "") -> str:
+    """The mark of a sweep that was removed; without one, where such marks begin."""
+    return f"removed/{sweep}"
+
+
+def compared_key(sweeps: Sequence[str], name: str) -> str:
+    """A file of the page that compares these sweeps: the same for the same sweeps in the same order.
+
+    >>> compared_key(["20260614-0210-cnn-3f9c", "20260614-0215-lstm-aa01"], "index.html")
+    'compared/20260614-0215-2-sweeps-6a39/index.html'
+    """
+    of_them = hashlib.sha256(" ".join(sweeps).encode()).hexdigest()[:4]
+    return f"compared/{max(sweeps)[:13]}-{len(sweeps)}-sweeps-{of_them}/{name}"
+
+
 def chosen_key(data: str, sweep: str = "") -> str:
     """The note of the ranges that a sweep chose on; `data` names architecture and data."""
     return _ledger_key(f"chosen/{data}", sweep)
@@ -245,7 +280,12 @@ def judging_key(claim: str, number: int | None = None) -> str:
 
 def remembered_row_key(identity: str) -> str:
     """A finished training's row, by the hash of what makes the training what it is."""
-    return f"ledger/rows/{identity}.csv"
+    return f"{remembered_rows_key()}{identity}.csv"
+
+
+def remembered_rows_key() -> str:
+    """Where all of them begin."""
+    return "ledger/rows/"
 
 
 def sweep_of(key: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pipeline.provenance import __version__
-from pipeline.verbs import compare, data, doctor, export, init, jenkins, judge, run, spec, stages, sweeps
+from pipeline.verbs import compare, data, doctor, export, init, jenkins, judge, remove, run, spec, stages, sweeps
 
 app = typer.Typer(
     name="hpt",
@@ -14,7 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verbs in (run, init, judge, sweeps, compare, data, export, spec, stages, jenkins, doctor):
+for verbs in (run, init, judge, sweeps, compare, data, export, remove, spec, stages, jenkins, doctor):
     app.add_typer(verbs.app)
 
 

@@ -48,6 +48,9 @@ BudgetOption = Annotated[
         help="What it may cost: experiments, trials, hours, device-hours, money (with price-per-device-hour).",
     ),
 ]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print more: how the plan came about, all that differs, range by range.")
+]
 NoDataOption = Annotated[bool, typer.Option("--no-data", help="Do not look at the data.")]
 SweepArgument = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's id, the end of one, or `latest`.")]
 SpecArgument = Annotated[Path | None, typer.Argument(metavar="[SPEC]", help="A spec, as JSON.", show_default=False)]

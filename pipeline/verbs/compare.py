@@ -1,10 +1,13 @@
 """Several sweeps: against each other, and night by night."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.verbs.common import SOME_FAILED, StoreOption
+from pipeline.verbs.common import SOME_FAILED, StoreOption, VerboseOption, complain, place_in_words
+
+if TYPE_CHECKING:
+    from pipeline.compare.ranking import Ranking
 
 app = typer.Typer()
 
@@ -14,21 +17,19 @@ def compare(
     sweeps: Annotated[list[str], typer.Argument(metavar="SWEEP", help="Others are held against the first.")],
     store: StoreOption = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    verbose: VerboseOption = False,
 ) -> None:
-    """Compare sweeps: what changed, whose best setting wins, and whether that is real."""
+    """Compare sweeps: whose best setting wins, whether that is real, and what it cost; writes a page that says more."""
     from pipeline.compare import sweeps as comparing
+    from pipeline.compare.ranking import rank_as_compared
     from pipeline.plan.create import open_sweep
     from pipeline.report.state import state_of
-    from pipeline.screen.compare import tables
-    from pipeline.screen.tables import print_table
 
     comparison = comparing.compare([state_of(open_sweep(sweep, store)) for sweep in sweeps])
     if json:
         print(comparing.as_json(comparison))
         return
-    for table in tables(comparison):
-        print_table(table)
-    print(comparison.sentence)
+    show_ranking(rank_as_compared(comparison), verbose=verbose)
 
 
 @app.command()
@@ -75,3 +76,29 @@ def history(
         print_table(claims_table(rows))
     if fail_on_regression and fired:
         raise typer.Exit(SOME_FAILED)
+
+
+def show_ranking(ranking: "Ranking", *, verbose: bool) -> None:
+    """Prints a ranking, with all that differs if it is to be `verbose`, and writes its page where the store allows."""
+    from pipeline.compare import page
+    from pipeline.compare.next_steps import next_steps
+    from pipeline.errors import InfrastructureError
+    from pipeline.report.conclude import summary_of
+    from pipeline.screen.compare import ranking_lines, ranking_table, tables
+    from pipeline.screen.tables import print_table, width
+
+    first = ranking.base.state.sweep
+    place = place_in_words(first)
+    if verbose:
+        for table in tables(ranking.comparison):
+            print_table(table)
+        if len(ranking.comparison.pairs) > 1:
+            print(ranking.comparison.sentence)
+    print_table(ranking_table(ranking))
+    for line in ranking_lines(ranking, next_steps(ranking, place), width()):
+        print(line)
+    try:
+        answers = {state.sweep.id: summary_of(state).answer for state in ranking.comparison.states}
+        print(f"page {first.store.link(page.save(ranking, answers, first.store, place))}")
+    except InfrastructureError as error:
+        complain(f"there is no page of this: {error}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from pipeline.errors import InfrastructureError, UserError
+from pipeline.errors import FINE, INFRASTRUCTURE, WRONG, InfrastructureError, UserError
 from pipeline.verbs.common import (
     AsOfOption,
     BudgetOption,
@@ -51,7 +51,7 @@ def run(
         typer.Option(
             "--architecture",
             metavar="NAME",
-            help="Instead of a SPEC: tune this architecture automatically; `all` tunes each and compares them.",
+            help="Instead of a SPEC: tune this architecture automatically; several (cnn,lstm) or `all` are compared.",
         ),
     ] = None,
     store: StoreOption = None,
@@ -61,6 +61,9 @@ def run(
     budget: BudgetOption = None,
     lanes: LanesOption = None,
     data_changed: DataChangedOption = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Of several architectures: each one's plan and answer, too.")
+    ] = False,
 ) -> None:
     """Run a whole sweep on this machine, or go on with one."""
     from pipeline.plan import create
@@ -72,7 +75,7 @@ def run(
         raise UserError("--data-changed goes with --sweep: a new sweep reads the data as they are")
     request = request_of(spec, architecture, data, as_of, mode, budget)
     if len(request.each()) > 1:
-        compare_all(request, store, lanes)
+        compare_all(request, store, lanes, verbose=verbose)
     raise typer.Exit(run_to_the_end(create.create(request, store, here=True, warn=warn), lanes))
 
 
@@ -149,13 +152,15 @@ def stop(sweep: SweepArgument, store: StoreOption = None) -> None:
     print(f"{folder.id} will stop within seconds, where it runs; `{go_on}` goes on with it")
 
 
-def compare_all(request: "Request", store: str | None, lanes: int | None) -> NoReturn:
-    """Runs a sweep per architecture, each inside the same budget, and prints how the others compare with the best."""
-    from pipeline.compare import sweeps
+def compare_all(request: "Request", store: str | None, lanes: int | None, *, verbose: bool) -> NoReturn:
+    """Runs a sweep per architecture, each inside the same budget, and prints their ranking.
+
+    One that fails ends none of the others; what became of it, the ranking says.
+    """
+    from pipeline.compare.ranking import rank
     from pipeline.plan import create
     from pipeline.report.state import state_of
-    from pipeline.screen.compare import tables
-    from pipeline.screen.tables import print_table
+    from pipeline.verbs.compare import show_ranking
 
     requests = request.each()
     # All of them first: what is wrong with one is told before the others have cost anything.
@@ -163,23 +168,46 @@ def compare_all(request: "Request", store: str | None, lanes: int | None) -> NoR
         create.check(each, store, here=True)
     print(f"{len(requests)} sweeps, an architecture each, one after another", file=sys.stderr)
     folders: list[Sweep] = []
-    codes = []
-    for each in requests:
-        # Made when its turn comes: the hours of its budget begin then. All have the same data, so one warns of them.
-        folders.append(create.create(each, store, here=True, warn=None if folders else warn))
-        codes.append(run_to_the_end(folders[-1], lanes))
-        if len(folders) > 1:
-            ids = " ".join(folder.id for folder in folders)
-            print(f"`hpt compare {ids}` compares these", file=sys.stderr)
-    comparison = sweeps.compare(sweeps.best_first(state_of(folder) for folder in folders))
-    for table in tables(comparison):
-        print_table(table)
-    print(comparison.sentence)
+    missing: dict[str, str] = {}
+    codes = [FINE]
+    for at, each in enumerate(requests, 1):
+        name = f"{at}/{len(requests)} {each.architecture}"
+        try:
+            # When its turn comes, since the hours of its budget begin then. All have the same data: one warns of them.
+            folder = create.create(each, store, here=True, warn=None if folders else warn)
+        except (UserError, InfrastructureError) as error:
+            missing[str(each.architecture)] = str(error)
+            codes.append(_complain_of_error(name, error))
+            continue
+        folders.append(folder)
+        try:
+            codes.append(run_to_the_end(folder, lanes, name=name, brief=not verbose))
+        except (UserError, InfrastructureError) as error:
+            codes.append(_complain_of_error(name, error))
+        except KeyboardInterrupt:
+            if len(folders) > 1:
+                complain(f"`hpt compare {' '.join(one.id for one in folders)}` compares what there is")
+            raise
+    if len(folders) < 2:
+        complain("there are no two sweeps to compare")
+        raise typer.Exit(max(codes))
+    show_ranking(rank(map(state_of, folders), missing), verbose=verbose)
     raise typer.Exit(max(codes))
 
 
-def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -> int:
-    """Runs what is left of a sweep and prints its answer; returns the exit code."""
+def _complain_of_error(name: str, error: Exception) -> int:
+    """Says what ended a sweep; returns the exit code."""
+    complain(f"{name}: {error}; the others go on")
+    return WRONG if isinstance(error, UserError) else INFRASTRUCTURE
+
+
+def run_to_the_end(
+    folder: "Sweep", lanes: int | None, *, retry: bool = False, name: str = "trials", brief: bool = False
+) -> int:
+    """Runs what is left of a sweep and prints its answer, unless it is to be `brief`; returns the exit code.
+
+    `name` stands before the bar.
+    """
     from rich.console import Console
 
     from pipeline.compare import front
@@ -196,12 +224,13 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
 
     console = Console(stderr=True)
     tell(folder.id)
-    for decided in folder.definition.decided:
-        print(decided, file=sys.stderr)
-    if line := power_line(power_of(folder.definition, digests_of(folder.definition, folder.store))):
-        print(line, file=sys.stderr)
+    if not brief:
+        for decided in folder.definition.decided:
+            print(decided, file=sys.stderr)
+        if line := power_line(power_of(folder.definition, digests_of(folder.definition, folder.store))):
+            print(line, file=sys.stderr)
     try:
-        with view_for(console, folder.definition) as view:
+        with view_for(console, folder.definition, name) as view:
             merged = runner.run(folder, view, lanes=lanes, retry=retry)
         summary = conclude(folder, merged)
     except runner.SameFailureError as error:
@@ -220,6 +249,8 @@ def run_to_the_end(folder: "Sweep", lanes: int | None, *, retry: bool = False) -
         if not is_whole:
             complain(f"its page is an older one: `hpt report {folder.id}{place_in_words(folder)}` makes it anew")
         raise
+    if brief:
+        return complain_of_failures(merged)
     tell(summary.answer)
     if summary.claim:
         tell(summary.claim)

@@ -28,10 +28,10 @@ def list_sweeps(
         bool, typer.Option("--open", help="Instead: bring the store's front page up to date and open it in a browser.")
     ] = False,
 ) -> None:
-    """List the sweeps of a store: how far each is, and its best setting so far."""
-    from pipeline.report.state import listing
+    """List the sweeps of a store: how far each is, its verdict, gain, cost and days, and its best setting so far."""
+    from pipeline.report.listing import listing
     from pipeline.screen.sweeps import sweeps_table
-    from pipeline.screen.tables import print_table
+    from pipeline.screen.tables import print_table, width
     from pipeline.spec.project import store_root
     from pipeline.store import open_store
 
@@ -39,7 +39,7 @@ def list_sweeps(
     if open_page:
         open_front_page(opened)
         return
-    print_table(sweeps_table(listing(opened)))
+    print_table(sweeps_table(list(listing(opened)), width()))
 
 
 def open_front_page(store: "Store") -> None:
@@ -83,7 +83,7 @@ def watch(
 def results(
     sweep: SweepArgument,
     store: StoreOption = None,
-    best: Annotated[int | None, typer.Option(min=1, help="Only the rows of the best N experiments.")] = None,
+    best: Annotated[int | None, typer.Option(min=1, help="Only the best N experiments, of all tried.")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="The rows as CSV.")] = False,
     json: Annotated[bool, typer.Option("--json", help="The rows as a JSON list.")] = False,
     export: Annotated[

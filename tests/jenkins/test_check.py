@@ -68,6 +68,15 @@ def test_every_architecture_gets_a_spec_of_its_own_with_the_same_budget() -> Non
         assert (spec["tune"], spec["budget"], spec["search"]) == ("automatic", {"trials": 60}, {"experiments": 12})
 
 
+def test_several_architectures_get_a_spec_each_and_a_name_that_is_none_is_told() -> None:
+    asked = GOOD | {"SPEC_JSON": "", "DATA": "flights"}
+    assert list(check(asked | {"ARCHITECTURE": "lstm, cnn,lstm"})[0]) == ["lstm", "cnn"]
+    with pytest.raises(UserError, match='ARCHITECTURE: architecture: there is no "cnm"; did you mean "cnn"'):
+        check(asked | {"ARCHITECTURE": "lstm,cnm"})
+    with pytest.raises(UserError, match='ARCHITECTURE: "lstm,,cnn" lacks a name'):
+        check(asked | {"ARCHITECTURE": "lstm,,cnn"})
+
+
 def test_an_architecture_alone_needs_data_from_a_parameter_or_from_the_project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

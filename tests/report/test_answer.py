@@ -15,7 +15,8 @@ from pipeline.report import winner
 from pipeline.report.answer import Basis, newest_model
 from pipeline.report.conclude import conclude, summary_of
 from pipeline.report.export import to_markdown
-from pipeline.report.state import State, listing, state_of
+from pipeline.report.listing import listing
+from pipeline.report.state import State, state_of
 from pipeline.screen.compare import tables
 from pipeline.store import Store
 from pipeline.sweep import Definition, Sweep, trials_of
@@ -122,7 +123,7 @@ def test_what_nothing_judged_is_the_best_of_choosing_and_says_so(store: Store, t
         assert (state.decided.setting.experiment, state.decided.basis) == ("e001", Basis.CHOSEN)
         assert f"; {doubt}; " in summary_of(state).answer
         assert "e001 is the best of choosing: its mse_test is " in summary_of(state).answer
-    words = [best for _, _, best in listing(store)]
+    words = [one.best for one in listing(store)]
     assert words[0].startswith("e001 mse_valid 0.1 learning_rate=")
     assert [best.split(", ")[1] for best in words] == ["not judged yet", "nothing judged it"]
 
@@ -142,7 +143,7 @@ def test_where_the_incumbent_is_kept_everybody_says_so_and_hands_it_out(
     size = f"keep {who}: the mse_test of e001, the best while choosing, is "
     assert summary.answer.startswith(size)
     assert f" {theirs}, better on " in summary.answer
-    assert next(iter(listing(store)))[2] == f"e000 mse_valid 0.4 {who}"
+    assert next(iter(listing(store))).best == f"e000 mse_valid 0.4 {who}"
     page = store.read(state.sweep.page_key).decode()
     assert f"<h2>Keep {who}</h2>" in page
     assert f"It starts from {who}: where it was judged, what was chosen is not better" in page
@@ -169,12 +170,13 @@ def test_where_the_incumbent_is_kept_everybody_says_so_and_hands_it_out(
 
 
 def test_the_list_of_a_store_needs_no_test_to_know_the_answer(store: Store, tiny_spec: dict[str, Any]) -> None:
-    judged(store, tiny_spec, nights.STEADY)
+    sweep = judged(store, tiny_spec, nights.STEADY).sweep
+    conclude(sweep, merge(sweep))  # which notes the verdict
     code = (
         "import sys\n"
-        "from pipeline.report.state import listing\n"
+        "from pipeline.report.listing import listing\n"
         "from pipeline.store import open_store\n"
-        "print(list(listing(open_store(sys.argv[1])))[0][2])\n"
+        "print(list(listing(open_store(sys.argv[1])))[0].best)\n"
         "print([name for name in ('scipy', 'numpy', 'jinja2') if name in sys.modules])\n"
     )
     command = [sys.executable, "-c", code, store.root]

@@ -50,6 +50,8 @@ def test_an_encoding_that_lacks_our_characters_gets_others(spec, encoding):
     listed = called(spec, "list", PYTHONIOENCODING=encoding)
     assert (listed.returncode, listed.stderr) == (0, b"")
     assert b"the defaults" in listed.stdout
+    for verb in (["results", "latest"], ["remove", "latest", "--dry-run"]):
+        assert called(spec, *verb, PYTHONIOENCODING=encoding, TERM="dumb").returncode == 0
     wrong = called(spec, "validate", "größe…→.json", PYTHONIOENCODING=encoding)
     assert wrong.returncode == 2
     assert b"Traceback" not in wrong.stderr

@@ -9,7 +9,10 @@ from rich.console import Console
 from pipeline.plan import rounds
 from pipeline.results import Row
 from pipeline.screen import progress
-from pipeline.sweep import trials_of
+from pipeline.sweep import Definition, Pack, Trial, trials_of
+from tests.support.rows import bare_row
+from tests.support.simulation import AUTOMATIC, Simulation
+from tests.support.sweeps import define
 
 
 def test_a_thousand_short_trials_are_not_ranked_a_thousand_times_and_the_last_is(new_sweep, tiny_spec, monkeypatch):
@@ -40,8 +43,42 @@ def test_lines_count_each_row_once_though_lanes_end_trials_at_the_same_time(new_
     written = io.StringIO()
     lines = progress.Lines(Console(file=written), sweep.definition)
     lines.round(packs, [])
-    rows: list[Row] = [{"trial": str(one), "status": "failed", "error": "why"} for one in trials_of(packs)]
+    rows: list[Row] = [bare_row(sweep, one, status="failed", error="why") for one in trials_of(packs)]
     with ThreadPoolExecutor(len(rows)) as pool:
         list(pool.map(lambda row: lines.row(0, row), rows))
     counts = [line.split()[0] for line in written.getvalue().splitlines() if line.startswith("[")]
     assert sorted(counts) == [f"[{n}/6]" for n in range(1, 7)]
+
+
+def packs_of(definition: Definition, trials: list[Trial]) -> list[Pack]:
+    return [Pack(f"r0-p{at:03d}", "label", definition.image, (trial,)) for at, trial in enumerate(trials)]
+
+
+def test_one_bar_covers_the_rounds_to_come_and_never_goes_back() -> None:
+    simulation = Simulation(define(AUTOMATIC))
+    definition = simulation.definition
+    written = io.StringIO()
+    live = progress.Live(Console(file=written, force_terminal=True, width=200), definition, "trials")
+    lines = progress.Lines(Console(file=written, width=200), definition)
+    shares, lefts, totals = [], [], []
+    while trials := simulation.plan():
+        for view in (live, lines):
+            view.round(packs_of(definition, trials), simulation.rows)
+        for trial in trials:
+            row = simulation.finish(trial)
+            for view in (live, lines):
+                view.row(0, row)
+            task = live._progress.tasks[0]
+            shares.append(task.completed)
+            lefts.append(task.fields["what"])
+            totals.append(task.fields["count"].partition("/")[2])
+    assert shares == sorted(shares)
+    assert shares[-1] == 1000
+    # Of the last round alone it is known that nothing comes after it.
+    assert len(simulation.rounds) > 4
+    assert all(left != "nothing left to train" for left in lefts[:-1])
+    assert totals[0].startswith("~")
+    assert 0.7 < int(totals[0][1:]) / len(simulation.rows) < 1.5
+    assert totals[-1] == str(len(simulation.rows))
+    assert f"[1/{totals[0]}] " in written.getvalue()
+    assert "0:00:00" not in written.getvalue()

@@ -36,7 +36,7 @@ pipeline {
         string(name: 'SPEC', defaultValue: 'specs/first.json', trim: true,
             description: 'WHAT TO TUNE (these five are enough for most). The spec of the sweep: a path in this repository, inside specs/.')
         string(name: 'ARCHITECTURE', defaultValue: '', trim: true,
-            description: 'An architecture to tune automatically, without any spec; or all, to compare them. Given, it is used instead of SPEC.')
+            description: 'An architecture to tune automatically, without any spec; or several with commas between, or all, to compare them. Given, it is used instead of SPEC.')
         string(name: 'BUDGET', defaultValue: '', trim: true,
             description: 'What it may cost, for each architecture: device-hours=2, or several like trials=200 hours=8. Empty: what the spec says.')
         string(name: 'LANES', defaultValue: '4', trim: true,

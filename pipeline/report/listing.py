@@ -1,0 +1,97 @@
+"""The sweeps of a store, a few values each: how far, the verdict, the gain, the cost, the days; for `list`.
+
+It reads the store and writes nothing; how that looks is `screen/sweeps.py`'s.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import fmean
+
+from pipeline.analysis.spending import device_seconds
+from pipeline.dates import DateRange
+from pipeline.errors import UserError
+from pipeline.report.answer import Basis, judged_ranges
+from pipeline.report.sentence import in_words
+from pipeline.report.state import State, state_of
+from pipeline.store import Store
+from pipeline.sweep import Sweep, all_sweeps, judged
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A sweep in a list."""
+
+    id: str
+    words: str
+    """`done`, `12 of 31 trials`; `damaged`."""
+    best: str
+    """The answer so far in words, or why the sweep cannot be read."""
+    verdict: str = ""
+    """`real`, `not shown`, `keep the defaults`, `not judged`; empty while there is no answer."""
+    gain: str = ""
+    """Over the defaults, on what judged, else on what chose: `+12.3 %`."""
+    seconds: float = 0.0
+    """Of training, all devices together."""
+    days: DateRange | None = None
+    """From the first day of all its date ranges to the last."""
+    progress: str = ""
+    """`12/31`, where it is not done."""
+    failed: int = 0
+
+
+def listing(store: Store) -> Iterator[Listed]:
+    """Every sweep of a store, oldest first. One whose `sweep.json` cannot be read is listed with the reason.
+
+    Raises UserError if there is none at all.
+    """
+    ids = all_sweeps(store)
+    if not ids:
+        raise UserError(f"{store.root} holds no sweeps; is it the right store? (--store, HPT_STORE)")
+    for id in ids:
+        try:
+            yield _listed(state_of(Sweep(store, id)))
+        except UserError as error:
+            yield Listed(id, "damaged", str(error))
+
+
+def _listed(state: State) -> Listed:
+    definition, (finished, planned) = state.sweep.definition, state.counts
+    ranges = [date_range for phase in definition.of_settings for date_range in phase.ranges]
+    return Listed(
+        id=state.sweep.id,
+        words=state.words,
+        best=in_words(definition, state.decided),
+        verdict="study" if definition.is_study else _verdict(state),
+        gain="" if definition.is_study else _gain(state),
+        seconds=device_seconds(state.rows),
+        days=DateRange(min(one.start for one in ranges), max(one.end for one in ranges)),
+        progress="" if state.done else f"{'stopped ' if state.stopped else ''}{finished}/{planned}",
+        failed=len(state.failed),
+    )
+
+
+def _verdict(state: State) -> str:
+    answer, definition = state.decided, state.sweep.definition
+    if answer is None:
+        return ""
+    if definition.choosing[0].name == "train":
+        return "not tuned"
+    if answer.basis is Basis.KEPT or (answer.setting.is_incumbent and state.done):
+        return f"keep {definition.incumbent_name}"
+    if not answer.is_judged:
+        return "not judged"
+    # As it was noted when the sweep was done: to test anew takes time.
+    name, noted = answer.setting.experiment, judged.judged_by(state.sweep.store, definition)
+    if noted and name in noted.verdicts:
+        return noted.verdicts[name].kind
+    return str(state.confirmed.verdicts[name].kind) if state.confirmed else ""
+
+
+def _gain(state: State) -> str:
+    definition, answer = state.sweep.definition, state.decided
+    if answer is None or answer.setting.is_incumbent:
+        return ""
+    pairs = judged_ranges(definition, state.ranked, answer, state.confirmed)
+    gains = [one.gain for one in pairs if one.gain is not None]
+    scale = definition.objective.gains.fitting(value for one in pairs for value in (one.setting, one.incumbent))
+    return scale.words(fmean(gains), plus="+") if gains else ""

@@ -1,0 +1,118 @@
+"""Space that sweeps take in a store is freed."""
+
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.errors import UserError
+from pipeline.verbs.common import StoreOption, complain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.store import Store
+
+app = typer.Typer()
+
+
+class KeptModels(StrEnum):
+    BEST = "best"
+
+
+@app.command()
+def remove(
+    sweeps: Annotated[list[str], typer.Argument(metavar="SWEEP…", help="Sweeps' ids, or the ends of them.")],
+    store: StoreOption = None,
+    keep_models: Annotated[
+        KeptModels | None,
+        typer.Option("--keep-models", help="Keep the sweeps and their best models: only the other models go."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go, and how much.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove sweeps, or their models: never what the ledger, reuse or other sweeps need, nor a sweep that runs."""
+    from pipeline.screen.removal import removal_lines, size
+    from pipeline.spec.project import store_root
+    from pipeline.store import open_store
+    from pipeline.sweep import removal
+    from pipeline.sweep.folder import removed_sweeps
+
+    opened = open_store(store_root(store))
+    ids = _ids(opened, sweeps)
+    keep = {id: _best_model(opened, id) for id in ids} if keep_models else None
+    finished = [] if keep_models else [id for id in ids if _may_go(opened, id)]
+    # What others needed of sweeps that were removed before, they may need no longer.
+    before = [] if keep_models else sorted(removed_sweeps(opened) - set(ids))
+    removals = [*removal.plan(opened, [*ids, *before], keep)]
+    removals = [one for one in removals if one.sweep.id in ids or one.files]
+    for line in removal_lines(removals):
+        print(line)
+    total = size(sum(one.size for one in removals))
+    if dry_run:
+        print(f"would free {total}")
+        return
+    for one in removals:
+        removal.check_idle(one.sweep, complain)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UserError("there is nobody to ask: say --yes, or --dry-run to see what would go")
+        if not typer.confirm(f"free {total}?"):
+            raise typer.Exit
+    for id in finished:
+        _leave_to_later_sweeps(opened, id)
+    print(f"freed {size(removal.remove(removals, complain))}")
+
+
+def _ids(store: "Store", names: "Sequence[str]") -> list[str]:
+    """The ids of sweeps, each once; of one that is damaged, or whose removal broke, the name is its whole id."""
+    from pipeline.sweep import find
+    from pipeline.sweep.layout import is_sweep_id
+
+    return list(dict.fromkeys(name if is_sweep_id(name) else find(store, name).id for name in names))
+
+
+def _may_go(store: "Store", id: str) -> bool:
+    """Whether a sweep is done, and so may have left something to later ones. Raises UserError if it may not go."""
+    from pipeline.report.state import state_of
+    from pipeline.sweep import Sweep
+    from pipeline.sweep.layout import removed_key
+
+    sweep = Sweep(store, id)
+    if store.exists(removed_key(id)) or not store.exists(sweep.definition_key):
+        return False
+    try:
+        state = state_of(sweep)
+    except UserError as error:
+        complain(f"{error}; it is removed as it is")
+        return False
+    if not state.done and not state.stopped:
+        raise UserError(f"{id} is not done ({state.words}), and nobody stopped it: `hpt stop {id}` does")
+    return state.done
+
+
+def _best_model(store: "Store", id: str) -> str | None:
+    """The key of the model of a sweep's answer; None if none was saved. Raises UserError while there is no answer."""
+    from pipeline.report.answer import newest_model
+    from pipeline.report.state import state_of
+    from pipeline.store.address import plain
+    from pipeline.sweep import find
+    from pipeline.sweep.layout import model_key
+
+    state = state_of(find(store, id))
+    if not state.done or state.decided is None:
+        raise UserError(f"{id}: which of its models is the best is not known ({state.words})")
+    name = state.decided.setting.experiment
+    row = newest_model(state.sweep.definition, [row for row in state.rows if row["experiment"] == name])
+    return model_key(plain(row["model_url"])) if row else None
+
+
+def _leave_to_later_sweeps(store: "Store", id: str) -> None:
+    """Writes, once more, what a finished sweep leaves in the ledger: an older version may not have, or it broke."""
+    from pipeline.report.conclude import conclude
+    from pipeline.sweep import Sweep
+    from pipeline.sweep.merge import merge
+
+    sweep = Sweep(store, id)
+    conclude(sweep, merge(sweep))

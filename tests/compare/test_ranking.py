@@ -1,0 +1,168 @@
+"""Several sweeps ranked: on the terminal in a few short lines, and on a page with a picture."""
+
+import io
+import re
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from pipeline.compare import page
+from pipeline.compare.next_steps import next_steps
+from pipeline.compare.picture import HEIGHT, WIDTH, Dot, picture
+from pipeline.compare.ranking import Ranking, rank, rank_as_compared
+from pipeline.compare.sweeps import compare
+from pipeline.report.references import ModelLine, References
+from pipeline.report.state import State
+from pipeline.screen.compare import ranking_lines, ranking_table
+from pipeline.store import Store
+from pipeline.sweep import Sweep
+from pipeline.training import architectures
+from tests.support.nights import judged_on, night, wave
+from tests.support.sweeps import define
+
+WORSE_BY = 0.1
+
+
+@pytest.fixture
+def nights(store: Store, tiny_spec: dict[str, Any]) -> list[State]:
+    """A sweep of each architecture, each a tenth worse than the one before, the first two nearly the same."""
+    return [
+        night(
+            store,
+            judged_on(tiny_spec | {"architecture": name, "tune": "parameters"}),
+            lambda experiment, at, n=n: wave(0.1 + WORSE_BY * max(n - 0.9, 0), at + n, 0.05),
+            token=f"{n:04x}",
+            training_time=30.0 * (n + 1),
+        )
+        for n, name in enumerate(_like_bag_of_words())
+    ]
+
+
+def _like_bag_of_words() -> list[str]:
+    return [name for name in architectures.names() if "learning_rate" in architectures.hyperparameters(name)]
+
+
+def printed(ranking: Ranking, width: int) -> list[str]:
+    out = io.StringIO()
+    Console(file=out, width=width).print(ranking_table(ranking))
+    return [*out.getvalue().splitlines(), *ranking_lines(ranking, next_steps(ranking), width)]
+
+
+def test_the_ranking_is_by_what_judges_and_whoever_comes_first_by_it_was_chosen_by_it(nights: list[State]) -> None:
+    ranking = rank(reversed(nights))
+    assert [place.name for place in ranking.places] == _like_bag_of_words()
+    assert ranking.base is ranking.places[0]
+    scores = [place.score for place in ranking.places]
+    assert scores == sorted(scores)
+    assert (len(ranking.ranges), ranking.fresh) == (6, True)
+    # Of n that are held against the first, n (n - 1) could have been.
+    named = compare(nights)
+    for ours, theirs in zip(ranking.comparison.pairs, named.pairs, strict=True):
+        assert ours.verdict is not None
+        assert theirs.verdict is not None
+        assert (ours.verdict.gain, ours.verdict.p) == (theirs.verdict.gain, theirs.verdict.p)
+        if ours.verdict.p_adjusted is not None and theirs.verdict.p_adjusted is not None:
+            assert ours.verdict.p_adjusted >= theirs.verdict.p_adjusted
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_it_takes_a_few_lines_that_fit_the_terminal(nights: list[State], width: int) -> None:
+    lines = printed(rank(nights), width)
+    assert len(lines) <= len(nights) + 10
+    assert max(len(line) for line in lines if not line.startswith("  hpt ")) <= width
+    text = "\n".join(lines)
+    assert "% worse, real" in text
+    assert "incumbent" not in text
+    assert re.search(r"  hpt export \S+-0000$", text, re.MULTILINE)
+
+
+def test_what_failed_is_in_the_ranking_and_stops_nothing(nights: list[State], store: Store, tiny_spec: Any) -> None:
+    without = Sweep.create(store, define(judged_on(tiny_spec), "ffff"))
+    from pipeline.report.state import state_of
+
+    ranking = rank([*nights[:2], state_of(without)], {"lstm": "the data are <gone>"})
+    assert [place.score is None for place in ranking.places] == [False, False, True]
+    text = "\n".join(printed(ranking, 200))
+    assert "lstm has no sweep: the data are <gone>" in text
+    assert "no result; 0 of 0 trials" in text
+    assert f"  hpt run --sweep {without.id}" in text
+    page.save(ranking, {state.sweep.id: "so" for state in ranking.comparison.states}, store)
+
+
+def test_none_with_a_result_is_a_ranking_too(store: Store, tiny_spec: dict[str, Any]) -> None:
+    from pipeline.report.state import state_of
+
+    states = [state_of(Sweep.create(store, define(tiny_spec, token))) for token in ("aaaa", "bbbb")]
+    text = "\n".join(printed(rank(states), 80))
+    assert "has no best setting" in text
+    assert text.count("no result") >= 1
+
+
+def test_two_that_are_close_are_to_be_searched_more_if_they_were_tuned_automatically(
+    nights: list[State], store: Store, tiny_spec: dict[str, Any]
+) -> None:
+    noise = (0.2, 0.25, 0.15, 0.3, 0.18, 0.21)
+    asked = judged_on(tiny_spec) | {"tune": "parameters"}
+    spread = {"budget": {"experiments": 3}} | asked
+    close = [
+        night(store, spread | {"architecture": name}, lambda experiment, at, n=n: noise[(at + n) % 6], token=f"a{n}00")
+        for n, name in enumerate(("cnn", "lstm"))
+    ]
+    ranking = rank(close)
+    assert [step.command.partition(" --sweep")[0].split()[1] for step in next_steps(ranking)] == ["export"]
+    assert next_steps(ranking, " --store x")[0].command.endswith(" --store x")
+
+
+def test_sweeps_of_one_architecture_are_called_by_the_end_of_their_ids(store: Store, tiny_spec: dict[str, Any]) -> None:
+    asked = judged_on(tiny_spec)
+    states = [night(store, asked), night(store, asked, day=1, token="aaaa")]
+    ranking = rank_as_compared(compare(states))
+    assert [place.name for place in ranking.places] == ["bag-of-words-3f9c", "bag-of-words-aaaa"]
+    text = "\n".join(printed(ranking, 80))
+    assert re.search(r"bag-of-words-\w+ and\s+bag-of-words-\w+ are\s+equally\s+good", text)
+    assert "they differ in as-of: --verbose shows how" in text
+
+
+def test_the_page_has_the_picture_the_links_and_the_commands(nights: list[State], store: Store) -> None:
+    ranking = rank(nights)
+    answers = {state.sweep.id: f"answer <of> {state.sweep.id}" for state in nights}
+    key = page.save(ranking, answers, store, " --store here")
+    text = store.read(key).decode()
+    assert store.exists(key.replace("index.html", "style.css"))
+    assert "<script" not in text
+    assert "style=" not in text
+    assert "<of>" not in text
+    for state in nights:
+        assert f'href="../../sweeps/{state.sweep.id}/report/index.html"' in text
+    assert f"hpt export {nights[0].sweep.id} --store here</pre>" in text
+    assert text.count("<circle") == len(nights)
+    assert "incumbent:" not in text
+
+
+def test_no_name_in_the_picture_covers_a_point_or_another_name(nights: list[State], monkeypatch: Any) -> None:
+    ranking = rank(nights)
+    lines = (ModelLine("boosted trees", 0.12, 1.2, 6), ModelLine("the linear model", 0.121, 1.21, 6))
+    far = ModelLine("the constant", 90.0, 900.0, 6)
+    references = References("minimize", (*lines, far), None, ModelLine("x", 0.1, 1.0, 6), True, ())
+    for place in ranking.places:
+        object.__setattr__(place, "references", references)
+    drawn = picture(ranking)
+    assert drawn is not None
+    assert drawn.far == ("the constant 90",)
+    assert [level.text for level in drawn.levels] == ["the linear model", "boosted trees"]
+    assert abs(drawn.levels[0].text_y - drawn.levels[1].text_y) >= 16
+    boxes = [_box(dot) for dot in drawn.dots]
+    for at, box in enumerate(boxes):
+        assert 0 <= box[0] < box[2] <= WIDTH
+        assert 0 <= box[1] < box[3] <= HEIGHT
+        others = [*boxes[:at], *boxes[at + 1 :], *((dot.x - 6, dot.y - 6, dot.x + 6, dot.y + 6) for dot in drawn.dots)]
+        assert not any(
+            box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3] for other in others
+        )
+
+
+def _box(dot: Dot) -> tuple[float, float, float, float]:
+    width = 7.8 * len(dot.text)
+    left = dot.text_x - width if dot.is_left else dot.text_x
+    return left, dot.text_y - 13, left + width, dot.text_y + 4

@@ -1,0 +1,241 @@
+"""Sweeps and models that are removed: what others need stays, and no verb trips over a removal that broke."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.compare.nights import series
+from pipeline.errors import UserError
+from pipeline.plan import rounds
+from pipeline.report.listing import listing
+from pipeline.report.state import state_of
+from pipeline.results import Row, write_csv
+from pipeline.store import Store
+from pipeline.sweep import Sweep, Trial, all_sweeps, find, ledger, removal, trials_of
+from pipeline.sweep.folder import removed_sweeps
+from pipeline.sweep.layout import digest_key, remembered_row_key, remembered_rows_key
+from pipeline.sweep.leases import LeasePace, Leases, Runner
+from tests.support import nights
+from tests.support.in_process import hpt
+from tests.support.sweeps import define
+
+FAST = LeasePace(beat=0.05, stale=0.3, look=0.02)
+
+
+def silent(text: str) -> None:
+    pass
+
+
+def trained(store: Store, asked: dict[str, Any], token: str, origin: Sweep | None = None) -> Sweep:
+    """A sweep with a model per trial, remembered for reuse; those of the first range are copies of `origin`'s."""
+    sweep = Sweep.create(store, define(asked, token))
+    while trials := list(trials_of(rounds.pending(sweep))):
+        for at, trial in enumerate(trials):
+            from_origin = origin is not None and trial.range == 0
+            owner = origin if origin is not None and from_origin else sweep
+            row = nights.row(sweep, trial, nights.STEADY, "data-1") | {
+                "attempt": "a1",
+                "model_url": store.link(owner.attempt_key(trial, "a1", "model.pt")),
+            }
+            if from_origin:
+                row["reused_from"] = f"{owner.id}/{trial}"
+            else:
+                for name in ("model.pt", "model.json", "epochs.csv", "log.txt"):
+                    store.write(sweep.attempt_key(trial, "a1", name), name.encode() * 100)
+                remember(store, row, f"{token}-{trial.phase}-{at}")
+            sweep.create_row(trial, row)
+    return sweep
+
+
+def remember(store: Store, row: Row, name: str) -> None:
+    store.create(remembered_row_key(name), write_csv([row], list(row)))
+
+
+def remembered(store: Store) -> int:
+    return sum(1 for _ in store.entries(remembered_rows_key()))
+
+
+def keys(store: Store, sweep: Sweep) -> set[str]:
+    return {entry.key for entry in store.entries(sweep.key(""))}
+
+
+def models(store: Store, sweep: Sweep) -> set[str]:
+    return {key for key in keys(store, sweep) if key.endswith(".pt")}
+
+
+def trial_of(sweep: Sweep, range: int, experiment: str = "e001") -> Trial:
+    return Trial("screen", experiment, range, 0)
+
+
+@pytest.fixture
+def first(store: Store, tiny_spec: dict[str, Any]) -> Sweep:
+    return trained(store, tiny_spec, "aaaa")
+
+
+def test_a_removed_sweep_is_gone_and_the_ledger_stays(store: Store, first: Sweep, tmp_path: Path) -> None:
+    size = sum(entry.size for entry in store.entries(first.key("")))
+    chosen = ledger.chosen_on(store, first.definition.architecture, first.definition.data)
+    assert (
+        hpt("remove", "aaaa", "--store", store.root, "--dry-run", cwd=tmp_path)
+        .out.splitlines()[-1]
+        .startswith("would free ")
+    )
+    assert sum(entry.size for entry in store.entries(first.key(""))) == size
+    done = hpt("remove", "aaaa", "--store", store.root, "--yes", cwd=tmp_path)
+    assert done.out.splitlines()[-1].startswith("freed ")
+    assert not keys(store, first)
+    assert not removed_sweeps(store)
+    assert remembered(store) == 0
+    assert ledger.chosen_on(store, first.definition.architecture, first.definition.data) == chosen != []
+    # What later sweeps learn from was not there yet, and is written first.
+    assert "digests" in {entry.key.split("/")[1] for entry in store.entries("ledger/")}
+    if not store.root.startswith("gs://"):
+        assert not Path(store.root, "sweeps", first.id).exists()
+    again = hpt("remove", first.id, "--store", store.root, "--yes", cwd=tmp_path, code=2)
+    assert f"holds no sweep {first.id}" in again.err
+
+
+def test_nobody_to_ask_is_no_yes(store: Store, first: Sweep, tmp_path: Path) -> None:
+    before = keys(store, first)
+    asked = hpt("remove", "aaaa", "--store", store.root, cwd=tmp_path, code=2)
+    assert "say --yes" in asked.err
+    assert keys(store, first) == before
+
+
+def test_models_that_rows_of_others_point_to_stay_until_these_go_too(
+    store: Store, first: Sweep, tiny_spec: dict[str, Any], tmp_path: Path
+) -> None:
+    second = trained(store, tiny_spec, "bbbb", first)
+    said = hpt("remove", "aaaa", "--store", store.root, "--yes", cwd=tmp_path).out
+    assert f"  3 of its models stay: rows of {second.id} point to them" in said
+    needed = {first.attempt_key(trial_of(first, 0, f"e00{n}"), "a1", "model.pt") for n in range(3)}
+    assert models(store, first) == needed
+    # They may be taken over again, the others may not.
+    assert remembered(store) == 3 + 3
+    assert all_sweeps(store) == [second.id]
+    assert [one.id for one in listing(store)] == [second.id]
+    assert all(sweep.id == second.id for one in series(store) for sweep in one.nights)
+    with pytest.raises(UserError, match="it was removed"):
+        find(store, first.id)
+    hpt("fetch", "bbbb", "--model", str(trial_of(second, 0)), "--to", "model", "--store", store.root, cwd=tmp_path)
+    assert (tmp_path / "model/model.pt").read_bytes() == b"model.pt" * 100
+
+    hpt("remove", "bbbb", "--store", store.root, "--yes", cwd=tmp_path)
+    assert not keys(store, first)
+    assert not keys(store, second)
+    assert not removed_sweeps(store)
+
+
+def test_several_that_need_each_other_alone_go_together(store: Store, first: Sweep, tiny_spec: Any) -> None:
+    second = trained(store, tiny_spec, "bbbb", first)
+    removal.remove(removal.plan(store, [first.id, second.id]), silent, FAST)
+    assert not keys(store, first)
+    assert not keys(store, second)
+
+
+def test_the_best_model_is_kept_and_with_it_all_that_explains_the_others(
+    store: Store, first: Sweep, tiny_spec: dict[str, Any], tmp_path: Path
+) -> None:
+    second = trained(store, tiny_spec, "bbbb", first)
+    before = keys(store, second)
+    hpt("remove", "bbbb", "--keep-models", "best", "--store", store.root, "--yes", cwd=tmp_path)
+    best = second.attempt_key(trial_of(second, 1), "a1", "model.pt")
+    assert models(store, second) == {best}
+    gone = before - keys(store, second)
+    assert {key.rpartition("/")[2] for key in gone} == {"model.pt", "model.json"}
+    assert state_of(second).done
+    hpt("fetch", "bbbb", "--to", "best", "--store", store.root, cwd=tmp_path)
+    none = hpt("fetch", "bbbb", "--model", "screen-e000-d1-s0", "--store", store.root, cwd=tmp_path, code=2)
+    assert "no longer" in none.err
+    # Of the first, the models that the second's rows point to stay beside its best.
+    hpt("remove", "aaaa", "--keep-models", "best", "--store", store.root, "--yes", cwd=tmp_path)
+    kept = {first.attempt_key(trial_of(first, 0, f"e00{n}"), "a1", "model.pt") for n in range(3)}
+    assert models(store, first) == {*kept, first.attempt_key(trial_of(first, 1), "a1", "model.pt")}
+    assert remembered(store) == 4 + 1
+
+
+def test_a_sweep_that_runs_is_refused_and_one_whose_runner_died_is_not(store: Store, first: Sweep) -> None:
+    planned = removal.plan(store, [first.id])
+    before = keys(store, first)
+    beating = threading.Event()
+    with Leases(first, Runner.here(1, "somebody"), pace=FAST) as leases:
+        leases.take([trial_of(first, 0)])
+        with pytest.raises(UserError, match="is being run by somebody"):
+            removal.remove(planned, lambda text: beating.set(), FAST)
+    assert beating.is_set()
+    assert keys(store, first) == before
+    assert not removed_sweeps(store)
+    # A sign of life that stands still, as of a machine that lost its power.
+    runner = Runner.here(1).model_copy(update={"machine": ""})
+    content = runner.model_dump_json(by_alias=True)[:-1] + ', "beat": 0}'
+    store.write(first.runner_key(runner.id), content.encode())
+    removal.remove(planned, silent, FAST)
+    assert all_sweeps(store) == []
+
+
+def test_what_is_neither_done_nor_stopped_is_refused(store: Store, tiny_spec: dict[str, Any], tmp_path: Path) -> None:
+    sweep = Sweep.create(store, define(tiny_spec))
+    rounds.pending(sweep)
+    refused = hpt("remove", sweep.id, "--store", store.root, "--yes", cwd=tmp_path, code=2)
+    assert f"`hpt stop {sweep.id}` does" in refused.err
+    best = hpt("remove", sweep.id, "--keep-models", "best", "--store", store.root, "--yes", cwd=tmp_path, code=2)
+    assert "which of its models is the best is not known" in best.err
+    sweep.ask_to_stop()
+    hpt("remove", sweep.id, "--store", store.root, "--yes", cwd=tmp_path)
+    assert not keys(store, sweep)
+
+
+def test_a_damaged_sweep_can_be_removed(store: Store, first: Sweep, tmp_path: Path) -> None:
+    store.write(first.definition_key, b"{}")
+    hpt("remove", first.id, "--store", store.root, "--yes", cwd=tmp_path)
+    assert not keys(store, first)
+
+
+class KilledError(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("deletions", [0, 3, 8, 20])
+def test_a_removal_that_breaks_leaves_nothing_that_verbs_trip_over(
+    store: Store, first: Sweep, tiny_spec: dict[str, Any], tmp_path: Path, monkeypatch: Any, deletions: int
+) -> None:
+    second = trained(store, tiny_spec, "bbbb", first)
+    planned = removal.plan(store, [first.id])
+    delete, lock, left = store.delete, threading.Lock(), [deletions]
+
+    def dying(key: str) -> None:
+        with lock:
+            if not left[0]:
+                raise KilledError
+            left[0] -= 1
+            delete(key)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "delete", dying)
+        with pytest.raises(KilledError):
+            removal.remove(planned, silent, FAST)
+    assert all_sweeps(store) == [second.id]
+    assert find(store, "latest").id == second.id
+    assert [one.id for one in listing(store)] == [second.id]
+    assert state_of(second).done
+    hpt("fetch", "bbbb", "--model", str(trial_of(second, 0)), "--to", "model", "--store", store.root, cwd=tmp_path)
+    # Whoever looks a training up finds its model, or nothing.
+    for entry in store.entries(remembered_rows_key()):
+        assert b"model.pt" in store.read(entry.key)
+    # Once more, by its whole id, as it has no other name now.
+    hpt("remove", first.id, "--store", store.root, "--yes", cwd=tmp_path)
+    assert len(models(store, first)) == 3
+    assert {key.rpartition("/")[2] for key in keys(store, first)} == {"model.pt", "model.json", "epochs.csv", "log.txt"}
+
+
+def test_the_same_training_is_remembered_anew_once_its_model_is_gone(
+    store: Store, first: Sweep, tiny_spec: dict[str, Any]
+) -> None:
+    digest = digest_key("x")  # nothing of the ledger but remembered rows is touched
+    store.write(f"{digest}note.json", b"{}")
+    removal.remove(removal.plan(store, [first.id]), silent, FAST)
+    assert store.exists(f"{digest}note.json")
+    second = trained(store, tiny_spec, "aaaa")
+    assert remembered(store) == len(state_of(second).rows)
