@@ -17,9 +17,8 @@ def summary_of(state: State) -> Summary:
     sweep, definition = state.sweep, state.sweep.definition
     summary = summarize(definition, state.rows, state.planned, state.done, state.confirmed, state.skipped)
     if state.why_stopped:
-        summary = replace(
-            summary, answer=f"stopped, since all trials failed alike: {state.why_stopped}; {summary.answer}"
-        )
+        answer = f"stopped, since all trials failed alike: {state.why_stopped}; {summary.answer}"
+        summary = replace(summary, answer=answer, why_stopped=state.why_stopped)
     if definition.resembling:
         return _with_ranges_needed(sweep, summary)
     return _with_calibration(sweep, summary) if definition.calibrating else summary

@@ -19,10 +19,11 @@ from pipeline.report.words import incumbent_in_words
 MOST_POINTS = 200
 """More points than that hide one another in a small plot, and make its file large."""
 
-SMALL, LARGE = (300, 170), (470, 260)
+SMALL, LARGE = (210, 140), (400, 230)
 
 # Okabe and Ito's colours, which colour-blind people can tell apart.
 BEST, INCUMBENT, OTHERS, INK = "#0072B2", "#D55E00", "#8F99A3", "#30363C"
+BEST_QUARTER = "#56B4E9"
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,14 @@ class Picture:
     note: str
     """What a reader must know to read it right: sampling, what is left out."""
     spec: dict[str, Any]
-    small: bool = False
-    section: Literal["tried", "mattered", "references"] = "tried"
+    section: Literal["evidence", "mattered", "each", "search"]
     """Of the page, where it stands."""
+    size: Literal["small", "large", "wide"] = "large"
+
+    @property
+    def small(self) -> bool:
+        """Whether several stand side by side."""
+        return self.size == "small"
 
 
 def sampled_in_words(choosing: ChoosingResults, summary: Summary) -> str:
@@ -169,38 +175,40 @@ def dots(
     return chart.encode(xOffset=alt.XOffset("jitter:Q", scale=alt.Scale(domain=[-1, 1]))) if jitter else chart
 
 
-def roles(summary: Summary, name: str | None = None) -> tuple[str, str, str]:
-    """What a point can be, in the words of the legend: others, the incumbent, the best (or the finalist `name`)."""
-    best = name or (summary.leader.experiment if summary.leader else None)
-    return "others", summary.definition.incumbent_name, experiments.label(best or "best")
+LEADER, FINALIST = "best of choosing", "this setting"
 
 
-def role(summary: Summary, experiment: str, is_incumbent: bool, name: str | None = None) -> str:
+def roles(summary: Summary, *, finalist: bool = False) -> tuple[str, str, str]:
+    """What a point can be, in the words of the legend: others, the incumbent, the best of choosing (or a finalist)."""
+    return "others", summary.definition.incumbent_name, FINALIST if finalist else LEADER
+
+
+def role(summary: Summary, experiment: str, is_incumbent: bool) -> str:
     """Which of `roles` an experiment has."""
-    others, incumbent, best = roles(summary, name)
+    others, incumbent, best = roles(summary)
     if is_incumbent:
         return incumbent
-    return best if experiments.label(experiment) == best else others
+    return best if summary.leader and experiment == summary.leader.experiment else others
 
 
-def colour(summary: Summary, name: str | None = None, *, line: bool = False) -> Any:
+def colour(summary: Summary, *, finalist: bool = False, line: bool = False) -> Any:
     """The colour channel, by role."""
-    kinds = roles(summary, name)
+    kinds = roles(summary, finalist=finalist)
     scale = alt.Scale(domain=list(kinds), range=[OTHERS, INCUMBENT, BEST])
-    return alt.Color("role:N", scale=scale, legend=_legend(summary, name, line=line))
+    return alt.Color("role:N", scale=scale, legend=_legend(summary, finalist=finalist, line=line))
 
 
-def shape(summary: Summary, name: str | None = None) -> Any:
+def shape(summary: Summary, *, finalist: bool = False) -> Any:
     """The shape channel, by role: it says what the colour says."""
-    kinds = roles(summary, name)
+    kinds = roles(summary, finalist=finalist)
     scale = alt.Scale(domain=list(kinds), range=["circle", "diamond", "circle"])
-    return alt.Shape("role:N", scale=scale, legend=_legend(summary, name))
+    return alt.Shape("role:N", scale=scale, legend=_legend(summary, finalist=finalist))
 
 
-def _legend(summary: Summary, name: str | None, *, line: bool = False) -> Any:
+def _legend(summary: Summary, *, finalist: bool, line: bool = False) -> Any:
     """Only what a picture has: no others beside a finalist, and no best where that is the incumbent."""
-    others, incumbent, best = roles(summary, name)
-    if name is not None:
+    others, incumbent, best = roles(summary, finalist=finalist)
+    if finalist:
         shown = [best, incumbent]
     elif summary.leader is None or summary.leader.is_incumbent:
         shown = [incumbent, others]
@@ -240,6 +248,7 @@ def spec(chart: Any, size: tuple[int, int], zoom: str) -> dict[str, Any]:
         "aria": False,
         "background": "white",
         "font": "Helvetica, Arial, sans-serif",
+        "padding": 8,
         "view": {"stroke": None},
         "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelColor": INK}
         | {

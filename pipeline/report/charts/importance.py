@@ -11,7 +11,7 @@ import altair as alt
 
 from pipeline.analysis.importance import FEWEST
 from pipeline.report import experiments
-from pipeline.report.charts import drawing
+from pipeline.report.charts import contour, drawing
 from pipeline.report.charts.drawing import LARGE, Picture
 from pipeline.report.experiments import ChoosingResults, PhaseSearch
 from pipeline.report.summary import Summary
@@ -150,6 +150,7 @@ def _heat_map(
     for cell in cells:
         cell["text"] = f"{cell['value']:.2g}"
         cell["light"] = choosing.sign * cell["value"] > choosing.sign * middle
+    map_ = contour.chart(summary, choosing, search, pair.names)
     x = alt.X("x:N", sort=across, axis=alt.Axis(labelAngle=0, labelLimit=100, labelFontSize=10))
     y = alt.Y("y:N", sort=list(reversed(down)), axis=alt.Axis(labelLimit=120))
     x, y = x.title(first), y.title(second)
@@ -170,6 +171,16 @@ def _heat_map(
         if pair.clear
         else "each seems to act for itself: together they explain no more, but for chance, than each alone"
     )
+    if map_ is not None:
+        return Picture(
+            name=f"contour{mark}",
+            title=f"{first} and {second} together{where}",
+            alt=f"A map of {drawing.value_words(choosing, summary)} over {first} and {second}; {verdict}.",
+            note=f"{drawing.sentence(verdict)} The two that mattered most; the brighter, the better settings near by "
+            "came out, and what is empty was not tried.",
+            spec=map_,
+            section="mattered",
+        )
     return Picture(
         name=f"heat-map{mark}",
         title=f"{first} and {second} together{where}",

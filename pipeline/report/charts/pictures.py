@@ -11,11 +11,12 @@ import altair as alt
 
 from pipeline.dates import DateRange
 from pipeline.report import experiments
-from pipeline.report.charts import drawing, importance, references
+from pipeline.report.charts import drawing, importance, parallel
 from pipeline.report.charts.drawing import LARGE, SMALL, Picture, slug
-from pipeline.report.experiments import ChoosingResults, PhaseSearch
+from pipeline.report.charts.lettering import fixed
+from pipeline.report.experiments import ChoosingResults, Group, PhaseSearch
 from pipeline.report.summary import Summary
-from pipeline.report.words import duration
+from pipeline.report.words import duration, setting_name
 from pipeline.results import Row, range_of
 from pipeline.sweep import Phase
 
@@ -32,19 +33,19 @@ def pictures(
 
     `epochs` reads the lines of trials' `epochs.csv`; it is asked for a bounded number of them.
     """
-    candidates: list[Picture | None] = [references.picture(summary)]
+    candidates: list[Picture | None] = [*_ranges(summary)]
     if len(choosing.comparable) > 1:
+        candidates += importance.pictures(summary, choosing, searches)
+        candidates.append(parallel.picture(summary, choosing, searches))
         order = {name: at for at, name in enumerate(summary.searched)}
         by_name = {name: search for search in searches for name in search.experiments.domains}
         candidates += [
             _hyperparameter(summary, choosing, by_name[name], order[name], name) for name in order if name in by_name
         ]
-    candidates.append(_curves(summary, epochs))
-    candidates += _ranges(summary)
-    if len(choosing.comparable) > 1:
         candidates.append(_best_so_far(summary, choosing))
+    candidates.append(_curves(summary, epochs))
+    if len(choosing.comparable) > 1:
         candidates.append(_time(summary, choosing))
-        candidates += importance.pictures(summary, choosing, searches)
     return [picture for picture in candidates if picture is not None]
 
 
@@ -54,7 +55,7 @@ def svg(picture: Picture) -> str:
 
     import vl_convert
 
-    return vl_convert.vegalite_to_svg(json.dumps(picture.spec))
+    return fixed(vl_convert.vegalite_to_svg(json.dumps(picture.spec)))
 
 
 # -- the pictures
@@ -102,7 +103,7 @@ def _hyperparameter(
     dots = drawing.dots(points, x, experiments.label(name), choosing, summary, jitter=interval is None)
     return Picture(
         name=f"hyperparameter-{at + 1}-{slug(name)}",
-        title=f"{experiments.label(name)}: {experiments.part_label(search.best_values[name].part)} has the best median",
+        title=_title_of_values(experiments.label(name), choosing, groups),
         alt=f"{drawing.value_words(choosing, summary)} of {len(drawn)} experiments against "
         f"{experiments.label(name)}. Medians: "
         + "; ".join(f"{group.label}: {group.median:.3g}" for group in groups)
@@ -111,8 +112,16 @@ def _hyperparameter(
         spec=drawing.spec(
             alt.layer(*drawing.reference(choosing), dots, medians), SMALL, "xy" if interval is not None else "y"
         ),
-        small=True,
+        section="each",
+        size="small",
     )
+
+
+def _title_of_values(name: str, choosing: ChoosingResults, groups: Sequence[Group]) -> str:
+    """The best of what is drawn: a median of several, where any value has several."""
+    several = [group for group in groups if len(group.members) > 1] or groups
+    best = min(several, key=lambda group: choosing.sign * group.median)
+    return f"{name}: {best.label} has the best median"
 
 
 def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Sequence[Row]]]) -> Picture | None:
@@ -124,7 +133,6 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
     rows = experiments.curve_rows(summary, phase, MOST_CURVES)
     metric = summary.definition.objective.valid
     incumbent = next((one.experiment for one in summary.ranked if one.is_incumbent), None)
-    best = summary.leader.experiment if summary.leader else None
     lines = epochs(rows)
     points = [
         {
@@ -162,12 +170,13 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
     where = range_of(rows[0])
     return Picture(
         name="curves",
-        title=f"Learning curves on {where}" + (f", {best} in front" if best in names else ""),
+        title=f"Learning curves on {where}",
         alt=f"{metric} by epoch of {len(names)} trainings on {where}; the best's and {drawing.whose(summary)} stand "
         "out.",
         note=f"{len(names)} of {total} experiments, on a date range that chose"
         + (", evenly along the ranking." if len(names) < total else "."),
         spec=drawing.spec(alt.layer(*layers), LARGE, "xy"),
+        section="search",
     )
 
 
@@ -183,13 +192,15 @@ def _ranges(summary: Summary) -> list[Picture]:
                 if one.finalist is not None and one.incumbent is not None
             ]
             fresh = "fresh date ranges" if confirmed.design.fresh else "the date ranges that chose"
-            title = f"{name} on {fresh}: {confirmed.verdicts[name].kind}"
+            setting = setting_name(summary.definition, confirmed.settings[name])
+            title = f"{setting}, on {fresh}: {confirmed.verdicts[name].kind}"
             comparisons.append((name, title, drawing.sentence(confirmed.verdicts[name].reason), pairs))
     elif summary.best is not None and not summary.best.is_incumbent:
         name = summary.best.experiment
         pairs = [(one.date_range, one.setting, one.incumbent) for one in summary.judged]
         note = "These ranges also chose it, so this proves nothing yet."
-        comparisons.append((name, f"{name} on the date ranges that chose it", note, pairs))
+        setting = setting_name(summary.definition, summary.best.assignment)
+        comparisons.append((name, f"{setting}, on the date ranges that chose it", note, pairs))
     return [_dumbbells(summary, metric, *comparison) for comparison in comparisons if comparison[3]]
 
 
@@ -201,7 +212,7 @@ def _dumbbells(
         {"y": label, "x": own, "x2": incumbent} for label, (_, own, incumbent) in zip(labels, pairs, strict=True)
     ]
     points: Any = [
-        {"y": label, "x": value, "role": drawing.role(summary, name, is_incumbent, name)}
+        {"y": label, "x": value, "role": drawing.roles(summary, finalist=True)[1 if is_incumbent else 2]}
         for label, (_, own, incumbent) in zip(labels, pairs, strict=True)
         for is_incumbent, value in ((False, own), (True, incumbent))
     ]
@@ -215,11 +226,11 @@ def _dumbbells(
     dots = dots.encode(
         x=x,
         y=y,
-        color=drawing.colour(summary, name),
-        shape=drawing.shape(summary, name),
+        color=drawing.colour(summary, finalist=True),
+        shape=drawing.shape(summary, finalist=True),
         tooltip=tooltip,
     )
-    size = (LARGE[0] - 120, max(90, min(len(pairs), 20) * 34))
+    size = (LARGE[0] - 60, max(80, min(len(pairs), 20) * 26))
     return Picture(
         name=f"ranges-{slug(name)}",
         title=title,
@@ -231,6 +242,7 @@ def _dumbbells(
         + ".",
         note=note,
         spec=drawing.spec(alt.layer(lines, dots), size, "x"),
+        section="evidence",
     )
 
 
@@ -262,11 +274,12 @@ def _best_so_far(summary: Summary, choosing: ChoosingResults) -> Picture | None:
     )
     return Picture(
         name="best-so-far",
-        title=f"Best so far: {last.experiment}{when}",
+        title=f"Best so far{when}",
         alt=f"Best {drawing.value_words(choosing, summary)} over training time: {last.value:.3g} after "
         f"{duration(last.spent)}.",
         note="A point is an experiment, at the time its last training ended. Confirmation is not in it.",
         spec=drawing.spec(alt.layer(*drawing.reference(choosing), dots, stairs), LARGE, "xy"),
+        section="search",
     )
 
 
@@ -287,15 +300,15 @@ def _time(summary: Summary, choosing: ChoosingResults) -> Picture | None:
     return Picture(
         name="time",
         title="What accuracy costs in training time",
-        alt=f"{drawing.value_words(choosing, summary)} against training time. The front goes from {fastest.experiment} "
-        f"({duration(fastest.seconds)}, {fastest.value:.3g}) to {best.experiment} ({duration(best.seconds)}, "
-        f"{best.value:.3g}).",
+        alt=f"{drawing.value_words(choosing, summary)} against training time. The front goes from {fastest.value:.3g} "
+        f"in {duration(fastest.seconds)} to {best.value:.3g} in {duration(best.seconds)}.",
         note="Dashed: the front, which no experiment beats in both.",
         spec=drawing.spec(
             alt.layer(*drawing.reference(choosing), line.encode(x=x, y=drawing.y_axis(choosing, summary)), dots),
             LARGE,
             "xy",
         ),
+        section="search",
     )
 
 
