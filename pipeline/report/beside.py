@@ -8,11 +8,14 @@ from typing import Literal
 
 from pipeline.analysis.verdict import Verdict
 from pipeline.report.summary import Summary
-from pipeline.report.words import incumbent_in_words, setting_name
+from pipeline.report.words import incumbent_in_words
 from pipeline.scale import Scale
 
 _MUCH = 4.0
 """Values that are so many times apart are read on a log axis."""
+
+_MANY_TIMES = 2.0
+"""Ratios from which on they are said as such."""
 
 Kind = Literal["answer", "rival", "base", "reference"]
 
@@ -67,7 +70,7 @@ def marks(summary: Summary, verdict: Verdict | None) -> list[Mark]:
             name=model.name,
             kind=model.kind,
             score=model.score,
-            better="" if model is base else scale.better(model.gain or 0.0),
+            better="" if model is base else _better(scale, model.gain or 0.0),
             place=place(value(model.gain or 0.0)),
         )
         for model in models
@@ -77,6 +80,14 @@ def marks(summary: Summary, verdict: Verdict | None) -> list[Mark]:
         for mark in drawn
     ]
     return sorted(drawn, key=lambda mark: mark.place if scale.goal == "minimize" else -mark.place)
+
+
+def _better(scale: Scale, gain: float) -> str:
+    """`12.3 % better`, `22 times worse`."""
+    if scale.name != "ratio" or abs(gain) < math.log(_MANY_TIMES):
+        return scale.better(gain)
+    times = math.exp(min(abs(gain), 600.0))
+    return f"{times:.2g} times {'better' if gain > 0 else 'worse'}"
 
 
 def _is_placed(model: _Model, scale: Scale) -> bool:
@@ -105,8 +116,7 @@ def _models(summary: Summary, verdict: Verdict | None) -> list[_Model]:
     gain = verdict.gain if verdict is not None else fmean(gains) if gains else None
     is_other = decided.rival is not None or not decided.setting.is_incumbent
     if is_other and scores and gain is not None:
-        rival = summary.confirmed.settings.get(decided.rival) if decided.rival and summary.confirmed else None
-        name = f"the best tried: {setting_name(summary.definition, rival, 2)}" if rival else "this setting"
+        name = "the best tried" if decided.rival else "this setting"
         found.append(_Model(name, "rival" if decided.rival else "answer", fmean(own for own, _, _ in scores), gain))
         found.append(_Model(them, "base", fmean(theirs for _, theirs, _ in scores), None))
     if references is None:

@@ -196,6 +196,8 @@ def _warnings(summary: Summary, verdict: Verdict | None) -> list[str]:
     if verdict is not None and verdict.why:
         why = verdict.why.removeprefix("but ")
         lines.append(f"{why[:1].upper()}{why[1:]}")
+    if spread := _spread(summary):
+        lines.append(spread)
     if verdict is not None and (adjusted := _adjusted(summary, verdict)):
         lines.append(adjusted)
     if summary.wanted_more:
@@ -227,6 +229,16 @@ def _few_rows(summary: Summary) -> str:
         f"Few rows: about {rows:,} to validate on in a date range that chose, so which setting came out first is "
         "partly luck"
     )
+
+
+def _spread(summary: Summary) -> str:
+    """How far date ranges disagree; empty if they do not."""
+    gains = [one.gain for one in summary.judged if one.gain is not None]
+    rope = summary.definition.objective.gains.as_gain(summary.definition.rope)
+    if len(gains) < 2 or min(gains) > -rope or max(gains) < rope:
+        return ""
+    scale = summary.scale
+    return f"Date ranges disagree: from {scale.better(min(gains))} to {scale.better(max(gains))}"
 
 
 def _adjusted(summary: Summary, verdict: Verdict) -> str:

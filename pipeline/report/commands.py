@@ -40,10 +40,10 @@ def commands(summary: Summary, place: Place) -> list[Command]:
     if not summary.done and not summary.why_stopped:
         return [
             Command("See it grow", f"hpt watch {id}{option}"),
-            Command("Go on with it, if nothing runs any more", f"hpt run --sweep {id}{option}"),
+            Command("Go on, if nothing runs any more", f"hpt run --sweep {id}{option}"),
             Command("Stop it; what is finished is kept", f"hpt stop {id}{option}"),
         ]
-    again = Command("Mend the cause, then run again what failed", f"hpt retry {id}{option}")
+    again = Command("Once mended, run again what failed", f"hpt retry {id}{option}")
     has_failed = any(not Status(row["status"]).is_result for row in summary.failures)
     if summary.decided is None:
         candidates = [
@@ -56,9 +56,7 @@ def commands(summary: Summary, place: Place) -> list[Command]:
     if summary.references is None or summary.references.is_ahead:
         candidates.append(Command("Get the model", f"hpt fetch {id} --model best --to model{option}"))
     candidates.append(Command(_why_on(summary), _search_on(place)))
-    candidates.append(
-        Command("Train this setting on the newest days, for use elsewhere", f"hpt export {id} --best --to best{option}")
-    )
+    candidates.append(Command("Train it on the newest days", f"hpt export {id} --best --to best{option}"))
     candidates.append(Command("Get the model all the same", f"hpt fetch {id} --model best --to model{option}"))
     return candidates[:MOST]
 
@@ -68,7 +66,7 @@ def _why_on(summary: Summary) -> str:
     assert decided is not None
     own = [row for row in rows if row["experiment"] == decided.setting.experiment]
     if limits(summary.definition, own):
-        return "Search on, with trainings that may last twice as long"
+        return "Search on, trainings twice as long"
     if decided.basis is Basis.CHOSEN and not decided.setting.is_incumbent:
         return "Search on from it"
     return f"Search on from {'the same start' if decided.setting.is_incumbent else 'this setting'}"

@@ -23,6 +23,7 @@ MOST_ROWS = 400
 """A page with more rows than that is slow to open on a phone; `interactive.html` and `results.csv` have all."""
 MOST_FAILURES = 100
 MOST_CAUSES = 12
+MOST_MATTERING = 3
 FEWEST = 12
 """Experiments from which on a picture of one hyperparameter says something."""
 NOWHERE = Place()
@@ -50,6 +51,7 @@ def page(
         .render(
             summary=summary,
             card=card(summary, place),
+            mattering=_mattering(importance),
             columns=names,
             same=same,
             rows=rows,
@@ -73,6 +75,15 @@ def columns(summary: Summary) -> list[str]:
     chooses_and_judges = [name for name in (objective.valid, objective.test) if name in metrics]
     others = [name for name in metrics if name not in chooses_and_judges]
     return ["trial", "status", *chooses_and_judges, "training_time", "date-range", *searched, *others]
+
+
+def _mattering(importance: "Sequence[ImportanceTable]") -> str:
+    """`learning_rate (73 %), batch_size (8 %)`: what clearly mattered; empty where nobody can tell."""
+    if not any(line.share is not None for table in importance for line in table.lines):
+        return ""
+    clear = [(line.share, line.name) for table in importance for line in table.lines if line.clear and line.share]
+    words = [f"{name} ({100 * share:.0f} %)" for share, name in sorted(clear, reverse=True)[:MOST_MATTERING]]
+    return ", ".join(words) or "nothing, more than chance would show"
 
 
 def _without_constants(names: Sequence[str], rows: Sequence[Row]) -> tuple[list[str], dict[str, Any]]:

@@ -19,7 +19,7 @@ from pipeline.report.words import incumbent_in_words
 MOST_POINTS = 200
 """More points than that hide one another in a small plot, and make its file large."""
 
-SMALL, LARGE = (210, 140), (400, 230)
+SMALL, LARGE = (180, 130), (400, 220)
 
 # Okabe and Ito's colours, which colour-blind people can tell apart.
 BEST, INCUMBENT, OTHERS, INK = "#0072B2", "#D55E00", "#8F99A3", "#30363C"
@@ -90,12 +90,21 @@ def y_axis(choosing: ChoosingResults, summary: Summary) -> Any:
 
 
 def axis(
-    channel: Any, field: str, values: Sequence[float], title: str, *, log: bool | None = None, say_log: bool = True
+    channel: Any,
+    field: str,
+    values: Sequence[float],
+    title: str,
+    *,
+    log: bool | None = None,
+    say_log: bool = True,
+    most: int = 7,
 ) -> Any:
     """An axis that just holds the values: a log one, with few lines, where they span a lot."""
     log = spans_much(values) if log is None else log
     if not log:
-        return channel(field, scale=alt.Scale(zero=False), axis=alt.Axis(format="~g", tickCount=5)).title(title)
+        return channel(field, scale=alt.Scale(zero=False), axis=alt.Axis(format="~g", tickCount=min(most, 5))).title(
+            title
+        )
     first, last = math.log10(min(values)), math.log10(max(values))
     room = 0.04 * (last - first)
     low, high = 10 ** max(first - room, -300), 10 ** min(last + room, 300)
@@ -104,9 +113,9 @@ def axis(
     for steps in ((1, 2, 5), (1, 3), (1,)):
         fitting = [step * 10.0**exponent for exponent in exponents if abs(exponent) < 300 for step in steps]
         fitting = [value for value in fitting if low <= value <= high]
-        if len(fitting) <= 7:
+        if len(fitting) <= most:
             break
-    fitting = fitting[:: math.ceil(len(fitting) / 8) or 1]
+    fitting = fitting[:: math.ceil(len(fitting) / (most + 1)) or 1]
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
     return channel(field, scale=scale, axis=alt.Axis(format="~g", values=fitting)).title(
         f"{title} (log scale)" if say_log else title
@@ -153,6 +162,7 @@ def dots(
     summary: Summary,
     *,
     jitter: bool = False,
+    legend: bool = True,
 ) -> Any:
     """A layer with a point per experiment. `words` name the x axis; with `jitter`, it has single values."""
     # What is drawn last lies on top.
@@ -166,8 +176,8 @@ def dots(
     chart = chart.encode(
         x=x,
         y=y_axis(choosing, summary),
-        color=colour(summary),
-        shape=shape(summary),
+        color=colour(summary) if legend else colour(summary).legend(None),
+        shape=shape(summary) if legend else shape(summary).legend(None),
         size=alt.Size("size:Q", scale=None, legend=None),
         opacity=alt.Opacity("opacity:Q", scale=None, legend=None),
         tooltip=tooltip,

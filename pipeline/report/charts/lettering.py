@@ -8,7 +8,8 @@ import html
 import re
 import unicodedata
 
-_TEXT = re.compile(r'<text((?:[^>"]|"[^"]*")*?) font-size="([\d.]+)px"((?:[^>"]|"[^"]*")*)>([^<]+)</text>')
+_TEXT = re.compile(r'<text((?:[^>"]|"[^"]*")*? font-size="([\d.]+)px"(?:[^>"]|"[^"]*")*)>(.*?)</text>', re.DOTALL)
+_LINE = re.compile(r"<tspan((?:[^>\"]|\"[^\"]*\")*)>([^<]+)</tspan>")
 
 _BY_WIDTH = {
     191: "'",
@@ -55,11 +56,15 @@ def fixed(svg: str) -> str:
     """The same picture, each of its texts drawn as wide as it was laid out."""
 
     def with_length(found: re.Match[str]) -> str:
-        before, size, after, text = found.groups()
-        length = width(html.unescape(text), float(size))
-        if not length:
-            return found[0]
-        fit = f' textLength="{length:.1f}" lengthAdjust="spacingAndGlyphs"'
-        return f'<text{before} font-size="{size}px"{after}{fit}>{text}</text>'
+        attributes, size, inside = found.groups()
+        if "<" in inside:  # several lines
+            lines = _LINE.sub(lambda line: f"<tspan{line[1]}{_fit(line[2], float(size))}>{line[2]}</tspan>", inside)
+            return f"<text{attributes}>{lines}</text>"
+        return f"<text{attributes}{_fit(inside, float(size))}>{inside}</text>"
 
     return _TEXT.sub(with_length, svg)
+
+
+def _fit(text: str, size: float) -> str:
+    length = width(html.unescape(text), size)
+    return f' textLength="{length:.1f}" lengthAdjust="spacingAndGlyphs"' if length else ""

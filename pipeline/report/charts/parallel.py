@@ -16,10 +16,12 @@ from pipeline.report.charts.drawing import BEST, BEST_QUARTER, INCUMBENT, INK, O
 from pipeline.report.experiments import ChoosingResults, ExperimentResult, PhaseSearch
 from pipeline.report.summary import Summary
 
+FEWEST = 6
+"""Experiments, below which their lines show nothing."""
 MOST_AXES = 9
 MOST_LINES = 150
 _MOST_LABELS = 8
-_WIDTH, _HEIGHT, _APART = 960, 210, (100, 250)
+_WIDTH, _HEIGHT, _APART = 960, 170, (100, 250)
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def picture(summary: Summary, choosing: ChoosingResults, searches: Sequence[Phas
     names = sorted((name for name in summary.searched if name in owners), key=lambda name: -shares.get(name, 0))
     results = experiments.sample(choosing.comparable, MOST_LINES)
     axes = [axis for name in names if (axis := _axis(owners[name], name, results))][:MOST_AXES]
-    if len(axes) < 2 or len(results) < 3:
+    if len(axes) < 2 or len(results) < FEWEST:
         return None
     axes.append(_value_axis(summary, choosing, results))
 
@@ -86,7 +88,7 @@ def _rules(axes: Sequence[_Axis]) -> list[Any]:
 def _lines(lines: dict[str, list[dict[str, Any]]], kinds: list[str], shown: list[str]) -> list[Any]:
     """A layer for each role, the best on top."""
     colours = alt.Scale(domain=kinds, range=[OTHERS, BEST_QUARTER, INCUMBENT, BEST])
-    legend = alt.Legend(title=None, orient="top", values=shown[::-1], symbolOpacity=1, symbolStrokeWidth=3)
+    legend = alt.Legend(title=None, orient="bottom", values=shown[::-1], symbolOpacity=1, symbolStrokeWidth=3)
     styles = zip(kinds, (0.8, 1.4, 2.5, 3.2), (0.4, 0.75, 1, 1), ([1, 0], [1, 0], [6, 3], [1, 0]), strict=True)
     return [
         alt.Chart(alt.Data(values=lines[kind]))

@@ -4,6 +4,7 @@ One definition gives the SVG file that `index.html` shows and the chart that can
 numbers come from `experiments.py`. Nothing here is imported while a sweep runs: altair takes a second to import.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -71,23 +72,32 @@ def _hyperparameter(
     phases = {phase.name for phase in summary.definition.choosing if name in phase.space}
     drawn = experiments.sample([one for one in choosing.comparable if one.phases & phases], drawing.MOST_POINTS)
     interval = search.experiments.interval(name)
+    judged = [group for group in groups if group.counts and math.isfinite(group.median)]
 
     # The axis, and the medians on it: of the parts of a range, or of single values.
     if interval is not None:
         drawn = [one for one in drawn if isinstance(one.assignment[name], int | float)]
         ends = [edge for group in groups for edge in (group.low, group.high) if edge is not None]
-        x = drawing.axis(alt.X, "x:Q", ends, experiments.label(name), log=interval.log and min(ends) > 0)
+        x = drawing.axis(alt.X, "x:Q", ends, experiments.label(name), log=interval.log and min(ends) > 0, most=4)
         edges: Any = [
-            {"x": group.low, "x2": group.high, "y": drawing.within(choosing, group.median)} for group in groups
+            {"x": group.low, "x2": group.high, "y": drawing.within(choosing, choosing.minimised(group.median))}
+            for group in judged
         ]
         medians = alt.Chart(alt.Data(values=edges)).mark_rule(strokeWidth=3, color=drawing.INK, opacity=0.85)
         medians = medians.encode(x=x, x2="x2:Q", y=drawing.y_axis(choosing, summary))
     else:
         order = [group.label for group in groups]
         drawn = [one for one in drawn if experiments.label(one.assignment[name]) in order]
-        x = alt.X("x:N", sort=order, scale=alt.Scale(domain=order), axis=alt.Axis(labelAngle=0, labelLimit=90))
+        x = alt.X(
+            "x:N",
+            sort=order,
+            scale=alt.Scale(domain=order),
+            axis=alt.Axis(labelAngle=0, labelLimit=max(40, SMALL[0] // len(order) - 8), labelOverlap=False),
+        )
         x = x.title(experiments.label(name))
-        middles: Any = [{"x": group.label, "y": drawing.within(choosing, group.median)} for group in groups]
+        middles: Any = [
+            {"x": group.label, "y": drawing.within(choosing, choosing.minimised(group.median))} for group in judged
+        ]
         medians = alt.Chart(alt.Data(values=middles)).mark_tick(thickness=3, size=38, color=drawing.INK, opacity=0.85)
         medians = medians.encode(
             x=x, y=drawing.y_axis(choosing, summary), tooltip=[alt.Tooltip("y:Q", title="median", format=".4g")]
@@ -100,13 +110,13 @@ def _hyperparameter(
         | {"jitter": drawing.jitter_of(one.experiment) if interval is None else 0}
         for one in drawn
     ]
-    dots = drawing.dots(points, x, experiments.label(name), choosing, summary, jitter=interval is None)
+    dots = drawing.dots(points, x, experiments.label(name), choosing, summary, jitter=interval is None, legend=False)
     return Picture(
         name=f"hyperparameter-{at + 1}-{slug(name)}",
-        title=_title_of_values(experiments.label(name), choosing, groups),
+        title=_title_of_values(experiments.label(name), judged),
         alt=f"{drawing.value_words(choosing, summary)} of {len(drawn)} experiments against "
         f"{experiments.label(name)}. Medians: "
-        + "; ".join(f"{group.label}: {group.median:.3g}" for group in groups)
+        + "; ".join(f"{group.label}: {choosing.minimised(group.median):.3g}" for group in judged)
         + ".",
         note=f"Medians of phase {search.phase.name}." if len(phases) > 1 else "",
         spec=drawing.spec(
@@ -117,11 +127,11 @@ def _hyperparameter(
     )
 
 
-def _title_of_values(name: str, choosing: ChoosingResults, groups: Sequence[Group]) -> str:
-    """The best of what is drawn: a median of several, where any value has several."""
-    several = [group for group in groups if len(group.members) > 1] or groups
-    best = min(several, key=lambda group: choosing.sign * group.median)
-    return f"{name}: {best.label} has the best median"
+def _title_of_values(name: str, judged: Sequence[Group]) -> str:
+    """Names the best of the medians that are drawn."""
+    if not judged:
+        return f"{name}: most fell behind with every value"
+    return f"{name}: {min(judged, key=lambda group: group.median).label} has the best median"
 
 
 def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Sequence[Row]]]) -> Picture | None:
@@ -193,14 +203,13 @@ def _ranges(summary: Summary) -> list[Picture]:
             ]
             fresh = "fresh date ranges" if confirmed.design.fresh else "the date ranges that chose"
             setting = setting_name(summary.definition, confirmed.settings[name])
-            title = f"{setting}, on {fresh}: {confirmed.verdicts[name].kind}"
-            comparisons.append((name, title, drawing.sentence(confirmed.verdicts[name].reason), pairs))
+            title = f"{f'{setting}, on' if len(confirmed.compared) > 1 else 'On'} {fresh}"
+            comparisons.append((name, title, "", pairs))
     elif summary.best is not None and not summary.best.is_incumbent:
         name = summary.best.experiment
         pairs = [(one.date_range, one.setting, one.incumbent) for one in summary.judged]
         note = "These ranges also chose it, so this proves nothing yet."
-        setting = setting_name(summary.definition, summary.best.assignment)
-        comparisons.append((name, f"{setting}, on the date ranges that chose it", note, pairs))
+        comparisons.append((name, "On the date ranges that chose it", note, pairs))
     return [_dumbbells(summary, metric, *comparison) for comparison in comparisons if comparison[3]]
 
 
