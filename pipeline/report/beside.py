@@ -14,9 +14,6 @@ from pipeline.scale import Scale
 _MUCH = 4.0
 """Values that are so many times apart are read on a log axis."""
 
-_MANY_TIMES = 2.0
-"""Ratios from which on they are said as such."""
-
 Kind = Literal["answer", "rival", "base", "reference"]
 
 
@@ -83,8 +80,8 @@ def marks(summary: Summary, verdict: Verdict | None) -> list[Mark]:
 
 
 def _better(scale: Scale, gain: float) -> str:
-    """`12.3 % better`, `22 times worse`."""
-    if scale.name != "ratio" or abs(gain) < math.log(_MANY_TIMES):
+    """`12.3 % better`; what is more than doubled, as `22 times worse`."""
+    if scale.name != "ratio" or abs(scale.per_cent(gain)) <= 100:
         return scale.better(gain)
     times = math.exp(min(abs(gain), 600.0))
     return f"{times:.2g} times {'better' if gain > 0 else 'worse'}"
