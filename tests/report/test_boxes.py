@@ -1,4 +1,4 @@
-"""Every picture and the page around them, measured in a real browser: nothing is cut, nothing overlaps, all can be read.
+"""Every picture and the page around them, measured in a real browser: nothing is cut, and nothing overlaps.
 
 Sweeps with few and many experiments, short and long names; light and dark, on a phone, on a desk, and zoomed.
 """
@@ -38,8 +38,10 @@ TEXTS_OVER_EACH_OTHER = """
   const boxes = [...svg.querySelectorAll("text")].filter(text => text.getAttribute("stroke") !== "white")
     .map(text => [text.textContent, text.getBoundingClientRect()]).filter(([, box]) => box.width);
   const meet = (a, b, from, to) => Math.min(a[to], b[to]) - Math.max(a[from], b[from]);
+  const lie = (a, b) => meet(a, b, "left", "right") > 1.5
+    && meet(a, b, "top", "bottom") > 0.25 * Math.min(a.height, b.height);
   return boxes.flatMap(([text, a], at) => boxes.slice(at + 1)
-    .filter(([, b]) => meet(a, b, "left", "right") > 1.5 && meet(a, b, "top", "bottom") > 0.25 * Math.min(a.height, b.height))
+    .filter(([, b]) => lie(a, b))
     .map(([other]) => `${svg.id}: ${text} | ${other}`));
 })
 """

@@ -7,11 +7,13 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import altair as alt
 
 from pipeline.report import experiments
+from pipeline.report.charts import lettering
 from pipeline.report.experiments import ChoosingResults, ExperimentResult
 from pipeline.report.summary import Summary
 from pipeline.report.words import incumbent_in_words
@@ -23,6 +25,8 @@ SMALL, LARGE = (180, 130), (400, 220)
 
 # Okabe and Ito's colours, which colour-blind people can tell apart.
 BEST, INCUMBENT, OTHERS, INK = "#0072B2", "#D55E00", "#8F99A3", "#30363C"
+LABEL = 12
+"""The size of letters, in pixels."""
 BEST_QUARTER = "#56B4E9"
 
 
@@ -97,14 +101,13 @@ def axis(
     *,
     log: bool | None = None,
     say_log: bool = True,
-    most: int = 7,
+    width: int = LARGE[0],
 ) -> Any:
     """An axis that just holds the values: a log one, with few lines, where they span a lot."""
     log = spans_much(values) if log is None else log
     if not log:
-        return channel(field, scale=alt.Scale(zero=False), axis=alt.Axis(format="~g", tickCount=min(most, 5))).title(
-            title
-        )
+        plain = alt.Axis(format="~g", tickCount=max(2, min(5, width // 60)))
+        return channel(field, scale=alt.Scale(zero=False), axis=plain).title(title)
     first, last = math.log10(min(values)), math.log10(max(values))
     room = 0.04 * (last - first)
     low, high = 10 ** max(first - room, -300), 10 ** min(last + room, 300)
@@ -113,13 +116,34 @@ def axis(
     for steps in ((1, 2, 5), (1, 3), (1,)):
         fitting = [step * 10.0**exponent for exponent in exponents if abs(exponent) < 300 for step in steps]
         fitting = [value for value in fitting if low <= value <= high]
-        if len(fitting) <= most:
+        if len(fitting) <= 7:
             break
-    fitting = fitting[:: math.ceil(len(fitting) / (most + 1)) or 1]
+    fitting = fitting[:: math.ceil(len(fitting) / 8) or 1]
+    if channel is alt.X:
+        per_decade = width / (math.log10(high) - math.log10(low))
+        fitting = thinned(fitting, [per_decade * math.log10(value) for value in fitting], [f"{v:g}" for v in fitting])
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
     return channel(field, scale=scale, axis=alt.Axis(format="~g", values=fitting)).title(
         f"{title} (log scale)" if say_log else title
     )
+
+
+def thinned(values: Sequence[Any], places: Sequence[float], texts: Sequence[str]) -> list[Any]:
+    """The values whose labels stand side by side at these places, in pixels: every one, every second, or fewer."""
+    widths = [lettering.width(text, LABEL) for text in texts]
+    for step in range(1, len(values) + 1):
+        at = range(0, len(values), step)
+        if all(places[b] - places[a] > (widths[a] + widths[b]) / 2 + 6 for a, b in pairwise(at)):
+            return list(values[::step])
+    return list(values[:1])
+
+
+def steps_axis(order: Sequence[str], width: int) -> Any:
+    """An x axis of single values on so many pixels, with as many labels as there is room for."""
+    apart = width / len(order)
+    longest = [text if lettering.width(text, LABEL) < 90 else text[:12] + "…" for text in order]
+    shown = thinned(order, [apart * at for at in range(len(order))], longest)
+    return alt.Axis(labelAngle=0, labelLimit=90, labelOverlap=False, values=shown)
 
 
 def edge_of(choosing: ChoosingResults) -> float:

@@ -37,12 +37,13 @@ _BY_WIDTH = {
 }
 """Helvetica's widths, in thousandths of the font size."""
 _WIDTHS = {character: width for width, characters in _BY_WIDTH.items() for character in characters}
-_OTHER, _WIDE = 600, 1000
+_OTHER, _WIDE = 560, 750
+"""Of what Helvetica does not have, about as vl-convert takes them."""
 
 
 def width(text: str, size: float) -> float:
     """How wide a text is in Helvetica of a size, in its unit."""
-    return sum(map(_width, text)) * size / 1000
+    return sum(map(_width, unicodedata.normalize("NFD", text))) * size / 1000
 
 
 def _width(character: str) -> int:

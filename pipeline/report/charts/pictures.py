@@ -78,7 +78,9 @@ def _hyperparameter(
     if interval is not None:
         drawn = [one for one in drawn if isinstance(one.assignment[name], int | float)]
         ends = [edge for group in groups for edge in (group.low, group.high) if edge is not None]
-        x = drawing.axis(alt.X, "x:Q", ends, experiments.label(name), log=interval.log and min(ends) > 0, most=4)
+        x = drawing.axis(
+            alt.X, "x:Q", ends, experiments.label(name), log=interval.log and min(ends) > 0, width=SMALL[0]
+        )
         edges: Any = [
             {"x": group.low, "x2": group.high, "y": drawing.within(choosing, choosing.minimised(group.median))}
             for group in judged
@@ -88,17 +90,13 @@ def _hyperparameter(
     else:
         order = [group.label for group in groups]
         drawn = [one for one in drawn if experiments.label(one.assignment[name]) in order]
-        x = alt.X(
-            "x:N",
-            sort=order,
-            scale=alt.Scale(domain=order),
-            axis=alt.Axis(labelAngle=0, labelLimit=max(40, SMALL[0] // len(order) - 8), labelOverlap=False),
-        )
+        x = alt.X("x:N", sort=order, scale=alt.Scale(domain=order), axis=drawing.steps_axis(order, SMALL[0]))
         x = x.title(experiments.label(name))
         middles: Any = [
             {"x": group.label, "y": drawing.within(choosing, choosing.minimised(group.median))} for group in judged
         ]
-        medians = alt.Chart(alt.Data(values=middles)).mark_tick(thickness=3, size=38, color=drawing.INK, opacity=0.85)
+        size = min(38.0, 0.8 * SMALL[0] / len(order))
+        medians = alt.Chart(alt.Data(values=middles)).mark_tick(thickness=3, size=size, color=drawing.INK, opacity=0.85)
         medians = medians.encode(
             x=x, y=drawing.y_axis(choosing, summary), tooltip=[alt.Tooltip("y:Q", title="median", format=".4g")]
         )
