@@ -44,8 +44,15 @@ def chart(
     fills: Any = _bands(choosing, results, names, scales)
     map_ = (
         alt.Chart(alt.Data(values=fills))
-        .mark_rect(clip=True)
-        .encode(x=axes[0], x2="x2:Q", y=axes[1], y2="y2:Q", color=alt.Color("colour:N", scale=None))
+        .mark_rect(clip=True, strokeWidth=0.7)
+        .encode(
+            x=axes[0],
+            x2="x2:Q",
+            y=axes[1],
+            y2="y2:Q",
+            fill=alt.Fill("colour:N", scale=None),
+            stroke=alt.Stroke("colour:N", scale=None),
+        )
     )
     drawn = experiments.sample(results, drawing.MOST_POINTS)
     points: Any = sorted(
@@ -67,7 +74,7 @@ def chart(
             tooltip=["experiment:N", alt.Tooltip("value:Q", format=".4g")],
         )
     )
-    return drawing.spec(alt.layer(map_, dots).resolve_scale(color="independent"), LARGE, "")
+    return drawing.spec(alt.layer(map_, dots), LARGE, "")
 
 
 class _Scale:
