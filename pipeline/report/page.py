@@ -115,11 +115,17 @@ def _render_all(sweep: Sweep, summary: Summary) -> None:
     from pipeline.report.experiments import choosing_results, phase_searches
     from pipeline.report.interactive import interactive
     from pipeline.report.next_spec import next_spec
-    from pipeline.sweep.folder import epochs_of
+    from pipeline.sweep.folder import epochs_of, predictions_of
 
     choosing = choosing_results(summary)
     searches = phase_searches(choosing, summary)
-    drawn = pictures(summary, choosing, searches, lambda rows: epochs_of(sweep, rows))
+    drawn = pictures(
+        summary,
+        choosing,
+        searches,
+        lambda rows: epochs_of(sweep, rows),
+        lambda rows: predictions_of(sweep, rows),
+    )
     note = sampled_in_words(choosing, summary) if drawn else ""
     proposal = next_spec(summary, searches)
     for picture in drawn:

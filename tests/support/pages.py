@@ -1,6 +1,7 @@
 """Sweeps of many shapes, made of rows alone: what pages and pictures must hold."""
 
 import math
+from datetime import date, timedelta
 from typing import Any
 
 from pipeline.analysis.confirmation import confirmation
@@ -62,6 +63,15 @@ def curve(valid: str, value: float) -> list[Row]:
     return [{"epoch": at, valid: value * (1 + 2 / at)} for at in range(1, 6)]
 
 
+def noted(row: Row, target: str) -> dict[str, Any]:
+    """What a training noted of its predictions: the worse it is, the further they are from the truth."""
+    error = next(value for name, value in row.items() if name.endswith("_test"))
+    bins = [[10 + at * (1 + error / 9), 10 + at, 30] for at in range(12)]
+    first = date.fromisoformat(row["date-range"][1])
+    monday = first - timedelta(days=first.weekday() + 14)
+    return {"bins": {target: bins}, "weeks": [[str(monday + timedelta(days=7 * at)), error, 99] for at in (0, 1)]}
+
+
 def references(definition: Definition) -> tuple[Definition, list[Row]]:
     """The definition with a phase of references, and their rows."""
     assert definition.confirm is not None
@@ -93,5 +103,6 @@ def shown(experiments: int, *, long: bool = False) -> tuple[Summary, list[Any]]:
         choosing,
         phase_searches(choosing, summary),
         lambda some: {row["trial"]: curve(valid, row[valid]) for row in some},
+        lambda some: {row["trial"]: noted(row, LONG if long else "y") for row in some},
     )
     return summary, drawn

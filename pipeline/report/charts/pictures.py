@@ -12,7 +12,7 @@ import altair as alt
 
 from pipeline.dates import DateRange
 from pipeline.report import experiments
-from pipeline.report.charts import drawing, importance, parallel
+from pipeline.report.charts import drawing, importance, parallel, predictions
 from pipeline.report.charts.drawing import LARGE, SMALL, Picture, slug
 from pipeline.report.charts.lettering import fixed
 from pipeline.report.experiments import ChoosingResults, Group, PhaseSearch
@@ -29,12 +29,14 @@ def pictures(
     choosing: ChoosingResults,
     searches: Sequence[PhaseSearch],
     epochs: Callable[[Sequence[Row]], Mapping[str, Sequence[Row]]],
+    predicted: Callable[[Sequence[Row]], predictions.Noted] = lambda _: {},
 ) -> list[Picture]:
     """The pictures that this sweep has something to show in, in the order in which they help to decide.
 
-    `epochs` reads the lines of trials' `epochs.csv`; it is asked for a bounded number of them.
+    `epochs` reads the lines of trials' `epochs.csv`, `predicted` what they noted of their predictions; each is asked
+    for a bounded number of them.
     """
-    candidates: list[Picture | None] = [*_ranges(summary)]
+    candidates: list[Picture | None] = [*_ranges(summary), *predictions.pictures(summary, predicted)]
     if len(choosing.comparable) > 1:
         candidates += importance.pictures(summary, choosing, searches)
         candidates.append(parallel.picture(summary, choosing, searches))
