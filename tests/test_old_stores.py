@@ -193,7 +193,7 @@ def test_a_model_is_fetched(old: Path, tmp_path: Path, sweep: str, model: str, t
 
 def test_the_best_is_exported(old: Path, tmp_path: Path) -> None:
     done = hpt("export", FINISHED, "--best", "--to", tmp_path / "best", cwd=old)
-    assert done.out.splitlines()[0] == "e003 (learning_rate=0.05 hidden_size=8): confirmed as real"
+    assert done.out.splitlines()[0] == "e003 (learning_rate=0.05): confirmed as real"
     assert sorted(files_of(tmp_path / "best", "*")) == ["model.json", "model.pt", "model.pt2", "spec.json"]
     check("old-store/best.json", (tmp_path / "best/spec.json").read_text(encoding="utf-8"))
     assert predictions_of(tmp_path / "best") == expected("screen-e003-d1-s0")

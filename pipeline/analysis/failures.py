@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from pipeline.results import Row, Status, trainings
 
@@ -36,3 +37,25 @@ def same_failure(rows: Iterable[Row], lanes: int = 1) -> str | None:
 
 def _without_chance(error: str) -> str:
     return _BY_CHANCE.sub(lambda found: found[1] or "#", error)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Trials that failed alike."""
+
+    status: str
+    why: str
+    """The error of the first of them; empty where there is none."""
+    trials: tuple[str, ...]
+
+
+def causes(rows: Iterable[Row]) -> list[Cause]:
+    """Rows without a result, by what they failed with: the most frequent cause first."""
+    alike: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        alike.setdefault((row["status"], _without_chance(row.get("error") or "")), []).append(row)
+    found = [
+        Cause(status, members[0].get("error") or "", tuple(row["trial"] for row in members))
+        for (status, _), members in alike.items()
+    ]
+    return sorted(found, key=lambda cause: -len(cause.trials))

@@ -48,6 +48,8 @@ class Dataset:
     """Short hash of the rows read, whatever became of them; the column `data_fingerprint`."""
     notes: tuple[str, ...] = ()
     """Lines for the log: rows read, rows dropped and why, values that did not parse."""
+    test_days: NDArray[np.datetime64] | None = None
+    """`[N]`, the day of each test row; None where nobody needs it."""
 
     @property
     def nbytes(self) -> int:

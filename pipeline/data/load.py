@@ -125,6 +125,7 @@ def load(
         encoder=encoder,
         fingerprint=fingerprint(rows, columns),
         notes=tuple(notes),
+        test_days=parts["test"].days,
     )
 
 

@@ -18,9 +18,8 @@ def summary_of(state: State) -> Summary:
     sweep, definition = state.sweep, state.sweep.definition
     summary = summarize(definition, state.rows, state.planned, state.done, state.confirmed, state.skipped)
     if state.why_stopped:
-        summary = replace(
-            summary, answer=f"stopped, since all trials failed alike: {state.why_stopped}; {summary.answer}"
-        )
+        answer = f"stopped, since all trials failed alike: {state.why_stopped}; {summary.answer}"
+        summary = replace(summary, answer=answer, why_stopped=state.why_stopped)
     if definition.claim:
         answer, judged_by_pair = claims.answer(sweep)
         return replace(summary, answer=_progress(summary) + answer, judged=judged_by_pair)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from statistics import fmean, median
+from statistics import fmean
 from typing import Any
 
 from pipeline.analysis.importance import (
@@ -188,11 +188,11 @@ class Group:
     high: float | None
     """The part of the range; None for a value of a list."""
     members: tuple[ExperimentResult, ...]
-
-    @property
-    def median(self) -> float:
-        """Of the members' values."""
-        return median(result.value for result in self.members)
+    """Those with a result."""
+    median: float
+    """Of all that have it, those that fell behind among them, to be minimised; infinite if these are most."""
+    counts: bool
+    """Whether its median may be the best: that of a single experiment is one only where no value has several."""
 
 
 @dataclass(frozen=True)
@@ -222,12 +222,14 @@ class PhaseSearch:
         return interaction(self.experiments, *names) if len(names) == 2 else None
 
     def groups(self, name: str) -> list[Group]:
-        """The experiments with a result, by value of a hyperparameter, in the order of an axis."""
-        return [self._group(part) for part in self.experiments.parts(name)]
+        """The experiments by value of a hyperparameter, in the order of an axis; empty parts are left out."""
+        parts = [part for part in self.experiments.parts(name) if part.members]
+        fewest = 2 if any(len(part.members) > 1 for part in parts) else 1
+        return [self._group(part, len(part.members) >= fewest) for part in parts]
 
-    def _group(self, part: Part) -> Group:
+    def _group(self, part: Part, counts: bool) -> Group:
         members = tuple(self.results[at] for at in part.members if math.isfinite(self.results[at].value))
-        return Group(part_label(part), part.low, part.high, members)
+        return Group(part_label(part), part.low, part.high, members, self.experiments.median(part), counts)
 
 
 def phase_searches(choosing: ChoosingResults, summary: Summary) -> list[PhaseSearch]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.analysis.suggestion import suggest
 from pipeline.report.experiments import PhaseSearch
+from pipeline.report.limits import limits
 from pipeline.report.summary import Summary
 from pipeline.search.search_space import SearchSpace
 from pipeline.space import Assignment, Domain, Space
@@ -36,8 +37,9 @@ def next_spec(summary: Summary, searches: Sequence[PhaseSearch]) -> NextSpec | N
     data = definition.data
     read = {"data": data.model_dump(mode="json", by_alias=True, exclude_unset=True)} if data is not None else {}
     spec = copy.deepcopy(read | definition.spec | {"incumbent": best})
+    longer = {} if definition.calibrating else _lengthen(spec, summary)
     if definition.calibrating or not searches:
-        return NextSpec(spec, {}, "")
+        return NextSpec(spec, longer, "")
     limits = _limits(definition)
     suggestions = [suggest(search.experiments, limits) for search in searches]
     reasons = {name: why for suggestion in suggestions for name, why in suggestion.reasons.items()}
@@ -52,7 +54,7 @@ def next_spec(summary: Summary, searches: Sequence[PhaseSearch]) -> NextSpec | N
         spec["search"] = spec.get("search", {}) | {"seed": definition.seed + 1}
     if len(definition.choosing) == 1:
         _limit_experiments(spec, domains, summary, best)
-    return NextSpec(spec, reasons, "" if reasons else suggestions[-1].note)
+    return NextSpec(spec, longer | reasons, "" if reasons else suggestions[-1].note)
 
 
 def _limits(definition: Definition) -> Space:
@@ -63,6 +65,22 @@ def _limits(definition: Definition) -> Space:
     else:  # it has another name by now, or is gone
         declared = {}
     return {name: hyperparameter.limits or hyperparameter.domain for name, hyperparameter in declared.items()}
+
+
+def _lengthen(spec: dict[str, Any], summary: Summary) -> dict[str, str]:
+    """Lets trainings last twice as long where most of the answer's ended while still improving; the reasons."""
+    assert summary.best is not None
+    rows = [row for row in summary.rows if row["experiment"] == summary.best.experiment]
+    reasons = {}
+    for limit in limits(summary.definition, rows):
+        if 2 * limit.ended <= limit.trainings:
+            continue
+        for key in limit.keys:
+            group, name = key.split(".")
+            written = spec.get(group)
+            spec[group] = (written if isinstance(written, dict) else {}) | {name: 2 * limit.epochs}
+            reasons[key] = f"{limit.ended} of {limit.trainings} trainings ended at {limit.epochs}, still improving"
+    return reasons
 
 
 def _write_domain(spec: dict[str, Any], name: str, domain: Domain | None, best: Assignment) -> None:

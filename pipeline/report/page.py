@@ -4,11 +4,14 @@ While a sweep runs only the page is written, without pictures, which costs next 
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline import results
+from pipeline.report.card import card
+from pipeline.report.commands import Place
 from pipeline.report.summary import Summary
 from pipeline.report.templating import asset, environment, pretty
+from pipeline.results import Row
 from pipeline.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -19,6 +22,11 @@ if TYPE_CHECKING:
 MOST_ROWS = 400
 """A page with more rows than that is slow to open on a phone; `interactive.html` and `results.csv` have all."""
 MOST_FAILURES = 100
+MOST_CAUSES = 12
+MOST_MATTERING = 3
+FEWEST = 12
+"""Experiments from which on a picture of one hyperparameter says something."""
+NOWHERE = Place()
 
 
 def page(
@@ -29,45 +37,72 @@ def page(
     next_spec: "NextSpec | None" = None,
     *,
     whole: bool = True,
-    store: str = "",
+    place: Place = NOWHERE,
 ) -> str:
-    """`index.html` as text; `whole` says whether the other files of the report lie beside it, `store` where it lies."""
+    """`index.html` as text; `whole` says whether the other files of the report lie beside it, `place` where it lies."""
     rows = summary.rows
     if len(rows) > MOST_ROWS:
-        place = {standing.experiment: at for at, standing in enumerate(summary.ranked)}
-        rows = sorted(rows, key=lambda row: place.get(row["experiment"], len(place)))[:MOST_ROWS]
+        ranks = {standing.experiment: at for at, standing in enumerate(summary.ranked)}
+        rows = sorted(rows, key=lambda row: ranks.get(row["experiment"], len(ranks)))[:MOST_ROWS]
+    names, same = _without_constants(columns(summary), rows)
     return (
         environment()
         .get_template("index.html")
         .render(
             summary=summary,
-            columns=columns(summary),
+            card=card(summary, place),
+            mattering=_mattering(importance),
+            columns=names,
+            same=same,
             rows=rows,
             pictures=pictures,
             note=note,
             importance=importance,
             next_spec=next_spec,
             whole=whole,
-            store=store,
             most_failures=MOST_FAILURES,
+            most_causes=MOST_CAUSES,
+            fewest_shown=FEWEST,
         )
     )
 
 
 def columns(summary: Summary) -> list[str]:
-    """The columns of the table that people read: without what is the same in every row."""
-    names = results.table_columns(summary.rows, summary.searched)
-    hidden = set(summary.definition.incumbent) - set(summary.searched)
-    first = ("trial", "status", "date-range")
-    free = [name for name in names if name not in hidden and name not in results.RESERVED]
-    return [*first, *free, "training_time"]
+    """The columns of the table that people read, metrics first."""
+    names, searched = results.table_columns(summary.rows, summary.searched), summary.searched
+    hidden, objective = set(summary.definition.incumbent) | set(searched), summary.definition.objective
+    metrics = [name for name in names if name not in hidden and name not in results.RESERVED]
+    chooses_and_judges = [name for name in (objective.valid, objective.test) if name in metrics]
+    others = [name for name in metrics if name not in chooses_and_judges]
+    return ["trial", "status", *chooses_and_judges, "training_time", "date-range", *searched, *others]
+
+
+def _mattering(importance: "Sequence[ImportanceTable]") -> str:
+    """`learning_rate (73 %), batch_size (8 %)`: what clearly mattered; empty where nobody can tell."""
+    if not any(line.share is not None for table in importance for line in table.lines):
+        return ""
+    clear = [(line.share, line.name) for table in importance for line in table.lines if line.clear and line.share]
+    words = [f"{name} ({100 * share:.0f} %)" for share, name in sorted(clear, reverse=True)[:MOST_MATTERING]]
+    return ", ".join(words) or "nothing, more than chance would show"
+
+
+def _without_constants(names: Sequence[str], rows: Sequence[Row]) -> tuple[list[str], dict[str, Any]]:
+    """The columns in which rows differ, and the values of the others."""
+    kept, same = [], {}
+    for name in names:
+        values = [row.get(name) for row in rows]
+        if len(rows) > 1 and name not in ("trial", "status", "date-range") and values.count(values[0]) == len(values):
+            same[name] = values[0]
+        else:
+            kept.append(name)
+    return kept, {name: value for name, value in same.items() if value is not None}
 
 
 def render(sweep: Sweep, summary: Summary, *, pictures: bool = True) -> None:
     """Writes the report that says what `summary` says; without `pictures` only the page, while a sweep runs."""
     _write(sweep, "style.css", asset("style.css"))
     # First of all the page, so that there is one whatever becomes of the pictures.
-    _write(sweep, "index.html", page(summary, whole=False, store=sweep.store.root))
+    _write(sweep, "index.html", page(summary, whole=False, place=_place(sweep)))
     if pictures and summary.rows:
         _render_all(sweep, summary)
 
@@ -81,11 +116,17 @@ def _render_all(sweep: Sweep, summary: Summary) -> None:
     from pipeline.report.interactive import interactive
     from pipeline.report.next_spec import next_spec
     from pipeline.report.row_links import log_links, model_links
-    from pipeline.sweep.folder import epochs_of
+    from pipeline.sweep.folder import epochs_of, predictions_of
 
     choosing = choosing_results(summary)
     searches = phase_searches(choosing, summary)
-    drawn = pictures(summary, choosing, searches, lambda rows: epochs_of(sweep, rows))
+    drawn = pictures(
+        summary,
+        choosing,
+        searches,
+        lambda rows: epochs_of(sweep, rows),
+        lambda rows: predictions_of(sweep, rows),
+    )
     note = sampled_in_words(choosing, summary) if drawn else ""
     proposal = next_spec(summary, searches)
     for picture in drawn:
@@ -98,7 +139,11 @@ def _render_all(sweep: Sweep, summary: Summary) -> None:
     links = {"model": model_links(sweep, summary.rows), "log": log_links(sweep, summary.rows)}
     _write(sweep, "interactive.html", interactive(environment(), summary, drawn, columns(summary), proposal, links))
     importance = importance_tables(summary, choosing, searches)
-    _write(sweep, "index.html", page(summary, drawn, note, importance, proposal, store=sweep.store.root))
+    _write(sweep, "index.html", page(summary, drawn, note, importance, proposal, place=_place(sweep)))
+
+
+def _place(sweep: Sweep) -> Place:
+    return Place(sweep.store.root, f"{sweep.store.root}/{sweep.key('report')}")
 
 
 def _write(sweep: Sweep, name: str, text: str) -> None:

@@ -75,9 +75,16 @@ class References:
             return ""
         name, gain = self.best
         if not self.is_ahead:
-            are = "are" if name.endswith("s") else "is"
-            return f"{name} {are} {self._percent(gain)} better: this network is not worth training yet"
+            return f"{self.ahead_in_words}: this network is not worth training yet"
         return f"as good as {name}" if gain >= -ROPE else f"{self._percent(-gain)} better than {name}"
+
+    @property
+    def ahead_in_words(self) -> str:
+        """`boosted trees are 12 % better`; empty if no reference is better than the answer."""
+        if self.best is None or self.is_ahead:
+            return ""
+        name, gain = self.best
+        return f"{name} {'are' if name.endswith('s') else 'is'} {self._percent(gain)} better"
 
     def _percent(self, gain: float) -> str:
         size = Scale(goal=self.goal).per_cent(gain)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.analysis.ranking import Standing, standings
 from pipeline.analysis.same_data import of_same_data, other_data_in_words
@@ -46,10 +46,14 @@ class Summary:
     """Trials that a race made needless."""
     answer: str
     """What it all comes to, in one sentence; a second one, where the data changed under the sweep."""
+    other_data: str
+    """A sentence about trainings that read other data than the rest; empty if there are none."""
     failures: Sequence[Row]
     skipped: Sequence[tuple[str, str]]
     counts: dict[str, int]
     costs: Costs
+    why_stopped: str = ""
+    """The one failure of all trials that it was stopped for."""
     references: References | None = None
     """None where there are none."""
     calibration: "Calibration | None" = None
@@ -126,6 +130,7 @@ def summarize(
     judged = judged_ranges(definition, ranked, decided, confirmed)
     references = references_of(definition, rows, decided.setting if decided else None)
     progress = so_far(len(trained), len(to_train)) if not done and len(trained) < len(to_train) else ""
+    other_data = other_data_in_words(definition, rows)
     answer = progress + sentence(definition, trained, decided, judged, confirmed, references)
     return Summary(
         definition=definition,
@@ -138,18 +143,14 @@ def summarize(
         confirmed=confirmed,
         choosing_gain=gain_of_choosing(definition, ranked),
         saved=_saved(definition, planned, done),
-        answer=" ".join(filter(None, (answer, other_data_in_words(definition, rows)))),
+        answer=" ".join(filter(None, (answer, other_data))),
+        other_data=other_data,
         failures=[row for row in trained if not Status(row["status"]).is_result or row["status"] == Status.DIVERGED],
         skipped=skipped,
         counts=dict(Counter(row["status"] for row in trained)),
         costs=costs(definition, rows, done),
         references=references,
     )
-
-
-def setting(standing: Standing, names: Sequence[str]) -> dict[str, Any]:
-    """The values that a setting has of some hyperparameters."""
-    return {name: standing.assignment[name] for name in names}
 
 
 def _saved(definition: Definition, planned: Sequence[Trial], done: bool) -> int:

@@ -4,6 +4,7 @@ What stands on a page is for those who render it to say: `page.py`, `interactive
 """
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -11,10 +12,19 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from pipeline import results
+from pipeline.analysis.failures import causes
+from pipeline.analysis.ranking import Standing
 from pipeline.report.charts.calendar import strip
 from pipeline.report.phases import phase_summaries, seconds_per_trial
-from pipeline.report.summary import setting
-from pipeline.report.words import better_heading, duration, incumbent_in_words, resemblance_in_words, times_better
+from pipeline.report.words import (
+    better_heading,
+    duration,
+    incumbent_in_words,
+    resemblance_in_words,
+    setting_name,
+    times_better,
+)
+from pipeline.space import identity_of
 
 LONGEST_TEXT = 2000
 
@@ -31,9 +41,11 @@ def environment() -> Environment:
     )
     environment.filters |= {"duration": duration, "number": number, "cell": results.to_cell, "share": _share}
     environment.filters |= {"resemblance_in_words": resemblance_in_words}
-    environment.filters |= {"pretty": pretty, "cut": cut}
+    environment.filters |= {"pretty": pretty, "cut": cut, "percent": percent}
     environment.globals |= {
-        "setting": setting,
+        "causes": causes,
+        "setting_name": setting_name,
+        "varying": varying,
         "times_better": times_better,
         "better_heading": better_heading,
         "incumbent_in_words": incumbent_in_words,
@@ -55,6 +67,16 @@ def number(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "" if value is None else str(value)
     return f"{value:.4g}" if isinstance(value, float) else f"{value:,}".replace(",", "\u202f")
+
+
+def percent(place: float) -> str:
+    """A place between 0 and 1 on an axis, with room at both ends for a mark."""
+    return f"{5 + 90 * place:.2f}%"
+
+
+def varying(standings: Sequence[Standing], names: Sequence[str]) -> list[str]:
+    """The hyperparameters in which these settings differ."""
+    return [name for name in names if len({identity_of({name: one.assignment[name]}) for one in standings}) > 1]
 
 
 def pretty(value: Any) -> str:

@@ -6,8 +6,14 @@ from typing import NamedTuple
 from pipeline.analysis.ranking import Standing
 from pipeline.results import Row, Status, is_reference, shown
 from pipeline.scale import Scale
+from pipeline.space import Assignment, Scalar, identity_of
 from pipeline.sweep import Definition
 from pipeline.sweep.definition import Resemblance
+
+MOST_NAMED = 5
+"""Values by which a setting is named; one with more is not read any more."""
+LONGEST_NAMED = 40
+"""Characters of a name or a value in these."""
 
 
 class IncumbentWords(NamedTuple):
@@ -30,12 +36,42 @@ def incumbent_in_words(definition: Definition) -> IncumbentWords:
     return next(words for words in (_DEFAULTS, _YOUR_SETTING) if words.name == definition.incumbent_name)
 
 
+def differences(definition: Definition, assignment: Assignment) -> Assignment:
+    """The values of a setting that are not the incumbent's: what is searched first, then all others."""
+    searched = dict.fromkeys(name for phase in definition.phases for name in phase.space)
+    theirs = definition.incumbent
+    return {
+        name: assignment.get(name)
+        for name in searched | theirs
+        if identity_of({name: assignment.get(name)}) != identity_of({name: theirs.get(name)})
+    }
+
+
 def settings_in_words(definition: Definition, standing: Standing) -> str:
-    """`learning_rate=0.03 hidden_size=128`: only what the sweep searches; the incumbent as people call it."""
-    if standing.is_incumbent:
+    """`learning_rate=0.03 hidden_size=128`: what differs from the incumbent; the incumbent as people call it."""
+    own = differences(definition, standing.assignment)
+    if standing.is_incumbent or not own:
         return incumbent_in_words(definition).name
-    names = dict.fromkeys(name for phase in definition.phases for name in phase.space)
-    return " ".join(f"{name}={shown(standing.assignment.get(name))}" for name in names)
+    return " ".join(f"{name}={shown(value)}" for name, value in own.items())
+
+
+def setting_name(definition: Definition, assignment: Assignment, most: int = MOST_NAMED) -> str:
+    """`learning_rate 0.0283, batch_size 256`, to read: what differs from the incumbent, `most` of it, and rounded."""
+    own = differences(definition, assignment)
+    if not own:
+        return incumbent_in_words(definition).name
+    words = [f"{_short(name)} {_short(_rounded(value))}" for name, value in own.items()]
+    more = len(words) - most
+    return ", ".join(words) if more < 2 else f"{', '.join(words[:most])} and {more} more"
+
+
+def _rounded(value: Scalar) -> Scalar:
+    return float(f"{value:.3g}") if isinstance(value, float) else value
+
+
+def _short(value: Scalar) -> str:
+    text = shown(value)
+    return text if len(text) <= LONGEST_NAMED else text[: LONGEST_NAMED - 1] + "…"
 
 
 def better_heading(definition: Definition) -> str:

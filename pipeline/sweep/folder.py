@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import pydantic
 
@@ -20,6 +20,7 @@ from pipeline.store.update import update
 from pipeline.sweep.definition import FORMAT, Definition
 from pipeline.sweep.layout import SWEEPS, SweepKeys, is_sweep_id, removed_key
 from pipeline.sweep.trial import Experiment, Pack, Trial, trials_of
+from pipeline.training.predictions import FILE
 
 _CONNECTIONS = 32
 
@@ -352,6 +353,22 @@ def find(store: Store, name: str) -> Sweep:
     if matches:
         raise UserError(f'"{name}" could be any of {", ".join(matches)}')
     raise UserError(f'{store.root} holds no sweep "{name}"; it holds {", ".join(ids[-5:]) or "none"}')
+
+
+def predictions_of(sweep: Sweep, rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
+    """Per trial: what it noted of its predictions (`training/predictions.py`). Without those that noted nothing."""
+
+    def read(row: Row) -> dict[str, Any]:
+        try:
+            noted = json.loads(sweep.store.read(sweep.attempt_key(Trial.parse(row["trial"]), row["attempt"], FILE)))
+        except (ValueError, FileNotFoundError):
+            return {}
+        return noted if isinstance(noted, dict) else {}
+
+    noting = [row for row in rows if row.get("attempt") and not row.get("reused_from")]
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        found = dict(zip((row["trial"] for row in noting), pool.map(read, noting), strict=True))
+    return {trial: noted for trial, noted in found.items() if noted}
 
 
 def epochs_of(sweep: Sweep, rows: Sequence[Row]) -> dict[str, list[Row]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.data.source import DataSource
 from pipeline.dates import DateRange
+from pipeline.results import Status
 from pipeline.training import architectures
 from pipeline.training.job import Job, TrainingResult
 
@@ -69,7 +70,8 @@ class Builtin:
 
     def _save(self, job: Job, outcome: "Outcome", dataset: "Dataset") -> TrainingResult:
         """Writes the model into the job's folder."""
-        from pipeline.training import model
+        from pipeline.training import model, predictions
+        from pipeline.training.evaluation import predicted
 
         model.save(
             job.folder,
@@ -79,12 +81,15 @@ class Builtin:
             inputs=dataset.inputs,
             encoder=dataset.encoder,
         )
+        files = {name: job.folder / name for name in (model.DESCRIPTION, model.WEIGHTS)}
+        if job.keeps_predictions and outcome.status is Status.COMPLETE:
+            files |= predictions.write(job.folder, predicted(outcome.network, dataset.test), dataset)
         return TrainingResult(
             status=outcome.status,
             metrics=outcome.metrics,
             epochs=outcome.epochs,
             seconds=outcome.seconds,
-            files={name: job.folder / name for name in (model.DESCRIPTION, model.WEIGHTS)},
+            files=files,
             model=model.WEIGHTS,
             device=self.device_name,
             data_fingerprint=dataset.fingerprint,

@@ -35,6 +35,13 @@ def predict(network: nn.Module, tokens: Tensor, dense: Tensor) -> Iterator[Tenso
         yield prediction
 
 
+def predicted(network: nn.Module, part: Part) -> NDArray[np.float32]:
+    """Predictions `[N, T]` of a part's rows in standardised units, on the device of the network."""
+    device = next(network.parameters()).device
+    tokens, dense, _ = to_device(part, device)
+    return np.concatenate([batch.cpu().numpy() for batch in predict(network, tokens, dense)])
+
+
 def evaluate(network: nn.Module, rows: Tensors) -> NDArray[np.float64]:
     """Mean squared error of each target, `[T]`; of an array of K networks (`fused.py`), `[K, T]`."""
     tokens, dense, targets = rows

@@ -66,6 +66,8 @@ class Job:
     """Takes a finished epoch (counted from 1) and its metrics."""
     goes_on: Callable[[int], bool]
     """Whether the training should go on after an epoch that it has noted. Of several jobs, all note theirs before."""
+    keeps_predictions: bool = False
+    """Whether a summary of what was predicted on the test part is kept (`predictions.py`)."""
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Notes a finished epoch; False: the training should stop now."""

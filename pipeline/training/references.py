@@ -7,9 +7,11 @@ CPU core and saves no model. What they choose, they choose on validation. Nothin
 import time
 from collections.abc import Callable, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.results import Status
+from pipeline.training import predictions
 from pipeline.training.job import TRAIN_SAMPLE, Job, TrainingResult, mse_metrics
 
 if TYPE_CHECKING:
@@ -61,11 +63,14 @@ def measure(name: str, dataset: "Dataset", job: Job) -> TrainingResult:
     if len(train) < len(dataset.train):
         job.say(f"fitted to {len(train):,} of {len(dataset.train):,} training rows, spread evenly")
     metrics: dict[str, float] = {}
+    files: dict[str, Path] = {}
     status = Status.COMPLETE
     try:
         with threadpool_limits(1):  # lanes share the cores
             predict = _FITS[name](train, dataset, job)
             metrics = _errors(predict, dataset)
+            if job.keeps_predictions and np.isfinite(list(metrics.values())).all():
+                files = predictions.write(job.folder, predict(dataset.test), dataset)
     except _TimedOutError:
         status = Status.TIMED_OUT
     if not np.isfinite(list(metrics.values())).all():
@@ -74,6 +79,7 @@ def measure(name: str, dataset: "Dataset", job: Job) -> TrainingResult:
         status=status,
         metrics=metrics,
         seconds=time.monotonic() - started,
+        files=files,
         device="cpu",
         data_fingerprint=dataset.fingerprint,
     )

@@ -247,6 +247,7 @@ class Attempt:
             say=self.say,
             note=self._note,
             goes_on=self._goes_on,
+            keeps_predictions=phase.judges or phase.is_reference,
         )
 
 

@@ -145,7 +145,8 @@ def test_where_the_incumbent_is_kept_everybody_says_so_and_hands_it_out(
     assert f" {theirs}, better on " in summary.answer
     assert next(iter(listing(store))).best == f"e000 mse_valid 0.4 {who}"
     page = store.read(state.sweep.page_key).decode()
-    assert f"<h2>Keep {who}</h2>" in page
+    assert f'<h1 id="answer">Keep {who}</h1>' in page
+    assert "incumbent" not in page.split("<h3>The spec</h3>")[0].replace(store.root, "").lower()
     assert f"It starts from {who}: where it was judged, what was chosen is not better" in page
     assert to_markdown(state, 3).startswith(f"**keep {who}: ")
     found = winner.winner_of(state)

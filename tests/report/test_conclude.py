@@ -99,7 +99,8 @@ def test_the_page_says_what_the_verdict_says(new_sweep, asked) -> None:
     summary = finish(sweep, better())
     assert summary.confirmed is not None
     assert "6 of 6" in page(sweep)
-    assert "that is real" in page(sweep)
+    assert '<b class="verdict">real</b>' in page(sweep)
+    assert '<h1 id="answer">Ship this: ' in page(sweep)
 
 
 def test_there_is_no_verdict_before_the_last_judging_trial_has_its_row(new_sweep, asked) -> None:

@@ -119,7 +119,7 @@ def test_a_sweep_of_several_phases_is_told_phase_by_phase(new_sweep, tiny_csv):
     assert sum(one.seconds for one in phases) == pytest.approx(summary.costs.seconds)
     page = text(sweep)
     assert "Phase by phase" in page
-    assert page.index("Phase by phase") < page.index("What was tried")
+    assert page.index("Phase by phase") < page.index("All trials")
 
 
 def test_what_goes_first_because_it_trains_faster_stands_beside_the_most_accurate(new_sweep, tiny_csv):

@@ -7,11 +7,13 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import altair as alt
 
 from pipeline.report import experiments
+from pipeline.report.charts import lettering
 from pipeline.report.experiments import ChoosingResults, ExperimentResult
 from pipeline.report.summary import Summary
 from pipeline.report.words import incumbent_in_words
@@ -19,10 +21,13 @@ from pipeline.report.words import incumbent_in_words
 MOST_POINTS = 200
 """More points than that hide one another in a small plot, and make its file large."""
 
-SMALL, LARGE = (300, 170), (470, 260)
+SMALL, LARGE = (180, 130), (400, 220)
 
 # Okabe and Ito's colours, which colour-blind people can tell apart.
 BEST, INCUMBENT, OTHERS, INK = "#0072B2", "#D55E00", "#8F99A3", "#30363C"
+LABEL = 12
+"""The size of letters, in pixels."""
+BEST_QUARTER = "#56B4E9"
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,14 @@ class Picture:
     note: str
     """What a reader must know to read it right: sampling, what is left out."""
     spec: dict[str, Any]
-    small: bool = False
-    section: Literal["tried", "mattered", "references"] = "tried"
+    section: Literal["evidence", "mattered", "each", "search"]
     """Of the page, where it stands."""
+    size: Literal["small", "large", "wide"] = "large"
+
+    @property
+    def small(self) -> bool:
+        """Whether several stand side by side."""
+        return self.size == "small"
 
 
 def sampled_in_words(choosing: ChoosingResults, summary: Summary) -> str:
@@ -84,12 +94,20 @@ def y_axis(choosing: ChoosingResults, summary: Summary) -> Any:
 
 
 def axis(
-    channel: Any, field: str, values: Sequence[float], title: str, *, log: bool | None = None, say_log: bool = True
+    channel: Any,
+    field: str,
+    values: Sequence[float],
+    title: str,
+    *,
+    log: bool | None = None,
+    say_log: bool = True,
+    width: int = LARGE[0],
 ) -> Any:
     """An axis that just holds the values: a log one, with few lines, where they span a lot."""
     log = spans_much(values) if log is None else log
     if not log:
-        return channel(field, scale=alt.Scale(zero=False), axis=alt.Axis(format="~g", tickCount=5)).title(title)
+        plain = alt.Axis(format="~g", tickCount=max(2, min(5, width // 60)))
+        return channel(field, scale=alt.Scale(zero=False), axis=plain).title(title)
     first, last = math.log10(min(values)), math.log10(max(values))
     room = 0.04 * (last - first)
     low, high = 10 ** max(first - room, -300), 10 ** min(last + room, 300)
@@ -101,10 +119,31 @@ def axis(
         if len(fitting) <= 7:
             break
     fitting = fitting[:: math.ceil(len(fitting) / 8) or 1]
+    if channel is alt.X:
+        per_decade = width / (math.log10(high) - math.log10(low))
+        fitting = thinned(fitting, [per_decade * math.log10(value) for value in fitting], [f"{v:g}" for v in fitting])
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
     return channel(field, scale=scale, axis=alt.Axis(format="~g", values=fitting)).title(
         f"{title} (log scale)" if say_log else title
     )
+
+
+def thinned(values: Sequence[Any], places: Sequence[float], texts: Sequence[str]) -> list[Any]:
+    """The values whose labels stand side by side at these places, in pixels: every one, every second, or fewer."""
+    widths = [lettering.width(text, LABEL) for text in texts]
+    for step in range(1, len(values) + 1):
+        at = range(0, len(values), step)
+        if all(places[b] - places[a] > (widths[a] + widths[b]) / 2 + 6 for a, b in pairwise(at)):
+            return list(values[::step])
+    return list(values[:1])
+
+
+def steps_axis(order: Sequence[str], width: int) -> Any:
+    """An x axis of single values on so many pixels, with as many labels as there is room for."""
+    apart = width / len(order)
+    longest = [text if lettering.width(text, LABEL) < 90 else text[:12] + "…" for text in order]
+    shown = thinned(order, [apart * at for at in range(len(order))], longest)
+    return alt.Axis(labelAngle=0, labelLimit=90, labelOverlap=False, values=shown)
 
 
 def edge_of(choosing: ChoosingResults) -> float:
@@ -147,6 +186,7 @@ def dots(
     summary: Summary,
     *,
     jitter: bool = False,
+    legend: bool = True,
 ) -> Any:
     """A layer with a point per experiment. `words` name the x axis; with `jitter`, it has single values."""
     # What is drawn last lies on top.
@@ -160,8 +200,8 @@ def dots(
     chart = chart.encode(
         x=x,
         y=y_axis(choosing, summary),
-        color=colour(summary),
-        shape=shape(summary),
+        color=colour(summary) if legend else colour(summary).legend(None),
+        shape=shape(summary) if legend else shape(summary).legend(None),
         size=alt.Size("size:Q", scale=None, legend=None),
         opacity=alt.Opacity("opacity:Q", scale=None, legend=None),
         tooltip=tooltip,
@@ -169,38 +209,40 @@ def dots(
     return chart.encode(xOffset=alt.XOffset("jitter:Q", scale=alt.Scale(domain=[-1, 1]))) if jitter else chart
 
 
-def roles(summary: Summary, name: str | None = None) -> tuple[str, str, str]:
-    """What a point can be, in the words of the legend: others, the incumbent, the best (or the finalist `name`)."""
-    best = name or (summary.leader.experiment if summary.leader else None)
-    return "others", summary.definition.incumbent_name, experiments.label(best or "best")
+LEADER, FINALIST = "best of choosing", "this setting"
 
 
-def role(summary: Summary, experiment: str, is_incumbent: bool, name: str | None = None) -> str:
+def roles(summary: Summary, *, finalist: bool = False) -> tuple[str, str, str]:
+    """What a point can be, in the words of the legend: others, the incumbent, the best of choosing (or a finalist)."""
+    return "others", summary.definition.incumbent_name, FINALIST if finalist else LEADER
+
+
+def role(summary: Summary, experiment: str, is_incumbent: bool) -> str:
     """Which of `roles` an experiment has."""
-    others, incumbent, best = roles(summary, name)
+    others, incumbent, best = roles(summary)
     if is_incumbent:
         return incumbent
-    return best if experiments.label(experiment) == best else others
+    return best if summary.leader and experiment == summary.leader.experiment else others
 
 
-def colour(summary: Summary, name: str | None = None, *, line: bool = False) -> Any:
+def colour(summary: Summary, *, finalist: bool = False, line: bool = False) -> Any:
     """The colour channel, by role."""
-    kinds = roles(summary, name)
+    kinds = roles(summary, finalist=finalist)
     scale = alt.Scale(domain=list(kinds), range=[OTHERS, INCUMBENT, BEST])
-    return alt.Color("role:N", scale=scale, legend=_legend(summary, name, line=line))
+    return alt.Color("role:N", scale=scale, legend=_legend(summary, finalist=finalist, line=line))
 
 
-def shape(summary: Summary, name: str | None = None) -> Any:
+def shape(summary: Summary, *, finalist: bool = False) -> Any:
     """The shape channel, by role: it says what the colour says."""
-    kinds = roles(summary, name)
+    kinds = roles(summary, finalist=finalist)
     scale = alt.Scale(domain=list(kinds), range=["circle", "diamond", "circle"])
-    return alt.Shape("role:N", scale=scale, legend=_legend(summary, name))
+    return alt.Shape("role:N", scale=scale, legend=_legend(summary, finalist=finalist))
 
 
-def _legend(summary: Summary, name: str | None, *, line: bool = False) -> Any:
+def _legend(summary: Summary, *, finalist: bool, line: bool = False) -> Any:
     """Only what a picture has: no others beside a finalist, and no best where that is the incumbent."""
-    others, incumbent, best = roles(summary, name)
-    if name is not None:
+    others, incumbent, best = roles(summary, finalist=finalist)
+    if finalist:
         shown = [best, incumbent]
     elif summary.leader is None or summary.leader.is_incumbent:
         shown = [incumbent, others]
@@ -240,6 +282,7 @@ def spec(chart: Any, size: tuple[int, int], zoom: str) -> dict[str, Any]:
         "aria": False,
         "background": "white",
         "font": "Helvetica, Arial, sans-serif",
+        "padding": 8,
         "view": {"stroke": None},
         "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelColor": INK}
         | {

@@ -9,9 +9,9 @@ from typing import Any
 
 import altair as alt
 
-from pipeline.analysis.importance import FEWEST
+from pipeline.analysis.importance import FEWEST, Part
 from pipeline.report import experiments
-from pipeline.report.charts import drawing
+from pipeline.report.charts import contour, drawing
 from pipeline.report.charts.drawing import LARGE, Picture
 from pipeline.report.experiments import ChoosingResults, PhaseSearch
 from pipeline.report.summary import Summary
@@ -124,13 +124,19 @@ def _importance(search: PhaseSearch, mark: str, where: str) -> Picture | None:
         name=f"importance{mark}",
         title=f"What mattered most{where}: {clear[0]}" if clear else f"Nothing clearly mattered{where}",
         alt=f"How much each hyperparameter sets the best quarter of the experiments apart. {words}.",
-        note=f"How much the values that the best quarter of {len(search.results)} experiments have differ from those "
-        "of all, each hyperparameter taken alone; what shuffled results give is subtracted.",
+        note=f"How far the values of the best quarter of {len(search.results)} experiments are from those of all, each "
+        "hyperparameter alone, less what chance gives.",
         spec=drawing.spec(
-            chart.encode(x=x, y=y, color=colour, tooltip=tooltip), (LARGE[0] - 120, 26 * len(names) + 10), ""
+            chart.encode(x=x, y=y, color=colour, tooltip=tooltip), (LARGE[0] - 120, 22 * len(names) + 10), ""
         ),
         section="mattered",
     )
+
+
+def _labels(parts: Sequence[Part], width: int) -> Any:
+    """The x axis of a heat map with columns so wide: ranges in two lines."""
+    lines = "split(datum.label, '–')" if all(part.low is not None for part in parts) else "datum.label"
+    return alt.Axis(labelAngle=0, labelLimit=max(30, width - 6), labelFontSize=10, labelExpr=lines, labelOverlap=False)
 
 
 def _heat_map(
@@ -150,7 +156,8 @@ def _heat_map(
     for cell in cells:
         cell["text"] = f"{cell['value']:.2g}"
         cell["light"] = choosing.sign * cell["value"] > choosing.sign * middle
-    x = alt.X("x:N", sort=across, axis=alt.Axis(labelAngle=0, labelLimit=100, labelFontSize=10))
+    map_ = contour.chart(summary, choosing, search, pair.names)
+    x = alt.X("x:N", sort=across, axis=_labels(pair.parts[0], (LARGE[0] - 40) // len(across)))
     y = alt.Y("y:N", sort=list(reversed(down)), axis=alt.Axis(labelLimit=120))
     x, y = x.title(first), y.title(second)
     scheme = alt.Scale(type="log", scheme="viridis", reverse=choosing.sign > 0)
@@ -170,12 +177,21 @@ def _heat_map(
         if pair.clear
         else "each seems to act for itself: together they explain no more, but for chance, than each alone"
     )
+    if map_ is not None:
+        return Picture(
+            name=f"contour{mark}",
+            title=f"{first} and {second} together{where}",
+            alt=f"A map of {drawing.value_words(choosing, summary)} over {first} and {second}; {verdict}.",
+            note=f"{drawing.sentence(verdict)} The brighter, the better; what is empty was not tried.",
+            spec=map_,
+            section="mattered",
+        )
     return Picture(
         name=f"heat-map{mark}",
         title=f"{first} and {second} together{where}",
         alt=f"Median {drawing.value_words(choosing, summary)} for {len(cells)} combinations of {first} and {second}; "
         f"{verdict}.",
-        note=f"{drawing.sentence(verdict)} The two that mattered most; medians, and an empty cell was not tried.",
-        spec=drawing.spec(alt.layer(boxes, texts), (LARGE[0] - 40, 40 * len(down) + 10), ""),
+        note=f"{drawing.sentence(verdict)} Medians; an empty cell was not tried.",
+        spec=drawing.spec(alt.layer(boxes, texts), (LARGE[0] - 40, 34 * len(down) + 10), ""),
         section="mattered",
     )

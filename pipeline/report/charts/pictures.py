@@ -4,6 +4,7 @@ One definition gives the SVG file that `index.html` shows and the chart that can
 numbers come from `experiments.py`. Nothing here is imported while a sweep runs: altair takes a second to import.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,11 +12,12 @@ import altair as alt
 
 from pipeline.dates import DateRange
 from pipeline.report import experiments
-from pipeline.report.charts import drawing, importance, references
+from pipeline.report.charts import drawing, importance, parallel, predictions
 from pipeline.report.charts.drawing import LARGE, SMALL, Picture, slug
-from pipeline.report.experiments import ChoosingResults, PhaseSearch
+from pipeline.report.charts.lettering import fixed
+from pipeline.report.experiments import ChoosingResults, Group, PhaseSearch
 from pipeline.report.summary import Summary
-from pipeline.report.words import duration
+from pipeline.report.words import duration, setting_name
 from pipeline.results import Row, range_of
 from pipeline.sweep import Phase
 
@@ -27,24 +29,26 @@ def pictures(
     choosing: ChoosingResults,
     searches: Sequence[PhaseSearch],
     epochs: Callable[[Sequence[Row]], Mapping[str, Sequence[Row]]],
+    predicted: Callable[[Sequence[Row]], predictions.Noted] = lambda _: {},
 ) -> list[Picture]:
     """The pictures that this sweep has something to show in, in the order in which they help to decide.
 
-    `epochs` reads the lines of trials' `epochs.csv`; it is asked for a bounded number of them.
+    `epochs` reads the lines of trials' `epochs.csv`, `predicted` what they noted of their predictions; each is asked
+    for a bounded number of them.
     """
-    candidates: list[Picture | None] = [references.picture(summary)]
+    candidates: list[Picture | None] = [*_ranges(summary), *predictions.pictures(summary, predicted)]
     if len(choosing.comparable) > 1:
+        candidates += importance.pictures(summary, choosing, searches)
+        candidates.append(parallel.picture(summary, choosing, searches))
         order = {name: at for at, name in enumerate(summary.searched)}
         by_name = {name: search for search in searches for name in search.experiments.domains}
         candidates += [
             _hyperparameter(summary, choosing, by_name[name], order[name], name) for name in order if name in by_name
         ]
-    candidates.append(_curves(summary, epochs))
-    candidates += _ranges(summary)
-    if len(choosing.comparable) > 1:
         candidates.append(_best_so_far(summary, choosing))
+    candidates.append(_curves(summary, epochs))
+    if len(choosing.comparable) > 1:
         candidates.append(_time(summary, choosing))
-        candidates += importance.pictures(summary, choosing, searches)
     return [picture for picture in candidates if picture is not None]
 
 
@@ -54,7 +58,7 @@ def svg(picture: Picture) -> str:
 
     import vl_convert
 
-    return vl_convert.vegalite_to_svg(json.dumps(picture.spec))
+    return fixed(vl_convert.vegalite_to_svg(json.dumps(picture.spec)))
 
 
 # -- the pictures
@@ -70,24 +74,31 @@ def _hyperparameter(
     phases = {phase.name for phase in summary.definition.choosing if name in phase.space}
     drawn = experiments.sample([one for one in choosing.comparable if one.phases & phases], drawing.MOST_POINTS)
     interval = search.experiments.interval(name)
+    judged = [group for group in groups if group.counts and math.isfinite(group.median)]
 
     # The axis, and the medians on it: of the parts of a range, or of single values.
     if interval is not None:
         drawn = [one for one in drawn if isinstance(one.assignment[name], int | float)]
         ends = [edge for group in groups for edge in (group.low, group.high) if edge is not None]
-        x = drawing.axis(alt.X, "x:Q", ends, experiments.label(name), log=interval.log and min(ends) > 0)
+        x = drawing.axis(
+            alt.X, "x:Q", ends, experiments.label(name), log=interval.log and min(ends) > 0, width=SMALL[0]
+        )
         edges: Any = [
-            {"x": group.low, "x2": group.high, "y": drawing.within(choosing, group.median)} for group in groups
+            {"x": group.low, "x2": group.high, "y": drawing.within(choosing, choosing.minimised(group.median))}
+            for group in judged
         ]
         medians = alt.Chart(alt.Data(values=edges)).mark_rule(strokeWidth=3, color=drawing.INK, opacity=0.85)
         medians = medians.encode(x=x, x2="x2:Q", y=drawing.y_axis(choosing, summary))
     else:
         order = [group.label for group in groups]
         drawn = [one for one in drawn if experiments.label(one.assignment[name]) in order]
-        x = alt.X("x:N", sort=order, scale=alt.Scale(domain=order), axis=alt.Axis(labelAngle=0, labelLimit=90))
+        x = alt.X("x:N", sort=order, scale=alt.Scale(domain=order), axis=drawing.steps_axis(order, SMALL[0]))
         x = x.title(experiments.label(name))
-        middles: Any = [{"x": group.label, "y": drawing.within(choosing, group.median)} for group in groups]
-        medians = alt.Chart(alt.Data(values=middles)).mark_tick(thickness=3, size=38, color=drawing.INK, opacity=0.85)
+        middles: Any = [
+            {"x": group.label, "y": drawing.within(choosing, choosing.minimised(group.median))} for group in judged
+        ]
+        size = min(38.0, 0.8 * SMALL[0] / len(order))
+        medians = alt.Chart(alt.Data(values=middles)).mark_tick(thickness=3, size=size, color=drawing.INK, opacity=0.85)
         medians = medians.encode(
             x=x, y=drawing.y_axis(choosing, summary), tooltip=[alt.Tooltip("y:Q", title="median", format=".4g")]
         )
@@ -99,20 +110,28 @@ def _hyperparameter(
         | {"jitter": drawing.jitter_of(one.experiment) if interval is None else 0}
         for one in drawn
     ]
-    dots = drawing.dots(points, x, experiments.label(name), choosing, summary, jitter=interval is None)
+    dots = drawing.dots(points, x, experiments.label(name), choosing, summary, jitter=interval is None, legend=False)
     return Picture(
         name=f"hyperparameter-{at + 1}-{slug(name)}",
-        title=f"{experiments.label(name)}: {experiments.part_label(search.best_values[name].part)} has the best median",
+        title=_title_of_values(experiments.label(name), judged),
         alt=f"{drawing.value_words(choosing, summary)} of {len(drawn)} experiments against "
         f"{experiments.label(name)}. Medians: "
-        + "; ".join(f"{group.label}: {group.median:.3g}" for group in groups)
+        + "; ".join(f"{group.label}: {choosing.minimised(group.median):.3g}" for group in judged)
         + ".",
         note=f"Medians of phase {search.phase.name}." if len(phases) > 1 else "",
         spec=drawing.spec(
             alt.layer(*drawing.reference(choosing), dots, medians), SMALL, "xy" if interval is not None else "y"
         ),
-        small=True,
+        section="each",
+        size="small",
     )
+
+
+def _title_of_values(name: str, judged: Sequence[Group]) -> str:
+    """Names the best of the medians that are drawn."""
+    if not judged:
+        return f"{name}: most fell behind with every value"
+    return f"{name}: {min(judged, key=lambda group: group.median).label} has the best median"
 
 
 def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Sequence[Row]]]) -> Picture | None:
@@ -124,7 +143,6 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
     rows = experiments.curve_rows(summary, phase, MOST_CURVES)
     metric = summary.definition.objective.valid
     incumbent = next((one.experiment for one in summary.ranked if one.is_incumbent), None)
-    best = summary.leader.experiment if summary.leader else None
     lines = epochs(rows)
     points = [
         {
@@ -162,12 +180,13 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
     where = range_of(rows[0])
     return Picture(
         name="curves",
-        title=f"Learning curves on {where}" + (f", {best} in front" if best in names else ""),
+        title=f"Learning curves on {where}",
         alt=f"{metric} by epoch of {len(names)} trainings on {where}; the best's and {drawing.whose(summary)} stand "
         "out.",
         note=f"{len(names)} of {total} experiments, on a date range that chose"
         + (", evenly along the ranking." if len(names) < total else "."),
         spec=drawing.spec(alt.layer(*layers), LARGE, "xy"),
+        section="search",
     )
 
 
@@ -183,13 +202,14 @@ def _ranges(summary: Summary) -> list[Picture]:
                 if one.finalist is not None and one.incumbent is not None
             ]
             fresh = "fresh date ranges" if confirmed.design.fresh else "the date ranges that chose"
-            title = f"{name} on {fresh}: {confirmed.verdicts[name].kind}"
-            comparisons.append((name, title, drawing.sentence(confirmed.verdicts[name].reason), pairs))
+            setting = setting_name(summary.definition, confirmed.settings[name])
+            title = f"{f'{setting}, on' if len(confirmed.compared) > 1 else 'On'} {fresh}"
+            comparisons.append((name, title, "", pairs))
     elif summary.best is not None and not summary.best.is_incumbent:
         name = summary.best.experiment
         pairs = [(one.date_range, one.setting, one.incumbent) for one in summary.judged]
         note = "These ranges also chose it, so this proves nothing yet."
-        comparisons.append((name, f"{name} on the date ranges that chose it", note, pairs))
+        comparisons.append((name, "On the date ranges that chose it", note, pairs))
     return [_dumbbells(summary, metric, *comparison) for comparison in comparisons if comparison[3]]
 
 
@@ -201,7 +221,7 @@ def _dumbbells(
         {"y": label, "x": own, "x2": incumbent} for label, (_, own, incumbent) in zip(labels, pairs, strict=True)
     ]
     points: Any = [
-        {"y": label, "x": value, "role": drawing.role(summary, name, is_incumbent, name)}
+        {"y": label, "x": value, "role": drawing.roles(summary, finalist=True)[1 if is_incumbent else 2]}
         for label, (_, own, incumbent) in zip(labels, pairs, strict=True)
         for is_incumbent, value in ((False, own), (True, incumbent))
     ]
@@ -215,11 +235,11 @@ def _dumbbells(
     dots = dots.encode(
         x=x,
         y=y,
-        color=drawing.colour(summary, name),
-        shape=drawing.shape(summary, name),
+        color=drawing.colour(summary, finalist=True),
+        shape=drawing.shape(summary, finalist=True),
         tooltip=tooltip,
     )
-    size = (LARGE[0] - 120, max(90, min(len(pairs), 20) * 34))
+    size = (LARGE[0] - 60, max(80, min(len(pairs), 20) * 26))
     return Picture(
         name=f"ranges-{slug(name)}",
         title=title,
@@ -231,6 +251,7 @@ def _dumbbells(
         + ".",
         note=note,
         spec=drawing.spec(alt.layer(lines, dots), size, "x"),
+        section="evidence",
     )
 
 
@@ -262,11 +283,12 @@ def _best_so_far(summary: Summary, choosing: ChoosingResults) -> Picture | None:
     )
     return Picture(
         name="best-so-far",
-        title=f"Best so far: {last.experiment}{when}",
+        title=f"Best so far{when}",
         alt=f"Best {drawing.value_words(choosing, summary)} over training time: {last.value:.3g} after "
         f"{duration(last.spent)}.",
         note="A point is an experiment, at the time its last training ended. Confirmation is not in it.",
         spec=drawing.spec(alt.layer(*drawing.reference(choosing), dots, stairs), LARGE, "xy"),
+        section="search",
     )
 
 
@@ -287,15 +309,15 @@ def _time(summary: Summary, choosing: ChoosingResults) -> Picture | None:
     return Picture(
         name="time",
         title="What accuracy costs in training time",
-        alt=f"{drawing.value_words(choosing, summary)} against training time. The front goes from {fastest.experiment} "
-        f"({duration(fastest.seconds)}, {fastest.value:.3g}) to {best.experiment} ({duration(best.seconds)}, "
-        f"{best.value:.3g}).",
+        alt=f"{drawing.value_words(choosing, summary)} against training time. The front goes from {fastest.value:.3g} "
+        f"in {duration(fastest.seconds)} to {best.value:.3g} in {duration(best.seconds)}.",
         note="Dashed: the front, which no experiment beats in both.",
         spec=drawing.spec(
             alt.layer(*drawing.reference(choosing), line.encode(x=x, y=drawing.y_axis(choosing, summary)), dots),
             LARGE,
             "xy",
         ),
+        section="search",
     )
 
 

@@ -1,0 +1,254 @@
+"""The first screen of the page: what to do, how sure that is, what it cost, what is wrong, and what to do next.
+
+Words and numbers only. What the answer is, `answer.py` decides; how the card looks is the template's business.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+from pipeline.analysis.failures import causes
+from pipeline.analysis.verdict import Kind, Verdict
+from pipeline.report.answer import Basis
+from pipeline.report.beside import Mark, marks
+from pipeline.report.commands import Command, Place, commands
+from pipeline.report.summary import Summary
+from pipeline.report.words import duration, incumbent_in_words, setting_name
+from pipeline.results import Status
+from pipeline.scale import ROPE
+
+FEW_ROWS = 500
+"""Rows to validate on, below which it is partly luck which setting comes out first."""
+
+_HEADLINES = {
+    Kind.REAL: "Ship this: {setting}",
+    Kind.PROMISING: "Likely better, not proven: {setting}",
+    Kind.NOT_SHOWN: "Better so far, not shown: {setting}",
+    Kind.NOT_TESTABLE: "Better so far, not testable: {setting}",
+}
+_LABELS = {
+    Kind.REAL: "real",
+    Kind.PROMISING: "promising, not proven",
+    Kind.NOT_SHOWN: "not shown to be better",
+    Kind.NOT_TESTABLE: "could not be tested",
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """All that the first screen says."""
+
+    headline: str
+    """What to do: `Ship this: learning_rate 0.0283`, `Keep the defaults`."""
+    id: str
+    """Of the setting that is meant; empty where there is none."""
+    network: str
+    """The best setting, where the headline recommends another model than ours."""
+    tone: str
+    """`good`, `bad`, or `neutral`: what the colour says again."""
+    verdict: str
+    """In a few words; empty where there is nothing to judge."""
+    gain: str
+    """How much better, within which interval, on how many date ranges."""
+    marks: tuple[Mark, ...]
+    """The answer among the incumbent and the references, the best first."""
+    worth: str
+    """Whether a network is worth it here."""
+    cost: str
+    warnings: tuple[str, ...]
+    """What a reader must know before believing the rest."""
+    commands: tuple[Command, ...]
+
+
+def card(summary: Summary, place: Place) -> Card:
+    """The card of a sweep, whatever has become of it."""
+    verdict, references = _verdict(summary), summary.references
+    is_behind = references is not None and not references.is_ahead
+    setting = summary.best
+    return Card(
+        headline=_headline(summary, verdict, is_behind=is_behind),
+        id=setting.experiment if setting and not setting.is_incumbent else "",
+        network=setting_name(summary.definition, setting.assignment) if setting and is_behind else "",
+        tone=_tone(summary, verdict, is_behind=is_behind),
+        verdict=_label(summary, verdict),
+        gain=_gain(summary, verdict),
+        marks=tuple(marks(summary, verdict)),
+        worth=_worth(summary),
+        cost=_cost(summary),
+        warnings=tuple(_warnings(summary, verdict)),
+        commands=tuple(commands(summary, place)),
+    )
+
+
+def _verdict(summary: Summary) -> Verdict | None:
+    """What was judged of the answer, or of the setting that did not beat the incumbent; None if nothing was."""
+    decided, confirmed = summary.decided, summary.confirmed
+    if decided is None or confirmed is None or not decided.is_judged:
+        return None
+    return confirmed.verdicts.get(decided.rival or decided.setting.experiment)
+
+
+def _headline(summary: Summary, verdict: Verdict | None, *, is_behind: bool) -> str:
+    definition, decided = summary.definition, summary.decided
+    if definition.is_study:
+        return summary.answer
+    if decided is None:
+        return _without_answer(summary)
+    if is_behind and summary.references:
+        return f"Ship no network yet: {summary.references.ahead_in_words} than the best one"
+    setting = setting_name(definition, decided.setting.assignment)
+    if definition.choosing[0].name == "train":
+        return f"Trained, and nothing tuned: {setting}"
+    if decided.setting.is_incumbent:
+        return f"{'' if summary.done else 'So far: '}{'K' if summary.done else 'k'}eep {setting}"
+    if decided.basis is Basis.JUDGED and verdict is not None:
+        return _HEADLINES[verdict.kind].format(setting=setting)
+    return f"Best while choosing, {'not judged yet' if decided.awaits else 'judged by nothing'}: {setting}"
+
+
+def _without_answer(summary: Summary) -> str:
+    failed = sum(count for status, count in summary.counts.items() if not Status(status).is_result)
+    if not summary.finished:
+        return "Nothing has finished yet"
+    if failed == summary.finished:
+        return f"Nothing to ship: {f'all {failed} trials' if failed > 1 else 'the only trial'} failed"
+    if not summary.done:
+        return "Nothing is ahead yet: no experiment has finished on every date range"
+    return "Nothing to ship: no experiment finished on every date range"
+
+
+def _tone(summary: Summary, verdict: Verdict | None, *, is_behind: bool) -> str:
+    if summary.decided is None:
+        return "neutral" if summary.definition.is_study or not summary.failures else "bad"
+    if is_behind:
+        return "bad"
+    return "good" if verdict is not None and verdict.kind is Kind.REAL and not summary.keeps else "neutral"
+
+
+def _label(summary: Summary, verdict: Verdict | None) -> str:
+    decided = summary.decided
+    if decided is None or summary.definition.is_study:
+        return ""
+    if decided.basis is Basis.KEPT:
+        return f"nothing better than {incumbent_in_words(summary.definition).name} was found"
+    if verdict is not None:
+        return _LABELS[verdict.kind]
+    if decided.setting.is_incumbent:
+        return f"nothing tried beat {incumbent_in_words(summary.definition).name} while choosing"
+    return "not judged yet" if decided.awaits else "nothing judged it"
+
+
+def _gain(summary: Summary, verdict: Verdict | None) -> str:
+    """`mse_test is 44.3 % better than the defaults' (90 % interval: …), ahead on 5 of 5 fresh date ranges.`"""
+    definition, decided, scale = summary.definition, summary.decided, summary.scale
+    if decided is None or definition.is_study:
+        return ""
+    whose, test = incumbent_in_words(definition).whose, definition.objective.test
+    subject = test
+    if decided.rival and summary.confirmed:
+        rival = setting_name(definition, summary.confirmed.settings.get(decided.rival, definition.incumbent))
+        subject = f"Of what was tried, {rival} came closest: its {test}"
+    if verdict is not None and verdict.gain is not None and summary.confirmed:
+        design = summary.confirmed.design
+        interval = ""
+        if verdict.interval is not None:
+            interval = f" ({100 * (1 - 2 * design.alpha):.0f} % interval: {scale.between(verdict.interval)})"
+        ranges = f"{'fresh ' if design.fresh else ''}date range{'s' if verdict.ranges > 1 else ''}"
+        size = f"{scale.better(verdict.gain)} {'as' if verdict.gain == 0 else 'than'} {whose}"
+        return f"{subject} is {size}{interval}, ahead on {verdict.wins} of {verdict.ranges} {ranges}."
+    gains = [one.gain for one in summary.judged if one.gain is not None]
+    if decided.is_judged or decided.setting.is_incumbent or not gains:
+        return ""
+    size = scale.better(sum(gains) / len(gains))
+    return f"{test} is {size} than {whose} on the date ranges that also chose it, which flatters it."
+
+
+def _worth(summary: Summary) -> str:
+    """`Yes: 12 % better than boosted trees`; empty where there is nothing to compare with."""
+    references = summary.references
+    if references is None or references.best is None:
+        return ""
+    gain = references.best[1]
+    if not references.is_ahead:
+        return f"Not yet: {references.ahead_in_words}"
+    return f"{'Yes' if gain < -ROPE else 'Hardly'}: {references.words}"
+
+
+def _cost(summary: Summary) -> str:
+    costs, total = summary.costs, f"{summary.finished:,} trial{'s' if summary.finished != 1 else ''}"
+    words = f"{duration(costs.seconds)} of training, {total}"
+    money = [line for line in costs.budget if line.name == "money"]
+    return words + "".join(f", {line.spent:.2f} of money" for line in money)
+
+
+def _warnings(summary: Summary, verdict: Verdict | None) -> list[str]:
+    definition = summary.definition
+    lines = []
+    if summary.why_stopped:
+        lines.append(f"Stopped, since all trials failed alike: {summary.why_stopped}")
+    elif summary.failures:
+        lines.append(_failures(summary))
+    lines += [f"Data are lost: {line}" for line in definition.lost]
+    if summary.other_data:
+        lines.append(summary.other_data)
+    lines += [f"{words[:1].upper()}{words[1:]}" for words in summary.at_limit]
+    if few := _few_rows(summary):
+        lines.append(few)
+    if verdict is not None and verdict.why:
+        why = verdict.why.removeprefix("but ")
+        lines.append(f"{why[:1].upper()}{why[1:]}")
+    if spread := _spread(summary):
+        lines.append(spread)
+    if verdict is not None and (adjusted := _adjusted(summary, verdict)):
+        lines.append(adjusted)
+    if summary.wanted_more:
+        lines.append(f"The budget ended it: {summary.wanted_more}")
+    if summary.skipped:
+        lines.append(f"{len(summary.skipped)} damaged file{'s were' if len(summary.skipped) > 1 else ' was'} skipped")
+    return lines
+
+
+def _failures(summary: Summary) -> str:
+    first = causes(summary.failures)[0]
+    why = first.why or "the loss became infinite or not a number"
+    alike = f", {len(first.trials)} of them alike" if 1 < len(first.trials) < len(summary.failures) else ""
+    why = why if len(why) <= 160 else f"{why[:159]}…"
+    return f"{len(summary.failures)} of {summary.finished} trials failed{alike}: {why}"
+
+
+def _few_rows(summary: Summary) -> str:
+    """Empty where there are enough, or nobody counted them."""
+    definition, months = summary.definition, summary.definition.rows_by_month or {}
+    ranges = [date_range for phase in definition.choosing for date_range in phase.ranges]
+    by_day = {date.fromisoformat(f"{month}-01"): count for month, count in months.items()}
+    counts = [sum(count for day, count in by_day.items() if one.start <= day < one.end) for one in ranges]
+    least = min((count for count in counts if count), default=0)
+    rows = round(least * definition.training.validation_share)
+    if not least or rows >= FEW_ROWS:
+        return ""
+    return (
+        f"Few rows: about {rows:,} to validate on in a date range that chose, so which setting came out first is "
+        "partly luck"
+    )
+
+
+def _spread(summary: Summary) -> str:
+    """How far date ranges disagree; empty if they do not."""
+    gains = [one.gain for one in summary.judged if one.gain is not None]
+    rope = summary.definition.objective.gains.as_gain(summary.definition.rope)
+    if len(gains) < 2 or min(gains) > -rope or max(gains) < rope:
+        return ""
+    scale = summary.scale
+    return f"Date ranges disagree: from {scale.better(min(gains))} to {scale.better(max(gains))}"
+
+
+def _adjusted(summary: Summary, verdict: Verdict) -> str:
+    """Why the p-value is another one than that of the test; empty where it is not."""
+    confirmed = summary.confirmed
+    if confirmed is None or verdict.p is None or verdict.p_adjusted is None or verdict.p_adjusted <= verdict.p:
+        return ""
+    claims, before = len(confirmed.verdicts) + len(confirmed.counted), len(confirmed.counted)
+    return (
+        f"Counted as one of {claims} claims on the same date ranges"
+        + (f", {before} of earlier sweeps," if before else ",")
+        + f" of which one may look good by chance: p = {verdict.p:.2g} counts as {verdict.p_adjusted:.2g}"
+    )

@@ -1,0 +1,80 @@
+"""The next things to do with a sweep, as commands to copy."""
+
+import shlex
+from dataclasses import dataclass
+
+from pipeline.report.answer import Basis
+from pipeline.report.limits import limits
+from pipeline.report.summary import Summary
+from pipeline.results import Status
+
+MOST = 3
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a sweep and its report lie."""
+
+    store: str = ""
+    """The address of the store; empty where commands need none."""
+    report: str = ""
+    """That of the folder `report/`; empty where it is not known."""
+
+    @property
+    def option(self) -> str:
+        """What a verb must be told to find the store."""
+        return f" --store {shlex.quote(self.store)}" if self.store else ""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A line for a shell, and what it is for."""
+
+    purpose: str
+    line: str
+
+
+def commands(summary: Summary, place: Place) -> list[Command]:
+    """At most three, the most useful first."""
+    id, option = shlex.quote(summary.definition.id), place.option
+    if not summary.done and not summary.why_stopped:
+        return [
+            Command("See it grow", f"hpt watch {id}{option}"),
+            Command("Go on, if nothing runs any more", f"hpt run --sweep {id}{option}"),
+            Command("Stop it; what is finished is kept", f"hpt stop {id}{option}"),
+        ]
+    again = Command("Once mended, run again what failed", f"hpt retry {id}{option}")
+    has_failed = any(not Status(row["status"]).is_result for row in summary.failures)
+    if summary.decided is None:
+        candidates = [
+            Command("See what every trial says", f"hpt results {id}{option}"),
+            *([again] if has_failed else []),
+            Command("Check the machine and the store", f"hpt doctor{option}"),
+        ]
+        return candidates[:MOST]
+    candidates = [again] if has_failed else []
+    if summary.references is None or summary.references.is_ahead:
+        candidates.append(Command("Get the model", f"hpt fetch {id} --model best --to model{option}"))
+    candidates.append(Command(_why_on(summary), _search_on(place)))
+    candidates.append(Command("Train it on the newest days", f"hpt export {id} --best --to best{option}"))
+    candidates.append(Command("Get the model all the same", f"hpt fetch {id} --model best --to model{option}"))
+    return candidates[:MOST]
+
+
+def _why_on(summary: Summary) -> str:
+    decided, rows = summary.decided, summary.rows
+    assert decided is not None
+    own = [row for row in rows if row["experiment"] == decided.setting.experiment]
+    if limits(summary.definition, own):
+        return "Search on, trainings twice as long"
+    if decided.basis is Basis.CHOSEN and not decided.setting.is_incumbent:
+        return "Search on from it"
+    return f"Search on from {'the same start' if decided.setting.is_incumbent else 'this setting'}"
+
+
+def _search_on(place: Place) -> str:
+    """Runs `best.json`, from a bucket by way of this machine."""
+    spec = f"{place.report}/best.json" if place.report else "best.json"
+    if spec.startswith("gs://"):
+        return f"gcloud storage cp {shlex.quote(spec)} . && hpt run best.json{place.option}"
+    return f"hpt run {shlex.quote(spec)}{place.option}"
