@@ -60,6 +60,7 @@ def test_a_claim_is_judged_month_after_month_with_trainings_that_are_real(
 def test_without_claims_it_says_when_there_is_one(tmp_path: Path, judge: Judge) -> None:
     said = hpt("judge", "--store", tmp_path / "empty", cwd=tmp_path).out
     assert said.endswith("holds no claims: a sweep makes one if its winner is better, and that is not shown\n")
+    assert "holds no claims" in judge("--due").err
 
 
 @pytest.mark.parametrize(

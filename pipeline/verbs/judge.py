@@ -78,11 +78,14 @@ def _list(store: "Store") -> None:
     from pipeline.screen.claims import claims_table
     from pipeline.screen.tables import print_table
 
-    all_ = list(rows(store))
-    if not all_:
-        print(f"{store.root} holds no claims: a sweep makes one if its winner is better, and that is not shown")
-        return
-    print_table(claims_table(all_))
+    if all_ := list(rows(store)):
+        print_table(claims_table(all_))
+    else:
+        print(_none(store))
+
+
+def _none(store: "Store") -> str:
+    return f"{store.root} holds no claims: a sweep makes one if its winner is better, and that is not shown"
 
 
 def _judge_due(store: "Store", asked: "Judge", run: "Callable[[Sweep], int]") -> int:
@@ -90,7 +93,10 @@ def _judge_due(store: "Store", asked: "Judge", run: "Callable[[Sweep], int]") ->
     from pipeline.sweep import claims
 
     codes = [FINE]
-    for stored in claims.all_stored(store):
+    all_ = list(claims.all_stored(store))
+    if not all_:
+        print(_none(store), file=sys.stderr)
+    for stored in all_:
         if isinstance(stored, tuple):
             complain(stored[1])
             codes.append(SOME_FAILED)

@@ -57,7 +57,7 @@ def test_a_winner_that_is_not_shown_stays_a_claim_and_the_page_says_what_happens
         "range that is new, the first of which, [2024-01-01, 2024-02-01), is whole on 2024-02-01, and judges at 6 and "
         "12 of them; what this sweep found is not counted again."
     )
-    assert f"<code>hpt judge {claim.id}</code>" in page(sweep) or f"`hpt judge {claim.id}`" in page(sweep)
+    assert f"This stays a claim; <code>hpt judge {claim.id}</code> (or <code>--due</code>, every month)" in page(sweep)
     assert summary_of(state_of(sweep)).claim == summary.claim
 
 
