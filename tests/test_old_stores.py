@@ -116,11 +116,13 @@ def test_a_merge_gives_the_same_bytes(old: Path, sweep: str) -> None:
 def test_the_answer_and_the_verdict_stay(old: Path, reported: dict[str, Done]) -> None:
     for sweep, done in reported.items():
         check(f"old-store/report/{sweep}.txt", done.out.replace(str(old), "<place>"), DRIFT)
-    # Nothing is judged twice, and no other ledger is begun. New are digests, which no older version wrote.
+    # Nothing is judged twice, and no other ledger is begun. New are digests and the front page, of which older versions
+    # knew nothing.
     ledger = {file: content for file, content in files_of(old / "hpt-store", "**/*").items() if in_the_ledger(file)}
     written = files_of(WRITTEN / "store", "ledger/**/*")
     assert {file: content for file, content in ledger.items() if file in written} == written
-    assert {file.split("/")[1] for file in ledger.keys() - written.keys()} == {"digests", "judged"}
+    new = {"/".join(file.split("/")[:2]) for file in ledger.keys() - written.keys()}
+    assert new == {"ledger/digests", "ledger/judged", "ledger/front.json", "index.html"}
 
 
 def in_the_ledger(file: str) -> bool:
