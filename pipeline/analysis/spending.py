@@ -160,8 +160,9 @@ def _judging(history: History) -> float:
     return median(seconds) * max(0, trials)
 
 
-def more_steps(definition: Definition, row: Row, other: Phase) -> float:
-    """How many times the steps of a row's training the same setting will take in another phase."""
+def more_steps(definition: Definition, row: Row, other: Phase, most_epochs: float = math.inf) -> float:
+    """How many times the steps of a row's training the same setting will take in another phase, at most: one that the
+    limit ended may go on to the other phase's, or to `most_epochs` times its own epochs."""
     phase = definition.phase(row["phase"])
     days = phase.ranges[Trial.parse(row["trial"]).range].days
     more_days = fmean(date_range.days for date_range in other.ranges) / days
@@ -169,7 +170,7 @@ def more_steps(definition: Definition, row: Row, other: Phase) -> float:
     # What patience ended needs no more epochs where it may have more.
     most = phase.fidelity.max_epochs
     had_enough = row.get("status") == Status.COMPLETE and 0 < (row.get("epochs") or 0) < most
-    more_epochs = 1.0 if had_enough else other.fidelity.max_epochs / most
+    more_epochs = 1.0 if had_enough else min(other.fidelity.max_epochs / most, most_epochs)
 
     # Of few rows an epoch is several passes: more of them are fewer passes first, and only then more steps. What an
     # epoch of a team's own trainer is, and what it may call a pass, nobody knows.
