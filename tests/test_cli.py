@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.lanes import Nursery
+from tests.support.processes import is_soon
 
 HPT = [sys.executable, "-m", "pipeline.cli"]
 _hpt = list(HPT)
@@ -213,10 +214,7 @@ def test_a_run_that_is_interrupted_goes_on_where_it_was(finished, tmp_path, how)
     (sweep,) = (store / "sweeps").iterdir()
     done = {path.parent.name: path.read_bytes() for path in sweep.glob("trials/*/result.csv")}
     assert done
-    deadline = time.monotonic() + 20
-    while lanes_in(folder) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not lanes_in(folder)
+    assert is_soon(lambda: not lanes_in(folder))
     if how != signal.SIGKILL:
         watched = hpt("watch", sweep.name, "--store", store, cwd=folder)
         assert "stopped at" in watched.stderr

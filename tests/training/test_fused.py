@@ -42,20 +42,23 @@ def together(
     dataset: Dataset,
     last_epochs: dict[int, int] | None = None,
     epoch_steps: int = 1,
+    max_epochs: int = 12,
 ) -> tuple[list[list[Epoch]], list[Outcome]]:
     """The epochs and the outcomes of the members."""
     recorder = Recorder(last_epochs)
-    train_array(architecture, settings, dataset, seed=7, max_epochs=12, epoch_steps=epoch_steps, callback=recorder)
+    train_array(
+        architecture, settings, dataset, seed=7, max_epochs=max_epochs, epoch_steps=epoch_steps, callback=recorder
+    )
     indices = range(len(settings))
     return [recorder.epochs[index] for index in indices], [recorder.outcomes[index] for index in indices]
 
 
 def alone(
-    architecture: str, setting: Assignment, dataset: Dataset, epoch_steps: int = 1
+    architecture: str, setting: Assignment, dataset: Dataset, epoch_steps: int = 1, max_epochs: int = 12
 ) -> tuple[list[Epoch], Outcome]:
     epochs: list[Epoch] = []
     return epochs, train(
-        architecture, setting, dataset, seed=7, max_epochs=12, epoch_steps=epoch_steps, on_epoch=epochs.append
+        architecture, setting, dataset, seed=7, max_epochs=max_epochs, epoch_steps=epoch_steps, on_epoch=epochs.append
     )
 
 
@@ -206,9 +209,10 @@ def test_arrays_of_any_shape_come_out_as_their_members_alone(
     monkeypatch.setattr(fused, "ARRAYS_ON", ("cpu",))
     dataset = make_double(inputs)
     settings: list[Assignment] = [{**shape, "learning_rate": 0.01}, {**shape, **own, "weight_decay": 0.1}]
-    _, outcomes = together(architecture, settings, dataset)
+    _, outcomes = together(architecture, settings, dataset, max_epochs=4)
     for setting, outcome in zip(settings, outcomes, strict=True):
-        assert timeless(outcome) == pytest.approx(timeless(alone(architecture, setting, dataset)[1]), rel=1e-9)
+        _, expected = alone(architecture, setting, dataset, max_epochs=4)
+        assert timeless(outcome) == pytest.approx(timeless(expected), rel=1e-9)
 
 
 def test_an_array_shrinks_when_half_of_it_has_ended(dataset: Dataset) -> None:
