@@ -169,7 +169,14 @@ SECONDS_EACH={seconds_each} FAILING={failing} PYTHONPATH=. exec {quick}
             }
         )
 
-    def build(self, *, registered: bool = True, jenkinsfile: Path = ROOT / "Jenkinsfile", **scenario: Any) -> Build:
+    def build(
+        self,
+        *,
+        registered: bool = True,
+        jenkinsfile: Path = ROOT / "Jenkinsfile",
+        within_s: float = 240,
+        **scenario: Any,
+    ) -> Build:
         self._builds += 1
         home = self.home / f"build-{self._builds}"
         home.mkdir()
@@ -190,7 +197,7 @@ SECONDS_EACH={seconds_each} FAILING={failing} PYTHONPATH=. exec {quick}
         # A build is over before better machine code would pay.
         java = {"JAVA_HOME": java_home() or "", "JAVA_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
         environment = os.environ | java | {"OMP_NUM_THREADS": "1"}
-        ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=within_s, check=False)
         assert (home / "build.json").exists(), ran.stdout + ran.stderr
         return Build(home, self.store)
 
