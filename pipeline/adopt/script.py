@@ -30,6 +30,11 @@ _TOLD = {
     "{stop}": "stop_file",
 }
 """What a training is told -> names of arguments that want it. `{folder}/model`: a file there."""
+TOLD = (
+    *("start", "end", "train_start", "train_end", "valid_start", "valid_end", "test_start", "test_end"),
+    *("seed", "max_epochs", "trial", "folder", "parameters", "metrics", "stop", "python"),
+)
+"""The placeholders of a command that are no hyperparameters."""
 _DATA = "data data_path csv input file path dataset data_file data_dir train_data"
 _NOT_TUNED = re.compile(
     r"workers|threads|device|gpu|verbose|interval|every|port|rank|local_rank|world_size|log|print|debug|resume"
@@ -56,7 +61,7 @@ def command_of(answers: Answers) -> Command:
     """
     if answers.command:
         words = split(answers.command, "--command")
-        names = {name for word in words for name in _PLACEHOLDER.findall(word)} - set(_told_names())
+        names = {name for word in words for name in _PLACEHOLDER.findall(word)} - set(TOLD)
         return Command(list(words), dict.fromkeys(sorted(names)))
     script = answers.script
     assert script is not None
@@ -152,12 +157,6 @@ def _tuned(argument: Argument) -> Iterator[Any]:
         yield {"if": argument.name, "arguments": [argument.option]}
     else:
         yield from (argument.option, f"{{{argument.name}}}")
-
-
-def _told_names() -> Iterator[str]:
-    """The placeholders that are no hyperparameters."""
-    yield from ["start", "end", "train_start", "train_end", "valid_start", "valid_end", "test_start", "test_end"]
-    yield from ["seed", "max_epochs", "trial", "folder", "parameters", "metrics", "stop", "python"]
 
 
 def _as_pattern(line: str, named: set[str]) -> str:

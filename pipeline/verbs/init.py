@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.errors import FINE, SOME_FAILED
-from pipeline.places import as_typed
+from pipeline.errors import FINE, SOME_FAILED, UserError
+from pipeline.places import canonical, project_file
 from pipeline.verbs.common import complain, warn
 
 if TYPE_CHECKING:
@@ -84,10 +84,12 @@ def init(
     from pipeline.adopt.write import write
 
     folder = Path.cwd()
+    if (above := project_file()) and above.parent != folder.resolve():
+        raise UserError(f"this is a folder of {above.parent}, whose hpt.toml counts here: call `hpt init` there")
     if check:
         raise typer.Exit(_check(folder))
     answers = Answers(
-        data=as_typed(data) if data else None,
+        data=canonical(data) if data else None,
         target=target,
         leave_out=tuple(leave_out or ()),
         trainer=trainer,

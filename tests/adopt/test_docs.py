@@ -30,6 +30,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"{folder}:/usr/local/bin:/usr/bin:/bin"
 
 
+# A dozen trainings that each import torch: minutes, where others work on the machine too.
+@pytest.mark.timeout(900)
 def test_every_command_runs_and_prints_what_the_page_says(tmp_path: Path, path: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HPT_")}
     environment |= {"PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}

@@ -37,6 +37,10 @@ def test_what_does_not_fit_is_a_line_and_exit_1(own_copy: Path, path: str, befor
     assert (own_copy / path).read_text() == was
 
 
+def test_in_a_folder_of_the_repository_it_says_where_to_call_it(adopted: Path) -> None:
+    assert f"a folder of {adopted}" in hpt("init", "--check", cwd=adopted / "data", code=2).err
+
+
 @pytest.mark.parametrize("path", ["hpt.toml", "Jenkinsfile", "specs/first.json"])
 def test_what_is_gone_is_told(own_copy: Path, path: str) -> None:
     (own_copy / path).unlink()

@@ -313,3 +313,10 @@ def test_on_a_terminal_it_asks_what_it_needs_to_know(repository: Path) -> None:
     assert tomllib.loads((repository / "hpt.toml").read_text())["store"] == "gs://team/tuning"
     pattern = json.loads((repository / "specs/first.json").read_text())["metrics-pattern"]
     assert pattern == r"epoch (?P<epoch>\S+) validation (?P<mse_valid>\S+)|test (?P<mse_test>\S+)"
+
+
+def test_what_a_training_is_told_is_never_taken_for_a_hyperparameter() -> None:
+    from pipeline.adopt.script import TOLD
+    from pipeline.training.own.placeholders import NAMES
+
+    assert set(TOLD) == set(NAMES)

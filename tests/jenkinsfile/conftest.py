@@ -176,7 +176,14 @@ SECONDS_EACH={seconds_each} FAILING={failing} PYTHONPATH=. exec {quick}
             }
         )
 
-    def build(self, *, registered: bool = True, jenkinsfile: Path = ROOT / "Jenkinsfile", **scenario: Any) -> Build:
+    def build(
+        self,
+        *,
+        registered: bool = True,
+        jenkinsfile: Path = ROOT / "Jenkinsfile",
+        within_s: float = 240,
+        **scenario: Any,
+    ) -> Build:
         self._builds += 1
         home = self.home / f"build-{self._builds}"
         home.mkdir()
@@ -195,7 +202,7 @@ SECONDS_EACH={seconds_each} FAILING={failing} PYTHONPATH=. exec {quick}
         command = ["groovy", "-cp", str(_harness()), "-e", "Run.main(args)"]
         command += [str(jenkinsfile), str(home / "scenario.json")]
         environment = _java() | {"OMP_NUM_THREADS": "1"}
-        ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=within_s, check=False)
         assert (home / "build.json").exists(), ran.stdout + ran.stderr
         return Build(home, self.store)
 

@@ -48,6 +48,8 @@ def test_it_runs_on_the_laptop(repository: Path, installed: Environment) -> None
     assert all(",complete," in row for row in results.read_text().splitlines()[1:])
 
 
+# All that runs here starts from nothing, as on a machine: minutes, where others work on it too.
+@pytest.mark.timeout(900)
 def test_it_runs_on_jenkins(repository: Path, packages: Environment, tmp_path: Path) -> None:
     controller = Adopted(tmp_path, repository)
     build = controller.build(
@@ -55,6 +57,7 @@ def test_it_runs_on_jenkins(repository: Path, packages: Environment, tmp_path: P
         agents=MACHINE,
         env={"HPT_PACKAGES": str(packages.folder), "PIP_NO_INDEX": "1", "PIP_NO_COMPILE": "1"},
         params={"BUDGET": A_LOOK},
+        within_s=800,
     )
     assert build.result == "SUCCESS", build.log
     assert {row["status"] for row in build.rows().values()} == {"complete"}
