@@ -43,6 +43,8 @@ def commands(summary: Summary, place: Place) -> list[Command]:
             Command("Go on, if nothing runs any more", f"hpt run --sweep {id}{option}"),
             Command("Stop it; what is finished is kept", f"hpt stop {id}{option}"),
         ]
+    if summary.definition.is_study:
+        return [Command("See every trial", f"hpt results {id}{option}")]
     again = Command("Once mended, run again what failed", f"hpt retry {id}{option}")
     has_failed = any(not Status(row["status"]).is_result for row in summary.failures)
     if summary.decided is None:

@@ -6,7 +6,8 @@ Ids in, keys out, and back; nothing here reads or writes. Of a sweep, below `swe
     plan/<n>.tsv                              a round
     experiments.csv                           what the rounds asked for
     trials/<trial>/result.csv                 a trial's row; a retry's is result-2.csv
-    trials/<trial>/attempts/<token>/<file>    epochs.csv, log.txt, and what the trainer saves
+    trials/<trial>/attempts/<token>/<file>    epochs.csv, log.txt, and what the trainer saves;
+                                              predictions.json of those that judge, and of references
     tensorboard/<trial>/<file>                an attempt's event file, whose name ends with its token
     rungs/<phase>-d<range>-s<seed>/<epoch>/<experiment>
     leases/<trial>                            what a lane trains, under its first trial; gone when it has ended

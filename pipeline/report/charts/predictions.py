@@ -20,6 +20,7 @@ from pipeline.results import Row, Status, range_of
 Noted = Mapping[str, Mapping[str, Any]]
 """By trial."""
 _POINTS = 12
+_SIZE = (LARGE[0], 180)
 _REFERENCES = {"linear": ("the linear model", "#CC79A7"), "trees": ("boosted trees", "#009E73")}
 _SHAPES = ["circle", "diamond", "square", "triangle-up"]
 
@@ -119,7 +120,7 @@ def _against_truth(found: Mapping[str, tuple[str, list[dict[str, Any]]]], target
         alt=f"Mean true {words} against its mean prediction, of {', '.join(found)}, in groups of alike predictions; on "
         "the dashed line they are the same.",
         note="Rows with alike predictions together, on the test days that judged; dashed: right on average.",
-        spec=drawing.spec(alt.layer(line.encode(x=x, y=y), *_lines(points, x, y, found)), LARGE, ""),
+        spec=drawing.spec(alt.layer(line.encode(x=x, y=y), *_lines(points, x, y, found)), _SIZE, ""),
         section="evidence",
     )
 
@@ -142,7 +143,7 @@ def _by_week(found: Mapping[str, tuple[str, list[dict[str, Any]]]]) -> Picture |
         title="Error by week",
         alt=f"Mean squared error of {', '.join(found)} in each week of the test days that judged.",
         note="Of standardised targets, on the test days that judged; a point is a week.",
-        spec=drawing.spec(alt.layer(*_lines(points, x.title(None), y, found)), LARGE, "y"),
+        spec=drawing.spec(alt.layer(*_lines(points, x.title(None), y, found)), _SIZE, "y"),
         section="evidence",
     )
 
