@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.store import Store, open_store
 from pipeline.sweep import Sweep, all_sweeps, claims
-from pipeline.sweep.layout import claim_key, pair_key
+from pipeline.sweep.layout import FRONT_PAGE, claim_key, pair_key
 from tests.support import claims as support
 from tests.support.in_process import Done, hpt
 from tests.support.lanes import Lanes
@@ -55,6 +55,8 @@ def test_a_claim_is_judged_month_after_month_with_trainings_that_are_real(
     assert claim.id in history
     assert "of 2 new date ranges" in history
     assert id not in history  # what judges a claim is no night
+    page = store.read(FRONT_PAGE).decode()
+    assert "of 2 new date ranges" in page[page.index("<h2>Claims</h2>") :]
 
 
 def test_without_claims_it_says_when_there_is_one(tmp_path: Path, judge: Judge) -> None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from pipeline.base import Recorded
+from pipeline.compare import claims
 from pipeline.compare.front_line import FrontLine, line_of
 from pipeline.compare.front_page import MARK, Unread, page
 from pipeline.errors import InfrastructureError, UserError
@@ -106,7 +107,7 @@ def _keep(store: Store, new: Lines, seconds: float | None) -> None:
         # Read after the page that is written over: whoever wrote that had entered its lines before.
         lines = read(store)
         left = [one for one in unread if one.sweep not in lines]
-        return page(store, list(lines.values()), left).encode(errors="xmlcharrefreplace")
+        return page(store, list(lines.values()), left, list(claims.rows(store))).encode(errors="xmlcharrefreplace")
 
     update(store, FRONT_LINES, entered)
     update(store, FRONT_PAGE, made)

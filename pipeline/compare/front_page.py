@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from pipeline.compare.claims import ClaimRow
 from pipeline.compare.front_line import FrontLine
 from pipeline.report.templating import asset, environment
 from pipeline.store import Store
@@ -42,21 +43,6 @@ class Unread:
 
     sweep: str
     why: str
-
-
-@dataclass(frozen=True)
-class ClaimRow:
-    """A claim as the page shows it."""
-
-    claim: str
-    """Which setting beats which, of what: `learning_rate=0.03 beats the defaults: air_time, bag-of-words`."""
-    standing: str
-    """In a word or two: `holds`, `open`, `refuted`."""
-    evidence: str
-    next_look: str
-    """When it can be looked at again, or the command that does."""
-    sweep: str = ""
-    """The sweep that made it, if it is to be linked."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +130,7 @@ def page(
             problems=series,
             trends=any(one.trend for problem in series for one in problem.series),
             claims=claims,
+            known={line.sweep for line in lines},
             sweeps=newest[:NEWEST],
             older=newest[NEWEST:],
             unread=unread,

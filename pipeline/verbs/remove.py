@@ -1,12 +1,13 @@
 """Space that sweeps take in a store is freed."""
 
 import sys
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.errors import UserError
+from pipeline.errors import InfrastructureError, UserError
 from pipeline.verbs.common import StoreOption, complain
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Remove sweeps, or their models: never what the ledger, reuse or other sweeps need, nor a sweep that runs."""
+    from pipeline.compare import front
     from pipeline.screen.removal import removal_lines, size
     from pipeline.spec.project import store_root
     from pipeline.store import open_store
@@ -62,7 +64,11 @@ def remove(
             raise typer.Exit
     for id in finished:
         _leave_to_later_sweeps(opened, id)
-    print(f"freed {size(removal.remove(removals, complain))}")
+    freed = removal.remove(removals, complain)
+    with suppress(InfrastructureError, UserError):  # the next sweep to end makes up for it
+        if front.link(opened):
+            front.bring_up_to_date(opened)
+    print(f"freed {size(freed)}")
 
 
 def _ids(store: "Store", names: "Sequence[str]") -> list[str]:
@@ -110,7 +116,7 @@ def _best_model(store: "Store", id: str) -> str | None:
 
 def _leave_to_later_sweeps(store: "Store", id: str) -> None:
     """Writes, once more, what a finished sweep leaves in the ledger: an older version may not have, or it broke."""
-    from pipeline.report.conclude import conclude
+    from pipeline.compare.front import conclude
     from pipeline.sweep import Sweep
     from pipeline.sweep.merge import merge
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.compare.claims import ClaimRow
 from pipeline.compare.front_line import FrontLine
-from pipeline.compare.front_page import NEWEST, ClaimRow, Unread, months, page, problems, trend
+from pipeline.compare.front_page import NEWEST, Unread, months, page, problems, trend
 from pipeline.store import open_store
 from tests.support.browser import browser, needs_browser
 
@@ -132,7 +133,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines += [line(at, architecture="cnn", score=0.2 + at / 1000, money=2.5) for at in range(10, 40)]
     texts = {"architecture": HOSTILE, "source": HOSTILE, "target": [HOSTILE], "metric": HOSTILE, "setting": HOSTILE}
     lines += [line(50, **texts, note=HOSTILE, gain=HOSTILE, state=HOSTILE, incumbent=HOSTILE, failed=3)]
-    claims = [ClaimRow(HOSTILE, "holds", HOSTILE, HOSTILE, sweep=lines[0].sweep), ClaimRow("a", "open", "b", "c")]
+    claims = [
+        ClaimRow("a", "real", HOSTILE, HOSTILE, HOSTILE, made_by=lines[0].sweep, evidence=HOSTILE, next=HOSTILE),
+        ClaimRow("b", "damaged", evidence="why"),
+    ]
     unread = [Unread("20240601-0210-cnn-beef", HOSTILE)]
     for one in lines:
         report = folder / f"sweeps/{one.sweep}/report"
