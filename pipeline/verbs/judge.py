@@ -111,8 +111,8 @@ def _judge_due(store: "Store", asked: "Judge", run: "Callable[[Sweep], int]") ->
 
 def _judge(store: "Store", id: str, asked: "Judge", run: "Callable[[Sweep], int]") -> int:
     """Ends what was begun for a claim, then judges it from look to look while date ranges are new."""
-    from pipeline.plan import judging, unchanged
     from pipeline.compare.front import conclude
+    from pipeline.plan import judging, unchanged
     from pipeline.sweep import claims
     from pipeline.sweep.merge import merge
 
