@@ -13,7 +13,7 @@ from pipeline.results import Row, Status
 from pipeline.sweep import Phase
 
 _MORE_EPOCHS = 2.0
-"""What the limit of a phase ended seldom trains up to a much higher one: on `flights` 16 of 100 epochs, after 15."""
+"""What a limit ended seldom trains up to a much higher one: on `flights`, 16 of 100 epochs after 15 of 15."""
 
 
 @dataclass(frozen=True)

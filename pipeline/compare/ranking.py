@@ -131,7 +131,7 @@ class Ranking:
             words = first.references.words if first.references else ""
             return f"{sentence} {first.name}: {words}." if words else sentence
         if base.score is None:
-            return f"{base.name} has no result, so nothing can be held against it ({base.state.words})."
+            return f"{base.name} has no result ({base.state.words}), so the others cannot be compared with it."
         metric = base.state.sweep.definition.objective.test
         says = [f"{first.name} is ahead of {len(self.places) - 1} others: {metric} {first.score:.4g} on {self.where}"]
         others = [place for place in self.places if place.gain is not None]
@@ -143,6 +143,8 @@ class Ranking:
             says.append(f"no difference to {base.name} is shown to be real")
         else:
             says.append(f"the difference to {_and(place.name for place in self.doubtful)} is not shown to be real")
+        if unfinished := [place.name for place in self.places if not place.state.done]:
+            says.append(f"{_and(unfinished)} {'are' if len(unfinished) > 1 else 'is'} not finished")
         if base.references and base.references.words:
             says.append(f"{base.name}: {base.references.words}" if first is not base else base.references.words)
         return "; ".join(says) + "."

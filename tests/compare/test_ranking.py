@@ -86,6 +86,7 @@ def test_what_failed_is_in_the_ranking_and_stops_nothing(nights: list[State], st
     text = "\n".join(printed(ranking, 200))
     assert "lstm has no sweep: the data are <gone>" in text
     assert "no result; 0 of 0 trials" in text
+    assert "; bag-of-words-ffff is not finished." in text or "; bag-of-words is not finished." in text
     assert f"  hpt run --sweep {without.id}" in text
     page.save(ranking, {state.sweep.id: "so" for state in ranking.comparison.states}, store)
 
