@@ -11,11 +11,25 @@ import hypothesis
 import numpy as np
 import pytest
 
+from pipeline.local import process
 from pipeline.store import Store, open_store
 from pipeline.sweep import Sweep
 from tests.support import faults, gcs, lanes
 from tests.support.sweeps import define
 from tests.support.trouble import Trouble
+
+LONGEST = (
+    "jenkinsfile/test_jenkinsfile",
+    "training/own/test_docs",
+    "jenkinsfile/test_automatic",
+    "training/own/test_sweeps",
+)
+"""Files that run first, or one process would be left alone with one of them at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    first = {Path(__file__).parent / f"{name}.py": at for at, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: first.get(item.path, len(first)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -119,6 +133,14 @@ def nursery() -> Iterator[lanes.Nursery]:
 @pytest.fixture
 def trouble(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Trouble:
     return Trouble(monkeypatch, tmp_path / "begun")
+
+
+@pytest.fixture(scope="module")
+def quick_lanes(nursery: lanes.Nursery) -> Iterator[None]:
+    """Lanes that the tests' own process starts, as by a verb, are forked from the nursery, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "PROGRAM", nursery.lanes.program)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.lanes import Nursery
+from tests.support.processes import is_soon
 
 HPT = [sys.executable, "-m", "pipeline.cli"]
 _hpt = list(HPT)
@@ -190,11 +191,11 @@ def test_a_failed_trial_is_exit_1_and_a_store_that_fails_exit_3(finished, tmp_pa
     assert hpt("plan", "spec.json", "--store", tmp_path / "file" / "s", cwd=folder).returncode == 3
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_interrupted_goes_on_where_it_was(finished, tmp_path, how):
     folder, _ = finished
     asked = json.loads((folder / "spec.json").read_text())
-    asked |= {"training": {"max-epochs": 100, "epoch-steps": 1}, "incumbent": {"early_stopping_patience": 1000}}
+    asked |= {"training": {"max-epochs": 40, "epoch-steps": 1}, "incumbent": {"early_stopping_patience": 1000}}
     (tmp_path / "spec.json").write_text(json.dumps(asked))
     store = tmp_path / "s"
     command = [*HPT, "run", str(tmp_path / "spec.json"), "--store", str(store)]
@@ -211,10 +212,7 @@ def test_a_run_that_is_interrupted_goes_on_where_it_was(finished, tmp_path, how)
     (sweep,) = (store / "sweeps").iterdir()
     done = {path.parent.name: path.read_bytes() for path in sweep.glob("trials/*/result.csv")}
     assert done
-    deadline = time.monotonic() + 20
-    while lanes_in(folder) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not lanes_in(folder)
+    assert is_soon(lambda: not lanes_in(folder))
     if how != signal.SIGKILL:
         watched = hpt("watch", sweep.name, "--store", store, cwd=folder)
         assert "stopped at" in watched.stderr

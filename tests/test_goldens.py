@@ -37,7 +37,7 @@ TINY = {
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory, quick_lanes: None) -> Path:
     """A folder with a small table."""
     folder = tmp_path_factory.mktemp("place")
     shutil.copy(ROOT / "tests/stores/before-the-house/visits.csv", folder)

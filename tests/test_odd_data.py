@@ -19,6 +19,8 @@ from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from tests.support.in_process import hpt
 
+pytestmark = pytest.mark.usefixtures("quick_lanes")
+
 START = date(2024, 1, 1)
 RANGE = DateRange(START, date(2024, 3, 1))
 PER_DAY = 6

@@ -19,6 +19,8 @@ import pipeline
 from tests.support.golden import check
 from tests.support.in_process import Done, hpt
 
+pytestmark = pytest.mark.usefixtures("quick_lanes")
+
 WRITTEN = Path(__file__).parent / "stores/before-the-house"
 WRITTEN_AT = "/srv/hpt"
 FINISHED = "20261127-2057-bag-of-words-5c5d"

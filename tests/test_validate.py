@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.in_process import hpt
 
+pytestmark = pytest.mark.usefixtures("quick_lanes")
+
 DAYS = 182
 DATA = {"path": "t.csv", "date": "day", "numeric": ["x"], "categorical": ["kind"], "target": "y"}
 

@@ -24,8 +24,8 @@ from typing import Any, Protocol
 
 from pipeline.analysis.failures import same_failure
 from pipeline.errors import InfrastructureError, UserError
-from pipeline.local import interrupts
-from pipeline.local.process import PROGRAM, Lane, stop
+from pipeline.local import interrupts, process
+from pipeline.local.process import Lane, stop
 from pipeline.local.share import Share
 from pipeline.local.watch import PATIENCE, Patience, Watch
 from pipeline.plan import reach, rounds
@@ -81,12 +81,13 @@ def run(
     retry: bool = False,
     pace: Pace = PACE,
     tries: int = 3,
-    program: Sequence[str] = PROGRAM,
+    program: Sequence[str] | None = None,
 ) -> merge.Merged:
     """Runs what is left of a sweep (`retry`: what failed, too) and returns its merged rows.
 
     `lanes` is their number: left out, one per GPU, or one per core where there is no GPU. `tries` is how many lanes a
-    trial may kill, and how often the store or the device may fail a lane; `program` is the command of a lane's process.
+    trial may kill, and how often the store or the device may fail a lane; `program` is the command of a lane's process,
+    left out, the usual one.
 
     Raises KeyboardInterrupt, after a last merge, if a person stops it (Ctrl-C, SIGTERM or `hpt stop`),
     SameFailureError if all that trials do is to fail alike, UserError if what they need is not on this machine, and
@@ -102,7 +103,7 @@ def run(
                 n,
                 devices[n % len(devices)] if devices else None,
                 Path(folder, f"lane-{n}.log"),
-                program,
+                program or process.PROGRAM,
                 pace.grace,
                 may_fail=tries,
             )

@@ -52,8 +52,8 @@ def test_what_matters_less_comes_second():
 
 
 def test_where_nothing_matters_hardly_any_sweep_says_that_something_does():
-    alarms = sum(any(one.clear for one in importances(tried(16, flat, seed))) for seed in range(40))
-    assert alarms <= 5
+    alarms = sum(any(one.clear for one in importances(tried(16, flat, seed))) for seed in range(20))
+    assert alarms <= 3
 
 
 def test_of_few_experiments_nothing_is_said():

@@ -236,9 +236,19 @@ def test_parts_of_other_forms_and_types_are_one_table(tmp_path: Path, plain: str
 # -- long values
 
 
-@pytest.mark.parametrize("where", [[0], [N - 1], [100, 101, 300]])
-@pytest.mark.parametrize("size", [900_000, 1_500_000, 20_000_000])
-def test_values_may_be_longer_than_a_megabyte(tmp_path: Path, plain: str, where: list[int], size: int) -> None:
+MEGABYTE = 2**20
+PLACES = ([0], [N - 1], [100, 101, 300])
+
+
+@pytest.mark.parametrize(
+    ("blocks", "where", "block"),
+    [*((blocks, where, MEGABYTE // 16) for blocks in (0.9, 1.5, 20) for where in PLACES), (1.5, [N - 1], MEGABYTE)],
+)
+def test_values_may_be_longer_than_the_block_in_which_a_file_is_read(
+    tmp_path: Path, plain: str, blocks: float, where: list[int], block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.data.csv_file._BLOCK", block)
+    size = int(blocks * block)
     path = csv(tmp_path / "a.csv", *COLUMNS, "text", text="short")
     lines = path.read_text().splitlines()
     for at in where:

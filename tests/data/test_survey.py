@@ -2,12 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -19,6 +18,7 @@ from pipeline.data import survey, warnings
 from pipeline.data.source import FilesSource, FlightsSource
 from pipeline.data.survey import Distribution, Survey, stability
 from pipeline.dates import DateRange
+from tests.support import in_process
 
 START = date(2024, 1, 1)
 QUARTER = DateRange(START, date(2024, 4, 1))  # 91 days: 63 train, 14 valid, 14 test
@@ -188,17 +188,9 @@ def test_the_flights_have_no_holes_and_their_delays_drift_in_autumn() -> None:
 # The verb
 
 
-def hpt(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HPT_")}
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
-        cwd=cwd,
-        env=environment | {"HPT_CACHE": str(cwd / "cache")},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def hpt(*arguments: object, cwd: Path) -> in_process.Done:
+    with mock.patch.dict(os.environ, XDG_CACHE_HOME=str(cwd / "cache")):
+        return in_process.hpt(*arguments, cwd=cwd, code=None)
 
 
 def test_the_verb_shows_days_columns_target_and_the_ranges_of_a_spec(
@@ -209,36 +201,36 @@ def test_the_verb_shows_days_columns_target_and_the_ranges_of_a_spec(
     tiny_spec["data"]["path"] = "a.csv"
     (tmp_path / "spec.json").write_text(json.dumps(tiny_spec))
     result = hpt("data", "spec.json", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert "the data cover [2024-01-01, 2024-05-30); what follows is about" in result.stdout
-    assert "2024-01    180   █████████x█████████████████████" in result.stdout
-    assert "2024-04  " not in result.stdout
-    assert "[2024-01-01, 2024-03-01)   screen     246      54     54            1" in result.stdout
-    assert "warning: [2024-01-01, 2024-03-01): 1 of 60 (1.7 %) days have no rows: 2024-01-10" in result.stdout
-    assert "warning: [2024-02-01, 2024-04-01): 54 rows to test on, [2024-03-23, 2024-04-01): fewer" in result.stdout
-    assert "\x1b" not in result.stdout
+    assert result.code == 0, result.err
+    assert "the data cover [2024-01-01, 2024-05-30); what follows is about" in result.out
+    assert "2024-01    180   █████████x█████████████████████" in result.out
+    assert "2024-04  " not in result.out
+    assert "[2024-01-01, 2024-03-01)   screen     246      54     54            1" in result.out
+    assert "warning: [2024-01-01, 2024-03-01): 1 of 60 (1.7 %) days have no rows: 2024-01-10" in result.out
+    assert "warning: [2024-02-01, 2024-04-01): 54 rows to test on, [2024-03-23, 2024-04-01): fewer" in result.out
+    assert "\x1b" not in result.out
 
 
 def test_a_range_without_any_data_is_a_warning_here(tmp_path: Path, tiny_spec: dict[str, Any]) -> None:
     tiny_spec["date-range"] = [["2025-01-01", "2025-03-01"]]
     (tmp_path / "spec.json").write_text(json.dumps(tiny_spec))
     result = hpt("data", "spec.json", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert "900 rows in [2024-01-01, 2024-05-30)" in result.stdout
-    assert "has none of the days that the data cover" in result.stdout
-    assert "a trial on this range will fail" in result.stdout
+    assert result.code == 0, result.err
+    assert "900 rows in [2024-01-01, 2024-05-30)" in result.out
+    assert "has none of the days that the data cover" in result.out
+    assert "a trial on this range will fail" in result.out
 
 
 def test_data_may_be_looked_at_without_a_spec(tmp_path: Path, tiny_spec: dict[str, Any], bucket: str) -> None:
     assert "warning: 9,430 of 336,776 (2.8 %) rows are left out: no air_time" in (
-        hpt("data", "--data", "flights", cwd=tmp_path).stdout
+        hpt("data", "--data", "flights", cwd=tmp_path).out
     )
-    shown = hpt("data", "--data", json.dumps(tiny_spec["data"]), cwd=tmp_path).stdout
+    shown = hpt("data", "--data", json.dumps(tiny_spec["data"]), cwd=tmp_path).out
     from pipeline.store.bucket import BucketStore
 
     BucketStore(f"gs://{bucket}").upload("in/a.csv", Path(tiny_spec["data"]["path"]))
     in_bucket = tiny_spec["data"] | {"path": f"gs://{bucket}/in/*.csv"}
-    assert hpt("data", "--data", json.dumps(in_bucket), cwd=tmp_path).stdout == shown
+    assert hpt("data", "--data", json.dumps(in_bucket), cwd=tmp_path).out == shown
     assert "900 rows" in shown
 
 
@@ -256,12 +248,12 @@ def test_data_that_cannot_be_read_are_a_clear_line_and_exit_2(
     tmp_path: Path, tiny_spec: dict[str, Any], change: dict[str, Any], message: str
 ) -> None:
     result = hpt("data", "--data", json.dumps(tiny_spec["data"] | change), cwd=tmp_path)
-    assert result.returncode == 2
-    assert message in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    assert result.code == 2
+    assert message in result.err
+    assert len(result.err.splitlines()) == 1
 
 
 def test_without_a_spec_and_data_there_is_nothing_to_look_at(tmp_path: Path) -> None:
     result = hpt("data", cwd=tmp_path)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith("hpt: no data: name a SPEC or a file, give --data, or put")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("hpt: no data: name a SPEC or a file, give --data, or put")

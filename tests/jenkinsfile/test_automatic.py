@@ -4,6 +4,7 @@ Trainings are stand-ins.
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from pipeline import results
 from pipeline.report.state import state_of
 from pipeline.results import trainings
 from tests.jenkinsfile.conftest import TWO_RANGES, Build, Controller
+from tests.support import lanes
 from tests.support.lanes import Nursery
 
 KEPT = ("bag_of_words.py", "lstm.py", "mdn.py")
@@ -97,16 +99,18 @@ class TestEveryArchitecture:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def builds(cls, tmp_path_factory: pytest.TempPathFactory) -> tuple[Build, Build]:
+    def builds(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Build, Build]]:
         controller = Controller(tmp_path_factory.mktemp("all"))
         for path in (controller.source / "pipeline/training/architectures").glob("[a-z]*.py"):
             if path.name not in KEPT:
                 path.unlink()
-        controller.quick_trials(at_most=7)
-        params = automatic(controller, ARCHITECTURE="all", EXPERIMENTS="6", BUDGET="trials=20")
-        lost = controller.build(params=params)
-        controller.quick_trials()
-        return lost, controller.build(params={"SWEEP": " ".join(sweep.id for sweep in lost.sweeps)})
+        with lanes.nursery(controller.source) as nursery:
+            controller.start_from(nursery)
+            controller.quick_trials(at_most=7)
+            params = automatic(controller, ARCHITECTURE="all", EXPERIMENTS="6", BUDGET="trials=20")
+            lost = controller.build(params=params)
+            controller.quick_trials()
+            yield lost, controller.build(params={"SWEEP": " ".join(sweep.id for sweep in lost.sweeps)})
 
     def test_each_has_a_sweep_of_its_own_inside_the_same_budget(self, builds: tuple[Build, Build]) -> None:
         definitions = [sweep.definition for sweep in builds[0].sweeps]

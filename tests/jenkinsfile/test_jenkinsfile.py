@@ -68,7 +68,7 @@ class TestTheFirstBuild:
 class TestHostileParameters:
     @pytest.fixture(scope="class")
     @classmethod
-    def hostile(cls, controller: Controller) -> dict[str, str]:
+    def hostile(cls) -> dict[str, str]:
         return {
             "SPEC": "specs/../../$(touch ran).json",
             "ARCHITECTURE": "",
@@ -84,23 +84,21 @@ class TestHostileParameters:
             "NOTES": "two\nlines",
         }
 
-    def test_each_is_refused_by_name_before_anything_runs(
-        self, controller: Controller, hostile: dict[str, str]
-    ) -> None:
-        build = controller.build(params=hostile)
+    def test_each_is_refused_by_name_before_anything_runs(self, fresh: Controller, hostile: dict[str, str]) -> None:
+        build = fresh.build(params=hostile)
         assert build.result == "FAILURE"
         assert build.stages() == {"Image": "NOT_BUILT", "Validate": "FAILURE"}
         for name, value in hostile.items():
             assert (f"hpt: {name}: " in build.log) == bool(value), name
         assert not list(build.home.rglob("ran"))
 
-    def test_a_sweep_id_is_no_way_out_of_the_store(self, controller: Controller) -> None:
-        build = controller.build(params={"SWEEP": "../$(touch ran)"})
+    def test_a_sweep_id_is_no_way_out_of_the_store(self, fresh: Controller) -> None:
+        build = fresh.build(params={"SWEEP": "../$(touch ran)"})
         assert build.stages()["Validate"] == "FAILURE"
         assert 'hpt: SWEEP: "../$(touch ran)" is no sweep id' in build.log
 
-    def test_a_bad_spec_fails_in_validate_with_the_lines_that_hpt_says(self, controller: Controller) -> None:
-        build = controller.build(params={"SPEC_JSON": '{"architecture": "bag-of-wrods", "parameters": {}}'})
+    def test_a_bad_spec_fails_in_validate_with_the_lines_that_hpt_says(self, fresh: Controller) -> None:
+        build = fresh.build(params={"SPEC_JSON": '{"architecture": "bag-of-wrods", "parameters": {}}'})
         assert build.result == "FAILURE"
         assert list(build.stages()) == ["Image", "Validate"]
         assert 'hpt: SPEC_JSON: architecture: there is no "bag-of-wrods"' in build.log
@@ -167,8 +165,8 @@ printf '{"properties": {"x": {"type": "number", "default": 1.0, "description": "
 class TestAFailingTrial:
     @pytest.fixture(scope="class")
     @classmethod
-    def build(cls, tmp_path_factory: pytest.TempPathFactory) -> Build:
-        controller = Controller(tmp_path_factory.mktemp("failing"))
+    def build(cls, tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Build:
+        controller = Controller(tmp_path_factory.mktemp("failing"), nursery)
         controller.quick_trials(failing="screen-e000-d1-s0")
         return controller.build(params={"SPEC_JSON": controller.spec(**TWO_RANGES), "LANES": "1"})
 
@@ -187,7 +185,8 @@ class TestAFailingTrial:
 class TestALostMachine:
     @pytest.fixture(scope="class")
     @classmethod
-    def build(cls, controller: Controller) -> Build:
+    def build(cls, tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Build:
+        controller = Controller(tmp_path_factory.mktemp("lost"), nursery)
         fault = {"kind": "lost", "pack": "r0-p001", "text": "epoch", "times": 1}
         spec = controller.spec(training={"max-epochs": 150, "epoch-steps": 1}, **TWO_RANGES)
         return controller.build(params={"SPEC_JSON": spec}, faults=[fault])
@@ -201,11 +200,13 @@ class TestALostMachine:
 class TestAnAbort:
     @pytest.fixture(scope="class")
     @classmethod
-    def builds(cls, tmp_path_factory: pytest.TempPathFactory) -> tuple[Build, Build]:
+    def builds(cls, tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> tuple[Build, Build]:
+        # What is aborted has processes of its own: of one that was forked, nobody sees the environment.
         controller = Controller(tmp_path_factory.mktemp("aborted"))
         spec = controller.spec(training={"max-epochs": 60, "epoch-steps": 1}, **TWO_RANGES)
         abort = {"finished": 1, "text": "epoch 2 of"}
         aborted = controller.build(params={"SPEC_JSON": spec, "LANES": "1"}, abort=abort)
+        controller.start_from(nursery)
         return aborted, controller.build(params={"SWEEP": aborted.sweep.id})
 
     def test_nothing_keeps_running(self, builds: tuple[Build, Build]) -> None:
@@ -391,8 +392,8 @@ class TestInfrastructure:
 
     def test_machines_may_be_lost_again_and_again_as_long_as_trials_finish_in_between(self, quick: Controller) -> None:
         faults = [
-            {"kind": "lost", "pack": "r0-p001", "times": 2},
-            {"kind": "lost", "pack": "r0-p000", "times": 1},
+            {"kind": "lost", "pack": "r0-p001", "times": 2, "back": 60},
+            {"kind": "lost", "pack": "r0-p000", "times": 1, "back": 60},
         ]
         agents = [AGENTS[0], *({"name": f"gpu-{n}", "labels": "gpu"} for n in range(4))]
         build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "1"}, faults=faults, agents=agents)

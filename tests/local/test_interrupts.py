@@ -71,8 +71,10 @@ def ended(process: subprocess.Popen[str], mark: str) -> str:
     return said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("to_all", [False, True], ids=["to hpt", "to its group"])
+@pytest.mark.parametrize(
+    ("number", "to_all"),
+    [(signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGHUP, True)],
+)
 def test_no_lane_is_started_again_and_nothing_trains_on(start, tmp_path, number, to_all):
     mark = f"begun-{number.name}-{to_all}"
     with start(mark, "--lanes", "2") as process:

@@ -113,6 +113,7 @@ def test_a_module_that_only_other_machines_may_have_is_a_warning(tmp_path, spec)
     assert "no module nosuch" in hpt("run", "spec.json", cwd=tmp_path, code=2).err
 
 
+@pytest.mark.usefixtures("quick_lanes")
 def test_going_on_elsewhere_says_what_is_missing_and_fails_no_trial(tmp_path, spec):
     home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
     home.mkdir()

@@ -1,8 +1,6 @@
 """`hpt export`. Verdicts are about rows that the tests write, models come of real trials."""
 
 import json
-import subprocess
-import sys
 import tarfile
 from datetime import date
 from pathlib import Path
@@ -25,6 +23,7 @@ from pipeline.sweep import Definition, Sweep, trials_of
 from pipeline.training.own import models
 from pipeline.trials import pack
 from tests.support import nights
+from tests.support.in_process import Done, hpt
 from tests.support.sweeps import NOW, define
 
 FRAME = pd.DataFrame({"place": ["place1", "nowhere", None], "size": [0.5, -1.0, np.nan]})
@@ -32,9 +31,8 @@ JUDGED = nights.JUDGED
 TODAY = date(2024, 6, 14)
 
 
-def exported(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipeline.cli", "export", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+def exported(*arguments: object, cwd: Path) -> Done:
+    return hpt("export", *arguments, cwd=cwd, code=None)
 
 
 def trained(store: Store, asked: dict[str, Any]) -> Sweep:
@@ -155,8 +153,8 @@ def test_export_writes_the_spec_the_model_and_the_program_of_the_best(
     sweep = trained(store, two_months | {"notes": "n", "mode": "full", "as-of": "2024-06-01"})
     found = winner.winner_of(state_of(sweep))
     result = exported(sweep.id, "--best", "--to", tmp_path / "out", "--store", store.root, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    first, second = result.stdout.splitlines()
+    assert result.code == 0, result.err
+    first, second = result.out.splitlines()
     learning_rate = found.standing.assignment["learning_rate"]
     assert first == f"{found.standing.experiment} (learning_rate={learning_rate}): nothing judged it"
     assert second == (
@@ -206,7 +204,7 @@ def test_the_exported_spec_trains_the_very_same_model_on_the_same_days(
 def test_a_sweep_in_a_bucket_is_exported_from_anywhere(bucket: str, two_months: dict[str, Any], tmp_path: Path) -> None:
     sweep = trained(open_store(f"gs://{bucket}/some where"), two_months)
     result = exported("latest", "--store", f"gs://{bucket}/some where", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
+    assert result.code == 0, result.err
     out = tmp_path / f"{sweep.id}-best"
     url = winner.winner_of(state_of(sweep)).row["model_url"]
     assert pipeline.load_model(out).predict(FRAME).equals(pipeline.load_model(url).predict(FRAME))
@@ -216,7 +214,7 @@ def test_a_store_that_was_moved_is_exported_all_the_same(two_months: dict[str, A
     sweep = trained(open_store(str(tmp_path / "sweeps/before")), two_months)
     (tmp_path / "sweeps/before").rename(tmp_path / "after")
     result = exported(sweep.id, "--to", "out", "--store", tmp_path / "after", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
+    assert result.code == 0, result.err
     assert (tmp_path / "out/model.pt2").exists()
 
 
@@ -230,8 +228,8 @@ def test_of_an_own_trainer_the_spec_and_its_file_are_exported(
     (tmp_path / "out").mkdir()
     (tmp_path / "out/model.json").write_text('{"made-with": {"hpt": "of an earlier export"}}')
     result = exported(sweep.id, "--to", "out", "--store", store.root, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines()[2].startswith("no model.pt2: torch.export is for the built-in architectures")
+    assert result.code == 0, result.err
+    assert result.out.splitlines()[2].startswith("no model.pt2: torch.export is for the built-in architectures")
     file = Path(name).name
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"spec.json", "model.json", file}
     assert (tmp_path / "out" / file).read_bytes() == b"theirs"
@@ -252,8 +250,8 @@ def test_a_model_that_was_packed_comes_as_its_trainer_left_it(
     sweep = nights.night(store, tiny_spec, model_url=store.link(key)).sweep
     if verb == "export":
         result = exported(sweep.id, "--to", "out", "--store", store.root, cwd=tmp_path)
-        assert result.returncode == 0, result.stderr
-        assert "; best, trained on" in result.stdout
+        assert result.code == 0, result.err
+        assert "; best, trained on" in result.out
         (tmp_path / "out/spec.json").unlink()
     else:
         winner.fetch_model(sweep, "best", tmp_path / "out")
@@ -296,4 +294,4 @@ def test_what_cannot_be_exported_is_one_line_and_exit_2(
         (gone, "file", "--to file: cannot be written: File exists"),
     ):
         result = exported(sweep.id, "--to", to, "--store", store.root, cwd=tmp_path)
-        assert (result.returncode, result.stderr) == (2, f"hpt: {said}\n")
+        assert (result.code, result.err) == (2, f"hpt: {said}\n")

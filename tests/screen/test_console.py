@@ -43,7 +43,7 @@ def called(spec: Path, *arguments: str, shell: str = "", **environment: str) -> 
     )
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "ascii:strict"])
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "ascii:strict"])
 def test_an_encoding_that_lacks_our_characters_gets_others(spec, encoding):
     done = called(spec, "run", "spec.json", "--lanes", "1", PYTHONIOENCODING=encoding)
     assert done.returncode == 0, done.stderr

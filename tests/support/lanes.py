@@ -92,7 +92,8 @@ class Nursery:
 
 
 @contextlib.contextmanager
-def nursery() -> Iterator[Nursery]:
+def nursery(source: Path = ROOT) -> Iterator[Nursery]:
+    """A nursery of the code in a folder."""
     name = f"hpt-nursery-{uuid.uuid4().hex}"
     # More threads would not survive the fork, and lanes have one.
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -100,7 +101,7 @@ def nursery() -> Iterator[Nursery]:
         [sys.executable, "-P", str(NURSERY), "warm", name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=environment | {"PYTHONPATH": str(ROOT)},
+        env=environment | {"PYTHONPATH": str(source)},
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"warm\n"

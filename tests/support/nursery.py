@@ -15,6 +15,7 @@ import selectors
 import signal
 import socket
 import sys
+import tempfile
 
 
 def stand_in(name: str, argv: list[str]) -> None:
@@ -119,6 +120,7 @@ def load() -> None:
     import optuna  # noqa: F401
     import tensorboard.compat.proto.event_pb2
     import tensorboard.compat.proto.summary_pb2
+    import tensorboard.plugins.hparams.metadata
     import tensorboard.summary.writer.record_writer  # noqa: F401
     import torch
 
@@ -127,6 +129,19 @@ def load() -> None:
     for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
         if module.name not in ("pipeline.training.own.call", "pipeline.training.own.guard"):  # programs of their own
             importlib.import_module(module.name)
+
+    # A verb that writes a page puts this together each time it runs, for a second; only a child may use V8 already.
+    from pipeline.report import interactive
+
+    with tempfile.TemporaryFile("w+", newline="") as file:
+        if (child := os.fork()) == 0:
+            file.write(interactive._vega())
+            file.flush()
+            os._exit(0)
+        os.waitpid(child, 0)
+        file.seek(0)
+        vega = file.read()
+    interactive._vega = lambda: vega
 
     weight = torch.zeros(1, requires_grad=True)
     weight.grad = torch.zeros(1)  # no backward pass: that would start threads, which a fork does not copy

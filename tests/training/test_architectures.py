@@ -103,11 +103,17 @@ def test_thirty_two_rows_can_be_learned_by_heart(name: str) -> None:
     network = built(name, FULL)
     rows = batch(FULL, 32)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
-    for _ in range(500):
-        optimizer.zero_grad()
-        network.loss(*rows)[0].backward()
-        optimizer.step()
-    assert (network.eval()(*rows[:2]) - rows[2]).square().mean() < 0.02
+    for _ in range(20):
+        network.train()
+        for _ in range(25):
+            optimizer.zero_grad()
+            network.loss(*rows)[0].backward()
+            optimizer.step()
+        with torch.no_grad():
+            error = (network.eval()(*rows[:2]) - rows[2]).square().mean()
+        if error < 0.02:
+            break
+    assert error < 0.02
 
 
 @every_case

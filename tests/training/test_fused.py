@@ -42,20 +42,23 @@ def together(
     dataset: Dataset,
     last_epochs: dict[int, int] | None = None,
     epoch_steps: int = 1,
+    max_epochs: int = 12,
 ) -> tuple[list[list[Epoch]], list[Outcome]]:
     """The epochs and the outcomes of the members."""
     recorder = Recorder(last_epochs)
-    train_array(architecture, settings, dataset, seed=7, max_epochs=12, epoch_steps=epoch_steps, callback=recorder)
+    train_array(
+        architecture, settings, dataset, seed=7, max_epochs=max_epochs, epoch_steps=epoch_steps, callback=recorder
+    )
     indices = range(len(settings))
     return [recorder.epochs[index] for index in indices], [recorder.outcomes[index] for index in indices]
 
 
 def alone(
-    architecture: str, setting: Assignment, dataset: Dataset, epoch_steps: int = 1
+    architecture: str, setting: Assignment, dataset: Dataset, epoch_steps: int = 1, max_epochs: int = 12
 ) -> tuple[list[Epoch], Outcome]:
     epochs: list[Epoch] = []
     return epochs, train(
-        architecture, setting, dataset, seed=7, max_epochs=12, epoch_steps=epoch_steps, on_epoch=epochs.append
+        architecture, setting, dataset, seed=7, max_epochs=max_epochs, epoch_steps=epoch_steps, on_epoch=epochs.append
     )
 
 
@@ -70,7 +73,7 @@ def weights(outcome: Outcome) -> dict[str, Any]:
     return {key: weight.numpy() for key, weight in outcome.network.state_dict().items()}
 
 
-@pytest.mark.parametrize(("k", "epoch_steps"), [(2, 1), (3, 12), (5, 1)])
+@pytest.mark.parametrize(("k", "epoch_steps"), [(3, 12), (5, 1)])
 @pytest.mark.parametrize("architecture", FUSING)
 def test_on_a_cpu_a_member_comes_out_as_it_would_alone_to_the_last_digit(
     dataset: Dataset, architecture: str, k: int, epoch_steps: int
@@ -158,17 +161,16 @@ def test_on_a_cpu_a_member_makes_the_very_calls_that_it_makes_alone(
         assert noted[1] <= noted[0]
 
 
-@pytest.mark.parametrize("k", [2, 3, 5])
 @pytest.mark.parametrize("architecture", ARRAYS)
 def test_members_of_an_array_come_out_as_alone_but_for_rounding(
-    double: Dataset, architecture: str, k: int, monkeypatch: pytest.MonkeyPatch
+    double: Dataset, architecture: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The arithmetic of a GPU on a CPU."""
     # At higher rates some architectures magnify what rounding differs by, a hundredfold an epoch.
     calm = [{**setting, "learning_rate": min(0.02, float(setting["learning_rate"]))} for setting in SETTINGS]
     # Inside a Transformer's layers torch draws for itself what dropout switches off.
     without: Assignment = {"dropout": 0.0} if architecture == "attention" else {}
-    settings: list[Assignment] = [{"batch_size": 64, **setting, **without} for setting in calm[:k]]
+    settings: list[Assignment] = [{"batch_size": 64, **setting, **without} for setting in calm]
     monkeypatch.setattr(fused, "ARRAYS_ON", ("cpu", "cuda"))
     epochs, outcomes = together(architecture, settings, double)
     for setting, member_epochs, member in zip(settings, epochs, outcomes, strict=True):
@@ -207,9 +209,10 @@ def test_arrays_of_any_shape_come_out_as_their_members_alone(
     monkeypatch.setattr(fused, "ARRAYS_ON", ("cpu",))
     dataset = make_double(inputs)
     settings: list[Assignment] = [{**shape, "learning_rate": 0.01}, {**shape, **own, "weight_decay": 0.1}]
-    _, outcomes = together(architecture, settings, dataset)
+    _, outcomes = together(architecture, settings, dataset, max_epochs=4)
     for setting, outcome in zip(settings, outcomes, strict=True):
-        assert timeless(outcome) == pytest.approx(timeless(alone(architecture, setting, dataset)[1]), rel=1e-9)
+        _, expected = alone(architecture, setting, dataset, max_epochs=4)
+        assert timeless(outcome) == pytest.approx(timeless(expected), rel=1e-9)
 
 
 def test_an_array_shrinks_when_half_of_it_has_ended(dataset: Dataset) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -56,6 +56,7 @@ def steps(draw: st.DrawFn, sizes: tuple[float, ...]) -> list[tuple[list[int], fl
     return first + [([1], sizes[0])] * draw(st.integers(0, 200)) + draw(st.lists(step, max_size=5))
 
 
+@settings(max_examples=40)
 @given(
     steps((1e-3, 1.0, 100.0)), st.sampled_from([1e-4, 0.01, 0.3]), st.sampled_from([0.0, 0.01, 1.0]), st.integers(1, 90)
 )
@@ -68,6 +69,7 @@ def test_rows_come_to_where_torch_would_have_moved_them(gradients, rate, decay, 
     assert not ours[0].any()
 
 
+@settings(max_examples=40)
 @given(steps((1e-8, 1e-6, 1e-10)), st.integers(1, 90))
 def test_gradients_as_small_as_the_constant_are_out_by_less_than_a_hundredth_of_a_step(gradients, flush):
     table = torch.zeros(ROWS, WIDTH, dtype=torch.float64)

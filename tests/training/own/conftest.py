@@ -1,6 +1,7 @@
 """A team's folder: the examples and their specs, and `hpt` in it."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pipeline import results
 from pipeline.store import open_store
 from pipeline.sweep import Sweep
 from tests.support import ROOT, in_process
+from tests.support.lanes import Nursery
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,13 @@ class Team:
 
 
 @pytest.fixture(scope="module")
-def team(tmp_path_factory: pytest.TempPathFactory) -> Team:
+def team(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery, quick_lanes: None) -> Team:
     folder = tmp_path_factory.mktemp("team")
     shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "specs/examples", folder / "specs/examples")
     (folder / "bin").mkdir()
     hpt = folder / "bin/hpt"
-    hpt.write_text(f'#!/bin/sh\nexec {sys.executable} -m pipeline.cli "$@"\n')
+    hpt.write_text(f'#!/bin/sh\nexec {shlex.join(nursery.command("hpt"))} "$@"\n')
     hpt.chmod(0o755)
     # What the page installs is installed in the environment of the tests.
     (folder / ".venv").symlink_to(sys.prefix)

@@ -42,7 +42,8 @@ def written(team: Team, name: str, spec: dict[str, Any]) -> str:
     return name
 
 
-@pytest.mark.parametrize("name", NAMES)
+# The page of the documentation runs the third one.
+@pytest.mark.parametrize("name", ["forest", "line"])
 def test_it_goes_through_plan_trials_merge_and_report(team: Team, name: str) -> None:
     path = written(team, f"{name}.json", small(team, name))
     sweep = team.sweep(team.hpt("plan", path, "--out", "packs.tsv").out.strip())
