@@ -136,7 +136,7 @@ def test_a_longer_training_begins_as_a_shorter_one_does(tiny_spec):
 
 
 @pytest.fixture(scope="module")
-def calibrated(tmp_path_factory: pytest.TempPathFactory, tiny_csv: Path) -> tuple[Sweep, str]:
+def calibrated(tmp_path_factory: pytest.TempPathFactory, tiny_csv: Path, quick_lanes: None) -> tuple[Sweep, str]:
     """A whole study of real, tiny trainings, by the command; and what it printed."""
     folder = tmp_path_factory.mktemp("calibrated")
     asked = {
