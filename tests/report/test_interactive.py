@@ -44,12 +44,21 @@ def desk(chromium: Any, folder: Path) -> Iterator[Any]:
 
 # -- pictures
 
-POINTS = "[...document.querySelectorAll('.live .mark-symbol path')].map(e => e.getAttribute('transform')).join()"
-"""Where all points are: it changes when somebody zooms or moves a picture."""
+POINTS = (
+    "[...document.querySelectorAll('.live path')].map(e => e.getAttribute('transform') + e.getAttribute('d')).join()"
+)
+"""Where all points and lines are: it changes when somebody zooms or moves a picture."""
+
+
+ZOOMED = (
+    "JSON.parse(document.getElementById('data').textContent)"
+    ".pictures.findIndex(picture => JSON.stringify(picture).includes('bind'))"
+)
+"""Which picture can be zoomed."""
 
 
 def middle_of_a_picture(page: Any) -> tuple[float, float]:
-    picture = page.locator(".live svg").first
+    picture = page.locator(f"[data-picture='{page.evaluate(ZOOMED)}'] svg")
     picture.scroll_into_view_if_needed()
     box = picture.bounding_box()
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -168,7 +177,8 @@ def test_on_a_phone_pictures_fit_rows_are_cards_and_both_can_be_used(chromium: A
         values = [float(text) for text in page.locator("td[data-label=mse_valid]").all_inner_texts() if text]
         assert values == sorted(values, reverse=True)
         page.set_viewport_size({"width": 844, "height": 390})
-        page.wait_for_function("document.querySelector('.live svg').getBoundingClientRect().width > 370")
+        widths = "[...document.querySelectorAll('.live svg')].map(e => e.getBoundingClientRect().width)"
+        page.wait_for_function(f"Math.max(...{widths}) > 370")
 
 
 # -- links

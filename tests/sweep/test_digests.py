@@ -332,7 +332,7 @@ def test_a_digest_that_cannot_be_written_costs_nobody_the_answer_and_the_next_re
     with monkeypatch.context() as failing:
         failing.setattr(concluding.digests, "write", fail)
         assert "e001 is the best of choosing" in conclude(sweep, merge(sweep)).answer
-    assert b"e001 is the best of choosing" in store.read(sweep.page_key)
+    assert b"e001" in store.read(sweep.page_key)
     assert digests.read(store, Series.of(sweep.definition)) == ()
     conclude(sweep, merge(sweep))
     assert len(digests.read(store, Series.of(sweep.definition))) == 1
