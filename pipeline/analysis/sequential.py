@@ -14,8 +14,8 @@ Futility binds nobody's level: a claim that has gained nothing by a look is give
 A range that says nothing (the defaults diverged, both failed, there are no rows) is lost whatever the setting would
 have gained, so the last look moves to the ranges that are left: at its own level, never more, and with a c that grows
 as the constant's does with fewer ranges; ranges further apart are less alike, so that is too much rather than too
-little. The setting's own failures lose nothing: they refute. Ranges in place of the lost ones would put the end off by
-as many months, for a few points of power, and claims of data that end have none.
+little. The setting's own failures lose nothing: they refute. Further ranges in place of the lost ones
+would keep some power (one lost in twelve costs four points at 2 SD), but put the end off, and data that end have none.
 """
 
 import math

@@ -119,7 +119,7 @@ def begin(store: Store, stored: Stored, judge: Judge) -> Sweep | None:
         ranges=tuple(ranges),
         as_of=judge.today,
         created=now.isoformat(timespec="seconds"),
-        counted=tuple(pair.range for pair in stored.pairs),
+        counted=tuple(pair.range for pair in stored.pairs if pair.left_out is None),
     )
     # Before it is noted: without its code, a claim must not begin a sweep that nobody can run.
     definition(stored.claim, note, judge)

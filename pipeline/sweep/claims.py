@@ -142,8 +142,8 @@ class JudgingNote(Recorded):
     as_of: date
     created: str
     counted: tuple[SpecDateRange, ...] = ()
-    """Those that had a pair by then, in the order in which they count. They keep it, so that no look is revised by a
-    pair that is deleted and judged anew, or tried again later."""
+    """Those that had a pair by then and were not left out, in the order in which they count. They keep it, so that no
+    look is revised by a pair that is deleted and judged anew, or tried again later."""
 
 
 @dataclass(frozen=True)
