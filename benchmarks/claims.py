@@ -172,6 +172,11 @@ def main() -> None:
             found = {way: simulate(cell, way, runs) for way in WAYS}
             last = f"{100 * found[STUDY].refuted:>8.1f}{found[STUDY].ranges:>8.1f}"
             print(f"{cell}{cell.effect:>5.0f} | {row(found, 'real')}   | {row(found, 'fixed')} | {last}")
+    print()
+    print(f"ranges lost, {CONSTANT}, w = 1, rho = 0.6, normal, a month apart: called real, though no better | of 2 SD")
+    for lost in (0, 1, 3):
+        none, two = (simulate(Cell(World(1.0, 0.6, gap=2), gain), CONSTANT, runs, lost=lost) for gain in (0.0, 2.0))
+        print(f"{lost:>12} {100 * none.real:>8.1f} | {100 * two.real:>6.1f}")
 
 
 def row(found: Mapping[str, Outcome], name: str) -> str:
