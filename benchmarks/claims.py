@@ -21,7 +21,7 @@ from benchmarks.resemblance import CHOOSING, EXPERIMENTS, Bools, Floats, World, 
 from benchmarks.significance import MONTHS
 from pipeline.analysis import resemblance
 from pipeline.analysis.power import correction
-from pipeline.analysis.sequential import RANGES, looks
+from pipeline.analysis.sequential import RANGES, looks, looks_left
 from pipeline.analysis.significance import wins_needed
 from pipeline.analysis.verdict import ALPHA
 from pipeline.dates import whole_months
@@ -103,7 +103,8 @@ def p_values(gains: Floats, c: Floats) -> Floats:
     return np.asarray(special.stdtr(count - 1, -gains.mean(axis=-1) / error))
 
 
-def simulate(cell: Cell, way: str, runs: int, seed: int = 7) -> Outcome:
+def simulate(cell: Cell, way: str, runs: int, seed: int = 7, lost: int = 0) -> Outcome:
+    """So many `lost` ranges say nothing, whatever the gains there."""
     world = cell.world
     rng = np.random.default_rng([seed, round(10 * world.share), round(100 * world.rho), world.heavy, world.gap])
     positions = np.concatenate([cell.confirming, cell.choosing, cell.after])
@@ -113,7 +114,8 @@ def simulate(cell: Cell, way: str, runs: int, seed: int = 7) -> Outcome:
     best = gains[..., CONFIRMING : CONFIRMING + CHOOSING].mean(axis=-1).argmax(axis=-1)
     winner = gains[np.arange(runs), best]
     corrections = cell.corrections(rng, way, runs)
-    older, newer = winner[:, :CONFIRMING], winner[:, CONFIRMING + CHOOSING :]
+    left = np.sort(rng.permutation(RANGES)[: RANGES - lost])
+    older, newer, after = winner[:, :CONFIRMING], winner[:, CONFIRMING + CHOOSING :][:, left], cell.after[left]
     shown = (p_values(older, corrections(cell.confirming)) <= ALPHA) & wins(older)
     # Of those who found the right one: those that do not know yet that it is.
     is_right = (best == 0) | (cell.effect == 0)
@@ -123,19 +125,19 @@ def simulate(cell: Cell, way: str, runs: int, seed: int = 7) -> Outcome:
     ranges = [whole_months(date(2030, 1, 1), MONTHS, back=-at) for at in range(RANGES)]
     waits = is_claim.copy()
     real, refuted, trained = np.zeros_like(waits), np.zeros_like(waits), np.zeros(runs)
-    for look in looks(ranges):
+    for look in looks_left(looks(ranges), len(left)):
         first = newer[:, : look.ranges]
         trained[waits] = look.ranges
-        is_real = waits & (p_values(first, corrections(cell.after[: look.ranges])) <= look.level) & wins(first)
+        is_real = waits & (p_values(first, corrections(after[: look.ranges])) <= look.level) & wins(first)
         is_refuted = waits & (first.mean(axis=-1) <= 0)
         real, refuted, waits = real | is_real, refuted | is_refuted, waits & ~is_real & ~is_refuted
-    plain = [p_values(newer[:, :count], np.zeros(runs)) <= ALPHA for count in range(FEWEST, RANGES + 1)]
+    plain = [p_values(newer[:, :count], np.zeros(runs)) <= ALPHA for count in range(FEWEST, len(left) + 1)]
     return Outcome(
         claims=is_claim.sum() / is_right.sum(),
         real=real[is_claim].mean(),
         refuted=refuted[is_claim].mean(),
         ranges=trained[is_claim].mean(),
-        fixed=(p_values(newer, corrections(cell.after)) <= ALPHA)[is_claim].mean(),
+        fixed=(p_values(newer, corrections(after)) <= ALPHA)[is_claim].mean(),
         every_month=np.any(plain, axis=0)[is_claim].mean(),
     )
 
@@ -170,6 +172,11 @@ def main() -> None:
             found = {way: simulate(cell, way, runs) for way in WAYS}
             last = f"{100 * found[STUDY].refuted:>8.1f}{found[STUDY].ranges:>8.1f}"
             print(f"{cell}{cell.effect:>5.0f} | {row(found, 'real')}   | {row(found, 'fixed')} | {last}")
+    print()
+    print(f"ranges lost, {CONSTANT}, w = 1, rho = 0.6, normal, a month apart: called real, though no better | of 2 SD")
+    for lost in (0, 1, 3):
+        none, two = (simulate(Cell(World(1.0, 0.6, gap=2), gain), CONSTANT, runs, lost=lost) for gain in (0.0, 2.0))
+        print(f"{lost:>12} {100 * none.real:>8.1f} | {100 * two.real:>6.1f}")
 
 
 def row(found: Mapping[str, Outcome], name: str) -> str:

@@ -59,9 +59,24 @@ def test_a_claim_is_judged_month_after_month_with_trainings_that_are_real(
     assert "of 2 new date ranges" in page[page.index("<h2>Claims</h2>") :]
 
 
+def test_a_month_without_rows_is_left_out_and_the_next_call_has_nothing_to_complain_of(
+    store: Store, tiny_spec: dict[str, Any], tiny_csv: Path, tmp_path: Path, judge: Judge, warm_lanes: Lanes
+) -> None:
+    path = tmp_path / "holes.csv"
+    path.write_text("".join(line for line in tiny_csv.open() if not line.startswith("2024-02")))
+    claim = support.made(store, support.asked(tiny_spec) | {"data": tiny_spec["data"] | {"path": str(path)}})
+    (id,) = judge("--due", "--plan", "--as-of", "2024-04-01").out.split()
+    warm_lanes.run(open_sweep(store, id), lanes=1)
+    said = judge("--due", "--as-of", "2024-04-01").err
+    assert "of 2 new date ranges; without [2024-02-01, 2024-03-01): the data have no rows to train on" in said
+    assert "the next one, [2024-04-01, 2024-05-01), is whole on 2024-05-01" in said
+    assert claims.read(store, claim.id).open_ranges == list(claim.ranges[3:])
+    assert len(judge("--due", "--as-of", "2024-04-01").err.splitlines()) == 1
+
+
 def test_without_claims_it_says_when_there_is_one(tmp_path: Path, judge: Judge) -> None:
     said = hpt("judge", "--store", tmp_path / "empty", cwd=tmp_path).out
-    assert said.endswith("holds no claims: a sweep makes one if its winner is better, and that is not shown\n")
+    assert said.endswith("that is not shown, and its data do not end before six new date ranges\n")
     assert "holds no claims" in judge("--due").err
 
 

@@ -10,6 +10,12 @@ time, need each month's gain to be fair given those before; months that resemble
 for that is known. Each look is the corrected t-test of `significance.py`, its c frozen with the claim.
 
 Futility binds nobody's level: a claim that has gained nothing by a look is given up as refuted.
+
+A range that says nothing (the defaults diverged, both failed, there are no rows) is lost whatever the setting would
+have gained, so the last look moves to the ranges that are left: at its own level, never more, and with a c that grows
+as the constant's does with fewer ranges; ranges further apart are less alike, so that is too much rather than too
+little. The setting's own failures lose nothing: they refute. Further ranges in place of the lost ones
+would keep some power (one lost in twelve costs four points at 2 SD), but put the end off, and data that end have none.
 """
 
 import math
@@ -67,7 +73,7 @@ class Evidence:
     next_look: Look | None = None
     """None where the claim has come to its end."""
     diverged: DateRange | None = None
-    """Where the setting diverged, and the incumbent did not."""
+    """Where the setting diverged, or failed for good, and the incumbent did not."""
 
     @property
     def ended(self) -> bool:
@@ -92,19 +98,39 @@ def looks(
     return tuple(made)
 
 
+def looks_left(planned: Sequence[Look], most: int) -> tuple[Look, ...]:
+    """The looks of a claim of whose ranges `most` can count; the last one is moved to them if they are too few for it,
+    and still more than the look before has, and enough for a look.
+
+    Raises IndexError if none are planned.
+    """
+    *earlier, last = planned
+    kept = [look for look in earlier if look.ranges <= most]
+    if last.ranges <= most:
+        return (*kept, last)
+    fewest = max([LOOKS[0], *(look.ranges + 1 for look in earlier)])
+    if most < fewest:
+        return tuple(kept)
+    c = last.correction * (last.ranges - 1) / (most - 1)
+    return (*kept, Look(ranges=most, level=last.level, correction=c))
+
+
 def evidence(claim: Claim, pairs: Sequence[Pair]) -> Evidence:
     """What a claim's pairs, in the order in which they were judged, come to.
 
-    A range without a score of both says nothing, but one on which the setting alone diverged refutes the claim. What
-    comes after the end of a claim changes nothing.
+    A range without a score of both says nothing, but one on which the setting alone diverged, or failed for good,
+    refutes the claim. What comes after the end of a claim changes nothing.
     """
     design = _design(claim)
     ended = next((at for at, pair in enumerate(pairs) if _diverges(pair)), len(pairs))
     counted, scale = _gains(claim, design, pairs[:ended])
     values = list(counted.values())
+    # Without what comes after the end: neither does that take a look away.
+    judged = {pair.range for pair in pairs[:ended]}
+    planned = looks_left(claim.looks, len(values) + sum(one not in judged for one in claim.ranges))
     taken: Look | None = None
     p: float | None = None
-    for look in claim.looks:
+    for look in planned:
         if len(values) < look.ranges:
             break
         taken, first = look, dict(list(counted.items())[: look.ranges])
@@ -114,10 +140,8 @@ def evidence(claim: Claim, pairs: Sequence[Pair]) -> Evidence:
     if ended < len(pairs):
         last = _evidence(design, scale, counted, ClaimKind.REFUTED, taken, p)
         return Evidence(**(vars(last) | {"diverged": pairs[ended].range}))
-    later = [look for look in claim.looks if look.ranges > len(values)]
-    judged = {pair.range for pair in pairs}
-    to_come = [one for one in claim.ranges if one not in judged]
-    if not later or len(values) + len(to_come) < later[0].ranges:
+    later = [look for look in planned if look.ranges > len(values)]
+    if not later:
         return _evidence(design, scale, counted, ClaimKind.GIVEN_UP, taken, p)
     return _evidence(design, scale, counted, ClaimKind.WAITS, taken, p, later[0])
 

@@ -19,7 +19,7 @@ from pipeline.data.encoder import Encoder, transformed
 from pipeline.data.files import Files
 from pipeline.data.fingerprint import fingerprint
 from pipeline.data.raw import Columns, Rows, Target, contains, has_value, infinite, numbers, share
-from pipeline.data.source import FLIGHTS_DAYS, FilesSource, FlightsSource, Source
+from pipeline.data.source import FLIGHTS_DAYS, NO_ROWS, NO_ROWS_LEFT, FilesSource, FlightsSource, Source
 from pipeline.dates import DateRange, Split
 from pipeline.errors import UserError
 
@@ -208,13 +208,13 @@ def _check_training_part(frame: pd.DataFrame, columns: Columns, date_range: Date
 
 def no_rows(source: Source, date_range: DateRange) -> str:
     """What to tell a person who asked for days without rows."""
-    return f"date-range: the data have no rows in {date_range}; {_covered_in_words(source, date_range)}"
+    return f"date-range: {NO_ROWS} {date_range}; {_covered_in_words(source, date_range)}"
 
 
 def _empty_part(name: str, split: Split, source: Source, date_range: DateRange) -> str:
     part = {"train": "training", "valid": "validation", "test": "test"}[name]
     return (
-        f"date-range: {date_range} leaves no rows with a target in its {part} days {getattr(split, name)}; "
+        f"date-range: {date_range} {NO_ROWS_LEFT} its {part} days {getattr(split, name)}; "
         f"{_covered_in_words(source, getattr(split, name))}"
     )
 

@@ -25,6 +25,9 @@ Name = Annotated[str, Field(min_length=1)]
 
 BUILT_IN = ("flights",)
 FLIGHTS_DAYS = DateRange(datetime.date(2013, 1, 1), datetime.date(2014, 1, 1))
+NO_ROWS = "the data have no rows in"
+NO_ROWS_LEFT = "leaves no rows with a target in"
+"""What a training says that found nothing to train on, or to test."""
 
 
 def _as_tuple(value: Any) -> Any:

@@ -55,7 +55,8 @@ class Judge:
 
 def due(stored: Stored, judge: Judge) -> list[DateRange]:
     """The date ranges that can judge a claim now: new ones, whole, with data where this machine sees them; no more than
-    its next look takes.
+    its next look takes. Those that failed before come last: a second failure leaves them out for good, so that they
+    keep nothing waiting.
 
     None for a claim that has come to its end. Raises UserError if the claim cannot be judged at all.
     """
@@ -76,6 +77,7 @@ def due(stored: Stored, judge: Judge) -> list[DateRange]:
     whole = [one for one in stored.open_ranges if one.end <= judge.today]
     if whole and claim.data is not None and (covered := covered_days(claim.data, here=judge.here)):
         whole = [one for one in whole if covered.start <= one.start and one.end <= covered.end]
+    whole.sort(key=lambda one: one in stored.tried_before)
     return whole[: found.next_look.ranges - len(found.gains)]
 
 
@@ -117,6 +119,7 @@ def begin(store: Store, stored: Stored, judge: Judge) -> Sweep | None:
         ranges=tuple(ranges),
         as_of=judge.today,
         created=now.isoformat(timespec="seconds"),
+        counted=tuple(pair.range for pair in stored.pairs if pair.left_out is None),
     )
     # Before it is noted: without its code, a claim must not begin a sweep that nobody can run.
     definition(stored.claim, note, judge)

@@ -11,6 +11,7 @@ from statistics import fmean
 
 from pipeline import dates
 from pipeline.analysis.verdict import Kind, Verdict
+from pipeline.data.source import NO_ROWS, NO_ROWS_LEFT
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.report.answer import Basis, Judged
@@ -21,6 +22,7 @@ from pipeline.store import Store
 from pipeline.sweep import FORMAT, Definition, Sweep, Trial, claims, digests, ledger
 from pipeline.sweep.claims import Claim, Look, Origin, Pair, Stored
 from pipeline.sweep.definition import Resemblance
+from pipeline.sweep.layout import claim_key
 
 # -- making a claim
 
@@ -143,11 +145,14 @@ def _ranges(store: Store, definition: Definition, day: date) -> tuple[DateRange,
 
 # -- judging one
 
+_ENDED = Status.COMPLETE, Status.DIVERGED
+
 
 def keep_pairs(state: State) -> None:
     """Keeps, once, what a sweep that judges a claim came to, on each date range on which both have come to their end.
 
-    A training that failed, or that read other data than the rest, leaves the range to be judged anew. Raises
+    A training that failed, or that read other data than the rest, leaves the range to be judged anew, but only once:
+    the second time its pair says why a score is missing, as it does at once where the data have no rows. Raises
     InfrastructureError if the store fails.
     """
     definition, store = state.sweep.definition, state.sweep.store
@@ -157,20 +162,30 @@ def keep_pairs(state: State) -> None:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     for date_range in definition.confirm.ranges:
         rows = [row for row in state.rows if range_of(row) == date_range]
-        pair = _pair(definition, stored.claim, date_range, rows, now)
+        pair = _pair(definition, stored, date_range, rows, now)
         if pair is not None and date_range in stored.open_ranges:
             claims.add_pair(store, pair)
 
 
-def _pair(definition: Definition, claim: Claim, date_range: DateRange, rows: Sequence[Row], now: str) -> Pair | None:
+def _pair(definition: Definition, stored: Stored, date_range: DateRange, rows: Sequence[Row], now: str) -> Pair | None:
+    """None where it is to come yet, or to be tried again."""
+    claim = stored.claim
+    if len(rows) < 2 * claim.seeds:
+        return None
+    failed = [row for row in rows if row["status"] not in _ENDED]
+    read = {row.get("data_fingerprint") for row in rows if row["status"] in _ENDED}
+    left_out = None
+    if failed or len(read) > 1:
+        left_out = _why_left_out(rows, failed, stored.had_been_tried(date_range, definition.id))
+        if left_out is None:
+            return None
     scores: dict[bool, dict[int, float | None]] = {True: {}, False: {}}
     for row in rows:
-        if row["status"] in (Status.COMPLETE, Status.DIVERGED):
-            setting = identity_of({name: row.get(name) for name in definition.incumbent})
-            is_incumbent = setting == identity_of(claim.incumbent)
-            scores[is_incumbent][Trial.parse(row["trial"]).seed] = _score(definition, row)
-    read = {row.get("data_fingerprint") for row in rows}
-    if any(len(of_one) != claim.seeds for of_one in scores.values()) or len(read) > 1:
+        setting = identity_of({name: row.get(name) for name in definition.incumbent})
+        is_incumbent = setting == identity_of(claim.incumbent)
+        score = _score(definition, row) if len(read) == 1 else None
+        scores[is_incumbent][Trial.parse(row["trial"]).seed] = score
+    if any(len(of_one) != claim.seeds for of_one in scores.values()):
         return None
     return Pair(
         claim=claim.id,
@@ -179,8 +194,20 @@ def _pair(definition: Definition, claim: Claim, date_range: DateRange, rows: Seq
         judged=now,
         setting=tuple(score for _, score in sorted(scores[False].items())),
         incumbent=tuple(score for _, score in sorted(scores[True].items())),
-        fingerprint=next(iter(read)),
+        fingerprint=next(iter(read)) if len(read) == 1 else None,
+        left_out=left_out,
     )
+
+
+def _why_left_out(rows: Sequence[Row], failed: Sequence[Row], tried_before: bool) -> str | None:
+    """Why a date range will never have trainings of both; None if it is to be tried again. `failed`: those of its rows,
+    none where they read different data."""
+    errors = [row.get("error") or "" for row in failed]
+    if len(failed) == len(rows) and all(NO_ROWS in error or NO_ROWS_LEFT in error for error in errors):
+        return "the data have no rows to train on, or to test"
+    if not tried_before:
+        return None
+    return f"a training failed twice ({failed[0]['status']})" if failed else "its trainings read different data twice"
 
 
 def _score(definition: Definition, row: Row) -> float | None:
@@ -218,7 +245,7 @@ def _judged(claim: Claim, pair: Pair) -> Judged | None:
 
 
 def what_next(state: State) -> str:
-    """What becomes of a winner that is not shown to be better, in a sentence; empty where there is no claim."""
+    """What becomes of a winner that is not shown to be better, in a sentence; empty where there is none."""
     winner = _winner(state)
     if winner is None or state.confirmed is None:
         return ""
@@ -227,7 +254,7 @@ def what_next(state: State) -> str:
     try:
         stored = claims.read(store, id)
     except UserError:
-        return ""
+        return "" if store.exists(claim_key(id)) else _why_no_claim(store, definition)
     claim = stored.claim
     if claim.origin.sweep != definition.id or stored.pairs:
         since = f"{winner[0]} is a claim since {claim.day}" + (
@@ -243,6 +270,19 @@ def what_next(state: State) -> str:
     )
 
 
+def _why_no_claim(store: Store, definition: Definition) -> str:
+    """Why a winner makes none that is not shown to be better; empty if one is to come, or nobody knows."""
+    from pipeline.analysis.sequential import LOOKS
+
+    covers = definition.data and definition.data.covers
+    if not covers or len(_ranges(store, definition, _day(definition))) >= LOOKS[0]:
+        return ""
+    return (
+        f"This makes no claim for later months to judge: the data end on {covers.end - timedelta(days=1)}, before "
+        "six new date ranges."
+    )
+
+
 def standing(stored: Stored) -> str:
     """Where a claim stands, by what evidence, and what it waits for: `waits: 3.1 % better, ahead on 3 of 3 …`."""
     from pipeline.analysis.sequential import evidence
@@ -251,18 +291,41 @@ def standing(stored: Stored) -> str:
         return f"damaged: {stored.damaged[0]} cannot be read; put it back, or delete it, and it is judged anew"
     claim, found = stored.claim, evidence(stored.claim, stored.pairs)
     if found.diverged is not None:
-        return f"refuted: it diverged on {found.diverged}, where {claim.incumbent_name} did not"
+        pair = next(pair for pair in stored.pairs if pair.range == found.diverged)
+        why = "failed twice" if pair.left_out else "diverged"
+        return f"refuted: it {why} on {found.diverged}, where {claim.incumbent_name} did not"
     if found.mean is None:
-        return f"{found.kind}: no new date range has judged it yet" + next_in_words(stored)
+        return f"{found.kind}: no new date range has judged it yet" + _left_out_in_words(stored) + next_in_words(stored)
     better = found.scale.better(found.mean)
+    left_out = _left_out_in_words(stored)
     words = f"{found.kind}: {better}, ahead on {found.wins} of {len(found.gains)} new date ranges"
     if found.interval is not None:
         words += f" (90 % interval: {found.scale.between(found.interval)})"
     if found.kind == "real":
-        return f"{words}{_level(found.p, found.look)}"
+        return f"{words}{_level(found.p, found.look)}{left_out}"
     if found.kind == "given up":
-        return f"{words}, which does not show that it is better{_level(found.p, found.look)}"
-    return words + next_in_words(stored)
+        return f"{words}, which does not show that it is better{_level(found.p, found.look)}{left_out}"
+    return words + left_out + next_in_words(stored)
+
+
+def _left_out_in_words(stored: Stored) -> str:
+    """Which judged date ranges do not count, and why, after a semicolon; empty if all do."""
+    by_reason: dict[str, list[str]] = {}
+    for pair in stored.pairs:
+        if why := _why_not_counted(stored.claim, pair):
+            by_reason.setdefault(why, []).append(str(pair.range))
+    return "".join(f"; without {', '.join(ranges)}: {why}" for why, ranges in by_reason.items())
+
+
+def _why_not_counted(claim: Claim, pair: Pair) -> str | None:
+    """None where it does."""
+    if pair.left_out:
+        return pair.left_out
+    if None in pair.incumbent:
+        return f"{claim.incumbent_name} diverged"
+    both = zip(pair.incumbent, pair.setting, strict=True)
+    gains = [claim.objective.gains.gain(base, own) for base, own in both if base is not None and own is not None]
+    return f"{claim.objective.metric} is not positive, so there is no ratio" if None in gains else None
 
 
 def _level(p: float | None, look: Look | None) -> str:

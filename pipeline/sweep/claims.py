@@ -8,10 +8,14 @@ is for `analysis/sequential.py` to say.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, TypeVar
+from itertools import takewhile
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field
 
 from pipeline.base import Recorded
 from pipeline.data.source import DataSource
@@ -30,6 +34,7 @@ FORMAT = 1
 """Of the claims that this version makes. One of a newer version cannot be read."""
 CODE = ("trainer", "command", "describe")
 """Keys of a spec that say what runs."""
+Measured = Annotated[float, Field(allow_inf_nan=False)]
 _ELSEWHERE = ("image", "store", "budget")
 """Keys of a spec that say where a sweep runs and what it may cost."""
 
@@ -37,10 +42,10 @@ _ELSEWHERE = ("image", "store", "budget")
 class Look(Recorded):
     """A number of date ranges at which a claim is judged."""
 
-    ranges: int
-    level: float
+    ranges: int = Field(ge=3)
+    level: float = Field(gt=0, lt=1)
     """The p-value up to which it is then real."""
-    correction: float
+    correction: Measured = Field(ge=0)
     """The c of the test, in variance x (1/ranges + c)."""
 
 
@@ -52,9 +57,9 @@ class Origin(Recorded):
     experiment: str
     verdict: str
     """`promising` or `not shown`."""
-    gain: float
-    interval: tuple[float, float] | None
-    p: float | None
+    gain: Measured
+    interval: tuple[Measured, Measured] | None
+    p: Measured | None
     wins: int
     ranges: int
 
@@ -79,9 +84,9 @@ class Claim(Recorded):
     setting: Assignment
     """Both complete: a value for every hyperparameter."""
     fidelity: Fidelity
-    seeds: int
+    seeds: int = Field(ge=1)
     """Trainings of each of the two on a date range."""
-    rope: float
+    rope: Measured = Field(ge=0)
     resemblance: Resemblance | None
     """What the correction of the last look comes from; None: the constant."""
     ranges: tuple[SpecDateRange, ...]
@@ -117,12 +122,14 @@ class Pair(Recorded):
     """That trained both."""
     range: SpecDateRange
     judged: str
-    """When; pairs count in this order, so that none changes what an earlier look saw."""
-    setting: tuple[float | None, ...]
-    incumbent: tuple[float | None, ...]
-    """By seed; None where a training diverged, or has no finite score."""
+    """When: the order in which pairs count that no later note of judging names."""
+    setting: tuple[Measured | None, ...]
+    incumbent: tuple[Measured | None, ...]
+    """By seed; None where a training diverged, or has no finite score, or where there is none."""
     fingerprint: str | None
     """Of the data that both read; None: nobody knows."""
+    left_out: str | None = None
+    """Why there never will be trainings of both; None: they came to their end."""
 
 
 class JudgingNote(Recorded):
@@ -134,6 +141,9 @@ class JudgingNote(Recorded):
     ranges: tuple[SpecDateRange, ...]
     as_of: date
     created: str
+    counted: tuple[SpecDateRange, ...] = ()
+    """Those that had a pair by then and were not left out, in the order in which they count. They keep it, so that no
+    look is revised by a pair that is deleted and judged anew, or tried again later."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +152,7 @@ class Stored:
 
     claim: Claim
     pairs: tuple[Pair, ...] = ()
-    """In the order in which they were judged."""
+    """In the order in which they count."""
     notes: tuple[JudgingNote, ...] = ()
     """Oldest first."""
     damaged: tuple[str, ...] = ()
@@ -158,6 +168,16 @@ class Stored:
         """The date ranges that have no pair yet, oldest first."""
         judged = {pair.range for pair in self.pairs}
         return [one for one in self.claim.ranges if one not in judged]
+
+    @property
+    def tried_before(self) -> set[DateRange]:
+        """The date ranges that a sweep was to judge, and that have no pair all the same."""
+        return {one for note in self.notes for one in note.ranges} & set(self.open_ranges)
+
+    def had_been_tried(self, one: DateRange, sweep: str) -> bool:
+        """Whether a sweep earlier than this one was to judge a date range, too."""
+        earlier = takewhile(lambda note: note.sweep != sweep, self.notes)
+        return any(one in note.ranges for note in earlier)
 
 
 def identity(definition: Definition, setting: Assignment) -> str:
@@ -256,9 +276,16 @@ def read(store: Store, id: str) -> Stored:
         raise UserError(f"{store.root}/{where} is damaged, or of a newer version of hpt: put it back") from None
     pairs, no_pairs = _read_all(store, claim, Pair, pair_key(id))
     notes, no_notes = _read_all(store, claim, JudgingNote, judging_key(id))
-    pairs.sort(key=lambda pair: (pair.judged, pair.range))
     notes.sort(key=lambda note: note.number)
-    return Stored(claim, tuple(pairs), tuple(notes), (*no_pairs, *no_notes))
+    return Stored(claim, tuple(_as_they_count(pairs, notes)), tuple(notes), (*no_pairs, *no_notes))
+
+
+def _as_they_count(pairs: Sequence[Pair], notes: Sequence[JudgingNote]) -> list[Pair]:
+    places: dict[DateRange, int] = {}
+    for note in notes:
+        for one in note.counted:
+            places.setdefault(one, len(places))
+    return sorted(pairs, key=lambda pair: (places.get(pair.range, len(places)), pair.judged, pair.range))
 
 
 _Value = TypeVar("_Value", Pair, JudgingNote)
@@ -286,9 +313,22 @@ def _parse_claim(content: bytes, id: str) -> Claim:
     counts = [look.ranges for look in claim.looks]
     if claim.format != FORMAT or claim.id != id or not is_sweep_id(claim.origin.sweep):
         raise ValueError("another claim's, or of a newer version")
-    if claim.setting.keys() != claim.incumbent.keys() or counts != sorted(set(counts)):
+    fits = claim.setting.keys() == claim.incumbent.keys() and bool(claim.differences)
+    fits = fits and counts == sorted(set(counts)) and counts[-1:] == [len(claim.ranges)]
+    fits = fits and list(claim.ranges) == sorted(set(claim.ranges)) and math.isfinite(_least_gain(claim))
+    if not fits or not all(_judges_later(claim, one) for one in claim.ranges):
         raise ValueError("no claim that this version would make")
     return claim
+
+
+def _least_gain(claim: Claim) -> float:
+    """Raises ValueError if the rope is none on the scale of the metric."""
+    return claim.objective.gains.as_gain(claim.rope)
+
+
+def _judges_later(claim: Claim, one: DateRange) -> bool:
+    """Whether a date range judges on days after the claim's. Raises ValueError if it has too few days."""
+    return one.split(claim.training.validation_share, claim.training.test_share).judged.start > claim.day
 
 
 def _check(claim: Claim, value: Pair | JudgingNote, where: str) -> None:
@@ -298,6 +338,6 @@ def _check(claim: Claim, value: Pair | JudgingNote, where: str) -> None:
         fits = fits and len(value.setting) == len(value.incumbent) == claim.seeds
     else:
         fits = where == judging_key(claim.id, value.number) and is_sweep_id(value.sweep)
-        fits = fits and set(value.ranges) <= set(claim.ranges) and bool(value.ranges)
+        fits = fits and {*value.ranges, *value.counted} <= set(claim.ranges) and bool(value.ranges)
     if not fits:
         raise ValueError("not of this claim, or not of this date range")

@@ -85,7 +85,10 @@ def _list(store: "Store") -> None:
 
 
 def _none(store: "Store") -> str:
-    return f"{store.root} holds no claims: a sweep makes one if its winner is better, and that is not shown"
+    return (
+        f"{store.root} holds no claims: a sweep makes one if its winner is better, that is not shown, and its data do "
+        "not end before six new date ranges"
+    )
 
 
 def _judge_due(store: "Store", asked: "Judge", run: "Callable[[Sweep], int]") -> int:

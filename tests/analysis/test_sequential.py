@@ -11,7 +11,7 @@ from benchmarks.claims import CONSTANT, Cell, simulate
 from benchmarks.resemblance import World
 from pipeline import dates
 from pipeline.analysis.power import correction
-from pipeline.analysis.sequential import ClaimKind, evidence, looks
+from pipeline.analysis.sequential import ClaimKind, evidence, looks, looks_left
 from pipeline.dates import DateRange, whole_months
 from pipeline.spec.model import Objective, Training
 from pipeline.sweep import Fidelity
@@ -184,6 +184,52 @@ def test_a_date_range_without_the_incumbents_score_says_nothing() -> None:
 def test_date_ranges_that_say_nothing_may_leave_too_few_for_another_look() -> None:
     silent = [pair(at, [0.7], [None], day=at) for at in range(12)]
     assert evidence(claim(), silent).kind == ClaimKind.GIVEN_UP
+
+
+def lost(at: int) -> Pair:
+    """A range on which both diverged."""
+    return pair(at, [None], [None], day=at)
+
+
+def test_a_lost_date_range_does_not_end_a_claim_but_moves_its_last_look() -> None:
+    hardly = [0.30, 0.05, 0.25, 0.40, 0.08, 0.20, 0.25, 0.35, 0.28, 0.31, 0.27, 0.30]
+    judged = pairs(hardly)
+    judged[6] = lost(6)
+    waits = evidence(claim(), judged[:7])
+    assert waits.kind == ClaimKind.WAITS
+    assert waits.next_look is not None
+    assert waits.next_look.ranges == 11
+    assert evidence(claim(), judged[:11]).kind == ClaimKind.WAITS
+    last = evidence(claim(), judged)
+    assert last.look is not None
+    assert (last.look.ranges, last.look.level) == (11, claim().looks[-1].level)
+    assert last.look.correction == pytest.approx(correction(ranges(11)), abs=1e-5)
+    assert last.kind == ClaimKind.REAL
+
+
+def test_too_few_date_ranges_that_are_left_are_no_look_of_their_own() -> None:
+    planned = claim().looks
+    assert looks_left(planned, 12) == planned
+    assert [look.ranges for look in looks_left(planned, 7)] == [6, 7]
+    assert looks_left(planned, 6) == planned[:1]
+    assert looks_left(planned, 5) == ()
+    assert looks_left(claim(6).looks, 5) == ()
+
+
+def test_a_look_at_what_is_left_does_not_come_before_a_divergence_that_refutes() -> None:
+    clear = [0.30, -0.9, 0.9, 0.32, -0.2, 0.9, 0.31, 0.30, 0.29, 0.30, 0.28]
+    assert evidence(claim(), pairs(clear)).kind == ClaimKind.WAITS
+    found = evidence(claim(), [*pairs(clear), pair(11, [None], day=11)])
+    assert found.diverged == ranges()[11]
+    # Nor does what comes after it.
+    early = evidence(claim(), [*pairs(clear[:10]), pair(10, [None], day=10)])
+    assert early == evidence(claim(), [*pairs(clear[:10]), pair(10, [None], day=10), lost(11)])
+    assert early.kind == ClaimKind.REFUTED
+
+
+def test_over_all_looks_lost_date_ranges_leave_the_level_as_it_is() -> None:
+    found = simulate(Cell(World(1.0, 0.6, gap=2), 0.0), CONSTANT, 2000, lost=3)
+    assert found.real <= 0.05 + 2 * math.sqrt(0.05 / 1000)
 
 
 def test_a_metric_that_is_zero_somewhere_has_no_ratio_there() -> None:

@@ -124,6 +124,16 @@ def test_after_it_a_new_sweep_judges_what_is_new_since(store: Store, asked: dict
     assert second.definition.phases[0].ranges == claim.ranges[1:3]
 
 
+def test_what_failed_once_comes_after_all_that_is_new(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, support.elsewhere(asked))
+    judge_all(store, claim, on("2024-03-01", here=False))
+    for one in claim.ranges[:2]:
+        store.delete(pair_key(claim.id, one))
+    assert due(store, claim, on("2024-07-01", here=False))[-2:] == ["2024-01-01", "2024-02-01"]
+    assert len(due(store, claim, on("2026-07-01", here=False))) == 6
+    assert "2024-01-01" not in due(store, claim, on("2026-07-01", here=False))
+
+
 # -- what is wrong with a claim
 
 

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from pipeline.analysis.power import correction
+from pipeline.data import load
+from pipeline.data.source import FilesSource
 from pipeline.dates import DateRange
 from pipeline.plan import judging, rounds
 from pipeline.plan.judging import Judge
@@ -125,9 +127,11 @@ def test_data_that_end_before_there_could_be_a_look_make_no_claim(store: Store, 
         "confirm-range": support.MONTHS_OF_FLIGHTS[:3],
         "date-range": support.MONTHS_OF_FLIGHTS[3:5],
     }
-    _, summary = support.finished(store, flights | {"as-of": "2013-08-01"}, token="0001")
+    sweep, summary = support.finished(store, flights | {"as-of": "2013-08-01"}, token="0001")
     assert claims.claims_of(store) == []
-    assert summary.claim == ""
+    said = "This makes no claim for later months to judge: the data end on 2013-12-31, before six new date ranges."
+    assert summary.claim == said
+    assert said in page(sweep)
     claim = support.made(store, flights | {"as-of": "2013-06-01"}, token="0002")
     assert str(claim.ranges[-1].end) == "2014-01-01"
     assert [look.ranges for look in claim.looks] == [6, 7]
@@ -248,6 +252,55 @@ def test_a_training_that_failed_leaves_the_date_range_to_be_judged_anew(store: S
     again = begun(store, claim, "2024-03-15")
     assert again.id != sweep.id
     assert again.definition.phases[0].ranges == (claim.ranges[0],)
+
+
+def fail(sweep: Sweep, at: int, *, error: str = "ValueError: no", experiments: str = "e000 e001") -> str:
+    """Gives every trial its row, on one date range a failed one; what the sweep answers."""
+    for trial in trials_of(rounds.pending(sweep)):
+        failed = trial.experiment in experiments and trial.range == at
+        cells: dict[str, Any] = {"status": "failed", "error": error} if failed else {"mse_test": 0.4}
+        if trial.experiment == "e001" and not failed:
+            cells = {"mse_test": 0.3}
+        sweep.create_row(trial, planned_row(sweep, trial, **cells))
+    rounds.pending(sweep)
+    return conclude(sweep, merge(sweep)).answer
+
+
+def test_a_date_range_without_rows_is_left_out_at_once_and_never_comes_again(
+    store: Store, asked: dict[str, Any]
+) -> None:
+    claim = support.made(store, asked)
+    assert isinstance(claim.data, FilesSource)
+    sweep = begun(store, claim, "2024-03-15")
+    said = fail(sweep, 0, error=load.no_rows(claim.data, claim.ranges[0]))
+    assert "ahead on 1 of 1 new date ranges; without [2024-01-01, 2024-02-01): the data have no rows" in said
+    assert judging.begun(store, claims.read(store, claim.id), Judge(date(2024, 4, 1), here=False)) == []
+    assert begun(store, claim, "2024-04-01").definition.phases[0].ranges == (claim.ranges[2],)
+    # Should rows come after all, it counts after what was judged without it.
+    assert claims.read(store, claim.id).notes[-1].counted == (claim.ranges[1],)
+
+
+def test_what_fails_twice_is_left_out_and_keeps_nothing_waiting(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, support.elsewhere(asked))
+    assert "without" not in fail(begun(store, claim, "2024-02-01"), 0)
+    # It is tried again after what is new.
+    second = begun(store, claim, "2024-03-01")
+    assert second.definition.phases[0].ranges == (claim.ranges[1], claim.ranges[0])
+    assert "without [2024-01-01, 2024-02-01): a training failed twice (failed); judged at 6" in fail(second, 1)
+    # What the first try says when it is concluded again changes nothing.
+    stored = claims.read(store, claim.id)
+    assert stored.open_ranges == list(claim.ranges[2:])
+    assert len(judging.due(stored, Judge(date(2026, 1, 1), here=False))) == 5
+
+
+def test_a_setting_that_fails_twice_where_the_incumbent_does_not_is_refuted(
+    store: Store, asked: dict[str, Any]
+) -> None:
+    claim = support.made(store, asked)
+    assert ": waits: " in fail(begun(store, claim, "2024-02-01"), 0, experiments="e001")
+    assert fail(begun(store, claim, "2024-02-01"), 0, experiments="e001").endswith(
+        "refuted: it failed twice on [2024-01-01, 2024-02-01), where your setting did not"
+    )
 
 
 def test_trainings_that_read_different_data_are_no_pair(store: Store, asked: dict[str, Any]) -> None:

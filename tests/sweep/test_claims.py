@@ -1,10 +1,12 @@
 """Claims in a store: created once, read whatever lies there, without any code."""
 
 import json
+import math
 from typing import Any
 
 import pytest
 
+from pipeline.compare.claims import rows
 from pipeline.errors import UserError
 from pipeline.store import Store
 from pipeline.sweep import claims
@@ -53,6 +55,22 @@ def test_pairs_come_in_the_order_in_which_they_were_judged(store: Store, claim: 
     assert judged.open_ranges == list(claim.ranges[3:])
 
 
+def test_a_pair_that_is_judged_anew_or_late_changes_nothing_that_a_later_judging_counted_on(
+    store: Store, claim: Claim
+) -> None:
+    for at in (0, 2):
+        claims.add_pair(store, pair_of(claim, at))
+    counted = tuple(pair.range for pair in claims.read(store, claim.id).pairs)
+    claims.add_note(store, claim, note_of(claim, 1).model_copy(update={"counted": counted}))
+    claims.add_pair(store, pair_of(claim, 3, judged="2024-08-01"))
+    # Damaged, deleted, judged anew; and one that had failed, tried again.
+    store.delete(pair_key(claim.id, claim.ranges[0]))
+    for at in (0, 1):
+        claims.add_pair(store, pair_of(claim, at, judged=f"2024-09-{at + 1:02d}"))
+    again = claims.read(store, claim.id).pairs
+    assert [pair.range for pair in again] == [claim.ranges[at] for at in (0, 2, 3, 1)]
+
+
 def test_notes_come_in_the_order_of_their_numbers(store: Store, claim: Claim) -> None:
     for number in range(11):
         claims.add_note(store, claim, note_of(claim, number, f"20240701-0000-bag-of-words-{number:04d}"))
@@ -99,6 +117,23 @@ def test_a_damaged_claim_is_named_and_stops_no_other(store: Store, claim: Claim,
         {"setting": {}},
         {"origin": {"sweep": "../.."}},
         {"looks": [{"ranges": 8, "level": 0.05, "correction": 1}, {"ranges": 4, "level": 0.05, "correction": 1}]},
+        {"looks": []},
+        {"looks": [{"ranges": 0, "level": 0.01, "correction": 1}, {"ranges": 12, "level": 0.03, "correction": 1}]},
+        {"looks": [{"ranges": 6, "level": 0.045, "correction": 1}]},
+        *[
+            {"looks": [{"ranges": 12, "level": 0.03, "correction": 1} | wrong]}
+            for wrong in ({"level": 0}, {"level": 1}, {"level": math.nan}, {"correction": -1}, {"correction": math.inf})
+        ],
+        {"ranges": []},
+        {"ranges": [["2024-01-01", "2024-02-01"]] * 12},
+        {"ranges": [[f"2024-{month:02d}-01", f"2024-{month:02d}-09"] for month in range(1, 13)]},
+        {"day": "2025-01-01"},
+        {"rope": -0.1},
+        {"rope": math.inf},
+        {"rope": 1.5},
+        {"seeds": 0},
+        {"setting": {"learning_rate": 0.1}, "incumbent": {"learning_rate": 0.1}},
+        {"origin": {"gain": math.inf}},
     ],
 )
 def test_what_no_version_would_have_written_is_damaged(store: Store, claim: Claim, changes: dict[str, Any]) -> None:
@@ -107,6 +142,9 @@ def test_what_no_version_would_have_written_is_damaged(store: Store, claim: Clai
     store.write(claim_key(claim.id), json.dumps(content | {"origin": origin} | changes).encode())
     with pytest.raises(UserError, match=r"claim\.json is damaged, or of a newer version"):
         claims.read(store, claim.id)
+    other = claim.model_copy(update={"id": f"cnn-{claim.id[-12:]}"})
+    claims.create(store, other)
+    assert [(row.id, row.kind) for row in rows(store)] == [(claim.id, "damaged"), (other.id, "waits")]
 
 
 @pytest.mark.parametrize("content", DAMAGED)
