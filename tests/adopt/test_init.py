@@ -112,6 +112,12 @@ def test_a_flag_is_tried_where_a_person_names_it(repository: Path, init: Callabl
         ((*OF_SCRIPT, "--hyperparameter", "lr=0.1..0.2:lgo"), '"lgo" is not known here'),
         ((*OF_SCRIPT, "--hyperparameter", "lr=5..6"), "lr"),
         ((*OF_SCRIPT[:4], "--prints", "test"), "has no metric in braces"),
+        (
+            (*OF_SCRIPT[:4], "--prints", "epoch {epoch} loss {val_loss}", "--prints", "test {loss_test}"),
+            "--prints: {epoch}, {val_loss}, {loss_test} should hold {X_valid}",
+        ),
+        ((*OF_SCRIPT[:4], "--prints", "test {mse_test}"), "--prints: {mse_test} should hold {X_valid}"),
+        ((*OF_SCRIPT[:4], "--prints", "{a_valid} {b_test}"), "--prints: {a_valid}, {b_test} should hold"),
         (("--data", "data/rows.csv", "--prints", "test {mse_test}"), "--prints: is for a trainer of your own"),
         (("--data", "data/none.csv"), "no file matches"),
         (("--data", "data/rows.csv", "--target", "vlaue"), 'did you mean "value"?'),
@@ -240,6 +246,14 @@ def test_a_metric_that_everybody_knows_needs_no_goal(repository: Path, init: Cal
     spec = json.loads((repository / "specs/first.json").read_text())
     assert spec["objective"] == {"metric": "acc"}
     assert spec["metrics-pattern"].count("?P<epoch>") == 1
+
+
+def test_of_several_metrics_the_one_that_both_chooses_and_judges_is_the_objective(
+    repository: Path, init: Callable[..., Done]
+) -> None:
+    init(*OF_SCRIPT[:4], "--prints", "valid {loss_valid} {acc_valid}", "--prints", "test {acc_test}")
+    spec = json.loads((repository / "specs/first.json").read_text())
+    assert spec["objective"] == {"metric": "acc"}
 
 
 BIKES = "instant,dteday,season,hr,weekday,temp,windspeed,casual,registered,cnt"
