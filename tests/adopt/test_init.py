@@ -261,7 +261,9 @@ def test_paths_into_the_repository_are_those_of_every_checkout(
 
 def test_a_command_names_paths_of_every_checkout(repository: Path, init: Callable[..., Done]) -> None:
     command = f"sh {repository}/train.sh --data={repository}/data/rows.csv '{{lr}} x' {repository.parent}/else"
-    done = init("--command", command, *PRINTS, "--hyperparameter", "lr=0.1..1:default=0.5")
+    wheel = ("--hpt", f"{repository}/vendor/hpt-1-py3-none-any.whl")
+    done = init("--command", command, *PRINTS, "--hyperparameter", "lr=0.1..1:default=0.5", *wheel)
+    assert tomllib.loads((repository / "hpt.toml").read_text())["hpt"] == "vendor/hpt-1-py3-none-any.whl"
     spec = json.loads((repository / "specs/first.json").read_text())
     assert spec["command"] == ["sh", "train.sh", "--data=data/rows.csv", "{lr} x", f"{repository.parent}/else"]
     assert f"warning: specs/first.json: command: {repository.parent}/else lies outside of the repository" in done.err
