@@ -119,6 +119,19 @@ def test_data_that_this_machine_does_not_reach_are_a_warning(tmp_path: Path, pat
     assert "warning" not in hpt("validate", asked, "--no-data", cwd=tmp_path).err
 
 
+def test_a_budget_that_fits_the_ranges_of_the_data_is_not_refused_before_these_are_looked_at(tmp_path: Path) -> None:
+    table(tmp_path)
+    # The six months of the data leave four ranges to judge on, where twelve may be.
+    asked = spec(tmp_path, confirm={"ranges": 12}, budget={"trials": 18})
+    assert "warning: budget" not in hpt("validate", asked, cwd=tmp_path).err
+    seen = hpt("validate", asked, "--no-data", cwd=tmp_path)
+    assert "warning: budget.trials: judging the winner alone takes 24 of 18" in seen.err
+    assert "were not looked at" in seen.err
+    assert "in all at most 18 trials" in seen.out
+    hopeless = spec(tmp_path, confirm={"ranges": 12}, budget={"trials": 2})
+    assert "budget.trials: judging the winner alone" in hpt("validate", hopeless, "--no-data", cwd=tmp_path, code=2).err
+
+
 def test_the_time_is_told_by_what_earlier_sweeps_took(tmp_path: Path) -> None:
     table(tmp_path)
     asked = spec(tmp_path, confirm={"ranges": 0})

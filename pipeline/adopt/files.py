@@ -144,6 +144,11 @@ def _gitignore(folder: Path) -> list[Wanted]:
     return [Wanted(".gitignore", "keeps environments and results out of commits", text, adds=True)]
 
 
+def place_in_git(folder: Path) -> str:
+    """Where the folder lies in its git repository; empty if that is its root, or there is none."""
+    return _git(folder, "rev-parse", "--show-prefix").rstrip("/")
+
+
 def _git(folder: Path, *arguments: str) -> str:
     import subprocess
 

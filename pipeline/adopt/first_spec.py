@@ -3,10 +3,11 @@
 import json
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from pipeline import spec as specs
-from pipeline.adopt import script
+from pipeline.adopt import local_paths, script
 from pipeline.adopt.answers import Answers
 from pipeline.adopt.declared import as_rate, declared
 from pipeline.dates import MONTHS_PER_RANGE, DateRange
@@ -51,6 +52,9 @@ def first(answers: Answers, today: date) -> First:
         remarks.append("date ranges end this month, as for data whose days are not known: name the files by --data")
     spec |= {"budget": {"experiments": _EXPERIMENTS}}
     _check(spec, data)
+    for content, name in (({"data": data}, "hpt.toml"), (spec, FIRST_SPEC)):
+        remarks += local_paths.of_this_checkout(content, name, Path.cwd())
+        remarks += local_paths.outside(content, name, Path.cwd())
     return First(spec, data, tuple(remarks))
 
 

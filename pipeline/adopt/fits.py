@@ -1,21 +1,31 @@
 """Whether what `hpt init` once wrote still fits this version of hpt, and the code beside it. It changes nothing."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pipeline import spec as specs
+from pipeline.adopt import local_paths
 from pipeline.adopt.files import read
 from pipeline.errors import UserError
 from pipeline.jenkins.check import PROTOCOL
 from pipeline.jenkins.parameters import PARAMETERS
 from pipeline.provenance import __version__
-from pipeline.spec import project, trainer
+from pipeline.spec import project, text, trainer
 from pipeline.spec.check import of_own
 from pipeline.spec.normalize import as_written
 
 _SAYS_PROTOCOL = re.compile(r"settings\.protocol != '(\d+)'")
 _VERSION = re.compile(r"(?:^hpt\s*==\s*|(?:^|/)hpt-)([0-9][\w.+!]*?)(?=$|[\s;,-])")
+_KEYS = "|".join(
+    {field.alias or name for name, field in specs.Spec.model_fields.items()}
+    - {"data", "training", "parameters", "search", "store", "image", "notes", "mode", "short", "references"}
+)
+"""Keys of a spec, without those that are as likely in JSON of other tools."""
+_IS_KEY = re.compile(_KEYS)
+_HAS_KEY = re.compile(rf'"(?:{_KEYS})"\s*:')
 
 
 def misfits(folder: Path) -> Iterator[str]:
@@ -24,6 +34,51 @@ def misfits(folder: Path) -> Iterator[str]:
     yield from _of_jenkinsfile(folder)
     yield from _of_specs(folder)
     yield from _of_jobs(folder)
+    for name, content in _contents(folder):
+        yield from local_paths.of_this_checkout(content, name, folder)
+
+
+def paths_outside(folder: Path) -> Iterator[str]:
+    """A line for each path that leaves the repository: that may be meant so."""
+    for name, content in _contents(folder):
+        yield from local_paths.outside(content, name, folder)
+
+
+def specs_of(folder: Path) -> Iterator[Path]:
+    """The specs of a repository, broken ones too; JSON of other tools, without a key of specs, is passed over."""
+    for path in sorted((folder / "specs").rglob("*.json")):
+        try:
+            content = _text(path)
+        except UserError:
+            yield path
+            continue
+        try:
+            value = text.parse(content)
+            is_ours = isinstance(value, dict) and any(_IS_KEY.fullmatch(_usual(key)) for key in value)
+        except ValueError:
+            is_ours = _HAS_KEY.search(content) is not None
+        if is_ours:
+            yield path
+
+
+def _usual(key: str) -> str:
+    """A key as specs spell it."""
+    return key.lower().replace("_", "-")
+
+
+def _text(path: Path) -> str:
+    return read(path).removeprefix("\ufeff")
+
+
+def _contents(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """hpt.toml and the specs by their names, as far as they can be read; the others are told of elsewhere."""
+    for path in (folder / "hpt.toml", *specs_of(folder)):
+        parse = tomllib.loads if path.suffix == ".toml" else text.parse
+        try:
+            content = parse(_text(path))
+        except (UserError, ValueError):
+            continue
+        yield str(path.relative_to(folder)), content
 
 
 def _of_project(folder: Path) -> Iterator[str]:
@@ -48,25 +103,25 @@ def _of_project(folder: Path) -> Iterator[str]:
 
 
 def _of_jenkinsfile(folder: Path) -> Iterator[str]:
-    text = read(folder / "Jenkinsfile")
-    protocols = set(_SAYS_PROTOCOL.findall(text))
-    if not text:
+    pipeline = read(folder / "Jenkinsfile")
+    protocols = set(_SAYS_PROTOCOL.findall(pipeline))
+    if not pipeline:
         yield "Jenkinsfile: is not there: `hpt init` writes it"
     elif protocols - {str(PROTOCOL)}:
         spoken = ", ".join(sorted(protocols))
         yield f"Jenkinsfile: speaks protocol {spoken}, this hpt {PROTOCOL}: `hpt init --dry-run` shows what changed"
-    elif not protocols and not re.search(r"\bhptSweep\b", text):
+    elif not protocols and not re.search(r"\bhptSweep\b", pipeline):
         yield "Jenkinsfile: neither calls hptSweep() nor is one that `hpt init --standalone` wrote"
 
 
 def _of_specs(folder: Path) -> Iterator[str]:
-    paths = sorted((folder / "specs").rglob("*.json"))
+    paths = list(specs_of(folder))
     if not paths:
         yield "specs/: holds no spec: `hpt init` writes a first one"
     for path in paths:
         name = str(path.relative_to(folder))
         try:
-            spec = specs.from_json(read(path).removeprefix("\ufeff"), name)
+            spec = specs.from_json(_text(path), name)
             if spec.trains_own_code and spec.hyperparameters is None:
                 declared = trainer.hyperparameters(spec)
                 yield from (f"{name}: {key}: {message}" for key, message in of_own(as_written(spec), declared))
@@ -75,7 +130,7 @@ def _of_specs(folder: Path) -> Iterator[str]:
 
 
 def _of_jobs(folder: Path) -> Iterator[str]:
-    text = read(folder / "jobs/sweep.yaml")
-    missing = [one.name for one in PARAMETERS if not re.search(rf"(?m)^\s*name: '?{one.name}'?\s*$", text)]
-    if text and missing:
+    job = read(folder / "jobs/sweep.yaml")
+    missing = [one.name for one in PARAMETERS if not re.search(rf"(?m)^\s*name: '?{one.name}'?\s*$", job)]
+    if job and missing:
         yield f"jobs/sweep.yaml: lacks the parameters {', '.join(missing)}: `hpt init --dry-run` shows what changed"

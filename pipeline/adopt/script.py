@@ -80,14 +80,21 @@ def command_of(answers: Answers) -> Command:
 def pattern_of(answers: Answers) -> str | None:
     """The regular expression that finds the metrics in what is printed; None where they go into a file.
 
-    Raises UserError if nobody says how they are printed.
+    Raises UserError if nobody says how they are printed, or not how the one that chooses, or judges, is.
     """
     if answers.prints:
         for line in answers.prints:
             if not _PLACEHOLDER.search(line):
                 raise UserError(f'--prints: "{line}" has no metric in braces: like "test {{mse_test}}"')
         named: set[str] = set()
-        return "|".join(_as_pattern(line, named) for line in answers.prints)
+        pattern = "|".join(_as_pattern(line, named) for line in answers.prints)
+        if metric_of(pattern) is None:
+            there = ", ".join(f"{{{name}}}" for name in _PLACEHOLDER.findall(" ".join(answers.prints)))
+            raise UserError(
+                f"--prints: {there} should hold {{X_valid}}, by which settings are chosen, and {{X_test}}, by which "
+                "they are judged, with one name for X: like {mse_valid} and {mse_test}"
+            )
+        return pattern
     if answers.script and not writes_metrics(answers.script):
         raise UserError(
             f"--prints is missing: how {answers.script} prints its metrics, like --prints "
@@ -97,9 +104,10 @@ def pattern_of(answers: Answers) -> str | None:
 
 
 def metric_of(pattern: str | None) -> str | None:
-    """The objective's name, where the pattern says one: `acc` of `acc_valid`."""
-    named = re.search(r"\(\?P<(\w+)_(?:valid|test)>", pattern or "")
-    return named[1] if named else None
+    """The objective's name, where the pattern says one: `acc`, of which it has `acc_valid` and `acc_test`."""
+    named = re.findall(r"\(\?P<(\w+)>", pattern or "")
+    bases = (name.removesuffix("_valid") for name in named if name.endswith("_valid"))
+    return next((base for base in bases if f"{base}_test" in named), None)
 
 
 def _by_arguments(script: str, source: str, listed: Sequence[Argument], answers: Answers) -> Command:

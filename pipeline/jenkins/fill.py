@@ -69,13 +69,17 @@ def fill(folder: Path, *, with_code: bool) -> int:
 
 
 def main() -> int:
-    with locked(Path(sys.prefix, "lock")):
-        if _DONE.exists():
-            return FINE
-        status = fill(Path.cwd(), with_code="--packages" not in sys.argv[1:])
-        if status == FINE:
-            _DONE.touch()
-        return status
+    try:
+        with locked(Path(sys.prefix, "lock")):
+            if _DONE.exists():
+                return FINE
+            status = fill(Path.cwd(), with_code="--packages" not in sys.argv[1:])
+            if status == FINE:
+                _DONE.touch()
+            return status
+    except OSError as error:
+        print(f"bin/environment: not ready: {error}", file=sys.stderr)
+        return INFRASTRUCTURE
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Makes a team's environment below `.hpt/`, with the `hpt` that hpt.toml names, and prints where its `bin/` is.
 
 Stands in `start.sh`, which a build brings to machines that have nothing of ours: the standard library must do. What
-`hpt` needs, and what the team asks for, is installed by `fill.py` of that version, where `hpt` is called.
+`hpt` needs, and what the team asks for, is installed by `fill.py` of that version, where `hpt` is called. The exit
+status is never 1, which says of `hpt` that trials failed.
 """
 
 import contextlib
@@ -81,9 +82,9 @@ def make(folder: Path, requirement: str, packages: str) -> None:
         path.write_text(f"{packages_of(Path(packages, 'bin/python3'))}\n", encoding="utf-8")
     pip = [str(python), "-P", "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
     pip += ["--no-build-isolation"] if packages else []
-    run([*pip, requirement], 1, f"not ready: pip cannot install {requirement}")
+    run([*pip, requirement], 3, f"not ready: pip cannot install {requirement}")
     find = [str(python), "-I", "-c", "from hpt.provenance import home; print(home())"]
-    home = run(find, 1, f"not ready: {requirement} is no hpt that installs itself on machines").strip()
+    home = run(find, 3, f"not ready: {requirement} is no hpt that installs itself on machines").strip()
     unfinished = folder / "home.unfinished"
     shutil.copytree(home, unfinished)
     unfinished.replace(folder / "home")
@@ -117,4 +118,4 @@ if __name__ == "__main__":
         main()
     except OSError as problem:
         is_full = problem.errno == errno.ENOSPC
-        fail(3 if is_full else 1, f"not {'fit' if is_full else 'ready'}: {problem}")
+        fail(3, f"not {'fit' if is_full else 'ready'}: {problem}")

@@ -25,6 +25,8 @@ if python=$(find_python); then
 START.PY
 PYTHON
     status=$?
+    # 1 would say of `hpt` that trials failed; a Python that breaks down ends so.
+    if [ "$status" -eq 1 ]; then status=3; fi
 else
     echo "not fit: no Python 3.11 or newer: install one, or name it with PYTHON=/path/to/python3" >.hpt/why
     status=3
@@ -33,12 +35,15 @@ rm -rf .hpt/unfit
 mkdir -p .hpt/unfit/bin .hpt/unfit/docker
 mv .hpt/why .hpt/unfit/why 2>/dev/null || echo "not ready: the environment could not be made" >.hpt/unfit/why
 for script in bin/hpt bin/ready docker/image; do
+    code=$status
+    # As bin/ready of a machine that has hpt: 1 where it may be another's fault, and pass.
+    case $script,$status,$(cat .hpt/unfit/why) in 'bin/ready,3,not ready'*) code=1 ;; esac
     cat >".hpt/unfit/$script" <<SCRIPT
 #!/bin/sh
 mkdir -p build
 cp "\$(dirname "\$0")/../why" build/ready.txt
 echo "hpt: \$(cat build/ready.txt)" >&2
-exit $status
+exit $code
 SCRIPT
     chmod +x ".hpt/unfit/$script"
 done

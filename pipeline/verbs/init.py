@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.errors import FINE, SOME_FAILED, UserError
-from pipeline.places import canonical, project_file
+from pipeline.places import project_file
 from pipeline.verbs.common import complain, warn
 
 if TYPE_CHECKING:
@@ -81,15 +81,19 @@ def init(
     from pipeline.adopt import files
     from pipeline.adopt.answers import Answers, asked
     from pipeline.adopt.first_spec import first
+    from pipeline.adopt.fits import specs_of
+    from pipeline.adopt.local_paths import made_relative
     from pipeline.adopt.write import write
 
     folder = Path.cwd()
     if (above := project_file()) and above.parent != folder.resolve():
         raise UserError(f"this is a folder of {above.parent}, whose hpt.toml counts here: call `hpt init` there")
+    if within := files.place_in_git(folder):
+        warn(f"this is {within}/ of a git repository, and Jenkins looks for a Jenkinsfile and hpt.toml at its root")
     if check:
         raise typer.Exit(_check(folder))
     answers = Answers(
-        data=canonical(data) if data else None,
+        data=data or None,
         target=target,
         leave_out=tuple(leave_out or ()),
         trainer=trainer,
@@ -101,9 +105,10 @@ def init(
         store=store,
         requirement=requirement,
     )
-    begins = answers.says_what_trains or not any((folder / "specs").rglob("*.json"))
+    begins = answers.says_what_trains or not any(specs_of(folder))
     if begins and sys.stdin.isatty():
         answers = asked(answers, _ask)
+    answers = made_relative(answers, folder)
     made = first(answers.checked(), date.today()) if begins else None
     wanted = files.wanted(folder, answers, made, standalone or files.is_standalone(folder))
     _show(write(folder, wanted, dry=dry_run), dry_run)
@@ -137,8 +142,10 @@ def _show(outcomes: "Sequence[Outcome]", is_dry: bool) -> None:
 
 def _check(folder: Path) -> int:
     """Says what does not fit; the exit code."""
-    from pipeline.adopt.fits import misfits
+    from pipeline.adopt.fits import misfits, paths_outside
 
+    for line in paths_outside(folder):
+        warn(line)
     lines = list(misfits(folder))
     complain("\n".join(lines))
     if not lines:

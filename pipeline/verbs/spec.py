@@ -33,10 +33,11 @@ def validate(
     from pipeline.plan import estimate
     from pipeline.plan.create import Reach, prepare
     from pipeline.plan.power import power_of
+    from pipeline.plan.unseen import prepare_unseen
     from pipeline.screen.plan import plan_lines, power_line, total_line
 
     request = request_of(spec, architecture, data, as_of, mode, budget)
-    prepared = prepare(request, store, Reach.UNSEEN if no_data else Reach.MOSTLY, warn)
+    prepared = prepare_unseen(request, store, warn) if no_data else prepare(request, store, Reach.MOSTLY, warn)
     for line in plan_lines(prepared.definition, prepared.rows):
         print(line)
     if power := power_line(power_of(prepared.definition, prepared.digests)):

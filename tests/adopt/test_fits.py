@@ -73,6 +73,51 @@ def test_a_function_that_changed_no_longer_fits_its_spec(own_copy: Path) -> None
     assert "specs/changing.json: parameters.depth" in done.stderr
 
 
+def test_paths_of_this_checkout_do_not_fit(own_copy: Path) -> None:
+    changed(own_copy, "hpt.toml", '"data/rows.csv"', f'"{own_copy}/data/rows.csv"')
+    changed(own_copy, "specs/first.json", '"train.py"', f'"{own_copy}/train.py"')
+    said = hpt("init", "--check", cwd=own_copy, code=1).err
+    assert (
+        f"hpt.toml: data.path: {own_copy}/data/rows.csv is a path of this checkout alone: write data/rows.csv" in said
+    )
+    assert "specs/first.json: command: " in said
+    assert "write train.py" in said
+
+
+def test_paths_that_leave_the_repository_are_told_of_and_fit(own_copy: Path, tmp_path: Path) -> None:
+    (own_copy / "data/rows.csv").rename(tmp_path / "rows.csv")
+    changed(own_copy, "hpt.toml", '"data/rows.csv"', f'"{tmp_path}/rows.csv"')
+    changed(own_copy, "specs/first.json", '"data/rows.csv"', '"../rows.csv"')
+    changed(own_copy, "specs/first.json", '"{python}"', '"/usr/bin/env", "{python}"')
+    done = hpt("init", "--check", cwd=own_copy)
+    assert done.out == "all fits\n"
+    assert f"warning: hpt.toml: data.path: {tmp_path}/rows.csv lies outside of the repository" in done.err
+    assert "warning: specs/first.json: command: ../rows.csv lies outside" in done.err
+    assert "/usr/bin/env" not in done.err
+
+
+OF_OTHERS = {
+    "api/openapi.json": '{"openapi": "3.1.0", "data": {}, "parameters": {}}',
+    "list.json": "[1, 2]",
+    "settings.json": '{"editor": 1} // with a comment',
+}
+
+
+def test_json_of_other_tools_is_no_spec(own_copy: Path) -> None:
+    for name, text in OF_OTHERS.items():
+        (own_copy / "specs" / name).parent.mkdir(exist_ok=True)
+        (own_copy / "specs" / name).write_text(text)
+    assert hpt("init", "--check", cwd=own_copy).out == "all fits\n"
+    (own_copy / "specs/first.json").unlink()
+    assert "holds no spec" in hpt("init", "--check", cwd=own_copy, code=1).err
+
+
+@pytest.mark.parametrize("text", ['{"architecture": "cnn",}', '{"Tune": "automatic"}', b"\xff\xfe"])
+def test_a_broken_spec_is_one(own_copy: Path, text: str | bytes) -> None:
+    (own_copy / "specs/broken.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert "specs/broken.json" in hpt("init", "--check", cwd=own_copy, code=1).err
+
+
 def test_jenkins_job_builder_makes_the_jobs(adopted: Path, tmp_path: Path) -> None:
     builder = Path(sys.executable).with_name("jenkins-jobs")
     command = [str(builder), "test", "--recursive", str(adopted / "jobs"), "--config-xml", "-o", str(tmp_path)]

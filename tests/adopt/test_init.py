@@ -112,6 +112,12 @@ def test_a_flag_is_tried_where_a_person_names_it(repository: Path, init: Callabl
         ((*OF_SCRIPT, "--hyperparameter", "lr=0.1..0.2:lgo"), '"lgo" is not known here'),
         ((*OF_SCRIPT, "--hyperparameter", "lr=5..6"), "lr"),
         ((*OF_SCRIPT[:4], "--prints", "test"), "has no metric in braces"),
+        (
+            (*OF_SCRIPT[:4], "--prints", "epoch {epoch} loss {val_loss}", "--prints", "test {loss_test}"),
+            "--prints: {epoch}, {val_loss}, {loss_test} should hold {X_valid}",
+        ),
+        ((*OF_SCRIPT[:4], "--prints", "test {mse_test}"), "--prints: {mse_test} should hold {X_valid}"),
+        ((*OF_SCRIPT[:4], "--prints", "{a_valid} {b_test}"), "--prints: {a_valid}, {b_test} should hold"),
         (("--data", "data/rows.csv", "--prints", "test {mse_test}"), "--prints: is for a trainer of your own"),
         (("--data", "data/none.csv"), "no file matches"),
         (("--data", "data/rows.csv", "--target", "vlaue"), 'did you mean "value"?'),
@@ -240,6 +246,48 @@ def test_a_metric_that_everybody_knows_needs_no_goal(repository: Path, init: Cal
     spec = json.loads((repository / "specs/first.json").read_text())
     assert spec["objective"] == {"metric": "acc"}
     assert spec["metrics-pattern"].count("?P<epoch>") == 1
+
+
+def test_paths_into_the_repository_are_those_of_every_checkout(
+    repository: Path, adopted: Path, tmp_path: Path, init: Callable[..., Done]
+) -> None:
+    # As where $PWD names a link to it.
+    (link := tmp_path / "link").symlink_to(repository)
+    options = ("--trainer", str(link / "train.py"), "--data", str(repository / "data/rows.csv"), *PRINTS)
+    assert init(*options, "--store", str(repository / "hpt-store")).code == 0
+    for path in ("hpt.toml", "specs/first.json"):
+        assert (repository / path).read_text() == (adopted / path).read_text()
+
+
+def test_a_command_names_paths_of_every_checkout(repository: Path, init: Callable[..., Done]) -> None:
+    command = f"sh {repository}/train.sh --data={repository}/data/rows.csv '{{lr}} x' {repository.parent}/else"
+    wheel = ("--hpt", f"{repository}/vendor/hpt-1-py3-none-any.whl")
+    done = init("--command", command, *PRINTS, "--hyperparameter", "lr=0.1..1:default=0.5", *wheel)
+    assert tomllib.loads((repository / "hpt.toml").read_text())["hpt"] == "vendor/hpt-1-py3-none-any.whl"
+    spec = json.loads((repository / "specs/first.json").read_text())
+    assert spec["command"] == ["sh", "train.sh", "--data=data/rows.csv", "{lr} x", f"{repository.parent}/else"]
+    assert f"warning: specs/first.json: command: {repository.parent}/else lies outside of the repository" in done.err
+
+
+def test_beside_json_of_other_tools_a_first_spec_is_begun(repository: Path, init: Callable[..., Done]) -> None:
+    (repository / "specs").mkdir()
+    (repository / "specs/openapi.json").write_text('{"openapi": "3.1.0", "parameters": {}}')
+    assert "--data or --trainer is missing" in init().err
+
+
+def test_below_the_root_of_a_git_repository_it_says_where_jenkins_looks(repository: Path) -> None:
+    (folder := repository / "models/rides").mkdir(parents=True)
+    said = hpt("init", "--check", cwd=folder, code=1).err
+    assert "warning: this is models/rides/ of a git repository" in said
+    assert "git repository" not in hpt("init", "--check", cwd=repository, code=1).err
+
+
+def test_of_several_metrics_the_one_that_both_chooses_and_judges_is_the_objective(
+    repository: Path, init: Callable[..., Done]
+) -> None:
+    init(*OF_SCRIPT[:4], "--prints", "valid {loss_valid} {acc_valid}", "--prints", "test {acc_test}")
+    spec = json.loads((repository / "specs/first.json").read_text())
+    assert spec["objective"] == {"metric": "acc"}
 
 
 BIKES = "instant,dteday,season,hr,weekday,temp,windspeed,casual,registered,cnt"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import INFRASTRUCTURE
 from pipeline.jenkins import fill, start
 from pipeline.jenkins.render import start_script
 from pipeline.provenance import __version__
@@ -83,18 +84,46 @@ def test_agents_that_share_a_folder_make_one_environment_which_the_first_call_fi
         ),
         ('hpt = "--index-url=x"\n', 2, "not ready: hpt.toml names no version of hpt"),
         ("hpt = \n", 2, "not ready: hpt.toml cannot be read"),
+        ('hpt = "./no-such.whl"\n', 3, "not ready: pip cannot install ./no-such.whl"),
     ],
 )
 def test_what_cannot_be_had_is_said_by_the_scripts_that_a_build_calls(
-    repository: Path, hpt_toml: str, status: int, why: str
+    repository: Path, packages: Environment, hpt_toml: str, status: int, why: str
 ) -> None:
     (repository / "hpt.toml").write_text(hpt_toml)
-    home = home_of(started(repository))
+    says(repository, home_of(started(repository, HPT_PACKAGES=str(packages.folder))), status, why)
+
+
+def says(repository: Path, home: Path, status: int, why: str) -> None:
+    """Fails unless the scripts that stand for those of hpt say why there is none, and none says that trials failed."""
     for script in ("bin/hpt", "bin/ready", "docker/image"):
         done = subprocess.run([home / script, "x"], cwd=repository, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stdout) == (status, "")
+        # bin/ready says 1 of what may pass.
+        assert (done.returncode, done.stdout) == (1 if (script, status) == ("bin/ready", 3) else status, "")
         assert done.stderr.startswith(f"hpt: {why}")
     assert (repository / "build/ready.txt").read_text().startswith(why)
+
+
+def test_what_a_file_system_refuses_is_not_said_to_be_trials_that_failed(repository: Path) -> None:
+    (repository / ".hpt/lock").mkdir()
+    says(repository, home_of(started(repository)), 3, "not ready: [Errno ")
+
+
+def test_a_python_that_breaks_down_is_not_said_to_be_trials_that_failed(repository: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "python"
+    broken.write_text('#!/bin/sh\n[ "$1" = -c ]\n')
+    broken.chmod(0o755)
+    says(
+        repository, home_of(started(repository, PYTHON=str(broken))), 3, "not ready: the environment could not be made"
+    )
+
+
+def test_what_a_file_system_refuses_while_it_is_filled_is_not_said_to_be_trials_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "gone"))
+    assert fill.main() == INFRASTRUCTURE
+    assert "not ready: [Errno " in capsys.readouterr().err
 
 
 def test_a_machine_without_python_is_not_fit(repository: Path, tmp_path: Path) -> None:

@@ -500,7 +500,8 @@ if python=$(find_python); then
 """Makes a team\'s environment below `.hpt/`, with the `hpt` that hpt.toml names, and prints where its `bin/` is.
 
 Stands in `start.sh`, which a build brings to machines that have nothing of ours: the standard library must do. What
-`hpt` needs, and what the team asks for, is installed by `fill.py` of that version, where `hpt` is called.
+`hpt` needs, and what the team asks for, is installed by `fill.py` of that version, where `hpt` is called. The exit
+status is never 1, which says of `hpt` that trials failed.
 """
 
 import contextlib
@@ -580,9 +581,9 @@ def make(folder: Path, requirement: str, packages: str) -> None:
         path.write_text(f"{packages_of(Path(packages, \'bin/python3\'))}\\n", encoding="utf-8")
     pip = [str(python), "-P", "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
     pip += ["--no-build-isolation"] if packages else []
-    run([*pip, requirement], 1, f"not ready: pip cannot install {requirement}")
+    run([*pip, requirement], 3, f"not ready: pip cannot install {requirement}")
     find = [str(python), "-I", "-c", "from hpt.provenance import home; print(home())"]
-    home = run(find, 1, f"not ready: {requirement} is no hpt that installs itself on machines").strip()
+    home = run(find, 3, f"not ready: {requirement} is no hpt that installs itself on machines").strip()
     unfinished = folder / "home.unfinished"
     shutil.copytree(home, unfinished)
     unfinished.replace(folder / "home")
@@ -616,9 +617,11 @@ if __name__ == "__main__":
         main()
     except OSError as problem:
         is_full = problem.errno == errno.ENOSPC
-        fail(3 if is_full else 1, f"not {\'fit\' if is_full else \'ready\'}: {problem}")
+        fail(3, f"not {\'fit\' if is_full else \'ready\'}: {problem}")
 PYTHON
     status=$?
+    # 1 would say of `hpt` that trials failed; a Python that breaks down ends so.
+    if [ "$status" -eq 1 ]; then status=3; fi
 else
     echo "not fit: no Python 3.11 or newer: install one, or name it with PYTHON=/path/to/python3" >.hpt/why
     status=3
@@ -627,12 +630,15 @@ rm -rf .hpt/unfit
 mkdir -p .hpt/unfit/bin .hpt/unfit/docker
 mv .hpt/why .hpt/unfit/why 2>/dev/null || echo "not ready: the environment could not be made" >.hpt/unfit/why
 for script in bin/hpt bin/ready docker/image; do
+    code=$status
+    # As bin/ready of a machine that has hpt: 1 where it may be another\'s fault, and pass.
+    case $script,$status,$(cat .hpt/unfit/why) in \'bin/ready,3,not ready\'*) code=1 ;; esac
     cat >".hpt/unfit/$script" <<SCRIPT
 #!/bin/sh
 mkdir -p build
 cp "\\$(dirname "\\$0")/../why" build/ready.txt
 echo "hpt: \\$(cat build/ready.txt)" >&2
-exit $status
+exit $code
 SCRIPT
     chmod +x ".hpt/unfit/$script"
 done

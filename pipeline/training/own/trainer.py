@@ -220,7 +220,7 @@ class _Supervisor:
             return Status.DIVERGED, None
         for name, value in zip(names, values, strict=True):
             if value is None:
-                advice = _ADVICE[0 if self._trainer.own.trainer else 1].format(name)
+                advice = self._advice(name)
                 doubt = self._metrics.doubts.get(name)
                 if doubt is not None:
                     return Status.FAILED, f"its {name}, by which settings are compared, is not known: {doubt}; {advice}"
@@ -228,6 +228,15 @@ class _Supervisor:
                 why = f" ({unread})" if unread else ""
                 return Status.FAILED, f"it reported no {name}, by which settings are compared: {advice}{why}"
         return Status.COMPLETE, None
+
+    def _advice(self, name: str) -> str:
+        """How to report a metric that is missing."""
+        if self._pattern is None:
+            return _ADVICE[0 if self._trainer.own.trainer else 1].format(name)
+        if name in self._pattern.names:
+            return f"no line of its output fits (?P<{name}>…) of metrics-pattern: compare them with its log"
+        there = ", ".join(sorted(self._pattern.names))
+        return f'metrics-pattern finds {there}: name a group {name} in it, or another metric by "objective"'
 
 
 def _signal_name(number: int) -> str:

@@ -186,6 +186,21 @@ def test_without_the_objective_a_training_fails_and_the_error_says_how_to_report
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        (r"valid (?P<mse_valid>\S+)|tset (?P<mse_test>\S+)", "no line of its output fits (?P<mse_test>…)"),
+        (r"valid (?P<mse_valid>\S+)|test (?P<loss>\S+)", "pattern finds loss, mse_valid: name a group mse_test"),
+    ],
+)
+def test_where_a_pattern_should_find_the_objective_the_error_tells_of_the_pattern(bench, text, advice):
+    own = Own(command=("echo", "valid 1\ntest 2"), hyperparameters={}, metrics_pattern=text)
+    error = str(bench.train(own).error)
+    assert error.startswith("it reported no mse_test, by which settings are compared: ")
+    assert advice in error
+    assert "HPT_METRICS" not in error
+
+
 @pytest.mark.parametrize("value", ["NaN", "Infinity", '"nan"', "-1e999"])
 def test_an_objective_that_is_no_finite_number_is_a_training_that_diverged(bench, value):
     assert bench.shell(f"""echo '{{"mse_valid": {value}}}' >> "$HPT_METRICS" """).status == "diverged"
