@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -110,6 +111,8 @@ def _project(folder: Path, answers: Answers, first: First | None) -> tuple[list[
             f"{_PROJECT}: machines will install {pinned}, which must be on their own index of packages: if it is "
             f"not, keep the wheel in the repository: --hpt vendor/hpt-{__version__}-py3-none-any.whl"
         )
+    if (wheel := origin.wheel_of(pinned)) and _git(folder, "check-ignore", wheel):
+        remarks.append(f"git ignores {wheel}, which machines install: `git add --force {shlex.quote(wheel)}`")
     return [Wanted(_PROJECT, purpose, text)], remarks
 
 

@@ -15,12 +15,13 @@ _OUR_JOBS = re.compile(r"`hpt init`|^\s*id: (sweep|nightly)\s*$", re.MULTILINE)
 
 
 def file_of(folder: Path, name: str | None) -> str:
-    """The path of the pipeline: `name`, else the one that `jobs/sweep.yaml` runs, else `Jenkinsfile`.
+    """The path of the pipeline: `name`, else the one that our `jobs/sweep.yaml` runs, else `Jenkinsfile`.
 
     Raises UserError if `name` is no path in the repository, or that of a pipeline that the team wrote.
     """
     if name is None:
-        said = _SCRIPT_PATH.search(read(folder / "jobs/sweep.yaml"))
+        job = read(folder / "jobs/sweep.yaml")
+        said = None if are_foreign_jobs(job) else _SCRIPT_PATH.search(job)
         return said[1] if said else USUAL
     if not _NAME.fullmatch(name):
         raise UserError(f"--jenkinsfile: {name!r} is no path in this repository: write one like {BESIDE}")

@@ -3,6 +3,7 @@
 import difflib
 import errno
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,13 +38,18 @@ class Outcome:
         """What would change, as `git apply` takes it."""
         before = "/dev/null" if self.fate is Fate.WRITTEN else f"a/{self.file.path}"
         lines = difflib.unified_diff(
-            self.there.splitlines(keepends=True),
-            self.file.text.splitlines(keepends=True),
+            _lines(self.there),
+            _lines(self.file.text),
             before,
             f"b/{self.file.path}",
         )
         for line in lines:
             yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+
+def _lines(text: str) -> list[str]:
+    """The lines as git counts them, which knows no other end than \\n."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def write(folder: Path, files: Sequence[Wanted], *, dry: bool) -> list[Outcome]:
@@ -95,10 +101,19 @@ def _create(path: Path, content: bytes) -> None:
         except FileExistsError:
             raise
         except OSError:  # some file systems have no links
-            with path.open("xb") as file:
-                file.write(content)
+            _copy(path, content)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _copy(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        try:
+            file.write(content)
+            file.flush()
+        except OSError:
+            path.unlink()
+            raise
 
 
 def _append(path: Path, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -95,7 +96,7 @@ def init(
     if check:
         raise typer.Exit(_check(folder))
     # What cannot be read is told before anybody is asked anything.
-    project.load(folder)
+    said = project.load(folder)
     answers = Answers(
         data=canonical(data) if data else None,
         target=target,
@@ -112,7 +113,7 @@ def init(
     says_of_sweep = answers != Answers(store=store, requirement=requirement)
     begins = says_of_sweep or not any((folder / "specs").rglob("*.json"))
     if begins and sys.stdin.isatty():
-        answers = asked(answers, _ask)
+        answers = asked(replace(answers, store=store or said.store), _ask)
     made = first(answers.checked(), date.today()) if begins else None
     adoption = files.wanted(folder, answers, made, standalone=standalone, name=jenkinsfile)
     _show(write(folder, adoption.files, dry=dry_run), dry_run)

@@ -1,6 +1,7 @@
 """What machines are told to install follows from where this `hpt` was installed from."""
 
 import json
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,13 @@ def test_a_wheel_of_the_repository_is_pinned_by_its_path(installed: Path, team: 
     assert tomllib.loads((team / "hpt.toml").read_text())["hpt"] == f"vendor/{WHEEL}"
     assert "index" not in done.err
     assert hpt("init", "--check", cwd=team).out == "all fits\n"
+
+
+def test_a_wheel_that_git_ignores_is_told(installed: Path, team: Path) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=team, check=True)
+    (team / ".gitignore").write_text("*.whl\n")
+    note(installed, {"url": (team / "vendor" / WHEEL).as_uri(), "archive_info": {}})
+    assert f"git add --force vendor/{WHEEL}" in hpt("init", *OF_SCRIPT, cwd=team).err
 
 
 def test_of_a_wheel_elsewhere_only_the_version_is_known_and_that_is_told(installed: Path, team: Path) -> None:

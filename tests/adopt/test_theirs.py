@@ -64,6 +64,21 @@ def test_jobs_of_the_team_are_no_part_of_any_diff(repository: Path, init: Callab
     assert "jobs/nightly.yaml is a file of your own" in done.err
 
 
+def test_a_job_of_the_team_does_not_say_where_hpts_pipeline_is(repository: Path, init: Callable[..., Done]) -> None:
+    (repository / "jobs").mkdir()
+    (repository / "jobs/sweep.yaml").write_text("- job:\n    name: sweep\n    script-path: ci/clean\n")
+    assert "jobs/sweep.yaml is a file of your own" in init(*OF_SCRIPT).err
+    assert (repository / "Jenkinsfile").exists()
+    assert not (repository / "ci").exists()
+
+
+def test_git_applies_a_diff_of_lines_that_only_python_would_part(repository: Path, init: Callable[..., Done]) -> None:
+    (repository / "hpt.toml").write_text("# one\u2028two\x85three\n[tracking]\nmlflow = 'runs'\n")
+    shown = init(*OF_SCRIPT, "--dry-run").out
+    subprocess.run(["git", "apply"], input=shown, text=True, cwd=repository, check=True)
+    assert "\u2028two\x85three\n" in (repository / "hpt.toml").read_text()
+
+
 @pytest.mark.parametrize(
     ("remote", "written"),
     [
