@@ -1,24 +1,26 @@
 """The files that make a repository tune: what each is for, its text, and whose it is after it was written."""
 
-import importlib.metadata
-import json
+import os
 import re
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from pipeline import places
+from pipeline.adopt import jenkinsfile, origin, project_file
 from pipeline.adopt.answers import STORE, Answers
 from pipeline.adopt.first_spec import First
+from pipeline.adopt.texts import read
+from pipeline.errors import UserError
 from pipeline.jenkins import render
 from pipeline.jenkins.job_yaml import job_yaml
 from pipeline.jenkins.render import FIRST_SPEC
 from pipeline.provenance import __version__, home
+from pipeline.spec import project
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _IGNORED = (".hpt/", f"{STORE}/")
-_PINNED = re.compile(r"(?m)^hpt\s*=\s*(\"[^\"\n]*\"|'[^'\n]*').*$")
-PINS = "hpt=="
-"""How a requirement begins that an upgrade changes."""
+_PROJECT = "hpt.toml"
 
 
 @dataclass(frozen=True)
@@ -32,95 +34,145 @@ class Wanted:
     """Whether it is what is there with lines added, so that nothing of it is lost."""
 
 
-def wanted(folder: Path, answers: Answers, first: First | None, standalone: bool) -> list[Wanted]:
+@dataclass(frozen=True)
+class Adoption:
+    """What a repository needs to tune."""
+
+    files: tuple[Wanted, ...]
+    remarks: tuple[str, ...]
+    """What a person should look at."""
+    store: str
+    """Where results will go, as hpt.toml says it."""
+
+
+def wanted(folder: Path, answers: Answers, first: First | None, *, standalone: bool, name: str | None) -> Adoption:
     """The files of a repository. What is the team's to change is no part of it once it is there.
 
-    `first` is the first spec, None where the repository has specs. Raises UserError if a file cannot be read.
+    `first` is the first spec, None where the repository has specs; `name` what a person calls the Jenkinsfile. Raises
+    UserError if a file cannot be read, hpt.toml is none, or the name is that of another file.
     """
-    requirement = answers.requirement or installed_requirement()
-    files = [Wanted("Jenkinsfile", "the pipeline that Jenkins runs", jenkinsfile(standalone))]
-    files += _project(folder, answers, first, requirement)
+    script, jobs, of_jenkins = _jenkins(folder, standalone, name)
+    project_files, of_project = _project(folder, answers, first)
+    files = [*script, *project_files]
     if first is not None:
-        files.append(Wanted(FIRST_SPEC, "the first sweep", first.text))
-    files += [
-        Wanted("jobs/sweep.yaml", "the job that runs a sweep", _job()),
-        Wanted("jobs/nightly.yaml", "the jobs that start one every night", _template("nightly.yaml")),
-    ]
-    if not (folder / "jobs/settings.yaml").exists():
-        files.append(Wanted("jobs/settings.yaml", "what is yours to set of the jobs", _settings(folder)))
+        files.append(Wanted(FIRST_SPEC, "the first sweep", _spec(folder, first)))
+    files += jobs
     if not (folder / "docker/Dockerfile").exists():
         files.append(Wanted("docker/Dockerfile", "the image of your trials, if they run in containers", _image()))
-    return [*files, *_gitignore(folder)]
+    store = _store(folder, answers)
+    files += _gitignore(folder, store)
+    if name in {file.path for file in files if file not in script}:
+        raise UserError(f"--jenkinsfile: {name} is another file of hpt: write a name that nothing has")
+    return Adoption(tuple(files), (*of_jenkins, *of_project), store)
 
 
-def is_standalone(folder: Path) -> bool:
-    """Whether a Jenkinsfile that is there needs no library."""
-    return "pipeline {" in read(folder / "Jenkinsfile")
+def _jenkins(folder: Path, standalone: bool, name: str | None) -> tuple[list[Wanted], list[Wanted], list[str]]:
+    """The pipeline, its jobs, and remarks. Neither, where a team's own pipeline has the name: jobs would run that."""
+    path = jenkinsfile.file_of(folder, name)
+    there = read(folder / path)
+    if jenkinsfile.is_foreign(there):
+        remark = (
+            f"{path} is a pipeline of your own and stays as it is: `hpt init --jenkinsfile {jenkinsfile.BESIDE}` "
+            "writes hpt's beside it, and the jobs that run it"
+        )
+        return [], [], [remark]
+    is_whole = standalone or jenkinsfile.is_standalone(there)
+    text = render.standalone() if is_whole else _template("Jenkinsfile")
+    jobs, remarks = [], list[str]()
+    for job in (
+        Wanted("jobs/sweep.yaml", "the job that runs a sweep", _job(path)),
+        Wanted("jobs/nightly.yaml", "the jobs that start one every night", _template("nightly.yaml")),
+    ):
+        if jenkinsfile.are_foreign_jobs(read(folder / job.path)):
+            remarks.append(f"{job.path} is a file of your own and stays as it is: {job.purpose} is left out")
+        else:
+            jobs.append(job)
+    if not (folder / "jobs/settings.yaml").exists():
+        settings, of_settings = _settings(folder)
+        jobs.append(Wanted("jobs/settings.yaml", "what is yours to set of the jobs", settings))
+        remarks += of_settings
+    return [Wanted(path, "the pipeline that Jenkins runs", text)], jobs, remarks
 
 
-def installed_requirement() -> str:
-    """What pip must be told to install this version: of an index, or the commit that it was installed from."""
-    try:
-        origin = json.loads(importlib.metadata.distribution("hpt").read_text("direct_url.json") or "{}")
-    except (importlib.metadata.PackageNotFoundError, ValueError):
-        origin = {}
-    commit = origin.get("vcs_info", {}).get("commit_id")
-    return f"hpt @ git+{origin['url']}@{commit}" if commit else f"{PINS}{__version__}"
-
-
-def jenkinsfile(standalone: bool) -> str:
-    """The pipeline: a call of the shared library, or all of it."""
-    return render.standalone() if standalone else _template("Jenkinsfile")
-
-
-def read(path: Path) -> str:
-    """The text of a file; empty if there is none. Raises UserError if it is no text."""
-    try:
-        return path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        return ""
-    except (OSError, UnicodeDecodeError) as error:
-        from pipeline.errors import UserError
-
-        raise UserError(f"{path}: cannot be read: {error}") from None
-
-
-def _project(folder: Path, answers: Answers, first: First | None, requirement: str) -> list[Wanted]:
+def _project(folder: Path, answers: Answers, first: First | None) -> tuple[list[Wanted], list[str]]:
+    """`hpt.toml`, if there is something to change, and remarks."""
     purpose = "which data, where results go, which hpt"
-    there = read(folder / "hpt.toml")
-    if not there:
-        lines = [
-            "# What sweeps of this repository need not say themselves. Made by `hpt init`.",
-            "# The version that machines install; after an upgrade `hpt init` shows what else changes.",
-            f"hpt = {_quoted(requirement)}",
-            "# Where results go: gs://bucket/prefix, or a directory. On Jenkins HPT_STORE and STORE come first.",
-            f"store = {_quoted(answers.store or STORE)}",
-        ]
-        if first is not None and first.data is not None:
-            lines += ["", "[data]", *(f"{_key(name)} = {_value(value)}" for name, value in first.data.items())]
-        return [Wanted("hpt.toml", purpose, "\n".join(lines) + "\n")]
-    line = f"hpt = {_quoted(requirement)}"
-    pinned = _PINNED.search(there)
-    if pinned is None:
-        return [Wanted("hpt.toml", purpose, f"{line}\n{there}")]
-    if answers.requirement or pinned[1].strip("\"'").startswith(PINS):
-        return [Wanted("hpt.toml", purpose, there[: pinned.start()] + line + there[pinned.end() :])]
-    return []
+    requirement = answers.requirement or origin.installed_requirement(folder)
+    if not (folder / _PROJECT).exists():
+        text, remarks = project_file.written(answers, first.data if first else None, requirement), list[str]()
+    else:
+        text, remarks = project_file.changed(read(folder / _PROJECT), answers, requirement)
+        remarks += _kept(folder, answers, first)
+    if text == read(folder / _PROJECT):
+        return [], remarks
+    pinned = str(project_file.content(text).get("hpt"))
+    if not answers.requirement and not origin.is_of_an_index() and origin.names_only_a_version(pinned):
+        remarks.append(
+            f"{_PROJECT}: machines will install {pinned}, which must be on their own index of packages: if it is "
+            f"not, keep the wheel in the repository: --hpt vendor/hpt-{__version__}-py3-none-any.whl"
+        )
+    if (wheel := origin.wheel_of(pinned)) and _git(folder, "check-ignore", wheel):
+        remarks.append(f"git ignores {wheel}, which machines install: `git add --force {shlex.quote(wheel)}`")
+    return [Wanted(_PROJECT, purpose, text)], remarks
 
 
-def _settings(folder: Path) -> str:
-    repository = _git(folder, "remote", "get-url", "origin") or "https://git.example.com/team/repository.git"
+def _kept(folder: Path, answers: Answers, first: First | None) -> list[str]:
+    """What an hpt.toml says otherwise than a person now."""
+    said, remarks = project.load(folder), []
+    if answers.store and said.store not in (None, places.below(folder.resolve(), answers.store)):
+        remarks.append(f"--store {answers.store} is not taken: hpt.toml says {said.store}: change it there")
+    if answers.store and said.store is None:
+        remarks.append(f"--store {answers.store} is not taken yet: hpt.toml names no store: add the line that is shown")
+    if first is not None and _has_other_data(folder, first):
+        says = "names no data" if said.data is None else "names other data"
+        remarks.append(f"hpt.toml {says}: {FIRST_SPEC} names those that you named")
+    return remarks
+
+
+def _spec(folder: Path, first: First) -> str:
+    """The text of the first spec; its data stand in it where an hpt.toml that is there has not these."""
+    if not _has_other_data(folder, first):
+        return first.text
+    return replace(first, spec=first.spec | {"data": first.data}).text
+
+
+def _has_other_data(folder: Path, first: First) -> bool:
+    if first.data is None or not (folder / _PROJECT).exists():
+        return False
+    return project.Project.model_validate({"data": first.data}).data != project.load(folder).data
+
+
+def _store(folder: Path, answers: Answers) -> str:
+    """Where results will go, as hpt.toml says it."""
+    return str(project_file.content(read(folder / _PROJECT)).get("store", answers.store or STORE))
+
+
+def is_relative(store: str) -> bool:
+    """Whether a store lies in the repository's folder, wherever that is."""
+    place = places.canonical(store)
+    return "://" not in place and not place.startswith("~") and not os.path.isabs(place)
+
+
+def _settings(folder: Path) -> tuple[str, list[str]]:
+    """The text, and a remark where the remote's address holds a password."""
+    remote = _git(folder, "remote", "get-url", "origin")
+    repository = origin.without_secrets(remote)
     branch = _git(folder, "symbolic-ref", "--short", "HEAD") or "main"
     name = re.sub(r"[^\w.-]", "-", folder.resolve().name) or "tuning"
-    values = {"repository": repository, "branch": branch, "folder": name}
+    values = {"repository": repository or "https://git.example.com/team/repository.git", "branch": branch}
     text = _template("settings.yaml")
-    for name, value in values.items():
-        text = text.replace(f"<<{name}>>", _yaml(value))
-    return text
+    for key, value in {**values, "folder": name}.items():
+        text = text.replace(f"<<{key}>>", _yaml(value))
+    remark = (
+        "jobs/settings.yaml: the address of the repository is without the user and password of your remote: name a "
+        "credential of Jenkins as repository-credentials"
+    )
+    return text, [remark] if repository != remote else []
 
 
-def _job() -> str:
-    return job_yaml(render.parameters_of_a_team(), "Made by `hpt init`; what is yours to set is in settings.yaml.")
+def _job(script_path: str) -> str:
+    written = "Made by `hpt init`; what is yours to set is in settings.yaml."
+    return job_yaml(render.parameters_of_a_team(), written, script_path)
 
 
 def _image() -> str:
@@ -133,9 +185,11 @@ def _image() -> str:
     return head + begin + rest
 
 
-def _gitignore(folder: Path) -> list[Wanted]:
+def _gitignore(folder: Path, store: str) -> list[Wanted]:
     there = read(folder / ".gitignore")
-    missing = [line for line in _IGNORED if line not in there.split() and f"/{line}" not in there.split()]
+    lines = [*_IGNORED, *_ignored(folder, store)]
+    known = {line.strip().strip("/") for line in there.splitlines()}
+    missing = [line for line in lines if line.strip("/") not in known]
     if not missing:
         return []
     before = there + ("" if there.endswith("\n") or not there else "\n")
@@ -147,6 +201,18 @@ def _gitignore(folder: Path) -> list[Wanted]:
 def place_in_git(folder: Path) -> str:
     """Where the folder lies in its git repository; empty if that is its root, or there is none."""
     return _git(folder, "rev-parse", "--show-prefix").rstrip("/")
+
+
+def _ignored(folder: Path, store: str) -> list[str]:
+    """The line for a store that lies in the repository, below its top."""
+    place, top = places.canonical(store), str(folder.resolve())
+    if "://" in place or place.startswith("~"):
+        return []
+    path = os.path.relpath(os.path.join(top, place), top)
+    if path in (".", STORE) or path.split(os.sep)[0] == os.pardir or "\n" in path:
+        return []
+    # Only there: a folder of code may have the same name elsewhere.
+    return ["/" + re.sub(r"([*?\[\\])", r"\\\1", Path(path).as_posix()) + "/"]
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -161,20 +227,6 @@ def _git(folder: Path, *arguments: str) -> str:
 
 def _template(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quoted(name)
-
-
-def _value(value: Any) -> str:
-    """A value of TOML: text, or a list of texts."""
-    return f"[{', '.join(map(_quoted, value))}]" if isinstance(value, list) else _quoted(str(value))
-
-
-def _quoted(text: str) -> str:
-    """A string of TOML: that of JSON, whose escapes are the same but for DEL."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _yaml(text: str) -> str:

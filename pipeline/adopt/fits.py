@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import spec as specs
-from pipeline.adopt import local_paths
-from pipeline.adopt.files import read
+from pipeline.adopt import jenkinsfile, local_paths, origin
+from pipeline.adopt.texts import read
 from pipeline.errors import UserError
 from pipeline.jenkins.check import PROTOCOL
 from pipeline.jenkins.parameters import PARAMETERS
@@ -17,8 +17,6 @@ from pipeline.spec import project, text, trainer
 from pipeline.spec.check import of_own
 from pipeline.spec.normalize import as_written
 
-_SAYS_PROTOCOL = re.compile(r"settings\.protocol != '(\d+)'")
-_VERSION = re.compile(r"(?:^hpt\s*==\s*|(?:^|/)hpt-)([0-9][\w.+!]*?)(?=$|[\s;,-])")
 _KEYS = "|".join(
     {field.alias or name for name, field in specs.Spec.model_fields.items()}
     - {"data", "training", "parameters", "search", "store", "image", "notes", "mode", "short", "references"}
@@ -93,25 +91,34 @@ def _of_project(folder: Path) -> Iterator[str]:
     if requirement is None:
         yield f'hpt.toml: says no version for machines to install: hpt = "hpt=={__version__}"'
         return
-    pinned = _VERSION.search(requirement)
-    if pinned and pinned[1] != __version__:
+    pinned, wheel = origin.version_of(requirement), origin.wheel_of(requirement)
+    if pinned and pinned != __version__:
         yield f"hpt.toml: machines install {requirement}, and this is hpt {__version__}: check with the same version"
-    elif requirement.strip() == "hpt" or requirement.startswith(("hpt>", "hpt<", "hpt~", "hpt!")):
+    elif origin.pins_nothing(requirement):
         yield f"hpt.toml: {requirement} pins no version: hpt=={__version__}"
-    if requirement.endswith(".whl") and "://" not in requirement and not (folder / requirement).is_file():
-        yield f"hpt.toml: there is no {requirement} in this repository"
+    elif origin.names_only_a_version(requirement) and origin.is_of_elsewhere():
+        yield (
+            f"hpt.toml: machines look for {requirement} on an index, and this hpt is of none: keep the wheel in the "
+            f'repository: hpt = "vendor/hpt-{__version__}-py3-none-any.whl"'
+        )
+    if wheel and not (folder / wheel).is_file():
+        yield f"hpt.toml: there is no {wheel} in this repository"
 
 
 def _of_jenkinsfile(folder: Path) -> Iterator[str]:
-    pipeline = read(folder / "Jenkinsfile")
-    protocols = set(_SAYS_PROTOCOL.findall(pipeline))
-    if not pipeline:
-        yield "Jenkinsfile: is not there: `hpt init` writes it"
+    path = jenkinsfile.file_of(folder, None)
+    text = read(folder / path)
+    protocols = jenkinsfile.protocols(text)
+    if not text:
+        yield f"{path}: is not there: `hpt init` writes it"
     elif protocols - {str(PROTOCOL)}:
         spoken = ", ".join(sorted(protocols))
-        yield f"Jenkinsfile: speaks protocol {spoken}, this hpt {PROTOCOL}: `hpt init --dry-run` shows what changed"
-    elif not protocols and not re.search(r"\bhptSweep\b", pipeline):
-        yield "Jenkinsfile: neither calls hptSweep() nor is one that `hpt init --standalone` wrote"
+        yield f"{path}: speaks protocol {spoken}, this hpt {PROTOCOL}: `hpt init --dry-run` shows what changed"
+    elif not protocols and not jenkinsfile.calls_library(text):
+        yield (
+            f"{path}: neither calls hptSweep() nor is one that `hpt init --standalone` wrote: if it is your own, "
+            f"`hpt init --jenkinsfile {jenkinsfile.BESIDE}` writes hpt's beside it"
+        )
 
 
 def _of_specs(folder: Path) -> Iterator[str]:
@@ -130,7 +137,7 @@ def _of_specs(folder: Path) -> Iterator[str]:
 
 
 def _of_jobs(folder: Path) -> Iterator[str]:
-    job = read(folder / "jobs/sweep.yaml")
-    missing = [one.name for one in PARAMETERS if not re.search(rf"(?m)^\s*name: '?{one.name}'?\s*$", job)]
-    if job and missing:
+    text = read(folder / "jobs/sweep.yaml")
+    missing = [one.name for one in PARAMETERS if not re.search(rf"(?m)^\s*name: '?{one.name}'?\s*$", text)]
+    if text and missing and not jenkinsfile.are_foreign_jobs(text):
         yield f"jobs/sweep.yaml: lacks the parameters {', '.join(missing)}: `hpt init --dry-run` shows what changed"

@@ -33,7 +33,7 @@ _HEAD = """\
 _TAIL = """\
     sandbox: true
     pipeline-scm:
-      script-path: Jenkinsfile
+      script-path: <<script path>>
       lightweight-checkout: true
       scm:
         - git:
@@ -52,10 +52,15 @@ _TAIL = """\
 """
 
 
-def job_yaml(parameters: Sequence[JobParameter] = PARAMETERS, written: str = _WRITTEN) -> str:
-    """The text of `jobs/sweep.yaml`: of ours, or of a team's repository. `written` says who wrote it."""
-    head = _HEAD.replace(_WRITTEN, written)
-    return head + "".join(_declaration(parameter.as_shown()) for parameter in parameters) + _TAIL
+def job_yaml(
+    parameters: Sequence[JobParameter] = PARAMETERS, written: str = _WRITTEN, script_path: str = "Jenkinsfile"
+) -> str:
+    """The text of `jobs/sweep.yaml`: of ours, or of a team's repository.
+
+    `written` says who wrote it; the Jenkinsfile lies at `script_path`.
+    """
+    head, tail = _HEAD.replace(_WRITTEN, written), _TAIL.replace("<<script path>>", script_path)
+    return head + "".join(_declaration(parameter.as_shown()) for parameter in parameters) + tail
 
 
 def _declaration(parameter: JobParameter) -> str:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,6 +55,10 @@ RequirementOption = Annotated[
     str | None, typer.Option("--hpt", metavar="REQUIREMENT", help="What machines install. Default: this version.")
 ]
 StandaloneOption = Annotated[bool, typer.Option("--standalone", help="A Jenkinsfile that needs no shared library.")]
+JenkinsfileOption = Annotated[
+    str | None,
+    typer.Option("--jenkinsfile", metavar="NAME", help="The file of hpt's pipeline, where Jenkinsfile is your own."),
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Write nothing: show what would be, as a diff.")]
 CheckOption = Annotated[
     bool, typer.Option("--check", help="Only say whether what is here still fits this version; exit code 1 if not.")
@@ -74,6 +79,7 @@ def init(
     store: PlaceOption = None,
     requirement: RequirementOption = None,
     standalone: StandaloneOption = False,
+    jenkinsfile: JenkinsfileOption = None,
     dry_run: DryRunOption = False,
     check: CheckOption = False,
 ) -> None:
@@ -84,6 +90,7 @@ def init(
     from pipeline.adopt.fits import specs_of
     from pipeline.adopt.local_paths import made_relative
     from pipeline.adopt.write import write
+    from pipeline.spec import project
 
     folder = Path.cwd()
     if (above := project_file()) and above.parent != folder.resolve():
@@ -92,6 +99,8 @@ def init(
         warn(f"this is {within}/ of a git repository, and Jenkins looks for a Jenkinsfile and hpt.toml at its root")
     if check:
         raise typer.Exit(_check(folder))
+    # What cannot be read is told before anybody is asked anything.
+    said = project.load(folder)
     answers = Answers(
         data=data or None,
         target=target,
@@ -105,17 +114,18 @@ def init(
         store=store,
         requirement=requirement,
     )
-    begins = answers.says_what_trains or not any(specs_of(folder))
+    says_of_sweep = answers != Answers(store=store, requirement=requirement)
+    begins = says_of_sweep or not any(specs_of(folder))
     if begins and sys.stdin.isatty():
-        answers = asked(answers, _ask)
+        answers = asked(replace(answers, store=store or said.store), _ask)
     answers = made_relative(answers, folder)
     made = first(answers.checked(), date.today()) if begins else None
-    wanted = files.wanted(folder, answers, made, standalone or files.is_standalone(folder))
-    _show(write(folder, wanted, dry=dry_run), dry_run)
-    for remark in made.remarks if made else ():
+    adoption = files.wanted(folder, answers, made, standalone=standalone, name=jenkinsfile)
+    _show(write(folder, adoption.files, dry=dry_run), dry_run)
+    for remark in (*(made.remarks if made else ()), *adoption.remarks):
         warn(remark)
-    if made and not answers.store:
-        warn("results go into hpt-store/ here: Jenkins' machines need a place that all of them see (store, HPT_STORE)")
+    if made and files.is_relative(adoption.store):
+        warn(f"results go into {adoption.store} here: Jenkins' machines need a place that all see (store, HPT_STORE)")
     if made and not dry_run:
         print(f"next: hpt validate {files.FIRST_SPEC}, hpt run {files.FIRST_SPEC}; then commit these files")
 

@@ -1,0 +1,90 @@
+"""`hpt.toml`: as `hpt init` writes it, and what it would change of one that is there, whose words and comments stay."""
+
+import json
+import re
+import tomllib
+from typing import Any
+
+from pipeline.adopt.answers import STORE, Answers
+from pipeline.adopt.origin import upgraded
+
+_BOM = "\ufeff"
+_TABLE = re.compile(r"(?m)^[ \t]*\[")
+
+
+def written(answers: Answers, data: dict[str, Any] | None, requirement: str) -> str:
+    """The text of a new one."""
+    lines = [
+        "# What sweeps of this repository need not say themselves. Made by `hpt init`.",
+        "# The version that machines install; after an upgrade `hpt init` shows what else changes.",
+        f"hpt = {_quoted(requirement)}",
+        "# Where results go: gs://bucket/prefix, or a directory. On Jenkins HPT_STORE and STORE come first.",
+        f"store = {_quoted(answers.store or STORE)}",
+    ]
+    if data is not None:
+        lines += ["", "[data]", *(f"{_key(name)} = {_value(value)}" for name, value in data.items())]
+    return "\n".join(lines) + "\n"
+
+
+def content(text: str) -> dict[str, Any]:
+    """The keys of one. Raises tomllib.TOMLDecodeError."""
+    return tomllib.loads(text.removeprefix(_BOM).replace("\r\n", "\n"))
+
+
+def changed(there: str, answers: Answers, requirement: str) -> tuple[str, list[str]]:
+    """The text that one becomes, and what a person must change by hand: the version, and a store that it lacks."""
+    keys = content(there)
+    changes: dict[str, str] = {}
+    if answers.store and "store" not in keys:
+        changes["store"] = answers.store
+    pinned = keys.get("hpt")
+    if pinned is None or answers.requirement:
+        changes["hpt"] = requirement
+    else:
+        changes["hpt"] = upgraded(pinned, requirement)
+    remarks = []
+    for key, value in changes.items():
+        if keys.get(key) == value:
+            continue
+        keys = keys | {key: value}
+        after = _with(there, key, value)
+        if _is(after, keys):
+            there = after
+        else:
+            keys = content(there)
+            remarks.append(f"hpt.toml: write {key} = {_quoted(value)} yourself: it is not clear where that belongs")
+    return there, remarks
+
+
+def _with(text: str, key: str, value: str) -> str:
+    """The text with another value of a key outside of tables, or with the key in front."""
+    mark = _BOM if text.startswith(_BOM) else ""
+    text = text.removeprefix(_BOM)
+    table = _TABLE.search(text)
+    form = rf"^[ \t]*{key}[ \t]*=[ \t]*(\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')"
+    there = re.compile(form, re.MULTILINE).search(text, 0, table.start() if table else len(text))
+    if there:
+        return mark + text[: there.start(1)] + _quoted(value) + text[there.end(1) :]
+    end = "\r\n" if "\r\n" in text else "\n"
+    return f"{mark}{key} = {_quoted(value)}{end}{text}"
+
+
+def _is(text: str, keys: dict[str, Any]) -> bool:
+    try:
+        return content(text) == keys
+    except tomllib.TOMLDecodeError:
+        return False
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quoted(name)
+
+
+def _value(value: Any) -> str:
+    """A value of TOML: text, or a list of texts."""
+    return f"[{', '.join(map(_quoted, value))}]" if isinstance(value, list) else _quoted(str(value))
+
+
+def _quoted(text: str) -> str:
+    """A string of TOML: that of JSON, whose escapes are the same but for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
