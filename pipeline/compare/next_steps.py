@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.compare.ranking import Place, Ranking
-from pipeline.sweep import Definition
+from pipeline.sweep import FORMAT, Definition
 
 _MOST = 3
 
@@ -27,7 +27,11 @@ def next_steps(ranking: Ranking, place: str = "") -> list[Step]:
 def _steps(ranking: Ranking) -> Iterator[tuple[str, str]]:
     for one in ranking.places:
         id = one.state.sweep.id
-        if not one.state.done and not one.state.why_stopped:
+        if one.state.sweep.definition.format != FORMAT:
+            # Nothing can be added to it; what it found can be taken on.
+            if not one.state.done and one.state.best and one is not ranking.places[0]:
+                yield f"{one.name} is of an older version and cannot go on: take its best setting", f"hpt export {id}"
+        elif not one.state.done and not one.state.why_stopped:
             yield f"{one.name} is not finished ({one.state.words}): go on with it", f"hpt run --sweep {id}"
         elif one.state.failed:
             yield f"{one.name} has {len(one.state.failed)} failed trials: run them again", f"hpt retry {id}"
