@@ -7,7 +7,7 @@ from pipeline.base import Recorded
 from pipeline.data.source import FlightsSource
 from pipeline.report.answer import Basis
 from pipeline.report.summary import Summary
-from pipeline.report.words import setting_name, settings_in_words
+from pipeline.report.words import settings_in_words, values_in_words
 from pipeline.results import Goal
 from pipeline.sweep import Sweep
 from pipeline.sweep.digests import finite
@@ -104,7 +104,7 @@ def line_of(sweep: Sweep, summary: Summary, looked: str, *, has_page: bool = Tru
 def _setting(summary: Summary) -> str:
     definition = summary.definition
     if definition.claim:
-        return _cut(setting_name(definition, definition.claim.setting))
+        return _cut(values_in_words(definition, definition.claim.setting))
     return _cut(settings_in_words(definition, summary.best)) if summary.best else ""
 
 

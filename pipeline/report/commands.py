@@ -62,11 +62,14 @@ def commands(summary: Summary, place: Place) -> list[Command]:
         ]
         return candidates[:MOST]
     candidates = [again] if has_failed else []
-    if summary.references is None or summary.references.is_ahead:
+    # What trained with another program may have saved no model.
+    has_model = is_of_today or summary.model is not None
+    if has_model and (summary.references is None or summary.references.is_ahead):
         candidates.append(Command("Get the model", f"hpt fetch {id} --model best --to model{option}"))
     candidates.append(Command(_why_on(summary), _search_on(place)))
-    candidates.append(Command("Train it on the newest days", f"hpt export {id} --best --to best{option}"))
-    candidates.append(Command("Get the model all the same", f"hpt fetch {id} --model best --to model{option}"))
+    if has_model:
+        candidates.append(Command("Train it on the newest days", f"hpt export {id} --best --to best{option}"))
+        candidates.append(Command("Get the model all the same", f"hpt fetch {id} --model best --to model{option}"))
     return candidates[:MOST]
 
 

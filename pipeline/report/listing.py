@@ -14,7 +14,7 @@ from pipeline.report.answer import Basis, judged_ranges
 from pipeline.report.judged_claim import standing_of
 from pipeline.report.sentence import in_words
 from pipeline.report.state import State, state_of
-from pipeline.report.words import setting_name
+from pipeline.report.words import values_in_words
 from pipeline.store import Store
 from pipeline.sweep import Sweep, all_sweeps, judged
 
@@ -64,7 +64,7 @@ def _listed(state: State) -> Listed:
     return Listed(
         id=state.sweep.id,
         words=state.words,
-        best=setting_name(definition, claim.setting) if claim else in_words(definition, state.decided),
+        best=values_in_words(definition, claim.setting) if claim else in_words(definition, state.decided),
         verdict=f"claim: {claim.kind}" if claim else "study" if definition.is_study else _verdict(state),
         gain=claim.gain if claim else "" if definition.is_study else _gain(state),
         seconds=device_seconds(state.rows),

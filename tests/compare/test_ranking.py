@@ -143,7 +143,8 @@ def replace_format(state: State, *, done: bool) -> State:
     sweep = Sweep(state.sweep.store, state.sweep.id)
     sweep._definition = state.sweep.definition.model_copy(update={"format": 1})
     failed = state.rows[0] | {"status": "failed", "experiment": "e002"}
-    return replace(state, sweep=sweep, done=done, rows=[*state.rows, failed])
+    rows = [row | {"model_url": f"{row['trial']}.pt"} for row in state.rows]
+    return replace(state, sweep=sweep, done=done, rows=[*rows, failed])
 
 
 def test_two_that_are_close_are_to_be_searched_more_if_they_were_tuned_automatically(

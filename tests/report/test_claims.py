@@ -257,7 +257,7 @@ def test_a_claim_that_turns_real_leads_to_its_setting(store: Store, asked: dict[
     assert "real: 25.8 % better" not in before
     assert [one for one in listing(store) if one.id == origin.id] == listed_before
     (line,) = (one for one in listing(store) if one.id == sweep.id)
-    assert (line.verdict, line.best, line.gain) == ("claim: real", "learning_rate 0.01", "+25.8 %")
+    assert (line.verdict, line.best, line.gain) == ("claim: real", "learning_rate=0.01", "+25.8 %")
 
 
 def test_it_is_refuted_once_a_look_shows_no_gain(store: Store, asked: dict[str, Any]) -> None:
