@@ -74,6 +74,33 @@ def test_a_month_without_rows_is_left_out_and_the_next_call_has_nothing_to_compl
     assert len(judge("--due", "--as-of", "2024-04-01").err.splitlines()) == 1
 
 
+def test_claims_whose_sweep_was_removed_are_history_without_nights(
+    store: Store, tiny_spec: dict[str, Any], tmp_path: Path
+) -> None:
+    claim = support.made(store, support.asked(tiny_spec))
+    hpt("remove", claim.origin.sweep, "--yes", "--store", store.root, cwd=tmp_path)
+    history = hpt("history", "--store", store.root, cwd=tmp_path)
+    assert claim.id in history.out
+    assert "holds no nights" in history.err
+    none = hpt("history", "--architecture", "lstm", "--store", store.root, cwd=tmp_path, code=2)
+    assert "holds no nights of lstm" in none.err
+
+
+def test_a_sweep_that_judges_a_claim_has_results_to_see(
+    store: Store, tiny_spec: dict[str, Any], tmp_path: Path, judge: Judge
+) -> None:
+    support.made(store, support.asked(tiny_spec))
+    (id,) = judge("--due", "--plan", "--as-of", "2024-02-15").out.split()
+    support.judge(open_sweep(store, id), (0.9,))
+    shown = hpt("results", id, "--store", store.root, cwd=tmp_path).out.splitlines()
+    assert [line.split()[:2] for line in shown] == [
+        ["trial", "date"],
+        ["confirm-e000-d0-s0", "[2024-01-01,"],
+        ["confirm-e001-d0-s0", "[2024-01-01,"],
+    ]
+    assert ("your setting" in shown[1], "learning_rate 0.01" in shown[2]) == (True, True)
+
+
 def test_without_claims_it_says_when_there_is_one(tmp_path: Path, judge: Judge) -> None:
     said = hpt("judge", "--store", tmp_path / "empty", cwd=tmp_path).out
     assert said.endswith("that is not shown, and its data do not end before six new date ranges\n")

@@ -26,7 +26,7 @@ from pipeline.sweep.digests import as_json
 from pipeline.sweep.layout import FRONT_LINES, FRONT_PAGE
 from pipeline.sweep.merge import Merged
 
-FORMAT = 1
+FORMAT = 2
 """Of the lines. Raised with every field that one gets: an older version leaves those of a newer one alone."""
 _LOOKS_FOR_S = 2.0
 """How long the end of a sweep may look up others; what is left over waits for the next one to end."""

@@ -7,13 +7,14 @@ from pipeline.base import Recorded
 from pipeline.data.source import FlightsSource
 from pipeline.report.answer import Basis
 from pipeline.report.summary import Summary
-from pipeline.report.words import settings_in_words
+from pipeline.report.words import settings_in_words, values_in_words
 from pipeline.results import Goal
 from pipeline.sweep import Sweep
 from pipeline.sweep.digests import finite
 
 _LONGEST_TEXT = 400
 _AWAITS, _UNJUDGED, _KEPT, _TRAINED, _STUDY, _NOTHING = "awaits", "unjudged", "kept", "trained", "study", "nothing"
+_CLAIM = "claim"
 
 
 class FrontLine(Recorded):
@@ -35,7 +36,8 @@ class FrontLine(Recorded):
     done: bool
     verdict: str
     """The kind of the answer's verdict, as of `analysis.verdict.Kind`; or `kept`, `awaits` (one that is still to come),
-    `unjudged`, `trained` (nothing was tuned), `study`, `nothing` (no setting finished)."""
+    `unjudged`, `trained` (nothing was tuned), `study`, `claim` (it judges one), `nothing` (no setting
+    finished)."""
     incumbent: str
     """What people call it."""
     setting: str = ""
@@ -57,6 +59,8 @@ class FrontLine(Recorded):
     money: float | None = None
     """None where no price is known."""
     has_page: bool = True
+    claim: str = ""
+    """The one that it judges. Where that stands changes with every sweep that does, so a line does not hold it."""
 
 
 def line_of(sweep: Sweep, summary: Summary, looked: str, *, has_page: bool = True) -> FrontLine:
@@ -82,7 +86,7 @@ def line_of(sweep: Sweep, summary: Summary, looked: str, *, has_page: bool = Tru
         done=summary.done,
         verdict=verdict,
         incumbent=definition.incumbent_name,
-        setting=_cut(settings_in_words(definition, summary.best)) if summary.best and is_other else "",
+        setting=_setting(summary) if is_other or definition.claim else "",
         gain=_gain(summary) if is_other and verdict != _AWAITS else "",
         score=score,
         incumbent_score=incumbent_score,
@@ -93,13 +97,21 @@ def line_of(sweep: Sweep, summary: Summary, looked: str, *, has_page: bool = Tru
         seconds=finite(summary.costs.seconds) or 0.0,
         money=None if price is None else summary.costs.seconds / 3600 * price,
         has_page=has_page,
+        claim=definition.claim.id if definition.claim else "",
     )
+
+
+def _setting(summary: Summary) -> str:
+    definition = summary.definition
+    if definition.claim:
+        return _cut(values_in_words(definition, definition.claim.setting))
+    return _cut(settings_in_words(definition, summary.best)) if summary.best else ""
 
 
 def _verdict(summary: Summary) -> str:
     definition, answer = summary.definition, summary.decided
     if definition.is_study:
-        return _STUDY
+        return _CLAIM if definition.claim else _STUDY
     if answer is None:
         return _NOTHING
     if definition.choosing and definition.choosing[0].name == "train":

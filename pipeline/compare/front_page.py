@@ -4,7 +4,7 @@ It is one file that asks no host for anything; its links are relative, so that a
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -118,6 +118,7 @@ def page(
     link = store.link(FRONT_PAGE)
     is_bucket = urlsplit(link).scheme == "https"
     newest, series = [*reversed(lines)], problems(lines)
+    kinds = {row.id: row.kind for row in claims}
     return (
         environment()
         .get_template("front.html")
@@ -136,15 +137,18 @@ def page(
             unread=unread,
             months=months(lines),
             seconds=sum(line.seconds for line in lines),
-            badge=badge,
+            badge=lambda line: badge(line, kinds),
             page_of=page_of,
             style=asset("style.css") + asset("front.css"),
         )
     )
 
 
-def badge(line: FrontLine) -> tuple[str, str]:
-    """A class of the style sheet, and the verdict in a few words."""
+def badge(line: FrontLine, kinds: Mapping[str, str]) -> tuple[str, str]:
+    """A class of the style sheet, and the verdict in a few words; `kinds` says where each claim stands."""
+    if line.verdict == "claim":
+        kind = kinds.get(line.claim, "gone")
+        return "good" if kind == "real" else "plain", f"claim: {kind}"
     if not line.done and line.verdict == "nothing":
         return "plain", line.state
     look, words = _BADGES.get(line.verdict, ("plain", line.verdict))
@@ -160,7 +164,7 @@ def problems(lines: Sequence[FrontLine]) -> list[Problem]:
     """The series by what they predict; the problem with the newest sweep first."""
     found: dict[tuple[str, str, str, str], dict[str, list[FrontLine]]] = defaultdict(lambda: defaultdict(list))
     for line in lines:
-        if line.verdict != "study":
+        if line.verdict not in ("study", "claim"):
             target = ", ".join(line.target) + (f" ({line.transform})" if line.transform else "")
             found[line.source, target, line.metric, line.goal][line.architecture].append(line)
     every = [

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.compare.ranking import Place, Ranking
-from pipeline.sweep import Definition
+from pipeline.report.answer import newest_model
+from pipeline.report.state import State
+from pipeline.sweep import FORMAT, Definition
 
 _MOST = 3
 
@@ -27,7 +29,11 @@ def next_steps(ranking: Ranking, place: str = "") -> list[Step]:
 def _steps(ranking: Ranking) -> Iterator[tuple[str, str]]:
     for one in ranking.places:
         id = one.state.sweep.id
-        if not one.state.done and not one.state.why_stopped:
+        if one.state.sweep.definition.format != FORMAT:
+            # Nothing can be added to it; what it found can be taken on.
+            if not one.state.done and one is not ranking.places[0] and _has_model(one.state):
+                yield f"{one.name} is of an older version and cannot go on: take its best setting", f"hpt export {id}"
+        elif not one.state.done and not one.state.why_stopped:
             yield f"{one.name} is not finished ({one.state.words}): go on with it", f"hpt run --sweep {id}"
         elif one.state.failed:
             yield f"{one.name} has {len(one.state.failed)} failed trials: run them again", f"hpt retry {id}"
@@ -38,6 +44,12 @@ def _steps(ranking: Ranking) -> Iterator[tuple[str, str]]:
         yield from _tell_apart(ranking, best, rivals)
     if best.references is None or best.references.is_ahead:
         yield f"take the best setting of {best.name}", f"hpt export {best.state.sweep.id}"
+
+
+def _has_model(state: State) -> bool:
+    """Whether there is a model of the best setting, which an export takes."""
+    own = [row for row in state.rows if state.best and row["experiment"] == state.best.experiment]
+    return newest_model(state.sweep.definition, own) is not None
 
 
 def _architecture(place: Place) -> str:

@@ -129,7 +129,9 @@ def series(store: Store, architecture: str | None = None, data: DataSource | Non
             nights.setdefault(_name(definition), []).append(night)
     if not nights:
         of = f" of {architecture}" if architecture else ""
-        raise UserError(f"{store.root} holds no sweeps{of}{' on these data' if data else ''}: `hpt list` shows all")
+        raise UserError(
+            f"{store.root} holds no nights{of}{' on these data' if data else ''}: `hpt list` shows all sweeps"
+        )
     return [Series(name, tuple(members)) for name, members in sorted(nights.items())]
 
 

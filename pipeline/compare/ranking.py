@@ -6,7 +6,7 @@ first was chosen by them, and is judged as such.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 
@@ -40,6 +40,9 @@ class Place:
     references: References | None
     seconds: float
     """Of training, all devices together."""
+    is_judged_elsewhere: bool = False
+    """Whether the score is worse than the base's where the pair says that it is better, or the other way round: the
+    pair has date ranges that not all sweeps share."""
 
     @property
     def is_base(self) -> bool:
@@ -59,14 +62,15 @@ class Place:
 
     @property
     def against(self) -> str:
-        """`14.2 % worse, not shown`; empty for that one."""
+        """`14.2 % worse, not shown`, `2.0 % better on other date ranges, real`; empty for that one."""
         if self.pair is None:
             return ""
         if self.pair.verdict is None or self.gain is None:
             return "not comparable" if self.state.best else "no result"
         if self.pair.winner is None:
             return "the same"
-        return f"{self.pair.scale.better(self.gain)}, {self.pair.verdict.kind}"
+        where = " on other date ranges" if self.is_judged_elsewhere else ""
+        return f"{self.pair.scale.better(self.gain)}{where}, {self.pair.verdict.kind}"
 
     @property
     def reference(self) -> str:
@@ -134,6 +138,8 @@ class Ranking:
             return f"{base.name} has no result ({base.state.words}), so the others cannot be compared with it."
         metric = base.state.sweep.definition.objective.test
         says = [f"{first.name} is ahead of {len(self.places) - 1} others: {metric} {first.score:.4g} on {self.where}"]
+        if first.is_judged_elsewhere:
+            says.append(f"it is ahead of {base.name} on other date ranges, which not all sweeps share")
         others = [place for place in self.places if place.gain is not None]
         if not others:
             says.append("none of the others can be compared with it")
@@ -151,7 +157,8 @@ class Ranking:
 
 
 def rank(states: Iterable[State], missing: Mapping[str, str] | None = None) -> Ranking:
-    """Ranks sweeps by the test scores of their best settings; the others are held against the best.
+    """Ranks sweeps by the test scores of their best settings; the others are held against the one that has the best on
+    the date ranges that all share.
 
     Raises UserError unless there are two different ones.
     """
@@ -181,7 +188,27 @@ def _ranking(comparison: Comparison, scored: "_Scored", missing: Mapping[str, st
         )
         for state, name in zip(scored.best_first(), _names(scored.best_first()), strict=True)
     )
-    return Ranking(comparison, places, tuple(scored.ranges), scored.fresh, missing)
+    return Ranking(comparison, _best_first(places, scored.ranges), tuple(scored.ranges), scored.fresh, missing)
+
+
+def _best_first(places: Sequence[Place], ranges: Sequence[DateRange]) -> tuple[Place, ...]:
+    """In the order of the gain over the base, which rests on all date ranges of a pair; by score, as they come, where
+    one with a score has no gain."""
+    ranked = [place for place in places if place.score is not None]
+    if any(place.gain is None and not place.is_base for place in ranked):
+        return tuple(places)
+    base = next((place.score for place in ranked if place.is_base), None)
+    marked = [replace(place, is_judged_elsewhere=_is_judged_elsewhere(place, base, ranges)) for place in ranked]
+    marked.sort(key=lambda place: -(place.gain or 0.0))
+    return (*marked, *(place for place in places if place.score is None))
+
+
+def _is_judged_elsewhere(place: Place, base: float | None, ranges: Sequence[DateRange]) -> bool:
+    if place.score is None or base is None or place.pair is None or not place.gain:
+        return False
+    if {one.date_range for one in place.pair.ranges} == set(ranges):
+        return False
+    return (base - place.score) * place.state.sweep.definition.objective.sign * place.gain < 0
 
 
 def _names(states: Sequence[State]) -> list[str]:

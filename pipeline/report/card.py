@@ -11,10 +11,12 @@ from pipeline.analysis.verdict import Kind, Verdict
 from pipeline.report.answer import Basis
 from pipeline.report.beside import Mark, marks
 from pipeline.report.commands import Command, Place, commands
+from pipeline.report.judged_claim import DAMAGED, REAL, WAITS
 from pipeline.report.summary import Summary
 from pipeline.report.words import duration, incumbent_in_words, setting_name
 from pipeline.results import Status
 from pipeline.scale import ROPE
+from pipeline.space import Assignment
 
 FEW_ROWS = 500
 """Rows to validate on, below which it is partly luck which setting comes out first."""
@@ -31,6 +33,15 @@ _LABELS = {
     Kind.NOT_SHOWN: "not shown to be better",
     Kind.NOT_TESTABLE: "could not be tested",
 }
+
+_HEADLINES_OF_CLAIMS = {
+    REAL: "Real: {setting} is better than {them}",
+    "refuted": "Refuted: {setting} is not better than {them}",
+    "given up": "Given up: that {setting} is better than {them} is not shown",
+    WAITS: "Still open: whether {setting} is better than {them}",
+    DAMAGED: "Cannot be read: the claim that {setting} is better than {them}",
+}
+_TONES_OF_CLAIMS = {REAL: "good", DAMAGED: "bad"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,8 @@ class Card:
 
 def card(summary: Summary, place: Place) -> Card:
     """The card of a sweep, whatever has become of it."""
+    if summary.definition.claim is not None:
+        return _card_of_claim(summary, summary.definition.claim.setting, place)
     verdict, references = _verdict(summary), summary.references
     is_behind = references is not None and not references.is_ahead
     setting = summary.best
@@ -75,6 +88,28 @@ def card(summary: Summary, place: Place) -> Card:
         worth=_worth(summary),
         cost=_cost(summary),
         warnings=tuple(_warnings(summary, verdict)),
+        commands=tuple(commands(summary, place)),
+    )
+
+
+def _card_of_claim(summary: Summary, setting: Assignment, place: Place) -> Card:
+    """That of a sweep that judges a claim: where the claim stands, and by what evidence."""
+    definition, claim = summary.definition, summary.judges
+    kind = claim.kind if claim else WAITS
+    headline = _HEADLINES_OF_CLAIMS[kind].format(
+        setting=setting_name(definition, setting), them=incumbent_in_words(definition).name
+    )
+    return Card(
+        headline=headline,
+        id="",
+        network="",
+        tone=_TONES_OF_CLAIMS.get(kind, "neutral"),
+        verdict=kind,
+        gain=claim.evidence if claim else "",
+        marks=(),
+        worth="",
+        cost=_cost(summary),
+        warnings=tuple(_warnings(summary, None)),
         commands=tuple(commands(summary, place)),
     )
 
@@ -190,7 +225,8 @@ def _warnings(summary: Summary, verdict: Verdict | None) -> list[str]:
     lines += [f"Data are lost: {line}" for line in definition.lost]
     if summary.other_data:
         lines.append(summary.other_data)
-    lines += [f"{words[:1].upper()}{words[1:]}" for words in summary.at_limit]
+    if not definition.claim:  # how long a claim's trainings are was fixed with it
+        lines += [f"{words[:1].upper()}{words[1:]}" for words in summary.at_limit]
     if few := _few_rows(summary):
         lines.append(few)
     if verdict is not None and verdict.why:

@@ -3,10 +3,13 @@
 import shlex
 from dataclasses import dataclass
 
-from pipeline.report.answer import Basis
+from pipeline.report.answer import Basis, newest_model
+from pipeline.report.judged_claim import DAMAGED, REAL
 from pipeline.report.limits import limits
 from pipeline.report.summary import Summary
 from pipeline.results import Status
+from pipeline.space import identity_of
+from pipeline.sweep import FORMAT
 
 MOST = 3
 
@@ -37,16 +40,20 @@ class Command:
 def commands(summary: Summary, place: Place) -> list[Command]:
     """At most three, the most useful first."""
     id, option = shlex.quote(summary.definition.id), place.option
-    if not summary.done and not summary.why_stopped:
+    # To a sweep of an older format nothing can be added.
+    is_of_today = summary.definition.format == FORMAT
+    if is_of_today and not summary.done and not summary.why_stopped:
         return [
             Command("See it grow", f"hpt watch {id}{option}"),
             Command("Go on, if nothing runs any more", f"hpt run --sweep {id}{option}"),
             Command("Stop it; what is finished is kept", f"hpt stop {id}{option}"),
         ]
+    if summary.definition.claim:
+        return _of_claim(summary, place)
     if summary.definition.is_study:
         return [Command("See every trial", f"hpt results {id}{option}")]
     again = Command("Once mended, run again what failed", f"hpt retry {id}{option}")
-    has_failed = any(not Status(row["status"]).is_result for row in summary.failures)
+    has_failed = is_of_today and any(not Status(row["status"]).is_result for row in summary.failures)
     if summary.decided is None:
         candidates = [
             Command("See what every trial says", f"hpt results {id}{option}"),
@@ -55,12 +62,35 @@ def commands(summary: Summary, place: Place) -> list[Command]:
         ]
         return candidates[:MOST]
     candidates = [again] if has_failed else []
-    if summary.references is None or summary.references.is_ahead:
+    # What trained with another program may have saved no model.
+    has_model = is_of_today or summary.model is not None
+    if has_model and (summary.references is None or summary.references.is_ahead):
         candidates.append(Command("Get the model", f"hpt fetch {id} --model best --to model{option}"))
     candidates.append(Command(_why_on(summary), _search_on(place)))
-    candidates.append(Command("Train it on the newest days", f"hpt export {id} --best --to best{option}"))
-    candidates.append(Command("Get the model all the same", f"hpt fetch {id} --model best --to model{option}"))
+    if has_model:
+        candidates.append(Command("Train it on the newest days", f"hpt export {id} --best --to best{option}"))
+        candidates.append(Command("Get the model all the same", f"hpt fetch {id} --model best --to model{option}"))
     return candidates[:MOST]
+
+
+def _of_claim(summary: Summary, place: Place) -> list[Command]:
+    """Of a sweep that judges a claim: the claim's setting where that is real, the next date range while it is open."""
+    id, option, claim = shlex.quote(summary.definition.id), place.option, summary.judges
+    see = Command("See every trial", f"hpt results {id}{option}")
+    if claim is None or claim.kind == DAMAGED:
+        return [see, Command("See where every claim stands", f"hpt judge{option}")]
+    if not claim.has_ended:
+        judge = f"hpt judge {shlex.quote(claim.id)}{option}"
+        return [Command("Judge it on the date ranges that are new", judge), see]
+    setting = identity_of(claim.setting)
+    own = [row for row in summary.rows if identity_of({name: row.get(name) for name in claim.setting}) == setting]
+    if claim.kind != REAL or newest_model(summary.definition, own) is None:
+        return [see, Command("See where every claim stands", f"hpt judge{option}")]
+    return [
+        Command("Get the model", f"hpt fetch {id} --model best --to model{option}"),
+        Command("Train it on the newest days", f"hpt export {id} --best --to best{option}"),
+        see,
+    ]
 
 
 def _why_on(summary: Summary) -> str:

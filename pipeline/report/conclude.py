@@ -3,13 +3,14 @@
 from contextlib import suppress
 from dataclasses import replace
 
-from pipeline.errors import InfrastructureError
+from pipeline.errors import InfrastructureError, UserError
 from pipeline.report import claims
+from pipeline.report.judged_claim import standing_of
 from pipeline.report.page import render
 from pipeline.report.sentence import so_far
 from pipeline.report.state import State, state_of
 from pipeline.report.summary import Summary, summarize
-from pipeline.sweep import Sweep, digests, judged, ledger
+from pipeline.sweep import Sweep, digests, find, judged, ledger
 from pipeline.sweep.merge import Merged
 
 
@@ -22,7 +23,8 @@ def summary_of(state: State) -> Summary:
         summary = replace(summary, answer=answer, why_stopped=state.why_stopped)
     if definition.claim:
         answer, judged_by_pair = claims.answer(sweep)
-        return replace(summary, answer=_progress(summary) + answer, judged=judged_by_pair)
+        answer = _progress(summary) + answer
+        return replace(summary, answer=answer, judged=judged_by_pair, judges=standing_of(sweep))
     if definition.resembling:
         return _with_ranges_needed(sweep, summary)
     if not definition.calibrating:
@@ -49,6 +51,8 @@ def conclude(sweep: Sweep, merged: Merged) -> Summary:
         claims.keep_pairs(state)
         summary = summary_of(state)
         render(sweep, summary)
+        if summary.judges is not None and summary.judges.has_ended:
+            _show_at_origin(sweep, summary.judges.origin)
         return summary
     claims.make(state)
     summary = summary_of(state)
@@ -70,6 +74,15 @@ def conclude(sweep: Sweep, merged: Merged) -> Summary:
         with suppress(InfrastructureError, ValueError, LookupError):
             _leave_to_later_sweeps(sweep, summary)
     return summary
+
+
+def _show_at_origin(sweep: Sweep, origin: str) -> None:
+    """Writes the page of the sweep that made a claim once more: it says what became of that."""
+    # It may be removed, damaged or of a newer version, and its page is no reason to lose this one's answer.
+    with suppress(InfrastructureError, UserError, ValueError, LookupError):
+        state = state_of(find(sweep.store, origin))
+        if state.done:
+            render(state.sweep, summary_of(state))
 
 
 def _leave_to_later_sweeps(sweep: Sweep, summary: Summary) -> None:

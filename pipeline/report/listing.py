@@ -11,8 +11,10 @@ from pipeline.analysis.spending import device_seconds
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.report.answer import Basis, judged_ranges
+from pipeline.report.judged_claim import standing_of
 from pipeline.report.sentence import in_words
 from pipeline.report.state import State, state_of
+from pipeline.report.words import values_in_words
 from pipeline.store import Store
 from pipeline.sweep import Sweep, all_sweeps, judged
 
@@ -27,7 +29,8 @@ class Listed:
     best: str
     """The answer so far in words, or why the sweep cannot be read."""
     verdict: str = ""
-    """`real`, `not shown`, `keep the defaults`, `not judged`; empty while there is no answer."""
+    """`real`, `not shown`, `keep the defaults`, `not judged`; empty while there is no answer. Of a sweep that judges a
+    claim, where the claim stands: `claim: waits`."""
     gain: str = ""
     """Over the defaults, on what judged, else on what chose: `+12.3 %`."""
     seconds: float = 0.0
@@ -57,12 +60,13 @@ def listing(store: Store) -> Iterator[Listed]:
 def _listed(state: State) -> Listed:
     definition, (finished, planned) = state.sweep.definition, state.counts
     ranges = [date_range for phase in definition.of_settings for date_range in phase.ranges]
+    claim = standing_of(state.sweep)
     return Listed(
         id=state.sweep.id,
         words=state.words,
-        best=in_words(definition, state.decided),
-        verdict="study" if definition.is_study else _verdict(state),
-        gain="" if definition.is_study else _gain(state),
+        best=values_in_words(definition, claim.setting) if claim else in_words(definition, state.decided),
+        verdict=f"claim: {claim.kind}" if claim else "study" if definition.is_study else _verdict(state),
+        gain=claim.gain if claim else "" if definition.is_study else _gain(state),
         seconds=device_seconds(state.rows),
         days=DateRange(min(one.start for one in ranges), max(one.end for one in ranges)),
         progress="" if state.done else f"{'stopped ' if state.stopped else ''}{finished}/{planned}",

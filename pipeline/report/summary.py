@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.analysis.calibration import Calibration
     from pipeline.analysis.confirmation import Confirmation
     from pipeline.analysis.ranges_needed import RangesNeeded
+    from pipeline.report.judged_claim import ClaimStanding
 
 BEST = 10
 
@@ -62,6 +63,8 @@ class Summary:
     """Likewise what a study of resemblance found."""
     claim: str = ""
     """What becomes of a winner that was not shown to be better, in a sentence; empty in every other sweep."""
+    judges: "ClaimStanding | None" = None
+    """Where the claim stands that the sweep judges; None in every other sweep, and while it runs."""
 
     @property
     def finished(self) -> int:

@@ -12,7 +12,8 @@ from pipeline import dates
 from pipeline.analysis.ranking import Standing
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
-from pipeline.report.answer import Answer, newest_model
+from pipeline.report.answer import newest_model
+from pipeline.report.judged_claim import ClaimStanding, answer_to, standing_of
 from pipeline.report.sentence import certainty
 from pipeline.report.state import State, state_of
 from pipeline.results import Row
@@ -43,18 +44,24 @@ class Winner:
 
 def winner_of(state: State) -> Winner:
     """The setting that is the sweep's answer, with its model. Raises UserError if there is none so far."""
-    definition, answer = state.sweep.definition, _answer_of(state)
-    name = answer.setting.experiment
-    row = newest_model(definition, _rows_of(state, name))
+    claim = standing_of(state.sweep)
+    setting = _setting_of(state, claim)
+    row = newest_model(state.sweep.definition, _rows_of(state, setting.experiment))
     if row is None:
-        raise UserError(f"{state.sweep.id}: {name} is best, but none of its trials saved a model")
-    return Winner(answer.setting, certainty(definition, answer, state.confirmed), row)
+        raise UserError(f"{state.sweep.id}: {setting.experiment} is best, but none of its trials saved a model")
+    return Winner(setting, claim.sentence if claim else _certainty(state), row)
 
 
-def _answer_of(state: State) -> Answer:
-    if state.decided is None:
+def _certainty(state: State) -> str:
+    assert state.decided is not None
+    return certainty(state.sweep.definition, state.decided, state.confirmed)
+
+
+def _setting_of(state: State, claim: ClaimStanding | None) -> Standing:
+    setting = answer_to(state, claim) if claim else state.best
+    if setting is None:
         raise UserError(f"{state.sweep.id} has no best setting yet: {state.words}")
-    return state.decided
+    return setting
 
 
 def _rows_of(state: State, name: str) -> list[Row]:
@@ -101,7 +108,7 @@ def fetch_model(sweep: Sweep, which: str, to: Path | None) -> Path:
     Raises UserError if there is no such model.
     """
     state = state_of(sweep)
-    name = _answer_of(state).setting.experiment if which == "best" else which
+    name = _setting_of(state, standing_of(sweep)).experiment if which == "best" else which
     row = newest_model(sweep.definition, _rows_of(state, name))
     if row is None:
         raise UserError(f'{sweep.id} has no model of "{which}": name `best`, an experiment or a trial that finished')

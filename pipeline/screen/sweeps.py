@@ -16,8 +16,15 @@ from pipeline.analysis.history import History
 from pipeline.report.listing import Listed
 from pipeline.report.sentence import in_words
 from pipeline.report.state import State, state_of
-from pipeline.report.words import better_heading, duration, outcome, settings_in_words, times_better
-from pipeline.results import Row, is_reference
+from pipeline.report.words import (
+    better_heading,
+    duration,
+    outcome,
+    setting_name,
+    settings_in_words,
+    times_better,
+)
+from pipeline.results import Row, is_reference, range_of
 from pipeline.sweep import Sweep
 
 
@@ -102,6 +109,31 @@ def best_table(state: State, best: int) -> Table:
             duration(standing.training_time),
             *([phase.name] if several else []),
             Text.assemble(words, (f"  {standing.experiment}", "dim")),
+        )
+    return table
+
+
+def trials_table(state: State) -> Table:
+    """Every trial so far, a row each: of a sweep that ranks nothing. Of one that must not choose, no metric."""
+    definition = state.sweep.definition
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for heading in ("trial", "date range", definition.objective.test, "outcome"):
+        table.add_column(heading, no_wrap=heading != "outcome")
+    table.add_column("setting", overflow="fold")
+    for row in sorted(state.rows, key=lambda row: str(row["trial"])):
+        test = row.get(definition.objective.test)
+        setting = setting_name(definition, {name: row.get(name) for name in definition.incumbent})
+        table.add_row(
+            *map(
+                Text,
+                (
+                    str(row["trial"]),
+                    str(range_of(row)),
+                    "" if definition.resembling or not isinstance(test, int | float) else f"{test:.4g}",
+                    row["status"] if definition.resembling else outcome(row, definition.objective.metric),
+                    "" if is_reference(row) else setting,
+                ),
+            )
         )
     return table
 

@@ -13,6 +13,8 @@ from pipeline.verbs.common import StoreOption, complain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipeline.report.state import State
+    from pipeline.results import Row
     from pipeline.store import Store
 
 app = typer.Typer()
@@ -43,7 +45,10 @@ def remove(
 
     opened = open_store(store_root(store))
     ids = _ids(opened, sweeps)
-    keep = {id: _best_model(opened, id) for id in ids} if keep_models else None
+    keep: dict[str, str | None] | None = None
+    if keep_models:
+        keep = _best_models(opened, ids)
+        ids = list(keep)
     finished = [] if keep_models else [id for id in ids if _may_go(opened, id)]
     # What others needed of sweeps that were removed before, they may need no longer.
     before = [] if keep_models else sorted(removed_sweeps(opened) - set(ids))
@@ -98,20 +103,43 @@ def _may_go(store: "Store", id: str) -> bool:
     return state.done
 
 
-def _best_model(store: "Store", id: str) -> str | None:
-    """The key of the model of a sweep's answer; None if none was saved. Raises UserError while there is no answer."""
+def _best_models(store: "Store", ids: "Sequence[str]") -> dict[str, str | None]:
+    """The key of the model to keep of each sweep; None if none was saved. A sweep that will never have a best setting
+    is passed over. Raises UserError if one is not done."""
     from pipeline.report.answer import newest_model
     from pipeline.report.state import state_of
     from pipeline.store.address import plain
     from pipeline.sweep import find
     from pipeline.sweep.layout import model_key
 
-    state = state_of(find(store, id))
-    if not state.done or state.decided is None:
-        raise UserError(f"{id}: which of its models is the best is not known ({state.words})")
-    name = state.decided.setting.experiment
-    row = newest_model(state.sweep.definition, [row for row in state.rows if row["experiment"] == name])
-    return model_key(plain(row["model_url"])) if row else None
+    keep: dict[str, str | None] = {}
+    for id in ids:
+        state = state_of(find(store, id))
+        why = f"{id}: which of its models is the best is not known ({state.words})"
+        if not state.done:
+            raise UserError(why)
+        rows = _rows_of_best(state)
+        if rows is None:
+            complain(f"{why}; it is passed over")
+            continue
+        row = newest_model(state.sweep.definition, rows)
+        keep[id] = model_key(plain(row["model_url"])) if row else None
+    return keep
+
+
+def _rows_of_best(state: "State") -> "list[Row] | None":
+    """The rows of the setting whose model is kept; None if the sweep has no best one.
+
+    Of a sweep that judges a claim it is the claim's, unless that came to its end as not real.
+    """
+    from pipeline.report.judged_claim import REAL, rows_of, standing_of
+
+    if claim := standing_of(state.sweep):
+        is_lost = claim.has_ended and claim.kind != REAL
+        return rows_of(state, state.sweep.definition.incumbent if is_lost else claim.setting)
+    if state.best is None:
+        return None
+    return [row for row in state.rows if row["experiment"] == state.best.experiment]
 
 
 def _leave_to_later_sweeps(store: "Store", id: str) -> None:

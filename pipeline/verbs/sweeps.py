@@ -96,7 +96,7 @@ def results(
     from pipeline.report import export as exporting
     from pipeline.report.conclude import summary_of
     from pipeline.report.state import state_of
-    from pipeline.screen.sweeps import best_table
+    from pipeline.screen.sweeps import best_table, trials_table
     from pipeline.screen.tables import print_table
 
     if csv + json + (export is not None) > 1:
@@ -112,7 +112,7 @@ def results(
     elif json:
         print(exporting.as_json(rows))
     else:
-        print_table(best_table(state, best or exporting.BEST))
+        print_table(best_table(state, best or exporting.BEST) if state.tried else trials_table(state))
         print(f"{state.sweep.id}: {state.words}", file=sys.stderr)
         print(summary_of(state).answer, file=sys.stderr)
 

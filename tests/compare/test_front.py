@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,19 @@ import pytest
 
 import pipeline
 from pipeline.compare import front
+from pipeline.compare.front_page import badge, problems
 from pipeline.errors import UserError
+from pipeline.plan import judging
+from pipeline.plan.judging import Judge
 from pipeline.report.conclude import summary_of
 from pipeline.report.state import State
 from pipeline.store import Store, open_store
 from pipeline.sweep import Sweep
+from pipeline.sweep.claims import read as read_claim
 from pipeline.sweep.definition import Resembling
 from pipeline.sweep.layout import FRONT_LINES, FRONT_PAGE
 from pipeline.sweep.merge import merge
+from tests.support import claims
 from tests.support.in_process import hpt
 from tests.support.nights import judged_on, night, steady
 from tests.support.sweeps import define
@@ -208,6 +214,24 @@ def test_studies_stand_on_the_page_without_an_error(store, tiny_spec):
     front.bring_up_to_date(store)
     (line,) = front.read(store).values()
     assert (line.verdict, line.score, line.gain, line.note) == ("study", None, "", "")
+
+
+def test_what_judges_a_claim_says_where_that_stands_now_and_is_no_series(store, tiny_spec):
+    claim = claims.made(store, claims.elsewhere(claims.asked(tiny_spec)))
+    judge = Judge(date(2024, 12, 15), here=False)
+    sweep = judging.begin(store, read_claim(store, claim.id), judge)
+    front.bring_up_to_date(store)
+    line = front.read(store)[sweep.id]
+    assert (line.verdict, line.claim, line.setting) == ("claim", claim.id, "learning_rate=0.01")
+    assert "claim: waits" in page_of(store)
+    # Its line is never written again, and what it says changes all the same.
+    claims.judge(sweep, (0.75, 0.73, 0.74, 0.76, 0.75, 0.72))
+    front.bring_up_to_date(store)
+    assert "claim: real" in page_of(store)
+    assert [one.sweep for problem in problems(list(front.read(store).values())) for one in problem.series[0].lines] == [
+        claim.origin.sweep
+    ]
+    assert badge(line, {})[1] == "claim: gone"
 
 
 def test_a_bucket_names_the_address_that_links_go_by(bucket, asked):

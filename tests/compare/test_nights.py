@@ -165,7 +165,7 @@ def test_a_damaged_sweep_stops_nobody(store, asked):
 
 
 def test_no_sweeps_is_an_error_that_says_so(store, asked):
-    with pytest.raises(UserError, match="holds no sweeps of lstm"):
+    with pytest.raises(UserError, match="holds no nights of lstm"):
         nights.series(store, architecture="lstm")
 
 

@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,10 +19,11 @@ from pipeline.screen.compare import ranking_lines, ranking_table
 from pipeline.store import Store
 from pipeline.sweep import Sweep
 from pipeline.training import architectures
-from tests.support.nights import judged_on, night, wave
+from tests.support.nights import Score, judged_on, night, wave
 from tests.support.sweeps import define
 
 WORSE_BY = 0.1
+LAST = 5
 
 
 @pytest.fixture
@@ -98,6 +100,51 @@ def test_none_with_a_result_is_a_ranking_too(store: Store, tiny_spec: dict[str, 
     text = "\n".join(printed(rank(states), 80))
     assert "has no best setting" in text
     assert text.count("no result") >= 1
+
+
+def test_who_is_ahead_where_two_are_judged_is_ahead_in_the_ranking_whatever_three_have_in_common(
+    store: Store, tiny_spec: dict[str, Any]
+) -> None:
+    # On the one date range that all three judged, the second is better; on the other five, clearly the first.
+    def score(by: float, on_last: float) -> Score:
+        return lambda experiment, at: on_last if at == LAST else wave(by, at, 0.05)
+
+    months = judged_on(tiny_spec)["confirm-range"]
+    alone = [[f"2012-{month:02}-01", f"2012-{month + 1:02}-01"] for month in range(1, 6)]
+    chosen_alone = [["2012-07-01", "2012-08-01"], ["2012-08-01", "2012-09-01"]]
+    states = [
+        night(store, judged_on(tiny_spec | {"architecture": "cnn"}), score(0.1, 0.35), token="0001"),
+        night(store, judged_on(tiny_spec | {"architecture": "lstm"}), score(0.2, 0.3), token="0002"),
+        night(
+            store,
+            judged_on(tiny_spec | {"date-range": chosen_alone}, [*alone, months[LAST]]),
+            score(0.9, 0.9),
+            token="0003",
+        ),
+    ]
+    ranking = rank(states)
+    assert [place.name for place in ranking.places] == ["cnn", "lstm", "bag-of-words"], ranking.where
+    assert ranking.base.name == "lstm"
+    assert [place.is_judged_elsewhere for place in ranking.places] == [True, False, False]
+    assert "better on other date ranges, " in ranking.places[0].against
+    assert "cnn is ahead of 2 others" in ranking.headline
+    assert "it is ahead of lstm on other date ranges, which not all sweeps share" in ranking.headline
+
+
+def test_nothing_is_said_to_go_on_with_a_sweep_of_an_older_version(nights: list[State]) -> None:
+    old = [replace_format(state, done=state is nights[0]) for state in nights[:3]]
+    commands = [step.command for step in next_steps(rank(old))]
+    assert {command.split()[1] for command in commands} == {"export"}
+    assert len(commands) == len(set(commands)) == 3
+
+
+def replace_format(state: State, *, done: bool) -> State:
+    """The same sweep as an older version would have left it."""
+    sweep = Sweep(state.sweep.store, state.sweep.id)
+    sweep._definition = state.sweep.definition.model_copy(update={"format": 1})
+    failed = state.rows[0] | {"status": "failed", "experiment": "e002"}
+    rows = [row | {"model_url": f"{row['trial']}.pt"} for row in state.rows]
+    return replace(state, sweep=sweep, done=done, rows=[*rows, failed])
 
 
 def test_two_that_are_close_are_to_be_searched_more_if_they_were_tuned_automatically(

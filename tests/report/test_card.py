@@ -98,6 +98,20 @@ def test_a_sweep_that_runs_says_what_is_ahead_and_how_to_watch_it(many: Summary)
     assert [command.line.split()[1] for command in shown.commands] == ["watch", "run", "stop"]
 
 
+@pytest.mark.parametrize("done", [True, False])
+def test_to_a_sweep_of_an_older_version_nothing_is_offered_that_would_add_to_it(many: Summary, done: bool) -> None:
+    old = many.definition.model_copy(update={"format": 1})
+    failed = [many.rows[0] | {"status": "failed"}]
+    saved = [row | {"model_url": "model.pt"} for row in many.rows]
+    shown = card(replace(many, definition=old, done=done, failures=failed, rows=saved), PLACE)
+    assert [command.line.split()[1] for command in shown.commands] == ["fetch", "run", "export"]
+    without = card(replace(many, definition=old, done=done, failures=failed), PLACE)
+    assert [command.line.split()[1] for command in without.commands] == ["run"]
+    assert shown.commands[1].line.startswith("hpt run '/my store/sweeps/1/report/best.json'")
+    nothing = card(replace(many, definition=old, done=done, decided=None, failures=failed), PLACE)
+    assert [command.line.split()[1] for command in nothing.commands] == ["results", "doctor"]
+
+
 def test_few_rows_to_validate_on_are_said(many: Summary) -> None:
     def with_rows(count: int) -> Definition:
         months = {f"2012-{month:02}": count for month in range(1, 13)}

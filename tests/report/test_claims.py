@@ -1,19 +1,25 @@
 """What a finished sweep leaves to judge, and what one that judges a claim keeps."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import numpy as np
 import pytest
 
+from pipeline import spec as specs
 from pipeline.analysis.power import correction
 from pipeline.data import load
 from pipeline.data.source import FilesSource
 from pipeline.dates import DateRange
 from pipeline.plan import judging, rounds
 from pipeline.plan.judging import Judge
+from pipeline.report.card import Card, card
+from pipeline.report.commands import Place
 from pipeline.report.conclude import conclude, summary_of
+from pipeline.report.listing import listing
 from pipeline.report.state import state_of
+from pipeline.report.winner import spec_of, winner_of
 from pipeline.store import Store
 from pipeline.sweep import Sweep, Trial, claims, digests, ledger, trials_of
 from pipeline.sweep.claims import Claim
@@ -203,6 +209,9 @@ def test_its_pairs_go_to_the_claim_and_nowhere_else(store: Store, asked: dict[st
         "next one, [2024-03-01, 2024-04-01), is whole on 2024-04-01"
     )
     assert "2 of 2 new date ranges" in page(sweep)
+    assert shown_on(sweep).headline == "Still open: whether learning_rate 0.01 is better than your setting"
+    assert first_words(sweep) == [["judge", claim.id], ["results", sweep.id]]
+    assert [row.verdict for row in listing(store)] == ["not shown", "claim: waits"]
     assert "[2024-02-01, 2024-03-01)</td><td>0.32</td><td>0.4</td>" in page(sweep)
     assert ledger.chosen_on(store, claim.architecture, claim.data, before=sweep.id) == ledger.chosen_on(
         store, claim.architecture, claim.data
@@ -219,10 +228,53 @@ def test_it_is_real_once_a_look_shows_it(store: Store, asked: dict[str, Any]) ->
     assert summary_of(state_of(sweep)).claim.startswith(f"e001 is a claim since {claim.day}; real: 25.8 % better")
 
 
+def shown_on(sweep: Sweep) -> Card:
+    return card(summary_of(state_of(sweep)), Place(sweep.store.root))
+
+
+def first_words(sweep: Sweep) -> list[list[str]]:
+    return [command.line.split()[1:3] for command in shown_on(sweep).commands]
+
+
+def test_a_claim_that_turns_real_leads_to_its_setting(store: Store, asked: dict[str, Any]) -> None:
+    claim = support.made(store, support.elsewhere(asked))
+    origin = Sweep(store, claim.origin.sweep)
+    before, listed_before = page(origin), [one for one in listing(store) if one.id == origin.id]
+    sweep = begun(store, claim, "2024-12-15")
+    support.judge(sweep, CLEARLY, at_limit=1)
+
+    shown = shown_on(sweep)
+    assert (shown.headline, shown.tone) == ("Real: learning_rate 0.01 is better than your setting", "good")
+    assert shown.gain.startswith("25.8 % better, ahead on 6 of 6 new date ranges")
+    assert shown.warnings == ()
+    # Its trainings saved no model: what there is to see, and where claims stand.
+    assert first_words(sweep)[0] == ["results", sweep.id]
+
+    state = state_of(sweep)
+    found = winner_of(replace(state, rows=[row | {"model_url": f"{row['trial']}.pt"} for row in state.rows]))
+    assert found.row["trial"] == "confirm-e001-d5-s0"
+    assert found.standing.assignment == claim.setting
+    assert found.verdict.startswith(f"the claim {claim.id} is real: 25.8 % better")
+    assert specs.from_dict(spec_of(sweep.definition, found, claim.ranges[-1].end, None)).incumbent == claim.setting
+
+    assert "real: 25.8 % better" in page(origin)
+    assert "real: 25.8 % better" not in before
+    assert [one for one in listing(store) if one.id == origin.id] == listed_before
+    (line,) = (one for one in listing(store) if one.id == sweep.id)
+    assert (line.verdict, line.best, line.gain) == ("claim: real", "learning_rate=0.01", "+25.8 %")
+
+
 def test_it_is_refuted_once_a_look_shows_no_gain(store: Store, asked: dict[str, Any]) -> None:
     claim = support.made(store, support.elsewhere(asked))
-    summary = support.judge(begun(store, claim, "2024-12-15"), WORSE)
+    sweep = begun(store, claim, "2024-12-15")
+    summary = support.judge(sweep, WORSE)
     assert ": refuted: " in summary.answer
+    shown = shown_on(sweep)
+    assert (shown.headline, shown.tone) == ("Refuted: learning_rate 0.01 is not better than your setting", "neutral")
+    models = [row | {"model_url": f"{row['trial']}.pt"} for row in state_of(sweep).rows]
+    found = winner_of(replace(state_of(sweep), rows=models))
+    assert found.standing.is_incumbent
+    assert "is refuted: " in found.verdict
     assert judging.due(claims.read(store, claim.id), Judge(claim.ranges[-1].end, here=False)) == []
 
 
@@ -327,6 +379,8 @@ def test_a_claim_that_is_gone_or_damaged_is_what_its_sweep_says(store: Store, as
     support.judge(sweep, (0.9,))
     store.write(f"ledger/claims/{claim.id}/claim.json", b"{")
     assert "claim.json is damaged" in conclude(sweep, merge(sweep)).answer
+    assert shown_on(sweep).headline.startswith("Cannot be read: the claim that learning_rate 0.01 is better")
+    assert [row.verdict for row in listing(store)] == ["not shown", "claim: damaged"]
 
 
 def test_a_second_sweep_that_finds_the_claim_says_since_when_it_is_one(store: Store, asked: dict[str, Any]) -> None:

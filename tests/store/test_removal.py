@@ -1,6 +1,7 @@
 """Sweeps and models that are removed: what others need stays, and no verb trips over a removal that broke."""
 
 import threading
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +9,20 @@ import pytest
 
 from pipeline.compare.nights import series
 from pipeline.errors import UserError
-from pipeline.plan import rounds
+from pipeline.plan import judging, rounds
+from pipeline.plan.judging import Judge
 from pipeline.report.listing import listing
 from pipeline.report.state import state_of
 from pipeline.results import Row, write_csv
 from pipeline.store import Store
 from pipeline.sweep import Sweep, Trial, all_sweeps, find, ledger, removal, trials_of
+from pipeline.sweep.claims import read as read_claim
 from pipeline.sweep.folder import removed_sweeps
 from pipeline.sweep.layout import digest_key, remembered_row_key, remembered_rows_key
 from pipeline.sweep.leases import LeasePace, Leases, Runner
-from tests.support import nights
+from tests.support import claims, nights
 from tests.support.in_process import hpt
+from tests.support.rows import planned_row
 from tests.support.sweeps import define
 
 FAST = LeasePace(beat=0.05, stale=0.3, look=0.02)
@@ -154,6 +158,29 @@ def test_the_best_model_is_kept_and_with_it_all_that_explains_the_others(
     kept = {first.attempt_key(trial_of(first, 0, f"e00{n}"), "a1", "model.pt") for n in range(3)}
     assert models(store, first) == {*kept, first.attempt_key(trial_of(first, 1), "a1", "model.pt")}
     assert remembered(store) == 4 + 1
+
+
+def test_of_a_sweep_that_judges_a_claim_the_claims_model_is_kept_and_one_without_a_best_stops_no_other(
+    store: Store, tiny_spec: dict[str, Any], tmp_path: Path
+) -> None:
+    claim = claims.made(store, claims.asked(tiny_spec))
+    judge = Judge(date(2024, 3, 15), here=False)
+    judges = judging.begin(store, read_claim(store, claim.id), judge)
+    assert judges is not None
+    for trial in trials_of(rounds.pending(judges)):
+        address = judges.attempt_key(trial, "a1", "model.pt")
+        store.write(address, b"weights")
+        cells = {"mse_valid": 0.1, "mse_test": 0.4, "epochs": 2, "training_time": 30.0}
+        judges.create_row(trial, planned_row(judges, trial, attempt="a1", model_url=store.link(address), **cells))
+    failed = Sweep.create(store, define(tiny_spec, "ffff"))
+    while trials := list(trials_of(rounds.pending(failed))):
+        for trial in trials:
+            failed.create_row(trial, planned_row(failed, trial, status="failed", error="boom"))
+    rounds.pending(judges)
+    done = hpt(*("remove", failed.id, judges.id, "--keep-models", "best", "--store", store.root, "--yes"), cwd=tmp_path)
+    assert f"{failed.id}: which of its models is the best is not known" in done.err
+    assert "it is passed over" in done.err
+    assert models(store, judges) == {judges.attempt_key(Trial("confirm", "e001", 1, 0), "a1", "model.pt")}
 
 
 def test_a_sweep_that_runs_is_refused_and_one_whose_runner_died_is_not(store: Store, first: Sweep) -> None:
