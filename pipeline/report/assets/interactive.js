@@ -37,19 +37,29 @@
     return Math.max(0, ...counts);
   }
 
-  /** The picture with a legend's title on two lines, and no label longer than a part of `room`. */
+  /** The picture with date ranges and a legend's title on two lines, and no label of an axis longer than a part of
+   * `room`. */
   function narrowed(node, room) {
     if (node === null || typeof node !== "object") return node;
     if (Array.isArray(node)) return node.map((part) => narrowed(part, room));
     return Object.fromEntries(Object.entries(node).map(([name, part]) => {
       if (name === "data" || name === "datasets") return [name, part];
-      if (name === "labelLimit") return [name, Math.min(part, room / 4)];
       if (name === "titleLimit") return [name, Math.min(part, 0.6 * room)];
-      if (name === "legend" && part && typeof part.title === "string") {
-        return [name, narrowed({ ...part, title: part.title.split(/ (?=\()/) }, room)];
-      }
+      if (name === "legend" && part) return [name, narrowedLegend(part, room)];
+      if (name === "axis" && part && part.labelLimit) return [name, narrowedAxis(part, room)];
       return [name, narrowed(part, room)];
     }));
+  }
+
+  function narrowedLegend(legend, room) {
+    const title = typeof legend.title === "string" ? legend.title.split(/ (?=\()/) : legend.title;
+    const titleLimit = legend.titleLimit && Math.min(legend.titleLimit, 0.6 * room);
+    return { ...legend, title, ...(titleLimit ? { titleLimit } : {}), labelLimit: room - 40 };  // beside its sign
+  }
+
+  function narrowedAxis(axis, room) {
+    const lines = { labelExpr: "split(datum.label, ' to ')", labelFontSize: 11, labelLineHeight: 12 };
+    return { ...(axis.labelExpr ? {} : lines), ...axis, labelLimit: Math.min(axis.labelLimit, room / 3) };
   }
 
   /** The picture with its labels along x at an angle. */
