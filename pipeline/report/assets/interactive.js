@@ -15,7 +15,8 @@
     const config = { ...spec.config };
     if (letter * longestLegend(spec) > room - axes) config.legend = { ...config.legend, columns: 1 };
     const readable = narrowed(letter * longestLabels(spec) > room - axes ? turned(spec) : spec, room);
-    return { ...readable, config, width: room, autosize: { type: "fit-x", contains: "padding" } };
+    const height = Math.max(spec.height, 34 * dateRanges(spec));  // each on two lines
+    return { ...readable, config, width: room, height, autosize: { type: "fit-x", contains: "padding" } };
   }
 
   /** Letters of the legend that has most, with room for its signs. */
@@ -24,6 +25,12 @@
     const domain = node.scale && Array.isArray(node.scale.domain) ? node.scale.domain.map(String) : [];
     const parts = Object.entries(node).filter(([name]) => name !== "data").map(([, part]) => longestLegend(part));
     return Math.max(domain.join("     ").length, ...parts);
+  }
+
+  /** How many date ranges stand one below the other. */
+  function dateRanges(spec) {
+    const values = (spec.layer || [spec]).flatMap((layer) => (layer.data || spec.data || {}).values || []);
+    return new Set(values.map((value) => text(value.y)).filter((y) => y.includes(" to "))).size;
   }
 
   /** Letters of the labels of single values along x. */

@@ -2,6 +2,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -201,5 +202,5 @@ def test_single_values_are_all_named_and_where_that_is_too_many_the_ends_are():
     many = [f"value {at}" for at in range(24)]
     shown = steps_axis(many, 180).to_dict()["values"]
     assert [shown[0], shown[-1]] == [many[0], many[-1]]
-    gaps = {many.index(b) - many.index(a) for a, b in zip(shown, shown[1:], strict=False)}
+    gaps = {many.index(b) - many.index(a) for a, b in pairwise(shown)}
     assert max(gaps) - min(gaps) <= 1
