@@ -62,7 +62,8 @@ def enter(sweep: Sweep, summary: Summary) -> None:
 def bring_up_to_date(store: Store) -> str:
     """Looks at every sweep that was not done when it was entered, or never was, and makes the page; returns its link.
 
-    Raises UserError if there are no sweeps or the place is taken by somebody's own page, InfrastructureError if the store fails.
+    Raises UserError if there are no sweeps or somebody's own page is in the way, InfrastructureError if the store
+    fails.
     """
     ids = all_sweeps(store)
     if not ids:

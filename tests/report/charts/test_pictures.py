@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -204,3 +205,17 @@ def test_single_values_are_all_named_and_where_that_is_too_many_the_ends_are():
     assert [shown[0], shown[-1]] == [many[0], many[-1]]
     gaps = {many.index(b) - many.index(a) for a, b in pairwise(shown)}
     assert max(gaps) - min(gaps) <= 1
+
+
+@pytest.mark.parametrize("values", [[0.02, 0.03], [0.01, 0.3]], ids=["linear", "log"])
+def test_no_point_lies_on_the_labels_beside_an_axis(values):
+    import altair as alt
+
+    from pipeline.report.charts import drawing
+
+    axis = drawing.axis(alt.X, "x:Q", values, "mse_test", width=340, padding=12).to_dict()
+    if axis["scale"].get("type") == "log":
+        low, high = axis["scale"]["domain"]
+        assert 340 * math.log(values[0] / low) / math.log(high / low) > 9
+    else:
+        assert axis["scale"]["padding"] == 12
