@@ -62,7 +62,8 @@ def enter(sweep: Sweep, summary: Summary) -> None:
 def bring_up_to_date(store: Store) -> str:
     """Looks at every sweep that was not done when it was entered, or never was, and makes the page; returns its link.
 
-    Raises UserError if there are no sweeps, InfrastructureError if the store fails.
+    Raises UserError if there are no sweeps or somebody's own page is in the way, InfrastructureError if the store
+    fails.
     """
     ids = all_sweeps(store)
     if not ids:
@@ -70,15 +71,23 @@ def bring_up_to_date(store: Store) -> str:
     lines = read(store)
     unfinished = [id for id in ids if id in lines and not lines[id].done]
     _keep(store, _look(store, unfinished)[0], None)
+    if not _is_ours(store.read(FRONT_PAGE)):
+        raise UserError(
+            f"{store.link(FRONT_PAGE)} is somebody's own page, which stays: move it away to get the front page"
+        )
     return store.link(FRONT_PAGE)
 
 
 def link(store: Store) -> str | None:
-    """Where a person clicks to see the front page; None if there is none, or nobody knows."""
-    with suppress(InfrastructureError):
-        if store.exists(FRONT_PAGE):
+    """Where a person clicks to see the front page; None if there is none, nobody knows, or it is somebody's own."""
+    with suppress(InfrastructureError, FileNotFoundError):
+        if _is_ours(store.read(FRONT_PAGE)):
             return store.link(FRONT_PAGE)
     return None
+
+
+def _is_ours(page: bytes) -> bool:
+    return MARK.encode() in page
 
 
 def read(store: Store) -> Lines:
@@ -102,7 +111,7 @@ def _keep(store: Store, new: Lines, seconds: float | None) -> None:
         return as_json(_Lines(sweeps=tuple(lines[id] for id in sorted(lines.keys() - gone))))
 
     def made(content: bytes) -> bytes:
-        if content and MARK.encode() not in content:
+        if content and not _is_ours(content):
             return content  # somebody's own page
         # Read after the page that is written over: whoever wrote that had entered its lines before.
         lines = read(store)

@@ -8,16 +8,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.compare.ranking import Place, Ranking
+from pipeline.report.references import CONSTANT
 from pipeline.report.words import duration
 
-WIDTH, HEIGHT = 760, 360
-_LEFT, _TOP, _BOTTOM, _RIGHT = 78, 16, 52, 170
-"""Margins: of the axes' labels, and on the right of the references' names."""
+WIDTH, HEIGHT = 760, 380
+_LEFT, _TOP, _BOTTOM, _RIGHT = 78, 36, 52, 170
+"""Margins: of the axes' labels and titles, and on the right of the references' names."""
 _LETTER, _LINE = 7.8, 18
 """Pixels of a wide letter and of a line of text."""
 _DOT = 6
 _FAR = 5.0
 """A reference so many times worse than the worst sweep would press all others into a line."""
+_LARGEST_PART = 0.5
+"""Of the axis, that the constant may take for itself: it is what nobody would ship."""
+_LEAST_SPAN = 0.1
+"""Errors that differ by less, as a share, are drawn as if they differed by that much when this is decided."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,9 @@ class Picture:
     """Sweeps without an error to draw."""
     far: tuple[str, ...]
     """References that lie far beyond the picture, in words."""
+    cost: str
+    error: str
+    """What the axes show: a log axis says so."""
     alt: str
     width: int = WIDTH
     height: int = HEIGHT
@@ -81,6 +89,10 @@ class _Axis:
     start: float
     end: float
     is_log: bool
+
+    @property
+    def in_words(self) -> str:
+        return " (log scale)" if self.is_log else ""
 
     def __call__(self, value: float) -> float:
         low, high, at = (math.log(one) if self.is_log else one for one in (self.low, self.high, value))
@@ -110,6 +122,7 @@ def picture(ranking: Ranking) -> Picture | None:
     if len(drawn) < 2:
         return None
     levels, far = _levels(drawn)
+    metric = ranking.base.state.sweep.definition.objective.test
     errors = [place.score for place in drawn if place.score is not None]
     x = _axis([place.seconds for place in drawn], _LEFT, WIDTH - _RIGHT)
     y = _axis([*errors, *levels.values()], HEIGHT - _BOTTOM, _TOP)
@@ -119,11 +132,13 @@ def picture(ranking: Ranking) -> Picture | None:
         bottom=HEIGHT - _BOTTOM,
         across=tuple(_without_crowding(Tick(x(value), text) for value, text in _times(x))),
         up=tuple(Tick(y(value), f"{value:.4g}") for value in y.ticks()),
-        dots=tuple(_dots(ranking, drawn, x, y)),
+        dots=tuple(_dots(ranking, drawn, x, y, [y(score) for score in levels.values()])),
         levels=tuple(_with_room({name: y(score) for name, score in levels.items()})),
         unseen=tuple(place.name for place in ranking.places if place not in drawn),
         far=far,
-        alt=_alt(ranking, drawn, levels),
+        cost="training time" + x.in_words,
+        error=metric + y.in_words,
+        alt=_alt(metric, drawn, levels),
     )
 
 
@@ -138,7 +153,17 @@ def _levels(drawn: Sequence[Place]) -> tuple[dict[str, float], tuple[str, ...]]:
         for name, score in scores.items()
         if not (low > 0 and score > 0) or low / _FAR <= score <= high * _FAR
     }
+    if CONSTANT in near and _takes_most(near[CONSTANT], [*errors, *(near[name] for name in near if name != CONSTANT)]):
+        del near[CONSTANT]
     return near, tuple(f"{name} {score:.4g}" for name, score in scores.items() if name not in near)
+
+
+def _takes_most(score: float, others: Sequence[float]) -> bool:
+    """Whether an axis that holds this score, too, has less than half of itself left for the others."""
+    is_log = min(score, *others) > 0
+    low, high, own = (math.log(one) if is_log else one for one in (min(others), max(others), score))
+    span = max(high - low, _LEAST_SPAN * (1.0 if is_log else max(map(abs, others))))
+    return max(low - own, own - high) > span * _LARGEST_PART / (1 - _LARGEST_PART)
 
 
 def _axis(values: Sequence[float], start: float, end: float) -> _Axis:
@@ -162,18 +187,20 @@ def _times(axis: _Axis) -> list[tuple[float, str]]:
     return inside if len(inside) > 1 else [(value, duration(value)) for value in axis.ticks()]
 
 
-def _dots(ranking: Ranking, drawn: Sequence[Place], x: _Axis, y: _Axis) -> Iterator[Dot]:
-    """The points, each with its name where no other point or name is."""
+def _dots(ranking: Ranking, drawn: Sequence[Place], x: _Axis, y: _Axis, levels: Sequence[float]) -> Iterator[Dot]:
+    """The points, each with its name where no other point or name is and, if that can be, no reference's line."""
+    lines = [(_LEFT, level - 1, WIDTH - _RIGHT, level + 1) for level in levels]
     centres = [(x(place.seconds), y(place.score or 0.0)) for place in drawn]
     taken = [(left - _DOT, top - _DOT, left + _DOT, top + _DOT) for left, top in centres]
     for place, (left, top) in zip(drawn, centres, strict=True):
         options = [
-            (left + (-1 if is_left else 1) * (_DOT + 4), top + 5 + lines * _LINE, is_left)
-            for lines in (0, -1, 1, -2, 2)
+            (left + (-1 if is_left else 1) * (_DOT + 4), top + 5 + line * _LINE, is_left)
+            for line in (0, -1, 1, -2, 2)
             for is_left in ((True, False) if left > WIDTH / 2 else (False, True))
         ]
         boxes = [_box(place.name, *option) for option in options]
-        at = next((at for at, box in enumerate(boxes) if _is_inside(box) and not _hits(box, taken)), 0)
+        free = [at for at, box in enumerate(boxes) if _is_inside(box) and not _hits(box, taken)]
+        at = next((at for at in free if not _hits(boxes[at], lines)), next(iter(free), 0))
         taken.append(boxes[at])
         text_x, text_y, is_left = options[at]
         yield Dot(
@@ -197,7 +224,7 @@ def _box(text: str, x: float, y: float, is_left: bool) -> _Box:
 
 
 def _is_inside(box: _Box) -> bool:
-    return box[0] >= _LEFT and box[2] <= WIDTH - _RIGHT and box[1] >= 0 and box[3] <= HEIGHT - _BOTTOM
+    return box[0] >= _LEFT and box[2] <= WIDTH - _RIGHT and box[1] >= _TOP / 2 and box[3] <= HEIGHT - _BOTTOM
 
 
 def _hits(box: _Box, others: Sequence[_Box]) -> bool:
@@ -222,8 +249,7 @@ def _without_crowding(ticks: Iterator[Tick]) -> Iterator[Tick]:
             yield tick
 
 
-def _alt(ranking: Ranking, drawn: Sequence[Place], levels: dict[str, float]) -> str:
-    metric = ranking.base.state.sweep.definition.objective.test
+def _alt(metric: str, drawn: Sequence[Place], levels: dict[str, float]) -> str:
     points = [f"{place.name} {place.score:.4g} for {duration(place.seconds)}" for place in drawn]
     lines = [f"{name} {score:.4g}" for name, score in levels.items()]
     return f"{metric} against training time: {'; '.join(points)}" + (f"; beside {', '.join(lines)}" if lines else "")

@@ -17,7 +17,8 @@ from pipeline.results import Goal, Row, Status, is_same_data, range_of, sign
 from pipeline.scale import ROPE, Scale
 from pipeline.sweep import Definition
 
-_NAMES = {"constant": "the constant", "linear": "the linear model", "trees": "boosted trees"}
+CONSTANT = "the constant"
+_NAMES = {"constant": CONSTANT, "linear": "the linear model", "trees": "boosted trees"}
 """By what stands in the column `experiment`; in the order of the table."""
 
 Scores = dict[DateRange, float]

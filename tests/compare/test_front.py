@@ -189,6 +189,10 @@ def test_a_page_of_somebody_else_is_left_alone(store, asked):
     store.write(FRONT_PAGE, b"<h1>our own page</h1>")
     enter(night(store, asked))
     assert page_of(store) == "<h1>our own page</h1>"
+    assert front.link(store) is None
+    said = hpt("list", "--open", "--store", store.root, cwd=Path(store.root).parent, code=2)
+    assert f"{FRONT_PAGE} is somebody's own page, which stays: move it away" in said.err
+    assert page_of(store) == "<h1>our own page</h1>"
 
 
 def test_a_newer_version_keeps_its_lines_and_its_page(store, asked):

@@ -176,6 +176,10 @@ def test_the_page_fits_and_can_be_read(chromium: Any, written: Path, width: int,
         assert seen.evaluate(CONTRAST) == []
         cut = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).length"
         assert seen.locator(".series > li, .cards td, .badge").evaluate_all(cut) == 0
+        if width == 390:
+            left = "getBoundingClientRect().left"
+            room = f"all => all.map(e => e.{left} - e.parentElement.{left})"
+            assert min(seen.locator(".cards tbody th").evaluate_all(room)) >= 8
         assert seen.locator("h1").count() == 1
         assert seen.locator("svg.trend[role=img][aria-label]").count() == seen.locator("svg").count() == 2
         assert messages == []

@@ -201,6 +201,7 @@ def test_no_name_in_the_picture_covers_a_point_or_another_name(nights: list[Stat
     assert [level.text for level in drawn.levels] == ["the linear model", "boosted trees"]
     assert abs(drawn.levels[0].text_y - drawn.levels[1].text_y) >= 16
     boxes = [_box(dot) for dot in drawn.dots]
+    assert not any(box[1] < level.y < box[3] for box in boxes for level in drawn.levels)
     for at, box in enumerate(boxes):
         assert 0 <= box[0] < box[2] <= WIDTH
         assert 0 <= box[1] < box[3] <= HEIGHT
@@ -208,6 +209,23 @@ def test_no_name_in_the_picture_covers_a_point_or_another_name(nights: list[Stat
         assert not any(
             box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3] for other in others
         )
+
+
+@pytest.mark.parametrize(("score", "is_drawn"), [(0.5, True), (4.0, False)])
+def test_the_constant_is_drawn_only_where_it_leaves_the_sweeps_half_of_the_picture(
+    nights: list[State], score: float, is_drawn: bool
+) -> None:
+    ranking = rank(nights)
+    lines = (ModelLine("the constant", score, score / 0.1, 6), ModelLine("boosted trees", 0.12, 1.2, 6))
+    for place in ranking.places:
+        object.__setattr__(
+            place, "references", References("minimize", lines, None, ModelLine("x", 0.1, 1.0, 6), True, ())
+        )
+    drawn = picture(ranking)
+    assert drawn is not None
+    assert ("the constant" in [level.text for level in drawn.levels]) is is_drawn
+    assert drawn.far == (() if is_drawn else (f"the constant {score:g}",))
+    assert (drawn.cost, drawn.error) == ("training time (log scale)", "mse_test (log scale)")
 
 
 def _box(dot: Dot) -> tuple[float, float, float, float]:

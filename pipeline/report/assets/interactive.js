@@ -15,7 +15,8 @@
     const config = { ...spec.config };
     if (letter * longestLegend(spec) > room - axes) config.legend = { ...config.legend, columns: 1 };
     const readable = narrowed(letter * longestLabels(spec) > room - axes ? turned(spec) : spec, room);
-    return { ...readable, config, width: room, autosize: { type: "fit-x", contains: "padding" } };
+    const height = Math.max(spec.height, 34 * dateRanges(spec));  // each on two lines
+    return { ...readable, config, width: room, height, autosize: { type: "fit-x", contains: "padding" } };
   }
 
   /** Letters of the legend that has most, with room for its signs. */
@@ -24,6 +25,12 @@
     const domain = node.scale && Array.isArray(node.scale.domain) ? node.scale.domain.map(String) : [];
     const parts = Object.entries(node).filter(([name]) => name !== "data").map(([, part]) => longestLegend(part));
     return Math.max(domain.join("     ").length, ...parts);
+  }
+
+  /** How many date ranges stand one below the other. */
+  function dateRanges(spec) {
+    const values = (spec.layer || [spec]).flatMap((layer) => (layer.data || spec.data || {}).values || []);
+    return new Set(values.map((value) => text(value.y)).filter((y) => y.includes(" to "))).size;
   }
 
   /** Letters of the labels of single values along x. */
@@ -37,19 +44,29 @@
     return Math.max(0, ...counts);
   }
 
-  /** The picture with a legend's title on two lines, and no label longer than a part of `room`. */
+  /** The picture with date ranges and a legend's title on two lines, and no label of an axis longer than a part of
+   * `room`. */
   function narrowed(node, room) {
     if (node === null || typeof node !== "object") return node;
     if (Array.isArray(node)) return node.map((part) => narrowed(part, room));
     return Object.fromEntries(Object.entries(node).map(([name, part]) => {
       if (name === "data" || name === "datasets") return [name, part];
-      if (name === "labelLimit") return [name, Math.min(part, room / 4)];
       if (name === "titleLimit") return [name, Math.min(part, 0.6 * room)];
-      if (name === "legend" && part && typeof part.title === "string") {
-        return [name, narrowed({ ...part, title: part.title.split(/ (?=\()/) }, room)];
-      }
+      if (name === "legend" && part) return [name, narrowedLegend(part, room)];
+      if (name === "axis" && part && part.labelLimit) return [name, narrowedAxis(part, room)];
       return [name, narrowed(part, room)];
     }));
+  }
+
+  function narrowedLegend(legend, room) {
+    const title = typeof legend.title === "string" ? legend.title.split(/ (?=\()/) : legend.title;
+    const titleLimit = legend.titleLimit && Math.min(legend.titleLimit, 0.6 * room);
+    return { ...legend, title, ...(titleLimit ? { titleLimit } : {}), labelLimit: room - 40 };  // beside its sign
+  }
+
+  function narrowedAxis(axis, room) {
+    const lines = { labelExpr: "split(datum.label, ' to ')", labelFontSize: 11, labelLineHeight: 12 };
+    return { ...(axis.labelExpr ? {} : lines), ...axis, labelLimit: Math.min(axis.labelLimit, room / 3) };
   }
 
   /** The picture with its labels along x at an angle. */

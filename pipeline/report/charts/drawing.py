@@ -27,6 +27,8 @@ SMALL, LARGE = (180, 130), (400, 220)
 BEST, INCUMBENT, OTHERS, INK = "#0072B2", "#D55E00", "#8F99A3", "#30363C"
 LABEL = 12
 """The size of letters, in pixels."""
+_LONGEST_LABEL, _TURNED_APART = 90, 18
+"""Of single values: how long, and how far apart where they are turned, in pixels."""
 BEST_QUARTER = "#56B4E9"
 
 
@@ -102,14 +104,19 @@ def axis(
     log: bool | None = None,
     say_log: bool = True,
     width: int = LARGE[0],
+    padding: int = 0,
 ) -> Any:
-    """An axis that just holds the values: a log one, with few lines, where they span a lot."""
+    """An axis that just holds the values: a log one, with few lines, where they span a lot.
+
+    `width` and `padding`, at both ends, are in pixels.
+    """
     log = spans_much(values) if log is None else log
     if not log:
         plain = alt.Axis(format="~g", tickCount=max(2, min(5, width // 60)))
-        return channel(field, scale=alt.Scale(zero=False), axis=plain).title(title)
+        scale = alt.Scale(zero=False, padding=padding) if padding else alt.Scale(zero=False)
+        return channel(field, scale=scale, axis=plain).title(title)
     first, last = math.log10(min(values)), math.log10(max(values))
-    room = 0.04 * (last - first)
+    room = max(0.04, padding / width) * (last - first)
     low, high = 10 ** max(first - room, -300), 10 ** min(last + room, 300)
     exponents = range(math.floor(first - room), math.ceil(last + room) + 1)
     fitting: list[float] = []
@@ -139,11 +146,16 @@ def thinned(values: Sequence[Any], places: Sequence[float], texts: Sequence[str]
 
 
 def steps_axis(order: Sequence[str], width: int) -> Any:
-    """An x axis of single values on so many pixels, with as many labels as there is room for."""
+    """An x axis of single values on so many pixels: turned where its labels do not stand side by side, and thinned
+    where there is no room for that, but never at an end.
+    """
     apart = width / len(order)
-    longest = [text if lettering.width(text, LABEL) < 90 else text[:12] + "…" for text in order]
-    shown = thinned(order, [apart * at for at in range(len(order))], longest)
-    return alt.Axis(labelAngle=0, labelLimit=90, labelOverlap=False, values=shown)
+    longest = max(min(lettering.width(text, LABEL), _LONGEST_LABEL) for text in order)
+    if longest + 6 <= apart:
+        return alt.Axis(labelAngle=0, labelLimit=_LONGEST_LABEL, labelOverlap=False, values=list(order))
+    count = max(2, min(len(order), int(width / _TURNED_APART)))
+    shown = [order[round(at * (len(order) - 1) / (count - 1))] for at in range(count)] if len(order) > 1 else [*order]
+    return alt.Axis(labelAngle=-40, labelLimit=_LONGEST_LABEL, labelOverlap=False, values=shown)
 
 
 def edge_of(choosing: ChoosingResults) -> float:

@@ -162,7 +162,7 @@ def _heat_map(
     x, y = x.title(first), y.title(second)
     scheme = alt.Scale(type="log", scheme="viridis", reverse=choosing.sign > 0)
     legend = alt.Legend(
-        title=drawing.y_words(choosing, summary), orient="top", gradientLength=200, format="~g", titleLimit=400
+        title=drawing.y_words(choosing, summary), orient="top", gradientLength=200, format=".4~g", titleLimit=400
     )
     base = alt.Chart(alt.Data(values=cells)).encode(x=x, y=y)
     tooltip = [alt.Tooltip("value:Q", title="median", format=".4g"), alt.Tooltip("n:Q", title="experiments")]

@@ -22,6 +22,8 @@ from pipeline.results import Row, range_of
 from pipeline.sweep import Phase
 
 MOST_CURVES = 40
+_BESIDE_LABELS = 12
+"""Pixels between the labels of an axis and a point, which has a radius of six."""
 
 
 def pictures(
@@ -113,7 +115,7 @@ def _hyperparameter(
     dots = drawing.dots(points, x, experiments.label(name), choosing, summary, jitter=interval is None, legend=False)
     return Picture(
         name=f"hyperparameter-{at + 1}-{slug(name)}",
-        title=_title_of_values(experiments.label(name), judged),
+        title=_title_of_values(experiments.label(name), judged, choosing),
         alt=f"{drawing.value_words(choosing, summary)} of {len(drawn)} experiments against "
         f"{experiments.label(name)}. Medians: "
         + "; ".join(f"{group.label}: {choosing.minimised(group.median):.3g}" for group in judged)
@@ -127,11 +129,18 @@ def _hyperparameter(
     )
 
 
-def _title_of_values(name: str, judged: Sequence[Group]) -> str:
-    """Names the best of the medians that are drawn."""
+def _title_of_values(name: str, judged: Sequence[Group], choosing: ChoosingResults) -> str:
+    """Names the best of the medians that are drawn, and all that are equal to it in the digits that are shown."""
     if not judged:
         return f"{name}: most fell behind with every value"
-    return f"{name}: {min(judged, key=lambda group: group.median).label} has the best median"
+    best = min(judged, key=lambda group: group.median)
+    shown = {group.label: f"{choosing.minimised(group.median):.3g}" for group in judged}
+    first = [label for label, median in shown.items() if median == shown[best.label]]
+    if len(first) == 1:
+        return f"{name}: {best.label} has the best median"
+    if len(first) == len(shown):
+        return f"{name}: no difference between the medians"
+    return f"{name}: {', '.join(first[:-1])} and {first[-1]} share the best median"
 
 
 def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Sequence[Row]]]) -> Picture | None:
@@ -225,7 +234,8 @@ def _dumbbells(
         for label, (_, own, incumbent) in zip(labels, pairs, strict=True)
         for is_incumbent, value in ((False, own), (True, incumbent))
     ]
-    x = drawing.axis(alt.X, "x:Q", [point["x"] for point in points], metric)
+    width = LARGE[0] - 60
+    x = drawing.axis(alt.X, "x:Q", [point["x"] for point in points], metric, width=width, padding=_BESIDE_LABELS)
     y = alt.Y("y:N", sort=labels, axis=alt.Axis(labelLimit=200, ticks=False, grid=True)).title(None)
     lines = (
         alt.Chart(alt.Data(values=bars)).mark_rule(strokeWidth=2.5, color=drawing.OTHERS).encode(x=x, x2="x2:Q", y=y)
@@ -239,7 +249,7 @@ def _dumbbells(
         shape=drawing.shape(summary, finalist=True),
         tooltip=tooltip,
     )
-    size = (LARGE[0] - 60, max(80, min(len(pairs), 20) * 26))
+    size = (width, max(80, min(len(pairs), 20) * 26))
     return Picture(
         name=f"ranges-{slug(name)}",
         title=title,

@@ -1,7 +1,9 @@
+import math
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -174,3 +176,46 @@ def test_the_curves_lie_on_the_range_that_most_experiments_ran_on(new_sweep, tin
     rows = experiments.curve_rows(concluded(sweep), sweep.definition.phases[0], 40)
     assert len(rows) == len({trial.experiment for trial in trials})
     assert {tuple(row["date-range"]) for row in rows} == {("2024-01-01", "2024-03-01")}
+
+
+@pytest.mark.parametrize(
+    ("medians", "words"),
+    [
+        ([1.00004, 1.00001], "no difference between the medians"),
+        ([1.1, 1.2], "1 has the best median"),
+        ([1.0, 1.1, 1.00001], "1 and 3 share the best median"),
+    ],
+)
+def test_the_title_calls_no_median_the_best_that_is_drawn_like_another(medians, words):
+    from pipeline.report.charts.pictures import _title_of_values
+
+    groups = [experiments.Group(str(at), None, None, (), median, True) for at, median in enumerate(medians, 1)]
+    assert _title_of_values("depth", groups, made([1.0])) == f"depth: {words}"
+
+
+def test_single_values_are_all_named_and_where_that_is_too_many_the_ends_are():
+    from pipeline.report.charts.drawing import steps_axis
+
+    four = ["relu", "leaky relu", "hard swish", "gelu"]
+    assert steps_axis(four, 180).to_dict()["values"] == four
+    assert steps_axis(four, 180).to_dict()["labelAngle"] == -40
+    assert steps_axis(["1", "2"], 180).to_dict()["labelAngle"] == 0
+    many = [f"value {at}" for at in range(24)]
+    shown = steps_axis(many, 180).to_dict()["values"]
+    assert [shown[0], shown[-1]] == [many[0], many[-1]]
+    gaps = {many.index(b) - many.index(a) for a, b in pairwise(shown)}
+    assert max(gaps) - min(gaps) <= 1
+
+
+@pytest.mark.parametrize("values", [[0.02, 0.03], [0.01, 0.3]], ids=["linear", "log"])
+def test_no_point_lies_on_the_labels_beside_an_axis(values):
+    import altair as alt
+
+    from pipeline.report.charts import drawing
+
+    axis = drawing.axis(alt.X, "x:Q", values, "mse_test", width=340, padding=12).to_dict()
+    if axis["scale"].get("type") == "log":
+        low, high = axis["scale"]["domain"]
+        assert 340 * math.log(values[0] / low) / math.log(high / low) > 9
+    else:
+        assert axis["scale"]["padding"] == 12
