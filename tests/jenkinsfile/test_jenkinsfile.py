@@ -188,7 +188,11 @@ class TestALostMachine:
     def build(cls, tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Build:
         controller = Controller(tmp_path_factory.mktemp("lost"), nursery)
         fault = {"kind": "lost", "pack": "r0-p001", "text": "epoch", "times": 1}
-        spec = controller.spec(training={"max-epochs": 150, "epoch-steps": 1}, **TWO_RANGES)
+        # Long enough for the machine to be lost in the middle, however late the harness looks.
+        parameters = {"batch_size": [1024, 512], "early_stopping_patience": 400}
+        spec = controller.spec(
+            training={"max-epochs": 400, "epoch-steps": 1}, **TWO_RANGES | {"parameters": parameters}
+        )
         return controller.build(params={"SPEC_JSON": spec}, faults=[fault])
 
     def test_only_what_was_running_there_runs_again(self, build: Build) -> None:
