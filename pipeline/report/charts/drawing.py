@@ -153,7 +153,7 @@ def steps_axis(order: Sequence[str], width: int) -> Any:
     longest = max(min(lettering.width(text, LABEL), _LONGEST_LABEL) for text in order)
     if longest + 6 <= apart:
         return alt.Axis(labelAngle=0, labelLimit=_LONGEST_LABEL, labelOverlap=False, values=list(order))
-    count = max(2, min(len(order), int(width / _TURNED_APART)))
+    count = max(2, (len(order) - 1) // math.ceil(_TURNED_APART / apart) + 1)
     shown = [order[round(at * (len(order) - 1) / (count - 1))] for at in range(count)] if len(order) > 1 else [*order]
     # The first label goes down to the left, where the other axis has its title.
     limit = min(_LONGEST_LABEL, (apart / 2 + 20) / math.cos(math.radians(_TURN)))
