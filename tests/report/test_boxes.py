@@ -35,13 +35,17 @@ TEXTS_CUT = """
 """
 TEXTS_OVER_EACH_OTHER = """
 () => [...document.querySelectorAll("svg")].flatMap(svg => {
+  // Labels of one axis, turned alike, lie as far apart as their lines do.
+  const turned = text =>
+    /translate\\((.*?),.*rotate\\((-?(?!90\\b|270\\b)[\\d.]+)/.exec(text.getAttribute("transform") || "");
+  const apart = (a, b) => Math.abs(a[1] - b[1]) * Math.abs(Math.sin(a[2] * Math.PI / 180));
   const boxes = [...svg.querySelectorAll("text")].filter(text => text.getAttribute("stroke") !== "white")
-    .map(text => [text.textContent, text.getBoundingClientRect()]).filter(([, box]) => box.width);
+    .map(text => [text.textContent, text.getBoundingClientRect(), turned(text)]).filter(([, box]) => box.width);
   const meet = (a, b, from, to) => Math.min(a[to], b[to]) - Math.max(a[from], b[from]);
   const lie = (a, b) => meet(a, b, "left", "right") > 1.5
     && meet(a, b, "top", "bottom") > 0.25 * Math.min(a.height, b.height);
-  return boxes.flatMap(([text, a], at) => boxes.slice(at + 1)
-    .filter(([, b]) => lie(a, b))
+  return boxes.flatMap(([text, a, one], at) => boxes.slice(at + 1)
+    .filter(([, b, two]) => one && two ? apart(one, two) < 12 : lie(a, b))
     .map(([other]) => `${svg.id}: ${text} | ${other}`));
 })
 """

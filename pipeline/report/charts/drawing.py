@@ -27,8 +27,8 @@ SMALL, LARGE = (180, 130), (400, 220)
 BEST, INCUMBENT, OTHERS, INK = "#0072B2", "#D55E00", "#8F99A3", "#30363C"
 LABEL = 12
 """The size of letters, in pixels."""
-_LONGEST_LABEL, _TURNED_APART = 90, 18
-"""Of single values: how long, and how far apart where they are turned, in pixels."""
+_LONGEST_LABEL, _TURNED_APART, _TURN = 90, 20, 55
+"""Of single values: how long and, where they are turned, how far apart, in pixels, and by how many degrees."""
 BEST_QUARTER = "#56B4E9"
 
 
@@ -153,9 +153,11 @@ def steps_axis(order: Sequence[str], width: int) -> Any:
     longest = max(min(lettering.width(text, LABEL), _LONGEST_LABEL) for text in order)
     if longest + 6 <= apart:
         return alt.Axis(labelAngle=0, labelLimit=_LONGEST_LABEL, labelOverlap=False, values=list(order))
-    count = max(2, min(len(order), int(width / _TURNED_APART)))
+    count = max(2, (len(order) - 1) // math.ceil(_TURNED_APART / apart) + 1)
     shown = [order[round(at * (len(order) - 1) / (count - 1))] for at in range(count)] if len(order) > 1 else [*order]
-    return alt.Axis(labelAngle=-40, labelLimit=_LONGEST_LABEL, labelOverlap=False, values=shown)
+    # The first label goes down to the left, where the other axis has its title.
+    limit = min(_LONGEST_LABEL, (apart / 2 + 20) / math.cos(math.radians(_TURN)))
+    return alt.Axis(labelAngle=-_TURN, labelLimit=limit, labelOverlap=False, values=shown)
 
 
 def edge_of(choosing: ChoosingResults) -> float:
