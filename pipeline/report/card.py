@@ -129,7 +129,7 @@ def _headline(summary: Summary, verdict: Verdict | None, *, is_behind: bool) -> 
     if decided is None:
         return _without_answer(summary)
     if is_behind and summary.references:
-        return f"Ship no network yet: {summary.references.ahead_in_words} than the best one"
+        return f"Ship no network yet: {summary.references.ahead_in_words} than the best network"
     setting = setting_name(definition, decided.setting.assignment)
     if definition.choosing[0].name == "train":
         return f"Trained, and nothing tuned: {setting}"

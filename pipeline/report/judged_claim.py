@@ -43,11 +43,12 @@ class ClaimStanding:
 
 def standing_of(sweep: Sweep) -> ClaimStanding | None:
     """Where the claim that a sweep judges stands; None of a sweep that judges none."""
-    from pipeline.analysis.sequential import evidence
-
     judged = sweep.definition.claim
     if judged is None:
         return None
+    # Not above: scipy comes with it, which a list of sweeps does without.
+    from pipeline.analysis.sequential import evidence
+
     try:
         stored = claims.read(sweep.store, judged.id)
     except UserError as error:

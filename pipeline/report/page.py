@@ -78,12 +78,14 @@ def columns(summary: Summary) -> list[str]:
 
 
 def _mattering(importance: "Sequence[ImportanceTable]") -> str:
-    """`learning_rate (73 %), batch_size (8 %)`: what clearly mattered; empty where nobody can tell."""
+    """`learning_rate 73 % of what sets the best quarter apart`: what clearly mattered; empty where nobody can tell."""
     if not any(line.share is not None for table in importance for line in table.lines):
         return ""
     clear = [(line.share, line.name) for table in importance for line in table.lines if line.clear and line.share]
-    words = [f"{name} ({100 * share:.0f} %)" for share, name in sorted(clear, reverse=True)[:MOST_MATTERING]]
-    return ", ".join(words) or "nothing, more than chance would show"
+    words = [f"{name} {100 * share:.0f} %" for share, name in sorted(clear, reverse=True)[:MOST_MATTERING]]
+    return (
+        f"{', '.join(words)} of what sets the best quarter apart" if words else "nothing, more than chance would show"
+    )
 
 
 def _without_constants(names: Sequence[str], rows: Sequence[Row]) -> tuple[list[str], dict[str, Any]]:

@@ -119,7 +119,9 @@ class TestEveryArchitecture:
 
     def test_they_take_turns(self, builds: tuple[Build, Build]) -> None:
         begun = [stage["name"].split(" ")[0] for stage in builds[0].trace["stages"] if "trials" in stage]
-        assert set(begun[:3]) == {"bag-of-words", "lstm", "mdn"}
+        # Two lanes take them in turn, and may say so in another order.
+        third = min(at for at, name in enumerate(begun) if begun[:at].count(name) == 2)
+        assert set(begun[:third]) == {"bag-of-words", "lstm", "mdn"}
 
     def test_what_is_there_when_it_breaks_is_compared_and_the_build_says_how_to_go_on(
         self, builds: tuple[Build, Build]

@@ -168,7 +168,7 @@ def test_the_card_sets_every_model_beside_the_incumbent_the_best_first(store: St
 
 def test_where_a_reference_is_better_the_card_recommends_no_network(store: Store, tiny_spec: dict[str, Any]) -> None:
     shown = card(summed_up(store, nights.judged_on(tiny_spec), {"trees": 0.126}), Place("/store", "/store/report"))
-    assert shown.headline == "Ship no network yet: boosted trees are 37 % better than the best one"
+    assert shown.headline == "Ship no network yet: boosted trees are 37 % better than the best network"
     assert shown.network == "learning_rate 0.01"
     assert shown.tone == "bad"
     assert "fetch" not in shown.commands[0].line
