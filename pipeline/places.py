@@ -72,8 +72,7 @@ def as_typed(path: str) -> str:
 
 def portable(path: str) -> str:
     """A path of this checkout relative to it, as every other checkout has it too; any other as it is."""
-    file = project_file()
-    if file is None or not os.path.isabs(path) or not Path(path).is_relative_to(file.parent):
+    if not os.path.isabs(path) or (file := project_file()) is None or not Path(path).is_relative_to(file.parent):
         return path
     return str(Path(path).relative_to(file.parent))
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import UserError
+from pipeline.spec.project import DEFAULT_STORE
 
-STORE = "hpt-store"
 Ask = Callable[[str, str], str]
 """Asks a person: a question and what an empty answer means."""
 
@@ -95,7 +95,7 @@ def asked(answers: Answers, ask: Ask) -> Answers:
     if answers.script and not answers.prints and not writes_metrics(answers.script):
         answers = replace(answers, prints=tuple(_lines(ask)))
     if answers.store is None:
-        answers = replace(answers, store=ask("Where do results go? gs://bucket/prefix or a directory", STORE))
+        answers = replace(answers, store=ask("Where do results go? gs://bucket/prefix or a directory", DEFAULT_STORE))
     return answers
 
 

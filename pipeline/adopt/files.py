@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline import places
 from pipeline.adopt import jenkinsfile, origin, project_file
-from pipeline.adopt.answers import STORE, Answers
+from pipeline.adopt.answers import Answers
 from pipeline.adopt.first_spec import First
 from pipeline.adopt.texts import read
 from pipeline.errors import UserError
@@ -17,10 +17,10 @@ from pipeline.jenkins.job_yaml import job_yaml
 from pipeline.jenkins.render import FIRST_SPEC
 from pipeline.provenance import __version__, home
 from pipeline.spec import project
+from pipeline.spec.project import DEFAULT_STORE
 
 _TEMPLATES = Path(__file__).with_name("templates")
-_IGNORED = (".hpt/", f"{STORE}/")
-_PROJECT = "hpt.toml"
+_IGNORED = (".hpt/", f"{DEFAULT_STORE}/")
 
 
 @dataclass(frozen=True)
@@ -98,22 +98,22 @@ def _project(folder: Path, answers: Answers, first: First | None) -> tuple[list[
     """`hpt.toml`, if there is something to change, and remarks."""
     purpose = "which data, where results go, which hpt"
     requirement = answers.requirement or origin.installed_requirement(folder)
-    if not (folder / _PROJECT).exists():
+    if not (folder / places.PROJECT_FILE).exists():
         text, remarks = project_file.written(answers, first.data if first else None, requirement), list[str]()
     else:
-        text, remarks = project_file.changed(read(folder / _PROJECT), answers, requirement)
+        text, remarks = project_file.changed(read(folder / places.PROJECT_FILE), answers, requirement)
         remarks += _kept(folder, answers, first)
-    if text == read(folder / _PROJECT):
+    if text == read(folder / places.PROJECT_FILE):
         return [], remarks
     pinned = str(project_file.content(text).get("hpt"))
     if not answers.requirement and not origin.is_of_an_index() and origin.names_only_a_version(pinned):
         remarks.append(
-            f"{_PROJECT}: machines will install {pinned}, which must be on their own index of packages: if it is "
-            f"not, keep the wheel in the repository: --hpt vendor/hpt-{__version__}-py3-none-any.whl"
+            f"{places.PROJECT_FILE}: machines will install {pinned}, which must be on their own index of packages: if "
+            f"it is not, keep the wheel in the repository: --hpt vendor/hpt-{__version__}-py3-none-any.whl"
         )
     if (wheel := origin.wheel_of(pinned)) and _git(folder, "check-ignore", wheel):
         remarks.append(f"git ignores {wheel}, which machines install: `git add --force {shlex.quote(wheel)}`")
-    return [Wanted(_PROJECT, purpose, text)], remarks
+    return [Wanted(places.PROJECT_FILE, purpose, text)], remarks
 
 
 def _kept(folder: Path, answers: Answers, first: First | None) -> list[str]:
@@ -137,14 +137,14 @@ def _spec(folder: Path, first: First) -> str:
 
 
 def _has_other_data(folder: Path, first: First) -> bool:
-    if first.data is None or not (folder / _PROJECT).exists():
+    if first.data is None or not (folder / places.PROJECT_FILE).exists():
         return False
     return project.Project.model_validate({"data": first.data}).data != project.load(folder).data
 
 
 def _store(folder: Path, answers: Answers) -> str:
     """Where results will go, as hpt.toml says it."""
-    return str(project_file.content(read(folder / _PROJECT)).get("store", answers.store or STORE))
+    return str(project_file.content(read(folder / places.PROJECT_FILE)).get("store", answers.store or DEFAULT_STORE))
 
 
 def is_relative(store: str) -> bool:
@@ -209,7 +209,7 @@ def _ignored(folder: Path, store: str) -> list[str]:
     if "://" in place or place.startswith("~"):
         return []
     path = os.path.relpath(os.path.join(top, place), top)
-    if path in (".", STORE) or path.split(os.sep)[0] == os.pardir or "\n" in path:
+    if path in (".", DEFAULT_STORE) or path.split(os.sep)[0] == os.pardir or "\n" in path:
         return []
     # Only there: a folder of code may have the same name elsewhere.
     return ["/" + re.sub(r"([*?\[\\])", r"\\\1", Path(path).as_posix()) + "/"]

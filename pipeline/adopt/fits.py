@@ -1,17 +1,17 @@
 """Whether what `hpt init` once wrote still fits this version of hpt, and the code beside it. It changes nothing."""
 
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pipeline import spec as specs
-from pipeline.adopt import jenkinsfile, local_paths, origin
+from pipeline.adopt import jenkinsfile, local_paths, origin, project_file
 from pipeline.adopt.texts import read
 from pipeline.errors import UserError
 from pipeline.jenkins.check import PROTOCOL
 from pipeline.jenkins.parameters import PARAMETERS
+from pipeline.places import PROJECT_FILE
 from pipeline.provenance import __version__
 from pipeline.spec import project, text, trainer
 from pipeline.spec.check import of_own
@@ -70,8 +70,8 @@ def _text(path: Path) -> str:
 
 def _contents(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """hpt.toml and the specs by their names, as far as they can be read; the others are told of elsewhere."""
-    for path in (folder / "hpt.toml", *specs_of(folder)):
-        parse = tomllib.loads if path.suffix == ".toml" else text.parse
+    for path in (folder / PROJECT_FILE, *specs_of(folder)):
+        parse = project_file.content if path.suffix == ".toml" else text.parse
         try:
             content = parse(_text(path))
         except (UserError, ValueError):
@@ -80,7 +80,7 @@ def _contents(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _of_project(folder: Path) -> Iterator[str]:
-    if not (folder / "hpt.toml").is_file():
+    if not (folder / PROJECT_FILE).is_file():
         yield "hpt.toml: is not there: `hpt init` writes it"
         return
     try:

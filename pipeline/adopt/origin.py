@@ -73,9 +73,8 @@ def upgraded(pinned: str, requirement: str) -> str:
             return pinned[: version.start("version")] + __version__ + pinned[version.end("version") :]
         extras = (version["extras"] or "").strip()
         return requirement + extras if wheel_of(requirement) else requirement.replace("hpt @", f"hpt{extras} @", 1)
-    if wheel_of(pinned) and wheel_of(requirement):
-        wheel = _WHEEL.fullmatch(pinned.strip())
-        return requirement + ((wheel["extras"] or "").strip() if wheel else "")
+    if (wheel := wheel_of(pinned)) and wheel_of(requirement):
+        return requirement + pinned.strip().removeprefix(wheel).strip()
     return pinned
 
 

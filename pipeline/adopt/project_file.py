@@ -5,8 +5,9 @@ import re
 import tomllib
 from typing import Any
 
-from pipeline.adopt.answers import STORE, Answers
+from pipeline.adopt.answers import Answers
 from pipeline.adopt.origin import upgraded
+from pipeline.spec.project import DEFAULT_STORE
 
 _BOM = "\ufeff"
 _TABLE = re.compile(r"(?m)^[ \t]*\[")
@@ -19,7 +20,7 @@ def written(answers: Answers, data: dict[str, Any] | None, requirement: str) -> 
         "# The version that machines install; after an upgrade `hpt init` shows what else changes.",
         f"hpt = {_quoted(requirement)}",
         "# Where results go: gs://bucket/prefix, or a directory. On Jenkins HPT_STORE and STORE come first.",
-        f"store = {_quoted(answers.store or STORE)}",
+        f"store = {_quoted(answers.store or DEFAULT_STORE)}",
     ]
     if data is not None:
         lines += ["", "[data]", *(f"{_key(name)} = {_value(value)}" for name, value in data.items())]
@@ -28,7 +29,7 @@ def written(answers: Answers, data: dict[str, Any] | None, requirement: str) -> 
 
 def content(text: str) -> dict[str, Any]:
     """The keys of one. Raises tomllib.TOMLDecodeError."""
-    return tomllib.loads(text.removeprefix(_BOM).replace("\r\n", "\n"))
+    return tomllib.loads(text.removeprefix(_BOM))
 
 
 def changed(there: str, answers: Answers, requirement: str) -> tuple[str, list[str]]:

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.adopt.answers import Answers, source_of, split, writes_metrics
 from pipeline.errors import UserError
 from pipeline.space import Scalar
-from pipeline.spec.trainer import Argument, arguments
+from pipeline.spec.trainer import TOLD, Argument, arguments
 
 _TOLD = {
     "{start}": "from start start_date start_day date_from from_date begin",
@@ -30,11 +30,6 @@ _TOLD = {
     "{stop}": "stop_file",
 }
 """What a training is told -> names of arguments that want it. `{folder}/model`: a file there."""
-TOLD = (
-    *("start", "end", "train_start", "train_end", "valid_start", "valid_end", "test_start", "test_end"),
-    *("seed", "max_epochs", "trial", "folder", "parameters", "metrics", "stop", "python"),
-)
-"""The placeholders of a command that are no hyperparameters."""
 _DATA = "data data_path csv input file path dataset data_file data_dir train_data"
 _NOT_TUNED = re.compile(
     r"workers|threads|device|gpu|verbose|interval|every|port|rank|local_rank|world_size|log|print|debug|resume"

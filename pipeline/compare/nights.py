@@ -113,6 +113,7 @@ class Alarm:
 def series(store: Store, architecture: str | None = None, data: DataSource | None = None) -> list[Series]:
     """The sweeps of a store. Raises UserError if there is none of this architecture and these data."""
     nights: dict[str, list[Night]] = {}
+    wanted = as_in_every_checkout(data)
     for id in all_sweeps(store):
         # The id names the architecture, which spares reading the others.
         if architecture is not None and f"-{architecture}-" not in id:
@@ -122,7 +123,7 @@ def series(store: Store, architecture: str | None = None, data: DataSource | Non
         except UserError:  # a damaged one stops nobody; `hpt list` says so
             continue
         definition = night.definition
-        is_of_data = data is None or as_in_every_checkout(data) == as_in_every_checkout(definition.data)
+        is_of_data = data is None or wanted == as_in_every_checkout(definition.data)
         belongs = architecture in (None, definition.architecture) and is_of_data
         # A study asks another question; its best setting is no night's result.
         if belongs and not definition.is_study:

@@ -44,13 +44,12 @@ def jenkinsfile() -> str:
 
 def standalone() -> str:
     """The same pipeline for a team's repository: machines install the version of `hpt` that its hpt.toml names."""
-    return _WRITTEN_FOR_A_TEAM + _pipeline(parameters_of_a_team(), _START) + _start_function()
+    return _WRITTEN_FOR_A_TEAM + _of_a_team()
 
 
 def library() -> str:
     """The pipeline of a team's repository as the step `hptSweep` of a shared library."""
-    text = standalone().replace(_WRITTEN_FOR_A_TEAM, _WRITTEN)
-    before, begin, rest = text.partition("pipeline {\n")
+    before, begin, rest = (_WRITTEN + _of_a_team()).partition("pipeline {\n")
     body, end, after = rest.partition("\n}\n")
     return before + "def call() {\n" + begin + body + end + "}\n" + after
 
@@ -59,6 +58,10 @@ def start_script() -> str:
     """What a machine runs to get `hpt`: a script for sh."""
     shell, program = ((_HERE / name).read_text(encoding="utf-8") for name in ("start.sh", "start.py"))
     return shell.replace("START.PY\n", program)
+
+
+def _of_a_team() -> str:
+    return _pipeline(parameters_of_a_team(), _START) + _start_function()
 
 
 def _pipeline(parameters: Sequence[JobParameter], finding: str) -> str:

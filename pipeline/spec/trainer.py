@@ -13,8 +13,11 @@ from pipeline.space import Hyperparameter, Scalar
 from pipeline.spec.hyperparameters import from_json_schema
 from pipeline.spec.model import Spec
 from pipeline.training import architectures
-from pipeline.training.own import ask
+from pipeline.training.own import ask, placeholders
 from pipeline.training.own.code import Own
+
+TOLD = placeholders.NAMES
+"""The placeholders of a command that are no hyperparameters."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,7 @@ class Argument:
 def arguments(script: str) -> list[Argument]:
     """The arguments of a Python script, which runs up to where it parses them. Raises UserError if that fails."""
     described = ask.script_arguments(script, str(project_folder()))
-    return [
-        Argument(**{key: value for key, value in one.items() if key != "is_help"} | {"choices": tuple(one["choices"])})
-        for one in described
-        if not one["is_help"]
-    ]
+    return [Argument(**one | {"choices": tuple(one["choices"])}) for one in described]
 
 
 def own(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Own | None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import subprocess
 import sys
 import tomllib
@@ -15,6 +14,7 @@ from pipeline.provenance import __version__
 from tests.adopt.conftest import OF_SCRIPT, PRINTS
 from tests.support import ROOT
 from tests.support.in_process import Done, hpt
+from tests.support.terminal import on_a_terminal
 
 FILES = {
     "Jenkinsfile",
@@ -339,25 +339,11 @@ def test_odd_names_of_columns_are_whole_in_hpt_toml(tmp_path: Path) -> None:
 
 
 def test_on_a_terminal_it_asks_what_it_needs_to_know(repository: Path) -> None:
-    controller, terminal = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli", "init"],
-        cwd=repository,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "dumb"},
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-    )
-    os.close(terminal)
-    os.write(controller, b"train.py\ndata/rows.csv\n\n\ngs://team/tuning\n")
-    said = b""
-    while True:
-        try:
-            said += os.read(controller, 4096)
-        except OSError:
-            break
-    os.close(controller)
-    assert process.wait() == 0, said.decode()
+    command = [sys.executable, "-m", "pipeline.cli", "init"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "dumb"}
+    typed = b"train.py\ndata/rows.csv\n\n\ngs://team/tuning\n"
+    code, said = on_a_terminal(command, repository, environment, typed)
+    assert code == 0, said.decode()
     assert tomllib.loads((repository / "hpt.toml").read_text())["store"] == "gs://team/tuning"
     pattern = json.loads((repository / "specs/first.json").read_text())["metrics-pattern"]
     assert pattern == r"epoch (?P<epoch>\S+) validation (?P<mse_valid>\S+)|test (?P<mse_test>\S+)"

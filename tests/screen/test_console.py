@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import ROOT
+from tests.support.terminal import on_a_terminal
 
 HPT = [sys.executable, "-P", "-m", "pipeline.cli"]
 
@@ -79,24 +79,9 @@ def test_a_sweep_goes_on_when_nobody_reads_of_it_any_more(spec):
 
 @pytest.mark.parametrize("terminal", [{"TERM": "dumb"}, {"TERM": "xterm", "COLUMNS": "40"}, {"TERM": ""}])
 def test_a_terminal_that_is_dumb_or_narrow_shows_each_trial_or_its_bar(spec, terminal):
-    controller, terminal_end = pty.openpty()
-    process = subprocess.Popen(
-        [*HPT, "run", "spec.json", "--lanes", "1"],
-        cwd=spec.parent,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "HPT_STORE": "store", "PYTHONIOENCODING": "ascii"} | terminal,
-        stdin=terminal_end,
-        stdout=terminal_end,
-        stderr=terminal_end,
-    )
-    os.close(terminal_end)
-    said = b""
-    while True:
-        try:
-            said += os.read(controller, 4096)
-        except OSError:
-            break
-    os.close(controller)
-    assert process.wait() == 0, said
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "HPT_STORE": "store", "PYTHONIOENCODING": "ascii"} | terminal
+    code, said = on_a_terminal([*HPT, "run", "spec.json", "--lanes", "1"], spec.parent, environment)
+    assert code == 0, said
     assert b"Traceback" not in said
     assert b"summary " in said
     if terminal["TERM"] == "dumb":

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import copy, copytree, ignore_patterns
 
+from setup import HOME
 from tests.support import ROOT
 
-_SOURCE = ("setup.py", "pyproject.toml", "constraints.txt", "LICENSE", "README.md", "bin", "docker", "jobs", "hpt")
 _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q")
 
 
@@ -71,12 +71,11 @@ def build_wheel(folder: Path) -> None:
     """Builds the wheel of this checkout, from a copy of it, into `folder`."""
     source = folder / "source"
     source.mkdir()
-    for name in _SOURCE:
+    for name in (*HOME, "README.md"):
         if (ROOT / name).is_dir():
             copytree(ROOT / name, source / name, ignore=ignore_patterns("__pycache__"))
         else:
             copy(ROOT / name, source / name)
-    copytree(ROOT / "pipeline", source / "pipeline", ignore=ignore_patterns("__pycache__"))
     _pip("wheel", str(source), "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder))
 
 

@@ -17,7 +17,8 @@ def main() -> None:
     out, script = Path(sys.argv[1]), sys.argv[2]
 
     def listed(parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
-        out.write_text(json.dumps([_described(action) for action in parser._actions]), encoding="utf-8")
+        actions = [action for action in parser._actions if not isinstance(action, argparse._HelpAction)]
+        out.write_text(json.dumps([_described(action) for action in actions]), encoding="utf-8")
         # No exception, which the script could catch.
         os._exit(0)
 
@@ -40,7 +41,6 @@ def _described(action: argparse.Action) -> dict[str, Any]:
         "required": action.required,
         "takes_value": action.nargs is None,
         "is_flag": action.nargs == 0 and isinstance(action.default, bool),
-        "is_help": isinstance(action, argparse._HelpAction),
     }
 
 
