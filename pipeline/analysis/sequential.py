@@ -123,7 +123,7 @@ def evidence(claim: Claim, pairs: Sequence[Pair]) -> Evidence:
     """
     design = _design(claim)
     ended = next((at for at, pair in enumerate(pairs) if _diverges(pair)), len(pairs))
-    counted, scale = _gains(claim, design, pairs[:ended])
+    counted, scale = _gains(design, pairs[:ended])
     values = list(counted.values())
     # Without what comes after the end: neither does that take a look away.
     judged = {pair.range for pair in pairs[:ended]}
@@ -160,7 +160,7 @@ def _diverges(pair: Pair) -> bool:
     return None in pair.setting and all(score is not None for score in pair.incumbent)
 
 
-def _gains(claim: Claim, design: Design, pairs: Sequence[Pair]) -> tuple[dict[DateRange, float], Scale]:
+def _gains(design: Design, pairs: Sequence[Pair]) -> tuple[dict[DateRange, float], Scale]:
     """By range, in the order of the pairs; and the scale in the units that the metric has here."""
     scale = design.scale.fitting(score for pair in pairs for score in (*pair.setting, *pair.incumbent))
     ours = {pair.range: dict(enumerate(pair.setting)) for pair in pairs if None not in pair.incumbent}

@@ -17,6 +17,7 @@ from pipeline.compare.front_line import FrontLine, line_of
 from pipeline.compare.front_page import MARK, Unread, page
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.report import conclude as concluding
+from pipeline.report.listing import sweeps_in
 from pipeline.report.state import state_of
 from pipeline.report.summary import Summary, summarize
 from pipeline.store import Store
@@ -65,9 +66,7 @@ def bring_up_to_date(store: Store) -> str:
     Raises UserError if there are no sweeps or somebody's own page is in the way, InfrastructureError if the store
     fails.
     """
-    ids = all_sweeps(store)
-    if not ids:
-        raise UserError(f"{store.root} holds no sweeps; is it the right store? (--store, HPT_STORE)")
+    ids = sweeps_in(store)
     lines = read(store)
     unfinished = [id for id in ids if id in lines and not lines[id].done]
     _keep(store, _look(store, unfinished)[0], None)

@@ -7,7 +7,7 @@ from pipeline.base import Recorded
 from pipeline.data.source import FlightsSource
 from pipeline.report.answer import Basis
 from pipeline.report.summary import Summary
-from pipeline.report.words import settings_in_words, values_in_words
+from pipeline.report.words import values_in_words
 from pipeline.results import Goal
 from pipeline.sweep import Sweep
 from pipeline.sweep.digests import finite
@@ -105,7 +105,7 @@ def _setting(summary: Summary) -> str:
     definition = summary.definition
     if definition.claim:
         return _cut(values_in_words(definition, definition.claim.setting))
-    return _cut(settings_in_words(definition, summary.best)) if summary.best else ""
+    return _cut(values_in_words(definition, summary.best.assignment)) if summary.best else ""
 
 
 def _verdict(summary: Summary) -> str:

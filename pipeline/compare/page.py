@@ -10,7 +10,7 @@ from pipeline.compare.next_steps import next_steps
 from pipeline.compare.picture import picture
 from pipeline.compare.ranking import Ranking
 from pipeline.report.templating import asset, environment
-from pipeline.report.words import settings_in_words
+from pipeline.report.words import values_in_words
 from pipeline.store import Store
 from pipeline.sweep.layout import compared_key
 
@@ -46,7 +46,7 @@ def _page(ranking: Ranking, answers: Mapping[str, str], links: Mapping[str, str]
             links=links,
             names=names,
             settings={
-                one.state.sweep.id: settings_in_words(one.state.sweep.definition, one.state.best)
+                one.state.sweep.id: values_in_words(one.state.sweep.definition, one.state.best.assignment)
                 for one in ranking.places
                 if one.state.best
             },

@@ -49,7 +49,7 @@ def marks(summary: Summary, verdict: Verdict | None) -> list[Mark]:
     """The best first; none where there are not two to set beside each other."""
     scale, models = summary.scale, _models(summary, verdict)
     base = next((model for model in models if model.kind == "base"), None)
-    if base is None or base.score is None or not all(_is_placed(model, scale) for model in models):
+    if base is None or base.score is None or not all(_is_placed(model) for model in models):
         return []
     base_score = base.score
 
@@ -87,7 +87,7 @@ def _better(scale: Scale, gain: float) -> str:
     return f"{times:.2g} times {'better' if gain > 0 else 'worse'}"
 
 
-def _is_placed(model: _Model, scale: Scale) -> bool:
+def _is_placed(model: _Model) -> bool:
     return model.kind == "base" or (model.gain is not None and math.isfinite(model.gain))
 
 

@@ -4,11 +4,10 @@ import shlex
 from dataclasses import dataclass
 
 from pipeline.report.answer import Basis, newest_model
-from pipeline.report.judged_claim import DAMAGED, REAL
+from pipeline.report.judged_claim import DAMAGED, REAL, rows_of
 from pipeline.report.limits import limits
 from pipeline.report.summary import Summary
 from pipeline.results import Status
-from pipeline.space import identity_of
 from pipeline.sweep import FORMAT
 
 MOST = 3
@@ -82,8 +81,7 @@ def _of_claim(summary: Summary, place: Place) -> list[Command]:
     if not claim.has_ended:
         judge = f"hpt judge {shlex.quote(claim.id)}{option}"
         return [Command("Judge it on the date ranges that are new", judge), see]
-    setting = identity_of(claim.setting)
-    own = [row for row in summary.rows if identity_of({name: row.get(name) for name in claim.setting}) == setting]
+    own = rows_of(summary.rows, claim.setting)
     if claim.kind != REAL or newest_model(summary.definition, own) is None:
         return [see, Command("See where every claim stands", f"hpt judge{option}")]
     return [

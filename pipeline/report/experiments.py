@@ -74,6 +74,13 @@ class ChoosingResults:
         """Of the comparable experiments, the best first."""
         return [result.value for result in self.comparable]
 
+    @cached_property
+    def edge(self) -> float:
+        """Where pictures end: a few settings that went astray must not press all others into a line."""
+        values = sorted(self.values)
+        usual = values[int(0.9 * (len(values) - 1))]
+        return 20 * usual if self.positive and self.sign > 0 and values[-1] > 50 * usual else math.inf
+
     def minimised(self, value: float) -> float:
         """A value turned so that less is better; turned again, it is what it was.
 

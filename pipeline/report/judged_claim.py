@@ -3,6 +3,7 @@
 Where a claim stands is for `analysis/sequential.py` to say; the sentences are those of `claims.py`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline.analysis.ranking import Standing, standings
@@ -69,11 +70,11 @@ def answer_to(state: State, claim: ClaimStanding) -> Standing | None:
     """The claim's setting if that is real, else the incumbent, as this sweep trained it; None if no training of it
     has finished."""
     definition = state.sweep.definition
-    rows = rows_of(state, claim.setting if claim.kind == REAL else definition.incumbent)
+    rows = rows_of(state.rows, claim.setting if claim.kind == REAL else definition.incumbent)
     return next(iter(standings(definition, rows, definition.confirm)), None)
 
 
-def rows_of(state: State, setting: Assignment) -> list[Row]:
-    """The rows of a setting, whose values they hold."""
-    wanted, names = identity_of(setting), state.sweep.definition.incumbent
-    return [row for row in state.rows if identity_of({name: row.get(name) for name in names}) == wanted]
+def rows_of(rows: Iterable[Row], setting: Assignment) -> list[Row]:
+    """The rows of a setting, which has a value for every hyperparameter."""
+    wanted = identity_of(setting)
+    return [row for row in rows if identity_of({name: row.get(name) for name in setting}) == wanted]

@@ -42,15 +42,20 @@ class Listed:
     failed: int = 0
 
 
+def sweeps_in(store: Store) -> list[str]:
+    """The ids of a store's sweeps, oldest first. Raises UserError if there is none."""
+    ids = all_sweeps(store)
+    if not ids:
+        raise UserError(f"{store.root} holds no sweeps; is it the right store? (--store, HPT_STORE)")
+    return ids
+
+
 def listing(store: Store) -> Iterator[Listed]:
     """Every sweep of a store, oldest first. One whose `sweep.json` cannot be read is listed with the reason.
 
     Raises UserError if there is none at all.
     """
-    ids = all_sweeps(store)
-    if not ids:
-        raise UserError(f"{store.root} holds no sweeps; is it the right store? (--store, HPT_STORE)")
-    for id in ids:
+    for id in sweeps_in(store):
         try:
             yield _listed(state_of(Sweep(store, id)))
         except UserError as error:

@@ -14,7 +14,7 @@ from pipeline.analysis.verdict import Kind, Verdict
 from pipeline.report.answer import Answer, Basis, Judged, diverged_on
 from pipeline.report.limits import limits_in_words
 from pipeline.report.references import References
-from pipeline.report.words import duration, incumbent_in_words, settings_in_words
+from pipeline.report.words import duration, incumbent_in_words, values_in_words
 from pipeline.results import Row
 from pipeline.scale import Scale
 from pipeline.sweep import Definition
@@ -79,7 +79,7 @@ def in_words(definition: Definition, answer: Answer | None) -> str:
     if answer is None:
         return "—"
     setting, metric = answer.setting, definition.objective.valid
-    words = f"{setting.experiment} {metric} {setting.score:.4g} {settings_in_words(definition, setting)}"
+    words = f"{setting.experiment} {metric} {setting.score:.4g} {values_in_words(definition, setting.assignment)}"
     return ", ".join(filter(None, (words, doubt(answer))))
 
 

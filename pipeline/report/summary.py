@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from pipeline.analysis.ranges_needed import RangesNeeded
     from pipeline.report.judged_claim import ClaimStanding
 
-BEST = 10
-
 
 @dataclass(frozen=True)
 class Summary:

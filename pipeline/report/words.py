@@ -47,13 +47,8 @@ def differences(definition: Definition, assignment: Assignment) -> Assignment:
     }
 
 
-def settings_in_words(definition: Definition, standing: Standing) -> str:
-    """`learning_rate=0.03 hidden_size=128`: what differs from the incumbent; the incumbent as people call it."""
-    return values_in_words(definition, standing.assignment)
-
-
 def values_in_words(definition: Definition, assignment: Assignment) -> str:
-    """`learning_rate=0.03 hidden_size=128`, of any setting."""
+    """`learning_rate=0.03 hidden_size=128`: what differs from the incumbent; the incumbent as people call it."""
     own = differences(definition, assignment)
     if not own:
         return incumbent_in_words(definition).name

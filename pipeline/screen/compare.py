@@ -12,7 +12,7 @@ from pipeline.compare.ranking import Place, Ranking
 from pipeline.compare.sweeps import Comparison, Pair
 from pipeline.report.sentence import doubt
 from pipeline.report.state import State
-from pipeline.report.words import duration, settings_in_words
+from pipeline.report.words import duration, values_in_words
 
 _DIFFERENCES = 5
 """That are named."""
@@ -80,7 +80,7 @@ def sweeps_table(comparison: Comparison) -> Table:
 def _best(state: State) -> Text:
     if state.decided is None:
         return Text(NOTHING)
-    words = settings_in_words(state.sweep.definition, state.decided.setting)
+    words = values_in_words(state.sweep.definition, state.decided.setting.assignment)
     return Text(", ".join(filter(None, (f"{state.decided.setting.experiment}: {words}", doubt(state.decided)))))
 
 

@@ -9,7 +9,7 @@ from rich.text import Text
 from pipeline.compare.differences import NOTHING
 from pipeline.compare.nights import LAST, Night, Series
 from pipeline.compare.scores import RangeScore
-from pipeline.report.words import settings_in_words
+from pipeline.report.words import values_in_words
 
 
 def nights_table(series: Series, last: int = LAST) -> Table:
@@ -31,7 +31,7 @@ def _cells(night: Night) -> list[str]:
     gain = night.scale.words(fmean(gains.values()), plus="+") if gains else NOTHING
     first, end = min(range_.start for range_ in shown), max(range_.end for range_ in shown)
     return [
-        f"{best.experiment}: {settings_in_words(definition, best)}",
+        f"{best.experiment}: {values_in_words(definition, best.assignment)}",
         _mean(shown.values()),
         _mean(one for range_, one in night.incumbent.items() if range_ in shown),
         gain,

@@ -21,8 +21,8 @@ from pipeline.report.words import (
     duration,
     outcome,
     setting_name,
-    settings_in_words,
     times_better,
+    values_in_words,
 )
 from pipeline.results import Row, is_reference, range_of
 from pipeline.sweep import Sweep
@@ -101,7 +101,7 @@ def best_table(state: State, best: int) -> Table:
         table.add_column(heading, no_wrap=True, justify="right" if heading != "phase" else "left")
     table.add_column("setting", overflow="fold")
     for at, (phase, standing) in enumerate(state.tried[:best], 1):
-        words = settings_in_words(definition, standing)
+        words = values_in_words(definition, standing.assignment)
         table.add_row(
             f"{at}.",
             f"{standing.score:.4g}",

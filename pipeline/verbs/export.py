@@ -26,7 +26,7 @@ def export(
     from pipeline.plan.create import covered_days, open_sweep
     from pipeline.report import winner
     from pipeline.report.state import state_of
-    from pipeline.report.words import settings_in_words
+    from pipeline.report.words import values_in_words
     from pipeline.sweep import models
     from pipeline.training import saved
 
@@ -48,7 +48,7 @@ def export(
 
         portable.export(model.load(out), out / portable.PROGRAM)
         files.append(portable.PROGRAM)
-    print(f"{found.standing.experiment} ({settings_in_words(definition, found.standing)}): {found.verdict}")
+    print(f"{found.standing.experiment} ({values_in_words(definition, found.standing.assignment)}): {found.verdict}")
     newest, trained_on = ("[{}, {})".format(*days) for days in (spec["date-range"][0], found.row["date-range"]))
     print(f"{out}: spec.json to train it on {newest}; {', '.join(files)}, trained on {trained_on}")
     if not built_in:

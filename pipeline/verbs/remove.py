@@ -136,7 +136,7 @@ def _rows_of_best(state: "State") -> "list[Row] | None":
 
     if claim := standing_of(state.sweep):
         is_lost = claim.has_ended and claim.kind != REAL
-        return rows_of(state, state.sweep.definition.incumbent if is_lost else claim.setting)
+        return rows_of(state.rows, state.sweep.definition.incumbent if is_lost else claim.setting)
     if state.best is None:
         return None
     return [row for row in state.rows if row["experiment"] == state.best.experiment]

@@ -60,7 +60,7 @@ def sampled_in_words(choosing: ChoosingResults, summary: Summary) -> str:
     if total > MOST_POINTS:
         drawn = len(experiments.sample(choosing.comparable, MOST_POINTS))
         words.append(f"{drawn} of {total} experiments are drawn, evenly along the ranking; medians are of all.")
-    beyond = sum(value > edge_of(choosing) for value in choosing.values)
+    beyond = sum(value > choosing.edge for value in choosing.values)
     if beyond:
         words.append(f"{beyond} lie beyond the upper edge and are drawn on it.")
     if choosing.left_out:
@@ -160,16 +160,9 @@ def steps_axis(order: Sequence[str], width: int) -> Any:
     return alt.Axis(labelAngle=-_TURN, labelLimit=limit, labelOverlap=False, values=shown)
 
 
-def edge_of(choosing: ChoosingResults) -> float:
-    """Where the pictures end: a few settings that went astray must not press all others into a line."""
-    values = sorted(choosing.values)
-    usual = values[int(0.9 * (len(values) - 1))]
-    return 20 * usual if choosing.positive and choosing.sign > 0 and values[-1] > 50 * usual else math.inf
-
-
 def within(choosing: ChoosingResults, value: float) -> float:
     """A value, or the edge where it lies beyond."""
-    return min(value, edge_of(choosing))
+    return min(value, choosing.edge)
 
 
 def reference(choosing: ChoosingResults) -> list[Any]:
