@@ -210,3 +210,8 @@ def table_columns(rows: Iterable[Mapping[str, Any]], hyperparameters: Sequence[s
     metrics = names - set(hyperparameters) - RESERVED - set(_METRICS_FIRST)
     usual = [name for name in _METRICS_FIRST if name in names]
     return [*HEAD, *hyperparameters, *usual, *sorted(metrics), *_AFTER_METRICS, *TAIL]
+
+
+def encodable(text: str) -> str:
+    """Without lone surrogates, which no encoding of text can hold."""
+    return text.encode("utf-8", "replace").decode()

@@ -11,6 +11,7 @@ from pipeline.store import Store, open_store
 from pipeline.sweep import Sweep, all_sweeps, claims
 from pipeline.sweep.layout import FRONT_PAGE, claim_key, pair_key
 from tests.support import claims as support
+from tests.support.claims import claims_of
 from tests.support.in_process import Done, hpt
 from tests.support.lanes import Lanes
 
@@ -124,7 +125,7 @@ def test_what_is_asked_wrongly_is_one_line(judge: Judge, arguments: tuple[str, .
 def test_what_is_wrong_with_one_claim_stops_no_other(store: Store, tiny_spec: dict[str, Any], judge: Judge) -> None:
     support.finished(store, support.asked(tiny_spec), token="0001")
     support.finished(store, support.asked(tiny_spec, architecture="cnn"), token="0002")
-    good, bad = claims.claims_of(store)
+    good, bad = claims_of(store)
     content = json.loads(store.read(claim_key(bad.id)))
     store.write(claim_key(bad.id), json.dumps(content | {"sweep-format": 1}).encode())
     planned = judge("--due", "--plan", "--as-of", "2024-02-15", code=1)

@@ -53,7 +53,7 @@ def _expected(history: History) -> list[tuple[Phase, int]]:
         # What learns nothing from its rounds has planned all of it at once.
         is_whole = planned and phase.batch is None and not phase.race
         if not is_whole and not history.is_past(phase):
-            planned = max(planned, phase.experiments * len(phase.ranges) * phase.seeds)
+            planned = max(planned, phase.trials_at_most)
         expected.append((phase, planned))
     return expected
 

@@ -333,12 +333,14 @@ def _not_far_off(table: Floats) -> list[int]:
     return [int(at) for at in order if table[at].mean() <= means.max() + _FAR_OFF * noise]
 
 
-def learn(digests: Iterable[Digest], definition: Definition, constant: float) -> Resemblance | None:
+def learn(
+    digests: Iterable[Digest], definition: Definition, constant: float, phase: Phase | None = None
+) -> Resemblance | None:
     """What a sweep will judge with, by what earlier ones left; None where nothing is judged, or nothing was left.
 
-    `constant` is the c that it judges with otherwise.
+    `constant` is the c that it judges with otherwise. `phase` takes the place of the one that judges.
     """
-    phase = definition.confirm
+    phase = phase or definition.confirm
     if phase is None or len(phase.ranges) < FEWEST_RANGES:
         return None
     others = [digest for digest in digests if digest.sweep != definition.id]

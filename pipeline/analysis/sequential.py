@@ -20,7 +20,7 @@ would keep some power (one lost in twelve costs four points at 2 SD), but put th
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -139,7 +139,7 @@ def evidence(claim: Claim, pairs: Sequence[Pair]) -> Evidence:
             return _evidence(design, scale, first, kind, taken, p)
     if ended < len(pairs):
         last = _evidence(design, scale, counted, ClaimKind.REFUTED, taken, p)
-        return Evidence(**(vars(last) | {"diverged": pairs[ended].range}))
+        return replace(last, diverged=pairs[ended].range)
     later = [look for look in planned if look.ranges > len(values)]
     if not later:
         return _evidence(design, scale, counted, ClaimKind.GIVEN_UP, taken, p)

@@ -156,7 +156,7 @@ def _judging(history: History) -> float:
     ]
     if not seconds:
         return 0.0
-    trials = judging.experiments * len(judging.ranges) * judging.seeds - len(history.rows_of(judging))
+    trials = judging.trials_at_most - len(history.rows_of(judging))
     return median(seconds) * max(0, trials)
 
 

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline.analysis.sequential import ClaimKind, evidence
 from pipeline.data.source import DataSource
-from pipeline.report.claims import next_in_words, origin_in_words, standing
+from pipeline.report.claims import next_in_words, standing
 from pipeline.report.templating import environment
 from pipeline.store import Store
 from pipeline.sweep import claims
@@ -28,14 +27,10 @@ class ClaimRow:
     """What judges it lies after this day."""
     made_by: str = ""
     """The sweep."""
-    origin: str = ""
-    """What that sweep found, which does not count."""
     evidence: str = ""
     """The kind and what it rests on."""
     next: str = ""
     """What it waits for; empty where its end has come."""
-    judged: int = 0
-    """Date ranges that count so far."""
 
 
 def rows(store: Store, architecture: str | None = None, data: DataSource | None = None) -> Iterator[ClaimRow]:
@@ -53,6 +48,9 @@ def page(judged: Sequence[tuple[str, str]]) -> str:
 
 
 def _row(stored: Stored) -> ClaimRow:
+    # Not above: scipy comes with it, which a store without claims does without.
+    from pipeline.analysis.sequential import ClaimKind, evidence
+
     claim, found = stored.claim, evidence(stored.claim, stored.pairs)
     after = next_in_words(stored)
     return ClaimRow(
@@ -63,8 +61,6 @@ def _row(stored: Stored) -> ClaimRow:
         setting=claim.in_words,
         day=claim.day,
         made_by=claim.origin.sweep,
-        origin=origin_in_words(claim),
         evidence=standing(stored).removesuffix(after),
         next=after.removeprefix("; ") if found.kind is ClaimKind.WAITS and not stored.damaged else "",
-        judged=len(found.gains),
     )

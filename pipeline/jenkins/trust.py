@@ -19,7 +19,6 @@ from pipeline.errors import UserError
 from pipeline.places import project_folder
 from pipeline.spec import Spec
 from pipeline.sweep import Definition
-from pipeline.training.own.code import Word
 
 INLINE_CODE, STORES, DATA_ROOTS = "HPT_ALLOW_INLINE_CODE", "HPT_STORES", "HPT_DATA_ROOTS"
 FORGED = "HPT_FORGED"
@@ -192,20 +191,14 @@ def check_code(definition: Definition, images: Iterable[str | None], environment
 def _marks(run: Spec | Definition, image: str | None) -> Iterator[str]:
     own = run.own if isinstance(run, Definition) else run
     if own is not None and (own.trainer is not None or own.command is not None):
-        words: list[object] = [_plain(word) for word in own.command or ()]
-        yield _mark([own.trainer, None if own.command is None else words])
+        yield _mark([own.trainer, own.command])
     if image:
         yield _mark(image)
 
 
-def _plain(word: Word) -> object:
-    """A word of a command as JSON has it."""
-    return word if isinstance(word, str) else word.model_dump(by_alias=True)
-
-
 def _mark(value: object) -> str:
     # Arguments that a command gets only where a hyperparameter is on are no text.
-    text = json.dumps(value, default=lambda word: word.model_dump(mode="json"))
+    text = json.dumps(value, default=lambda word: word.model_dump(by_alias=True))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

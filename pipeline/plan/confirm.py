@@ -66,7 +66,7 @@ def with_more_ranges(
     for count in MORE:
         ranges = calendar.fresh(chosen_on, count, is_short=_is_short(choosing))
         wider = phase.model_copy(update={"ranges": tuple(ranges)})
-        is_cheap = trainings(wider) - trainings(phase) <= ADDS_AT_MOST * cost_of_choosing(choosing, phase)
+        is_cheap = wider.trials_at_most - phase.trials_at_most <= ADDS_AT_MOST * cost_of_choosing(choosing, phase)
         if len(ranges) == count and is_cheap and calendar.is_unused(ranges):
             return [wider]
     return [phase]
@@ -79,14 +79,9 @@ def leaves_open(spec: Spec, key: str) -> bool:
     return key not in spec.confirm.model_fields_set and not is_counted
 
 
-def trainings(phase: Phase) -> int:
-    """How many a phase plans at most."""
-    return phase.experiments * len(phase.ranges) * phase.seeds
-
-
 def cost_of_choosing(choosing: Sequence[Phase], judging: Phase) -> float:
     """The trainings that choose, in trainings like those that judge: fewer epochs and days cost so much less."""
-    return sum(trainings(phase) * _cost(phase, judging) for phase in choosing)
+    return sum(phase.trials_at_most * _cost(phase, judging) for phase in choosing)
 
 
 def _cost(phase: Phase, judging: Phase) -> float:
@@ -115,7 +110,7 @@ def more_ranges_in_words(spec: Spec, phases: Sequence[Phase]) -> Iterator[str]:
             smallest_gain(len(ranges), correction(ranges), ALPHA / spec.confirm.finalists)
             for ranges in (fewer, phase.ranges)
         ]
-        added = trainings(phase) - trainings(phase.model_copy(update={"ranges": fewer}))
+        added = phase.trials_at_most - phase.model_copy(update={"ranges": fewer}).trials_at_most
         yield (
             f"confirm.ranges: {len(phase.ranges)} in place of {usual}: {added} trainings more are few beside those "
             f"that choose, and gains {100 * (1 - found[1] / found[0]):.0f} % smaller are found"
@@ -137,7 +132,7 @@ def by_evidence(spec: Spec, definition: Definition, earlier: Sequence[Digest]) -
     learned = _learned(definition, phase, earlier)
     lines: tuple[str, ...] = ()
     if better := _with_more_seeds(spec, definition, learned, earlier):
-        added = trainings(better) - trainings(learned)
+        added = better.trials_at_most - learned.trials_at_most
         lines = (
             f"confirm.seeds-per-range: {better.seeds} in place of {learned.seeds}: so much of what gains differ by "
             f"comes from seeds, as an earlier study tells, that {added} trainings more pay",
@@ -153,9 +148,8 @@ def _learned(definition: Definition, phase: Phase, earlier: Sequence[Digest]) ->
     from pipeline.analysis.resemblance import learn
 
     assert phase.judging is not None
-    phases = tuple(phase if one.name == phase.name else one for one in definition.phases)
     constant = correction(phase.ranges) if len(phase.ranges) > 1 else math.inf
-    resemblance = learn(earlier, definition.model_copy(update={"phases": phases}), constant)
+    resemblance = learn(earlier, definition, constant, phase)
     return phase.model_copy(update={"judging": phase.judging.model_copy(update={"resemblance": resemblance})})
 
 
@@ -182,6 +176,6 @@ def _with_more_seeds(spec: Spec, definition: Definition, phase: Phase, earlier: 
 
     room = ADDS_AT_MOST * cost_of_choosing(definition.choosing, phase)
     more = [phase.model_copy(update={"seeds": seeds}) for seeds in SEEDS if seeds > phase.seeds]
-    cheap = [_learned(definition, one, earlier) for one in more if trainings(one) - trainings(phase) <= room]
+    cheap = [_learned(definition, one, earlier) for one in more if one.trials_at_most - phase.trials_at_most <= room]
     best = min(cheap, key=finds, default=None)
     return best if best and finds(best) <= PAYS * finds(phase) else None

@@ -46,22 +46,18 @@ def estimate(prepared: Prepared) -> Estimate:
     by_steps = [_seconds_by_steps(prepared, phase) for phase in phases]
     seconds: float | None = None
     if all(phase.fidelity.name in earlier for phase in phases):
-        seconds = sum(_trials(phase) * median(earlier[phase.fidelity.name]) for phase in phases)
+        seconds = sum(phase.trials_at_most * median(earlier[phase.fidelity.name]) for phase in phases)
     elif None not in by_steps:
         seconds, earlier = sum(filter(None, by_steps)), {}
     return Estimate(
-        trials=sum(map(_trials, phases)),
-        references=sum(_trials(phase) for phase in definition.phases if phase.is_reference),
+        trials=sum(phase.trials_at_most for phase in phases),
+        references=sum(phase.trials_at_most for phase in definition.phases if phase.is_reference),
         rows=(min(rows), max(rows)) if rows else None,
         covers=prepared.covers,
         seconds=seconds,
         earlier=sum(map(len, earlier.values())) if seconds is not None else 0,
         is_timed=definition.is_timed,
     )
-
-
-def _trials(phase: Phase) -> int:
-    return phase.experiments * len(phase.ranges) * phase.seeds
 
 
 def _earlier_seconds(prepared: Prepared) -> dict[str, list[float]]:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from pipeline import provenance
 from pipeline import spec as specs
-from pipeline.analysis.sequential import evidence
 from pipeline.data.source import FilesSource
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
@@ -60,6 +59,9 @@ def due(stored: Stored, judge: Judge) -> list[DateRange]:
 
     None for a claim that has come to its end. Raises UserError if the claim cannot be judged at all.
     """
+    # Here and below, as scipy comes with it, which the doors do without that only ask for the code of claims.
+    from pipeline.analysis.sequential import evidence
+
     claim = stored.claim
     if stored.damaged:
         raise UserError(
@@ -83,6 +85,8 @@ def due(stored: Stored, judge: Judge) -> list[DateRange]:
 
 def why_not_due(stored: Stored) -> str:
     """Why nothing can judge a claim now, and from when on something can."""
+    from pipeline.analysis.sequential import evidence
+
     if evidence(stored.claim, stored.pairs).ended or not stored.open_ranges:
         return f"{stored.claim.id} has come to its end: nothing is left to judge"
     first = stored.open_ranges[0]
@@ -95,6 +99,8 @@ def begun(store: Store, stored: Stored, judge: Judge) -> list[tuple[Sweep, bool]
 
     One that was noted and never made, or is gone, is made. Raises UserError if that cannot be.
     """
+    from pipeline.analysis.sequential import evidence
+
     if evidence(stored.claim, stored.pairs).ended:
         return []
     opened = set(stored.open_ranges)

@@ -106,15 +106,14 @@ def _looks(sweep: Sweep, ranges: Sequence[DateRange]) -> tuple[tuple[Look, ...],
     from pipeline.analysis.sequential import looks
 
     definition = sweep.definition
+    confirm = definition.confirm
+    assert confirm is not None
     earlier = digests.read(sweep.store, digests.Series.of(definition))
     learned: list[Resemblance | None] = []
 
     def on(first: Sequence[DateRange]) -> float:
-        phases = tuple(
-            phase.model_copy(update={"ranges": tuple(first)}) if phase.judges else phase for phase in definition.phases
-        )
         constant = correction(first)
-        learned.append(learn(earlier, definition.model_copy(update={"phases": phases}), constant))
+        learned.append(learn(earlier, definition, constant, confirm.model_copy(update={"ranges": tuple(first)})))
         return learned[-1].correction if learned[-1] else constant
 
     planned = looks(ranges, on)
@@ -340,10 +339,3 @@ def next_in_words(stored: Stored) -> str:
     if found.next_look is None or not left:
         return ""
     return f"; judged at {found.next_look.ranges}; the next one, {left[0]}, is whole on {left[0].end}"
-
-
-def origin_in_words(claim: Claim) -> str:
-    """What the sweep found that made the claim: `not shown: 3.2 % better, ahead on 5 of 6`."""
-    found = claim.origin
-    scale = claim.objective.gains
-    return f"{found.verdict}: {scale.better(found.gain)}, ahead on {found.wins} of {found.ranges}"

@@ -23,7 +23,7 @@ from pipeline.analysis.importance import (
 from pipeline.analysis.same_data import of_same_data
 from pipeline.dates import DateRange
 from pipeline.report.summary import Summary
-from pipeline.results import Row, Status, range_of, to_cell
+from pipeline.results import Row, Status, encodable, range_of, to_cell
 from pipeline.space import Assignment, identity_of
 from pipeline.sweep import Definition, Phase, Trial
 
@@ -284,7 +284,7 @@ def part_label(part: Part) -> str:
 def label(value: Any) -> str:
     """A value as text that fits an axis. A long one takes the drawing of it seconds, and nobody reads it there."""
     text = value if isinstance(value, str) else to_cell(value)
-    text = text.encode("utf-8", "replace").decode()
+    text = encodable(text)
     return text if len(text) <= 24 else text[:23] + "…"
 
 

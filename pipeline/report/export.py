@@ -18,7 +18,7 @@ from pipeline.errors import UserError
 from pipeline.report.conclude import summary_of
 from pipeline.report.state import State
 from pipeline.report.words import better_heading, times_better
-from pipeline.results import Row
+from pipeline.results import Row, encodable
 
 if TYPE_CHECKING:
     import pyarrow
@@ -99,13 +99,8 @@ def _for_people(value: Any) -> str:
 
 
 def _defused(text: str) -> str:
-    text = _encodable(text).replace("\x00", "\ufffd")
+    text = encodable(text).replace("\x00", "\ufffd")
     return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _encodable(text: str) -> str:
-    """Without lone surrogates, which no encoding of text can hold."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def _columns(state: State, rows: Sequence[Row]) -> list[str]:
@@ -126,7 +121,7 @@ def to_parquet(state: State, rows: Sequence[Row]) -> bytes:
         if column in ("started", "finished"):
             arrays[column] = _times(values)
         else:
-            arrays[_encodable(column)] = _typed(values)
+            arrays[encodable(column)] = _typed(values)
         if column == "date-range":
             for at, name in enumerate(("date-range-start", "date-range-end")):
                 days = [datetime.fromisoformat(value[at]) if value else None for value in values]
@@ -144,7 +139,7 @@ def _typed(values: Sequence[Any]) -> "pyarrow.Array":
     if kinds == {int} and not all(value is None or value in _INT64 for value in values):
         kinds = {object}
     if kinds == {str}:
-        return pyarrow.array([None if value is None else _encodable(value) for value in values], pyarrow.string())
+        return pyarrow.array([None if value is None else encodable(value) for value in values], pyarrow.string())
     for types, kind in (
         ({bool}, pyarrow.bool_()),
         ({int}, pyarrow.int64()),
@@ -174,7 +169,7 @@ def to_markdown(state: State, best: int) -> str:
     summary = summary_of(state)
     definition = state.sweep.definition
     metric, scale = definition.objective.metric, summary.scale
-    lines = [f"**{_encodable(summary.answer)}**", ""]
+    lines = [f"**{encodable(summary.answer)}**", ""]
     if summary.confirmed is not None:
         lines += [
             f"- {name}: {'. '.join(filter(None, (verdict.reason, verdict.numbers)))}"
@@ -211,7 +206,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _code(text: str) -> str:
     """Text that Markdown shows as it is: no markup, no HTML, no link, nobody's name called; fit for a table."""
-    text = _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", _encodable(text))
+    text = _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", encodable(text))
     if len(text) > _LONGEST_CELL:
         text = text[: _LONGEST_CELL - 1] + "…"
     # A table's own escape is undone inside code, unless a backslash stands before it.

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UserError
-from pipeline.results import RESERVED, Row, Status, to_cell
+from pipeline.results import RESERVED, Row, Status, encodable, to_cell
 from pipeline.spec import project
 from pipeline.spec.project import Tracking
 from pipeline.sweep import Definition, Sweep
@@ -216,7 +216,7 @@ def _name(name: str) -> str:
 
 def _text(text: str) -> str:
     """Without what databases do not hold: NUL, and lone surrogates."""
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    return encodable(text.replace("\x00", "\ufffd"))
 
 
 def _milliseconds(time: str | None) -> int | None:

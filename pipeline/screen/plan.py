@@ -43,9 +43,8 @@ def plan_lines(definition: Definition, rows: Rows | None = None) -> Iterator[str
 
 def _amount_line(phase: Phase, *, is_open_ended: bool) -> str:
     experiments = ("at most " if is_open_ended else "") + _counted(phase.experiments, "experiment")
-    trials = phase.seeds * phase.experiments * len(phase.ranges)
     return (
-        f"phase {phase.name}: {trials} trials: {experiments} ({phase.strategy}) on "
+        f"phase {phase.name}: {phase.trials_at_most} trials: {experiments} ({phase.strategy}) on "
         f"{_counted(len(phase.ranges), 'date range')}, {_counted(phase.seeds, 'seed')} each, "
         f"up to {phase.fidelity.max_epochs} epochs" + (", racing" if phase.race else "")
     )

@@ -238,11 +238,6 @@ def add_note(store: Store, claim: Claim, note: JudgingNote) -> JudgingNote:
         raise UserError(f"{store.root}/{where} is damaged: put it back, or delete it") from None
 
 
-def claims_of(store: Store) -> list[Claim]:
-    """The claims of a store that can be read, by id."""
-    return [stored.claim for stored in all_stored(store) if isinstance(stored, Stored)]
-
-
 def all_stored(store: Store) -> Iterator[Stored | tuple[str, str]]:
     """Every claim of a store with its pairs, by id; of one that cannot be read, `(id, why)`."""
     for id in store.folders(CLAIMS):

@@ -134,6 +134,11 @@ class Phase(Recorded):
         return raw
 
     @property
+    def trials_at_most(self) -> int:
+        """Trials, if all of its experiments run on all of its ranges."""
+        return self.experiments * len(self.ranges) * self.seeds
+
+    @property
     def chooses(self) -> bool:
         """Whether its rows may decide what runs next."""
         return self.role == "choose"

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pipeline.results import Status, to_cell
+from pipeline.results import Status, encodable, to_cell
 from pipeline.space import Scalar
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class EventFile:
         records.write(Event(wall_time=self._began, summary=self._start_summary()).SerializeToString())
         end = self._end
         for at, epoch, scalars in list(self._epochs):
-            values = [Summary.Value(tag=_text(name), simple_value=value) for name, value in scalars.items()]
+            values = [Summary.Value(tag=encodable(name), simple_value=value) for name, value in scalars.items()]
             records.write(Event(wall_time=at, step=epoch, summary=Summary(value=values)).SerializeToString())
         if end is not None:
             records.write(Event(wall_time=end[0], summary=_end_summary(*end)).SerializeToString())
@@ -69,13 +69,13 @@ class EventFile:
 
         start = SessionStartInfo(group_name=self._group, start_time_secs=self._began)
         for name, value in self._setting.items():
-            cell = start.hparams[_text(name)]
+            cell = start.hparams[encodable(name)]
             if isinstance(value, bool):
                 cell.bool_value = value
             elif isinstance(value, int | float) and abs(value) <= sys.float_info.max:
                 cell.number_value = value
             else:
-                cell.string_value = _text(to_cell(value))
+                cell.string_value = encodable(to_cell(value))
         return _summary(metadata.SESSION_START_INFO_TAG, session_start_info=start)
 
 
@@ -96,8 +96,3 @@ def _summary(tag: str, **content: Any) -> "Summary":
 
     about = metadata.create_summary_metadata(HParamsPluginData(**content))
     return Summary(value=[Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)])
-
-
-def _text(text: str) -> str:
-    """Without lone surrogates, which no event file can hold."""
-    return text.encode("utf-8", "replace").decode()

@@ -22,6 +22,7 @@ from pipeline.spec.normalize import as_written
 from pipeline.store import open_store
 from pipeline.sweep import Sweep, claims
 from tests.support import claims as claimed
+from tests.support.claims import claims_of
 
 STRICT = {
     "LABEL": "gpu",
@@ -471,7 +472,7 @@ def test_the_code_of_a_claim_is_that_of_a_committed_spec_and_no_other_runs(
     assert check(environment)[1].code == "none"
     code = marks_of(OWN, STORE=str(store))
     assert check(environment)[1].code == code != "none"
-    judged = claims.claims_of(open_store(str(store)))
+    judged = claims_of(open_store(str(store)))
     asked = judging.Judge(judged[0].ranges[0].end, here=False)
     sweep = judging.begin(open_store(str(store)), claims.read(open_store(str(store)), judged[0].id), asked)
     assert sweep is not None

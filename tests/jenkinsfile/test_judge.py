@@ -9,6 +9,7 @@ from pipeline.store import open_store
 from pipeline.sweep import claims
 from tests.jenkinsfile.conftest import Build, Controller
 from tests.support import claims as support
+from tests.support.claims import claims_of
 from tests.support.lanes import Nursery
 
 
@@ -32,7 +33,7 @@ class TestClaimsThatAreDue:
         store = open_store(str(quick.store))
         for token, architecture in (("0001", "bag-of-words"), ("0002", "cnn")):
             support.finished(store, content(quick, architecture), token=token)
-        assert len(claims.claims_of(store)) == 2
+        assert len(claims_of(store)) == 2
         return quick.build(params={"JUDGE": "due", "AS_OF": "2024-03-01"})
 
     def test_each_is_judged_by_a_sweep_of_its_own_on_the_date_ranges_that_are_new(self, build: Build) -> None:
@@ -44,7 +45,7 @@ class TestClaimsThatAreDue:
         assert sum(len(trials.split(",")) for trials, _ in build.packs()) == 8
 
     def test_their_pairs_lie_beside_the_claims(self, build: Build) -> None:
-        for claim in claims.claims_of(open_store(str(build.store))):
+        for claim in claims_of(open_store(str(build.store))):
             pairs = claims.read(open_store(str(build.store)), claim.id).pairs
             assert [pair.range for pair in pairs] == list(claim.ranges[:2])
 
@@ -69,7 +70,7 @@ class TestClaimsThatAreDue:
         self, quick: Controller, build: Build
     ) -> None:
         store = open_store(str(quick.store))
-        first, second = claims.claims_of(store)
+        first, second = claims_of(store)
         store.write(f"ledger/claims/{first.id}/claim.json", b"{")
         again = quick.build(params={"JUDGE": "due", "AS_OF": "2024-04-01"})
         assert again.result == "UNSTABLE", again.log

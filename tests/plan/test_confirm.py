@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import spec as specs
 from pipeline.dates import DateRange
-from pipeline.plan.confirm import by_evidence, cost_of_choosing, trainings
+from pipeline.plan.confirm import by_evidence, cost_of_choosing
 from pipeline.plan.resolve import resolve
 from pipeline.sweep import Definition
 from tests.support.digests import digest
@@ -54,7 +54,7 @@ def test_the_usual_ones_are_among_them_and_all_are_fresh(tiny_spec):
     assert more.confirm.ranges[-6:] == usual.confirm.ranges
     assert more.confirm.judging is not None
     assert more.confirm.judging.fresh
-    added = trainings(more.confirm) - trainings(usual.confirm)
+    added = more.confirm.trials_at_most - usual.confirm.trials_at_most
     assert added <= 0.25 * cost_of_choosing(more.choosing, more.confirm)
 
 

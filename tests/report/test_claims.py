@@ -25,6 +25,7 @@ from pipeline.sweep import Sweep, Trial, claims, digests, ledger, trials_of
 from pipeline.sweep.claims import Claim
 from pipeline.sweep.merge import merge
 from tests.support import claims as support
+from tests.support.claims import claims_of
 from tests.support.rows import planned_row, row_of
 from tests.support.sweeps import define
 
@@ -54,7 +55,7 @@ def test_a_winner_that_is_not_shown_stays_a_claim_and_the_page_says_what_happens
     store: Store, asked: dict[str, Any]
 ) -> None:
     sweep, summary = support.finished(store, asked)
-    (claim,) = claims.claims_of(store)
+    (claim,) = claims_of(store)
     assert claim.setting["learning_rate"] == 0.01
     assert claim.incumbent == sweep.definition.incumbent
     assert claim.setting.keys() == claim.incumbent.keys()
@@ -74,24 +75,24 @@ def test_what_is_shown_and_what_is_no_better_is_no_claim(
     store: Store, asked: dict[str, Any], factors: tuple[float, ...]
 ) -> None:
     _, summary = support.finished(store, asked, factors)
-    assert claims.claims_of(store) == []
+    assert claims_of(store) == []
     assert summary.claim == ""
 
 
 def test_nothing_is_claimed_before_the_sweep_is_done(store: Store, asked: dict[str, Any]) -> None:
     sweep, _ = support.finished(store, asked)
-    (claim,) = claims.claims_of(store)
+    (claim,) = claims_of(store)
     store.delete(f"ledger/claims/{claim.id}/claim.json")
     store.delete(sweep.round_key(sweep.rounds() - 1))
     conclude(sweep, merge(sweep))
-    assert claims.claims_of(store) == []
+    assert claims_of(store) == []
 
 
 def test_reporting_again_leaves_the_claim_as_it_is(store: Store, asked: dict[str, Any]) -> None:
     sweep, _ = support.finished(store, asked)
-    before = claims.claims_of(store)
+    before = claims_of(store)
     conclude(sweep, merge(sweep))
-    assert claims.claims_of(store) == before
+    assert claims_of(store) == before
 
 
 def test_what_judges_lies_after_all_that_the_sweep_had_seen_by_its_day_and_by_its_ranges(
@@ -134,7 +135,7 @@ def test_data_that_end_before_there_could_be_a_look_make_no_claim(store: Store, 
         "date-range": support.MONTHS_OF_FLIGHTS[3:5],
     }
     sweep, summary = support.finished(store, flights | {"as-of": "2013-08-01"}, token="0001")
-    assert claims.claims_of(store) == []
+    assert claims_of(store) == []
     said = "This makes no claim for later months to judge: the data end on 2013-12-31, before six new date ranges."
     assert summary.claim == said
     assert said in page(sweep)

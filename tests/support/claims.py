@@ -50,7 +50,7 @@ def finished(
 def made(store: Store, content: dict[str, Any], **more: Any) -> Claim:
     """The claim that such a sweep makes."""
     finished(store, content, **more)
-    (claim,) = claims.claims_of(store)
+    (claim,) = claims_of(store)
     return claim
 
 
@@ -69,3 +69,8 @@ def judge(sweep: Sweep, factors: tuple[float, ...], **cells: Any) -> Summary:
             }
             sweep.create_row(trial, planned_row(sweep, trial, training_time=30.0, epochs=2, **(measured | cells)))
     return conclude(sweep, merge(sweep))
+
+
+def claims_of(store: Store) -> list[Claim]:
+    """The claims of a store that can be read, by id."""
+    return [stored.claim for stored in claims.all_stored(store) if isinstance(stored, claims.Stored)]

@@ -13,6 +13,7 @@ from pipeline.sweep import claims
 from pipeline.sweep.claims import Claim, JudgingNote, Pair, Stored
 from pipeline.sweep.layout import claim_key, judging_key, pair_key
 from tests.support import claims as support
+from tests.support.claims import claims_of
 
 ANOTHER = "20240701-0000-bag-of-words-0001"
 
@@ -102,7 +103,7 @@ def test_a_damaged_claim_is_named_and_stops_no_other(store: Store, claim: Claim,
     store.write(claim_key(claim.id), content)
     with pytest.raises(UserError, match=r"claim\.json is damaged"):
         claims.read(store, claim.id)
-    assert claims.claims_of(store) == [other]
+    assert claims_of(store) == [other]
     (first, second) = claims.all_stored(store)
     assert isinstance(first, tuple)
     assert first[0] == claim.id
@@ -171,8 +172,8 @@ def test_a_claim_holds_no_code_no_image_and_no_store(store: Store, tiny_spec: di
 def test_two_sweeps_that_ask_the_same_question_make_one_claim(store: Store, tiny_spec: dict[str, Any]) -> None:
     support.finished(store, support.asked(tiny_spec), token="0001")
     support.finished(store, support.asked(tiny_spec, search={"strategy": "grid", "seed": 7}), token="0002")
-    (claim,) = claims.claims_of(store)
+    (claim,) = claims_of(store)
     assert claim.origin.sweep.endswith("0001")
     more = support.asked(tiny_spec, training={"max-epochs": 3, "epoch-steps": 1})
     support.finished(store, more, token="0003")
-    assert len(claims.claims_of(store)) == 2
+    assert len(claims_of(store)) == 2
