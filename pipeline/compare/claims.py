@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline.data.source import DataSource
+from pipeline.data.source import DataSource, as_in_every_checkout
 from pipeline.report.claims import next_in_words, standing
 from pipeline.report.templating import environment
 from pipeline.store import Store
@@ -35,10 +35,13 @@ class ClaimRow:
 
 def rows(store: Store, architecture: str | None = None, data: DataSource | None = None) -> Iterator[ClaimRow]:
     """Every claim of a store, by id, or those of an architecture or of data; of one that cannot be read, why."""
+    wanted = as_in_every_checkout(data)
     for stored in claims.all_stored(store):
         if isinstance(stored, tuple):
             yield ClaimRow(stored[0], "damaged", evidence=stored[1])
-        elif architecture in (None, stored.claim.architecture) and data in (None, stored.claim.data):
+            continue
+        is_of_data = data is None or wanted == as_in_every_checkout(stored.claim.data)
+        if architecture in (None, stored.claim.architecture) and is_of_data:
             yield _row(stored)
 
 

@@ -14,6 +14,7 @@ from pipeline import spec as specs
 from pipeline.data.source import FilesSource
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
+from pipeline.places import project_folder
 from pipeline.plan.create import covered_days
 from pipeline.plan.reach import missing
 from pipeline.space import Space, Values
@@ -184,7 +185,7 @@ def definition(claim: Claim, note: JudgingNote, judge: Judge) -> Definition:
     """The definition of the sweep of a note. Raises UserError if the claim's code is not at hand."""
     spec = _spec_of(claim, judge.spec)
     own = _own(claim, spec)
-    for found in missing(own, Path.cwd()):
+    for found in missing(own, project_folder()):
         if judge.here or found.everywhere:
             raise UserError(found.line)
     phase = Phase(
