@@ -1,7 +1,4 @@
-"""Draws the house, one box a room, from the table that tests/test_house.py holds the imports against:
-
-python -m docs.house > docs/images/house.svg
-"""
+"""Draws the house, a box a room, from the table in tests/test_house.py: `python -m docs.house > docs/images/house.svg`."""
 
 from html import escape
 

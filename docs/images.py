@@ -1,44 +1,64 @@
-"""Takes the pictures of a summary that the README and docs/report.md show, from a sweep that really ran:
+"""Renews every picture of README.md and docs/: `python -m docs.images`.
 
-hpt run specs/quickstart.json --store /tmp/store
-python -m docs.images /tmp/store/sweeps/<id>/report docs/images
+Runs the quickstart and its calibration (minutes on two cores), takes pictures of their pages, and draws the house. With
+the folder of a store, takes them of the sweeps that lie in it: `python -m docs.images /tmp/tuning/hpt-store`.
 """
 
+import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+from docs.house import svg
 from tests.support.browser import browser, published
 
-_WIDTH, _PHONE = 1180, 390
-_OPENED = "document.querySelectorAll('details').forEach(details => details.open = true)"
+IMAGES = Path(__file__).parent / "images"
+_ROOT = Path(__file__).parent.parent
+_SPEC = str(_ROOT / "specs/quickstart.json")
+_HEIGHT = 860
+_FIRST_SCREENS = {"summary": (1180, "light"), "summary-dark": (1180, "dark"), "phone": (390, "light")}
+"""File -> width in pixels and colour scheme."""
+_PARTS = {
+    "evidence": "#evidence",
+    "mattered": "#mattered",
+    "each": "#each",
+    "best": "#best",
+    "pictures": "#search",
+    "calendar": "svg.strip",
+}
+"""File -> the part of the page that it shows, with everything opened."""
+_CALIBRATION = "charts/calibration-fidelity.svg"
+_OPEN_ALL = "document.querySelectorAll('details').forEach(details => details.open = true)"
 
 
 def main() -> None:
-    report, pictures = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
+    # The page shows where its store is: a place that could be anybody's.
+    store = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.gettempdir()) / "tuning/hpt-store"
+    if len(sys.argv) < 2:
+        shutil.rmtree(store, ignore_errors=True)
+        for verb in ("run", "calibrate"):
+            subprocess.run([sys.executable, "-m", "pipeline.cli", verb, _SPEC, "--store", str(store)], check=True)
+    reports = [path.parent for path in sorted(store.glob("sweeps/*/report/index.html"))]
+    calibrated = [report for report in reports if (report / _CALIBRATION).exists()]
+    _photograph(next(report for report in reversed(reports) if report not in calibrated))
+    shutil.copy(calibrated[-1] / _CALIBRATION, IMAGES / "calibration.svg")
+    (IMAGES / "house.svg").write_text(svg(), encoding="utf-8")
+
+
+def _photograph(report: Path) -> None:
     with browser() as chromium, published(report) as address:
-        for name, width, scheme in (
-            ("summary", _WIDTH, "light"),
-            ("summary-dark", _WIDTH, "dark"),
-            ("phone", _PHONE, "light"),
-        ):
-            size = {"width": width, "height": 860}
+        for name, (width, scheme) in _FIRST_SCREENS.items():
+            size = {"width": width, "height": _HEIGHT}
             page = chromium.new_page(viewport=size, device_scale_factor=1, color_scheme=scheme)
             page.goto(f"{address}/index.html")
-            page.screenshot(path=pictures / f"{name}.png")
+            page.screenshot(path=IMAGES / f"{name}.png")
+            if name == "summary":
+                page.screenshot(path=IMAGES / "page.png", full_page=True)
+                page.evaluate(_OPEN_ALL)
+                for part, place in _PARTS.items():
+                    page.locator(place).screenshot(path=IMAGES / f"{part}.png")
             page.close()
-        page = chromium.new_page(viewport={"width": _WIDTH, "height": 860}, device_scale_factor=1)
-        page.goto(f"{address}/index.html")
-        page.screenshot(path=pictures / "page.png", full_page=True)
-        page.evaluate(_OPENED)
-        for name, place in (
-            ("evidence", "#evidence"),
-            ("mattered", "#mattered"),
-            ("each", "#each"),
-            ("best", "#best"),
-            ("pictures", "#search"),
-            ("calendar", "svg.strip"),
-        ):
-            page.locator(place).screenshot(path=pictures / f"{name}.png")
 
 
 if __name__ == "__main__":
