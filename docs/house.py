@@ -1,4 +1,7 @@
-"""Draws the house, a box a room, from the table in tests/test_house.py: `python -m docs.house > docs/images/house.svg`."""
+"""Draws the house, a box a room, of the table in tests/test_house.py.
+
+`python -m docs.house > docs/images/house.svg`
+"""
 
 from html import escape
 
