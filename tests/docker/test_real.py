@@ -1,6 +1,6 @@
 """The image is built, and trials run in it, with a real Docker engine. Off unless HPT_TEST_DOCKER=1: it takes minutes.
 
-docs/docker.md says what it needs. Without a GPU it shows all but `--gpus`.
+README.md says what it needs. Without a GPU it shows all but `--gpus`.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""A running controller, on when JENKINS_URL, JENKINS_USER and JENKINS_TOKEN say which; docs/jenkins.md has the rest.
+"""A running controller, on when JENKINS_URL, JENKINS_USER and JENKINS_TOKEN say which; README.md has the rest.
 
 The jobs of jobs/ are installed into a folder of their own, HPT_LIVE_FOLDER; it stays, with its builds to look at.
 """
