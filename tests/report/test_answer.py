@@ -150,7 +150,7 @@ def test_where_the_incumbent_is_kept_everybody_says_so_and_hands_it_out(
     assert f"It starts from {who}: where it was judged, what was chosen is not better" in page
     assert to_markdown(state, 3).startswith(f"**keep {who}: ")
     found = winner.winner_of(state)
-    assert found.verdict == f"e001 was chosen, and is not better than {who} on what judged"
+    assert found.verdict == f"e001 was chosen, and is not better than {who} on the date ranges that judged"
 
     # What is handed out: the incumbent's setting and model, on the newest range.
     assert found.standing.assignment == state.sweep.definition.incumbent

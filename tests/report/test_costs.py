@@ -80,13 +80,13 @@ def test_the_budget_is_shown_as_spent_and_allowed_and_as_money(new_sweep, tiny_c
     assert lines["device hours"] == (pytest.approx(1.0), 2.0)
     assert lines["money"] == (pytest.approx(3.0), None)
     assert "device hours 1 2" in text(sweep)
-    assert summary.wanted_more
-    assert f"The budget ended it: {summary.wanted_more}." in text(sweep)
+    assert summary.costs.left_undone
+    assert f"The budget ended it: {summary.costs.left_undone}." in text(sweep)
 
 
 def test_without_a_budget_there_is_no_word_of_one(shown):
     assert shown[1].costs.budget == ()
-    assert shown[1].wanted_more == ""
+    assert shown[1].costs.left_undone == ""
 
 
 def automatic(csv: Any, **more: Any) -> dict[str, Any]:
