@@ -147,7 +147,7 @@ def test_where_the_incumbent_is_kept_everybody_says_so_and_hands_it_out(
     page = store.read(state.sweep.page_key).decode()
     assert f'<h1 id="answer">Keep {who}</h1>' in page
     assert "incumbent" not in page.split("<h3>The spec</h3>")[0].replace(store.root, "").lower()
-    assert f"It starts from {who}: where it was judged, what was chosen is not better" in page
+    assert f"It starts from {who}: the setting that was chosen was judged, and is not better" in page
     assert to_markdown(state, 3).startswith(f"**keep {who}: ")
     found = winner.winner_of(state)
     assert found.verdict == f"e001 was chosen, and is not better than {who} on the date ranges that judged"

@@ -43,7 +43,7 @@ def test_what_was_stopped_early_when_and_what_that_saved(new_sweep, tiny_csv):
     assert (stopped.trials, stopped.epoch, stopped.saved) == (6, 4, pytest.approx(6 * 80.0))
     assert summary.costs.seconds == pytest.approx(6 * 100 + 6 * 20)
     page = text(sweep)
-    assert "6 trials were stopped early, after 4 epochs in the median, as they were behind others" in page
+    assert "6 trials were stopped early, after a median of 4 epochs, because they were behind others" in page
     assert "that saved up to 8 min of training" in page
     assert "screen stopped 6 2 min 8 min" in page
 
@@ -136,7 +136,7 @@ def test_what_goes_first_because_it_trains_faster_stands_beside_the_most_accurat
     assert (only.faster.chosen.experiment, only.faster.best.experiment) == ("e002", "e001")
     assert only.faster.behind == pytest.approx(0.004)
     page = text(sweep)
-    assert "e002 goes first although e001 is better by 0.4 %" in page
+    assert "e002 is chosen although e001 is better by 0.4 %" in page
     assert "20 epochs instead of 40 ( 60 s instead of 2 min a training)" in page.replace("(60", "( 60")
 
 

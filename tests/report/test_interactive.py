@@ -141,7 +141,7 @@ def test_a_number_is_found_as_the_table_shows_it(desk: Any) -> None:
 def test_what_is_not_understood_is_said_and_left_out(desk: Any, typed: str, said: str) -> None:
     every = shown_trials(desk, "")
     assert shown_trials(desk, typed) == every
-    assert f"Left out: {said.rstrip('.')}" in desk.locator("#unclear").inner_text()
+    assert f"Ignored: {said.rstrip('.')}" in desk.locator("#unclear").inner_text()
     assert 0 < len(shown_trials(desk, f"{typed} failed" if typed[-1] != "=" else "failed")) < len(every)
 
 

@@ -73,7 +73,7 @@ def test_the_page_says_the_answer_first_and_how_it_was_run_last(chromium, addres
         assert page.locator("h2").all_inner_texts() == [
             "Before you believe it",
             "Next",
-            "Beside the defaults",
+            "Compared with the defaults",
             "What failed, and why",
             "What mattered",
             "One by one",

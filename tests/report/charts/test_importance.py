@@ -151,7 +151,7 @@ def test_the_next_spec_keeps_the_incumbent_where_the_best_setting_was_judged_to_
     assert not summary.leader.is_incumbent
     assert proposed(sweep)["incumbent"] == sweep.definition.incumbent
     page = sweep.store.read(sweep.key("report/index.html")).decode()
-    assert "It starts from the defaults: where it was judged, what was chosen is not better" in page
+    assert "It starts from the defaults: the setting that was chosen was judged, and is not better" in page
 
 
 def test_the_next_spec_has_no_constraint_on_what_it_no_longer_searches(new_sweep, tiny_csv):
