@@ -22,9 +22,9 @@ from pipeline.sweep import Definition, Trial
 class Basis(Enum):
     """The reason why a setting is the answer."""
 
-    JUDGED = "better than the incumbent on what judged"
-    KEPT = "the incumbent, as nothing was better on what judged"
-    CHOSEN = "the best of choosing; nothing has judged it"
+    JUDGED = "judged to be better than the incumbent"
+    KEPT = "the incumbent, as no finalist was judged to be better"
+    CHOSEN = "the best of choosing; no date range has judged it"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Answer:
     setting: Standing
     basis: Basis
     rival: str | None = None
-    """The best finalist, where the incumbent is kept."""
+    """The best finalist, if the incumbent is the answer although finalists were judged."""
     awaits: bool = False
     """True if a verdict is still to come."""
 
@@ -150,10 +150,7 @@ def newest_model(definition: Definition, rows: Iterable[Row]) -> Row | None:
 def range_comparisons(
     definition: Definition, ranked: Sequence[Standing], answer: Answer | None, confirmed: Confirmation | None
 ) -> Sequence[RangeComparison]:
-    """The answer, or the rival that the incumbent is kept against, compared with the incumbent.
-
-    On the ranges that judged it, else on the ranges that chose it.
-    """
+    """The answer, or its rival, compared with the incumbent: on the ranges that judged, else on those that chose."""
     if answer is None:
         return []
     name = answer.rival or answer.setting.experiment

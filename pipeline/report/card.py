@@ -264,8 +264,8 @@ def _few_rows(summary: Summary) -> str:
     if not least or rows >= FEW_ROWS:
         return ""
     return (
-        f"Few rows: about {rows:,} to validate on in a date range that chose, so which setting came out first is "
-        "partly luck"
+        f"Few rows: about {rows:,} to validate on in a date range that chose, so it is partly luck which setting came "
+        "out first"
     )
 
 

@@ -102,7 +102,7 @@ def _new_claim(state: State, experiment: str, verdict: Verdict) -> Claim | None:
 
 def _plan_looks(sweep: Sweep, ranges: Sequence[DateRange]) -> tuple[tuple[Look, ...], Resemblance | None]:
     """The looks, and the resemblance of all ranges as earlier sweeps measured it; no sweep has used these ranges."""
-    # Not above: scipy comes with them, and few sweeps make a claim.
+    # Imported late: they need scipy, and few sweeps make a claim.
     from pipeline.analysis.power import correction
     from pipeline.analysis.resemblance import learn
     from pipeline.analysis.sequential import looks
@@ -255,9 +255,9 @@ def open_claim_in_words(state: State) -> str:
     counts = ", ".join(str(look.ranges) for look in claim.looks[:-1])
     at = f"{counts} and {claim.looks[-1].ranges}" if counts else f"{claim.looks[-1].ranges}"
     return (
-        f"This stays a claim; `hpt judge {claim.id}` (or `--due`, every month) trains it and "
-        f"{claim.incumbent_name} on each date range that is new, the first of which, {claim.ranges[0]}, is whole on "
-        f"{claim.ranges[0].end}, and judges at {at} of them; what this sweep found is not counted again."
+        f"This stays a claim; `hpt judge {claim.id}` (or `--due`, every month) trains it and {claim.incumbent_name} on "
+        f"each new date range, and judges after {at} of them. The first one, {claim.ranges[0]}, is complete on "
+        f"{claim.ranges[0].end}. This sweep's own results do not count."
     )
 
 
@@ -347,4 +347,5 @@ def _next_in_words(stored: Stored, evidence: "Evidence") -> str:
     open_ranges = stored.open_ranges
     if evidence.next_look is None or not open_ranges:
         return ""
-    return f"; judged at {evidence.next_look.ranges}; the next one, {open_ranges[0]}, is whole on {open_ranges[0].end}"
+    first = open_ranges[0]
+    return f"; judged after {evidence.next_look.ranges}; the next one, {first}, is complete on {first.end}"

@@ -46,8 +46,8 @@ def commands(summary: Summary, place: Place) -> list[Command]:
     if is_current and not summary.done and not summary.why_stopped:
         return [
             Command("See it grow", f"hpt watch {id}{option}"),
-            Command("Go on, if nothing runs any more", f"hpt run --sweep {id}{option}"),
-            Command("Stop it; what is finished is kept", f"hpt stop {id}{option}"),
+            Command("Go on, if it was interrupted", f"hpt run --sweep {id}{option}"),
+            Command("Stop it; finished trials are kept", f"hpt stop {id}{option}"),
         ]
     if summary.definition.claim:
         return _of_claim(summary, place)
@@ -55,11 +55,11 @@ def commands(summary: Summary, place: Place) -> list[Command]:
         return [Command("See every trial", f"hpt results {id}{option}")]
 
     # A finished sweep.
-    retry = Command("Once mended, run again what failed", f"hpt retry {id}{option}")
+    retry = Command("After mending the cause, run the failed trials again", f"hpt retry {id}{option}")
     has_failed = is_current and any(not Status(row["status"]).is_result for row in summary.failures)
     if summary.decided is None:
         candidates = [
-            Command("See what every trial says", f"hpt results {id}{option}"),
+            Command("See every trial", f"hpt results {id}{option}"),
             *([retry] if has_failed else []),
             Command("Check the machine and the store", f"hpt doctor{option}"),
         ]
@@ -81,12 +81,12 @@ def _of_claim(summary: Summary, place: Place) -> list[Command]:
     id, option, claim = shlex.quote(summary.definition.id), place.option, summary.claim_standing
     see = Command("See every trial", f"hpt results {id}{option}")
     if claim is None or claim.kind == DAMAGED:
-        return [see, Command("See where every claim stands", f"hpt judge{option}")]
+        return [see, Command("See every claim", f"hpt judge{option}")]
     if not claim.has_ended:
         judge = f"hpt judge {shlex.quote(claim.id)}{option}"
-        return [Command("Judge it on the date ranges that are new", judge), see]
+        return [Command("Judge it on the new date ranges", judge), see]
     if claim.kind != REAL or newest_model(summary.definition, rows_of(summary.rows, claim.setting)) is None:
-        return [see, Command("See where every claim stands", f"hpt judge{option}")]
+        return [see, Command("See every claim", f"hpt judge{option}")]
     return [
         Command("Get the model", f"hpt fetch {id} --model best --to model{option}"),
         Command("Its spec for the newest days", f"hpt export {id} --best --to best{option}"),

@@ -1,6 +1,6 @@
 """The claim that a sweep judges: its present state, for the page, lists, exports and the winner.
 
-The state itself is worked out by `analysis/sequential.py`; the sentences come from `claims.py`.
+`analysis/sequential.py` judges the claim, and `claims.py` has the sentences.
 """
 
 from collections.abc import Iterable
@@ -59,7 +59,7 @@ def standing_of(sweep: Sweep) -> ClaimStanding | None:
     judged = sweep.definition.claim
     if judged is None:
         return None
-    # Not above: scipy comes with it, which a list of sweeps does without.
+    # Imported late: it needs scipy, and a list of sweeps without claims does not.
     from pipeline.analysis import sequential
 
     try:

@@ -51,7 +51,7 @@ def next_spec(summary: Summary, searches: Sequence[PhaseSearch]) -> NextSpec | N
     for name in reasons:
         _write_domain(spec, name, domains.get(name), best)
 
-    # Constraints and the search, fitted to them.
+    # Constraints and search that fit these domains.
     searched = {name for phase in definition.choosing for name in phase.space} - (reasons.keys() - domains.keys())
     if "constraints" in spec:
         spec["constraints"] = [

@@ -86,9 +86,7 @@ def _mattering(importance: "Sequence[ImportanceTable]") -> str:
         return ""
     clear = [(line.share, line.name) for table in importance for line in table.lines if line.clear and line.share]
     words = [f"{name} {100 * share:.0f} %" for share, name in sorted(clear, reverse=True)[:MOST_MATTERING]]
-    return (
-        f"{', '.join(words)} of what sets the best quarter apart" if words else "nothing, more than chance would show"
-    )
+    return f"{', '.join(words)} of what sets the best quarter apart" if words else "nothing, beyond chance"
 
 
 def _without_constants(names: Sequence[str], rows: Sequence[Row]) -> tuple[list[str], dict[str, Any]]:

@@ -62,8 +62,7 @@ class State:
     def confirmed(self) -> Confirmation | None:
         """The confirmation of the finalists; None until the sweep is done, and if nothing was judged.
 
-        None for a claim, too: its date ranges count together with those of other sweeps, so this sweep alone has no
-        verdict.
+        None for a claim, too: it is judged on the date ranges of several sweeps together, never of this one alone.
         """
         definition = self.sweep.definition
         if definition.claim or not self.done or not any(definition.phase(trial.phase).judges for trial in self.planned):

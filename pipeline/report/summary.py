@@ -38,7 +38,7 @@ class Summary:
     decided: Answer | None
     """None while nothing is ranked."""
     judged: Sequence[RangeComparison]
-    """The answer, or the rival that the incumbent is kept against, on the ranges that judged it, else that chose it."""
+    """The answer, or its rival, compared with the incumbent on the ranges that judged, else on those that chose."""
     confirmed: "Confirmation | None"
     choosing_gain: ChoosingGain | None
     saved: int

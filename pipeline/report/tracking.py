@@ -237,7 +237,7 @@ def _without_password(text: str) -> str:
 
 @contextmanager
 def _environment() -> Iterator[None]:
-    """Configures MLflow's client for the time of the block, so that a trainer that uses it, too, is not affected."""
+    """Configures MLflow's client inside the block only: a team's trainer may use the same client."""
     added = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
     os.environ.update(added)
     try:

@@ -33,7 +33,7 @@ def _days(survey: Survey) -> Table:
     table.caption = f"a bar is a day, the highest {int(survey.rows.max()):,} rows; {_HOLE}: no rows"
     if closed := survey.closed_weekdays():
         names = [f"{date(2024, 1, 1) + timedelta(days=day):%A}s" for day in sorted(closed)]  # 2024-01-01 was a Monday
-        table.caption += f"; there never are any on {' and '.join(names)}"
+        table.caption += f"; there are never any on {' and '.join(names)}"
     for name, month in _months(survey):
         rows = survey.rows_in(month)
         table.add_row(name, f"{rows:,}", _bars(survey, month) if rows else Text("no rows", style="bold red"))

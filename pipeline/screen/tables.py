@@ -35,7 +35,7 @@ def print_calibration(calibration: "Calibration") -> None:
 def print_ranges_needed(needed: "RangesNeeded") -> None:
     """Prints the number of date ranges that each gain needs, by the number of seeds."""
     headers = ("gain", *(f"{seeds} seed{'s' if seeds > 1 else ''} per range" for seeds in needed.smallest))
-    table = Table(*headers, caption="date ranges that find it four times in five, judging one finalist")
+    table = Table(*headers, caption="date ranges that find the gain four times in five, for one finalist")
     for gain, counts in needed.table():
         table.add_row(gain, *counts)
     print_table(table)
@@ -43,7 +43,7 @@ def print_ranges_needed(needed: "RangesNeeded") -> None:
 
 def calibration_table(calibration: "Calibration") -> Table:
     """A row for each fidelity: an amount of data and a number of epochs."""
-    # Not above: scipy comes with it, which the tables of fast verbs do without.
+    # Imported late: it needs scipy, and fast verbs print tables without it.
     from pipeline.analysis.calibration import percent
 
     headers = ("data", "training days", "epochs", "time", f"best {calibration.top} kept", "Spearman", "Kendall")

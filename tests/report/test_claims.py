@@ -62,9 +62,9 @@ def test_a_winner_that_is_not_shown_stays_a_claim_and_the_page_says_what_happens
     assert str(claim.day) == support.DAY
     assert (claim.origin.verdict, claim.origin.wins, claim.origin.ranges) == ("not shown", 4, 6)
     assert summary.claim == (
-        f"This stays a claim; `hpt judge {claim.id}` (or `--due`, every month) trains it and your setting on each date "
-        "range that is new, the first of which, [2024-01-01, 2024-02-01), is whole on 2024-02-01, and judges at 6 and "
-        "12 of them; what this sweep found is not counted again."
+        f"This stays a claim; `hpt judge {claim.id}` (or `--due`, every month) trains it and your setting on each new "
+        "date range, and judges after 6 and 12 of them. The first one, [2024-01-01, 2024-02-01), is complete on "
+        "2024-02-01. This sweep's own results do not count."
     )
     assert f"This stays a claim; <code>hpt judge {claim.id}</code> (or <code>--due</code>, every month)" in page(sweep)
     assert summary_of(state_of(sweep)).claim == summary.claim
@@ -207,8 +207,8 @@ def test_its_pairs_go_to_the_claim_and_nowhere_else(store: Store, spec: dict[str
     )
     assert second.sweep == sweep.id
     assert summary.answer == (
-        f"{claim.id} (learning_rate=0.01): waits: 15.1 % better, ahead on 2 of 2 new date ranges; judged at 6; the "
-        "next one, [2024-03-01, 2024-04-01), is whole on 2024-04-01"
+        f"{claim.id} (learning_rate=0.01): waits: 15.1 % better, ahead on 2 of 2 new date ranges; judged after 6; the "
+        "next one, [2024-03-01, 2024-04-01), is complete on 2024-04-01"
     )
     assert "2 of 2 new date ranges" in page(sweep)
     assert shown_on(sweep).headline == "Still open: whether learning_rate 0.01 is better than your setting"
@@ -340,7 +340,7 @@ def test_what_fails_twice_is_left_out_and_keeps_nothing_waiting(store: Store, sp
     # It is tried again after what is new.
     second = begun(store, claim, "2024-03-01")
     assert second.definition.phases[0].ranges == (claim.ranges[1], claim.ranges[0])
-    assert "without [2024-01-01, 2024-02-01): a training failed twice (failed); judged at 6" in fail(second, 1)
+    assert "without [2024-01-01, 2024-02-01): a training failed twice (failed); judged after 6" in fail(second, 1)
     # What the first try says when it is concluded again changes nothing.
     stored = claims.read(store, claim.id)
     assert stored.open_ranges == list(claim.ranges[2:])

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.analysis.calibration import Calibration, percent
 from pipeline.sweep import Sweep
 
-# Okabe and Ito's colours, which colour-blind people can tell apart; the shape of a point says the same again.
+# Okabe and Ito's colours, which colour-blind people can tell apart; the shape of a point repeats the colour.
 COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2"]
 _BEST, _OTHERS, _MARK = "#0072B2", "#BBBBBB", "#D55E00"
 _FONT = "Helvetica, Arial, sans-serif"

@@ -27,7 +27,6 @@ def chart(
     summary: Summary, choosing: ChoosingResults, search: PhaseSearch, names: tuple[str, str]
 ) -> dict[str, Any] | None:
     """The map as a layered chart. None unless both hyperparameters have ranges, and several values."""
-    # Axes.
     intervals = [interval for name in names if (interval := search.experiments.interval(name)) is not None]
     results = [
         result for result in choosing.comparable if search.phase.name in result.phases and _has_numbers(result, names)
@@ -45,32 +44,36 @@ def chart(
         for channel, field, scale, name in zip((alt.X, alt.Y), ("x:Q", "y:Q"), scales, names, strict=True)
     ]
 
-    # Bands.
-    fills: Any = _bands(choosing, results, names, scales)
-    map_ = (
-        alt.Chart(alt.Data(values=fills))
-        .mark_rect(clip=True, strokeWidth=0.7)
-        .encode(
-            x=axes[0],
-            x2="x2:Q",
-            y=axes[1],
-            y2="y2:Q",
-            fill=alt.Fill("colour:N", scale=None),
-            stroke=alt.Stroke("colour:N", scale=None),
-        )
+    bands: Any = _bands(choosing, results, names, scales)
+    fills = alt.Chart(alt.Data(values=bands)).mark_rect(clip=True, strokeWidth=0.7)
+    fills = fills.encode(
+        x=axes[0],
+        x2="x2:Q",
+        y=axes[1],
+        y2="y2:Q",
+        fill=alt.Fill("colour:N", scale=None),
+        stroke=alt.Stroke("colour:N", scale=None),
     )
+    return drawing.spec(alt.layer(fills, _points(summary, choosing, results, names, axes)), LARGE, "")
 
-    # Points.
-    drawn = experiments.sample(results, drawing.MOST_POINTS)
+
+def _points(
+    summary: Summary,
+    choosing: ChoosingResults,
+    results: Sequence[ExperimentResult],
+    names: tuple[str, str],
+    axes: Sequence[Any],
+) -> Any:
+    """A layer with a point per experiment."""
     points: Any = sorted(
         (
             drawing.point(summary, choosing, result)
             | {"x": result.assignment[names[0]], "y": result.assignment[names[1]]}
-            for result in drawn
+            for result in experiments.sample(results, drawing.MOST_POINTS)
         ),
         key=lambda point: point["size"],
     )
-    dots = (
+    return (
         alt.Chart(alt.Data(values=points))
         .mark_point(filled=True, stroke="white", strokeWidth=1.2)
         .encode(
@@ -82,7 +85,6 @@ def chart(
             tooltip=["experiment:N", alt.Tooltip("value:Q", format=".4g")],
         )
     )
-    return drawing.spec(alt.layer(map_, dots), LARGE, "")
 
 
 class _Scale:

@@ -10,7 +10,7 @@ from typing import Any
 
 import altair as alt
 
-from pipeline.analysis.importance import FEWEST, Part
+from pipeline.analysis.importance import FEWEST, Interaction, Part
 from pipeline.report import experiments
 from pipeline.report.charts import contour, drawing
 from pipeline.report.charts.drawing import LARGE, Picture
@@ -136,12 +136,6 @@ def _importance(search: PhaseSearch, suffix: str, in_phase: str) -> Picture | No
     )
 
 
-def _labels(parts: Sequence[Part], width: int) -> Any:
-    """The x axis of a heat map with columns of `width` pixels; parts of a range take two lines."""
-    lines = "split(datum.label, '–')" if all(part.low is not None for part in parts) else "datum.label"
-    return alt.Axis(labelAngle=0, labelLimit=max(30, width - 6), labelFontSize=10, labelExpr=lines, labelOverlap=False)
-
-
 def _together(
     summary: Summary, choosing: ChoosingResults, search: PhaseSearch, suffix: str, in_phase: str
 ) -> Picture | None:
@@ -150,37 +144,13 @@ def _together(
     if pair is None or not choosing.positive:
         return None
     first, second = map(experiments.label, pair.names)
-    across, down = ([experiments.part_label(part) for part in side] for side in pair.parts)
-    cells: list[dict[str, Any]] = [
-        {"x": across[x], "y": down[y], "value": choosing.minimised(median), "n": count}
-        for (x, y), (median, count) in pair.cells.items()
-    ]
-    values = [cell["value"] for cell in cells]
-    middle = math.sqrt(min(values) * max(values))
-    for cell in cells:
-        cell["text"] = f"{cell['value']:.2g}"
-        cell["light"] = choosing.sign * cell["value"] > choosing.sign * middle
-    map_ = contour.chart(summary, choosing, search, pair.names)
-    x = alt.X("x:N", sort=across, axis=_labels(pair.parts[0], (LARGE[0] - 40) // len(across)))
-    y = alt.Y("y:N", sort=list(reversed(down)), axis=alt.Axis(labelLimit=120))
-    x, y = x.title(first), y.title(second)
-    scheme = alt.Scale(type="log", scheme="viridis", reverse=choosing.sign > 0)
-    legend = alt.Legend(
-        title=drawing.y_words(choosing, summary), orient="top", gradientLength=200, format=".4~g", titleLimit=400
-    )
-    base = alt.Chart(alt.Data(values=cells)).encode(x=x, y=y)
-    tooltip = [alt.Tooltip("value:Q", title="median", format=".4g"), alt.Tooltip("n:Q", title="experiments")]
-    boxes = base.mark_rect(stroke="white").encode(
-        color=alt.Color("value:Q", scale=scheme, legend=legend), tooltip=tooltip
-    )
-    ink = alt.condition("datum.light", alt.value("white"), alt.value("black"))
-    texts = base.mark_text(fontSize=13).encode(text="text:N", color=ink)
     verdict = (
-        f"what one does depends on the other: together they explain {100 * pair.share:.0f} % of the differences beyond "
-        "what each explains alone"
+        f"the two interact: together they explain {100 * pair.share:.0f} % of the differences beyond what each explains "
+        "alone"
         if pair.clear
-        else "each seems to act for itself: together they explain no more, but for chance, than each alone"
+        else "each seems to act for itself: together they explain no more than each alone, apart from chance"
     )
+    map_ = contour.chart(summary, choosing, search, pair.names)
     if map_ is not None:
         return Picture(
             name=f"contour{suffix}",
@@ -193,9 +163,47 @@ def _together(
     return Picture(
         name=f"heat-map{suffix}",
         title=f"{first} and {second} together{in_phase}",
-        alt=f"Median {drawing.value_words(choosing, summary)} for {len(cells)} combinations of {first} and {second}; "
-        f"{verdict}.",
+        alt=f"Median {drawing.value_words(choosing, summary)} for {len(pair.cells)} combinations of {first} and "
+        f"{second}; {verdict}.",
         note=f"{drawing.sentence(verdict)} Medians; an empty cell was not tried.",
-        spec=drawing.spec(alt.layer(boxes, texts), (LARGE[0] - 40, 34 * len(down) + 10), ""),
+        spec=_heat_map(summary, choosing, pair),
         section="mattered",
     )
+
+
+def _heat_map(summary: Summary, choosing: ChoosingResults, pair: Interaction) -> dict[str, Any]:
+    """A cell for each combination of values or parts of ranges, with the median of its experiments."""
+    # Cells.
+    across, down = ([experiments.part_label(part) for part in side] for side in pair.parts)
+    cells: list[dict[str, Any]] = [
+        {"x": across[x], "y": down[y], "value": choosing.minimised(median), "n": count}
+        for (x, y), (median, count) in pair.cells.items()
+    ]
+    values = [cell["value"] for cell in cells]
+    middle = math.sqrt(min(values) * max(values))
+    for cell in cells:
+        cell["text"] = f"{cell['value']:.2g}"
+        cell["light"] = choosing.sign * cell["value"] > choosing.sign * middle
+
+    # Axes and colours.
+    first, second = map(experiments.label, pair.names)
+    x = alt.X("x:N", sort=across, axis=_labels(pair.parts[0], (LARGE[0] - 40) // len(across)))
+    y = alt.Y("y:N", sort=list(reversed(down)), axis=alt.Axis(labelLimit=120))
+    scheme = alt.Scale(type="log", scheme="viridis", reverse=choosing.sign > 0)
+    legend = alt.Legend(
+        title=drawing.y_words(choosing, summary), orient="top", gradientLength=200, format=".4~g", titleLimit=400
+    )
+    base = alt.Chart(alt.Data(values=cells)).encode(x=x.title(first), y=y.title(second))
+    tooltip = [alt.Tooltip("value:Q", title="median", format=".4g"), alt.Tooltip("n:Q", title="experiments")]
+    boxes = base.mark_rect(stroke="white").encode(
+        color=alt.Color("value:Q", scale=scheme, legend=legend), tooltip=tooltip
+    )
+    ink = alt.condition("datum.light", alt.value("white"), alt.value("black"))
+    texts = base.mark_text(fontSize=13).encode(text="text:N", color=ink)
+    return drawing.spec(alt.layer(boxes, texts), (LARGE[0] - 40, 34 * len(down) + 10), "")
+
+
+def _labels(parts: Sequence[Part], width: int) -> Any:
+    """The x axis of a heat map with columns of `width` pixels; parts of a range take two lines."""
+    lines = "split(datum.label, '–')" if all(part.low is not None for part in parts) else "datum.label"
+    return alt.Axis(labelAngle=0, labelLimit=max(30, width - 6), labelFontSize=10, labelExpr=lines, labelOverlap=False)
