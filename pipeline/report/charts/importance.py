@@ -145,8 +145,8 @@ def _together(
         return None
     first, second = map(experiments.label, pair.names)
     verdict = (
-        f"the two interact: together they explain {100 * pair.share:.0f} % of the differences beyond what each explains "
-        "alone"
+        f"the two interact: together they explain {100 * pair.share:.0f} % of the differences beyond what each "
+        "explains alone"
         if pair.clear
         else "each seems to act for itself: together they explain no more than each alone, apart from chance"
     )
