@@ -135,7 +135,7 @@ def power_line(power: Power | None) -> str | None:
         )
     least = scale.words(power.finds(spread) or 0.0)
     if assumed:
-        source = "which is assumed, as no earlier sweep has measured it"
+        source = "which is assumed, as no earlier sweep tells"
     else:
         source = f"as in {_counted(power.sweeps, 'earlier sweep')}"
     return (

@@ -33,8 +33,7 @@ def test_without_earlier_sweeps_the_spread_is_assumed_and_that_is_said(store: St
     assert line is not None
     assert line.startswith("judged on 6 date ranges, a gain of 9.9 %")
     assert line.endswith(
-        "if gains differ by 3.0 % from one date range to the next, which is assumed, as no earlier sweep has measured "
-        "it"
+        "if gains differ by 3.0 % from one date range to the next, which is assumed, as no earlier sweep tells"
     )
 
 
