@@ -71,7 +71,7 @@ def commands(summary: Summary, place: Place) -> list[Command]:
         candidates.append(Command("Get the model", f"hpt fetch {id} --model best --to model{option}"))
     candidates.append(Command(_search_on_purpose(summary), _search_on(place)))
     if has_model:
-        candidates.append(Command("Its spec for the newest days", f"hpt export {id} --best --to best{option}"))
+        candidates.append(Command("Get its spec for the newest days", f"hpt export {id} --best --to best{option}"))
         candidates.append(Command("Get the model all the same", f"hpt fetch {id} --model best --to model{option}"))
     return candidates[:MOST]
 
@@ -89,7 +89,7 @@ def _of_claim(summary: Summary, place: Place) -> list[Command]:
         return [see, Command("See every claim", f"hpt judge{option}")]
     return [
         Command("Get the model", f"hpt fetch {id} --model best --to model{option}"),
-        Command("Its spec for the newest days", f"hpt export {id} --best --to best{option}"),
+        Command("Get its spec for the newest days", f"hpt export {id} --best --to best{option}"),
         see,
     ]
 

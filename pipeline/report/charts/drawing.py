@@ -57,7 +57,7 @@ class Picture:
 def sampled_in_words(choosing: ChoosingResults, summary: Summary) -> str:
     """A note on the pictures with a point per experiment."""
     total = len(choosing.comparable)
-    words = [f"A point is an experiment, a short line the median; up and down: {y_words(choosing, summary)}."]
+    words = [f"A point is an experiment, a short line is a median; the y axis is {y_words(choosing, summary)}."]
     if total > MOST_POINTS:
         drawn = len(experiments.sample(choosing.comparable, MOST_POINTS))
         words.append(f"{drawn} of {total} experiments are drawn, evenly along the ranking; medians are of all.")
