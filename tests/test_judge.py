@@ -43,7 +43,7 @@ def test_a_claim_is_judged_month_after_month_with_trainings_that_are_real(
     warm_lanes.run(open_sweep(store, id), lanes=1)
     answer, until = judge(claim.id[-5:], "--as-of", "2024-03-15").err.splitlines()
     assert answer.startswith(f"{claim.id} (learning_rate=0.01): waits: ")
-    assert "of 2 new date ranges; judged at 6; the next one, [2024-03-01, 2024-04-01)" in answer
+    assert "of 2 new date ranges; judged after 6; the next one, [2024-03-01, 2024-04-01)" in answer
     assert open_sweep(store, id).definition.phases[0].ranges == claim.ranges[:2]
     for pair in claims.read(store, claim.id).pairs:
         assert pair.sweep == id
@@ -70,7 +70,7 @@ def test_a_month_without_rows_is_left_out_and_the_next_call_has_nothing_to_compl
     warm_lanes.run(open_sweep(store, id), lanes=1)
     said = judge("--due", "--as-of", "2024-04-01").err
     assert "of 2 new date ranges; without [2024-02-01, 2024-03-01): the data have no rows to train on" in said
-    assert "the next one, [2024-04-01, 2024-05-01), is whole on 2024-05-01" in said
+    assert "the next one, [2024-04-01, 2024-05-01), is complete on 2024-05-01" in said
     assert claims.read(store, claim.id).open_ranges == list(claim.ranges[3:])
     assert len(judge("--due", "--as-of", "2024-04-01").err.splitlines()) == 1
 

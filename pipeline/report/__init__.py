@@ -1,5 +1,5 @@
-"""One sweep: how far it is, what it comes to, and the files that say so: page, pictures, exports, the winner.
+"""The report on one sweep: its state, answer and summary, and the files that show them.
 
-Here: state, answer, summary and their rendering; plain files that need no server, no script and no other host. Not
-here: several sweeps (`compare/`), tables for a terminal (`screen/`), and the numbers themselves (`analysis/`).
+Here: page, pictures, exports and the winner, as plain files that need no server, no script and no other host. Not
+here: several sweeps (`compare/`), tables for a terminal (`screen/`), and the statistics (`analysis/`).
 """

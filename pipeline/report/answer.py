@@ -1,7 +1,7 @@
-"""A sweep's answer: which setting that is, which model, on what evidence.
+"""A sweep's answer: its setting, its model, its evidence.
 
-The one place that decides it: page, terminal, `list`, `fetch`, `export` and `compare` ask here, planners never do.
-It ranks and judges nothing itself, which is the work of `analysis/`; the words for it are `sentence.py`'s.
+The only place that decides it: page, terminal, `list`, `fetch`, `export` and `compare` ask here, planners never do.
+It neither ranks nor judges, which `analysis/` does; `sentence.py` puts the answer into words.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,15 +15,16 @@ from pipeline.analysis.ranking import Standing, standings
 from pipeline.analysis.verdict import Kind
 from pipeline.dates import DateRange
 from pipeline.results import Row, Status, range_of
+from pipeline.scale import Scale
 from pipeline.sweep import Definition, Trial
 
 
 class Basis(Enum):
-    """What a setting is the answer by."""
+    """The reason why a setting is the answer."""
 
-    JUDGED = "better than the incumbent on what judged"
-    KEPT = "the incumbent, as nothing was better on what judged"
-    CHOSEN = "the best of choosing; nothing has judged it"
+    JUDGED = "judged to be better than the incumbent"
+    KEPT = "the incumbent, as no finalist was judged to be better"
+    CHOSEN = "the best of choosing; no date range has judged it"
 
 
 @dataclass(frozen=True)
@@ -33,18 +34,18 @@ class Answer:
     setting: Standing
     basis: Basis
     rival: str | None = None
-    """The best finalist, where the incumbent is kept."""
+    """The best finalist, if the incumbent is the answer although finalists were judged."""
     awaits: bool = False
-    """Whether a verdict is still to come."""
+    """True if a verdict is still to come."""
 
     @property
     def is_judged(self) -> bool:
-        """Whether it rests on what judged."""
+        """True if date ranges judged the answer, or the rival that did not beat the incumbent."""
         return self.basis is not Basis.CHOSEN
 
 
 @dataclass(frozen=True)
-class Judged:
+class RangeComparison:
     """A setting and the incumbent on one date range, by the test metric."""
 
     date_range: DateRange
@@ -54,7 +55,7 @@ class Judged:
     """On the sweep's scale; None where there is no ratio."""
 
 
-# -- which setting, and which model
+# -- the setting and its model
 
 
 def decide(
@@ -65,47 +66,48 @@ def decide(
     *,
     done: bool,
 ) -> Answer | None:
-    """The answer: what was judged to be better than the incumbent, else the incumbent.
+    """The answer: a finalist that was judged to be better than the incumbent, else the incumbent.
 
-    A finalist is better if its verdict is real, or its mean gain on what judged lies beyond the rope; of several that
-    are, a real one goes first. Where nothing judged, it is the best of choosing. None if nothing is ranked.
+    A finalist is better if its verdict is real, or if its mean gain on the ranges that judged lies beyond the rope.
+    Of several better finalists a real one goes first. If nothing was judged, the answer is the best of choosing. None
+    if nothing is ranked.
     """
     if confirmed is not None:
         is_better = {name: _is_better(definition, rows, confirmed, name) for name in confirmed.compared}
         better = [name for name, wins in is_better.items() if wins]
         if len(better) > 1:
             better.sort(key=lambda name: confirmed.verdicts[name].kind is not Kind.REAL)
-        kept = [name for name, wins in is_better.items() if wins is False]
-        name = better[0] if better else confirmed.incumbent if kept else ""
+        rivals = [name for name, wins in is_better.items() if wins is False]
+        name = better[0] if better else confirmed.incumbent if rivals else ""
         if setting := _standing(definition, rows, ranked, name):
-            return Answer(setting, Basis.JUDGED) if better else Answer(setting, Basis.KEPT, rival=kept[0])
+            return Answer(setting, Basis.JUDGED) if better else Answer(setting, Basis.KEPT, rival=rivals[0])
     awaits = definition.confirm is not None and not done
     return Answer(ranked[0], Basis.CHOSEN, awaits=awaits) if ranked else None
 
 
 def _is_better(definition: Definition, rows: Sequence[Row], confirmed: Confirmation, finalist: str) -> bool | None:
-    """Whether a finalist is better than the incumbent by more than the rope; None if nothing judged it."""
+    """True if a finalist is better than the incumbent by more than the rope; None if nothing judged it."""
     compared = confirmed.compared[finalist]
     pairs = [
-        (one.finalist, one.incumbent) for one in compared if one.finalist is not None and one.incumbent is not None
+        (pair.finalist, pair.incumbent) for pair in compared if pair.finalist is not None and pair.incumbent is not None
     ]
     if not pairs:
-        return False if any(one.incumbent is not None for one in compared) else None
+        return False if any(pair.incumbent is not None for pair in compared) else None
     if diverged_on(definition, rows, confirmed, finalist):
         return False
-    # A verdict is real only where the mean gain lies beyond the rope: it takes no test to know who is better.
+    # A verdict is real only if the mean gain lies beyond the rope, so no test is needed here.
     design = confirmed.design
     gain = paired_gains(confirmed.base, confirmed.scores[finalist], design).mean
     if gain is not None:
         return gain > design.least_gain
     # Without ratios the rope is a share of the incumbent's size.
-    difference = definition.objective.sign * fmean(theirs - own for own, theirs in pairs)
+    difference = definition.objective.sign * fmean(theirs - ours for ours, theirs in pairs)
     return difference > design.rope * fmean(abs(theirs) for _, theirs in pairs)
 
 
 def diverged_on(definition: Definition, rows: Sequence[Row], confirmed: Confirmation, finalist: str) -> list[DateRange]:
-    """The ranges that judged on which a finalist diverged and the incumbent did not: there it is infinitely worse."""
-    finished = {one.date_range for one in confirmed.compared[finalist] if one.incumbent is not None}
+    """The judging ranges on which a finalist diverged and the incumbent did not: there it is infinitely worse."""
+    finished = {pair.date_range for pair in confirmed.compared[finalist] if pair.incumbent is not None}
     judging = definition.confirm and definition.confirm.name
     diverged = {
         range_of(row)
@@ -118,19 +120,18 @@ def diverged_on(definition: Definition, rows: Sequence[Row], confirmed: Confirma
 def _standing(
     definition: Definition, rows: Sequence[Row], ranked: Sequence[Standing], experiment: str
 ) -> Standing | None:
-    """An experiment as it was ranked; where it was not, as it came out where it was judged."""
-    if standing := next((one for one in ranked if one.experiment == experiment), None):
-        return standing
-    own = [row for row in rows if row["experiment"] == experiment]
-    return next(iter(standings(definition, own, definition.confirm)), None) if definition.confirm else None
+    """An experiment's place in the ranking of choosing; if it has none, its result in the phase that judges."""
+    if ranking := next((standing for standing in ranked if standing.experiment == experiment), None):
+        return ranking
+    rows = [row for row in rows if row["experiment"] == experiment]
+    return next(iter(standings(definition, rows, definition.confirm)), None) if definition.confirm else None
 
 
 def newest_model(definition: Definition, rows: Iterable[Row]) -> Row | None:
-    """The row whose model stands for a setting; `rows` are the setting's own. None if none of them saved a model.
+    """The row whose model stands for a setting; `rows` are the setting's. None if no training saved a model.
 
-    That of the newest date range (the latest end, then the latest start), of several the one of the phase that is
-    latest in the definition, and of these the one of the lowest seed. Trainings that were not completed count only
-    where no other saved a model.
+    The newest date range goes first (the latest end, then the latest start), then the latest phase of the definition,
+    then the lowest seed. Incomplete trainings count only if no complete one saved a model.
     """
     saved = [row for row in rows if row.get("model_url")]
     complete = [row for row in saved if row["status"] == Status.COMPLETE]
@@ -146,29 +147,32 @@ def newest_model(definition: Definition, rows: Iterable[Row]) -> Row | None:
 # -- the evidence
 
 
-def judged_ranges(
+def range_comparisons(
     definition: Definition, ranked: Sequence[Standing], answer: Answer | None, confirmed: Confirmation | None
-) -> Sequence[Judged]:
-    """The answer, or the rival of an incumbent that is kept, against the incumbent.
-
-    On the ranges that judged it, else on those that chose it.
-    """
+) -> Sequence[RangeComparison]:
+    """The answer, or its rival, compared with the incumbent: on the ranges that judged, else on those that chose."""
     if answer is None:
         return []
     name = answer.rival or answer.setting.experiment
     pairs: list[tuple[DateRange, float | None, float | None]]
     if confirmed is not None and name in confirmed.compared:
-        pairs = [(one.date_range, one.finalist, one.incumbent) for one in confirmed.compared[name]]
+        pairs = [(pair.date_range, pair.finalist, pair.incumbent) for pair in confirmed.compared[name]]
     else:
         incumbent = next((standing for standing in ranked if standing.is_incumbent), None)
         ours, theirs = _tests(definition, answer.setting), _tests(definition, incumbent) if incumbent else {}
         pairs = [(date_range, ours[date_range], theirs.get(date_range)) for date_range in sorted(ours)]
     scale = definition.objective.gains
     return [
-        Judged(date_range, ours, theirs, scale.gain(theirs, ours))
+        RangeComparison(date_range, ours, theirs, scale.gain(theirs, ours))
         for date_range, ours, theirs in pairs
         if isinstance(ours, int | float) and isinstance(theirs, int | float)
     ]
+
+
+def fitting_scale(definition: Definition, comparisons: Sequence[RangeComparison]) -> Scale:
+    """The sweep's scale, in units that fit the metric on these ranges."""
+    values = (value for comparison in comparisons for value in (comparison.setting, comparison.incumbent))
+    return definition.objective.gains.fitting(values)
 
 
 def _tests(definition: Definition, standing: Standing) -> dict[DateRange, float | None]:

@@ -1,6 +1,6 @@
-"""The first screen of the page: what to do, how sure that is, what it cost, what is wrong, and what to do next.
+"""The card, the first screen of the page: recommendation, certainty, cost, warnings and next commands.
 
-Words and numbers only. What the answer is, `answer.py` decides; how the card looks is the template's business.
+Words and numbers only. `answer.py` decides the answer, and the template lays the card out.
 """
 
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from pipeline.report.beside import Mark, marks
 from pipeline.report.commands import Command, Place, commands
 from pipeline.report.judged_claim import DAMAGED, REAL, WAITS
 from pipeline.report.summary import Summary
-from pipeline.report.words import duration, incumbent_in_words, setting_name
+from pipeline.report.words import duration, failure_in_words, incumbent_in_words, setting_name
 from pipeline.results import Status
 from pipeline.scale import ROPE
 from pipeline.space import Assignment
 
 FEW_ROWS = 500
-"""Rows to validate on, below which it is partly luck which setting comes out first."""
+"""With fewer rows to validate on, the ranking is partly luck."""
 
 _HEADLINES = {
     Kind.REAL: "Ship this: {setting}",
@@ -35,43 +35,43 @@ _LABELS = {
 }
 
 _HEADLINES_OF_CLAIMS = {
-    REAL: "Real: {setting} is better than {them}",
-    "refuted": "Refuted: {setting} is not better than {them}",
-    "given up": "Given up: that {setting} is better than {them} is not shown",
-    WAITS: "Still open: whether {setting} is better than {them}",
-    DAMAGED: "Cannot be read: the claim that {setting} is better than {them}",
+    REAL: "Real: {setting} is better than {incumbent}",
+    "refuted": "Refuted: {setting} is not better than {incumbent}",
+    "given up": "Given up: that {setting} is better than {incumbent} is not shown",
+    WAITS: "Still open: whether {setting} is better than {incumbent}",
+    DAMAGED: "Cannot be read: the claim that {setting} is better than {incumbent}",
 }
 _TONES_OF_CLAIMS = {REAL: "good", DAMAGED: "bad"}
 
 
 @dataclass(frozen=True)
 class Card:
-    """All that the first screen says."""
+    """The contents of the first screen."""
 
     headline: str
-    """What to do: `Ship this: learning_rate 0.0283`, `Keep the defaults`."""
+    """The recommendation: `Ship this: learning_rate 0.0283`, `Keep the defaults`."""
     id: str
-    """Of the setting that is meant; empty where there is none."""
+    """Experiment of the recommended setting; empty if that is the incumbent, or if there is none."""
     network: str
-    """The best setting, where the headline recommends another model than ours."""
+    """The best setting, if the headline recommends a reference instead."""
     tone: str
-    """`good`, `bad`, or `neutral`: what the colour says again."""
+    """`good`, `bad`, or `neutral`; the colour of the card."""
     verdict: str
-    """In a few words; empty where there is nothing to judge."""
+    """In a few words; empty without an answer."""
     gain: str
-    """How much better, within which interval, on how many date ranges."""
+    """The gain, its interval, and the number of date ranges."""
     marks: tuple[Mark, ...]
     """The answer among the incumbent and the references, the best first."""
     worth: str
-    """Whether a network is worth it here."""
+    """The answer to "Is a network worth it?"."""
     cost: str
     warnings: tuple[str, ...]
-    """What a reader must know before believing the rest."""
+    """Facts that a reader must know before believing the rest."""
     commands: tuple[Command, ...]
 
 
 def card(summary: Summary, place: Place) -> Card:
-    """The card of a sweep, whatever has become of it."""
+    """The card of a sweep in any state."""
     if summary.definition.claim is not None:
         return _card_of_claim(summary, summary.definition.claim.setting, place)
     verdict, references = _verdict(summary), summary.references
@@ -93,11 +93,11 @@ def card(summary: Summary, place: Place) -> Card:
 
 
 def _card_of_claim(summary: Summary, setting: Assignment, place: Place) -> Card:
-    """That of a sweep that judges a claim: where the claim stands, and by what evidence."""
-    definition, claim = summary.definition, summary.judges
+    """The card of a sweep that judges a claim: the claim's state and evidence."""
+    definition, claim = summary.definition, summary.claim_standing
     kind = claim.kind if claim else WAITS
     headline = _HEADLINES_OF_CLAIMS[kind].format(
-        setting=setting_name(definition, setting), them=incumbent_in_words(definition).name
+        setting=setting_name(definition, setting), incumbent=definition.incumbent_name
     )
     return Card(
         headline=headline,
@@ -115,7 +115,7 @@ def _card_of_claim(summary: Summary, setting: Assignment, place: Place) -> Card:
 
 
 def _verdict(summary: Summary) -> Verdict | None:
-    """What was judged of the answer, or of the setting that did not beat the incumbent; None if nothing was."""
+    """The verdict on the answer, or on the rival that did not beat the incumbent; None if nothing was judged."""
     decided, confirmed = summary.decided, summary.confirmed
     if decided is None or confirmed is None or not decided.is_judged:
         return None
@@ -156,7 +156,7 @@ def _tone(summary: Summary, verdict: Verdict | None, *, is_behind: bool) -> str:
         return "neutral" if summary.definition.is_study or not summary.failures else "bad"
     if is_behind:
         return "bad"
-    return "good" if verdict is not None and verdict.kind is Kind.REAL and not summary.keeps else "neutral"
+    return "good" if verdict is not None and verdict.kind is Kind.REAL and not summary.keeps_incumbent else "neutral"
 
 
 def _label(summary: Summary, verdict: Verdict | None) -> str:
@@ -164,11 +164,11 @@ def _label(summary: Summary, verdict: Verdict | None) -> str:
     if decided is None or summary.definition.is_study:
         return ""
     if decided.basis is Basis.KEPT:
-        return f"nothing better than {incumbent_in_words(summary.definition).name} was found"
+        return f"nothing better than {summary.definition.incumbent_name} was found"
     if verdict is not None:
         return _LABELS[verdict.kind]
     if decided.setting.is_incumbent:
-        return f"nothing tried beat {incumbent_in_words(summary.definition).name} while choosing"
+        return f"nothing tried beat {summary.definition.incumbent_name} while choosing"
     return "not judged yet" if decided.awaits else "nothing judged it"
 
 
@@ -177,7 +177,7 @@ def _gain(summary: Summary, verdict: Verdict | None) -> str:
     definition, decided, scale = summary.definition, summary.decided, summary.scale
     if decided is None or definition.is_study:
         return ""
-    whose, test = incumbent_in_words(definition).whose, definition.objective.test
+    incumbent, test = incumbent_in_words(definition).whose, definition.objective.test
     subject = test
     if decided.rival and summary.confirmed:
         rival = setting_name(definition, summary.confirmed.settings.get(decided.rival, definition.incumbent))
@@ -188,17 +188,17 @@ def _gain(summary: Summary, verdict: Verdict | None) -> str:
         if verdict.interval is not None:
             interval = f" ({100 * (1 - 2 * design.alpha):.0f} % interval: {scale.between(verdict.interval)})"
         ranges = f"{'fresh ' if design.fresh else ''}date range{'s' if verdict.ranges > 1 else ''}"
-        size = f"{scale.better(verdict.gain)} {'as' if verdict.gain == 0 else 'than'} {whose}"
+        size = f"{scale.better(verdict.gain)} {'as' if verdict.gain == 0 else 'than'} {incumbent}"
         return f"{subject} is {size}{interval}, ahead on {verdict.wins} of {verdict.ranges} {ranges}."
-    gains = [one.gain for one in summary.judged if one.gain is not None]
+    gains = [pair.gain for pair in summary.judged if pair.gain is not None]
     if decided.is_judged or decided.setting.is_incumbent or not gains:
         return ""
     size = scale.better(sum(gains) / len(gains))
-    return f"{test} is {size} than {whose} on the date ranges that also chose it, which flatters it."
+    return f"{test} is {size} than {incumbent} on the date ranges that also chose it, which flatters it."
 
 
 def _worth(summary: Summary) -> str:
-    """`Yes: 12 % better than boosted trees`; empty where there is nothing to compare with."""
+    """`Yes: 12 % better than boosted trees`; empty if no reference is comparable."""
     references = summary.references
     if references is None or references.best is None:
         return ""
@@ -225,19 +225,19 @@ def _warnings(summary: Summary, verdict: Verdict | None) -> list[str]:
     lines += [f"Data are lost: {line}" for line in definition.lost]
     if summary.other_data:
         lines.append(summary.other_data)
-    if not definition.claim:  # how long a claim's trainings are was fixed with it
+    if not definition.claim:  # a claim fixes the length of its trainings
         lines += [f"{words[:1].upper()}{words[1:]}" for words in summary.at_limit]
-    if few := _few_rows(summary):
-        lines.append(few)
+    if few_rows := _few_rows(summary):
+        lines.append(few_rows)
     if verdict is not None and verdict.why:
-        why = verdict.why.removeprefix("but ")
-        lines.append(f"{why[:1].upper()}{why[1:]}")
+        reason = verdict.why.removeprefix("but ")
+        lines.append(f"{reason[:1].upper()}{reason[1:]}")
     if spread := _spread(summary):
         lines.append(spread)
-    if verdict is not None and (adjusted := _adjusted(summary, verdict)):
-        lines.append(adjusted)
-    if summary.wanted_more:
-        lines.append(f"The budget ended it: {summary.wanted_more}")
+    if verdict is not None and (adjustment := _adjustment(summary, verdict)):
+        lines.append(adjustment)
+    if summary.costs.left_undone:
+        lines.append(f"The budget ended it: {summary.costs.left_undone}")
     if summary.skipped:
         lines.append(f"{len(summary.skipped)} damaged file{'s were' if len(summary.skipped) > 1 else ' was'} skipped")
     return lines
@@ -245,31 +245,33 @@ def _warnings(summary: Summary, verdict: Verdict | None) -> list[str]:
 
 def _failures(summary: Summary) -> str:
     first = causes(summary.failures)[0]
-    why = first.why or "the loss became infinite or not a number"
+    reason = failure_in_words(first.why)
     alike = f", {len(first.trials)} of them alike" if 1 < len(first.trials) < len(summary.failures) else ""
-    why = why if len(why) <= 160 else f"{why[:159]}…"
-    return f"{len(summary.failures)} of {summary.finished} trials failed{alike}: {why}"
+    reason = reason if len(reason) <= 160 else f"{reason[:159]}…"
+    return f"{len(summary.failures)} of {summary.finished} trials failed{alike}: {reason}"
 
 
 def _few_rows(summary: Summary) -> str:
-    """Empty where there are enough, or nobody counted them."""
+    """Empty if there are enough rows, or if they were not counted."""
     definition, months = summary.definition, summary.definition.rows_by_month or {}
     ranges = [date_range for phase in definition.choosing for date_range in phase.ranges]
     by_day = {date.fromisoformat(f"{month}-01"): count for month, count in months.items()}
-    counts = [sum(count for day, count in by_day.items() if one.start <= day < one.end) for one in ranges]
+    counts = [
+        sum(count for day, count in by_day.items() if date_range.start <= day < date_range.end) for date_range in ranges
+    ]
     least = min((count for count in counts if count), default=0)
     rows = round(least * definition.training.validation_share)
     if not least or rows >= FEW_ROWS:
         return ""
     return (
-        f"Few rows: about {rows:,} to validate on in a date range that chose, so which setting came out first is "
-        "partly luck"
+        f"Few rows: about {rows:,} to validate on in a date range that chose, so it is partly luck which setting came "
+        "out first"
     )
 
 
 def _spread(summary: Summary) -> str:
-    """How far date ranges disagree; empty if they do not."""
-    gains = [one.gain for one in summary.judged if one.gain is not None]
+    """The spread of gains over date ranges; empty if they do not disagree."""
+    gains = [pair.gain for pair in summary.judged if pair.gain is not None]
     rope = summary.definition.objective.gains.as_gain(summary.definition.rope)
     if len(gains) < 2 or min(gains) > -rope or max(gains) < rope:
         return ""
@@ -277,8 +279,8 @@ def _spread(summary: Summary) -> str:
     return f"Date ranges disagree: from {scale.better(min(gains))} to {scale.better(max(gains))}"
 
 
-def _adjusted(summary: Summary, verdict: Verdict) -> str:
-    """Why the p-value is another one than that of the test; empty where it is not."""
+def _adjustment(summary: Summary, verdict: Verdict) -> str:
+    """The reason why the p-value is adjusted; empty if it is that of the test."""
     confirmed = summary.confirmed
     if confirmed is None or verdict.p is None or verdict.p_adjusted is None or verdict.p_adjusted <= verdict.p:
         return ""

@@ -1,4 +1,4 @@
-"""The next things to do with a sweep, as commands to copy."""
+"""Suggests the next commands for a sweep, to be copied into a shell."""
 
 import shlex
 from dataclasses import dataclass
@@ -15,87 +15,89 @@ MOST = 3
 
 @dataclass(frozen=True)
 class Place:
-    """Where a sweep and its report lie."""
+    """The addresses of a sweep's store and report."""
 
     store: str = ""
-    """The address of the store; empty where commands need none."""
+    """Address of the store; empty if commands need none."""
     report: str = ""
-    """That of the folder `report/`; empty where it is not known."""
+    """Address of the folder `report/`; empty if unknown."""
 
     @property
     def option(self) -> str:
-        """What a verb must be told to find the store."""
+        """The option `--store` of a command; empty without a store."""
         return f" --store {shlex.quote(self.store)}" if self.store else ""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A line for a shell, and what it is for."""
+    """A line for a shell, and its purpose."""
 
     purpose: str
     line: str
 
 
 def commands(summary: Summary, place: Place) -> list[Command]:
-    """At most three, the most useful first."""
+    """At most three commands, the most useful first."""
     id, option = shlex.quote(summary.definition.id), place.option
-    # To a sweep of an older format nothing can be added.
-    is_of_today = summary.definition.format == FORMAT
-    if is_of_today and not summary.done and not summary.why_stopped:
+    # A sweep of an older format takes no more trials.
+    is_current = summary.definition.format == FORMAT
+
+    # A running sweep, a claim, a study.
+    if is_current and not summary.done and not summary.why_stopped:
         return [
             Command("See it grow", f"hpt watch {id}{option}"),
-            Command("Go on, if nothing runs any more", f"hpt run --sweep {id}{option}"),
-            Command("Stop it; what is finished is kept", f"hpt stop {id}{option}"),
+            Command("Go on, if it was interrupted", f"hpt run --sweep {id}{option}"),
+            Command("Stop it; finished trials are kept", f"hpt stop {id}{option}"),
         ]
     if summary.definition.claim:
         return _of_claim(summary, place)
     if summary.definition.is_study:
         return [Command("See every trial", f"hpt results {id}{option}")]
-    again = Command("Once mended, run again what failed", f"hpt retry {id}{option}")
-    has_failed = is_of_today and any(not Status(row["status"]).is_result for row in summary.failures)
+
+    # A finished sweep.
+    retry = Command("After mending the cause, run the failed trials again", f"hpt retry {id}{option}")
+    has_failed = is_current and any(not Status(row["status"]).is_result for row in summary.failures)
     if summary.decided is None:
         candidates = [
-            Command("See what every trial says", f"hpt results {id}{option}"),
-            *([again] if has_failed else []),
+            Command("See every trial", f"hpt results {id}{option}"),
+            *([retry] if has_failed else []),
             Command("Check the machine and the store", f"hpt doctor{option}"),
         ]
         return candidates[:MOST]
-    candidates = [again] if has_failed else []
-    # What trained with another program may have saved no model.
-    has_model = is_of_today or summary.model is not None
+    candidates = [retry] if has_failed else []
+    # An older version may have saved no model.
+    has_model = is_current or summary.model is not None
     if has_model and (summary.references is None or summary.references.is_ahead):
         candidates.append(Command("Get the model", f"hpt fetch {id} --model best --to model{option}"))
-    candidates.append(Command(_why_on(summary), _search_on(place)))
+    candidates.append(Command(_search_on_purpose(summary), _search_on(place)))
     if has_model:
-        candidates.append(Command("Its spec for the newest days", f"hpt export {id} --best --to best{option}"))
+        candidates.append(Command("Get its spec for the newest days", f"hpt export {id} --best --to best{option}"))
         candidates.append(Command("Get the model all the same", f"hpt fetch {id} --model best --to model{option}"))
     return candidates[:MOST]
 
 
 def _of_claim(summary: Summary, place: Place) -> list[Command]:
-    """Of a sweep that judges a claim: the claim's setting where that is real, the next date range while it is open."""
-    id, option, claim = shlex.quote(summary.definition.id), place.option, summary.judges
+    """For a sweep that judges a claim: use the setting if it is real, judge the next date range while it is open."""
+    id, option, claim = shlex.quote(summary.definition.id), place.option, summary.claim_standing
     see = Command("See every trial", f"hpt results {id}{option}")
     if claim is None or claim.kind == DAMAGED:
-        return [see, Command("See where every claim stands", f"hpt judge{option}")]
+        return [see, Command("See every claim", f"hpt judge{option}")]
     if not claim.has_ended:
         judge = f"hpt judge {shlex.quote(claim.id)}{option}"
-        return [Command("Judge it on the date ranges that are new", judge), see]
-    own = rows_of(summary.rows, claim.setting)
-    if claim.kind != REAL or newest_model(summary.definition, own) is None:
-        return [see, Command("See where every claim stands", f"hpt judge{option}")]
+        return [Command("Judge it on the new date ranges", judge), see]
+    if claim.kind != REAL or newest_model(summary.definition, rows_of(summary.rows, claim.setting)) is None:
+        return [see, Command("See every claim", f"hpt judge{option}")]
     return [
         Command("Get the model", f"hpt fetch {id} --model best --to model{option}"),
-        Command("Its spec for the newest days", f"hpt export {id} --best --to best{option}"),
+        Command("Get its spec for the newest days", f"hpt export {id} --best --to best{option}"),
         see,
     ]
 
 
-def _why_on(summary: Summary) -> str:
+def _search_on_purpose(summary: Summary) -> str:
     decided, rows = summary.decided, summary.rows
     assert decided is not None
-    own = [row for row in rows if row["experiment"] == decided.setting.experiment]
-    if limits(summary.definition, own):
+    if limits(summary.definition, [row for row in rows if row["experiment"] == decided.setting.experiment]):
         return "Search on, trainings twice as long"
     if decided.basis is Basis.CHOSEN and not decided.setting.is_incumbent:
         return "Search on from it"
@@ -103,7 +105,7 @@ def _why_on(summary: Summary) -> str:
 
 
 def _search_on(place: Place) -> str:
-    """Runs `best.json`, from a bucket by way of this machine."""
+    """Runs `best.json`; from a bucket, it is downloaded first."""
     spec = f"{place.report}/best.json" if place.report else "best.json"
     if spec.startswith("gs://"):
         return f"gcloud storage cp {shlex.quote(spec)} . && hpt run best.json{place.option}"

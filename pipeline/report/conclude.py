@@ -1,4 +1,4 @@
-"""Merged rows -> what the sweep comes to: ranking, verdict, and the summary that says so."""
+"""Turns merged rows into a sweep's result: ranking, verdict, and the summary that states both."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -15,50 +15,53 @@ from pipeline.sweep.merge import Merged
 
 
 def summary_of(state: State) -> Summary:
-    """Judges what is complete. Reads only."""
+    """The summary of a sweep so far, verdicts included. Reads the store and writes nothing."""
     sweep, definition = state.sweep, state.sweep.definition
     summary = summarize(definition, state.rows, state.planned, state.done, state.confirmed, state.skipped)
     if state.why_stopped:
         answer = f"stopped, since all trials failed alike: {state.why_stopped}; {summary.answer}"
         summary = replace(summary, answer=answer, why_stopped=state.why_stopped)
-    if definition.claim:
-        answer, judged_by_pair = claims.answer(sweep)
-        answer = _progress(summary) + answer
-        return replace(summary, answer=answer, judged=judged_by_pair, judges=standing_of(sweep))
+    if standing := standing_of(sweep):
+        answer = _progress(summary) + standing.answer
+        return replace(summary, answer=answer, judged=standing.comparisons, claim_standing=standing)
     if definition.resembling:
         return _with_ranges_needed(sweep, summary)
-    if not definition.calibrating:
-        return replace(summary, claim=claims.what_next(state))
-    return _with_calibration(sweep, summary)
+    if definition.calibrating:
+        return _with_calibration(sweep, summary)
+    return replace(summary, claim=claims.open_claim_in_words(state))
 
 
 def show_progress(sweep: Sweep, merged: Merged) -> None:
-    """Writes the page alone, cheaply: what a sweep looks like that is still running."""
+    """Writes the page of a running sweep, without pictures: a cheap refresh."""
     render(
         sweep, summarize(sweep.definition, merged.rows, sweep.planned(), False, None, merged.skipped), pictures=False
     )
 
 
 def conclude(sweep: Sweep, merged: Merged) -> Summary:
-    """Writes the report, pictures and all, and returns what it says.
+    """Writes the report with its pictures, and returns the summary.
 
-    When the sweep is done, its verdicts go into the ledger, where later confirmations on the same ranges count them,
-    its digest, for later sweeps to learn from, and what is left to judge of it; of a sweep that judges a claim, what it
-    came to goes to the claim, and nowhere else.
+    A sweep that is done also leaves its verdicts, its digest and its claim in the ledger: later confirmations on the
+    same ranges count the verdicts, later sweeps learn from the digest. A sweep that judges a claim leaves nothing but
+    its pairs of scores, which belong to the claim.
     """
     state = state_of(sweep, merged)
     if sweep.definition.claim:
-        claims.keep_pairs(state)
+        claims.store_pairs(state)
         summary = summary_of(state)
         render(sweep, summary)
-        if summary.judges is not None and summary.judges.has_ended:
-            _show_at_origin(sweep, summary.judges.origin)
+        if summary.claim_standing is not None and summary.claim_standing.has_ended:
+            _render_origin(sweep, summary.claim_standing.origin)
         return summary
-    claims.make(state)
+
+    # The ledger's verdicts and the claim.
+    claims.store_claim(state)
     summary = summary_of(state)
     if (confirmed := summary.confirmed) and confirmed.compared:
         p_values = {name: verdict.p for name, verdict in confirmed.verdicts.items()}
         ledger.note_confirmation(sweep.store, sweep.definition, p_values, confirmed.settings, confirmed.counted)
+
+    # The report.
     if summary.calibration:
         from pipeline.report.charts.calibration import write
 
@@ -68,17 +71,18 @@ def conclude(sweep: Sweep, merged: Merged) -> Summary:
 
         ranges_needed.write(sweep, summary.ranges_needed)
     render(sweep, summary)
+
     if summary.done:
-        # What later sweeps would learn is no reason to lose this one's answer: the next report makes up for it. Of rows
-        # that somebody edited there may be no digest.
+        # A digest that fails must not cost this sweep its answer: the next report writes it. Of rows that somebody
+        # edited there may be none.
         with suppress(InfrastructureError, ValueError, LookupError):
             _leave_to_later_sweeps(sweep, summary)
     return summary
 
 
-def _show_at_origin(sweep: Sweep, origin: str) -> None:
-    """Writes the page of the sweep that made a claim once more: it says what became of that."""
-    # It may be removed, damaged or of a newer version, and its page is no reason to lose this one's answer.
+def _render_origin(sweep: Sweep, origin: str) -> None:
+    """Renders the page of the sweep that made a claim once more, now that the claim has ended."""
+    # That sweep may be removed, damaged or of a newer version; its page must not cost this one its answer.
     with suppress(InfrastructureError, UserError, ValueError, LookupError):
         state = state_of(find(sweep.store, origin))
         if state.done:
@@ -108,8 +112,10 @@ def _progress(summary: Summary) -> str:
 
 
 def _with_ranges_needed(sweep: Sweep, summary: Summary) -> Summary:
-    """A study of resemblance answers how alike date ranges are; who sees which setting is ahead on them has chosen on
-    them, so that is not shown."""
+    """The answer of a study of resemblance: how alike date ranges are.
+
+    Its ranking is not shown. A person who saw it would have chosen on these ranges, and they could judge no more.
+    """
     from pipeline.analysis.ranges_needed import ranges_needed
 
     result = ranges_needed(sweep.definition, summary.rows)
@@ -121,7 +127,7 @@ def _with_ranges_needed(sweep: Sweep, summary: Summary) -> Summary:
 
 
 def _with_calibration(sweep: Sweep, summary: Summary) -> Summary:
-    """A calibration's answer is which fidelity to use, not which setting is best."""
+    """The answer of a calibration: the fidelity to use, not the best setting."""
     from pipeline.analysis.calibration import calibrate
     from pipeline.sweep.folder import epochs_of
 

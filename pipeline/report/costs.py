@@ -1,4 +1,4 @@
-"""What a sweep cost, what stopping early and reusing saved, and how that compares with its budget. As plain values."""
+"""The costs of a sweep as plain values: training time, savings by early stopping and reuse, spending by budget."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,43 +15,43 @@ REUSED = "reused"
 
 @dataclass(frozen=True)
 class CostLine:
-    """The trials of a phase that ended in one way."""
+    """The trials of a phase with the same outcome."""
 
     phase: str
     status: str
-    """A row copied from an earlier sweep counts as `reused`, whatever it says itself."""
+    """The status of the rows; `reused` for rows copied from an earlier sweep."""
     trials: int
     seconds: float
-    """Of training, here."""
+    """Of training in this sweep."""
     saved: float
-    """Seconds of training that were not needed: at most so many for what was stopped early."""
+    """Seconds of training that were not needed; of trials stopped early, an upper bound."""
 
 
 @dataclass(frozen=True)
 class StoppedEarly:
-    """Trials that ended early because they were behind others."""
+    """Trials that were stopped because they were behind others."""
 
     trials: int
     epoch: float
-    """The median of when."""
+    """Median of the epochs at which they were stopped."""
     saved: float
-    """Seconds of training, at most: some would have ended by their own patience."""
+    """Seconds of training, an upper bound: some would have ended by patience."""
 
 
 @dataclass(frozen=True)
 class BudgetLine:
-    """One of a budget's limits."""
+    """The spending under one limit of a budget."""
 
     name: str
     """`device hours`."""
     spent: float
     allowed: float | None
-    """None for money that is only counted, not limited."""
+    """None for money without a limit, which is only counted."""
 
 
 @dataclass(frozen=True)
 class Costs:
-    """All that the page says of costs."""
+    """Everything that the page shows of costs."""
 
     seconds: float
     """Of training, all devices together."""
@@ -60,14 +60,14 @@ class Costs:
     stopped: StoppedEarly | None
     reused: int
     reused_seconds: float
-    """What training the reused rows would have cost."""
+    """Seconds of training that the reused rows saved."""
     budget: tuple[BudgetLine, ...]
-    wanted_more: str
-    """What a larger budget would have been used for."""
+    left_undone: str
+    """The work that the budget did not allow, in words; empty if nothing was left undone."""
 
 
 def costs(definition: Definition, rows: Sequence[Row], done: bool) -> Costs:
-    """What the rows cost; `done` says that no more will come: then the clock stopped when the last trial ended."""
+    """The costs of these rows. Of a sweep that is done, hours by the clock end with its last trial."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in trainings(rows):
         groups.setdefault((row["phase"], REUSED if row.get("reused_from") else row["status"]), []).append(row)
@@ -78,7 +78,7 @@ def costs(definition: Definition, rows: Sequence[Row], done: bool) -> Costs:
             status=status,
             trials=len(members),
             seconds=spending.device_seconds(members),
-            saved=sum(_seconds(row) if status == REUSED else _saved(row) for row in members),
+            saved=sum(_seconds(row) if status == REUSED else _seconds_saved(row) for row in members),
         )
         for (phase, status), members in groups.items()
     ]
@@ -87,29 +87,30 @@ def costs(definition: Definition, rows: Sequence[Row], done: bool) -> Costs:
     budget_lines: tuple[BudgetLine, ...] = ()
     left_undone = ""
     if definition.budget is not None:
-        history = History(definition, _ended(definition, rows) if done else datetime.now(UTC), rows=rows)
+        history = History(definition, _end_of_last_trial(definition, rows) if done else datetime.now(UTC), rows=rows)
         budget_lines = _budget_lines(history)
         left_undone = spending.left_undone(history) if done else ""
     return Costs(
         seconds=spending.device_seconds(rows),
         lines=tuple(lines),
-        stopped=_stopped(rows),
+        stopped=_stopped_early(rows),
         reused=sum(line.trials for line in reused),
         reused_seconds=sum(line.saved for line in reused),
         budget=budget_lines,
-        wanted_more=left_undone,
+        left_undone=left_undone,
     )
 
 
-def _stopped(rows: Sequence[Row]) -> StoppedEarly | None:
+def _stopped_early(rows: Sequence[Row]) -> StoppedEarly | None:
     stopped = [row for row in rows if row["status"] == Status.STOPPED and not row.get("reused_from")]
     if not stopped:
         return None
-    return StoppedEarly(len(stopped), median(row.get("epochs") or 0 for row in stopped), sum(map(_saved, stopped)))
+    epoch = median(row.get("epochs") or 0 for row in stopped)
+    return StoppedEarly(len(stopped), epoch, sum(map(_seconds_saved, stopped)))
 
 
-def _saved(row: Row) -> float:
-    """The epochs that the stop saved at most, at the pace of those before it."""
+def _seconds_saved(row: Row) -> float:
+    """Upper bound of the training that an early stop saved, at the pace of the epochs before it."""
     epochs, saved = row.get("epochs") or 0, row.get("epochs_saved") or 0
     return saved * _seconds(row) / epochs if row["status"] == Status.STOPPED and epochs else 0.0
 
@@ -118,9 +119,9 @@ def _seconds(row: Row) -> float:
     return row.get("training_time") or 0.0
 
 
-def _ended(definition: Definition, rows: Sequence[Row]) -> datetime:
-    ended = [datetime.fromisoformat(row["finished"]) for row in rows if row.get("finished")]
-    return max(ended, default=datetime.fromisoformat(definition.created))
+def _end_of_last_trial(definition: Definition, rows: Sequence[Row]) -> datetime:
+    ends = [datetime.fromisoformat(row["finished"]) for row in rows if row.get("finished")]
+    return max(ends, default=datetime.fromisoformat(definition.created))
 
 
 def _budget_lines(history: History) -> tuple[BudgetLine, ...]:

@@ -1,6 +1,6 @@
-"""The numbers behind the pictures: what every experiment came to while choosing, and what can be read off all of them.
+"""The numbers behind the pictures: each experiment's result of choosing, and statistics over all of them.
 
-Pure functions over a summary's rows. Nothing here draws, and nothing here judges: these numbers are those that chose.
+Pure functions over a summary's rows. Nothing here draws or judges: these numbers chose the winner.
 """
 
 import math
@@ -27,75 +27,72 @@ from pipeline.results import Row, Status, encodable, range_of, to_cell
 from pipeline.space import Assignment, identity_of
 from pipeline.sweep import Definition, Phase, Trial
 
-_LARGEST = 600.0
-"""Of a log ratio, so that its exponential can be drawn."""
+_LARGEST_LOG_RATIO = 600.0
+"""Its exponential can still be drawn."""
 
 Pairing = tuple[str, DateRange, int]
-"""Phase, date range and seed index: where an experiment and the incumbent can be compared."""
+"""Phase, date range and seed index: an experiment is compared with the incumbent pairing by pairing."""
 
 
 @dataclass(frozen=True)
 class ExperimentResult:
-    """One experiment, and what it came to while choosing."""
+    """One experiment's result of choosing."""
 
     experiment: str
     assignment: Assignment
     value: float
-    """`<metric>_valid`, averaged over its date ranges; as a multiple of the incumbent's where there is one to compare
-    with. Infinite if it has no comparable result."""
+    """`<metric>_valid`, averaged over its date ranges; if possible, as a multiple of the incumbent's. Infinite without
+    a comparable result."""
     seconds: float
     """Of training, per trial."""
     spent: float
-    """Seconds of training that the whole sweep had taken when the last of its trials ended."""
+    """Seconds of training that the whole sweep had spent when the experiment's last trial ended."""
     is_incumbent: bool
     phases: frozenset[str] = frozenset()
-    """Those that it ran in."""
+    """Phases with a trial of it."""
 
 
 @dataclass(frozen=True)
 class ChoosingResults:
-    """All experiments of a sweep's choosing."""
+    """Every experiment's result of choosing."""
 
     comparable: tuple[ExperimentResult, ...]
-    """Those with a result, the best first."""
+    """Experiments with a result, the best first."""
     left_out: int
-    """Experiments without a comparable result: they failed, diverged, were stopped early, or are not through."""
+    """Experiments without a comparable result: they failed, diverged, were stopped early, or have not finished."""
     relative: bool
-    """Whether values are multiples of the incumbent's."""
+    """True if values are multiples of the incumbent's."""
     positive: bool
-    """Whether all values are above zero, so that they have logarithms."""
+    """True if all values are above zero, so that they have logarithms."""
     sign: int
-    """1 where less is better, -1 where more is."""
+    """1 if less is better, -1 if more is better."""
     behind: tuple[ExperimentResult, ...] = ()
-    """Those of the left out that diverged or were stopped early: whatever they would have come to, nothing good."""
+    """Experiments without a result that diverged or were stopped early: they count as worse than all others."""
 
     @property
     def values(self) -> list[float]:
-        """Of the comparable experiments, the best first."""
+        """Values of the comparable experiments, the best first."""
         return [result.value for result in self.comparable]
 
     @cached_property
     def edge(self) -> float:
-        """Where pictures end: a few settings that went astray must not press all others into a line."""
+        """The largest value that pictures show: without it a few bad settings would press all others into a line."""
         values = sorted(self.values)
         usual = values[int(0.9 * (len(values) - 1))]
         return 20 * usual if self.positive and self.sign > 0 and values[-1] > 50 * usual else math.inf
 
     def minimised(self, value: float) -> float:
-        """A value turned so that less is better; turned again, it is what it was.
-
-        What belongs to an experiment that fell behind is infinite, and stays so.
-        """
+        """A value turned so that less is better. It is its own inverse; the infinite value of `behind` stays."""
         if self.sign > 0 or not math.isfinite(value):
             return value
         return 1 / value if self.positive else -value
 
 
 def choosing_results(summary: Summary) -> ChoosingResults:
-    """What every experiment of a sweep came to while choosing.
+    """Every experiment's result of choosing.
 
-    Each is compared with the incumbent on the date ranges, seeds and phases that it ran on itself, so that one which a
-    race ended early can stand beside the others.
+    Each is compared with the incumbent on its own pairings, so that an experiment which a race ended early can stand
+    beside the others.
     """
     definition, sign = summary.definition, summary.definition.objective.sign
     phases = {phase.name for phase in _compared_phases(definition)}
@@ -104,19 +101,20 @@ def choosing_results(summary: Summary) -> ChoosingResults:
     for row in rows:
         by_experiment.setdefault(row["experiment"], []).append(row)
     spent = _seconds_spent(rows)
-    results = {name: _without_value(definition, own, spent) for name, own in by_experiment.items()}
+    results = {name: _without_value(definition, group, spent) for name, group in by_experiment.items()}
 
-    # Multiples of the incumbent's metric, where it has one to divide by.
+    # Values: multiples of the incumbent's metric if they can be computed, else scores.
     metric = definition.objective.valid
-    incumbents = [row for name, own in by_experiment.items() if results[name].is_incumbent for row in own]
+    incumbents = [row for name, group in by_experiment.items() if results[name].is_incumbent for row in group]
     base = {_pairing(row): float(row[metric]) for row in incumbents if _is_finished(row, metric) and row[metric] > 0}
     relative = bool(base) and all(row[metric] > 0 for row in rows if _is_finished(row, metric))
     values: Mapping[str, float | None]
     if relative:
-        values = {name: _multiple(own, metric, base) for name, own in by_experiment.items()}
+        values = {name: _multiple(group, metric, base) for name, group in by_experiment.items()}
     else:
         values = {standing.experiment: standing.score for standing in summary.ranked}
 
+    # Experiments with a value, and those behind.
     comparable = [
         replace(result, value=value) for name, result in results.items() if (value := values.get(name)) is not None
     ]
@@ -139,7 +137,7 @@ def _compared_phases(definition: Definition) -> list[Phase]:
 
 
 def _without_value(definition: Definition, rows: Sequence[Row], spent: Mapping[str, float]) -> ExperimentResult:
-    """All of an experiment's result but the value."""
+    """An experiment's result before its value is known."""
     assignment = {name: rows[0].get(name) for name in definition.incumbent}
     finished = [row for row in rows if _is_finished(row, definition.objective.valid)]
     return ExperimentResult(
@@ -154,14 +152,14 @@ def _without_value(definition: Definition, rows: Sequence[Row], spent: Mapping[s
 
 
 def _multiple(rows: Sequence[Row], metric: str, base: Mapping[Pairing, float]) -> float | None:
-    """An experiment's metric as a multiple of the incumbent's: the geometric mean over trials that both finished."""
+    """An experiment's metric as a multiple of the incumbent's: geometric mean over the pairings that both finished."""
     if any(row["status"] not in (Status.COMPLETE, Status.STOPPED) for row in rows):
         return None
     pairs = [(row[metric], base[_pairing(row)]) for row in rows if _is_finished(row, metric) and _pairing(row) in base]
     if not pairs:
         return None
-    log_ratio = fmean(math.log(own) - math.log(incumbent) for own, incumbent in pairs)
-    return math.exp(max(-_LARGEST, min(log_ratio, _LARGEST)))
+    log_ratio = fmean(math.log(value) - math.log(incumbent) for value, incumbent in pairs)
+    return math.exp(max(-_LARGEST_LOG_RATIO, min(log_ratio, _LARGEST_LOG_RATIO)))
 
 
 def _fell_behind(rows: Sequence[Row]) -> bool:
@@ -169,7 +167,7 @@ def _fell_behind(rows: Sequence[Row]) -> bool:
 
 
 def best_so_far(choosing: ChoosingResults) -> list[ExperimentResult]:
-    """The experiments that were better than all before them, in the order in which they ended."""
+    """The experiments that were better than all earlier ones, in the order of their ends."""
     best: list[ExperimentResult] = []
     for result in sorted(choosing.comparable, key=lambda result: result.spent):
         if not best or choosing.sign * result.value < choosing.sign * best[-1].value:
@@ -188,48 +186,48 @@ def pareto_front(choosing: ChoosingResults) -> list[ExperimentResult]:
 
 @dataclass(frozen=True)
 class Group:
-    """Experiments that share a value of one hyperparameter, or a part of its range."""
+    """Experiments with the same value of one hyperparameter, or with values in the same part of its range."""
 
     label: str
     low: float | None
     high: float | None
     """The part of the range; None for a value of a list."""
     members: tuple[ExperimentResult, ...]
-    """Those with a result."""
+    """Experiments with a result."""
     median: float
-    """Of all that have it, those that fell behind among them, to be minimised; infinite if these are most."""
+    """Over all experiments of the group, minimised; infinite if most of them fell behind."""
     counts: bool
-    """Whether its median may be the best: that of a single experiment is one only where no value has several."""
+    """True if its median may be the best. A single experiment counts only if no group has several."""
 
 
 @dataclass(frozen=True)
 class PhaseSearch:
-    """The hyperparameters that one phase searched all over their domains, and the experiments in which it did."""
+    """The experiments of one phase, and the hyperparameters whose whole domain it searched."""
 
     phase: Phase
     results: tuple[ExperimentResult, ...]
-    """The best first; those that fell behind last."""
+    """The best first; experiments that fell behind last."""
     experiments: Experiments
-    """The same as plain values to be minimised, in the same order."""
+    """The same experiments as plain values to be minimised, in the same order."""
 
     @cached_property
     def importances(self) -> list[Importance]:
-        """How much each hyperparameter mattered, the most important first; empty where that cannot be said."""
+        """The importance of each hyperparameter, the most important first; empty with too few experiments."""
         return importances(self.experiments)
 
     @cached_property
     def best_values(self) -> dict[str, BestValue]:
-        """By hyperparameter: the value, or the part of its range, with the best median."""
+        """By hyperparameter, the value, or the part of its range, with the best median."""
         return {best.name: best for best in best_values(self.experiments)}
 
     @cached_property
     def interaction(self) -> Interaction | None:
-        """Of the two that matter most."""
+        """The interaction of the two most important hyperparameters."""
         names = [importance.name for importance in self.importances[:2]]
         return interaction(self.experiments, *names) if len(names) == 2 else None
 
     def groups(self, name: str) -> list[Group]:
-        """The experiments by value of a hyperparameter, in the order of an axis; empty parts are left out."""
+        """The experiments by value of a hyperparameter, in the order of an axis, without empty parts."""
         parts = [part for part in self.experiments.parts(name) if part.members]
         fewest = 2 if any(len(part.members) > 1 for part in parts) else 1
         return [self._group(part, len(part.members) >= fewest) for part in parts]
@@ -240,10 +238,9 @@ class PhaseSearch:
 
 
 def phase_searches(choosing: ChoosingResults, summary: Summary) -> list[PhaseSearch]:
-    """By phase, in their order. A hyperparameter belongs to the first that searched all of its domain.
+    """The searches of the phases, in order. A hyperparameter belongs to the first phase that searched its whole domain.
 
-    Phases keep what they do not search at what the phase before chose, so that values of a hyperparameter are fairly
-    compared only inside of one.
+    Values of a hyperparameter are compared only within a phase: between phases the other hyperparameters differ.
     """
     phases = _compared_phases(summary.definition)
     owner: dict[str, Phase] = {}
@@ -253,7 +250,7 @@ def phase_searches(choosing: ChoosingResults, summary: Summary) -> list[PhaseSea
     searches = []
     for phase in phases:
         domains = {name: phase.space[name] for name in phase.space if owner[name] is phase}
-        results = tuple(one for one in (*choosing.comparable, *choosing.behind) if phase.name in one.phases)
+        results = tuple(result for result in (*choosing.comparable, *choosing.behind) if phase.name in result.phases)
         if domains and results:
             values = [choosing.minimised(result.value) for result in results]
             experiments = Experiments([result.assignment for result in results], values, domains)
@@ -262,7 +259,7 @@ def phase_searches(choosing: ChoosingResults, summary: Summary) -> list[PhaseSea
 
 
 def sample(results: Sequence[ExperimentResult], most: int, always: Iterable[str] = ()) -> list[ExperimentResult]:
-    """At most so many, evenly along the ranking, and with them the incumbent and the experiments of `always`."""
+    """About `most` experiments, evenly along the ranking, plus the incumbent and the experiments in `always`."""
     if len(results) <= most:
         return list(results)
     places, names = _even_places(len(results), most), set(always)
@@ -272,25 +269,27 @@ def sample(results: Sequence[ExperimentResult], most: int, always: Iterable[str]
 
 
 def _even_places(count: int, most: int) -> set[int]:
-    """`most` places of `count`, the first and the last among them."""
+    """`most` of `count` positions, the first and the last among them."""
     return {round(at * (count - 1) / (most - 1)) for at in range(most)}
 
 
 def part_label(part: Part) -> str:
-    """A value, or a part of a range, as an axis says it."""
+    """A value, or a part of a range, as the label of an axis."""
     return label(part.value) if part.low is None else f"{part.low:.2g}–{part.high:.2g}"
 
 
 def label(value: Any) -> str:
-    """A value as text that fits an axis. A long one takes the drawing of it seconds, and nobody reads it there."""
+    """A value as text for an axis. Drawing a long text takes seconds, so it is cut."""
     text = value if isinstance(value, str) else to_cell(value)
     text = encodable(text)
     return text if len(text) <= 24 else text[:23] + "…"
 
 
 def curve_rows(summary: Summary, phase: Phase, most: int) -> list[Row]:
-    """The trials whose learning curves are drawn: one per experiment, at most so many, all on one date range: the one
-    that most experiments ran on, the newest of several."""
+    """Rows for the picture of learning curves: about `most`, one per experiment, all on the same date range.
+
+    It is the range with the most experiments; of several, the newest.
+    """
     by_range: dict[DateRange, dict[str, Row]] = {}
     for row in summary.rows:
         if row["phase"] == phase.name and Status(row["status"]).is_result:
@@ -306,7 +305,7 @@ def curve_rows(summary: Summary, phase: Phase, most: int) -> list[Row]:
 
 
 def _seconds_spent(rows: Sequence[Row]) -> dict[str, float]:
-    """By trial: the seconds of training that all had taken together when it ended."""
+    """By trial, the seconds of training that the sweep had spent when the trial ended."""
     total, spent = 0.0, {}
     for row in sorted(rows, key=lambda row: (row.get("finished") or "", row["trial"])):
         total += 0.0 if row.get("reused_from") else row.get("training_time") or 0.0

@@ -1,6 +1,6 @@
-"""Results for other tools, by the suffix of a file: a spreadsheet, a data frame, a chat, Jenkins.
+"""Exports results to a spreadsheet, a data frame, a chat or Jenkins; the suffix of the file chooses the format.
 
-`results.csv` stays what the pipeline reads; nothing here is ever read back.
+The pipeline reads none of these files back.
 """
 
 import csv
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     import pyarrow
 
 
-# What spreadsheets take for the start of a formula, the full-width signs of East Asian keyboards included.
+# Spreadsheets read text that begins like this as a formula; East Asian keyboards type the full-width signs.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 BEST = 10
-"""Experiments in a table that nobody asked to be longer."""
+"""Experiments in a Markdown table by default."""
 _LONGEST_CELL = 120
 _INT64 = range(-(2**63), 2**63)
-# Control characters, and the marks that turn the direction of text: shown as what they are.
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+# Control characters, and the marks that turn the direction of text: written as escapes.
+_INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
 def export(state: State, path: Path, best: int | None = None) -> None:
-    """Writes the results so far as `path`'s suffix says; of the `best` experiments, where that is given.
+    """Writes the results so far in the format of `path`'s suffix; with `best`, only so many experiments.
 
     Raises UserError if the suffix is unknown or the file cannot be written.
     """
@@ -56,20 +56,20 @@ def export(state: State, path: Path, best: int | None = None) -> None:
 
 
 def rows_of_best(state: State, best: int | None) -> list[Row]:
-    """The rows of the `best` experiments of all that were tried (None: of all), in the order of the table."""
+    """The rows of the `best` experiments in `state.tried`, in the order of the table; None: every row."""
     if best is None:
         return list(state.rows)
-    kept = {standing.experiment for _, standing in state.tried[:best]}
-    return [row for row in state.rows if row["experiment"] in kept]
+    experiments = {standing.experiment for _, standing in state.tried[:best]}
+    return [row for row in state.rows if row["experiment"] in experiments]
 
 
 def as_csv(state: State, rows: Sequence[Row]) -> bytes:
-    """The rows as in `results.csv`, which every cell comes back from unchanged; `to_csv` is for people."""
+    """The rows in the format of `results.csv`, which reads back unchanged; `to_csv` writes them for people."""
     return results.write_csv(rows, _columns(state, rows))
 
 
 def as_json(rows: Sequence[Row]) -> str:
-    """A JSON list of rows; numbers that JSON does not have (NaN, infinity) are null."""
+    """A JSON list of rows; NaN and infinity, which JSON lacks, become null."""
 
     def plain(value: Any) -> Any:
         return None if isinstance(value, float) and not math.isfinite(value) else value
@@ -77,15 +77,15 @@ def as_json(rows: Sequence[Row]) -> str:
     return json.dumps([{name: plain(value) for name, value in row.items()} for row in rows], indent=1)
 
 
-# -- for people's spreadsheets
+# -- for spreadsheets
 
 
 def to_csv(state: State, rows: Sequence[Row]) -> bytes:
-    """The rows with text that no spreadsheet takes for a formula. UTF-8 with a mark, which Excel needs."""
+    """The rows as CSV without formulas, in UTF-8 with the byte-order mark that Excel needs."""
     columns = _columns(state, rows)
     out = io.StringIO(newline="")
     writer = csv.writer(out)
-    writer.writerow([_defused(name) for name in columns])
+    writer.writerow([_without_formula(name) for name in columns])
     writer.writerows([_for_people(row.get(column)) for column in columns] for row in rows)
     return out.getvalue().encode("utf-8-sig")
 
@@ -95,10 +95,10 @@ def _for_people(value: Any) -> str:
         return ""
     if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return json.dumps(value)
-    return _defused(value if isinstance(value, str) else json.dumps(value))
+    return _without_formula(value if isinstance(value, str) else json.dumps(value))
 
 
-def _defused(text: str) -> str:
+def _without_formula(text: str) -> str:
     text = encodable(text).replace("\x00", "\ufffd")
     return f"'{text}" if text.startswith(_FORMULA) else text
 
@@ -111,7 +111,7 @@ def _columns(state: State, rows: Sequence[Row]) -> list[str]:
 
 
 def to_parquet(state: State, rows: Sequence[Row]) -> bytes:
-    """The rows with a type per column; the two days of `date-range` and the times of a trial also as timestamps."""
+    """The rows with a type per column. `started`, `finished` and the two days of `date-range` become timestamps."""
     import pyarrow
     import pyarrow.parquet
 
@@ -132,22 +132,23 @@ def to_parquet(state: State, rows: Sequence[Row]) -> bytes:
 
 
 def _typed(values: Sequence[Any]) -> "pyarrow.Array":
-    """Integers, floats, truth values and text as such; what is mixed, or a list, as JSON text."""
+    """A column of booleans, integers, floats or text; lists and mixed values become JSON text."""
     import pyarrow
 
-    kinds = {type(value) for value in values if value is not None}
-    if kinds == {int} and not all(value is None or value in _INT64 for value in values):
-        kinds = {object}
-    if kinds == {str}:
+    column_types = {type(value) for value in values if value is not None}
+    if column_types == {int} and not all(value is None or value in _INT64 for value in values):
+        column_types = {object}
+    if column_types == {str}:
         return pyarrow.array([None if value is None else encodable(value) for value in values], pyarrow.string())
-    for types, kind in (
+    for types, arrow_type in (
         ({bool}, pyarrow.bool_()),
         ({int}, pyarrow.int64()),
         ({float}, pyarrow.float64()),
         ({int, float}, pyarrow.float64()),
     ):
-        if kinds == types:
-            return pyarrow.array([float(v) if kind == "double" and v is not None else v for v in values], kind)
+        if column_types == types:
+            is_float = arrow_type == pyarrow.float64()
+            return pyarrow.array([float(v) if is_float and v is not None else v for v in values], arrow_type)
     return pyarrow.array([None if value is None else json.dumps(value) for value in values], pyarrow.string())
 
 
@@ -165,7 +166,7 @@ def _times(values: Sequence[Any]) -> "pyarrow.Array":
 
 
 def to_markdown(state: State, best: int) -> str:
-    """The answer, the verdict, the best settings and where to see more."""
+    """The answer, the verdicts, a table of the best settings, and a link to the page."""
     summary = summary_of(state)
     definition = state.sweep.definition
     metric, scale = definition.objective.metric, summary.scale
@@ -205,23 +206,23 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _code(text: str) -> str:
-    """Text that Markdown shows as it is: no markup, no HTML, no link, nobody's name called; fit for a table."""
-    text = _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", encodable(text))
+    """Text as code for a table: Markdown reads no markup, HTML, link or @name in it."""
+    text = _INVISIBLE.sub(lambda match: f"\\u{ord(match[0]):04x}", encodable(text))
     if len(text) > _LONGEST_CELL:
         text = text[: _LONGEST_CELL - 1] + "…"
-    # A table's own escape is undone inside code, unless a backslash stands before it.
+    # Inside code, a table takes back its escape of "|" unless another backslash stands before it.
     text = text.replace("\\|", "\\ |").replace("|", "\\|")
     return _fenced(text)
 
 
 def _link(state: State) -> str:
     link = state.sweep.store.link(state.sweep.page_key)
-    # A path must be whole to be of use, however long it is.
+    # Never shortened: a path is of use only as a whole.
     return f"<{link}>" if link.startswith(("http://", "https://")) and not set(link) & set(" <>") else _fenced(link)
 
 
 def _fenced(text: str) -> str:
-    """Between as many backticks as end it nowhere."""
+    """Text between more backticks than it holds in a row."""
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"{fence} {text} {fence}" if "`" in text or not text.strip() else f"{fence}{text}{fence}"
 

@@ -1,5 +1,7 @@
-"""`interactive.html`: the pictures to zoom into and the whole table to sort and filter, in one file that asks no host
-for anything. For a laptop or behind the bucket's login: Jenkins lets no script run.
+"""Renders `interactive.html`: pictures to zoom into, and the whole table to sort and filter.
+
+One file that loads nothing from elsewhere. It needs scripts, which Jenkins forbids, so people open it from the bucket
+or from a disk.
 """
 
 import json
@@ -18,7 +20,7 @@ from pipeline.report.templating import asset
 from pipeline.results import to_cell
 
 _MOST_DISTINCT = 200
-"""A column of at most so many different values is written as places in a list of them."""
+"""A column with at most so many distinct values is written as indices into the list of them."""
 
 _WHEEL = "wheel![event.ctrlKey || event.metaKey]"
 _DRAG = "[pointerdown[event.pointerType !== 'touch'], window:pointerup] > window:pointermove!"
@@ -32,11 +34,11 @@ def interactive(
     next_spec: NextSpec | None,
     links: Mapping[str, Links],
 ) -> str:
-    """The page as text; `links` are further columns of the table, by what stands above them."""
-    linked = {
-        name: {"pattern": one.pattern, "of": _column([*one.of_rows])}
-        for name, one in links.items()
-        if set(one.of_rows) - {None}
+    """The page as text; `links` are columns of links, by heading."""
+    link_columns = {
+        heading: {"pattern": column.pattern, "of": _column([*column.of_rows])}
+        for heading, column in links.items()
+        if set(column.of_rows) - {None}
     }
     if any(row.get("error") for row in summary.rows):
         columns = [*columns, "error"]
@@ -46,7 +48,7 @@ def interactive(
         "table": [_column([_cell(row.get(name)) for row in summary.rows]) for name in columns],
         "trials": [row["trial"] for row in summary.rows],
         "attempts": [str(row.get("attempt") or "") for row in summary.rows],
-        "links": linked,
+        "links": link_columns,
     }
     return environment.get_template("interactive.html").render(
         summary=summary,
@@ -61,22 +63,22 @@ def interactive(
 
 @cache
 def _vega() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script, which takes a second to put together."""
+    """Vega, Vega-Lite and Vega-Embed as one script; building it takes a second."""
     import vl_convert
 
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
 
 
 def for_script(data: Any) -> str:
-    """JSON that may stand inside `<script>`: no text in it can end the script or begin a comment."""
+    """JSON for the inside of `<script>`: no text in it can end the script or begin a comment."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _zoomable(spec: dict[str, Any]) -> dict[str, Any]:
-    """The picture with wheel and drag bound to its scales, where they are continuous.
+    """The picture with Ctrl + wheel and drag bound to its continuous scales.
 
-    The wheel alone scrolls the page, and so does a finger: a page that stops at each picture cannot be read.
+    The wheel alone, or a finger, scrolls the page: a picture must not stop that.
     """
     axes = list(spec.get("usermeta", {}).get("zoom", ""))
     if not axes:
@@ -90,7 +92,7 @@ def _zoomable(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rounded(spec: Any) -> Any:
-    """A picture's numbers as exact as a screen shows them."""
+    """A picture with its numbers rounded to five digits, as exact as a screen."""
     if isinstance(spec, dict):
         return {name: _rounded(value) for name, value in spec.items()}
     if isinstance(spec, list):
@@ -99,7 +101,7 @@ def _rounded(spec: Any) -> Any:
 
 
 def _cell(value: Any) -> Any:
-    """What JSON and a column of a table can hold; numbers as exact as anybody reads them."""
+    """A value for JSON and a column of a table, floats rounded to five digits."""
     if isinstance(value, float):
         return float(f"{value:.5g}") if math.isfinite(value) else str(value)
     if isinstance(value, list):
@@ -108,6 +110,7 @@ def _cell(value: Any) -> Any:
 
 
 def _column(values: list[Any]) -> Any:
+    """The values, or `{"of": distinct values, "at": indices}` if few are distinct."""
     distinct = list({(type(value), value): value for value in values}.values())
     if len(distinct) > min(_MOST_DISTINCT, len(values) / 4):
         return values

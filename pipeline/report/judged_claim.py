@@ -1,40 +1,52 @@
-"""The claim that a sweep judges, as it stands now, for every place that shows such a sweep.
+"""The claim that a sweep judges: its present state, for the page, lists, exports and the winner.
 
-Where a claim stands is for `analysis/sequential.py` to say; the sentences are those of `claims.py`.
+`analysis/sequential.py` judges the claim, and `claims.py` has the sentences.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import fmean
 
 from pipeline.analysis.ranking import Standing, standings
 from pipeline.errors import UserError
-from pipeline.report.claims import standing
+from pipeline.report.answer import RangeComparison
+from pipeline.report.claims import damage_in_words, evidence_in_words
 from pipeline.report.state import State
 from pipeline.results import Row
 from pipeline.space import Assignment, identity_of
 from pipeline.sweep import Sweep, claims
+from pipeline.sweep.claims import Claim, Pair
 
 REAL, WAITS, DAMAGED = "real", "waits", "damaged"
 
 
 @dataclass(frozen=True)
 class ClaimStanding:
-    """Where the claim of a sweep stands, which is the same for every sweep that judges it."""
+    """The present state of a claim, the same for every sweep that judges it."""
 
     id: str
     kind: str
     """`waits`, `real`, `refuted`, `given up`, or `damaged`."""
     setting: Assignment
     evidence: str = ""
-    """What that rests on, and what is waited for: `25.8 % better, ahead on 6 of 6 new date ranges …`."""
+    """The evidence and the next date range: `25.8 % better, ahead on 6 of 6 new date ranges …`."""
     gain: str = ""
-    """`+25.8 %`; empty while nothing has judged it."""
+    """`+25.8 %`; empty until a date range has judged it."""
     origin: str = ""
-    """The sweep that made it; empty where the claim cannot be read."""
+    """The sweep that made it; empty if the claim cannot be read."""
+    differences: str = ""
+    """`learning_rate=0.01`: the values that differ from the incumbent's; empty if the claim cannot be read."""
+    comparisons: tuple[RangeComparison, ...] = ()
+    """By date range, seeds averaged; without the ranges that lack a score."""
 
     @property
     def has_ended(self) -> bool:
         return self.kind not in (WAITS, DAMAGED)
+
+    @property
+    def answer(self) -> str:
+        """`bag-of-words-0123456789ab (learning_rate=0.01): real: 25.8 % better, …`, or why it cannot be read."""
+        return f"{self.id} ({self.differences}): {self.kind}: {self.evidence}" if self.origin else self.evidence
 
     @property
     def sentence(self) -> str:
@@ -43,32 +55,45 @@ class ClaimStanding:
 
 
 def standing_of(sweep: Sweep) -> ClaimStanding | None:
-    """Where the claim that a sweep judges stands; None of a sweep that judges none."""
+    """The present state of the claim that a sweep judges, read from the store; None if the sweep judges none."""
     judged = sweep.definition.claim
     if judged is None:
         return None
-    # Not above: scipy comes with it, which a list of sweeps does without.
-    from pipeline.analysis.sequential import evidence
+    # Imported late: it needs scipy, and a list of sweeps without claims does not.
+    from pipeline.analysis import sequential
 
     try:
         stored = claims.read(sweep.store, judged.id)
     except UserError as error:
         return ClaimStanding(judged.id, DAMAGED, judged.setting, str(error))
-    found = evidence(stored.claim, stored.pairs)
-    kind = DAMAGED if stored.damaged else str(found.kind)
+    evidence = sequential.evidence(stored.claim, stored.pairs)
+    comparisons = [_comparison(stored.claim, pair) for pair in sorted(stored.pairs, key=lambda pair: pair.range)]
     return ClaimStanding(
         id=judged.id,
-        kind=kind,
+        kind=DAMAGED if stored.damaged else str(evidence.kind),
         setting=judged.setting,
-        evidence=standing(stored).removeprefix(f"{kind}: "),
-        gain="" if found.mean is None else found.scale.words(found.mean, plus="+"),
+        evidence=damage_in_words(stored) if stored.damaged else evidence_in_words(stored, evidence),
+        gain="" if evidence.mean is None else evidence.scale.words(evidence.mean, plus="+"),
         origin=stored.claim.origin.sweep,
+        differences=stored.claim.in_words,
+        comparisons=tuple(comparison for comparison in comparisons if comparison),
     )
 
 
+def _comparison(claim: Claim, pair: Pair) -> RangeComparison | None:
+    """None if a score is missing."""
+    setting, incumbent = ([score for score in scores if score is not None] for scores in (pair.setting, pair.incumbent))
+    if len(setting) < claim.seeds or len(incumbent) < claim.seeds:
+        return None
+    ours, theirs = fmean(setting), fmean(incumbent)
+    return RangeComparison(pair.range, ours, theirs, claim.objective.gains.gain(theirs, ours))
+
+
 def answer_to(state: State, claim: ClaimStanding) -> Standing | None:
-    """The claim's setting if that is real, else the incumbent, as this sweep trained it; None if no training of it
-    has finished."""
+    """The claim's setting if it is real, else the incumbent, ranked by this sweep's own rows.
+
+    None if no training of it has finished.
+    """
     definition = state.sweep.definition
     rows = rows_of(state.rows, claim.setting if claim.kind == REAL else definition.incumbent)
     return next(iter(standings(definition, rows, definition.confirm)), None)
@@ -76,5 +101,5 @@ def answer_to(state: State, claim: ClaimStanding) -> Standing | None:
 
 def rows_of(rows: Iterable[Row], setting: Assignment) -> list[Row]:
     """The rows of a setting, which has a value for every hyperparameter."""
-    wanted = identity_of(setting)
-    return [row for row in rows if identity_of({name: row.get(name) for name in setting}) == wanted]
+    identity = identity_of(setting)
+    return [row for row in rows if identity_of({name: row.get(name) for name in setting}) == identity]

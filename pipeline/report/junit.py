@@ -1,6 +1,6 @@
-"""A sweep as a JUnit report, which is what Jenkins shows as tests: one case per trial, failures with their message.
+"""A sweep as a JUnit report, which Jenkins shows as tests: one case per trial, failures with their message.
 
-It says what ran and what failed. Which setting is best is the summary's business.
+It reports runs and failures, not the best setting.
 """
 
 import xml.etree.ElementTree as ElementTree
@@ -11,23 +11,23 @@ from pipeline.sweep import Definition, Trial
 
 
 def junit(definition: Definition, planned: Iterable[Trial], rows: Sequence[Row]) -> bytes:
-    """The report as XML. A planned trial without a row counts as skipped, and so does a reference that failed."""
+    """The report as XML. Planned trials without a row, and references that failed, count as skipped."""
     by_trial = {row["trial"]: row for row in rows}
     names = list(dict.fromkeys([*map(str, planned), *by_trial]))
     suite = ElementTree.Element("testsuite", name=definition.id, tests=str(len(names)))
-    failures = without_result = 0
+    failures = skipped = 0
     for name in names:
         row = by_trial.get(name)
         case = ElementTree.SubElement(suite, "testcase", classname=_group(definition, name), name=name)
         if row is None:
-            without_result += 1
+            skipped += 1
             ElementTree.SubElement(case, "skipped", message="has not run")
             continue
         case.set("time", f"{row.get('training_time') or 0:.3f}")
         is_result = Status(row["status"]).is_result
         if not is_result and is_reference(row):
-            # Jenkins would take a failure for one of the build.
-            without_result += 1
+            # As a failure it would mark the whole build.
+            skipped += 1
             ElementTree.SubElement(case, "skipped", message=_clean(row.get("error") or row["status"]))
         elif not is_result:
             failures += 1
@@ -35,13 +35,13 @@ def junit(definition: Definition, planned: Iterable[Trial], rows: Sequence[Row])
             ElementTree.SubElement(case, "failure", type=row["status"], message=message).text = message
         ElementTree.SubElement(case, "system-out").text = _clean(_words(row))
     suite.set("failures", str(failures))
-    suite.set("skipped", str(without_result))
+    suite.set("skipped", str(skipped))
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
 
 
 def _group(definition: Definition, trial: str) -> str:
-    # Jenkins groups by what stands before the last dot, so a name's own dots must go.
+    # Jenkins groups cases by the text before the last dot, so dots inside a name must go.
     phase = Trial.parse(trial).phase
     return f"{definition.architecture.replace('.', '_')}.{phase}"
 
@@ -51,5 +51,5 @@ def _words(row: Row) -> str:
 
 
 def _clean(text: str) -> str:
-    """Without the characters that XML cannot hold, however they got into an error's message."""
+    """Text without characters that XML cannot hold, which an error's message may contain."""
     return "".join(letter if letter in "\t\n" or letter.isprintable() else "\ufffd" for letter in text)

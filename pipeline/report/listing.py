@@ -1,6 +1,6 @@
-"""The sweeps of a store, a few values each: how far, the verdict, the gain, the cost, the days; for `list`.
+"""The sweeps of a store for `list`: progress, verdict, gain, cost and days of each.
 
-It reads the store and writes nothing; how that looks is `screen/sweeps.py`'s.
+It reads the store and writes nothing. `screen/sweeps.py` lays the values out.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from statistics import fmean
 from pipeline.analysis.spending import device_seconds
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
-from pipeline.report.answer import Basis, judged_ranges
+from pipeline.report.answer import Basis, fitting_scale, range_comparisons
 from pipeline.report.judged_claim import standing_of
 from pipeline.report.sentence import in_words
 from pipeline.report.state import State, state_of
@@ -27,18 +27,18 @@ class Listed:
     words: str
     """`done`, `12 of 31 trials`; `damaged`."""
     best: str
-    """The answer so far in words, or why the sweep cannot be read."""
+    """The answer so far in words, or the reason why the sweep cannot be read."""
     verdict: str = ""
     """`real`, `not shown`, `keep the defaults`, `not judged`; empty while there is no answer. Of a sweep that judges a
-    claim, where the claim stands: `claim: waits`."""
+    claim, the state of the claim: `claim: waits`."""
     gain: str = ""
-    """Over the defaults, on what judged, else on what chose: `+12.3 %`."""
+    """Over the incumbent, on the ranges that judged, else on the ranges that chose: `+12.3 %`."""
     seconds: float = 0.0
     """Of training, all devices together."""
     days: DateRange | None = None
     """From the first day of all its date ranges to the last."""
     progress: str = ""
-    """`12/31`, where it is not done."""
+    """`12/31`; empty once it is done."""
     failed: int = 0
 
 
@@ -51,9 +51,9 @@ def sweeps_in(store: Store) -> list[str]:
 
 
 def listing(store: Store) -> Iterator[Listed]:
-    """Every sweep of a store, oldest first. One whose `sweep.json` cannot be read is listed with the reason.
+    """Every sweep of a store, oldest first. A sweep whose `sweep.json` cannot be read is listed with the reason.
 
-    Raises UserError if there is none at all.
+    Raises UserError if the store holds no sweep.
     """
     for id in sweeps_in(store):
         try:
@@ -73,7 +73,7 @@ def _listed(state: State) -> Listed:
         verdict=f"claim: {claim.kind}" if claim else "study" if definition.is_study else _verdict(state),
         gain=claim.gain if claim else "" if definition.is_study else _gain(state),
         seconds=device_seconds(state.rows),
-        days=DateRange(min(one.start for one in ranges), max(one.end for one in ranges)),
+        days=DateRange(min(date_range.start for date_range in ranges), max(date_range.end for date_range in ranges)),
         progress="" if state.done else f"{'stopped ' if state.stopped else ''}{finished}/{planned}",
         failed=len(state.failed),
     )
@@ -89,10 +89,10 @@ def _verdict(state: State) -> str:
         return f"keep {definition.incumbent_name}"
     if not answer.is_judged:
         return "not judged"
-    # As it was noted when the sweep was done: to test anew takes time.
-    name, noted = answer.setting.experiment, judged.judged_by(state.sweep.store, definition)
-    if noted and name in noted.verdicts:
-        return noted.verdicts[name].kind
+    # The verdict that was noted when the sweep was done: testing again takes time.
+    name, notes = answer.setting.experiment, judged.judged_by(state.sweep.store, definition)
+    if notes and name in notes.verdicts:
+        return notes.verdicts[name].kind
     return str(state.confirmed.verdicts[name].kind) if state.confirmed else ""
 
 
@@ -100,7 +100,6 @@ def _gain(state: State) -> str:
     definition, answer = state.sweep.definition, state.decided
     if answer is None or answer.setting.is_incumbent:
         return ""
-    pairs = judged_ranges(definition, state.ranked, answer, state.confirmed)
-    gains = [one.gain for one in pairs if one.gain is not None]
-    scale = definition.objective.gains.fitting(value for one in pairs for value in (one.setting, one.incumbent))
-    return scale.words(fmean(gains), plus="+") if gains else ""
+    comparisons = range_comparisons(definition, state.ranked, answer, state.confirmed)
+    gains = [comparison.gain for comparison in comparisons if comparison.gain is not None]
+    return fitting_scale(definition, comparisons).words(fmean(gains), plus="+") if gains else ""

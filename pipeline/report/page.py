@@ -1,6 +1,6 @@
 """Writes `report/` of a sweep: `index.html` with its style sheet and pictures, `interactive.html`, `best.json`.
 
-While a sweep runs only the page is written, without pictures, which costs next to nothing.
+While a sweep runs, only the page is written, without pictures: that is cheap.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from pipeline.report.next_spec import NextSpec
 
 MOST_ROWS = 400
-"""A page with more rows than that is slow to open on a phone; `interactive.html` and `results.csv` have all."""
+"""A page with more rows is slow to open on a phone; `interactive.html` and `results.csv` hold every row."""
 MOST_FAILURES = 100
 MOST_CAUSES = 12
 MOST_MATTERING = 3
 FEWEST = 12
-"""Experiments from which on a picture of one hyperparameter says something."""
-NOWHERE = Place()
+"""Experiments that a picture of one hyperparameter needs."""
+UNKNOWN_PLACE = Place()
 
 
 def page(
@@ -37,14 +37,14 @@ def page(
     next_spec: "NextSpec | None" = None,
     *,
     whole: bool = True,
-    place: Place = NOWHERE,
+    place: Place = UNKNOWN_PLACE,
 ) -> str:
-    """`index.html` as text; `whole` says whether the other files of the report lie beside it, `place` where it lies."""
+    """`index.html` as text. `whole`: the report's other files lie beside it. `place`: address of the report."""
     rows = summary.rows
     if len(rows) > MOST_ROWS:
         ranks = {standing.experiment: at for at, standing in enumerate(summary.ranked)}
         rows = sorted(rows, key=lambda row: ranks.get(row["experiment"], len(ranks)))[:MOST_ROWS]
-    names, same = _without_constants(columns(summary), rows)
+    names, constants = _without_constants(columns(summary), rows)
     return (
         environment()
         .get_template("index.html")
@@ -53,7 +53,7 @@ def page(
             card=card(summary, place),
             mattering=_mattering(importance),
             columns=names,
-            same=same,
+            constants=constants,
             rows=rows,
             pictures=pictures,
             note=note,
@@ -68,7 +68,7 @@ def page(
 
 
 def columns(summary: Summary) -> list[str]:
-    """The columns of the table that people read, metrics first."""
+    """The columns of the page's table, metrics first."""
     names, searched = results.table_columns(summary.rows, summary.searched), summary.searched
     hidden, objective = set(summary.definition.incumbent) | set(searched), summary.definition.objective
     metrics = [name for name in names if name not in hidden and name not in results.RESERVED]
@@ -78,32 +78,33 @@ def columns(summary: Summary) -> list[str]:
 
 
 def _mattering(importance: "Sequence[ImportanceTable]") -> str:
-    """`learning_rate 73 % of what sets the best quarter apart`: what clearly mattered; empty where nobody can tell."""
+    """The hyperparameters that clearly mattered: `learning_rate 73 % of what sets the best quarter apart`.
+
+    Empty if there are too few experiments to measure it.
+    """
     if not any(line.share is not None for table in importance for line in table.lines):
         return ""
     clear = [(line.share, line.name) for table in importance for line in table.lines if line.clear and line.share]
     words = [f"{name} {100 * share:.0f} %" for share, name in sorted(clear, reverse=True)[:MOST_MATTERING]]
-    return (
-        f"{', '.join(words)} of what sets the best quarter apart" if words else "nothing, more than chance would show"
-    )
+    return f"{', '.join(words)} of what sets the best quarter apart" if words else "nothing, beyond chance"
 
 
 def _without_constants(names: Sequence[str], rows: Sequence[Row]) -> tuple[list[str], dict[str, Any]]:
-    """The columns in which rows differ, and the values of the others."""
-    kept, same = [], {}
+    """The columns in which rows differ, and the value of each constant column."""
+    varying, constants = [], {}
     for name in names:
         values = [row.get(name) for row in rows]
         if len(rows) > 1 and name not in ("trial", "status", "date-range") and values.count(values[0]) == len(values):
-            same[name] = values[0]
+            constants[name] = values[0]
         else:
-            kept.append(name)
-    return kept, {name: value for name, value in same.items() if value is not None}
+            varying.append(name)
+    return varying, {name: value for name, value in constants.items() if value is not None}
 
 
 def render(sweep: Sweep, summary: Summary, *, pictures: bool = True) -> None:
-    """Writes the report that says what `summary` says; without `pictures` only the page, while a sweep runs."""
+    """Writes the report of a summary; without `pictures`, as for a running sweep, only the page."""
     _write(sweep, "style.css", asset("style.css"))
-    # First of all the page, so that there is one whatever becomes of the pictures.
+    # The page goes first, so that there is one even if the pictures fail.
     _write(sweep, "index.html", page(summary, whole=False, place=_place(sweep)))
     if pictures and summary.rows:
         _render_all(sweep, summary)

@@ -1,4 +1,4 @@
-"""A sweep of several phases, phase by phase: what each searched, what it chose, and what that was worth."""
+"""The phases of a sweep: experiments, cost and choice of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,39 +13,39 @@ from pipeline.sweep import Phase
 
 @dataclass(frozen=True)
 class FasterChoice:
-    """A setting that went first because it trains faster, beside the most accurate one."""
+    """A setting that was chosen because it trains faster, beside the most accurate setting."""
 
     chosen: Standing
     best: Standing
     behind: float
-    """How much worse the chosen one is: 0.004 is 0.4 %."""
+    """Loss of accuracy by the choice: 0.004 is 0.4 %."""
     share: float
-    """Of the epochs of the best."""
+    """Epochs of the chosen setting, as a share of the best one's."""
 
 
 @dataclass(frozen=True)
 class PhaseSummary:
-    """One phase, and its choice."""
+    """One phase and its choice."""
 
     phase: Phase
     experiments: int
-    """With a row in it."""
+    """Experiments with a row in the phase."""
     seconds: float
     """Of training, all devices together."""
     best: Standing | None
-    """Best experiment of the phase; None while no experiment is through, and in a phase that judges."""
+    """Best experiment of the phase; None until one has finished, and in a phase that judges."""
     chosen: Assignment
-    """The values that the best setting has of the hyperparameters that the phase searched."""
+    """The best experiment's values of the hyperparameters that the phase searched."""
     faster: FasterChoice | None
 
 
 def seconds_per_trial(standing: Standing) -> float:
-    """Seconds of training, the mean over date ranges."""
+    """Mean seconds of training over date ranges."""
     return fmean(row.get("training_time") or 0.0 for row in standing.by_range.values())
 
 
 def phase_summaries(summary: Summary) -> list[PhaseSummary]:
-    """The phases in their order; none where there is only one that chooses, and nothing but accuracy to choose by."""
+    """The phases in order; empty if only one chooses, and that by accuracy alone."""
     definition = summary.definition
     if definition.is_study or (len(definition.choosing) < 2 and not definition.choosing[0].faster_within):
         return []

@@ -1,6 +1,6 @@
-"""The answer beside models that nobody tuned: a constant, a linear model, boosted trees, fitted on the same days.
+"""Compares the answer with untuned models of the same days: a constant, a linear model, boosted trees.
 
-It compares only, range by range; what a reference is, and how it is fitted, is for `training/` to say.
+The comparison is range by range. `training/` defines the references and fits them.
 """
 
 import math
@@ -12,14 +12,13 @@ from statistics import fmean, geometric_mean
 from pipeline.analysis.ranking import Standing
 from pipeline.analysis.same_data import of_same_data
 from pipeline.dates import DateRange
-from pipeline.report.words import incumbent_in_words
 from pipeline.results import Goal, Row, Status, is_same_data, range_of, sign
 from pipeline.scale import ROPE, Scale
 from pipeline.sweep import Definition
 
 CONSTANT = "the constant"
 _NAMES = {"constant": CONSTANT, "linear": "the linear model", "trees": "boosted trees"}
-"""By what stands in the column `experiment`; in the order of the table."""
+"""By the value of the column `experiment`, in the order of the table."""
 
 Scores = dict[DateRange, float]
 """A test metric by date range, seeds averaged."""
@@ -32,46 +31,46 @@ class ModelLine:
     name: str
     """`boosted trees`, `the defaults`, `e003`."""
     score: float | None
-    """Mean of the test metric; None if it finished nowhere."""
+    """Mean of the test metric; None without a common date range."""
     ratio: float | None
-    """To the answer's metric: the geometric mean over ranges. None where there is no ratio."""
+    """To the answer's metric: the geometric mean over ranges. None unless all values are positive."""
     ranges: int
 
 
 @dataclass(frozen=True)
 class References:
-    """The references, the incumbent and the answer, on the ranges that judged the answer, else on those that chose."""
+    """The references, the incumbent and the answer, on the ranges that judged, else on the ranges that chose."""
 
     goal: Goal
     references: tuple[ModelLine, ...]
     incumbent: ModelLine | None
-    """None where it is the answer."""
+    """None if it is the answer."""
     answer: ModelLine
     is_judged: bool
-    """Whether these are the ranges that judged."""
+    """True if these are the ranges that judged."""
     failures: tuple[tuple[str, Row], ...]
-    """Rows of references without a result, with the reference's name."""
+    """Failed references, as (name, row)."""
 
     @property
     def lines(self) -> list[ModelLine]:
-        """All models, the answer last."""
+        """Every model, the answer last."""
         return [*self.references, *([self.incumbent] if self.incumbent else []), self.answer]
 
     @cached_property
     def best(self) -> tuple[str, float] | None:
-        """The best reference, and its gain over the answer as a log ratio; None if none can be set against it."""
+        """The best reference and its gain over the answer, a log ratio; None if no reference is comparable."""
         direction = sign(self.goal)
         gains = [(-direction * math.log(line.ratio), line.name) for line in self.references if line.ratio is not None]
         return max(gains)[::-1] if gains else None
 
     @property
     def is_ahead(self) -> bool:
-        """Whether no reference is better than the answer by more than the rope."""
+        """True if no reference is better than the answer by more than the rope."""
         return self.best is None or self.best[1] <= ROPE
 
     @property
     def words(self) -> str:
-        """`12 % better than boosted trees`; empty if there is nothing to compare with."""
+        """`12 % better than boosted trees`; empty if no reference is comparable."""
         if self.best is None:
             return ""
         name, gain = self.best
@@ -93,36 +92,42 @@ class References:
 
 
 def references_of(definition: Definition, rows: Sequence[Row], setting: Standing | None) -> References | None:
-    """The answer's setting among the references; None where there are none, or nothing to set them against."""
+    """The references compared with the answer's setting; None if there are no references, or no setting."""
     phases = {phase.name for phase in definition.phases if phase.is_reference}
     fitted = [row for row in rows if row["phase"] in phases]
     if not fitted or setting is None:
         return None
 
-    # Where the answer was judged, else where it was chosen.
+    # The answer's scores on the ranges that judged it, else on the ranges that chose it.
     judging = definition.confirm.name if definition.confirm else None
     rows = of_same_data(definition, rows)
-    own = [row for row in rows if row["phase"] == judging]
-    ours, is_judged = _scores(definition, own, setting.experiment), True
+    trained = [row for row in rows if row["phase"] == judging]
+    ours, is_judged = _scores(definition, trained, setting.experiment), True
     if not ours:
-        chose = {row["phase"] for row in setting.by_range.values()}
-        own = [row for row in rows if row["phase"] in chose]
-        ours, is_judged = _scores(definition, own, setting.experiment), False
+        choosing = {row["phase"] for row in setting.by_range.values()}
+        trained = [row for row in rows if row["phase"] in choosing]
+        ours, is_judged = _scores(definition, trained, setting.experiment), False
 
-    # What was fitted on other data says nothing about these.
-    read = {range_of(row): row.get("data_fingerprint") for row in own if row["experiment"] == setting.experiment}
-    fitted = [row for row in fitted if is_same_data(row.get("data_fingerprint"), read.get(range_of(row))) is not False]
+    # Only references that were fitted on the same data.
+    fingerprints = {
+        range_of(row): row.get("data_fingerprint") for row in trained if row["experiment"] == setting.experiment
+    }
+    fitted = [
+        row for row in fitted if is_same_data(row.get("data_fingerprint"), fingerprints.get(range_of(row))) is not False
+    ]
     names = [name for name in _NAMES if any(row["experiment"] == name for row in fitted)]
-    incumbent = definition.incumbent
-    incumbents = {row["experiment"] for row in own if {name: row.get(name) for name in incumbent} == incumbent}
-    them = None
+
+    # The incumbent, unless it is the answer.
+    values = definition.incumbent
+    incumbents = {row["experiment"] for row in trained if {name: row.get(name) for name in values} == values}
+    incumbent = None
     if not setting.is_incumbent and incumbents:
-        them = _line(incumbent_in_words(definition).name, _scores(definition, own, min(incumbents)), ours)
+        incumbent = _line(definition.incumbent_name, _scores(definition, trained, min(incumbents)), ours)
     return References(
         goal=definition.objective.goal,
         references=tuple(_line(_NAMES[name], _scores(definition, fitted, name), ours) for name in names),
-        incumbent=them,
-        answer=_line(incumbent_in_words(definition).name if setting.is_incumbent else setting.experiment, ours, ours),
+        incumbent=incumbent,
+        answer=_line(definition.incumbent_name if setting.is_incumbent else setting.experiment, ours, ours),
         is_judged=is_judged,
         failures=tuple(
             (_NAMES[row["experiment"]], row)
@@ -144,12 +149,13 @@ def _scores(definition: Definition, rows: Sequence[Row], experiment: str) -> Sco
 
 
 def _line(name: str, scores: Scores, ours: Scores) -> ModelLine:
+    """A model with these scores beside the answer, whose scores are `ours`."""
     common = sorted(scores.keys() & ours.keys())
     pairs = [(scores[date_range], ours[date_range]) for date_range in common]
     is_positive = bool(pairs) and all(min(pair) > 0 for pair in pairs)
     return ModelLine(
         name=name,
         score=fmean(score for score, _ in pairs) if pairs else None,
-        ratio=geometric_mean([score / own for score, own in pairs]) if is_positive else None,
+        ratio=geometric_mean([score / answer for score, answer in pairs]) if is_positive else None,
         ranges=len(pairs),
     )

@@ -1,4 +1,4 @@
-"""Where the model and the log of a row are, as a page in the sweep's report links them."""
+"""Links from a page of the sweep's report to the model and the log of each row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ TRIAL, ATTEMPT = "{trial}", "{attempt}"
 
 @dataclass(frozen=True)
 class Links:
-    """A link per row, short enough for a page of ten thousand: `pattern` is that of most."""
+    """A link per row, short enough for a page of ten thousand rows: most links follow one pattern."""
 
     pattern: str
-    """With `{trial}` and `{attempt}` where the row's own stand."""
+    """With `{trial}` and `{attempt}` in place of the row's values."""
     of_rows: tuple[str | None, ...]
-    """Per row: empty, where the pattern gives it; None, where there is none; else the link itself."""
+    """Per row: empty if the pattern gives the link, None if there is no link, else the link itself."""
 
 
 def log_links(sweep: Sweep, rows: Sequence[Row]) -> Links:
-    """Of the attempts that the rows count."""
+    """Links to the logs of the attempts that the rows name."""
     return _short(rows, [_log(sweep, row) for row in rows])
 
 
 def model_links(sweep: Sweep, rows: Sequence[Row]) -> Links:
-    """Of the models that the rows name, which may lie in another sweep."""
+    """Links to the models that the rows name, which may lie in another sweep."""
     return _short(rows, [_model(sweep, row) for row in rows])
 
 
@@ -43,7 +43,7 @@ def _log(sweep: Sweep, row: Row) -> str | None:
 
 
 def _model(sweep: Sweep, row: Row) -> str | None:
-    """In the store where it lies there; else an address that a browser can open."""
+    """A link into the store, or an https address; None if a browser could not open the model."""
     address = row.get("model_url")
     if not isinstance(address, str) or not address:
         return None
@@ -58,7 +58,7 @@ def _model(sweep: Sweep, row: Row) -> str | None:
 
 
 def _link(sweep: Sweep, key: str) -> str:
-    """In a bucket the whole address, for its login leads where relative links lead nowhere; else the way to it."""
+    """A full address in a bucket, whose login breaks relative links; in a directory a relative link."""
     link = sweep.store.link(key)
     if link.startswith("https://"):
         return link
@@ -76,5 +76,5 @@ def _short(rows: Sequence[Row], links: Sequence[str | None]) -> Links:
         ),
         "",
     )
-    usual = (pattern.replace(TRIAL, trial).replace(ATTEMPT, attempt) for trial, attempt in names)
-    return Links(pattern, tuple("" if link == one else link for link, one in zip(links, usual, strict=True)))
+    by_pattern = (pattern.replace(TRIAL, trial).replace(ATTEMPT, attempt) for trial, attempt in names)
+    return Links(pattern, tuple("" if link == usual else link for link, usual in zip(links, by_pattern, strict=True)))

@@ -1,7 +1,4 @@
-"""The sentence that says what a sweep comes to, and the few words that stand for it in a table.
-
-What the answer is, is for `answer.py` to say.
-"""
+"""The sentence that states a sweep's answer, and its short form for a table. `answer.py` decides the answer."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +8,7 @@ from pipeline.analysis.confirmation import Confirmation
 from pipeline.analysis.ranking import Standing
 from pipeline.analysis.spending import device_seconds
 from pipeline.analysis.verdict import Kind, Verdict
-from pipeline.report.answer import Answer, Basis, Judged, diverged_on
+from pipeline.report.answer import Answer, Basis, RangeComparison, diverged_on, fitting_scale
 from pipeline.report.limits import limits_in_words
 from pipeline.report.references import References
 from pipeline.report.words import duration, incumbent_in_words, values_in_words
@@ -19,34 +16,34 @@ from pipeline.results import Row
 from pipeline.scale import Scale
 from pipeline.sweep import Definition
 
-_CLAIMS = {
+_VERDICTS = {
     Kind.REAL: ", and that is real",
     Kind.PROMISING: ", and promising",
-    Kind.NOT_SHOWN: " so far, but that it is better than {them} is not shown",
+    Kind.NOT_SHOWN: " so far, but that it is better than {incumbent} is not shown",
     Kind.NOT_TESTABLE: ", but whether that is real could not be tested",
 }
 _CERTAINTIES = {
     Kind.REAL: "confirmed as real",
     Kind.PROMISING: "promising, but not confirmed as real",
-    Kind.NOT_SHOWN: "not confirmed: that it is better than {them} is not shown",
-    Kind.NOT_TESTABLE: "not confirmed: whether it is better than {them} could not be tested",
+    Kind.NOT_SHOWN: "not confirmed: that it is better than {incumbent} is not shown",
+    Kind.NOT_TESTABLE: "not confirmed: whether it is better than {incumbent} could not be tested",
 }
 
 
 def certainty(definition: Definition, answer: Answer, confirmed: Confirmation | None) -> str:
-    """How sure it is that the answer's setting is better, as `hpt export` says it: `confirmed as real`."""
-    them = incumbent_in_words(definition).name
+    """The verdict on the answer's setting for `hpt export`: `confirmed as real`."""
+    incumbent = definition.incumbent_name
     if answer.basis is Basis.KEPT:
-        return f"{answer.rival} was chosen, and is not better than {them} on what judged"
+        return f"{answer.rival} was chosen, and is not better than {incumbent} on the date ranges that judged"
     if answer.basis is Basis.JUDGED and confirmed is not None:
-        return _CERTAINTIES[confirmed.verdicts[answer.setting.experiment].kind].format(them=them)
+        return _CERTAINTIES[confirmed.verdicts[answer.setting.experiment].kind].format(incumbent=incumbent)
     if answer.setting.is_incumbent:
-        return f"nothing tried is better than {them}"
+        return f"nothing tried is better than {incumbent}"
     return doubt(answer)
 
 
 def so_far(trials: int, planned: int) -> str:
-    """What a sentence about a sweep begins with that is not finished."""
+    """The beginning of a sentence about an unfinished sweep."""
     return f"So far ({trials} of {planned} trials): "
 
 
@@ -54,7 +51,7 @@ def sentence(
     definition: Definition,
     rows: Sequence[Row],
     answer: Answer | None,
-    judged: Sequence[Judged],
+    comparisons: Sequence[RangeComparison],
     confirmed: Confirmation | None,
     references: References | None,
 ) -> str:
@@ -62,16 +59,17 @@ def sentence(
     cost = f"cost {duration(device_seconds(rows))} of training."
     if answer is None:
         return f"no experiment finished on every date range, so there is no best setting; {cost}"
-    own = [row for row in rows if row["experiment"] == answer.setting.experiment]
-    claim, beside = _claim(definition, rows, answer, judged, confirmed), references.words if references else ""
-    if references and references.is_ahead and beside:
+    claim = _claim(definition, rows, answer, comparisons, confirmed)
+    against_references = references.words if references else ""
+    if references and references.is_ahead and against_references:
         if answer.setting.is_incumbent:
-            them = incumbent_in_words(definition)
-            beside = f"{them.name} {them.are} {beside}"
+            incumbent = incumbent_in_words(definition)
+            against_references = f"{incumbent.name} {incumbent.are} {against_references}"
         else:
-            claim, beside = f"{claim}, and {beside}", ""
-    parts = [claim, doubt(answer), beside, *limits_in_words(definition, own, " of the answer"), cost]
-    return "; ".join(filter(None, parts))
+            claim, against_references = f"{claim}, and {against_references}", ""
+    answer_rows = [row for row in rows if row["experiment"] == answer.setting.experiment]
+    limits = limits_in_words(definition, answer_rows, " of the answer")
+    return "; ".join(filter(None, [claim, doubt(answer), against_references, *limits, cost]))
 
 
 def in_words(definition: Definition, answer: Answer | None) -> str:
@@ -84,7 +82,7 @@ def in_words(definition: Definition, answer: Answer | None) -> str:
 
 
 def doubt(answer: Answer) -> str:
-    """What must be said with a setting that nothing has judged."""
+    """`not judged yet`, `nothing judged it`; empty for a judged setting and for the incumbent."""
     if answer.basis is not Basis.CHOSEN or answer.setting.is_incumbent:
         return ""
     return "not judged yet" if answer.awaits else "nothing judged it"
@@ -94,104 +92,113 @@ def _claim(
     definition: Definition,
     rows: Sequence[Row],
     answer: Answer,
-    judged: Sequence[Judged],
+    comparisons: Sequence[RangeComparison],
     confirmed: Confirmation | None,
 ) -> str:
     if definition.choosing[0].name == "train":
-        return _nothing_tuned(definition, answer.setting)
-    if answer.basis is Basis.KEPT and confirmed is not None:
-        return _kept(definition, rows, answer, judged, confirmed)
+        return _only_setting(definition, answer.setting)
+    if answer.basis is Basis.KEPT and answer.rival is not None and confirmed is not None:
+        diverged = diverged_on(definition, rows, confirmed, answer.rival)
+        return _rival_not_better(definition, answer.rival, comparisons, confirmed, len(diverged))
     if answer.basis is Basis.JUDGED and confirmed is not None:
         verdict = confirmed.verdicts[answer.setting.experiment]
-        return _better(definition, answer, judged, verdict, is_fresh=confirmed.design.fresh)
+        return _judged_better(definition, answer, comparisons, verdict, is_fresh=confirmed.design.fresh)
     if answer.setting.is_incumbent:
         return _unbeaten(definition, rows, confirmed)
-    return _chosen(definition, answer, judged)
+    return _best_of_choosing(definition, answer, comparisons)
 
 
-def _nothing_tuned(definition: Definition, only: Standing) -> str:
-    values = [row.get(definition.objective.test) for row in only.by_range.values()]
+def _only_setting(definition: Definition, setting: Standing) -> str:
+    values = [row.get(definition.objective.test) for row in setting.by_range.values()]
     tests = [value for value in values if value is not None]
-    return "one setting was trained and nothing tuned" + _worth(definition, "its", tests)
+    return "one setting was trained and nothing tuned" + _mean_test(definition, "its", tests)
 
 
-def _worth(definition: Definition, whose: str, tests: Sequence[float], fresh: str = "") -> str:
+def _mean_test(definition: Definition, possessive: str, tests: Sequence[float], fresh: str = "") -> str:
     """`; its mse_test is 0.0312, the mean over 6 fresh date ranges`; empty without a value."""
     if not tests:
         return ""
-    return f"; {whose} {definition.objective.test} is {fmean(tests):.4g}, the mean over {_ranges(len(tests), fresh)}"
+    mean = f"{fmean(tests):.4g}"
+    return f"; {possessive} {definition.objective.test} is {mean}, the mean over {_ranges(len(tests), fresh)}"
 
 
 def _unbeaten(definition: Definition, rows: Sequence[Row], confirmed: Confirmation | None) -> str:
     choosing = {phase.name for phase in definition.choosing}
     tried = {row["experiment"] for row in rows if row["phase"] in choosing}
-    them = incumbent_in_words(definition)
+    incumbent = incumbent_in_words(definition)
     if len(tried) == 1:
-        claim = f"nothing but {them.name} was tried"
+        claim = f"nothing but {incumbent.name} was tried"
     else:
-        claim = f"keep {them.name}: nothing tried beats {them.them} by {definition.objective.valid}"
+        claim = f"keep {incumbent.name}: nothing tried beats {incumbent.them} by {definition.objective.valid}"
     if confirmed is None:
         return claim
-    return claim + _worth(definition, them.whose_own, confirmed.measured, "fresh " if confirmed.design.fresh else "")
+    fresh = "fresh " if confirmed.design.fresh else ""
+    return claim + _mean_test(definition, incumbent.whose_own, confirmed.measured, fresh)
 
 
-def _kept(
+def _rival_not_better(
     definition: Definition,
-    rows: Sequence[Row],
-    answer: Answer,
-    judged: Sequence[Judged],
-    confirmed: Confirmation | None,
+    rival: str,
+    comparisons: Sequence[RangeComparison],
+    confirmed: Confirmation,
+    diverged: int,
 ) -> str:
-    assert answer.rival is not None
-    assert confirmed is not None
-    them, ranges = incumbent_in_words(definition), len(confirmed.compared[answer.rival])
-    keep, rival = f"keep {them.name}:", f"{answer.rival}, the best while choosing,"
-    if diverged := diverged_on(definition, rows, confirmed, answer.rival):
-        return f"{keep} {rival} diverged on {len(diverged)} of {ranges} date ranges that judged"
-    if not judged:
-        return f"{keep} {rival} finished on none of the {ranges} date ranges that judged"
-    gains, design = _gains(judged), confirmed.design
+    """`keep the defaults: …`; `diverged` counts the judging ranges on which only the rival diverged."""
+    incumbent, ranges = incumbent_in_words(definition), len(confirmed.compared[rival])
+    keep, subject = f"keep {incumbent.name}:", f"{rival}, the best while choosing,"
+    if diverged:
+        return f"{keep} {subject} diverged on {diverged} of {ranges} date ranges that judged"
+    if not comparisons:
+        return f"{keep} {subject} finished on none of the {ranges} date ranges that judged"
+    gains, design = _gains(comparisons), confirmed.design
     if not gains:
-        return f"{keep} {rival} is not better on the date ranges that judged"
-    size = _size(_scale(definition, judged), fmean(gains))
+        return f"{keep} {subject} is not better on the date ranges that judged"
+    size = _size(fitting_scale(definition, comparisons), fmean(gains))
     rope = f", within the rope of {design.scale.rope(design.rope)}" if fmean(gains) > 0 and design.rope else ""
-    where = _where(gains, confirmed.verdicts[answer.rival], is_fresh=design.fresh)
-    return f"{keep} the {definition.objective.test} of {rival} is {size} {them.theirs}{rope}, {where}"
+    wins = _wins_and_certainty(gains, confirmed.verdicts[rival], is_fresh=design.fresh)
+    return f"{keep} the {definition.objective.test} of {subject} is {size} {incumbent.theirs}{rope}, {wins}"
 
 
-def _better(
-    definition: Definition, answer: Answer, judged: Sequence[Judged], verdict: Verdict, *, is_fresh: bool
+def _judged_better(
+    definition: Definition,
+    answer: Answer,
+    comparisons: Sequence[RangeComparison],
+    verdict: Verdict,
+    *,
+    is_fresh: bool,
 ) -> str:
-    claim = f"{answer.setting.experiment} is the best setting" + _CLAIMS[verdict.kind]
-    claim = claim.format(them=incumbent_in_words(definition).name)
-    gains = _gains(judged)
+    claim = f"{answer.setting.experiment} is the best setting" + _VERDICTS[verdict.kind]
+    claim = claim.format(incumbent=definition.incumbent_name)
+    gains = _gains(comparisons)
     if not gains:
-        why = f" ({verdict.why})" if verdict.kind is Kind.NOT_TESTABLE else ""
-        return f"{claim}{why}, by {definition.objective.test}"
-    return f"{claim}: {_gain(definition, judged)}, {_where(gains, verdict, is_fresh=is_fresh)}"
+        reason = f" ({verdict.why})" if verdict.kind is Kind.NOT_TESTABLE else ""
+        return f"{claim}{reason}, by {definition.objective.test}"
+    wins = _wins_and_certainty(gains, verdict, is_fresh=is_fresh)
+    return f"{claim}: {_mean_gain(definition, comparisons)}, {wins}"
 
 
-def _chosen(definition: Definition, answer: Answer, judged: Sequence[Judged]) -> str:
-    claim, gains = f"{answer.setting.experiment} is the best of choosing", _gains(judged)
+def _best_of_choosing(definition: Definition, answer: Answer, comparisons: Sequence[RangeComparison]) -> str:
+    claim, gains = f"{answer.setting.experiment} is the best of choosing", _gains(comparisons)
     if not gains:
         return f"{claim}, by {definition.objective.valid}"
-    return f"{claim}: {_gain(definition, judged)}, better on {_count(gains)} that chose it"
+    return f"{claim}: {_mean_gain(definition, comparisons)}, better on {_wins(gains)} that chose it"
 
 
-def _gain(definition: Definition, judged: Sequence[Judged]) -> str:
-    size = _size(_scale(definition, judged), fmean(_gains(judged)))
+def _mean_gain(definition: Definition, comparisons: Sequence[RangeComparison]) -> str:
+    """`its mse_test is 1.4 times smaller than the defaults'`."""
+    size = _size(fitting_scale(definition, comparisons), fmean(_gains(comparisons)))
     return f"its {definition.objective.test} is {size} {incumbent_in_words(definition).whose}"
 
 
-def _where(gains: Sequence[float], verdict: Verdict, *, is_fresh: bool) -> str:
-    """On how many date ranges, and how sure that is: a p-value where it is real, else why it is not."""
-    beside = verdict.why.removeprefix("but ") if verdict.why.startswith("but ") else ""
+def _wins_and_certainty(gains: Sequence[float], verdict: Verdict, *, is_fresh: bool) -> str:
+    """`better on 6 of 6 fresh date ranges (p = 0.004)`; in brackets the p-value if real, else the reason why not."""
+    remark = verdict.why.removeprefix("but ") if verdict.why.startswith("but ") else ""
     if verdict.kind is Kind.REAL:
-        beside = f"p = {verdict.p_adjusted:.2g}"
-    return f"better on {_count(gains, 'fresh ' if is_fresh else '')}{beside and f' ({beside})'}"
+        remark = f"p = {verdict.p_adjusted:.2g}"
+    return f"better on {_wins(gains, 'fresh ' if is_fresh else '')}{remark and f' ({remark})'}"
 
 
-def _count(gains: Sequence[float], fresh: str = "") -> str:
+def _wins(gains: Sequence[float], fresh: str = "") -> str:
     return f"{sum(gain > 0 for gain in gains)} of {_ranges(len(gains), fresh)}"
 
 
@@ -199,14 +206,10 @@ def _ranges(count: int, fresh: str = "") -> str:
     return f"{count} {fresh}date range{'s' if count > 1 else ''}"
 
 
-def _gains(judged: Sequence[Judged]) -> list[float]:
-    """By how much better, by range; empty if a range has no ratio."""
-    gains = [one.gain for one in judged if one.gain is not None]
-    return gains if len(gains) == len(judged) else []
-
-
-def _scale(definition: Definition, judged: Sequence[Judged]) -> Scale:
-    return definition.objective.gains.fitting(value for one in judged for value in (one.setting, one.incumbent))
+def _gains(comparisons: Sequence[RangeComparison]) -> list[float]:
+    """Gains by range; empty if a range has no ratio."""
+    gains = [comparison.gain for comparison in comparisons if comparison.gain is not None]
+    return gains if len(gains) == len(comparisons) else []
 
 
 def _size(scale: Scale, gain: float) -> str:
@@ -217,11 +220,11 @@ def _size(scale: Scale, gain: float) -> str:
         is_higher = (gain > 0) == (scale.goal == "maximize")
         return f"{scale.words(abs(gain))} {'higher' if is_higher else 'lower'} than"
     factor = math.exp(min(gain, 700.0))
-    less, more = ("smaller", "larger") if scale.goal == "minimize" else ("larger", "smaller")
+    better, worse = ("smaller", "larger") if scale.goal == "minimize" else ("larger", "smaller")
     if factor >= 1.1:
-        return f"{factor:.2g} times {less} than"
+        return f"{factor:.2g} times {better} than"
     if f"{factor:.3f}" == "1.000":
         return "the same as"
     if factor < 1:
-        return f"{100 * (1 / factor - 1):.1f} % {more} than"
-    return f"{100 * (1 - 1 / factor):.1f} % {less} than"
+        return f"{100 * (1 / factor - 1):.1f} % {worse} than"
+    return f"{100 * (1 - 1 / factor):.1f} % {better} than"

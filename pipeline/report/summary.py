@@ -1,4 +1,4 @@
-"""What the summary says, as plain values; how it looks is the templates' business."""
+"""The summary of a sweep as plain values, which the templates lay out."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.analysis.ranking import Standing, standings
 from pipeline.analysis.same_data import of_same_data, other_data_in_words
 from pipeline.analysis.selection import ChoosingGain, gain_of_choosing
-from pipeline.report.answer import Answer, Basis, Judged, decide, judged_ranges, newest_model
+from pipeline.report.answer import Answer, Basis, RangeComparison, decide, newest_model, range_comparisons
 from pipeline.report.costs import Costs, costs
 from pipeline.report.limits import limits_in_words
 from pipeline.report.references import References, references_of
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Summary:
-    """All that the page shows."""
+    """Everything that the page shows."""
 
     definition: Definition
     rows: Sequence[Row]
     planned: int
-    """Trials that all rounds so far asked for, without references."""
+    """Trials of all rounds so far, without references."""
     done: bool
-    """Whether nothing more will come."""
+    """True if no more rows will come."""
     ranked: Sequence[Standing]
     decided: Answer | None
     """None while nothing is ranked."""
-    judged: Sequence[Judged]
-    """The answer, or the rival of an incumbent that is kept, on the ranges that judged it, else on those that chose."""
+    judged: Sequence[RangeComparison]
+    """The answer, or its rival, compared with the incumbent on the ranges that judged, else on those that chose."""
     confirmed: "Confirmation | None"
     choosing_gain: ChoosingGain | None
     saved: int
-    """Trials that a race made needless."""
+    """Trials that races made needless."""
     answer: str
-    """What it all comes to, in one sentence; a second one, where the data changed under the sweep."""
+    """The answer in a sentence, and a second sentence if the data changed during the sweep."""
     other_data: str
     """A sentence about trainings that read other data than the rest; empty if there are none."""
     failures: Sequence[Row]
@@ -52,17 +52,16 @@ class Summary:
     counts: dict[str, int]
     costs: Costs
     why_stopped: str = ""
-    """The one failure of all trials that it was stopped for."""
+    """The failure that all trials share, if it stopped the sweep."""
     references: References | None = None
-    """None where there are none."""
     calibration: "Calibration | None" = None
-    """What a calibration found; None in every other sweep, and where it has nothing to say yet."""
+    """The result of a calibration; None in every other sweep, and as long as there is no result."""
     ranges_needed: "RangesNeeded | None" = None
-    """Likewise what a study of resemblance found."""
+    """The result of a study of resemblance; None likewise."""
     claim: str = ""
-    """What becomes of a winner that was not shown to be better, in a sentence; empty in every other sweep."""
-    judges: "ClaimStanding | None" = None
-    """Where the claim stands that the sweep judges; None in every other sweep, and while it runs."""
+    """A sentence about the claim that the sweep makes of its winner; empty if it makes none."""
+    claim_standing: "ClaimStanding | None" = None
+    """The state of the claim that the sweep judges; None in every other sweep, and while it runs."""
 
     @property
     def finished(self) -> int:
@@ -71,7 +70,7 @@ class Summary:
 
     @property
     def scale(self) -> Scale:
-        """What gains are measured on, in the units that the metric has here."""
+        """The scale of gains, in units that fit the metric's values."""
         objective = self.definition.objective
         return objective.gains.fitting(row.get(name) for row in self.rows for name in (objective.valid, objective.test))
 
@@ -82,17 +81,17 @@ class Summary:
 
     @property
     def leader(self) -> Standing | None:
-        """The best of choosing, whatever it came to where it was judged."""
+        """The best of choosing, whether or not it was judged to be better."""
         return self.ranked[0] if self.ranked else None
 
     @property
-    def keeps(self) -> bool:
-        """Whether the incumbent is the answer because what was chosen is not better where it was judged."""
+    def keeps_incumbent(self) -> bool:
+        """True if the incumbent is the answer because no finalist was judged to be better."""
         return self.decided is not None and self.decided.basis is Basis.KEPT
 
     @property
     def at_limit(self) -> list[str]:
-        """Which limits of epochs ended trainings of any setting that still improved, a text each."""
+        """One text for each limit of epochs that ended trainings while they still improved."""
         return limits_in_words(self.definition, self.rows)
 
     @property
@@ -101,18 +100,13 @@ class Summary:
         rows = [row for row in self.rows if self.best and row["experiment"] == self.best.experiment]
         return newest_model(self.definition, rows)
 
-    @property
-    def wanted_more(self) -> str:
-        """What the sweep would do with a larger budget; empty if it did all that was asked for."""
-        return self.costs.wanted_more
-
     def distinct(self, column: str) -> list[str]:
-        """What stands in a column, each value once, most frequent first."""
+        """The distinct values of a column, the most frequent first."""
         return [str(value) for value, _ in Counter(row.get(column) for row in self.rows).most_common() if value]
 
     @property
     def searched(self) -> list[str]:
-        """The hyperparameters that any phase searched."""
+        """The hyperparameters that a phase searched."""
         return list(dict.fromkeys(name for phase in self.definition.phases for name in phase.space))
 
 
@@ -124,15 +118,15 @@ def summarize(
     confirmed: "Confirmation | None" = None,
     skipped: Sequence[tuple[str, str]] = (),
 ) -> Summary:
-    """`planned` are the trials that all rounds so far asked for; `done` says that no more will come."""
+    """The summary of these rows. `planned` are the trials of all rounds so far; `done`: no more rows will come."""
     trained, to_train = trainings(rows), [trial for trial in planned if not trial.is_reference]
     ranked = standings(definition, rows)
     decided = decide(definition, of_same_data(definition, trained), ranked, confirmed, done=done)
-    judged = judged_ranges(definition, ranked, decided, confirmed)
+    comparisons = range_comparisons(definition, ranked, decided, confirmed)
     references = references_of(definition, rows, decided.setting if decided else None)
     progress = so_far(len(trained), len(to_train)) if not done and len(trained) < len(to_train) else ""
     other_data = other_data_in_words(definition, rows)
-    answer = progress + sentence(definition, trained, decided, judged, confirmed, references)
+    answer = progress + sentence(definition, trained, decided, comparisons, confirmed, references)
     return Summary(
         definition=definition,
         rows=rows,
@@ -140,10 +134,10 @@ def summarize(
         done=done,
         ranked=ranked,
         decided=decided,
-        judged=judged,
+        judged=comparisons,
         confirmed=confirmed,
         choosing_gain=gain_of_choosing(definition, ranked),
-        saved=_saved(definition, planned, done),
+        saved=_trials_saved(definition, planned, done),
         answer=" ".join(filter(None, (answer, other_data))),
         other_data=other_data,
         failures=[row for row in trained if not Status(row["status"]).is_result or row["status"] == Status.DIVERGED],
@@ -154,13 +148,13 @@ def summarize(
     )
 
 
-def _saved(definition: Definition, planned: Sequence[Trial], done: bool) -> int:
-    """How many more trials would have run without races: in those that are over."""
+def _trials_saved(definition: Definition, planned: Sequence[Trial], done: bool) -> int:
+    """Trials that the finished races made needless."""
     saved = 0
     begun = {trial.phase for trial in planned if not trial.is_reference}
     for at, phase in enumerate(definition.phases):
         trials = [trial for trial in planned if trial.phase == phase.name]
-        over = done or any(later.name in begun for later in definition.phases[at + 1 :])
-        if phase.race and trials and over:
+        is_over = done or any(later.name in begun for later in definition.phases[at + 1 :])
+        if phase.race and trials and is_over:
             saved += len({trial.experiment for trial in trials}) * len(phase.ranges) * phase.seeds - len(trials)
     return saved

@@ -1,6 +1,6 @@
-"""The pages' templates and files: one Jinja environment, with the filters and functions that the templates call.
+"""The Jinja environment of all pages, with the filters and functions that templates call.
 
-What stands on a page is for those who render it to say: `page.py`, `interactive.py`, `compare/page.py`.
+The content of a page comes from the module that renders it: `page.py`, `interactive.py`, `compare/page.py`.
 """
 
 import json
@@ -19,6 +19,7 @@ from pipeline.report.phases import phase_summaries, seconds_per_trial
 from pipeline.report.words import (
     better_heading,
     duration,
+    failure_in_words,
     incumbent_in_words,
     resemblance_in_words,
     setting_name,
@@ -40,7 +41,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"duration": duration, "number": number, "cell": results.to_cell, "share": _share}
-    environment.filters |= {"resemblance_in_words": resemblance_in_words}
+    environment.filters |= {"resemblance_in_words": resemblance_in_words, "failure_in_words": failure_in_words}
     environment.filters |= {"pretty": pretty, "cut": cut, "percent": percent}
     environment.globals |= {
         "causes": causes,
@@ -58,29 +59,31 @@ def environment() -> Environment:
 
 
 def asset(name: str) -> str:
-    """The text of a file that pages share: `style.css`, `interactive.js`."""
+    """The text of a file in `assets/`: `style.css`, `interactive.js`."""
     return resources.files("pipeline.report").joinpath("assets", name).read_text(encoding="utf-8")
 
 
 def number(value: Any) -> str:
-    """A cell of a table: four digits of a fraction, whole numbers in groups of three, other values as text."""
+    """A cell of a table: floats to four digits, integers in groups of three, other values as text."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "" if value is None else str(value)
     return f"{value:.4g}" if isinstance(value, float) else f"{value:,}".replace(",", "\u202f")
 
 
 def percent(place: float) -> str:
-    """A place between 0 and 1 on an axis, with room at both ends for a mark."""
+    """A position between 0 and 1 on an axis, with room at both ends for a mark."""
     return f"{5 + 90 * place:.2f}%"
 
 
 def varying(standings: Sequence[Standing], names: Sequence[str]) -> list[str]:
     """The hyperparameters in which these settings differ."""
-    return [name for name in names if len({identity_of({name: one.assignment[name]}) for one in standings}) > 1]
+    return [
+        name for name in names if len({identity_of({name: standing.assignment[name]}) for standing in standings}) > 1
+    ]
 
 
 def pretty(value: Any) -> str:
-    """JSON to read and to copy. What no encoding can hold is escaped, so that the copy is the same value."""
+    """Indented JSON. Text that UTF-8 cannot hold is escaped, so that a copy has the same value."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     return text if text.isascii() or _is_encodable(text) else json.dumps(value, indent=2)
 
@@ -94,12 +97,12 @@ def _is_encodable(text: str) -> bool:
 
 
 def cut(value: Any) -> str:
-    """A value as text that is not too long for a page."""
+    """A value as text, shortened for a page."""
     text = str(value)
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text)} characters, all in results.csv)"
 
 
-# A calibration's words take scipy, whose import a page that grows every few seconds should not pay for.
+# Imported late: a calibration's words need scipy, and the page of a running sweep is written every few seconds.
 def _share(value: float) -> str:
     from pipeline.analysis.calibration import percent
 

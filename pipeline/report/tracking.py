@@ -1,8 +1,7 @@
-"""Each row as a run in MLflow, for teams that look there; `[tracking]` of `hpt.toml` says where that is.
+"""Copies each row to MLflow as a run, if `[tracking]` of `hpt.toml` names a server or a folder.
 
-Whoever summarizes a sweep writes what is missing there, so a row gets there at least once, and a run is looked up by
-its tag `hpt.trial` before it is made. What MLflow holds is a copy that nothing here ever reads back: whatever goes
-wrong with it is a warning.
+Every summary of a sweep writes the missing runs, so each row arrives at least once. The tag `hpt.trial` finds a run
+that exists already. The pipeline reads none of this back, so every failure is only a warning.
 """
 
 import math
@@ -27,33 +26,33 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
 CURVES = "epoch/"
-"""What the names of metrics begin with that have a value for each epoch; the others are those of `results.csv`."""
+"""Prefix of the metrics with a value per epoch; the other metrics have their names from `results.csv`."""
 
 _CONNECTIONS = 8
 _LONGEST_S = 300.0
-# MLflow takes so many at once.
+# MLflow's limits per request.
 _METRICS_AT_ONCE, _PARAMS_AT_ONCE = 1000, 100
-_POINTS = 1000
-"""Of a trial's curves there are no more."""
+_MOST_POINTS = 1000
+"""Of a trial's curves, all together."""
 _NUMBERS = ("training_time", "epochs")
 _TAGS = tuple(sorted(RESERVED - {*_NUMBERS, "date-range", "seed", "trial", "started", "finished"}))
 _ENVIRONMENT = {
-    # The client's own patience are seven tries of two minutes each, for every request.
+    # By default the client tries every request seven times, two minutes each.
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    # It would print a line for every run, and send to its makers that it was used.
+    # By default it prints a line per run and sends usage data to its makers.
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-"""How the client behaves, where the environment does not say."""
+"""Settings of the client, unless the environment has them."""
 
 
 def track(sweep: Sweep, rows: Sequence[Row], warn: Callable[[str], None]) -> None:
-    """Writes those of a sweep's rows that MLflow does not have yet, if the project asks for it.
+    """Writes the rows that MLflow lacks, if the project asks for tracking.
 
-    Raises nothing: what keeps rows from getting there is one line for `warn`, after half a minute at most if no server
-    answers, and five minutes if one is slow.
+    Raises nothing: `warn` gets one line about any failure, after half a minute at most if no server answers, and after
+    five minutes at most if it is slow.
     """
     try:
         tracking = project.load().tracking
@@ -64,7 +63,7 @@ def track(sweep: Sweep, rows: Sequence[Row], warn: Callable[[str], None]) -> Non
         return
     try:
         with _environment():
-            _write(sweep, rows, tracking)
+            _write_missing(sweep, rows, tracking)
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name == "mlflow":
             warn('no runs in MLflow: its client is missing here; pip install "hpt[mlflow]" brings it')
@@ -76,13 +75,13 @@ def track(sweep: Sweep, rows: Sequence[Row], warn: Callable[[str], None]) -> Non
 
 
 def experiment_name(definition: Definition) -> str:
-    """The MLflow experiment of a sweep, where `hpt.toml` names none: `lstm-attention: air_time`."""
+    """The MLflow experiment of a sweep if `hpt.toml` names none: `lstm-attention: air_time`."""
     targets = ", ".join(definition.data.target) if definition.data else ""
     return f"{definition.architecture}: {targets}" if targets else definition.architecture
 
 
-def _write(sweep: Sweep, rows: Sequence[Row], tracking: Tracking) -> None:
-    """Raises whatever the client raises, and TimeoutError."""
+def _write_missing(sweep: Sweep, rows: Sequence[Row], tracking: Tracking) -> None:
+    """Raises the client's errors, TimeoutError after five minutes, and ValueError if MLflow refuses rows."""
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking.mlflow)
@@ -93,21 +92,21 @@ def _write(sweep: Sweep, rows: Sequence[Row], tracking: Tracking) -> None:
     until = time.monotonic() + _LONGEST_S
 
     def write(row: Row) -> str | None:
-        """What MLflow does not like about the row; None: it is there."""
+        """Writes a row. Returns the reason if MLflow refuses it."""
         from mlflow.exceptions import MlflowException
 
         if time.monotonic() > until:
             raise TimeoutError(f"not all of {len(missing)} could be written in {_LONGEST_S / 60:.0f} minutes")
         try:
-            begun = next((run for run in runs.get(_tag_of(row), ()) if _is_of_attempt(run, row)), None)
-            _write_run(client, experiment, sweep, row, curves.get(row["trial"], []), begun)
+            unfinished = next((run for run in runs.get(_tag_of(row), ()) if _is_of_attempt(run, row)), None)
+            _write_run(client, experiment, sweep, row, curves.get(row["trial"], []), unfinished)
         except MlflowException as error:
             if error.get_http_status_code() != 400:
                 raise
             return f"{row['trial']}: {error}"
         return None
 
-    # What is local locks its files; a server takes several at once.
+    # A local folder locks its files; a server takes several writers at once.
     pool = ThreadPoolExecutor(_CONNECTIONS if tracking.mlflow.startswith("http") else 1)
     try:
         refused = [problem for problem in pool.map(write, missing) if problem]
@@ -125,14 +124,14 @@ def _experiment_id(client: "MlflowClient", name: str) -> str:
     try:
         return str(client.create_experiment(name))
     except Exception:
-        # Somebody else may have made it at the same moment.
+        # Another process may have created it at the same moment.
         if experiment := client.get_experiment_by_name(name):
             return str(experiment.experiment_id)
         raise
 
 
 def _runs_by_trial(client: "MlflowClient", experiment: str, sweep: str) -> "dict[str, list[Run]]":
-    """The runs of a sweep, by what their tag `hpt.trial` says."""
+    """The runs of a sweep by their tag `hpt.trial`."""
     runs: dict[str, list[Run]] = {}
     of_sweep, token = f"tags.`hpt.trial` LIKE '{sweep}/%'", None
     while True:
@@ -152,38 +151,40 @@ def _is_of_attempt(run: "Run", row: Row) -> bool:
 
 
 def _is_whole(run: "Run", row: Row) -> bool:
-    """Whether nothing of the row is missing: a run ends last."""
+    """True if the run holds the whole row: its end is written last."""
     return _is_of_attempt(run, row) and run.info.status != "RUNNING"
 
 
 def _delete_surplus(client: "MlflowClient", runs: "Sequence[Run]", row: Row) -> None:
-    """Moves to MLflow's trash what it had of the trial, but for one run of the row: attempts that were retried since,
-    and runs that two made at the same moment."""
+    """Moves all runs of the row's trial but one to MLflow's trash.
+
+    Surplus runs are of attempts that were retried since, or were created twice at the same moment.
+    """
     of_row = [run for run in runs if _is_of_attempt(run, row)]
-    kept = next((run for run in of_row if _is_whole(run, row)), of_row[0] if of_row else None)
+    current = next((run for run in of_row if _is_whole(run, row)), of_row[0] if of_row else None)
     for run in runs:
-        if run is not kept:
+        if run is not current:
             client.delete_run(run.info.run_id)
 
 
 def _write_run(
-    client: "MlflowClient", experiment: str, sweep: Sweep, row: Row, curve: Sequence[Row], begun: "Run | None"
+    client: "MlflowClient", experiment: str, sweep: Sweep, row: Row, curve: Sequence[Row], unfinished: "Run | None"
 ) -> None:
-    """Writes a row as a run, or what a run of it lacks that somebody has begun."""
+    """Writes a row as a run; `unfinished` is a run of it that an earlier report began."""
     from mlflow.entities import Param
 
     definition = sweep.definition
     started, finished = _milliseconds(row.get("started")), _milliseconds(row.get("finished"))
-    if begun is None:
+    if unfinished is None:
         tags = {f"hpt.{name}": _text(row[name]) for name in _TAGS if row.get(name) is not None}
         tags |= {"hpt.trial": _tag_of(row), "hpt.page": sweep.store.link(sweep.page_key)}
-        begun = client.create_run(experiment, started or finished, tags, run_name=row["trial"])
-    run = begun.info.run_id
+        unfinished = client.create_run(experiment, started or finished, tags, run_name=row["trial"])
+    run = unfinished.info.run_id
     settings = ["date-range", "seed", *definition.incumbent]
     params = [Param(_name(name), _text(to_cell(row[name]))) for name in settings if name in row]
     for batch in _batches(params, _PARAMS_AT_ONCE):
         client.log_batch(run, params=batch)
-    at = finished or begun.info.start_time
+    at = finished or unfinished.info.start_time
     names = {*row} - {*definition.incumbent} - RESERVED | {*_NUMBERS}
     metrics = _metrics({name: row.get(name) for name in sorted(names)}, at, step=0)
     for batch in _batches([*metrics, *_curves(curve, at)], _METRICS_AT_ONCE):
@@ -192,8 +193,8 @@ def _write_run(
 
 
 def _curves(lines: Sequence[Row], at: int) -> "list[Metric]":
-    """The metrics of the epochs: of all of them, or as many as are not too much, spread evenly to the last one."""
-    every = max(1, math.ceil(sum(map(len, lines)) / _POINTS))
+    """The metrics of the epochs, thinned evenly if they are too many; the last epoch stays."""
+    every = max(1, math.ceil(sum(map(len, lines)) / _MOST_POINTS))
     points = [line for line in lines[::-1][::every] if isinstance(line.get("epoch"), int)]
     return [metric for line in points[::-1] for metric in _metrics(line, at, step=line["epoch"], prefix=CURVES)]
 
@@ -210,12 +211,12 @@ def _batches(items: "list[Any]", size: int) -> "Iterator[list[Any]]":
 
 
 def _name(name: str) -> str:
-    """A name as MLflow takes it, which allows few signs and makes folders of them."""
+    """A name that MLflow accepts: it allows few signs, and uses names as folders."""
     return re.sub(r"[^\w. -]", "_", name).lstrip(".")[:200] or "_"
 
 
 def _text(text: str) -> str:
-    """Without what databases do not hold: NUL, and lone surrogates."""
+    """Text that every database can hold: without NUL and lone surrogates."""
     return encodable(text.replace("\x00", "\ufffd"))
 
 
@@ -236,11 +237,11 @@ def _without_password(text: str) -> str:
 
 @contextmanager
 def _environment() -> Iterator[None]:
-    """While it lasts, MLflow's client behaves as we need it; a trainer that uses it, too, keeps its own habits."""
-    ours = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
-    os.environ.update(ours)
+    """Configures MLflow's client inside the block only: a team's trainer may use the same client."""
+    added = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
+    os.environ.update(added)
     try:
         yield
     finally:
-        for name in ours:
+        for name in added:
             os.environ.pop(name, None)

@@ -1,6 +1,6 @@
-"""A sweep's answer, ready to be used: its model, and the spec that trains the same setting on the newest days.
+"""The winner, ready for use: its model, and a spec that trains the same setting on the newest days.
 
-Which setting that is, is for `answer.py` to say.
+`answer.py` decides the winner.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _CHOOSING = frozenset(
         *("constraints", "budget", "reuse"),
     }
 )
-"""Keys of a spec that say how to choose or judge, which a spec with one setting has no use for."""
+"""Keys of a spec about choosing and judging, which are of no use with a single setting."""
 
 # Data of working days end before the month does.
 _WEEKEND = timedelta(days=3)
@@ -37,13 +37,13 @@ class Winner:
 
     standing: Standing
     verdict: str
-    """Whether it is real, in words."""
+    """In words: `confirmed as real`."""
     row: Row
-    """The trial of its newest date range, with the model."""
+    """The row of its newest date range, with the model."""
 
 
 def winner_of(state: State) -> Winner:
-    """The setting that is the sweep's answer, with its model. Raises UserError if there is none so far."""
+    """The setting that is the sweep's answer, with its model. Raises UserError if there is no answer or no model."""
     claim = standing_of(state.sweep)
     setting = _setting_of(state, claim)
     row = newest_model(state.sweep.definition, _rows_of(state, setting.experiment))
@@ -65,13 +65,13 @@ def _setting_of(state: State, claim: ClaimStanding | None) -> Standing:
 
 
 def _rows_of(state: State, name: str) -> list[Row]:
-    """The rows of an experiment, or the one of a trial."""
+    """The rows of an experiment, or the row of a trial."""
     return [row for row in state.rows if name in (row["experiment"], row["trial"])]
 
 
 def spec_of(definition: Definition, winner: Winner, today: date, covered: DateRange | None) -> dict[str, Any]:
-    """A spec that trains the winner once, on the newest days; `covered` are the days of the data, where known."""
-    spec = {
+    """A spec that trains the winner once, on the newest days; `covered` are the days of the data, if known."""
+    setting_spec = {
         "architecture": definition.architecture,
         "tune": "nothing",
         "incumbent": winner.standing.assignment,
@@ -82,36 +82,36 @@ def spec_of(definition: Definition, winner: Winner, today: date, covered: DateRa
         "search": {"seed": definition.seed} if definition.seed else None,
         "notes": f"{winner.standing.experiment} of {definition.id}: {winner.verdict}",
     }
-    kept = {key: value for key, value in definition.spec.items() if key not in spec and key not in _CHOOSING}
-    return {key: value for key, value in spec.items() if value is not None} | kept
+    remainder = {key: value for key, value in definition.spec.items() if key not in {*setting_spec, *_CHOOSING}}
+    return {key: value for key, value in setting_spec.items() if value is not None} | remainder
 
 
 def newest_range(definition: Definition, today: date, covered: DateRange | None) -> DateRange:
-    """The newest days there are, as many as the sweep's longest date ranges have."""
+    """The newest days, as many as the sweep's longest date range has."""
     if definition.data is not None:
         today = definition.data.as_of or today
     elif str(definition.as_of) != definition.created[:10]:
-        # Nobody but who set the sweep's "today" knows how far a trainer's own data go.
+        # The spec set its "today" by hand: a trainer's own data may end there.
         today = min(today, definition.as_of)
     if covered is not None:
         today = min(today, covered.end + _WEEKEND)
     training = definition.training
     ranges = (range_ for phase in definition.phases for range_ in phase.ranges)
-    like = max(ranges, key=lambda range_: (range_.days, range_.end))
-    return next(dates.fresh((), like, today, valid=training.validation_share, test=training.test_share))
+    longest = max(ranges, key=lambda range_: (range_.days, range_.end))
+    return next(dates.fresh((), longest, today, valid=training.validation_share, test=training.test_share))
 
 
-def fetch_model(sweep: Sweep, which: str, to: Path | None) -> Path:
+def fetch_model(sweep: Sweep, name: str, to: Path | None) -> Path:
     """Downloads the model of a trial, of an experiment, or of the answer (`best`), on its newest range.
 
-    Returns the folder, `to` or `<trial>` here, which `pipeline.load_model` takes if the architecture is a built-in one.
-    Raises UserError if there is no such model.
+    Returns the folder: `to`, or `<trial>` in the working directory. `pipeline.load_model` loads it if the architecture
+    is a built-in one. Raises UserError if there is no such model.
     """
     state = state_of(sweep)
-    name = _setting_of(state, standing_of(sweep)).experiment if which == "best" else which
-    row = newest_model(sweep.definition, _rows_of(state, name))
+    experiment = _setting_of(state, standing_of(sweep)).experiment if name == "best" else name
+    row = newest_model(sweep.definition, _rows_of(state, experiment))
     if row is None:
-        raise UserError(f'{sweep.id} has no model of "{which}": name `best`, an experiment or a trial that finished')
+        raise UserError(f'{sweep.id} has no model of "{name}": name `best`, an experiment or a trial that finished')
     folder = to or Path(row["trial"])
     models.download(sweep.store, row, folder)
     return folder

@@ -1,4 +1,4 @@
-"""Settings, outcomes, times and gains in a few words, for every place that shows them."""
+"""Short words for settings, outcomes, times and gains, for page and terminal alike."""
 
 import math
 from typing import NamedTuple
@@ -10,21 +10,23 @@ from pipeline.space import Assignment, Scalar, identity_of
 from pipeline.sweep import Definition
 from pipeline.sweep.definition import Resemblance
 
-MOST_NAMED = 5
-"""Values by which a setting is named; one with more is not read any more."""
-LONGEST_NAMED = 40
-"""Characters of a name or a value in these."""
+MOST_VALUES = 5
+"""Values in a setting's name; people do not read a longer list."""
+LONGEST_VALUE = 40
+"""Characters of a hyperparameter's name, and of its value, in a setting's name."""
 
 
 class IncumbentWords(NamedTuple):
-    """What people call the incumbent, in all forms that sentences need."""
+    """The incumbent's name for people, in the grammatical forms that sentences need."""
 
     name: str
     them: str
     theirs: str
     whose: str
+    """`the defaults'`."""
     are: str
     whose_own: str
+    """`their`."""
 
 
 _DEFAULTS = IncumbentWords("the defaults", "them", "theirs", "the defaults'", "are", "their")
@@ -32,37 +34,37 @@ _YOUR_SETTING = IncumbentWords("your setting", "it", "its", "your setting's", "i
 
 
 def incumbent_in_words(definition: Definition) -> IncumbentWords:
-    """`the defaults`, or `your setting` where the spec names values of its own."""
+    """`the defaults`, or `your setting` if the spec names an incumbent."""
     return next(words for words in (_DEFAULTS, _YOUR_SETTING) if words.name == definition.incumbent_name)
 
 
 def differences(definition: Definition, assignment: Assignment) -> Assignment:
-    """The values of a setting that are not the incumbent's: what is searched first, then all others."""
+    """The values of a setting that differ from the incumbent's; searched hyperparameters come first."""
     searched = dict.fromkeys(name for phase in definition.phases for name in phase.space)
-    theirs = definition.incumbent
+    incumbent = definition.incumbent
     return {
         name: assignment.get(name)
-        for name in searched | theirs
-        if identity_of({name: assignment.get(name)}) != identity_of({name: theirs.get(name)})
+        for name in searched | incumbent
+        if identity_of({name: assignment.get(name)}) != identity_of({name: incumbent.get(name)})
     }
 
 
 def values_in_words(definition: Definition, assignment: Assignment) -> str:
-    """`learning_rate=0.03 hidden_size=128`: what differs from the incumbent; the incumbent as people call it."""
-    own = differences(definition, assignment)
-    if not own:
-        return incumbent_in_words(definition).name
-    return " ".join(f"{name}={shown(value)}" for name, value in own.items())
+    """`learning_rate=0.03 hidden_size=128`: the differences from the incumbent; `the defaults` if there are none."""
+    values = differences(definition, assignment)
+    if not values:
+        return definition.incumbent_name
+    return " ".join(f"{name}={shown(value)}" for name, value in values.items())
 
 
-def setting_name(definition: Definition, assignment: Assignment, most: int = MOST_NAMED) -> str:
-    """`learning_rate 0.0283, batch_size 256`, to read: what differs from the incumbent, `most` of it, and rounded."""
-    own = differences(definition, assignment)
-    if not own:
-        return incumbent_in_words(definition).name
-    words = [f"{_short(name)} {_short(_rounded(value))}" for name, value in own.items()]
-    more = len(words) - most
-    return ", ".join(words) if more < 2 else f"{', '.join(words[:most])} and {more} more"
+def setting_name(definition: Definition, assignment: Assignment, most: int = MOST_VALUES) -> str:
+    """`learning_rate 0.0283, batch_size 256`: like `values_in_words`, but rounded, and at most `most` values."""
+    values = differences(definition, assignment)
+    if not values:
+        return definition.incumbent_name
+    words = [f"{_short(name)} {_short(_rounded(value))}" for name, value in values.items()]
+    excess = len(words) - most
+    return ", ".join(words) if excess < 2 else f"{', '.join(words[:most])} and {excess} more"
 
 
 def _rounded(value: Scalar) -> Scalar:
@@ -71,42 +73,47 @@ def _rounded(value: Scalar) -> Scalar:
 
 def _short(value: Scalar) -> str:
     text = shown(value)
-    return text if len(text) <= LONGEST_NAMED else text[: LONGEST_NAMED - 1] + "…"
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
 
 
 def better_heading(definition: Definition) -> str:
-    """What stands above `times_better`."""
+    """The heading of a column of `times_better`."""
     return "times better" if definition.objective.scale == "ratio" else "better by"
 
 
 def times_better(standing: Standing, scale: Scale) -> str:
-    """How much better a setting is than the incumbent: `1.35` times, or by a difference, `+0.4 points`."""
+    """A setting's gain over the incumbent: `1.35` (times better), or as a difference, `+0.4 points`."""
     if standing.difference is not None:
         return scale.words(standing.difference, plus="+")
     return "" if standing.gain is None else f"{standing.gain:.3g}"
 
 
 def outcome(row: Row, metric: str) -> str:
-    """How a trial ended, in a few words."""
+    """The outcome of a trial: `mse_valid 0.0312, 12 epochs`, `failed: out of memory`."""
     if row["status"] != Status.COMPLETE:
         return f"{row['status']}" + (f": {row['error']}" if row.get("error") else "")
-    how = f", copied from {row['reused_from']}" if row.get("reused_from") else ""
+    copied = f", copied from {row['reused_from']}" if row.get("reused_from") else ""
     epochs = "" if is_reference(row) else f", {row['epochs']} epochs"
-    return f"{metric}_valid {row.get(f'{metric}_valid', math.nan):.4g}{epochs}{how}"
+    return f"{metric}_valid {row.get(f'{metric}_valid', math.nan):.4g}{epochs}{copied}"
+
+
+def failure_in_words(error: str | None) -> str:
+    """A trial's error message. A diverged trial has none, so its loss explains it."""
+    return error or "the loss became infinite or not a number"
 
 
 def resemblance_in_words(resemblance: Resemblance) -> str:
-    """How alike date ranges are, from what that is known, and what follows."""
+    """The measured resemblance of date ranges, its sources, and its effect on the judging."""
     sweeps = f"{len(resemblance.sources)} earlier sweep{'s' if len(resemblance.sources) > 1 else ''}"
     if resemblance.correction < resemblance.constant:
-        follows = "so smaller gains are found than without knowing"
+        effect = "so smaller gains can be shown than without this knowledge"
     elif resemblance.correction > resemblance.constant:
-        follows = "so it takes larger gains than without knowing"
+        effect = "so it takes larger gains than without this knowledge"
     else:
-        follows = "which changes nothing in how the winner is judged"
+        effect = "which changes nothing in how the winner is judged"
     return (
         f"your date ranges resemble each other {resemblance.how_much}: {resemblance.correlation:.1g} (at most "
-        f"{resemblance.correlation_at_most:.1g}), from {resemblance.trainings:,} trainings of {sweeps}, {follows}"
+        f"{resemblance.correlation_at_most:.1g}), from {resemblance.trainings:,} trainings of {sweeps}, {effect}"
     )
 
 

@@ -1,4 +1,4 @@
-"""What people see on a terminal: live bars, tables of sweeps, data, plans and comparisons, a followed build.
+"""Terminal output: live bars, a followed build, and tables of sweeps, data, plans and comparisons.
 
-Here: layout alone. Not here: anything that is computed; every value comes from the rooms below.
+Here: layout alone. Not here: computation; every value comes from the rooms below.
 """

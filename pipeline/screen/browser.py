@@ -1,4 +1,4 @@
-"""Opens a page in the reader's browser, where there is a screen to see it on."""
+"""Opens a page in the reader's browser, if this machine has a screen."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def open_in_browser(link: str) -> bool:
-    """Opens an address or a file. False, and nothing done, without a screen: over SSH, in a container, in a build."""
+    """Opens an address or a file. False without a screen, as over SSH, in a container or in a build."""
     has_screen = sys.platform in ("darwin", "win32") or any(
         os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
     )

@@ -1,6 +1,6 @@
-"""A build of Jenkins that is followed: a bar of trials on a terminal, plain lines anywhere else, and its log if wanted.
+"""Follows a Jenkins build: a bar of trials on a terminal, plain lines anywhere else, and the log if asked for.
 
-Notes go to stderr, so that stdout stays the log or the answer.
+Notes go to stderr, so that stdout holds only the log or the answer.
 """
 
 import re
@@ -12,32 +12,32 @@ from rich.text import Text
 
 from pipeline.results import Row, Status
 
-# Plugins may put a time before a line or colours around it.
+# Plugins may add a time before a line, or colours around it.
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _TOTAL = re.compile(r"(?:^|\s)trials: (\d+) of (\d+)\s*$")
 _TRIAL = re.compile(rf"(?:^|\s)([a-z0-9-]+ [a-z][a-z0-9-]*-d\d+-s\d+) (?:{'|'.join(Status)})(?::|\s*$)")
 
 
 def total_line(done: int, planned: int) -> str:
-    """What the log of a build says when it plans: counted in the store, so it is right whatever was lost before."""
+    """The line of a build's log after planning; counted in the store, so that earlier losses do not matter."""
     return f"trials: {done} of {planned}"
 
 
 def trial_line(sweep: str, row: Row) -> str:
-    """What the log of a build says when a trial ended."""
+    """The line of a build's log at the end of a trial."""
     return f"{sweep} {row['trial']} {row['status']}" + (f": {row['error']}" if row.get("error") else "")
 
 
 class Count:
-    """How far a build is, read from the lines of its log: the last total, and the trials that ended since."""
+    """Counts a build's finished trials by the lines of its log: the last total, and the trials that ended since."""
 
     def __init__(self) -> None:
         self._done, self._planned = 0, 0
         self._since: set[str] = set()
-        """Each once: what a lost machine ran is said again by whoever finds its rows."""
+        """A set, because a trial of a lost machine is reported again when its row is found."""
 
     def read(self, line: str) -> tuple[int, int] | None:
-        """(done, planned) trials if this line moves them, else None."""
+        """Reads a line. Returns (done, planned) trials if the line changes them, else None."""
         line = _COLOURS.sub("", line)
         if match := _TOTAL.search(line):
             self._done, self._planned = int(match[1]), int(match[2])
@@ -53,18 +53,18 @@ class BuildView:
     """Shows the notes and the log of a build that `hpt trigger` follows."""
 
     def __init__(self, *, follow: bool, stdout_is_taken: bool) -> None:
-        """`stdout_is_taken`: somebody parses stdout, so the log goes to stderr, too."""
+        """`stdout_is_taken`: another program parses stdout, so the log goes to stderr, too."""
         self._follow, self._to_stderr = follow, stdout_is_taken
         self._console = Console(stderr=True)
         self._count = Count()
-        self._shown: tuple[int, int] | None = None
+        self._last: tuple[int, int] | None = None
         self._bar = Progress(
             TextColumn("trials", style="bold"),
             BarColumn(bar_width=40),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             console=self._console,
-            # rich would take a redirected stdout's lines to stderr.
+            # rich would move the lines of a redirected stdout to stderr.
             redirect_stdout=sys.stdout.isatty(),
         )
         self._task = self._bar.add_task("", total=None, visible=False)
@@ -83,7 +83,7 @@ class BuildView:
         self._console.print(Text(text), soft_wrap=True)
 
     def log(self, lines: list[str]) -> None:
-        """Prints lines of the log, if it is followed, and moves the bar on."""
+        """Prints lines of the log, if it is followed, and moves the bar."""
         for line in lines:
             if self._follow:
                 print(line, file=sys.stderr if self._to_stderr else sys.stdout, flush=True)
@@ -92,9 +92,9 @@ class BuildView:
             self._progress(moves[-1])
 
     def _progress(self, now: tuple[int, int]) -> None:
-        if now == self._shown:
+        if now == self._last:
             return
-        self._shown = now
+        self._last = now
         if self._console.is_terminal:
             self._bar.update(self._task, completed=now[0], total=now[1], visible=True)
         elif not self._follow:

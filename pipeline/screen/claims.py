@@ -10,7 +10,7 @@ from pipeline.compare.differences import NOTHING
 
 
 def claims_table(rows: Iterable[ClaimRow]) -> Table:
-    """A row for each claim: what it says, and where it stands."""
+    """A row for each claim: its setting, its evidence and its next look."""
     table = Table("claim", "setting", "since", "evidence", "next", box=None)
     for row in rows:
         since = NOTHING if row.day is None else f"{row.day}"

@@ -1,4 +1,4 @@
-"""A comparison of sweeps for a terminal: the ranking and what follows from it; tables of all that differs."""
+"""A comparison of sweeps for a terminal: the ranking, the next steps, and tables of the differences."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -14,12 +14,12 @@ from pipeline.report.sentence import doubt
 from pipeline.report.state import State
 from pipeline.report.words import duration, values_in_words
 
-_DIFFERENCES = 5
-"""That are named."""
+_MOST_DIFFERENCES = 5
+"""Differences between the sweeps that are named."""
 
 
 def ranking_table(ranking: Ranking) -> Table:
-    """A line per sweep, best first: its error, what that is against the others and the references, what it cost."""
+    """A line per sweep, best first: error, comparison with the first sweep and with the references, cost."""
     objective = ranking.base.state.sweep.definition.objective
     reference = next((place.reference for place in ranking.places if place.reference), "")
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
@@ -35,8 +35,8 @@ def ranking_table(ranking: Ranking) -> Table:
     for at, place in enumerate(ranking.places, 1):
         cells = [f"{at}." if place.score is not None else "", place.name, _number(place.score), _against(place)]
         if reference:
-            own = place.reference
-            cells.append(place.against_reference + (f" than {own}" if own not in ("", reference) else ""))
+            other = f" than {place.reference}" if place.reference not in ("", reference) else ""
+            cells.append(place.against_reference + other)
         table.add_row(*map(Text, [*cells, duration(place.seconds)]))
     return table
 
@@ -50,11 +50,11 @@ def _against(place: Place) -> str:
 
 
 def ranking_lines(ranking: Ranking, steps: Sequence[Step], width: int) -> Iterator[str]:
-    """What is said below the table, none longer than `width`; commands are whole, to be copied."""
-    texts = [f"{name} has no sweep: {why}" for name, why in ranking.missing.items()] + [ranking.headline]
+    """The lines below the table, wrapped to `width`; commands are not wrapped, so that they can be copied."""
+    texts = [f"{name} has no sweep: {problem}" for name, problem in ranking.missing.items()] + [ranking.headline]
     if not ranking.by_architecture and (changed := list(ranking.comparison.changed)):
-        more = f" and {len(changed) - _DIFFERENCES} more" if len(changed) > _DIFFERENCES else ""
-        texts.append(f"they differ in {', '.join(changed[:_DIFFERENCES])}{more}: --verbose shows how")
+        others = f" and {len(changed) - _MOST_DIFFERENCES} more" if len(changed) > _MOST_DIFFERENCES else ""
+        texts.append(f"they differ in {', '.join(changed[:_MOST_DIFFERENCES])}{others}: --verbose shows how")
     for text in texts:
         yield from _wrapped(text, width)
     for step in steps:
@@ -67,7 +67,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def sweeps_table(comparison: Comparison) -> Table:
-    """The sweeps side by side: how far, the best setting, and what differs."""
+    """The sweeps side by side: state, best setting, and differences."""
     table = Table("", *(state.sweep.id for state in comparison.states), box=None)
     table.add_row("state", *(state.words for state in comparison.states))
     table.add_row("best setting", *map(_best, comparison.states))
@@ -92,15 +92,15 @@ def _chosen_by(state: State) -> str:
 def ranges_table(pair: Pair, metric: str) -> Table:
     """The metric that judges, range by range."""
     table = Table(f"{metric}_test on", pair.base, pair.other, "better by", "", box=None)
-    for one in pair.ranges:
-        gain = NOTHING if one.gain is None else pair.scale.words(one.gain, plus="+")
-        values = (NOTHING if value is None else f"{value:.4g}" for value in (one.base, one.other))
-        table.add_row(Text(str(one.date_range)), *values, gain, "fresh" if one.fresh else "")
+    for scores in pair.ranges:
+        gain = NOTHING if scores.gain is None else pair.scale.words(scores.gain, plus="+")
+        values = map(_number, (scores.base, scores.other))
+        table.add_row(Text(str(scores.date_range)), *values, gain, "fresh" if scores.fresh else "")
     return table
 
 
 def tables(comparison: Comparison) -> list[Table]:
-    """All that differs, and the metric that judges by date range: of every pair a table."""
+    """The table of differences, then for each pair a table of the metric that judges, by date range."""
     objective = comparison.states[0].sweep.definition.objective
-    own = [ranges_table(pair, objective.metric) for pair in comparison.pairs if pair.ranges]
-    return [sweeps_table(comparison), *own]
+    pair_tables = [ranges_table(pair, objective.metric) for pair in comparison.pairs if pair.ranges]
+    return [sweeps_table(comparison), *pair_tables]

@@ -1,6 +1,6 @@
-"""Standard output and error that bear whatever they lead to: an old encoding, a pipe that closes, nothing at all.
+"""Makes standard output and error robust against old encodings, closed pipes and closed files.
 
-Nothing that takes time is imported: this comes before everything else.
+It runs before everything else, so it imports nothing slow.
 """
 
 import codecs
@@ -40,11 +40,11 @@ _PLAIN = str.maketrans(
 
 
 class ReaderIsGoneError(BaseException):
-    """Whoever read the standard output, as `head` does, has gone. No Exception: no library should look into it."""
+    """The reader of standard output, such as `head`, has closed it. A BaseException, so that no library catches it."""
 
 
 class _Outlet(io.FileIO):
-    """A file that says, or for the standard error does not care, that nobody reads it any more."""
+    """A file that raises an error of ours if its reader is gone; standard error ignores that (`forgives`)."""
 
     forgives = False
 
@@ -60,14 +60,14 @@ class _Outlet(io.FileIO):
 
 
 def prepare() -> None:
-    """Makes the standard output and error of this process so; leaves those alone that somebody put in their place."""
+    """Replaces standard output and error of this process; a stream that another program replaced stays."""
     codecs.register_error(_ERRORS, _in_plain_characters)
     sys.stdout = _prepared(sys.stdout, 1, forgives=False)
     sys.stderr = _prepared(sys.stderr, 2, forgives=True)
 
 
 def _in_plain_characters(error: UnicodeError) -> tuple[str, int]:
-    """Replaces what an encoding does not have by what looks like it, else by its number."""
+    """Replaces characters that an encoding lacks by similar ASCII characters, else by their number."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     missing = error.object[error.start : error.end]
@@ -76,7 +76,7 @@ def _in_plain_characters(error: UnicodeError) -> tuple[str, int]:
 
 
 def _prepared(stream: TextIO | None, number: int, *, forgives: bool) -> TextIO:
-    if stream is None:  # closed by whoever started this
+    if stream is None:  # closed by the parent process
         return open(os.devnull, "w", encoding="utf-8")
     if type(stream) is not io.TextIOWrapper or stream.fileno() != number:
         return stream
@@ -93,7 +93,7 @@ def _prepared(stream: TextIO | None, number: int, *, forgives: bool) -> TextIO:
 
 
 def close(code: int) -> int:
-    """Writes what is left; the exit code, which says so where that failed."""
+    """Flushes standard output. Returns the exit code: 3 if that failed, else `code`."""
     try:
         sys.stdout.flush()
     except (ReaderIsGoneError, ValueError):
@@ -101,7 +101,7 @@ def close(code: int) -> int:
     except InfrastructureError as error:
         print(f"hpt: {error}", file=sys.stderr)
         code = INFRASTRUCTURE
-    # Of what could not be written, nothing is tried again when Python ends.
+    # Python would try to write the rest again at its end.
     buffer = getattr(sys.stdout, "buffer", None)
     if isinstance(outlet := getattr(buffer, "raw", None), _Outlet):
         outlet.forgives = True
@@ -112,6 +112,6 @@ def close(code: int) -> int:
 
 
 def tell(line: str) -> None:
-    """Prints a line of what goes on, at once; nothing stops because nobody reads it."""
+    """Prints a progress line at once; a closed pipe does not stop the work."""
     with contextlib.suppress(ReaderIsGoneError):
         print(line, flush=True)

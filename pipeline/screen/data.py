@@ -1,7 +1,4 @@
-"""A survey of data as tables and small pictures for a terminal, and as plain text where there is none.
-
-What is measured is `data/survey.py`'s.
-"""
+"""A survey of data as tables and small pictures for a terminal. `data/survey.py` measures the data."""
 
 import itertools
 import math
@@ -21,41 +18,41 @@ _HOLE = "x"
 _SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def tables(found: Survey, ranges: Mapping[DateRange, Sequence[str]], shares: tuple[float, float]) -> Iterator[Table]:
-    """The days, the columns, each target by month, and the ranges with the phases that use them."""
-    yield _days(found)
-    yield _columns(found)
-    for target in found.targets:
-        yield _target(found, target)
+def tables(survey: Survey, ranges: Mapping[DateRange, Sequence[str]], shares: tuple[float, float]) -> Iterator[Table]:
+    """Tables of the days, the columns, each target by month, and the ranges with their phases."""
+    yield _days(survey)
+    yield _columns(survey)
+    for target in survey.targets:
+        yield _target(survey, target)
     if ranges:
-        yield _ranges(found, ranges, shares)
+        yield _ranges(survey, ranges, shares)
 
 
-def _days(found: Survey) -> Table:
-    table = _table("month", "rows", "by day", title=f"{int(found.rows.sum()):,} rows in {found.covers}")
-    table.caption = f"a bar is a day, the highest {int(found.rows.max()):,} rows; {_HOLE}: no rows"
-    if closed := found.closed_weekdays():
-        names = [f"{date(2024, 1, 1) + timedelta(days=day):%A}s" for day in sorted(closed)]  # that was a Monday
-        table.caption += f"; there never are any on {' and '.join(names)}"
-    for name, month in _months(found):
-        rows = found.rows_in(month)
-        table.add_row(name, f"{rows:,}", _bars(found, month) if rows else Text("no rows", style="bold red"))
+def _days(survey: Survey) -> Table:
+    table = _table("month", "rows", "by day", title=f"{int(survey.rows.sum()):,} rows in {survey.covers}")
+    table.caption = f"a bar is a day, the highest {int(survey.rows.max()):,} rows; {_HOLE}: no rows"
+    if closed := survey.closed_weekdays():
+        names = [f"{date(2024, 1, 1) + timedelta(days=day):%A}s" for day in sorted(closed)]  # 2024-01-01 was a Monday
+        table.caption += f"; there are never any on {' and '.join(names)}"
+    for name, month in _months(survey):
+        rows = survey.rows_in(month)
+        table.add_row(name, f"{rows:,}", _bars(survey, month) if rows else Text("no rows", style="bold red"))
     return table
 
 
-def _months(found: Survey) -> Iterator[tuple[str, DateRange]]:
-    """Each month with its name, as in `2024-01`; neighbours without rows together, as in `2024-02 to 2031-07`."""
-    for has_rows, run in itertools.groupby(found.months(), lambda month: found.rows_in(month) > 0):
+def _months(survey: Survey) -> Iterator[tuple[str, DateRange]]:
+    """Each month with its name, `2024-01`; adjacent months without rows as one, `2024-02 to 2031-07`."""
+    for has_rows, run in itertools.groupby(survey.months(), lambda month: survey.rows_in(month) > 0):
         months = list(run)
         for first, last in [(month, month) for month in months] if has_rows else [(months[0], months[-1])]:
             names = [f"{month.start:%Y-%m}" for month in (first, last)]
             yield " to ".join(dict.fromkeys(names)), DateRange(first.start, last.end)
 
 
-def _bars(found: Survey, month: DateRange) -> Text:
-    holes = found.holes(DateRange(max(month.start, found.covers.start), min(month.end, found.covers.end)))
-    most, picture = int(found.rows.max()), Text()
-    for at, count in enumerate(found.by_day(month)):
+def _bars(survey: Survey, month: DateRange) -> Text:
+    holes = survey.holes(DateRange(max(month.start, survey.covers.start), min(month.end, survey.covers.end)))
+    most, picture = int(survey.rows.max()), Text()
+    for at, count in enumerate(survey.by_day(month)):
         day = month.start + timedelta(days=at)
         if count:
             picture.append(_BARS[math.ceil(len(_BARS) * count / most) - 1])
@@ -66,9 +63,9 @@ def _bars(found: Survey, month: DateRange) -> Text:
     return picture
 
 
-def _columns(found: Survey) -> Table:
+def _columns(survey: Survey) -> Table:
     table = _table("column", "kind", "missing", "no number", "distinct", title="columns")
-    for column in found.columns:
+    for column in survey.columns:
         numeric = column.kind in ("target", "numeric")
         distinct = f"{column.distinct:,}" + (" or more" if column.distinct >= DISTINCT_AT_MOST else "")
         no_number = column.unparsed + column.infinite
@@ -77,25 +74,25 @@ def _columns(found: Survey) -> Table:
     return table
 
 
-def _target(found: Survey, target: str) -> Table:
+def _target(survey: Survey, target: str) -> Table:
     table = _table("month", "values", "5 %", "25 %", "median", "75 %", "95 %", title=f"target {target}")
-    for name, month in _months(found):
-        values = found.distribution(target, month)
+    for name, month in _months(survey):
+        values = survey.distribution(target, month)
         quantiles = (f"{value:.4g}" for value in values.quantile(*_SHARES)) if values.count else ()
         table.add_row(name, f"{values.count:,}", *quantiles)
     table.add_section()
-    values = found.distribution(target)
+    values = survey.distribution(target)
     table.add_row("all", f"{values.count:,}", *(f"{value:.4g}" for value in values.quantile(*_SHARES)))
     return table
 
 
-def _ranges(found: Survey, ranges: Mapping[DateRange, Sequence[str]], shares: tuple[float, float]) -> Table:
+def _ranges(survey: Survey, ranges: Mapping[DateRange, Sequence[str]], shares: tuple[float, float]) -> Table:
     table = _table("date range", "for", *PARTS, "empty days", title="rows with a target")
     for date_range, phases in ranges.items():
         split = date_range.split(*shares)
-        rows = (f"{found.usable_in(getattr(split, part)):,}" for part in PARTS)
+        rows = (f"{survey.usable_in(getattr(split, part)):,}" for part in PARTS)
         table.add_row(
-            str(date_range), ", ".join(phases), *rows, str(sum(hole.days for hole in found.holes(date_range)))
+            str(date_range), ", ".join(phases), *rows, str(sum(hole.days for hole in survey.holes(date_range)))
         )
     return table
 
@@ -103,8 +100,8 @@ def _ranges(found: Survey, ranges: Mapping[DateRange, Sequence[str]], shares: tu
 def _table(*columns: str, title: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", caption_justify="left")
     for name in columns:
-        left = name in ("month", "by day", "column", "kind", "date range", "for")
-        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+        is_text = name in ("month", "by day", "column", "kind", "date range", "for")
+        table.add_column(name, justify="left" if is_text else "right", no_wrap=True)
     return table
 
 

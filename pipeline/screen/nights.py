@@ -25,20 +25,21 @@ def _cells(night: Night) -> list[str]:
     definition, best = night.definition, night.state.best
     if best is None:
         return [NOTHING] * 5
-    fresh = any(one.fresh for one in night.best.values())
-    shown = {range_: one for range_, one in night.best.items() if one.fresh == fresh}
+    # Fresh ranges if there are any, else those that chose.
+    fresh = any(score.fresh for score in night.best.values())
+    scores = {date_range: score for date_range, score in night.best.items() if score.fresh == fresh}
     gains = night.gains(fresh, night.scale)
     gain = night.scale.words(fmean(gains.values()), plus="+") if gains else NOTHING
-    first, end = min(range_.start for range_ in shown), max(range_.end for range_ in shown)
+    first, end = min(date_range.start for date_range in scores), max(date_range.end for date_range in scores)
     return [
         f"{best.experiment}: {values_in_words(definition, best.assignment)}",
-        _mean(shown.values()),
-        _mean(one for range_, one in night.incumbent.items() if range_ in shown),
+        _mean(scores.values()),
+        _mean(score for date_range, score in night.incumbent.items() if date_range in scores),
         gain,
-        f"{len(shown)} {'fresh' if fresh else 'choosing'} ranges, {first} to {end}",
+        f"{len(scores)} {'fresh' if fresh else 'choosing'} ranges, {first} to {end}",
     ]
 
 
-def _mean(found: Iterable[RangeScore]) -> str:
-    scores = [one.score for one in found if one.score is not None]
-    return f"{fmean(scores):.4g}" if scores else NOTHING
+def _mean(scores: Iterable[RangeScore]) -> str:
+    values = [score.score for score in scores if score.score is not None]
+    return f"{fmean(values):.4g}" if values else NOTHING

@@ -1,4 +1,4 @@
-"""What a sweep would run, as lines: its phases, their date ranges, the first experiments, and what judges."""
+"""The plan of a sweep as lines: its phases, their date ranges, the first experiments, the judging and the cost."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -11,19 +11,20 @@ from pipeline.report.words import duration, resemblance_in_words
 from pipeline.results import shown
 from pipeline.sweep import Definition, Experiment, Phase
 
-EXPERIMENTS_AT_MOST = 5
+MOST_EXPERIMENTS = 5
+"""Experiments that are listed."""
 RANGES_FOR_A_TEST = 3
 RANGES_RECOMMENDED = 6
 
 
-Rows = Callable[[DateRange], int]
-"""Counts the rows with every target on days of a sweep's date ranges."""
+CountRows = Callable[[DateRange], int]
+"""Counts the rows of a date range that have every target."""
 
 
-def plan_lines(definition: Definition, rows: Rows | None = None) -> Iterator[str]:
-    """The phases one after another; the first with the experiments that its first round asks for.
+def plan_lines(definition: Definition, rows: CountRows | None = None) -> Iterator[str]:
+    """The lines of each phase; the first phase lists the experiments of its first round.
 
-    `rows` is None where nobody looked at the data.
+    `rows` is None if the data were not read.
     """
     experiments, _ = next_round(History.at_start(definition), 0)
     yield from definition.decided
@@ -51,11 +52,11 @@ def _amount_line(phase: Phase, *, is_open_ended: bool) -> str:
 
 
 def _origin_lines(phase: Phase) -> Iterator[str]:
-    """What the budget took from the phase, and where its search begins."""
+    """The experiments that the budget cut, and the start of the search."""
     if phase.wanted:
         yield f"  the budget has no room for {phase.wanted - phase.experiments} more experiments"
     if phase.replicates:
-        yield f"  the best of {phase.follows} once more: of one training each, the first is mostly the luckiest"
+        yield f"  trains the best of {phase.follows} again: after one training each, the first is mostly the luckiest"
     elif phase.follows:
         near = f", searching {phase.near:.0%} of each range around it" if phase.near else ""
         yield f"  starts from the best setting of {phase.follows}{near}"
@@ -77,7 +78,7 @@ def _judging_lines(definition: Definition, phase: Phase) -> Iterator[str]:
         yield "  six are recommended: with fewer, only larger gains are found"
 
 
-def _range_lines(definition: Definition, phase: Phase, rows: Rows | None) -> Iterator[str]:
+def _range_lines(definition: Definition, phase: Phase, rows: CountRows | None) -> Iterator[str]:
     training = definition.training
     for date_range in phase.ranges:
         split = date_range.split(training.validation_share, training.test_share)
@@ -96,7 +97,7 @@ def total_line(total: Estimate) -> str:
     if total.covers:
         line += f" (the data cover {total.covers})"
     if total.seconds is None:
-        line += "; how long they take, the first ones will tell"
+        line += "; the first ones will show how long they take"
     elif total.earlier:
         line += f"; about {duration(total.seconds)} of training, as {total.earlier} trainings of earlier sweeps took"
     else:
@@ -105,23 +106,23 @@ def total_line(total: Estimate) -> str:
 
 
 def _experiment_lines(definition: Definition, phase: Phase, experiments: Sequence[Experiment]) -> Iterator[str]:
-    for at, experiment in enumerate(experiments[:EXPERIMENTS_AT_MOST]):
+    for at, experiment in enumerate(experiments[:MOST_EXPERIMENTS]):
         words = " ".join(f"{name}={shown(experiment.assignment[name])}" for name in phase.space)
         yield f"  {experiment.id} {words}" + (f" ({definition.incumbent_name})" if at == 0 else "")
-    if len(experiments) > EXPERIMENTS_AT_MOST:
-        of_how_many = " in its first round" if len(experiments) < phase.experiments else ""
-        yield f"  … and {len(experiments) - EXPERIMENTS_AT_MOST} more{of_how_many}"
+    if len(experiments) > MOST_EXPERIMENTS:
+        in_round = " in its first round" if len(experiments) < phase.experiments else ""
+        yield f"  … and {len(experiments) - MOST_EXPERIMENTS} more{in_round}"
 
 
 def power_line(power: Power | None) -> str | None:
-    """Which gain the sweep would find, and by what that is known; None where nothing is confirmed."""
+    """The smallest gain that the sweep would find, and the source of that number; None if nothing is confirmed."""
     if power is None:
         return None
     design = power.design
     scale, ranges = design.scale, _counted(len(design.ranges), "date range")
     if power.in_spreads is None:
         return f"the winner will be judged on {ranges}: too few for a test, which takes {RANGES_FOR_A_TEST}"
-    limit = "" if design.fresh else "; they are not fresh, so no gain is ever called more than promising"
+    caveat = "" if design.fresh else "; they are not fresh, so no gain is ever called more than promising"
     spread, assumed = power.spread, power.spread is None
     if spread is None:
         spread = scale.of_share(ASSUMED_PERCENT / 100)
@@ -129,8 +130,8 @@ def power_line(power: Power | None) -> str | None:
         beyond = f" beyond {scale.rope(design.rope)}" if design.rope else ""
         return (
             f"judged on {ranges}, a gain{beyond} would be found four times in five if it is "
-            f"{power.in_spreads:.1f} times what it differs from one date range to the next (its standard deviation); "
-            f"how much that is, no earlier sweep tells{limit}"
+            f"{power.in_spreads:.1f} times its standard deviation from one date range to the next, which no earlier "
+            f"sweep has measured{caveat}"
         )
     least = scale.words(power.finds(spread) or 0.0)
     if assumed:
@@ -139,20 +140,20 @@ def power_line(power: Power | None) -> str | None:
         source = f"as in {_counted(power.sweeps, 'earlier sweep')}"
     return (
         f"judged on {ranges}, a gain of {least} would be found four times in five if gains differ by "
-        f"{scale.words(spread)} from one date range to the next, {source}{limit}"
+        f"{scale.words(spread)} from one date range to the next, {source}{caveat}"
     )
 
 
 def _gain_line(definition: Definition) -> str:
-    """What a gain is, and which is worth having."""
+    """The definition of a gain, and the rope."""
     objective, rope = definition.objective, definition.rope
-    less, units = ("smaller" if objective.goal == "minimize" else "larger"), "in its own units"
+    better, units = ("smaller" if objective.goal == "minimize" else "larger"), "in its own units"
     if objective.scale == "ratio":
         units = "in per cent"
     elif objective.gains.is_share:
         units = "in points, hundredths of it"
     worth = f"{objective.gains.rope(rope)} or less is not worth having" if rope else "any is worth having"
-    return f"  a gain is how much {less} {objective.test} gets, {units}; {worth} (confirm.rope)"
+    return f"  a gain is how much {better} {objective.test} gets, {units}; {worth} (confirm.rope)"
 
 
 def _counted(number: int, noun: str) -> str:

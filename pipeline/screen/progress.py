@@ -24,14 +24,14 @@ from pipeline.screen.build import trial_line
 from pipeline.screen.console import tell
 from pipeline.sweep import Definition, Pack, Trial, trials_of
 
-_WATCHING_AT_MOST = 0.05
-"""The share of the time that may go into ranking and forecasts: with a thousand trials they take a while."""
-_PARTS = 1000
-"""Of the bar: what is to come is estimated, so it counts no trials."""
+_MOST_OVERHEAD = 0.05
+"""Share of the time for ranking and forecasts, which take a while with a thousand trials."""
+_BAR_PARTS = 1000
+"""Length of the bar. It counts no trials, because their number is an estimate."""
 
 
-class _Seldom:
-    """Does something that may take long only so often that it takes a small part of the time."""
+class _Throttled:
+    """Calls a slow function only so often that it takes a small share of the time."""
 
     def __init__(self, act: Callable[[], None]) -> None:
         self._act, self._next = act, 0.0
@@ -41,11 +41,11 @@ class _Seldom:
         if began >= self._next:
             self._act()
             ended = time.monotonic()
-            self._next = ended + (ended - began) / _WATCHING_AT_MOST
+            self._next = ended + (ended - began) / _MOST_OVERHEAD
 
 
 class _Tally:
-    """What both views count, without references: rows, the best so far, time left. Rows come from several threads."""
+    """The numbers of both views, without references: rows, best so far, time left. Several threads add rows."""
 
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
@@ -55,10 +55,9 @@ class _Tally:
         self._trained = 0.0
         """Seconds of the trainings that have ended since."""
         self._forecast = Forecast(0, True, None)
-        self._is_read = 0
-        """How many rows the forecast is by."""
+        self._rows_in_forecast = 0
         self._lock = threading.Lock()
-        self._look = _Seldom(self._forecast_anew)
+        self._refresh = _Throttled(self._update_forecast)
 
     def begin_round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None:
         with self._lock:
@@ -67,42 +66,42 @@ class _Tally:
             self.rows |= {row["trial"]: row for row in trainings(done) if row["trial"] not in ids}
             self.rows = {id: row for id, row in self.rows.items() if id not in ids}
             self._planned = frozenset(to_run | {Trial.parse(id) for id in self.rows})
-        self._forecast_anew()
+        self._update_forecast()
 
     def add(self, row: Row) -> int:
-        """Takes the row of a trial that ended; the number of trials that have one."""
+        """Adds the row of a trial that ended. Returns the number of trials with a row."""
         with self._lock:
             self.rows[row["trial"]] = row
             self._trained += row["training_time"] if was_trained(row) else 0.0
             return len(self.rows)
 
-    def _forecast_anew(self) -> None:
+    def _update_forecast(self) -> None:
         with self._lock:
             rows, planned = list(self.rows.values()), self._planned
         self._forecast = forecast(History(self.definition, datetime.now(UTC), planned=planned, rows=rows))
-        self._is_read = len(rows)
+        self._rows_in_forecast = len(rows)
 
     @property
     def total(self) -> int:
-        """Trials of the whole sweep, those of rounds to come included."""
-        self._look()
+        """Trials of the whole sweep, later rounds included."""
+        self._refresh()
         return max(self._forecast.trials, len(self.rows))
 
     def total_in_words(self) -> str:
-        """`31`, or `~31` where some of these are not planned yet."""
+        """`31`, or `~31` if some of these are not planned yet."""
         total = self.total
         return f"~{total}" if self._forecast.is_estimate else str(total)
 
     def time_left(self) -> str:
-        """Until the whole sweep is done, in words, at the pace of this runner; empty while nobody can say."""
-        self._look()
-        left = self._forecast.seconds
-        if left is None or not self._trained:
+        """The time until the whole sweep is done, in words, at the pace of this runner; empty while unknown."""
+        self._refresh()
+        training = self._forecast.seconds
+        if training is None or not self._trained:
             return ""
-        # The forecast may be by fewer rows than have ended since.
-        to_come = self._forecast.trials - self._is_read
-        share = (self.total - len(self.rows)) / to_come if to_come > 0 else 1.0
-        seconds = left * min(1.0, share) * (time.monotonic() - self._began) / self._trained
+        # Since the forecast, more trials may have ended.
+        remaining = self._forecast.trials - self._rows_in_forecast
+        share = (self.total - len(self.rows)) / remaining if remaining > 0 else 1.0
+        seconds = training * min(1.0, share) * (time.monotonic() - self._began) / self._trained
         if len(self.rows) >= self.total and not self._forecast.is_estimate:
             return "nothing left to train"
         return "less than a minute left" if seconds < 60 else f"about {duration(seconds)} left"
@@ -147,10 +146,10 @@ class Lines:
             self.say(f"{row['trial']} {outcome(row, tally.definition.objective.metric)}")
             return
         done = tally.add(row)
-        left = tally.time_left()
+        time_left = tally.time_left()
         self.say(
             f"[{done}/{tally.total_in_words()}] {row['trial']} {outcome(row, tally.definition.objective.metric)}"
-            + (f" | {left}" if left else "")
+            + (f" | {time_left}" if time_left else "")
         )
 
     def idle(self, lane: int) -> None:
@@ -158,7 +157,7 @@ class Lines:
 
 
 class Events:
-    """Bare events: a line per epoch and per trial that ended, for the log of a stage that runs one pack."""
+    """A line per epoch and per finished trial, for the log of a stage that runs one pack."""
 
     def __init__(self, sweep: str) -> None:
         self._sweep = sweep
@@ -183,7 +182,7 @@ class Events:
 
 
 class _Bars(Progress):
-    """The bars, under a line that says what is best so far."""
+    """The bars, under a line with the best setting so far."""
 
     best = ""
 
@@ -193,8 +192,7 @@ class _Bars(Progress):
 
 
 class Live:
-    """A bar for the whole sweep, rounds to come included, with the best setting so far and the time left; and one for
-    each lane."""
+    """A bar for the whole sweep, with the best setting so far and the time left, and a bar for each lane."""
 
     def __init__(self, console: Console, definition: Definition, name: str) -> None:
         self._tally = _Tally(definition)
@@ -204,24 +202,24 @@ class Live:
             ),
             BarColumn(bar_width=20, table_column=Column(min_width=20)),
             TextColumn("{task.fields[count]}", table_column=Column(no_wrap=True, min_width=7)),
-            # The one column that gives way where the terminal is narrow.
+            # The only column that shrinks on a narrow terminal.
             TextColumn(
-                "{task.fields[what]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
+                "{task.fields[note]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
             ),
             console=console,
             expand=True,
         )
-        self._sweep = self._progress.add_task("", total=_PARTS, name=name, count="", what="")
+        self._sweep = self._progress.add_task("", total=_BAR_PARTS, name=name, count="", note="")
         self._bars: dict[int, TaskID] = {}
-        self._shown = 0
-        self._rank = _Seldom(self._say_best)
+        self._parts_done = 0
+        self._update_best = _Throttled(self._show_best)
 
     def __enter__(self) -> "Live":
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._say_best()
+        self._show_best()
         for bar in self._bars.values():
             self._progress.remove_task(bar)
         self._progress.stop()
@@ -235,8 +233,8 @@ class Live:
 
     def started(self, lane: int, pack: Pack) -> None:
         if lane not in self._bars:
-            self._bars[lane] = self._progress.add_task("", total=None, name=f"lane {lane}", count="", what="")
-        self._progress.update(self._bars[lane], completed=0, total=None, count="", what=pack.label, visible=True)
+            self._bars[lane] = self._progress.add_task("", total=None, name=f"lane {lane}", count="", note="")
+        self._progress.update(self._bars[lane], completed=0, total=None, count="", note=pack.label, visible=True)
 
     def epoch(self, lane: int, trial: str, epoch: int, of: int) -> None:
         self._progress.update(self._bars[lane], completed=epoch, total=of, count=f"{epoch}/{of}")
@@ -253,20 +251,20 @@ class Live:
             self._progress.update(self._bars[lane], visible=False)
 
     def _show(self) -> None:
-        self._rank()
+        self._update_best()
         tally = self._tally
         done, total = len(tally.rows), tally.total
-        # A sweep that turns out to be longer than it looked stands still for a while.
-        self._shown = max(self._shown, _PARTS * done // max(1, total))
+        # The bar never goes back: if the sweep turns out to be longer, it stands still for a while.
+        self._parts_done = max(self._parts_done, _BAR_PARTS * done // max(1, total))
         self._progress.update(
-            self._sweep, completed=self._shown, count=f"{done}/{tally.total_in_words()}", what=tally.time_left()
+            self._sweep, completed=self._parts_done, count=f"{done}/{tally.total_in_words()}", note=tally.time_left()
         )
 
-    def _say_best(self) -> None:
+    def _show_best(self) -> None:
         self._progress.best = f"best so far: {self._tally.best()}"
 
 
 def view_for(console: Console, definition: Definition, name: str = "trials") -> Live | Lines:
-    """Bars on a terminal, lines anywhere else; use it as a context. `name` stands before the bar."""
+    """Bars on a terminal, lines anywhere else, as a context manager. `name` is the title of the bar."""
     is_live = console.is_terminal and not console.is_dumb_terminal
     return Live(console, definition, name) if is_live else Lines(console, definition)

@@ -1,4 +1,4 @@
-"""What a removal of sweeps would free, or has freed, as lines for a terminal."""
+"""Lines for a terminal about the files that a removal of sweeps would free, or has freed."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,11 +6,11 @@ from pipeline.sweep.removal import Removal
 
 
 def removal_lines(removals: Sequence[Removal]) -> Iterator[str]:
-    """A line per sweep, and one more where something of it stays that others need."""
+    """A line per sweep, and a second one if models stay that other sweeps need."""
     for removal in removals:
-        what = "all of it" if removal.is_whole else "its models but the best"
+        part = "all of it" if removal.is_whole else "its models but the best"
         count = len(removal.files)
-        yield f"{removal.sweep.id}: {what}, {count:,} file{'s' if count != 1 else ''}, {size(removal.size)}"
+        yield f"{removal.sweep.id}: {part}, {count:,} file{'s' if count != 1 else ''}, {size(removal.size)}"
         if removal.needed_by:
             needed = sum(1 for sweeps in removal.kept.values() if sweeps)
             yield (
@@ -20,7 +20,7 @@ def removal_lines(removals: Sequence[Removal]) -> Iterator[str]:
 
 
 def size(count: int) -> str:
-    """`12 bytes`, `3.4 kB`, `120 MB`, `1.2 GB`."""
+    """A number of bytes: `12 bytes`, `3.4 kB`, `120 MB`, `1.2 GB`."""
     if count < 1000:
         return f"{count} byte{'s' if count != 1 else ''}"
     for power, unit in enumerate(("kB", "MB", "GB"), 1):

@@ -1,4 +1,4 @@
-"""Sweeps on a terminal: the list of a store, the best settings of one, and one that is watched while it runs."""
+"""Sweeps on a terminal: the list of a store, the best settings or all trials of a sweep, and a running sweep."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -29,8 +29,8 @@ from pipeline.sweep import Sweep
 
 
 def sweeps_table(listed: Sequence[Listed], width: int) -> Table:
-    """A line per sweep, with as much as `width` columns hold: always its id, how far it is or its verdict, the gain."""
-    every, short = (
+    """A line per sweep in `width` columns: its id, its progress or verdict, its gain, and the rest if it fits."""
+    full, short = (
         [_COLUMNS[name](listed) for name in names]
         for names in (
             ("sweep", "state", "verdict", "gain", "cost", "date ranges", "best so far"),
@@ -38,10 +38,10 @@ def sweeps_table(listed: Sequence[Listed], width: int) -> Table:
         )
     )
     days = _COLUMNS["days"](listed)
-    for columns in (every, short, short[:-1], [*short[:-2], days], short[:-2], short[:-3]):
+    for columns in (full, short, short[:-1], [*short[:-2], days], short[:-2], short[:-3]):
         widths = [max(map(cell_len, column)) for column in columns]
-        if columns[-1] is every[-1] or columns[-1] is short[-1]:  # what may be cut
-            widths[-1] = min(widths[-1], _LEAST_OF_SETTING)
+        if columns[-1] is full[-1] or columns[-1] is short[-1]:  # the best setting, which may be cut
+            widths[-1] = min(widths[-1], _NARROWEST_SETTING)
         if sum(widths) + len(widths) - 1 <= width:
             break
     room = max(widths[-1], width - sum(widths[:-1]) - len(widths) + 1)
@@ -53,45 +53,45 @@ def sweeps_table(listed: Sequence[Listed], width: int) -> Table:
     return table
 
 
-_LEAST_OF_SETTING = 24
-"""Columns that the best setting must have, or it is left out."""
+_NARROWEST_SETTING = 24
+"""Columns of a terminal; with less room the best setting is left out."""
 
 
 def _column(heading: str, cell: Callable[[Listed], str]) -> Callable[[Sequence[Listed]], list[str]]:
     return lambda listed: [heading, *map(cell, listed)]
 
 
-def _verdict(one: Listed) -> str:
-    """How far it is where it is not done, else its verdict: in few letters."""
-    if not one.verdict and not one.progress:
-        return one.words
-    words = one.progress or one.verdict.replace("keep the defaults", "defaults").replace("keep your setting", "yours")
-    return words + (f", {one.failed} failed" if one.failed else "")
+def _verdict(sweep: Listed) -> str:
+    """The progress of an unfinished sweep, else its verdict, in few letters."""
+    if not sweep.verdict and not sweep.progress:
+        return sweep.words
+    verdict = sweep.verdict.replace("keep the defaults", "defaults").replace("keep your setting", "yours")
+    return (sweep.progress or verdict) + (f", {sweep.failed} failed" if sweep.failed else "")
 
 
-def _days(one: Listed, form: str, to: str) -> str:
-    """The months of its first and its last day."""
-    if one.days is None:
+def _days(sweep: Listed, form: str, to: str) -> str:
+    """The months of a sweep's first and last day, joined by `to`."""
+    if sweep.days is None:
         return ""
-    first, last = one.days.start, one.days.end - timedelta(days=1)
+    first, last = sweep.days.start, sweep.days.end - timedelta(days=1)
     return to.join(dict.fromkeys(f"{day:{form}}" for day in (first, last)))
 
 
 _COLUMNS = {
-    "sweep": _column("sweep", lambda one: one.id),
-    "state": _column("state", lambda one: one.words),
-    "verdict": _column("verdict", lambda one: one.verdict),
+    "sweep": _column("sweep", lambda sweep: sweep.id),
+    "state": _column("state", lambda sweep: sweep.words),
+    "verdict": _column("verdict", lambda sweep: sweep.verdict),
     "verdict so far": _column("verdict", _verdict),
-    "gain": _column("gain", lambda one: one.gain),
-    "cost": _column("cost", lambda one: duration(one.seconds) if one.seconds else ""),
-    "date ranges": _column("date ranges", lambda one: _days(one, "%Y-%m", " to ")),
-    "days": _column("days", lambda one: _days(one, "%y-%m", "/")),
-    "best so far": _column("best so far", lambda one: one.best),
+    "gain": _column("gain", lambda sweep: sweep.gain),
+    "cost": _column("cost", lambda sweep: duration(sweep.seconds) if sweep.seconds else ""),
+    "date ranges": _column("date ranges", lambda sweep: _days(sweep, "%Y-%m", " to ")),
+    "days": _column("days", lambda sweep: _days(sweep, "%y-%m", "/")),
+    "best so far": _column("best so far", lambda sweep: sweep.best),
 }
 
 
 def best_table(state: State, best: int) -> Table:
-    """The best experiments of all that were tried, a row each."""
+    """The `best` experiments of all that were tried, a row each."""
     definition = state.sweep.definition
     objective = definition.objective
     metric, scale = objective.metric, objective.gains.fitting(row.get(objective.valid) for row in state.rows)
@@ -114,7 +114,7 @@ def best_table(state: State, best: int) -> Table:
 
 
 def trials_table(state: State) -> Table:
-    """Every trial so far, a row each: of a sweep that ranks nothing. Of one that must not choose, no metric."""
+    """Every trial so far, a row each, for a sweep without a ranking. A study of resemblance shows no metric."""
     definition = state.sweep.definition
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for heading in ("trial", "date range", definition.objective.test, "outcome"):
@@ -139,16 +139,16 @@ def trials_table(state: State) -> Table:
 
 
 def watch(sweep: Sweep, console: Console, every: float) -> State:
-    """Shows a sweep, and its rows as they come, until it is done or stopped; returns its last state."""
-    seen: set[str] = set()
+    """Shows a sweep and its new rows every `every` seconds, until it is done or stopped. Returns its last state."""
+    printed: set[str] = set()
     metric = sweep.definition.objective.metric
     if not console.is_terminal or console.is_dumb_terminal:
         while True:
             now = state_of(sweep)
             for row in sorted(now.rows, key=lambda row: row.get("finished", "")):
-                if row["trial"] not in seen:
-                    seen.add(row["trial"])
-                    line = f"{_place(now, seen, row)}{row['trial']} {outcome(row, metric)}"
+                if row["trial"] not in printed:
+                    printed.add(row["trial"])
+                    line = f"{_count(now, printed, row)}{row['trial']} {outcome(row, metric)}"
                     console.print(line, markup=False, highlight=False, soft_wrap=True)
             if now.done or now.stopped:
                 return now
@@ -156,17 +156,17 @@ def watch(sweep: Sweep, console: Console, every: float) -> State:
     with Live(console=console, auto_refresh=False) as live:
         while True:
             now = state_of(sweep)
-            live.update(_picture(now), refresh=True)
+            live.update(_dashboard(now), refresh=True)
             if now.done or now.stopped:
                 return now
             time.sleep(every)
 
 
-def _place(state: State, shown: Iterable[str], row: Row) -> str:
-    """`[12/31] `: which of the trials it is; nothing where it is a reference's."""
+def _count(state: State, printed: Iterable[str], row: Row) -> str:
+    """`[12/31] `: the number of a printed trial; empty for a reference."""
     if is_reference(row):
         return ""
-    done = sum(not is_reference(other) for other in state.rows if other["trial"] in shown)
+    done = sum(not is_reference(other) for other in state.rows if other["trial"] in printed)
     return f"[{done}/{_forecast(state).total}] "
 
 
@@ -177,7 +177,7 @@ def _forecast(state: State) -> Forecast:
     return forecast(History(state.sweep.definition, datetime.now(UTC), planned=planned, rows=state.rows))
 
 
-def _picture(state: State) -> Group:
+def _dashboard(state: State) -> Group:
     metric = state.sweep.definition.objective.metric
     latest = sorted(state.rows, key=lambda row: row.get("finished", ""))[-5:]
     failed = [Text(f"{row['trial']} {outcome(row, metric)}", style="red") for row in state.failed[-5:]]

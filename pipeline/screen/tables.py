@@ -1,4 +1,4 @@
-"""Tables on stdout, and the one of a calibration."""
+"""Prints tables to standard output, among them those of a calibration and of a study of resemblance."""
 
 import json
 import sys
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from pipeline.analysis.ranges_needed import RangesNeeded
 
 
-_NO_WIDTH = 1000
-"""A pipe has no width: nothing is cut or folded for it."""
+_PIPE_WIDTH = 1000
+"""Wide enough that nothing is cut or folded."""
 
 
 def width() -> int:
-    """Columns of the standard output."""
-    return Console().width if sys.stdout.isatty() else _NO_WIDTH
+    """Width of standard output, in columns."""
+    return Console().width if sys.stdout.isatty() else _PIPE_WIDTH
 
 
 def print_table(table: Table) -> None:
@@ -27,36 +27,37 @@ def print_table(table: Table) -> None:
 
 
 def print_calibration(calibration: "Calibration") -> None:
-    """Prints how well each amount of data and epochs ranks, and the settings of the cheapest that ranks well enough."""
+    """Prints the agreement of each fidelity with the full result, and the settings of the chosen fidelity."""
     print_table(calibration_table(calibration))
     print("settings", json.dumps(calibration.settings))
 
 
 def print_ranges_needed(needed: "RangesNeeded") -> None:
-    """Prints how many date ranges find which gain, by the number of seeds."""
+    """Prints the number of date ranges that each gain needs, by the number of seeds."""
     headers = ("gain", *(f"{seeds} seed{'s' if seeds > 1 else ''} per range" for seeds in needed.smallest))
-    table = Table(*headers, caption="date ranges that find it four times in five, judging one finalist")
+    table = Table(*headers, caption="date ranges that find the gain four times in five, for one finalist")
     for gain, counts in needed.table():
         table.add_row(gain, *counts)
     print_table(table)
 
 
 def calibration_table(calibration: "Calibration") -> Table:
-    """A row for each amount of data and number of epochs."""
-    # Not above: scipy comes with it, which the tables of fast verbs do without.
+    """A row for each fidelity: an amount of data and a number of epochs."""
+    # Imported late: it needs scipy, and fast verbs print tables without it.
     from pipeline.analysis.calibration import percent
 
     headers = ("data", "training days", "epochs", "time", f"best {calibration.top} kept", "Spearman", "Kendall")
     table = Table(*headers, caption="in brackets: 90 % intervals; * is the cheapest that keeps what was asked for")
-    for setting in calibration.table():
-        agreement = setting.agreement
+    for fidelity in calibration.table():
+        agreement = fidelity.agreement
         low, high = (round(value * calibration.top) for value in (agreement.overlap.low, agreement.overlap.high))
+        correlations = agreement.spearman, agreement.kendall
         table.add_row(
-            ("* " if setting is calibration.chosen else "  ") + setting.amount.words,
-            str(setting.amount.train_days),
-            str(setting.epochs),
-            percent(setting.time_share),
-            f"{setting.kept} ({low} to {high})",
-            *(f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})" for e in (agreement.spearman, agreement.kendall)),
+            ("* " if fidelity is calibration.chosen else "  ") + fidelity.amount.words,
+            str(fidelity.amount.train_days),
+            str(fidelity.epochs),
+            percent(fidelity.time_share),
+            f"{fidelity.kept} ({low} to {high})",
+            *(f"{ranks.value:.2f} ({ranks.low:.2f} to {ranks.high:.2f})" for ranks in correlations),
         )
     return table

@@ -18,13 +18,13 @@ from tests.support.sweeps import define
 HOSTILE = "<script>alert(1)</script>\"'&\u202e{{ 7*7 }} 🚀 \ud800" + "long" * 2500
 
 
-def row(sweep: Sweep, trial: Trial, valid: float, test: float, **more: object) -> dict:
+def row(sweep: Sweep, trial: Trial, valid: float, test: float, **cells: object) -> dict:
     measured = {"mse_test": test, "mse_valid": valid, "training_time": 30.0, "epochs": 2}
-    return planned_row(sweep, trial, **measured | more)
+    return planned_row(sweep, trial, **measured | cells)
 
 
-def asked(csv: Path, **more: Any) -> dict[str, Any]:
-    """A range and two lists to search, two ranges to choose on."""
+def spec_for(csv: Path, **keys: Any) -> dict[str, Any]:
+    """Searches a range and two lists, chooses on two date ranges, judges nothing."""
     return {
         "architecture": "bag-of-words",
         "data": {"path": str(csv), "date": "day", "categorical": ["place"], "numeric": ["size"], "target": "value"},
@@ -35,7 +35,7 @@ def asked(csv: Path, **more: Any) -> dict[str, Any]:
             "hidden_layers": [1, 2],
         },
         "confirm": {"ranges": 0},
-    } | more
+    } | keys
 
 
 def by_learning_rate(sweep: Sweep, trial: Trial) -> dict:
@@ -63,24 +63,24 @@ def concluded(sweep: Sweep) -> Summary:
 
 
 @pytest.fixture(scope="session")
-def shown(tiny_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Sweep, Summary]:
+def rendered(tiny_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Sweep, Summary]:
     """Hostile text wherever text can come from: notes, errors, values, the name of a metric, the place of a model."""
     store = open_store(str(tmp_path_factory.mktemp("store")))
-    sweep = Sweep.create(store, define(asked(tiny_csv, notes=HOSTILE.replace("\ud800", ""))))
+    sweep = Sweep.create(store, define(spec_for(tiny_csv, notes=HOSTILE.replace("\ud800", ""))))
     for trial in trials_of(rounds.pending(sweep)):
-        more: dict[str, object] = {}
+        cells: dict[str, object] = {}
         if trial.experiment == "e005":
-            more = {"batch_size": HOSTILE, "<b>bold</b>": 1.5, "model_url": "javascript:alert(1)"}
+            cells = {"batch_size": HOSTILE, "<b>bold</b>": 1.5, "model_url": "javascript:alert(1)"}
         if trial.experiment == "e006":
-            more = {"status": "failed", "error": HOSTILE}
-        own = by_learning_rate(sweep, trial) | more
-        sweep.create_row(trial, own)
-        write_epochs(sweep, trial, own["mse_valid"])
+            cells = {"status": "failed", "error": HOSTILE}
+        trial_row = by_learning_rate(sweep, trial) | cells
+        sweep.create_row(trial, trial_row)
+        write_epochs(sweep, trial, trial_row["mse_valid"])
     return sweep, concluded(sweep)
 
 
 @pytest.fixture(scope="session")
-def folder(shown: tuple[Sweep, Summary]) -> Path:
+def folder(rendered: tuple[Sweep, Summary]) -> Path:
     """The rendered `report/`."""
-    sweep, _ = shown
+    sweep, _ = rendered
     return Path(sweep.store.root) / sweep.key("report")

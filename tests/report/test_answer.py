@@ -1,4 +1,4 @@
-"""Which setting is a sweep's answer, and which model stands for it."""
+"""A sweep's answer: its setting and its model."""
 
 import json
 import subprocess
@@ -27,24 +27,24 @@ from tests.support.sweeps import define
 OLDER, NEWER, SHORTER = ["2024-01-01", "2024-03-01"], ["2024-02-01", "2024-04-01"], ["2024-03-01", "2024-04-01"]
 
 
-def trained(phase: str, date_range: list[str], seed: int = 0, **more: Any) -> dict[str, Any]:
+def trained(phase: str, date_range: list[str], seed: int = 0, **cells: Any) -> dict[str, Any]:
     trial = f"{phase}-e001-d0-s{seed}"
-    return {"trial": trial, "phase": phase, "date-range": date_range, "status": "complete", "model_url": trial} | more
+    return {"trial": trial, "phase": phase, "date-range": date_range, "status": "complete", "model_url": trial} | cells
 
 
 @pytest.fixture
 def automatic(tiny_spec: dict[str, Any]) -> Definition:
     """Phases learning-rate, architecture and near-best, in this order."""
-    asked = {key: value for key, value in tiny_spec.items() if key not in ("parameters", "search")}
-    return define(asked | {"tune": "automatic", "mode": "full"})
+    spec = {key: value for key, value in tiny_spec.items() if key not in ("parameters", "search")}
+    return define(spec | {"tune": "automatic", "mode": "full"})
 
 
 NOISE = (0.2, 1.2, 0.9, 1.3, 0.8, 1.1)
 """By range; on average a good deal better than 1."""
 
 
-def judged(store: Store, asked: dict[str, Any], score: nights.Score, **more: Any) -> State:
-    return nights.night(store, nights.judged_on(asked), score, **more)
+def judged(store: Store, spec: dict[str, Any], score: nights.Score, **cells: Any) -> State:
+    return nights.night(store, nights.judged_on(spec), score, **cells)
 
 
 def against(score: float, noise: tuple[float, ...] = (1.0,) * 6) -> nights.Score:
@@ -76,7 +76,7 @@ def test_a_finalist_is_the_answer_if_its_mean_gain_on_what_judged_lies_beyond_th
 
 
 @pytest.mark.parametrize(
-    ("who", "status", "experiment", "basis"),
+    ("ended_experiment", "status", "experiment", "basis"),
     [
         ("e001", "diverged", "e000", Basis.KEPT),
         ("e001", "failed", "e001", Basis.JUDGED),
@@ -84,10 +84,10 @@ def test_a_finalist_is_the_answer_if_its_mean_gain_on_what_judged_lies_beyond_th
     ],
 )
 def test_a_finalist_that_diverged_where_the_incumbent_did_not_is_not_the_answer(
-    store: Store, tiny_spec: dict[str, Any], who: str, status: str, experiment: str, basis: Basis
+    store: Store, tiny_spec: dict[str, Any], ended_experiment: str, status: str, experiment: str, basis: Basis
 ) -> None:
     """A failure may be a machine's; the other ranges count."""
-    decided = ended(store, tiny_spec, who, status, ranges=1).decided
+    decided = ended(store, tiny_spec, ended_experiment, status, ranges=1).decided
     assert decided is not None
     assert (decided.setting.experiment, decided.basis) == (experiment, basis)
 
@@ -103,13 +103,15 @@ def test_what_finished_nowhere_where_it_was_judged_is_not_the_answer(store: Stor
     assert (without.decided.setting.experiment, without.decided.basis) == ("e001", Basis.CHOSEN)
 
 
-def ended(store: Store, asked: dict[str, Any], who: str, status: str, *, ranges: int, token: str = "3f9c") -> State:
+def ended(
+    store: Store, spec: dict[str, Any], experiment: str, status: str, *, ranges: int, token: str = "3f9c"
+) -> State:
     """A night on which trials that judge one experiment ended in this way, on the first so many ranges."""
-    sweep = Sweep.create(store, define(nights.judged_on(asked), token))
+    sweep = Sweep.create(store, define(nights.judged_on(spec), token))
     while trials := list(trials_of(rounds.pending(sweep))):
         for trial in trials:
             row = nights.row(sweep, trial, nights.STEADY, "data-1")
-            if (trial.phase, trial.experiment) == ("confirm", who) and trial.range < ranges:
+            if (trial.phase, trial.experiment) == ("confirm", experiment) and trial.range < ranges:
                 row |= {"status": status, "mse_test": None, "error": "why"}
             sweep.create_row(trial, row)
     return state_of(sweep)
@@ -123,7 +125,7 @@ def test_what_nothing_judged_is_the_best_of_choosing_and_says_so(store: Store, t
         assert (state.decided.setting.experiment, state.decided.basis) == ("e001", Basis.CHOSEN)
         assert f"; {doubt}; " in summary_of(state).answer
         assert "e001 is the best of choosing: its mse_test is " in summary_of(state).answer
-    words = [one.best for one in listing(store)]
+    words = [line.best for line in listing(store)]
     assert words[0].startswith("e001 mse_valid 0.1 learning_rate=")
     assert [best.split(", ")[1] for best in words] == ["not judged yet", "nothing judged it"]
 
@@ -132,40 +134,40 @@ def test_what_nothing_judged_is_the_best_of_choosing_and_says_so(store: Store, t
 def test_where_the_incumbent_is_kept_everybody_says_so_and_hands_it_out(
     store: Store, tiny_spec: dict[str, Any], tmp_path: Path, names_it: bool
 ) -> None:
-    asked = {key: value for key, value in tiny_spec.items() if names_it or key != "incumbent"}
-    who, theirs = ("your setting", "its") if names_it else ("the defaults", "theirs")
+    spec = {key: value for key, value in tiny_spec.items() if names_it or key != "incumbent"}
+    incumbent, theirs = ("your setting", "its") if names_it else ("the defaults", "theirs")
     model = store.link("sweeps/a/model.pt")
     store.write("sweeps/a/model.pt", b"weights")
-    state = judged(store, asked, against(0.6, NOISE), model_url=model)
+    state = judged(store, spec, against(0.6, NOISE), model_url=model)
     summary = conclude(state.sweep, merge(state.sweep))
 
     # In words.
-    size = f"keep {who}: the mse_test of e001, the best while choosing, is "
+    size = f"keep {incumbent}: the mse_test of e001, the best while choosing, is "
     assert summary.answer.startswith(size)
     assert f" {theirs}, better on " in summary.answer
-    assert next(iter(listing(store))).best == f"e000 mse_valid 0.4 {who}"
+    assert next(iter(listing(store))).best == f"e000 mse_valid 0.4 {incumbent}"
     page = store.read(state.sweep.page_key).decode()
-    assert f'<h1 id="answer">Keep {who}</h1>' in page
+    assert f'<h1 id="answer">Keep {incumbent}</h1>' in page
     assert "incumbent" not in page.split("<h3>The spec</h3>")[0].replace(store.root, "").lower()
-    assert f"It starts from {who}: where it was judged, what was chosen is not better" in page
-    assert to_markdown(state, 3).startswith(f"**keep {who}: ")
-    found = winner.winner_of(state)
-    assert found.verdict == f"e001 was chosen, and is not better than {who} on what judged"
+    assert f"It starts from {incumbent}: the setting that was chosen was judged, and is not better" in page
+    assert to_markdown(state, 3).startswith(f"**keep {incumbent}: ")
+    the_winner = winner.winner_of(state)
+    assert the_winner.verdict == f"e001 was chosen, and is not better than {incumbent} on the date ranges that judged"
 
     # What is handed out: the incumbent's setting and model, on the newest range.
-    assert found.standing.assignment == state.sweep.definition.incumbent
-    assert found.row["trial"] == "screen-e000-d1-s0"
+    assert the_winner.standing.assignment == state.sweep.definition.incumbent
+    assert the_winner.row["trial"] == "screen-e000-d1-s0"
     folder = winner.fetch_model(state.sweep, "best", tmp_path / "model")
     assert (folder / "model.pt").read_bytes() == b"weights"
     best = json.loads(store.read(state.sweep.key("report/best.json")))
     assert best["incumbent"] == state.sweep.definition.incumbent
 
     # Beside other sweeps.
-    other = judged(store, asked, nights.STEADY, day=1)
+    other = judged(store, spec, nights.STEADY, day=1)
     comparison = comparing.compare([other, state])
     assert comparison.pairs[0].ranges[0].other == 0.4
     assert json.loads(comparing.as_json(comparison))["sweeps"][1]["best"]["experiment"] == "e000"
-    assert f"e000: {who}" in str([list(column.cells) for column in tables(comparison)[0].columns])
+    assert f"e000: {incumbent}" in str([list(column.cells) for column in tables(comparison)[0].columns])
     night = next(iter(series(store))).nights[0]
     assert night.best == night.incumbent
 
@@ -181,9 +183,9 @@ def test_the_list_of_a_store_needs_no_test_to_know_the_answer(store: Store, tiny
         "print([name for name in ('scipy', 'numpy', 'jinja2') if name in sys.modules])\n"
     )
     command = [sys.executable, "-c", code, store.root]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.splitlines()
-    assert said[0].startswith("e001 mse_valid 0.1 ")
-    assert said[1] == "[]"
+    output = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.splitlines()
+    assert output[0].startswith("e001 mse_valid 0.1 ")
+    assert output[1] == "[]"
 
 
 def test_the_model_is_of_the_range_that_ends_last_and_of_these_of_the_one_that_starts_last(

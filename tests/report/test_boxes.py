@@ -134,15 +134,15 @@ def test_the_keyboard_reaches_every_link_section_and_table(chromium: Any, folder
     tab = chromium.new_page()
     tab.goto((folder / "many.html").as_uri())
     tab.evaluate("document.getElementById('best').parentElement.open = true")
-    seen = []
+    focused = []
     for _ in range(200):
         tab.keyboard.press("Tab")
         tag = tab.evaluate("document.activeElement.tagName + '.' + document.activeElement.className")
         if tag == "BODY.":
             break
-        seen.append(tag)
-    assert {"A.", "SUMMARY.", "PRE.all", "DIV.wide"} <= set(seen)
-    assert seen.count("SUMMARY.") == tab.locator("summary").evaluate_all(
+        focused.append(tag)
+    assert {"A.", "SUMMARY.", "PRE.all", "DIV.wide"} <= set(focused)
+    assert focused.count("SUMMARY.") == tab.locator("summary").evaluate_all(
         "found => found.filter(summary => summary.checkVisibility()).length"
     )
     tab.close()

@@ -24,15 +24,15 @@ def many() -> Summary:
 
 
 def test_a_winner_that_is_real_is_shipped_with_its_gain_and_interval(many: Summary) -> None:
-    shown = card(many, PLACE)
-    assert shown.headline.startswith("Ship this: lr 0.0")
-    assert (shown.tone, shown.verdict) == ("good", "real")
-    assert shown.gain.startswith("mse_test is ")
-    assert " better than the defaults' (90 % interval: between " in shown.gain
-    assert shown.gain.endswith(", ahead on 6 of 6 fresh date ranges.")
-    low, high = next(mark.interval for mark in shown.marks if mark.kind == "answer") or (1.0, 0.0)
-    assert low < shown.marks[0].place < high
-    assert shown.cost == "5 min of training, 36 trials"
+    screen = card(many, PLACE)
+    assert screen.headline.startswith("Ship this: lr 0.0")
+    assert (screen.tone, screen.verdict) == ("good", "real")
+    assert screen.gain.startswith("mse_test is ")
+    assert " better than the defaults' (90 % interval: between " in screen.gain
+    assert screen.gain.endswith(", ahead on 6 of 6 fresh date ranges.")
+    low, high = next(mark.interval for mark in screen.marks if mark.kind == "answer") or (1.0, 0.0)
+    assert low < screen.marks[0].place < high
+    assert screen.cost == "5 min of training, 36 trials"
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def test_a_winner_that_is_not_proven_is_not_simply_shipped(many: Summary, kind: 
     verdicts = {name: replace(verdict, kind=kind) for name, verdict in many.confirmed.verdicts.items()}
     confirmed = replace(many.confirmed)
     confirmed.__dict__["verdicts"] = verdicts  # a cached property
-    shown = card(replace(many, confirmed=confirmed), PLACE)
-    assert shown.headline.startswith(headline)
-    assert shown.tone == tone
+    screen = card(replace(many, confirmed=confirmed), PLACE)
+    assert screen.headline.startswith(headline)
+    assert screen.tone == tone
 
 
 def test_where_all_failed_nothing_is_shipped_and_the_most_frequent_cause_is_named(
@@ -60,11 +60,11 @@ def test_where_all_failed_nothing_is_shipped_and_the_most_frequent_cause_is_name
     for trial in failing(sweep):
         error = f"no rows on day {trial.range}" if trial.experiment != "e002" else "boom"
         sweep.create_row(trial, planned_row(sweep, trial, status="failed", error=error))
-    shown = card(replace(summary_of(sweep), done=True), PLACE)
-    assert shown.headline == "Nothing to ship: all 6 trials failed"
-    assert shown.warnings[0] == "6 of 6 trials failed, 4 of them alike: no rows on day 0"
-    assert [command.line.split()[1] for command in shown.commands] == ["results", "retry", "doctor"]
-    assert shown.marks == ()
+    screen = card(replace(summary_of(sweep), done=True), PLACE)
+    assert screen.headline == "Nothing to ship: all 6 trials failed"
+    assert screen.warnings[0] == "6 of 6 trials failed, 4 of them alike: no rows on day 0"
+    assert [command.line.split()[1] for command in screen.commands] == ["results", "retry", "doctor"]
+    assert screen.marks == ()
 
 
 def failing(sweep: Sweep) -> list[Any]:
@@ -82,7 +82,7 @@ def summary_of(sweep: Sweep) -> Summary:
     return summarized(state_of(sweep, merge(sweep)))
 
 
-def test_commands_can_be_copied_whatever_the_store_is_called(many: Summary) -> None:
+def test_commands_quote_the_name_of_the_store(many: Summary) -> None:
     lines = [command.line for command in card(many, PLACE).commands]
     assert lines == [
         f"hpt fetch {many.definition.id} --model best --to model --store '/my store'",
@@ -94,8 +94,8 @@ def test_commands_can_be_copied_whatever_the_store_is_called(many: Summary) -> N
 
 
 def test_a_sweep_that_runs_says_what_is_ahead_and_how_to_watch_it(many: Summary) -> None:
-    shown = card(replace(many, done=False, confirmed=None), PLACE)
-    assert [command.line.split()[1] for command in shown.commands] == ["watch", "run", "stop"]
+    screen = card(replace(many, done=False, confirmed=None), PLACE)
+    assert [command.line.split()[1] for command in screen.commands] == ["watch", "run", "stop"]
 
 
 @pytest.mark.parametrize("done", [True, False])
@@ -103,16 +103,16 @@ def test_to_a_sweep_of_an_older_version_nothing_is_offered_that_would_add_to_it(
     old = many.definition.model_copy(update={"format": 1})
     failed = [many.rows[0] | {"status": "failed"}]
     saved = [row | {"model_url": "model.pt"} for row in many.rows]
-    shown = card(replace(many, definition=old, done=done, failures=failed, rows=saved), PLACE)
-    assert [command.line.split()[1] for command in shown.commands] == ["fetch", "run", "export"]
+    screen = card(replace(many, definition=old, done=done, failures=failed, rows=saved), PLACE)
+    assert [command.line.split()[1] for command in screen.commands] == ["fetch", "run", "export"]
     without = card(replace(many, definition=old, done=done, failures=failed), PLACE)
     assert [command.line.split()[1] for command in without.commands] == ["run"]
-    assert shown.commands[1].line.startswith("hpt run '/my store/sweeps/1/report/best.json'")
+    assert screen.commands[1].line.startswith("hpt run '/my store/sweeps/1/report/best.json'")
     nothing = card(replace(many, definition=old, done=done, decided=None, failures=failed), PLACE)
     assert [command.line.split()[1] for command in nothing.commands] == ["results", "doctor"]
 
 
-def test_few_rows_to_validate_on_are_said(many: Summary) -> None:
+def test_the_card_warns_of_few_rows_to_validate_on(many: Summary) -> None:
     def with_rows(count: int) -> Definition:
         months = {f"2012-{month:02}": count for month in range(1, 13)}
         return many.definition.model_copy(update={"rows_by_month": months})
@@ -122,19 +122,19 @@ def test_few_rows_to_validate_on_are_said(many: Summary) -> None:
     assert not any("Few rows" in line for line in enough)
 
 
-def test_date_ranges_that_disagree_are_said(store: Store, tiny_spec: dict[str, Any]) -> None:
+def test_the_card_warns_of_date_ranges_that_disagree(store: Store, tiny_spec: dict[str, Any]) -> None:
     noise = (0.2, 1.2, 0.9, 1.3, 0.8, 1.1)
 
     def score(experiment: str, at: int) -> float:
         return 0.4 if experiment == "e000" else 0.4 * noise[at % 6]
 
     state = nights.night(store, nights.judged_on(tiny_spec), score)
-    shown = card(summary_of(state.sweep), PLACE)
-    assert "Date ranges disagree: from 30.0 % worse to 80.0 % better" in shown.warnings
-    assert shown.tone == "neutral"
+    screen = card(summary_of(state.sweep), PLACE)
+    assert "Date ranges disagree: from 30.0 % worse to 80.0 % better" in screen.warnings
+    assert screen.tone == "neutral"
 
 
-def test_what_is_adjusted_is_said_with_why(many: Summary) -> None:
+def test_an_adjusted_p_value_is_shown_with_the_reason(many: Summary) -> None:
     assert many.confirmed is not None
     (name, verdict), *_ = many.confirmed.verdicts.items()
     confirmed = replace(many.confirmed)
@@ -145,12 +145,12 @@ def test_what_is_adjusted_is_said_with_why(many: Summary) -> None:
     )
 
 
-def test_a_kept_setting_names_the_one_that_came_closest(store: Store, tiny_spec: dict[str, Any]) -> None:
+def test_a_kept_incumbent_is_shown_with_the_setting_that_came_closest(store: Store, tiny_spec: dict[str, Any]) -> None:
     state = nights.night(store, nights.judged_on(tiny_spec), nights.steady(best=0.44))
-    shown = card(summary_of(state.sweep), PLACE)
-    assert shown.headline == "Keep your setting"
-    assert shown.gain.startswith("Of what was tried, learning_rate 0.01 came closest: its mse_test is ")
-    assert {mark.name for mark in shown.marks} == {"your setting", "the best tried"}
+    screen = card(summary_of(state.sweep), PLACE)
+    assert screen.headline == "Keep your setting"
+    assert screen.gain.startswith("Of what was tried, learning_rate 0.01 came closest: its mse_test is ")
+    assert {mark.name for mark in screen.marks} == {"your setting", "the best tried"}
 
 
 def test_a_setting_with_many_differences_is_named_by_the_first_of_them(many: Summary) -> None:

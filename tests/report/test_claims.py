@@ -1,4 +1,4 @@
-"""What a finished sweep leaves to judge, and what one that judges a claim keeps."""
+"""Claims: which sweep makes one, and the pairs of the sweeps that judge it."""
 
 from dataclasses import replace
 from datetime import date
@@ -34,7 +34,7 @@ WORSE = (1.2, 1.1, 1.05, 1.15, 1.02, 1.10)
 
 
 @pytest.fixture
-def asked(tiny_spec: dict[str, Any]) -> dict[str, Any]:
+def spec(tiny_spec: dict[str, Any]) -> dict[str, Any]:
     return support.asked(tiny_spec)
 
 
@@ -52,9 +52,9 @@ def page(sweep: Sweep) -> str:
 
 
 def test_a_winner_that_is_not_shown_stays_a_claim_and_the_page_says_what_happens_next(
-    store: Store, asked: dict[str, Any]
+    store: Store, spec: dict[str, Any]
 ) -> None:
-    sweep, summary = support.finished(store, asked)
+    sweep, summary = support.finished(store, spec)
     (claim,) = claims_of(store)
     assert claim.setting["learning_rate"] == 0.01
     assert claim.incumbent == sweep.definition.incumbent
@@ -62,9 +62,9 @@ def test_a_winner_that_is_not_shown_stays_a_claim_and_the_page_says_what_happens
     assert str(claim.day) == support.DAY
     assert (claim.origin.verdict, claim.origin.wins, claim.origin.ranges) == ("not shown", 4, 6)
     assert summary.claim == (
-        f"This stays a claim; `hpt judge {claim.id}` (or `--due`, every month) trains it and your setting on each date "
-        "range that is new, the first of which, [2024-01-01, 2024-02-01), is whole on 2024-02-01, and judges at 6 and "
-        "12 of them; what this sweep found is not counted again."
+        f"This stays a claim; `hpt judge {claim.id}` (or `--due`, every month) trains it and your setting on each new "
+        "date range, and judges after 6 and 12 of them. The first one, [2024-01-01, 2024-02-01), is complete on "
+        "2024-02-01. This sweep's own results do not count."
     )
     assert f"This stays a claim; <code>hpt judge {claim.id}</code> (or <code>--due</code>, every month)" in page(sweep)
     assert summary_of(state_of(sweep)).claim == summary.claim
@@ -72,15 +72,15 @@ def test_a_winner_that_is_not_shown_stays_a_claim_and_the_page_says_what_happens
 
 @pytest.mark.parametrize("factors", [CLEARLY, WORSE])
 def test_what_is_shown_and_what_is_no_better_is_no_claim(
-    store: Store, asked: dict[str, Any], factors: tuple[float, ...]
+    store: Store, spec: dict[str, Any], factors: tuple[float, ...]
 ) -> None:
-    _, summary = support.finished(store, asked, factors)
+    _, summary = support.finished(store, spec, factors)
     assert claims_of(store) == []
     assert summary.claim == ""
 
 
-def test_nothing_is_claimed_before_the_sweep_is_done(store: Store, asked: dict[str, Any]) -> None:
-    sweep, _ = support.finished(store, asked)
+def test_nothing_is_claimed_before_the_sweep_is_done(store: Store, spec: dict[str, Any]) -> None:
+    sweep, _ = support.finished(store, spec)
     (claim,) = claims_of(store)
     store.delete(f"ledger/claims/{claim.id}/claim.json")
     store.delete(sweep.round_key(sweep.rounds() - 1))
@@ -88,37 +88,38 @@ def test_nothing_is_claimed_before_the_sweep_is_done(store: Store, asked: dict[s
     assert claims_of(store) == []
 
 
-def test_reporting_again_leaves_the_claim_as_it_is(store: Store, asked: dict[str, Any]) -> None:
-    sweep, _ = support.finished(store, asked)
+def test_reporting_again_leaves_the_claim_as_it_is(store: Store, spec: dict[str, Any]) -> None:
+    sweep, _ = support.finished(store, spec)
     before = claims_of(store)
     conclude(sweep, merge(sweep))
     assert claims_of(store) == before
 
 
 def test_what_judges_lies_after_all_that_the_sweep_had_seen_by_its_day_and_by_its_ranges(
-    store: Store, asked: dict[str, Any]
+    store: Store, spec: dict[str, Any]
 ) -> None:
-    chosen_later = asked | {"date-range": [["2024-02-01", "2024-03-01"], ["2024-03-01", "2024-04-01"]]}
+    chosen_later = spec | {"date-range": [["2024-02-01", "2024-03-01"], ["2024-03-01", "2024-04-01"]]}
     claim = support.made(store, chosen_later)
     assert str(claim.day) == "2024-03-31"
     training = claim.training
     assert all(
-        one.split(training.validation_share, training.test_share).valid.start > claim.day for one in claim.ranges
+        date_range.split(training.validation_share, training.test_share).valid.start > claim.day
+        for date_range in claim.ranges
     )
     assert len(claim.ranges) == 12
 
 
 def test_days_that_an_earlier_sweep_chose_on_though_they_were_to_come_do_not_judge(
-    store: Store, asked: dict[str, Any]
+    store: Store, spec: dict[str, Any]
 ) -> None:
-    ahead = asked | {
+    ahead = spec | {
         "date-range": [["2024-05-01", "2024-06-01"], ["2024-06-01", "2024-07-01"]],
         "confirm": {"ranges": 0},
     }
     del ahead["confirm-range"]
     support.finished(store, ahead, token="0001")
-    claim = support.made(store, asked, token="0002")
-    assert [str(one.start) for one in claim.ranges[:6]] == [
+    claim = support.made(store, spec, token="0002")
+    assert [str(date_range.start) for date_range in claim.ranges[:6]] == [
         "2024-01-01",
         "2024-02-01",
         "2024-03-01",
@@ -128,28 +129,28 @@ def test_days_that_an_earlier_sweep_chose_on_though_they_were_to_come_do_not_jud
     ]
 
 
-def test_data_that_end_before_there_could_be_a_look_make_no_claim(store: Store, asked: dict[str, Any]) -> None:
-    flights = asked | {
+def test_data_that_end_before_there_could_be_a_look_make_no_claim(store: Store, spec: dict[str, Any]) -> None:
+    flights = spec | {
         "data": "flights",
         "confirm-range": support.MONTHS_OF_FLIGHTS[:3],
         "date-range": support.MONTHS_OF_FLIGHTS[3:5],
     }
     sweep, summary = support.finished(store, flights | {"as-of": "2013-08-01"}, token="0001")
     assert claims_of(store) == []
-    said = "This makes no claim for later months to judge: the data end on 2013-12-31, before six new date ranges."
-    assert summary.claim == said
-    assert said in page(sweep)
+    text = "This makes no claim for later months to judge: the data end on 2013-12-31, before six new date ranges."
+    assert summary.claim == text
+    assert text in page(sweep)
     claim = support.made(store, flights | {"as-of": "2013-06-01"}, token="0002")
     assert str(claim.ranges[-1].end) == "2014-01-01"
     assert [look.ranges for look in claim.looks] == [6, 7]
 
 
 def test_the_looks_follow_what_earlier_trainings_tell_of_how_alike_date_ranges_are(
-    store: Store, asked: dict[str, Any]
+    store: Store, spec: dict[str, Any]
 ) -> None:
     # A sweep whose settings differ on every month by noise of its own: months are unlike.
     months = [[f"2022-{month:02d}-01", f"2022-{month + 1:02d}-01"] for month in range(1, 12)]
-    study = define(asked | {"date-range": months, "parameters": {"learning_rate": [0.1 / 2**at for at in range(12)]}})
+    study = define(spec | {"date-range": months, "parameters": {"learning_rate": [0.1 / 2**at for at in range(12)]}})
     random = np.random.default_rng(0)
     rows = [
         row_of(
@@ -162,7 +163,7 @@ def test_the_looks_follow_what_earlier_trainings_tell_of_how_alike_date_ranges_a
         for at in range(len(months))
     ]
     digests.write(store, digests.digest(study, rows))
-    claim = support.made(store, asked, token="ffff")
+    claim = support.made(store, spec, token="ffff")
     assert claim.resemblance is not None
     assert claim.resemblance.sources == (study.id,)
     assert claim.looks[0].correction < correction(claim.ranges[:6])
@@ -173,9 +174,9 @@ def test_the_looks_follow_what_earlier_trainings_tell_of_how_alike_date_ranges_a
 
 
 def test_it_trains_the_setting_and_the_incumbent_on_what_is_new_and_nothing_else(
-    store: Store, asked: dict[str, Any]
+    store: Store, spec: dict[str, Any]
 ) -> None:
-    claim = support.made(store, asked)
+    claim = support.made(store, spec)
     sweep = begun(store, claim, "2024-03-15")
     trials = list(trials_of(rounds.pending(sweep)))
     assert {trial.phase for trial in trials} == {"confirm"}
@@ -185,8 +186,8 @@ def test_it_trains_the_setting_and_the_incumbent_on_what_is_new_and_nothing_else
     assert sweep.definition.seed == claim.seed
 
 
-def test_its_pairs_go_to_the_claim_and_nowhere_else(store: Store, asked: dict[str, Any]) -> None:
-    claim = support.made(store, asked)
+def test_its_pairs_go_to_the_claim_and_nowhere_else(store: Store, spec: dict[str, Any]) -> None:
+    claim = support.made(store, spec)
     before = {entry.key for entry in store.entries("ledger/")}
     sweep = begun(store, claim, "2024-03-15")
     summary = support.judge(sweep, (0.9, 0.8))
@@ -206,8 +207,8 @@ def test_its_pairs_go_to_the_claim_and_nowhere_else(store: Store, asked: dict[st
     )
     assert second.sweep == sweep.id
     assert summary.answer == (
-        f"{claim.id} (learning_rate=0.01): waits: 15.1 % better, ahead on 2 of 2 new date ranges; judged at 6; the "
-        "next one, [2024-03-01, 2024-04-01), is whole on 2024-04-01"
+        f"{claim.id} (learning_rate=0.01): waits: 15.1 % better, ahead on 2 of 2 new date ranges; judged after 6; the "
+        "next one, [2024-03-01, 2024-04-01), is complete on 2024-04-01"
     )
     assert "2 of 2 new date ranges" in page(sweep)
     assert shown_on(sweep).headline == "Still open: whether learning_rate 0.01 is better than your setting"
@@ -219,11 +220,11 @@ def test_its_pairs_go_to_the_claim_and_nowhere_else(store: Store, asked: dict[st
     )
 
 
-def test_it_is_real_once_a_look_shows_it(store: Store, asked: dict[str, Any]) -> None:
-    claim = support.made(store, support.elsewhere(asked))
+def test_it_is_real_once_a_look_shows_it(store: Store, spec: dict[str, Any]) -> None:
+    claim = support.made(store, support.elsewhere(spec))
     summary = support.judge(begun(store, claim, "2024-12-15"), CLEARLY)
-    said = f"{claim.id} (learning_rate=0.01): real: 25.8 % better, ahead on 6 of 6 new date ranges (90 % interval: "
-    assert summary.answer.startswith(said)
+    text = f"{claim.id} (learning_rate=0.01): real: 25.8 % better, ahead on 6 of 6 new date ranges (90 % interval: "
+    assert summary.answer.startswith(text)
     assert summary.answer.endswith("where 0.011 is the level of that look")
     sweep = Sweep(store, claim.origin.sweep)
     assert summary_of(state_of(sweep)).claim.startswith(f"e001 is a claim since {claim.day}; real: 25.8 % better")
@@ -237,50 +238,50 @@ def first_words(sweep: Sweep) -> list[list[str]]:
     return [command.line.split()[1:3] for command in shown_on(sweep).commands]
 
 
-def test_a_claim_that_turns_real_leads_to_its_setting(store: Store, asked: dict[str, Any]) -> None:
-    claim = support.made(store, support.elsewhere(asked))
+def test_a_claim_that_turns_real_leads_to_its_setting(store: Store, spec: dict[str, Any]) -> None:
+    claim = support.made(store, support.elsewhere(spec))
     origin = Sweep(store, claim.origin.sweep)
-    before, listed_before = page(origin), [one for one in listing(store) if one.id == origin.id]
+    before, listed_before = page(origin), [line for line in listing(store) if line.id == origin.id]
     sweep = begun(store, claim, "2024-12-15")
     support.judge(sweep, CLEARLY, at_limit=1)
 
-    shown = shown_on(sweep)
-    assert (shown.headline, shown.tone) == ("Real: learning_rate 0.01 is better than your setting", "good")
-    assert shown.gain.startswith("25.8 % better, ahead on 6 of 6 new date ranges")
-    assert shown.warnings == ()
+    screen = shown_on(sweep)
+    assert (screen.headline, screen.tone) == ("Real: learning_rate 0.01 is better than your setting", "good")
+    assert screen.gain.startswith("25.8 % better, ahead on 6 of 6 new date ranges")
+    assert screen.warnings == ()
     # Its trainings saved no model: what there is to see, and where claims stand.
     assert first_words(sweep)[0] == ["results", sweep.id]
 
     state = state_of(sweep)
-    found = winner_of(replace(state, rows=[row | {"model_url": f"{row['trial']}.pt"} for row in state.rows]))
-    assert found.row["trial"] == "confirm-e001-d5-s0"
-    assert found.standing.assignment == claim.setting
-    assert found.verdict.startswith(f"the claim {claim.id} is real: 25.8 % better")
-    assert specs.from_dict(spec_of(sweep.definition, found, claim.ranges[-1].end, None)).incumbent == claim.setting
+    winner = winner_of(replace(state, rows=[row | {"model_url": f"{row['trial']}.pt"} for row in state.rows]))
+    assert winner.row["trial"] == "confirm-e001-d5-s0"
+    assert winner.standing.assignment == claim.setting
+    assert winner.verdict.startswith(f"the claim {claim.id} is real: 25.8 % better")
+    assert specs.from_dict(spec_of(sweep.definition, winner, claim.ranges[-1].end, None)).incumbent == claim.setting
 
     assert "real: 25.8 % better" in page(origin)
     assert "real: 25.8 % better" not in before
-    assert [one for one in listing(store) if one.id == origin.id] == listed_before
-    (line,) = (one for one in listing(store) if one.id == sweep.id)
+    assert [line for line in listing(store) if line.id == origin.id] == listed_before
+    (line,) = (row for row in listing(store) if row.id == sweep.id)
     assert (line.verdict, line.best, line.gain) == ("claim: real", "learning_rate=0.01", "+25.8 %")
 
 
-def test_it_is_refuted_once_a_look_shows_no_gain(store: Store, asked: dict[str, Any]) -> None:
-    claim = support.made(store, support.elsewhere(asked))
+def test_it_is_refuted_once_a_look_shows_no_gain(store: Store, spec: dict[str, Any]) -> None:
+    claim = support.made(store, support.elsewhere(spec))
     sweep = begun(store, claim, "2024-12-15")
     summary = support.judge(sweep, WORSE)
     assert ": refuted: " in summary.answer
-    shown = shown_on(sweep)
-    assert (shown.headline, shown.tone) == ("Refuted: learning_rate 0.01 is not better than your setting", "neutral")
+    screen = shown_on(sweep)
+    assert (screen.headline, screen.tone) == ("Refuted: learning_rate 0.01 is not better than your setting", "neutral")
     models = [row | {"model_url": f"{row['trial']}.pt"} for row in state_of(sweep).rows]
-    found = winner_of(replace(state_of(sweep), rows=models))
-    assert found.standing.is_incumbent
-    assert "is refuted: " in found.verdict
+    winner = winner_of(replace(state_of(sweep), rows=models))
+    assert winner.standing.is_incumbent
+    assert "is refuted: " in winner.verdict
     assert judging.due(claims.read(store, claim.id), Judge(claim.ranges[-1].end, here=False)) == []
 
 
-def test_a_setting_that_diverged_is_refuted_in_words(store: Store, asked: dict[str, Any]) -> None:
-    claim = support.made(store, asked)
+def test_a_setting_that_diverged_is_refuted_in_words(store: Store, spec: dict[str, Any]) -> None:
+    claim = support.made(store, spec)
     sweep = begun(store, claim, "2024-02-15")
     for trial in trials_of(rounds.pending(sweep)):
         diverged = {"status": "diverged"} if trial.experiment == "e001" else {"mse_test": 0.4}
@@ -291,8 +292,8 @@ def test_a_setting_that_diverged_is_refuted_in_words(store: Store, asked: dict[s
     )
 
 
-def test_a_training_that_failed_leaves_the_date_range_to_be_judged_anew(store: Store, asked: dict[str, Any]) -> None:
-    claim = support.made(store, asked)
+def test_a_training_that_failed_leaves_the_date_range_to_be_judged_anew(store: Store, spec: dict[str, Any]) -> None:
+    claim = support.made(store, spec)
     sweep = begun(store, claim, "2024-03-15")
     for trial in trials_of(rounds.pending(sweep)):
         failed = trial.experiment == "e001" and trial.range == 0
@@ -302,9 +303,9 @@ def test_a_training_that_failed_leaves_the_date_range_to_be_judged_anew(store: S
     conclude(sweep, merge(sweep))
     stored = claims.read(store, claim.id)
     assert [pair.range for pair in stored.pairs] == [claim.ranges[1]]
-    again = begun(store, claim, "2024-03-15")
-    assert again.id != sweep.id
-    assert again.definition.phases[0].ranges == (claim.ranges[0],)
+    second = begun(store, claim, "2024-03-15")
+    assert second.id != sweep.id
+    assert second.definition.phases[0].ranges == (claim.ranges[0],)
 
 
 def fail(sweep: Sweep, at: int, *, error: str = "ValueError: no", experiments: str = "e000 e001") -> str:
@@ -320,44 +321,42 @@ def fail(sweep: Sweep, at: int, *, error: str = "ValueError: no", experiments: s
 
 
 def test_a_date_range_without_rows_is_left_out_at_once_and_never_comes_again(
-    store: Store, asked: dict[str, Any]
+    store: Store, spec: dict[str, Any]
 ) -> None:
-    claim = support.made(store, asked)
+    claim = support.made(store, spec)
     assert isinstance(claim.data, FilesSource)
     sweep = begun(store, claim, "2024-03-15")
-    said = fail(sweep, 0, error=load.no_rows(claim.data, claim.ranges[0]))
-    assert "ahead on 1 of 1 new date ranges; without [2024-01-01, 2024-02-01): the data have no rows" in said
+    text = fail(sweep, 0, error=load.no_rows(claim.data, claim.ranges[0]))
+    assert "ahead on 1 of 1 new date ranges; without [2024-01-01, 2024-02-01): the data have no rows" in text
     assert judging.begun(store, claims.read(store, claim.id), Judge(date(2024, 4, 1), here=False)) == []
     assert begun(store, claim, "2024-04-01").definition.phases[0].ranges == (claim.ranges[2],)
     # Should rows come after all, it counts after what was judged without it.
     assert claims.read(store, claim.id).notes[-1].counted == (claim.ranges[1],)
 
 
-def test_what_fails_twice_is_left_out_and_keeps_nothing_waiting(store: Store, asked: dict[str, Any]) -> None:
-    claim = support.made(store, support.elsewhere(asked))
+def test_what_fails_twice_is_left_out_and_keeps_nothing_waiting(store: Store, spec: dict[str, Any]) -> None:
+    claim = support.made(store, support.elsewhere(spec))
     assert "without" not in fail(begun(store, claim, "2024-02-01"), 0)
     # It is tried again after what is new.
     second = begun(store, claim, "2024-03-01")
     assert second.definition.phases[0].ranges == (claim.ranges[1], claim.ranges[0])
-    assert "without [2024-01-01, 2024-02-01): a training failed twice (failed); judged at 6" in fail(second, 1)
+    assert "without [2024-01-01, 2024-02-01): a training failed twice (failed); judged after 6" in fail(second, 1)
     # What the first try says when it is concluded again changes nothing.
     stored = claims.read(store, claim.id)
     assert stored.open_ranges == list(claim.ranges[2:])
     assert len(judging.due(stored, Judge(date(2026, 1, 1), here=False))) == 5
 
 
-def test_a_setting_that_fails_twice_where_the_incumbent_does_not_is_refuted(
-    store: Store, asked: dict[str, Any]
-) -> None:
-    claim = support.made(store, asked)
+def test_a_setting_that_fails_twice_where_the_incumbent_does_not_is_refuted(store: Store, spec: dict[str, Any]) -> None:
+    claim = support.made(store, spec)
     assert ": waits: " in fail(begun(store, claim, "2024-02-01"), 0, experiments="e001")
     assert fail(begun(store, claim, "2024-02-01"), 0, experiments="e001").endswith(
         "refuted: it failed twice on [2024-01-01, 2024-02-01), where your setting did not"
     )
 
 
-def test_trainings_that_read_different_data_are_no_pair(store: Store, asked: dict[str, Any]) -> None:
-    claim = support.made(store, asked)
+def test_trainings_that_read_different_data_are_no_pair(store: Store, spec: dict[str, Any]) -> None:
+    claim = support.made(store, spec)
     sweep = begun(store, claim, "2024-02-15")
     for trial in trials_of(rounds.pending(sweep)):
         cells = {"mse_test": 0.4, "data_fingerprint": f"rows-{trial.experiment}"}
@@ -367,15 +366,15 @@ def test_trainings_that_read_different_data_are_no_pair(store: Store, asked: dic
     assert claims.read(store, claim.id).pairs == ()
 
 
-def test_a_claim_whose_sweep_was_removed_is_judged_all_the_same(store: Store, asked: dict[str, Any]) -> None:
-    claim = support.made(store, asked)
+def test_a_claim_whose_sweep_was_removed_is_judged_all_the_same(store: Store, spec: dict[str, Any]) -> None:
+    claim = support.made(store, spec)
     for entry in list(store.entries(f"sweeps/{claim.origin.sweep}/")):
         store.delete(entry.key)
     assert "waits: 10.0 % better" in support.judge(begun(store, claim, "2024-02-15"), (0.9,)).answer
 
 
-def test_a_claim_that_is_gone_or_damaged_is_what_its_sweep_says(store: Store, asked: dict[str, Any]) -> None:
-    claim = support.made(store, asked)
+def test_a_claim_that_is_gone_or_damaged_is_what_its_sweep_says(store: Store, spec: dict[str, Any]) -> None:
+    claim = support.made(store, spec)
     sweep = begun(store, claim, "2024-02-15")
     support.judge(sweep, (0.9,))
     store.write(f"ledger/claims/{claim.id}/claim.json", b"{")
@@ -384,7 +383,7 @@ def test_a_claim_that_is_gone_or_damaged_is_what_its_sweep_says(store: Store, as
     assert [row.verdict for row in listing(store)] == ["not shown", "claim: damaged"]
 
 
-def test_a_second_sweep_that_finds_the_claim_says_since_when_it_is_one(store: Store, asked: dict[str, Any]) -> None:
-    claim = support.made(store, asked, token="0001")
-    _, summary = support.finished(store, asked, token="0002")
+def test_a_second_sweep_that_finds_the_claim_says_since_when_it_is_one(store: Store, spec: dict[str, Any]) -> None:
+    claim = support.made(store, spec, token="0001")
+    _, summary = support.finished(store, spec, token="0002")
     assert summary.claim.startswith(f"e001 is a claim since 2024-01-01, of {claim.origin.sweep}; waits: ")

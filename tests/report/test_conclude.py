@@ -1,4 +1,4 @@
-"""From the rows of a whole sweep, confirmation included, to what its summary says and what the ledger keeps."""
+"""The summary of a finished sweep, confirmation included, and its notes in the ledger."""
 
 from collections.abc import Callable
 from datetime import date
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import spec
+from pipeline import spec as specs
 from pipeline.analysis.verdict import Kind
 from pipeline.dates import DateRange
 from pipeline.plan import resolve, rounds
@@ -26,13 +26,13 @@ Measure = Callable[[Trial], dict[str, Any]]
 
 
 @pytest.fixture
-def asked(tiny_spec: dict[str, Any]) -> dict[str, Any]:
+def spec(tiny_spec: dict[str, Any]) -> dict[str, Any]:
     """e000 is the incumbent, e001 and e002 are tried on two ranges; six months of 2013 judge."""
     return tiny_spec | {"confirm-range": MONTHS, "confirm": {}}
 
 
 def better(factors: tuple[float, ...] = CLEARLY, winner: str = "e001") -> Measure:
-    """`winner` is best while choosing, and has so many times the incumbent's error on the ranges that judge."""
+    """`winner` is best while choosing; on the ranges that judge, its error is the incumbent's times `factors`."""
 
     def measure(trial: Trial) -> dict[str, Any]:
         if trial.phase != "confirm":
@@ -43,7 +43,7 @@ def better(factors: tuple[float, ...] = CLEARLY, winner: str = "e001") -> Measur
 
 
 def next_round(sweep: Sweep, measure: Measure) -> list[Trial]:
-    """The trials of the next round, all of which have a row now; none if the sweep is done."""
+    """Runs the next round and returns its trials; none if the sweep is done."""
     trials = list(trials_of(rounds.pending(sweep)))
     for trial in trials:
         assert sweep.create_row(trial, planned_row(sweep, trial, training_time=30.0, epochs=2, **measure(trial)))
@@ -69,33 +69,33 @@ def kind(summary: Summary) -> Kind:
 # -- choosing, then judging
 
 
-def test_the_winner_and_the_incumbent_are_judged_and_nobody_else(new_sweep, asked) -> None:
-    sweep = new_sweep(asked)
+def test_the_winner_and_the_incumbent_are_judged_and_nobody_else(new_sweep, spec) -> None:
+    sweep = new_sweep(spec)
     assert {trial.phase for trial in next_round(sweep, better())} == {"screen"}
     judged = next_round(sweep, better())
     assert {trial.phase for trial in judged} == {"confirm"}
     assert {(trial.experiment, trial.range) for trial in judged} == {
-        (one, at) for one in ("e000", "e001") for at in range(6)
+        (experiment, at) for experiment in ("e000", "e001") for at in range(6)
     }
     assert next_round(sweep, better()) == []
 
 
-def test_a_real_gain_is_said_to_be_real_and_shown_on_the_ranges_that_judged(new_sweep, asked) -> None:
-    summary = finish(new_sweep(asked), better())
+def test_a_real_gain_is_said_to_be_real_and_shown_on_the_ranges_that_judged(new_sweep, spec) -> None:
+    summary = finish(new_sweep(spec), better())
     assert kind(summary) == Kind.REAL
     assert summary.answer.startswith("e001 is the best setting, and that is real: its mse_test is 1.3 times smaller")
     assert "better on 6 of 6 fresh date ranges" in summary.answer
-    assert [one.date_range.as_json() for one in summary.judged] == MONTHS
+    assert [pair.date_range.as_json() for pair in summary.judged] == MONTHS
 
 
-def test_a_gain_that_is_not_shown_is_said_to_be_not_shown(new_sweep, asked) -> None:
-    summary = finish(new_sweep(asked), better(HARDLY))
+def test_a_gain_that_is_not_shown_is_said_to_be_not_shown(new_sweep, spec) -> None:
+    summary = finish(new_sweep(spec), better(HARDLY))
     assert kind(summary) == Kind.NOT_SHOWN
     assert "that it is better than your setting is not shown" in summary.answer
 
 
-def test_the_page_says_what_the_verdict_says(new_sweep, asked) -> None:
-    sweep = new_sweep(asked)
+def test_the_page_says_what_the_verdict_says(new_sweep, spec) -> None:
+    sweep = new_sweep(spec)
     summary = finish(sweep, better())
     assert summary.confirmed is not None
     assert "6 of 6" in page(sweep)
@@ -103,8 +103,8 @@ def test_the_page_says_what_the_verdict_says(new_sweep, asked) -> None:
     assert '<h1 id="answer">Ship this: ' in page(sweep)
 
 
-def test_there_is_no_verdict_before_the_last_judging_trial_has_its_row(new_sweep, asked) -> None:
-    sweep = new_sweep(asked)
+def test_there_is_no_verdict_before_the_last_judging_trial_has_its_row(new_sweep, spec) -> None:
+    sweep = new_sweep(spec)
     next_round(sweep, better())
     *trials, last = trials_of(rounds.pending(sweep))
     for trial in trials:
@@ -112,13 +112,13 @@ def test_there_is_no_verdict_before_the_last_judging_trial_has_its_row(new_sweep
     summary = conclude(sweep, merge(sweep))
     assert summary.confirmed is None
     assert "real" not in summary.answer
-    assert ledger.earlier_claims(sweep.store, define(asked, token="ffff"), {}) == []
+    assert ledger.earlier_claims(sweep.store, define(spec, token="ffff"), {}) == []
     sweep.create_row(last, planned_row(sweep, last, training_time=30.0, epochs=2, **better()(last)))
     assert kind(finish(sweep, better())) == Kind.REAL
 
 
-def test_where_nothing_beats_the_incumbent_it_trains_alone_on_what_judges(new_sweep, asked) -> None:
-    sweep = new_sweep(asked)
+def test_where_nothing_beats_the_incumbent_it_trains_alone_on_what_judges(new_sweep, spec) -> None:
+    sweep = new_sweep(spec)
     summary = finish(sweep, better(winner="e000"))
     assert summary.done
     confirming = [row["experiment"] for row in summary.rows if row["phase"] == "confirm"]
@@ -129,8 +129,8 @@ def test_where_nothing_beats_the_incumbent_it_trains_alone_on_what_judges(new_sw
     )
 
 
-def test_an_incumbent_that_trained_alone_has_no_verdict_and_leaves_none_in_the_ledger(new_sweep, asked) -> None:
-    sweep = new_sweep(asked)
+def test_an_incumbent_that_trained_alone_has_no_verdict_and_leaves_none_in_the_ledger(new_sweep, spec) -> None:
+    sweep = new_sweep(spec)
     summary = finish(sweep, better(winner="e000"))
     assert summary.confirmed is not None
     assert summary.confirmed.verdicts == {}
@@ -139,8 +139,8 @@ def test_an_incumbent_that_trained_alone_has_no_verdict_and_leaves_none_in_the_l
     assert "nothing was judged" in page(sweep)
 
 
-def test_a_winner_that_a_retry_brings_is_judged_beside_the_incumbent_that_trained_alone(new_sweep, asked) -> None:
-    sweep = new_sweep(asked)
+def test_a_winner_that_a_retry_brings_is_judged_beside_the_incumbent_that_trained_alone(new_sweep, spec) -> None:
+    sweep = new_sweep(spec)
     failed = failing("screen-e001")
     while next_round(
         sweep, lambda trial: failed(trial) if trial.experiment == "e001" else better(winner="e000")(trial)
@@ -163,60 +163,60 @@ def failing(*trials: str) -> Measure:
     """As `better`, but these trials failed."""
 
     def measure(trial: Trial) -> dict[str, Any]:
-        failed = any(str(trial).startswith(one) for one in trials)
+        failed = any(str(trial).startswith(name) for name in trials)
         return {"status": "failed", "error": "no luck"} if failed else better()(trial)
 
     return measure
 
 
-def test_a_winner_that_failed_on_a_range_that_judges_is_promising_at_most(new_sweep, asked) -> None:
-    summary = finish(new_sweep(asked), failing("confirm-e001-d3"))
+def test_a_winner_that_failed_on_a_range_that_judges_is_promising_at_most(new_sweep, spec) -> None:
+    summary = finish(new_sweep(spec), failing("confirm-e001-d3"))
     assert kind(summary) == Kind.PROMISING
     assert summary.answer.startswith("e001 is the best setting, and promising")
-    assert [one["trial"] for one in summary.failures] == ["confirm-e001-d3-s0"]
+    assert [row["trial"] for row in summary.failures] == ["confirm-e001-d3-s0"]
 
 
-def test_an_incumbent_that_failed_on_a_range_that_judges_leaves_the_others(new_sweep, asked) -> None:
-    summary = finish(new_sweep(asked), failing("confirm-e000-d3"))
+def test_an_incumbent_that_failed_on_a_range_that_judges_leaves_the_others(new_sweep, spec) -> None:
+    summary = finish(new_sweep(spec), failing("confirm-e000-d3"))
     assert kind(summary) == Kind.REAL
     assert len(summary.judged) == 5
 
 
-def test_where_all_that_judges_failed_nothing_judged_it(new_sweep, asked) -> None:
-    summary = finish(new_sweep(asked), failing("confirm-"))
+def test_where_all_that_judges_failed_nothing_judged_it(new_sweep, spec) -> None:
+    summary = finish(new_sweep(spec), failing("confirm-"))
     assert kind(summary) == Kind.NOT_TESTABLE
     assert summary.answer.startswith("e001 is the best of choosing, by mse_valid; nothing judged it; ")
 
 
-def test_with_too_few_ranges_that_judge_it_is_said_that_nothing_was_tested(new_sweep, asked) -> None:
-    summary = finish(new_sweep(asked), failing(*(f"confirm-e000-d{at}" for at in range(4))))
+def test_with_too_few_ranges_that_judge_it_is_said_that_nothing_was_tested(new_sweep, spec) -> None:
+    summary = finish(new_sweep(spec), failing(*(f"confirm-e000-d{at}" for at in range(4))))
     assert summary.answer.startswith("e001 is the best setting, but whether that is real could not be tested: its ")
 
 
-def test_a_range_on_which_all_failed_while_choosing_does_not_choose(new_sweep, asked) -> None:
+def test_a_range_on_which_all_failed_while_choosing_does_not_choose(new_sweep, spec) -> None:
     experiments = ("e000", "e001", "e002")
-    summary = finish(new_sweep(asked), failing(*(f"screen-{one}-d0" for one in experiments)))
-    assert [len(one.by_range) for one in summary.ranked] == [1, 1, 1]
+    summary = finish(new_sweep(spec), failing(*(f"screen-{name}-d0" for name in experiments)))
+    assert [len(standing.by_range) for standing in summary.ranked] == [1, 1, 1]
     assert kind(summary) == Kind.REAL
 
 
-def test_without_any_result_of_choosing_nothing_is_judged(new_sweep, asked) -> None:
-    summary = finish(new_sweep(asked), failing("screen-"))
+def test_without_any_result_of_choosing_nothing_is_judged(new_sweep, spec) -> None:
+    summary = finish(new_sweep(spec), failing("screen-"))
     assert summary.done
     assert "there is no best setting" in summary.answer
 
 
-def test_an_incumbent_that_never_finished_while_choosing_still_judges(new_sweep, asked) -> None:
-    summary = finish(new_sweep(asked), failing("screen-e000"))
+def test_an_incumbent_that_never_finished_while_choosing_still_judges(new_sweep, spec) -> None:
+    summary = finish(new_sweep(spec), failing("screen-e000"))
     assert kind(summary) == Kind.REAL
 
 
 # -- when the days allow no fresh ranges, and when it is not the day to confirm
 
 
-def within_the_data(asked: dict[str, Any], day: int = 14) -> Definition:
+def within_the_data(spec: dict[str, Any], day: int = 14) -> Definition:
     return resolve.resolve(
-        spec.from_dict(asked),
+        specs.from_dict(spec),
         now=NOW.replace(day=day),
         token="3f9c",
         covered=DateRange(date(2024, 1, 1), date(2024, 6, 1)),
@@ -250,9 +250,9 @@ def test_a_nightly_sweep_chooses_every_night_and_confirms_on_its_day(store: Stor
 # -- the ledger
 
 
-def test_a_verdict_goes_into_the_ledger_and_a_later_one_on_the_same_ranges_counts_it(store: Store, asked) -> None:
-    first = finish(Sweep.create(store, define(asked, token="0001")), better())
-    other_seed = asked | {"search": asked.get("search", {}) | {"seed": 5}}
+def test_a_verdict_goes_into_the_ledger_and_a_later_one_on_the_same_ranges_counts_it(store: Store, spec) -> None:
+    first = finish(Sweep.create(store, define(spec, token="0001")), better())
+    other_seed = spec | {"search": spec.get("search", {}) | {"seed": 5}}
     sweep = Sweep.create(store, define(other_seed, token="0002"))
     second = finish(sweep, better())
     assert first.confirmed is not None
@@ -261,34 +261,34 @@ def test_a_verdict_goes_into_the_ledger_and_a_later_one_on_the_same_ranges_count
     assert before.p == after.p
     assert before.p is not None
     assert after.p_adjusted == pytest.approx(2 * before.p)
-    told = " ".join(page(sweep).split())
-    assert f"chance: e001 of {first.definition.id} (p = {before.p:.2g})" in told
+    text = " ".join(page(sweep).split())
+    assert f"chance: e001 of {first.definition.id} (p = {before.p:.2g})" in text
 
 
-def test_the_very_same_sweep_once_more_is_no_other_claim(store: Store, asked) -> None:
-    finish(Sweep.create(store, define(asked, token="0001")), better())
-    second = finish(Sweep.create(store, define(asked, token="0002")), better())
+def test_the_very_same_sweep_once_more_is_no_other_claim(store: Store, spec) -> None:
+    finish(Sweep.create(store, define(spec, token="0001")), better())
+    second = finish(Sweep.create(store, define(spec, token="0002")), better())
     assert second.confirmed is not None
     assert second.confirmed.counted == []
 
 
-def test_concluding_again_changes_nothing(store: Store, asked) -> None:
-    sweep = Sweep.create(store, define(asked, token="0001"))
+def test_concluding_again_changes_nothing(store: Store, spec) -> None:
+    sweep = Sweep.create(store, define(spec, token="0001"))
     first = finish(sweep, better())
-    finish(Sweep.create(store, define(asked, token="0002")), better())
-    again = conclude(sweep, merge(sweep))
-    assert again.answer == first.answer
-    assert again.confirmed == first.confirmed
+    finish(Sweep.create(store, define(spec, token="0002")), better())
+    second = conclude(sweep, merge(sweep))
+    assert second.answer == first.answer
+    assert second.confirmed == first.confirmed
 
 
 # -- racing
 
 
-def raced(asked: dict[str, Any]) -> dict[str, Any]:
+def raced(spec: dict[str, Any]) -> dict[str, Any]:
     """Eight settings and the incumbent on four ranges: 36 trials without a race."""
     months = [[f"2024-{month:02d}-01", f"2024-{month + 1:02d}-01"] for month in range(1, 5)]
     rates = [round(0.01 * at, 2) for at in range(1, 9)]
-    return asked | {
+    return spec | {
         "date-range": months,
         "parameters": {"learning_rate": rates},
         "search": {"strategy": "grid", "race": True},
@@ -303,38 +303,38 @@ def by_name(trial: Trial) -> dict[str, Any]:
     return {"mse_valid": (1 + 0.1 * place) * (1 + trial.range), "mse_test": 1.0}
 
 
-def test_what_is_clearly_worse_leaves_the_race_and_the_incumbent_never_does(new_sweep, asked) -> None:
-    sweep = new_sweep(raced(asked))
+def test_what_is_clearly_worse_leaves_the_race_and_the_incumbent_never_does(new_sweep, spec) -> None:
+    sweep = new_sweep(raced(spec))
     first = next_round(sweep, by_name)
     assert (len(first), {trial.range for trial in first}) == (18, {0, 1})
     for at in (2, 3):
         later = next_round(sweep, by_name)
         assert {(trial.experiment, trial.range) for trial in later} == {
-            (one, at) for one in ("e000", "e001", "e002", "e003")
+            (experiment, at) for experiment in ("e000", "e001", "e002", "e003")
         }
 
 
-def test_what_a_race_saved_is_reported(new_sweep, asked) -> None:
-    sweep = new_sweep(raced(asked))
+def test_what_a_race_saved_is_reported(new_sweep, spec) -> None:
+    sweep = new_sweep(raced(spec))
     summary = finish(sweep, by_name)
     assert summary.saved == 36 - 26
     assert "Racing made 10 trials needless" in page(sweep)
-    assert [one.experiment for one in summary.ranked] == ["e001", "e002", "e003", "e000"]
+    assert [standing.experiment for standing in summary.ranked] == ["e001", "e002", "e003", "e000"]
 
 
-def test_a_race_does_not_touch_confirmation(new_sweep, asked) -> None:
-    summary = finish(new_sweep(raced(asked)), by_name)
-    judging = [one["trial"] for one in summary.rows if one["phase"] == "confirm"]
-    assert sorted(judging) == sorted(f"confirm-{one}-d{at}-s0" for one in ("e000", "e001") for at in range(6))
+def test_a_race_does_not_touch_confirmation(new_sweep, spec) -> None:
+    summary = finish(new_sweep(raced(spec)), by_name)
+    judging = [row["trial"] for row in summary.rows if row["phase"] == "confirm"]
+    assert sorted(judging) == sorted(f"confirm-{name}-d{at}-s0" for name in ("e000", "e001") for at in range(6))
     assert kind(summary) == Kind.REAL
 
 
-def test_a_race_among_equals_eliminates_nobody(new_sweep, asked) -> None:
-    summary = finish(new_sweep(raced(asked)), lambda trial: {"mse_valid": 1.0, "mse_test": 1.0})
+def test_a_race_among_equals_eliminates_nobody(new_sweep, spec) -> None:
+    summary = finish(new_sweep(raced(spec)), lambda trial: {"mse_valid": 1.0, "mse_test": 1.0})
     assert summary.saved == 0
     assert len(summary.ranked) == 9
 
 
-def test_no_race_saves_nothing(new_sweep, asked) -> None:
-    without = raced(asked) | {"search": {"strategy": "grid"}}
+def test_no_race_saves_nothing(new_sweep, spec) -> None:
+    without = raced(spec) | {"search": {"strategy": "grid"}}
     assert finish(new_sweep(without), by_name).saved == 0

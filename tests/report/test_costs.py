@@ -1,4 +1,4 @@
-"""What the page says of what a sweep cost: trials that were stopped, rows that were copied, budgets; and its phases."""
+"""The page's costs: stopped trials, copied rows, budgets; and its phases."""
 
 import re
 from math import log10
@@ -10,13 +10,13 @@ from pipeline.plan import rounds
 from pipeline.report.phases import phase_summaries
 from pipeline.report.summary import Summary
 from pipeline.sweep import Sweep, Trial, trials_of
-from tests.report.conftest import asked, concluded, row
+from tests.report.conftest import concluded, row, spec_for
 
 
-def finished(sweep: Sweep, made: Any) -> Summary:
+def finished(sweep: Sweep, row_of: Any) -> Summary:
     while trials := list(trials_of(rounds.pending(sweep))):
         for trial in trials:
-            sweep.create_row(trial, made(sweep, trial))
+            sweep.create_row(trial, row_of(sweep, trial))
     return concluded(sweep)
 
 
@@ -35,63 +35,62 @@ def stopped_late(sweep: Sweep, trial: Trial) -> dict:
     return row(sweep, trial, value, value, status="stopped", epochs=4, training_time=20.0, epochs_saved=16)
 
 
-def test_what_was_stopped_early_when_and_what_that_saved(new_sweep, tiny_csv):
-    sweep = new_sweep(asked(tiny_csv, search={"experiments": 6}))
+def test_the_page_says_how_many_trials_were_stopped_when_and_what_that_saved(new_sweep, tiny_csv):
+    sweep = new_sweep(spec_for(tiny_csv, search={"experiments": 6}))
     summary = finished(sweep, stopped_late)
     stopped = summary.costs.stopped
     assert stopped is not None
     assert (stopped.trials, stopped.epoch, stopped.saved) == (6, 4, pytest.approx(6 * 80.0))
     assert summary.costs.seconds == pytest.approx(6 * 100 + 6 * 20)
     page = text(sweep)
-    assert "6 trials were stopped early, after 4 epochs in the median, as they were behind others" in page
+    assert "6 trials were stopped early, after a median of 4 epochs, because they were behind others" in page
     assert "that saved up to 8 min of training" in page
     assert "screen stopped 6 2 min 8 min" in page
 
 
-def test_one_that_was_stopped_before_its_first_epoch_ended_saves_nothing_that_is_known(new_sweep, tiny_csv):
-    sweep = new_sweep(asked(tiny_csv, search={"experiments": 2}))
+def test_a_trial_that_was_stopped_in_its_first_epoch_counts_as_no_saving(new_sweep, tiny_csv):
+    sweep = new_sweep(spec_for(tiny_csv, search={"experiments": 2}))
     summary = finished(sweep, lambda sweep, trial: row(sweep, trial, 1, 1, status="stopped", epochs=0, epochs_saved=20))
     assert summary.costs.stopped.saved == 0
 
 
-def test_what_was_copied_cost_nothing_here(new_sweep, tiny_csv):
-    sweep = new_sweep(asked(tiny_csv, search={"experiments": 4}))
+def test_copied_rows_cost_nothing(new_sweep, tiny_csv):
+    sweep = new_sweep(spec_for(tiny_csv, search={"experiments": 4}))
 
-    def made(sweep: Sweep, trial: Trial) -> dict:
+    def row_of(sweep: Sweep, trial: Trial) -> dict:
         copied = {"reused_from": "20240601-0210-bag-of-words-3f9c/screen-e001-d0-s0"} if trial.range else {}
         return row(sweep, trial, 1.0, 1.0, training_time=60.0) | copied
 
-    summary = finished(sweep, made)
+    summary = finished(sweep, row_of)
     assert summary.costs.seconds == 4 * 60
     assert (summary.costs.reused, summary.costs.reused_seconds) == (4, 4 * 60)
     assert summary.answer.endswith("cost 4 min of training.")
-    assert (
-        "4 rows were copied from earlier phases or sweeps that trained exactly the same, which would have cost 4 min"
-        in text(sweep)
+    assert "4 rows were copied from earlier phases or sweeps with exactly the same training: that saved 4 min." in text(
+        sweep
     )
 
 
 def test_the_budget_is_shown_as_spent_and_allowed_and_as_money(new_sweep, tiny_csv):
     budget = {"experiments": 4, "device-hours": 2.0, "price-per-device-hour": 3.0}
-    sweep = new_sweep(asked(tiny_csv, search={"experiments": 10}, budget=budget))
+    sweep = new_sweep(spec_for(tiny_csv, search={"experiments": 10}, budget=budget))
     summary = finished(sweep, lambda sweep, trial: row(sweep, trial, 1.0, 1.0, training_time=450.0))
-    lines = {one.name: (one.spent, one.allowed) for one in summary.costs.budget}
+    lines = {line.name: (line.spent, line.allowed) for line in summary.costs.budget}
     assert lines["experiments"] == (4, 4)
     assert lines["device hours"] == (pytest.approx(1.0), 2.0)
     assert lines["money"] == (pytest.approx(3.0), None)
     assert "device hours 1 2" in text(sweep)
-    assert summary.wanted_more
-    assert f"The budget ended it: {summary.wanted_more}." in text(sweep)
+    assert summary.costs.left_undone
+    assert f"The budget ended it: {summary.costs.left_undone}." in text(sweep)
 
 
-def test_without_a_budget_there_is_no_word_of_one(shown):
-    assert shown[1].costs.budget == ()
-    assert shown[1].wanted_more == ""
+def test_without_a_budget_there_is_no_word_of_one(rendered):
+    assert rendered[1].costs.budget == ()
+    assert rendered[1].costs.left_undone == ""
 
 
-def automatic(csv: Any, **more: Any) -> dict[str, Any]:
-    bare = {key: value for key, value in asked(csv).items() if key != "parameters"}
-    return bare | {"tune": "automatic", "mode": "full", "search": {"experiments": 30}} | more
+def automatic(csv: Any, **keys: Any) -> dict[str, Any]:
+    bare = {key: value for key, value in spec_for(csv).items() if key != "parameters"}
+    return bare | {"tune": "automatic", "mode": "full", "search": {"experiments": 30}} | keys
 
 
 def by_phase(sweep: Sweep, trial: Trial) -> dict:
@@ -110,48 +109,48 @@ def test_a_sweep_of_several_phases_is_told_phase_by_phase(new_sweep, tiny_csv):
     sweep = new_sweep(automatic(tiny_csv))
     summary = finished(sweep, by_phase)
     phases = phase_summaries(summary)
-    assert [one.phase.name for one in phases] == ["learning-rate", "architecture", "near-best"]
-    for one in phases:
-        assert one.best is not None
-        assert one.best.gain >= 1
-        assert set(one.chosen) == set(one.phase.space)
-        assert one.experiments <= one.phase.experiments
-    assert sum(one.seconds for one in phases) == pytest.approx(summary.costs.seconds)
+    assert [part.phase.name for part in phases] == ["learning-rate", "architecture", "near-best"]
+    for part in phases:
+        assert part.best is not None
+        assert part.best.gain >= 1
+        assert set(part.chosen) == set(part.phase.space)
+        assert part.experiments <= part.phase.experiments
+    assert sum(part.seconds for part in phases) == pytest.approx(summary.costs.seconds)
     page = text(sweep)
     assert "Phase by phase" in page
     assert page.index("Phase by phase") < page.index("All trials")
 
 
-def test_what_goes_first_because_it_trains_faster_stands_beside_the_most_accurate(new_sweep, tiny_csv):
+def test_a_choice_for_speed_is_shown_beside_the_most_accurate_setting(new_sweep, tiny_csv):
     sweep = new_sweep(automatic(tiny_csv, tune="learning-rate", search={"experiments": 4}))
 
-    def made(sweep: Sweep, trial: Trial) -> dict:
+    def row_of(sweep: Sweep, trial: Trial) -> dict:
         number = int(trial.experiment[1:])
         value, epochs = {0: (1.0, 20), 1: (0.5, 20), 2: (0.502, 10)}.get(number, (2.0, 20))
         return row(sweep, trial, value, value, epochs=epochs, training_time=6.0 * epochs)
 
-    summary = finished(sweep, made)
+    summary = finished(sweep, row_of)
     (only,) = phase_summaries(summary)
     assert only.faster is not None
     assert (only.faster.chosen.experiment, only.faster.best.experiment) == ("e002", "e001")
     assert only.faster.behind == pytest.approx(0.004)
     page = text(sweep)
-    assert "e002 goes first although e001 is better by 0.4 %" in page
+    assert "e002 is chosen although e001 is better by 0.4 %" in page
     assert "20 epochs instead of 40 ( 60 s instead of 2 min a training)" in page.replace("(60", "( 60")
 
 
-def test_the_phases_of_a_sweep_that_runs_says_how_far_it_is(new_sweep, tiny_csv):
+def test_the_phases_of_a_running_sweep_show_its_progress(new_sweep, tiny_csv):
     sweep = new_sweep(automatic(tiny_csv))
     for trial in trials_of(rounds.pending(sweep)):
         sweep.create_row(trial, by_phase(sweep, trial))
     phases = phase_summaries(concluded(sweep))
     assert phases[0].best is not None
-    assert [one.best for one in phases[1:]] == [None, None]
+    assert [part.best for part in phases[1:]] == [None, None]
     assert "near-best none yet" in text(sweep)
 
 
-def test_one_phase_is_not_told_phase_by_phase(shown):
-    assert phase_summaries(shown[1]) == []
+def test_one_phase_is_not_told_phase_by_phase(rendered):
+    assert phase_summaries(rendered[1]) == []
 
 
 def test_hyperparameters_are_compared_inside_the_phase_that_searched_them_first(new_sweep, tiny_csv):
@@ -161,15 +160,15 @@ def test_hyperparameters_are_compared_inside_the_phase_that_searched_them_first(
     summary = finished(sweep, by_phase)
     choosing = experiments.choosing_results(summary)
     searches = experiments.phase_searches(choosing, summary)
-    assert [one.phase.name for one in searches] == ["learning-rate", "architecture"]
+    assert [search.phase.name for search in searches] == ["learning-rate", "architecture"]
     assert "learning_rate" in searches[0].experiments.domains
     assert searches[0].importances[0].name == "learning_rate"
     assert not set(searches[0].experiments.domains) & set(searches[1].experiments.domains)
     assert sweep.store.exists(sweep.key("report/charts/importance-learning-rate.svg"))
 
 
-def test_nothing_tuned_is_said_plainly(new_sweep, tiny_csv):
-    bare = {key: value for key, value in asked(tiny_csv).items() if key != "parameters"}
+def test_a_sweep_that_tunes_nothing_says_so(new_sweep, tiny_csv):
+    bare = {key: value for key, value in spec_for(tiny_csv).items() if key != "parameters"}
     sweep = new_sweep(bare | {"tune": "nothing"})
     summary = finished(sweep, lambda sweep, trial: row(sweep, trial, 1.0, 2.0))
     assert summary.answer.startswith("one setting was trained and nothing tuned; its mse_test is 2, the mean over 2")

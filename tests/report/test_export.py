@@ -49,11 +49,11 @@ def rendered(markdown: str) -> str:
     return MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)
 
 
-# -- for people's spreadsheets
+# -- for spreadsheets
 
 
 @pytest.mark.parametrize("text", FORMULAS)
-def test_text_that_looks_like_a_formula_is_defused(store, tiny_spec, tmp_path, text):
+def test_text_that_looks_like_a_formula_gets_a_quote(store, tiny_spec, tmp_path, text):
     state = night(store, tiny_spec, status="failed", error=text)
     assert {row["error"] for row in table(exported(state, tmp_path, "out.csv"))} == {f"'{text}"}
 
@@ -64,7 +64,7 @@ def test_numbers_stay_numbers(store, tiny_spec, tmp_path):
     assert (first["extra"], first["whole"], first["yes"], first["learning_rate"]) == ("-1.5", "-3", "true", "0.001")
 
 
-def test_a_column_that_looks_like_a_formula_is_defused_too(store, tiny_spec, tmp_path):
+def test_a_column_that_looks_like_a_formula_gets_a_quote_too(store, tiny_spec, tmp_path):
     state = night(store, tiny_spec, **{"=cmd": 1})
     assert "'=cmd" in table(exported(state, tmp_path, "out.csv"))[0]
 

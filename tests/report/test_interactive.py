@@ -28,8 +28,8 @@ def chromium() -> Iterator[Any]:
 
 @contextmanager
 def opened(chromium: Any, folder: Path, **context: Any) -> Iterator[Any]:
-    with chromium.new_context(**context) as own:
-        page = own.new_page()
+    with chromium.new_context(**context) as tabs:
+        page = tabs.new_page()
         page.goto((folder / "interactive.html").as_uri())
         page.wait_for_function(DRAWN)
         yield page
@@ -37,7 +37,7 @@ def opened(chromium: Any, folder: Path, **context: Any) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def desk(chromium: Any, folder: Path) -> Iterator[Any]:
-    """One page for all that only filter."""
+    """One page for all tests that only filter."""
     with opened(chromium, folder, **DESK) as page:
         yield page
 
@@ -47,14 +47,14 @@ def desk(chromium: Any, folder: Path) -> Iterator[Any]:
 POINTS = (
     "[...document.querySelectorAll('.live path')].map(e => e.getAttribute('transform') + e.getAttribute('d')).join()"
 )
-"""Where all points and lines are: it changes when somebody zooms or moves a picture."""
+"""The positions of all points and lines, which change when a picture is zoomed or moved."""
 
 
 ZOOMED = (
     "JSON.parse(document.getElementById('data').textContent)"
     ".pictures.findIndex(picture => JSON.stringify(picture).includes('bind'))"
 )
-"""Which picture can be zoomed."""
+"""The index of a picture that can be zoomed."""
 
 
 def middle_of_a_picture(page: Any) -> tuple[float, float]:
@@ -99,7 +99,7 @@ def test_a_finger_scrolls_past_a_picture_and_leaves_it_as_it_is(chromium: Any, f
 
 @needs_browser
 @pytest.mark.parametrize(
-    ("typed", "same"),
+    ("typed", "equivalent"),
     [
         ("learning_rate < 0.01", "learning_rate<0.01"),
         ("Learning Rate <0.01", "learning_rate<0.01"),
@@ -109,8 +109,8 @@ def test_a_finger_scrolls_past_a_picture_and_leaves_it_as_it_is(chromium: Any, f
         ("date-range = [2024-01-01, 2024-03-01)", 'date-range="[2024-01-01, 2024-03-01)"'),
     ],
 )
-def test_blanks_change_nothing(desk: Any, typed: str, same: str) -> None:
-    trials = [shown_trials(desk, text) for text in (typed, same)]
+def test_blanks_change_nothing(desk: Any, typed: str, equivalent: str) -> None:
+    trials = [shown_trials(desk, text) for text in (typed, equivalent)]
     assert trials[0] == trials[1]
     assert 0 < len(trials[0]) < len(shown_trials(desk, ""))
     shown_trials(desk, typed)
@@ -127,7 +127,7 @@ def test_a_number_is_found_as_the_table_shows_it(desk: Any) -> None:
 
 @needs_browser
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "problem"),
     [
         ("lr < 0.01", "no column is called “lr”: learning_rate?"),
         ("learnig_rate<0.01", "no column is called “learnig_rate”: learning_rate?"),
@@ -138,15 +138,15 @@ def test_a_number_is_found_as_the_table_shows_it(desk: Any) -> None:
         ("< 3", "no column before “< 3”"),
     ],
 )
-def test_what_is_not_understood_is_said_and_left_out(desk: Any, typed: str, said: str) -> None:
+def test_a_condition_that_is_not_understood_is_named_and_ignored(desk: Any, typed: str, problem: str) -> None:
     every = shown_trials(desk, "")
     assert shown_trials(desk, typed) == every
-    assert f"Left out: {said.rstrip('.')}" in desk.locator("#unclear").inner_text()
+    assert f"Ignored: {problem.rstrip('.')}" in desk.locator("#unclear").inner_text()
     assert 0 < len(shown_trials(desk, f"{typed} failed" if typed[-1] != "=" else "failed")) < len(every)
 
 
 @needs_browser
-def test_a_value_that_no_row_has_is_said_with_those_that_there_are(desk: Any) -> None:
+def test_a_value_that_no_row_has_is_named_with_the_values_that_exist(desk: Any) -> None:
     assert shown_trials(desk, "status = fail") == []
     assert desk.locator("#unclear").inner_text() == "No row has status = fail: there are complete, failed"
 
@@ -189,9 +189,9 @@ def test_on_a_phone_pictures_fit_rows_are_cards_and_both_can_be_used(chromium: A
 
 @needs_browser
 def test_every_row_leads_to_its_log_and_only_to_places_that_are_safe(
-    chromium: Any, folder: Path, shown: tuple[Sweep, Summary]
+    chromium: Any, folder: Path, rendered: tuple[Sweep, Summary]
 ) -> None:
-    sweep, summary = shown
+    sweep, summary = rendered
     with opened(chromium, folder, **DESK) as page:
         links = dict(
             page.locator("#trials a").evaluate_all("all => all.map(a => [a.getAttribute('aria-label'), a.href])")
@@ -203,8 +203,8 @@ def test_every_row_leads_to_its_log_and_only_to_places_that_are_safe(
 
 
 @pytest.fixture
-def sweep(tmp_path: Path, shown: tuple[Sweep, Summary]) -> Sweep:
-    return Sweep.create(open_store(str(tmp_path / "my store")), shown[0].definition)
+def sweep(tmp_path: Path, rendered: tuple[Sweep, Summary]) -> Sweep:
+    return Sweep.create(open_store(str(tmp_path / "my store")), rendered[0].definition)
 
 
 TRIALS = [Trial.parse(f"screen-e00{number}-d0-s0") for number in range(4)]
@@ -233,8 +233,8 @@ def test_links_of_a_directory_go_from_the_report_to_the_files(sweep: Sweep) -> N
         assert (report / log).resolve() == Path(sweep.store.root, sweep.log_key(TRIALS[at], row["attempt"])).resolve()
 
 
-def test_links_of_a_bucket_are_whole_addresses(bucket: str, shown: tuple[Sweep, Summary]) -> None:
-    sweep = Sweep.create(open_store(f"gs://{bucket}/team"), shown[0].definition)
+def test_links_of_a_bucket_are_whole_addresses(bucket: str, rendered: tuple[Sweep, Summary]) -> None:
+    sweep = Sweep.create(open_store(f"gs://{bucket}/team"), rendered[0].definition)
     rows = rows_with_models(sweep)
     root = f"https://storage.cloud.google.com/{bucket}/team/sweeps/{sweep.id}/trials"
     assert log_links(sweep, rows).pattern == f"{root}/{{trial}}/attempts/{{attempt}}/log.txt"
@@ -245,6 +245,6 @@ def test_links_of_a_bucket_are_whole_addresses(bucket: str, shown: tuple[Sweep, 
 @pytest.mark.parametrize(
     "model", [None, "", 3, "javascript:1", "data:text/html,x", "/elsewhere/model.pt", HOSTILE, "gs://", "\0"]
 )
-def test_what_is_no_place_has_no_link(sweep: Sweep, attempt: object, model: object) -> None:
+def test_an_address_that_no_browser_can_open_has_no_link(sweep: Sweep, attempt: object, model: object) -> None:
     rows = [bare_row(sweep, TRIALS[0], attempt=attempt, model_url=model)]
     assert log_links(sweep, rows).of_rows == model_links(sweep, rows).of_rows == (None,)

@@ -19,12 +19,12 @@ def cases(*rows: dict[str, object]) -> dict[str, ElementTree.Element]:
 
 
 def test_a_result_passes_a_failure_fails_with_its_message_and_what_has_not_run_is_skipped() -> None:
-    found = cases(
+    by_name = cases(
         {"trial": "screen-e000-d0-s0", "status": "diverged", "training_time": 1.5},
         {"trial": "screen-e000-d1-s0", "status": "out-of-memory", "error": "CUDA out of memory"},
     )
-    assert list(found) == [str(trial) for trial in PLANNED]
-    passed, failed, skipped = found.values()
+    assert list(by_name) == [str(trial) for trial in PLANNED]
+    passed, failed, skipped = by_name.values()
     assert [child.tag for child in passed] == ["system-out"]
     assert passed.get("time") == "1.500"
     failure = failed.find("failure")
@@ -39,7 +39,7 @@ def test_cases_are_grouped_by_architecture_and_phase() -> None:
 
 def test_a_message_that_xml_cannot_hold_is_still_a_report() -> None:
     error = "bad \x00\x1b[31m byte \ud800 & <tag>"
-    found = cases({"trial": "screen-e000-d0-s0", "status": "failed", "error": error})
-    failure = found["screen-e000-d0-s0"].find("failure")
+    by_name = cases({"trial": "screen-e000-d0-s0", "status": "failed", "error": error})
+    failure = by_name["screen-e000-d0-s0"].find("failure")
     assert failure is not None
     assert (failure.get("message") or "").endswith("& <tag>")

@@ -29,13 +29,13 @@ def address(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def opened(chromium, url: str, **context) -> Iterator[tuple[object, list[str]]]:
-    """A page, and what its console and its errors said. That a server has no icon is no matter."""
+    """A page, and the lines of its console and its errors, except for a missing icon."""
     messages: list[str] = []
-    with chromium.new_context(**context) as own:
-        page = own.new_page()
+    with chromium.new_context(**context) as tabs:
+        page = tabs.new_page()
         page.on(
             "console",
-            lambda said: None if "favicon" in said.location.get("url", "") else messages.append(said.text),
+            lambda line: None if "favicon" in line.location.get("url", "") else messages.append(line.text),
         )
         page.on("pageerror", lambda error: messages.append(str(error)))
         page.goto(url)
@@ -73,7 +73,7 @@ def test_the_page_says_the_answer_first_and_how_it_was_run_last(chromium, addres
         assert page.locator("h2").all_inner_texts() == [
             "Before you believe it",
             "Next",
-            "Beside the defaults",
+            "Compared with the defaults",
             "What failed, and why",
             "What mattered",
             "One by one",
@@ -116,20 +116,20 @@ def served_plainly(folder: Path) -> http.server.ThreadingHTTPServer:
 @pytest.mark.parametrize("scheme", ["file", "http"])
 def test_the_interactive_page_needs_nothing_but_itself(chromium, folder, scheme):
     server = served_plainly(folder)
-    where = {"file": folder.as_uri(), "http": f"http://127.0.0.1:{server.server_port}"}[scheme]
-    asked: list[str] = []
+    origin = {"file": folder.as_uri(), "http": f"http://127.0.0.1:{server.server_port}"}[scheme]
+    requests: list[str] = []
     with chromium.new_context(viewport={"width": 1280, "height": 900}) as context:
         page = context.new_page()
         messages: list[str] = []
-        page.on("console", lambda said: messages.append(said.text))
+        page.on("console", lambda line: messages.append(line.text))
         page.on("pageerror", lambda error: messages.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(f"{where}/interactive.html")
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(f"{origin}/interactive.html")
         page.wait_for_function(
             "document.querySelectorAll('.live svg').length == document.querySelectorAll('.live').length"
         )
         assert messages == []
-        assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [f"{where}/interactive.html"]
+        assert [url for url in requests if not url.startswith(("data:", "blob:"))] == [f"{origin}/interactive.html"]
     server.shutdown()
     server.server_close()
 

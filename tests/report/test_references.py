@@ -38,7 +38,7 @@ def with_references(definition: Definition) -> Definition:
 
 
 def references(definition: Definition, scores: dict[str, float] = SCORES, **cells: Any) -> list[Row]:
-    """A row per reference and range; `cells` stand beside the usual ones, or instead."""
+    """A row per reference and range; `cells` replace the usual ones."""
     nothing: dict[str, Any] = dict.fromkeys(definition.incumbent)
     return [
         row_of(definition, Trial("reference", name, at, 0), nothing, mse_test=nights.wave(score, at % 6, 0.05)) | cells
@@ -48,7 +48,7 @@ def references(definition: Definition, scores: dict[str, float] = SCORES, **cell
 
 
 def measured(sweep: Sweep, *, judge: bool = True, **cells: Any) -> list[Row]:
-    """The rows of a sweep: e001 has 0.2, the incumbent 0.4, on every range about so."""
+    """The rows of a sweep: on every range e001 has about 0.2, the incumbent 0.4."""
     rows = []
     while trials := list(trials_of(rounds.pending(sweep))):
         for trial in trials:
@@ -58,10 +58,10 @@ def measured(sweep: Sweep, *, judge: bool = True, **cells: Any) -> list[Row]:
     return [row for row in rows if judge or row["phase"] != "confirm"]
 
 
-def summed_up(store: Store, asked: dict[str, Any], scores: dict[str, float] = SCORES, **cells: Any) -> Summary:
+def summed_up(store: Store, spec: dict[str, Any], scores: dict[str, float] = SCORES, **cells: Any) -> Summary:
     from pipeline.analysis.confirmation import confirmation
 
-    sweep = Sweep.create(store, define(asked))
+    sweep = Sweep.create(store, define(spec))
     definition, rows = with_references(sweep.definition), measured(sweep)
     rows += references(definition, scores, **cells)
     return summarize(definition, rows, sweep.planned(), True, confirmation(definition, rows))
@@ -74,19 +74,19 @@ def text_of(html: str) -> str:
 def test_the_answer_stands_beside_the_references_on_the_ranges_that_judged_it(
     store: Store, tiny_spec: dict[str, Any]
 ) -> None:
-    found = summed_up(store, nights.judged_on(tiny_spec)).references
-    assert found is not None
-    assert found.is_judged
-    assert [line.name for line in found.lines] == [
+    compared = summed_up(store, nights.judged_on(tiny_spec)).references
+    assert compared is not None
+    assert compared.is_judged
+    assert [line.name for line in compared.lines] == [
         "the constant",
         "the linear model",
         "boosted trees",
         "your setting",
         "e001",
     ]
-    assert {line.ranges for line in found.lines} == {6}
-    assert [line.ratio for line in found.lines] == pytest.approx([5, 2.5, 1.25, 2, 1], rel=0.02)
-    assert [line.score for line in found.lines] == pytest.approx([1, 0.5, 0.25, 0.4, 0.2], rel=0.02)
+    assert {line.ranges for line in compared.lines} == {6}
+    assert [line.ratio for line in compared.lines] == pytest.approx([5, 2.5, 1.25, 2, 1], rel=0.02)
+    assert [line.score for line in compared.lines] == pytest.approx([1, 0.5, 0.25, 0.4, 0.2], rel=0.02)
 
 
 def test_where_nothing_judged_they_stand_on_the_ranges_that_chose(store: Store, tiny_spec: dict[str, Any]) -> None:
@@ -130,12 +130,12 @@ def test_an_incumbent_that_is_kept_is_named_as_what_is_better(
 
 
 def test_where_more_is_better_a_reference_with_more_is_better(store: Store, tiny_spec: dict[str, Any]) -> None:
-    asked = tiny_spec | {"objective": {"metric": "mse", "goal": "maximize"}}
-    summary = summed_up(store, asked, {"linear": 0.5, "trees": 0.8})
+    spec = tiny_spec | {"objective": {"metric": "mse", "goal": "maximize"}}
+    summary = summed_up(store, spec, {"linear": 0.5, "trees": 0.8})
     assert "boosted trees are 100 % better: this network is not worth training yet" in summary.answer
 
 
-def test_a_metric_without_ratios_is_shown_and_nothing_is_said(store: Store, tiny_spec: dict[str, Any]) -> None:
+def test_a_metric_without_ratios_is_shown_but_not_compared(store: Store, tiny_spec: dict[str, Any]) -> None:
     summary = summed_up(store, tiny_spec, {"linear": -0.5})
     assert summary.references is not None
     assert summary.references.references[0].ratio is None
@@ -144,7 +144,7 @@ def test_a_metric_without_ratios_is_shown_and_nothing_is_said(store: Store, tiny
     assert "the linear model" in text_of(page(summary))
 
 
-def test_a_reference_that_failed_is_said_on_the_page(store: Store, tiny_spec: dict[str, Any]) -> None:
+def test_a_failed_reference_is_named_on_the_page(store: Store, tiny_spec: dict[str, Any]) -> None:
     summary = summed_up(store, tiny_spec, status="failed", error=HOSTILE.replace("\ud800", ""), mse_test=None)
     assert summary.references is not None
     assert len(summary.references.failures) == 6
@@ -155,39 +155,40 @@ def test_a_reference_that_failed_is_said_on_the_page(store: Store, tiny_spec: di
 
 
 def test_the_card_sets_every_model_beside_the_incumbent_the_best_first(store: Store, tiny_spec: dict[str, Any]) -> None:
-    shown = card(summed_up(store, nights.judged_on(tiny_spec)), Place())
+    screen = card(summed_up(store, nights.judged_on(tiny_spec)), Place())
     names = ["this setting", "boosted trees", "your setting", "the linear model", "the constant"]
-    assert [mark.name for mark in shown.marks] == names
-    assert [mark.place for mark in shown.marks] == sorted(mark.place for mark in shown.marks)
-    assert [mark.better for mark in shown.marks] == [
+    assert [mark.name for mark in screen.marks] == names
+    assert [mark.place for mark in screen.marks] == sorted(mark.place for mark in screen.marks)
+    assert [mark.better for mark in screen.marks] == [
         *("50.0 % better", "37.5 % better", ""),
         *("25.0 % worse", "2.5 times worse"),
     ]
-    assert shown.worth == "Yes: 20 % better than boosted trees"
+    assert screen.worth == "Yes: 20 % better than boosted trees"
 
 
 def test_where_a_reference_is_better_the_card_recommends_no_network(store: Store, tiny_spec: dict[str, Any]) -> None:
-    shown = card(summed_up(store, nights.judged_on(tiny_spec), {"trees": 0.126}), Place("/store", "/store/report"))
-    assert shown.headline == "Ship no network yet: boosted trees are 37 % better than the best network"
-    assert shown.network == "learning_rate 0.01"
-    assert shown.tone == "bad"
-    assert "fetch" not in shown.commands[0].line
+    summary = summed_up(store, nights.judged_on(tiny_spec), {"trees": 0.126})
+    screen = card(summary, Place("/store", "/store/report"))
+    assert screen.headline == "Ship no network yet: boosted trees are 37 % better than the best network"
+    assert screen.network == "learning_rate 0.01"
+    assert screen.tone == "bad"
+    assert "fetch" not in screen.commands[0].line
 
 
-def test_without_references_there_is_nothing_to_see_of_them(store: Store, tiny_spec: dict[str, Any]) -> None:
+def test_without_references_the_page_has_no_table_of_them(store: Store, tiny_spec: dict[str, Any]) -> None:
     sweep = Sweep.create(store, define(tiny_spec))
     summary = summarize(sweep.definition, measured(sweep), sweep.planned(), True)
     assert summary.references is None
     assert [mark.kind for mark in card(summary, Place()).marks] == ["answer", "base"]
-    assert "nobody tuned" not in page(summary)
+    assert "nobody tunes" not in page(summary)
 
 
 # -- trainings that their limit ended
 
 
-def limited(store: Store, asked: dict[str, Any], at_limit: Any) -> Summary:
+def limited(store: Store, spec: dict[str, Any], at_limit: Any) -> Summary:
     """`at_limit` gives the cell by experiment and number of the range."""
-    sweep = Sweep.create(store, define(asked))
+    sweep = Sweep.create(store, define(spec))
     rows = measured(sweep)
     for row in rows:
         trial = Trial.parse(row["trial"])
@@ -199,21 +200,21 @@ def limited(store: Store, asked: dict[str, Any], at_limit: Any) -> Summary:
 def test_a_limit_that_ended_the_answers_trainings_is_said_with_the_key_and_a_larger_value(
     store: Store, tiny_spec: dict[str, Any]
 ) -> None:
-    asked = tiny_spec | {"training": {"max-epochs": 100}}
-    summary = limited(store, asked, lambda trial: int(trial.experiment == "e001" and trial.range == 0))
+    spec = tiny_spec | {"training": {"max-epochs": 100}}
+    summary = limited(store, spec, lambda trial: int(trial.experiment == "e001" and trial.range == 0))
     words = "ended at training.max-epochs = 100 while still improving: set it to 200"
     assert f"; 1 of 2 trainings of the answer {words}; cost" in summary.answer
     assert f"1 of 6 trainings {words}." in text_of(page(summary))
 
 
-def test_of_other_settings_only_the_page_says_it(store: Store, tiny_spec: dict[str, Any]) -> None:
+def test_limits_of_other_settings_stand_on_the_page_alone(store: Store, tiny_spec: dict[str, Any]) -> None:
     summary = limited(store, tiny_spec, lambda trial: int(trial.experiment == "e002"))
     assert "improving" not in summary.answer
     assert "2 of 6 trainings ended at training.max-epochs = 2 while" in text_of(page(summary))
 
 
 @pytest.mark.parametrize("cell", [0, None, "much", 0.5])
-def test_rows_without_it_say_nothing(store: Store, tiny_spec: dict[str, Any], cell: Any) -> None:
+def test_rows_without_a_limit_lead_to_no_warning(store: Store, tiny_spec: dict[str, Any], cell: Any) -> None:
     summary = limited(store, tiny_spec, lambda trial: cell)
     assert "improving" not in summary.answer + page(summary)
 
@@ -225,10 +226,10 @@ def test_rows_without_it_say_nothing(store: Store, tiny_spec: dict[str, Any], ce
         (8, "training.max-epochs and short.max-epochs = 5", "set them to 10"),
     ],
 )
-def test_of_short_trainings_it_names_the_limits_that_hold(
+def test_of_short_trainings_the_effective_limits_are_named(
     store: Store, tiny_spec: dict[str, Any], short: int, ended: str, do: str
 ) -> None:
-    asked = tiny_spec | {"mode": "short", "short": {"max-epochs": short}, "training": {"max-epochs": 5}}
-    definition = define(asked)
+    spec = tiny_spec | {"mode": "short", "short": {"max-epochs": short}, "training": {"max-epochs": 5}}
+    definition = define(spec)
     row = {"phase": "screen", "status": "complete", "at_limit": 1}
     assert limits_in_words(definition, [row]) == [f"1 of 1 training ended at {ended} while still improving: {do}"]

@@ -1,3 +1,5 @@
+"""The answer of a sweep in a sentence, and its ranking, from rows of choosing alone."""
+
 import math
 
 import pytest
@@ -21,8 +23,8 @@ def finished(new_sweep, tiny_spec) -> Sweep:
     sweep = new_sweep(tiny_spec | {"notes": HOSTILE.replace("\ud800", "")})
     values = {"e000": (0.2, 0.4), "e001": (0.1, 0.2), "e002": (0.05, 0.1)}
     for trial in planned(sweep):
-        more = {"status": "failed", "error": HOSTILE} if (trial.experiment, trial.range) == ("e002", 1) else {}
-        sweep.create_row(trial, row(sweep, trial, *values[trial.experiment], **more))
+        cells = {"status": "failed", "error": HOSTILE} if (trial.experiment, trial.range) == ("e002", 1) else {}
+        sweep.create_row(trial, row(sweep, trial, *values[trial.experiment], **cells))
     return sweep
 
 
@@ -41,14 +43,14 @@ def test_the_answer_names_the_best_setting_by_how_much_and_at_what_cost(finished
 def test_an_experiment_that_did_not_finish_on_every_range_is_not_ranked(finished):
     summary = summary_of(finished)
     assert [standing.experiment for standing in summary.ranked] == ["e001", "e000"]
-    assert [one["trial"] for one in summary.failures] == ["screen-e002-d1-s0"]
+    assert [row["trial"] for row in summary.failures] == ["screen-e002-d1-s0"]
 
 
 def test_gains_are_paired_and_geometric(finished):
     best = summary_of(finished).best
     assert best is not None
     assert best.gain == pytest.approx(2)
-    assert [one.gain for one in summary_of(finished).judged] == [pytest.approx(math.log(2))] * 2
+    assert [pair.gain for pair in summary_of(finished).judged] == [pytest.approx(math.log(2))] * 2
 
 
 def test_more_can_be_better(new_sweep, tiny_spec):
@@ -88,4 +90,4 @@ def test_ties_stand_in_the_order_of_their_names(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
     trials = planned(sweep)
     rows = [row(sweep, trial, 1.0, 1.0) for trial in trials]
-    assert [one.experiment for one in ranking.standings(sweep.definition, rows)] == ["e000", "e001", "e002"]
+    assert [standing.experiment for standing in ranking.standings(sweep.definition, rows)] == ["e000", "e001", "e002"]

@@ -1,4 +1,4 @@
-"""How far a sweep is, and whether it is done."""
+"""The state of a sweep: its progress, and when it is done."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.support.rows import planned_row
 
 @pytest.fixture
 def finished(new_sweep, tiny_spec) -> Sweep:
-    """All trials have their row, and the planner has said that there is no further round."""
+    """Every trial has its row, and the last round is empty."""
     sweep = new_sweep(tiny_spec)
     for trial in trials_of(pending(sweep)):
         sweep.create_row(trial, planned_row(sweep, trial, mse_valid=0.1, mse_test=0.1))
@@ -44,7 +44,7 @@ def test_a_trial_whose_row_was_deleted_runs_again_so_the_sweep_is_not_done(finis
     finished.store.delete(finished.result_key(trial))
     state = state_of(finished)
     assert (state.done, state.words) == (False, "5 of 6 trials")
-    assert [str(one) for one in trials_of(pending(finished, retry=True))] == [str(trial)]
+    assert [str(pending_trial) for pending_trial in trials_of(pending(finished, retry=True))] == [str(trial)]
 
 
 def test_foreign_files_end_no_trial(finished):

@@ -1,4 +1,4 @@
-"""Rows as runs in MLflow: what its own client reads afterwards, and what happens where there is no MLflow."""
+"""Rows as runs in MLflow: what MLflow's own client reads afterwards, and what happens where there is no MLflow."""
 
 import os
 import socket
@@ -79,10 +79,10 @@ def client(project: Callable[[str], None], tmp_path: Path) -> Any:
 
 
 def runs_of(client: Any, experiment: str = EXPERIMENT) -> dict[str, Any]:
-    """The runs by name, of which none is there twice."""
-    found = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
-    runs = {run.info.run_name: run for run in found}
-    assert len(runs) == len(found)
+    """The runs by name, each of which exists once."""
+    runs_found = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+    runs = {run.info.run_name: run for run in runs_found}
+    assert len(runs) == len(runs_found)
     return runs
 
 
@@ -94,8 +94,14 @@ def test_each_row_is_a_run(sweep: Sweep, client: Any) -> None:
     assert run.data.params["date-range"] == '["2024-01-01", "2024-03-01"]'
     assert run.data.params["seed"] == "7"
     assert run.data.params.items() >= {name: str(value) for name, value in sweep.definition.incumbent.items()}.items()
-    own = {name: value for name, value in run.data.metrics.items() if not name.startswith("epoch/")}
-    assert own == {"mse_test": 0.3, "mse_valid": 0.2, "training_time": 30.5, "epochs": 3.0, "mse_test_a_b_c": 1.0}
+    row_metrics = {name: value for name, value in run.data.metrics.items() if not name.startswith("epoch/")}
+    assert row_metrics == {
+        "mse_test": 0.3,
+        "mse_valid": 0.2,
+        "training_time": 30.5,
+        "epochs": 3.0,
+        "mse_test_a_b_c": 1.0,
+    }
     tags = {name: value for name, value in run.data.tags.items() if name.startswith("hpt.")}
     assert (
         tags.items()

@@ -1,4 +1,4 @@
-"""`hpt export`. Verdicts are about rows that the tests write, models come of real trials."""
+"""`hpt export`: verdicts on rows that the tests write, models of real trials."""
 
 import json
 import tarfile
@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import pipeline
-from pipeline import spec
+from pipeline import spec as specs
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.plan import resolve, rounds
@@ -35,8 +35,8 @@ def exported(*arguments: object, cwd: Path) -> Done:
     return hpt("export", *arguments, cwd=cwd, code=None)
 
 
-def trained(store: Store, asked: dict[str, Any]) -> Sweep:
-    sweep = Sweep.create(store, define(asked))
+def trained(store: Store, spec: dict[str, Any]) -> Sweep:
+    sweep = Sweep.create(store, define(spec))
     workbench = pack.Workbench()
     while trials := list(trials_of(rounds.pending(sweep))):
         pack.run_pack(sweep, "p", trials, workbench, on_event=lambda event: None)
@@ -50,7 +50,7 @@ def two_months(tiny_spec: dict[str, Any]) -> dict[str, Any]:
     return tiny_spec | {"date-range": months, "search": {"strategy": "grid", "seed": 5}}
 
 
-# -- which setting that is, and whether it is real
+# -- the winner and its verdict
 
 
 def better(experiment: str, at: int) -> float:
@@ -58,13 +58,13 @@ def better(experiment: str, at: int) -> float:
     return 0.4 if experiment == "e000" else nights.wave(0.1, at, 0.1)
 
 
-def night(store: Store, asked: dict[str, Any], score: nights.Score = nights.STEADY, **more: Any) -> State:
-    return nights.night(store, asked, score, model_url="/x/sweeps/y/model.pt", **more)
+def night(store: Store, spec: dict[str, Any], score: nights.Score = nights.STEADY, **cells: Any) -> State:
+    return nights.night(store, spec, score, model_url="/x/sweeps/y/model.pt", **cells)
 
 
 def test_what_is_confirmed_as_real_is_said_to_be(store: Store, tiny_spec: dict[str, Any]) -> None:
-    found = winner.winner_of(night(store, nights.judged_on(tiny_spec), better))
-    assert (found.standing.experiment, found.verdict) == ("e001", "confirmed as real")
+    best = winner.winner_of(night(store, nights.judged_on(tiny_spec), better))
+    assert (best.standing.experiment, best.verdict) == ("e001", "confirmed as real")
 
 
 def test_a_real_runner_up_goes_before_a_best_that_is_not_shown(store: Store, tiny_spec: dict[str, Any]) -> None:
@@ -73,22 +73,22 @@ def test_a_real_runner_up_goes_before_a_best_that_is_not_shown(store: Store, tin
     def score(experiment: str, at: int) -> float:
         return 0.4 * noise[at % 6] if experiment == "e001" else better(experiment, at)
 
-    asked = nights.judged_on(tiny_spec) | {"confirm": {"finalists": 2}}
-    found = winner.winner_of(night(store, asked, score))
-    assert (found.standing.experiment, found.verdict) == ("e002", "confirmed as real")
+    spec = nights.judged_on(tiny_spec) | {"confirm": {"finalists": 2}}
+    best = winner.winner_of(night(store, spec, score))
+    assert (best.standing.experiment, best.verdict) == ("e002", "confirmed as real")
 
 
 def test_without_a_real_one_it_is_the_best_while_choosing_and_the_verdict_says_so(
     store: Store, tiny_spec: dict[str, Any]
 ) -> None:
     noise = (0.2, 1.2, 0.9, 1.3, 0.8, 1.1)
-    asked = nights.judged_on(tiny_spec)
-    found = winner.winner_of(
-        night(store, asked, lambda experiment, at: 0.4 * (1 if experiment == "e000" else noise[at % 6]))
+    spec = nights.judged_on(tiny_spec)
+    best = winner.winner_of(
+        night(store, spec, lambda experiment, at: 0.4 * (1 if experiment == "e000" else noise[at % 6]))
     )
-    assert found.standing.experiment == "e001"
-    assert found.verdict == "not confirmed: that it is better than your setting is not shown"
-    unfinished = winner.winner_of(night(store, asked, done=False, token="aaaa"))
+    assert best.standing.experiment == "e001"
+    assert best.verdict == "not confirmed: that it is better than your setting is not shown"
+    unfinished = winner.winner_of(night(store, spec, done=False, token="aaaa"))
     assert unfinished.verdict == "not judged yet"
     unjudged = winner.winner_of(night(store, tiny_spec, token="bbbb"))
     assert (unjudged.standing.experiment, unjudged.verdict) == ("e001", "nothing judged it")
@@ -98,9 +98,9 @@ def test_an_incumbent_that_nothing_beats_is_the_best(
     store: Store, tiny_spec: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nights, "CHOSEN_BY", {"e000": 0.1, "e001": 0.2, "e002": 0.3})
-    found = winner.winner_of(night(store, tiny_spec))
-    assert found.standing.is_incumbent
-    assert found.verdict == "nothing tried is better than your setting"
+    best = winner.winner_of(night(store, tiny_spec))
+    assert best.standing.is_incumbent
+    assert best.verdict == "nothing tried is better than your setting"
 
 
 def test_the_model_is_of_the_newest_days(store: Store, tiny_spec: dict[str, Any]) -> None:
@@ -120,7 +120,7 @@ def test_a_best_setting_without_a_saved_model_is_one_plain_line(store: Store, ti
 
 
 @pytest.mark.parametrize(
-    ("asked", "covered", "newest"),
+    ("keys", "covered", "newest"),
     [
         ({"date-range": None}, None, ("2024-03-01", "2024-06-01")),
         ({}, None, ("2024-04-01", "2024-06-01")),
@@ -135,13 +135,13 @@ def test_a_best_setting_without_a_saved_model_is_one_plain_line(store: Store, ti
 )
 def test_the_newest_range_is_as_long_as_the_longest_and_ends_with_today_or_the_data(
     tiny_spec: dict[str, Any],
-    asked: dict[str, Any],
+    keys: dict[str, Any],
     covered: tuple[str, str] | None,
     newest: tuple[str, str],
 ) -> None:
-    wanted = {key: value for key, value in (tiny_spec | asked).items() if value is not None}
+    spec = {key: value for key, value in (tiny_spec | keys).items() if value is not None}
     days = covered and DateRange(*map(date.fromisoformat, covered))
-    assert winner.newest_range(define(wanted), TODAY, days) == DateRange(*map(date.fromisoformat, newest))
+    assert winner.newest_range(define(spec), TODAY, days) == DateRange(*map(date.fromisoformat, newest))
 
 
 # -- the files
@@ -151,19 +151,19 @@ def test_export_writes_the_spec_the_model_and_the_program_of_the_best(
     store: Store, two_months: dict[str, Any], tmp_path: Path
 ) -> None:
     sweep = trained(store, two_months | {"notes": "n", "mode": "full", "as-of": "2024-06-01"})
-    found = winner.winner_of(state_of(sweep))
+    best = winner.winner_of(state_of(sweep))
     result = exported(sweep.id, "--best", "--to", tmp_path / "out", "--store", store.root, cwd=tmp_path)
     assert result.code == 0, result.err
     first, second = result.out.splitlines()
-    learning_rate = found.standing.assignment["learning_rate"]
-    assert first == f"{found.standing.experiment} (learning_rate={learning_rate}): nothing judged it"
+    learning_rate = best.standing.assignment["learning_rate"]
+    assert first == f"{best.standing.experiment} (learning_rate={learning_rate}): nothing judged it"
     assert second == (
         f"{tmp_path / 'out'}: spec.json to train it on [2024-05-01, 2024-06-01); "
         "model.pt, model.json, model.pt2, trained on [2024-05-01, 2024-06-01)"
     )
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"spec.json", "model.pt", "model.json", "model.pt2"}
     model = pipeline.load_model(tmp_path / "out")
-    assert model.predict(FRAME).equals(pipeline.load_model(found.row["model_url"]).predict(FRAME))
+    assert model.predict(FRAME).equals(pipeline.load_model(best.row["model_url"]).predict(FRAME))
     program = torch.export.load(tmp_path / "out/model.pt2").module()
     tokens, dense = model.encoder.encode(FRAME)
     np.testing.assert_allclose(
@@ -173,13 +173,13 @@ def test_export_writes_the_spec_the_model_and_the_program_of_the_best(
     assert written == {
         "architecture": "bag-of-words",
         "tune": "nothing",
-        "incumbent": found.standing.assignment,
+        "incumbent": best.standing.assignment,
         "date-range": [["2024-05-01", "2024-06-01"]],
         "data": two_months["data"] | {"target": ["value"]},
         "training": {"max-epochs": 2, "epoch-steps": 1, "validation-share": 0.15, "test-share": 0.15},
         "references": False,
         "search": {"seed": 5},
-        "notes": f"{found.standing.experiment} of {sweep.id}: nothing judged it",
+        "notes": f"{best.standing.experiment} of {sweep.id}: nothing judged it",
     }
 
 
@@ -187,18 +187,18 @@ def test_the_exported_spec_trains_the_very_same_model_on_the_same_days(
     store: Store, two_months: dict[str, Any], tmp_path: Path
 ) -> None:
     sweep = trained(store, two_months)
-    found = winner.winner_of(state_of(sweep))
-    asked = winner.spec_of(sweep.definition, found, TODAY, None)
-    again = Sweep.create(store, resolve.resolve(spec.from_dict(asked), now=NOW, token="aaaa"))
-    trials = list(trials_of(rounds.pending(again)))
-    assert [one.phase for one in trials] == ["train"]
-    pack.run_pack(again, "p", trials, pack.Workbench(), on_event=lambda event: None)
-    row = again.row(trials[0])
+    best = winner.winner_of(state_of(sweep))
+    spec = winner.spec_of(sweep.definition, best, TODAY, None)
+    second = Sweep.create(store, resolve.resolve(specs.from_dict(spec), now=NOW, token="aaaa"))
+    trials = list(trials_of(rounds.pending(second)))
+    assert [trial.phase for trial in trials] == ["train"]
+    pack.run_pack(second, "p", trials, pack.Workbench(), on_event=lambda event: None)
+    row = second.row(trials[0])
     assert row is not None
-    assert (row["date-range"], row["mse_test"]) == (found.row["date-range"], found.row["mse_test"])
-    assert rounds.pending(again) == []
-    one, other = (pipeline.load_model(of["model_url"]).predict(FRAME) for of in (row, found.row))
-    assert one.equals(other)
+    assert (row["date-range"], row["mse_test"]) == (best.row["date-range"], best.row["mse_test"])
+    assert rounds.pending(second) == []
+    predictions = [pipeline.load_model(trained_row["model_url"]).predict(FRAME) for trained_row in (row, best.row)]
+    assert predictions[0].equals(predictions[1])
 
 
 def test_a_sweep_in_a_bucket_is_exported_from_anywhere(bucket: str, two_months: dict[str, Any], tmp_path: Path) -> None:
@@ -239,14 +239,14 @@ def test_of_an_own_trainer_the_spec_and_its_file_are_exported(
 def test_a_model_that_was_packed_comes_as_its_trainer_left_it(
     store: Store, tiny_spec: dict[str, Any], tmp_path: Path, verb: str
 ) -> None:
-    left = tmp_path / "left"
-    (left / "best/deep").mkdir(parents=True)
-    (left / "best/config.json").write_text("{}")
-    (left / "best/deep/my weights é.bin").write_bytes(b"theirs")
-    kept = models.kept("best", left, print)
-    assert kept is not None
-    key = f"sweeps/a/trials/b/attempts/c/{kept.name}"
-    store.upload(key, kept.path)
+    folder = tmp_path / "trained"
+    (folder / "best/deep").mkdir(parents=True)
+    (folder / "best/config.json").write_text("{}")
+    (folder / "best/deep/my weights é.bin").write_bytes(b"theirs")
+    packed = models.kept("best", folder, print)
+    assert packed is not None
+    key = f"sweeps/a/trials/b/attempts/c/{packed.name}"
+    store.upload(key, packed.path)
     sweep = nights.night(store, tiny_spec, model_url=store.link(key)).sweep
     if verb == "export":
         result = exported(sweep.id, "--to", "out", "--store", store.root, cwd=tmp_path)
@@ -277,8 +277,8 @@ def test_a_tar_file_that_a_trainer_wrote_stays_one(
 def test_what_an_own_trainer_needs_stays_in_the_spec(store: Store, tiny_spec: dict[str, Any]) -> None:
     before = night(store, tiny_spec)
     definition = before.sweep.definition
-    asked: Definition = definition.model_copy(update={"spec": definition.spec | {"trainer": "a.b:c", "image": "i"}})
-    written = winner.spec_of(asked, winner.winner_of(before), TODAY, None)
+    own: Definition = definition.model_copy(update={"spec": definition.spec | {"trainer": "a.b:c", "image": "i"}})
+    written = winner.spec_of(own, winner.winner_of(before), TODAY, None)
     assert (written["trainer"], written["image"]) == ("a.b:c", "i")
 
 
@@ -286,12 +286,12 @@ def test_what_cannot_be_exported_is_one_line_and_exit_2(
     store: Store, tiny_spec: dict[str, Any], tmp_path: Path
 ) -> None:
     empty = Sweep.create(store, define(tiny_spec))
-    gone = nights.night(store, tiny_spec, token="aaaa", model_url=store.link("sweeps/a/model.pt")).sweep
+    without_model = nights.night(store, tiny_spec, token="aaaa", model_url=store.link("sweeps/a/model.pt")).sweep
     (tmp_path / "file").write_text("")
-    for sweep, to, said in (
+    for sweep, to, problem in (
         (empty, "out", f"{empty.id} has no best setting yet: 0 of 0 trials"),
-        (gone, "out", f"screen-e001-d1-s0: its model is no longer at {store.link('sweeps/a/model.pt')}"),
-        (gone, "file", "--to file: cannot be written: File exists"),
+        (without_model, "out", f"screen-e001-d1-s0: its model is no longer at {store.link('sweeps/a/model.pt')}"),
+        (without_model, "file", "--to file: cannot be written: File exists"),
     ):
         result = exported(sweep.id, "--to", to, "--store", store.root, cwd=tmp_path)
-        assert (result.code, result.err) == (2, f"hpt: {said}\n")
+        assert (result.code, result.err) == (2, f"hpt: {problem}\n")

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def opened(link: str, **environment: str) -> str:
-    """What `open_in_browser` says, in a process of its own: Python looks for browsers once."""
+    """The answer of `open_in_browser`, in a process of its own: Python looks for browsers once."""
     usual = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", OPENS, link], env=usual | environment, capture_output=True, text=True, check=True
@@ -19,13 +19,13 @@ def opened(link: str, **environment: str) -> str:
 
 
 def test_a_file_and_an_address_are_handed_to_the_browser(tmp_path: Path) -> None:
-    seen = tmp_path / "seen"
-    own = tmp_path / "browser"
-    own.write_text(f'#!/bin/sh\necho "$1" >> {seen}\n')
-    own.chmod(0o755)
-    assert opened("/a b/index.html", BROWSER=f"{own} %s") == "True"
-    assert opened("https://storage.cloud.google.com/b/index.html", BROWSER=f"{own} %s") == "True"
-    assert seen.read_text().splitlines() == [
+    opened_links = tmp_path / "seen"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" >> {opened_links}\n')
+    browser.chmod(0o755)
+    assert opened("/a b/index.html", BROWSER=f"{browser} %s") == "True"
+    assert opened("https://storage.cloud.google.com/b/index.html", BROWSER=f"{browser} %s") == "True"
+    assert opened_links.read_text().splitlines() == [
         "file:///a%20b/index.html",
         "https://storage.cloud.google.com/b/index.html",
     ]

@@ -1,4 +1,4 @@
-"""A build that is followed: its progress and its log, on which stream."""
+"""A followed build: its progress, and the stream of its log."""
 
 import pytest
 
@@ -52,13 +52,13 @@ def test_it_never_passes_its_end() -> None:
 
 
 def test_the_log_goes_to_stdout_only_if_asked_for_and_free(capsys: pytest.CaptureFixture[str]) -> None:
-    shown = {}
-    for log_wanted, taken in ((True, False), (True, True), (False, False)):
-        with BuildView(follow=log_wanted, stdout_is_taken=taken) as view:
+    output = {}
+    for follow, is_taken in ((True, False), (True, True), (False, False)):
+        with BuildView(follow=follow, stdout_is_taken=is_taken) as view:
             view.log(["a line", "trials: 1 of 2"])
             view.log(["trials: 1 of 2"])
-        shown[log_wanted, taken] = capsys.readouterr()
+        output[follow, is_taken] = capsys.readouterr()
     log = "a line\ntrials: 1 of 2\ntrials: 1 of 2\n"
-    assert shown[True, False] == (log, "")
-    assert shown[True, True] == ("", log)
-    assert shown[False, False] == ("", "trials: 1 of 2\n")
+    assert output[True, False] == (log, "")
+    assert output[True, True] == ("", log)
+    assert output[False, False] == ("", "trials: 1 of 2\n")

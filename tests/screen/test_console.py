@@ -1,4 +1,4 @@
-"""What people's terminals, pipes and log files do to output: every verb prints, and none ends in a traceback."""
+"""Output to odd terminals, pipes and log files: every verb prints, and none ends in a traceback."""
 
 import json
 import os
@@ -17,7 +17,7 @@ HPT = [sys.executable, "-P", "-m", "pipeline.cli"]
 @pytest.fixture
 def spec(tmp_path: Path) -> Path:
     path = tmp_path / "spec.json"
-    asked = {
+    content = {
         "command": ["sh", "-c", "echo valid {x} test {x}"],
         "metrics-pattern": r"valid (?P<mse_valid>\S+) test (?P<mse_test>\S+)",
         "hyperparameters": {"x": 0.1},
@@ -26,7 +26,7 @@ def spec(tmp_path: Path) -> Path:
         "confirm": {"ranges": 0},
         "notes": "naïve → ▁▂",
     }
-    path.write_text(json.dumps(asked, ensure_ascii=False), encoding="utf-8")
+    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     return path
 
 
@@ -80,19 +80,19 @@ def test_a_sweep_goes_on_when_nobody_reads_of_it_any_more(spec):
 @pytest.mark.parametrize("terminal", [{"TERM": "dumb"}, {"TERM": "xterm", "COLUMNS": "40"}, {"TERM": ""}])
 def test_a_terminal_that_is_dumb_or_narrow_shows_each_trial_or_its_bar(spec, terminal):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "HPT_STORE": "store", "PYTHONIOENCODING": "ascii"} | terminal
-    code, said = on_a_terminal([*HPT, "run", "spec.json", "--lanes", "1"], spec.parent, environment)
-    assert code == 0, said
-    assert b"Traceback" not in said
-    assert b"summary " in said
+    code, output = on_a_terminal([*HPT, "run", "spec.json", "--lanes", "1"], spec.parent, environment)
+    assert code == 0, output
+    assert b"Traceback" not in output
+    assert b"summary " in output
     if terminal["TERM"] == "dumb":
-        assert b"[2/2] screen-e001-d0-s0" in said
+        assert b"[2/2] screen-e001-d0-s0" in output
 
 
 def test_a_folder_that_is_gone_is_told(tmp_path):
-    gone = tmp_path / "gone"
-    gone.mkdir()
+    folder = tmp_path / "gone"
+    folder.mkdir()
     command = ["bash", "-c", 'rmdir "$PWD"; exec "$@"', "bash", *HPT, "validate", "s.json"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=gone, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr

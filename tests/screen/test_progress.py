@@ -1,4 +1,4 @@
-"""What a person sees of a running sweep on a terminal."""
+"""A running sweep on a terminal: bars, lines, time left."""
 
 import io
 import time
@@ -19,7 +19,7 @@ def test_a_thousand_short_trials_are_not_ranked_a_thousand_times_and_the_last_is
     sweep = new_sweep(tiny_spec)
     packs = rounds.pending(sweep)
     row: Row = {"phase": "screen", "date-range": ["2024-01-01", "2024-03-01"], "status": "complete", "epochs": 2}
-    rows = [row | {"trial": str(one), "experiment": one.experiment, "mse_valid": 0.5} for one in trials_of(packs)]
+    rows = [row | {"trial": str(trial), "experiment": trial.experiment, "mse_valid": 0.5} for trial in trials_of(packs)]
     ranked = []
 
     def slow(definition, rows):
@@ -43,7 +43,7 @@ def test_lines_count_each_row_once_though_lanes_end_trials_at_the_same_time(new_
     written = io.StringIO()
     lines = progress.Lines(Console(file=written), sweep.definition)
     lines.round(packs, [])
-    rows: list[Row] = [bare_row(sweep, one, status="failed", error="why") for one in trials_of(packs)]
+    rows: list[Row] = [bare_row(sweep, trial, status="failed", error="why") for trial in trials_of(packs)]
     with ThreadPoolExecutor(len(rows)) as pool:
         list(pool.map(lambda row: lines.row(0, row), rows))
     counts = [line.split()[0] for line in written.getvalue().splitlines() if line.startswith("[")]
@@ -60,7 +60,7 @@ def test_one_bar_covers_the_rounds_to_come_and_never_goes_back() -> None:
     written = io.StringIO()
     live = progress.Live(Console(file=written, force_terminal=True, width=200), definition, "trials")
     lines = progress.Lines(Console(file=written, width=200), definition)
-    shares, lefts, totals = [], [], []
+    shares, times_left, totals = [], [], []
     while trials := simulation.plan():
         for view in (live, lines):
             view.round(packs_of(definition, trials), simulation.rows)
@@ -70,13 +70,13 @@ def test_one_bar_covers_the_rounds_to_come_and_never_goes_back() -> None:
                 view.row(0, row)
             task = live._progress.tasks[0]
             shares.append(task.completed)
-            lefts.append(task.fields["what"])
+            times_left.append(task.fields["note"])
             totals.append(task.fields["count"].partition("/")[2])
     assert shares == sorted(shares)
     assert shares[-1] == 1000
     # Of the last round alone it is known that nothing comes after it.
     assert len(simulation.rounds) > 4
-    assert all(left != "nothing left to train" for left in lefts[:-1])
+    assert all(text != "nothing left to train" for text in times_left[:-1])
     assert totals[0].startswith("~")
     assert 0.7 < int(totals[0][1:]) / len(simulation.rows) < 1.5
     assert totals[-1] == str(len(simulation.rows))

@@ -39,8 +39,8 @@ def test_a_sweep_takes_a_line_with_verdict_gain_cost_and_days_whatever_the_width
     lines = printed(sweeps_table(LONG, width), width)
     assert len(lines) == 1 + len(LONG)
     assert max(map(len, lines)) <= width
-    for line, one in zip(lines[1:], LONG, strict=True):
-        assert line.startswith(one.id)
+    for line, sweep in zip(lines[1:], LONG, strict=True):
+        assert line.startswith(sweep.id)
     assert all(word in lines[1] for word in ("not testable", "+76.9 %", "8.3 h"))
     assert "2013-01 to 2013-12" in lines[1] or "13-01/13-12" in lines[1]
     assert "12/31, 1 failed" in lines[2] or "12 of 31 trials, 1 failed" in lines[2]
@@ -60,12 +60,12 @@ def test_the_list_has_the_verdict_that_was_noted_and_the_gain_on_what_judged(
     store: Store, tiny_spec: dict[str, object]
 ) -> None:
     nights.night(
-        store, nights.judged_on(tiny_spec), lambda one, at: nights.wave(0.1, at, 0.1) if one == "e001" else 0.4
+        store, nights.judged_on(tiny_spec), lambda name, at: nights.wave(0.1, at, 0.1) if name == "e001" else 0.4
     )
     nights.night(store, tiny_spec, token="aaaa")
     nights.night(store, nights.judged_on(tiny_spec), nights.steady(best=0.6), token="bbbb")
     nights.night(store, tiny_spec, token="cccc", done=False)
-    by_token = {one.id[-4:]: one for one in listing(store)}
+    by_token = {sweep.id[-4:]: sweep for sweep in listing(store)}
     assert (by_token["3f9c"].verdict, by_token["3f9c"].gain) == ("real", "+75.5 %")
     assert by_token["aaaa"].verdict == "not judged"
     assert (by_token["bbbb"].verdict, by_token["bbbb"].gain) == ("keep your setting", "")

@@ -1,10 +1,10 @@
-// What a reader types to see some rows only: words, and columns with a value. `parseFilter` makes tests of a row of it,
-// and says what it could not make a test of.
+// The filter of the table of trials: words, and conditions on columns. `parseFilter` turns a reader's text into tests of
+// a row, and lists the parts that are none.
 "use strict";
 /**
- * `complete learning_rate < 0.01 "out of memory"` -> { tests: [row => boolean], unclear: [what is left out], notes: [..] }.
+ * `complete learning_rate < 0.01 "out of memory"` -> { tests: [row => boolean], unclear: [problems], notes: [..] }.
  *
- * Blanks may stand around signs, and in names and values that the table has; case does not matter.
+ * Blanks are allowed around signs, and inside names and values of the table; case does not matter.
  */
 function parseFilter(typed, { names, columns, isNumeric, searchable, rounded }) {
   const tests = [], unclear = [], notes = [];
@@ -14,7 +14,7 @@ function parseFilter(typed, { names, columns, isNumeric, searchable, rounded }) 
   const orders = {
     "<": (a, b) => a < b, ">": (a, b) => a > b, "<=": (a, b) => a <= b, ">=": (a, b) => a >= b,
   };
-  // The longest name first: `size` must not be taken for the beginning of `size_of_all`.
+  // The longest name first, so that `size_of_all` is not read as `size`.
   const patterns = names
     .map((name, at) => [at, new RegExp(`^"?${escaped(name).replace(/[_\s-]+/g, "[_\\s-]+")}"?(?=\\s*(?:[<>=]|!=))`, "i")])
     .sort(([a], [b]) => names[b].length - names[a].length);
@@ -45,7 +45,7 @@ function parseFilter(typed, { names, columns, isNumeric, searchable, rounded }) 
     return [-1, ""];
   }
 
-  /** What a pattern matches at the start of what is left, which is shorter afterwards. */
+  /** Removes a pattern's match from the start of the remaining text, and returns it. */
   function take(pattern) {
     const match = pattern.exec(rest);
     if (!match) return "";
@@ -74,22 +74,22 @@ function parseFilter(typed, { names, columns, isNumeric, searchable, rounded }) 
   function addComparison(at, sign) {
     const values = columns[at];
     const value = takeValue(values, sign);
-    const wanted = Number(value);
+    const number = Number(value);
     if (!value) {
       unclear.push(`${names[at]} ${sign} what?`);
     } else if (sign in orders) {
       if (!isNumeric[at]) unclear.push(`${names[at]} holds no numbers, so it can only be = or !=`);
-      else if (Number.isNaN(wanted)) unclear.push(`“${value}” is no number`);
-      else tests.push((row) => typeof values[row] === "number" && orders[sign](values[row], wanted));
+      else if (Number.isNaN(number)) unclear.push(`“${value}” is no number`);
+      else tests.push((row) => typeof values[row] === "number" && orders[sign](values[row], number));
     } else {
       const same = (row) => plainly(values[row]) === value.toLowerCase()
-        || (typeof values[row] === "number" && (values[row] === wanted || rounded(values[row]) === wanted));
+        || (typeof values[row] === "number" && (values[row] === number || rounded(values[row]) === number));
       tests.push(sign === "=" ? same : (row) => !same(row));
       if (!values.some((_, row) => same(row))) notes.push(`No row has ${names[at]} = ${value}${among(values)}`);
     }
   }
 
-  /** The value behind a sign: in quotes, one that the column has, blanks and all, or what stands before a blank. */
+  /** The value after a sign: text in quotes, a value of the column (with its blanks), or text up to a blank. */
   function takeValue(values, sign) {
     const quoted = /^"([^"]*)"?/.exec(rest);
     if (quoted) {
@@ -98,36 +98,36 @@ function parseFilter(typed, { names, columns, isNumeric, searchable, rounded }) 
     }
     if (!(sign in orders)) {
       const start = rest.toLowerCase();
-      const held = [...new Set(values.map(plainly))].filter((value) => value && start.startsWith(value)
+      const matches = [...new Set(values.map(plainly))].filter((value) => value && start.startsWith(value)
         && !/\S/.test(start.charAt(value.length)));
-      if (held.length) return take(new RegExp(`^[^]{${Math.max(...held.map((value) => value.length))}}`));
+      if (matches.length) return take(new RegExp(`^[^]{${Math.max(...matches.map((value) => value.length))}}`));
     }
     return take(/^[^\s]+/);
   }
 
   function among(values) {
     const distinct = [...new Set(values.map(text))].filter(Boolean);
-    return distinct.length && distinct.length <= 6 ? `: there are ${distinct.map((one) => one.slice(0, 40)).join(", ")}` : "";
+    return distinct.length && distinct.length <= 6 ? `: there are ${distinct.map((value) => value.slice(0, 40)).join(", ")}` : "";
   }
 
-  /** `; learning_rate?`: a name that was meant, perhaps. */
+  /** `: learning_rate?`, the column's name that a word resembles most; empty if it resembles none. */
   function nearest(word) {
-    const wanted = word.toLowerCase();
-    const scored = names.map((name) => [distance(wanted, name.toLowerCase()), name]);
-    const holding = names.filter((name) => wanted.length > 1 && name.toLowerCase().includes(wanted));
+    const lower = word.toLowerCase();
+    const scored = names.map((name) => [distance(lower, name.toLowerCase()), name]);
+    const holding = names.filter((name) => lower.length > 1 && name.toLowerCase().includes(lower));
     const [least, name] = scored.sort(([a], [b]) => a - b)[0] || [Infinity, ""];
-    const initials = names.filter((one) => one.toLowerCase().split(/[_\s-]+/).map((part) => part[0]).join("") === wanted);
-    const meant = holding[0] || initials[0] || (least <= Math.max(2, wanted.length / 3) ? name : "");
-    return meant ? `: ${meant}?` : "";
+    const initials = names.filter((name) => name.toLowerCase().split(/[_\s-]+/).map((part) => part[0]).join("") === lower);
+    const suggestion = holding[0] || initials[0] || (least <= Math.max(2, lower.length / 3) ? name : "");
+    return suggestion ? `: ${suggestion}?` : "";
   }
 
-  /** Letters to add, drop or change until one word is the other. */
-  function distance(one, other) {
+  /** Letters to add, drop or change to turn one word into the other (Levenshtein). */
+  function distance(word, other) {
     let before = Array.from({ length: other.length + 1 }, (_, at) => at);
-    for (let i = 1; i <= one.length; i += 1) {
+    for (let i = 1; i <= word.length; i += 1) {
       const now = [i];
       for (let j = 1; j <= other.length; j += 1) {
-        now.push(Math.min(before[j] + 1, now[j - 1] + 1, before[j - 1] + (one[i - 1] === other[j - 1] ? 0 : 1)));
+        now.push(Math.min(before[j] + 1, now[j - 1] + 1, before[j - 1] + (word[i - 1] === other[j - 1] ? 0 : 1)));
       }
       before = now;
     }

@@ -1,5 +1,5 @@
-// Draws the pictures and the table of interactive.html from the JSON in the page. It asks no host for anything, and
-// what comes out of a sweep gets into the page as text only.
+// Draws the pictures and the table of interactive.html from the JSON in the page. It loads nothing from elsewhere, and
+// puts a sweep's values into the page as text only.
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -8,9 +8,9 @@
 
   // -- pictures
 
-  /** A picture that is wider than its place is drawn anew for it, so that its text stays readable. */
+  /** A spec for a place `room` pixels wide: a picture that is wider is laid out again, so that its text stays readable. */
   function fitted(spec, room) {
-    const axes = 110, letter = 6.5;  // labels and titles beside what `width` counts; pixels, about
+    const axes = 110, letter = 6.5;  // pixels, roughly: labels and titles beside `width`; a letter
     if (!(spec.layer || spec.mark) || typeof spec.width !== "number" || spec.width + axes <= room) return spec;
     const config = { ...spec.config };
     if (letter * longestLegend(spec) > room - axes) config.legend = { ...config.legend, columns: 1 };
@@ -19,7 +19,7 @@
     return { ...readable, config, width: room, height, autosize: { type: "fit-x", contains: "padding" } };
   }
 
-  /** Letters of the legend that has most, with room for its signs. */
+  /** Letters of the longest legend, with room for its symbols. */
   function longestLegend(node) {
     if (node === null || typeof node !== "object") return 0;
     const domain = node.scale && Array.isArray(node.scale.domain) ? node.scale.domain.map(String) : [];
@@ -27,7 +27,7 @@
     return Math.max(domain.join("     ").length, ...parts);
   }
 
-  /** How many date ranges stand one below the other. */
+  /** Number of date ranges along y. */
   function dateRanges(spec) {
     const values = (spec.layer || [spec]).flatMap((layer) => (layer.data || spec.data || {}).values || []);
     return new Set(values.map((value) => text(value.y)).filter((y) => y.includes(" to "))).size;
@@ -44,8 +44,7 @@
     return Math.max(0, ...counts);
   }
 
-  /** The picture with date ranges and a legend's title on two lines, and no label of an axis longer than a part of
-   * `room`. */
+  /** The picture with date ranges and a legend's title on two lines, and shorter labels. */
   function narrowed(node, room) {
     if (node === null || typeof node !== "object") return node;
     if (Array.isArray(node)) return node.map((part) => narrowed(part, room));
@@ -61,7 +60,7 @@
   function narrowedLegend(legend, room) {
     const title = typeof legend.title === "string" ? legend.title.split(/ (?=\()/) : legend.title;
     const titleLimit = legend.titleLimit && Math.min(legend.titleLimit, 0.6 * room);
-    return { ...legend, title, ...(titleLimit ? { titleLimit } : {}), labelLimit: room - 40 };  // beside its sign
+    return { ...legend, title, ...(titleLimit ? { titleLimit } : {}), labelLimit: room - 40 };  // 40: its symbol
   }
 
   function narrowedAxis(axis, room) {
@@ -91,7 +90,7 @@
       drawn.set(place, now);
       vegaEmbed(place, spec, { actions: false, renderer: "svg" }).then((view) => {
         now.view = view;
-        // The place has the picture's words; its hundreds of marks have none.
+        // A screen reader reads the alternative text of the place, not hundreds of marks.
         place.querySelector("svg").setAttribute("aria-hidden", "true");
       }).catch((error) => {
         place.textContent = String(error);
@@ -117,11 +116,11 @@
   const [filter, said, unclear, more, by, down] =
     ["filter", "said", "unclear", "more", "by", "down"].map((id) => document.getElementById(id));
   const STEP = matchMedia("(max-width: 48rem)").matches ? 40 : 200;
-  const LINKS_AT = 2;  // behind trial and status: at the end of a wide table nobody would see them
+  const LINKS_AT = 2;  // after trial and status: at the end of a wide table they would be out of sight
   let shown = STEP;
   let sorted = { by: -1, down: false };
 
-  /** A number as the table shows it, which is how people type it. */
+  /** A number as the table shows it, and as people type it. */
   const rounded = (value) => (typeof value === "number" ? Number(value.toPrecision(4)) : value);
 
   function linkOf(link, row) {
@@ -169,22 +168,22 @@
   function compare(a, b) {
     const [x, y] = [columns[sorted.by][a], columns[sorted.by][b]];
     const [noX, noY] = [x === null || x === undefined, y === null || y === undefined];
-    if (noX || noY) return Number(noX) - Number(noY);  // what is missing stands last, either way
+    if (noX || noY) return Number(noX) - Number(noY);  // missing values go last in both directions
     const order = typeof x === "number" && typeof y === "number"
       ? x - y : text(x).localeCompare(text(y), "en", { numeric: true });
     return sorted.down ? -order : order;
   }
 
   function draw() {
-    const wanted = parseFilter(filter.value, { names, columns, isNumeric, searchable, rounded });
-    const found = rows.filter((row) => wanted.tests.every((fits) => fits(row)));
-    if (sorted.by >= 0) found.sort(compare);
-    else if (sorted.down) found.reverse();
-    body.replaceChildren(...found.slice(0, shown).map(lineOf));
-    said.textContent = `${found.length} of ${count} trials`;
-    const left = wanted.unclear.length ? [`Left out: ${wanted.unclear.join("; ")}`] : [];
-    unclear.textContent = [...left, ...wanted.notes].join("; ");
-    more.hidden = found.length <= shown;
+    const parsed = parseFilter(filter.value, { names, columns, isNumeric, searchable, rounded });
+    const matches = rows.filter((row) => parsed.tests.every((fits) => fits(row)));
+    if (sorted.by >= 0) matches.sort(compare);
+    else if (sorted.down) matches.reverse();
+    body.replaceChildren(...matches.slice(0, shown).map(lineOf));
+    said.textContent = `${matches.length} of ${count} trials`;
+    const ignored = parsed.unclear.length ? [`Ignored: ${parsed.unclear.join("; ")}`] : [];
+    unclear.textContent = [...ignored, ...parsed.notes].join("; ");
+    more.hidden = matches.length <= shown;
   }
 
   function sort(next) {

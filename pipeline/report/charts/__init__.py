@@ -1,4 +1,4 @@
 """The pictures of a report, as Vega-Lite and as SVG.
 
-Here: one file a kind of picture, and what they have in common (`drawing.py`). Not here: the page that shows them.
+Here: one file per kind of picture, and their common parts (`drawing.py`). Not here: the page that shows them.
 """

@@ -1,6 +1,6 @@
-"""Where a sweep's date ranges lie, as the geometry of a strip: a bar a range, split into train, validation and test.
+"""The calendar of a sweep's date ranges as a strip: one bar per range, split into training, validation and test.
 
-The template draws it as inline SVG; nothing here knows colours.
+Geometry only; the template draws it as inline SVG and chooses the colours.
 """
 
 import math
@@ -17,7 +17,7 @@ _MOST_TICKS = 10
 
 @dataclass(frozen=True)
 class Segment:
-    """Some days of a range: training, validation or test."""
+    """The training, validation or test days of a range."""
 
     kind: str
     x: float
@@ -27,7 +27,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class StripLine:
-    """One line of the strip: a range, or the heading above those of a phase."""
+    """One line of the strip: a range, or the heading above a phase's ranges."""
 
     y: int
     text: str
@@ -41,14 +41,17 @@ class Strip:
     width: int
     height: int
     ticks: tuple[tuple[float, str], ...]
-    """Where months begin."""
+    """Position and label of months' first days."""
     lines: tuple[StripLine, ...]
 
 
 def strip(definition: Definition) -> Strip:
     """The strip of all ranges of a sweep. Phases on the same ranges with the same data share their lines."""
     ranges = [date_range for phase in definition.phases for date_range in phase.ranges]
-    first, last = month_start(min(one.start for one in ranges)), max(one.end for one in ranges)
+    first, last = (
+        month_start(min(date_range.start for date_range in ranges)),
+        max(date_range.end for date_range in ranges),
+    )
     scale = _RIGHT / max(1, (last - first).days)
 
     def x(day: date) -> float:

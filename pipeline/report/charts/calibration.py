@@ -1,6 +1,6 @@
-"""A calibration's pictures, as SVG files for `<img>`, and its `calibration.json`.
+"""Writes a calibration's pictures, as SVG files for `<img>`, and its `calibration.json`.
 
-What they show is decided in `analysis/calibration.py`.
+The numbers come from `analysis/calibration.py`.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.analysis.calibration import Calibration, percent
 from pipeline.sweep import Sweep
 
-# Okabe and Ito's colours, which colour-blind people can tell apart; the shape of a point says the same again.
+# Okabe and Ito's colours, which colour-blind people can tell apart; the shape of a point repeats the colour.
 COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2"]
 _BEST, _OTHERS, _MARK = "#0072B2", "#BBBBBB", "#D55E00"
 _FONT = "Helvetica, Arial, sans-serif"
@@ -25,16 +25,16 @@ def write(sweep: Sweep, study: Calibration) -> None:
 
 
 def fidelity_alt(study: Calibration) -> str:
-    """What `fidelity_chart` shows, for those who cannot see it."""
+    """Alternative text of `fidelity_chart`."""
     return (
-        f"Share of the full training time (logarithmic) against how many of the best {study.top} settings are kept and "
-        f"against Spearman's rank correlation, a line per amount of data, a point per epoch. Marked: "
+        f"Two panels over the share of the full training time (logarithmic): how many of the best {study.top} settings "
+        f"are kept, and Spearman's rank correlation; a line per amount of data, a point per epoch. Marked: "
         f"{_chosen_in_words(study)} at {percent(study.chosen.time_share)} of the time keep {study.chosen.kept}."
     )
 
 
 def curves_alt(study: Calibration) -> str:
-    """What `curves_chart` shows, for those who cannot see it."""
+    """Alternative text of `curves_chart`."""
     return (
         f"Best {study.metric} so far after each epoch, a curve per setting, a panel per amount of data; the settings "
         f"that are best in the full result are dark. A line marks the chosen epoch: {_chosen_in_words(study)}."
@@ -48,16 +48,16 @@ def fidelity_chart(study: Calibration) -> Any:
     words = [amount.words for amount in study.amounts]
     rows: list[dict[str, Any]] = [
         {
-            "data": one.amount.words,
-            "epochs": one.epochs,
-            "time": 100 * one.time_share,
-            "kept": one.agreement.overlap.value * study.top,
-            "spearman": one.agreement.spearman.value,
-            "low": one.agreement.spearman.low,
-            "high": one.agreement.spearman.high,
-            "chosen": one is study.chosen,
+            "data": fidelity.amount.words,
+            "epochs": fidelity.epochs,
+            "time": 100 * fidelity.time_share,
+            "kept": fidelity.agreement.overlap.value * study.top,
+            "spearman": fidelity.agreement.spearman.value,
+            "low": fidelity.agreement.spearman.low,
+            "high": fidelity.agreement.spearman.high,
+            "chosen": fidelity is study.chosen,
         }
-        for one in study.fidelities
+        for fidelity in study.fidelities
     ]
     colour = alt.Color("data:N", sort=words, scale=alt.Scale(domain=words, range=COLOURS[-len(words) :]))
     colour = colour.title("data to train on")
@@ -66,28 +66,30 @@ def fidelity_chart(study: Calibration) -> Any:
     time = time.title("training time, % of the full trainings (log scale)")
     base = alt.Chart(alt.Data(values=rows))
 
-    def panel(y: alt.Y, title: str, *more: Any) -> Any:
+    def panel(y: alt.Y, title: str, *background: Any) -> Any:
         lines = base.mark_line(opacity=0.6).encode(x=time, y=y, color=colour, order="epochs:Q")
         points = base.mark_point(filled=True, size=45, opacity=1).encode(x=time, y=y, color=colour, shape=shape)
         ring = base.transform_filter("datum.chosen").mark_point(size=260, color=_MARK, strokeWidth=2.5, opacity=1)
-        layers = [*more, lines, points, ring.encode(x=time, y=y)]
+        layers = [*background, lines, points, ring.encode(x=time, y=y)]
         return alt.layer(*layers).properties(title=title, width=380, height=260)
 
+    # On the left the best that are kept, on the right the rank correlation.
     rule = alt.Chart(alt.Data(values=[{"asked": study.asked * study.top}])).mark_rule(
         strokeDash=[4, 3], color="#666666"
     )
-    kept = alt.Y("kept:Q", scale=alt.Scale(domain=[0, study.top]), axis=alt.Axis(tickMinStep=1, format="d"))
-    kept = kept.title(f"of the best {study.top} settings, kept")
+    overlap = alt.Y("kept:Q", scale=alt.Scale(domain=[0, study.top]), axis=alt.Axis(tickMinStep=1, format="d"))
+    overlap = overlap.title(f"of the best {study.top} settings, kept")
     lowest = math.floor(10 * min(row["low"] for row in rows)) / 10
     ranks = alt.Y("spearman:Q", scale=alt.Scale(domain=[lowest, 1.0], zero=False))
     ranks = ranks.title("Spearman's rank correlation")
     bars = base.mark_rule(opacity=0.45, strokeWidth=1.5).encode(x=time, y=alt.Y("low:Q"), y2="high:Q", color=colour)
     title = f"{study.chosen.kept} of the best {study.top} for {percent(study.chosen.time_share)} of the time"
-    left = panel(kept, title, rule.encode(y="asked:Q"))
-    return alt.hconcat(left, panel(ranks, "How alike the whole rankings are, with 90 % intervals", bars)).properties(
+    best_kept = panel(overlap, title, rule.encode(y="asked:Q"))
+    rank_correlation = panel(ranks, "Likeness of the whole rankings, with 90 % intervals", bars)
+    return alt.hconcat(best_kept, rank_correlation).properties(
         title=alt.Title(
-            "What a cheaper fidelity costs, and how well it predicts the full result",
-            subtitle=f"a point per epoch; ringed: {_chosen_in_words(study)}; dashed: what was asked for",
+            "Cost of a cheaper fidelity, and how well it predicts the full result",
+            subtitle=f"a point per epoch; ringed: {_chosen_in_words(study)}; dashed: the share to keep",
         )
     )
 
@@ -133,7 +135,7 @@ def curves_chart(study: Calibration) -> Any:
         .resolve_scale(y="shared")
         .properties(
             title=alt.Title(
-                "Learning curves of the same settings on more and more data",
+                "Learning curves of the same settings with more and more data",
                 subtitle=[
                     f"{study.metric}, the best so far, of standardised targets; a curve per setting",
                     f"dashed: the chosen epoch ({_chosen_in_words(study)})",
@@ -144,16 +146,16 @@ def curves_chart(study: Calibration) -> Any:
 
 
 def _chosen_in_words(study: Calibration) -> str:
-    one = study.chosen
-    return f"{one.amount.words}, {one.epochs} epoch" + ("s" if one.epochs > 1 else "")
+    chosen = study.chosen
+    return f"{chosen.amount.words}, {chosen.epochs} epoch" + ("s" if chosen.epochs > 1 else "")
 
 
 def svg(chart: Any) -> bytes:
-    """The picture, on its own ground."""
+    """The picture as SVG."""
     import altair as alt
     import vl_convert
 
-    # On its own ground: a picture in `<img>` does not learn whether the page is dark.
+    # White background: a picture in `<img>` does not know whether the page is dark.
     chart = chart.configure(background="white", font=_FONT, padding={"left": 12, "top": 12, "bottom": 12, "right": 48})
     chart = chart.configure_title(anchor="start", frame="group", offset=12)
     version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])

@@ -1,6 +1,6 @@
-"""What the pictures have in common: colours, axes, points, and the last step to Vega-Lite.
+"""Common parts of the pictures: colours, axes, points, and the last step to Vega-Lite.
 
-A colour means the same in all of them, and a shape says it again. What a picture shows is `pictures.py`'s business.
+A colour means the same in every picture, and a shape repeats it. `pictures.py` composes the pictures.
 """
 
 import math
@@ -19,44 +19,45 @@ from pipeline.report.summary import Summary
 from pipeline.report.words import incumbent_in_words
 
 MOST_POINTS = 200
-"""More points than that hide one another in a small plot, and make its file large."""
+"""More points hide one another in a small plot, and make its file large."""
 
 SMALL, LARGE = (180, 130), (400, 220)
 
 # Okabe and Ito's colours, which colour-blind people can tell apart.
 BEST, INCUMBENT, OTHERS, INK = "#0072B2", "#D55E00", "#8F99A3", "#30363C"
 LABEL = 12
-"""The size of letters, in pixels."""
+"""Font size of labels, in pixels."""
 _LONGEST_LABEL, _TURNED_APART, _TURN = 90, 20, 55
-"""Of single values: how long and, where they are turned, how far apart, in pixels, and by how many degrees."""
+"""Labels of single values: greatest length and, if turned, least distance, in pixels; angle in degrees."""
 BEST_QUARTER = "#56B4E9"
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture. `spec` is Vega-Lite; `zoom` names the axes along which a person may zoom."""
+    """A picture of the page."""
 
     name: str
-    """Of its file, without the suffix."""
+    """Name of its file, without the suffix."""
     title: str
     alt: str
     note: str
-    """What a reader must know to read it right: sampling, what is left out."""
+    """Remarks on sampling and on what is left out."""
     spec: dict[str, Any]
+    """Vega-Lite, as `spec()` makes it."""
     section: Literal["evidence", "mattered", "each", "search"]
-    """Of the page, where it stands."""
+    """Section of the page that shows it."""
     size: Literal["small", "large", "wide"] = "large"
 
     @property
     def small(self) -> bool:
-        """Whether several stand side by side."""
+        """True if several stand side by side."""
         return self.size == "small"
 
 
 def sampled_in_words(choosing: ChoosingResults, summary: Summary) -> str:
-    """What is true of all pictures with a point per experiment."""
+    """A note on the pictures with a point per experiment."""
     total = len(choosing.comparable)
-    words = [f"A point is an experiment, a short line the median; up and down: {y_words(choosing, summary)}."]
+    words = [f"A point is an experiment, a short line is a median; the y axis is {y_words(choosing, summary)}."]
     if total > MOST_POINTS:
         drawn = len(experiments.sample(choosing.comparable, MOST_POINTS))
         words.append(f"{drawn} of {total} experiments are drawn, evenly along the ranking; medians are of all.")
@@ -69,29 +70,29 @@ def sampled_in_words(choosing: ChoosingResults, summary: Summary) -> str:
 
 
 def y_words(choosing: ChoosingResults, summary: Summary) -> str:
-    """What the y axis shows, and which way is better."""
+    """The quantity of the y axis and its better direction."""
     metric = summary.definition.objective.valid
-    better = "less is better" if choosing.sign > 0 else "more is better"
-    what = f"{metric} ÷ {whose(summary)}" if choosing.relative else f"{metric}, mean over date ranges"
-    return f"{what} ({better})"
+    direction = "less is better" if choosing.sign > 0 else "more is better"
+    quantity = f"{metric} ÷ {the_incumbents(summary)}" if choosing.relative else f"{metric}, mean over date ranges"
+    return f"{quantity} ({direction})"
 
 
 def value_words(choosing: ChoosingResults, summary: Summary) -> str:
-    """What an experiment's value is."""
+    """The quantity of an experiment's value."""
     metric = summary.definition.objective.valid
-    return f"{metric} as a multiple of {whose(summary)}" if choosing.relative else metric
+    return f"{metric} as a multiple of {the_incumbents(summary)}" if choosing.relative else metric
 
 
-def whose(summary: Summary) -> str:
-    """`the defaults'`: whose metric others are compared with."""
+def the_incumbents(summary: Summary) -> str:
+    """`the defaults'`, `your setting's`."""
     return incumbent_in_words(summary.definition).whose
 
 
 def y_axis(choosing: ChoosingResults, summary: Summary) -> Any:
-    """The axis that all pictures with a point per experiment share."""
+    """The y axis of all pictures with a point per experiment."""
     metric = summary.definition.objective.valid
     values = [within(choosing, value) for value in choosing.values] + [1.0] * choosing.relative
-    words = f"{metric} ÷ {whose(summary)}" if choosing.relative else metric
+    words = f"{metric} ÷ {the_incumbents(summary)}" if choosing.relative else metric
     return axis(alt.Y, "y:Q", values, words, log=spans_much(values), say_log=False)
 
 
@@ -106,37 +107,39 @@ def axis(
     width: int = LARGE[0],
     padding: int = 0,
 ) -> Any:
-    """An axis that just holds the values: a log one, with few lines, where they span a lot.
+    """An axis that just holds the values; logarithmic, with few ticks, if they span much.
 
-    `width` and `padding`, at both ends, are in pixels.
+    `width`, and `padding` at both ends, are in pixels. `log` None: decided by the values.
     """
     log = spans_much(values) if log is None else log
     if not log:
         plain = alt.Axis(format="~g", tickCount=max(2, min(5, width // 60)))
         scale = alt.Scale(zero=False, padding=padding) if padding else alt.Scale(zero=False)
         return channel(field, scale=scale, axis=plain).title(title)
+
+    # A log axis: its ends, then as many ticks as fit.
     first, last = math.log10(min(values)), math.log10(max(values))
     room = max(0.04, padding / width) * (last - first)
     low, high = 10 ** max(first - room, -300), 10 ** min(last + room, 300)
     exponents = range(math.floor(first - room), math.ceil(last + room) + 1)
-    fitting: list[float] = []
+    ticks: list[float] = []
     for steps in ((1, 2, 5), (1, 3), (1,)):
-        fitting = [step * 10.0**exponent for exponent in exponents if abs(exponent) < 300 for step in steps]
-        fitting = [value for value in fitting if low <= value <= high]
-        if len(fitting) <= 7:
+        ticks = [step * 10.0**exponent for exponent in exponents if abs(exponent) < 300 for step in steps]
+        ticks = [value for value in ticks if low <= value <= high]
+        if len(ticks) <= 7:
             break
-    fitting = fitting[:: math.ceil(len(fitting) / 8) or 1]
+    ticks = ticks[:: math.ceil(len(ticks) / 8) or 1]
     if channel is alt.X:
         per_decade = width / (math.log10(high) - math.log10(low))
-        fitting = thinned(fitting, [per_decade * math.log10(value) for value in fitting], [f"{v:g}" for v in fitting])
+        ticks = thinned(ticks, [per_decade * math.log10(value) for value in ticks], [f"{v:g}" for v in ticks])
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
-    return channel(field, scale=scale, axis=alt.Axis(format="~g", values=fitting)).title(
+    return channel(field, scale=scale, axis=alt.Axis(format="~g", values=ticks)).title(
         f"{title} (log scale)" if say_log else title
     )
 
 
 def thinned(values: Sequence[Any], places: Sequence[float], texts: Sequence[str]) -> list[Any]:
-    """The values whose labels stand side by side at these places, in pixels: every one, every second, or fewer."""
+    """Every value, every second, or fewer, so that their labels do not touch; `places` are in pixels."""
     widths = [lettering.width(text, LABEL) for text in texts]
     for step in range(1, len(values) + 1):
         at = range(0, len(values), step)
@@ -146,27 +149,29 @@ def thinned(values: Sequence[Any], places: Sequence[float], texts: Sequence[str]
 
 
 def steps_axis(order: Sequence[str], width: int) -> Any:
-    """An x axis of single values on so many pixels: turned where its labels do not stand side by side, and thinned
-    where there is no room for that, but never at an end.
+    """An x axis of single values, `width` pixels long.
+
+    Labels that do not fit side by side are turned. If that is not enough, some are left out, but never the first and
+    the last.
     """
     apart = width / len(order)
     longest = max(min(lettering.width(text, LABEL), _LONGEST_LABEL) for text in order)
     if longest + 6 <= apart:
         return alt.Axis(labelAngle=0, labelLimit=_LONGEST_LABEL, labelOverlap=False, values=list(order))
     count = max(2, (len(order) - 1) // math.ceil(_TURNED_APART / apart) + 1)
-    shown = [order[round(at * (len(order) - 1) / (count - 1))] for at in range(count)] if len(order) > 1 else [*order]
-    # The first label goes down to the left, where the other axis has its title.
+    labels = [order[round(at * (len(order) - 1) / (count - 1))] for at in range(count)] if len(order) > 1 else [*order]
+    # The first label points down to the left, to the title of the other axis.
     limit = min(_LONGEST_LABEL, (apart / 2 + 20) / math.cos(math.radians(_TURN)))
-    return alt.Axis(labelAngle=-_TURN, labelLimit=limit, labelOverlap=False, values=shown)
+    return alt.Axis(labelAngle=-_TURN, labelLimit=limit, labelOverlap=False, values=labels)
 
 
 def within(choosing: ChoosingResults, value: float) -> float:
-    """A value, or the edge where it lies beyond."""
+    """A value, or the edge of the pictures if it lies beyond."""
     return min(value, choosing.edge)
 
 
 def reference(choosing: ChoosingResults) -> list[Any]:
-    """The incumbent's level, where values are multiples of it."""
+    """A line at the incumbent's level, if values are multiples of it."""
     if not choosing.relative:
         return []
     line: Any = [{"y": 1}]
@@ -174,7 +179,7 @@ def reference(choosing: ChoosingResults) -> list[Any]:
 
 
 def point(summary: Summary, choosing: ChoosingResults, result: ExperimentResult) -> dict[str, Any]:
-    """An experiment as a point's datum, all but its x."""
+    """The datum of an experiment's point, without its x."""
     kind = role(summary, result.experiment, result.is_incumbent)
     size, opacity = {"others": (34, 0.8), summary.definition.incumbent_name: (90, 1)}.get(kind, (110, 1))
     value = {
@@ -195,8 +200,8 @@ def dots(
     jitter: bool = False,
     legend: bool = True,
 ) -> Any:
-    """A layer with a point per experiment. `words` name the x axis; with `jitter`, it has single values."""
-    # What is drawn last lies on top.
+    """A layer with a point per experiment. `words` name the x axis; `jitter` spreads points of a single value."""
+    # The largest are drawn last, on top.
     data = alt.Data(values=sorted(points, key=lambda point: point["size"]))
     chart = alt.Chart(data).mark_point(filled=True, stroke="white", strokeWidth=0.5)
     tooltip = [
@@ -220,12 +225,12 @@ LEADER, FINALIST = "best of choosing", "this setting"
 
 
 def roles(summary: Summary, *, finalist: bool = False) -> tuple[str, str, str]:
-    """What a point can be, in the words of the legend: others, the incumbent, the best of choosing (or a finalist)."""
+    """The roles of points, as in the legend: others, the incumbent, the best of choosing (or a finalist)."""
     return "others", summary.definition.incumbent_name, FINALIST if finalist else LEADER
 
 
 def role(summary: Summary, experiment: str, is_incumbent: bool) -> str:
-    """Which of `roles` an experiment has."""
+    """The role of an experiment, one of `roles`."""
     others, incumbent, best = roles(summary)
     if is_incumbent:
         return incumbent
@@ -240,50 +245,50 @@ def colour(summary: Summary, *, finalist: bool = False, line: bool = False) -> A
 
 
 def shape(summary: Summary, *, finalist: bool = False) -> Any:
-    """The shape channel, by role: it says what the colour says."""
+    """The shape channel, by role, which repeats the colour."""
     kinds = roles(summary, finalist=finalist)
     scale = alt.Scale(domain=list(kinds), range=["circle", "diamond", "circle"])
     return alt.Shape("role:N", scale=scale, legend=_legend(summary, finalist=finalist))
 
 
 def _legend(summary: Summary, *, finalist: bool, line: bool = False) -> Any:
-    """Only what a picture has: no others beside a finalist, and no best where that is the incumbent."""
+    """The roles that a picture has: no others beside a finalist, no best if that is the incumbent."""
     others, incumbent, best = roles(summary, finalist=finalist)
     if finalist:
-        shown = [best, incumbent]
+        entries = [best, incumbent]
     elif summary.leader is None or summary.leader.is_incumbent:
-        shown = [incumbent, others]
+        entries = [incumbent, others]
     else:
-        shown = [best, incumbent, others]
-    legend = alt.Legend(title=None, orient="top", values=shown, symbolOpacity=1)
+        entries = [best, incumbent, others]
+    legend = alt.Legend(title=None, orient="top", values=entries, symbolOpacity=1)
     if line:
         legend.symbolStrokeWidth = 3
     return legend
 
 
 def sentence(words: str) -> str:
-    """With a capital letter and a full stop."""
+    """Words as a sentence, with a capital letter and a full stop."""
     return f"{words[:1].upper()}{words[1:]}."
 
 
 def jitter_of(experiment: str) -> float:
-    """A place beside the middle that is always the same: the golden ratio spreads consecutive numbers evenly."""
+    """A fixed offset from the middle; the golden ratio spreads consecutive experiments evenly."""
     number = int(re.sub(r"\D", "", experiment) or 0)
     return 0.9 * ((number * 0.6180339887) % 1 - 0.5)
 
 
 def spans_much(values: Sequence[float]) -> bool:
-    """Whether numbers are better read on a log scale."""
+    """True if numbers are better read on a log scale."""
     return bool(values) and min(values) > 0 and max(values) / min(values) > 5
 
 
 def is_number(value: Any) -> bool:
-    """Whether a cell can be drawn."""
+    """True for a finite number, which can be drawn."""
     return isinstance(value, int | float) and math.isfinite(value)
 
 
 def spec(chart: Any, size: tuple[int, int], zoom: str) -> dict[str, Any]:
-    """A chart as Vega-Lite; `zoom` has the axes, of "x" and "y", along which a person may zoom."""
+    """A chart as Vega-Lite. `size` is in pixels; `zoom` (`"x"`, `"y"`, `"xy"` or empty) are the axes to zoom along."""
     spec: dict[str, Any] = chart.properties(width=size[0], height=size[1]).to_dict(validate=False)
     spec["config"] = {
         "aria": False,
@@ -306,5 +311,5 @@ def spec(chart: Any, size: tuple[int, int], zoom: str) -> dict[str, Any]:
 
 
 def slug(name: str) -> str:
-    """A name as part of a file's."""
+    """A name as part of a file name."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:40]

@@ -1,5 +1,6 @@
-"""Which hyperparameters set the best experiments apart, their best values, and the two most important
-ones together. The numbers are `analysis/importance.py`'s; here they become two pictures and a table per phase.
+"""The importance of hyperparameters: per phase a bar chart, a map of the two most important, and a table.
+
+The numbers come from `analysis/importance.py`.
 """
 
 import math
@@ -9,7 +10,7 @@ from typing import Any
 
 import altair as alt
 
-from pipeline.analysis.importance import FEWEST, Part
+from pipeline.analysis.importance import FEWEST, Interaction, Part
 from pipeline.report import experiments
 from pipeline.report.charts import contour, drawing
 from pipeline.report.charts.drawing import LARGE, Picture
@@ -22,50 +23,52 @@ CLEAR, CHANCE = "more than chance gives", "no more than chance gives"
 
 @dataclass(frozen=True)
 class ImportanceLine:
-    """What is said of one hyperparameter."""
+    """The line of one hyperparameter."""
 
     name: str
     share: float | None
-    """How much it set the best apart; None where there were too few experiments to say."""
+    """Its share of what sets the best experiments apart; None with too few experiments."""
     clear: bool
+    """True if the share is more than chance gives."""
     best: str
     """The value, or the part of its range, with the best median."""
     median: float
     experiments: int
-    """Behind that median."""
+    """Experiments with the best value."""
     of: int
+    """Experiments with any value."""
     chosen: Scalar
-    """In the best of choosing."""
+    """Its value in the best of choosing."""
 
 
 @dataclass(frozen=True)
 class ImportanceTable:
-    """How much the hyperparameters of one phase mattered."""
+    """The importance of the hyperparameters of one phase."""
 
     phase: str
     lines: tuple[ImportanceLine, ...]
     experiments: int
     value: str
-    """What the medians are of, in words."""
+    """The quantity of the medians, in words."""
     fewest: int = FEWEST
-    """Experiments from which on it is said how much each mattered."""
+    """Experiments that a measure of importance needs."""
 
 
 def importance_tables(
     summary: Summary, choosing: ChoosingResults, searches: Sequence[PhaseSearch]
 ) -> list[ImportanceTable]:
-    """By phase, the most important hyperparameter first; nothing where nothing is ranked."""
+    """A table per phase, the most important hyperparameter first; empty if nothing is ranked."""
     leader = summary.leader
     if leader is None or len(choosing.comparable) < 2:
         return []
     tables = []
     for search in searches:
-        shares = {one.name: one for one in search.importances}
+        importances = {importance.name: importance for importance in search.importances}
         lines = [
             ImportanceLine(
                 name=name,
-                share=shares[name].share if name in shares else None,
-                clear=name in shares and shares[name].clear,
+                share=importances[name].share if name in importances else None,
+                clear=name in importances and importances[name].clear,
                 best=experiments.part_label(best.part),
                 median=choosing.minimised(best.median),
                 experiments=len(best.part.members),
@@ -86,23 +89,23 @@ def importance_tables(
 
 
 def pictures(summary: Summary, choosing: ChoosingResults, searches: Sequence[PhaseSearch]) -> list[Picture]:
-    """For each phase that tried enough: what mattered, and the two that mattered most together."""
+    """For each phase with enough experiments: the importances, and the two most important together."""
     candidates: list[Picture | None] = []
     for search in searches:
-        mark = f"-{search.phase.name}" if len(searches) > 1 else ""
-        where = f" in phase {search.phase.name}" if len(searches) > 1 else ""
-        candidates += [_importance(search, mark, where), _heat_map(summary, choosing, search, mark, where)]
+        suffix = f"-{search.phase.name}" if len(searches) > 1 else ""
+        in_phase = f" in phase {search.phase.name}" if len(searches) > 1 else ""
+        candidates += [_importance(search, suffix, in_phase), _together(summary, choosing, search, suffix, in_phase)]
     return [picture for picture in candidates if picture is not None]
 
 
-def _importance(search: PhaseSearch, mark: str, where: str) -> Picture | None:
-    shares = search.importances
-    if len(shares) < 2:
+def _importance(search: PhaseSearch, suffix: str, in_phase: str) -> Picture | None:
+    importances = search.importances
+    if len(importances) < 2:
         return None
-    names = [experiments.label(one.name) for one in shares]
+    names = [experiments.label(importance.name) for importance in importances]
     bars: Any = [
-        {"y": name, "x": one.share, "kind": CLEAR if one.clear else CHANCE}
-        for name, one in zip(names, shares, strict=True)
+        {"y": name, "x": importance.share, "kind": CLEAR if importance.clear else CHANCE}
+        for name, importance in zip(names, importances, strict=True)
     ]
     x = alt.X("x:Q", axis=alt.Axis(format=".0%", tickCount=5), scale=alt.Scale(domain=[0, 1]))
     x = x.title("share of what sets the best quarter apart")
@@ -115,17 +118,17 @@ def _importance(search: PhaseSearch, mark: str, where: str) -> Picture | None:
         alt.Tooltip("kind:N", title="which is"),
     ]
     chart = alt.Chart(alt.Data(values=bars)).mark_bar(height={"band": 0.6})
-    clear = [name for name, one in zip(names, shares, strict=True) if one.clear]
+    clear = [name for name, importance in zip(names, importances, strict=True) if importance.clear]
     words = ", ".join(
-        f"{name}: {100 * one.share:.0f} %{'' if one.clear else ' (no more than chance)'}"
-        for name, one in zip(names, shares, strict=True)
+        f"{name}: {100 * importance.share:.0f} %{'' if importance.clear else ' (no more than chance)'}"
+        for name, importance in zip(names, importances, strict=True)
     )
     return Picture(
-        name=f"importance{mark}",
-        title=f"What mattered most{where}: {clear[0]}" if clear else f"Nothing clearly mattered{where}",
+        name=f"importance{suffix}",
+        title=f"What mattered most{in_phase}: {clear[0]}" if clear else f"Nothing clearly mattered{in_phase}",
         alt=f"How much each hyperparameter sets the best quarter of the experiments apart. {words}.",
-        note=f"How far the values of the best quarter of {len(search.results)} experiments are from those of all, each "
-        "hyperparameter alone, less what chance gives.",
+        note=f"How far the values of the best quarter of {len(search.results)} experiments are from those of all, for "
+        "each hyperparameter alone, less what chance gives.",
         spec=drawing.spec(
             chart.encode(x=x, y=y, color=colour, tooltip=tooltip), (LARGE[0] - 120, 22 * len(names) + 10), ""
         ),
@@ -133,19 +136,44 @@ def _importance(search: PhaseSearch, mark: str, where: str) -> Picture | None:
     )
 
 
-def _labels(parts: Sequence[Part], width: int) -> Any:
-    """The x axis of a heat map with columns so wide: ranges in two lines."""
-    lines = "split(datum.label, '–')" if all(part.low is not None for part in parts) else "datum.label"
-    return alt.Axis(labelAngle=0, labelLimit=max(30, width - 6), labelFontSize=10, labelExpr=lines, labelOverlap=False)
-
-
-def _heat_map(
-    summary: Summary, choosing: ChoosingResults, search: PhaseSearch, mark: str, where: str
+def _together(
+    summary: Summary, choosing: ChoosingResults, search: PhaseSearch, suffix: str, in_phase: str
 ) -> Picture | None:
+    """The two most important hyperparameters: a map if both have ranges, else a heat map of medians."""
     pair = search.interaction
     if pair is None or not choosing.positive:
         return None
     first, second = map(experiments.label, pair.names)
+    verdict = (
+        f"the two interact: together they explain {100 * pair.share:.0f} % of the differences beyond what each "
+        "explains alone"
+        if pair.clear
+        else "each seems to act for itself: together they explain no more than each alone, apart from chance"
+    )
+    map_ = contour.chart(summary, choosing, search, pair.names)
+    if map_ is not None:
+        return Picture(
+            name=f"contour{suffix}",
+            title=f"{first} and {second} together{in_phase}",
+            alt=f"A map of {drawing.value_words(choosing, summary)} over {first} and {second}; {verdict}.",
+            note=f"{drawing.sentence(verdict)} The brighter, the better; what is empty was not tried.",
+            spec=map_,
+            section="mattered",
+        )
+    return Picture(
+        name=f"heat-map{suffix}",
+        title=f"{first} and {second} together{in_phase}",
+        alt=f"Median {drawing.value_words(choosing, summary)} for {len(pair.cells)} combinations of {first} and "
+        f"{second}; {verdict}.",
+        note=f"{drawing.sentence(verdict)} Medians; an empty cell was not tried.",
+        spec=_heat_map(summary, choosing, pair),
+        section="mattered",
+    )
+
+
+def _heat_map(summary: Summary, choosing: ChoosingResults, pair: Interaction) -> dict[str, Any]:
+    """A cell for each combination of values or parts of ranges, with the median of its experiments."""
+    # Cells.
     across, down = ([experiments.part_label(part) for part in side] for side in pair.parts)
     cells: list[dict[str, Any]] = [
         {"x": across[x], "y": down[y], "value": choosing.minimised(median), "n": count}
@@ -156,42 +184,26 @@ def _heat_map(
     for cell in cells:
         cell["text"] = f"{cell['value']:.2g}"
         cell["light"] = choosing.sign * cell["value"] > choosing.sign * middle
-    map_ = contour.chart(summary, choosing, search, pair.names)
+
+    # Axes and colours.
+    first, second = map(experiments.label, pair.names)
     x = alt.X("x:N", sort=across, axis=_labels(pair.parts[0], (LARGE[0] - 40) // len(across)))
     y = alt.Y("y:N", sort=list(reversed(down)), axis=alt.Axis(labelLimit=120))
-    x, y = x.title(first), y.title(second)
     scheme = alt.Scale(type="log", scheme="viridis", reverse=choosing.sign > 0)
     legend = alt.Legend(
         title=drawing.y_words(choosing, summary), orient="top", gradientLength=200, format=".4~g", titleLimit=400
     )
-    base = alt.Chart(alt.Data(values=cells)).encode(x=x, y=y)
+    base = alt.Chart(alt.Data(values=cells)).encode(x=x.title(first), y=y.title(second))
     tooltip = [alt.Tooltip("value:Q", title="median", format=".4g"), alt.Tooltip("n:Q", title="experiments")]
     boxes = base.mark_rect(stroke="white").encode(
         color=alt.Color("value:Q", scale=scheme, legend=legend), tooltip=tooltip
     )
     ink = alt.condition("datum.light", alt.value("white"), alt.value("black"))
     texts = base.mark_text(fontSize=13).encode(text="text:N", color=ink)
-    verdict = (
-        f"what one does depends on the other: together they explain {100 * pair.share:.0f} % of the differences beyond "
-        "what each explains alone"
-        if pair.clear
-        else "each seems to act for itself: together they explain no more, but for chance, than each alone"
-    )
-    if map_ is not None:
-        return Picture(
-            name=f"contour{mark}",
-            title=f"{first} and {second} together{where}",
-            alt=f"A map of {drawing.value_words(choosing, summary)} over {first} and {second}; {verdict}.",
-            note=f"{drawing.sentence(verdict)} The brighter, the better; what is empty was not tried.",
-            spec=map_,
-            section="mattered",
-        )
-    return Picture(
-        name=f"heat-map{mark}",
-        title=f"{first} and {second} together{where}",
-        alt=f"Median {drawing.value_words(choosing, summary)} for {len(cells)} combinations of {first} and {second}; "
-        f"{verdict}.",
-        note=f"{drawing.sentence(verdict)} Medians; an empty cell was not tried.",
-        spec=drawing.spec(alt.layer(boxes, texts), (LARGE[0] - 40, 34 * len(down) + 10), ""),
-        section="mattered",
-    )
+    return drawing.spec(alt.layer(boxes, texts), (LARGE[0] - 40, 34 * len(down) + 10), "")
+
+
+def _labels(parts: Sequence[Part], width: int) -> Any:
+    """The x axis of a heat map with columns of `width` pixels; parts of a range take two lines."""
+    lines = "split(datum.label, '–')" if all(part.low is not None for part in parts) else "datum.label"
+    return alt.Axis(labelAngle=0, labelLimit=max(30, width - 6), labelFontSize=10, labelExpr=lines, labelOverlap=False)

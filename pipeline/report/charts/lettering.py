@@ -1,7 +1,7 @@
-"""Text in pictures, drawn exactly as wide as the layout took it to be, whatever font a reader has.
+"""Fixes the width of text in pictures, so that it does not depend on a reader's fonts.
 
-vl-convert lays a picture out by the widths of Helvetica (Arial and Liberation Sans have the same). Where a reader's
-browser has none of them, it takes a wider font, and labels would be cut at the edge or run into each other.
+vl-convert lays a picture out by the widths of Helvetica, which Arial and Liberation Sans share. A browser without these
+fonts takes a wider one, and labels would be cut at the edge or run into each other.
 """
 
 import html
@@ -38,11 +38,11 @@ _BY_WIDTH = {
 """Helvetica's widths, in thousandths of the font size."""
 _WIDTHS = {character: width for width, characters in _BY_WIDTH.items() for character in characters}
 _OTHER, _WIDE = 560, 750
-"""Of what Helvetica does not have, about as vl-convert takes them."""
+"""Widths of characters that Helvetica lacks, roughly as in vl-convert."""
 
 
 def width(text: str, size: float) -> float:
-    """How wide a text is in Helvetica of a size, in its unit."""
+    """The width of a text in Helvetica of this size, in the unit of `size`."""
     return sum(map(_width, unicodedata.normalize("NFD", text))) * size / 1000
 
 
@@ -54,10 +54,10 @@ def _width(character: str) -> int:
 
 
 def fixed(svg: str) -> str:
-    """The same picture, each of its texts drawn as wide as it was laid out."""
+    """The picture with every text drawn as wide as it was laid out."""
 
-    def with_length(found: re.Match[str]) -> str:
-        attributes, size, inside = found.groups()
+    def with_length(match: re.Match[str]) -> str:
+        attributes, size, inside = match.groups()
         if "<" in inside:  # several lines
             lines = _LINE.sub(lambda line: f"<tspan{line[1]}{_fit(line[2], float(size))}>{line[2]}</tspan>", inside)
             return f"<text{attributes}>{lines}</text>"

@@ -1,6 +1,6 @@
-"""One picture of all settings: an axis per hyperparameter, a line per experiment that ends at what it came to.
+"""One picture of all settings: an axis per hyperparameter, and a line per experiment that ends at its result.
 
-Inselberg, "The plane with parallel coordinates", 1985.
+Inselberg, "The plane with parallel coordinates", The Visual Computer 1, 1985.
 """
 
 import math
@@ -17,7 +17,7 @@ from pipeline.report.experiments import ChoosingResults, ExperimentResult, Phase
 from pipeline.report.summary import Summary
 
 FEWEST = 6
-"""Experiments, below which their lines show nothing."""
+"""Experiments that the picture needs."""
 MOST_AXES = 9
 MOST_LINES = 150
 _MOST_LABELS = 8
@@ -30,13 +30,15 @@ class _Axis:
 
     title: str
     place: Callable[[ExperimentResult], float | None]
+    """Place of an experiment; None if it has no value on the axis."""
     labels: Sequence[tuple[float, str]]
 
 
 def picture(summary: Summary, choosing: ChoosingResults, searches: Sequence[PhaseSearch]) -> Picture | None:
-    """The hyperparameters in the order of their importance; None where fewer than two were searched."""
+    """The picture, hyperparameters in the order of their importance; None if fewer than two vary."""
+    # Axes.
     owners = {name: search for search in searches for name in search.experiments.domains}
-    shares = {one.name: one.share for search in searches for one in search.importances}
+    shares = {importance.name: importance.share for search in searches for importance in search.importances}
     names = sorted((name for name in summary.searched if name in owners), key=lambda name: -shares.get(name, 0))
     results = experiments.sample(choosing.comparable, MOST_LINES)
     axes = [axis for name in names if (axis := _axis(owners[name], name, results))][:MOST_AXES]
@@ -44,30 +46,31 @@ def picture(summary: Summary, choosing: ChoosingResults, searches: Sequence[Phas
         return None
     axes.append(_value_axis(summary, choosing, results))
 
-    best = {one.experiment for one in choosing.comparable[: math.ceil(len(choosing.comparable) / 4)]}
+    # Lines, by role.
+    best = {result.experiment for result in choosing.comparable[: math.ceil(len(choosing.comparable) / 4)]}
     kinds = ["others", "best quarter", *drawing.roles(summary)[1:]]
     lines: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
-    for one in results:
-        kind = drawing.role(summary, one.experiment, one.is_incumbent)
-        kind = "best quarter" if kind == "others" and one.experiment in best else kind
-        places = [(at, axis.place(one)) for at, axis in enumerate(axes)]
+    for result in results:
+        kind = drawing.role(summary, result.experiment, result.is_incumbent)
+        kind = "best quarter" if kind == "others" and result.experiment in best else kind
+        places = [(at, axis.place(result)) for at, axis in enumerate(axes)]
         lines[kind] += [
-            {"x": at, "y": place, "role": kind, "experiment": one.experiment, "value": one.value}
+            {"x": at, "y": place, "role": kind, "experiment": result.experiment, "value": result.value}
             for at, place in places
             if place is not None
         ]
-    shown = [kind for kind in kinds if lines[kind]]
+    drawn_kinds = [kind for kind in kinds if lines[kind]]
     apart = max(_APART[0], min(_WIDTH / (len(axes) - 1), _APART[1]))
-    left = len(names) - len(axes) + 1
+    left_out = len(names) - len(axes) + 1
     return Picture(
         name="parallel",
-        title="All settings: from each hyperparameter to what it came to",
+        title="All settings: from each hyperparameter to the result",
         alt=f"A line for each of {len(results)} experiments through its values of {', '.join(names[:MOST_AXES])}, and "
         f"last {drawing.value_words(choosing, summary)}.",
         note=f"The best quarter is blue; {'lower' if choosing.sign > 0 else 'higher'} on the last axis is better."
-        + (f" {left} hyperparameters that mattered less are left out." if left else ""),
+        + (f" {left_out} hyperparameters that mattered less are left out." if left_out else ""),
         spec=drawing.spec(
-            alt.layer(*_rules(axes), *_lines(lines, kinds, shown), *_texts(axes)),
+            alt.layer(*_rules(axes), *_lines(lines, kinds, drawn_kinds), *_texts(axes)),
             (round(apart * (len(axes) - 1)), _HEIGHT),
             "",
         ),
@@ -85,10 +88,10 @@ def _rules(axes: Sequence[_Axis]) -> list[Any]:
     return [alt.Chart(alt.Data(values=rows)).mark_rule(color=INK).encode(x=_X, y=_Y, y2="y2:Q")]
 
 
-def _lines(lines: dict[str, list[dict[str, Any]]], kinds: list[str], shown: list[str]) -> list[Any]:
+def _lines(lines: dict[str, list[dict[str, Any]]], kinds: list[str], drawn_kinds: list[str]) -> list[Any]:
     """A layer for each role, the best on top."""
     colours = alt.Scale(domain=kinds, range=[OTHERS, BEST_QUARTER, INCUMBENT, BEST])
-    legend = alt.Legend(title=None, orient="bottom", values=shown[::-1], symbolOpacity=1, symbolStrokeWidth=3)
+    legend = alt.Legend(title=None, orient="bottom", values=drawn_kinds[::-1], symbolOpacity=1, symbolStrokeWidth=3)
     styles = zip(kinds, (0.8, 1.4, 2.5, 3.2), (0.4, 0.75, 1, 1), ([1, 0], [1, 0], [6, 3], [1, 0]), strict=True)
     return [
         alt.Chart(alt.Data(values=lines[kind]))
@@ -106,7 +109,7 @@ def _lines(lines: dict[str, list[dict[str, Any]]], kinds: list[str], shown: list
 
 
 def _texts(axes: Sequence[_Axis]) -> list[Any]:
-    """Titles above, in two rows so that long ones pass each other, and labels beside the axes, on white."""
+    """Titles above the axes, in two rows to make room for long ones, and labels beside the axes, on white."""
     layers = []
     for row in (0, 1):
         titles: Any = [{"x": at, "y": 1, "text": axis.title} for at, axis in enumerate(axes) if at % 2 == row]
@@ -119,13 +122,13 @@ def _texts(axes: Sequence[_Axis]) -> list[Any]:
 
 
 def _axis(search: PhaseSearch, name: str, results: Sequence[ExperimentResult]) -> _Axis | None:
-    """None where all experiments have the same value."""
+    """None if all experiments have the same value."""
     interval = search.experiments.interval(name)
     if interval is not None:
-        numbers = [value for one in results if drawing.is_number(value := one.assignment[name])]
-        return _of_numbers(experiments.label(name), numbers, lambda one: one.assignment[name], log=interval.log)
+        numbers = [value for result in results if drawing.is_number(value := result.assignment[name])]
+        return _number_axis(experiments.label(name), numbers, lambda result: result.assignment[name], log=interval.log)
     order = [group.label for group in search.groups(name)]
-    order += [text for one in results if (text := experiments.label(one.assignment[name])) not in order]
+    order += [text for result in results if (text := experiments.label(result.assignment[name])) not in order]
     order = list(dict.fromkeys(order))
     if len(order) < 2:
         return None
@@ -133,21 +136,21 @@ def _axis(search: PhaseSearch, name: str, results: Sequence[ExperimentResult]) -
     step = math.ceil(len(order) / _MOST_LABELS)
     return _Axis(
         experiments.label(name),
-        lambda one: places.get(experiments.label(one.assignment[name])),
+        lambda result: places.get(experiments.label(result.assignment[name])),
         [(places[text], _short(text)) for text in order[::step]],
     )
 
 
 def _value_axis(summary: Summary, choosing: ChoosingResults, results: Sequence[ExperimentResult]) -> _Axis:
-    values = [drawing.within(choosing, one.value) for one in results]
-    words = f"÷ {drawing.whose(summary)}" if choosing.relative else ""
+    values = [drawing.within(choosing, result.value) for result in results]
+    words = f"÷ {drawing.the_incumbents(summary)}" if choosing.relative else ""
     title = f"{experiments.label(summary.definition.objective.valid)} {words}".strip()
     log = drawing.spans_much(values)
-    axis = _of_numbers(title, values, lambda one: drawing.within(choosing, one.value), log=log)
+    axis = _number_axis(title, values, lambda result: drawing.within(choosing, result.value), log=log)
     return axis or _Axis(title, lambda _: 0.5, [(0.5, f"{values[0]:.3g}")])
 
 
-def _of_numbers(
+def _number_axis(
     title: str, values: Sequence[Any], value: Callable[[ExperimentResult], Any], *, log: bool
 ) -> _Axis | None:
     if not values or min(values) == max(values):
@@ -156,9 +159,9 @@ def _of_numbers(
     scaled: Callable[[float], float] = math.log if is_log else float
     low, high = scaled(min(values)), scaled(max(values))
 
-    def place(one: ExperimentResult) -> float | None:
-        own = value(one)
-        return (scaled(own) - low) / (high - low) if drawing.is_number(own) else None
+    def place(result: ExperimentResult) -> float | None:
+        number = value(result)
+        return (scaled(number) - low) / (high - low) if drawing.is_number(number) else None
 
     middle = (low + high) / 2
     ends = (min(values), math.exp(middle) if is_log else middle, max(values))

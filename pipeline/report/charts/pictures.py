@@ -1,7 +1,7 @@
-"""The pictures of a summary: what each shows, its title, its words for those who cannot see it, and its Vega-Lite.
+"""The pictures of a summary, each with title, alternative text, note, and Vega-Lite.
 
-One definition gives the SVG file that `index.html` shows and the chart that can be zoomed in `interactive.html`. The
-numbers come from `experiments.py`. Nothing here is imported while a sweep runs: altair takes a second to import.
+The same Vega-Lite gives the SVG file in `index.html` and the zoomable chart in `interactive.html`. The numbers come
+from `experiments.py`. The page of a running sweep does not import this module: altair takes a second.
 """
 
 import math
@@ -23,7 +23,7 @@ from pipeline.sweep import Phase
 
 MOST_CURVES = 40
 _BESIDE_LABELS = 12
-"""Pixels between the labels of an axis and a point, which has a radius of six."""
+"""Least distance of a point (radius 6) from the labels of an axis, in pixels."""
 
 
 def pictures(
@@ -31,12 +31,12 @@ def pictures(
     choosing: ChoosingResults,
     searches: Sequence[PhaseSearch],
     epochs: Callable[[Sequence[Row]], Mapping[str, Sequence[Row]]],
-    predicted: Callable[[Sequence[Row]], predictions.Noted] = lambda _: {},
+    predicted: Callable[[Sequence[Row]], predictions.Notes] = lambda _: {},
 ) -> list[Picture]:
-    """The pictures that this sweep has something to show in, in the order in which they help to decide.
+    """The pictures for which this sweep has data, the most useful for a decision first.
 
-    `epochs` reads the lines of trials' `epochs.csv`, `predicted` what they noted of their predictions; each is asked
-    for a bounded number of them.
+    `epochs` reads the lines of trials' `epochs.csv` by trial, and `predicted` the notes of their predictions; each is
+    called with a bounded number of rows.
     """
     candidates: list[Picture | None] = [*_ranges(summary), *predictions.pictures(summary, predicted)]
     if len(choosing.comparable) > 1:
@@ -55,7 +55,7 @@ def pictures(
 
 
 def svg(picture: Picture) -> str:
-    """The picture as a file of its search."""
+    """The picture as an SVG file."""
     import json
 
     import vl_convert
@@ -69,89 +69,97 @@ def svg(picture: Picture) -> str:
 def _hyperparameter(
     summary: Summary, choosing: ChoosingResults, search: PhaseSearch, at: int, name: str
 ) -> Picture | None:
-    """One hyperparameter's values against what they came to, and the median of each value or part of the range."""
+    """Results by value of one hyperparameter, with the median of each value, or of each part of its range."""
     groups = [group for group in search.groups(name) if group.members]
     if len(groups) < 2:
         return None
     phases = {phase.name for phase in summary.definition.choosing if name in phase.space}
-    drawn = experiments.sample([one for one in choosing.comparable if one.phases & phases], drawing.MOST_POINTS)
+    results = [result for result in choosing.comparable if result.phases & phases]
+    drawn = experiments.sample(results, drawing.MOST_POINTS)
     interval = search.experiments.interval(name)
-    judged = [group for group in groups if group.counts and math.isfinite(group.median)]
+    with_median = [group for group in groups if group.counts and math.isfinite(group.median)]
+    label = experiments.label(name)
 
-    # The axis, and the medians on it: of the parts of a range, or of single values.
+    # The axis and the medians: of the parts of a range, or of single values.
     if interval is not None:
-        drawn = [one for one in drawn if isinstance(one.assignment[name], int | float)]
+        drawn = [result for result in drawn if isinstance(result.assignment[name], int | float)]
         ends = [edge for group in groups for edge in (group.low, group.high) if edge is not None]
-        x = drawing.axis(
-            alt.X, "x:Q", ends, experiments.label(name), log=interval.log and min(ends) > 0, width=SMALL[0]
-        )
-        edges: Any = [
-            {"x": group.low, "x2": group.high, "y": drawing.within(choosing, choosing.minimised(group.median))}
-            for group in judged
-        ]
-        medians = alt.Chart(alt.Data(values=edges)).mark_rule(strokeWidth=3, color=drawing.INK, opacity=0.85)
-        medians = medians.encode(x=x, x2="x2:Q", y=drawing.y_axis(choosing, summary))
+        x = drawing.axis(alt.X, "x:Q", ends, label, log=interval.log and min(ends) > 0, width=SMALL[0])
+        medians = _medians_of_parts(summary, choosing, with_median, x)
     else:
         order = [group.label for group in groups]
-        drawn = [one for one in drawn if experiments.label(one.assignment[name]) in order]
+        drawn = [result for result in drawn if experiments.label(result.assignment[name]) in order]
         x = alt.X("x:N", sort=order, scale=alt.Scale(domain=order), axis=drawing.steps_axis(order, SMALL[0]))
-        x = x.title(experiments.label(name))
-        middles: Any = [
-            {"x": group.label, "y": drawing.within(choosing, choosing.minimised(group.median))} for group in judged
-        ]
-        size = min(38.0, 0.8 * SMALL[0] / len(order))
-        medians = alt.Chart(alt.Data(values=middles)).mark_tick(thickness=3, size=size, color=drawing.INK, opacity=0.85)
-        medians = medians.encode(
-            x=x, y=drawing.y_axis(choosing, summary), tooltip=[alt.Tooltip("y:Q", title="median", format=".4g")]
-        )
+        x = x.title(label)
+        medians = _medians_of_values(summary, choosing, with_median, x, min(38.0, 0.8 * SMALL[0] / len(order)))
 
-    # The experiments; those that share a single value stand side by side.
+    # The experiments; those of a single value stand side by side.
     points = [
-        drawing.point(summary, choosing, one)
-        | {"x": one.assignment[name] if interval is not None else experiments.label(one.assignment[name])}
-        | {"jitter": drawing.jitter_of(one.experiment) if interval is None else 0}
-        for one in drawn
+        drawing.point(summary, choosing, result)
+        | {"x": result.assignment[name] if interval is not None else experiments.label(result.assignment[name])}
+        | {"jitter": drawing.jitter_of(result.experiment) if interval is None else 0}
+        for result in drawn
     ]
-    dots = drawing.dots(points, x, experiments.label(name), choosing, summary, jitter=interval is None, legend=False)
+    dots = drawing.dots(points, x, label, choosing, summary, jitter=interval is None, legend=False)
+    layers = alt.layer(*drawing.reference(choosing), dots, medians)
     return Picture(
         name=f"hyperparameter-{at + 1}-{slug(name)}",
-        title=_title_of_values(experiments.label(name), judged, choosing),
-        alt=f"{drawing.value_words(choosing, summary)} of {len(drawn)} experiments against "
-        f"{experiments.label(name)}. Medians: "
-        + "; ".join(f"{group.label}: {choosing.minimised(group.median):.3g}" for group in judged)
+        title=_title_of_values(label, with_median, choosing),
+        alt=f"{drawing.value_words(choosing, summary)} of {len(drawn)} experiments against {label}. Medians: "
+        + "; ".join(f"{group.label}: {choosing.minimised(group.median):.3g}" for group in with_median)
         + ".",
         note=f"Medians of phase {search.phase.name}." if len(phases) > 1 else "",
-        spec=drawing.spec(
-            alt.layer(*drawing.reference(choosing), dots, medians), SMALL, "xy" if interval is not None else "y"
-        ),
+        spec=drawing.spec(layers, SMALL, "xy" if interval is not None else "y"),
         section="each",
         size="small",
     )
 
 
-def _title_of_values(name: str, judged: Sequence[Group], choosing: ChoosingResults) -> str:
-    """Names the best of the medians that are drawn, and all that are equal to it in the digits that are shown."""
-    if not judged:
+def _medians_of_parts(summary: Summary, choosing: ChoosingResults, groups: Sequence[Group], x: Any) -> Any:
+    """A line across each part of a range, at its median."""
+    lines: Any = [
+        {"x": group.low, "x2": group.high, "y": drawing.within(choosing, choosing.minimised(group.median))}
+        for group in groups
+    ]
+    medians = alt.Chart(alt.Data(values=lines)).mark_rule(strokeWidth=3, color=drawing.INK, opacity=0.85)
+    return medians.encode(x=x, x2="x2:Q", y=drawing.y_axis(choosing, summary))
+
+
+def _medians_of_values(
+    summary: Summary, choosing: ChoosingResults, groups: Sequence[Group], x: Any, width: float
+) -> Any:
+    """A line of `width` pixels over each value, at its median."""
+    lines: Any = [
+        {"x": group.label, "y": drawing.within(choosing, choosing.minimised(group.median))} for group in groups
+    ]
+    medians = alt.Chart(alt.Data(values=lines)).mark_tick(thickness=3, size=width, color=drawing.INK, opacity=0.85)
+    tooltip = [alt.Tooltip("y:Q", title="median", format=".4g")]
+    return medians.encode(x=x, y=drawing.y_axis(choosing, summary), tooltip=tooltip)
+
+
+def _title_of_values(name: str, groups: Sequence[Group], choosing: ChoosingResults) -> str:
+    """A title that names the groups whose median, to three digits, is the best."""
+    if not groups:
         return f"{name}: most fell behind with every value"
-    best = min(judged, key=lambda group: group.median)
-    shown = {group.label: f"{choosing.minimised(group.median):.3g}" for group in judged}
-    first = [label for label, median in shown.items() if median == shown[best.label]]
-    if len(first) == 1:
+    best = min(groups, key=lambda group: group.median)
+    medians = {group.label: f"{choosing.minimised(group.median):.3g}" for group in groups}
+    winners = [label for label, median in medians.items() if median == medians[best.label]]
+    if len(winners) == 1:
         return f"{name}: {best.label} has the best median"
-    if len(first) == len(shown):
+    if len(winners) == len(medians):
         return f"{name}: no difference between the medians"
-    return f"{name}: {', '.join(first[:-1])} and {first[-1]} share the best median"
+    return f"{name}: {', '.join(winners[:-1])} and {winners[-1]} share the best median"
 
 
 def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Sequence[Row]]]) -> Picture | None:
-    """Learning curves on one date range, the best's and the incumbent's in front."""
+    """Learning curves on one date range, the curves of the best and of the incumbent in front."""
     phase = _last_choosing(summary)
-    # A calibration shows its own, by amount of data.
+    # A calibration has curves of its own, by amount of data.
     if phase is None or summary.definition.calibrating:
         return None
     rows = experiments.curve_rows(summary, phase, MOST_CURVES)
     metric = summary.definition.objective.valid
-    incumbent = next((one.experiment for one in summary.ranked if one.is_incumbent), None)
+    incumbent = next((standing.experiment for standing in summary.ranked if standing.is_incumbent), None)
     lines = epochs(rows)
     points = [
         {
@@ -170,7 +178,7 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
     # The axes.
     x = alt.X("x:Q", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(nice=False)).title("epoch")
     heights = sorted(point["y"] for point in points)
-    # A curve that goes astray leaves through the upper edge.
+    # Curves that diverge are cut at the upper edge.
     edge = 50 * heights[int(0.9 * (len(heights) - 1))]
     y = drawing.axis(alt.Y, "y:Q", [height for height in heights if height <= max(edge, heights[0])], metric)
     tooltip = ["experiment:N", alt.Tooltip("x:Q", title="epoch"), alt.Tooltip("y:Q", title=metric, format=".4g")]
@@ -186,12 +194,12 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
     ]
     names = {point["experiment"] for point in points}
     total = len({row["experiment"] for row in summary.rows if row["phase"] == phase.name})
-    where = range_of(rows[0])
+    date_range = range_of(rows[0])
     return Picture(
         name="curves",
-        title=f"Learning curves on {where}",
-        alt=f"{metric} by epoch of {len(names)} trainings on {where}; the best's and {drawing.whose(summary)} stand "
-        "out.",
+        title=f"Learning curves on {date_range}",
+        alt=f"{metric} by epoch of {len(names)} trainings on {date_range}; the best's and "
+        f"{drawing.the_incumbents(summary)} stand out.",
         note=f"{len(names)} of {total} experiments, on a date range that chose"
         + (", evenly along the ranking." if len(names) < total else "."),
         spec=drawing.spec(alt.layer(*layers), LARGE, "xy"),
@@ -200,15 +208,15 @@ def _curves(summary: Summary, epochs: Callable[[Sequence[Row]], Mapping[str, Seq
 
 
 def _ranges(summary: Summary) -> list[Picture]:
-    """A finalist and the incumbent, range by range."""
+    """Each finalist and the incumbent, range by range; if nothing was judged, the best of choosing."""
     confirmed, metric = summary.confirmed, summary.definition.objective.test
     comparisons = []
     if confirmed is not None:
         for name, compared in confirmed.compared.items():
             pairs = [
-                (one.date_range, one.finalist, one.incumbent)
-                for one in compared
-                if one.finalist is not None and one.incumbent is not None
+                (pair.date_range, pair.finalist, pair.incumbent)
+                for pair in compared
+                if pair.finalist is not None and pair.incumbent is not None
             ]
             fresh = "fresh date ranges" if confirmed.design.fresh else "the date ranges that chose"
             setting = setting_name(summary.definition, confirmed.settings[name])
@@ -216,7 +224,7 @@ def _ranges(summary: Summary) -> list[Picture]:
             comparisons.append((name, title, "", pairs))
     elif summary.best is not None and not summary.best.is_incumbent:
         name = summary.best.experiment
-        pairs = [(one.date_range, one.setting, one.incumbent) for one in summary.judged]
+        pairs = [(pair.date_range, pair.setting, pair.incumbent) for pair in summary.judged]
         note = "These ranges also chose it, so this proves nothing yet."
         comparisons.append((name, "On the date ranges that chose it", note, pairs))
     return [_dumbbells(summary, metric, *comparison) for comparison in comparisons if comparison[3]]
@@ -225,14 +233,15 @@ def _ranges(summary: Summary) -> list[Picture]:
 def _dumbbells(
     summary: Summary, metric: str, name: str, title: str, note: str, pairs: Sequence[tuple[DateRange, float, float]]
 ) -> Picture:
-    labels = [f"{one.start} to {one.end}" for one, _, _ in pairs]
+    """A setting and the incumbent as the two ends of a bar per date range."""
+    labels = [f"{date_range.start} to {date_range.end}" for date_range, _, _ in pairs]
     bars: Any = [
-        {"y": label, "x": own, "x2": incumbent} for label, (_, own, incumbent) in zip(labels, pairs, strict=True)
+        {"y": label, "x": value, "x2": incumbent} for label, (_, value, incumbent) in zip(labels, pairs, strict=True)
     ]
     points: Any = [
         {"y": label, "x": value, "role": drawing.roles(summary, finalist=True)[1 if is_incumbent else 2]}
-        for label, (_, own, incumbent) in zip(labels, pairs, strict=True)
-        for is_incumbent, value in ((False, own), (True, incumbent))
+        for label, (_, setting, incumbent) in zip(labels, pairs, strict=True)
+        for is_incumbent, value in ((False, setting), (True, incumbent))
     ]
     width = LARGE[0] - 60
     x = drawing.axis(alt.X, "x:Q", [point["x"] for point in points], metric, width=width, padding=_BESIDE_LABELS)
@@ -255,8 +264,8 @@ def _dumbbells(
         title=title,
         alt=f"{metric} of {name} and {summary.definition.incumbent_name}: "
         + "; ".join(
-            f"{label}: {own:.3g} against {incumbent:.3g}"
-            for label, (_, own, incumbent) in zip(labels, pairs, strict=True)
+            f"{label}: {value:.3g} against {incumbent:.3g}"
+            for label, (_, value, incumbent) in zip(labels, pairs, strict=True)
         )
         + ".",
         note=note,
@@ -266,9 +275,9 @@ def _dumbbells(
 
 
 def _best_so_far(summary: Summary, choosing: ChoosingResults) -> Picture | None:
-    """How good the best was after so much training."""
+    """The best result over the training time that the sweep had spent."""
     steps = experiments.best_so_far(choosing)
-    end = max(one.spent for one in choosing.comparable)
+    end = max(result.spent for result in choosing.comparable)
     unit, name = (3600, "hours") if end >= 7200 else (60, "minutes") if end >= 120 else (1, "seconds")
     if end <= 0:
         return None
@@ -282,35 +291,36 @@ def _best_so_far(summary: Summary, choosing: ChoosingResults) -> Picture | None:
     stairs = alt.Chart(alt.Data(values=line)).mark_line(interpolate="step-after", strokeWidth=3, color=drawing.BEST)
     stairs = stairs.encode(x=x, y=drawing.y_axis(choosing, summary))
     drawn = experiments.sample(choosing.comparable, drawing.MOST_POINTS)
-    points = [drawing.point(summary, choosing, one) | {"x": one.spent / unit} for one in drawn]
+    points = [drawing.point(summary, choosing, result) | {"x": result.spent / unit} for result in drawn]
     dots = drawing.dots(points, x, name, choosing, summary)
     last = steps[-1]
-    # In a race the good ones are the last to be through.
-    when = (
+    # A race finishes its best experiments last, so the time says nothing.
+    found_after = (
         ""
         if any(phase.race for phase in summary.definition.choosing)
         else (f", found after {100 * last.spent / end:.0f} % of the training time")
     )
     return Picture(
         name="best-so-far",
-        title=f"Best so far{when}",
+        title=f"Best so far{found_after}",
         alt=f"Best {drawing.value_words(choosing, summary)} over training time: {last.value:.3g} after "
         f"{duration(last.spent)}.",
-        note="A point is an experiment, at the time its last training ended. Confirmation is not in it.",
+        note="A point is an experiment, at the time its last training ended. Confirmation is not included.",
         spec=drawing.spec(alt.layer(*drawing.reference(choosing), dots, stairs), LARGE, "xy"),
         section="search",
     )
 
 
 def _time(summary: Summary, choosing: ChoosingResults) -> Picture | None:
-    """What an experiment came to against what a training of it takes."""
-    if min(one.seconds for one in choosing.comparable) <= 0:
+    """The experiments' results against the time of one training."""
+    if min(result.seconds for result in choosing.comparable) <= 0:
         return None
     front = experiments.pareto_front(choosing)
-    drawn = experiments.sample(choosing.comparable, drawing.MOST_POINTS, [one.experiment for one in front])
-    x = drawing.axis(alt.X, "x:Q", [one.seconds for one in choosing.comparable], "training time of a trial, seconds")
-    points = [drawing.point(summary, choosing, one) | {"x": one.seconds} for one in drawn]
-    edge: Any = [{"x": one.seconds, "y": drawing.within(choosing, one.value)} for one in front]
+    drawn = experiments.sample(choosing.comparable, drawing.MOST_POINTS, [result.experiment for result in front])
+    seconds = [result.seconds for result in choosing.comparable]
+    x = drawing.axis(alt.X, "x:Q", seconds, "training time of a trial, seconds")
+    points = [drawing.point(summary, choosing, result) | {"x": result.seconds} for result in drawn]
+    edge: Any = [{"x": result.seconds, "y": drawing.within(choosing, result.value)} for result in front]
     line = alt.Chart(alt.Data(values=edge)).mark_line(
         interpolate="step-after", color=drawing.INK, strokeWidth=1.5, strokeDash=[4, 3]
     )
@@ -321,7 +331,7 @@ def _time(summary: Summary, choosing: ChoosingResults) -> Picture | None:
         title="What accuracy costs in training time",
         alt=f"{drawing.value_words(choosing, summary)} against training time. The front goes from {fastest.value:.3g} "
         f"in {duration(fastest.seconds)} to {best.value:.3g} in {duration(best.seconds)}.",
-        note="Dashed: the front, which no experiment beats in both.",
+        note="Dashed: the front. No experiment beats it in both time and accuracy.",
         spec=drawing.spec(
             alt.layer(*drawing.reference(choosing), line.encode(x=x, y=drawing.y_axis(choosing, summary)), dots),
             LARGE,

@@ -1,6 +1,6 @@
-"""Where models are right: prediction against truth, and the error by week, of the answer and what stands beside it.
+"""Prediction against truth, and error by week, of the answer, the incumbent and the references.
 
-From what attempts noted of their predictions (`training/predictions.py`), on the date ranges that judged.
+The numbers are what attempts noted of their predictions (`training/predictions.py`), on the ranges that judged.
 """
 
 import math
@@ -17,32 +17,34 @@ from pipeline.report.charts.drawing import BEST, INCUMBENT, LARGE, Picture
 from pipeline.report.summary import Summary
 from pipeline.results import Row, Status, range_of
 
-Noted = Mapping[str, Mapping[str, Any]]
-"""By trial."""
+Notes = Mapping[str, Mapping[str, Any]]
+"""By trial, its notes: `{"bins": {target: [[prediction, truth, rows]]}, "weeks": [[monday, error, rows]]}`."""
+Models = Mapping[str, tuple[str, list[dict[str, Any]]]]
+"""By model: its colour, and the notes of its trials."""
 _POINTS = 12
 _SIZE = (LARGE[0], 180)
 _REFERENCES = {"linear": ("the linear model", "#CC79A7"), "trees": ("boosted trees", "#009E73")}
 _SHAPES = ["circle", "diamond", "square", "triangle-up"]
 
 
-def pictures(summary: Summary, read: Callable[[Sequence[Row]], Noted]) -> list[Picture]:
-    """Both pictures; none where nothing judged, or nobody noted predictions."""
-    models = _models(summary)
-    noted = read(list(chain.from_iterable(rows for _, rows in models.values())))
-    found = {
-        name: (colour, values)
-        for name, (colour, rows) in models.items()
-        if (values := [_sound(noted[row["trial"]]) for row in rows if row["trial"] in noted])
+def pictures(summary: Summary, read: Callable[[Sequence[Row]], Notes]) -> list[Picture]:
+    """Both pictures; none if nothing was judged, or if no attempt noted its predictions."""
+    rows_by_model = _rows_by_model(summary)
+    notes = read(list(chain.from_iterable(rows for _, rows in rows_by_model.values())))
+    models = {
+        name: (colour, notes_of_model)
+        for name, (colour, rows) in rows_by_model.items()
+        if (notes_of_model := [_undamaged(notes[row["trial"]]) for row in rows if row["trial"] in notes])
     }
-    if not found:
+    if not models:
         return []
-    target = next((name for _, values in found.values() for one in values for name in one["bins"]), None)
-    drawn = [_against_truth(found, target) if target is not None else None, _by_week(found)]
-    return [picture for picture in drawn if picture is not None]
+    target = next((name for _, trials in models.values() for trial in trials for name in trial["bins"]), None)
+    candidates = [_against_truth(models, target) if target is not None else None, _by_week(models)]
+    return [picture for picture in candidates if picture is not None]
 
 
-def _models(summary: Summary) -> dict[str, tuple[str, list[Row]]]:
-    """By name: a colour, and the rows of the ranges that judged; the answer, the incumbent, then the references."""
+def _rows_by_model(summary: Summary) -> dict[str, tuple[str, list[Row]]]:
+    """By model, its colour and its rows on the ranges that judged: the answer, the incumbent, then the references."""
     definition, decided = summary.definition, summary.decided
     if definition.confirm is None or decided is None or summary.confirmed is None:
         return {}
@@ -50,35 +52,35 @@ def _models(summary: Summary) -> dict[str, tuple[str, list[Row]]]:
     complete = [row for row in judged if row["status"] == Status.COMPLETE]
     ranges = {range_of(row) for row in complete}
     challenger = decided.rival or (None if decided.setting.is_incumbent else decided.setting.experiment)
-    models = {
+    settings = {
         "the best tried" if decided.rival else drawing.FINALIST: (BEST, challenger),
         definition.incumbent_name: (INCUMBENT, summary.confirmed.incumbent),
     }
-    found = {
+    models = {
         name: (colour, [row for row in complete if row["experiment"] == experiment])
-        for name, (colour, experiment) in models.items()
+        for name, (colour, experiment) in settings.items()
         if experiment
     }
     references = {phase.name for phase in definition.phases if phase.is_reference}
     fitted = [row for row in summary.rows if row["phase"] in references and range_of(row) in ranges]
     for experiment, (name, colour) in _REFERENCES.items():
-        found[name] = (colour, [row for row in fitted if row["experiment"] == experiment])
-    return {name: (colour, rows) for name, (colour, rows) in found.items() if rows}
+        models[name] = (colour, [row for row in fitted if row["experiment"] == experiment])
+    return {name: (colour, rows) for name, (colour, rows) in models.items() if rows}
 
 
-def _sound(noted: Mapping[str, Any]) -> dict[str, Any]:
-    """What was noted, without what is damaged."""
-    bins, weeks = noted.get("bins"), noted.get("weeks")
+def _undamaged(notes: Mapping[str, Any]) -> dict[str, Any]:
+    """The notes of a trial without their damaged lines."""
+    bins, weeks = notes.get("bins"), notes.get("weeks")
     of_targets = bins.items() if isinstance(bins, dict) else ()
     return {
         "bins": {
-            name: [one for one in lines if _is_sound(one)] for name, lines in of_targets if isinstance(lines, list)
+            name: [line for line in lines if _is_whole(line)] for name, lines in of_targets if isinstance(lines, list)
         },
-        "weeks": [one for one in weeks if _is_sound(one, dated=True)] if isinstance(weeks, list) else [],
+        "weeks": [line for line in weeks if _is_whole(line, dated=True)] if isinstance(weeks, list) else [],
     }
 
 
-def _is_sound(line: Any, *, dated: bool = False) -> bool:
+def _is_whole(line: Any, *, dated: bool = False) -> bool:
     if not isinstance(line, list) or len(line) != 3:
         return False
     if not all(map(drawing.is_number, line[1:])):
@@ -93,11 +95,11 @@ def _is_day(value: Any) -> bool:
         return False
 
 
-def _against_truth(found: Mapping[str, tuple[str, list[dict[str, Any]]]], target: str) -> Picture | None:
-    """Mean truth over mean prediction, of rows with alike predictions."""
+def _against_truth(models: Models, target: str) -> Picture | None:
+    """Mean truth over mean prediction, in groups of rows with similar predictions."""
     points: list[dict[str, Any]] = []
-    for name, (_, values) in found.items():
-        lines = sorted(line for one in values for line in one["bins"].get(target, ()))
+    for name, (_, trials) in models.items():
+        lines = sorted(line for trial in trials for line in trial["bins"].get(target, ()))
         size = math.ceil(len(lines) / _POINTS)
         for at in range(0, len(lines), size or 1):
             group = lines[at : at + size]
@@ -117,19 +119,19 @@ def _against_truth(found: Mapping[str, tuple[str, list[dict[str, Any]]]], target
     return Picture(
         name="predictions",
         title="Prediction against truth",
-        alt=f"Mean true {words} against its mean prediction, of {', '.join(found)}, in groups of alike predictions; on "
-        "the dashed line they are the same.",
-        note="Rows with alike predictions together, on the test days that judged; dashed: right on average.",
-        spec=drawing.spec(alt.layer(line.encode(x=x, y=y), *_lines(points, x, y, found)), _SIZE, ""),
+        alt=f"Mean true {words} against its mean prediction, of {', '.join(models)}, in groups of similar predictions; "
+        "on the dashed line both are the same.",
+        note="A point: rows with similar predictions, on the test days that judged. Dashed: right on average.",
+        spec=drawing.spec(alt.layer(line.encode(x=x, y=y), *_lines(points, x, y, models)), _SIZE, ""),
         section="evidence",
     )
 
 
-def _by_week(found: Mapping[str, tuple[str, list[dict[str, Any]]]]) -> Picture | None:
+def _by_week(models: Models) -> Picture | None:
     points: list[dict[str, Any]] = []
-    for name, (_, values) in found.items():
+    for name, (_, trials) in models.items():
         weeks: dict[str, list[tuple[float, float]]] = {}
-        for monday, error, rows in (line for one in values for line in one["weeks"]):
+        for monday, error, rows in (line for trial in trials for line in trial["weeks"]):
             weeks.setdefault(monday, []).append((error, rows))
         for monday, errors in sorted(weeks.items()):
             mean = sum(error * rows for error, rows in errors) / (sum(rows for _, rows in errors) or 1)
@@ -141,17 +143,17 @@ def _by_week(found: Mapping[str, tuple[str, list[dict[str, Any]]]]) -> Picture |
     return Picture(
         name="weeks",
         title="Error by week",
-        alt=f"Mean squared error of {', '.join(found)} in each week of the test days that judged.",
+        alt=f"Mean squared error of {', '.join(models)} in each week of the test days that judged.",
         note="Of standardised targets, on the test days that judged; a point is a week.",
-        spec=drawing.spec(alt.layer(*_lines(points, x.title(None), y, found)), _SIZE, "y"),
+        spec=drawing.spec(alt.layer(*_lines(points, x.title(None), y, models)), _SIZE, "y"),
         section="evidence",
     )
 
 
-def _lines(points: list[dict[str, Any]], x: Any, y: Any, found: Mapping[str, tuple[str, Any]]) -> list[Any]:
-    names = list(found)
+def _lines(points: list[dict[str, Any]], x: Any, y: Any, models: Models) -> list[Any]:
+    names = list(models)
     legend = alt.Legend(title=None, orient="top", columns=2, symbolOpacity=1)
-    colours = alt.Scale(domain=names, range=[colour for colour, _ in found.values()])
+    colours = alt.Scale(domain=names, range=[colour for colour, _ in models.values()])
     colour = alt.Color("model:N", scale=colours, legend=legend)
     shape = alt.Shape("model:N", scale=alt.Scale(domain=names, range=_SHAPES[: len(names)]), legend=legend)
     base = alt.Chart(alt.Data(values=points)).encode(x=x, y=y, color=colour)

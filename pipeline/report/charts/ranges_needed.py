@@ -1,4 +1,4 @@
-"""The picture of a study of resemblance, as an SVG file for `<img>`, and its `resemblance.json`."""
+"""Writes the picture of a study of resemblance, as an SVG file for `<img>`, and its `resemblance.json`."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ def write(sweep: Sweep, needed: RangesNeeded) -> None:
 
 
 def alt_text(needed: RangesNeeded) -> str:
-    """What `chart` shows, for those who cannot see it."""
+    """Alternative text of `chart`."""
     seeds = ", ".join(map(str, needed.smallest))
     return (
         f"The smallest gain that is found four times in five (logarithmic) against the number of date ranges that "
@@ -29,7 +29,7 @@ def _gains_in_words(needed: RangesNeeded) -> str:
 
 
 def chart(needed: RangesNeeded) -> Any:
-    """The smallest gain that is found, by the number of ranges and seeds."""
+    """The smallest gain that is found four times in five, by the number of ranges and seeds."""
     import altair as alt
 
     names = {seeds: f"{seeds} seed{'s' if seeds > 1 else ''}" for seeds in needed.smallest}
@@ -55,10 +55,10 @@ def chart(needed: RangesNeeded) -> Any:
             ),
         )
     )
-    asked = alt.Chart(alt.Data(values=[{"gain": needed.scale.in_units(gain)} for gain in needed.gains])).mark_rule(
+    marked = alt.Chart(alt.Data(values=[{"gain": needed.scale.in_units(gain)} for gain in needed.gains])).mark_rule(
         strokeDash=[4, 3], color="#666666"
     )
-    return alt.layer(asked.encode(y="gain:Q"), lines).properties(
+    return alt.layer(marked.encode(y="gain:Q"), lines).properties(
         width=520,
         height=300,
         title=alt.Title(

@@ -13,12 +13,12 @@ from pipeline.report.experiments import ChoosingResults, ExperimentResult
 from pipeline.report.interactive import for_script
 from pipeline.report.page import render
 from pipeline.sweep import trials_of
-from tests.report.conftest import HOSTILE, asked, by_learning_rate, concluded, row
+from tests.report.conftest import HOSTILE, by_learning_rate, concluded, row, spec_for
 
 
-def made(values: list[float], **more: object) -> ChoosingResults:
-    some = [ExperimentResult(f"e{at:03}", {}, value, 1.0, float(at), False) for at, value in enumerate(values)]
-    return replace(ChoosingResults(tuple(sorted(some, key=lambda one: one.value)), 0, True, True, 1), **more)
+def results_of(values: list[float], **fields: object) -> ChoosingResults:
+    results = [ExperimentResult(f"e{at:03}", {}, value, 1.0, float(at), False) for at, value in enumerate(values)]
+    return replace(ChoosingResults(tuple(sorted(results, key=lambda result: result.value)), 0, True, True, 1), **fields)
 
 
 def test_every_picture_is_a_well_formed_file_without_script(folder):
@@ -47,29 +47,29 @@ def test_the_page_shows_the_pictures_in_the_order_in_which_they_help_to_decide(f
     assert places == sorted(places)
 
 
-def test_what_is_seen_is_compared_with_the_incumbent_range_by_range(shown):
-    choosing = experiments.choosing_results(shown[1])
-    incumbent = next(one for one in choosing.comparable if one.is_incumbent)
+def test_results_are_compared_with_the_incumbent_range_by_range(rendered):
+    choosing = experiments.choosing_results(rendered[1])
+    incumbent = next(result for result in choosing.comparable if result.is_incumbent)
     assert choosing.relative
     assert incumbent.value == pytest.approx(1)
-    assert choosing.comparable[0].experiment == shown[1].best.experiment
-    assert "e006" not in [one.experiment for one in choosing.comparable]
+    assert choosing.comparable[0].experiment == rendered[1].best.experiment
+    assert "e006" not in [result.experiment for result in choosing.comparable]
     assert choosing.left_out == 1
 
 
 def test_an_experiment_that_a_race_ended_stands_where_its_own_ranges_put_it(new_sweep, tiny_csv):
-    sweep = new_sweep(asked(tiny_csv))
+    sweep = new_sweep(spec_for(tiny_csv))
     for trial in trials_of(rounds.pending(sweep)):
         if (trial.experiment, trial.range) != ("e001", 1):
             # The second range is ten times as hard for everybody.
             value = (2.0 if trial.experiment == "e001" else 1.0) * 10**trial.range
             sweep.create_row(trial, row(sweep, trial, value, value))
     choosing = experiments.choosing_results(concluded(sweep))
-    assert next(one for one in choosing.comparable if one.experiment == "e001").value == pytest.approx(2)
+    assert next(result for result in choosing.comparable if result.experiment == "e001").value == pytest.approx(2)
 
 
 def test_without_an_incumbent_to_compare_with_the_metric_itself_is_shown(new_sweep, tiny_csv):
-    sweep = new_sweep(asked(tiny_csv))
+    sweep = new_sweep(spec_for(tiny_csv))
     for trial in trials_of(rounds.pending(sweep)):
         failed = {"status": "failed", "error": "out"} if trial.experiment == "e000" else {}
         sweep.create_row(trial, row(sweep, trial, 3.0, 3.0, **failed))
@@ -79,32 +79,32 @@ def test_without_an_incumbent_to_compare_with_the_metric_itself_is_shown(new_swe
 
 
 def test_best_so_far_only_gets_better_and_counts_from_when_an_experiment_is_through():
-    choosing = made([5.0, 7.0, 3.0, 4.0, 1.0])
+    choosing = results_of([5.0, 7.0, 3.0, 4.0, 1.0])
     best = [(result.spent, result.value, result.experiment) for result in experiments.best_so_far(choosing)]
     assert best == [(0.0, 5.0, "e000"), (2.0, 3.0, "e002"), (4.0, 1.0, "e004")]
 
 
-def test_the_front_holds_what_nothing_beats_in_both():
-    some = (("e1", 1.0, 9.0), ("e2", 2.0, 5.0), ("e3", 3.0, 6.0), ("e4", 4.0, 1.0))
+def test_the_front_holds_the_experiments_that_no_other_beats_in_both():
+    measured = (("e1", 1.0, 9.0), ("e2", 2.0, 5.0), ("e3", 3.0, 6.0), ("e4", 4.0, 1.0))
     choosing = ChoosingResults(
-        tuple(ExperimentResult(n, {}, value, s, 0.0, False) for n, s, value in some), 0, True, True, 1
+        tuple(ExperimentResult(n, {}, value, s, 0.0, False) for n, s, value in measured), 0, True, True, 1
     )
-    assert [one.experiment for one in experiments.pareto_front(choosing)] == ["e1", "e2", "e4"]
+    assert [result.experiment for result in experiments.pareto_front(choosing)] == ["e1", "e2", "e4"]
 
 
 def test_a_sample_is_bounded_even_and_keeps_both_ends():
-    results = made([float(at) for at in range(10_000)]).comparable
-    some = experiments.sample(results, 250, ["e5001"])
-    assert 250 <= len(some) <= 252
-    assert some[0] is results[0]
-    assert some[-1] is results[-1]
-    assert "e5001" in [one.experiment for one in some]
+    results = results_of([float(at) for at in range(10_000)]).comparable
+    sample = experiments.sample(results, 250, ["e5001"])
+    assert 250 <= len(sample) <= 252
+    assert sample[0] is results[0]
+    assert sample[-1] is results[-1]
+    assert "e5001" in [result.experiment for result in sample]
 
 
 def test_the_curves_cost_a_bounded_number_of_reads(new_sweep, tiny_csv):
     from pipeline.report.charts.pictures import MOST_CURVES, pictures
 
-    sweep = new_sweep(asked(tiny_csv, search={"experiments": 80}))
+    sweep = new_sweep(spec_for(tiny_csv, search={"experiments": 80}))
     trials = list(trials_of(rounds.pending(sweep)))
     for trial in trials:
         sweep.create_row(trial, by_learning_rate(sweep, trial))
@@ -121,7 +121,7 @@ def test_the_curves_cost_a_bounded_number_of_reads(new_sweep, tiny_csv):
 @pytest.mark.parametrize("goal", ["minimize", "maximize"])
 @pytest.mark.parametrize("values", [[1.0, 1.0], [0.0, 1.0, -3.0], [1e-12, 1e12, 1.0], [1.0, 2.0, 1e300]])
 def test_no_results_are_too_odd_to_be_drawn(new_sweep, tiny_csv, goal, values):
-    sweep = new_sweep(asked(tiny_csv, objective={"metric": "mse", "goal": goal}))
+    sweep = new_sweep(spec_for(tiny_csv, objective={"metric": "mse", "goal": goal}))
     for at, trial in enumerate(trials_of(rounds.pending(sweep))):
         value = values[at % len(values)]
         sweep.create_row(trial, row(sweep, trial, value, value))
@@ -130,7 +130,7 @@ def test_no_results_are_too_odd_to_be_drawn(new_sweep, tiny_csv, goal, values):
 
 
 def test_a_running_sweep_is_rendered_without_the_libraries_that_draw(new_sweep, tiny_csv):
-    sweep = new_sweep(asked(tiny_csv))
+    sweep = new_sweep(spec_for(tiny_csv))
     for trial in list(trials_of(rounds.pending(sweep)))[:5]:
         sweep.create_row(trial, by_learning_rate(sweep, trial))
     code = (
@@ -148,8 +148,8 @@ def test_a_running_sweep_is_rendered_without_the_libraries_that_draw(new_sweep, 
     assert out.strip() == "[]"
 
 
-def test_a_page_that_grows_says_how_far_it_is_and_shows_no_pictures(new_sweep, tiny_csv):
-    sweep = new_sweep(asked(tiny_csv))
+def test_the_page_of_a_running_sweep_shows_its_progress_and_no_pictures(new_sweep, tiny_csv):
+    sweep = new_sweep(spec_for(tiny_csv))
     trials = list(trials_of(rounds.pending(sweep)))
     for trial in trials[:17]:
         sweep.create_row(trial, by_learning_rate(sweep, trial))
@@ -168,7 +168,7 @@ def test_json_in_a_page_cannot_end_its_script():
 
 
 def test_the_curves_lie_on_the_range_that_most_experiments_ran_on(new_sweep, tiny_csv):
-    sweep = new_sweep(asked(tiny_csv))
+    sweep = new_sweep(spec_for(tiny_csv))
     trials = list(trials_of(rounds.pending(sweep)))
     for trial in trials:
         if trial.range == 0 or trial.experiment in ("e000", "e001"):
@@ -190,10 +190,10 @@ def test_the_title_calls_no_median_the_best_that_is_drawn_like_another(medians, 
     from pipeline.report.charts.pictures import _title_of_values
 
     groups = [experiments.Group(str(at), None, None, (), median, True) for at, median in enumerate(medians, 1)]
-    assert _title_of_values("depth", groups, made([1.0])) == f"depth: {words}"
+    assert _title_of_values("depth", groups, results_of([1.0])) == f"depth: {words}"
 
 
-def test_single_values_are_all_named_and_where_that_is_too_many_the_ends_are():
+def test_all_single_values_have_labels_and_of_too_many_at_least_both_ends():
     from pipeline.report.charts.drawing import steps_axis
 
     four = ["relu", "leaky relu", "hard swish", "gelu"]
@@ -201,9 +201,9 @@ def test_single_values_are_all_named_and_where_that_is_too_many_the_ends_are():
     assert steps_axis(four, 180).to_dict()["labelAngle"] < 0
     assert steps_axis(["1", "2"], 180).to_dict()["labelAngle"] == 0
     many = [f"value {at}" for at in range(24)]
-    shown = steps_axis(many, 180).to_dict()["values"]
-    assert [shown[0], shown[-1]] == [many[0], many[-1]]
-    gaps = {many.index(b) - many.index(a) for a, b in pairwise(shown)}
+    labels = steps_axis(many, 180).to_dict()["values"]
+    assert [labels[0], labels[-1]] == [many[0], many[-1]]
+    gaps = {many.index(b) - many.index(a) for a, b in pairwise(labels)}
     assert max(gaps) - min(gaps) <= 1
 
 

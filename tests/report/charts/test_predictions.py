@@ -18,29 +18,29 @@ def few() -> Summary:
     return pages.shown(4)[0]
 
 
-def drawn(summary: Summary, noted: dict[str, Any] | None = None) -> tuple[list[Any], list[Row]]:
-    asked: list[Row] = []
+def drawn(summary: Summary, notes: dict[str, Any] | None = None) -> tuple[list[Any], list[Row]]:
+    rows_read: list[Row] = []
 
     def read(rows: Sequence[Row]) -> dict[str, Any]:
-        asked.extend(rows)
-        return {row["trial"]: pages.noted(row, "y") if noted is None else noted for row in rows}
+        rows_read.extend(rows)
+        return {row["trial"]: pages.noted(row, "y") if notes is None else notes for row in rows}
 
-    return predictions.pictures(summary, read), asked
+    return predictions.pictures(summary, read), rows_read
 
 
 def test_the_answer_the_defaults_and_the_references_stand_beside_each_other(few: Summary) -> None:
-    pictures, asked = drawn(few)
+    pictures, rows_read = drawn(few)
     assert [picture.name for picture in pictures] == ["predictions", "weeks"]
     models = {"this setting", "the defaults", "the linear model", "boosted trees"}
     for picture in pictures:
         assert set(re.findall(r'"model": "([^"]+)"', json.dumps(picture.spec))) == models
-    # Only what judged is read: an attempt of choosing notes nothing.
-    assert {row["phase"] for row in asked} == {"confirm", "reference"}
-    assert len(asked) == 4 * 6
+    # Only the phases that judge are read: attempts of choosing note no predictions.
+    assert {row["phase"] for row in rows_read} == {"confirm", "reference"}
+    assert len(rows_read) == 4 * 6
 
 
-def test_where_nobody_noted_predictions_there_is_no_picture(few: Summary) -> None:
-    """As in sweeps of older versions, and of programs of a team's own."""
+def test_without_notes_of_predictions_there_is_no_picture(few: Summary) -> None:
+    """Older versions and a team's own programs note none."""
     assert predictions.pictures(few, lambda _: {}) == []
 
 
