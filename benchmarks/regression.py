@@ -1,4 +1,4 @@
-"""How often `hpt history --fail-on-regression` fires, by simulated nights: the table of docs/comparing.md.
+"""How often `hpt history --fail-on-regression` fires, by simulated nights: the table of benchmarks/regression.md.
 
 Prints, per number of ranges and noise of a training, the share of nights that fire on the same data / relative to the
 incumbent. Nothing trains; it takes some seconds.

@@ -2,7 +2,7 @@
 
 The gain of one setting over another is a slow component, autoregressive in time, plus noise of its own on every range.
 Digests of earlier sweeps and studies give the share of the slow one and its correlation; what counts in the end is the
-factor that the variance of a mean over ranges must be multiplied with. `docs/statistics.md` shows what that is worth.
+factor that the variance of a mean over ranges must be multiplied with. `benchmarks/resemblance.md` shows its worth.
 Only validation scores of choosing come here, never a test score.
 """
 

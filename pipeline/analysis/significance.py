@@ -1,7 +1,7 @@
 """Is a finalist's gain over the incumbent real? Judged on fresh date ranges, by a test that was fixed beforehand.
 
 It judges what played no part in choosing; it chooses nothing and must never be fed the scores that chose.
-`docs/statistics.md` says in plain words what is guaranteed, and shows the simulation behind the constants.
+`docs/statistics.md` says what is guaranteed; `benchmarks/significance.md` shows the simulation behind the constants.
 """
 
 import math

@@ -1,7 +1,7 @@
 """The phase that judges: on which ranges, on how many of them, and with how many seeds on each.
 
 A spec that leaves their number open gets more of them where they cost little beside choosing, for nothing else finds
-smaller gains for the same trainings (`docs/statistics.md`, "More from the same trainings"). How ranges lie is for
+smaller gains for the same trainings (`docs/judging.md`, "More ranges and seeds"). How ranges lie is for
 `calendar.py` to say, how alike they are for `analysis/resemblance.py`.
 """
 

@@ -101,7 +101,7 @@ def test_too_few_ranges_for_a_look_make_none() -> None:
 
 @pytest.mark.parametrize(("world", "allowed"), [(World(1.0, 0.6, gap=2), 0.05), (World(0.0, 0.0), 0.02)])
 def test_over_all_looks_five_per_cent_of_what_is_no_better_is_called_real(world: World, allowed: float) -> None:
-    """2,000 sweeps make some 1,000 claims; docs/statistics.md has the whole table."""
+    """2,000 sweeps make some 1,000 claims; benchmarks/claims.md has the whole table."""
     assert simulate(Cell(world, 0.0), CONSTANT, 2000).real <= allowed + 2 * math.sqrt(allowed / 1000)
 
 
