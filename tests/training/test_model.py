@@ -91,7 +91,7 @@ def test_defaults_that_change_later_do_not_change_a_saved_model(tmp_path: Path) 
         (lambda text: "[]", "does not describe a model"),
         (lambda text: text.replace('"encoder"', '"decoder"'), "does not describe a model .*encoder"),
         (lambda text: text.replace('"vocabulary"', '"words"', 1), "does not describe a model"),
-        (lambda text: text.replace("bag-of-words", "bag-of-wards"), "bag-of-wards.*did you mean 'bag-of-words'"),
+        (lambda text: text.replace("bag-of-words", "bag-of-wards"), 'bag-of-wards.*did you mean "bag-of-words"'),
         (lambda text: text.replace("bag-of-words", "mdn"), "does not fit mdn"),
     ],
 )
