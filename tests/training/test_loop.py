@@ -321,7 +321,7 @@ def test_other_errors_pass_as_they_are(dataset: Dataset) -> None:
 def test_a_hyperparameter_that_does_not_exist_is_named(dataset: Dataset) -> None:
     with pytest.raises(UserError, match=r'"learning_rat".*did you mean "learning_rate"'):
         train("bag-of-words", {"learning_rat": 0.1}, dataset, seed=1, max_epochs=1)
-    with pytest.raises(UserError, match="'embedding_size'"):
+    with pytest.raises(UserError, match='"embedding_size"'):
         train(Constant, {"embedding_size": 3}, dataset, seed=1, max_epochs=1)
 
 
