@@ -176,17 +176,17 @@ def test_the_way_back_of_lstm_attention_is_that_of_a_bidirectional_lstm() -> Non
     inputs = Inputs(20, 6, 0, 1)
     reader = built("lstm-attention", inputs, {"hidden_size": 4, "embedding_size": 5}).reader
     tokens = torch.tensor([[2, 3, 4, 5, 6, 7], [8, 9, 3, 0, 0, 0]])
-    both = torch.nn.LSTM(5, 4, batch_first=True, bidirectional=True)
-    both.load_state_dict(
+    bidirectional = torch.nn.LSTM(5, 4, batch_first=True, bidirectional=True)
+    bidirectional.load_state_dict(
         reader.forth.state_dict() | {f"{key}_reverse": weight for key, weight in reader.back.state_dict().items()}
     )
     for row in tokens:
         row = row[row != PADDING][None]
-        states, _ = both(reader.embedding(row))
+        states, _ = bidirectional(reader.embedding(row))
         weights = reader.score(states).softmax(dim=1).transpose(1, 2)
         torch.testing.assert_close(reader.attend(row)[0], weights @ states)
     padded = torch.nn.utils.rnn.pack_padded_sequence(reader.embedding(tokens), [6, 3], batch_first=True)
-    states, _ = torch.nn.utils.rnn.pad_packed_sequence(both(padded)[0], batch_first=True)
+    states, _ = torch.nn.utils.rnn.pad_packed_sequence(bidirectional(padded)[0], batch_first=True)
     means, weights = reader.attend(tokens)
     torch.testing.assert_close(means, weights @ states)
     torch.testing.assert_close(weights.sum(dim=2), torch.ones(2, 1))
