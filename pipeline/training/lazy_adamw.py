@@ -23,14 +23,15 @@ BETAS = (0.9, 0.999)
 EPSILON = 1e-8
 
 _ROWS_PER_ROW_READ = 16
+"""Smallest ratio of a table's rows to the rows that a batch reads for which lazy updates are faster."""
 _STEPS_COUNTED = 2000
-"""Number of steps after which every row is brought up to date: each step updates a sum for each step before it."""
+"""Steps after which every row is brought up to date: each step updates a sum for every step before it."""
 _STEPS_AT_LEAST = 16
-"""Steps of an epoch, at whose end every row is brought up to date."""
+"""Smallest number of steps of an epoch, at whose end every row is brought up to date."""
 
 
 class LazyTable:
-    """Weights `[V, E]` of an embedding with their AdamW state. Each row is as up to date as its last reading.
+    """Weights `[V, E]` of an embedding with their AdamW state. A row has the value that it had when it was last read.
 
     Between `gather` and `step` the embedding holds only the rows of a batch. `flush` gives it back all rows.
     """
@@ -47,7 +48,11 @@ class LazyTable:
         self._last = torch.zeros(len(self.weight), dtype=torch.int64)
         """Number of the step after which each row was last read, `[V]`."""
         self._missed = torch.zeros(3, 1, dtype=torch.float64)
-        """Effect of all later steps on a row last read after step s, `[3, S]`: movement, slack, decay."""
+        """Effect of all later steps on a row last read after step s: `[3, S]`.
+
+        The first number is its movement in units of mean / root of square. The second is the movement weighted by the
+        size of the denominator's constant, the third the product of its decays.
+        """
         self._missed[2] = 1.0
 
     def gather(self, rows: Tensor) -> None:

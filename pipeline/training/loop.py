@@ -182,7 +182,7 @@ def evaluate_valid(state: TrainState) -> list[float]:
         errors = list(evaluate(state.module, state.valid)[state.places])
     else:
         errors = [evaluate(member.network, state.valid) for member in state.members]
-    return [float(np.mean(each_target)) for each_target in errors]
+    return [float(np.mean(errors_by_target)) for errors_by_target in errors]
 
 
 class _SingleNetwork(Callback):

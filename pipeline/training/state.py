@@ -66,15 +66,15 @@ class Member:
 
     def end_or_decay(self, max_epochs: int, *, stop: bool) -> None:
         """Sets the status if the epoch was the last; else decays the learning rate if that is due."""
-        without_gain = self.epochs - self.best_epoch
+        epochs_without_gain = self.epochs - self.best_epoch
         if not self._is_finite:
             self.status = Status.DIVERGED
-        elif without_gain >= self.settings.early_stopping_patience:
+        elif epochs_without_gain >= self.settings.early_stopping_patience:
             self.status = Status.COMPLETE
         elif self.epochs == max_epochs:
             self.status = Status.COMPLETE
             # It still improved: the last epochs were no plateau that would have made the learning rate decay.
-            self.at_limit = without_gain < self.settings.decay_patience
+            self.at_limit = epochs_without_gain < self.settings.decay_patience
         elif stop:
             self.status = Status.STOPPED
         elif self._epochs_since_decay == self.settings.decay_patience:

@@ -32,7 +32,7 @@ class Step:
         self._state, self._module = state, state.module
         self._recordings: dict[int, _Recording | None] = {}
         """`{number of rows: recording}`; None after a first batch, which allocates what must not be recorded."""
-        self._failure = _why_not_recorded(state.device.type) if state.device.type == "cuda" else None
+        self._failure = _recording_failure(state.device.type) if state.device.type == "cuda" else None
         self._records = state.device.type == "cuda" and self._failure is None
 
     def __call__(self, rows: Tensor) -> None:
@@ -106,7 +106,7 @@ def _in_words(error: RuntimeError) -> str:
 
 
 @functools.cache
-def _why_not_recorded(device: str) -> str | None:
+def _recording_failure(device: str) -> str | None:
     """None if recorded steps equal plain steps with this driver and this torch; tried once, on a small network."""
     try:
         step_by_step, recorded = (_weights_after(4, device, records=records) for records in (False, True))

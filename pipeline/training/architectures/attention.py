@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from pipeline.data.inputs import PADDING, Inputs
 from pipeline.training.architectures._base import Reader, Regressor, compact, embedding_table, mlp
 
+# Fields that are left out are those of `hyperparameters.py`.
 HYPERPARAMETERS = {
     "heads": {
         "default": 4,

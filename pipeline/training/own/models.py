@@ -115,16 +115,14 @@ class _Pack:
         """Writes the pack as a tar file. Raises OSError if a file cannot be read or the pack cannot be written."""
         with tarfile.open(to, "w", format=tarfile.PAX_FORMAT, pax_headers=PACKED) as tar:
             for name, path in self.members.items():
+                member = tarfile.TarInfo(name)
                 if name in self.links:
-                    member = tarfile.TarInfo(name)
                     member.type, member.linkname = tarfile.SYMTYPE, self.links[name]
                     tar.addfile(member)
                 elif path.is_dir():
-                    member = tarfile.TarInfo(name)
                     member.type, member.mode = tarfile.DIRTYPE, 0o755
                     tar.addfile(member)
                 else:
-                    member = tarfile.TarInfo(name)
                     with path.open("rb") as file:
                         status = os.fstat(file.fileno())
                         member.size, member.mtime = status.st_size, int(status.st_mtime)

@@ -188,7 +188,7 @@ class Metrics:
         whole = math.ceil(number - 1e-6)
         if self._first is None:
             self._first = whole
-        # Metrics that the first epoch lacked belong to an earlier epoch: they come late, and nothing starts again.
+        # A report without a metric of the first epoch adds to an earlier epoch: it is late, and starts no new count.
         is_late = bool(metrics) and not metrics.keys() & self._first_names
         if whole < self._number and whole <= max(self._first, 1) and not is_late:
             self._offset = self.epochs + 1 - whole
