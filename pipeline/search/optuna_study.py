@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from optuna.trial import Trial
 
 _SMALL = 10_000
-"""Maximal number of settings of a space that a sweep may use up."""
+"""A sweep may use up a space of at most this many settings."""
 _DIVERGED = 1e100
-"""A value from which on a training counts as diverged: it has learned nothing, and squares of it overflow."""
+"""From this value on a training counts as diverged: it has learned nothing, and the value's square overflows."""
 
 
 def ask(

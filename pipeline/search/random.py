@@ -22,7 +22,7 @@ _FEWEST_DRAWS = 20_000
 def random(space: SearchSpace, tried: Sequence[Tried], seed: int, n: int) -> list[Assignment]:
     """`n` different settings, in which each value of a list (each part of a range) is equally likely."""
     source = rng.Random(seed)
-    # Each tried setting can cost at most one draw without repetition.
+    # Without repetition, each tried setting costs at most one draw.
     draws_at_most = n + len(tried)
     draws: Iterable[Assignment]
     if space.is_plain and space.combinations <= _COUNTABLE:
@@ -62,7 +62,7 @@ def _decode(space: SearchSpace, index: int) -> Assignment:
 
 
 def _shuffled(space: SearchSpace, source: rng.Random) -> list[Assignment]:
-    """Lists the settings in an order as likely as that in which independent draws would first meet them.
+    """Shuffles the settings into the order in which independent draws would first meet them.
 
     An optimizer without options is then as likely as another one with all its options together. The method is weighted
     sampling with a reservoir (Efraimidis & Spirakis 2006).

@@ -61,7 +61,7 @@ class SearchSpace:
             _check(constraint, [self._range(constraint, side) for side in (constraint[0], constraint[2])])
 
     def _conditions(self, name: str, children: tuple[str, ...]) -> dict[str, tuple[Scalar, ...]]:
-        """Values for which `name` is active, `{parent: values}`, from its own condition and those of all ancestors."""
+        """`{ancestor: values}` for which `name` is active, from its own condition and those of its ancestors."""
         if name in children:
             raise ValueError(f"{name}: its condition hangs on itself: {' → '.join((*children, name))}")
         conditions: dict[str, tuple[Scalar, ...]] = {}
@@ -112,7 +112,7 @@ class SearchSpace:
         return True
 
     def settle(self, assignment: Assignment) -> Assignment:
-        """The setting with every inactive hyperparameter, which may be missing before, at its value from `otherwise`.
+        """The setting with its inactive hyperparameters, which may be missing, at their values from `otherwise`.
 
         Assignments that differ only in inactive hyperparameters become equal: they are the same experiment.
         """

@@ -34,7 +34,7 @@ def _points(space: SearchSpace, seed: int) -> Iterator[Assignment]:
     sequence = qmc.Sobol(len(space.domains), scramble=True, rng=np.random.default_rng(seed))
     drawn = 0
     while drawn < _POINTS:
-        # First 64 points, then as many as were drawn so far: only powers of two are spread evenly.
+        # First 64 points, then as many as were drawn so far: only a power of two of them is spread evenly.
         points = sequence.random_base2(6 if drawn == 0 else drawn.bit_length() - 1)
         drawn += len(points)
         for point in points:

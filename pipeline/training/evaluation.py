@@ -13,7 +13,7 @@ Tensors = tuple[Tensor, Tensor, Tensor]
 """Tokens `[N, L]`, dense features `[N, D]` and targets `[N, T]` of the same rows."""
 
 ROWS_PER_STEP = 4096
-"""The same for every batch size, so that an error does not depend on the setting."""
+"""Rows of a batch; the same for every setting, so that an error does not depend on the setting."""
 
 
 def to_device(part: Part, device: torch.device) -> Tensors:

@@ -1,8 +1,8 @@
 """Several networks of the same shapes that learn from the same batches: an array on a GPU, side by side on a CPU.
 
-Starting kernels limits a GPU, so that an array (`array.py`) computes all members with one kernel. On a CPU each member
-computes its own products, and only work that involves no weight is shared: some libraries round a product of many
-matrices differently from each product alone.
+Starting kernels takes most of the time on a GPU, so that an array (`array.py`) computes each layer of all members by
+the same kernels. On a CPU each member computes its products separately, because some libraries round a product of many
+matrices differently from each product alone. Members share only work that involves no weight.
 """
 
 import copy
@@ -39,7 +39,7 @@ class SideBySide(nn.Module):
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
         self._shared: list[_Shared] = []
-        # Copies of the modules that use the members' weights.
+        # The copies use the weights of the members.
         twins = [copy.deepcopy(member, {id(weight): weight for weight in member.parameters()}) for member in members]
         self._share(members, twins)
         self.twins = nn.ModuleList(twins)

@@ -66,7 +66,7 @@ class Job:
     note: Callable[[int, Mapping[str, float]], None]
     """Takes a finished epoch (counted from 1) and its metrics."""
     goes_on: Callable[[int], bool]
-    """True if the training should go on after this epoch. Asked after all jobs that train together noted the epoch."""
+    """True if the training should go on after this epoch. Asked when all jobs that train together have noted it."""
     keeps_predictions: bool = False
     """True if a summary of the predictions on the test part is kept (`predictions.py`)."""
 

@@ -21,7 +21,7 @@ BINS = 12
 def write(folder: Path, predicted: "NDArray[Any]", dataset: "Dataset") -> dict[str, Path]:
     """Writes the summary of the predictions `[N, T]` of the test part, which are in standardised units.
 
-    Returns `{"predictions.json": path}`, or nothing if the days of the rows are unknown.
+    Returns `{"predictions.json": path}`, or an empty dict if the days of the rows are unknown.
     """
     if dataset.test_days is None:
         return {}

@@ -169,7 +169,7 @@ def _sparse_features(train: "Part", dataset: "Dataset") -> "Callable[[Part], csr
 
 
 def _unbounded(dense: "NDArray[np.float32]") -> "NDArray[np.float64]":
-    """Dense features before the encoder bent them to their bound (`data/encoder.py`), which a linear model needs."""
+    """Undoes the bending of dense features to their bound (`data/encoder.py`): a linear model needs the original."""
     import numpy as np
 
     from pipeline.data.encoder import BOUND

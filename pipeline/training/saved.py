@@ -1,4 +1,7 @@
-"""File names of saved models, and a test of whose model a file is. Reads no weights, and so needs no torch."""
+"""Files of saved models: their names, how to recognise and to unpack them.
+
+Nothing here reads weights, so that nothing here needs torch.
+"""
 
 import json
 import tarfile

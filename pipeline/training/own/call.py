@@ -57,7 +57,7 @@ class RunFromEnvironment:
 
 
 def _plain(value: Any) -> Any:
-    """Turns numbers of numpy and torch into Python's, and other values into text, which the reader will note."""
+    """Turns numbers of numpy and torch into Python's, and other values into text, which the log will note."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):
@@ -132,7 +132,7 @@ def train(name: str) -> None:
 
 
 def main() -> None:
-    # As `python train.py` would have it: what lies in the current directory can be imported.
+    # Like `python train.py`, this lets the function import from the current directory.
     sys.path.insert(0, os.getcwd())
     if sys.argv[1] == "--describe":
         describe(sys.argv[3], sys.argv[2])

@@ -19,7 +19,7 @@ _TRACEBACK = "Traceback (most recent call last):"
 
 
 class Output:
-    r"""The output of one program. `say` gets the text of the log; `on_line` gets all lines, ended by \n or \r."""
+    r"""The output of one program. `say` gets the text of the log; `on_line`, if given, all lines, ended by \n or \r."""
 
     def __init__(self, say: Callable[[str], None], on_line: Callable[[Line], None] | None = None) -> None:
         self._say, self._on_line = say, on_line

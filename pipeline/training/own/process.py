@@ -65,7 +65,7 @@ class Child:
                 pass_fds=(to_status,),
                 start_new_session=True,
             )
-        except BlockingIOError as error:  # no more processes here
+        except BlockingIOError as error:  # too many processes
             raise InfrastructureError(f"no process can be started: {error.strerror}") from error
         except (OSError, ValueError) as error:  # arguments that are too long, or that have a NUL
             self._error = getattr(error, "strerror", None) or str(error)

@@ -104,7 +104,7 @@ class _Supervisor:
         self._kill_at = math.inf
 
     def run(self) -> TrainingResult:
-        # Start.
+        # Start the program, and wait for its end.
         job, own = self._job, self._trainer.own
         Path(self._values["parameters"]).write_text(json.dumps(job.hyperparameters), encoding="utf-8")
         self._metrics_file.path.touch()
