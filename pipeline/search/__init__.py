@@ -1,12 +1,12 @@
-"""How the next experiments are chosen.
+"""Strategies, which choose the settings of the next experiments.
 
-Here: strategies, the spaces they search, the part of a space near a setting. Not here: which phase asks, and when
+Here: strategies, the spaces that they search, the part of a space near a setting. Not here: the phases that ask them
 (`plan/`).
 
-A strategy is a function of (space, tried, seed, n): it keeps nothing between calls, so any process on any machine can
-ask for the next round and gets the same one. `tried` are the experiments of the rounds before, in the order of their
-numbers. It returns at most n settings of exactly the space's hyperparameters: all allowed, none that was tried, none
-twice, fewer than n only where there are no more. Nothing heavy is imported before a strategy that needs it is called.
+A strategy is a function of (space, tried, seed, n). It keeps nothing between calls, so that any process on any machine
+gets the same next round. `tried` are the experiments of earlier rounds, in the order of their numbers. The strategy
+returns at most n settings of exactly the space's hyperparameters: all are allowed, none was tried, none comes twice.
+There are fewer than n only if the space has no more. Heavy imports wait for the call of a strategy that needs them.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,4 +27,4 @@ Strategy = Callable[[SearchSpace, Sequence[Tried], int, int], list[Assignment]]
 STRATEGIES: dict[str, Strategy] = {"grid": grid, "random": random, "sobol": sobol, "tpe": tpe, "gp": gp}
 
 ADAPTIVE: frozenset[str] = frozenset({"tpe", "gp"})
-"""Those that learn from the values: they are asked round by round, each round with a seed of its own."""
+"""Strategies that learn from values. They are asked round by round, each round with another seed."""

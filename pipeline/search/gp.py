@@ -1,8 +1,8 @@
-"""A Gaussian process with expected improvement (Jones et al. 1998), as Optuna has it: for few, dear experiments.
+"""A Gaussian process with expected improvement (Jones et al. 1998) by Optuna, for few, expensive experiments.
 
-The first ten experiments with a value are random. It imports torch, which takes seconds; then it takes a fraction of a
-second for each experiment, a whole one where two hundred are known. Hyperparameters with a condition are drawn at
-random: the process sees the others.
+The first ten experiments with a value are random. Importing torch takes seconds; then an experiment takes a fraction of
+a second, or a whole one after two hundred experiments. Hyperparameters with a condition are drawn at random, because
+the process only models the others.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def gp(space: SearchSpace, tried: Sequence[Tried], seed: int, n: int) -> list[Assignment]:
-    """`n` settings that look promising after what is tried."""
+    """`n` promising settings, given the tried ones."""
     import torch
 
-    # One thread: sums in another order would give other suggestions on a machine with more cores.
+    # One thread: sums in another order would give other suggestions on machines with more cores.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

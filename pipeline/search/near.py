@@ -6,29 +6,32 @@ from pipeline.space import Assignment, Domain, Scalar, Space, Values, same
 
 
 def near(space: Space, best: Assignment, share: float) -> Space:
-    """The part of a space around a setting: so much of each range, the neighbours in a list of numbers.
+    """The part of a space around the setting `best`: a share of each range, neighbours in a list of numbers.
 
-    What has no order (words, truth values) keeps the setting's value. A range that the setting's value lies outside of
-    stays whole. What is of no use there, whatever its own value, is left out and keeps the setting's.
+    Values without an order (text, true and false) stay fixed at the setting's. A range that does not contain the
+    setting's value stays whole. A hyperparameter whose condition cannot hold in the new space is left out, and keeps
+    the setting's value.
     """
-    found = {name: _near(domain, best[name], share) for name, domain in space.items()}
-    while idle := [name for name, domain in found.items() if not _may_be_of_use(domain, found, space, best)]:
-        found = {name: domain for name, domain in found.items() if name not in idle}
-    return found
+    near_space = {name: _near(domain, best[name], share) for name, domain in space.items()}
+    # Leaving out a hyperparameter may make others inactive.
+    while inactive := {name for name in near_space if not _may_be_active(name, near_space, space, best)}:
+        near_space = {name: domain for name, domain in near_space.items() if name not in inactive}
+    return near_space
 
 
-def _may_be_of_use(domain: Domain, found: Space, space: Space, best: Assignment) -> bool:
-    def may_be(parent: str, value: Scalar) -> bool:
+def _may_be_active(name: str, near_space: Space, space: Space, best: Assignment) -> bool:
+    def is_possible(parent: str, value: Scalar) -> bool:
         if parent in space:
-            return parent in found and value in found[parent]
+            return parent in near_space and value in near_space[parent]
         return same(best.get(parent), value)
 
-    return all(any(may_be(parent, value) for value in asked) for parent, asked in domain.when.items())
+    return all(any(is_possible(parent, value) for value in values) for parent, values in near_space[name].when.items())
 
 
 def _near(domain: Domain, value: object, share: float) -> Domain:
     if value not in domain:
         return domain
+    # A list: the value's neighbours.
     if isinstance(domain, Values):
         numbers = [v for v in domain.values if isinstance(v, int | float) and not isinstance(v, bool)]
         if len(numbers) < len(domain.values):
@@ -36,17 +39,19 @@ def _near(domain: Domain, value: object, share: float) -> Domain:
         numbers.sort()
         at = numbers.index(value)  # type: ignore[arg-type]
         return domain.model_copy(update={"values": tuple(numbers[max(at - 1, 0) : at + 2])})
+    # A range: a share of its width around the value, inside the range.
     assert isinstance(value, int | float)
     log = domain.log
     low, high, middle = ((math.log(n) if log else float(n)) for n in (domain.low, domain.high, value))
     width = share * (high - low)
     start = min(max(middle - width / 2, low), high - width)
     ends = [math.exp(end) if log else end for end in (start, start + width)]
+    # Its ends become values of the range: integers, multiples of the step, or rounded numbers.
     if domain.integer:
         least, most = max(math.floor(ends[0]), domain.low), min(math.ceil(ends[1]), domain.high)
         step = int(domain.step or 1)
         least = domain.low + (least - domain.low) // step * step
-        # A step at least, unless the whole range has none.
+        # At least one step, unless the whole range has none.
         most = max(most, min(least + step, domain.high))
         return domain.model_copy(update={"low": int(least), "high": int(most)})
     if domain.step is not None:

@@ -1,7 +1,7 @@
-"""What the strategies that ask Optuna have in common: a study is rebuilt from the experiments, asked, and thrown away.
+"""Asks a sampler of Optuna for settings: builds a study from the experiments, asks it, and throws it away.
 
-Optuna's samplers that keep no state of their own survive that: TPE and GP do, its quasi-random, grid and CMA-ES
-samplers do not. This module chooses nothing itself.
+This works for samplers that keep no state between studies: TPE and GP, but not Optuna's quasi-random, grid and CMA-ES
+samplers. This module chooses nothing itself.
 """
 
 import logging
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pipeline.search.random import random, unlike
+from pipeline.search.random import new_settings, random
 from pipeline.search.search_space import SearchSpace
 from pipeline.search.tried import Tried
 from pipeline.space import Assignment, Domain, Interval, Scalar, Values, same
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.trial import Trial
 
-# A space of so many settings can be used up.
 _SMALL = 10_000
-# Beyond it squares overflow: no training that ends with such a loss has learned anything.
+"""A sweep may use up a space of at most this many settings."""
 _DIVERGED = 1e100
+"""From this value on a training counts as diverged: it has learned nothing, and the value's square overflows."""
 
 
 def ask(
@@ -39,27 +39,27 @@ def ask(
 ) -> list[Assignment]:
     """`n` settings from the sampler that `make_sampler` makes of a seed.
 
-    The experiments of one round are asked for one after the other, so that each knows of those before it. A suggestion
-    that was tried or is forbidden stays in the study as if it were running, which drives the sampler away from it;
-    after `asks_per_experiment` asks for each experiment, random draws take the place of what is missing.
+    The study is asked for one experiment after another, and knows its earlier suggestions. A suggestion that was tried
+    or is forbidden stays in the study as a running trial, which drives the sampler away from it. If
+    `asks_per_experiment` asks for each experiment do not give enough settings, random ones fill the round.
     """
-    known = [one.assignment for one in tried]
+    tried_settings = [experiment.assignment for experiment in tried]
     chosen: list[Assignment] = []
-    if not _will_be_used_up(space, known, n):
-        # A sampler with the seed of another round would begin with that round's points again.
-        own_seed = rng.Random(f"{seed} {len(tried)}").getrandbits(31)
+    if not _will_be_used_up(space, tried_settings, n):
+        # Each round has another seed: a sampler with the same seed would suggest the first round's points again.
+        round_seed = rng.Random(f"{seed} {len(tried)}").getrandbits(31)
         with _quiet():
-            study = _study(make_sampler(own_seed), space, tried)
-            chosen = unlike(space, known, _suggestions(study, space, n * asks_per_experiment), n)
+            study = _study(make_sampler(round_seed), space, tried)
+            chosen = new_settings(space, tried_settings, _suggestions(study, space, n * asks_per_experiment), n)
     if len(chosen) < n:
         chosen += random(space, [*tried, *map(Tried, chosen)], seed, n - len(chosen))
     return chosen
 
 
-def _will_be_used_up(space: SearchSpace, known: Sequence[Assignment], n: int) -> bool:
-    """Whether all that is left is wanted, so that there is nothing to choose."""
+def _will_be_used_up(space: SearchSpace, tried_settings: Sequence[Assignment], n: int) -> bool:
+    """True if `n` settings are all that remain, so that there is no choice."""
     size = space.count(_SMALL)
-    return size is not None and size - len({space.identity(one) for one in known}) <= n
+    return size is not None and size - len({space.identity(setting) for setting in tried_settings}) <= n
 
 
 @contextmanager
@@ -80,21 +80,21 @@ def _study(sampler: "BaseSampler", space: SearchSpace, tried: Sequence[Tried]) -
     from optuna.trial import TrialState, create_trial
 
     study = optuna.create_study(sampler=sampler)
-    finite = [one.value for one in tried if one.value is not None and abs(one.value) < _DIVERGED]
-    for one in tried:
-        names = space.active(one.assignment)
-        if any(one.assignment[name] not in space.domains[name] for name in names):
-            continue  # an incumbent from outside the space: no sampler can place it
-        value = one.value
+    finite = [each.value for each in tried if each.value is not None and abs(each.value) < _DIVERGED]
+    for experiment in tried:
+        names = space.active(experiment.assignment)
+        if any(experiment.assignment[name] not in space.domains[name] for name in names):
+            continue  # an incumbent outside the space: no sampler can place it
+        value = experiment.value
         if value is not None and abs(value) >= _DIVERGED:
-            # As bad as the worst that did not diverge: more would leave no differences among the others.
+            # As bad as the worst that did not diverge: beside a larger value, the others would hardly differ.
             value = max(finite, default=None)
         failed = value is None or math.isnan(value)
         study.add_trial(
             create_trial(
                 state=TrialState.FAIL if failed else TrialState.COMPLETE,
                 value=None if failed else value,
-                params={name: _to_optuna(space.domains[name], one.assignment[name]) for name in names},
+                params={name: _to_optuna(space.domains[name], experiment.assignment[name]) for name in names},
                 distributions={name: _distribution(space.domains[name]) for name in names},
             )
         )
@@ -125,12 +125,12 @@ def _suggest(trial: "Trial", name: str, distribution: "BaseDistribution") -> Any
     return trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
 
 
-# Optuna gets numbers of values where there is an end of them: it takes 1 and True for the same choice, and its own
-# steps end at 0.30000000000000004. Only a log range of integers is given as it is.
+# Optuna gets the index of a value if a domain is finite: it takes 1 and True for the same choice, and its steps end at
+# 0.30000000000000004. Only a log range of integers is passed on unchanged.
 
 
 def _ordered(domain: Values) -> Sequence[Scalar] | None:
-    """The values from low to high, if they are numbers; None if they have no order."""
+    """The values from low to high if all are numbers, else None."""
     numbers = [value for value in domain.values if isinstance(value, (int, float)) and not isinstance(value, bool)]
     return sorted(numbers) if len(numbers) == len(domain.values) else None
 
@@ -151,7 +151,7 @@ def _distribution(domain: Domain) -> "BaseDistribution":
 def _to_optuna(domain: Domain, value: Scalar) -> int | float:
     if isinstance(domain, Values):
         values = _ordered(domain) or domain.values
-        return next(at for at, own in enumerate(values) if same(own, value))
+        return next(at for at, candidate in enumerate(values) if same(candidate, value))
     assert isinstance(value, (int, float))
     if math.isinf(domain.size) or domain.log:
         return value

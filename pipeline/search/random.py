@@ -9,43 +9,45 @@ from pipeline.search.search_space import SearchSpace
 from pipeline.search.tried import Tried
 from pipeline.space import Assignment
 
-# `random.sample` takes a range no longer than a machine word; a space as large as that has no duplicates to fear.
 _COUNTABLE = 2**62
-# So many settings are listed within a tenth of a second.
+"""`random.sample` needs a range within a machine word. In larger spaces independent draws hardly ever repeat."""
 _LISTED = 10_000
+"""Number of settings that are listed within a tenth of a second."""
 _LISTED_AT_LAST = 300_000
 _DRAWS_PER_EXPERIMENT = 1000
-# Enough to find what is allowed where that is a thousandth of the space.
 _FEWEST_DRAWS = 20_000
+"""Enough draws to find allowed settings that are a thousandth of the space."""
 
 
 def random(space: SearchSpace, tried: Sequence[Tried], seed: int, n: int) -> list[Assignment]:
-    """`n` settings, each value of a list (each part of a range) equally likely, none twice."""
+    """`n` different settings, in which each value of a list (each part of a range) is equally likely."""
     source = rng.Random(seed)
-    wanted = n + len(tried)
+    # Without repetition, each tried setting costs at most one draw.
+    draws_at_most = n + len(tried)
     draws: Iterable[Assignment]
     if space.is_plain and space.combinations <= _COUNTABLE:
         size = int(space.combinations)
-        # Every tried one can cost a draw at most, so so many are always enough.
-        draws = (_decode(space, index) for index in source.sample(range(size), min(size, wanted)))
+        draws = (_decode(space, index) for index in source.sample(range(size), min(size, draws_at_most)))
     elif not space.is_plain and space.count(_LISTED) is not None:
         draws = _shuffled(space, source)
     else:
-        draws = _independent(space, source, max(wanted * _DRAWS_PER_EXPERIMENT, _FEWEST_DRAWS))
+        draws = _independent(space, source, max(draws_at_most * _DRAWS_PER_EXPERIMENT, _FEWEST_DRAWS))
         if not space.is_endless:
-            # Where constraints leave too little for draws to find, what is left is listed.
+            # Draws may miss the few settings that constraints allow: then all settings are listed.
             draws = itertools.chain(draws, space.settings(_LISTED_AT_LAST))
-    return unlike(space, (one.assignment for one in tried), draws, n)
+    return new_settings(space, (experiment.assignment for experiment in tried), draws, n)
 
 
-def unlike(space: SearchSpace, known: Iterable[Assignment], draws: Iterable[Assignment], n: int) -> list[Assignment]:
-    """The first `n` of the draws that are like no known one, nor like each other."""
-    seen = {space.identity(assignment) for assignment in known}
+def new_settings(
+    space: SearchSpace, tried_settings: Iterable[Assignment], draws: Iterable[Assignment], n: int
+) -> list[Assignment]:
+    """The first `n` draws that differ from all tried settings and from each other."""
+    identities = {space.identity(setting) for setting in tried_settings}
     chosen: list[Assignment] = []
-    for assignment in draws if n > 0 else ():
-        if (identity := space.identity(assignment)) not in seen:
-            seen.add(identity)
-            chosen.append(assignment)
+    for setting in draws if n > 0 else ():
+        if (identity := space.identity(setting)) not in identities:
+            identities.add(identity)
+            chosen.append(setting)
             if len(chosen) == n:
                 break
     return chosen
@@ -60,19 +62,17 @@ def _decode(space: SearchSpace, index: int) -> Assignment:
 
 
 def _shuffled(space: SearchSpace, source: rng.Random) -> list[Assignment]:
-    """All settings in the order in which independent draws would first meet them.
+    """Shuffles the settings into the order in which independent draws would first meet them.
 
-    A setting of an optimizer without options of its own is as likely as all the options of another one together. The
-    order is that of Efraimidis & Spirakis 2006 (weighted sampling with a reservoir).
+    An optimizer without options is then as likely as another one with all its options together. The method is weighted
+    sampling with a reservoir (Efraimidis & Spirakis 2006).
     """
 
     def waiting_time(setting: Assignment) -> float:
-        unlikely = math.prod(int(space.domains[name].size) for name in space.active(setting))
-        return -math.log(1 - source.random()) * unlikely
+        draws_per_meeting = math.prod(int(space.domains[name].size) for name in space.active(setting))
+        return -math.log(1 - source.random()) * draws_per_meeting
 
-    return [
-        setting for _, _, setting in sorted((waiting_time(one), at, one) for at, one in enumerate(space.settings()))
-    ]
+    return sorted(space.settings(), key=waiting_time)
 
 
 def _independent(space: SearchSpace, source: rng.Random, draws: int) -> Iterator[Assignment]:

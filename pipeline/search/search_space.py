@@ -1,6 +1,6 @@
-"""What a strategy may choose from: the domains, which of them are of use when, and what must not come together.
+"""The search space of a strategy: domains, their conditions, and constraints between hyperparameters.
 
-It knows which settings there are and which two are the same experiment. It chooses none: that is the strategies' work.
+It lists and counts settings, and tells which two of them are the same experiment. Choosing is the strategies' work.
 """
 
 import contextlib
@@ -29,60 +29,63 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 class SearchSpace:
     """The domains with their conditions (`when`) and the constraints between them.
 
-    A hyperparameter whose condition does not hold, or that hangs on one whose condition does not hold, is inactive: it
-    keeps its value from `otherwise`. What has no domain is fixed, and counts everywhere with its value from
-    `otherwise`. A constraint says nothing where one of its hyperparameters is inactive.
+    A hyperparameter is inactive if its condition, or that of a parent in its condition, does not hold. An inactive one
+    has its value from `otherwise`; so has a hyperparameter without a domain, which is fixed. A constraint has no effect
+    where one of its hyperparameters is inactive.
 
-    Raises ValueError, one sentence, for conditions and constraints that cannot be.
+    Raises ValueError, one sentence, for conditions and constraints that are impossible.
     """
 
     domains: Space
     constraints: tuple[Constraint, ...] = ()
     otherwise: Assignment = field(default_factory=dict)
 
-    # Worked out once from the others. `order` is the listed order, but parents stand before their children.
+    # Computed once from the other fields. `order` is the listed order, with parents before their children.
     order: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _active_if: dict[str, tuple[tuple[str, tuple[Scalar, ...]], ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        needed = {name: self._needed(name, ()) for name in self.domains}
+        conditions = {name: self._conditions(name, ()) for name in self.domains}
+        parents = {name: conditions[name].keys() & self.domains for name in self.domains}
         order: list[str] = []
         while len(order) < len(self.domains):
-            known = set(order)
-            order.append(next(n for n in self.domains if n not in known and known >= needed[n].keys() & self.domains))
-        object.__setattr__(self, "_active_if", {name: tuple(asked.items()) for name, asked in needed.items()})
+            placed = set(order)
+            order.append(next(name for name in self.domains if name not in placed and parents[name] <= placed))
+        active_if = {name: tuple(condition.items()) for name, condition in conditions.items()}
+        object.__setattr__(self, "_active_if", active_if)
         object.__setattr__(self, "order", tuple(order))
         for name, domain in self.domains.items():
             if domain.when and name not in self.otherwise:
                 raise ValueError(f"{name}: has a condition, but no value for where that does not hold")
         for constraint in self.constraints:
-            _check(constraint, [self._numbers(constraint, side) for side in (constraint[0], constraint[2])])
+            _check(constraint, [self._range(constraint, side) for side in (constraint[0], constraint[2])])
 
-    def _needed(self, name: str, children: tuple[str, ...]) -> dict[str, tuple[Scalar, ...]]:
-        """What must hold for `name` to be active: its own condition and, as far up as it goes, those of its parents."""
+    def _conditions(self, name: str, children: tuple[str, ...]) -> dict[str, tuple[Scalar, ...]]:
+        """`{ancestor: values}` for which `name` is active, from its own condition and those of its ancestors."""
         if name in children:
             raise ValueError(f"{name}: its condition hangs on itself: {' → '.join((*children, name))}")
-        needed: dict[str, tuple[Scalar, ...]] = {}
-        for parent, asked in self.domains[name].when.items():
+        conditions: dict[str, tuple[Scalar, ...]] = {}
+        for parent, parent_values in self.domains[name].when.items():
             if parent not in self.domains and parent not in self.otherwise:
                 raise ValueError(f"{name}: its condition names {json.dumps(parent)}, which is no hyperparameter here")
-            above = self._needed(parent, (*children, name)) if parent in self.domains else {}
-            for one, values in [(parent, asked), *above.items()]:
-                possible: Sequence[Scalar] = [v for v in values if self._may_be(one, v)]
-                if one in needed:
-                    possible = [v for v in possible if any(same(v, other) for other in needed[one])]
+            above = self._conditions(parent, (*children, name)) if parent in self.domains else {}
+            for ancestor, values in [(parent, parent_values), *above.items()]:
+                possible: Sequence[Scalar] = [value for value in values if self._is_possible(ancestor, value)]
+                if ancestor in conditions:
+                    allowed = conditions[ancestor]
+                    possible = [value for value in possible if any(same(value, other) for other in allowed)]
                 if not possible:
-                    raise ValueError(f"{name}: its condition never holds: {one} is never {_words(values)} there")
-                needed[one] = tuple(possible)
-        return needed
+                    raise ValueError(f"{name}: its condition never holds: {ancestor} is never {_words(values)} there")
+                conditions[ancestor] = tuple(possible)
+        return conditions
 
-    def _may_be(self, name: str, value: Scalar) -> bool:
+    def _is_possible(self, name: str, value: Scalar) -> bool:
         if name in self.domains:
             return value in self.domains[name]
         return same(self.otherwise[name], value)
 
-    def _numbers(self, constraint: Constraint, side: str | float) -> tuple[float, float, bool]:
-        """The least and the greatest that a side of a constraint can be, and whether it can be anything between."""
+    def _range(self, constraint: Constraint, side: str | float) -> tuple[float, float, bool]:
+        """Least and greatest value of a side of a constraint, and True if it can be any real number between."""
         if not isinstance(side, str):
             return side, side, False
         text = written(constraint)
@@ -98,27 +101,27 @@ class SearchSpace:
         return min(numbers), max(numbers), False
 
     def active(self, assignment: Assignment) -> tuple[str, ...]:
-        """The names, of those with a domain, that are of use in this setting, in the listed order."""
+        """Names of the hyperparameters with a domain that are active in this setting, in the listed order."""
         return tuple(name for name in self.domains if self.is_active(name, assignment))
 
     def is_active(self, name: str, assignment: Assignment) -> bool:
-        for parent, asked in self._active_if[name]:
+        for parent, active_values in self._active_if[name]:
             values = assignment if parent in self.domains else self.otherwise
-            if parent not in values or not any(same(values[parent], one) for one in asked):
+            if parent not in values or not any(same(values[parent], value) for value in active_values):
                 return False
         return True
 
     def settle(self, assignment: Assignment) -> Assignment:
-        """The setting with every inactive hyperparameter at its value from `otherwise`; inactive ones may be missing.
+        """The setting with its inactive hyperparameters, which may be missing, at their values from `otherwise`.
 
-        Two assignments that differ in nothing else are the same experiment.
+        Assignments that differ only in inactive hyperparameters become equal: they are the same experiment.
         """
         active = set(self.active(assignment))
-        own = {name: assignment[name] if name in active else self.otherwise[name] for name in self.domains}
-        return {**own, **{name: value for name, value in assignment.items() if name not in own}}
+        settled = {name: assignment[name] if name in active else self.otherwise[name] for name in self.domains}
+        return {**settled, **{name: value for name, value in assignment.items() if name not in settled}}
 
     def allows(self, assignment: Assignment) -> bool:
-        """Whether no constraint forbids the setting."""
+        """True if no constraint forbids the setting."""
         return all(self._holds(constraint, assignment) for constraint in self.constraints)
 
     def _holds(self, constraint: Constraint, assignment: Assignment) -> bool:
@@ -134,28 +137,30 @@ class SearchSpace:
         return _COMPARE[constraint[1]](*numbers)
 
     def identity(self, assignment: Assignment) -> Identity:
-        """What makes two settings the same experiment, as far as this space searches."""
+        """A hashable key that is equal for two settings if they are the same experiment to this space."""
         settled = self.settle(assignment)
         return tuple(key(settled[name]) for name in self.domains)
 
     @property
     def is_plain(self) -> bool:
-        """Whether any combination of values is a setting of its own."""
+        """True if every combination of values is a different allowed setting."""
         return not self.constraints and not any(self._active_if.values())
 
     @property
     def is_endless(self) -> bool:
-        """Whether there is no end of settings: a range of real numbers has no step."""
+        """True if there are infinitely many settings: a range of real numbers has no step."""
         return any(math.isinf(domain.size) for domain in self.domains.values())
 
     @property
     def combinations(self) -> float:
-        """How many settings there are at most; infinite with a range of real numbers that has no step."""
+        """Upper bound of the number of settings; infinite with a range of real numbers without a step."""
         return math.prod(domain.size for domain in self.domains.values())
 
     def count(self, at_most: int) -> int | None:
-        """How many different allowed settings there are; None if there is no end of them, or if finding out, because
-        of conditions and constraints, takes more than `at_most` steps."""
+        """Number of different allowed settings. None if it is infinite, or needs more than `at_most` steps of counting.
+
+        Only spaces with conditions or constraints are counted step by step.
+        """
         if self.is_endless:
             return None
         if self.is_plain:
@@ -167,10 +172,10 @@ class SearchSpace:
             return None
 
     def settings(self, at_most: float = math.inf) -> Iterator[Assignment]:
-        """All different allowed settings, in the listed order of the values, the last name running fastest.
+        """Yields the different allowed settings in the listed order of the values; the last name varies fastest.
 
-        It ends after `at_most` steps, those to what turns out to be forbidden included. Raises ValueError if a range
-        has no end of values.
+        Ends after `at_most` steps, including steps to forbidden settings. Raises ValueError if a range has infinitely
+        many values.
         """
         for name, domain in self.domains.items():
             if math.isinf(domain.size):
@@ -179,7 +184,7 @@ class SearchSpace:
             yield from self._walk(at_most)
 
     def _walk(self, at_most: float) -> Iterator[Assignment]:
-        # A constraint is looked at as soon as all its names have a value: that cuts off what is forbidden early.
+        # A constraint is checked as soon as all its names have a value, which cuts off forbidden settings early.
         due: list[list[Constraint]] = [[] for _ in self.order]
         for constraint in self.constraints:
             names = [side for side in (constraint[0], constraint[2]) if side in self.domains]
@@ -210,11 +215,11 @@ class SearchSpace:
 
 
 class _TooManyError(Exception):
-    """More steps than a count may take."""
+    """Counting needs more steps than allowed."""
 
 
 def written(constraint: Constraint) -> str:
-    """`a <= b`, as people write it."""
+    """The constraint as people write it: `a <= b`."""
     words = " ".join(map(str, constraint))
     return words if words.isprintable() else json.dumps(words)
 
@@ -224,7 +229,7 @@ def _words(values: Sequence[Scalar]) -> str:
 
 
 def _check(constraint: Constraint, sides: Sequence[tuple[float, float, bool]]) -> None:
-    """Raises ValueError if the constraint alone leaves nothing over, or nothing that a draw would ever meet."""
+    """Raises ValueError if no setting fulfils the constraint, or if draws of real numbers never would."""
     (low, high, endless), (other_low, other_high, other_endless) = sides
     a, op, b = constraint
     possible = {

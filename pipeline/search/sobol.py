@@ -1,26 +1,27 @@
 """Quasi-random search: scrambled Sobol' points (Sobol' 1967; Owen 1998), which leave no large gaps.
 
-It learns nothing from the values, so it needs no rounds; on ranges it covers better than random search.
+It does not learn from values, and so needs no rounds. It covers ranges better than random search.
 """
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.search.random import random, unlike
+from pipeline.search.random import new_settings, random
 from pipeline.search.search_space import SearchSpace
 from pipeline.search.tried import Tried
 from pipeline.space import Assignment
 
-# On a finite space the points come to the same settings again and again; after so many the rest is drawn at random.
 _POINTS = 2**14
+"""Number of points after which settings are drawn at random: in a finite space the points repeat settings."""
 
 
 def sobol(space: SearchSpace, tried: Sequence[Tried], seed: int, n: int) -> list[Assignment]:
-    """The next `n` settings of the seed's sequence, which every call goes through from its start.
+    """The next `n` settings of the seed's sequence.
 
-    What is tried is passed over, so with one seed two calls for four give what one call for eight gives.
+    Every call goes through the sequence from its start and skips tried settings. So two calls for four settings give
+    the same as one call for eight.
     """
-    known = [one.assignment for one in tried]
-    chosen = unlike(space, known, _points(space, seed), n)
+    tried_settings = (experiment.assignment for experiment in tried)
+    chosen = new_settings(space, tried_settings, _points(space, seed), n)
     if len(chosen) < n:
         chosen += random(space, [*tried, *map(Tried, chosen)], seed, n - len(chosen))
     return chosen
@@ -33,7 +34,7 @@ def _points(space: SearchSpace, seed: int) -> Iterator[Assignment]:
     sequence = qmc.Sobol(len(space.domains), scramble=True, rng=np.random.default_rng(seed))
     drawn = 0
     while drawn < _POINTS:
-        # Whole powers of two, first 64 points, then as many again as there were: fewer have not the even spread.
+        # First 64 points, then as many as were drawn so far: only a power of two of them is spread evenly.
         points = sequence.random_base2(6 if drawn == 0 else drawn.bit_length() - 1)
         drawn += len(points)
         for point in points:

@@ -1,7 +1,7 @@
-"""Tree-structured Parzen estimators (Bergstra et al. 2011, NeurIPS), as Optuna has them: all hyperparameters at once.
+"""Tree-structured Parzen estimators (Bergstra et al. 2011, NeurIPS) by Optuna, of all hyperparameters together.
 
-The first ten experiments with a value are random; then settings are drawn that are more likely among the better
-experiments than among the others.
+The first ten experiments with a value are random. Later settings are drawn so that they are more likely among the
+better experiments than among the others.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def tpe(space: SearchSpace, tried: Sequence[Tried], seed: int, n: int) -> list[Assignment]:
-    """`n` settings that look promising after what is tried."""
+    """`n` promising settings, given the tried ones."""
     return optuna_study.ask(_sampler, space, tried, seed, n, asks_per_experiment=10)
 
 

@@ -1,4 +1,4 @@
-"""What a strategy is told of the experiments that a phase has had."""
+"""The input of a strategy: the experiments of earlier rounds and their values."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from pipeline.space import Assignment
 
 @dataclass(frozen=True)
 class Tried:
-    """An experiment of finished rounds: every hyperparameter, and how it went.
+    """An experiment of a finished round: a value for every hyperparameter, and the value to minimise.
 
-    `value` is to be minimised. It is infinite if the training diverged, None if there is nothing to compare: it failed,
-    or was stopped early without a value.
+    `value` is infinite if the training diverged. It is None if the training failed or was stopped early without a
+    value.
     """
 
     assignment: Assignment

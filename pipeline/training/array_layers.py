@@ -1,6 +1,6 @@
-"""The layers of an array (`array.py`): each computes a layer of all members at once, `[K, ...]` to `[K, ...]`.
+"""The layers of an array (`array.py`): each computes one layer of all members at once, `[K, ...]` to `[K, ...]`.
 
-Their parameters are the members', stacked, and have the order that they have in a member.
+Their parameters are the stacked parameters of the members, in a member's order.
 """
 
 import math
@@ -15,12 +15,12 @@ from pipeline.training.architectures._base import Bag, Dropout, draw, means_at_o
 
 
 def stacked(modules: Sequence[nn.Module], name: str) -> nn.Parameter:
-    """The parameter of this name of all modules, `[K, ...]`."""
+    """The modules' parameters called `name`, stacked: `[K, ...]`."""
     return nn.Parameter(torch.stack([getattr(module, name).detach() for module in modules]))
 
 
 def layer_of(members: Sequence[nn.Module]) -> nn.Module | None:
-    """The layer that computes these; None if what they are made of is all there is to join."""
+    """A layer that computes all members; None if their type has none and their children are to be joined instead."""
     layer = _LAYERS.get(type(members[0]))
     return layer(members) if layer else None
 
@@ -34,7 +34,7 @@ class _Linear(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """`[K, ..., in]`, or `[B, in]` for all, to `[K, ..., out]`."""
         rows = inputs.expand(len(self.weight), -1, -1) if inputs.dim() == 2 else inputs.flatten(1, -2)
-        # In this order the gradient of the weights comes as they lie, and need not be copied.
+        # In this order the gradient has the memory layout of the weights, and need not be copied.
         outputs = product(self.weight, rows.transpose(1, 2), self.bias).transpose(1, 2)
         return outputs if inputs.dim() == 2 else outputs.unflatten(1, inputs.shape[1:-1])
 
@@ -46,7 +46,7 @@ def product(weights: Tensor, columns: Tensor, bias: Tensor | None) -> Tensor:
 
 class _Dropout(nn.Module):
     shares: Tensor
-    kept: Tensor
+    keep_shares: Tensor
 
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -54,19 +54,19 @@ class _Dropout(nn.Module):
         self.alike: int | None = layers[0].alike  # type: ignore[assignment]
         self.is_used = any(shares)
         self.register_buffer("shares", torch.tensor(shares))
-        self.register_buffer("kept", torch.tensor([1 - share for share in shares]))
+        self.register_buffer("keep_shares", torch.tensor([1 - share for share in shares]))
 
     def forward(self, inputs: Tensor) -> Tensor:
         if not self.training or not self.is_used:
             return inputs
-        # One draw for all: each member loses what it would lose alone, having the same seed.
-        shares, kept = (each.view(-1, *[1] * (inputs.dim() - 1)) for each in (self.shares, self.kept))
-        drawn = draw(inputs[0], self.alike)
-        return inputs * ((drawn >= shares) / kept).to(inputs.dtype)
+        # One draw for all: with the same seed, each member loses the units that it would lose alone.
+        per_member = (-1, *[1] * (inputs.dim() - 1))
+        shares, keep_shares = self.shares.view(per_member), self.keep_shares.view(per_member)
+        return inputs * ((draw(inputs[0], self.alike) >= shares) / keep_shares).to(inputs.dtype)
 
 
 def _dropout(shares: Sequence[float]) -> _Dropout:
-    """In place of a dropout of torch's."""
+    """Replaces dropouts of torch with these shares."""
     return _Dropout([Dropout(share) for share in shares])
 
 
@@ -91,7 +91,7 @@ class _Embedding(nn.Module):
 
 
 class _Conv1d(nn.Module):
-    """By a product, with the windows laid out: libraries are slow where each group has channels of its own."""
+    """A convolution as a product with the unfolded windows: libraries are slow at grouped convolutions."""
 
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class _Conv1d(nn.Module):
 
 
 class _LSTM(nn.Module):
-    """One recurrence for all members. Between several layers dropout draws other numbers than torch's does."""
+    """One recurrence for all members. Between layers, dropout draws other numbers than in `torch.nn.LSTM`."""
 
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class _LSTM(nn.Module):
         self.dropout = _dropout([layer.dropout for layer in layers])  # type: ignore[misc]
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, None]:
-        """`[K, B, L, in]` to the states `[K, B, L, H]`; what follows the states in torch's is left out."""
+        """`[K, B, L, in]` to the states `[K, B, L, H]`. None replaces the last states that torch returns, too."""
         states = inputs
         for at in range(self.layers):
             weights = (getattr(self, f"{name}_l{at}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
@@ -128,25 +128,25 @@ class _LSTM(nn.Module):
 
 
 def _recurrence(inputs: Tensor, of_inputs: Tensor, of_state: Tensor, bias: Tensor, second_bias: Tensor) -> Tensor:
-    """The states `[K, B, L, H]` of an LSTM on `[K, B, L, in]`, units before rows in between: `[K, H, B]`."""
+    """States `[K, B, L, H]` of an LSTM on `[K, B, L, in]`. Inside the loop units stand before rows: `[K, H, B]`."""
     k, rows, length, _ = inputs.shape
     columns = inputs.permute(0, 3, 2, 1).flatten(2)
     gates = product(of_inputs, columns, bias + second_bias).unflatten(2, (length, rows))
-    # In full precision, as they add up from step to step.
+    # In full precision, because rounding errors add up from step to step.
     state = cell = torch.zeros(k, of_state.shape[2], rows, dtype=of_state.dtype, device=inputs.device)
     states: list[Tensor] = []
     for gate in gates.unbind(2):
-        kept, new, shown = _gates(torch.baddbmm(gate, of_state, state))
-        cell = kept * cell + new
-        state = shown * cell.tanh()
+        forget, new, output = _gates(torch.baddbmm(gate, of_state, state))
+        cell = forget * cell + new
+        state = output * cell.tanh()
         states.append(state)
     return torch.stack(states, dim=1).permute(0, 3, 1, 2)
 
 
 def _gates(sums: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What a cell keeps, what it gets and what it shows, each `[K, H, B]`, of `[K, 4 H, B]` in torch's order."""
-    open_in, kept, content, shown = sums.chunk(4, dim=1)
-    return kept.sigmoid(), open_in.sigmoid() * content.tanh(), shown.sigmoid()
+    """Forget gate, new content and output gate, each `[K, H, B]`, from sums `[K, 4 H, B]` in torch's order."""
+    input_gate, forget, content, output = sums.chunk(4, dim=1)
+    return forget.sigmoid(), input_gate.sigmoid() * content.tanh(), output.sigmoid()
 
 
 class _LayerNorm(nn.Module):
@@ -156,7 +156,7 @@ class _LayerNorm(nn.Module):
         self.eps: float = layers[0].eps  # type: ignore[assignment]
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """`[K, B, L, E]` to the same."""
+        """`[K, B, L, E]` to `[K, B, L, E]`."""
         normal = functional.layer_norm(inputs, self.weight.shape[1:], eps=self.eps)
         return torch.addcmul(self.bias[:, None, None], normal, self.weight[:, None, None])
 
@@ -170,15 +170,15 @@ class _SelfAttention(nn.Module):
         self.dropout = _dropout([layer.dropout for layer in layers])  # type: ignore[misc]
 
     def forward(self, inputs: Tensor, padding: Tensor) -> Tensor:
-        """`[K, B, L, E]` to the same, `padding` being `[B, L]`."""
+        """`[K, B, L, E]` to `[K, B, L, E]`; `padding` is `[B, L]`."""
         columns = inputs.flatten(1, 2).transpose(1, 2)
         projected = product(self.in_proj_weight, columns, self.in_proj_bias).unflatten(1, (3, self.heads, -1))
-        # Three times [K, B, heads, L, size].
+        # Each is [K, B, heads, L, size].
         query, key, value = projected.unflatten(4, inputs.shape[1:3]).permute(1, 0, 4, 2, 5, 3)
         scores = query @ key.transpose(-2, -1) / math.sqrt(key.shape[-1])
         weights = scores.masked_fill(padding[:, None, None], -math.inf).softmax(dim=-1)
-        read = self.dropout(weights) @ value
-        outputs: Tensor = self.out_proj(read.transpose(2, 3).flatten(3))
+        means = self.dropout(weights) @ value
+        outputs: Tensor = self.out_proj(means.transpose(2, 3).flatten(3))
         return outputs
 
 
@@ -202,12 +202,12 @@ class _EncoderLayer(nn.Module):
 
 
 class _Encoder(nn.Module):
-    """A Transformer's encoder. Its dropout draws other numbers than torch's does."""
+    """A Transformer's encoder. Its dropout draws other numbers than in `torch.nn.TransformerEncoder`."""
 
     def __init__(self, encoders: Sequence[nn.Module]) -> None:
         super().__init__()
-        each = [list(encoder.layers) for encoder in encoders]  # type: ignore[arg-type]
-        self.layers = nn.ModuleList(_EncoderLayer(layers) for layers in zip(*each, strict=True))
+        layers_of_each = [list(encoder.layers) for encoder in encoders]  # type: ignore[arg-type]
+        self.layers = nn.ModuleList(_EncoderLayer(layers) for layers in zip(*layers_of_each, strict=True))
         self.norm = _LayerNorm([encoder.norm for encoder in encoders])  # type: ignore[misc]
 
     def forward(self, inputs: Tensor, src_key_padding_mask: Tensor) -> Tensor:
@@ -226,4 +226,4 @@ _LAYERS: dict[type[nn.Module], type[nn.Module]] = {
     Dropout: _Dropout,
     Bag: _Bag,
 }
-"""In place of layers of these types; all others compute with one axis more in front as they do without."""
+"""Replacements of layers of these types. All other layers work with one more axis in front, too."""

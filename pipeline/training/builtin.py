@@ -1,6 +1,6 @@
-"""Trains a built-in architecture: loads the data of a range, trains, saves the model.
+"""The trainer of the built-in architectures: loads the data of a date range, trains, saves the model.
 
-A long-lived lane keeps one of these between trials, so that torch is imported and data are loaded once.
+A lane keeps a `Builtin` between trials, so that it imports torch and loads data only once.
 """
 
 import functools
@@ -24,13 +24,13 @@ _DataKey = tuple[DataSource, DateRange, float, float, int | None]
 
 @dataclass
 class Builtin:
-    """A trainer, with the device and the data of the ranges that it saw last."""
+    """A trainer that remembers its device and the data of the last date ranges."""
 
     _datasets: "dict[_DataKey, Dataset]" = field(default_factory=dict)
     _best_sizes: dict[Hashable, int] = field(default_factory=dict)
-    """Measured numbers of networks side by side, by shapes and data."""
+    """`{(shapes, inputs, limit): networks side by side}`, as measured."""
     _largest_sizes: dict[Hashable, int] = field(default_factory=dict)
-    """Upper bounds of these numbers, by shapes: more ran out of memory."""
+    """`{shapes: networks side by side}`: with more, memory ran out."""
     _is_warm: bool = False
 
     BYTES_KEPT = 2 * 2**30
@@ -42,10 +42,10 @@ class Builtin:
         return results[0]
 
     def together(self, jobs: Sequence[Job], on_end: Callable[[int, TrainingResult], None]) -> None:
-        """Trains jobs side by side that differ in nothing but hyperparameters that shape nothing.
+        """Trains jobs side by side. They may differ only in hyperparameters that do not change a shape.
 
         `on_end` gets the index and the result of each job when it ends. Raises UserError if the data cannot be used,
-        and OutOfMemory; what has ended before stands.
+        and OutOfMemory; results that `on_end` already has stay valid.
         """
         from pipeline.training.loop import train_array
 
@@ -69,7 +69,7 @@ class Builtin:
         )
 
     def _save(self, job: Job, outcome: "Outcome", dataset: "Dataset") -> TrainingResult:
-        """Writes the model into the job's folder."""
+        """Writes the model into the job's folder, and the summary of its predictions if the job keeps one."""
         from pipeline.training import model, predictions
         from pipeline.training.evaluation import predicted
 
@@ -96,9 +96,9 @@ class Builtin:
         )
 
     def at_once(self, job: Job, most: int) -> int:
-        """The number of jobs like this one that train fastest side by side on this device, at most `most`.
+        """Number of jobs like this one that train fastest side by side on this device, at most `most`.
 
-        It is measured once for a shape. Raises UserError if the data cannot be used.
+        Measures it once for each shape. Raises UserError if the data cannot be used.
         """
         from pipeline.training import fused_size
 
@@ -115,7 +115,7 @@ class Builtin:
         return self._best_sizes[key]
 
     def allow(self, job: Job, most: int) -> None:
-        """Trains at most so many jobs like this one side by side from now on."""
+        """Limits how many jobs like this one train side by side from now on."""
         self._largest_sizes[self._shape(job)] = most
 
     @staticmethod
@@ -124,15 +124,15 @@ class Builtin:
 
     @functools.cached_property
     def device(self) -> str:
-        """`cuda` or `cpu`. Leaves torch one thread."""
+        """`cuda` or `cpu`. Sets torch to one thread."""
         import torch
 
-        # Lanes share the cores: with more threads than one each, they are many times slower.
+        # Lanes share the cores: with more than one thread each, they are many times slower.
         torch.set_num_threads(1)
         return "cuda" if torch.cuda.is_available() else "cpu"
 
     def _warm_up(self) -> None:
-        """Makes torch do what it does only once before any time is taken: its first optimizer takes seconds."""
+        """Creates torch's first optimizer, which takes seconds, before any time is measured."""
         if not self._is_warm:
             import torch
 
@@ -157,7 +157,7 @@ class Builtin:
         shares = job.validation_share, job.test_share
         key = (job.data, job.date_range, *shares, job.train_days)
         if key not in self._datasets:
-            while self._datasets and sum(kept.nbytes for kept in self._datasets.values()) > self.BYTES_KEPT:
+            while self._datasets and sum(dataset.nbytes for dataset in self._datasets.values()) > self.BYTES_KEPT:
                 del self._datasets[next(iter(self._datasets))]
             self._datasets[key] = load(job.data, job.date_range, *shares, train_days=job.train_days)
         return self._datasets[key]
@@ -165,7 +165,7 @@ class Builtin:
 
 @dataclass(frozen=True)
 class _JobCallback:
-    """Hands on to each job what the loop says of its network."""
+    """Passes the loop's reports on each network to its job."""
 
     jobs: Sequence[Job]
     on_outcome: "Callable[[int, Outcome], None]"

@@ -1,4 +1,4 @@
-"""What a network predicts, and how far its predictions are from the targets: nothing is learned here."""
+"""Predictions of a network and their errors. Nothing is learned here."""
 
 from collections.abc import Iterator
 
@@ -13,23 +13,23 @@ Tensors = tuple[Tensor, Tensor, Tensor]
 """Tokens `[N, L]`, dense features `[N, D]` and targets `[N, T]` of the same rows."""
 
 ROWS_PER_STEP = 4096
-"""A constant, so that a measurement does not depend on the setting."""
+"""Rows of a batch; the same for every setting, so that an error does not depend on the setting."""
 
 
 def to_device(part: Part, device: torch.device) -> Tensors:
-    """The rows of a part, copied to the device."""
+    """Copies the rows of a part to the device."""
     tokens, dense, targets = (torch.tensor(array, device=device) for array in (part.tokens, part.dense, part.targets))
     return tokens, dense, targets
 
 
 def predict(network: nn.Module, tokens: Tensor, dense: Tensor) -> Iterator[Tensor]:
-    """Predictions `[B, T]` in standardised units, a batch at a time, without dropout and in full precision.
+    """Yields predictions `[B, T]` in standardised units, batch by batch, without dropout and in full precision.
 
-    The network stays in evaluation mode.
+    Leaves the network in evaluation mode.
     """
     network.eval()
     for token_batch, dense_batch in zip(tokens.split(ROWS_PER_STEP), dense.split(ROWS_PER_STEP), strict=True):
-        # Not around the loop: between two batches the caller's code runs.
+        # Inside the loop, because the caller's code runs between two batches.
         with torch.inference_mode():
             prediction = network(token_batch, dense_batch)
         yield prediction
@@ -43,7 +43,7 @@ def predicted(network: nn.Module, part: Part) -> NDArray[np.float32]:
 
 
 def evaluate(network: nn.Module, rows: Tensors) -> NDArray[np.float64]:
-    """Mean squared error of each target, `[T]`; of an array of K networks (`fused.py`), `[K, T]`."""
+    """Mean squared error of each target: `[T]`, or `[K, T]` for an array of K networks (`array.py`)."""
     tokens, dense, targets = rows
     total = torch.zeros((), dtype=torch.float64, device=targets.device)
     for prediction, target in zip(predict(network, tokens, dense), targets.split(ROWS_PER_STEP), strict=True):

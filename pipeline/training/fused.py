@@ -1,8 +1,8 @@
-"""Several networks of the same shape that learn from the same batches: an array on a GPU, side by side on a CPU.
+"""Several networks of the same shapes that learn from the same batches: an array on a GPU, side by side on a CPU.
 
-A GPU waits for its next kernel, so that an array (`array.py`) shares the arithmetic. A product of many matrices may be
-rounded otherwise than each product alone: some processors' libraries do so, for some shapes. On a CPU each member
-therefore makes its own products, and only what no weight enters is shared.
+Starting kernels takes most of the time on a GPU, so that an array (`array.py`) computes each layer of all members by
+the same kernels. On a CPU each member computes its products separately, because some libraries round a product of many
+matrices differently from each product alone. Members share only work that involves no weight.
 """
 
 import copy
@@ -17,13 +17,13 @@ from pipeline.training.architectures._base import Bag, Dropout, draw, means
 from pipeline.training.array import Array
 
 ARRAYS_ON = ("cuda",)
-"""Types of devices on which several networks are an array."""
+"""Types of devices on which several networks train as an array."""
 
 
 def fuse(networks: Sequence[nn.Module], *, as_array: bool) -> nn.Module:
     """A module that computes all networks at once: `loss(tokens, dense, targets)` gives `[K]` and `[K, B, T]`.
 
-    A single network that is no array stays what it is: its layers are the fastest there are for one.
+    A single network is returned unchanged, unless it should be an array: its own layers are the fastest.
     """
     if as_array:
         return Array(networks)
@@ -31,21 +31,21 @@ def fuse(networks: Sequence[nn.Module], *, as_array: bool) -> nn.Module:
 
 
 class SideBySide(nn.Module):
-    """K networks on a CPU, one after another, by the same calls on the same shapes as each alone: rounded alike.
+    """K networks on a CPU, computed one after another by the same calls as each alone, so that they round alike.
 
-    They share the sorting of the tokens and the random numbers of dropout, since the training has one seed.
+    They share the sorting of the tokens and the random numbers of dropout, because the training has one seed.
     """
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
         self._shared: list[_Shared] = []
-        # Copies of the modules, with the members' own weights.
+        # The copies use the weights of the members.
         twins = [copy.deepcopy(member, {id(weight): weight for weight in member.parameters()}) for member in members]
         self._share(members, twins)
         self.twins = nn.ModuleList(twins)
 
     def _share(self, members: Sequence[nn.Module], twins: Sequence[nn.Module]) -> None:
-        """Replaces the layers of the twins that have something to share: bags of words and dropout."""
+        """Replaces the twins' layers that can share work: bags of words and dropout."""
         for name, child in list(twins[0].named_children()):
             layers = [getattr(member, name) for member in members]
             if isinstance(child, Bag):
@@ -62,7 +62,7 @@ class SideBySide(nn.Module):
                 setattr(twin, name, layer)
 
     def loss(self, tokens: Tensor, dense: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """The losses, `[K]`, and the predictions, `[K, B, T]`."""
+        """Losses `[K]` and predictions `[K, B, T]` of the members."""
         for shared in self._shared:
             shared.forget()
         losses, predictions = zip(*(twin.loss(tokens, dense, targets) for twin in self.twins), strict=True)  # type: ignore[operator]
@@ -70,7 +70,7 @@ class SideBySide(nn.Module):
 
 
 class _Shared:
-    """A value that is computed once a batch, for the first member that needs it, and reused by the others."""
+    """A value that the first member of a batch computes and the others reuse."""
 
     def __init__(self, make: Callable[..., Any]) -> None:
         self._make, self._value = make, None
@@ -89,7 +89,7 @@ def _means_of(bags: Sequence[Bag], tokens: Tensor) -> tuple[Tensor, ...]:
 
 
 class _Means(nn.Module):
-    """A member's bag of words, looked up together with those of the others."""
+    """A member's bag of words, looked up together with the bags of the other members."""
 
     def __init__(self, shared: _Shared, at: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""How many networks should train side by side on a device: as many as are fastest when it is tried.
+"""Measures how many networks train fastest side by side on a device.
 
-Whether K networks are faster together than one after another depends on the device and on the shapes. A few steps of
-them tell, at the price of a few steps. On a CPU their number changes no result: `fused.py` says why.
+The device and the shapes decide whether K networks are faster together than one after another, and a few steps show it.
+On a CPU the number changes no result (`fused.py` says why).
 """
 
 import time
@@ -16,16 +16,16 @@ from pipeline.training.memory import OutOfMemory, memory_errors_as_out_of_memory
 from pipeline.training.state import TrainState, private_random_numbers
 from pipeline.training.step import Step
 
-_WORTH_IT = 0.95
-"""Where twice as many are hardly faster, fewer take less memory."""
-_ARRAYS_WORTH_IT = 1 / 1.5
-"""Where an array is hardly faster than its members in turn, their own layers are better known."""
+_TIME_OF_TWICE_AS_MANY = 0.95
+"""Twice as many networks must need at most this share of the time per network: fewer take less memory."""
+_TIME_OF_ARRAY = 1 / 1.5
+"""An array must need at most this share of the time of a network alone: torch's own layers are better tested."""
 
 
 def best_size(architecture: str, hyperparameters: Assignment, dataset: Dataset, device: str, most: int) -> int:
-    """The number of networks with the least time of a step per network: 1, 2, 4, … up to `most`, as memory lasts.
+    """Number of networks with the shortest step per network: 1, 2, 4, … up to `most`, as far as memory lasts.
 
-    Raises OutOfMemory if there is too little for one.
+    Raises OutOfMemory if memory does not suffice for one network.
     """
 
     def per_network(size: int) -> float:
@@ -39,18 +39,18 @@ def best_size(architecture: str, hyperparameters: Assignment, dataset: Dataset, 
             seconds = per_network(size)
         except OutOfMemory:
             break
-        if seconds > _WORTH_IT * fastest:
+        if seconds > _TIME_OF_TWICE_AS_MANY * fastest:
             break
         best, fastest = size, seconds
-    return 1 if device in fused.ARRAYS_ON and fastest > _ARRAYS_WORTH_IT * alone else best
+    return 1 if device in fused.ARRAYS_ON and fastest > _TIME_OF_ARRAY * alone else best
 
 
 def seconds_per_step(
     architecture: str, settings: Sequence[Assignment], dataset: Dataset, *, device: str | torch.device, steps: int = 6
 ) -> float:
-    """Seconds of a training step with one network per setting; the fastest of a few, for others may be at work here.
+    """Seconds of a training step with one network per setting. Raises OutOfMemory.
 
-    Raises OutOfMemory.
+    The fastest of a few measurements, because other processes may use the machine.
     """
     device, seconds = torch.device(device), []
     with memory_errors_as_out_of_memory(), private_random_numbers(device):
@@ -58,10 +58,10 @@ def seconds_per_step(
         state.module.train()
         step = Step(state)
         rows = torch.randperm(len(dataset.train), device=device)[: state.members[0].settings.batch_size]
-        # The first steps make ready what the others use; on a GPU the second one is recorded.
+        # The first step allocates what later steps use; on a GPU the second one is recorded.
         for _ in range(2 if device.type == "cuda" else 1):
             step(rows)
-        # One after another without a wait, as in an epoch.
+        # Several steps without a wait between them, as in an epoch.
         at_once = 8 if device.type == "cuda" else 1
         _wait_for(device)
         for _ in range(steps):

@@ -1,6 +1,7 @@
-"""Hyperparameters of the training loop: what each one is, its default, and the values that a search may try.
+"""Hyperparameters that architectures share: their defaults, domains and limits.
 
-Every architecture has these beside its own. Nothing here imports torch: validating a spec reads them.
+Every architecture has those of the training loop. Those of common layers are here so that an architecture declares only
+the fields that differ. Nothing here imports torch: validating a spec reads them.
 """
 
 from dataclasses import dataclass
@@ -60,11 +61,41 @@ HYPERPARAMETERS: dict[str, dict[str, Any]] = {
         "shapes": False,
     },
 }
+"""Hyperparameters of the training loop, which every architecture has."""
+
+LAYER_HYPERPARAMETERS: dict[str, dict[str, Any]] = {
+    "embedding_size": {
+        "default": 64,
+        "domain": {"low": 8, "high": 256, "log": True},
+        "limits": {"low": 1, "high": 4096},
+        "help": "numbers per token",
+    },
+    "hidden_size": {
+        "default": 64,
+        "domain": {"low": 16, "high": 512, "log": True},
+        "limits": {"low": 1, "high": 16384},
+        "help": "units of a hidden layer",
+    },
+    "hidden_layers": {
+        "default": 1,
+        "domain": [1, 2, 3],
+        "limits": {"low": 0, "high": 32},
+        "help": "hidden layers; 0 is a linear model",
+    },
+    "dropout": {
+        "default": 0.0,
+        "domain": {"low": 0.0, "high": 0.5},
+        "limits": {"low": 0.0, "high": 0.95},
+        "help": "share of hidden units switched off while training",
+        "shapes": False,
+    },
+}
+"""Hyperparameters of layers that many architectures have; an architecture has those that it names."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A value for each of them, for one training."""
+    """Values of the training loop's hyperparameters, for one training."""
 
     learning_rate: float
     weight_decay: float

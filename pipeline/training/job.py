@@ -1,4 +1,4 @@
-"""The seam between a trial and what trains its model: a trainer takes a job and returns a training result.
+"""The interface between a trial and its trainer: a trainer takes a job and returns a training result.
 
 Trainers are the built-in architectures (`builtin.py`) and a team's own program (`own/trainer.py`). A trainer knows
 nothing of sweeps, stores and rows.
@@ -20,15 +20,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TRAIN_SAMPLE = 20_000
-"""`mse_train` is measured on at most so many rows, spread evenly over the training part."""
+"""Maximal number of rows, spread evenly over the training part, on which `mse_train` is measured."""
 
 
 def mse_metrics(
     test: "NDArray[np.float64]", train: float, valid: float, target_names: Sequence[str]
 ) -> dict[str, float]:
-    """The errors that networks and references report alike, by name; `test`, `[T]`, is that of each target.
+    """The errors that networks and references report: `{"mse_test": 0.3, "mse_train": 0.2, "mse_valid": 0.3}`.
 
-    `mse_test` is their mean; each has a metric of its own where there are several.
+    `test`, `[T]`, is the error of each target, and `mse_test` their mean. With several targets, each adds a metric
+    `mse_test_<target>`.
     """
     metrics = {"mse_test": float(test.mean()), "mse_train": train, "mse_valid": valid}
     if len(target_names) > 1:
@@ -45,38 +46,38 @@ class Job:
     hyperparameters: Assignment
     """A value for every hyperparameter."""
     data: DataSource | None
-    """None only for a team's own trainer, which may know by itself where its data are."""
+    """None only for a team's own trainer that needs no address of its data."""
     date_range: DateRange
     validation_share: float
     test_share: float
     """Shares of the range's days."""
     train_days: int | None
-    """Only so many days, the last ones, of the training part; None: all of them."""
+    """Number of days at the end of the training part that are used; None: all of them."""
     seed: int
     max_epochs: int
     epoch_steps: int
-    """A built-in architecture's epoch is as many passes over the training rows as reach so many steps."""
+    """Steps that an epoch of a built-in architecture reaches, by whole passes over the training rows."""
     deadline: float | None
     """`time.monotonic()` at which the training ends as timed out."""
     folder: Path
-    """A place for files. It is removed afterwards; only what `TrainingResult.files` names is kept."""
+    """A folder for files. It is removed afterwards; only the files that `TrainingResult.files` names are kept."""
     say: Callable[[str], None]
     """Adds lines to the attempt's log.txt."""
     note: Callable[[int, Mapping[str, float]], None]
     """Takes a finished epoch (counted from 1) and its metrics."""
     goes_on: Callable[[int], bool]
-    """Whether the training should go on after an epoch that it has noted. Of several jobs, all note theirs before."""
+    """True if the training should go on after this epoch. Asked when all jobs that train together have noted it."""
     keeps_predictions: bool = False
-    """Whether a summary of what was predicted on the test part is kept (`predictions.py`)."""
+    """True if a summary of the predictions on the test part is kept (`predictions.py`)."""
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> bool:
-        """Notes a finished epoch; False: the training should stop now."""
+        """Notes a finished epoch. False if the training should stop now."""
         self.note(epoch, metrics)
         return self.goes_on(epoch)
 
     @property
     def split(self) -> Split:
-        """Raises UserError if the range is too short for three parts."""
+        """The three parts of the date range. Raises UserError if the range is too short for them."""
         try:
             split = self.date_range.split(self.validation_share, self.test_share)
         except ValueError as error:
@@ -86,17 +87,17 @@ class Job:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """How a job's training ended, and what is kept of it."""
+    """The end of a job's training: status, metrics, files to keep."""
 
     status: Status
     error: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """`<metric>_valid`, `<metric>_test` and others; a column of the results each."""
+    """`<metric>_valid`, `<metric>_test` and others; each is a column of the results."""
     epochs: int = 0
     seconds: float = 0.0
-    """Of training, without loading data."""
+    """Time of the training, without loading data."""
     files: Mapping[str, Path] = field(default_factory=dict)
-    """Files to keep, by the name that each gets in the attempt's folder."""
+    """Files to keep: `{name in the attempt's folder: path}`."""
     model: str | None = None
     """Name of the model among `files`."""
     device: str | None = None

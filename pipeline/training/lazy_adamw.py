@@ -1,12 +1,12 @@
-"""AdamW for an embedding of which a batch reads few rows: a row is brought up to date when it is read, not before.
+"""Lazy AdamW for large embeddings: updates a row when a batch reads it, not at every step.
 
-A row without a gradient moves all the same, by its momentum and by weight decay. What it misses while nobody reads it
-is a sum that does not depend on the row, but for two factors, so that it can be made up for at once. Carpenter 2008,
-"Lazy Sparse Stochastic Gradient Descent for Regularized Multinomial Logistic Regression", and Lipton and Elkan 2015,
-"Efficient Elastic Net Regularization for Sparse Linear Models", do so for plain gradient descent; here it is AdamW
-(Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization") as torch computes it, with one approximation: the
-small constant in the denominator is that of the mean missed step. It moves a weight by less than rounding does, unless
-its gradients are about as small as the constant itself (1e-8).
+A row without a gradient still moves, by its momentum and by weight decay. The sum of the steps that it misses is the
+same for all rows, except for two factors, so that all of them can be applied at once. Carpenter 2008, "Lazy Sparse
+Stochastic Gradient Descent for Regularized Multinomial Logistic Regression", and Lipton and Elkan 2015, "Efficient
+Elastic Net Regularization for Sparse Linear Models", do this for plain gradient descent. Here it is AdamW (Loshchilov
+and Hutter 2019, "Decoupled Weight Decay Regularization") as torch computes it. One thing is approximate: the small
+constant in the denominator is that of the mean missed step. This moves a weight by less than rounding does, unless its
+gradients are about as small as the constant (1e-8).
 """
 
 import math
@@ -22,11 +22,18 @@ from pipeline.data.inputs import PADDING
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
 
+_ROWS_PER_ROW_READ = 16
+"""Smallest ratio of a table's rows to the rows that a batch reads for which lazy updates are faster."""
+_STEPS_COUNTED = 2000
+"""Steps after which every row is brought up to date: each step updates a sum for every step before it."""
+_STEPS_AT_LEAST = 16
+"""Smallest number of steps of an epoch, at whose end every row is brought up to date."""
+
 
 class LazyTable:
-    """Weights `[V, E]` of an embedding with their AdamW state; each row is as it was when it was last read.
+    """Weights `[V, E]` of an embedding with their AdamW state. A row has the value that it had when it was last read.
 
-    Between `gather` and `step` the embedding has only the rows of a batch. `flush` gives it all of them back.
+    Between `gather` and `step` the embedding holds only the rows of a batch. `flush` gives it back all rows.
     """
 
     def __init__(self, embedding: nn.Embedding | nn.EmbeddingBag, weight_decay: float) -> None:
@@ -37,49 +44,55 @@ class LazyTable:
         self._restart()
 
     def _restart(self) -> None:
-        """Counts missed steps from here on: every row is up to date."""
+        """Starts counting missed steps; every row must be up to date."""
         self._last = torch.zeros(len(self.weight), dtype=torch.int64)
-        # For a row that was last read after each of the steps so far: what the rest has made of it.
+        """Number of the step after which each row was last read, `[V]`."""
         self._missed = torch.zeros(3, 1, dtype=torch.float64)
+        """Effect of all later steps on a row last read after step s: `[3, S]`.
+
+        The first number is its movement in units of mean / root of square. The second is the movement weighted by the
+        size of the denominator's constant, the third the product of its decays.
+        """
         self._missed[2] = 1.0
 
     def gather(self, rows: Tensor) -> None:
-        """Gives the embedding these rows `[U]` alone, up to date, in this order."""
+        """Gives the embedding only these rows `[U]`, up to date and in this order."""
         self._rows = rows
         weights, self._batch_mean, self._batch_square = self._caught_up(rows)
         self._embedding.weight = nn.Parameter(weights)
 
     def step(self, learning_rate: float) -> None:
-        """AdamW's step for the gathered rows, by their gradient."""
+        """Updates the gathered rows by their gradient, as AdamW does."""
         weights, gradient = self._embedding.weight, self._embedding.weight.grad
         assert gradient is not None
         self._steps += 1
-        (beta1, beta2), kept = BETAS, 1 - learning_rate * self._weight_decay
+        (beta1, beta2), decay = BETAS, 1 - learning_rate * self._weight_decay
+        # Corrections of the moments, which begin at zero.
         first, second = 1 - beta1**self._steps, math.sqrt(1 - beta2**self._steps)
         with torch.no_grad():
             mean, square = self._batch_mean, self._batch_square
             mean.lerp_(gradient, 1 - beta1)
             square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-            weights.mul_(kept).addcdiv_(mean, square.sqrt().div_(second).add_(EPSILON), value=-learning_rate / first)
+            weights.mul_(decay).addcdiv_(mean, square.sqrt().div_(second).add_(EPSILON), value=-learning_rate / first)
             for table, rows in ((self.weight, weights), (self._mean, mean), (self._square, square)):
                 table.index_copy_(0, self._rows, rows)
-        self._add_missed_step(kept, learning_rate * second / first, second)
+        self._add_missed_step(decay, learning_rate * second / first, second)
         self._last[self._rows] = self._missed.shape[1] - 1
         if self._missed.shape[1] > _STEPS_COUNTED:
             self.flush()
 
-    def _add_missed_step(self, kept: float, rate: float, second: float) -> None:
-        """Adds this step to what rows have missed, by the step after which they were last read; none for those."""
+    def _add_missed_step(self, decay: float, rate: float, second: float) -> None:
+        """Adds this step to the missed steps of rows that were last read before it; a new column starts after it."""
         (beta1, beta2), count = BETAS, self._missed.shape[1]
         gap = torch.arange(count, 0, -1, dtype=torch.float64)
         moved, slack, decayed = self._missed
-        moved.mul_(kept).add_(rate * (beta1 / math.sqrt(beta2)) ** gap)
-        slack.mul_(kept).add_(rate * second * (beta1 / beta2) ** gap)
-        decayed.mul_(kept)
+        moved.mul_(decay).add_(rate * (beta1 / math.sqrt(beta2)) ** gap)
+        slack.mul_(decay).add_(rate * second * (beta1 / beta2) ** gap)
+        decayed.mul_(decay)
         self._missed = torch.cat([self._missed, torch.tensor([[0.0], [0.0], [1.0]], dtype=torch.float64)], dim=1)
 
     def _caught_up(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Weights, means and squares of the rows `[U]` after the steps that they have missed: `[U, E]` each."""
+        """Weights, means and squares of the rows `[U]` after the steps that they missed: `[U, E]` each."""
         last = self._last[rows]
         gap = (self._missed.shape[1] - 1 - last).to(torch.float64)
         moved, slack, decayed = self._missed[:, last]
@@ -92,10 +105,9 @@ class LazyTable:
             return weights, mean.mul_(first), square.mul_(second)
 
     def flush(self) -> None:
-        """Brings every row up to date and gives the embedding all of them back."""
+        """Brings every row up to date and gives the embedding back all of them."""
         if self._missed.shape[1] > 1:
-            every = torch.arange(len(self.weight))
-            weights, mean, square = self._caught_up(every)
+            weights, mean, square = self._caught_up(torch.arange(len(self.weight)))
             with torch.no_grad():
                 self.weight.copy_(weights)
             self._mean, self._square = mean, square
@@ -104,9 +116,9 @@ class LazyTable:
 
 
 def gather(tables: Iterable[LazyTable], tokens: Tensor) -> Tensor:
-    """Gathers the rows of the tokens `[B, L]` in each table; returns the tokens as places among these rows.
+    """Gathers the rows of the tokens `[B, L]` in each table. Returns each token's place among these rows, `[B, L]`.
 
-    Padding stays 0: its row is always the first.
+    Padding stays 0, because its row is always the first.
     """
     with_padding = torch.cat([tokens.new_full((1,), PADDING), tokens.flatten()])
     rows, places = with_padding.unique(return_inverse=True)
@@ -116,19 +128,12 @@ def gather(tables: Iterable[LazyTable], tokens: Tensor) -> Tensor:
 
 
 def is_faster(vocabulary: int, tokens: NDArray[np.int64], batch_size: int, device: torch.device) -> bool:
-    """Whether lazy updates are faster for a table of so many rows, where `tokens`, `[N, L]`, are what an epoch reads.
+    """True if lazy updates are faster for a table of `vocabulary` rows. `tokens`, `[N, L]`, are those of an epoch.
 
-    On a CPU, from where `benchmarks.vocabulary` finds it ahead; a GPU writes all rows faster than it finds the few.
+    The thresholds are from `benchmarks.vocabulary` on a CPU. A GPU updates all rows faster than it finds the few.
     """
     steps = len(tokens) // batch_size
     if device.type != "cpu" or steps < _STEPS_AT_LEAST or vocabulary < _ROWS_PER_ROW_READ:
         return False
-    read = len(np.unique(tokens[::steps][:batch_size]))
-    return vocabulary >= _ROWS_PER_ROW_READ * read
-
-
-_ROWS_PER_ROW_READ = 16
-_STEPS_COUNTED = 2000
-"""Then every row is brought up to date: what rows miss is counted step by step, for each of the steps before."""
-_STEPS_AT_LEAST = 16
-"""In an epoch, at whose end every row is brought up to date."""
+    rows_per_batch = len(np.unique(tokens[::steps][:batch_size]))
+    return vocabulary >= _ROWS_PER_ROW_READ * rows_per_batch

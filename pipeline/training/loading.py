@@ -1,6 +1,6 @@
-"""A model by its address: what stands in `model_url`, or the folder of a model, here or in a bucket.
+"""Loads a model by its address: a `model_url` of the results, or the folder of a model, on disk or in a bucket.
 
-Only finding the two files is done here; reading them is `training/model.py`'s work.
+This module only finds the two files; `model.py` reads them.
 """
 
 import shlex
@@ -17,7 +17,7 @@ from pipeline.training.saved import DESCRIPTION, WEIGHTS, is_ours
 
 
 def load(url: str | PathLike[str]) -> Model:
-    """Raises UserError, one line, if there is no model, if it is damaged, or if a team's own trainer made it."""
+    """The model at an address. Raises UserError, one line, if it is missing, damaged, or made by an own trainer."""
     place = plain(fspath(url))
     folder, _, name = place.rpartition("/")
     if name not in (WEIGHTS, DESCRIPTION):
@@ -42,7 +42,7 @@ def _from_bucket(place: str, folder: str) -> Model:
 
 
 def _read(place: str, local: Path, folder: str, is_file: bool) -> Model:
-    """The model in the folder `local`, which people know as `folder`."""
+    """The model in the folder `local`. Messages name `folder`, which is its address to people."""
     if not is_ours(local / DESCRIPTION):
         if not is_file:
             raise UserError(f"{place} holds no model: give a model_url, or a folder with {WEIGHTS} and {DESCRIPTION}")

@@ -2,15 +2,15 @@
 
 One network, or several whose weights have the same shapes, side by side. An epoch lies between two validations: as many
 whole passes over the training rows as reach a number of steps, so that patience means the same on few rows and on many.
-The data lie on the device as tensors; batches are rows of a permutation. Everything random comes from the seed, and
-nothing of it leaks to the caller. What becomes of an outcome (a row, files, TensorBoard) is decided elsewhere.
+The data lie on the device as tensors; batches are rows of a permutation. All random numbers come from the seed, and the
+caller's generators keep their state. Rows, files and TensorBoard are the caller's work.
 """
 
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NotRequired, Protocol, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ from pipeline.training.step import Step
 
 @dataclass(frozen=True)
 class Epoch:
-    """What is known of a network after an epoch. `number` counts from 1."""
+    """Measurements of a network after an epoch. `number` counts from 1."""
 
     number: int
     metrics: dict[str, float]
@@ -39,19 +39,29 @@ class Epoch:
 
 
 class Callback(Protocol):
-    """Watches a training. `index` is a network's place among the settings; epochs count from 1."""
+    """Follows a training. `index` is a network's place among the settings; epochs count from 1."""
 
     def on_epoch_end(self, index: int, epoch: Epoch) -> None:
-        """Called for each network before any is asked whether it should stop."""
+        """Called for every network before `should_stop` is called for any."""
         ...
 
     def should_stop(self, index: int, epoch: int) -> bool:
-        """Whether this epoch should be the network's last."""
+        """True if this epoch should be the network's last."""
         ...
 
     def on_train_end(self, index: int, outcome: Outcome) -> None:
-        """Called once for each network, as soon as it takes no further part."""
+        """Called once for each network, as soon as its training ends."""
         ...
+
+
+class TrainOptions(TypedDict):
+    """Keyword arguments of `train_array`, which `train` takes as well."""
+
+    seed: int
+    device: NotRequired[str | torch.device]
+    max_epochs: int
+    epoch_steps: NotRequired[int]
+    deadline: NotRequired[float | None]
 
 
 def train(
@@ -59,31 +69,12 @@ def train(
     hyperparameters: Assignment,
     dataset: Dataset,
     *,
-    seed: int,
-    device: str | torch.device = "cpu",
-    max_epochs: int,
-    epoch_steps: int = 1,
-    deadline: float | None = None,
     on_epoch: Callable[[Epoch], bool | None] | None = None,
+    **options: Unpack[TrainOptions],
 ) -> Outcome:
-    """Trains one network until `mse_valid` no longer improves, `max_epochs` are over, or the deadline passes.
-
-    An epoch is as many whole passes over the training rows as reach `epoch_steps` steps, at least one; nothing in it
-    depends on `max_epochs`. The deadline is a time of `time.monotonic()`. Hyperparameters that are not given have their
-    defaults. `on_epoch` may return False to stop. Raises OutOfMemory.
-    """
+    """Trains one network as `train_array` does. `on_epoch` may return False to stop. Raises OutOfMemory."""
     callback = _SingleNetwork(on_epoch)
-    train_array(
-        architecture,
-        [hyperparameters],
-        dataset,
-        seed=seed,
-        device=device,
-        max_epochs=max_epochs,
-        epoch_steps=epoch_steps,
-        deadline=deadline,
-        callback=callback,
-    )
+    train_array(architecture, [hyperparameters], dataset, callback=callback, **options)
     return callback.outcomes[0]
 
 
@@ -99,11 +90,17 @@ def train_array(
     deadline: float | None = None,
     callback: Callback,
 ) -> None:
-    """Trains one network per setting, side by side; each comes out as `train` would have trained it alone.
+    """Trains one network per setting, side by side, each as it would be trained alone.
 
-    To the last digit on a CPU; but for rounding on a GPU, and for what dropout draws inside layers of torch's. The
-    settings may differ in whatever is not a shape. Seconds are shares of the time that all took together, and so is
-    what is left until the deadline. Raises OutOfMemory; what the callback was told before stands.
+    A training ends when `mse_valid` no longer improves, after `max_epochs`, or at the deadline, a time of
+    `time.monotonic()`. An epoch is as many whole passes over the training rows as reach `epoch_steps` steps, at least
+    one; nothing in it depends on `max_epochs`. Hyperparameters that a setting leaves out have their defaults.
+
+    The settings may differ in every hyperparameter that changes no shape. On a CPU the results equal those of training
+    alone to the last digit. On a GPU they differ by rounding, and by the draws of dropout inside torch's own layers.
+    Seconds of a network are its share of the time that all took together; so is its time until the deadline.
+
+    Raises OutOfMemory; outcomes that the callback already has stay valid.
     """
     if not (len(dataset.train) and len(dataset.valid) and len(dataset.test)):
         raise ValueError("a dataset needs rows in each of its three parts")
@@ -117,14 +114,15 @@ def train_array(
         state = TrainState(architecture, settings, dataset, seed, device)
         passes = passes_per_epoch(len(dataset.train), state.members[0].settings.batch_size, epoch_steps)
         step = Step(state)
-        spent, number = (time.monotonic() - started) / state.size, 0  # seconds of each network
+        seconds_each, number = (time.monotonic() - started) / state.size, 0
         while state.members:
             started, count = time.monotonic(), len(state.members)
-            losses = train_epoch(state, step, passes, deadline=started + (limit - spent) * count)
+            losses = train_epoch(state, step, passes, deadline=started + (limit - seconds_each) * count)
             if losses is None:
                 for member in state.members:
                     member.status = Status.TIMED_OUT
             else:
+                # All members report the epoch before any is asked to stop: early stopping compares them.
                 number += 1
                 errors = evaluate_valid(state)
                 seconds = (time.monotonic() - started) / count
@@ -133,14 +131,14 @@ def train_array(
                     member.end_epoch(number, loss, mse)
                     callback.on_epoch_end(member.index, epoch)
                 for member in state.members:
-                    member.go_on(max_epochs, stop=callback.should_stop(member.index, number))
-            spent += (time.monotonic() - started) / count
+                    member.end_or_decay(max_epochs, stop=callback.should_stop(member.index, number))
+            seconds_each += (time.monotonic() - started) / count
             for member in state.remove_ended():
-                callback.on_train_end(member.index, outcome_of(member, state, spent, step.notes))
+                callback.on_train_end(member.index, outcome_of(member, state, seconds_each, step.notes))
 
 
 def passes_per_epoch(rows: int, batch_size: int, epoch_steps: int) -> int:
-    """As many whole passes over the rows as reach so many steps, at least one.
+    """Number of whole passes over the rows that reach `epoch_steps` steps, at least one.
 
     1,500 rows in batches of 64 are 24 steps a pass: three passes reach 50.
     """
@@ -148,7 +146,7 @@ def passes_per_epoch(rows: int, batch_size: int, epoch_steps: int) -> int:
 
 
 def train_epoch(state: TrainState, step: Step, passes: int, deadline: float) -> list[float] | None:
-    """So many passes over the training rows; the mean loss of each member, or None if the deadline came first."""
+    """Trains on `passes` passes over the rows. The mean loss of each member, or None if the deadline came first."""
     started, steps = time.monotonic(), 0
     state.begin_epoch()
     count = len(state.dataset.train)
@@ -162,7 +160,7 @@ def train_epoch(state: TrainState, step: Step, passes: int, deadline: float) -> 
         state.optimizer.flush()
         for member in state.members:
             member.steps += steps
-    # Nothing is read back from the device before the epoch is over: each reading would be a wait.
+    # Values are read back from the device only when the epoch is over: each reading waits for it.
     losses: list[float] = (state.total_loss / (passes * count)).tolist()
     for member in state.members:
         member.seconds += (time.monotonic() - started) / len(state.members)
@@ -172,7 +170,7 @@ def train_epoch(state: TrainState, step: Step, passes: int, deadline: float) -> 
 
 
 def _batches(state: TrainState, passes: int) -> Iterator[Tensor]:
-    """Places of training rows, `[B]` at a time; every pass has all of them in an order of its own."""
+    """Yields places of training rows, `[B]`; every pass has all rows in a new order."""
     for _ in range(passes):
         order = torch.randperm(len(state.dataset.train), generator=state.order, device=state.device)
         yield from order.split(state.members[0].settings.batch_size)
@@ -184,11 +182,11 @@ def evaluate_valid(state: TrainState) -> list[float]:
         errors = list(evaluate(state.module, state.valid)[state.places])
     else:
         errors = [evaluate(member.network, state.valid) for member in state.members]
-    return [float(np.mean(each_target)) for each_target in errors]
+    return [float(np.mean(errors_by_target)) for errors_by_target in errors]
 
 
 class _SingleNetwork(Callback):
-    """Keeps the outcome of the only network of a training."""
+    """Keeps the outcome of a training of one network."""
 
     def __init__(self, on_epoch: Callable[[Epoch], bool | None] | None) -> None:
         self._on_epoch, self._stop = on_epoch, False

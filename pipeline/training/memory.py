@@ -1,4 +1,4 @@
-"""One exception for every way in which torch says that memory is short."""
+"""One exception for all the ways in which torch reports a lack of memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ class OutOfMemory(Exception):
 
 @contextmanager
 def memory_errors_as_out_of_memory() -> Iterator[None]:
-    """Raises OutOfMemory, one line, in place of an error that says that memory is short; other errors pass."""
+    """Turns errors that report a lack of memory into OutOfMemory, one line. Other errors pass unchanged."""
     message = None
     try:
         yield
@@ -24,6 +24,6 @@ def memory_errors_as_out_of_memory() -> Iterator[None]:
         if not any(sign in str(error) for sign in _SIGNS):
             raise
         message = str(error)
-    # Raised out here, the error does not keep the frames, and with them the tensors, of the one that was caught.
+    # Raised outside the handlers, the error does not keep alive the frames and tensors of the caught one.
     if message is not None:
         raise OutOfMemory(" ".join(message.split("\n")[0].split()))

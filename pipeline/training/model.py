@@ -1,7 +1,7 @@
-"""A trained model in two files, `model.pt` (weights) and `model.json` (all else), and back again.
+"""Saves and loads a trained model as two files, `model.pt` (weights) and `model.json` (everything else).
 
 Loading runs no code from the files: weights are read with `weights_only=True`, and the network is built by this
-project's own architecture. Where the files lie in a sweep is not known here.
+project's architecture. This module does not know the layout of a sweep.
 """
 
 import json
@@ -28,22 +28,22 @@ from pipeline.training.saved import DESCRIPTION, WEIGHTS
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network with what it takes to use it: `load(folder).predict(frame)`."""
+    """A trained network with everything needed to predict: `load(folder).predict(frame)`."""
 
     network: nn.Module = field(repr=False)
     architecture: str
     hyperparameters: Assignment
     inputs: Inputs
-    encoder: Encoder = field(repr=False)  # vocabularies fill screens
+    encoder: Encoder = field(repr=False)  # its vocabularies would fill screens
     device: torch.device
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """One column per target in its original unit; the frame has the raw columns that the model was trained on."""
+        """Predictions, one column per target in its original unit, of a frame with the raw columns of the training."""
         predictions = self.encoder.original_units(self.predict_encoded(*self.encoder.encode(frame)))
         return predictions.set_axis(frame.index, axis=0)
 
     def predict_encoded(self, tokens: NDArray[np.int64], dense: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Predictions `[N, T]` in standardised units, of rows that the encoder has encoded."""
+        """Predictions `[N, T]` in standardised units, of encoded rows: tokens `[N, L]`, dense features `[N, D]`."""
         arguments = (torch.tensor(array, device=self.device) for array in (tokens, dense))
         batches = [batch.cpu().numpy() for batch in predict(self.network, *arguments)]
         return np.concatenate(batches)
@@ -58,24 +58,24 @@ def save(
     inputs: Inputs,
     encoder: Encoder,
 ) -> None:
-    """Writes both files into the folder, which is made if it is not there."""
+    """Writes both files into the folder, and creates the folder if necessary."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.save({key: weight.detach().cpu() for key, weight in network.state_dict().items()}, folder / WEIGHTS)
     description = {
         "architecture": architecture,
-        # All of them, so that a default that changes later does not change this model.
+        # All hyperparameters, so that a default that changes later does not change this model.
         "hyperparameters": architectures.complete(architecture, hyperparameters),
         "inputs": asdict(inputs),
         "encoder": encoder.to_json(),
         "made-with": {"hpt": __version__, "torch": torch.__version__},
     }
-    # A line per key: indented all through, a vocabulary would be thousands of lines, and slow to write.
+    # A line per key: indented at every level, a vocabulary would be thousands of lines, and slow to write.
     lines = (f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in description.items())
     (folder / DESCRIPTION).write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 def load(folder: Path, device: str | torch.device = "cpu") -> Model:
-    """The model that `save` wrote, ready to predict. Raises UserError if the files are not such a model."""
+    """The model that `save` wrote, ready to predict. Raises UserError if files are missing, damaged or do not fit."""
     description = _read_description(folder / DESCRIPTION)
     try:
         architecture: str = description["architecture"]
@@ -83,8 +83,8 @@ def load(folder: Path, device: str | torch.device = "cpu") -> Model:
         inputs = Inputs(**description["inputs"])
         encoder = Encoder.from_json(description["encoder"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        why = f"{type(error).__name__}: {error}"
-        raise UserError(f"{folder / DESCRIPTION} does not describe a model ({why}): fetch it again") from error
+        problem = f"{type(error).__name__}: {error}"
+        raise UserError(f"{folder / DESCRIPTION} does not describe a model ({problem}): fetch it again") from error
     try:
         network = architectures.build(architecture, hyperparameters, inputs)
     except UserError as error:
@@ -111,7 +111,7 @@ def _read_weights(path: Path, network: nn.Module, architecture: str) -> None:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"there is no {path.name} in {path.parent}: give the folder of a saved model") from error
-    # A file that was cut off is an OSError to torch.
+    # torch raises OSError for a truncated file.
     except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError) as error:
         raise UserError(f"{path} does not hold weights, or was damaged: fetch it again") from error
     try:

@@ -1,4 +1,4 @@
-"""How a training ended: the best weights of its network, and what they are worth."""
+"""The outcome of a training: the network with its best weights, and its metrics."""
 
 import math
 import resource
@@ -17,10 +17,10 @@ from pipeline.training.state import Member, TrainState
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended. The network has the weights of its best epoch and is in evaluation mode.
+    """The outcome of a training. The network has the weights of its best epoch and is in evaluation mode.
 
-    `best_epoch` is 0 where no epoch was finished with finite errors. The metrics of a training that diverged are
-    NaN, whatever it reached before: there is no model that one would keep.
+    `best_epoch` is 0 if no epoch ended with finite errors. The metrics of a diverged training are NaN, even if earlier
+    epochs were good: its model is not worth keeping.
     """
 
     status: Status
@@ -29,13 +29,13 @@ class Outcome:
     metrics: dict[str, float]
     network: nn.Module
     seconds: float
-    """Of the whole training with its measurements; a share of them where several trained side by side."""
+    """Time of the training with its measurements; the network's share if several trained side by side."""
     notes: tuple[str, ...] = ()
-    """What whoever asks why it was slow should know."""
+    """Reasons why the training was slower than necessary."""
 
 
 def outcome_of(member: Member, state: TrainState, seconds: float, notes: tuple[str, ...] = ()) -> Outcome:
-    """Restores the best weights of a member that has ended, and measures them. `seconds`: its share until it ended."""
+    """Restores and measures the best weights of a member that has ended. `seconds` is its time until then."""
     started = time.monotonic()
     assert member.status is not None
     network = member.network
@@ -58,7 +58,7 @@ def outcome_of(member: Member, state: TrainState, seconds: float, notes: tuple[s
 
 
 def _errors(member: Member, state: TrainState) -> dict[str, float]:
-    """Mean squared errors of standardised targets: over all of them, and on test for each of several."""
+    """Mean squared errors of the standardised targets, as `mse_metrics` names them."""
     names = state.dataset.target_names
     if member.status is Status.DIVERGED or not member.best_epoch:
         return mse_metrics(np.full(len(names), math.nan), math.nan, math.nan, names)
@@ -72,7 +72,7 @@ def _errors(member: Member, state: TrainState) -> dict[str, float]:
 
 
 def _peak_memory_mb(state: TrainState) -> float:
-    """On CUDA a member's share of what the training held at most; on a CPU what the process did since it began."""
+    """Peak memory in MiB: on CUDA a member's share of the training's, on a CPU that of the process since its start."""
     if state.device.type == "cuda":
         return torch.cuda.max_memory_allocated(state.device) / 2**20 / state.size
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

@@ -1,6 +1,6 @@
-"""What a model predicted on its test part, in a few numbers: predictions against the truth, and errors by week.
+"""Summary of a model's predictions on its test part: predictions against the truth, and errors by week.
 
-A file of some kilobytes beside a training's other files. Nothing here trains, and nothing here needs torch.
+A file of a few kilobytes beside a training's other files. Nothing here trains or needs torch.
 """
 
 import json
@@ -19,14 +19,16 @@ BINS = 12
 
 
 def write(folder: Path, predicted: "NDArray[Any]", dataset: "Dataset") -> dict[str, Path]:
-    """Writes the summary of the predictions `[N, T]` of the test part, in standardised units, and returns the file by
-    its name; nothing where nobody knows the rows' days."""
+    """Writes the summary of the predictions `[N, T]` of the test part, which are in standardised units.
+
+    Returns `{"predictions.json": path}`, or an empty dict if the days of the rows are unknown.
+    """
     if dataset.test_days is None:
         return {}
     summary = {
         "bins": {
-            name: _bins(predicted_here, truth)
-            for name, predicted_here, truth in zip(
+            name: _bins(predictions, truth)
+            for name, predictions, truth in zip(
                 dataset.target_names,
                 dataset.encoder.original_units(predicted).to_numpy(dtype=float).T,
                 dataset.encoder.original_units(dataset.test.targets).to_numpy(dtype=float).T,
@@ -41,7 +43,7 @@ def write(folder: Path, predicted: "NDArray[Any]", dataset: "Dataset") -> dict[s
 
 
 def _bins(predicted: "NDArray[np.float64]", truth: "NDArray[np.float64]") -> list[list[float]]:
-    """`[[mean prediction, mean truth, rows], …]` of rows with alike predictions, the lowest first."""
+    """`[[mean prediction, mean truth, rows], …]` of rows with similar predictions, the lowest first."""
     import numpy as np
 
     order = np.argsort(predicted, kind="stable")
@@ -53,14 +55,14 @@ def _weeks(errors: "NDArray[np.float64]", days: "NDArray[np.datetime64]") -> lis
     """`[[Monday, mean squared error of standardised targets, rows], …]`, the first week first."""
     import numpy as np
 
-    # Weeks of numpy begin on Thursdays, as 1970 did.
+    # Weeks of numpy begin on Thursdays, because 1970 did.
     mondays = (days.astype("datetime64[D]") + np.timedelta64(3, "D")).astype("datetime64[W]").astype("datetime64[D]")
     mondays -= np.timedelta64(3, "D")
-    found, place, counts = np.unique(mondays, return_inverse=True, return_counts=True)
-    totals = np.bincount(place, weights=errors)
+    weeks, week_of_row, counts = np.unique(mondays, return_inverse=True, return_counts=True)
+    totals = np.bincount(week_of_row, weights=errors)
     return [
         [str(monday), _short(total / count), int(count)]
-        for monday, total, count in zip(found, totals, counts, strict=True)
+        for monday, total, count in zip(weeks, totals, counts, strict=True)
     ]
 
 

@@ -1,7 +1,7 @@
-"""References: models that nobody tunes, measured on the same days as trainings, to say what a network is worth.
+"""References: simple models without tuning, measured on the same days as trainings, to show what a network is worth.
 
-`constant` is the training mean; `linear` is a ridge regression; `trees` are boosted trees. Each takes seconds of one
-CPU core and saves no model. What they choose, they choose on validation. Nothing here knows sweeps, stores and rows.
+`constant` is the training mean, `linear` a ridge regression, `trees` boosted trees. Each takes seconds of one CPU core
+and saves no model. Penalties and numbers of trees are chosen on validation. Nothing here knows sweeps, stores and rows.
 """
 
 import time
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
 
 NAMES = ("constant", "linear", "trees")
 ROWS_AT_MOST = 200_000
-"""Training rows that a reference is fitted to; more are thinned, spread evenly."""
+"""Maximal number of training rows that a reference is fitted to; more rows are thinned evenly."""
 
 _FURTHEST = 10.0
-"""Spreads from the middle beyond which a number is as far out as this one."""
+"""Distance from the middle, in spreads, beyond which all numbers count as equally far out."""
 _ALPHAS = (1000, 300, 100, 30, 10, 3, 1, 0.3, 0.1, 0.03, 0.01)
 """Penalties of the linear model, the strongest first."""
 _WORSE_IN_A_ROW = 2
-"""After so many penalties that are no better, weaker ones are not tried: they fit slowest."""
+"""Number of penalties in a row without a gain after which weaker ones are not tried: they fit slowest."""
 
 _GROWTHS = ({"learning_rate": 0.1, "max_leaf_nodes": 31}, {"learning_rate": 0.1, "max_leaf_nodes": 8})
-"""What the boosted trees are grown with: the defaults of scikit-learn, and smaller trees, for few or noisy rows."""
+"""Arguments of the boosted trees: the defaults of scikit-learn, and smaller trees for few or noisy rows."""
 _TREES_AT_MOST = 500
 _TREES_WITHOUT_GAIN = 20
 _CATEGORIES_AT_MOST = 255
-"""Values of a column that boosted trees can take apart; one with more is replaced by the target's mean per value."""
+"""Values of a column that boosted trees can tell apart; a column with more becomes the target's mean per value."""
 _WORD_COMPONENTS = 50
 _ROWS_FOR_COMPONENTS = 20_000
 
@@ -48,12 +48,12 @@ _ROWS_FOR_COMPONENTS = 20_000
 def measure(name: str, dataset: "Dataset", job: Job) -> TrainingResult:
     """Fits the reference `name` to the training part and measures it as trainings are measured.
 
-    Metrics are mean squared errors of the standardised targets. Errors that are not finite make it `diverged`; a
-    deadline that has passed, `timed-out`.
+    Metrics are mean squared errors of the standardised targets. The status is `diverged` if one of them is not finite,
+    and `timed-out` if the deadline passed.
     """
     import numpy as np
     import sklearn.ensemble
-    import sklearn.linear_model  # noqa: F401  (both take seconds, once per process, before any time runs)
+    import sklearn.linear_model  # noqa: F401  (the first import of both takes seconds, which are not measured)
     from threadpoolctl import threadpool_limits
 
     started = time.monotonic()
@@ -101,7 +101,7 @@ def _errors(predict: "_Predict", dataset: "Dataset") -> dict[str, float]:
 
 
 def _mse(predict: "_Predict", part: "Part") -> "NDArray[np.float64]":
-    """For each target."""
+    """Mean squared error of each target, `[T]`."""
     import numpy as np
 
     with np.errstate(over="ignore", invalid="ignore"):
@@ -127,7 +127,7 @@ def _linear(train: "Part", dataset: "Dataset", job: Job) -> "_Predict":
     from sklearn.linear_model import Ridge
 
     def predicted(model: Any, inputs: Any) -> "NDArray[np.float64]":
-        # Of a single target, scikit-learn gives a vector.
+        # For a single target, scikit-learn gives a vector.
         return np.asarray(model.predict(inputs)).reshape(inputs.shape[0], -1)
 
     features = _sparse_features(train, dataset)
@@ -139,10 +139,10 @@ def _linear(train: "Part", dataset: "Dataset", job: Job) -> "_Predict":
         _check_time(job)
         model = Ridge(alpha=alpha, solver="sparse_cg", tol=1e-4).fit(inputs, targets)
         errors[f"{alpha:g}"] = float(((predicted(model, valid) - dataset.valid.targets) ** 2).mean())
-        tried = list(errors.values())
-        if tried[-1] == min(tried):
+        errors_so_far = list(errors.values())
+        if errors_so_far[-1] == min(errors_so_far):
             best = model
-        elif min(tried) < min(tried[-_WORSE_IN_A_ROW:]):
+        elif min(errors_so_far) < min(errors_so_far[-_WORSE_IN_A_ROW:]):
             break
     job.say(f"{inputs.shape[1]:,} columns; mse_valid by penalty: {_in_words(errors)}")
     return lambda part: predicted(best, features(part))
@@ -158,7 +158,7 @@ def _sparse_features(train: "Part", dataset: "Dataset") -> "Callable[[Part], csr
     tfidf = _tfidf(train, dataset)
 
     def features(part: "Part") -> "csr_matrix":
-        blocks = [sparse.csr_matrix(np.hstack([part.dense, _straight(part.dense)]), dtype="float64")]
+        blocks = [sparse.csr_matrix(np.hstack([part.dense, _unbounded(part.dense)]), dtype="float64")]
         if one_hot is not None:
             blocks.append(one_hot.transform(part.tokens[:, :categorical]))
         if tfidf is not None:
@@ -168,8 +168,8 @@ def _sparse_features(train: "Part", dataset: "Dataset") -> "Callable[[Part], csr
     return features
 
 
-def _straight(dense: "NDArray[np.float32]") -> "NDArray[np.float64]":
-    """Dense features before they were bent to their bound (`data/encoder.py`): a line needs them as they were."""
+def _unbounded(dense: "NDArray[np.float32]") -> "NDArray[np.float64]":
+    """Undoes the bending of dense features to their bound (`data/encoder.py`): a linear model needs the original."""
     import numpy as np
 
     from pipeline.data.encoder import BOUND
@@ -183,7 +183,7 @@ def _straight(dense: "NDArray[np.float32]") -> "NDArray[np.float64]":
 
 
 def _tfidf(train: "Part", dataset: "Dataset") -> "Callable[[Part], csr_matrix] | None":
-    """The TF-IDF `[N, vocabulary]` of the words of N rows, fitted to the training part; None where there is no text."""
+    """A function from N rows to the TF-IDF of their words, `[N, V]`, fitted to the training part; None without text."""
     from sklearn.feature_extraction.text import TfidfTransformer
 
     first, vocabulary = dataset.inputs.categorical, dataset.inputs.vocabulary
@@ -194,7 +194,7 @@ def _tfidf(train: "Part", dataset: "Dataset") -> "Callable[[Part], csr_matrix] |
 
 
 def _counts(tokens: "NDArray[np.int64]", vocabulary: int) -> "csr_matrix":
-    """How often each word stands in each row."""
+    """Counts of each word in each row, `[N, V]`."""
     import numpy as np
     from scipy import sparse
 
@@ -242,7 +242,7 @@ def _trees_of(
             n_iter_no_change=_TREES_WITHOUT_GAIN,
             random_state=job.seed,
         ).fit(inputs, targets, X_val=valid, y_val=valid_targets)
-        # What scikit-learn keeps are halves of the error, negative, the first of them without any tree.
+        # scikit-learn keeps the negative halves of the errors, beginning with that of no tree.
         scores = model.validation_score_
         number = max(1, int(np.argmax(scores)))
         error = -2 * float(scores[number])
@@ -256,7 +256,10 @@ def _trees_of(
 def _dense_features(
     train: "Part", targets: "NDArray[np.float64]", components: "_Predict | None", dataset: "Dataset", job: Job
 ) -> "tuple[_Predict, NDArray[np.float64], Sequence[bool]]":
-    """What turns rows into columns for trees, these columns of the training rows, and which of them are categories."""
+    """Columns for trees: a function from N rows to `[N, C]`, and its value for the training rows.
+
+    The third value is a flag for each column, True for categories.
+    """
     import numpy as np
     from sklearn.model_selection import KFold
     from sklearn.preprocessing import TargetEncoder
@@ -271,7 +274,7 @@ def _dense_features(
         words = [components(part)] if components is not None else []
         return np.concatenate([*codes, means, part.dense.astype(np.float64), *words], axis=1)
 
-    # Training rows get the mean of other rows than themselves.
+    # The mean that a training row gets comes from other rows, not from its own target.
     mean_of = TargetEncoder(target_type="continuous", cv=KFold(shuffle=True, random_state=job.seed))
     fitted = mean_of.fit_transform(train.tokens[:, many], targets) if many else np.empty((len(train), 0))
     inputs = with_means(train, fitted)
@@ -284,7 +287,7 @@ def _dense_features(
 
 
 def _codes(tokens: "NDArray[np.int64]", values: "NDArray[np.int64]") -> "NDArray[np.float64]":
-    """The place of each token among the sorted `values`; NaN, which trees take for missing, if it is none of them."""
+    """The place of each token among the sorted `values`; NaN, a missing value to trees, for all other tokens."""
     import numpy as np
 
     places = np.minimum(np.searchsorted(values, tokens), len(values) - 1)

@@ -1,6 +1,6 @@
-"""The files of a saved model: what they are called, and whose they are.
+"""Files of saved models: their names, how to recognise and to unpack them.
 
-Nothing here reads the weights, so that nothing here needs torch.
+Nothing here reads weights, so that nothing here needs torch.
 """
 
 import json
@@ -12,29 +12,30 @@ from pipeline.errors import UserError
 WEIGHTS = "model.pt"
 DESCRIPTION = "model.json"
 PACKED = {"hpt.model": "packed"}
-"""Header of a tar file that holds the files of a model; one that a trainer wrote itself is a file like any other."""
+"""Header of the tar files that we make of a model's files. Other tar files, written by a trainer, stay packed."""
 
 
 def is_ours(description: Path) -> bool:
-    """Whether this file, if it is there, describes a built-in architecture's model, be it damaged."""
+    """True if the file exists and describes a built-in architecture's model, or is damaged.
+
+    Raises UserError if it cannot be read.
+    """
     try:
-        described = json.loads(description.read_text(encoding="utf-8"))
+        content = json.loads(description.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
         raise UserError(f"{description} cannot be read: {error.strerror}") from None
     except ValueError:
         return True
-    made_with = described.get("made-with") if isinstance(described, dict) else None
+    made_with = content.get("made-with") if isinstance(content, dict) else None
     return isinstance(made_with, dict) and "hpt" in made_with
 
 
 def unpack(path: Path, folder: Path) -> list[Path] | None:
-    """Unpacks the model's files from `path`, which is removed, into the folder; what lies there then.
+    """Unpacks the files of a packed model into the folder, removes `path`, and returns what was unpacked.
 
-    None, and the file stays, if it is no packed model.
-
-    Raises UserError if it is damaged, or cannot be written there.
+    Returns None, and leaves the file, if it is no packed model. Raises UserError if it is damaged or cannot be written.
     """
     if path.suffix != ".tar":
         return None
@@ -42,7 +43,7 @@ def unpack(path: Path, folder: Path) -> list[Path] | None:
         with path.open("rb") as file, tarfile.open(fileobj=file) as tar:
             if not PACKED.items() <= tar.pax_headers.items():
                 return None
-            # One of the files may have the pack's name.
+            # Removed first, because one of the files may have the pack's name.
             path.unlink()
             tar.extractall(folder, filter="data")
             return [folder / name for name in dict.fromkeys(name.partition("/")[0] for name in tar.getnames())]

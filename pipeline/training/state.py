@@ -1,7 +1,7 @@
-"""What a training keeps from one step to the next: its networks, and what they share.
+"""The state of a training between steps: its members, and the data and optimizer that they share.
 
-A member is one network: its learning rate, its best weights so far, its patience. Networks that train side by side
-share batches, their order, and a step's arithmetic (`fused.py`). How they are trained is told in `loop.py`.
+A member is one network with its learning rate, its best weights so far and its patience. Members that train side by
+side share batches, their order, and the arithmetic of a step (`fused.py`). The loop itself is in `loop.py`.
 """
 
 import functools
@@ -20,37 +20,37 @@ from pipeline.errors import UserError
 from pipeline.results import Status
 from pipeline.space import Assignment
 from pipeline.training import architectures, fused
-from pipeline.training.array import Array, by_name, live_in
+from pipeline.training.array import Array, state_dict_of, use_weights
 from pipeline.training.evaluation import Tensors, to_device
 from pipeline.training.hyperparameters import HYPERPARAMETERS, Settings
 from pipeline.training.optimizer import ArrayAdamW, Optimizer, SeparateAdamW
 
 Architecture = str | Callable[[Inputs], nn.Module]
-"""The name of a built-in one, or a function that makes a network."""
+"""The name of a built-in architecture, or a function that makes a network."""
 
 
 class Member:
-    """A network on its device, with what training has made of it."""
+    """A network on its device, with its progress in the training."""
 
     def __init__(self, index: int, network: nn.Module, settings: Settings) -> None:
         self.index = index
         """Its place among the settings of the training."""
         self.network, self.settings = network, settings
         self.learning_rate = settings.learning_rate
-        """The one of the next step."""
+        """Learning rate of the next step."""
         self.row: Tensor | None = None
         """All its weights, `[P]`, while it is in an array."""
         self.status: Status | None = None
-        """How it ended; None while it trains."""
+        """None while it trains."""
         self.at_limit = False
-        """Whether the number of epochs ended it while it still improved."""
+        """True if the limit of epochs ended it while it still improved."""
         self.epochs = self.passes = self.steps = 0
         self.loss = math.nan
         """Mean loss of the last epoch."""
         self.best_epoch, self.best_mse_valid = 0, math.inf
         self.best_weights: dict[str, Tensor] = {}
         self.rows, self.seconds = 0, 0.0
-        """Rows that it has learned from, and its share of the seconds that this took."""
+        """Rows that it has learned from, and its share of the seconds of learning."""
         self._is_finite = True
         self._epochs_since_decay = 0
 
@@ -64,17 +64,17 @@ class Member:
         else:
             self._epochs_since_decay += 1
 
-    def go_on(self, max_epochs: int, *, stop: bool) -> None:
-        """Ends the training if the epoch was its last; else decays the learning rate if that is due."""
-        without_gain = self.epochs - self.best_epoch
+    def end_or_decay(self, max_epochs: int, *, stop: bool) -> None:
+        """Sets the status if the epoch was the last; else decays the learning rate if that is due."""
+        epochs_without_gain = self.epochs - self.best_epoch
         if not self._is_finite:
             self.status = Status.DIVERGED
-        elif without_gain >= self.settings.early_stopping_patience:
+        elif epochs_without_gain >= self.settings.early_stopping_patience:
             self.status = Status.COMPLETE
         elif self.epochs == max_epochs:
             self.status = Status.COMPLETE
-            # No plateau at its end that would have made the learning rate decay.
-            self.at_limit = without_gain < self.settings.decay_patience
+            # It still improved: the last epochs were no plateau that would have made the learning rate decay.
+            self.at_limit = epochs_without_gain < self.settings.decay_patience
         elif stop:
             self.status = Status.STOPPED
         elif self._epochs_since_decay == self.settings.decay_patience:
@@ -82,19 +82,19 @@ class Member:
             self.learning_rate *= self.settings.decay_factor
 
     def leave_array(self) -> None:
-        """Gives the network weights of its own, which nobody else keeps in memory."""
+        """Copies the weights into the network, so that it does not keep the array's memory."""
         if self.row is not None:
-            live_in(self.row.clone(), self.network)
+            use_weights(self.row.clone(), self.network)
             self.row = None
 
     def _copy_weights(self) -> dict[str, Tensor]:
-        if self.row is not None:  # one copy, not one for each tensor
-            return by_name(self.row.clone(), self.network)
+        if self.row is not None:  # a single copy instead of one for each tensor
+            return state_dict_of(self.row.clone(), self.network)
         return {key: value.detach().clone() for key, value in self.network.state_dict().items()}
 
 
 class TrainState:
-    """Networks that train side by side, and what they share: the data on the device and the order of the rows."""
+    """Members that train side by side, with the data on the device, the order of the rows, and the optimizer."""
 
     def __init__(
         self,
@@ -105,19 +105,19 @@ class TrainState:
         device: torch.device,
     ) -> None:
         self.members = _new_members(architecture, settings, dataset.inputs, seed, device)
-        """Those that are still training."""
+        """The members that are still training."""
         self.size = len(self.members)
-        """How many they were at first."""
+        """Number of members at the start."""
         self.dataset, self.device = dataset, device
-        # An array stays one until its last member leaves: so does its optimizer.
+        # An array stays an array until its last member leaves, because its optimizer does.
         self._is_array = self.size > 1 and device.type in fused.ARRAYS_ON
         self._fuse()
-        own = [member.settings for member in self.members]
         networks = [member.network for member in self.members]
+        member_settings = [member.settings for member in self.members]
         self.optimizer: Optimizer = (
-            ArrayAdamW(self.module, own)
+            ArrayAdamW(self.module, member_settings)
             if isinstance(self.module, Array)
-            else SeparateAdamW(networks, own, dataset.train.tokens, device)
+            else SeparateAdamW(networks, member_settings, dataset.train.tokens, device)
         )
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
@@ -127,16 +127,16 @@ class TrainState:
     def _fuse(self) -> None:
         networks = [member.network for member in self.members]
         self.module = fused.fuse(networks, as_array=self._is_array)
-        """Computes all members at once, and for a while such as have ended."""
+        """Computes all members at once. It may also hold members that have ended."""
         for member, row in zip(self.members, self.module.rows if isinstance(self.module, Array) else (), strict=False):
             member.row = row
         self.places = list(range(len(networks)))
-        """Where each member stands in what the module gives."""
+        """Place of each member in the module's results."""
         self.total_loss = torch.zeros(len(networks), dtype=torch.float64, device=self.device)
-        """At each place, over the rows of the epoch so far."""
+        """Sum of the losses at each place, over the rows of the epoch so far."""
 
     def begin_epoch(self) -> None:
-        """Hands the members' learning rates to the optimizer; no loss is left."""
+        """Gives the members' learning rates to the optimizer and resets the losses."""
         rates = [0.0] * len(self.total_loss)
         for place, member in zip(self.places, self.members, strict=True):
             rates[place] = member.learning_rate
@@ -145,37 +145,39 @@ class TrainState:
         self.module.train()
 
     def remove_ended(self) -> list[Member]:
-        """Removes the members whose training has ended; returns them."""
+        """Removes the members whose training has ended, and returns them."""
         ended = [member for member in self.members if member.status is not None]
-        staying = [(place, each) for place, each in zip(self.places, self.members, strict=True) if each.status is None]
-        self.places, self.members = [place for place, _ in staying], [member for _, member in staying]
+        remaining = [
+            (place, member) for place, member in zip(self.places, self.members, strict=True) if not member.status
+        ]
+        self.places, self.members = [place for place, _ in remaining], [member for _, member in remaining]
         for member in ended:
             member.leave_array()
-        # To make an array smaller takes as long as an epoch of it, as its steps are recorded anew.
-        if ended and staying and (not self._is_array or len(staying) <= len(self.total_loss) / 2):
-            kept = self.places
+        # Making an array smaller takes as long as an epoch, because its steps are recorded anew.
+        if ended and remaining and (not self._is_array or len(remaining) <= len(self.total_loss) / 2):
+            places = self.places
             self._fuse()
-            self.optimizer.keep(kept, self.module)
+            self.optimizer.keep(places, self.module)
         return ended
 
     @functools.cached_property
     def test(self) -> Tensors:
-        """On the device from when the first member ends."""
+        """The test part; copied to the device when the first member ends."""
         return to_device(self.dataset.test, self.device)
 
 
 def private_random_numbers(device: torch.device) -> AbstractContextManager[None]:
-    """Within the context torch's generators may be seeded and drawn from; afterwards they are what they were."""
+    """A context that restores the state of torch's generators at its end."""
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
 
 
 def _new_members(
     architecture: Architecture, assignments: Sequence[Assignment], inputs: Inputs, seed: int, device: torch.device
 ) -> list[Member]:
-    """An untrained member per assignment; all begin alike. Raises UserError for an unknown hyperparameter."""
+    """An untrained member per assignment. Raises UserError for an unknown hyperparameter."""
     members = []
     for index, assignment in enumerate(assignments):
-        # Before each, so that all begin alike; the draws of the training follow those of the last one.
+        # Seeded before each, so that all begin alike. The training's draws follow those of the last network.
         torch.manual_seed(seed)
         network, settings = _build(architecture, assignment, inputs)
         members.append(Member(index, network.to(device), settings))
@@ -189,7 +191,7 @@ def _build(architecture: Architecture, assignment: Assignment, inputs: Inputs) -
     else:
         values = {name: declared["default"] for name, declared in HYPERPARAMETERS.items()} | assignment
         if unknown := values.keys() - HYPERPARAMETERS.keys():
-            raise UserError(f"the training loop has no hyperparameter {min(unknown)!r}")
+            raise UserError(f'the training loop has no hyperparameter "{min(unknown)}"')
         network = architecture(inputs)
     settings: dict[str, Any] = {field.name: values[field.name] for field in fields(Settings)}
     return network, Settings(**settings)

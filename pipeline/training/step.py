@@ -1,8 +1,8 @@
 """A training step: fetch a batch, compute the losses, update the weights. On a GPU it is recorded once and replayed.
 
-Steps of small networks are dozens of kernels of a few microseconds each, and starting one takes as long as running it.
-A CUDA graph (`torch.cuda.CUDAGraph`) starts all of a step's at once. It repeats what it saw, on the memory it saw:
-whatever changes between two steps must lie on the device and be changed in place.
+A step of a small network is dozens of kernels of a few microseconds each, and starting a kernel takes as long as
+running it. A CUDA graph (`torch.cuda.CUDAGraph`) starts all kernels of a step at once. It repeats the recorded kernels
+on the recorded memory: a value that changes between two steps must lie on the device and be changed in place.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from pipeline.training.state import TrainState
 
 
 def train_step(state: TrainState, rows: Tensor) -> None:
-    """Updates every member by the gradient on the training rows at the places `[B]`; adds up the losses."""
+    """Updates every member by its gradient on the training rows at the places `[B]`, and adds up the losses."""
     tokens, dense, targets = (tensor[rows] for tensor in state.train)
     tokens = state.optimizer.prepare(tokens)
     with torch.autocast(state.device.type, dtype=torch.bfloat16, enabled=state.device.type == "cuda"):
@@ -26,13 +26,13 @@ def train_step(state: TrainState, rows: Tensor) -> None:
 
 
 class Step:
-    """`train_step` of a state; recorded anew when the state has another module."""
+    """`train_step` of a state, recorded on a GPU, and recorded anew when the state gets another module."""
 
     def __init__(self, state: TrainState) -> None:
         self._state, self._module = state, state.module
         self._recordings: dict[int, _Recording | None] = {}
-        """By the number of rows; None after the first such batch, which makes ready what must not be recorded."""
-        self._failure = _why_not_recorded(state.device.type) if state.device.type == "cuda" else None
+        """`{number of rows: recording}`; None after a first batch, which allocates what must not be recorded."""
+        self._failure = _recording_failure(state.device.type) if state.device.type == "cuda" else None
         self._records = state.device.type == "cuda" and self._failure is None
 
     def __call__(self, rows: Tensor) -> None:
@@ -50,7 +50,7 @@ class Step:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Why a GPU is slower than it could be, if it is."""
+        """The reason why a GPU is slower than it could be, if there is one."""
         return (f"steps are not recorded as a CUDA graph: {self._failure}",) if self._failure else ()
 
     def _record(self, count: int) -> None:
@@ -75,17 +75,17 @@ class _Recording:
 
 
 def _recorded(step: Callable[[], None]) -> "torch.cuda.CUDAGraph":
-    """A recording of the step, which is not made thereby. Raises what the step raised, if it cannot be recorded."""
+    """A recording of the step; recording does not execute it. Raises the step's error if it cannot be recorded."""
     graph, failure = torch.cuda.CUDAGraph(), None
     try:
-        # Around it, because torch does not leave its own stream where recording fails.
+        # The outer context restores the stream: torch does not if recording fails.
         with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
             try:
                 step()
             except RuntimeError as error:
                 failure = error
     except RuntimeError as error:
-        # After a failure inside, this only says that the recording was disturbed.
+        # If the step failed, this error only says that the recording was disturbed.
         failure = failure or error
     if failure is not None:
         _end_recording()
@@ -94,7 +94,7 @@ def _recorded(step: Callable[[], None]) -> "torch.cuda.CUDAGraph":
 
 
 def _end_recording() -> None:
-    """After a failure the generator of random numbers still waits for the end of its recording: gives it one."""
+    """Ends the recording of torch's random generator, which a failure leaves open."""
     with contextlib.suppress(RuntimeError):
         torch.cuda.synchronize()
         with torch.cuda.graph(torch.cuda.CUDAGraph()):
@@ -106,20 +106,21 @@ def _in_words(error: RuntimeError) -> str:
 
 
 @functools.cache
-def _why_not_recorded(device: str) -> str | None:
-    """None if recorded steps do what steps do, with this driver and this torch: tried once, on a small network."""
+def _recording_failure(device: str) -> str | None:
+    """None if recorded steps equal plain steps with this driver and this torch; tried once, on a small network."""
     try:
         step_by_step, recorded = (_weights_after(4, device, records=records) for records in (False, True))
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
         return _in_words(error)
-    same = torch.allclose(step_by_step, recorded, rtol=1e-3, atol=1e-5)
-    return None if same else "with this driver, recorded steps of a small network do not do what steps do"
+    if torch.allclose(step_by_step, recorded, rtol=1e-3, atol=1e-5):
+        return None
+    return "with this driver, recorded steps of a small network differ from steps that are not recorded"
 
 
 def _weights_after(steps: int, device: str, *, records: bool) -> Tensor:
-    """What so many steps make of a network with dropout; all but the first are recorded, or none."""
+    """Weights of a small network with dropout after so many steps; `records` records all but the first step."""
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device == "cuda" else []):
         torch.manual_seed(0)
         network = nn.Sequential(nn.Linear(8, 16), nn.Dropout(0.5), nn.Linear(16, 1)).to(device)

@@ -28,7 +28,7 @@ def test_an_inactive_hyperparameter_keeps_its_other_value():
     ]
 
 
-def test_what_hangs_on_an_inactive_one_is_inactive_too():
+def test_a_child_of_an_inactive_hyperparameter_is_inactive():
     # `nesterov` stands first, and the value that momentum keeps would fit its condition.
     space = SearchSpace(
         {
@@ -42,10 +42,10 @@ def test_what_hangs_on_an_inactive_one_is_inactive_too():
     assert space.settle({"nesterov": True, "momentum": 0.9, "optimizer": "adam"})["nesterov"] is False
     settings = list(space.settings())
     assert len(settings) == space.count(100) == 4
-    assert all(list(one) == ["nesterov", "momentum", "optimizer"] for one in settings)
+    assert all(list(setting) == ["nesterov", "momentum", "optimizer"] for setting in settings)
 
 
-def test_settings_that_differ_in_inactive_ones_alone_are_the_same_experiment():
+def test_settings_that_differ_only_in_inactive_hyperparameters_are_the_same_experiment():
     space = SearchSpace({"a": values(1, 2), "b": values(1, 2, when={"a": [1]})}, otherwise={"b": 1})
     assert space.identity({"a": 2, "b": 1, "other": 3}) == space.identity({"a": 2, "b": 2, "other": 4})
     assert space.identity({"a": 1, "b": 1}) != space.identity({"a": 1, "b": 2})
@@ -82,14 +82,15 @@ def test_a_constraint_compares_with_a_number_or_with_a_fixed_hyperparameter():
     domains = {"a": Interval(low=1, high=10)}
     assert SearchSpace(domains, (("a", "<=", 3.5),)).count(100) == 3
     fixed = SearchSpace(domains, (("b", "<", "a"), ("a", "!=", 10)), {"b": 7})
-    assert [one["a"] for one in fixed.settings()] == [8, 9]
+    assert [setting["a"] for setting in fixed.settings()] == [8, 9]
     assert not fixed.allows({"a": 7})
 
 
-def test_a_constraint_says_nothing_about_an_inactive_hyperparameter():
+def test_a_constraint_on_an_inactive_hyperparameter_has_no_effect():
     domains = {"on": values(True, False), "a": values(1, 2, 3), "b": values(2, when={"on": [True]})}
     space = SearchSpace(domains, (("a", "<", "b"),), {"b": 0})
-    assert [(one["on"], one["a"]) for one in space.settings()] == [(True, 1), (False, 1), (False, 2), (False, 3)]
+    pairs = [(setting["on"], setting["a"]) for setting in space.settings()]
+    assert pairs == [(True, 1), (False, 1), (False, 2), (False, 3)]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_a_constraint_says_nothing_about_an_inactive_hyperparameter():
         ({"a": Interval(low=0.0, high=1.0)}, (("a", "==", 0.5),), {}, "never meets a value exactly"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_sentence(domains, constraints, otherwise, sentence):
+def test_impossible_conditions_and_constraints_are_errors_of_a_sentence(domains, constraints, otherwise, sentence):
     with pytest.raises(ValueError, match=r"^[^\n]*$") as error:
         SearchSpace(domains, constraints, otherwise)
     assert sentence in str(error.value)
@@ -152,13 +153,13 @@ operators = st.sampled_from(["<", "<=", ">", ">=", "==", "!="])
 
 @st.composite
 def spaces(draw):
-    """Finite spaces, of which every second hyperparameter or so hangs on another one before or behind it."""
+    """Finite spaces in which about half of the hyperparameters have a condition on another one."""
     drawn = draw(domains)
     order = draw(st.permutations([f"h{n}" for n in range(len(drawn))]))
-    made = {}
-    for at, (items, conditional, wanted) in enumerate(drawn):
+    domains_by_name = {}
+    for at, (items, conditional, active_value) in enumerate(drawn):
         parent = draw(st.sampled_from(order[:at])) if at and conditional else None
-        made[order[at]] = values(*items, when={parent: (wanted,)} if parent else {})
+        domains_by_name[order[at]] = values(*items, when={parent: (active_value,)} if parent else {})
     names = draw(st.permutations(order))
     constraints = draw(
         st.lists(
@@ -167,21 +168,22 @@ def spaces(draw):
         )
     )
     try:
-        return SearchSpace({name: made[name] for name in names}, tuple(constraints), dict.fromkeys(order, 9))
+        in_order = {name: domains_by_name[name] for name in names}
+        return SearchSpace(in_order, tuple(constraints), dict.fromkeys(order, 9))
     except ValueError:
-        return SearchSpace({name: made[name].model_copy(update={"when": {}}) for name in names})
+        return SearchSpace({name: domains_by_name[name].model_copy(update={"when": {}}) for name in names})
 
 
 @given(spaces())
-def test_the_settings_are_those_of_all_combinations_that_settle_and_are_allowed(space):
-    every = [
+def test_the_settings_are_all_allowed_combinations_once_they_are_settled(space):
+    settled = [
         space.settle(dict(zip(space.domains, combination, strict=True)))
         for combination in itertools.product(*(domain.values for domain in space.domains.values()))
     ]
-    allowed = {space.identity(one) for one in every if space.allows(one)}
-    settings = [space.identity(one) for one in space.settings()]
-    assert len(settings) == len(set(settings)) == space.count(10_000)
-    assert set(settings) == allowed
+    allowed = {space.identity(setting) for setting in settled if space.allows(setting)}
+    identities = [space.identity(setting) for setting in space.settings()]
+    assert len(identities) == len(set(identities)) == space.count(10_000)
+    assert set(identities) == allowed
 
 
 @given(spaces())

@@ -73,12 +73,13 @@ every_space = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 
 
 def outcome(space, assignment):
-    """Something to minimise: low where all values come first in the listed order."""
+    """A value to minimise: low if all values come first in the listed order."""
     loss = 0.0
     for at, (name, domain) in enumerate(space.domains.items()):
         value = assignment[name]
         if isinstance(domain, Values):
-            loss += next((n for n, own in enumerate(domain.values) if own is value or own == value), 0) / domain.size
+            place = next((n for n, other in enumerate(domain.values) if other is value or other == value), 0)
+            loss += place / domain.size
         else:
             scale = math.log if domain.log else float
             loss += (
@@ -88,21 +89,22 @@ def outcome(space, assignment):
 
 
 def tried_of(space, assignments):
-    return [Tried({**space.otherwise, **one}, outcome(space, one)) for one in assignments]
+    return [Tried({**space.otherwise, **assignment}, outcome(space, assignment)) for assignment in assignments]
 
 
 def assert_they_are_new(space, tried, new):
-    identities = [space.identity(one) for one in new]
+    identities = [space.identity(setting) for setting in new]
     assert len(set(identities)) == len(identities)
-    assert not {space.identity(one.assignment) for one in tried} & set(identities)
-    for one in new:
-        assert list(one) == list(space.domains)
-        assert space.settle(one) == one
-        assert space.allows(one)
-        for name in space.active(one):
-            assert one[name] in space.domains[name]
-            assert isinstance(one[name], (str, type(None), bool, int, float))
-            assert type(one[name]).__module__ == "builtins", "numpy's numbers are no JSON"
+    assert not {space.identity(experiment.assignment) for experiment in tried} & set(identities)
+    for setting in new:
+        assert list(setting) == list(space.domains)
+        assert space.settle(setting) == setting
+        assert space.allows(setting)
+        for name in space.active(setting):
+            value = setting[name]
+            assert value in space.domains[name]
+            assert isinstance(value, (str, type(None), bool, int, float))
+            assert type(value).__module__ == "builtins", "numpy's numbers are no JSON"
 
 
 @every_strategy
@@ -123,11 +125,12 @@ def test_every_round_is_new_allowed_and_full(strategy, space):
 @settings(max_examples=15)
 @given(space=finite, seed=st.integers(0, 2**31), n=st.integers(0, 30), data=st.data())
 def test_experiments_are_new_distinct_and_as_many_as_there_are(strategy, space, seed, n, data):
-    everything = list(space.settings())
-    taken = data.draw(st.lists(st.sampled_from(everything), unique_by=space.identity, max_size=5))
-    tried = [Tried(one, data.draw(st.one_of(st.none(), st.floats(allow_nan=False)))) for one in taken]
+    settings = list(space.settings())
+    tried_settings = data.draw(st.lists(st.sampled_from(settings), unique_by=space.identity, max_size=5))
+    values = st.one_of(st.none(), st.floats(allow_nan=False))
+    tried = [Tried(setting, data.draw(values)) for setting in tried_settings]
     new = strategy(space, tried, seed, n)
-    assert len(new) == min(n, len(everything) - len(taken))
+    assert len(new) == min(n, len(settings) - len(tried))
     assert_they_are_new(space, tried, new)
 
 
@@ -140,9 +143,10 @@ def test_a_space_is_used_up_round_by_round_and_then_there_is_nothing_more(strate
         if not new:
             break
         # A third diverges, a third has no result.
-        tried += [Tried(one, [1.0 * at, math.inf, None][at % 3]) for at, one in enumerate(new)]
+        tried += [Tried(setting, [1.0 * at, math.inf, None][at % 3]) for at, setting in enumerate(new)]
     assert len(tried) == 9 + 3
-    assert {space.identity(one.assignment) for one in tried} == {space.identity(one) for one in space.settings()}
+    tried_settings = [experiment.assignment for experiment in tried]
+    assert set(map(space.identity, tried_settings)) == set(map(space.identity, space.settings()))
     assert strategy(space, tried, 99, 1) == []
 
 
@@ -174,7 +178,7 @@ def test_few_allowed_settings_among_very_many_are_found(strategy):
     domains = {name: Interval(low=1, high=2000) for name in "ab"}
     space = SearchSpace(domains, (("a", ">", "b"), ("a", "<=", 3)))
     new = strategy(space, [], 0, 5)
-    assert sorted((one["a"], one["b"]) for one in new) == [(2, 1), (3, 1), (3, 2)]
+    assert sorted((setting["a"], setting["b"]) for setting in new) == [(2, 1), (3, 1), (3, 2)]
 
 
 @drawing
@@ -185,7 +189,7 @@ def test_a_thousandth_of_a_range_is_found(strategy):
 
 
 @drawing
-def test_an_experiment_from_outside_the_space_does_no_harm(strategy):
+def test_an_experiment_outside_the_space_does_no_harm(strategy):
     space = SearchSpace({"a": Interval(low=0.0, high=1.0), "b": Values(values=("x", "y"))})
     tried = [Tried({"a": 5.0, "b": "x"}, 0.0), Tried({"a": 0.5, "b": "z"}, 0.0)]
     tried += tried_of(space, STRATEGIES["random"](space, [], 1, 12))
@@ -197,33 +201,32 @@ def test_two_sobol_rounds_are_one_of_their_size():
         tried = []
         for _ in range(4):
             tried += tried_of(space, STRATEGIES["sobol"](space, tried, 5, 3))
-        assert [one.assignment for one in tried] == [
-            {**space.otherwise, **one} for one in STRATEGIES["sobol"](space, [], 5, len(tried))
-        ]
+        assert tried == tried_of(space, STRATEGIES["sobol"](space, [], 5, len(tried)))
 
 
 def test_sobol_leaves_no_large_gap():
     space = SearchSpace({"a": Interval(low=0.0, high=1.0), "b": Values(values=(1, 2, 3, 4))})
     drawn = STRATEGIES["sobol"](space, [], 3, 64)
-    assert all(sum(low <= one["a"] < low + 1 / 16 for one in drawn) == 4 for low in (at / 16 for at in range(16)))
-    assert all(sum(one["b"] == b for one in drawn) == 16 for b in (1, 2, 3, 4))
+    for low in (at / 16 for at in range(16)):
+        assert sum(low <= setting["a"] < low + 1 / 16 for setting in drawn) == 4
+    assert all(sum(setting["b"] == b for setting in drawn) == 16 for b in (1, 2, 3, 4))
 
 
 @pytest.mark.parametrize("name", sorted(ADAPTIVE))
 def test_a_strategy_that_learns_goes_where_it_was_good(name):
     space = SearchSpace({"a": Interval(low=0.0, high=1.0), "b": Values(values=("x", "y", "z"))})
-    found = {}
+    last_values = {}
     for strategy in (name, "random"):
         tried = []
         for number in range(6):
             new = STRATEGIES[strategy](space, tried, number, 6)
-            tried += [Tried(one, (one["a"] - 0.3) ** 2 + 0.3 * (one["b"] != "y")) for one in new]
-        found[strategy] = sum(one.value for one in tried[-12:])
-    assert found[name] < 0.5 * found["random"]
+            tried += [Tried(setting, (setting["a"] - 0.3) ** 2 + 0.3 * (setting["b"] != "y")) for setting in new]
+        last_values[strategy] = sum(experiment.value for experiment in tried[-12:])
+    assert last_values[name] < 0.5 * last_values["random"]
 
 
-def test_options_count_as_much_as_the_choice_that_they_hang_on():
-    """Else `sgd` with ten momenta would be drawn ten times as often as `adam` with none."""
+def test_a_choice_with_options_is_as_likely_as_one_without():
+    """Otherwise `sgd` with ten momenta would be drawn ten times as often as `adam` with none."""
     space = SearchSpace(
         {
             "optimizer": Values(values=("sgd", "adam")),
@@ -270,48 +273,48 @@ def ten_tried(space):
 
 
 def golden():
-    """What every strategy says today. `python -m tests.search.test_strategies` writes it down anew."""
-    said = {}
+    """Settings that every strategy chooses today. `python -m tests.search.test_strategies` renews the file."""
+    settings = {}
     for name, strategy in STRATEGIES.items():
         for title, space in SPACES.items():
-            # A Gaussian process ends its search on ranges of reals where a machine's sums let it.
+            # On ranges of real numbers, rounding decides where a Gaussian process ends its search.
             if name in ("grid", "gp") and math.isinf(space.combinations):
                 continue
             for seed, tried in ((1, []), (2, ten_tried(space))):
-                said[f"{name}, {title}, seed {seed}, after {len(tried)}"] = strategy(space, tried, seed, 3)
-    return said
+                settings[f"{name}, {title}, seed {seed}, after {len(tried)}"] = strategy(space, tried, seed, 3)
+    return settings
 
 
 def test_a_spec_can_name_every_strategy():
     assert set(get_args(Strategy)) == STRATEGIES.keys()
 
 
-def test_every_strategy_says_what_it_said_before():
-    """Golden: who renews this file says in the changelog that sweeps cannot be repeated across the change."""
+def test_every_strategy_chooses_what_it_chose_before():
+    """Renewing the golden file needs a line in the changelog: sweeps cannot be repeated across the change."""
     expected = json.loads(GOLDEN.read_text())
     now = golden()
     assert now.keys() == expected.keys()
-    for case, wanted in expected.items():
-        assert len(now[case]) == len(wanted), case
-        for one, other in zip(now[case], wanted, strict=True):
-            for name, value in other.items():
+    for case, expected_settings in expected.items():
+        assert len(now[case]) == len(expected_settings), case
+        for setting, expected_setting in zip(now[case], expected_settings, strict=True):
+            for name, value in expected_setting.items():
                 close = pytest.approx(value, rel=1e-4) if isinstance(value, float) else value
-                assert one[name] == close, (case, now[case])
-                assert type(one[name]) is type(value)
+                assert setting[name] == close, (case, now[case])
+                assert type(setting[name]) is type(value)
 
 
 @pytest.mark.parametrize("name", sorted(ADAPTIVE))
-def test_what_a_strategy_learns_does_not_hang_on_last_digits(name):
-    """So the golden may name its choices: another machine's sums, and errors, differ by far less than this."""
+def test_what_a_strategy_learns_does_not_depend_on_last_digits(name):
+    """So the golden file holds on other machines, whose sums and errors differ by far less than this."""
     noise = random.Random(3)
     for title, space in SPACES.items():
         if math.isinf(space.combinations):
             continue
         tried = ten_tried(space)
-        noisy = [replace(one, value=one.value * (1 + noise.uniform(-1e-8, 1e-8))) for one in tried]
+        noisy = [replace(each, value=each.value * (1 + noise.uniform(-1e-8, 1e-8))) for each in tried]
         assert STRATEGIES[name](space, noisy, 2, 3) == STRATEGIES[name](space, tried, 2, 3), title
 
 
 if __name__ == "__main__":
-    lines = ",\n".join(f"{json.dumps(case)}: {json.dumps(said)}" for case, said in golden().items())
+    lines = ",\n".join(f"{json.dumps(case)}: {json.dumps(settings)}" for case, settings in golden().items())
     GOLDEN.write_text(f"{{\n{lines}\n}}\n")

@@ -1,4 +1,4 @@
-"""Small made-up datasets, for tests that are not about reading data."""
+"""Small made-up datasets for tests that do not read data."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -44,14 +44,14 @@ def make_dataset() -> Callable[..., Dataset]:
 
 @pytest.fixture
 def make_double(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Inputs], Dataset]]:
-    """Datasets in double precision, and networks too: two ways to one result differ by 1e-9 only through a bug."""
+    """Makes datasets in double precision; networks are, too. Then only a bug makes results differ by more than 1e-9."""
 
-    def part(one: Part) -> Part:
-        return replace(one, dense=one.dense.astype(np.float64), targets=one.targets.astype(np.float64))
+    def double(part: Part) -> Part:
+        return replace(part, dense=part.dense.astype(np.float64), targets=part.targets.astype(np.float64))
 
     def make(inputs: Inputs) -> Dataset:
         dataset = made_up(inputs)
-        return replace(dataset, train=part(dataset.train), valid=part(dataset.valid), test=part(dataset.test))
+        return replace(dataset, train=double(dataset.train), valid=double(dataset.valid), test=double(dataset.test))
 
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
     torch.set_default_dtype(torch.float64)

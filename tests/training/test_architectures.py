@@ -1,4 +1,4 @@
-"""What holds for every architecture: one suite over all the files in its folder, whatever they are."""
+"""The contract of every architecture: one suite over all files of the folder."""
 
 import inspect
 import json
@@ -21,7 +21,7 @@ from tests.support import ROOT
 
 ALL = architectures.names()
 # Settings that take another way through the code than the defaults do.
-OTHERWISE: list[tuple[str, Assignment]] = [
+OTHER_SETTINGS: list[tuple[str, Assignment]] = [
     ("attention", {"layers": 2, "heads": 1, "head_size": 8}),
     ("bag-of-words", {"hidden_layers": 0}),
     ("cnn", {"smallest_window": 4, "windows": 2}),
@@ -31,7 +31,7 @@ OTHERWISE: list[tuple[str, Assignment]] = [
     ("multi-task", {"weighting": "uncertainty"}),
     ("tabular", {"ensemble_size": 1, "hidden_layers": 0}),
 ]
-CASES = [(name, {}) for name in ALL] + OTHERWISE
+CASES = [(name, {}) for name in ALL] + OTHER_SETTINGS
 DOCS = ROOT / "docs" / "architectures.md"
 
 every_architecture = pytest.mark.parametrize("name", ALL)
@@ -66,21 +66,20 @@ def test_any_mixture_of_inputs_and_targets_works(
 ) -> None:
     inputs = Inputs(vocabulary=20, length=length, dense=dense, targets=targets)
     network = built(name, inputs, setting | {"dropout": 0.0})
-    tokens, numbers, wanted = batch(inputs, 7)
-    loss, prediction = network.loss(tokens, numbers, wanted)
+    tokens, dense_features, expected = batch(inputs, 7)
+    loss, prediction = network.loss(tokens, dense_features, expected)
     loss.backward()
     assert loss.shape == ()
     assert torch.isfinite(loss)
     assert prediction.shape == (7, targets)
-    torch.testing.assert_close(network(tokens, numbers), prediction)
+    torch.testing.assert_close(network(tokens, dense_features), prediction)
 
 
 @every_case
-def test_columns_and_words_of_one_row_are_told_apart(name: str, setting: Assignment) -> None:
+def test_columns_and_words_may_stand_in_the_same_row(name: str, setting: Assignment) -> None:
     inputs = Inputs(vocabulary=20, length=6, dense=3, targets=2, categorical=4)
     network = built(name, inputs, setting | {"dropout": 0.0})
-    tokens, numbers, wanted = batch(inputs, 9)
-    loss, prediction = network.loss(tokens, numbers, wanted)
+    loss, prediction = network.loss(*batch(inputs, 9))
     loss.backward()
     assert prediction.shape == (9, 2)
     assert torch.isfinite(loss)
@@ -177,17 +176,17 @@ def test_the_way_back_of_lstm_attention_is_that_of_a_bidirectional_lstm() -> Non
     inputs = Inputs(20, 6, 0, 1)
     reader = built("lstm-attention", inputs, {"hidden_size": 4, "embedding_size": 5}).reader
     tokens = torch.tensor([[2, 3, 4, 5, 6, 7], [8, 9, 3, 0, 0, 0]])
-    both = torch.nn.LSTM(5, 4, batch_first=True, bidirectional=True)
-    both.load_state_dict(
+    bidirectional = torch.nn.LSTM(5, 4, batch_first=True, bidirectional=True)
+    bidirectional.load_state_dict(
         reader.forth.state_dict() | {f"{key}_reverse": weight for key, weight in reader.back.state_dict().items()}
     )
     for row in tokens:
         row = row[row != PADDING][None]
-        states, _ = both(reader.embedding(row))
+        states, _ = bidirectional(reader.embedding(row))
         weights = reader.score(states).softmax(dim=1).transpose(1, 2)
         torch.testing.assert_close(reader.attend(row)[0], weights @ states)
     padded = torch.nn.utils.rnn.pack_padded_sequence(reader.embedding(tokens), [6, 3], batch_first=True)
-    states, _ = torch.nn.utils.rnn.pad_packed_sequence(both(padded)[0], batch_first=True)
+    states, _ = torch.nn.utils.rnn.pad_packed_sequence(bidirectional(padded)[0], batch_first=True)
     means, weights = reader.attend(tokens)
     torch.testing.assert_close(means, weights @ states)
     torch.testing.assert_close(weights.sum(dim=2), torch.ones(2, 1))
@@ -231,26 +230,25 @@ def test_weighting_by_uncertainty_finds_the_noise_of_each_target() -> None:
 
 @every_architecture
 def test_a_network_takes_exactly_the_hyperparameters_that_its_file_declares(name: str) -> None:
-    taken = inspect.signature(architectures.network(name).__init__).parameters
-    assert [key for key, one in taken.items() if one.kind is one.KEYWORD_ONLY] == architectures.network_hyperparameters(
-        name
-    )
+    parameters = inspect.signature(architectures.network(name).__init__).parameters
+    by_keyword = [key for key, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
+    assert by_keyword == architectures.network_hyperparameters(name)
 
 
 @every_architecture
 def test_every_default_lies_in_its_ready_made_domain_and_every_domain_in_its_limits(name: str) -> None:
-    for one in architectures.hyperparameters(name).values():
-        assert one.default in one.domain
-        assert one.help
-        ends = [one.domain.at(0.0), one.domain.at(1 - 1e-12)]
-        assert all(end in (one.limits or one.domain) for end in ends)
+    for declared in architectures.hyperparameters(name).values():
+        assert declared.default in declared.domain
+        assert declared.help
+        ends = [declared.domain.at(0.0), declared.domain.at(1 - 1e-12)]
+        assert all(end in (declared.limits or declared.domain) for end in ends)
 
 
 @every_architecture
 def test_the_ends_of_every_ready_made_domain_can_be_built(name: str) -> None:
     declared = architectures.hyperparameters(name)
     for unit in (0.0, 1 - 1e-12):
-        network = built(name, FULL, {key: one.domain.at(unit) for key, one in declared.items()})
+        network = built(name, FULL, {key: fields.domain.at(unit) for key, fields in declared.items()})
         assert network(*batch(FULL, 3)[:2]).shape == (3, FULL.targets)
 
 
@@ -272,12 +270,18 @@ def test_an_architecture_may_change_a_default_of_the_loop_and_keeps_the_rest_of_
     assert "gradient_clip" not in architectures.network_hyperparameters("lstm")
 
 
+def test_an_architecture_declares_only_the_fields_that_differ_from_shared_ones() -> None:
+    plain, changed = (architectures.hyperparameters(name)["dropout"] for name in ("bag-of-words", "tabular"))
+    assert (plain.default, changed.default) == (0.0, 0.1)
+    assert (changed.limits, changed.shapes, changed.help) == (plain.limits, False, plain.help)
+
+
 def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
-    with pytest.raises(UserError, match=r"'lstm_atention'.*did you mean 'lstm-attention'"):
+    with pytest.raises(UserError, match=r'"lstm_atention".*did you mean "lstm-attention"'):
         architectures.hyperparameters("lstm_atention")
-    with pytest.raises(UserError, match="choose one of attention, bag-of-words"):
+    with pytest.raises(UserError, match="possible are attention, bag-of-words"):
         architectures.network("zzz")
-    with pytest.raises(UserError, match="bag-of-words has no hyperparameter 'droput': did you mean 'dropout'"):
+    with pytest.raises(UserError, match='bag-of-words has no hyperparameter "droput"; did you mean "dropout"'):
         architectures.complete("bag-of-words", {"droput": 0.1})
 
 
@@ -296,8 +300,8 @@ def test_declarations_are_read_without_importing_torch() -> None:
         "import sys; from pipeline.training import architectures as a; "
         "[a.hyperparameters(n) for n in a.names()]; print('torch' in sys.modules)"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout == "False\n"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"
 
 
 def test_the_loop_declares_exactly_its_settings() -> None:
@@ -305,28 +309,29 @@ def test_the_loop_declares_exactly_its_settings() -> None:
 
 
 def table(declared: dict[str, Hyperparameter]) -> Iterator[str]:
-    """What docs/architectures.md says of these hyperparameters."""
+    """The table of these hyperparameters in docs/architectures.md, line by line."""
     yield "| hyperparameter | default | ready-made domain | what it is |"
     yield "|---|---|---|---|"
-    for key, one in declared.items():
-        domain = one.domain.model_dump(mode="json", exclude_defaults=True)
-        yield f"| `{key}` | {json.dumps(one.default)} | `{json.dumps(domain)}` | {one.help} |"
+    for key, fields in declared.items():
+        domain = fields.domain.model_dump(mode="json", exclude_defaults=True)
+        yield f"| `{key}` | {json.dumps(fields.default)} | `{json.dumps(domain)}` | {fields.help} |"
+
+
+def of_loop() -> dict[str, Hyperparameter]:
+    return {key: Hyperparameter.model_validate(fields) for key, fields in HYPERPARAMETERS.items()}
 
 
 @every_architecture
 def test_the_docs_say_what_an_architecture_declares(name: str) -> None:
     declared = architectures.hyperparameters(name)
     text = "\n".join(table({key: declared[key] for key in architectures.network_hyperparameters(name)}))
-    _, _, rest = DOCS.read_text(encoding="utf-8").partition(f"\n## `{name}`\n")
-    section = rest.split("\n## ")[0]
+    section = DOCS.read_text(encoding="utf-8").partition(f"\n## `{name}`\n")[2].split("\n## ")[0]
     assert text in section, f"the section on {name} should have this table:\n{text}"
-    loops = {key: Hyperparameter.model_validate(fields) for key, fields in HYPERPARAMETERS.items()}
-    for key, one in loops.items():
-        if declared[key] != one:
+    for key, fields in of_loop().items():
+        if declared[key] != fields:
             assert f"`{key}` is {json.dumps(declared[key].default)} by default" in section
 
 
 def test_the_docs_say_what_the_loop_declares() -> None:
-    loops = {key: Hyperparameter.model_validate(fields) for key, fields in HYPERPARAMETERS.items()}
-    text = "\n".join(table(loops))
+    text = "\n".join(table(of_loop()))
     assert text in DOCS.read_text(encoding="utf-8"), f"the section on the training loop should have:\n{text}"

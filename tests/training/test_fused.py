@@ -63,7 +63,7 @@ def alone(
 
 
 def timeless(outcome: Outcome) -> dict[str, float]:
-    """Without what depends on the clock; NaN as a word, which equals itself."""
+    """Metrics that do not depend on the clock; NaN as text, which equals itself."""
     metrics = {key: value for key, value in outcome.metrics.items() if not key.startswith(("examples", "peak"))}
     return {key: "nan" if math.isnan(value) else value for key, value in metrics.items()}
 
@@ -73,9 +73,13 @@ def weights(outcome: Outcome) -> dict[str, Any]:
     return {key: weight.numpy() for key, weight in outcome.network.state_dict().items()}
 
 
+def without_seconds(epochs: list[Epoch]) -> list[dict[str, Any]]:
+    return [asdict(replace(epoch, seconds=0.0)) for epoch in epochs]
+
+
 @pytest.mark.parametrize(("k", "epoch_steps"), [(3, 12), (5, 1)])
 @pytest.mark.parametrize("architecture", FUSING)
-def test_on_a_cpu_a_member_comes_out_as_it_would_alone_to_the_last_digit(
+def test_on_a_cpu_a_member_is_trained_as_it_would_be_alone_to_the_last_digit(
     dataset: Dataset, architecture: str, k: int, epoch_steps: int
 ) -> None:
     settings = [{"batch_size": 64, **setting} for setting in SETTINGS[:k]]
@@ -88,8 +92,7 @@ def test_on_a_cpu_a_member_comes_out_as_it_would_alone_to_the_last_digit(
             expected.best_epoch,
         )
         assert timeless(member) == timeless(expected)
-        ours, theirs = ([replace(one, seconds=0.0) for one in some] for some in (member_epochs, expected_epochs))
-        np.testing.assert_equal(list(map(asdict, ours)), list(map(asdict, theirs)))
+        np.testing.assert_equal(without_seconds(member_epochs), without_seconds(expected_epochs))
         np.testing.assert_equal(weights(member), weights(expected))
     if k == len(SETTINGS):
         assert len({outcome.epochs for outcome in outcomes}) > 2, "they should end at different epochs"
@@ -111,8 +114,8 @@ def test_any_mixture_of_inputs_and_targets_works(
     dataset = make_dataset(inputs)
     settings: list[Assignment] = [{**setting, "learning_rate": 0.01}, {**setting, "learning_rate": 0.1, "dropout": 0.2}]
     _, outcomes = together(architecture, settings, dataset)
-    for own, outcome in zip(settings, outcomes, strict=True):
-        expected = alone(architecture, own, dataset)[1]
+    for setting_of_member, outcome in zip(settings, outcomes, strict=True):
+        expected = alone(architecture, setting_of_member, dataset)[1]
         assert timeless(outcome) == timeless(expected)
         np.testing.assert_equal(weights(outcome), weights(expected))
 
@@ -124,7 +127,7 @@ def array_state(architecture: str, settings: list[Assignment], dataset: Dataset)
 
 
 class Calls(TorchDispatchMode):
-    """Notes what torch is called for, forth and back, and on which shapes."""
+    """Notes torch's calls in both passes, with the shapes of their tensors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -132,12 +135,12 @@ class Calls(TorchDispatchMode):
 
     def __torch_dispatch__(self, called: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = called(*args, **(kwargs or {}))
-        tensors = [one for one in tree_leaves((args, kwargs, result)) if isinstance(one, Tensor)]
-        # Views and copies round nothing, and neither do sums of one number for each member.
+        tensors = [leaf for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, Tensor)]
+        # Views and copies do not round, and neither do sums of one number for each member.
         if str(called).split(".")[1] not in ("stack", "unbind", "detach", "expand", "clone") and any(
-            one.dim() > 1 for one in tensors
+            tensor.dim() > 1 for tensor in tensors
         ):
-            self.noted.add(f"{called} {[(tuple(one.shape), one.stride(), one.dtype) for one in tensors]}")
+            self.noted.add(f"{called} {[(tuple(tensor.shape), tensor.stride(), tensor.dtype) for tensor in tensors]}")
         return result
 
 
@@ -145,7 +148,7 @@ class Calls(TorchDispatchMode):
 def test_on_a_cpu_a_member_makes_the_very_calls_that_it_makes_alone(
     make_dataset: Callable[..., Dataset], architecture: str
 ) -> None:
-    """Else digits are the same only where a processor's kernels happen to round alike, as this machine's may."""
+    """Otherwise results could be equal on this machine only, because its kernels happen to round alike."""
     dataset = make_dataset(Inputs(30, 5, 3, 2))
     for setting in (
         {"dropout": 0.2, "gradient_clip": 0.5},
@@ -162,13 +165,13 @@ def test_on_a_cpu_a_member_makes_the_very_calls_that_it_makes_alone(
 
 
 @pytest.mark.parametrize("architecture", ARRAYS)
-def test_members_of_an_array_come_out_as_alone_but_for_rounding(
+def test_members_of_an_array_are_trained_as_alone_except_for_rounding(
     double: Dataset, architecture: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The arithmetic of a GPU on a CPU."""
-    # At higher rates some architectures magnify what rounding differs by, a hundredfold an epoch.
+    # At higher rates some architectures magnify differences of rounding a hundredfold each epoch.
     calm = [{**setting, "learning_rate": min(0.02, float(setting["learning_rate"]))} for setting in SETTINGS]
-    # Inside a Transformer's layers torch draws for itself what dropout switches off.
+    # Inside a Transformer's layers, torch makes the draws of dropout itself.
     without: Assignment = {"dropout": 0.0} if architecture == "attention" else {}
     settings: list[Assignment] = [{"batch_size": 64, **setting, **without} for setting in calm]
     monkeypatch.setattr(fused, "ARRAYS_ON", ("cpu", "cuda"))
@@ -176,15 +179,15 @@ def test_members_of_an_array_come_out_as_alone_but_for_rounding(
     for setting, member_epochs, member in zip(settings, epochs, outcomes, strict=True):
         expected_epochs, expected = alone(architecture, setting, double)
         assert timeless(member) == pytest.approx(timeless(expected), rel=1e-9, abs=1e-9)
-        assert [one.metrics for one in member_epochs] == [
-            pytest.approx(one.metrics, rel=1e-9, abs=1e-9) for one in expected_epochs
+        assert [epoch.metrics for epoch in member_epochs] == [
+            pytest.approx(epoch.metrics, rel=1e-9, abs=1e-9) for epoch in expected_epochs
         ]
         for key, weight in weights(expected).items():
             np.testing.assert_allclose(weights(member)[key], weight, rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize(
-    ("architecture", "shape", "own"),
+    ("architecture", "shape", "other"),
     [
         ("lstm", {"layers": 2}, {}),
         ("lstm-attention", {"num_of_attentions": 3}, {"attention_regularization": 0.5}),
@@ -198,17 +201,17 @@ def test_members_of_an_array_come_out_as_alone_but_for_rounding(
     ids=str,
 )
 @pytest.mark.parametrize("inputs", [Inputs(30, 5, 0, 2), Inputs(2, 0, 4, 3), Inputs(30, 3, 1, 1, 2)], ids=str)
-def test_arrays_of_any_shape_come_out_as_their_members_alone(
+def test_arrays_of_any_shape_are_trained_as_their_members_alone(
     make_double: Callable[[Inputs], Dataset],
     architecture: str,
     shape: Assignment,
-    own: Assignment,
+    other: Assignment,
     inputs: Inputs,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(fused, "ARRAYS_ON", ("cpu",))
     dataset = make_double(inputs)
-    settings: list[Assignment] = [{**shape, "learning_rate": 0.01}, {**shape, **own, "weight_decay": 0.1}]
+    settings: list[Assignment] = [{**shape, "learning_rate": 0.01}, {**shape, **other, "weight_decay": 0.1}]
     _, outcomes = together(architecture, settings, dataset, max_epochs=4)
     for setting, outcome in zip(settings, outcomes, strict=True):
         _, expected = alone(architecture, setting, dataset, max_epochs=4)
@@ -238,10 +241,11 @@ def test_an_array_makes_as_many_calls_for_many_members_as_for_few(dataset: Datas
         with torch.profiler.profile() as profile:
             train_step(state, torch.arange(64))
         counts.append(sum(event.count for event in profile.key_averages() if event.key.startswith("aten::")))
-    assert counts[1] <= counts[0] + 5, "the arithmetic libraries choose their ways by the shape"
+    # Arithmetic libraries choose their methods by the shape.
+    assert counts[1] <= counts[0] + 5
 
 
-def test_a_member_that_diverges_is_a_result_and_the_others_do_not_notice(dataset: Dataset) -> None:
+def test_a_member_that_diverges_is_a_result_and_does_not_disturb_the_others(dataset: Dataset) -> None:
     calm, wild = {"learning_rate": 0.003}, {"learning_rate": 1000.0, "weight_decay": 1000.0}
     _, (first, second) = together("bag-of-words", [calm, wild], dataset)
     assert (first.status, second.status) == ("complete", "diverged")
@@ -252,7 +256,7 @@ def test_a_member_that_is_stopped_takes_no_further_part(dataset: Dataset) -> Non
     settings: list[Assignment] = [{"learning_rate": 0.003}, {"learning_rate": 0.004}, {"learning_rate": 0.005}]
     epochs, outcomes = together("bag-of-words", settings, dataset, last_epochs={1: 2})
     assert [outcome.status for outcome in outcomes] == ["complete", "stopped", "complete"]
-    assert [len(some) for some in epochs] == [12, 2, 12]
+    assert [len(member_epochs) for member_epochs in epochs] == [12, 2, 12]
     for at in (0, 2):
         assert timeless(outcomes[at]) == timeless(alone("bag-of-words", settings[at], dataset)[1])
 
@@ -264,8 +268,8 @@ def test_the_epoch_of_every_member_has_ended_before_any_is_asked_whether_it_shou
     assert recorder.calls == [(event, index) for event in events for index in (0, 1)]
 
 
-def test_the_time_limit_holds_for_who_is_left_alone(dataset: Dataset) -> None:
-    """Its own share counts, whatever the others left over."""
+def test_the_time_limit_holds_for_the_last_member(dataset: Dataset) -> None:
+    """Its share counts, not the time that the others left unused."""
     recorder, limit = Recorder(last_epochs={0: 1, 1: 1, 2: 1}), 0.5
     train_array(
         "bag-of-words", [{"batch_size": 8, "early_stopping_patience": 1000}] * 4, dataset, seed=1, max_epochs=1000,
@@ -275,7 +279,7 @@ def test_the_time_limit_holds_for_who_is_left_alone(dataset: Dataset) -> None:
     assert limit <= recorder.outcomes[3].seconds < 1.5 * limit
 
 
-def test_who_runs_out_of_time_together_is_timed_out_together(dataset: Dataset) -> None:
+def test_members_that_run_out_of_time_are_timed_out_together(dataset: Dataset) -> None:
     recorder = Recorder()
     train_array("mdn", [{}, {}], dataset, seed=1, max_epochs=3, deadline=0.0, callback=recorder)
     assert [recorder.outcomes[index].status for index in (0, 1)] == ["timed-out"] * 2
@@ -287,7 +291,7 @@ def means_each(tokens: Tensor, tables: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("way", [means_each, means_at_once])
-def test_means_are_those_of_torch_forth_and_back(way: Callable[..., Tensor]) -> None:
+def test_means_and_their_gradients_are_those_of_torch(way: Callable[..., Tensor]) -> None:
     random = torch.Generator().manual_seed(0)
     tokens = torch.randint(0, 40, (32, 6), generator=random)
     tokens[3] = PADDING
@@ -298,9 +302,9 @@ def test_means_are_those_of_torch_forth_and_back(way: Callable[..., Tensor]) -> 
     gradients = [table.weight.grad for table in tables]
     for table in tables:
         table.weight.grad = None
-    found = way(tokens, torch.stack([table.weight for table in tables]))
-    found.backward(gradient)
-    assert torch.allclose(found, expected, atol=1e-6)
+    means = way(tokens, torch.stack([table.weight for table in tables]))
+    means.backward(gradient)
+    assert torch.allclose(means, expected, atol=1e-6)
     for table, theirs in zip(tables, gradients, strict=True):
         assert table.weight.grad is not None
         assert theirs is not None
@@ -327,7 +331,7 @@ def test_the_weights_of_an_array_are_its_members(dataset: Dataset) -> None:
     assert not torch.allclose(networks[0](tokens, dense), networks[1](tokens, dense))
 
 
-def test_what_an_array_has_no_layer_for_is_not_among_those_that_fuse() -> None:
+def test_architectures_that_fuse_on_a_cpu_have_only_layers_that_an_array_knows() -> None:
     for name in FUSING:
         leaves = [
             module

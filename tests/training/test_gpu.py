@@ -1,4 +1,4 @@
-"""What only a GPU can show: recorded steps, arrays in bfloat16, memory.
+"""Tests that need a GPU: recorded steps, arrays in bfloat16, memory.
 
 On a machine that has no more than torch, numpy, pandas, pydantic and pytest:
 
@@ -46,7 +46,7 @@ SETTINGS: list[Assignment] = [
 
 
 def comparable(architecture: str, settings: list[Assignment]) -> list[Assignment]:
-    """Inside a Transformer's layers torch draws for itself what dropout switches off."""
+    """Settings without dropout for a Transformer, inside whose layers torch makes the draws itself."""
     return [{**setting, "dropout": 0.0} for setting in settings] if architecture == "attention" else settings
 
 
@@ -90,16 +90,17 @@ def errors(outcome: Outcome) -> list[float]:
     return [outcome.metrics[key] for key in ("loss", "mse_train", "mse_valid", "mse_test")]
 
 
-def assert_same(found: Outcome, expected: Outcome) -> None:
-    assert (found.status, found.epochs, found.best_epoch) == (expected.status, expected.epochs, expected.best_epoch)
-    assert errors(found) == pytest.approx(errors(expected), rel=1e-9, abs=1e-9)
+def assert_same(outcome: Outcome, expected: Outcome) -> None:
+    ends = [(each.status, each.epochs, each.best_epoch) for each in (outcome, expected)]
+    assert ends[0] == ends[1]
+    assert errors(outcome) == pytest.approx(errors(expected), rel=1e-9, abs=1e-9)
     weights = expected.network.state_dict()
-    for name, weight in found.network.state_dict().items():
+    for name, weight in outcome.network.state_dict().items():
         torch.testing.assert_close(weight, weights[name], rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize("architecture", FUSING)
-def test_members_of_an_array_come_out_as_alone_in_double_precision(exact: Dataset, architecture: str) -> None:
+def test_members_of_an_array_are_trained_as_alone_in_double_precision(exact: Dataset, architecture: str) -> None:
     settings = comparable(architecture, SETTINGS)
     outcomes = together(architecture, settings, exact)
     for setting, outcome in zip(settings, outcomes, strict=True):
@@ -108,7 +109,7 @@ def test_members_of_an_array_come_out_as_alone_in_double_precision(exact: Datase
 
 
 @pytest.mark.parametrize("architecture", FUSING)
-def test_members_of_an_array_come_out_as_alone_in_float32(data: Dataset, single: None, architecture: str) -> None:
+def test_members_of_an_array_are_trained_as_alone_in_float32(data: Dataset, single: None, architecture: str) -> None:
     settings = comparable(architecture, SETTINGS[:3])
     for setting, outcome in zip(settings, together(architecture, settings, data, epochs=2), strict=True):
         assert errors(outcome) == pytest.approx(errors(alone(architecture, setting, data, epochs=2)), rel=1e-3)
@@ -119,14 +120,14 @@ def test_the_first_epoch_of_an_array_is_that_of_its_members_in_bfloat16(data: Da
     settings = comparable(architecture, [{"learning_rate": rate, "dropout": 0.2} for rate in (0.001, 0.01, 0.03)])
     for setting, outcome in zip(settings, together(architecture, settings, data, epochs=1), strict=True):
         expected = alone(architecture, setting, data, epochs=1)
-        # These have more products one after another, each rounded to three digits.
+        # These architectures have longer chains of products, each rounded to three digits.
         near = 0.05 if architecture in ("attention", "lstm", "lstm-attention") else 0.01
         assert outcome.metrics["mse_valid"] == pytest.approx(expected.metrics["mse_valid"], rel=near)
 
 
 @pytest.mark.parametrize("architecture", ALL)
 def test_a_single_network_trains_on_a_gpu_as_on_a_cpu(exact: Dataset, architecture: str) -> None:
-    """But for dropout, whose random numbers are the device's."""
+    """Without dropout, because each device has other random numbers."""
     setting: Assignment = {"dropout": 0.0, "batch_size": 300, "gradient_clip": 0.5, "decay_patience": 1}
     on_gpu, on_cpu = (
         train(architecture, setting, exact, seed=7, device=device, max_epochs=6, epoch_steps=3)
@@ -137,7 +138,7 @@ def test_a_single_network_trains_on_a_gpu_as_on_a_cpu(exact: Dataset, architectu
 
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("architecture", ALL)
-def test_recorded_steps_do_what_steps_do(
+def test_recorded_steps_equal_plain_steps(
     exact: Dataset, architecture: str, k: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if k > 1 and architecture not in FUSING:
@@ -149,11 +150,11 @@ def test_recorded_steps_do_what_steps_do(
         patch.setattr(stepping._Recording, "replay", lambda *args: (replayed.append(1), replay(*args)))
         recorded = together(architecture, settings, exact, epochs=4)
     assert [outcome.notes for outcome in recorded] == [()] * k
-    # Of the five batches a pass all but the first full one and the first that is smaller.
+    # All five batches of a pass, except for the first full one and the first smaller one.
     assert len(replayed) >= 4 * 5 - 2 - (0 if k == 1 else 2 * k)
     monkeypatch.setattr(Step, "__call__", lambda self, rows: train_step(self._state, rows))
-    for found, expected in zip(recorded, together(architecture, settings, exact, epochs=4), strict=True):
-        assert_same(found, expected)
+    for outcome, expected in zip(recorded, together(architecture, settings, exact, epochs=4), strict=True):
+        assert_same(outcome, expected)
 
 
 def test_a_learning_rate_that_decays_reaches_recorded_steps(exact: Dataset) -> None:
@@ -164,10 +165,9 @@ def test_a_learning_rate_that_decays_reaches_recorded_steps(exact: Dataset) -> N
         "early_stopping_patience": 50,
     }
     for outcome in (alone("bag-of-words", setting, exact, 30), *together("bag-of-words", [setting] * 2, exact, 30)):
-        rest = outcome.network.state_dict()
         assert outcome.epochs == 30
         assert outcome.metrics["loss"] < 10, "a rate of zero changes nothing any more"
-        assert all(bool(weight.isfinite().all()) for weight in rest.values())
+        assert all(bool(weight.isfinite().all()) for weight in outcome.network.state_dict().values())
 
 
 def test_a_member_that_diverges_or_is_stopped_does_not_disturb_the_others(exact: Dataset) -> None:
@@ -187,20 +187,20 @@ class Unrecordable(nn.Module):
         self.layers = nn.Sequential(nn.Linear(inputs.dense, 8), Dropout(0.2), nn.Linear(8, inputs.targets))
 
     def forward(self, tokens: Tensor, dense: Tensor) -> Tensor:
-        found: Tensor = self.layers(dense).float()
-        return found
+        prediction: Tensor = self.layers(dense).float()
+        return prediction
 
     def loss(self, tokens: Tensor, dense: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         prediction = self(tokens, dense)
         return (prediction - targets).square().mean() * (1.0 if float(targets.sum()) < 1e9 else 2.0), prediction
 
 
-def test_a_step_that_cannot_be_recorded_is_made_all_the_same_and_told(data: Dataset) -> None:
+def test_a_step_that_cannot_be_recorded_is_executed_and_noted(data: Dataset) -> None:
     outcome = train(Unrecordable, {"batch_size": 64}, data, seed=1, device=GPU, max_epochs=3)
     assert (outcome.status, outcome.epochs) == ("complete", 3)
     assert len(outcome.notes) == 1
     assert outcome.notes[0].startswith("steps are not recorded as a CUDA graph: ")
-    # Others are recorded again.
+    # Other networks are still recorded.
     assert alone("bag-of-words", {"dropout": 0.1}, data, epochs=3).notes == ()
 
 
@@ -229,7 +229,7 @@ def test_a_member_of_an_array_takes_no_more_memory_than_two_alone(architecture: 
     assert max(shares) < 2 * single
 
 
-def test_too_little_memory_is_told_and_what_is_left_serves_the_next(data: Dataset) -> None:
+def test_too_little_memory_raises_out_of_memory_and_the_next_training_runs(data: Dataset) -> None:
     torch.cuda.empty_cache()
     huge = replace(data, inputs=replace(data.inputs, vocabulary=500_000))
     total = torch.cuda.get_device_properties(GPU).total_memory

@@ -16,15 +16,15 @@ ROWS, WIDTH = 12, 3
 
 
 def moved(table: Tensor, gradients: list[tuple[list[int], float]], rate: float, decay: float, flush: int) -> Tensor:
-    """Where the weights are after steps with gradients of a size on some rows, the others having none."""
+    """Weights after steps; each step has gradients of a size on some rows, and none on the others."""
     embedding = nn.Embedding(ROWS, WIDTH, padding_idx=0, dtype=torch.float64)
     with torch.no_grad():
         embedding.weight.copy_(table)
     lazy = LazyTable(embedding, decay)
     for at, (rows, size) in enumerate(gradients):
-        read = torch.tensor(sorted({0, *rows}))
-        lazy.gather(read)
-        embedding.weight.grad = gradient(at, size)[read]
+        batch_rows = torch.tensor(sorted({0, *rows}))
+        lazy.gather(batch_rows)
+        embedding.weight.grad = gradient(at, size)[batch_rows]
         lazy.step(rate)
         if at % flush == 0:
             lazy.flush()
@@ -43,7 +43,7 @@ def moved_by_torch(table: Tensor, gradients: list[tuple[list[int], float]], rate
 
 
 def gradient(step: int, size: float) -> Tensor:
-    """Of padding there is none."""
+    """Random gradients of all rows but padding."""
     random = torch.Generator().manual_seed(step)
     return size * torch.randn(ROWS, WIDTH, generator=random, dtype=torch.float64) * (torch.arange(ROWS) > 0)[:, None]
 
@@ -60,18 +60,18 @@ def steps(draw: st.DrawFn, sizes: tuple[float, ...]) -> list[tuple[list[int], fl
 @given(
     steps((1e-3, 1.0, 100.0)), st.sampled_from([1e-4, 0.01, 0.3]), st.sampled_from([0.0, 0.01, 1.0]), st.integers(1, 90)
 )
-def test_rows_come_to_where_torch_would_have_moved_them(gradients, rate, decay, flush):
+def test_rows_move_as_torch_would_move_them(gradients, rate, decay, flush):
     table = torch.randn(ROWS, WIDTH, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     table[0] = 0
     ours, theirs = moved(table, gradients, rate, decay, flush), moved_by_torch(table, gradients, rate, decay)
-    # In double precision, so that what is left is the approximation: a step moves a weight by about the rate.
+    # In double precision only the approximation makes a difference; a step moves a weight by about the rate.
     assert (ours - theirs).abs().max() < 1e-4 * rate
     assert not ours[0].any()
 
 
 @settings(max_examples=40)
 @given(steps((1e-8, 1e-6, 1e-10)), st.integers(1, 90))
-def test_gradients_as_small_as_the_constant_are_out_by_less_than_a_hundredth_of_a_step(gradients, flush):
+def test_with_gradients_as_small_as_the_constant_a_step_is_wrong_by_less_than_a_hundredth(gradients, flush):
     table = torch.zeros(ROWS, WIDTH, dtype=torch.float64)
     ours, theirs = moved(table, gradients, 0.01, 0.0, flush), moved_by_torch(table, gradients, 0.01, 0.0)
     assert (ours - theirs).abs().max() < 0.01 * 0.01 * len(gradients)
@@ -89,7 +89,7 @@ def test_the_embedding_is_whole_again_once_it_is_flushed():
     assert embedding.weight is whole
 
 
-def test_lazy_updates_are_for_many_rows_of_which_few_are_read_and_epochs_of_enough_steps():
+def test_lazy_updates_are_for_large_tables_with_few_rows_read_and_epochs_of_many_steps():
     cpu = torch.device("cpu")
     few = np.tile(np.arange(1, 51), (400, 1))
     assert lazy_adamw.is_faster(1000, few, 10, cpu)
@@ -104,8 +104,8 @@ def architecture(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_a_training_comes_out_the_same(double: Dataset, architecture: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """But for rounding: in double precision, since AdamW makes whole steps of gradients that are nothing else."""
+def test_a_training_gives_the_same_outcome(double: Dataset, architecture: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In double precision, because AdamW makes whole steps even of gradients that are only rounding errors."""
     settings = {"batch_size": 16, "learning_rate": 0.01, "gradient_clip": 0.5, "dropout": 0.2, "decay_patience": 1}
 
     def trained() -> Outcome:
@@ -131,7 +131,7 @@ def test_a_training_comes_out_the_same(double: Dataset, architecture: str, monke
         assert (ours[name] - weight).abs().max() < 1e-8, name
 
 
-def test_members_of_an_array_come_out_as_they_do_alone(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_members_side_by_side_are_trained_as_alone(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lazy_adamw, "is_faster", lambda *_: True)
     settings = [{"batch_size": 16, "learning_rate": rate, "weight_decay": rate} for rate in (0.01, 0.02, 0.3)]
     recorder = Recorder()

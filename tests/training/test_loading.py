@@ -30,7 +30,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 @pytest.fixture
 def trained(place: Store, tiny_spec: dict) -> tuple[Sweep, Row]:
-    """A sweep of which one trial has run."""
+    """A sweep with one finished trial, and its row."""
     sweep = Sweep.create(place, define(tiny_spec))
     first = next(trials_of(rounds.pending(sweep)))
     pack.run_pack(sweep, "p", [first], pack.Workbench(), on_event=lambda event: None)
@@ -51,7 +51,7 @@ def test_a_model_url_is_the_model_that_the_trial_trained(trained: tuple[Sweep, R
     assert loaded.hyperparameters["learning_rate"] == row["learning_rate"]
 
 
-def test_every_way_to_write_where_a_model_is_finds_it(trained: tuple[Sweep, Row]) -> None:
+def test_a_model_is_found_by_every_spelling_of_its_address(trained: tuple[Sweep, Row]) -> None:
     sweep, row = trained
     key = sweep.attempt_key(Trial.parse(row["trial"]), row["attempt"])
     url: str = row["model_url"]
@@ -66,32 +66,32 @@ def test_every_way_to_write_where_a_model_is_finds_it(trained: tuple[Sweep, Row]
         assert pipeline.load_model(other).predict(FRAME).equals(expected), other
 
 
-def test_what_is_no_model_is_one_plain_line(place: Store, trained: tuple[Sweep, Row]) -> None:
+def test_a_missing_or_damaged_model_is_one_plain_line(place: Store, trained: tuple[Sweep, Row]) -> None:
     sweep, row = trained
     url: str = row["model_url"]
     link = sweep.store.link
     key = sweep.attempt_key(Trial.parse(row["trial"]), row["attempt"], "model.json")
 
-    def said(of: str) -> str:
+    def error_of(address: str) -> str:
         with pytest.raises(UserError) as caught:
-            pipeline.load_model(of)
+            pipeline.load_model(address)
         line = str(caught.value)
         assert "\n" not in line
         assert "hpt-model-" not in line
         return line
 
-    assert "holds no model: give a model_url, or a folder" in said(link(sweep.key("trials")))
-    assert "holds no model" in said(link(sweep.key("nothing/here/model.pt")))
+    assert "holds no model: give a model_url, or a folder" in error_of(link(sweep.key("trials")))
+    assert "holds no model" in error_of(link(sweep.key("nothing/here/model.pt")))
     whole = place.read(key)
     place.write(key, whole[:100])
-    assert "model.json is not JSON" in said(url)
+    assert "model.json is not JSON" in error_of(url)
     place.write(key, whole.replace(b'"encoder"', b'"decoder"'))
-    assert "model.json does not describe a model" in said(url)
+    assert "model.json does not describe a model" in error_of(url)
     place.write(key, whole)
     place.write(key.replace(".json", ".pt"), b"nonsense")
-    assert "model.pt does not hold weights, or was damaged" in said(url)
+    assert "model.pt does not hold weights, or was damaged" in error_of(url)
     place.delete(key.replace(".json", ".pt"))
-    assert "there is no model.pt in" in said(url)
+    assert "there is no model.pt in" in error_of(url)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_what_is_no_model_is_one_plain_line(place: Store, trained: tuple[Sweep, 
         ("weights/part 1.bin", {}),
     ],
 )
-def test_the_model_of_an_own_trainer_is_said_to_be_its_own_file(place: Store, name: str, beside: dict) -> None:
+def test_the_model_of_an_own_trainer_is_an_error_that_says_how_to_get_it(place: Store, name: str, beside: dict) -> None:
     for file, content in {name: b'{"learner": "theirs"}', **beside}.items():
         place.write(f"a/{file}", content)
     url = place.link(f"a/{name}")
@@ -127,7 +127,7 @@ def test_an_address_that_is_no_place_for_models_is_one_plain_line(url: str) -> N
         pipeline.load_model(url)
 
 
-def test_a_bucket_that_is_not_there_is_told_from_a_model_that_is_not_there(gcs_url: str, bucket: str) -> None:
+def test_a_missing_bucket_is_another_error_than_a_missing_model(gcs_url: str, bucket: str) -> None:
     with pytest.raises(InfrastructureError, match="no such bucket"):
         pipeline.load_model("gs://no-such-bucket-here/models/a")
     with pytest.raises(UserError, match="holds no model"):

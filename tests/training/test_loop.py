@@ -35,7 +35,7 @@ def timeless(outcome: Outcome) -> dict[str, float]:
 
 
 class Constant(nn.Module):
-    """Always predicts 0, whatever it is taught; keeps what it was shown."""
+    """Always predicts 0, and keeps the targets of its batches."""
 
     def __init__(self, inputs: Inputs) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Constant(nn.Module):
 
 
 class Walk(nn.Module):
-    """Predicts one number for every row: after each epoch the next of those given, in the end the last one."""
+    """Predicts a single number for all rows: in each epoch the next one of `predictions`, at the end the last one."""
 
     def __init__(self, *predictions: float) -> None:
         super().__init__()
@@ -71,13 +71,13 @@ class Walk(nn.Module):
 @pytest.mark.parametrize("architecture", ["bag-of-words", "lstm-attention"])
 def test_the_same_seed_gives_the_same_model_bit_by_bit(dataset: Dataset, architecture: str) -> None:
     setting = {"batch_size": 64, "dropout": 0.3}
-    one, two, other = (train(architecture, setting, dataset, seed=seed, max_epochs=2) for seed in (7, 7, 8))
-    assert all(map(torch.equal, weights(one), weights(two)))
-    assert timeless(one) == timeless(two)
-    assert not any(map(torch.equal, weights(one), weights(other)))
+    first, second, other = (train(architecture, setting, dataset, seed=seed, max_epochs=2) for seed in (7, 7, 8))
+    assert all(map(torch.equal, weights(first), weights(second)))
+    assert timeless(first) == timeless(second)
+    assert not any(map(torch.equal, weights(first), weights(other)))
 
 
-def test_the_callers_random_numbers_are_left_alone(dataset: Dataset) -> None:
+def test_the_callers_random_numbers_are_not_touched(dataset: Dataset) -> None:
     before = torch.get_rng_state()
     trained(dataset, max_epochs=1)
     assert torch.equal(torch.get_rng_state(), before)
@@ -110,24 +110,24 @@ def test_the_best_epochs_weights_are_kept_and_measured(dataset: Dataset) -> None
 
 def test_metrics_come_in_their_order(make_dataset: Callable[..., Dataset]) -> None:
     figures = ["loss", "steps", "passes", "best_epoch", "at_limit", "examples_per_second", "peak_memory_mb", "weights"]
-    one, three = (trained(make_dataset(Inputs(30, 5, 3, targets))).metrics for targets in (1, 3))
-    assert list(one) == ["mse_test", "mse_train", "mse_valid", *figures]
-    assert list(three) == [*list(one)[:3], "mse_test_y0", "mse_test_y1", "mse_test_y2", *figures]
-    assert three["mse_test"] == pytest.approx(np.mean([three[f"mse_test_y{n}"] for n in range(3)]))
-    assert one["weights"] == 30 * 64 + (64 + 3) * 64 + 64 + 64 + 1
-    assert one["examples_per_second"] > 0
-    assert one["peak_memory_mb"] > 0
+    single, several = (trained(make_dataset(Inputs(30, 5, 3, targets))).metrics for targets in (1, 3))
+    assert list(single) == ["mse_test", "mse_train", "mse_valid", *figures]
+    assert list(several) == [*list(single)[:3], "mse_test_y0", "mse_test_y1", "mse_test_y2", *figures]
+    assert several["mse_test"] == pytest.approx(np.mean([several[f"mse_test_y{n}"] for n in range(3)]))
+    assert single["weights"] == 30 * 64 + (64 + 3) * 64 + 64 + 64 + 1
+    assert single["examples_per_second"] > 0
+    assert single["peak_memory_mb"] > 0
 
 
-def test_every_row_is_shown_once_an_epoch_in_another_order_each_time(dataset: Dataset) -> None:
+def test_every_epoch_has_every_row_once_in_another_order(dataset: Dataset) -> None:
     outcome = train(Constant, {"batch_size": 64}, dataset, seed=1, max_epochs=2)
     assert isinstance(outcome.network, Constant)
     batches = outcome.network.batches
     assert [len(batch) for batch in batches] == [64, 64, 64, 64, 44] * 2
     first, second = torch.cat(batches[:5]).flatten(), torch.cat(batches[5:]).flatten()
     assert not torch.equal(first, second)
-    for shown in (first, second):
-        assert torch.equal(shown.sort().values, torch.tensor(dataset.train.targets).flatten().sort().values)
+    for targets in (first, second):
+        assert torch.equal(targets.sort().values, torch.tensor(dataset.train.targets).flatten().sort().values)
 
 
 @given(st.integers(1, 10**7), st.integers(1, 10**5), st.integers(1, 10**4))
@@ -139,16 +139,16 @@ def test_an_epoch_is_as_few_whole_passes_as_reach_its_steps(rows: int, batch_siz
     assert passes == 1 or (passes - 1) * steps_per_pass < epoch_steps
 
 
-def test_every_pass_of_an_epoch_shows_every_row_once_in_another_order(dataset: Dataset) -> None:
+def test_every_pass_of_an_epoch_has_every_row_once_in_another_order(dataset: Dataset) -> None:
     outcome = train(Constant, {"batch_size": 64}, dataset, seed=1, max_epochs=2, epoch_steps=11)
     assert isinstance(outcome.network, Constant)
     batches = outcome.network.batches
     assert [len(batch) for batch in batches] == [64, 64, 64, 64, 44] * 3 * 2
     assert [outcome.metrics[name] for name in ("steps", "passes")] == [30, 6]
     passes = [torch.cat(batches[at : at + 5]).flatten() for at in range(0, 30, 5)]
-    assert not any(torch.equal(one, other) for one, other in itertools.combinations(passes, 2))
-    for shown in passes:
-        assert torch.equal(shown.sort().values, torch.tensor(dataset.train.targets).flatten().sort().values)
+    assert not any(itertools.starmap(torch.equal, itertools.combinations(passes, 2)))
+    for targets in passes:
+        assert torch.equal(targets.sort().values, torch.tensor(dataset.train.targets).flatten().sort().values)
 
 
 def test_an_epoch_of_three_passes_is_three_epochs_of_one_with_a_single_measurement(dataset: Dataset) -> None:
@@ -164,7 +164,7 @@ def test_an_epoch_of_three_passes_is_three_epochs_of_one_with_a_single_measureme
 
 @pytest.mark.parametrize("epoch_steps", [1, 12])
 @pytest.mark.parametrize("architecture", ["bag-of-words", "lstm"])
-def test_what_a_training_is_after_some_epochs_does_not_depend_on_how_many_it_may_have(
+def test_the_first_epochs_of_a_training_do_not_depend_on_its_limit(
     dataset: Dataset, architecture: str, epoch_steps: int
 ) -> None:
     setting = {"batch_size": 64, "dropout": 0.1, "learning_rate": 0.1, "decay_patience": 1}
@@ -180,8 +180,8 @@ def test_what_a_training_is_after_some_epochs_does_not_depend_on_how_many_it_may
         return train(architecture, setting, dataset, seed=1, on_epoch=watch, **limits), epochs
 
     expected, curve = three_epochs(max_epochs=3)
-    for most in (5, 1000):
-        outcome, epochs = three_epochs(max_epochs=most)
+    for max_epochs in (5, 1000):
+        outcome, epochs = three_epochs(max_epochs)
         assert epochs == curve
         assert all(map(torch.equal, weights(outcome), weights(expected)))
         assert timeless(outcome) == timeless(expected) | {"at_limit": 0}
@@ -195,7 +195,7 @@ def test_what_a_training_is_after_some_epochs_does_not_depend_on_how_many_it_may
         ([5, 4, 5, 5, 1], 4, 4, 2, 0),  # a plateau of two: the learning rate was due to decay
         ([5, 4, 4, 4, 4, 4], 9, 5, 2, 0),  # patience ended it
         ([5, 4, 4, 4, 4, 4], 5, 5, 2, 0),  # patience ended it with its last epoch
-        ([5], 1, 1, 1, 1),  # nothing tells that it would not have improved
+        ([5], 1, 1, 1, 1),  # it might have improved
     ],
 )
 def test_a_training_says_whether_its_limit_ended_it_while_it_improved(
@@ -208,7 +208,7 @@ def test_a_training_says_whether_its_limit_ended_it_while_it_improved(
     assert (outcome.metrics["best_epoch"], outcome.metrics["at_limit"]) == (best_epoch, at_limit)
 
 
-def test_a_training_that_its_limit_did_not_end_is_not_at_it(dataset: Dataset) -> None:
+def test_a_training_that_ended_for_another_reason_is_not_at_its_limit(dataset: Dataset) -> None:
     stopped = train("bag-of-words", {}, dataset, seed=1, max_epochs=9, on_epoch=lambda epoch: epoch.number < 3)
     diverged = train("bag-of-words", {"learning_rate": 1e3, "hidden_layers": 32, "batch_size": 8}, dataset, seed=1,
                      max_epochs=1)  # fmt: skip
@@ -223,7 +223,7 @@ def test_counts_are_whole_numbers(dataset: Dataset) -> None:
     assert [type(metrics[name]) for name in ("steps", "passes", "best_epoch", "at_limit")] == [int] * 4
 
 
-def test_the_learning_rate_decays_and_training_ends_where_validation_no_longer_improves(dataset: Dataset) -> None:
+def test_the_learning_rate_decays_and_training_ends_when_validation_no_longer_improves(dataset: Dataset) -> None:
     epochs: list[Epoch] = []
     setting = {"learning_rate": 1.0, "decay_factor": 0.5, "decay_patience": 2, "early_stopping_patience": 5}
     outcome = train(Constant, setting, dataset, seed=1, max_epochs=50, on_epoch=epochs.append)
@@ -262,7 +262,7 @@ def test_targets_that_are_not_numbers_diverge(dataset: Dataset) -> None:
     assert (outcome.status, outcome.epochs, outcome.best_epoch) == ("diverged", 1, 0)
 
 
-def test_whoever_watches_may_stop_a_training(dataset: Dataset) -> None:
+def test_a_callback_may_stop_a_training(dataset: Dataset) -> None:
     outcome = train("bag-of-words", {}, dataset, seed=1, max_epochs=9, on_epoch=lambda epoch: epoch.number < 3)
     assert (outcome.status, outcome.epochs) == ("stopped", 3)
     assert math.isfinite(outcome.metrics["mse_test"])
@@ -304,13 +304,13 @@ def test_a_training_that_is_timed_out_reports_the_epochs_that_it_finished(
     assert math.isfinite(outcome.metrics["mse_test"])
 
 
-def test_too_little_memory_is_an_error_of_its_own(make_dataset: Callable[..., Dataset], dataset: Dataset) -> None:
+def test_too_little_memory_raises_out_of_memory(make_dataset: Callable[..., Dataset], dataset: Dataset) -> None:
     huge = Dataset(Inputs(2**42, 5, 3, 1), dataset.train, dataset.valid, dataset.test, ("y",), dataset.encoder, "huge")
     with pytest.raises(OutOfMemory, match=r"allocate memory|not enough memory"):
         trained(huge)
 
 
-def test_other_errors_pass_as_they_are(dataset: Dataset) -> None:
+def test_other_errors_pass_unchanged(dataset: Dataset) -> None:
     def broken(inputs: Inputs) -> nn.Module:
         raise RuntimeError("shapes do not fit")
 
@@ -319,16 +319,16 @@ def test_other_errors_pass_as_they_are(dataset: Dataset) -> None:
 
 
 def test_a_hyperparameter_that_does_not_exist_is_named(dataset: Dataset) -> None:
-    with pytest.raises(UserError, match=r"'learning_rat'.*did you mean 'learning_rate'"):
+    with pytest.raises(UserError, match=r'"learning_rat".*did you mean "learning_rate"'):
         train("bag-of-words", {"learning_rat": 0.1}, dataset, seed=1, max_epochs=1)
-    with pytest.raises(UserError, match="'embedding_size'"):
+    with pytest.raises(UserError, match='"embedding_size"'):
         train(Constant, {"embedding_size": 3}, dataset, seed=1, max_epochs=1)
 
 
 def test_large_training_parts_are_measured_on_a_sample(make_dataset: Callable[..., Dataset]) -> None:
     dataset = make_dataset(Inputs(30, 2, 0, 1), rows=(TRAIN_SAMPLE + 1, 20, 20))
     outcome = train("bag-of-words", {"batch_size": 4096}, dataset, seed=1, max_epochs=1)
-    some = slice(None, None, 2)
-    prediction = outcome.network(torch.tensor(dataset.train.tokens[some]), torch.zeros(TRAIN_SAMPLE // 2 + 1, 0))
-    error = float(np.mean((prediction.detach().numpy() - dataset.train.targets[some]) ** 2))
+    sample = slice(None, None, 2)
+    prediction = outcome.network(torch.tensor(dataset.train.tokens[sample]), torch.zeros(TRAIN_SAMPLE // 2 + 1, 0))
+    error = float(np.mean((prediction.detach().numpy() - dataset.train.targets[sample]) ** 2))
     assert outcome.metrics["mse_train"] == pytest.approx(error, rel=1e-4)

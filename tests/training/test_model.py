@@ -85,22 +85,22 @@ def test_defaults_that_change_later_do_not_change_a_saved_model(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (lambda text: text[:50], "is not JSON"),
         (lambda text: "[]", "does not describe a model"),
         (lambda text: text.replace('"encoder"', '"decoder"'), "does not describe a model .*encoder"),
         (lambda text: text.replace('"vocabulary"', '"words"', 1), "does not describe a model"),
-        (lambda text: text.replace("bag-of-words", "bag-of-wards"), "bag-of-wards.*did you mean 'bag-of-words'"),
+        (lambda text: text.replace("bag-of-words", "bag-of-wards"), 'bag-of-wards.*did you mean "bag-of-words"'),
         (lambda text: text.replace("bag-of-words", "mdn"), "does not fit mdn"),
     ],
 )
-def test_a_damaged_description_is_one_plain_line(damage: "object", said: str, tmp_path: Path) -> None:
+def test_a_damaged_description_is_one_plain_line(damage: "object", message: str, tmp_path: Path) -> None:
     saved(tmp_path)
     path = tmp_path / "model.json"
     assert callable(damage)
     path.write_text(damage(path.read_text()))
-    with pytest.raises(UserError, match=said) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         model.load(tmp_path)
     assert "\n" not in str(caught.value)
 

@@ -1,4 +1,4 @@
-"""The Python of docs/models.md is run as it stands there, the last block where this project is not."""
+"""Runs the Python of docs/models.md unchanged, the last block without this project."""
 
 import io
 import re
@@ -43,20 +43,20 @@ def raw(rows: int, seed: int) -> pd.DataFrame:
             "distance": np.where(random.random(rows) < 0.1, np.nan, random.uniform(100, 3000, rows)),
         }
     )
-    known = frame["distance"].fillna(1000)
-    return frame.assign(minutes=known / 8 + 20, delay=random.normal(5, 20, rows), odd=random.normal(size=rows))
+    distance = frame["distance"].fillna(1000)
+    return frame.assign(minutes=distance / 8 + 20, delay=random.normal(5, 20, rows), odd=random.normal(size=rows))
 
 
 def export(columns: Columns, folder: Path) -> None:
-    """What the page takes for granted: an exported model, and new rows, some with what training never saw."""
+    """Makes the files that the page assumes: an exported model, and new rows, some with unseen values."""
     train, *others = (raw(rows, seed) for seed, rows in enumerate((200, 40, 40)))
     encoder = Encoder.fit(train, columns)
     parts = [Part(*encoder.encode(frame), encoder.targets(frame)) for frame in (train, *others)]
     dataset = Dataset(encoder.inputs, *parts, encoder.target_names, encoder, "raw")
     outcome = loop.train("bag-of-words", {}, dataset, seed=3, max_epochs=2)
     exported = folder / "exported"
-    made = {"architecture": "bag-of-words", "hyperparameters": {}, "inputs": encoder.inputs, "encoder": encoder}
-    model.save(exported, outcome.network, **made)
+    fields = {"architecture": "bag-of-words", "hyperparameters": {}, "inputs": encoder.inputs, "encoder": encoder}
+    model.save(exported, outcome.network, **fields)
     portable.export(model.load(exported), exported / portable.PROGRAM)
     new = raw(20, seed=9).drop(columns=["minutes", "delay", "odd"])
     new.loc[0, ["carrier", "gate", "note"]] = ["ZZ", 7.0, "never seen " * 300]
@@ -66,14 +66,14 @@ def export(columns: Columns, folder: Path) -> None:
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A folder for each kind of columns."""
-    made = {kind: tmp_path_factory.mktemp("model") for kind in COLUMNS}
-    for kind, folder in made.items():
+    folders = {kind: tmp_path_factory.mktemp("model") for kind in COLUMNS}
+    for kind, folder in folders.items():
         export(COLUMNS[kind], folder)
-    return made
+    return folders
 
 
 def printed(code: str, folders: dict[str, Path]) -> dict[str, str]:
-    """What the code prints in each folder; all in one process, as importing torch takes seconds."""
+    """Output of the code in each folder, by kind; in a single process, because importing torch takes seconds."""
     in_each = "import os, sys\nfor folder in sys.argv[2:]:\n  os.chdir(folder); exec(sys.argv[1], {}); print('\\f')"
     command = [sys.executable, "-c", in_each, code, *map(str, folders.values())]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -101,7 +101,7 @@ def test_the_documented_loading_prints_the_predictions(
     kind: str, folders: dict[str, Path], printed_by_loading: dict[str, str]
 ) -> None:
     table = pd.read_csv(io.StringIO(printed_by_loading[kind]), sep=r"\s+")
-    # Of another process, whose kernels may use other numbers of threads.
+    # The other process may use another number of threads.
     pd.testing.assert_frame_equal(table, predicted(folders[kind]), rtol=1e-4, atol=1e-4)
 
 

@@ -12,7 +12,7 @@ from pipeline.training import architectures, portable
 from pipeline.training.evaluation import predict
 from pipeline.training.model import Model
 
-# Another number of layers than one, of windows, of heads: what a search may have chosen.
+# Settings with other numbers of layers, windows and heads than the defaults.
 LARGER = {
     "attention": {"layers": 2, "heads": 2, "dropout": 0.3},
     "bag-of-words": {"hidden_layers": 0},
@@ -58,7 +58,7 @@ def test_every_architecture_predicts_the_same_without_this_project(
         assert torch.allclose(predicted, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_an_exported_network_runs_where_this_project_is_not(tmp_path: Path) -> None:
+def test_an_exported_network_runs_without_this_project(tmp_path: Path) -> None:
     portable.export(untrained("lstm-attention", {}, Inputs(9, 4, 2, 1)), tmp_path / "model.pt2")
     code = (
         "import sys; sys.modules['pipeline'] = None; import torch\n"
@@ -70,7 +70,7 @@ def test_an_exported_network_runs_where_this_project_is_not(tmp_path: Path) -> N
 
 
 class Fickle(torch.nn.Module):
-    """Its prediction is decided when it is traced, as data-dependent Python would."""
+    """Its prediction depends on the time of tracing, like Python code that depends on data."""
 
     calls = 0
 

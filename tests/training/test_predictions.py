@@ -1,4 +1,4 @@
-"""What is noted of predictions adds up to what is measured, on the rows' own days."""
+"""The summary of predictions agrees with the measured errors and the days of the rows."""
 
 import json
 from collections.abc import Callable
@@ -21,18 +21,18 @@ __all__ = ["data"]
 
 @pytest.fixture
 def dataset(data: Callable[..., Dataset]) -> Dataset:
-    """A target that the number next to it gives away, in units of its own."""
+    """A target that is a linear function of the other column."""
     size = np.random.default_rng(1).normal(size=DAYS * EACH)
     return data({"x": size, "y": 100 + 20 * size}, numeric=["x"])
 
 
-def noted(result: TrainingResult) -> dict[str, Any]:
+def summary(result: TrainingResult) -> dict[str, Any]:
     return json.loads(result.files[predictions.FILE].read_text())
 
 
 def test_the_weeks_of_a_reference_add_up_to_its_error(dataset: Dataset, tmp_path: Path) -> None:
     result = references.measure("constant", dataset, _keeping(tmp_path))
-    weeks = noted(result)["weeks"]
+    weeks = summary(result)["weeks"]
     assert sum(rows for _, _, rows in weeks) == len(dataset.test)
     mean = sum(error * rows for _, error, rows in weeks) / len(dataset.test)
     assert mean == pytest.approx(result.metrics["mse_test"], rel=1e-4)
@@ -46,14 +46,14 @@ def test_the_weeks_of_a_reference_add_up_to_its_error(dataset: Dataset, tmp_path
 def test_a_model_that_is_right_has_its_predictions_on_the_truth_in_the_targets_units(
     dataset: Dataset, tmp_path: Path
 ) -> None:
-    bins = noted(references.measure("linear", dataset, _keeping(tmp_path)))["bins"]["y"]
+    bins = summary(references.measure("linear", dataset, _keeping(tmp_path)))["bins"]["y"]
     assert len(bins) == predictions.BINS
     assert bins == sorted(bins)
     assert [predicted for predicted, _, _ in bins] == pytest.approx([true for _, true, _ in bins], abs=1)
     assert 50 < bins[0][0] < 90 < 110 < bins[-1][0] < 150
 
 
-def test_only_what_is_to_be_kept_is_kept(dataset: Dataset, tmp_path: Path) -> None:
+def test_without_a_request_no_predictions_are_kept(dataset: Dataset, tmp_path: Path) -> None:
     assert references.measure("linear", dataset, job()).files == {}
 
 
@@ -70,7 +70,7 @@ def test_a_network_notes_the_same_as_a_reference(tiny_spec: dict[str, Any], tmp_
         "epoch_steps": 1,
     }
     result = Builtin()(job_of(**fields, keeps_predictions=True))
-    weeks = noted(result)["weeks"]
+    weeks = summary(result)["weeks"]
     mean = sum(error * rows for _, error, rows in weeks) / sum(rows for _, _, rows in weeks)
     assert mean == pytest.approx(result.metrics["mse_test"], rel=1e-4)
 

@@ -1,4 +1,4 @@
-"""References are models that nobody tunes: each finds what it can find, whatever the columns are."""
+"""References learn what their kind of model can learn, from columns of every kind."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ EACH = 12
 
 @pytest.fixture
 def data(tmp_path: Path) -> Callable[..., Dataset]:
-    """The dataset of columns `{name: values}`, of twelve rows a day; `kinds` says what they are."""
+    """Makes a dataset of columns `{name: values}` with twelve rows a day; `kinds` is `{kind: [columns]}`."""
 
     def of(columns: dict[str, Any], target: str | list[str] = "y", **kinds: list[str]) -> Dataset:
         days = np.repeat([str(RANGE.start + timedelta(days=day)) for day in range(DAYS)], EACH)
@@ -39,7 +39,7 @@ def data(tmp_path: Path) -> Callable[..., Dataset]:
     return of
 
 
-def job(said: list[str] | None = None, deadline: float | None = None) -> Job:
+def job(log: list[str] | None = None, deadline: float | None = None) -> Job:
     return job_of(
         trial="reference-trees-d0-s0",
         architecture="bag-of-words",
@@ -47,7 +47,7 @@ def job(said: list[str] | None = None, deadline: float | None = None) -> Job:
         seed=3,
         max_epochs=1,
         deadline=deadline,
-        say=(said if said is not None else []).append,
+        say=(log if log is not None else []).append,
     )
 
 
@@ -73,26 +73,26 @@ def test_the_constant_is_the_mean_of_the_training_part(make_dataset):
 def test_a_sum_of_columns_is_found_by_the_linear_model_to_the_noise(data):
     random = np.random.default_rng(0)
     place, size = random.integers(6, size=DAYS * EACH), random.normal(size=DAYS * EACH)
-    found = errors(
+    mse = errors(
         data(
             {"place": [f"p{at}" for at in place], "size": size, "y": place + 2 * size + noise(0.1)},
             categorical=["place"],
             numeric=["size"],
         )
     )
-    assert found["linear"] < 0.005
-    assert found["linear"] < found["trees"] < 0.1 < 0.5 < found["constant"]
+    assert mse["linear"] < 0.005
+    assert mse["linear"] < mse["trees"] < 0.1 < 0.5 < mse["constant"]
 
 
-def test_what_hangs_on_two_columns_together_is_found_by_trees_alone(data):
+def test_an_interaction_of_two_columns_is_found_by_trees_alone(data):
     random = np.random.default_rng(0)
     place, size = random.integers(2, size=DAYS * EACH), random.normal(size=DAYS * EACH)
     y = np.where(place == 0, size, -size) + noise(0.1)
-    found = errors(
+    mse = errors(
         data({"place": [f"p{at}" for at in place], "size": size, "y": y}, categorical=["place"], numeric=["size"])
     )
-    assert found["trees"] < 0.1
-    assert found["linear"] == pytest.approx(found["constant"], rel=0.1)
+    assert mse["trees"] < 0.1
+    assert mse["linear"] == pytest.approx(mse["constant"], rel=0.1)
 
 
 def test_words_are_read_by_both_models(data):
@@ -100,40 +100,38 @@ def test_words_are_read_by_both_models(data):
     words = np.array(["red", "green", "blue", "old", "new", "large", "small", "fast"])
     texts = [random.choice(words, size=4, replace=False) for _ in range(DAYS * EACH)]
     y = np.array([("red" in text) - ("old" in text) for text in texts]) + noise(0.1)
-    found = errors(data({"text": [" ".join(text) for text in texts], "y": y}, text=["text"]))
-    assert found["linear"] < 0.1 * found["constant"]
-    assert found["trees"] < 0.3 * found["constant"]
+    mse = errors(data({"text": [" ".join(text) for text in texts], "y": y}, text=["text"]))
+    assert mse["linear"] < 0.1 * mse["constant"]
+    assert mse["trees"] < 0.3 * mse["constant"]
 
 
-def test_a_column_of_more_values_than_trees_take_apart_still_says_what_it_knows(data):
+def test_a_column_of_more_values_than_trees_tell_apart_is_still_used(data):
     random = np.random.default_rng(0)
     of_id = random.normal(size=270)
     ids = np.arange(DAYS * EACH) % 270
     dataset = data({"id": [f"i{at}" for at in ids], "y": of_id[ids] + noise(0.1)}, categorical=["id"])
     assert len(np.unique(dataset.train.tokens[:, 0])) > 255
-    found = errors(dataset)
-    assert found["linear"] < 0.4 * found["constant"]
-    assert found["trees"] < 0.6 * found["constant"]
+    mse = errors(dataset)
+    assert mse["linear"] < 0.4 * mse["constant"]
+    assert mse["trees"] < 0.6 * mse["constant"]
 
 
 def test_parts_of_the_date_are_read_by_both_models(data):
     rows = np.arange(DAYS * EACH)
     days = [f"{RANGE.start + timedelta(days=int(row) // EACH)} {2 * (row % EACH):02d}:00" for row in rows]
     open_at = (rows % EACH >= 4) & (rows // EACH % 7 < 5)
-    found = errors(data({"day": days, "y": open_at + noise(0.05)}, **{"date-parts": ["hour", "weekday"]}))
-    assert found["trees"] < 0.05
-    assert found["linear"] < 0.5 < found["constant"]
+    mse = errors(data({"day": days, "y": open_at + noise(0.05)}, **{"date-parts": ["hour", "weekday"]}))
+    assert mse["trees"] < 0.05
+    assert mse["linear"] < 0.5 < mse["constant"]
 
 
-def test_values_that_training_has_not_seen_are_no_mistake(data):
+def test_values_that_training_has_not_seen_do_no_harm(data):
     days = np.repeat(np.arange(DAYS), EACH)
     size = np.random.default_rng(0).normal(size=DAYS * EACH)
     months = [f"m{day // 30}" for day in days]
-    found = errors(
-        data({"month": months, "size": size, "y": size + noise(0.1)}, categorical=["month"], numeric=["size"])
-    )
-    assert found["linear"] < 0.02
-    assert found["trees"] < 0.2
+    mse = errors(data({"month": months, "size": size, "y": size + noise(0.1)}, categorical=["month"], numeric=["size"]))
+    assert mse["linear"] < 0.02
+    assert mse["trees"] < 0.2
 
 
 def test_test_rows_decide_nothing(make_dataset):
@@ -156,10 +154,10 @@ def test_the_same_data_give_the_same_errors(data):
 
 def test_many_rows_are_thinned_and_the_log_says_so(make_dataset, monkeypatch):
     monkeypatch.setattr(references, "ROWS_AT_MOST", 100)
-    said: list[str] = []
-    measured = references.measure("linear", make_dataset(Inputs(30, 5, 3, 1)), job(said))
+    log: list[str] = []
+    measured = references.measure("linear", make_dataset(Inputs(30, 5, 3, 1)), job(log))
     assert measured.status is Status.COMPLETE
-    assert "fitted to 100 of 300 training rows, spread evenly" in said
+    assert "fitted to 100 of 300 training rows, spread evenly" in log
 
 
 def test_thinned_rows_are_spread_over_all_of_them(make_dataset):
@@ -169,10 +167,10 @@ def test_thinned_rows_are_spread_over_all_of_them(make_dataset):
 
 
 def test_the_log_says_what_was_chosen_on_validation(make_dataset):
-    said: list[str] = []
+    log: list[str] = []
     for name in ("linear", "trees"):
-        references.measure(name, make_dataset(Inputs(30, 5, 3, 1, categorical=5)), job(said))
-    linear, trees = said
+        references.measure(name, make_dataset(Inputs(30, 5, 3, 1, categorical=5)), job(log))
+    linear, trees = log
     assert " columns; mse_valid by penalty: 1000: " in linear
     assert trees.startswith("y0: mse_valid by trees: ")
 

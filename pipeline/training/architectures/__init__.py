@@ -1,58 +1,63 @@
-"""The built-in architectures: their names and hyperparameters, read from their files without importing them.
+"""The built-in architectures: names, hyperparameters, networks.
 
-An architecture is one file here, `lstm_attention.py` for `lstm-attention`, with a literal `HYPERPARAMETERS` and a class
-`Network`; nothing else has to know of it. Only `network` and `build` import torch: validating a spec stays fast.
+An architecture is one file in this folder, `lstm_attention.py` for `lstm-attention`, with a literal `HYPERPARAMETERS`
+and a class `Network`. No list of architectures exists elsewhere. Hyperparameters are read without importing the file,
+and only `network` and `build` import torch: validating a spec stays fast.
 """
 
 import ast
-import difflib
 import importlib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.data.inputs import Inputs
-from pipeline.errors import UserError
+from pipeline.errors import UserError, did_you_mean
 from pipeline.space import Assignment, Hyperparameter
 from pipeline.space import key as key_of
-from pipeline.training.hyperparameters import HYPERPARAMETERS
+from pipeline.training.hyperparameters import HYPERPARAMETERS, LAYER_HYPERPARAMETERS
 
 if TYPE_CHECKING:
     from pipeline.training.architectures._base import Regressor
 
 
 def names() -> list[str]:
-    """All architectures as a spec writes them, in alphabetical order."""
+    """Names of the architectures as a spec writes them, in alphabetical order."""
     return sorted(_files())
 
 
 def hyperparameters(name: str) -> dict[str, Hyperparameter]:
-    """What a spec may set: the architecture's own hyperparameters, then those of the training loop.
+    """Hyperparameters that a spec may set: the network's, then those of the training loop.
 
-    Where an architecture declares one of the loop's, the fields that it gives replace the loop's.
+    Fields that the architecture declares replace shared ones: `"gradient_clip": {"default": 1.0}` changes a default of
+    the loop, `"dropout": {}` takes the dropout of `LAYER_HYPERPARAMETERS` unchanged.
+    Raises UserError if there is no such architecture.
     """
     declared = _literal(_file(name))
-    of_network = {key: fields for key, fields in declared.items() if key not in HYPERPARAMETERS}
+    of_network = {key: LAYER_HYPERPARAMETERS.get(key, {}) | declared[key] for key in network_hyperparameters(name)}
     of_loop = {key: fields | declared.get(key, {}) for key, fields in HYPERPARAMETERS.items()}
     return {key: Hyperparameter.model_validate(fields) for key, fields in (of_network | of_loop).items()}
 
 
 def network_hyperparameters(name: str) -> list[str]:
-    """Names of the hyperparameters that the architecture's `Network` takes: those that are not the training loop's."""
+    """Names of the hyperparameters that the architecture's `Network` takes: all but the training loop's."""
     return [key for key in _literal(_file(name)) if key not in HYPERPARAMETERS]
 
 
 def complete(name: str, assignment: Assignment) -> Assignment:
-    """Every hyperparameter of the architecture: as assigned, else its default. Raises UserError for an unknown one."""
+    """A value for every hyperparameter of the architecture: as assigned, or its default.
+
+    Raises UserError for an unknown name.
+    """
     declared = hyperparameters(name)
     for key in assignment:
         if key not in declared:
-            raise UserError(f"{name} has no hyperparameter {key!r}{_hint(key, list(declared))}")
+            raise UserError(f'{name} has no hyperparameter "{key}"; {did_you_mean(key, declared)}')
     return {key: assignment.get(key, hyperparameter.default) for key, hyperparameter in declared.items()}
 
 
 def shapes(name: str, assignment: Assignment) -> tuple[tuple[str, tuple[str, str]], ...]:
-    """Those values of an assignment that shape the network or its batches, as hashable pairs of name and value."""
+    """The part of an assignment that shapes the network or its batches, as hashable pairs of name and value."""
     declared = hyperparameters(name)
     return tuple((key, key_of(value)) for key, value in assignment.items() if declared[key].shapes)
 
@@ -65,7 +70,7 @@ def network(name: str) -> "type[Regressor]":
 
 
 def build(name: str, assignment: Assignment, inputs: Inputs) -> "Regressor":
-    """An untrained network; hyperparameters of the training loop are passed over. Imports torch.
+    """An untrained network. Ignores hyperparameters of the training loop. Imports torch.
 
     Raises UserError if there is no such architecture or hyperparameter.
     """
@@ -75,7 +80,7 @@ def build(name: str, assignment: Assignment, inputs: Inputs) -> "Regressor":
 
 
 def _files() -> dict[str, Path]:
-    """The file of each architecture, by its name."""
+    """`{architecture: file}`."""
     files = (file for folder in __path__ for file in Path(folder).glob("*.py"))
     return {file.stem.replace("_", "-"): file for file in files if not file.stem.startswith("_")}
 
@@ -83,21 +88,18 @@ def _files() -> dict[str, Path]:
 def _file(name: str) -> Path:
     files = _files()
     if name not in files:
-        raise UserError(f"there is no architecture {name!r}{_hint(name, sorted(files))}")
+        raise UserError(f'there is no architecture "{name}"; {did_you_mean(name, files)}')
     return files[name]
-
-
-def _hint(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name.lower(), known, n=1)
-    return f": did you mean {close[0]!r}?" if close else f": choose one of {', '.join(known)}"
 
 
 @cache
 def _literal(path: Path) -> dict[str, dict[str, Any]]:
     for statement in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(statement, ast.Assign) and [ast.unparse(target) for target in statement.targets] == [
-            "HYPERPARAMETERS"
-        ]:
-            literal: dict[str, dict[str, Any]] = ast.literal_eval(statement.value)
-            return literal
+        match statement:
+            case (
+                ast.Assign(targets=[ast.Name("HYPERPARAMETERS")], value=value)
+                | ast.AnnAssign(target=ast.Name("HYPERPARAMETERS"), value=ast.expr() as value)
+            ):
+                literal: dict[str, dict[str, Any]] = ast.literal_eval(value)
+                return literal
     raise ValueError(f"{path.name} declares no HYPERPARAMETERS")

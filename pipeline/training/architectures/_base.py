@@ -1,7 +1,7 @@
-"""What architectures share: reading tokens without being moved by padding, and a small network on top.
+"""Building blocks of the architectures: layers that ignore padding, and the regressor that most of them derive from.
 
-No architecture of its own: a file that begins with an underscore is not one. Padding (id 0) may stand anywhere in a
-row; it never changes a result, and a row of nothing but padding is a row like any other.
+Padding (id 0) may stand anywhere in a row and never changes a result; a row may be all padding. The underscore in the
+file's name says that this is no architecture.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from pipeline.data.inputs import PADDING, UNKNOWN, Inputs
 
 
 def mlp(inputs: int, hidden: int, layers: int, outputs: int, dropout: float) -> nn.Sequential:
-    """`layers` hidden layers of `hidden` units, then a linear one."""
+    """`layers` hidden layers of `hidden` units, then a linear layer: `[B, inputs]` to `[B, outputs]`."""
     modules: list[nn.Module] = []
     for _ in range(layers):
         modules += [nn.Linear(inputs, hidden), nn.ReLU(), Dropout(dropout)]
@@ -25,7 +25,7 @@ def mlp(inputs: int, hidden: int, layers: int, outputs: int, dropout: float) -> 
 
 
 def draw(inputs: Tensor, alike: int | None = None) -> Tensor:
-    """Random numbers between 0 and 1 in the inputs' shape, but for one along the axis `alike`."""
+    """Uniform random numbers in [0, 1) in the inputs' shape; the axis `alike`, if given, has length 1."""
     shape = list(inputs.shape)
     if alike is not None:
         shape[alike] = 1
@@ -33,9 +33,9 @@ def draw(inputs: Tensor, alike: int | None = None) -> Tensor:
 
 
 class Dropout(nn.Module):
-    """Like torch's, but what is drawn does not depend on the share: networks side by side need one draw for all.
+    """Dropout whose draws do not depend on the share, so that networks side by side can use the same draws.
 
-    Along the axis `alike` the same units are switched off.
+    All places along the axis `alike` lose the same units.
     """
 
     def __init__(self, share: float, draw: Callable[..., Tensor] = draw, *, alike: int | None = None) -> None:
@@ -49,34 +49,34 @@ class Dropout(nn.Module):
 
 
 def compact(tokens: Tensor) -> Tensor:
-    """The tokens of each row moved to its front, in their order, and the padding behind them."""
+    """Moves the tokens of each row `[B, L]` to its front, in their order, and the padding behind them."""
     order = (tokens == PADDING).to(torch.uint8).argsort(dim=1, stable=True)
     return tokens.gather(1, order)
 
 
 def embedding_table(vocabulary: int, width: int, deviation: float = 1.0) -> nn.Embedding:
-    """A table `[vocabulary, width]` of normal numbers, zero for padding and for unknown.
+    """A table `[vocabulary, width]` of normal numbers, with zeros for padding and for the unknown token.
 
-    Zero is the mean of all tokens: what training never showed then moves a prediction nowhere.
+    Zero is the mean of all tokens, so that a token that training never showed does not move a prediction.
     """
     table = nn.Embedding(vocabulary, width, padding_idx=PADDING)
-    _begin(table, deviation)
+    _initialize(table, deviation)
     return table
 
 
-def _begin(table: nn.Embedding | nn.EmbeddingBag, deviation: float) -> None:
+def _initialize(table: nn.Embedding | nn.EmbeddingBag, deviation: float) -> None:
     with torch.no_grad():
         table.weight.mul_(deviation)
         table.weight[UNKNOWN] = 0.0
 
 
 def lengths(tokens: Tensor) -> Tensor:
-    """`[B]`, the number of tokens of each row that are not padding."""
+    """Number of tokens of each row that are not padding, `[B]`."""
     return (tokens != PADDING).sum(1)
 
 
 class Reader(nn.Module):
-    """Makes one vector of `width` numbers of a row of tokens: `[B, L]` to `[B, width]`."""
+    """A module that turns each row of tokens into a vector: `[B, L]` to `[B, width]`."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -84,29 +84,30 @@ class Reader(nn.Module):
 
 
 class Bag(Reader):
-    """The mean of the tokens' embeddings: their order does not matter."""
+    """Reads a row as the mean of its tokens' embeddings. Their order does not matter."""
 
     def __init__(self, vocabulary: int, width: int, deviation: float = 1.0) -> None:
         super().__init__(width)
         self.embedding = nn.EmbeddingBag(vocabulary, width, mode="mean", padding_idx=PADDING)
-        _begin(self.embedding, deviation)
+        _initialize(self.embedding, deviation)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        faster = self.training and not tokens.is_cuda
-        mean: Tensor = means(tokens, self.embedding.weight)[0] if faster else self.embedding(tokens)
+        if self.training and not tokens.is_cuda:
+            return means(tokens, self.embedding.weight)[0]
+        mean: Tensor = self.embedding(tokens)
         return mean
 
 
 def means(tokens: Tensor, *tables: Tensor) -> tuple[Tensor, ...]:
-    """For each of K tables `[V, E]` the mean of the embeddings of a row's tokens `[B, L]`: `[B, E]`; on a CPU."""
+    """Mean embeddings of the tokens `[B, L]` of each row, `[B, E]` for each table `[V, E]`. Fast on a CPU."""
     tensors: tuple[Tensor, ...] = _Means.apply(tokens, *tables)
     return tensors
 
 
 def means_at_once(tokens: Tensor, tables: Tensor) -> Tensor:
-    """The same of tables `[K, V, E]`: `[K, B, E]`, by one lookup in one table, in which each has its own rows.
+    """Mean embeddings of the tokens `[B, L]` in tables `[K, V, E]`: `[K, B, E]`, by a single lookup.
 
-    Few kernels, for a GPU.
+    Needs few kernels, which is fast on a GPU.
     """
     places = places_at_once(tokens, tables).flatten(0, 1)
     mean = functional.embedding_bag(places, tables.flatten(0, 1), mode="mean", padding_idx=PADDING)
@@ -114,15 +115,18 @@ def means_at_once(tokens: Tensor, tables: Tensor) -> Tensor:
 
 
 def places_at_once(tokens: Tensor, tables: Tensor) -> Tensor:
-    """Where the tokens `[B, L]` stand in tables `[K, V, E]` that are one table: `[K, B, L]`. Padding stays 0."""
+    """Row numbers of the tokens `[B, L]` in tables `[K, V, E]` that are joined to `[K V, E]`: `[K, B, L]`.
+
+    Padding stays 0.
+    """
     places = tokens + tables.shape[1] * torch.arange(len(tables), device=tokens.device)[:, None, None]
     return places.where(tokens != PADDING, PADDING)
 
 
 class _Means(torch.autograd.Function):
-    """What `embedding_bag` has for means and padding is many times slower on a CPU than its weighted sum.
+    """Means as weighted sums: on a CPU, `embedding_bag` is many times slower in its mode for means with padding.
 
-    So is its way back. That, too, is a weighted sum: for each token, of the gradients of the rows that it stands in.
+    The backward pass is a weighted sum, too: for each token, of the gradients of the rows that contain it.
     """
 
     @staticmethod
@@ -137,7 +141,7 @@ class _Means(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         tokens, shares = ctx.saved_tensors
-        # By numpy, which sorts numbers of 16 bits ten times as fast as torch.
+        # numpy sorts numbers of 16 bits ten times as fast as torch.
         ids = tokens.flatten().numpy()
         order = np.argsort(ids.astype(np.uint16 if ctx.vocabulary <= 2**16 else np.uint32), kind="stable")
         ends = np.cumsum(np.bincount(ids, minlength=ctx.vocabulary))
@@ -152,18 +156,18 @@ def _sums(places: Tensor, table: Tensor, starts: Tensor | None, shares: Tensor) 
 
 
 class Regressor(nn.Module):
-    """A reader of the tokens, and a head on what it read beside the dense features.
+    """A network of two parts: a reader of the tokens, and a head on the reader's vector and the dense features.
 
-    Most architectures are only another reader. Without tokens there is no reader, so that no weight lies idle.
+    Most architectures differ in the reader alone. Data without tokens get no reader, so that every weight is used.
     """
 
     fuses_on: ClassVar[tuple[str, ...]] = ()
-    """Types of devices on which several can train side by side (`fused.py`).
+    """Types of devices on which several networks can train side by side (`fused.py`).
 
-    All that is computed must allow for an axis in front.
+    Every computation must then allow for one more axis in front.
     """
     numbers: ClassVar[tuple[str, ...]] = ()
-    """Attributes that may differ in networks of the same shapes; of several they are a tensor `[K]`."""
+    """Numeric attributes that may differ between networks of the same shapes; in an array each is a tensor `[K]`."""
 
     def __init__(self, inputs: Inputs, reader: Reader | None) -> None:
         super().__init__()
@@ -172,11 +176,11 @@ class Regressor(nn.Module):
         self.head: nn.Module = nn.Identity()
 
     def features(self, tokens: Tensor, dense: Tensor) -> Tensor:
-        """`[B, self.width]`: all that the head is given."""
+        """Input of the head, `[B, self.width]`."""
         if not self.reader:
             return dense
-        read = self.reader(tokens)
-        return torch.cat([read, dense.expand(*read.shape[:-1], -1)], dim=-1)
+        vectors = self.reader(tokens)
+        return torch.cat([vectors, dense.expand(*vectors.shape[:-1], -1)], dim=-1)
 
     def forward(self, tokens: Tensor, dense: Tensor) -> Tensor:
         """The prediction in standardised units, `[B, T]`."""
@@ -184,6 +188,6 @@ class Regressor(nn.Module):
         return prediction.float()
 
     def loss(self, tokens: Tensor, dense: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """What training minimises, and the prediction."""
+        """The loss that training minimises, and the prediction `[B, T]`."""
         prediction = self(tokens, dense)
         return (prediction - targets).square().mean(dim=(-2, -1)), prediction

@@ -1,4 +1,4 @@
-"""Self-attention without recurrence: a Transformer's encoder over the tokens and one more place that sums them up.
+"""A Transformer's encoder over the tokens of a row and one learned summary place, whose state is the row's vector.
 
 Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser, Polosukhin 2017, "Attention Is All You Need". The layers
 normalise first, which trains without a warm-up of the learning rate (Xiong et al. 2020).
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from pipeline.data.inputs import PADDING, Inputs
 from pipeline.training.architectures._base import Reader, Regressor, compact, embedding_table, mlp
 
+# Fields that are left out are those of `hyperparameters.py`.
 HYPERPARAMETERS = {
     "heads": {
         "default": 4,
@@ -35,19 +36,13 @@ HYPERPARAMETERS = {
         "limits": {"low": 1, "high": 16384},
         "help": "units of the hidden layer inside a layer, and of the one after the encoder",
     },
-    "dropout": {
-        "default": 0.0,
-        "domain": {"low": 0.0, "high": 0.5},
-        "limits": {"low": 0.0, "high": 0.95},
-        "help": "share of units switched off while training",
-        "shapes": False,
-    },
+    "dropout": {"help": "share of units switched off while training"},
     "gradient_clip": {"default": 1.0},
 }
 
 
 def _positions(length: int, width: int, device: torch.device) -> Tensor:
-    """The sines and cosines that tell one place from another, `[length, width]`."""
+    """Sines and cosines that encode the places, `[length, width]`."""
     places = torch.arange(length, device=device, dtype=torch.float32)[:, None]
     angles = places * 10000.0 ** (-torch.arange(0, width, 2, device=device) / width)
     return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)
@@ -57,7 +52,7 @@ class _Encoder(Reader):
     def __init__(self, vocabulary: int, heads: int, head_size: int, layers: int, hidden: int, dropout: float) -> None:
         super().__init__(heads * head_size)
         self.embedding = embedding_table(vocabulary, self.width)
-        # It is never padding, so that attention has somewhere to look even in a row without tokens.
+        # The summary is never padding, so that attention has a place to look at even in a row without tokens.
         self.summary = nn.Parameter(torch.randn(self.width))
         layer = nn.TransformerEncoderLayer(self.width, heads, hidden, dropout, batch_first=True, norm_first=True)
         self.encoder = nn.TransformerEncoder(layer, layers, nn.LayerNorm(self.width), enable_nested_tensor=False)

@@ -7,32 +7,12 @@ Classification" (the deep averaging network).
 from pipeline.data.inputs import Inputs
 from pipeline.training.architectures._base import Bag, Regressor, mlp
 
-HYPERPARAMETERS = {
-    "embedding_size": {
-        "default": 64,
-        "domain": {"low": 8, "high": 256, "log": True},
-        "limits": {"low": 1, "high": 4096},
-        "help": "numbers per token",
-    },
-    "hidden_size": {
-        "default": 64,
-        "domain": {"low": 16, "high": 512, "log": True},
-        "limits": {"low": 1, "high": 16384},
-        "help": "units of a hidden layer",
-    },
-    "hidden_layers": {
-        "default": 1,
-        "domain": [1, 2, 3],
-        "limits": {"low": 0, "high": 32},
-        "help": "hidden layers; 0 is a linear model",
-    },
-    "dropout": {
-        "default": 0.0,
-        "domain": {"low": 0.0, "high": 0.5},
-        "limits": {"low": 0.0, "high": 0.95},
-        "help": "share of hidden units switched off while training",
-        "shapes": False,
-    },
+# Fields that are left out are those of `hyperparameters.py`.
+HYPERPARAMETERS: dict[str, dict[str, object]] = {
+    "embedding_size": {},
+    "hidden_size": {},
+    "hidden_layers": {},
+    "dropout": {},
 }
 
 

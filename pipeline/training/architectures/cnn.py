@@ -10,13 +10,9 @@ from torch.nn import functional
 from pipeline.data.inputs import Inputs
 from pipeline.training.architectures._base import Reader, Regressor, compact, embedding_table, lengths, mlp
 
+# Fields that are left out are those of `hyperparameters.py`.
 HYPERPARAMETERS = {
-    "embedding_size": {
-        "default": 64,
-        "domain": {"low": 16, "high": 256, "log": True},
-        "limits": {"low": 1, "high": 4096},
-        "help": "numbers per token",
-    },
+    "embedding_size": {"domain": {"low": 16, "high": 256, "log": True}},
     "filters": {
         "default": 64,
         "domain": {"low": 16, "high": 256, "log": True},
@@ -35,19 +31,8 @@ HYPERPARAMETERS = {
         "limits": {"low": 1, "high": 16},
         "help": "how many widths of window there are, each one token wider than the last",
     },
-    "hidden_size": {
-        "default": 64,
-        "domain": {"low": 16, "high": 512, "log": True},
-        "limits": {"low": 1, "high": 16384},
-        "help": "units of the hidden layer after the maximum",
-    },
-    "dropout": {
-        "default": 0.0,
-        "domain": {"low": 0.0, "high": 0.5},
-        "limits": {"low": 0.0, "high": 0.95},
-        "help": "share of hidden units switched off while training",
-        "shapes": False,
-    },
+    "hidden_size": {"help": "units of the hidden layer after the maximum"},
+    "dropout": {},
 }
 
 
@@ -66,13 +51,13 @@ class _Convolutions(Reader):
     @staticmethod
     def _maximum(convolution: nn.Module, embedded: Tensor, length: Tensor) -> Tensor:
         (width,) = convolution.kernel_size  # type: ignore[misc]
-        # Zeros behind the row, so that a row shorter than the window has one place for it too.
-        found = functional.relu(convolution(functional.pad(embedded, (0, width - 1))))
-        # A window counts where it lies wholly in the row; the first one always counts.
-        places = torch.arange(found.shape[-1], device=found.device)
+        # Zeros behind the row, so that even a row shorter than the window has a place for it.
+        features = functional.relu(convolution(functional.pad(embedded, (0, width - 1))))
+        # A window counts if it lies wholly in the row; the first one always counts.
+        places = torch.arange(features.shape[-1], device=features.device)
         valid = places < (length - width + 1).clamp(min=1)[:, None]
-        # After the rectifier nothing is below zero, so zero stands for "not there".
-        return found.masked_fill(~valid[:, None, :], 0.0).amax(dim=-1)
+        # The rectifier leaves nothing below zero, so that a zero never wins the maximum.
+        return features.masked_fill(~valid[:, None, :], 0.0).amax(dim=-1)
 
 
 class Network(Regressor):

@@ -1,4 +1,4 @@
-"""A recurrent network over the tokens; what it holds after the last one goes into a small network.
+"""A recurrent network over the tokens; its state after the last token goes into a small network.
 
 Hochreiter and Schmidhuber 1997, "Long Short-Term Memory", as torch.nn.LSTM computes it (with forget gates).
 """
@@ -9,13 +9,9 @@ from torch import Tensor, nn
 from pipeline.data.inputs import Inputs
 from pipeline.training.architectures._base import Reader, Regressor, compact, embedding_table, lengths, mlp
 
+# Fields that are left out are those of `hyperparameters.py`.
 HYPERPARAMETERS = {
-    "embedding_size": {
-        "default": 64,
-        "domain": {"low": 16, "high": 256, "log": True},
-        "limits": {"low": 1, "high": 4096},
-        "help": "numbers per token",
-    },
+    "embedding_size": {"domain": {"low": 16, "high": 256, "log": True}},
     "hidden_size": {
         "default": 64,
         "domain": {"low": 16, "high": 256, "log": True},
@@ -28,13 +24,7 @@ HYPERPARAMETERS = {
         "limits": {"low": 1, "high": 8},
         "help": "LSTMs on top of each other",
     },
-    "dropout": {
-        "default": 0.0,
-        "domain": {"low": 0.0, "high": 0.5},
-        "limits": {"low": 0.0, "high": 0.95},
-        "help": "share of units switched off while training, between the LSTMs and in the hidden layer",
-        "shapes": False,
-    },
+    "dropout": {"help": "share of units switched off while training, between the LSTMs and in the hidden layer"},
     "gradient_clip": {"default": 1.0},
 }
 
@@ -43,14 +33,14 @@ class _Last(Reader):
     def __init__(self, vocabulary: int, embedding: int, width: int, layers: int, dropout: float) -> None:
         super().__init__(width)
         self.embedding = embedding_table(vocabulary, embedding)
-        # Between layers only: torch warns of a dropout that would have no place.
+        # Dropout lies between layers only; torch warns of it where there is one layer.
         self.lstm = nn.LSTM(embedding, width, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
 
     def forward(self, tokens: Tensor) -> Tensor:
         tokens = compact(tokens)
         states, _ = self.lstm(self.embedding(tokens))
         length = lengths(tokens)[:, None]
-        # The state after the last token, not after the padding; of a row without tokens, nothing.
+        # The state after the last token, not after the padding; zeros for a row without tokens.
         last = (length - 1).clamp(min=0)[:, :, None].expand(*states.shape[:-2], 1, self.width)
         return torch.where(length > 0, states.gather(-2, last).squeeze(-2), 0.0)
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from pipeline.data.inputs import Inputs
 from pipeline.training.architectures._base import Reader, Regressor, compact, embedding_table, lengths, mlp
 
+# Fields that are left out are those of `hyperparameters.py`.
 HYPERPARAMETERS = {
     "num_of_attentions": {
         "default": 1,
@@ -30,25 +31,14 @@ HYPERPARAMETERS = {
         "help": "weight of the penalty on attentions that look at the same tokens, |A A' - I|^2",
         "shapes": False,
     },
-    "embedding_size": {
-        "default": 64,
-        "domain": {"low": 16, "high": 256, "log": True},
-        "limits": {"low": 1, "high": 4096},
-        "help": "numbers per token",
-    },
+    "embedding_size": {"domain": {"low": 16, "high": 256, "log": True}},
     "hidden_size": {
         "default": 64,
         "domain": {"low": 16, "high": 256, "log": True},
         "limits": {"low": 1, "high": 8192},
         "help": "units of the LSTM in each direction, and of the hidden layer after the attentions",
     },
-    "dropout": {
-        "default": 0.0,
-        "domain": {"low": 0.0, "high": 0.5},
-        "limits": {"low": 0.0, "high": 0.95},
-        "help": "share of hidden units switched off while training",
-        "shapes": False,
-    },
+    "dropout": {},
     "gradient_clip": {"default": 1.0},
 }
 
@@ -57,7 +47,7 @@ class _Attentions(Reader):
     def __init__(self, vocabulary: int, embedding: int, hidden: int, attentions: int, attention_hidden: int) -> None:
         super().__init__(attentions * 2 * hidden)
         self.embedding = embedding_table(vocabulary, embedding)
-        # Two LSTMs rather than one that is bidirectional, whose way back would begin in the padding.
+        # Two LSTMs, because the backward pass of a bidirectional one would begin in the padding.
         self.forth = nn.LSTM(embedding, hidden, batch_first=True)
         self.back = nn.LSTM(embedding, hidden, batch_first=True)
         self.score = nn.Sequential(
@@ -71,7 +61,7 @@ class _Attentions(Reader):
         tokens = compact(tokens)
         length = lengths(tokens)[:, None]
         places = torch.arange(tokens.shape[1], device=tokens.device)
-        # Turns each row's tokens round and leaves its padding behind them; doing it twice undoes it.
+        # Reverses each row's tokens and leaves its padding behind them; applied twice, it undoes itself.
         mirror = ((length - 1 - places) % tokens.shape[1])[:, :, None]
         embedded = self.embedding(tokens)
         forth, _ = self.forth(embedded)
@@ -80,7 +70,7 @@ class _Attentions(Reader):
 
         padding = (places >= length)[:, :, None]
         scores = self.score(states).float().masked_fill(padding, -1e9)
-        # The second mask is for rows without tokens, where the softmax would share itself out over the padding.
+        # The second mask is for rows without tokens, where the softmax would give weight to the padding.
         weights = scores.softmax(dim=-2).masked_fill(padding, 0.0).transpose(-2, -1)
         return weights @ states.float(), weights
 

@@ -1,4 +1,4 @@
-"""A mixture density network: not one number but a mixture of Gaussians, trained on its likelihood.
+"""A mixture density network: it gives a mixture of Gaussians and is trained on the likelihood.
 
 Bishop 1994, "Mixture Density Networks". The body is bag-of-words; the prediction is the mean of the mixture.
 """
@@ -12,6 +12,7 @@ from torch.nn import functional
 from pipeline.data.inputs import Inputs
 from pipeline.training.architectures._base import Bag, Regressor, mlp
 
+# Fields that are left out are those of `hyperparameters.py`.
 HYPERPARAMETERS = {
     "components": {
         "default": 3,
@@ -19,35 +20,14 @@ HYPERPARAMETERS = {
         "limits": {"low": 1, "high": 256},
         "help": "Gaussians in the mixture",
     },
-    "embedding_size": {
-        "default": 64,
-        "domain": {"low": 8, "high": 256, "log": True},
-        "limits": {"low": 1, "high": 4096},
-        "help": "numbers per token",
-    },
-    "hidden_size": {
-        "default": 64,
-        "domain": {"low": 16, "high": 512, "log": True},
-        "limits": {"low": 1, "high": 16384},
-        "help": "units of a hidden layer",
-    },
-    "hidden_layers": {
-        "default": 1,
-        "domain": [1, 2, 3],
-        "limits": {"low": 0, "high": 32},
-        "help": "hidden layers before the mixture",
-    },
-    "dropout": {
-        "default": 0.0,
-        "domain": {"low": 0.0, "high": 0.5},
-        "limits": {"low": 0.0, "high": 0.95},
-        "help": "share of hidden units switched off while training",
-        "shapes": False,
-    },
+    "embedding_size": {},
+    "hidden_size": {},
+    "hidden_layers": {"help": "hidden layers before the mixture"},
+    "dropout": {},
 }
 
-# In standardised units. Without it a Gaussian can shrink onto one row, and the likelihood has no upper end.
 SMALLEST_DEVIATION = 0.01
+"""In standardised units. Without it a Gaussian can shrink onto one row, and the likelihood is unbounded."""
 
 
 class Network(Regressor):
@@ -64,7 +44,7 @@ class Network(Regressor):
         dropout: float,
     ) -> None:
         super().__init__(inputs, Bag(inputs.vocabulary, embedding_size))
-        # Per component one weight, and for each target a mean and a deviation.
+        # Each component has one weight, and a mean and a deviation for each target.
         self.shape = (components, 1 + 2 * inputs.targets)
         self.head = mlp(self.width, hidden_size, hidden_layers, math.prod(self.shape), dropout)
 

@@ -1,7 +1,7 @@
-"""Several targets at once: a shared body, and a head of its own for each.
+"""A network for several targets: a shared body, and a separate head for each target. One target works, too.
 
 Caruana 1997, "Multitask Learning"; the weighting by uncertainty is Kendall, Gal, Cipolla 2018, "Multi-Task Learning
-Using Uncertainty to Weigh Losses for Scene Geometry and Semantics". The body is bag-of-words; one target works too.
+Using Uncertainty to Weigh Losses for Scene Geometry and Semantics". The body is bag-of-words.
 """
 
 import torch
@@ -10,18 +10,14 @@ from torch import Tensor, nn
 from pipeline.data.inputs import Inputs
 from pipeline.training.architectures._base import Bag, Dropout, Regressor, mlp
 
+# Fields that are left out are those of `hyperparameters.py`.
 HYPERPARAMETERS = {
     "weighting": {
         "default": "uniform",
         "domain": ["uniform", "uncertainty"],
         "help": "how the targets' errors are added up: all alike, or each by a noise that is learned with it",
     },
-    "embedding_size": {
-        "default": 64,
-        "domain": {"low": 8, "high": 256, "log": True},
-        "limits": {"low": 1, "high": 4096},
-        "help": "numbers per token",
-    },
+    "embedding_size": {},
     "shared_size": {
         "default": 64,
         "domain": {"low": 16, "high": 512, "log": True},
@@ -34,13 +30,7 @@ HYPERPARAMETERS = {
         "limits": {"low": 1, "high": 16384},
         "help": "units of the hidden layer that each target has to itself",
     },
-    "dropout": {
-        "default": 0.0,
-        "domain": {"low": 0.0, "high": 0.5},
-        "limits": {"low": 0.0, "high": 0.95},
-        "help": "share of hidden units switched off while training",
-        "shapes": False,
-    },
+    "dropout": {},
 }
 
 
@@ -71,6 +61,6 @@ class Network(Regressor):
             return super().loss(tokens, dense, targets)
         prediction = self(tokens, dense)
         errors = (prediction - targets).square().mean(dim=-2)
-        # Their equation 7 for regression, with s = log sigma^2 for numerical stability as they advise.
+        # Equation 7 of Kendall et al. for regression; s = log sigma^2 is their advice for numerical stability.
         weighted = 0.5 * ((-self.log_variances).exp() * errors + self.log_variances)
         return weighted.mean(dim=-1), prediction

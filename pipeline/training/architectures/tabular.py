@@ -1,10 +1,10 @@
-"""For tables: every column has a place of its own, and a few networks that share most of their weights are averaged.
+"""A network for tables: the mean of a few members that share most of their weights, plus a linear model.
 
-The body is an ensemble at little more than the cost of one network: Gorishniy, Kotelnikov, Babenko 2025, "TabM:
-Advancing Tabular Deep Learning with Parameter-Efficient Ensembling". Its members share the matrix of a layer, and each
-scales what goes into it and what comes out (Wen, Tran, Ba 2020, "BatchEnsemble"). Beside it stands a linear model of
-all inputs (Cheng et al. 2016, "Wide & Deep Learning for Recommender Systems"): few rows, and words, are learned best by
-that.
+Every column keeps its place in the input. The members are an ensemble at little more than the cost of one network:
+Gorishniy, Kotelnikov, Babenko 2025, "TabM: Advancing Tabular Deep Learning with Parameter-Efficient Ensembling". They
+share the matrix of a layer, and each scales the layer's inputs and outputs (Wen, Tran, Ba 2020, "BatchEnsemble"). The
+linear model of all inputs (Cheng et al. 2016, "Wide & Deep Learning for Recommender Systems") learns best from few rows
+and from words.
 """
 
 import math
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pipeline.data.inputs import Inputs
 from pipeline.training.architectures._base import Bag, Dropout, Regressor, embedding_table, lengths
 
+# Fields that are left out are those of `hyperparameters.py`.
 HYPERPARAMETERS = {
     "ensemble_size": {
         "default": 4,
@@ -29,56 +30,40 @@ HYPERPARAMETERS = {
         "limits": {"low": 1, "high": 1024},
         "help": "numbers per value of a categorical column; a word has four times as many",
     },
-    "hidden_size": {
-        "default": 64,
-        "domain": {"low": 32, "high": 96, "log": True},
-        "limits": {"low": 1, "high": 16384},
-        "help": "units of a hidden layer",
-    },
-    "hidden_layers": {
-        "default": 3,
-        "domain": [2, 3],
-        "limits": {"low": 0, "high": 32},
-        "help": "hidden layers; 0 is a linear model",
-    },
-    "dropout": {
-        "default": 0.1,
-        "domain": {"low": 0.0, "high": 0.3},
-        "limits": {"low": 0.0, "high": 0.95},
-        "help": "share of hidden units switched off while training",
-        "shapes": False,
-    },
-    # Narrower than those of the loop: in `benchmarks.strangers` nothing beyond was better, and much was slow.
+    "hidden_size": {"domain": {"low": 32, "high": 96, "log": True}},
+    "hidden_layers": {"default": 3, "domain": [2, 3]},
+    "dropout": {"default": 0.1, "domain": {"low": 0.0, "high": 0.3}},
+    # Narrower than the loop's domains: in `benchmarks.strangers` nothing outside was better, and much was slow.
     "learning_rate": {"default": 0.004, "domain": {"low": 0.001, "high": 0.02, "log": True}},
     "batch_size": {"default": 128, "domain": [64, 128, 256]},
 }
 
 NUMBERS_PER_WORD = 4
-"""In units of the embedding size: there is one bag of words, but many columns."""
+"""Width of a word's embedding, in embedding sizes: there is one bag of words, but many columns."""
 WORD_DEVIATION = 0.1
-"""Of the embeddings at first: a word that was seen a few times should not move a prediction far."""
+"""Deviation of the untrained embeddings: a word that was seen a few times should not move a prediction far."""
 
 
 class _Shared(nn.Module):
-    """A linear layer of which K members share the matrix: `[B, K, I]` to `[B, K, O]`."""
+    """A linear layer whose K members share the matrix: `[B, K, I]` to `[B, K, O]`."""
 
     def __init__(self, members: int, inputs: int, outputs: int, *, first: bool) -> None:
         super().__init__()
         self.matrix = nn.Linear(inputs, outputs, bias=False)
-        # The members differ at first by the signs of their inputs alone; random signs in each layer would learn slower.
+        # Only the signs of their inputs make untrained members differ; random signs in each layer would learn slower.
         signs = torch.randint(0, 2, (members, inputs)).float() * 2 - 1
         self.before = nn.Parameter(signs if first and members > 1 else torch.ones(members, inputs))
         self.after = nn.Parameter(torch.ones(members, outputs))
         self.bias = nn.Parameter(_uniform(members, outputs, fan_in=inputs))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        # Members count from the end: of several networks there is one more axis in front of the rows.
+        # The members' axis counts from the end: an array of networks has one more axis in front of the rows.
         before, after, bias = (weight.unsqueeze(-3) for weight in (self.before, self.after, self.bias))
         return torch.addcmul(bias, self.matrix(inputs * before), after)
 
 
 class _Apart(nn.Module):
-    """A linear layer that each of K members has for itself: `[B, K, I]` to `[B, K, O]`."""
+    """A linear layer with a separate matrix for each of K members: `[B, K, I]` to `[B, K, O]`."""
 
     def __init__(self, members: int, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -110,8 +95,8 @@ class Network(Regressor):
         super().__init__(inputs, reader=None)
         self.targets, self.columns = inputs.targets, inputs.categorical
         word_size = NUMBERS_PER_WORD * embedding_size
-        # The first numbers of an embedding are the linear model's weights, one for each target.
         vocabulary, targets = inputs.vocabulary, inputs.targets
+        # The linear model. The first numbers of an embedding are its weights, one for each target.
         self.values: nn.Embedding | None = None
         if inputs.categorical:
             self.values = embedding_table(vocabulary, targets + embedding_size, 1 / math.sqrt(embedding_size))
@@ -121,10 +106,11 @@ class Network(Regressor):
             for weights in self._linear_weights(targets):
                 weights.zero_()
 
+        # The ensemble.
         width = inputs.categorical * embedding_size + (word_size if self.words else 0) + inputs.dense
         layers: list[nn.Module] = []
         for at in range(hidden_layers):
-            # The same units are switched off in all members: a quarter of the time for the draws.
+            # All members lose the same units: the draws take a quarter of the time.
             alike = Dropout(dropout, alike=-2)
             layers += [_Shared(ensemble_size, width, hidden_size, first=at == 0), nn.ReLU(), alike]
             width = hidden_size
@@ -152,20 +138,22 @@ class Network(Regressor):
             features.append(embedded.flatten(-2))
         if self.words is not None:
             words = tokens[:, self.columns :]
-            # A sum over the root of its count is as long for a text of ten words as for one of five.
-            weights, read = (self.words(words) * lengths(words)[:, None].sqrt()).tensor_split([self.targets], dim=-1)
+            # A sum divided by the root of its count is about as long for ten words as for five.
+            sums = self.words(words) * lengths(words)[:, None].sqrt()
+            weights, embedded = sums.tensor_split([self.targets], dim=-1)
             linear.append(weights)
-            features.append(read)
+            features.append(embedded)
         features.insert(0, dense.expand(*features[0].shape[:-1], -1) if features else dense)
-        same = torch.cat(features, dim=-1).unsqueeze(-2)
-        same = same.expand(*same.shape[:-2], self.ensemble_size, -1)
-        members: Tensor = self.last(self.hidden(same)) + torch.stack(linear).sum(0).unsqueeze(-2)
+        # Every member gets the same features.
+        inputs = torch.cat(features, dim=-1).unsqueeze(-2)
+        inputs = inputs.expand(*inputs.shape[:-2], self.ensemble_size, -1)
+        members: Tensor = self.last(self.hidden(inputs)) + torch.stack(linear).sum(0).unsqueeze(-2)
         return members.float()
 
     def forward(self, tokens: Tensor, dense: Tensor) -> Tensor:
         return self.members(tokens, dense).mean(dim=-2)
 
     def loss(self, tokens: Tensor, dense: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        # Each member's own error, not that of their mean: members that lean on each other are no ensemble.
+        # The mean of the members' errors, not the error of their mean: members that lean on each other are no ensemble.
         members = self.members(tokens, dense)
         return (members - targets[:, None]).square().mean(dim=(-3, -2, -1)), members.mean(dim=-2)

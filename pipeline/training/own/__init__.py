@@ -1,7 +1,7 @@
-"""A team's own trainer: what its function is given, and what it returns.
+"""Types of a team's own training function: its arguments and its result.
 
-Nothing of this has to be imported: a plain function `def train(hyperparameters, run)` will do. The types here are for
-those who want their editor to know what `run` has. How the function is called is `call.py`'s work.
+Importing them is optional: a plain function `def train(hyperparameters, run)` works, too. They let an editor know the
+attributes of `run`. `call.py` calls the function.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,40 +18,40 @@ class Days(NamedTuple):
 
 
 class Run(Protocol):
-    """One training, as your function is given it."""
+    """One training: the second argument of your function."""
 
     trial: str
-    """Its id: `screen-e012-d2-s0`."""
+    """Id of the trial: `screen-e012-d2-s0`."""
     date_range: Days
     train: Days
     valid: Days
     test: Days
-    """The parts of the date range, in order of time: what to learn from, what chooses, what judges."""
+    """The parts of the date range, in order of time: to learn from, to choose by, to judge by."""
     seed: int
     max_epochs: int
     data: Mapping[str, Any] | None
-    """The spec's `data`, as it stands there."""
+    """The spec's `data`, unchanged."""
     folder: Path
-    """A place for files, empty at first. Of what is left in it at the end, the model is kept."""
+    """A folder for files, empty at first. At the end the model in it is kept; all other files are removed."""
     model: str | Path | Sequence[str | Path] | None
-    """Set this to the model's file or folder, relative to `folder`, or to several; or return it as `"model"`."""
+    """Set it to the model's file or folder, or to several, relative to `folder`; or return it as `"model"`."""
 
     def report(self, epoch: float, /, **metrics: float) -> bool:
-        """Takes the metrics of an epoch, counted from 1. False: the training should stop now."""
+        """Reports the metrics of an epoch, counted from 1. False if the training should stop now."""
         ...
 
     @property
     def should_stop(self) -> bool:
-        """Whether the training should stop: the sweep knows enough about this setting."""
+        """True if the training should stop, because the sweep knows enough about this setting."""
         ...
 
 
 class Trainer(Protocol):
-    """What `"trainer": "my_package.train:train"` names."""
+    """The function that `"trainer": "my_package.train:train"` names."""
 
     def __call__(self, hyperparameters: Any, run: Run, /) -> Mapping[str, Any] | None:
-        """Trains once; returns the final metrics, `{"mse_valid": …, "mse_test": …}`, and `"model"` if there is one.
+        """Trains once. Returns the final metrics, `{"mse_valid": …, "mse_test": …}`, and `"model"` if there is one.
 
-        `hyperparameters` is a dict, or an instance of the pydantic model that the parameter is annotated with.
+        `hyperparameters` is a dict, or an instance of the pydantic model that annotates the parameter.
         """
         ...

@@ -1,7 +1,7 @@
-"""Writes the arguments of a Python script that reads them by argparse, as JSON.
+"""Writes the arguments that a Python script reads by argparse, as JSON.
 
-Run as a file: `arguments.py OUT SCRIPT`. The script runs up to where it would parse its arguments, and no further.
-Nothing of ours is imported.
+Run as a file: `arguments.py OUT SCRIPT`. The script runs until it would parse its arguments. This file imports nothing
+of ours.
 """
 
 import argparse
@@ -16,14 +16,14 @@ from typing import Any, NoReturn
 def main() -> None:
     out, script = Path(sys.argv[1]), sys.argv[2]
 
-    def listed(parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
+    def write_arguments(parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
         actions = [action for action in parser._actions if not isinstance(action, argparse._HelpAction)]
         out.write_text(json.dumps([_described(action) for action in actions]), encoding="utf-8")
-        # No exception, which the script could catch.
+        # Not by an exception, which the script could catch.
         os._exit(0)
 
-    argparse.ArgumentParser.parse_known_args = listed  # type: ignore[assignment,method-assign]
-    argparse.ArgumentParser.parse_known_intermixed_args = listed  # type: ignore[assignment,method-assign]
+    argparse.ArgumentParser.parse_known_args = write_arguments  # type: ignore[assignment,method-assign]
+    argparse.ArgumentParser.parse_known_intermixed_args = write_arguments  # type: ignore[assignment,method-assign]
     sys.argv = [script]
     sys.path.insert(0, str(Path(script).resolve().parent))
     runpy.run_path(script, run_name="__main__")
@@ -37,7 +37,7 @@ def _described(action: argparse.Action) -> dict[str, Any]:
         "name": action.dest,
         "type": getattr(action.type, "__name__", None),
         "default": action.default if is_plain and action.default != argparse.SUPPRESS else None,
-        "choices": [one for one in action.choices or () if isinstance(one, int | float | str)],
+        "choices": [choice for choice in action.choices or () if isinstance(choice, int | float | str)],
         "required": action.required,
         "takes_value": action.nargs is None,
         "is_flag": action.nargs == 0 and isinstance(action.default, bool),

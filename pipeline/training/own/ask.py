@@ -1,7 +1,7 @@
-"""Asks a team's own trainer for its hyperparameters: the only thing that runs its code before a sweep is made.
+"""Asks a team's own trainer for its hyperparameters. Nothing else runs a team's code before a sweep is made.
 
-A function answers by the pydantic model of its first parameter, a program by the JSON Schema that it prints. To answer,
-neither needs a key: it gets none that this process was given by its environment.
+A function answers by the pydantic model of its first parameter, a program by the JSON Schema that it prints. Neither
+needs a key to answer, so that keys are removed from their environment.
 """
 
 import functools
@@ -21,19 +21,19 @@ from pipeline.training.own.trainer import CALL, environment
 _ANSWERS_WITHIN_S = 120.0
 _ARGUMENTS = Path(__file__).with_name("arguments.py")
 ADVICE = 'declare them in the spec: "hyperparameters": {"learning_rate": {"default": 0.01}}'
-"""For people whose trainer does not answer."""
+"""Advice for people whose trainer does not answer."""
 _KEYS = re.compile(
     r"GOOGLE_(APPLICATION_)?CREDENTIALS|GOOGLE_CLOUD_KEYFILE_JSON|GOOGLE_(OAUTH_)?ACCESS_TOKEN|GCLOUD_KEYFILE_JSON|"
     r"CLOUDSDK_AUTH_\w+|AWS_\w+|JENKINS_TOKEN|JENKINS_PASSWORD"
 )
-"""Variables that are a key, or say where one lies."""
+"""Environment variables that hold a key or the path of one."""
 
 
 @functools.cache
 def function_schema(trainer: str, folder: str) -> Any:
-    """JSON Schema of the hyperparameters of a function, `module:function`, which is looked for in `folder`.
+    """JSON Schema of the hyperparameters of a function, `module:function`, imported in `folder`.
 
-    Raises UserError if the function has no pydantic model of them, or cannot be imported there.
+    Raises UserError if it cannot be imported there, or has no pydantic model of its hyperparameters.
     """
     with tempfile.TemporaryDirectory(prefix="hpt-own-") as scratch:
         out = Path(scratch, "schema.json")
@@ -52,7 +52,7 @@ def program_schema(describe: tuple[str, ...], folder: str) -> Any:
 
 
 def script_arguments(script: str, folder: str) -> Any:
-    """The arguments that a Python script, started in `folder`, reads by argparse: what `arguments.py` writes of each.
+    """The arguments that a Python script, started in `folder`, reads by argparse, as `arguments.py` writes them.
 
     Raises UserError if it reads none.
     """
@@ -62,8 +62,8 @@ def script_arguments(script: str, folder: str) -> Any:
         return json.loads(out.read_bytes())
 
 
-def _output(argv: list[str], folder: str, where: str) -> bytes:
-    """What the program prints. Raises UserError, beginning with `where`, if it does not end well in time."""
+def _output(argv: list[str], folder: str, trainer: str) -> bytes:
+    """Output of the program. Raises UserError, beginning with `trainer`, if it fails or takes too long."""
     try:
         done = subprocess.run(
             argv,
@@ -75,14 +75,14 @@ def _output(argv: list[str], folder: str, where: str) -> bytes:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        why = f"no answer within {_ANSWERS_WITHIN_S:g} seconds"
+        problem = f"no answer within {_ANSWERS_WITHIN_S:g} seconds"
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
+        problem = getattr(error, "strerror", None) or str(error)
     else:
         if done.returncode == 0:
             return done.stdout
-        why = last_words(done.stderr) or f"exit status {done.returncode}"
-    raise UserError(f"{where} cannot be asked for its hyperparameters here: {why}. Mend that, or {ADVICE}")
+        problem = last_words(done.stderr) or f"exit status {done.returncode}"
+    raise UserError(f"{trainer} cannot be asked for its hyperparameters here: {problem}. Mend that, or {ADVICE}")
 
 
 def _without_keys(variables: Mapping[str, str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""Calls a team's own training function. Run as a file, in a process of its own: `call.py package.module:function`.
+"""Calls a team's own training function. Run as a file, in a separate process: `call.py package.module:function`.
 
-It imports nothing of ours, so that their folder may be called `pipeline` too. All that it is given comes by the
-environment, as for any other program (docs/your-own-trainer.md), and what it reports goes into the metrics file.
+It imports nothing of ours, so that a team's folder may be called `pipeline`, too. Its input comes from the environment,
+as for any other program (docs/your-own-trainer.md), and its reports go into the metrics file.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ class Days(NamedTuple):
 
 
 class RunFromEnvironment:
-    """The `run` that a function gets, as `pipeline.training.own.Run` describes it."""
+    """The `run` that a function gets; `pipeline.training.own.Run` describes it."""
 
     def __init__(self) -> None:
         self.trial = os.environ["HPT_TRIAL"]
@@ -51,13 +51,13 @@ class RunFromEnvironment:
     def write(self, report: Mapping[str, Any]) -> None:
         """Adds a line to the metrics file."""
         line = json.dumps({str(name): _plain(value) for name, value in report.items()})
-        # One write each: a process that is killed leaves whole lines.
+        # A single write for each line: a process that is killed leaves whole lines.
         with self._metrics.open("ab", buffering=0) as file:
             file.write(line.encode() + b"\n")
 
 
 def _plain(value: Any) -> Any:
-    """Numbers of numpy and torch as Python's; what is no number goes into the file as text, to be noted there."""
+    """Turns numbers of numpy and torch into Python's, and other values into text, which the log will note."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):
@@ -75,7 +75,7 @@ def find(name: str) -> Callable[..., Any]:
     """
     module, colon, function = name.partition(":")
     if not colon:
-        from importlib.metadata import entry_points  # takes as long to import as all the rest
+        from importlib.metadata import entry_points  # importing it takes as long as all other imports
 
         matches = [entry_point for entry_point in entry_points(group=GROUP) if entry_point.name == name]
         if not matches:
@@ -100,7 +100,7 @@ def model_of(function: Callable[..., Any]) -> Any:
         parameters = list(inspect.signature(function).parameters.values())
         declared = parameters[0].annotation if parameters else None
         if isinstance(declared, str):
-            # Only this one: others may name what is imported for type checkers alone.
+            # Only this annotation: others may use names that are imported for type checkers alone.
             with contextlib.suppress(Exception):
                 declared = eval(declared, getattr(inspect.unwrap(function), "__globals__", {}))
     return declared if hasattr(declared, "model_json_schema") and hasattr(declared, "model_validate") else None
@@ -132,7 +132,7 @@ def train(name: str) -> None:
 
 
 def main() -> None:
-    # As `python train.py` would have it: what lies in the current directory can be imported.
+    # Like `python train.py`, this lets the function import from the current directory.
     sys.path.insert(0, os.getcwd())
     if sys.argv[1] == "--describe":
         describe(sys.argv[3], sys.argv[2])

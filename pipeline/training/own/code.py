@@ -9,7 +9,7 @@ from pipeline.space import Hyperparameter, Scalar
 
 
 class ArgumentsIf(Frozen):
-    """Arguments that a command gets where a hyperparameter is on: `{"if": "amp", "arguments": ["--amp"]}`."""
+    """Arguments that a command gets if a hyperparameter is on: `{"if": "amp", "arguments": ["--amp"]}`."""
 
     hyperparameter: StrictStr = Field(
         alias="if", description="Its arguments are left out where it is false, null or empty text."
@@ -18,20 +18,20 @@ class ArgumentsIf(Frozen):
 
 
 def is_on(value: Scalar) -> bool:
-    """Whether a hyperparameter's value asks for its arguments: not false, null or empty text. Zero is a value."""
+    """True if the value of a hyperparameter asks for its arguments: not false, null or empty text. Zero does."""
     return value not in ("", None) and value is not False
 
 
-def _form(word: Any) -> str:
+def _tag(word: Any) -> str:
     return "if" if isinstance(word, dict | ArgumentsIf) else "text"
 
 
-Word = Annotated[Annotated[StrictStr, Tag("text")] | Annotated[ArgumentsIf, Tag("if")], Discriminator(_form)]
-"""Of a command: an argument, or several that may be left out."""
+Word = Annotated[Annotated[StrictStr, Tag("text")] | Annotated[ArgumentsIf, Tag("if")], Discriminator(_tag)]
+"""A part of a command: an argument, or several that may be left out."""
 
 
 class Own(Recorded):
-    """A function or a command, one of both, with the hyperparameters that it declares."""
+    """A team's own trainer: a function or a command, and the hyperparameters that it declares."""
 
     trainer: str | None = None
     """`module:function`, or the name of an entry point."""

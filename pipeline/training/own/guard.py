@@ -1,11 +1,12 @@
-"""Stands between a lane and a team's own program, so that nothing of that program outlives its trial.
+"""Runs a team's own program for a lane, so that no process of the program outlives its trial or the lane.
 
-`guard.py FD PROGRAM ARGUMENT…` starts the program in a session of its own and reads orders from its standard input: `t`
-asks the program to end, `k` ends it; the end of the input means that the lane is dead, whatever killed it. To FD goes
-the line `pid 123` of the program, in the end `code 0` or `error WHY`, and `left COMMAND` for each process that it left
-running. All that the program started ends with it, also what it put into the background.
-Run as a file, with few modules of the standard library, so that it starts at once and stays small: json and subprocess
-take longer to import than all of these together.
+`guard.py FD PROGRAM ARGUMENT…` starts the program in a new session and reads orders from its standard input. `t` asks
+the program to end, `k` kills it, and the end of the input means that the lane is dead. It writes lines to FD: `pid 123`
+at the start, `code 0` or `error WHY` at the end, and `left COMMAND` for each process that the program left running.
+Processes that the program put into the background end with it.
+
+It runs as a file and imports few modules, so that it starts at once and stays small: json and subprocess take longer to
+import than all of its modules together.
 """
 
 import contextlib
@@ -25,12 +26,13 @@ _KILL_AT_MOST_S = 10.0
 def main() -> None:
     report_to, argv = int(sys.argv[1]), sys.argv[2:]
     os.set_inheritable(report_to, False)
-    # What loses its parent becomes a child of this process and can be found; without a prctl, the group must do.
+    # Processes that lose their parent become children of this one and can be found. Without prctl, only the program's
+    # process group is found.
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     wake, woken = os.pipe()
     os.set_blocking(woken, False)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
-    # Handlers, unlike what is ignored, are not inherited by the program.
+    # The program inherits ignored signals, but no handlers.
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
     try:
@@ -39,14 +41,14 @@ def main() -> None:
         _report(report_to, [f"error {error.strerror}: {argv[0]}"])
         return
     code = _watch(pid, wake)
-    left = _left() if code is not None else []
+    leftovers = _leftovers() if code is not None else []
     _end_everything(pid)
-    # What even force did not end within seconds counts as killed.
-    _report(report_to, [f"code {_ENDED.get(pid, -signal.SIGKILL)}", *(f"left {command}" for command in left)])
+    # A program that does not end within seconds, even by force, counts as killed.
+    _report(report_to, [f"code {_EXIT_CODES.get(pid, -signal.SIGKILL)}", *(f"left {command}" for command in leftovers)])
 
 
 def _start(argv: list[str], report_to: int) -> int:
-    """Starts the program; its process id. Raises OSError if that cannot be done."""
+    """Starts the program and returns its process id. Raises OSError if it cannot be started."""
     me, (failed, fails) = os.getpid(), os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -57,7 +59,7 @@ def _start(argv: list[str], report_to: int) -> int:
                 os._exit(1)
             os.write(report_to, b"pid %d\n" % os.getpid())
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            # Python ignores them, which would be inherited.
+            # Python ignores these signals, and the program would inherit that.
             for number in (signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_DFL)
             os.execvp(argv[0], argv)
@@ -66,24 +68,24 @@ def _start(argv: list[str], report_to: int) -> int:
         finally:
             os._exit(127)
     os.close(fails)
-    # The end of the pipe closes with the start of the program.
-    if why := os.read(failed, 16):
-        raise OSError(int(why), os.strerror(int(why)))
+    # exec closes the writing end, so that the pipe is empty if the program has started.
+    if error_number := os.read(failed, 16):
+        raise OSError(int(error_number), os.strerror(int(error_number)))
     os.close(failed)
     return pid
 
 
-_ENDED: dict[int, int] = {}
-"""How processes ended that were children of this one."""
+_EXIT_CODES: dict[int, int] = {}
+"""`{process id: exit code}` of children that have ended."""
 
 
 def _watch(pid: int, wake: int) -> int | None:
-    """Obeys orders until the program ends; its exit code, or None if it must be ended by force."""
+    """Obeys orders until the program ends. Returns its exit code, or None if it must be ended by force."""
     until = None
     while True:
         _reap()
-        if pid in _ENDED:
-            return _ENDED[pid]
+        if pid in _EXIT_CODES:
+            return _EXIT_CODES[pid]
         if until is not None and time.monotonic() > until:
             return None
         ready, _, _ = select.select([wake] if until else [0, wake], [], [], 0.2 if until else 60.0)
@@ -100,7 +102,7 @@ def _watch(pid: int, wake: int) -> int | None:
 
 
 def _reap() -> bool:
-    """Takes the exit codes of children that have ended; False if no child is left, and so nothing below them."""
+    """Records the exit codes of children that have ended. False if no child, and so no descendant, remains."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -108,11 +110,11 @@ def _reap() -> bool:
             return False
         if not pid:
             return True
-        _ENDED[pid] = os.waitstatus_to_exitcode(status)
+        _EXIT_CODES[pid] = os.waitstatus_to_exitcode(status)
 
 
-def _left() -> list[str]:
-    """Commands of what the program left running; some helpers only take a moment to notice that they can go."""
+def _leftovers() -> list[str]:
+    """Commands of processes that the program left running, after a moment in which helpers may end by themselves."""
     until = time.monotonic() + _LEFTOVERS_GRACE_S
     while (pids := _running()) and time.monotonic() < until:
         time.sleep(0.02)
@@ -133,19 +135,19 @@ def _end_everything(group: int) -> None:
 
 
 def _running() -> list[int]:
-    """What stems from this process. To look through all processes is not needed where no child is left."""
+    """Descendants of this process. All processes are searched only if a child remains."""
     return descendants(os.getpid()) if _reap() else []
 
 
 def descendants(ancestor: int) -> list[int]:
-    """Descendants of a process, without those that only wait to be reaped; none where there is no /proc."""
+    """Process ids of the descendants of a process, without zombies; none if there is no /proc."""
     children: dict[int, list[int]] = {}
     zombies = set()
     with contextlib.suppress(OSError):
         for entry in os.scandir("/proc"):
             if entry.name.isdigit():
                 with contextlib.suppress(OSError), open(f"/proc/{entry.name}/stat", errors="replace") as stat:
-                    # The command, in brackets, may hold anything.
+                    # The command stands in brackets and may contain any characters.
                     state, parent = stat.read().rpartition(")")[2].split()[:2]
                     children.setdefault(int(parent), []).append(int(entry.name))
                     if state in "ZX":
@@ -180,5 +182,5 @@ def _report(to: int, lines: list[str]) -> None:
 
 if __name__ == "__main__":
     main()
-    # The lane waits for this, and nothing is left to be tidied up.
+    # The lane waits for the end of this process, and nothing needs a cleanup.
     os._exit(0)

@@ -1,6 +1,6 @@
-"""Puts the output of a team's own program into a log: bounded, whatever and however much it prints.
+"""Writes the output of a team's own program into a log of bounded size.
 
-The first part goes into the log as it comes, the last part when the program ends; what lies between is only counted.
+The first part goes into the log as it comes, the last part when the program ends. Bytes in between are only counted.
 """
 
 from collections import deque
@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pipeline.training.own.lines import Line, Lines, last_state
 
 FIRST = LAST = 128 * 1024
-"""Bytes that are kept of a program's output."""
+"""Bytes of the first and the last part of a program's output."""
 LINE_AT_MOST = 4096
-"""Bytes of a line of the log; longer ones are folded."""
+"""Bytes of a line of the log; longer lines are folded."""
 _RECENT = 8192
 _WORDS_AT_MOST = 400
 
@@ -19,7 +19,7 @@ _TRACEBACK = "Traceback (most recent call last):"
 
 
 class Output:
-    r"""The output of one program. `say` gets the text to keep; `on_line`, if there is one, what \n or \r ends."""
+    r"""The output of one program. `say` gets the text of the log; `on_line`, if given, all lines, ended by \n or \r."""
 
     def __init__(self, say: Callable[[str], None], on_line: Callable[[Line], None] | None = None) -> None:
         self._say, self._on_line = say, on_line
@@ -28,6 +28,7 @@ class Output:
         self._line = b""
         self._last: deque[bytes] = deque()
         self._kept = self._left_out = 0
+        """Bytes in `_last`, and bytes that were dropped."""
         self._recent = b""
 
     def add(self, data: bytes) -> None:
@@ -40,17 +41,17 @@ class Output:
             self._keep(data)
             return
         self._room -= len(data)
-        *lines, rest = (self._line + data).split(b"\n")
-        while len(rest) > LINE_AT_MOST:
-            lines.append(rest[:LINE_AT_MOST])
-            rest = rest[LINE_AT_MOST:]
-        self._line = rest
-        # The rest of this line is kept for the end, not said now.
-        self._say_lines([*lines, rest] if self._room <= 0 else lines)
+        *lines, beginning = (self._line + data).split(b"\n")
+        while len(beginning) > LINE_AT_MOST:
+            lines.append(beginning[:LINE_AT_MOST])
+            beginning = beginning[LINE_AT_MOST:]
+        self._line = beginning
+        # When the first part is full, the beginning of a line goes into the log, and its end into the last part.
+        self._say_lines([*lines, beginning] if self._room <= 0 else lines)
 
     def close(self) -> None:
-        """Adds the end of the output to the log, and how much is left out in between."""
-        if self._on_line is not None and (line := self._lines.rest()):
+        """Adds the last part of the output to the log, and the number of bytes left out before it."""
+        if self._on_line is not None and (line := self._lines.last_line()):
             self._on_line(line)
         if self._room > 0:
             self._say_lines([self._line])
@@ -66,7 +67,7 @@ class Output:
 
     @property
     def last_words(self) -> str:
-        """The line that says why the program ended, as far as the output so far tells."""
+        """The line of the output so far that says why the program ended."""
         return last_words(self._recent)
 
     def _say_lines(self, lines: list[bytes]) -> None:
@@ -74,7 +75,7 @@ class Output:
             self._say(text)
 
     def _keep(self, data: bytes) -> None:
-        """Keeps the last part of the output, and counts what is dropped."""
+        """Keeps the last part of the output, and counts dropped bytes."""
         self._last.append(data)
         self._kept += len(data)
         while self._kept - len(self._last[0]) >= LAST:
@@ -84,7 +85,7 @@ class Output:
 
 
 def last_words(output: bytes) -> str:
-    """The line that says why a program ended: of a Python traceback what was raised, else the last line."""
+    """The line that says why a program ended: the error below a Python traceback, else the last line."""
     lines = [text for line in output.split(b"\n") if (text := last_state(line))]
     start = max((at for at, line in enumerate(lines) if line.startswith(_TRACEBACK)), default=None)
     if start is not None:

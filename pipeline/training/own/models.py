@@ -1,6 +1,6 @@
-"""What is kept of the files that a team's own training leaves: its model, packed where it is not one file.
+"""Finds the model among the files of a team's own training, and packs a model of several files.
 
-A training that measured its metrics is never failed for its files: what cannot be kept is said in its log.
+A training with metrics never fails because of its files: its log says which of them cannot be kept.
 """
 
 import os
@@ -19,33 +19,35 @@ _PACK = "model"
 
 @dataclass(frozen=True)
 class Kept:
-    """A file to keep."""
+    """A file to keep, and the name that it gets."""
 
     name: str
     path: Path
 
 
-def kept(named: str | Sequence[str] | None, folder: Path, say: Callable[[str], None]) -> Kept | None:
-    """The model of a training that `named` its file, folder or files, relative to `folder`; None if there is none.
+def kept(model: str | Sequence[str] | None, folder: Path, say: Callable[[str], None]) -> Kept | None:
+    """The model of a training: the file, folder or files that it named, relative to `folder`; None if there is none.
 
-    Without names it is all that lies in `folder`. What is no single file is packed there, as `saved.unpack` takes it.
+    Without a name the model is everything in `folder`. A model that is no single file is packed into a new file in
+    `folder`, which `saved.unpack` unpacks. `say` gets notes for the log.
     """
-    names = [named] if isinstance(named, str) else list(named or ())
+    names = [model] if isinstance(model, str) else list(model or ())
     try:
         paths = [Path(os.path.normpath(folder / name)) for name in names]
-        missing = [name for name, path in zip(names, paths, strict=True) if not _is_ours(path, folder)]
+        missing = [name for name, path in zip(names, paths, strict=True) if not _can_be_kept(path, folder)]
         if missing:
             say(f"the model that it names, {', '.join(map(repr, missing))}, is no file or folder that can be read")
-            paths = [path for path in paths if _is_ours(path, folder)]
+            paths = [path for path in paths if _can_be_kept(path, folder)]
             if not paths and any(folder.iterdir()):
                 say("all that lies in HPT_FOLDER is kept instead")
-        return _kept(paths or [folder], folder, say)
+        return _collect(paths or [folder], folder, say)
     except (OSError, ValueError, tarfile.TarError) as error:
         say(f"the model is not kept: {getattr(error, 'strerror', None) or error}")
         return None
 
 
-def _kept(paths: Sequence[Path], folder: Path, say: Callable[[str], None]) -> Kept | None:
+def _collect(paths: Sequence[Path], folder: Path, say: Callable[[str], None]) -> Kept | None:
+    """The paths as a single file: as it is if they are one file, else packed."""
     pack = _Pack(say)
     for path in paths:
         name = "" if path.resolve() == folder.resolve() else path.name
@@ -55,22 +57,22 @@ def _kept(paths: Sequence[Path], folder: Path, say: Callable[[str], None]) -> Ke
     files = [(name, path) for name, path in pack.members.items() if path.is_file() and name not in pack.links]
     if not files:
         return None
-    # A folder that somebody names is unpacked as a folder, whatever is in it.
+    # A single file is kept under its name, unless a named folder holds it, which is unpacked as a folder.
     is_named_folder = paths[0] != folder and paths[0].is_dir()
     if len(files) == 1 and not pack.links and not is_named_folder:
         name, path = Path(files[0][0]).name, files[0][1]
         if is_key(name):
             return Kept(f"model-{name}" if name in _OUR_FILES else name, path)
+    # Everything else is packed, in a new folder, so that the pack overwrites no file of the training.
     name = f"{paths[0].name}.tar" if len(paths) == 1 and is_named_folder else f"{_PACK}.tar"
-    # Where the folder's own files are, a name that none of them has.
-    kept = Kept(name if is_key(name) else f"{_PACK}.tar", Path(tempfile.mkdtemp(dir=folder), "packed"))
-    pack.write(kept.path)
-    say(f"the model is kept as {kept.name}: {len(files)} files, {kept.path.stat().st_size:,} bytes")
-    return kept
+    packed = Kept(name if is_key(name) else f"{_PACK}.tar", Path(tempfile.mkdtemp(dir=folder), "packed"))
+    pack.write(packed.path)
+    say(f"the model is kept as {packed.name}: {len(files)} files, {packed.path.stat().st_size:,} bytes")
+    return packed
 
 
-def _is_ours(path: Path, folder: Path) -> bool:
-    """Whether it can be kept: not what cannot be read, and no folder around that of the training."""
+def _can_be_kept(path: Path, folder: Path) -> bool:
+    """True for a readable file, or a readable folder that does not contain the training's folder."""
     if path.is_dir():
         inside = path.resolve()
         return os.access(path, os.R_OK | os.X_OK) and inside not in folder.resolve().parents
@@ -78,16 +80,17 @@ def _is_ours(path: Path, folder: Path) -> bool:
 
 
 class _Pack:
-    """Files, folders and links, by the name that each has in the pack."""
+    """Files, folders and links to pack."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self.members: dict[str, Path] = {}
+        """`{name in the pack: path}`."""
         self.links: dict[str, str] = {}
-        """Links to what is in the pack, too, and what they name."""
+        """`{name in the pack: target}` of members that are links to another member."""
 
     def add(self, path: Path, name: str, root: Path | None = None, above: tuple[Path, ...] = ()) -> None:
-        """Adds a file, or a folder with all that is in it; a link that leads out of it becomes what it leads to."""
+        """Adds a file, or a folder with its content. A link out of the folder is replaced by its target."""
         if path.is_symlink() and root is not None:
             target = path.resolve()
             if target.is_relative_to(root) and target.exists():
@@ -109,21 +112,19 @@ class _Pack:
             self._say(f"not kept: {name}, which is no file that can be read")
 
     def write(self, to: Path) -> None:
-        """Raises OSError if a file cannot be read or the pack not be written."""
+        """Writes the pack as a tar file. Raises OSError if a file cannot be read or the pack cannot be written."""
         with tarfile.open(to, "w", format=tarfile.PAX_FORMAT, pax_headers=PACKED) as tar:
             for name, path in self.members.items():
+                member = tarfile.TarInfo(name)
                 if name in self.links:
-                    member = tarfile.TarInfo(name)
                     member.type, member.linkname = tarfile.SYMTYPE, self.links[name]
                     tar.addfile(member)
                 elif path.is_dir():
-                    member = tarfile.TarInfo(name)
                     member.type, member.mode = tarfile.DIRTYPE, 0o755
                     tar.addfile(member)
                 else:
-                    member = tarfile.TarInfo(name)
                     with path.open("rb") as file:
-                        found = os.fstat(file.fileno())
-                        member.size, member.mtime = found.st_size, int(found.st_mtime)
-                        member.mode = 0o755 if found.st_mode & 0o100 else 0o644
+                        status = os.fstat(file.fileno())
+                        member.size, member.mtime = status.st_size, int(status.st_mtime)
+                        member.mode = 0o755 if status.st_mode & 0o100 else 0o644
                         tar.addfile(member, file)

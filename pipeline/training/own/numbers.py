@@ -1,4 +1,4 @@
-"""Reads numbers and epochs as trainers write them: taken where it is certain what is meant, else None."""
+"""Reads numbers and epochs as trainers write them. Text that may mean several numbers gives None."""
 
 import math
 import re
@@ -24,10 +24,10 @@ _EPOCH_OF = re.compile(r"[(\[]?(\d+)\s*/\s*\d+[)\],;:.]*")
 
 
 def number(value: Any) -> float | None:
-    """`0.031`, `1e-3`, `nan`, and as certain: `0.031,`, `0,031`, `87.5%`, `tensor(0.31, device='cuda:0')`, `[0.31]`.
+    """The number that `value` certainly means, or None.
 
-    A percent sign means hundredths. Not certain is what may be a list, or `1,234`: thousands in one country, a
-    fraction in another.
+    Certain are `0.031`, `1e-3`, `nan`, `0.031,`, `0,031`, `87.5%` (0.875), `tensor(0.31, device='cuda:0')`, `[0.31]`.
+    Uncertain are possible lists, and `1,234`, which means thousands in one country and a fraction in another.
     """
     if isinstance(value, list) and len(value) == 1:
         return number(value[0])
@@ -40,23 +40,23 @@ def number(value: Any) -> float | None:
             return None
     text = value.strip(" \t\r\n\xa0\"'`").replace("\u2212", "-")
     if match := _ALONE.fullmatch(text):
-        read = _read(match[1].rstrip(",."))
-        return read / 100 if read is not None and match[2] else read
+        plain = _float(match[1].rstrip(",."))
+        return plain / 100 if plain is not None and match[2] else plain
     if match := _WRAPPED.fullmatch(text):
         inner = next(filter(None, match.groups())).rstrip(",.")
-        return None if "," in inner else _read(inner)
+        return None if "," in inner else _float(inner)
     return None
 
 
 def epoch(value: Any) -> float | None:
-    """The number of an epoch, from 0: `3`, `2.88`, `3/10`."""
+    """The number of an epoch, from 0, or None: 3 of `3` and `3/10`, 2.88 of `2.88`."""
     if isinstance(value, str) and (match := _EPOCH_OF.fullmatch(value.strip())):
         value = match[1]
-    read = number(value)
-    return read if read is not None and math.isfinite(read) and 0 <= read < 1e9 else None
+    epoch = number(value)
+    return epoch if epoch is not None and math.isfinite(epoch) and 0 <= epoch < 1e9 else None
 
 
-def _read(text: str) -> float | None:
+def _float(text: str) -> float | None:
     match = _EXPONENT.fullmatch(text)
     assert match is not None
     mantissa, exponent = match.groups("")

@@ -1,4 +1,4 @@
-"""What a team's own program is given: `{placeholders}` of its command, and variables of its environment."""
+"""Values that a team's own program gets, as `{placeholders}` of its command and as environment variables."""
 
 import json
 import re
@@ -16,13 +16,13 @@ NAMES = (
     *("start", "end", "train_start", "train_end", "valid_start", "valid_end", "test_start", "test_end"),
     *("seed", "max_epochs", "trial", "folder", "parameters", "metrics", "stop", "python"),
 )
-"""Each is the variable `HPT_<NAME>` as well."""
+"""Names of placeholders; each is the environment variable `HPT_<NAME>`, too."""
 
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
 def values(job: Job, scratch: Path) -> dict[str, str]:
-    """The value of each name. Raises UserError if the date range is too short for three parts."""
+    """The value of each name of `NAMES`. Raises UserError if the date range is too short for three parts."""
     split = job.split
     days = {"": job.date_range, "train_": split.train, "valid_": split.valid, "test_": split.test}
     return {
@@ -40,9 +40,9 @@ def values(job: Job, scratch: Path) -> dict[str, str]:
 
 
 def filled(command: Sequence[Word], values: Mapping[str, str], hyperparameters: Mapping[str, Scalar]) -> list[str]:
-    """The command with a value in each placeholder, without the arguments that are left out.
+    """The command with values in its placeholders, without the arguments of hyperparameters that are off.
 
-    Text stands as it is, everything else as JSON writes it.
+    Text is inserted as it is, other values as JSON.
     """
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in hyperparameters.items()}
     texts |= values
@@ -60,7 +60,7 @@ def filled(command: Sequence[Word], values: Mapping[str, str], hyperparameters: 
 
 
 def mistakes(command: Sequence[Any], hyperparameters: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Mistakes in a raw command's placeholders and conditions, as pairs of path in the spec and message."""
+    """Mistakes in the placeholders and conditions of a spec's command: `("command.1", message)`."""
     names = [*hyperparameters, *NAMES]
     for at, word in enumerate(command):
         path = f"command.{at}"
@@ -81,7 +81,7 @@ def mistakes(command: Sequence[Any], hyperparameters: Collection[str]) -> Iterat
 
 
 def possibly_empty(command: Sequence[Word], may_be_empty: Collection[str]) -> Iterator[tuple[int, str]]:
-    """Arguments that are one of these hyperparameters and nothing else: each its place, and the hyperparameter."""
+    """Arguments that consist of one of these hyperparameters alone: `(place in the command, hyperparameter)`."""
     for at, word in enumerate(command):
         if isinstance(word, str) and word[:1] == "{" and word[1:-1] in may_be_empty:
             yield at, word[1:-1]

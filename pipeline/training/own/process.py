@@ -1,4 +1,4 @@
-"""A team's own program as a process: starts it, reads its output, ends it; nothing of it is left afterwards."""
+"""Runs a team's own program as a process: starts it, reads its output, ends it with all that it started."""
 
 import os
 import selectors
@@ -21,22 +21,22 @@ _GUARD_ENDS_WITHIN_S = 15.0
 
 @dataclass(frozen=True)
 class Exit:
-    """How the program ended."""
+    """The end of a program."""
 
     code: int | None
-    """Its exit status, or minus the signal that killed it; None: it could not be started."""
+    """Exit status, or minus the signal that killed it; None if it could not be started."""
     error: str | None = None
-    """Why it could not be started."""
-    left: tuple[str, ...] = ()
+    """The reason why it could not be started."""
+    leftovers: tuple[str, ...] = ()
     """Commands of processes that it left running, and that were ended."""
 
 
 class Child:
-    """A running program. Use it as a context: leaving it ends the program, whatever it is doing.
+    """A running program. Use it as a context manager: leaving the context ends the program.
 
-    `on_output` gets stdout and stderr as they come; `folder` is where it starts. Between this process and the program
-    stands `guard.py`, which ends the program if this process is killed. Raises InfrastructureError if no process can be
-    started here.
+    `on_output` gets stdout and stderr as they come; `folder` is the program's working directory. `guard.py` runs
+    between this process and the program, and ends the program if this process is killed. Raises InfrastructureError if
+    no process can be started here.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Child:
                 pass_fds=(to_status,),
                 start_new_session=True,
             )
-        except BlockingIOError as error:  # no more processes here
+        except BlockingIOError as error:  # too many processes
             raise InfrastructureError(f"no process can be started: {error.strerror}") from error
         except (OSError, ValueError) as error:  # arguments that are too long, or that have a NUL
             self._error = getattr(error, "strerror", None) or str(error)
@@ -77,7 +77,7 @@ class Child:
             self._selector.register(self._status_file, selectors.EVENT_READ)
 
     def pump(self, seconds: float) -> bool:
-        """Reads what comes within so many seconds. False if the program has ended and everything was read."""
+        """Reads the output of the next `seconds`. False if the program has ended and everything was read."""
         waiting = self._selector.get_map()
         if not waiting:
             return False
@@ -91,7 +91,7 @@ class Child:
                 self._status += data
             else:
                 self._on_output(data)
-        # The guard has gone, and somebody whom it did not find still holds the output open.
+        # If the guard has ended and no output comes, a process that it did not find holds the output open.
         return bool(self._selector.get_map()) and not (guard_ended and not ready)
 
     def ask_to_end(self) -> None:
@@ -103,19 +103,19 @@ class Child:
         self._order(b"k")
 
     def exit(self) -> Exit:
-        """How the program ended; to be asked once `pump` returns False."""
+        """The end of the program. Call it after `pump` has returned False."""
         if self._error is not None:
             return Exit(None, error=self._error)
         lines = [line.partition(" ")[::2] for line in self._status.decode().splitlines()]
         status = dict(lines)
-        if "code" not in status and "error" not in status:  # somebody killed the guard
+        if "code" not in status and "error" not in status:  # the guard was killed
             if "pid" in status:
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(int(status["pid"]), signal.SIGKILL)
             return Exit(-signal.SIGKILL)
         if "error" in status:
             return Exit(None, error=status["error"])
-        return Exit(int(status["code"]), left=tuple(command for key, command in lines if key == "left"))
+        return Exit(int(status["code"]), leftovers=tuple(command for key, command in lines if key == "left"))
 
     def __enter__(self) -> Self:
         return self

@@ -1,7 +1,7 @@
-"""Trains with a team's own code: a Python function or any program, each trial in a process of its own.
+"""The trainer for a team's own code: a Python function or any program, each trial in a separate process.
 
-A crash, a leak or a hang is only that trial's. This module sees a training through and says how it ended; the process
-is `process.py`'s work, what it reports `reports.py`'s, and what it is given `placeholders.py`'s.
+A crash, a leak or a hang affects only its trial. This module watches a training and determines its status.
+`process.py` runs the process, `reports.py` reads its reports, `placeholders.py` fills its command.
 """
 
 import json
@@ -38,27 +38,27 @@ _ADVICE = (
 
 @dataclass(frozen=True)
 class Pace:
-    """How often a training is looked at, and how much time it gets to end. Seconds, but for the epochs."""
+    """Intervals and limits of watching a training, in seconds; `heedless_epochs` is a number of epochs."""
 
     look_every: float = 0.2
     end_grace: float = 10.0
     """Between SIGTERM and SIGKILL."""
     stop_grace: float = 60.0
-    """From asking a training to stop until SIGTERM: it may be within an epoch, or about to save."""
+    """Between asking a training to stop and SIGTERM: it may be within an epoch, or about to save."""
     heedless_grace: float = 5.0
-    """The same for a training that has reported some more epochs since: it does not look."""
+    """The same for a training that has reported `heedless_epochs` epochs since: it ignores the request."""
     heedless_epochs: int = 3
     line: float = 2.0
-    """What a metrics pattern may compute for a line; after that the pattern is not used any more."""
+    """Limit for the search of a metrics pattern in a line; after several slow lines the pattern is no longer used."""
 
 
 @dataclass(frozen=True)
 class OwnTrainer:
-    """A trainer that runs a team's own function or program."""
+    """Runs a team's own function or program."""
 
     own: Own
     metric: str
-    """The objective's: `<metric>_valid` and `<metric>_test` must be reported."""
+    """Metric of the objective: `<metric>_valid` and `<metric>_test` must be reported."""
     pace: Pace = Pace()
 
     def __call__(self, job: Job) -> TrainingResult:
@@ -67,18 +67,18 @@ class OwnTrainer:
             return _Supervisor(self, job, Path(scratch)).run()
 
     def argv(self, values: dict[str, str], job: Job) -> list[str]:
-        """The program and its arguments; `values` are those of the placeholders."""
+        """The program and its arguments, filled with the placeholders' `values`."""
         if self.own.command is not None:
             return placeholders.filled(self.own.command, values, job.hyperparameters)
         assert self.own.trainer is not None
-        # -P: a folder called like a module of the standard library breaks nothing before the function is looked for.
+        # -P: a team's folder that is called like a module of the standard library must not hide it from call.py.
         return [sys.executable, "-P", str(CALL), self.own.trainer]
 
 
 def environment(values: dict[str, str], data: str | None = None) -> dict[str, str]:
-    """The environment of a team's own code: that of this process, `HPT_<NAME>` for each value, and `HPT_DATA`."""
+    """Environment of a team's own code: that of this process, `HPT_<NAME>` for each value, and `HPT_DATA`."""
     variables = {name: value for name, value in os.environ.items() if name not in ("HPT_DATA", "PYTHONSAFEPATH")}
-    # `python` is whatever the person who calls hpt means by it; where there is none, hpt's own.
+    # `python` is that of the person who calls hpt; if there is none, that of hpt.
     variables["PATH"] = os.pathsep.join([variables.get("PATH", os.defpath), str(Path(sys.executable).parent)])
     variables |= {f"HPT_{name.upper()}": value for name, value in values.items()}
     if data is not None:
@@ -87,7 +87,7 @@ def environment(values: dict[str, str], data: str | None = None) -> dict[str, st
 
 
 class _Supervisor:
-    """Sees one training through: takes its reports, hands on a stop, keeps the time limit, says how it ended."""
+    """Watches one training: takes its reports, passes on a stop, keeps the time limit, determines the status."""
 
     def __init__(self, trainer: OwnTrainer, job: Job, scratch: Path) -> None:
         self._trainer, self._job, self._pace = trainer, job, trainer.pace
@@ -100,10 +100,11 @@ class _Supervisor:
         )
         self._output = Output(job.say, self._pattern.add if self._pattern else None)
         self._end_reason: Status | None = None
-        """Why the program was asked to end."""
+        """The status for which the program was asked to end."""
         self._kill_at = math.inf
 
     def run(self) -> TrainingResult:
+        # Start the program, and wait for its end.
         job, own = self._job, self._trainer.own
         Path(self._values["parameters"]).write_text(json.dumps(job.hyperparameters), encoding="utf-8")
         self._metrics_file.path.touch()
@@ -115,25 +116,27 @@ class _Supervisor:
             self._wait(child)
             exit = child.exit()
         seconds = time.monotonic() - started
+        # Take what the program wrote last.
         self._take_reports()
         self._output.close()
         if self._pattern is not None:
             self._pattern.close()
-        if line := self._metrics_file.rest():
+        if line := self._metrics_file.last_line():
             self._metrics.take_line(line)
         self._metrics.flush()
+        # Note mistakes and leftovers.
         for note in self._metrics.notes():
             job.say(note)
-        for command in exit.left:
+        for command in exit.leftovers:
             job.say(f"left behind, and ended: {command}")
         return self._result(exit, seconds)
 
-    def _note_unread(self, why: str, line: str, is_doubtful: bool) -> None:
+    def _note_unread(self, reason: str, line: str, may_hold_metrics: bool) -> None:
         """Notes output that was not searched for metrics."""
         assert self._pattern is not None
-        self._metrics.note(why, line)
-        if is_doubtful:
-            self._metrics.doubt(self._pattern.names, f"it may have been told last in what {why}: {line}")
+        self._metrics.note(reason, line)
+        if may_hold_metrics:
+            self._metrics.doubt(self._pattern.names, f"it may have been reported last in text that {reason}: {line}")
         if self._pattern.gave_up:
             self._job.say(f"metrics-pattern takes seconds for a line and is not used any more: {line}")
 
@@ -142,7 +145,7 @@ class _Supervisor:
             self._metrics.take_line(line)
 
     def _wait(self, child: Child) -> None:
-        """Until the program has ended: takes output and reports, hands on a stop, keeps the time limit."""
+        """Waits until the program has ended: takes output and reports, passes on a stop, keeps the time limit."""
         job, pace, looked_at = self._job, self._pace, 0.0
         stopped_at, reports_at_stop = math.inf, 0
         while child.pump(pace.look_every):
@@ -171,10 +174,10 @@ class _Supervisor:
 
     def _result(self, exit: Exit, seconds: float) -> TrainingResult:
         job, (status, error) = self._job, self._status(exit)
-        kept = None
+        model = None
         if status is not Status.FAILED:
-            kept = models.kept(self._metrics.model, job.folder, job.say)
-        # A hyperparameter's column is not for what is measured.
+            model = models.kept(self._metrics.model, job.folder, job.say)
+        # A metric with the name of a hyperparameter must not stand in the hyperparameter's column.
         reserved = job.hyperparameters
         reported = self._metrics.last
         metrics = {f"metric_{name}" if name in reserved else name: value for name, value in reported.items()}
@@ -183,15 +186,15 @@ class _Supervisor:
             status=status,
             error=error,
             metrics=metrics,
-            # Epoch 0 is the first of as many as were asked for, or what comes before the first.
+            # Epoch 0 is the first epoch, or a measurement before the first: then the last number is `max_epochs`.
             epochs=epochs + 1 if self._metrics.counts_from_0 and epochs < job.max_epochs else epochs,
             seconds=seconds,
-            files={kept.name: kept.path} if kept else {},
-            model=kept.name if kept else None,
+            files={model.name: model.path} if model else {},
+            model=model.name if model else None,
         )
 
     def _status(self, exit: Exit) -> tuple[Status, str | None]:
-        """How the training ended, and the error of one that failed. Raises InfrastructureError if the device did."""
+        """Status of the training, and the error if it failed. Raises InfrastructureError if the device failed."""
         last_words = self._output.last_words
         cause = f": {last_words}" if last_words else ""
         if self._end_reason == Status.TIMED_OUT:
@@ -212,7 +215,7 @@ class _Supervisor:
         return self._status_by_metrics()
 
     def _status_by_metrics(self) -> tuple[Status, str | None]:
-        """The same of a program that ended well: it may lack the objective, or have diverged."""
+        """Status of a program that ended without an error: it may lack the objective, or have diverged."""
         names = [f"{self._trainer.metric}_{part}" for part in ("valid", "test")]
         last = self._metrics.last
         values = [last.get(name) for name in names]
@@ -224,19 +227,19 @@ class _Supervisor:
                 doubt = self._metrics.doubts.get(name)
                 if doubt is not None:
                     return Status.FAILED, f"its {name}, by which settings are compared, is not known: {doubt}; {advice}"
-                unread = next(self._metrics.notes(), None)
-                why = f" ({unread})" if unread else ""
-                return Status.FAILED, f"it reported no {name}, by which settings are compared: {advice}{why}"
+                note = next(self._metrics.notes(), None)
+                mistake = f" ({note})" if note else ""
+                return Status.FAILED, f"it reported no {name}, by which settings are compared: {advice}{mistake}"
         return Status.COMPLETE, None
 
     def _advice(self, name: str) -> str:
-        """How to report a metric that is missing."""
+        """Advice on reporting a metric that is missing."""
         if self._pattern is None:
             return _ADVICE[0 if self._trainer.own.trainer else 1].format(name)
         if name in self._pattern.names:
             return f"no line of its output fits (?P<{name}>…) of metrics-pattern: compare them with its log"
-        there = ", ".join(sorted(self._pattern.names))
-        return f'metrics-pattern finds {there}: name a group {name} in it, or another metric by "objective"'
+        names = ", ".join(sorted(self._pattern.names))
+        return f'metrics-pattern finds {names}: name a group {name} in it, or another metric by "objective"'
 
 
 def _signal_name(number: int) -> str:

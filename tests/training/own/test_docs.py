@@ -1,4 +1,4 @@
-"""docs/your-own-trainer.md as a reader follows it: every file is written and every command run, in their order."""
+"""Follows docs/your-own-trainer.md as a reader would: writes every file and runs every command, in their order."""
 
 import json
 import re
@@ -17,7 +17,7 @@ DOCS = ROOT / "docs/your-own-trainer.md"
 class Block:
     language: str
     file: str
-    """Of what file it is the content; empty for commands and what they print."""
+    """Path of the file with this content; empty for commands and their output."""
     text: str
 
 
@@ -32,7 +32,7 @@ COMMANDS = [block for block in BLOCKS if not block.file and block.language == "s
 
 
 def masked(line: str) -> str:
-    """Numbers, and the units of times, depend on the machine's arithmetic and speed."""
+    """The line without numbers and units of time, which depend on the machine."""
     return re.sub(r"\d+(\.\d+)?( (s|min|h)\b)?", "N", line)
 
 
@@ -44,22 +44,22 @@ def test_a_file_that_is_shown_is_the_file_that_ships(file: str) -> None:
 def test_every_command_runs_and_prints_what_the_page_says(team: Team) -> None:
     for file, text in FILES.items():
         (team.folder / file).write_text(text)
-    # The page shows nothing of what comes of this one: fewer settings say as much.
+    # The page does not show this spec's result, so that fewer settings suffice.
     forest = team.folder / "specs/examples/forest.json"
     forest.write_text(
         json.dumps(json.loads(forest.read_text()) | {"parameters": {"max_depth": [4, 8]}, "confirm": {"ranges": 0}})
     )
-    said = ""
-    ran = 0
+    printed = ""
+    commands_run = 0
     for block in BLOCKS:
         if block in COMMANDS:
             done = team.run("bash", "-euo", "pipefail", "-c", block.text)
-            said = done.stdout + done.stderr
-            ran += 1
+            printed = done.stdout + done.stderr
+            commands_run += 1
         elif block.language == "text":
-            lines = {masked(line) for line in said.splitlines()}
-            assert {masked(line) for line in block.text.splitlines()} <= lines, said
-    assert ran == len(COMMANDS) >= 5
+            lines = {masked(line) for line in printed.splitlines()}
+            assert {masked(line) for line in block.text.splitlines()} <= lines, printed
+    assert commands_run == len(COMMANDS) >= 5
     assert (team.folder / "best-model/net.pt").stat().st_size > 0
     assert json.loads((team.folder / "exported/spec.json").read_text())["tune"] == "nothing"
 
@@ -89,6 +89,6 @@ def test_every_variable_and_placeholder_is_in_the_table() -> None:
 
 
 def test_the_image_that_is_shown_has_no_mistake(tmp_path: Path) -> None:
-    (shown,) = [block.text for block in BLOCKS if block.language == "dockerfile"]
-    (tmp_path / "Dockerfile").write_text(shown)
+    (dockerfile,) = [block.text for block in BLOCKS if block.language == "dockerfile"]
+    (tmp_path / "Dockerfile").write_text(dockerfile)
     lint("hadolint", tmp_path / "Dockerfile")

@@ -1,4 +1,4 @@
-"""How people and libraries write numbers and epochs."""
+"""Numbers and epochs as people and libraries write them."""
 
 import math
 
@@ -27,9 +27,9 @@ from pipeline.training.own import numbers
         (3, 3), (0.5, 0.5), ([0.5], 0.5),
     ],
 )  # fmt: skip
-def test_a_number_is_taken_where_it_is_certain(text, value):
-    read = numbers.number(text)
-    assert read == value or (math.isnan(value) and read is not None and math.isnan(read))
+def test_a_certain_number_is_read(text, value):
+    number = numbers.number(text)
+    assert number == value or (math.isnan(value) and number is not None and math.isnan(number))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_a_number_is_taken_where_it_is_certain(text, value):
      "tensor([1,2])", "(1,2)", "f(0.31, 0.42)", "0.31s", "0.3±0.1", "1,2,3", "0x10", "12:30", "nano", "1_0",
      True, None, [], [1, 2], {"a": 1}, 10**400],
 )  # fmt: skip
-def test_what_is_not_certain_is_no_number(text):
+def test_an_uncertain_number_is_none(text):
     assert numbers.number(text) is None
 
 
@@ -46,12 +46,12 @@ def test_what_is_not_certain_is_no_number(text):
     ("text", "value"),
     [("3", 3), ("3,", 3), ("[3]", 3), ("3/10", 3), ("[3/10]", 3), ("003", 3), ("2.88", 2.88), (0, 0), ("0.96", 0.96)],
 )
-def test_an_epoch_may_be_a_fraction_or_one_of_several(text, value):
+def test_an_epoch_may_be_a_fraction_or_a_number_of_a_total(text, value):
     assert numbers.epoch(text) == value
 
 
 @pytest.mark.parametrize("text", ["-1", "nan", "inf", "1e12", "x", "", None, True])
-def test_what_is_no_epoch(text):
+def test_other_values_are_no_epoch(text):
     assert numbers.epoch(text) is None
 
 

@@ -1,4 +1,4 @@
-"""Metrics from a stream of bytes: the same, however it is cut; nothing old stands for what could not be read."""
+"""Metrics from a stream of bytes: cuts do not matter, and an unreadable value never leaves an older one."""
 
 import json
 import math
@@ -20,14 +20,14 @@ PATTERN = r"Epoch (?P<epoch>\d+).*val=(?P<mse_valid>[0-9.]+)|test (?P<mse_test>\
 
 
 class Reader:
-    """What is read from a program's output."""
+    """Reads metrics as a training does, from output or from lines of the metrics file."""
 
     def __init__(self, pattern: str = PATTERN) -> None:
         self.epochs: list[tuple[int, dict[str, float]]] = []
-        self.said: list[str] = []
+        self.unread: list[str] = []
         self.metrics = Metrics(("mse_valid", "mse_test"), self._note)
         self._pattern = PatternReader(
-            pattern, 2.0, self.metrics.take_groups, lambda why, line, _: self.said.append(why)
+            pattern, 2.0, self.metrics.take_groups, lambda reason, line, _: self.unread.append(reason)
         )
 
     def _note(self, epoch: int, metrics: Any) -> bool:
@@ -95,14 +95,14 @@ def test_a_metrics_file_is_read_the_same_however_it_grows(tmp_path_factory, line
     cut = data.draw(st.integers(0, len(content)))
     path.write_bytes(content[:cut])
     tail = Tail(path)
-    taken = [*tail.lines()]
+    lines_of_file = [*tail.lines()]
     path.write_bytes(content)
-    taken += [*tail.lines(), tail.rest()]
+    lines_of_file += [*tail.lines(), tail.last_line()]
     whole = Lines()
-    assert taken == [*whole.add(content), whole.rest()]
+    assert lines_of_file == [*whole.add(content), whole.last_line()]
 
 
-# -- what a console shows
+# -- progress bars and patterns
 
 
 @pytest.mark.parametrize(
@@ -119,18 +119,18 @@ def test_a_metrics_file_is_read_the_same_however_it_grows(tmp_path_factory, line
         (b"warning\rEpoch 1 val=0.5warning from stderr\n", [(1, 0.5)]),
     ],
 )  # fmt: skip
-def test_of_a_bar_the_last_state_of_each_epoch_counts(data, epochs):
+def test_the_last_text_of_a_progress_bar_counts_for_each_epoch(data, epochs):
     for chunks in ([data], [data[at : at + 1] for at in range(len(data))]):
         reader = Reader().read(*chunks)
         assert [(epoch, metrics["mse_valid"]) for epoch, metrics in reader.epochs] == epochs
         assert reader.last["mse_valid"] == epochs[-1][1]
 
 
-def test_a_line_that_is_too_long_is_said_and_not_read_in_part():
+def test_a_line_that_is_too_long_is_noted_and_not_read_in_part():
     long = b"Epoch 2 val=0.5" + b"0" * LINE_AT_MOST + b"\n"
     reader = Reader().read(b"Epoch 1 val=0.25\n" + long + b"Epoch 3 val=0.125\n")
     assert [epoch for epoch, _ in reader.epochs] == [1, 3]
-    assert reader.said == ["stands in a line of more than 1,048,576 bytes, which is not read"]
+    assert reader.unread == ["stands in a line of more than 1,048,576 bytes, which is not read"]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_line_that_is_too_long_is_said_and_not_read_in_part():
         ("at 2024-05-01 val 0.5", r"at \d+-\d+-\d+ val (?P<mse_valid>\S+)", 0.5),
     ],
 )
-def test_a_number_is_read_whole_though_the_pattern_spells_it_shorter(text, pattern, value):
+def test_a_number_is_read_whole_even_if_the_pattern_fits_only_a_part(text, pattern, value):
     # The older value never stands for the last one.
     reader = Reader(pattern).read(f"val=7 7,7\n{text}\n".encode())
     assert repr(reader.last["mse_valid"]) == repr(value)
@@ -161,11 +161,11 @@ def test_an_optional_group_that_does_not_fit_nan_leaves_no_older_value():
     assert math.isnan(Reader(pattern).read(b"val=1, test=2\nval=0.5, test=nan\n").last["mse_test"])
 
 
-# -- what an epoch is
+# -- epochs
 
 
 @pytest.mark.parametrize(
-    ("told", "epochs"),
+    ("numbers", "epochs"),
     [
         ((1, 2, 3), (1, 2, 3)),
         ((0.96, 1.92, 2.88), (1, 2, 3)),
@@ -177,11 +177,11 @@ def test_an_optional_group_that_does_not_fit_nan_leaves_no_older_value():
         (("1/3", "2/3"), (1, 2)),
     ],
 )
-def test_epochs_are_counted_as_they_are_told_and_on_where_they_begin_again(told, epochs):
-    reader = Reader().file(*(json.dumps({"epoch": epoch, "mse_valid": at}) for at, epoch in enumerate(told)))
+def test_epochs_are_counted_as_reported_and_the_count_goes_on_if_they_start_again(numbers, epochs):
+    reader = Reader().file(*(json.dumps({"epoch": epoch, "mse_valid": at}) for at, epoch in enumerate(numbers)))
     assert tuple(epoch for epoch, _ in reader.epochs) == epochs
     assert reader.metrics.epochs == epochs[-1]
-    assert reader.last["mse_valid"] == len(told) - 1
+    assert reader.last["mse_valid"] == len(numbers) - 1
 
 
 def test_a_fraction_of_an_epoch_is_passed_on_with_its_last_value():
@@ -189,7 +189,7 @@ def test_a_fraction_of_an_epoch_is_passed_on_with_its_last_value():
     assert reader.epochs == [(1, {"mse_valid": 1.0}), (2, {"mse_valid": 1.5})]
 
 
-def test_a_late_metric_of_an_earlier_epoch_begins_nothing_again():
+def test_a_late_metric_of_an_earlier_epoch_starts_no_new_count():
     lines = ['{"epoch": 1, "mse_valid": 3}', '{"epoch": 2, "mse_valid": 2}', '{"epoch": 1, "mse_test": 1}']
     assert Reader().file(*lines).metrics.epochs == 2
 
@@ -203,7 +203,7 @@ def test_an_epoch_that_cannot_be_read_leaves_the_metrics_of_its_line_in_doubt(ep
     assert reader.file('{"epoch": 2, "mse_valid": 2}').last == {"mse_valid": 2}
 
 
-# -- what cannot be read
+# -- unreadable reports
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_an_epoch_that_cannot_be_read_leaves_the_metrics_of_its_line_in_doubt(ep
         '{"mse_valid": "1,234"}', '{"mse_valid": 0.1, "x": "' + "x" * LINE_AT_MOST + '"}',
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_leaves_no_older_value_until_it_is_told_again(line):
+def test_an_unreadable_value_leaves_no_older_one_until_the_next_report(line):
     reader = Reader().file('{"epoch": 1, "mse_valid": 3, "mse_test": 1}', line)
     assert "mse_valid" not in reader.last
     assert "mse_valid" in reader.metrics.doubts
@@ -236,7 +236,7 @@ def test_json_as_others_write_it_is_read(line, values):
     assert repr([last["mse_valid"], last["mse_test"]]) == repr([float(value) for value in values])
 
 
-def test_what_the_metrics_file_tells_is_not_taken_from_the_output():
+def test_a_metric_of_the_metrics_file_is_not_taken_from_the_output():
     for steps in (("file", "output"), ("output", "file")):
         reader = Reader()
         for step in steps:
@@ -244,7 +244,7 @@ def test_what_the_metrics_file_tells_is_not_taken_from_the_output():
         assert reader.last == {"mse_test": 1}
 
 
-def test_garbage_in_the_metrics_file_casts_no_doubt_on_what_the_output_tells():
+def test_garbage_in_the_metrics_file_casts_no_doubt_on_a_metric_of_the_output():
     for steps in (("file", "output"), ("output", "file")):
         reader = Reader()
         for step in steps:
@@ -280,6 +280,6 @@ def test_a_comma_in_a_number_is_read_in_every_group(line, valid, test):
     assert reader.last == {"mse_valid": valid, "mse_test": test}
 
 
-def test_values_that_the_pattern_parts_by_commas_stay_apart():
+def test_values_that_the_pattern_separates_by_commas_stay_separate():
     reader = Reader(r"(?P<mse_test>\d+),(?P<mse_valid>\d+)").read(b"7,100,3\n")
     assert reader.last == {"mse_test": 7, "mse_valid": 100}

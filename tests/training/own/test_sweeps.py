@@ -1,7 +1,7 @@
-"""Own trainers in sweeps: the examples from plan to report, and every kind of trouble that a program can make.
+"""Own trainers in sweeps: the examples from plan to report, and every kind of trouble that a program may cause.
 
-The examples are a scikit-learn function, a PyTorch script that knows nothing of us and a shell program. What makes
-trouble imports neither library, which would take seconds each time.
+The examples are a scikit-learn function, a PyTorch script that knows nothing of us and a shell program. The programs
+that cause trouble import neither library, which would take seconds each time.
 """
 
 import json
@@ -44,7 +44,7 @@ def written(team: Team, name: str, spec: dict[str, Any]) -> str:
 
 # The page of the documentation runs the third one.
 @pytest.mark.parametrize("name", ["forest", "line"])
-def test_it_goes_through_plan_trials_merge_and_report(team: Team, name: str) -> None:
+def test_an_example_goes_through_plan_trials_merge_and_report(team: Team, name: str) -> None:
     path = written(team, f"{name}.json", small(team, name))
     sweep = team.sweep(team.hpt("plan", path, "--out", "packs.tsv").out.strip())
     phases = []
@@ -55,7 +55,7 @@ def test_it_goes_through_plan_trials_merge_and_report(team: Team, name: str) -> 
         team.hpt("plan", "--sweep", sweep.id, "--out", "packs.tsv")
     assert phases == ["screen", "confirm"]
     team.hpt("merge", sweep.id)
-    said = team.hpt("report", sweep.id).out
+    printed = team.hpt("report", sweep.id).out
     rows = team.rows(sweep)
     assert len(rows) == 4
     assert {row["status"] for row in rows.values()} == {"complete"}
@@ -64,13 +64,13 @@ def test_it_goes_through_plan_trials_merge_and_report(team: Team, name: str) -> 
         assert row["mse_test"] > 0
         assert Path(row["model_url"]).stat().st_size > 0
     page = sweep.store.read(sweep.key("report/index.html")).decode()
-    assert "is the best setting" in said
+    assert "is the best setting" in printed
     assert "not testable" in page
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def troubled(request: pytest.FixtureRequest, team: Team) -> tuple[Team, str, dict[str, Any], str]:
-    """A sweep in which each setting makes another trouble, its rows by trouble, and what `hpt run` said."""
+    """A sweep in which each setting causes another trouble, its rows by trouble, and the output of `hpt run`."""
     name: str = request.param
     for file in ("trouble.sh", "troubled.py", "prints.sh"):
         text = (HERE / file).read_text().replace("4811", nap(4811)).replace("4812", nap(4812))
@@ -90,7 +90,7 @@ def troubled(request: pytest.FixtureRequest, team: Team) -> tuple[Team, str, dic
     return team, sweep.id, {row["trouble"]: row for row in team.rows(sweep).values()}, done.out
 
 
-def test_trouble_fails_the_setting_that_made_it_and_no_other(troubled: tuple[Team, str, dict[str, Any], str]) -> None:
+def test_trouble_fails_only_the_setting_that_caused_it(troubled: tuple[Team, str, dict[str, Any], str]) -> None:
     _, _, rows, _ = troubled
     assert set(rows) == set(TROUBLES)
     for trouble in FINE:
@@ -101,7 +101,7 @@ def test_trouble_fails_the_setting_that_made_it_and_no_other(troubled: tuple[Tea
         assert error in rows[trouble]["error"]
 
 
-def test_its_log_says_what_happened_and_stays_small(troubled: tuple[Team, str, dict[str, Any], str]) -> None:
+def test_the_log_says_what_happened_and_stays_small(troubled: tuple[Team, str, dict[str, Any], str]) -> None:
     team, id, rows, _ = troubled
     logs = {trouble: team.file(team.sweep(id), row, "log.txt") for trouble, row in rows.items()}
     assert "the table is broken" in logs["crash"]
@@ -111,11 +111,11 @@ def test_its_log_says_what_happened_and_stays_small(troubled: tuple[Team, str, d
     assert logs["child"].count(f"left behind, and ended: sleep {nap(4812)}") == 2
 
 
-def test_nothing_that_it_started_is_left(troubled: tuple[Team, str, dict[str, Any], str]) -> None:
+def test_no_process_of_a_program_is_left(troubled: tuple[Team, str, dict[str, Any], str]) -> None:
     assert is_soon(lambda: running(nap(4811)) + running(nap(4812)) == [])
 
 
-def test_a_metric_that_one_epoch_lacks_is_missing_there_alone(troubled: tuple[Team, str, dict[str, Any], str]) -> None:
+def test_a_metric_that_an_epoch_lacks_is_missing_only_there(troubled: tuple[Team, str, dict[str, Any], str]) -> None:
     team, id, rows, _ = troubled
     epochs = {row["epoch"]: row for row in read_csv(team.file(team.sweep(id), rows["gap"], "epochs.csv").encode())}
     first = epochs.pop(0)
@@ -125,12 +125,12 @@ def test_a_metric_that_one_epoch_lacks_is_missing_there_alone(troubled: tuple[Te
 
 
 def test_the_summary_has_the_winner_and_the_failures(troubled: tuple[Team, str, dict[str, Any], str]) -> None:
-    team, id, rows, said = troubled
+    team, id, rows, printed = troubled
     sweep = team.sweep(id)
     page = sweep.store.read(sweep.key("report/index.html")).decode()
     assert "5 complete" in page
     assert "the table is broken" in page
-    assert "keep the defaults: nothing tried beats them" in said
+    assert "keep the defaults: nothing tried beats them" in printed
     assert len(rows) == len(TROUBLES)
 
 
@@ -153,6 +153,6 @@ def test_when_a_run_is_ended_its_programs_end_and_their_files_are_removed(
     run.send_signal(number)
     run.wait(30)
     assert is_soon(lambda: not running(nap(4813)))
-    # The runner's own folder of lanes' logs is all that a SIGKILL leaves.
-    left = ("hpt-lanes-",) if number == signal.SIGKILL else ()
-    assert is_soon(lambda: not [path for path in tmp_path.iterdir() if not path.name.startswith(left)])
+    # A SIGKILL leaves only the runner's folder with the logs of lanes.
+    leftovers = ("hpt-lanes-",) if number == signal.SIGKILL else ()
+    assert is_soon(lambda: not [path for path in tmp_path.iterdir() if not path.name.startswith(leftovers)])
