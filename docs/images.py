@@ -1,7 +1,7 @@
 """Renews every picture of README.md and docs/: `python -m docs.images`.
 
-Runs the quickstart and its calibration (minutes on two cores), takes pictures of their pages, and draws the house. With
-the folder of a store, takes them of the sweeps that lie in it: `python -m docs.images /tmp/tuning/hpt-store`.
+Runs the quickstart and its calibration (minutes on two cores), photographs their pages, and draws the house. Given the
+folder of a store, it photographs the sweeps of that store instead: `python -m docs.images /tmp/tuning/hpt-store`.
 """
 
 import shutil
@@ -27,13 +27,13 @@ _PARTS = {
     "pictures": "#search",
     "calendar": "svg.strip",
 }
-"""File -> the part of the page that it shows, with everything opened."""
+"""File -> CSS selector of the part of the page that it shows, with all details open."""
 _CALIBRATION = "charts/calibration-fidelity.svg"
 _OPEN_ALL = "document.querySelectorAll('details').forEach(details => details.open = true)"
 
 
 def main() -> None:
-    # The page shows where its store is: a place that could be anybody's.
+    # The page shows the path of its store, so the path should not look like a certain person's.
     store = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.gettempdir()) / "tuning/hpt-store"
     if len(sys.argv) < 2:
         shutil.rmtree(store, ignore_errors=True)
@@ -56,8 +56,8 @@ def _photograph(report: Path) -> None:
             if name == "summary":
                 page.screenshot(path=IMAGES / "page.png", full_page=True)
                 page.evaluate(_OPEN_ALL)
-                for part, place in _PARTS.items():
-                    page.locator(place).screenshot(path=IMAGES / f"{part}.png")
+                for part, selector in _PARTS.items():
+                    page.locator(selector).screenshot(path=IMAGES / f"{part}.png")
             page.close()
 
 

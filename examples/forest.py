@@ -1,6 +1,6 @@
 """A scikit-learn trainer: a random forest that grows, on a CSV with one column of days, a number and a target.
 
-`hpt run specs/examples/forest.json` tunes it. It needs nothing of hpt: the import is for the editor only.
+`hpt run specs/examples/forest.json` tunes it. It needs nothing of hpt: the import only helps editors.
 """
 
 import csv
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Settings(BaseModel):
-    """What may be tuned; the bounds are what the automatic mode searches."""
+    """The hyperparameters. The automatic mode searches within their bounds."""
 
     max_depth: int = Field(4, ge=1, le=12, description="splits from the root to a leaf")
     min_samples_leaf: int = Field(1, ge=1, le=50, json_schema_extra={"x-log": True})
@@ -32,8 +32,8 @@ def train(settings: Settings, run: "Run") -> dict[str, object]:
         ]
 
     def part(days: "Days") -> tuple[np.ndarray, np.ndarray]:
-        found = np.array([row[1:] for row in rows if days.start <= row[0] < days.end])
-        return found[:, :1], found[:, 1]
+        table = np.array([row[1:] for row in rows if days.start <= row[0] < days.end])
+        return table[:, :1], table[:, 1]
 
     forest = RandomForestRegressor(warm_start=True, random_state=run.seed, **settings.model_dump())
     for epoch in range(1, run.max_epochs + 1):

@@ -19,8 +19,8 @@ with open(args.data_, newline="") as file:
 
 
 def part(start, end):
-    found = [[float(row["size"]), float(row["value"])] for row in rows if start <= row["day"] < end]
-    return torch.tensor(found).split(1, dim=1)
+    table = [[float(row["size"]), float(row["value"])] for row in rows if start <= row["day"] < end]
+    return torch.tensor(table).split(1, dim=1)
 
 
 torch.manual_seed(args.seed)

@@ -1,5 +1,5 @@
-"""What training costs on a GPU, and whether it comes out right there: `python -m benchmarks.gpu`.
+"""Cost and correctness of training on a GPU: `python -m benchmarks.gpu`.
 
-Each part is a process of its own with seconds of its own, and writes a line per measurement as soon as it has it: what
-one part loses, by an error or by its time, the others keep. `../gpu.md` says what the machine must bring.
+Each part runs in a process with a time limit, and writes each measurement at once. A part that fails or runs out of
+time keeps its earlier measurements and does not affect the other parts. `../gpu.md` lists what the machine needs.
 """

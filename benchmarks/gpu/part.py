@@ -1,4 +1,4 @@
-"""One part, in a process of its own, which `__main__` starts with the part's name, device, seconds and file."""
+"""Runs one part; `__main__` starts it as a process with the part's name, device, seconds and file."""
 
 import sys
 import time
@@ -11,7 +11,7 @@ def main() -> None:
     import torch
 
     name, device, seconds, path = sys.argv[1:]
-    torch.set_num_threads(1)  # as a lane has it
+    torch.set_num_threads(1)  # as in a lane
     bench = Bench(device, time.monotonic() + float(seconds), Path(path))
     next(part for part in PARTS if part.name == name).run(bench)
 

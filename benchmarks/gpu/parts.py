@@ -1,4 +1,4 @@
-"""The parts: what each measures, how long it may take, and the function that does it."""
+"""The parts of the benchmark: what each measures, its time limit, and its function."""
 
 import importlib
 import json
@@ -12,10 +12,11 @@ from typing import Any
 @dataclass(frozen=True)
 class Part:
     name: str
-    what: str
+    description: str
     seconds: float
-    """It may take so many on a GPU; the parts together stay under eight minutes."""
+    """Time limit on a GPU, in seconds. Together the parts stay within eight minutes."""
     function: str
+    """`module:name`, imported only by the part's process."""
 
     def run(self, bench: "Bench") -> None:
         module, _, name = self.function.partition(":")
@@ -39,25 +40,25 @@ PARTS = (
 
 @dataclass(frozen=True)
 class Bench:
-    """What a part is given: a device, an end, and a file for what it measures."""
+    """A part's device, its deadline, and the file for its measurements."""
 
     device: str
     until: float
-    """By `time.monotonic()`."""
+    """Deadline, by `time.monotonic()`."""
     path: Path
 
     @property
     def is_small(self) -> bool:
-        """On a CPU: few rows and few repeats, to see that everything works."""
+        """True on a CPU, where few rows and few repeats show that everything works."""
         return self.device == "cpu"
 
     def write(self, **record: Any) -> None:
-        """Keeps a measurement, whatever comes after it."""
+        """Appends a measurement to the file, where it survives a later failure."""
         with self.path.open("a") as file:
             file.write(json.dumps(record) + "\n")
 
-    def has(self, seconds: float) -> bool:
-        """Whether so many seconds are left; if not, the table says that what follows was left out."""
+    def check_time(self, seconds: float) -> bool:
+        """True if that many seconds are left; if not, writes that the rest is left out."""
         if time.monotonic() + seconds < self.until:
             return True
         self.write(left_out="the rest: no time left")

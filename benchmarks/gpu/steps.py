@@ -1,4 +1,4 @@
-"""What a training step costs: one network against a hand-written loop, K at once, and where the time of a step goes."""
+"""Cost of a training step: one network against a hand-written loop, K networks at once, and the kernels of a step."""
 
 import time
 from dataclasses import replace
@@ -21,11 +21,11 @@ from pipeline.training.step import Step
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 ROWS_IN_SMALL = 8192
 PROFILED = 16
-"""Steps: what a profiler keeps of more takes it minutes to sort."""
+"""Steps that the profiler records; with more, it sorts events for minutes."""
 
 
 def dataset(bench: Bench) -> Dataset:
-    """Three months of the flights; in small, few rows of them."""
+    """Three months of the flights; on a CPU, few rows of them."""
     whole = minimal.flights()
     if not bench.is_small:
         return whole
@@ -34,7 +34,7 @@ def dataset(bench: Bench) -> Dataset:
 
 
 def settings(architecture: str) -> Assignment:
-    """The defaults, without clipping, which the hand-written loop does not have either."""
+    """The architecture's defaults without gradient clipping, since the hand-written loop has none."""
     return architectures.complete(architecture, {}) | {"gradient_clip": 0.0}
 
 
@@ -46,46 +46,44 @@ def synchronize(bench: Bench) -> None:
 def alone(bench: Bench) -> None:
     data = dataset(bench)
     for name in architectures.names():
-        if not bench.has(8):
+        if not bench.check_time(8):
             return
         setting = settings(name)
         rate, batch = float(setting["learning_rate"]), int(setting["batch_size"])
-        theirs, ours = [], []
+        by_hand, ours = [], []
         few = replace(data, train=data.train.thinned(8 * batch))
-        # In turn, so that both see the same machine; at first few rows, to make ready what later trainings use.
+        # Both loops alternate, so that they see the same machine. The first round, with few rows, warms both up.
         for rows in (few, data, data):
-            theirs.append(minimal.train(name, rate, 1, batch=batch, dataset=rows, device=bench.device)[1])
+            by_hand.append(minimal.train(name, rate, 1, batch=batch, dataset=rows, device=bench.device)[1])
             outcome = train(name, setting, rows, seed=0, device=bench.device, max_epochs=1)
             ours.append(outcome.metrics["examples_per_second"])
-        best, by_hand = max(ours[1:]), max(theirs[1:])
-        bench.write(architecture=name, batch=batch, ours=best, by_hand=by_hand, ratio=best / by_hand)
+        best, best_by_hand = max(ours[1:]), max(by_hand[1:])
+        bench.write(architecture=name, batch=batch, ours=best, by_hand=best_by_hand, ratio=best / best_by_hand)
 
 
 def arrays(bench: Bench) -> None:
     data = dataset(bench)
     sizes = SIZES[:3] if bench.is_small else SIZES
     for name in architectures.names():
-        if not bench.has(8):
+        if not bench.check_time(8):
             return
         setting = settings(name)
         batch = int(setting["batch_size"])
         if not fuses(name, bench.device):
             bench.write(architecture=name, in_turn="it has no array here")
             continue
-        rates: dict[int, float | None] = {}
+        rates = {}
         for size in sizes:
             try:
                 seconds = seconds_per_step(name, [setting] * size, data, device=bench.device, steps=30)
             except OutOfMemory:
                 break
             rates[size] = size * batch / seconds
-        alone = rates[1]
-        assert alone is not None
-        growth = {f"K={size}": rate / alone for size, rate in rates.items() if rate is not None and size > 1}
+        growth = {f"K={size}": rate / rates[1] for size, rate in rates.items() if size > 1}
         began = time.monotonic()
         chosen = best_size(name, setting, data, bench.device, SIZES[-1])
         took = time.monotonic() - began
-        bench.write(architecture=name, batch=batch, alone=alone, **growth, chosen=chosen, choosing_seconds=took)
+        bench.write(architecture=name, batch=batch, alone=rates[1], **growth, chosen=chosen, choosing_seconds=took)
 
 
 def fuses(architecture: str, device: str) -> bool:
@@ -96,13 +94,16 @@ def kernels(bench: Bench) -> None:
     data = dataset(bench)
     for name in architectures.names():
         for size in (1, 16) if fuses(name, bench.device) else (1,):
-            if not bench.has(6):
+            if not bench.check_time(6):
                 return
             bench.write(architecture=name, K=size, **step_profile(bench, name, size, data))
 
 
 def step_profile(bench: Bench, architecture: str, size: int, data: Dataset) -> dict[str, Any]:
-    """Of a short epoch after the first: what runs in a step, and in what share of the time the device is idle."""
+    """Operators, kernels and launches of a step, and the share of time in which the device is idle.
+
+    They are measured in a short epoch after a warm-up.
+    """
     device, setting = torch.device(bench.device), settings(architecture)
     few = replace(data, train=data.train.thinned(PROFILED * int(setting["batch_size"])))
     state = TrainState(architecture, [setting] * size, few, 0, device)
@@ -116,23 +117,25 @@ def step_profile(bench: Bench, architecture: str, size: int, data: Dataset) -> d
         return time.perf_counter() - began
 
     epoch()
+    # The time comes from epochs without the profiler, which slows a step down.
     seconds = min(epoch() for _ in range(3))
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (bench.device == "cuda")
     with profile(activities=activities) as profiler:
         epoch()
+    # Counts from the profiler.
     events = profiler.events() or []
     if bench.device == "cpu":
         operators = sum(event.name.startswith("aten::") for event in events)
         return {"steps": steps, "ms_a_step": 1000 * seconds / steps, "operators": operators / steps}
     on_device = [event for event in events if event.device_type == torch.autograd.DeviceType.CUDA]
-    kernels = [event for event in on_device if not event.name.startswith(("Memcpy", "Memset"))]
+    kernel_events = [event for event in on_device if not event.name.startswith(("Memcpy", "Memset"))]
     launches = sum(event.name.startswith(("cudaLaunchKernel", "cuLaunchKernel", "cudaGraphLaunch")) for event in events)
     busy = sum(event.time_range.elapsed_us() for event in on_device) / 1e6
     return {
         "steps": steps,
         "ms_a_step": 1000 * seconds / steps,
-        "kernels": len(kernels) / steps,
-        "copies": (len(on_device) - len(kernels)) / steps,
+        "kernels": len(kernel_events) / steps,
+        "copies": (len(on_device) - len(kernel_events)) / steps,
         "launches": launches / steps,
         "recorded": not step.notes,
         "idle": max(0.0, 1 - busy / seconds),

@@ -1,1 +1,1 @@
-"""Trainers that do nothing, ours and those of others: what is left of a trial is overhead."""
+"""Trainers that do nothing, for hpt, Optuna and Syne Tune: all of a trial's time is overhead."""

@@ -1,7 +1,7 @@
-"""Optuna's study in a journal file: `study.py TRIALS WORKERS FOLDER WHAT`; imports nothing of ours.
+"""An Optuna study in a journal file: `study.py TRIALS WORKERS FOLDER OBJECTIVE`. It imports nothing of hpt.
 
-WHAT is `function`, an objective that returns at once in the worker's process, or `program`, one that starts a program,
-reads what it prints and keeps it apart from the worker. Started by itself with `worker`, it is a worker.
+OBJECTIVE is `function`, which returns at once in the worker's process, or `program`, which starts a program and reads
+its output. The study starts the same file with `worker` as each of its workers.
 """
 
 import os
@@ -30,19 +30,21 @@ def program(trial: optuna.Trial) -> float:
     return float(printed.stdout.split()[1])
 
 
-def work(trials: int, folder: str, what: str) -> None:
+def work(trials: int, folder: str, objective: str) -> None:
     study = optuna.load_study(study_name=NAME, storage=storage(folder), sampler=optuna.samplers.RandomSampler())
-    study.optimize({"function": function, "program": program}[what], n_trials=trials)
+    study.optimize({"function": function, "program": program}[objective], n_trials=trials)
 
 
-def tune(trials: int, workers: int, folder: str, what: str) -> None:
+def tune(trials: int, workers: int, folder: str, objective: str) -> None:
     began = time.monotonic()
     study = optuna.create_study(study_name=NAME, storage=storage(folder))
     shares = [trials // workers + (at < trials % workers) for at in range(workers)]
-    started = [
-        subprocess.Popen([sys.executable, __file__, "worker", str(share), folder, what]) for share in shares if share
+    processes = [
+        subprocess.Popen([sys.executable, __file__, "worker", str(share), folder, objective])
+        for share in shares
+        if share
     ]
-    codes = [one.wait() for one in started]
+    codes = [process.wait() for process in processes]
     seconds = time.monotonic() - began
     assert not any(codes)
     assert len(study.get_trials(deepcopy=False)) == trials

@@ -1,7 +1,7 @@
 """Syne Tune's local backend with a program that reports at once: `syne.py TRIALS WORKERS FOLDER`.
 
-Run as a file by a Python that has syne-tune; it imports nothing of ours. Started by Syne Tune itself with `--x VALUE`,
-it is that program.
+Run it as a file, with a Python that has syne-tune; it imports nothing of hpt. Syne Tune starts the same file with
+`--x VALUE` as the program of a trial.
 """
 
 import logging

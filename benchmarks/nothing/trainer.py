@@ -1,4 +1,4 @@
-"""A trainer of one's own that does nothing, as docs/your-own-trainer.md has it."""
+"""An own trainer, in the form of docs/your-own-trainer.md, that does nothing."""
 
 from typing import Any
 

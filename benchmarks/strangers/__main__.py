@@ -1,4 +1,4 @@
-"""The comparison, data set by data set and seed by seed; `__init__.py` says what is compared."""
+"""Compares data set by data set and seed by seed, and prints the table; `__init__.py` describes the comparison."""
 
 import argparse
 import json
@@ -12,47 +12,48 @@ from pathlib import Path
 from statistics import fmean, geometric_mean
 
 from benchmarks.strangers import data as data_sets
-from benchmarks.strangers.comparison import OTHERS, Outcome, compare, in_words
+from benchmarks.strangers.comparison import BASELINES, Outcome, compare, in_words
 from benchmarks.strangers.data import DataSet
 
 MEAN_AIM, EACH_AIM, TIME_AIM = 1.0, 1.1, 2.0
 QUICK = ("bike", "titles", "thin", "weather")
 EPOCHS, QUICK_EPOCHS = 200, 30
-"""At most so many of each training of Optuna's."""
+"""Limit of epochs for each training of Optuna."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A data set in the table: means over its seeds."""
+    """A data set's line in the table: means over its seeds."""
 
     name: str
     errors: dict[str, float]
     ratio: float
-    """Our error over that of the best of the others."""
+    """Our error over that of the best baseline."""
     by_seed: list[float]
+    """The ratio of each seed."""
     ours_seconds: float
     time_ratio: float
     """Our wall time over Optuna's."""
 
 
 def line_of(outcomes: Sequence[Outcome]) -> Line | None:
-    """None if no seed has everything."""
-    whole = [outcome for outcome in outcomes if outcome.is_whole]
-    if not whole:
+    """The line of a data set from its outcomes; None if no seed has every error."""
+    complete = [outcome for outcome in outcomes if outcome.is_complete]
+    if not complete:
         return None
-    errors = {name: fmean(one.errors[name] for one in whole) for name in (*OTHERS, "defaults", "ours")}
-    ours, optuna = (fmean(one.seconds[name] for one in whole) for name in ("ours", "optuna"))
-    best = min(errors[name] for name in OTHERS)
-    by_seed = [one.errors["ours"] / best for one in whole]
-    return Line(whole[0].data, errors, errors["ours"] / best, by_seed, ours, ours / optuna)
+    errors = {name: fmean(outcome.errors[name] for outcome in complete) for name in (*BASELINES, "defaults", "ours")}
+    ours, optuna = (fmean(outcome.seconds[name] for outcome in complete) for name in ("ours", "optuna"))
+    best = min(errors[name] for name in BASELINES)
+    by_seed = [outcome.errors["ours"] / best for outcome in complete]
+    return Line(complete[0].data, errors, errors["ours"] / best, by_seed, ours, ours / optuna)
 
 
-HEADS = ("data", *OTHERS, "defaults", "ours", "ours / best", "by seed", "choosing", "/ Optuna")
+HEADS = ("data", *BASELINES, "defaults", "ours", "ours / best", "by seed", "choosing", "/ Optuna")
 
 
 def cells_of(line: Line) -> list[str]:
-    best = min(OTHERS, key=lambda name: line.errors[name])
-    errors = [f"{line.errors[name]:.4f}{'*' if name == best else ''}" for name in (*OTHERS, "defaults", "ours")]
+    best = min(BASELINES, key=lambda name: line.errors[name])
+    errors = [f"{line.errors[name]:.4f}{'*' if name == best else ''}" for name in (*BASELINES, "defaults", "ours")]
     seeds = " ".join(f"{ratio:.2f}" for ratio in line.by_seed)
     return [line.name, *errors, f"{line.ratio:.3f}", seeds, f"{line.ours_seconds:.0f} s", f"{line.time_ratio:.2f}"]
 
@@ -66,22 +67,22 @@ def print_outcome(outcome: Outcome) -> None:
         print(f"  FAILED: {failure}", flush=True)
 
 
-def made(options: argparse.Namespace, names: Sequence[str], folder: Path) -> list[DataSet]:
-    """The data sets; those whose files nobody named, or that cannot be made, are left out, and a line says so."""
-    found = []
-    for name in names:
+def data_sets_of(options: argparse.Namespace, folder: Path) -> list[DataSet]:
+    """Makes the data sets in the folder. Leaves out, with a printed line, each that has no path or cannot be made."""
+    made_sets = []
+    for name in options.names:
         path = getattr(options, name, None)
         if name in data_sets.BY_PATH and path is None:
             print(f"{name}: left out, its file is not in this repository (--{name} PATH)", flush=True)
             continue
         try:
-            found.append(data_sets.MAKERS[name](folder, *([path] if name in data_sets.BY_PATH else [])))
+            made_sets.append(data_sets.MAKERS[name](folder, *([path] if name in data_sets.BY_PATH else [])))
         except Exception as error:
             print(f"{name}: left out, {in_words(error)}", flush=True)
-    return found
+    return made_sets
 
 
-def parsed() -> argparse.Namespace:
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.strangers", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one seed, four data sets, fewer epochs for Optuna")
     parser.add_argument("--seeds", type=int, default=3)
@@ -98,18 +99,20 @@ def parsed() -> argparse.Namespace:
 
 
 def conclude(outcomes: Sequence[Outcome]) -> bool:
-    """Prints the table and the geometric means; whether all aims are met and nothing failed."""
+    """Prints the table, the geometric means and each failure. True if all aims are met and nothing failed."""
     names = list(dict.fromkeys(outcome.data for outcome in outcomes))
     lines = {name: line_of([outcome for outcome in outcomes if outcome.data == name]) for name in names}
-    whole = [line for line in lines.values() if line is not None]
-    missed = [f"{outcome.data}, seed {outcome.seed}: {why}" for outcome in outcomes for why in outcome.failures]
-    missed += [f"{name}: no comparison" for name, line in lines.items() if line is None]
-    if whole:
-        print_table(whole)
-        missed += print_means(whole)
-    for why in missed:
-        print(f"FAILED: {why}")
-    return not missed and bool(whole)
+    complete = [line for line in lines.values() if line is not None]
+    failures = [
+        f"{outcome.data}, seed {outcome.seed}: {failure}" for outcome in outcomes for failure in outcome.failures
+    ]
+    failures += [f"{name}: no comparison" for name, line in lines.items() if line is None]
+    if complete:
+        print_table(complete)
+        failures += print_means(complete)
+    for failure in failures:
+        print(f"FAILED: {failure}")
+    return not failures and bool(complete)
 
 
 def print_table(lines: Sequence[Line]) -> None:
@@ -123,9 +126,9 @@ def print_table(lines: Sequence[Line]) -> None:
 
 
 def print_means(lines: Sequence[Line]) -> list[str]:
-    """Returns which aims are missed, a line each."""
+    """Prints the geometric means and the worst data sets. Returns a line for each aim that is missed."""
     mean = geometric_mean(line.ratio for line in lines)
-    defaults = geometric_mean(line.errors["defaults"] / min(line.errors[name] for name in OTHERS) for line in lines)
+    defaults = geometric_mean(line.errors["defaults"] / min(line.errors[name] for name in BASELINES) for line in lines)
     times = geometric_mean(line.time_ratio for line in lines)
     worst, slowest = max(lines, key=lambda line: line.ratio), max(lines, key=lambda line: line.time_ratio)
     print(f"\nours over the best of the others, geometric mean of {len(lines)}: {mean:.3f} (aim: {MEAN_AIM})")
@@ -138,14 +141,14 @@ def print_means(lines: Sequence[Line]) -> list[str]:
 
 
 def main() -> None:
-    # One thread each, in every process that is started below.
+    # Every process that is started below gets one thread.
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    options = parsed()
+    options = parse_options()
     seeds, epochs = (1, QUICK_EPOCHS) if options.quick else (options.seeds, EPOCHS)
     outcomes: list[Outcome] = []
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="hpt-strangers-") as folder:
-        for data_set in made(options, options.names, Path(folder)):
+        for data_set in data_sets_of(options, Path(folder)):
             for seed in range(seeds):
                 outcomes.append(compare(data_set, options.architecture, seed, epochs))
                 print_outcome(outcomes[-1])

@@ -1,4 +1,4 @@
-"""One data set, one seed: our sweep, and the others on the ranges that it chose and judged on."""
+"""Compares on one data set with one seed: runs our sweep, then the baselines on the date ranges of the sweep."""
 
 import math
 import tempfile
@@ -6,43 +6,43 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.strangers import apart, ours
-from benchmarks.strangers.apart import Asked, in_a_fresh_process
+from benchmarks.strangers import ours, processes
 from benchmarks.strangers.data import DataSet
+from benchmarks.strangers.processes import Task, in_a_fresh_process
 
-OTHERS = ("constant", "ridge", "trees", "trees tuned", "optuna")
+BASELINES = ("constant", "ridge", "trees", "trees tuned", "optuna")
 _TUNED = {
-    "trees tuned": (apart.study_trees, apart.judge_trees),
-    "optuna": (apart.study_network, apart.judge_network),
+    "trees tuned": (processes.tune_trees, processes.judge_trees),
+    "optuna": (processes.tune_network, processes.judge_network),
 }
 
 
 @dataclass
 class Outcome:
-    """One data set, one seed. Errors are those on the ranges that judge, their mean."""
+    """Result of one data set and seed."""
 
     data: str
     seed: int
     errors: dict[str, float] = field(default_factory=dict)
-    """By the names of `OTHERS`, and `defaults` and `ours`."""
+    """Mean error over the ranges that judge: of `BASELINES`, `defaults`, `ours`, perhaps `best of choosing`."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """Of choosing: `ours`, `trees tuned`, `optuna`."""
+    """Wall time of choosing, of `ours`, `trees tuned` and `optuna`."""
     settings: dict[str, Any] = field(default_factory=dict)
     ranges: dict[str, list[str]] = field(default_factory=dict)
     keeps_defaults: bool = False
-    """Whether our answer is to change nothing."""
+    """True if our answer is to keep the defaults."""
     failures: list[str] = field(default_factory=list)
 
     @property
-    def is_whole(self) -> bool:
-        """Whether everybody has an error to compare."""
-        return all(math.isfinite(self.errors.get(name, math.nan)) for name in ("ours", "defaults", *OTHERS))
+    def is_complete(self) -> bool:
+        """True if there is a finite error of `ours`, `defaults` and every baseline."""
+        return all(math.isfinite(self.errors.get(name, math.nan)) for name in ("ours", "defaults", *BASELINES))
 
 
 def compare(data_set: DataSet, architecture: str, seed: int, epochs: int) -> Outcome:
-    """What fails is noted, and the rest goes on; without our ranges there is nothing to go on with.
+    """Runs our sweep and every baseline. A failure is noted in the outcome; if the sweep fails, no baseline runs.
 
-    `epochs` are the most that a training of Optuna's gets.
+    `epochs` limits each training of Optuna.
     """
     outcome = Outcome(data_set.name, seed)
     try:
@@ -62,17 +62,17 @@ def compare(data_set: DataSet, architecture: str, seed: int, epochs: int) -> Out
         outcome.failures.append(f"ours: {sweep.failed} trials failed")
 
     training = sweep.definition.training
-    asked = Asked(
+    task = Task(
         data_set.data, sweep.choosing, sweep.judging, training.validation_share, training.test_share, seed, epochs
     )
-    for name in OTHERS:
+    for name in BASELINES:
         try:
             if name in _TUNED:
-                study, judge = _TUNED[name]
-                outcome.settings[name], outcome.seconds[name] = in_a_fresh_process(study, asked)
-                outcome.errors[name], _ = in_a_fresh_process(judge, asked, outcome.settings[name])
+                tune, judge = _TUNED[name]
+                outcome.settings[name], outcome.seconds[name] = in_a_fresh_process(tune, task)
+                outcome.errors[name], _ = in_a_fresh_process(judge, task, outcome.settings[name])
             else:
-                outcome.errors[name], _ = in_a_fresh_process(apart.judge_untuned, asked, name)
+                outcome.errors[name], _ = in_a_fresh_process(processes.judge_untuned, task, name)
         except Exception as error:
             outcome.failures.append(f"{name}: {in_words(error)}")
     return outcome

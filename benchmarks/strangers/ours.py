@@ -1,4 +1,4 @@
-"""Runs `hpt` as a user would, and reads from its store what it answers, what that is worth, and how long it took."""
+"""Runs `hpt` as a user would, and reads its answer, the answer's error and its time from the store."""
 
 import json
 import os
@@ -22,36 +22,37 @@ EXPERIMENTS = 16
 
 
 class RunFailed(Exception):
-    """A sweep without an answer; the message says why, in one line."""
+    """The sweep has no answer. The message is one line with the reason."""
 
 
 @dataclass(frozen=True)
 class Ours:
-    """What a sweep came to."""
+    """Result of a sweep."""
 
     definition: Definition
     setting: Assignment
+    """The answer."""
     is_incumbent: bool
-    """Whether the answer is to keep the defaults."""
+    """True if the answer is to keep the defaults."""
     error: float
-    """Of the answer, on the ranges that judge."""
+    """Error of the answer on the ranges that judge."""
     defaults: float
-    """Of the incumbent, on the same ranges."""
+    """Error of the incumbent on the same ranges."""
     best_of_choosing: float | None
-    """Of what choosing put first, if it is another setting than the answer; None if it is the same."""
+    """Error of the best setting of choosing on the same ranges; None if it is the answer or was not judged."""
     seconds: float
     """From the start of the process to the end of the last trial that chooses."""
     failed: int
-    """Trials that are no results."""
+    """Number of failed trials."""
 
     @property
     def choosing(self) -> list[DateRange]:
-        """The ranges that chose, each once, in order of time."""
+        """The ranges that choose, without duplicates, in order of time."""
         return sorted({date_range for phase in self.definition.choosing for date_range in phase.ranges})
 
     @property
     def judging(self) -> list[DateRange]:
-        """The ranges that judge."""
+        """The ranges that judge, in order of time. Raises RunFailed if there is none."""
         return sorted(_judging(self.definition).ranges)
 
 
@@ -68,18 +69,17 @@ def spec_of(data_set: DataSet, architecture: str, seed: int) -> dict[str, Any]:
 
 
 def run(data_set: DataSet, architecture: str, seed: int, folder: Path) -> Ours:
-    """Raises RunFailed if the sweep has no answer."""
+    """Runs a sweep of the data set to its end. Raises RunFailed if it has no answer."""
     spec = folder / "spec.json"
     spec.write_text(json.dumps(spec_of(data_set, architecture, seed)), encoding="utf-8")
     store = folder / "store"
     began = time.time()
-    state = _swept(spec, store)
-    judged = _judged(state, _judging(state.sweep.definition))
-    return _outcome(state, judged, began, store)
+    state = _run_sweep(spec, store)
+    return _result(state, _judged_errors(state), began, store)
 
 
-def _swept(spec: Path, store: Path) -> State:
-    """The sweep of a spec, run to its end. Raises RunFailed if that ends in an error."""
+def _run_sweep(spec: Path, store: Path) -> State:
+    """Runs `hpt run`. Raises RunFailed if it exits with an error."""
     command = [sys.executable, "-m", "pipeline.cli", "run", str(spec), "--store", str(store), "--lanes", "1"]
     process = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "200"})
     if process.returncode not in (0, 1):
@@ -87,44 +87,43 @@ def _swept(spec: Path, store: Path) -> State:
     return state_of(Sweep(open_store(str(store)), process.stdout.split()[0]))
 
 
-def _outcome(state: State, judged: list[tuple[Assignment, float]], began: float, store: Path) -> Ours:
+def _result(state: State, errors: dict[str, float], began: float, store: Path) -> Ours:
+    """The result of a sweep that began at `began`; `errors` are those of the judged settings, by identity."""
     definition = state.sweep.definition
-    best = state.best
-    if best is None:
+    if state.best is None:
         raise RunFailed(f"no setting finished on every date range, {len(state.failed)} trials failed")
-    errors = {identity_of(setting): error for setting, error in judged}
-    by_setting = {"answer": best.assignment, "defaults": definition.incumbent, "first": state.ranked[0].assignment}
-    missing = [name for name, setting in by_setting.items() if identity_of(setting) not in errors and name != "first"]
+    answer, first = state.best.assignment, state.ranked[0].assignment
+    required = {"answer": answer, "defaults": definition.incumbent}
+    missing = [name for name, setting in required.items() if identity_of(setting) not in errors]
     if missing:
         raise RunFailed(f"{' and '.join(missing)} not judged on every range, {len(state.failed)} trials failed")
-    of = {name: errors.get(identity_of(setting)) for name, setting in by_setting.items()}
     phases = {phase.name for phase in definition.choosing}
     choosing = {row["trial"] for row in state.rows if row["phase"] in phases}
-    # The file's own time: the cell `finished` has whole seconds.
+    # The time of the file is exact, while the cell `finished` has whole seconds.
     ends = [
         (store / file.entry.key).stat().st_mtime
         for trial, file in state.sweep.result_files().items()
         if trial in choosing
     ]
-    answer, defaults = of["answer"], of["defaults"]
-    assert answer is not None
-    assert defaults is not None
-    is_first = identity_of(by_setting["first"]) == identity_of(best.assignment)
     return Ours(
         definition=definition,
-        setting=best.assignment,
-        is_incumbent=identity_of(best.assignment) == identity_of(definition.incumbent),
-        error=answer,
-        defaults=defaults,
-        best_of_choosing=None if is_first else of["first"],
+        setting=answer,
+        is_incumbent=identity_of(answer) == identity_of(definition.incumbent),
+        error=errors[identity_of(answer)],
+        defaults=errors[identity_of(definition.incumbent)],
+        best_of_choosing=None if identity_of(first) == identity_of(answer) else errors.get(identity_of(first)),
         seconds=max(ends) - began,
         failed=len(state.failed),
     )
 
 
-def _judged(state: State, phase: Phase) -> list[tuple[Assignment, float]]:
-    """Settings with their test error, the mean over a phase's ranges of that over seeds; those that have all ranges."""
+def _judged_errors(state: State) -> dict[str, float]:
+    """Test error of each setting that is complete on all ranges that judge, by the setting's identity.
+
+    It is the mean over ranges of the means over seeds.
+    """
     definition = state.sweep.definition
+    phase = _judging(definition)
     errors: dict[str, dict[DateRange, list[float]]] = {}
     settings: dict[str, Assignment] = {}
     for row in state.rows:
@@ -132,11 +131,11 @@ def _judged(state: State, phase: Phase) -> list[tuple[Assignment, float]]:
             continue
         errors.setdefault(row["experiment"], {}).setdefault(range_of(row), []).append(row[definition.objective.test])
         settings[row["experiment"]] = {name: row.get(name) for name in definition.incumbent}
-    return [
-        (settings[experiment], fmean(map(fmean, by_range.values())))
+    return {
+        identity_of(settings[experiment]): fmean(map(fmean, by_range.values()))
         for experiment, by_range in errors.items()
         if len(by_range) == len(phase.ranges)
-    ]
+    }
 
 
 def _judging(definition: Definition) -> Phase:

@@ -1,6 +1,6 @@
-"""A date range as the others see it: the very rows of our parts, their target on our scale, features in plain arrays.
+"""A date range for the baselines: the rows of our parts, their target on our scale, features in plain arrays.
 
-Rows come from the project's own reader and its split, so that all see the same days; nothing of its encoder is used.
+The rows come from hpt's reader and split, so that all models see the same days. Its encoder is not used.
 """
 
 from collections import Counter
@@ -25,26 +25,27 @@ _TRANSFORMS = {None: np.asarray, "log": np.log, "log1p": np.log1p, "asinh": np.a
 
 @dataclass(frozen=True)
 class Part:
-    """The rows of a part."""
+    """The rows of a part as arrays."""
 
     codes: NDArray[np.int64]
-    """`[N, C]`, a category's rank by frequency in training, from 1; 0 for what training has at most once."""
+    """`[N, C]`: rank of a value by its frequency in training, from 1; 0 if training has it less than twice."""
     numbers: Floats
-    """`[N, D]`, NaN where missing or infinite."""
+    """`[N, D]`: NaN where missing or infinite."""
     texts: Sequence[str]
+    """`[N]`, or empty without text columns."""
     target: Floats
-    """`[N]`, transformed and standardised by the training part."""
+    """`[N]`: transformed, and standardised by the training part."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """A date range in its parts, as everybody gets it."""
+    """A date range in its parts, the same for every baseline."""
 
     train: Part
     valid: Part
     test: Part
     sizes: tuple[int, ...]
-    """Per categorical column how many codes it has, 0 included."""
+    """Number of codes of each categorical column, 0 included."""
     has_text: bool
 
     @cached_property
@@ -53,7 +54,10 @@ class Range:
 
 
 def read(source: Source, date_range: DateRange, valid: float, test: float) -> Range:
-    """The range's parts; `valid` and `test` are shares of its days. Raises ValueError if a part has no rows."""
+    """Reads and splits a date range. `valid` and `test` are shares of its days.
+
+    Raises ValueError if a part has no rows.
+    """
     rows = read_rows(source, date_range)
     columns = columns_of(source)
     [target] = columns.targets
@@ -96,8 +100,8 @@ def _labels(series: "pd.Series[Any]") -> list[str]:
 
 
 def _vocabulary(labels: list[str]) -> dict[str, int]:
-    often = [label for label, count in Counter(labels).most_common() if count > 1]
-    return {label: 1 + rank for rank, label in enumerate(often)}
+    frequent = [label for label, count in Counter(labels).most_common() if count > 1]
+    return {label: 1 + rank for rank, label in enumerate(frequent)}
 
 
 def _numbers(series: "pd.Series[Any]") -> Floats:

@@ -1,4 +1,4 @@
-"""`benchmarks/gpu` without a GPU: its table, its parts that fail or run out of time, its synthetic flights."""
+"""`benchmarks/gpu` without a GPU: its table, parts that fail or run out of time, synthetic flights."""
 
 import json
 import os
@@ -23,27 +23,27 @@ def test_parts_stay_within_eight_minutes_together():
     assert sum(part.seconds for part in PARTS) <= 480
 
 
-def test_a_part_that_has_no_time_left_says_what_it_left_out(tmp_path):
+def test_a_part_without_time_left_writes_that_the_rest_is_left_out(tmp_path):
     bench = Bench("cpu", until=0.0, path=tmp_path / "records")
-    assert not bench.has(1)
+    assert not bench.check_time(1)
     assert json.loads(bench.path.read_text()) == {"left_out": "the rest: no time left"}
 
 
-def test_what_a_part_measured_before_it_failed_is_kept():
-    """`machine` measures, then looks for a GPU that is not here."""
+def test_measurements_of_a_part_survive_its_failure():
+    """`machine` writes measurements, then fails, since it finds no GPU."""
     environment = dict(os.environ) | {"CUDA_VISIBLE_DEVICES": ""}
     records, problem = gpu.run_part(part("machine"), "cuda", 60, environment)
     assert "torch" in [record.get("doctor") for record in records]
     assert problem == "ended with 1"
 
 
-def test_a_part_that_hangs_is_killed_with_what_it_started(monkeypatch):
+def test_a_hanging_part_is_killed_with_its_child_processes(monkeypatch):
     monkeypatch.setattr(gpu, "GRACE", 0.0)
     records, problem = gpu.run_part(part("rates"), "cpu", 0.5, dict(os.environ))
     assert (records, problem) == ([], "killed after 0 s")
 
 
-def test_the_table_has_a_head_for_each_kind_of_record(capsys):
+def test_records_with_other_keys_get_their_own_table_head(capsys):
     gpu.print_table(
         [{"architecture": "lstm", "ratio": 0.5}, {"left_out": "x"}, {"architecture": "cnn", "ratio": 12345.6}]
     )
@@ -51,7 +51,7 @@ def test_the_table_has_a_head_for_each_kind_of_record(capsys):
     assert lines == ["architecture   ratio", "lstm             0.5", "cnn           12,346", "left_out", "x"]
 
 
-def test_synthetic_flights_are_read_as_the_real_ones_are(tmp_path):
+def test_synthetic_flights_are_read_like_the_real_ones(tmp_path):
     flights.write_synthetic(tmp_path, rows=20_000)
     code = """
 from datetime import date

@@ -1,4 +1,4 @@
-"""benchmarks.jenkins: what it reads of a controller's build, and which bounds it holds it to."""
+"""`benchmarks.jenkins`: its measurements of a controller's build, and the bounds on these."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from benchmarks.jenkins import Measured
 from pipeline.jenkins.follow import Patience
 from tests.support import jenkins as fakes
 
-# As a controller writes it with `timestamps()`; branches stand in front only where somebody looks at the page.
+# The log of a controller with `timestamps()`. It has no names of branches, which only the build's page shows.
 LOG = """Started by user ada
 [2026-11-28T06:00:00.000Z] [Pipeline] stage
 [2026-11-28T06:00:00.001Z] [Pipeline] { (Trials)
@@ -31,8 +31,8 @@ def test_a_controllers_build_is_measured_by_its_duration_and_its_log(monkeypatch
         for name, value in (("URL", fake.url), ("USER", fakes.USER), ("TOKEN", fakes.TOKEN)):
             monkeypatch.setenv(f"JENKINS_{name}", value)
         ran = jenkins.on_controller("specs/quickstart.json", 2, ["CONTAINER=docker"], Patience(poll=0.01))
-    (asked,) = fake.accepted
-    assert {name: asked[name] for name in ("SPEC", "LANES", "CONTAINER")} == {
+    (parameters,) = fake.accepted
+    assert {name: parameters[name] for name in ("SPEC", "LANES", "CONTAINER")} == {
         "SPEC": "specs/quickstart.json",
         "LANES": "2",
         "CONTAINER": "docker",
@@ -40,15 +40,15 @@ def test_a_controllers_build_is_measured_by_its_duration_and_its_log(monkeypatch
     assert (ran.seconds, ran.trials, ran.processes, ran.shells, ran.lines) == (61.5, 12, 2, 3, 5)
 
 
-def test_a_log_without_steps_says_nothing_of_them() -> None:
+def test_a_log_without_steps_has_no_count_of_step_lines() -> None:
     assert jenkins.step_lines("+ exec bin/trial\ntrials: 1 of 1\n") is None
 
 
-@pytest.mark.parametrize(("seconds", "held"), [(116.0, True), (117.0, False)])
-def test_the_quickstart_may_take_1_6_times_as_long_and_20_seconds(seconds: float, held: bool) -> None:
+@pytest.mark.parametrize(("seconds", "is_held"), [(116.0, True), (117.0, False)])
+def test_the_quickstart_may_take_1_6_times_as_long_and_20_seconds(seconds: float, is_held: bool) -> None:
     base, ran = Measured("hpt run", 60.0, 73), Measured("Jenkins", seconds, 73)
     (line,) = jenkins.verdict("quickstart", ran, base, 2, "none")
-    assert line.endswith("held") == held
+    assert line.endswith("held") == is_held
     assert "116 s" in line
 
 

@@ -1,4 +1,4 @@
-"""The data sets and the others of `benchmarks/strangers`, at a size of seconds; `hpt` itself is tested elsewhere."""
+"""Data sets and baselines of `benchmarks/strangers`, small enough for seconds; `hpt` is tested elsewhere."""
 
 import math
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.strangers import data as data_sets
 from benchmarks.strangers.__main__ import cells_of, line_of
-from benchmarks.strangers.comparison import OTHERS, Outcome
+from benchmarks.strangers.comparison import BASELINES, Outcome
 from benchmarks.strangers.data import DataSet
 from benchmarks.strangers.ours import spec_of
 from benchmarks.strangers.ranges import Range, read
@@ -25,7 +25,7 @@ pytest.importorskip("sklearn")
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """As the benchmark has it: threads that wait for each other on busy cores take minutes."""
+    """One thread, as in the benchmark: on busy cores, threads that wait for each other take minutes."""
     import torch
     from threadpoolctl import threadpool_limits
 
@@ -77,26 +77,26 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, DataSet]:
 
 
 @pytest.mark.parametrize("name", ["thin", "wide", "bike", "titles", "weather"])
-def test_a_data_set_is_what_a_short_spec_can_read(name: str, small: dict[str, DataSet]) -> None:
-    asked = spec_of(small[name], "bag-of-words", 0)
-    assert spec.from_dict(asked).data == source_of(small[name])
+def test_a_short_spec_reads_every_data_set(name: str, small: dict[str, DataSet]) -> None:
+    short_spec = spec_of(small[name], "bag-of-words", 0)
+    assert spec.from_dict(short_spec).data == source_of(small[name])
 
 
 @pytest.mark.parametrize("name", ["thin", "wide", "bike", "titles", "weather"])
-def test_the_others_see_our_rows_and_our_target(name: str, small: dict[str, DataSet]) -> None:
+def test_baselines_see_our_rows_and_our_target(name: str, small: dict[str, DataSet]) -> None:
     data_set = small[name]
     days = DateRange(data_set.as_of - timedelta(days=80), data_set.as_of)
     theirs, ours = read(source_of(data_set), days, 0.15, 0.15), load(source_of(data_set), days)
-    for part, name in zip(theirs.parts, ("train", "valid", "test"), strict=True):
-        np.testing.assert_allclose(part.target, getattr(ours, name).targets[:, 0], rtol=1e-4, atol=1e-5)
+    for part, our_part in zip(theirs.parts, (ours.train, ours.valid, ours.test), strict=True):
+        np.testing.assert_allclose(part.target, our_part.targets[:, 0], rtol=1e-4, atol=1e-5)
 
 
-def test_days_are_read_as_the_files_write_them(small: dict[str, DataSet]) -> None:
+def test_days_are_read_in_the_formats_of_the_files(small: dict[str, DataSet]) -> None:
     assert small["bike"].as_of == date(2011, 4, 1)
     assert small["titles"].as_of == date(2016, 7, 19)
 
 
-def test_made_data_are_the_same_every_time(tmp_path: Path) -> None:
+def test_generated_data_are_the_same_every_time(tmp_path: Path) -> None:
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
         folder.mkdir()
@@ -108,12 +108,12 @@ def test_made_data_are_the_same_every_time(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["thin", "wide", "bike", "titles"])
 def test_every_model_learns_something_from_every_kind_of_column(name: str, small: dict[str, DataSet]) -> None:
-    from benchmarks.strangers import network, others
+    from benchmarks.strangers import baselines, network
 
     data = range_of(small[name], 500 if name in ("thin", "wide") else 80)
-    errors = {model: fit(data) for model, fit in others.UNTUNED.items()}
-    errors["trees tuned"] = others.tuned_trees(data, others.tune_trees([data], seed=0, trials=2))
-    errors["optuna"] = network.judge(data, network.study([data], seed=0, epochs=15, trials=2), seed=0, epochs=15)
+    errors = {model: fit(data) for model, fit in baselines.UNTUNED.items()}
+    errors["trees tuned"] = baselines.tuned_trees(data, baselines.tune_trees([data], seed=0, trials=2))
+    errors["optuna"] = network.judge(data, network.tune([data], seed=0, epochs=15, trials=2), seed=0, epochs=15)
     assert all(map(math.isfinite, errors.values()))
     assert all(errors[model] < errors["constant"] for model in ("ridge", "trees tuned", "optuna")), errors
 
@@ -133,12 +133,12 @@ def test_a_training_of_the_network_is_repeatable(small: dict[str, DataSet]) -> N
     assert network.judge(data, setting, 1, 5) == network.judge(data, setting, 1, 5)
 
 
-def test_a_data_set_counts_by_the_mean_of_its_whole_seeds() -> None:
-    errors = dict.fromkeys(OTHERS, 1.0) | {"trees": 0.5, "defaults": 2.0}
+def test_a_data_set_counts_by_the_mean_of_its_complete_seeds() -> None:
+    errors = dict.fromkeys(BASELINES, 1.0) | {"trees": 0.5, "defaults": 2.0}
     seconds = {"ours": 10.0, "optuna": 20.0}
-    whole = [Outcome("made", seed, errors | {"ours": ours}, seconds) for seed, ours in enumerate((0.4, 0.8))]
+    complete = [Outcome("made", seed, errors | {"ours": ours}, seconds) for seed, ours in enumerate((0.4, 0.8))]
     failed = Outcome("made", 2, {"ours": 0.1}, seconds)
-    line = line_of([*whole, failed])
+    line = line_of([*complete, failed])
     assert line is not None
     assert line.ratio == pytest.approx(1.2)
     assert line.by_seed == pytest.approx([0.8, 1.6])

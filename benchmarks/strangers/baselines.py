@@ -1,7 +1,7 @@
-"""What we are compared with, but for the network: a constant, ridge regression, boosted trees.
+"""The baselines except the network: a constant, ridge regression, boosted trees.
 
-Each answers with its mean squared error on a range's test part; `None` as setting means that nothing was tuned.
-scikit-learn is imported where it is used, and has one thread if the environment says so before.
+Errors are mean squared errors on a range's test part. scikit-learn is imported inside functions, after the environment
+has limited its threads.
 """
 
 import itertools
@@ -29,14 +29,14 @@ def mse(predicted: Floats, part: Part) -> float:
 
 
 def constant(data: Range) -> float:
-    """The training part's mean, which is 0."""
+    """Error of predicting the training part's mean, which is 0."""
     return mse(np.zeros(len(data.test.target)), data.test)
 
 
 def ridge(data: Range) -> float:
-    """Ridge regression on one-hot categories, standardised numbers, which of them are missing, and TF-IDF of text.
+    """Error of ridge regression; the validation part chooses the penalty.
 
-    How strong the penalty is, the validation part decides.
+    Features are one-hot categories, standardised numbers, flags of missing numbers, and TF-IDF of text.
     """
     from sklearn.linear_model import Ridge
 
@@ -76,18 +76,18 @@ def _tfidf(data: Range) -> list[Any]:
 
 
 def trees(data: Range) -> float:
-    """scikit-learn's `HistGradientBoostingRegressor` with its defaults: 100 trees."""
+    """Error of scikit-learn's `HistGradientBoostingRegressor` with its defaults: 100 trees."""
     inputs, is_categorical = _tree_inputs(data)
     model = _boosting(is_categorical, {"max_iter": 100}).fit(inputs[0], data.train.target)
     return mse(model.predict(inputs[2]), data.test)
 
 
 def tune_trees(choosing: Sequence[Range], seed: int, trials: int = TRIALS) -> Setting:
-    """The best of so many random settings by validation error, the defaults among them."""
+    """The setting with the best validation error, of the defaults and random ones; `trials` in all."""
     random = np.random.default_rng(seed)
     prepared = [_tree_inputs(data) for data in choosing]
 
-    def drawn() -> Setting:
+    def random_setting() -> Setting:
         return {
             "learning_rate": float(np.exp(random.uniform(np.log(0.01), np.log(0.3)))),
             "max_leaf_nodes": round(float(np.exp(random.uniform(np.log(4), np.log(128))))),
@@ -96,7 +96,7 @@ def tune_trees(choosing: Sequence[Range], seed: int, trials: int = TRIALS) -> Se
             "max_features": float(random.uniform(0.3, 1)),
         }
 
-    settings = [{}, *(drawn() for _ in range(trials - 1))]
+    settings = [{}, *(random_setting() for _ in range(trials - 1))]
     return min(
         settings,
         key=lambda setting: geometric_mean(
@@ -106,12 +106,12 @@ def tune_trees(choosing: Sequence[Range], seed: int, trials: int = TRIALS) -> Se
 
 
 def tuned_trees(data: Range, setting: Setting) -> float:
-    """The error of a setting with as many trees as are best on the validation part."""
+    """Error of a setting; the validation part chooses the number of trees."""
     return _boosted(data, *_tree_inputs(data), setting)[1]
 
 
 def _boosted(data: Range, inputs: list[Floats], is_categorical: list[bool], setting: Setting) -> tuple[float, float]:
-    """Errors on the validation and the test part."""
+    """Validation and test error."""
     model = _boosting(
         is_categorical,
         {**setting, "max_iter": _ROUNDS, "early_stopping": True, "n_iter_no_change": 20},
@@ -129,7 +129,7 @@ def _boosting(is_categorical: list[bool], settings: Setting) -> Any:
 
 
 def _tree_inputs(data: Range) -> tuple[list[Floats], list[bool]]:
-    """Inputs `[N, F]` of the three parts, and for each of the F whether it is a category."""
+    """Inputs `[N, F]` of the three parts, and F flags that are true for categories."""
     codes = [np.where(part.codes < _MOST_CATEGORIES, part.codes, 0).astype(np.float64) for part in data.parts]
     blocks = [codes, [part.numbers for part in data.parts]]
     if data.has_text:
