@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.data import survey, warnings
+from pipeline.data.distribution import SIZE_AT_MOST, Distribution, stability
 from pipeline.data.source import FilesSource, FlightsSource
-from pipeline.data.survey import Distribution, Survey, stability
+from pipeline.data.survey import Survey
 from pipeline.dates import DateRange
 from tests.support import in_process
 
@@ -149,7 +150,7 @@ def test_of_large_days_a_fair_sample_is_kept(look: Callable[..., Survey]) -> Non
     frame = pd.DataFrame({"day": START, "shop": "a", "size": 1.0, "price": values})
     found = look(pd.concat([frame, frame[:100].assign(day=START + timedelta(days=1), price=2.0)]))
     seen = found.distribution("price")
-    assert (seen.count, len(seen.values)) == (50_100, survey.SAMPLE_PER_DAY + 100)
+    assert (seen.count, len(seen.values)) == (50_100, SIZE_AT_MOST + 100)
     np.testing.assert_allclose(seen.quantile(0.05, 0.5, 0.95), [0.05, 0.5, 0.95], atol=0.05)
     assert seen.quantile(0.995)[0] <= 1  # a hundred of the small day count as a hundred
 
