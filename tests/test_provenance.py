@@ -1,11 +1,11 @@
 """The origin of a row: the commit of the code that trained it."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from pipeline import provenance
+from tests.support.git import commit_all
 
 
 @pytest.fixture
@@ -14,16 +14,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     for name in ("HPT_GIT_COMMIT", "HPT_CHECKOUT_COMMIT", "HPT_IMAGE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-
-    def git(*arguments: str) -> str:
-        author = ("-c", "user.name=a", "-c", "user.email=a@b")
-        return subprocess.run(["git", *author, *arguments], check=True, capture_output=True, text=True).stdout.strip()
-
-    git("init", "-q")
     Path("train.py").write_text("1")
-    git("add", ".")
-    git("commit", "-qm", "x")
-    return git("rev-parse", "HEAD")
+    return commit_all(tmp_path)
 
 
 def test_the_commit_of_a_teams_code_is_that_of_the_current_directory(checkout: str) -> None:
