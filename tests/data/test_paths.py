@@ -28,7 +28,7 @@ from tests.support.faults import CutBody, DamagedBody, LostResponse, Proxy, Rese
 
 
 @pytest.fixture(autouse=True)
-def cached_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder with the objects of the cache."""
     monkeypatch.setenv("HPT_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache/objects"
@@ -233,7 +233,7 @@ def test_objects_beside_folders_of_days_are_read_too(tmp_path: Path, upload: Cal
 
 
 def test_a_second_load_reads_nothing_from_the_bucket(
-    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: loading.Dataset, cached_objects: Path
+    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: loading.Dataset, cached: Path
 ) -> None:
     address = upload(tmp_path / "plain.csv", "a.csv")
     assert is_same(plain, load(address))
@@ -242,29 +242,29 @@ def test_a_second_load_reads_nothing_from_the_bucket(
     assert not is_same(plain, load(address, text=[]))
     assert is_same(plain, load(address))
     assert reads(proxy) == []
-    assert len(list(cached_objects.iterdir())) == 1
+    assert len(list(cached.iterdir())) == 1
 
 
 def test_an_object_that_changes_is_read_anew(
-    tmp_path: Path, upload: Callable[..., str], plain: loading.Dataset, cached_objects: Path
+    tmp_path: Path, upload: Callable[..., str], plain: loading.Dataset, cached: Path
 ) -> None:
     address = upload(tmp_path / "plain.csv", "a.csv")
     assert is_same(plain, load(address))
     table(price=[float(n % 13 + 1) for n in range(90)]).to_csv(tmp_path / "new.csv", index=False)
     upload(tmp_path / "new.csv", "a.csv")
     assert load(address).fingerprint == load(tmp_path / "new.csv").fingerprint != plain.fingerprint
-    assert len(list(cached_objects.iterdir())) == 2
+    assert len(list(cached.iterdir())) == 2
 
 
 def test_an_object_that_changes_between_listing_and_reading_is_an_error(
-    tmp_path: Path, upload: Callable[..., str], plain: loading.Dataset, cached_objects: Path
+    tmp_path: Path, upload: Callable[..., str], plain: loading.Dataset, cached: Path
 ) -> None:
     address = upload(tmp_path / "plain.csv", "a.csv")
     [file] = paths.matching(address, "day")
     upload(tmp_path / "plain.csv", "a.csv")
     with pytest.raises(InfrastructureError, match=r"gs://.*/a.csv was replaced or removed while it was read"):
         list(paths.in_turn([file]))
-    assert list(cached_objects.iterdir()) == []
+    assert list(cached.iterdir()) == []
 
 
 def test_an_object_with_gzip_encoding_is_read(
@@ -287,18 +287,13 @@ def test_a_bad_network_is_survived(
 
 
 def test_a_network_that_stays_down_is_an_infrastructure_error_and_leaves_no_file(
-    tmp_path: Path,
-    upload: Callable[..., str],
-    proxy: Proxy,
-    plain: loading.Dataset,
-    cached_objects: Path,
-    impatient: None,
+    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: loading.Dataset, cached: Path, impatient: None
 ) -> None:
     address = upload(tmp_path / "plain.csv", "a.csv")
     proxy.rule = lambda request: Status(503) if request.is_read else None
     with pytest.raises(InfrastructureError, match=r"cannot read 'a.csv' in the bucket .* tried for 0.2 s"):
         load(address)
-    assert list(cached_objects.parent.glob("*/*")) == []
+    assert list(cached.parent.glob("*/*")) == []
     proxy.always(Reset())
     with pytest.raises(InfrastructureError, match=r"cannot list .* tried for 0.2 s"):
         load(address)
@@ -371,7 +366,7 @@ def test_lanes_that_start_together_read_each_object_once(
 
 
 def test_a_lane_killed_in_the_middle_of_a_download_harms_no_other(
-    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: loading.Dataset, cached_objects: Path
+    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: loading.Dataset, cached: Path
 ) -> None:
     address = upload(tmp_path / "plain.csv", "a.csv")
     proxy.rule = lambda request: SlowBody(pieces=100, pause=0.1) if request.is_read else None
@@ -383,7 +378,7 @@ def test_a_lane_killed_in_the_middle_of_a_download_harms_no_other(
     first.communicate()
     proxy.rule = lambda request: None
     assert second.communicate(timeout=100)[0].strip() == plain.fingerprint
-    assert [path.parent for path in cached_objects.parent.glob("*/*")] == [cached_objects]
+    assert [path.parent for path in cached.parent.glob("*/*")] == [cached]
 
 
 def test_local_data_do_not_need_the_cloud_client(tmp_path: Path, plain: loading.Dataset) -> None:

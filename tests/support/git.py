@@ -1,4 +1,4 @@
-"""Git repositories for tests, whatever the user's own configuration of git."""
+"""Git repositories for tests, independent of the user's configuration of git."""
 
 import subprocess
 from pathlib import Path

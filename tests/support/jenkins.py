@@ -12,133 +12,30 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from tests.support.jenkins_state import SWEEP_PARAMETERS, Build, Fake, Item, Script, actions_of, parameter
+
+__all__ = [
+    "PASSWORD",
+    "READER",
+    "READERS_TOKEN",
+    "SWEEP_PARAMETERS",
+    "TOKEN",
+    "USER",
+    "Build",
+    "Fake",
+    "Item",
+    "Script",
+    "controller",
+    "parameter",
+]
+
 USER, TOKEN, PASSWORD = "ada", "11d0c7e1b2a3948576secret", "letmein"
 READER, READERS_TOKEN = "reader", "119999999999999secret"
 PAGE = "<html><head><title>Jenkins</title></head><body><h1>Oops!</h1><p>{}</p></body></html>"
-
-
-def parameter(name: str, kind: str = "String", default: str = "", choices: tuple[str, ...] = ()) -> dict[str, Any]:
-    defined: dict[str, Any] = {
-        "_class": f"hudson.model.{kind}ParameterDefinition",
-        "name": name,
-        "type": f"{kind}ParameterDefinition",
-        "description": "",
-        "defaultParameterValue": {"name": name, "value": default},
-    }
-    return defined | ({"choices": list(choices)} if choices else {})
-
-
-SWEEP_PARAMETERS = (
-    parameter("SPEC", default="specs/quickstart.json"),
-    parameter("SPEC_JSON", "Text"),
-    parameter("ARCHITECTURE"),
-    parameter("BUDGET"),
-    parameter("SWEEP"),
-    parameter("REQUEST_ID"),
-    parameter("LANES", default="4"),
-    parameter("CONTAINER", "Choice", "docker", ("docker", "none")),
-    parameter("PUSH", "Boolean", "false"),
-)
-
-
-@dataclass
-class Script:
-    """The script of builds: the pieces of their log, of which each request gets one more, and their result."""
-
-    log: tuple[bytes, ...] = (b"Started by user ada\n", b"Finished\n")
-    result: str = "SUCCESS"
-    looks_in_queue: int = 1
-
-
-@dataclass
-class Build:
-    number: int
-    parameters: dict[str, str]
-    script: Script
-    shown: int = 0
-
-    @property
-    def building(self) -> bool:
-        return self.shown < len(self.script.log)
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "_class": "org.jenkinsci.plugins.workflow.job.WorkflowRun",
-            "number": self.number,
-            "actions": _actions(self.parameters),
-            "building": self.building,
-            "result": None if self.building else self.script.result,
-            "duration": 0 if self.building else 61_500,
-        }
-
-
-@dataclass
-class Item:
-    id: int
-    parameters: dict[str, str]
-    job: str
-    looks: int = 0
-    build: Build | None = None
-    cancelled: bool = False
-
-    @property
-    def is_waiting(self) -> bool:
-        return self.build is None and not self.cancelled
-
-
-@dataclass
-class Fake:
-    """The state of the controller, which tests set and read."""
-
-    prefix: str = "/jenkins"
-    job: str = "/job/tuning/job/sweep/"
-    believes_to_be: str = "https://jenkins.internal.example/jenkins"
-    parameters: list[dict[str, Any]] = field(default_factory=lambda: list(SWEEP_PARAMETERS))
-    buildable: bool = True
-    crumbs: bool = True
-    script: Script = field(default_factory=Script)
-    items: dict[int, Item] = field(default_factory=dict)
-    builds: dict[int, Build] = field(default_factory=dict)
-    requests: list[tuple[str, str]] = field(default_factory=list)
-    starting: int = 0
-    """Number of coming requests that get a 503."""
-    restart_at: int | None = None
-    """Number of the coming request, from 0, at which the controller restarts without an answer."""
-    lose_answer_to_post: bool = False
-    cancel_at_look: int | None = None
-    forgets_left_items: bool = False
-    moved_to: str | None = None
-    """Address to which all requests are redirected, as by a proxy that requires HTTPS or a login."""
-    moves: tuple[str, ...] = ("GET", "POST")
-    port: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}{self.prefix}"
-
-    @property
-    def accepted(self) -> list[dict[str, str]]:
-        """The parameters of all items that were ever queued, in order."""
-        return [item.parameters for item in self.items.values()]
-
-    def queue(self, parameters: dict[str, str]) -> tuple[int, Item]:
-        for item in self.items.values():
-            if item.is_waiting and (item.job, item.parameters) == (self.job, parameters):
-                return 303, item
-        item = Item(len(self.items) + 41, parameters, self.job)
-        self.items[item.id] = item
-        return 201, item
-
-    def start(self, item: Item) -> Build:
-        item.build = Build(len(self.builds) + 7, item.parameters, self.script)
-        self.builds[item.build.number] = item.build
-        return item.build
 
 
 @contextlib.contextmanager
@@ -178,16 +75,6 @@ class _Running:
             self.up()
 
         threading.Thread(target=go, daemon=True).start()
-
-
-def _actions(parameters: dict[str, str]) -> list[dict[str, Any]]:
-    # Real builds have empty actions, too.
-    values = [{"_class": "hudson.model.StringParameterValue", "name": n, "value": v} for n, v in parameters.items()]
-    return [
-        {},
-        {"_class": "hudson.model.ParametersAction", "parameters": values},
-        {"_class": "hudson.model.CauseAction"},
-    ]
 
 
 def pruned(value: Any, tree: str) -> Any:
@@ -325,7 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
             "_class": "hudson.model.Queue$WaitingItem" if item.build is None else "hudson.model.Queue$LeftItem",
             "id": item.id,
             "task": {"name": "sweep", "url": self.fake.believes_to_be + item.job},
-            "actions": _actions(item.parameters),
+            "actions": actions_of(item.parameters),
             "why": "Waiting for next available executor" if item.build is None else None,
         }
         if item.cancelled:
