@@ -35,7 +35,7 @@ class Scale:
     goal: Goal = "minimize"
     low: float = -math.inf
     high: float = math.inf
-    """`low` and `high` bound the metric of a difference. They are used for display only."""
+    """The bounds of the metric, `low` and `high`, matter only for a difference, and only in what people read."""
 
     def gain(self, base: float, other: float) -> float | None:
         """The gain of `other` over `base`; None if a ratio is undefined because a value is not positive."""

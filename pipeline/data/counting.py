@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeline.data.raw import Rows
 
 COUNTED_BYTES = 2**30
-"""Files in folders by day have their days in their names. If they are larger than this, no row is read for a plan."""
+"""If files in folders by day are larger than this, no row is read for a plan: the folder names tell the days."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class CsvFile:
     def batches(
         self, columns: list[str], date: str | None, date_range: DateRange | None, tally: Tally
     ) -> Iterator[pa.Table]:
-        """Tables of the columns, one for each block of the file. Adds the rows that are read and lost to `tally`."""
+        """Tables of the columns, one for each block of the file. Counts the rows that are read and lost in `tally`."""
         places = [self.names.index(name) for name in columns]
         block, rows_passed_on = _BLOCK, 0
         while True:
@@ -139,7 +139,7 @@ class CsvFile:
 
 
 def _larger_block(error: pa.ArrowInvalid, block: int, rows: int, rows_passed_on: int) -> int:
-    """The next block size, if a row was longer than a block. Raises ArrowInvalid if that is not the problem."""
+    """A larger block size, after an error about a row longer than a block. Raises ArrowInvalid for other errors."""
     is_long_header = not rows and "Could not skip" in str(error)
     if "straddling" not in str(error) and not is_long_header:
         raise error

@@ -149,7 +149,7 @@ def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = 
 
 
 def _is_windows(path: Path, compression: str | None) -> bool:
-    """True if every byte is a character of Windows' Western encoding, which leaves five of the 256 undefined."""
+    """True if the file has only bytes that Windows' Western encoding defines: all but five of the 256."""
     undefined = bytes([0x81, 0x8D, 0x8F, 0x90, 0x9D])
     with open_bytes(path, compression) as stream:
         while chunk := stream.read(_CHUNK):

@@ -15,7 +15,7 @@ COMPARED_FROM = 200
 
 @dataclass
 class Sample:
-    """A fair sample of values: each value draws a random number, and the smallest ones win."""
+    """A fair sample of values. Each value draws a random number, and those with the smallest numbers stay."""
 
     count: int = 0
     """Number of values that were added."""

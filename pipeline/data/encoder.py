@@ -43,7 +43,7 @@ class Scale:
 
     @classmethod
     def fitted(cls, values: NDArray[np.float64]) -> "Scale":
-        """The scale of the values that are not NaN. Without values it is 0 and 1; the deviation of a constant is 1."""
+        """The scale of the values that are not NaN. The deviation of a constant is 1; without values, the mean is 0."""
         values = values[~np.isnan(values)]
         if not len(values):
             return cls(0.0, 1.0)
@@ -210,7 +210,7 @@ class Encoder:
     def original_units(self, predictions: NDArray[Any]) -> pd.DataFrame:
         """Standardised predictions `[N, T]` in the units of the targets, a column for each target.
 
-        A prediction of a transformed target becomes closer to a median than to a mean.
+        For a transformed target they are nearer to the median of the target than to its mean.
         """
         columns = {}
         for position, (target, scale) in enumerate(zip(self.columns.targets, self.target_scales, strict=True)):

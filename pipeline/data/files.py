@@ -38,9 +38,9 @@ from pipeline.errors import UserError
 
 _UNREADABLE = (pa.ArrowException, UnicodeError, OSError, EOFError, csv.Error, zlib.error, lzma.LZMAError)
 _HEADERS_AT_MOST = 50
-"""Headers that are read to look for a column."""
+"""Number of headers that are read to look for a column."""
 _ALL_READ_UP_TO_BYTES = 2**30
-"""Size of local files up to which all of them are read to recognise forms, and not only those of a date range."""
+"""If local files are larger than this, only those of a date range are read to recognise forms."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Files:
         files = paths.matching(self.path, self.date_name)
         some_day = DateRange(datetime.date(1970, 1, 1), datetime.date(1970, 1, 2))
         newest = Tally()
-        for file, path in paths.in_turn(files[-1:]):
+        for file, path in paths.fetched(files[-1:]):
             for _ in self._pieces_of(file, path, _Request(columns, some_day, newest, _Forms())):
                 pass
         if newest.empty or newest.lacking:
@@ -126,13 +126,13 @@ class Files:
             self._check_others(lacking, paths.matching(self.path, self.date_name))
 
     def _check_others(self, columns: tuple[str, ...], files: Sequence[DataFile]) -> None:
-        """Raises UserError if no file has one of the columns. Looks at a sample of many files.
+        """Raises UserError if no file has one of the columns.
 
-        With a sample, a mistyped name does not cost a download of the whole bucket.
+        Of many files it looks at a sample, so that a mistyped name does not cost a download of the whole bucket.
         """
         missing, newest = list(columns), None
         places = np.unique(np.linspace(0, len(files) - 1, min(len(files), _HEADERS_AT_MOST)).astype(int))
-        for file, path in paths.in_turn([files[at] for at in reversed(places)]):
+        for file, path in paths.fetched([files[at] for at in reversed(places)]):
             try:
                 form = self._open(file, path, columns)
             except _UNREADABLE as error:
@@ -165,7 +165,7 @@ class Files:
                 yield pd.DataFrame(), np.array([file.day])
         recognised = _recognised(self, tuple(map(_Version.of, self._files_with_forms(files))))
         tally.recognised.update(dict.fromkeys(recognised.lines))
-        for file, path in paths.in_turn(files):
+        for file, path in paths.fetched(files):
             yield from self._pieces_of(file, path, _Request(columns, date_range, tally, recognised))
 
     def _files_with_forms(self, files: list[DataFile]) -> list[DataFile]:
@@ -263,7 +263,7 @@ def first_rows(path: str) -> tuple[str, pd.DataFrame]:
 
     Numbers and dates that are not in their plain spelling are text. Raises UserError like `Files`.
     """
-    [(file, local_path)] = paths.in_turn(paths.matching(path, "")[-1:])
+    [(file, local_path)] = paths.fetched(paths.matching(path, "")[-1:])
     try:
         form = Files(path, "")._open(file, local_path, ())
         names = [name for name in dict.fromkeys(form.names) if name and form.names.count(name) == 1]
@@ -316,7 +316,7 @@ def _recognised(files: Files, versions: tuple[_Version, ...]) -> _Forms:
     """Recognises the forms of dates and numbers by reading all text in their columns."""
     dates = forms.DateCount()
     counts: dict[str, forms.NumberCount] = {}
-    for file, path in paths.in_turn([version.file for version in versions]):
+    for file, path in paths.fetched([version.file for version in versions]):
         if not (columns := _text_columns(files, file, path)):
             continue
         for batch in files._batches(file, path, _Request(columns, None, Tally(), None)):
@@ -366,7 +366,7 @@ def _as_strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _without_blank_rows(batch: pa.Table, tally: Tally) -> pa.Table:
-    """The table without blank rows, with which spreadsheets end a table. A single column says too little."""
+    """The table without blank rows, as at the end of a spreadsheet. A table of one column keeps its empty cells."""
     if batch.num_columns < 2 or not all(column.null_count for column in batch.columns):
         return batch
     blank = functools.reduce(pc.and_, (pc.is_null(column) for column in batch.columns))

@@ -133,7 +133,7 @@ def load(
 def fingerprint_of(
     source: Source, date_range: DateRange, valid: float = 0.15, test: float = 0.15, *, train_days: int | None = None
 ) -> str:
-    """The fingerprint that `load` would give the same days, without encoding them. There may be no rows.
+    """The fingerprint that `load` would give the same days, without encoding them. The days may have no rows.
 
     Raises UserError like `read_rows`.
     """

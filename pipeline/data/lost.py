@@ -14,7 +14,6 @@ from pipeline.data import usable
 from pipeline.data.raw import Columns, Rows, infinite, numbers, share
 from pipeline.errors import UserError
 
-SAID_FROM = usable.SHARE_SAID
 STOPS_FROM = 0.2
 """A larger share is no accident, but a form that was not recognised, or an unclosed quote."""
 
@@ -41,7 +40,7 @@ class Read(Protocol):
 
 
 def of_files(data: Read) -> list[Loss]:
-    """Rows of the files that are lost for every date range: without a day, cut short, or swallowed by a quote."""
+    """The loss of whole rows of the files: without a day, cut short, or swallowed by a quote."""
     if not data.lost:
         return []
     line = f"{share(data.lost, data.read)} rows of the files are lost ({'; '.join(data.notes)})"
@@ -58,7 +57,7 @@ def of_rows(rows: Rows, columns: Columns, usable_rows: int) -> list[Loss]:
         if unparsed.any():
             too_large = int((unparsed & infinite(column)).sum())
             losses += of_column(
-                name, len(column), int(unparsed.sum()) - too_large, too_large, usable.said_missing(column[unparsed]),
+                name, len(column), int(unparsed.sum()) - too_large, too_large, usable.missing_words(column[unparsed]),
                 column[unparsed].iloc[0],
             )  # fmt: skip
     return [*losses, *of_targets(len(rows.days) - usable_rows, len(rows.days), names)]
@@ -66,7 +65,7 @@ def of_rows(rows: Rows, columns: Columns, usable_rows: int) -> list[Loss]:
 
 def said(losses: Iterable[Loss]) -> tuple[str, ...]:
     """The lines of losses that are large enough to be reported."""
-    return tuple(loss.line for loss in losses if loss.share > SAID_FROM)
+    return tuple(loss.line for loss in losses if loss.share > usable.REPORTED_FROM)
 
 
 def check(losses: Iterable[Loss], may_lose: float | None) -> None:
@@ -83,13 +82,13 @@ def check(losses: Iterable[Loss], may_lose: float | None) -> None:
 
 
 def of_column(name: str, rows: int, unparsed: int, too_large: int, missing: int, example: object) -> list[Loss]:
-    """Values of a column of numbers that are no numbers. Words for "missing" do not count."""
+    """The loss of a column of numbers: values that are neither numbers nor words for "missing"."""
     lost = unparsed + too_large - missing
     return [Loss(usable.no_numbers(name, unparsed + too_large, rows, example), lost / rows)] if lost > 0 else []
 
 
 def of_targets(lost: int, rows: int, names: Iterable[str]) -> list[Loss]:
-    """Rows that have a day but not every target."""
+    """The loss of rows that have a day but not every target."""
     if not lost:
         return []
     return [Loss(f"{share(lost, rows)} rows are left out: no {' or no '.join(names)}", lost / rows, stops=False)]

@@ -42,7 +42,7 @@ class DataFile:
 
     name: str
     """A path, or `gs://bucket/object`."""
-    opened: Callable[[], AbstractContextManager[Path]] = field(compare=False)
+    content: Callable[[], AbstractContextManager[Path]] = field(compare=False)
     """A context with the path of its content on this disk."""
     partition: Mapping[str, str | None]
     """Columns and values from the names of its folders, `{"day": "2024-01-31"}`; None for a missing value."""
@@ -77,16 +77,16 @@ def _local(path: str) -> AbstractContextManager[Path]:
     return nullcontext(Path(path))
 
 
-def in_turn(files: Sequence[DataFile]) -> Iterator[tuple[DataFile, Path]]:
+def fetched(files: Sequence[DataFile]) -> Iterator[tuple[DataFile, Path]]:
     """Each file with the path of its content on this disk. Files of a bucket are fetched ahead, several at a time."""
 
     def fetch(file: DataFile) -> None:
-        with file.opened():
+        with file.content():
             pass
 
     if not any(file.name.startswith("gs://") for file in files):
         for file in files:
-            with file.opened() as path:
+            with file.content() as path:
                 yield file, path
         return
     waiting = collections.deque(files)
@@ -97,9 +97,9 @@ def in_turn(files: Sequence[DataFile]) -> Iterator[tuple[DataFile, Path]]:
             while waiting and len(fetches) < _AHEAD:
                 file = waiting.popleft()
                 fetches.append((file, pool.submit(fetch, file)))
-            file, fetched = fetches.popleft()
-            fetched.result()
-            with file.opened() as path:
+            file, fetch_of_file = fetches.popleft()
+            fetch_of_file.result()
+            with file.content() as path:
                 yield file, path
     finally:
         pool.shutdown(cancel_futures=True)
@@ -109,7 +109,7 @@ def _in_bucket(pattern: str, date: str, date_range: DateRange | None) -> list[Da
     # Imported here, because it is slow and local files do not need it.
     from google.api_core.exceptions import NotFound
 
-    from pipeline.store.client import Bucket, whole
+    from pipeline.store.client import Bucket, bad_checksums_retried
 
     name, _, key_pattern = pattern.removeprefix("gs://").partition("/")
     bucket = Bucket(
@@ -121,11 +121,11 @@ def _in_bucket(pattern: str, date: str, date_range: DateRange | None) -> list[Da
     )
     local_cache = cache.of_this_machine()
 
-    def opened(object: str, generation: int, size: int) -> AbstractContextManager[Path]:
+    def content(object: str, generation: int, size: int) -> AbstractContextManager[Path]:
         def fetch(file: BinaryIO) -> None:
             def attempt() -> None:
                 file.seek(0)
-                with whole():
+                with bad_checksums_retried():
                     # Raw, because an object stored with gzip encoding would be unpacked and have another size.
                     bucket.blob(object, generation).download_to_file(
                         file, raw_download=True, timeout=bucket.timeout, retry=None
@@ -146,7 +146,7 @@ def _in_bucket(pattern: str, date: str, date_range: DateRange | None) -> list[Da
         raise UserError(f'data.path: no object matches "{pattern}"')
     partitions = [_partition(object[len(_folder(key_pattern)) :]) for object in objects]
     files = [
-        DataFile(f"gs://{name}/{object}", partial(opened, object, *version), partition, day, version[1])
+        DataFile(f"gs://{name}/{object}", partial(content, object, *version), partition, day, version[1])
         for (object, version), partition, day in zip(objects.items(), partitions, _days(partitions, date), strict=True)
     ]
     return _within(sorted(files, key=lambda file: file.name), date_range)

@@ -1,6 +1,6 @@
 """Proposes a `data` key for files, guessed from their first rows.
 
-A person is to read and correct it before anything trains on the data.
+A person reads and corrects it before anything trains on the data.
 """
 
 from collections.abc import Sequence
@@ -80,7 +80,7 @@ def _guessed_target(rows: pd.DataFrame, columns: dict[str, list[str]], name: str
 
 
 def _date_column(rows: pd.DataFrame, name: str) -> str | list[str]:
-    """The date column: the first with "date" or "day" in its name, else the first. Or the columns year, month, day."""
+    """The date column, preferably with "date" or "day" in its name. Without one, the columns year, month and day."""
     dates = [str(column) for column in rows if _is_date(rows[column])]
     if dates:
         return next((column for column in dates if any(word in column.lower() for word in ("date", "day"))), dates[0])

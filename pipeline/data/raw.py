@@ -21,7 +21,7 @@ from pipeline.dates import DateRange
 CALENDAR = DateRange(date(1970, 1, 1), date(2100, 1, 1))
 """Possible days of a row. A day outside is a mistake, like 9999-12-31 for "never": its row is left out and counted."""
 
-# A number that no float32 can hold is a mistake in the data.
+# A number too large for a float32 is a mistake in the data.
 _LARGEST = float(np.finfo(np.float32).max)
 _NAMES_SHOWN = 30
 WORD = re.compile(r"\w+")
@@ -104,14 +104,14 @@ def contains(date_range: DateRange, days: NDArray[np.datetime64]) -> NDArray[np.
 
 
 def numbers(series: "pd.Series[Any]") -> NDArray[np.float64]:
-    """A column as float64 `[N]`; NaN where there is no finite number, or one that no float32 can hold."""
+    """A column as float64 `[N]`; NaN where a value is no number, infinite, or too large for a float32."""
     values = _parsed(series)
     values[~(np.abs(values) <= _LARGEST)] = np.nan
     return values
 
 
 def infinite(series: "pd.Series[Any]") -> NDArray[np.bool_]:
-    """Mask `[N]` of the numbers that are infinite, or that no float32 can hold."""
+    """Mask `[N]` of the numbers that are infinite, or too large for a float32."""
     mask: NDArray[np.bool_] = np.abs(_parsed(series)) > _LARGEST
     return mask
 
@@ -125,7 +125,10 @@ def _parsed(series: "pd.Series[Any]") -> NDArray[np.float64]:
 
 
 def has_value(series: "pd.Series[Any]", kind: str) -> NDArray[np.bool_]:
-    """Mask `[N]` of the values that are not missing. For text they need a word; `kind` is one of `Columns.kinds`."""
+    """Mask `[N]` of the values that a model can use: numbers, texts with a word, categories, or parts of dates.
+
+    `kind` is one of `Columns.kinds`.
+    """
     if kind == "numeric":
         return ~np.isnan(numbers(series))
     if kind == "text":

@@ -51,7 +51,7 @@ class Column:
     """Length of the longest value of a text, in characters."""
     has_words: bool
     """True if a value of a text holds a word."""
-    said_missing: int = 0
+    missing_words: int = 0
     """Number of unparsed values that are words for a missing number."""
 
 
@@ -179,10 +179,13 @@ class _ColumnCount:
     """Number of values that were hashed."""
     longest: int = 0
     has_words: bool = False
-    said_missing: int = 0
+    missing_words: int = 0
 
     def add(self, values: "pd.Series[Any]", numeric: NDArray[np.float64] | None) -> NDArray[np.bool_]:
-        """Counts the values `[N]`, which are `numeric` in a column of numbers. Returns a mask of those of use."""
+        """Counts the values `[N]`, and returns a mask of the usable ones.
+
+        `numeric` are the values of a column of numbers as floats.
+        """
         present = np.array(values.notna(), dtype=np.bool_)
         self.rows += len(values)
         self.missing += int((~present).sum())
@@ -214,7 +217,7 @@ class _ColumnCount:
         if too_large.any():
             self.infinite_example = self.infinite_example or str(values.iloc[int(too_large.argmax())])
         if other.any():
-            self.said_missing += usable.said_missing(values[other])
+            self.missing_words += usable.missing_words(values[other])
             self.example = self.example or str(values.iloc[int(other.argmax())])
 
     def total(self) -> Column:
@@ -231,7 +234,7 @@ class _ColumnCount:
             distinct_among=self.hashed,
             longest=self.longest,
             has_words=self.has_words,
-            said_missing=self.said_missing,
+            missing_words=self.missing_words,
         )
 
 
@@ -245,7 +248,7 @@ class _Span:
     impossible: NDArray[np.int64] = field(default_factory=lambda: np.zeros(CALENDAR.days, np.int64))
     """Number of values for which the transform is undefined."""
     example: float | None = None
-    """The first of those."""
+    """The first such value."""
 
     def add(self, days: NDArray[np.int64], values: NDArray[np.float64]) -> None:
         np.minimum.at(self.lowest, days, values)

@@ -86,7 +86,7 @@ class Tally:
             yield f'"{name}" is no column of {part} files, as of {files[0]}: its values there count as missing'
 
     def drop(self, days: NDArray[np.datetime64], written: pa.ChunkedArray) -> NDArray[np.datetime64]:
-        """The days `[N]` with NaT for those outside the calendar. Counts both the missing days and those."""
+        """The days `[N]` with NaT for those outside the calendar. Counts these, and the missing days."""
         unreadable = np.isnat(days)
         self.without_day += int(unreadable.sum())
         if self.example is None and unreadable.any():

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pipeline.data.raw import share
 
 ROWS_AT_LEAST = 200
-"""With fewer rows with a target in a date range, its scores are mostly luck."""
-SHARE_SAID = 0.01
+"""Rows with a target that a date range needs. With fewer, its scores are mostly luck."""
+REPORTED_FROM = 0.01
 """Losses are reported before a sweep starts if they are more than this share of the rows."""
 _IDENTIFIES_FROM = 0.9
 _VALUES_AT_LEAST = 20
@@ -31,7 +31,7 @@ def is_identifier(distinct: int, values: int) -> bool:
     return values >= _VALUES_AT_LEAST and distinct >= _IDENTIFIES_FROM * values
 
 
-def said_missing(values: Iterable[object]) -> int:
+def missing_words(values: Iterable[object]) -> int:
     """Number of values that are words for a missing number."""
     return sum(str(value).strip().lower() in _MISSING for value in values)
 
@@ -87,10 +87,10 @@ def wordless(name: str) -> str:
 
 
 def infinite(name: str, count: int, rows: int, example: object) -> str:
-    """The message for numbers that no float32 can hold. They count as missing."""
+    """The message for numbers that are infinite or too large for a float32. They count as missing."""
     return f'"{name}": {share(count, rows)} values are infinite or too large, for example "{example}"'
 
 
 def no_numbers(name: str, count: int, rows: int, example: object) -> str:
-    """The message for values in a column of numbers that are no numbers. They count as missing."""
+    """The message for other values than numbers in a column of numbers. They count as missing."""
     return f'"{name}": {share(count, rows)} values are no numbers, for example "{example}"'

@@ -77,12 +77,12 @@ def _mistakes_in_values(data: Survey, date_range: DateRange, split: Split) -> It
 
 
 def losses(data: Survey) -> list[Loss]:
-    """The losses in columns and targets. `lost.of_files` has those of whole rows."""
+    """The losses in columns and targets. `lost.of_files` has the loss of whole rows."""
     of_columns: list[Loss] = []
     for column in data.columns:
         example = column.example or column.infinite_example
         of_columns += lost.of_column(
-            column.name, column.rows, column.unparsed, column.infinite, column.said_missing, example
+            column.name, column.rows, column.unparsed, column.infinite, column.missing_words, example
         )
     rows = int(data.rows.sum())
     return [*of_columns, *lost.of_targets(rows - int(data.usable.sum()), rows, data.targets)]

@@ -16,7 +16,7 @@ from google.api_core.exceptions import NotFound, PreconditionFailed
 from google.cloud import storage
 
 from pipeline.errors import UserError
-from pipeline.store.client import Bucket, whole
+from pipeline.store.client import Bucket, bad_checksums_retried
 from pipeline.store.interface import Entry
 from pipeline.store.keys import check_key, check_prefix, is_key, temporary_name
 
@@ -54,7 +54,7 @@ class BucketStore:
     def read_versioned(self, key: str) -> tuple[bytes, str]:
         def attempt() -> tuple[bytes, str]:
             blob = self._blob(key)
-            with whole():
+            with bad_checksums_retried():
                 data = blob.download_as_bytes(timeout=self._bucket.timeout, retry=None)
             return data, str(blob.generation)
 
@@ -93,7 +93,7 @@ class BucketStore:
         temporary = path.with_name(temporary_name())
 
         def attempt() -> None:
-            with open(temporary, "wb") as file, whole():
+            with open(temporary, "wb") as file, bad_checksums_retried():
                 self._blob(key).download_to_file(file, timeout=self._bucket.timeout, retry=None)
 
         try:
@@ -139,9 +139,9 @@ class BucketStore:
         return self._bucket.blob(self._prefix + check_key(key))
 
     def _put(self, key: str, data: bytes, generation: int | None) -> bool:
-        """Writes the object if `generation` is its current one (0: there is no object; None: in any case).
+        """Writes the object if `generation` is its current one, and returns False otherwise.
 
-        False if it is not.
+        0 means that there is no object; None writes in any case.
         """
         is_repeated = False
 

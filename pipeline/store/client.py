@@ -46,8 +46,7 @@ class Bucket:
     """The bucket `name`. Safe for many threads. Connects on the first call.
 
     `deadline` is the number of seconds for which a failing call is retried. A missing bucket raises `refused`, with the
-    advice `instead`. Missing permissions raise `denied`, by default the same as `refused`, with the advice to grant
-    `role`.
+    advice `instead`. Missing permissions raise `denied` (by default `refused`), with the advice to grant `role`.
     """
 
     def __init__(
@@ -92,7 +91,7 @@ class Bucket:
         return result
 
     def check(self) -> None:
-        """Raises an error if the bucket does not exist. To be called after a 404, which may mean an object only."""
+        """Raises an error if the bucket does not exist. For use after a 404, which does not tell object from bucket."""
         if not self._exists:
             with self.explained("find", ""):
                 list(self.list(max_results=1, fields="items(name)"))
@@ -142,7 +141,7 @@ class Bucket:
 
 
 @contextlib.contextmanager
-def whole() -> Iterator[None]:
+def bad_checksums_retried() -> Iterator[None]:
     """Turns a wrong checksum of a download into a ConnectionError, which is retried."""
     try:
         yield

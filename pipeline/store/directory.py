@@ -48,7 +48,7 @@ class DirectoryStore:
     The first machine that writes marks the store as its own. Other machines may read it. They may write only if the
     store is declared a shared mount, by `shared` or HPT_STORE_SHARED=1. The store keeps the declaration.
 
-    Raises UserError if `root` is a file. A write by another machine raises UserError, too.
+    Raises UserError if `root` is a file, and for a write by another machine.
     """
 
     def __init__(self, root: str, shared: bool | None = None) -> None:
@@ -182,7 +182,7 @@ class DirectoryStore:
         temporary = os.path.join(folder, temporary_name())
         try:
             _fill(temporary, content)
-            # After the file, because its flush includes those of the folders on most file systems.
+            # After the file: on most file systems, its flush makes these flushes cheap.
             for new_folder in new_folders:
                 _sync_folder(os.path.dirname(new_folder))
             yield temporary

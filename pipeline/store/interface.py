@@ -45,11 +45,11 @@ class Store(Protocol):
         ...
 
     def replace(self, key: str, data: bytes, version: str | None) -> bool:
-        """Writes the object if `version` is its current version (None: if there is none). False if it is not.
+        """Writes the object if `version` is its current version, and returns False otherwise. None means no object.
 
-        It is also False if the write succeeded, its answer was lost, and another writer replaced it before the call
-        could look. Callers must therefore compute the content anew from the current object, and a change must be safe
-        to apply twice: a merge is, a counter is not.
+        The result is also False if the write succeeded, its answer was lost, and another writer replaced the object
+        before the call could look. Callers must then compute the content anew from the current object, and their change
+        must be safe to apply twice: a merge is, a counter is not.
         """
         ...
 

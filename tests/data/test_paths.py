@@ -263,7 +263,7 @@ def test_an_object_that_changes_between_listing_and_reading_is_an_error(
     [file] = paths.matching(address, "day")
     upload(tmp_path / "plain.csv", "a.csv")
     with pytest.raises(InfrastructureError, match=r"gs://.*/a.csv was replaced or removed while it was read"):
-        list(paths.in_turn([file]))
+        list(paths.fetched([file]))
     assert list(cached.iterdir()) == []
 
 
