@@ -1,11 +1,11 @@
-"""What a wheel holds, beyond what pyproject.toml says of it.
+"""Builds the wheel: the parts that pyproject.toml cannot describe.
 
-A wheel has the code under the public name: each module of `pipeline/` as one of `hpt`, its imports with it. A team's
-folder called `pipeline`, in the current directory or installed beside ours, is then another package than ours, and both
-can be imported in one process. `hpt.pth` makes `pipeline.load_model` work wherever no other `pipeline` is found.
+A wheel has the code under the public name: each module of `pipeline/` becomes one of `hpt`, and its imports are
+rewritten. A team's package called `pipeline` can then be imported in the same process. `hpt.pth` makes
+`pipeline.load_model` work where there is no other `pipeline`.
 
-`hpt/home/` is for machines without a checkout: what `docker/image` builds from, the shell parts of `bin/` and
-`docker/`, and the jobs.
+`hpt/home/` is for machines without a checkout. It holds the sources from which `docker/image` builds, the scripts of
+`bin/` and `docker/`, and the jobs.
 """
 
 import re
@@ -24,17 +24,17 @@ _IMPORT = re.compile(
 
 
 def renamed(source: str) -> str:
-    """The source of a module of ours, as it stands in a wheel."""
+    """The source of a module with `pipeline` renamed to `hpt` in its imports and texts."""
     return _IMPORT.sub(lambda match: "hpt." if match[0].endswith(".") else "hpt", source)
 
 
 class BuildWheel(build_py):
-    """An editable installation leaves all as it is in the checkout."""
+    """Renames the package in a wheel. An editable installation changes nothing."""
 
     def run(self) -> None:
         out = Path(self.build_lib)
         if not self.editable_mode:
-            # What a build before this one left.
+            # A previous build may have left files.
             shutil.rmtree(out, ignore_errors=True)
         super().run()
         if self.editable_mode:
@@ -48,7 +48,7 @@ class BuildWheel(build_py):
             if also not in path.parents:
                 path.write_text(renamed(path.read_text(encoding="utf-8")), encoding="utf-8")
         (out / "hpt.pth").write_text("hpt/also\n", encoding="utf-8")
-        # The trainer's image is built from no more than the code.
+        # The trainer's image is built from the code alone, without `bin/`.
         if (HERE / "bin").is_dir():
             self._copy_home(out / "hpt/home")
 
@@ -59,7 +59,7 @@ class BuildWheel(build_py):
                 shutil.copytree(HERE / name, home / name, ignore=shutil.ignore_patterns("__pycache__", "*.py[co]"))
             else:
                 shutil.copy2(HERE / name, home / name)
-        # These are of a team's environment, in place of those that make a checkout's.
+        # The scripts of a team's environment replace those of a checkout.
         for script in (home / "bin/agent").iterdir():
             script.replace(home / "bin" / script.name)
         for name in NOT_FOR_A_TEAM:

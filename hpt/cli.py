@@ -1,4 +1,4 @@
-"""The command `hpt`, where the wheel has it too."""
+"""The command `hpt`, at the path that it has in the wheel."""
 
 from pipeline.cli import main
 

@@ -1,4 +1,4 @@
-"""What `load_model` raises, where the wheel has it too."""
+"""The errors of `load_model`, at the path that they have in the wheel."""
 
 from pipeline.errors import InfrastructureError, UserError
 

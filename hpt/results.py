@@ -1,4 +1,4 @@
-"""Tables of results, where the wheel has them too."""
+"""Tables of results, at the path that they have in the wheel."""
 
 from pipeline.results import read_csv
 

@@ -1,6 +1,6 @@
 """Hyperparameter tuning as a batch: a JSON spec in, a table of trials, models and a summary out.
 
-From Python, one thing is for users: `load_model`. All else is behind the verbs of `hpt`.
+`load_model` is the Python interface for users. Everything else is a verb of `hpt`.
 """
 
 from os import PathLike
@@ -15,12 +15,12 @@ __all__ = ["__version__", "load_model"]
 
 
 def load_model(url: str | PathLike[str]) -> "Model":
-    """The trained model at `url`: `load_model(url).predict(frame)` takes raw columns, as a pandas frame.
+    """Loads the trained model at `url`: `load_model(url).predict(frame)` takes raw columns, as a pandas frame.
 
-    `url` is what stands in the column `model_url`, or a folder, here or on gs://, that holds model.pt and model.json.
+    `url` is a value of the column `model_url`, or a folder with model.pt and model.json: on this machine or on gs://.
     Raises `pipeline.errors.UserError` if there is no such model, InfrastructureError if the bucket cannot be reached.
     """
-    # In here, so that importing the package costs nothing.
+    # Imported here, so that importing the package costs nothing.
     from pipeline.training.loading import load
 
     return load(url)

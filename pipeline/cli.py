@@ -1,6 +1,6 @@
-"""`hpt`: one verb per stage, and those for looking at what came of it.
+"""The command `hpt`: runs a verb and turns its errors into exit codes.
 
-The whole of it stands under signals and consoles that behave: both come before the imports, which take a moment.
+The console and the signal handlers are prepared before the verbs are imported, since that import takes a moment.
 """
 
 import os
@@ -14,17 +14,17 @@ from pipeline.screen import console
 
 
 def main() -> NoReturn:
-    """The entry point: every error that a person or Jenkins can cause is one line and its exit code."""
+    """The entry point. An error that a person or Jenkins can cause is one line and an exit code."""
     console.prepare()
     code = console.close(_run())
-    # Python ends by SIGINT where KeyboardInterrupt ever left code made from a string, as of a dataclass, even if it
-    # was handled since. The next such code makes it forget that.
+    # After a KeyboardInterrupt inside code compiled from a string (a dataclass has some), Python ends by SIGINT even
+    # if the interrupt was handled. Running other compiled code resets that.
     exec("")
     sys.exit(code)
 
 
 def _run() -> int:
-    """Runs the verb that the arguments name; its exit code."""
+    """Runs the verb that the arguments name, and returns its exit code."""
     try:
         interrupts.take_signals()
         from pipeline.verbs.app import app
@@ -45,10 +45,10 @@ def _run() -> int:
     except console.ReaderIsGoneError:
         return FINE
     except Exception:
-        if interrupts.requests():  # a library turned it into an error of its own, as pydantic does
+        if interrupts.requests():  # a library, such as pydantic, wrapped the interrupt in another error
             interrupts.ignore_signals()
             return INTERRUPTED
-        if not _is_somewhere():
+        if not _has_current_directory():
             complain("the current directory is gone: go to one that is there")
             return WRONG
         traceback.print_exc()
@@ -57,7 +57,7 @@ def _run() -> int:
     return FINE
 
 
-def _is_somewhere() -> bool:
+def _has_current_directory() -> bool:
     try:
         return bool(os.getcwd())
     except OSError:

@@ -1,6 +1,6 @@
-"""Date ranges: half-open `[start, end)` of whole days, how they rotate, how they are split, which are fresh.
+"""Date ranges: half-open `[start, end)` of whole days. Rotates them, splits them, and finds fresh ones.
 
-Days are the data's own; no clock and no time zone is read here: "today" is always an argument.
+Days are those of the data. No clock and no time zone is read here: "today" is always an argument.
 """
 
 import itertools
@@ -36,7 +36,7 @@ class DateRange:
 
     @classmethod
     def from_json(cls, days: Sequence[str]) -> "DateRange":
-        """`["2017-01-01", "2017-04-01"]`. Raises ValueError if these are not two days in this order."""
+        """The range of `["2017-01-01", "2017-04-01"]`. Raises ValueError if these are not two days in this order."""
         start, end = days
         return cls(date.fromisoformat(start), date.fromisoformat(end))
 
@@ -44,10 +44,10 @@ class DateRange:
         return [self.start.isoformat(), self.end.isoformat()]
 
     def split(self, valid: float = 0.15, test: float = 0.15) -> "Split":
-        """Train, validation and test days in order of time: never a later day in an earlier part.
+        """Splits the days, in order of time, into train, validation and test.
 
         `valid` and `test` are shares of the days, in (0, 1). The test part has at least seven days, so that
-        every weekday is in it; validation has at least one. Raises ValueError if nothing is left to train on.
+        every weekday is in it; validation has at least one. Raises ValueError if no day is left to train on.
         """
         test_days = max(TEST_DAYS_AT_LEAST, round(self.days * test))
         valid_days = max(1, round(self.days * valid))
@@ -64,14 +64,14 @@ class DateRange:
 
 @dataclass(frozen=True)
 class Split:
-    """The three parts of a date range; together they are exactly its days."""
+    """The three parts of a date range. Together they are exactly its days."""
 
     train: DateRange
     valid: DateRange
     test: DateRange
 
     def with_last_training_days(self, days: int) -> "Split":
-        """The same validation and test days after at most `days` of the training days, the last ones."""
+        """The same split with at most `days` training days, the last ones."""
         start = max(self.train.start, self.train.end - timedelta(days=days))
         return Split(DateRange(start, self.train.end), self.valid, self.test)
 
@@ -82,7 +82,7 @@ class Split:
 
 
 def month_start(day: date, months: int = 0) -> date:
-    """The first day of the month that lies `months` after (before, if negative) the month of `day`."""
+    """First day of the month that lies `months` after (before, if negative) the month of `day`."""
     index = day.year * 12 + day.month - 1 + months
     return date(index // 12, index % 12 + 1, 1)
 
@@ -95,24 +95,23 @@ def whole_months(last: date, months: int, *, back: int = 0) -> DateRange:
 def rotating(today: date, ranges: int = RANGES, months: int = MONTHS_PER_RANGE) -> list[DateRange]:
     """The date ranges of a spec that names none, oldest first.
 
-    Each is `months` whole months long, one month after the one before it; the last ends at the start of the
-    current month. In June that is [Jan, Apr), [Feb, May), [Mar, Jun); in July it is another set, which is the point.
+    Each is `months` whole months long and starts a month after the previous one. The last ends at the start of the
+    current month: in June, [Jan, Apr), [Feb, May), [Mar, Jun). July gives another set on purpose.
     """
     return [whole_months(today, months, back=back) for back in reversed(range(ranges))]
 
 
 def is_fresh(candidate: Split, chosen_on: Iterable[DateRange]) -> bool:
-    """Whether no day on which `candidate` would judge lies in any part of any range used for choosing."""
+    """True if no validation or test day of `candidate` lies in a range of `chosen_on`."""
     return not any(candidate.judged.overlaps(used) for used in chosen_on)
 
 
 def fresh(
     chosen_on: Iterable[DateRange], like: DateRange, today: date, *, valid: float = 0.15, test: float = 0.15
 ) -> Iterator[DateRange]:
-    """Fresh ranges as long as `like`, newest first, from `today` back to where the calendar begins.
+    """Fresh ranges as long as `like`, newest first, from `today` back to the start of the calendar.
 
-    They lie a month apart if `like` is whole months, else a range length apart. The caller takes as many as the data
-    allow.
+    They lie a month apart if `like` is whole months, else a range length apart. The caller stops where its data end.
     """
     used = tuple(chosen_on)
     for candidate in _back_from(today, like):
@@ -120,23 +119,25 @@ def fresh(
             yield candidate
 
 
-def following(alike: Sequence[DateRange], day: date, *, valid: float = 0.15, test: float = 0.15) -> Iterator[DateRange]:
-    """Ranges as long as the newest of `alike`, and as far apart, that judge after `day` alone; oldest first.
+def following(
+    earlier: Sequence[DateRange], day: date, *, valid: float = 0.15, test: float = 0.15
+) -> Iterator[DateRange]:
+    """Ranges that continue `earlier`, oldest first, and whose validation and test days lie after `day`.
 
-    A single range says nothing of how far: whole months then follow each other by a month, others by their length. No
-    day is tested on twice.
+    They are as long as the newest of `earlier` and as far apart as those are. After a single range, whole months
+    follow a month apart, other ranges a range length apart. No day is tested on twice.
     """
-    newest = max(alike, key=lambda one: (one.end, one.start))
-    ends = sorted({one.end for one in alike})
-    whole = all(bound.day == 1 for one in alike for bound in (one.start, one.end))
+    newest = max(earlier, key=lambda date_range: (date_range.end, date_range.start))
+    ends = sorted({date_range.end for date_range in earlier})
+    is_whole_months = all(bound.day == 1 for date_range in earlier for bound in (date_range.start, date_range.end))
     tested: DateRange | None = None
     for number in itertools.count(1):
         try:
-            if whole:
-                step = min((_months(one, other) for one, other in itertools.pairwise(ends)), default=1)
+            if is_whole_months:
+                step = min((_months(end, next_end) for end, next_end in itertools.pairwise(ends)), default=1)
                 candidate = whole_months(newest.end, _months(newest.start, newest.end), back=-number * step)
             else:
-                step = min(((other - one).days for one, other in itertools.pairwise(ends)), default=newest.days)
+                step = min(((next_end - end).days for end, next_end in itertools.pairwise(ends)), default=newest.days)
                 shift = timedelta(days=number * step)
                 candidate = DateRange(newest.start + shift, newest.end + shift)
         except (ValueError, OverflowError):  # the calendar ends in the year 9999
@@ -148,20 +149,20 @@ def following(alike: Sequence[DateRange], day: date, *, valid: float = 0.15, tes
 
 
 def _months(first: date, last: date) -> int:
-    """From a first day of a month to another."""
+    """Months between the first days of two months."""
     return (last.year - first.year) * 12 + last.month - first.month
 
 
 def _back_from(today: date, like: DateRange) -> Iterator[DateRange]:
     months = _months(like.start, like.end)
-    whole = like.start.day == like.end.day == 1
-    later = (today - like.end).days // like.days
+    is_whole_months = like.start.day == like.end.day == 1
+    ranges_until_today = (today - like.end).days // like.days
     for back in itertools.count():
         try:
-            if whole:
+            if is_whole_months:
                 yield whole_months(today, months, back=back)
             else:
-                shift = timedelta(days=like.days * (later - back))
+                shift = timedelta(days=like.days * (ranges_until_today - back))
                 yield DateRange(like.start + shift, like.end + shift)
         except (ValueError, OverflowError):  # the calendar begins in the year 1
             return

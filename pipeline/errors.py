@@ -1,6 +1,6 @@
-"""The errors that end a verb, by the exit code that they stand for.
+"""The errors that end a verb, each with its exit code.
 
-Whoever raises one writes the whole line a person needs: what is wrong, where, and what to do.
+The message of an error is the whole line a person needs: what is wrong, where, and what to do.
 """
 
 import difflib
@@ -13,12 +13,12 @@ FINE, SOME_FAILED, WRONG, INFRASTRUCTURE, INTERRUPTED = 0, 1, 2, 3, 130
 class UserError(Exception):
     """The spec or the arguments are wrong; trying again changes nothing. Exit code 2.
 
-    Several mistakes found together are several lines of one error.
+    Several mistakes are several lines of one error.
     """
 
 
 class OutOfReachError(UserError):
-    """This machine does not reach what is named; another one may."""
+    """This machine does not reach the named data or code; another machine may."""
 
 
 class InfrastructureError(Exception):
@@ -26,9 +26,9 @@ class InfrastructureError(Exception):
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
-    """`: did you mean "x"?`, or the valid names where none is near."""
+    """The hint `did you mean "x"?`, or a list of the valid names if none is similar."""
     names = sorted(valid)
-    near = difflib.get_close_matches(name.lower().replace("_", "-"), names, n=1, cutoff=0.6) or (
+    similar = difflib.get_close_matches(name.lower().replace("_", "-"), names, n=1, cutoff=0.6) or (
         difflib.get_close_matches(name.lower().replace("-", "_"), names, n=1, cutoff=0.6)
     )
-    return f'did you mean "{near[0]}"?' if near else f"possible are {', '.join(names)}"
+    return f'did you mean "{similar[0]}"?' if similar else f"possible are {', '.join(names)}"

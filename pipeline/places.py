@@ -1,7 +1,7 @@
-"""Addresses as people, shells and pathlib write them, in the one form that programs understand.
+"""Paths and addresses, from the many ways in which people, shells and pathlib write them to one canonical form.
 
-Nothing that begins like an address of the web, or with a `~`, may ever become the name of a folder. A relative path of
-a spec or of `hpt.toml` starts at the project's folder, so that it means the same in every checkout.
+No URL and no path with a `~` ever becomes the name of a folder. A relative path in a spec or in `hpt.toml` starts at
+the project's folder, so that it means the same in every checkout.
 """
 
 import os
@@ -12,25 +12,39 @@ from pipeline.errors import UserError
 
 PROJECT_FILE = "hpt.toml"
 _BUCKET = re.compile(r"gs:/*(.*)", re.IGNORECASE | re.DOTALL)
-# One letter is a drive of Windows.
+# At least two letters: one letter is a drive of Windows.
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(/+)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 def canonical(place: str) -> str:
-    """`gs://bucket/folder` of `GS://bucket/folder`, and of `gs:/bucket/folder`, which pathlib makes of it; any other
-    scheme with two slashes; everything else without blanks around it."""
+    """The place without blanks around it and, if it is a URL, with a lower-case scheme and two slashes.
+
+    >>> canonical(" GS://bucket/folder"), canonical("gs:/bucket/folder")  # the second is what pathlib makes of it
+    ('gs://bucket/folder', 'gs://bucket/folder')
+    """
     place = place.strip()
     if bucket := _BUCKET.fullmatch(place):
         return f"gs://{bucket[1]}"
     if address := _SCHEME.fullmatch(place):
         scheme, slashes = address[1].lower(), len(address[2])
-        # After two slashes comes a host, which the address of a file may go without.
+        # Two slashes precede a host. The address of a file may have none, and then has a third slash.
         return f"{scheme}://{'/' if scheme == 'file' and slashes != 2 else ''}{address[3]}"
     return place
 
 
+def is_path(place: str) -> bool:
+    """True if a canonical place is a path without `~`: neither a URL nor in a home folder."""
+    return "://" not in place and not place.startswith("~")
+
+
+def is_relative(place: str) -> bool:
+    """True if a place, in any form, is a path that needs a folder to start from."""
+    place = canonical(place)
+    return is_path(place) and not os.path.isabs(place)
+
+
 def local(path: str) -> str:
-    """A path of this machine, with the home folder for a `~`. Raises UserError where nobody knows that folder."""
+    """The path with its `~` replaced by the home folder. Raises UserError if that folder is unknown."""
     expanded = os.path.expanduser(path)
     if expanded.startswith("~"):
         raise UserError(f"{path}: no home folder is known here to put for the ~: write the whole path")
@@ -38,53 +52,54 @@ def local(path: str) -> str:
 
 
 def output(path: Path) -> Path:
-    """Where a person wants files, on this machine. Raises UserError if it is an address, or has an unknown `~`."""
+    """The path for output files on this machine. Raises UserError if it is a URL, or its `~` is unknown."""
     if "://" in (place := canonical(str(path))):
         raise UserError(f"{place} is no place on this machine: name a file or a folder")
     return Path(local(place))
 
 
 def project_file(start: Path | None = None) -> Path | None:
-    """The nearest `hpt.toml`, in `start` (the current directory) or above it; None if there is none."""
+    """The nearest `hpt.toml`, in `start` (by default the current directory) or above it; None if there is none."""
     start = (start or Path.cwd()).resolve()
     return next((path for folder in (start, *start.parents) if (path := folder / PROJECT_FILE).is_file()), None)
 
 
 def project_folder() -> Path:
-    """Where relative paths of specs start: at `hpt.toml`, or in the current directory where there is none."""
+    """The folder of `hpt.toml`, where relative paths of specs start; without one, the current directory."""
     file = project_file()
     return file.parent if file else Path.cwd()
 
 
 def in_project(path: str) -> str:
-    """Where a path of a spec lies on this machine. Raises UserError where nobody knows the home folder of a `~`."""
+    """The path on this machine of a path in a spec. Raises UserError if its `~` is unknown."""
     path, folder = local(path), project_folder()
     return path if os.path.isabs(path) or folder == Path.cwd() else str(folder / path)
 
 
 def as_typed(path: str) -> str:
-    """What a spec would write for a path that somebody typed in the current directory."""
-    if "://" in (place := canonical(path)) or place.startswith("~") or os.path.isabs(place):
+    """A path typed in the current directory, as a spec would write it: relative to the project's folder."""
+    place = canonical(path)
+    if not is_relative(place):
         return place
-    folder, here = project_folder(), Path.cwd().resolve()
-    return place if folder == here else os.path.relpath(here / place, folder)
+    folder, current = project_folder(), Path.cwd().resolve()
+    return place if folder == current else os.path.relpath(current / place, folder)
 
 
 def portable(path: str) -> str:
-    """A path of this checkout relative to it, as every other checkout has it too; any other as it is."""
+    """The path relative to this checkout, which every other checkout has too; unchanged if it lies outside."""
     if not os.path.isabs(path) or (file := project_file()) is None or not Path(path).is_relative_to(file.parent):
         return path
     return str(Path(path).relative_to(file.parent))
 
 
 def where_looked() -> str:
-    """For messages: where a relative path was looked for, and what is missing if that may be the wrong place."""
+    """Part of a message: the folder where a relative path was looked for, and a hint if that may be the wrong one."""
     if file := project_file():
         return f"in {file.parent}, where hpt.toml is"
     return f"in {Path.cwd()}; a relative path starts at hpt.toml, and there is none here or above: go to the checkout"
 
 
 def below(folder: Path, place: str) -> str:
-    """What a file in `folder` means by a place: a relative path lies in that folder."""
+    """A place written in a file of `folder`: a relative path starts at that folder."""
     place = canonical(place)
-    return place if "://" in place or place.startswith("~") else str(folder / place)
+    return str(folder / place) if is_path(place) else place

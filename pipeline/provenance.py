@@ -1,4 +1,4 @@
-"""Where a row comes from: version, commit, image, host. What cannot be known is None, never a guess."""
+"""The origin of a row: version, commit, image and host. An unknown value is None, never a guess."""
 
 import functools
 import os
@@ -6,32 +6,31 @@ from pathlib import Path
 
 __version__ = "0.1.0"
 
-
 _PACKAGE = Path(__file__).parent
 _IS_INSTALLED = __name__.startswith("hpt.")
-"""Whether this is what a wheel holds; a checkout's code is `pipeline`, also where it is installed as editable."""
+"""True in a wheel. The code of a checkout is called `pipeline`, also where it is installed as editable."""
 
 
 def home() -> Path:
-    """Where `bin/`, `docker/` and `jobs/` are: the checkout, or the folder that a wheel has for them."""
+    """The folder of `bin/`, `docker/` and `jobs/`: the checkout, or their folder in a wheel."""
     return _PACKAGE / "home" if _IS_INSTALLED else _PACKAGE.parent
 
 
 def git_commit() -> str | None:
-    """The commit of this code, `+` behind it if files differ; HPT_GIT_COMMIT where there is no checkout.
+    """The commit of this code, with a `+` if files differ from it. HPT_GIT_COMMIT overrides it.
 
-    Of an installed version it is that of the repository that is tuned, which pins the version.
+    An installed version has no commit. The result is then the commit of the tuned repository, which pins the version.
     """
     return os.environ.get("HPT_GIT_COMMIT") or (commit_here() if _IS_INSTALLED else _commit_of(_PACKAGE))
 
 
 def commit_here() -> str | None:
-    """The same of the code in the current directory, which is where a trainer of the user's own lies.
+    """The commit of the code in the current directory, where a user's own trainer lies.
 
-    In a container that is the mounted checkout, HPT_CHECKOUT_COMMIT, while HPT_GIT_COMMIT is the image's.
+    In a container this is the mounted checkout: HPT_CHECKOUT_COMMIT. HPT_GIT_COMMIT is the image's there.
     """
-    named = os.environ.get("HPT_CHECKOUT_COMMIT") or ("" if image() else os.environ.get("HPT_GIT_COMMIT"))
-    return named or _commit_of(Path.cwd())
+    from_environment = os.environ.get("HPT_CHECKOUT_COMMIT") or ("" if image() else os.environ.get("HPT_GIT_COMMIT"))
+    return from_environment or _commit_of(Path.cwd())
 
 
 @functools.cache
@@ -49,7 +48,7 @@ def _commit_of(folder: Path) -> str | None:
 
 
 def image() -> str | None:
-    """The container image that this process runs in, as its starter named it."""
+    """The container image of this process, as named by the program that started it."""
     return os.environ.get("HPT_IMAGE")
 
 

@@ -1,6 +1,6 @@
-"""A results row: its columns, its statuses, and how values become CSV cells and come back unchanged.
+"""The shape of a results row: its columns, its statuses, and the conversion of values to CSV cells and back.
 
-Only this module knows the shape of a row. Who writes rows, and when, is `trials/attempt.py` and `sweep/merge.py`.
+No rows are written here: `trials/attempt.py` and `sweep/merge.py` do that.
 """
 
 import csv
@@ -40,27 +40,27 @@ RESERVED = frozenset(HEAD + _AFTER_METRICS + TAIL)
 _NUMBERS = frozenset({"training_time", "epochs", "seed", "steps", "passes", "best_epoch", "at_limit"})
 _TEXTS = RESERVED - _NUMBERS - {"date-range"}
 _PARTS = ("_train", "_valid", "_test")
-"""How the columns of metrics end."""
-# Metrics that every training of ours reports stand first, whoever finished first.
+"""Endings of metric columns."""
+# The metrics of every built-in training stand first, so that the order does not depend on which trial ends first.
 _METRICS_FIRST = ("mse_test", "mse_train", "mse_valid")
 
 REFERENCE = "reference"
-"""The phase of references: models that nobody tunes, whose rows are of no setting."""
+"""The phase of references: models that are measured but not tuned."""
 
 ROWS_FINGERPRINT = "rows-"
-"""What a `data_fingerprint` begins with that hashes rows alone. Older ones hashed their encoding, too."""
+"""Prefix of a `data_fingerprint` that hashes rows alone. Older ones hash the encoding, too."""
 
 Row = dict[str, Any]
 Goal = Literal["minimize", "maximize"]
 
 
 def sign(goal: Goal) -> int:
-    """1 or -1: a metric times its sign is better the smaller it is."""
+    """1 or -1. A metric times its sign is better when it is smaller."""
     return 1 if goal == "minimize" else -1
 
 
 class Status(StrEnum):
-    """How a trial ended. The first three are results; the others are failures and can be retried."""
+    """The end of a trial. The first three are results; the others are failures and can be retried."""
 
     COMPLETE = "complete"
     STOPPED = "stopped"
@@ -71,17 +71,17 @@ class Status(StrEnum):
 
     @property
     def is_result(self) -> bool:
-        """Whether it says something about the setting, and is no failure that may be retried."""
+        """True if the status says something about the setting. False for a failure, which may be retried."""
         return self in (Status.COMPLETE, Status.STOPPED, Status.DIVERGED)
 
 
 def is_reference(row: Mapping[str, Any]) -> bool:
-    """Whether the row is of a reference, not of a setting's training: no ranking, budget or exit code counts it."""
+    """True if the row is of a reference, which no ranking, budget or exit code counts."""
     return row.get("phase") == REFERENCE
 
 
 def trainings(rows: Iterable[Row]) -> list[Row]:
-    """The rows of settings, without those of references."""
+    """The rows without those of references."""
     return [row for row in rows if not is_reference(row)]
 
 
@@ -91,15 +91,15 @@ def range_of(row: Row) -> DateRange:
 
 
 def rows_fingerprint(row: Mapping[str, Any]) -> str | None:
-    """The hash of the rows that a trial read; None if its row has none, or one that an older version made."""
+    """The hash of the rows that a trial read; None if its row has none, or one of an older version."""
     value = row.get("data_fingerprint")
     return value if isinstance(value, str) and value.startswith(ROWS_FINGERPRINT) else None
 
 
 def is_same_data(first: str | None, second: str | None) -> bool | None:
-    """Whether two fingerprints are of the same data; None where nobody can say.
+    """True if two fingerprints are of the same data; None if they cannot be compared.
 
-    One that hashes rows alone says nothing beside one of an older version, which hashed their encoding, too.
+    A hash of rows alone cannot be compared with one of an older version, which covers the encoding, too.
     """
     if first is None or second is None or first.startswith(ROWS_FINGERPRINT) != second.startswith(ROWS_FINGERPRINT):
         return None
@@ -107,20 +107,20 @@ def is_same_data(first: str | None, second: str | None) -> bool | None:
 
 
 def metric_column(name: str) -> str:
-    """The column of a metric: its own name, or `metric_<name>` where that name is taken."""
+    """The column of a metric: its name, or `metric_<name>` if the name is reserved."""
     return f"metric_{name}" if name in RESERVED else name
 
 
 def shown(value: Any) -> str:
-    """A cell for a line of text: what would break or colour the line is escaped."""
+    """A cell in a line of text. Characters that would break or colour the line are escaped."""
     text = to_cell(value)
     return text if text.isprintable() else json.dumps(text)
 
 
 def to_cell(value: Any) -> str:
-    """A CSV cell that `from_cell` turns back into exactly this value, type included.
+    """The CSV cell that `from_cell` turns back into exactly this value, type included.
 
-    Text stands as it is unless it would read as a JSON literal; everything else is JSON.
+    Text is written as it is, unless it reads as a JSON literal. Every other value is JSON.
     """
     if isinstance(value, str) and value and "\r" not in value:  # csv does not quote a carriage return
         try:
@@ -134,7 +134,7 @@ def to_cell(value: Any) -> str:
 
 
 def from_cell(cell: str) -> Any:
-    """The value behind a cell; an empty cell is None, as is `null`."""
+    """The value of a cell. An empty cell is None, like `null`."""
     if not cell:
         return None
     try:
@@ -144,7 +144,7 @@ def from_cell(cell: str) -> Any:
 
 
 def write_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
-    """Rows as UTF-8 CSV with a header. What a row does not have is an empty cell; None that it has is `null`."""
+    """Rows as UTF-8 CSV with a header. A key that a row lacks is an empty cell; None is `null`."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
@@ -154,7 +154,7 @@ def write_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> byte
 
 
 def read_csv(data: bytes) -> list[Row]:
-    """The rows of `write_csv`, without the columns whose cell is empty.
+    """The rows of a table written by `write_csv`, each without its empty cells.
 
     Raises ValueError if the bytes are no such table.
     """
@@ -175,9 +175,9 @@ def read_csv(data: bytes) -> list[Row]:
 
 
 def misfit(row: Row, hyperparameters: Collection[str] = ()) -> str | None:
-    """What is wrong with the cells of a row, in words: text where a number belongs, or the other way round.
+    """The problem with the types of a row's cells, in words: text in place of a number, or a number in place of text.
 
-    None if nothing is. Hyperparameters may be anything.
+    None if there is no problem. A hyperparameter may have any type.
     """
     for name, value in row.items():
         if name in hyperparameters or value is None:
@@ -191,12 +191,12 @@ def misfit(row: Row, hyperparameters: Collection[str] = ()) -> str | None:
 
 
 def trial_order(trial: str) -> list[tuple[int, int | str]]:
-    """Sorts trial ids as a person would: e2 before e10."""
+    """Sort key for trial ids: e2 before e10."""
     return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", trial)]
 
 
 def row_columns(row: Mapping[str, Any]) -> list[str]:
-    """The columns of one row, in the order in which its own keys stand between the fixed ones."""
+    """The columns of a single row: its other keys, in their order, between the fixed columns."""
     free = [name for name in row if name not in RESERVED]
     return [*HEAD, *free, *_AFTER_METRICS, *TAIL]
 
@@ -204,7 +204,7 @@ def row_columns(row: Mapping[str, Any]) -> list[str]:
 def table_columns(rows: Iterable[Mapping[str, Any]], hyperparameters: Sequence[str]) -> list[str]:
     """The columns of many rows: architecture, date range, hyperparameters, metrics, then the fixed tail.
 
-    Metrics beyond the usual ones are sorted by name, so that the table does not depend on which rows were read anew.
+    Metrics beyond the usual ones are sorted by name, so that the table does not depend on the order of the rows.
     """
     names = {name for row in rows for name in row}
     metrics = names - set(hyperparameters) - RESERVED - set(_METRICS_FIRST)
@@ -213,5 +213,5 @@ def table_columns(rows: Iterable[Mapping[str, Any]], hyperparameters: Sequence[s
 
 
 def encodable(text: str) -> str:
-    """Without lone surrogates, which no encoding of text can hold."""
+    """The text with its lone surrogates, which no encoding can hold, replaced by `?`."""
     return text.encode("utf-8", "replace").decode()

@@ -1,7 +1,7 @@
-"""Hyperparameters and the domains they are drawn from.
+"""Hyperparameters and their domains.
 
-A domain is what a spec may say about one hyperparameter: a finite list of values, or a range.
-Nothing here chooses anything (that is `search/`) and nothing here imports torch.
+A domain is the set of values that a spec allows for a hyperparameter: a finite list, or a range.
+Nothing is chosen here: that is `search/`.
 """
 
 import json
@@ -21,15 +21,14 @@ from pydantic import (
 
 from pipeline.base import Frozen
 
-# `bool` stands before the numbers: True is an int to Python but not to a person who wrote JSON.
+# `bool` stands before the numbers: True is an int in Python but not in JSON.
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr | None
 Assignment = dict[str, Scalar]
-_SHOWN = 20
-"""Values of a list that a message names."""
+_VALUES_IN_MESSAGE = 20
 
 
 def key(value: Scalar) -> tuple[str, str]:
-    """What makes two values the same experiment: 1, 1.0 and True are three different values."""
+    """The identity of a value within an experiment: 1, 1.0 and True are three different values."""
     return type(value).__name__, repr(value)
 
 
@@ -37,7 +36,7 @@ Kind = Literal["null", "boolean", "number", "text"]
 
 
 def kind(value: Scalar) -> Kind:
-    """What sort of value it is to a person who writes JSON."""
+    """The JSON type of a value."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -45,33 +44,33 @@ def kind(value: Scalar) -> Kind:
     return "text" if isinstance(value, str) else "number"
 
 
-def same(one: object, other: object) -> bool:
-    """Whether a person who wrote `one` may mean `other`: 0 means 0.0, but neither means False."""
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
+def same(value: object, other: object) -> bool:
+    """True if two values are equal to a person who writes JSON: 0 equals 0.0, but neither equals False."""
+    return value == other and isinstance(value, bool) == isinstance(other, bool)
 
 
-def _as_several(when: Any) -> Any:
+def _with_tuples(when: Any) -> Any:
     if not isinstance(when, dict):
         return when
-    return {name: asked if isinstance(asked, (list, tuple)) else (asked,) for name, asked in when.items()}
+    return {name: values if isinstance(values, (list, tuple)) else (values,) for name, values in when.items()}
 
 
 def _as_short(when: dict[str, tuple[Scalar, ...]]) -> dict[str, Scalar | list[Scalar]]:
-    return {name: asked[0] if len(asked) == 1 else list(asked) for name, asked in when.items()}
+    return {name: values[0] if len(values) == 1 else list(values) for name, values in when.items()}
 
 
 When = Annotated[
     dict[str, Annotated[tuple[Scalar, ...], Field(min_length=1)]],
     pydantic.BeforeValidator(
-        _as_several, json_schema_input_type=dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]]
+        _with_tuples, json_schema_input_type=dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]]
     ),
     pydantic.PlainSerializer(_as_short),
 ]
-"""The values of other hyperparameters for which this one is of use at all: `{"optimizer": "sgd"}`; all must hold."""
+"""A condition for using a hyperparameter: the values that others must have, `{"optimizer": "sgd"}`. All must hold."""
 
 
 def _is_finite(number: float) -> bool:
-    """Whether a double holds it: an integer of JSON may have hundreds of digits."""
+    """True if a double can hold the number. An integer of JSON may have hundreds of digits."""
     try:
         return math.isfinite(number)
     except OverflowError:
@@ -97,9 +96,9 @@ class Values(Frozen):
                 raise ValueError(f"{_shortened(value)} is not a finite number")
         keys = [key(value) for value in values]
         if len(set(keys)) < len(keys):
-            if len(keys) > _SHOWN:
-                twice = next(value for value, own in zip(values, keys, strict=True) if keys.count(own) > 1)
-                raise ValueError(f"names {json.dumps(twice)} twice")
+            if len(keys) > _VALUES_IN_MESSAGE:
+                repeated = next(value for value in values if keys.count(key(value)) > 1)
+                raise ValueError(f"names {json.dumps(repeated)} twice")
             raise ValueError(f"{list(values)} names a value twice")
         return values
 
@@ -114,7 +113,7 @@ class Values(Frozen):
         return len(self.values)
 
     def at(self, unit: float) -> Scalar:
-        """The value at `unit` in [0, 1), each value having an equal share."""
+        """The value at `unit` in [0, 1), where each value has an equal share."""
         return self.values[min(int(unit * len(self.values)), len(self.values) - 1)]
 
     def nth(self, n: int) -> Scalar:
@@ -124,7 +123,7 @@ class Values(Frozen):
         return self.values
 
     def __contains__(self, value: object) -> bool:
-        return any(same(value, own) for own in self.values)
+        return any(same(value, other) for other in self.values)
 
 
 class Interval(Frozen):
@@ -170,14 +169,14 @@ class Interval(Frozen):
 
     @property
     def size(self) -> float:
-        """How many values there are; infinite for a range of real numbers without a step."""
+        """The number of values; infinite for a range of real numbers without a step."""
         if self.step is not None:
             # A hair of slack: (0.3 - 0.1) / 0.1 is 1.9999999999999998.
             return math.floor((self.high - self.low) / self.step + 1e-9) + 1
         return self.high - self.low + 1 if self.integer else math.inf
 
     def nth(self, n: int) -> Scalar:
-        """The value number `n` from below, where there is an end of them."""
+        """The value number `n` from below, counted from 0, of a finite range."""
         if self.integer:
             return int(self.low) + n * int(self.step or 1)
         assert self.step is not None
@@ -189,7 +188,7 @@ class Interval(Frozen):
             if not self.integer:
                 exponent = math.log(self.low) + unit * (math.log(self.high) - math.log(self.low))
                 return self.rounded(math.exp(exponent))
-            # Half a value of room at both ends gives the end values their whole share.
+            # Without half a value of room at both ends, the end values would have half a share.
             low, high = math.log(self.low - 0.5), math.log(self.high + 0.5)
             return min(max(round(math.exp(low + unit * (high - low))), int(self.low)), int(self.high))
         if math.isfinite(self.size):
@@ -197,11 +196,11 @@ class Interval(Frozen):
         return self.rounded(self.low + unit * (self.high - self.low))
 
     def rounded(self, value: float) -> float:
-        """A real number as this range gives it: six digits are enough to read and to type; never beyond the ends."""
+        """The real number rounded to six digits, easy to read and to type, and kept within the range."""
         return min(max(float(f"{value:.6g}"), float(self.low)), float(self.high))
 
     def grid(self) -> tuple[Scalar, ...]:
-        """All its values. Raises ValueError if there is no end to them."""
+        """The values in ascending order. Raises ValueError if the range is infinite."""
         if not math.isfinite(self.size):
             raise ValueError("a range of real numbers has no end of values: give it a step or list values")
         return tuple(self.nth(n) for n in range(int(self.size)))
@@ -224,7 +223,7 @@ def _as_values(value: Any) -> Any:
 
 
 def tag(value: Any) -> str:
-    """Which of the three forms a person wrote: `list`, `range` or `fixed` (one value, not searched)."""
+    """The form in which a person wrote the domain: `list`, `range` or `fixed` (a single value, not searched)."""
     if isinstance(value, dict):
         return "list" if "values" in value else "range"
     if isinstance(value, Interval):
@@ -245,24 +244,24 @@ Constraint = tuple[
     Literal["<", "<=", ">", ">=", "==", "!="],
     StrictStr | StrictInt | Annotated[StrictFloat, AllowInfNan(False)],
 ]
-"""`["a", "<=", "b"]`: a hyperparameter, and another one or a number to compare it with."""
+"""`["a", "<=", "b"]` or `["a", "<=", 3]`: compares a hyperparameter with another one or with a number."""
 
 
 def identity(space: Space, assignment: Assignment) -> tuple[tuple[str, str], ...]:
-    """What makes two assignments the same experiment, as far as `space` searches."""
+    """The identity of an experiment of `space`: its values of the hyperparameters that `space` searches."""
     return tuple(key(assignment[name]) for name in space)
 
 
 def identity_of(assignment: Assignment) -> frozenset[tuple[str, tuple[str, str]]]:
-    """What makes two full assignments the same experiment."""
+    """The identity of an experiment with a full assignment."""
     return frozenset((name, key(value)) for name, value in assignment.items())
 
 
 def as_reals(domain: DomainOrFixed) -> DomainOrFixed:
-    """The same for a hyperparameter that is a real number: who writes 0 means 0.0.
+    """The domain of a real-valued hyperparameter, with integers as floats: 0 means 0.0.
 
-    Else they would be two values to everything that tells experiments apart, and a range between integers would
-    hold integers alone. Raises ValueError if two values become one.
+    Otherwise 0 and 0.0 would be different experiments, and a range between integers would hold only integers.
+    Raises ValueError if two values become equal.
     """
     if isinstance(domain, Values):
         return Values(values=tuple(_real(value) for value in domain.values), when=domain.when)
@@ -276,10 +275,10 @@ def _real(value: Scalar) -> Scalar:
 
 
 class Hyperparameter(Frozen):
-    """What an architecture declares of one hyperparameter.
+    """An architecture's declaration of a hyperparameter.
 
-    `domain` is the ready-made space that automatic modes search. `limits`, where given, is what is
-    possible at all: a spec may ask for anything inside it (a dropout of 0.7 where 0 to 0.5 is ready-made).
+    Automatic modes search `domain`. A spec may name any value of `limits`, by default the domain: a dropout of 0.7,
+    for example, while the domain ends at 0.5.
     """
 
     default: Scalar
@@ -287,15 +286,15 @@ class Hyperparameter(Frozen):
     limits: Domain | None = None
     help: str
     phase: Literal["learning-rate", "architecture"] = "architecture"
-    """Which phase of the automatic mode searches it first."""
+    """The first phase of the automatic mode that searches it."""
     shapes: bool = True
-    """Whether it shapes the network or its batches, so that trials which differ in it cannot train side by side."""
+    """True if it shapes the network or its batches. Trials that differ in it cannot train side by side."""
 
     also: tuple[Kind, ...] = ()
-    """Kinds of values that are possible besides, whatever they are: nobody has said which."""
+    """Types of which every value is allowed, besides the limits."""
 
     def takes(self, value: Scalar) -> bool:
-        """Whether a spec may name this value."""
+        """True if a spec may name this value."""
         return value in (self.limits or self.domain) or kind(value) in self.also
 
     @pydantic.model_validator(mode="after")
@@ -310,8 +309,8 @@ class Hyperparameter(Frozen):
 def in_words(domain: Values | Interval) -> str:
     """A domain in words: `one of 1, 2, 3` or `from 1 to 64`."""
     if isinstance(domain, Values):
-        shown = [json.dumps(value, ensure_ascii=False) for value in domain.values[:_SHOWN]]
-        more = f", … ({len(domain.values)} in all)" if len(domain.values) > _SHOWN else ""
-        return f"one of {', '.join(shown)}{more}"
+        texts = [json.dumps(value, ensure_ascii=False) for value in domain.values[:_VALUES_IN_MESSAGE]]
+        count = f", … ({len(domain.values)} in all)" if len(domain.values) > _VALUES_IN_MESSAGE else ""
+        return f"one of {', '.join(texts)}{count}"
     step = f" in steps of {domain.step}" if domain.step is not None else ""
     return f"{'an integer ' if domain.integer else ''}from {domain.low} to {domain.high}{step}"

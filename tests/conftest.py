@@ -1,4 +1,4 @@
-"""Small real data and specs that train in a fraction of a second, and a bucket that is an emulator's."""
+"""Small real data and specs that train in a fraction of a second, and buckets of an emulator."""
 
 import json
 import signal
@@ -24,7 +24,7 @@ LONGEST = (
     "jenkinsfile/test_automatic",
     "training/own/test_sweeps",
 )
-"""Files that run first, or one process would be left alone with one of them at the end."""
+"""Files that run first, because they take longest: at the end, one process would run them alone."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def ctrl_c_is_not_ignored() -> None:
-    """A shell starts a job in the background with SIGINT ignored, and so would be all processes that a test starts."""
+    """Restores SIGINT. A shell ignores it in background jobs, and so would all processes that a test starts."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -80,24 +80,24 @@ def store(tmp_path: Path) -> Store:
     return open_store(str(tmp_path / "store"))
 
 
-# The machine that runs these may be busy: an example that takes long is no failure.
+# The machine may be busy: a slow example is no failure.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture
 def new_sweep(store: Store) -> Callable[[dict[str, Any]], Sweep]:
-    def create(asked: dict[str, Any]) -> Sweep:
-        return Sweep.create(store, define(asked))
+    def create(spec: dict[str, Any]) -> Sweep:
+        return Sweep.create(store, define(spec))
 
     return create
 
 
 @pytest.fixture
 def spec_file(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
-    def write(asked: dict[str, Any]) -> Path:
+    def write(spec: dict[str, Any]) -> Path:
         path = tmp_path / "spec.json"
-        path.write_text(json.dumps(asked))
+        path.write_text(json.dumps(spec))
         return path
 
     return write
@@ -111,21 +111,29 @@ def gcs_url() -> Iterator[str]:
 
 @pytest.fixture
 def bucket(gcs_url: str) -> Iterator[str]:
-    """The name of an empty bucket; clients made in the test talk to the emulator."""
+    """The name of an empty bucket. Clients made in the test use the emulator."""
     with gcs.pointed_at(gcs_url):
         yield gcs.new_bucket(gcs_url)
 
 
+@pytest.fixture(params=["directory", "bucket"])
+def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """An empty store of each kind: a directory, and a folder in a bucket."""
+    if request.param == "directory":
+        return open_store(str(tmp_path / "a store"))
+    return open_store(f"gs://{request.getfixturevalue('bucket')}/some/where")
+
+
 @pytest.fixture
 def proxy(gcs_url: str, bucket: str) -> Iterator[faults.Proxy]:
-    """Clients made in the test talk to the emulator through this."""
+    """A proxy through which clients made in the test talk to the emulator."""
     with faults.proxy(gcs_url) as running, gcs.pointed_at(running.url):
         yield running
 
 
 @pytest.fixture(scope="session")
 def nursery() -> Iterator[lanes.Nursery]:
-    """Starts programs that need not import anything, because they are forked from a process that has."""
+    """Forks programs from a process that has imported everything, so that they start at once."""
     with lanes.nursery() as warm:
         yield warm
 
@@ -137,7 +145,7 @@ def trouble(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Trouble:
 
 @pytest.fixture(scope="module")
 def quick_lanes(nursery: lanes.Nursery) -> Iterator[None]:
-    """Lanes that the tests' own process starts, as by a verb, are forked from the nursery, too."""
+    """Forks the lanes that verbs in the tests' own process start from the nursery, too."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(process, "PROGRAM", nursery.lanes.program)
         yield
@@ -150,14 +158,14 @@ def warm_lanes(nursery: lanes.Nursery) -> lanes.Lanes:
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout, built once a session."""
+    """The wheel of this checkout, built once in a session."""
     folder = package.made_once(tmp_path_factory.getbasetemp(), "wheel", package.build_wheel)
     return next(folder.glob("*.whl"))
 
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> package.Environment:
-    """What `hpt` needs, installed without it."""
+    """An environment with the dependencies of `hpt`, without `hpt` itself."""
     return package.Environment(
         package.made_once(tmp_path_factory.getbasetemp(), "packages", package.link_packages_without_ours)
     )
@@ -167,7 +175,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> package.Environment:
 def installed(
     wheel: Path, packages: package.Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> package.Environment:
-    """`hpt` as a wheel brings it, with nothing of this checkout. Tests only read it."""
+    """An environment with `hpt` from the wheel, without this checkout. Tests must not change it."""
     folder = package.made_once(
         tmp_path_factory.getbasetemp(), "installed", lambda folder: package.install(wheel, packages, folder)
     )

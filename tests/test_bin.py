@@ -1,4 +1,4 @@
-"""The commands that a newcomer types first, with a Python that only notes what it is asked."""
+"""The scripts of `bin/` that a newcomer runs first, with a fake Python that only records its calls."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from tests.support import ROOT
 
 SCRIPTS = [*sorted(path for path in (ROOT / "bin").rglob("*") if path.is_file()), ROOT / ".ci" / "run"]
 
-# Makes an "environment" whose pip and hpt only write down how they were called.
+# Makes an "environment" whose pip and hpt only record their calls.
 PYTHON = """#!/bin/sh
 echo "python $*" >>"$CALLS"
 case "$1" in
@@ -87,7 +87,7 @@ def test_the_tests_environment_serves_the_command_too(checkout):
     assert installs(calls) == []
 
 
-def test_an_installation_that_breaks_off_is_done_again(checkout):
+def test_an_interrupted_installation_is_repeated(checkout):
     broken = (
         (checkout.parent / "python3")
         .read_text()
@@ -103,7 +103,7 @@ def test_an_installation_that_breaks_off_is_done_again(checkout):
     assert len(installs(calls)) == 1
 
 
-def test_a_machine_without_a_new_enough_python_is_told_so(checkout):
+def test_an_old_python_is_an_error_that_names_the_needed_version(checkout):
     old = checkout.parent / "python3"
     old.write_text("#!/bin/sh\nexit 1\n")
     done, _ = call(checkout, "environment", PATH=f"{checkout.parent}:{_tools_without_python(checkout.parent)}")
@@ -115,8 +115,8 @@ def _tools_without_python(folder: Path) -> str:
     tools = folder / "tools"
     tools.mkdir()
     for name in ("sh", "dirname", "cat", "sha256sum", "cut", "flock"):
-        if found := shutil.which(name):
-            (tools / name).symlink_to(found)
+        if tool := shutil.which(name):
+            (tools / name).symlink_to(tool)
     return str(tools)
 
 
@@ -129,7 +129,7 @@ def other_python(checkout: Path) -> str:
     return f"{folder}:/usr/bin:/bin"
 
 
-def test_another_python_first_in_path_makes_nothing_anew(checkout):
+def test_another_python_in_path_does_not_rebuild_the_environment(checkout):
     call(checkout, "hpt")
     cron = other_python(checkout)
     for path in (cron, f"{checkout.parent}:/usr/bin:/bin", cron):
@@ -138,15 +138,15 @@ def test_another_python_first_in_path_makes_nothing_anew(checkout):
         assert calls == ["python list"]
 
 
-def test_a_python_that_somebody_names_makes_it_anew_once(checkout):
+def test_a_python_named_in_the_environment_rebuilds_it_once(checkout):
     call(checkout, "hpt")
-    named = {"PYTHON": str(checkout.parent / "python3")}
-    assert len(installs(call(checkout, "hpt", "list", **named)[1])) == 1
-    assert installs(call(checkout, "hpt", "list", **named)[1]) == []
+    chosen = {"PYTHON": str(checkout.parent / "python3")}
+    assert len(installs(call(checkout, "hpt", "list", **chosen)[1])) == 1
+    assert installs(call(checkout, "hpt", "list", **chosen)[1]) == []
     assert installs(call(checkout, "hpt", "list")[1]) == []
 
 
-def test_an_interpreter_that_is_gone_is_replaced(checkout):
+def test_a_missing_interpreter_is_replaced(checkout):
     call(checkout, "hpt")
     (checkout / ".venv/bin/python").unlink()
     (checkout / ".venv/bin/python").symlink_to(checkout.parent / "gone")
@@ -165,20 +165,25 @@ def test_a_link_to_the_command_leads_to_its_checkout(checkout):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
-def test_somebody_who_may_not_write_there_uses_what_is_made_and_is_told_what_is_not(checkout):
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can run as another user")
+def test_a_user_without_write_access_uses_the_environment_and_gets_an_error_if_it_is_outdated(checkout):
     call(checkout, "hpt")
     for folder in (*checkout.parent.parents, checkout.parent):
         if folder != Path("/") and folder.stat().st_uid == os.getuid() and folder.is_relative_to("/tmp/"):
             folder.chmod(folder.stat().st_mode | 0o055)
     (checkout.parent / "calls").chmod(0o666)
-    nobody = {"user": 65534, "group": 65534, "extra_groups": [], "env": {"PATH": "/usr/bin:/bin", "CALLS": "/dev/null"}}
+    other_user = {
+        "user": 65534,
+        "group": 65534,
+        "extra_groups": [],
+        "env": {"PATH": "/usr/bin:/bin", "CALLS": "/dev/null"},
+    }
     command = [str(checkout / "bin" / "hpt"), "list"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **nobody)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **other_user)
     assert (done.returncode, done.stderr) == (0, "")
     with (checkout / "pyproject.toml").open("a") as file:
         file.write("# changed\n")
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **nobody)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **other_user)
     assert done.returncode == 2
     assert "may not write there" in done.stderr
     assert len(done.stderr.splitlines()) == 1

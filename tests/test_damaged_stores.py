@@ -1,4 +1,4 @@
-"""A store whose files somebody cut, edited or deleted: every verb says so in a line, and no other row is lost."""
+"""Stores with cut, edited or deleted files: every verb prints a line about it, and no other row is lost."""
 
 import shutil
 from pathlib import Path
@@ -24,12 +24,12 @@ SPOILT = (b"\0", b'"', b"\xff\xfe", b"\n", b",", b"NaN", b"1e999", b"-1", b"null
 
 @st.composite
 def damaged(draw: st.DrawFn, content: bytes) -> bytes | None:
-    """What is left of a file; None if it is deleted."""
+    """The content of a damaged file; None if it is deleted."""
     at = draw(st.integers(0, len(content)))
-    how = draw(st.sampled_from(["deleted", "cut", "flipped", "spoilt", "line lost", "line twice"]))
+    kind = draw(st.sampled_from(["deleted", "cut", "flipped", "spoilt", "line lost", "line twice"]))
     lines = content.splitlines(keepends=True)
     line = draw(st.integers(0, max(0, len(lines) - 1)))
-    match how:
+    match kind:
         case "deleted":
             return None
         case "cut":
@@ -51,10 +51,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files_of(sweep: str) -> list[str]:
-    """What a person could come upon, without models: paths below the store."""
+    """The files of a sweep and of the ledger, without models, as paths below the store."""
     store = WRITTEN / "store"
-    every = [*(store / "sweeps" / sweep).rglob("*"), *(store / "ledger").rglob("*")]
-    return sorted(path.relative_to(store).as_posix() for path in every if path.is_file() and path.suffix != ".pt")
+    paths = [*(store / "sweeps" / sweep).rglob("*"), *(store / "ledger").rglob("*")]
+    return sorted(path.relative_to(store).as_posix() for path in paths if path.is_file() and path.suffix != ".pt")
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -73,15 +73,15 @@ def test_no_damage_ends_in_a_traceback(place: Path, data: st.DataObject, sweep: 
         shutil.copyfile(WRITTEN / "store" / name, file)
 
 
-@pytest.mark.parametrize("how", ["gone", "text for a number", "cut", "no text at all"])
-def test_a_damaged_row_costs_no_other(tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize("kind", ["missing", "text for a number", "cut", "no text at all"])
+def test_a_damaged_row_affects_no_other(tmp_path: Path, kind: str) -> None:
     place = copy_to(tmp_path)
     before = rows_of(place, FINISHED)
     trial = min(before)
     (row,) = (place / f"hpt-store/sweeps/{FINISHED}/trials/{trial}").glob("result.csv")
     content = row.read_bytes()
     value = before[trial]["mse_valid"].encode()
-    if how == "gone":
+    if kind == "missing":
         row.unlink()
     else:
         damage = {
@@ -89,13 +89,13 @@ def test_a_damaged_row_costs_no_other(tmp_path: Path, how: str) -> None:
             "cut": content[: len(content) // 2],
             "no text at all": b"\xff\xfe\x00",
         }
-        row.write_bytes(damage[how])
+        row.write_bytes(damage[kind])
     hpt("report", FINISHED, cwd=place, code=None)
     assert rows_of(place, FINISHED) == {name: cells for name, cells in before.items() if name != trial}
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_a_round_that_cannot_be_read_keeps_nobody_from_the_rows(tmp_path: Path, number: int) -> None:
+def test_rows_are_read_if_a_round_cannot_be_read(tmp_path: Path, number: int) -> None:
     place = copy_to(tmp_path)
     before = rows_of(place, FINISHED)
     (place / f"hpt-store/sweeps/{FINISHED}/plan/{number}.tsv").write_bytes(b"\xff\n")

@@ -77,18 +77,18 @@ def test_a_range_too_short_to_train_on_is_refused():
         DateRange(date(2026, 1, 1), date(2026, 1, 9)).split()
 
 
-def test_a_range_is_fresh_if_it_judges_on_days_that_chose_nothing():
+def test_a_range_is_fresh_if_it_judges_on_days_that_were_not_used_for_choosing():
     chosen_on = rotating(date(2014, 1, 1))  # August to December
     assert is_fresh(months("2013-05", "2013-08").split(), chosen_on)
     assert not is_fresh(months("2013-06", "2013-09").split(), chosen_on)
-    # Only training days were used for choosing: the days that judge are still new.
+    # Only its training days were used for choosing.
     assert is_fresh(months("2013-07", "2013-10").split(), [months("2013-07", "2013-08")])
 
 
 def test_fresh_ranges_go_back_in_time_newest_first():
     chosen_on = rotating(date(2014, 1, 1))
-    found = list(islice(fresh(chosen_on, chosen_on[-1], date(2014, 1, 1)), 3))
-    assert found == [months("2013-05", "2013-08"), months("2013-04", "2013-07"), months("2013-03", "2013-06")]
+    ranges = list(islice(fresh(chosen_on, chosen_on[-1], date(2014, 1, 1)), 3))
+    assert ranges == [months("2013-05", "2013-08"), months("2013-04", "2013-07"), months("2013-03", "2013-06")]
 
 
 @given(days, st.integers(1, 4))
@@ -101,8 +101,8 @@ def test_every_fresh_range_is_fresh_and_as_long_as_the_others(today, length):
 
 def test_ranges_that_are_no_whole_months_go_back_by_their_length():
     like = DateRange(date(2013, 6, 10), date(2013, 7, 10))
-    found = list(islice(fresh([like], like, date(2013, 9, 1)), 3))
-    assert [one.as_json() for one in found] == [
+    ranges = islice(fresh([like], like, date(2013, 9, 1)), 3)
+    assert [range_.as_json() for range_ in ranges] == [
         ["2013-07-10", "2013-08-09"],
         ["2013-05-11", "2013-06-10"],
         ["2013-04-11", "2013-05-11"],

@@ -1,4 +1,4 @@
-"""`hpt judge` as people call it: on the terminal, with real trainings of a fraction of a second."""
+"""`hpt judge` as people call it, with real trainings of a fraction of a second."""
 
 import json
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def test_a_claim_is_judged_month_after_month_with_trainings_that_are_real(
     assert claim.id in row
     assert "waits: no new date range has judged it yet" in row
 
-    # The lanes are forked from a process that has torch; else they are those of `hpt judge`.
+    # These lanes are forked from a process that has imported torch. Otherwise `hpt judge` would start them.
     (id,) = judge("--due", "--plan", "--as-of", "2024-03-15").out.split()
     warm_lanes.run(open_sweep(store, id), lanes=1)
     answer, until = judge(claim.id[-5:], "--as-of", "2024-03-15").err.splitlines()
@@ -50,17 +50,17 @@ def test_a_claim_is_judged_month_after_month_with_trainings_that_are_real(
         assert (pair.fingerprint or "").startswith("rows-")
 
     assert until.startswith(f"{claim.id}: no new date range yet; the next one, [2024-03-01, 2024-04-01)")
-    again = judge(claim.id, "--as-of", "2024-03-15")
-    assert (again.out, again.err, len(all_sweeps(store))) == ("", f"{until}\n", 2)
+    second = judge(claim.id, "--as-of", "2024-03-15")
+    assert (second.out, second.err, len(all_sweeps(store))) == ("", f"{until}\n", 2)
     history = hpt("history", "--store", store.root, cwd=tmp_path).out
     assert claim.id in history
     assert "of 2 new date ranges" in history
-    assert id not in history  # what judges a claim is no night
+    assert id not in history  # a sweep that judges a claim is no night
     page = store.read(FRONT_PAGE).decode()
     assert "of 2 new date ranges" in page[page.index("<h2>Claims</h2>") :]
 
 
-def test_a_month_without_rows_is_left_out_and_the_next_call_has_nothing_to_complain_of(
+def test_a_month_without_rows_is_left_out_and_the_next_call_does_not_mention_it(
     store: Store, tiny_spec: dict[str, Any], tiny_csv: Path, tmp_path: Path, judge: Judge, warm_lanes: Lanes
 ) -> None:
     path = tmp_path / "holes.csv"
@@ -68,14 +68,14 @@ def test_a_month_without_rows_is_left_out_and_the_next_call_has_nothing_to_compl
     claim = support.made(store, support.asked(tiny_spec) | {"data": tiny_spec["data"] | {"path": str(path)}})
     (id,) = judge("--due", "--plan", "--as-of", "2024-04-01").out.split()
     warm_lanes.run(open_sweep(store, id), lanes=1)
-    said = judge("--due", "--as-of", "2024-04-01").err
-    assert "of 2 new date ranges; without [2024-02-01, 2024-03-01): the data have no rows to train on" in said
-    assert "the next one, [2024-04-01, 2024-05-01), is complete on 2024-05-01" in said
+    message = judge("--due", "--as-of", "2024-04-01").err
+    assert "of 2 new date ranges; without [2024-02-01, 2024-03-01): the data have no rows to train on" in message
+    assert "the next one, [2024-04-01, 2024-05-01), is complete on 2024-05-01" in message
     assert claims.read(store, claim.id).open_ranges == list(claim.ranges[3:])
     assert len(judge("--due", "--as-of", "2024-04-01").err.splitlines()) == 1
 
 
-def test_claims_whose_sweep_was_removed_are_history_without_nights(
+def test_the_history_lists_claims_whose_sweep_was_removed(
     store: Store, tiny_spec: dict[str, Any], tmp_path: Path
 ) -> None:
     claim = support.made(store, support.asked(tiny_spec))
@@ -87,24 +87,24 @@ def test_claims_whose_sweep_was_removed_are_history_without_nights(
     assert "holds no nights of lstm" in none.err
 
 
-def test_a_sweep_that_judges_a_claim_has_results_to_see(
+def test_hpt_results_shows_a_sweep_that_judges_a_claim(
     store: Store, tiny_spec: dict[str, Any], tmp_path: Path, judge: Judge
 ) -> None:
     support.made(store, support.asked(tiny_spec))
     (id,) = judge("--due", "--plan", "--as-of", "2024-02-15").out.split()
     support.judge(open_sweep(store, id), (0.9,))
-    shown = hpt("results", id, "--store", store.root, cwd=tmp_path).out.splitlines()
-    assert [line.split()[:2] for line in shown] == [
+    lines = hpt("results", id, "--store", store.root, cwd=tmp_path).out.splitlines()
+    assert [line.split()[:2] for line in lines] == [
         ["trial", "date"],
         ["confirm-e000-d0-s0", "[2024-01-01,"],
         ["confirm-e001-d0-s0", "[2024-01-01,"],
     ]
-    assert ("your setting" in shown[1], "learning_rate 0.01" in shown[2]) == (True, True)
+    assert ("your setting" in lines[1], "learning_rate 0.01" in lines[2]) == (True, True)
 
 
-def test_without_claims_it_says_when_there_is_one(tmp_path: Path, judge: Judge) -> None:
-    said = hpt("judge", "--store", tmp_path / "empty", cwd=tmp_path).out
-    assert said.endswith("that is not shown, and its data do not end before six new date ranges\n")
+def test_without_claims_the_verb_explains_when_there_is_one(tmp_path: Path, judge: Judge) -> None:
+    message = hpt("judge", "--store", tmp_path / "empty", cwd=tmp_path).out
+    assert message.endswith("that is not shown, and its data do not end before six new date ranges\n")
     assert "holds no claims" in judge("--due").err
 
 
@@ -115,14 +115,14 @@ def test_without_claims_it_says_when_there_is_one(tmp_path: Path, judge: Judge) 
         (("nope", "--due"), "name either a CLAIM or --due"),
     ],
 )
-def test_what_is_asked_wrongly_is_one_line(judge: Judge, arguments: tuple[str, ...], line: str) -> None:
+def test_wrong_arguments_are_one_line(judge: Judge, arguments: tuple[str, ...], line: str) -> None:
     done = judge(*arguments, code=2)
     assert done.out == ""
-    (said,) = done.err.splitlines()
-    assert line in said
+    (message,) = done.err.splitlines()
+    assert line in message
 
 
-def test_what_is_wrong_with_one_claim_stops_no_other(store: Store, tiny_spec: dict[str, Any], judge: Judge) -> None:
+def test_a_bad_claim_stops_no_other(store: Store, tiny_spec: dict[str, Any], judge: Judge) -> None:
     support.finished(store, support.asked(tiny_spec), token="0001")
     support.finished(store, support.asked(tiny_spec, architecture="cnn"), token="0002")
     good, bad = claims_of(store)
@@ -132,11 +132,13 @@ def test_what_is_wrong_with_one_claim_stops_no_other(store: Store, tiny_spec: di
     (id,) = planned.out.split()
     assert Sweep(store, id).definition.architecture == good.architecture
     assert f"hpt: {bad.id} is a claim of sweeps of format 1" in planned.err
-    # Asked once more, it is the same sweep: nobody has run it yet.
+    # A second call plans no other sweep, because the first one has not run yet.
     assert judge("--due", "--plan", "--as-of", "2024-02-15", code=1).out.split() == [id]
 
 
-def test_a_judge_that_was_stopped_goes_on_where_it_was(store: Store, tiny_spec: dict[str, Any], judge: Judge) -> None:
+def test_a_stopped_sweep_that_judges_goes_on_where_it_was(
+    store: Store, tiny_spec: dict[str, Any], judge: Judge
+) -> None:
     support.made(store, support.asked(tiny_spec))
     (id,) = judge("--due", "--plan", "--as-of", "2024-02-15").out.split()
     sweep = open_sweep(store, id)
@@ -145,7 +147,7 @@ def test_a_judge_that_was_stopped_goes_on_where_it_was(store: Store, tiny_spec: 
     assert not sweep.stop_is_asked()
 
 
-def test_what_was_killed_after_its_last_row_has_its_pairs_after_the_next_call(
+def test_the_next_call_writes_the_pairs_of_a_sweep_killed_after_its_last_row(
     store: Store, tiny_spec: dict[str, Any], judge: Judge
 ) -> None:
     claim = support.made(store, support.asked(tiny_spec))

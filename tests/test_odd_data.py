@@ -1,4 +1,4 @@
-"""Files of every odd kind, from `hpt data` to a trained model: a line says so, and nothing crashes or is silent."""
+"""Odd data of every kind, from `hpt data` to a trained model: each gets a line, and nothing crashes."""
 
 import json
 from collections.abc import Callable
@@ -33,8 +33,8 @@ Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 def table() -> pd.DataFrame:
     """120 days from the start of the range: a target that depends on a category and a number."""
-    dice, rows = np.random.default_rng(0), np.arange(ROWS)
-    size = dice.normal(size=ROWS).round(3)
+    random, rows = np.random.default_rng(0), np.arange(ROWS)
+    size = random.normal(size=ROWS).round(3)
     return pd.DataFrame(
         {
             "day": [str(START + timedelta(days=int(row) // PER_DAY)) for row in rows],
@@ -47,7 +47,7 @@ def table() -> pd.DataFrame:
 
 
 def with_values(column: str, *values: Any, first: int = 0) -> Change:
-    """The table with these values in the first rows of a column."""
+    """Puts these values into a column of the table, from row `first`."""
 
     def change(frame: pd.DataFrame) -> pd.DataFrame:
         changed = list(frame[column])
@@ -59,14 +59,14 @@ def with_values(column: str, *values: Any, first: int = 0) -> Change:
 
 @dataclass(frozen=True)
 class Odd:
-    """A table that is odd, and the words of the line that says so."""
+    """An odd table, and a part of the line about it."""
 
     change: Change
     line: str
     data: dict[str, Any] = field(default_factory=dict)
     """Other keys of `data`."""
     in_log: str | None = None
-    """Words of the trial's log, where they are others."""
+    """A part of the line in the trial's log, if it differs."""
 
 
 HOPELESS = {
@@ -126,7 +126,7 @@ USABLE = {
         {"text": "title"},
         in_log="ends as complete",
     ),
-    "dates that nobody means": Odd(
+    "dates outside of the calendar": Odd(
         with_values("day", "9999-12-31", "0001-01-01", "1899-12-30"),
         f'dropped 3 of {ROWS} (0.42 %) rows of the files: "day" is before 1970-01-01 or after 2099-12-31, '
         'for example "9999-12-31"',
@@ -152,7 +152,7 @@ USABLE = {
 
 
 def written(folder: Path, form: str, odd: Odd) -> Path:
-    """The spec of a sweep of one trial a setting on the odd table, in a file of this form."""
+    """Writes the odd table to a file of this form, and a spec with one trial for each setting. Returns the spec."""
     frame, path = odd.change(table()), folder / f"a.{form}"
     frame.to_csv(path, index=False) if form == "csv" else frame.to_parquet(path)
     data = {"path": str(path), "date": "day", "categorical": "place", "numeric": "size", "target": "value", **odd.data}
@@ -171,7 +171,7 @@ def written(folder: Path, form: str, odd: Odd) -> Path:
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 @pytest.mark.parametrize("name", HOPELESS)
-def test_what_nothing_can_be_learnt_from_ends_a_sweep_before_it_starts(tmp_path: Path, form: str, name: str) -> None:
+def test_data_without_anything_to_learn_are_refused_before_a_sweep(tmp_path: Path, form: str, name: str) -> None:
     odd = HOPELESS[name]
     spec = written(tmp_path, form, odd)
     if name in ("no row with a date", "no row at all"):
@@ -191,7 +191,7 @@ def test_what_nothing_can_be_learnt_from_ends_a_sweep_before_it_starts(tmp_path:
 
 
 @pytest.mark.parametrize("name", HOPELESS)
-def test_a_trial_fails_with_a_line_where_nobody_saw_the_data_before(tmp_path: Path, name: str) -> None:
+def test_a_trial_on_unchecked_data_fails_with_a_line(tmp_path: Path, name: str) -> None:
     spec = json.loads(written(tmp_path, "csv", HOPELESS[name]).read_text())
     with pytest.raises(UserError) as refused:
         load(FilesSource.model_validate(spec["data"]), RANGE)
@@ -201,10 +201,10 @@ def test_a_trial_fails_with_a_line_where_nobody_saw_the_data_before(tmp_path: Pa
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 @pytest.mark.parametrize("name", USABLE)
-def test_what_is_only_odd_is_said_before_the_sweep_and_trains(tmp_path: Path, form: str, name: str) -> None:
+def test_odd_but_usable_data_are_warned_about_and_train(tmp_path: Path, form: str, name: str) -> None:
     odd = USABLE[name]
     spec = written(tmp_path, form, odd)
-    if name != "few rows":  # which `hpt data` says part by part
+    if name != "few rows":  # `hpt data` has a line for each part
         assert f"warning: {odd.line}" in hpt("data", spec, cwd=tmp_path).out
     assert odd.line in hpt("validate", spec, cwd=tmp_path).err
     planned = hpt("plan", spec, "--store", tmp_path / "store", cwd=tmp_path)
@@ -215,12 +215,12 @@ def test_what_is_only_odd_is_said_before_the_sweep_and_trains(tmp_path: Path, fo
     assert "ends as complete" in log.read_text()
 
 
-def test_good_data_are_not_warned_about(tmp_path: Path) -> None:
+def test_good_data_have_no_warning(tmp_path: Path) -> None:
     spec = written(tmp_path, "csv", Odd(lambda frame: frame, ""))
     assert "warning" not in hpt("plan", spec, "--store", tmp_path / "store", cwd=tmp_path).err
 
 
-def test_a_range_that_only_judges_may_be_hopeless_if_another_is_not(tmp_path: Path) -> None:
+def test_one_of_several_judging_ranges_may_lack_rows(tmp_path: Path) -> None:
     path = written(tmp_path, "csv", Odd(lambda f: f[(f["day"] < "2024-02-10") | (f["day"] >= "2024-03-01")], ""))
     spec = json.loads(path.read_text())
     spec["date-range"] = [["2024-04-01", "2024-04-29"]]
@@ -239,14 +239,14 @@ def test_a_range_that_only_judges_may_be_hopeless_if_another_is_not(tmp_path: Pa
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
-def test_columns_of_one_name_are_an_error(tmp_path: Path, form: str) -> None:
+def test_repeated_columns_are_an_error(tmp_path: Path, form: str) -> None:
     spec, frame = written(tmp_path, "csv", Odd(lambda frame: frame, "")), table()
     frame = pd.concat([frame, frame["size"]], axis="columns")
-    path = tmp_path / "a.csv"  # the first bytes say which form it is
+    path = tmp_path / "a.csv"  # the content decides the form, not the name
     frame.to_csv(path, index=False)
     if form == "parquet":
-        twice = pa.table([pa.array(frame.iloc[:, at]) for at in range(6)], names=list(frame.columns))
-        pyarrow.parquet.write_table(twice, path)
+        columns = pa.table([pa.array(frame.iloc[:, at]) for at in range(6)], names=list(frame.columns))
+        pyarrow.parquet.write_table(columns, path)
     for verb in ("data", "plan"):
         assert 'has several columns "size": give each a name of its own' in hpt(verb, spec, cwd=tmp_path, code=2).err
 
@@ -258,32 +258,32 @@ def test_days_of_any_parquet_type_may_lie_outside_of_the_calendar(tmp_path: Path
     days = pa.array(frame["day"].astype("datetime64[s]"), pa.timestamp("s"))
     odd = pa.array([-2_000_000_000, 253_402_300_799, 300_000_000_000], pa.timestamp("s"))
     stored = pa.concat_arrays([odd, days[3:]])
-    if pa.types.is_timestamp(kind):  # a time zone comes last: until then a day is the day
+    if pa.types.is_timestamp(kind):  # the time zone comes last, so that it does not shift the days
         stored = stored.cast(pa.timestamp(kind.unit))
     columns = pa.table(frame.drop(columns="day")).append_column("day", stored.cast(kind))
-    # Groups of ten rows, most of which a range can skip by what is written about them.
+    # Small row groups, most of which can be skipped for a date range.
     pyarrow.parquet.write_table(columns, tmp_path / "a.parquet", row_group_size=10)
     spec["data"]["path"] = str(tmp_path / "a.parquet")
-    found = load(FilesSource.model_validate(spec["data"]), DateRange(date(2024, 2, 1), date(2024, 4, 1)))
+    dataset = load(FilesSource.model_validate(spec["data"]), DateRange(date(2024, 2, 1), date(2024, 4, 1)))
     assert any(
-        note.startswith(f'dropped 3 of {ROWS} (0.42 %) rows of the files: "day" is before') for note in found.notes
+        note.startswith(f'dropped 3 of {ROWS} (0.42 %) rows of the files: "day" is before') for note in dataset.notes
     )
 
 
-def test_days_far_from_all_others_are_not_covered_and_counted(tmp_path: Path) -> None:
+def test_strays_are_counted_and_not_covered(tmp_path: Path) -> None:
     spec = written(tmp_path, "csv", Odd(with_values("day", "1970-01-01", "2099-12-31"), ""))
     data = json.dumps(json.loads(spec.read_text())["data"])
-    shown = hpt("data", "--data", data, cwd=tmp_path).out
-    assert "[2024-01-01, 2024-04-30)" in shown
-    assert "without 2 of 720 rows more than a year from all others (1970-01-01, 2099-12-31)" in shown
-    assert len(shown.splitlines()) < 60
+    out = hpt("data", "--data", data, cwd=tmp_path).out
+    assert "[2024-01-01, 2024-04-30)" in out
+    assert "without 2 of 720 rows more than a year from all others (1970-01-01, 2099-12-31)" in out
+    assert len(out.splitlines()) < 60
 
 
 # -- what is lost
 
 
 def _csv(folder: Path, change: Callable[[list[str]], list[str]], **keys: Any) -> Path:
-    """The spec of a sweep on the good table, whose lines of CSV were changed."""
+    """Writes the good table as CSV with changed lines, and returns a spec for it."""
     spec = written(folder, "csv", Odd(lambda frame: frame, "", keys))
     path = folder / "a.csv"
     path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
@@ -294,7 +294,7 @@ def _with_open_quotes(*places: int) -> Callable[[list[str]], list[str]]:
     return lambda lines: [line.replace(",place", ',"place') if at in places else line for at, line in enumerate(lines)]
 
 
-def test_lines_between_two_open_quotes_are_lost_and_said_on_the_page(tmp_path: Path) -> None:
+def test_lines_between_two_open_quotes_are_lost_and_counted_in_the_sweep(tmp_path: Path) -> None:
     spec = _csv(tmp_path, _with_open_quotes(100, 160))
     planned = hpt("plan", spec, "--store", tmp_path / "store", cwd=tmp_path)
     assert "lost 61 of 720 (8.5 %) lines of the files: a quote opens there and does not close" in planned.err
@@ -302,7 +302,7 @@ def test_lines_between_two_open_quotes_are_lost_and_said_on_the_page(tmp_path: P
     assert "61 of 720" in json.loads(frozen.read_text())["lost"][0]
 
 
-def test_a_quote_that_never_closes_stops_a_sweep_unless_so_much_may_be_lost(tmp_path: Path) -> None:
+def test_an_unclosed_quote_stops_a_sweep_unless_may_lose_allows_it(tmp_path: Path) -> None:
     refused = hpt("plan", _csv(tmp_path, _with_open_quotes(500)), "--store", tmp_path / "s", cwd=tmp_path, code=2)
     assert "221 of 720 (31 %) rows of the files are lost" in refused.err
     assert 'write "may-lose": 0.31 in data' in refused.err
@@ -310,10 +310,10 @@ def test_a_quote_that_never_closes_stops_a_sweep_unless_so_much_may_be_lost(tmp_
     hpt("plan", expected, "--store", tmp_path / "s", cwd=tmp_path)
 
 
-def test_days_that_are_not_covered_are_told_before_a_sweep(tmp_path: Path) -> None:
+def test_strays_are_warned_about_before_a_sweep(tmp_path: Path) -> None:
     spec = written(tmp_path, "csv", Odd(with_values("day", "1970-01-01", "2099-12-31"), ""))
-    said = hpt("plan", spec, "--store", tmp_path / "store", cwd=tmp_path).err
-    assert "without 2 of 720 rows more than a year from all others (1970-01-01, 2099-12-31)" in said
+    message = hpt("plan", spec, "--store", tmp_path / "store", cwd=tmp_path).err
+    assert "without 2 of 720 rows more than a year from all others (1970-01-01, 2099-12-31)" in message
 
 
 def test_text_of_several_lines_is_no_open_quote(tmp_path: Path) -> None:
@@ -321,15 +321,15 @@ def test_text_of_several_lines_is_no_open_quote(tmp_path: Path) -> None:
         f'2024-0{1 + n % 6}-{1 + n % 28:02},"Hello, Bob\n{n % 9} apples, pears",{n % 13}\n' for n in range(600)
     )
     (tmp_path / "notes.csv").write_text("date,note,y\n" + notes)
-    shown = hpt("data", "notes.csv", cwd=tmp_path).out
-    assert "600 rows in" in shown
-    assert "quote" not in shown
+    out = hpt("data", "notes.csv", cwd=tmp_path).out
+    assert "600 rows in" in out
+    assert "quote" not in out
 
 
-# -- a file that nobody has described
+# -- a file without a spec
 
 
-def test_of_a_bare_file_a_data_key_is_proposed_that_can_be_pasted(tmp_path: Path) -> None:
+def test_the_data_key_proposed_for_a_bare_file_can_be_pasted(tmp_path: Path) -> None:
     frame = pd.DataFrame(
         {
             "When": [f"{1 + at % 28:02}/{1 + at % 6:02}/2024 {at % 24}:00" for at in range(720)],
@@ -341,15 +341,15 @@ def test_of_a_bare_file_a_data_key_is_proposed_that_can_be_pasted(tmp_path: Path
         }
     )
     frame.to_csv(tmp_path / "bare.csv", sep=";", index=False, encoding="utf-16")
-    shown = hpt("data", "bare.csv", cwd=tmp_path).out
-    key = json.loads("{" + shown.splitlines()[0] + "}")["data"]
+    out = hpt("data", "bare.csv", cwd=tmp_path).out
+    key = json.loads("{" + out.splitlines()[0] + "}")["data"]
     assert key == {
         "path": "bare.csv", "date": "When", "categorical": ["shop"], "numeric": ["price"], "text": ["title"],
         "target": "sold",
     }  # fmt: skip
-    assert '"target" is a guess' in shown
-    assert "720 rows in [2024-01-01, 2024-06-29)" in shown
-    assert hpt("data", "--data", json.dumps(key), cwd=tmp_path).out in shown
+    assert '"target" is a guess' in out
+    assert "720 rows in [2024-01-01, 2024-06-29)" in out
+    assert hpt("data", "--data", json.dumps(key), cwd=tmp_path).out in out
 
 
 @pytest.mark.parametrize(
@@ -362,8 +362,8 @@ def test_of_a_bare_file_a_data_key_is_proposed_that_can_be_pasted(tmp_path: Path
         ("PK\x03\x04", "Excel workbook or a zip archive"),
     ],
 )
-def test_a_bare_file_of_which_no_key_can_be_proposed_is_one_line(tmp_path: Path, content: str, says: str) -> None:
+def test_a_bare_file_without_a_proposal_is_one_line(tmp_path: Path, content: str, says: str) -> None:
     (tmp_path / "bare.csv").write_text(content)
-    said = hpt("data", "bare.csv", cwd=tmp_path, code=2).err
-    assert says in said
-    assert len(said.splitlines()) == 1
+    message = hpt("data", "bare.csv", cwd=tmp_path, code=2).err
+    assert says in message
+    assert len(message.splitlines()) == 1

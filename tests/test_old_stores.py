@@ -1,9 +1,8 @@
-"""A store that was written before `pipeline/` moved into rooms is read, compared and exported; its specs run anew.
+"""An old store, of format 1, is read, compared and exported; its specs run in new sweeps.
 
-`tests/stores/before-the-house/README.md` says what is in it. The texts that verbs print of it are goldens, renewed by
-`GOLDENS=renew python -m pytest tests/test_old_stores.py`; the store itself and its predictions are never made anew.
-Numbers that are computed from its rows may differ in the last digits, and so may predictions: processors round
-differently.
+`tests/stores/before-the-house/README.md` describes the store. The output of verbs on it is compared with goldens, which
+`GOLDENS=renew python -m pytest tests/test_old_stores.py` renews. The store itself and its predictions never change.
+Computed numbers and predictions may differ in the last digits, because processors round differently.
 """
 
 import csv
@@ -31,19 +30,19 @@ ONE_FAILED = "20261127-2058-mean-6487"
 AUTOMATIC = "20261127-2058-shrunk-mean-524c"
 EVERY = [FINISHED, WIDER, CALIBRATION, INTERRUPTED, ONE_FAILED, AUTOMATIC]
 DRIFT = 1e-6
-"""How far numbers may lie apart that were computed from the same rows."""
+"""Tolerated relative difference of numbers that are computed from the same rows."""
 
 
 def copy_to(folder: Path) -> Path:
     shutil.copytree(WRITTEN, folder, dirs_exist_ok=True)
-    # The store that verbs look for in the current folder.
+    # The default store of verbs.
     (folder / "store").rename(folder / "hpt-store")
     return folder
 
 
 @pytest.fixture(scope="module")
 def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy that is looked at, and reported on."""
+    """A copy that tests read and report on."""
     return copy_to(tmp_path_factory.mktemp("old"))
 
 
@@ -53,7 +52,7 @@ def reported(old: Path) -> dict[str, Done]:
 
 
 def rows_of(place: Path, sweep: str) -> dict[str, dict[str, str]]:
-    """By trial."""
+    """The rows of a sweep, by trial."""
     with open(place / f"hpt-store/sweeps/{sweep}/results.csv", newline="", encoding="utf-8") as file:
         return {row["trial"]: row for row in csv.DictReader(file)}
 
@@ -70,9 +69,9 @@ def test_every_sweep_is_listed(old: Path) -> None:
 
 
 @pytest.mark.parametrize("sweep", EVERY)
-def test_results_are_what_they_were(old: Path, sweep: str) -> None:
-    shown = hpt("results", sweep, cwd=old)
-    check(f"old-store/results/{sweep}.txt", shown.out + shown.err, DRIFT)
+def test_results_have_not_changed(old: Path, sweep: str) -> None:
+    results = hpt("results", sweep, cwd=old)
+    check(f"old-store/results/{sweep}.txt", results.out + results.err, DRIFT)
     written = (WRITTEN / f"store/sweeps/{sweep}/results.csv").read_text(encoding="utf-8")
     assert hpt("results", sweep, "--csv", cwd=old).out == written
 
@@ -97,7 +96,7 @@ def test_two_sweeps_are_compared(old: Path) -> None:
     check("old-store/compare.json", hpt("compare", FINISHED, WIDER, INTERRUPTED, "--json", cwd=old).out, DRIFT)
 
 
-def test_the_nights_are_told(old: Path) -> None:
+def test_the_history_lists_the_nights(old: Path) -> None:
     check("old-store/history.txt", hpt("history", "--fail-on-regression", cwd=old).out, DRIFT)
 
 
@@ -116,8 +115,8 @@ def test_a_merge_gives_the_same_bytes(old: Path, sweep: str) -> None:
 def test_the_answer_and_the_verdict_stay(old: Path, reported: dict[str, Done]) -> None:
     for sweep, done in reported.items():
         check(f"old-store/report/{sweep}.txt", done.out.replace(str(old), "<place>"), DRIFT)
-    # Nothing is judged twice, and no other ledger is begun. New are digests and the front page, of which older versions
-    # knew nothing.
+    # Nothing is judged twice, and the ledger has no other new parts. Digests and the front page are new, because older
+    # versions did not have them.
     ledger = {file: content for file, content in files_of(old / "hpt-store", "**/*").items() if in_the_ledger(file)}
     written = files_of(WRITTEN / "store", "ledger/**/*")
     assert {file: content for file, content in ledger.items() if file in written} == written
@@ -126,11 +125,11 @@ def test_the_answer_and_the_verdict_stay(old: Path, reported: dict[str, Done]) -
 
 
 def in_the_ledger(file: str) -> bool:
-    """Whether a file of the store is no sweep's, and none of those by which a machine marks the store as its own."""
+    """True if a file of the store belongs neither to a sweep nor to the store itself."""
     return not file.startswith(("sweeps/", "compared/", ".hpt-"))
 
 
-def test_the_page_says_the_same(old: Path, reported: dict[str, Done]) -> None:
+def test_the_text_of_the_page_has_not_changed(old: Path, reported: dict[str, Done]) -> None:
     folder = old / f"hpt-store/sweeps/{FINISHED}/report"
     text = Text()
     text.feed((folder / "index.html").read_text(encoding="utf-8"))
@@ -139,7 +138,7 @@ def test_the_page_says_the_same(old: Path, reported: dict[str, Done]) -> None:
 
 
 class Text(HTMLParser):
-    """What a reader of a page sees, without its style and its pictures."""
+    """The text of a page, without its styles and pictures."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -166,11 +165,11 @@ def predictions_of(model: Path | str) -> list[float]:
 
 
 def expected(trial: str) -> object:
-    said = json.loads((WRITTEN / "predictions.json").read_text())["value"]
-    return pytest.approx(said[trial], rel=1e-5)
+    predictions = json.loads((WRITTEN / "predictions.json").read_text())["value"]
+    return pytest.approx(predictions[trial], rel=1e-5)
 
 
-def test_every_model_predicts_what_it_did_when_it_was_saved(old: Path) -> None:
+def test_every_model_predicts_as_it_did_when_it_was_saved(old: Path) -> None:
     rows = rows_of(old, FINISHED)
     assert len(rows) == 18
     for trial, row in rows.items():
@@ -183,7 +182,7 @@ def test_every_model_predicts_what_it_did_when_it_was_saved(old: Path) -> None:
     [
         (FINISHED, "best", "screen-e003-d1-s0"),
         (FINISHED, "screen-e001-d0-s0", "screen-e001-d0-s0"),
-        # A copied row: its model lies in the sweep that trained it.
+        # A reused row, whose model lies in the sweep that trained it.
         (WIDER, "e002", "screen-e002-d1-s0"),
     ],
 )
@@ -202,7 +201,7 @@ def test_the_best_is_exported(old: Path, tmp_path: Path) -> None:
     hpt("validate", tmp_path / "best/spec.json", cwd=old)
 
 
-# -- not gone on with: trainings of format 2 are never ranked together with those of format 1
+# -- not continued: trainings of format 2 are never ranked together with those of format 1
 
 
 @pytest.mark.parametrize(
@@ -215,28 +214,28 @@ def test_nothing_is_added_to_a_sweep_of_an_older_format(tmp_path: Path, words: t
     assert f"{words[-1]} has the format 1, and this version trains by format 2" in done.err
     assert "start a new sweep from its spec" in done.err
     written = files_of(WRITTEN / "store", "sweeps/*/trials/**/*") | files_of(WRITTEN / "store", "sweeps/*/plan/*")
-    kept = files_of(folder / "hpt-store", "sweeps/*/trials/**/*") | files_of(folder / "hpt-store", "sweeps/*/plan/*")
-    assert kept == written
+    files = files_of(folder / "hpt-store", "sweeps/*/trials/**/*") | files_of(folder / "hpt-store", "sweeps/*/plan/*")
+    assert files == written
 
 
-# -- begun anew
+# -- new sweeps from old specs
 
 
 @pytest.fixture(scope="module")
-def anew(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def rerun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A copy in which the spec of the interrupted sweep was run again, and the new sweep."""
     folder = copy_to(tmp_path_factory.mktemp("anew"))
     return folder, hpt("run", "interrupted.json", "--lanes", 1, cwd=folder).out.splitlines()[0]
 
 
-def test_a_new_sweep_from_an_old_spec_reads_the_data_as_they_were(anew: tuple[Path, str]) -> None:
-    folder, sweep = anew
-    # What was stopped on one range is not trained on the next, so it reads no data there.
-    read = {
+def test_a_new_sweep_from_an_old_spec_reads_the_same_data(rerun: tuple[Path, str]) -> None:
+    folder, sweep = rerun
+    # A setting that is stopped on one range is not trained on the next, and reads no data there.
+    fingerprints = {
         row["date-range"]: row["data_fingerprint"] for row in rows_of(folder, sweep).values() if row["epochs"] != "0"
     }
-    # Those of the old rows hash the encoding, too. When these were noted, data were still encoded as those say.
-    assert {date_range[2:12]: fingerprint for date_range, fingerprint in read.items()} == {
+    # The fingerprints of the old rows hash the encoding, too, so these were noted when it was still the same.
+    assert {date_range[2:12]: fingerprint for date_range, fingerprint in fingerprints.items()} == {
         "2024-04-01": "rows-61bf1bdc5564d222",
         "2024-05-01": "rows-f6f7c33200e4a60e",
         "2024-06-01": "rows-18da2b8dcab70535",
@@ -245,7 +244,7 @@ def test_a_new_sweep_from_an_old_spec_reads_the_data_as_they_were(anew: tuple[Pa
     }
 
 
-def test_a_new_sweep_knows_what_the_old_ones_chose_on(anew: tuple[Path, str]) -> None:
-    folder, sweep = anew
+def test_a_new_sweep_counts_the_ranges_that_old_sweeps_chose_on(rerun: tuple[Path, str]) -> None:
+    folder, sweep = rerun
     definition = json.loads((folder / f"hpt-store/sweeps/{sweep}/sweep.json").read_text(encoding="utf-8"))
     assert definition["chosen-before"] == {"[2024-07-01, 2024-08-01)": 3, "[2024-08-01, 2024-09-01)": 3}

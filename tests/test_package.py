@@ -1,9 +1,8 @@
-"""`hpt` as a package: what a wheel brings, with this checkout out of reach and a team's own `pipeline/` in the way."""
+"""`hpt` installed from a wheel, without this checkout and beside a team's own package `pipeline`."""
 
 import ast
 import importlib
 import json
-import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from pipeline.provenance import __version__
 from pipeline.trials.reuse import training_code
 from setup import renamed
 from tests.support import ROOT
+from tests.support.git import commit_all
 from tests.support.package import Environment
 
 MODEL = next((ROOT / "tests/stores/before-the-house/store/sweeps").glob("*5c5d/trials/confirm-*/attempts/*/model.pt"))
@@ -48,27 +48,27 @@ SPEC = {
 
 @pytest.fixture
 def team(tmp_path: Path) -> Path:
-    """A team's repository whose code is called as ours is."""
+    """A team's repository with a package `pipeline`, like ours."""
     (tmp_path / "pipeline").mkdir()
     for name, text in {"__init__": "", "parts": "EPOCHS = 2\n", "train": TRAIN, "program": PROGRAM}.items():
         (tmp_path / f"pipeline/{name}.py").write_text(text)
     return tmp_path
 
 
-def test_the_command_says_its_version(installed: Environment, tmp_path: Path) -> None:
+def test_the_command_prints_its_version(installed: Environment, tmp_path: Path) -> None:
     assert installed.run("hpt", "--version", cwd=tmp_path).stdout == f"hpt {__version__}\n"
 
 
 def test_all_that_the_code_reads_is_in_the_wheel(installed: Environment, tmp_path: Path) -> None:
     code = ROOT / "pipeline"
     files = {path.relative_to(code) for path in code.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
-    there = installed.packages / "hpt"
-    assert {path for path in files if not (there / path).is_file()} == set()
+    installed_code = installed.packages / "hpt"
+    assert {path for path in files if not (installed_code / path).is_file()} == set()
     schema = installed.run("hpt", "schema", cwd=tmp_path).stdout
-    assert schema == (there / "spec.schema.json").read_text()
+    assert schema == (installed_code / "spec.schema.json").read_text()
 
 
-def test_what_the_wheel_holds_imports_nothing_called_pipeline(wheel: Path) -> None:
+def test_no_module_of_the_wheel_imports_pipeline(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         sources = {
             name: archive.read(name).decode()
@@ -122,20 +122,15 @@ def test_a_teams_own_pipeline_folder_trains_under_ours(
     assert "epoch 2 of" in ran.stderr
 
 
-def test_trainings_of_a_checkout_are_those_of_the_wheel_made_of_it(installed: Environment, tmp_path: Path) -> None:
+def test_a_checkout_and_its_wheel_have_the_same_hash_of_training_code(installed: Environment, tmp_path: Path) -> None:
     code = "from hpt.trials.reuse import training_code; print(training_code())"
     assert installed.run("python", "-c", code, cwd=tmp_path).stdout == f"{training_code()}\n"
 
 
-def test_a_row_says_the_commit_of_the_repository_that_pins_the_version(installed: Environment, tmp_path: Path) -> None:
-    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
-    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "x"]):
-        subprocess.run([*git, *command], cwd=tmp_path, check=True)
-    commit = subprocess.run(
-        [*git, "rev-parse", "HEAD"], cwd=tmp_path, check=True, capture_output=True, text=True
-    ).stdout
+def test_a_row_has_the_commit_of_the_repository_that_pins_the_version(installed: Environment, tmp_path: Path) -> None:
+    commit = commit_all(tmp_path)
     code = "from hpt import provenance; print(provenance.git_commit())"
-    assert installed.run("python", "-c", code, cwd=tmp_path).stdout == commit
+    assert installed.run("python", "-c", code, cwd=tmp_path).stdout == f"{commit}\n"
 
 
 LOADS = """
@@ -157,7 +152,7 @@ print(pipeline.parts.EPOCHS, pipeline.__file__, *model.predict(pd.read_csv(sys.a
 
 
 @pytest.mark.parametrize("is_package", [True, False])
-def test_a_model_is_loaded_with_few_packages_where_a_pipeline_of_theirs_is_imported(
+def test_a_model_is_loaded_with_few_packages_and_a_teams_pipeline_imported(
     installed: Environment, team: Path, is_package: bool
 ) -> None:
     page = (ROOT / "docs/models.md").read_text(encoding="utf-8")
@@ -171,7 +166,7 @@ def test_a_model_is_loaded_with_few_packages_where_a_pipeline_of_theirs_is_impor
     assert printed == f"2 {theirs} value\n"
 
 
-def test_a_pipeline_of_theirs_that_is_installed_beside_ours_is_theirs(
+def test_a_teams_pipeline_that_is_installed_beside_ours_is_imported(
     installed: Environment, team: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
@@ -179,7 +174,7 @@ def test_a_pipeline_of_theirs_that_is_installed_beside_ours_is_theirs(
     assert installed.run("python", "-c", code, cwd=elsewhere, PYTHONPATH=str(team)).stdout == "2 False\n"
 
 
-def test_what_was_called_pipeline_is_still_called_so_where_no_other_is(installed: Environment, tmp_path: Path) -> None:
+def test_the_old_name_pipeline_works_where_there_is_no_other_pipeline(installed: Environment, tmp_path: Path) -> None:
     code = "import hpt, hpt.errors, pipeline, pipeline.errors as old; print(pipeline.load_model is hpt.load_model, "
     code += "old.UserError is hpt.errors.UserError, pipeline.__version__)"
     assert installed.run("python", "-c", code, cwd=tmp_path).stdout == f"True True {__version__}\n"
@@ -195,7 +190,7 @@ def test_a_checkout_has_the_public_name_too() -> None:
         assert all(getattr(public, each) is getattr(ours, each) for each in getattr(public, "__all__", ())), name
 
 
-def test_machines_find_scripts_that_run_and_the_jobs(installed: Environment) -> None:
+def test_the_wheel_holds_executable_scripts_and_the_jobs(installed: Environment) -> None:
     home = installed.packages / "hpt/home"
     for script in ("bin/ready", "bin/gpu", "bin/pack", "bin/trial", "bin/hpt", "docker/image", "docker/trial"):
         assert (home / script).stat().st_mode & 0o111 == 0o111, script

@@ -1,4 +1,4 @@
-"""Addresses as people write them: nothing ever becomes a folder called `~` or `gs:`."""
+"""Paths and addresses as people write them. None ever becomes a folder called `~` or `gs:`."""
 
 import codecs
 from pathlib import Path
@@ -18,13 +18,21 @@ from tests.support.in_process import hpt
     "written",
     ["gs://b/x", "gs:/b/x", "gs:///b/x", "GS://b/x", "Gs:/b/x", "gs:b/x", " gs://b/x\n", str(Path("gs://b/x"))],
 )
-def test_a_bucket_is_a_bucket_however_it_is_written(written):
+def test_every_spelling_of_a_bucket_is_understood(written):
     assert places.canonical(written) == "gs://b/x"
 
 
 @pytest.mark.parametrize("written", ["store", "/a/b", "./gs", "C:/store", "a:b", "a b"])
-def test_a_path_stays_what_it_is(written):
+def test_a_path_stays_as_it_is(written):
     assert places.canonical(written) == written
+
+
+@pytest.mark.parametrize(
+    ("place", "is_relative"),
+    [("store", True), (" ./a ", True), ("/a", False), ("~/a", False), ("gs:/b", False), ("S3://b", False)],
+)
+def test_only_a_path_without_a_start_is_relative(place, is_relative):
+    assert places.is_relative(place) is is_relative
 
 
 @pytest.mark.parametrize("written", ["s3://b/x", "s3:/b/x", "https:/x.org/y", "hdfs:///x", "FILE:/x"])
@@ -35,7 +43,7 @@ def test_other_schemes_are_no_store_and_no_folder(written, tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_home_folder_that_nobody_knows_is_told(monkeypatch):
+def test_an_unknown_home_folder_is_an_error(monkeypatch):
     with pytest.raises(UserError, match="no home folder is known"):
         places.local("~nobody-of-this-name/store")
     monkeypatch.setenv("HOME", "/home/me")
@@ -91,7 +99,7 @@ def test_hpt_toml_may_begin_as_editors_of_windows_write_it(tmp_path, bom):
     assert project.load(tmp_path).store == "/abs"
 
 
-def test_the_same_holds_for_the_environment_and_the_option(monkeypatch):
+def test_the_environment_and_the_option_accept_every_spelling_of_a_bucket(monkeypatch):
     monkeypatch.setenv("HPT_STORE", " gs:/b/x ")
     assert project.store_root(None) == "gs://b/x"
     assert project.store_root("GS://c") == "gs://c"
@@ -100,8 +108,7 @@ def test_the_same_holds_for_the_environment_and_the_option(monkeypatch):
 
 @pytest.mark.parametrize("place", ["gs://b/x.csv", "~nobody-of-this-name/x.csv"])
 def test_no_file_is_written_to_a_folder_of_such_a_name(tmp_path, place):
-    store = Path(__file__).parent / "stores"
-    one = next(store.rglob("sweeps")).parent
-    said = hpt("results", "latest", "--store", one, "--export", place, cwd=tmp_path, code=2).err
-    assert "no place on this machine" in said or "no home folder" in said
+    store = next((Path(__file__).parent / "stores").rglob("sweeps")).parent
+    message = hpt("results", "latest", "--store", store, "--export", place, cwd=tmp_path, code=2).err
+    assert "no place on this machine" in message or "no home folder" in message
     assert list(tmp_path.iterdir()) == []

@@ -1,11 +1,11 @@
-"""Where a row says that it comes from."""
+"""The origin of a row: the commit of the code that trained it."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from pipeline import provenance
+from tests.support.git import commit_all
 
 
 @pytest.fixture
@@ -14,36 +14,28 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     for name in ("HPT_GIT_COMMIT", "HPT_CHECKOUT_COMMIT", "HPT_IMAGE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-
-    def git(*arguments: str) -> str:
-        who = ("-c", "user.name=a", "-c", "user.email=a@b")
-        return subprocess.run(["git", *who, *arguments], check=True, capture_output=True, text=True).stdout.strip()
-
-    git("init", "-q")
     Path("train.py").write_text("1")
-    git("add", ".")
-    git("commit", "-qm", "x")
-    return git("rev-parse", "HEAD")
+    return commit_all(tmp_path)
 
 
-def test_the_commit_of_ones_own_code_is_that_of_the_current_directory(checkout: str) -> None:
+def test_the_commit_of_a_teams_code_is_that_of_the_current_directory(checkout: str) -> None:
     assert provenance.commit_here() == checkout
     assert provenance.git_commit() != checkout
 
 
-def test_files_that_differ_from_the_commit_are_told(checkout: str) -> None:
+def test_a_plus_marks_files_that_differ_from_the_commit(checkout: str) -> None:
     Path("train.py").write_text("2")
     assert provenance.commit_here() == f"{checkout}+"
 
 
-def test_a_build_says_the_commit_where_there_is_no_repository(
+def test_a_build_names_the_commit_where_there_is_no_repository(
     checkout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HPT_GIT_COMMIT", "of-the-build")
     assert provenance.commit_here() == provenance.git_commit() == "of-the-build"
 
 
-def test_in_a_container_the_commit_of_the_image_is_not_that_of_ones_own_code(
+def test_in_a_container_the_commit_of_the_image_is_not_that_of_the_teams_code(
     checkout: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HPT_IMAGE", "trainer:1")

@@ -37,7 +37,7 @@ def test_an_interval_in_words() -> None:
     assert REWARD.between((-1.5, 3)) == "between 1.5 worse and 3 better"
 
 
-def test_a_share_in_per_cent_is_seen_by_its_values() -> None:
+def test_values_show_that_a_share_is_in_per_cent() -> None:
     assert AUC.fitting([0.2, None, 0.9, math.nan]) == AUC
     in_per_cent = AUC.fitting([20.0, 93.5])
     assert (in_per_cent.high, in_per_cent.words(0.5)) == (100, "0.5 points")
@@ -45,7 +45,7 @@ def test_a_share_in_per_cent_is_seen_by_its_values() -> None:
     assert REWARD.fitting([93.5]) == REWARD
 
 
-def test_an_interval_stays_inside_of_what_the_metric_can_be() -> None:
+def test_an_interval_stays_within_the_bounds_of_the_metric() -> None:
     assert AUC.within((-0.1, 0.3), 0.9) == (-0.1, pytest.approx(0.1))
     assert AUC.within((-2.0, 0.05), 0.9) == (-0.9, 0.05)
     brier = Scale("difference", "minimize", 0.0, 1.0)
@@ -54,7 +54,7 @@ def test_an_interval_stays_inside_of_what_the_metric_can_be() -> None:
     assert BY_RATIO.within((-2.0, 5.0), 3.0) == (-2.0, 5.0)
 
 
-def test_no_ratio_of_what_is_not_positive() -> None:
+def test_values_that_are_not_positive_have_no_ratio() -> None:
     assert BY_RATIO.gain(0.0, 1.0) is None
     assert BY_RATIO.gain(1.0, -1.0) is None
     assert REWARD.gain(-5.0, -4.0) == 1.0

@@ -54,7 +54,7 @@ def test_one_and_true_are_different_values():
     assert True not in Values(values=(1, 0))
 
 
-def test_a_range_of_integers_holds_integers_alone():
+def test_a_range_of_integers_holds_only_integers():
     numbers = Interval(low=1, high=9, step=2)
     assert numbers.grid() == (1, 3, 5, 7, 9)
     assert all(isinstance(value, int) for value in numbers.grid())
@@ -116,12 +116,12 @@ def test_a_condition_survives_json_as_it_was_written(kind, written):
     assert kind.validate_json(kind.dump_json(read)) == read
 
 
-def test_without_a_condition_nothing_is_written_of_it():
+def test_no_condition_is_not_written():
     assert domain.dump_json(Interval(low=1, high=2)) == b'{"low":1,"high":2,"log":false,"step":null}'
     assert domain.dump_json(domain.validate_python({"values": [1], "when": {}})) == b"[1]"
 
 
-def test_the_schema_knows_conditions_of_lists_and_ranges():
+def test_the_schema_allows_conditions_for_lists_and_ranges():
     schema = either.json_schema()
     forms = schema["oneOf"][0]["anyOf"]
     assert forms[0]["type"] == "array"
@@ -143,7 +143,7 @@ def test_a_log_range_is_even_in_the_logarithm():
     assert interval.at(2 / 3) == pytest.approx(0.1)
 
 
-def test_identity_tells_types_apart_and_looks_at_the_space_alone():
+def test_identity_tells_types_apart_and_ignores_values_outside_of_the_space():
     space = {"a": Values(values=(1,))}
     assert identity(space, {"a": 1, "b": 2}) == identity(space, {"a": 1, "b": 3})
     assert identity(space, {"a": 1}) != identity(space, {"a": 1.0})

@@ -1,4 +1,4 @@
-"""`hpt validate` and `hpt plan` look at the data that a sweep would train on, as far as their machine reaches them."""
+"""`hpt validate` and `hpt plan` check the data of a sweep, if their machine reaches them."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def table(folder: Path, header: str = "day,x,kind,y", x: str = "{day}", y: str =
 
 
 def spec(folder: Path, **changes: Any) -> Path:
-    asked = {
+    content = {
         "architecture": "mdn",
         "data": DATA,
         "date-range": [["2024-01-01", "2024-03-01"]],
@@ -34,7 +34,7 @@ def spec(folder: Path, **changes: Any) -> Path:
         "references": False,
         "parameters": {"learning_rate": [0.001, 0.01]},
     }
-    (folder / "s.json").write_text(json.dumps(asked | changes))
+    (folder / "s.json").write_text(json.dumps(content | changes))
     return folder / "s.json"
 
 
@@ -62,13 +62,13 @@ def test_a_spec_is_shown_with_coverage_rows_and_a_total(tmp_path: Path) -> None:
         (lambda folder: None, 'data.path: no file matches "t.csv"'),
     ],
 )
-def test_what_cannot_be_trained_on_is_refused_as_by_run(tmp_path: Path, broken: Any, line: str) -> None:
+def test_data_that_cannot_train_a_model_are_refused_as_by_run(tmp_path: Path, broken: Any, line: str) -> None:
     broken(tmp_path)
-    asked = spec(tmp_path)
-    validated = hpt("validate", asked, cwd=tmp_path, code=2)
+    spec_file = spec(tmp_path)
+    validated = hpt("validate", spec_file, cwd=tmp_path, code=2)
     assert line in validated.err
-    assert hpt("run", asked, "--store", tmp_path / "store", cwd=tmp_path, code=2).err == validated.err
-    assert hpt("validate", asked, "--no-data", cwd=tmp_path).err == ""
+    assert hpt("run", spec_file, "--store", tmp_path / "store", cwd=tmp_path, code=2).err == validated.err
+    assert hpt("validate", spec_file, "--no-data", cwd=tmp_path).err == ""
     assert not (tmp_path / "store").exists()
 
 
@@ -82,60 +82,60 @@ def test_text_in_a_column_of_numbers_is_refused_unless_it_is_expected(tmp_path: 
 
 def test_ranges_without_rows_are_named(tmp_path: Path) -> None:
     table(tmp_path)
-    asked = spec(tmp_path, **{"date-range": [["2025-01-01", "2025-03-01"]], "as-of": "2025-07-01"})
-    refused = hpt("validate", asked, cwd=tmp_path, code=2).err
+    spec_file = spec(tmp_path, **{"date-range": [["2025-01-01", "2025-03-01"]], "as-of": "2025-07-01"})
+    refused = hpt("validate", spec_file, cwd=tmp_path, code=2).err
     assert "[2025-01-01, 2025-03-01)" in refused
     assert "the data cover, [2024-01-01, 2024-07-01)" in refused
 
 
-def test_the_ranges_are_those_that_the_run_will_use_whatever_earlier_sweeps_chose_on(tmp_path: Path) -> None:
+def test_the_ranges_are_those_that_a_run_would_use_after_earlier_sweeps(tmp_path: Path) -> None:
     table(tmp_path)
 
-    def judging(asked: Path) -> list[str]:
-        shown = hpt("validate", asked, "--store", tmp_path / "store", cwd=tmp_path).out
-        return re.findall(r"^  (\[\S+ \S+\)): train", shown, re.M)[1:]
+    def judging(spec_file: Path) -> list[str]:
+        out = hpt("validate", spec_file, "--store", tmp_path / "store", cwd=tmp_path).out
+        return re.findall(r"^  (\[\S+ \S+\)): train", out, re.M)[1:]
 
-    asked = spec(tmp_path)
-    before = judging(asked)
+    spec_file = spec(tmp_path)
+    before = judging(spec_file)
     earlier = spec(
         tmp_path, **{"date-range": [json.loads(before[0].replace("[", '["').replace(", ", '", "')[:-1] + '"]')]}
     )
     hpt("plan", earlier, "--store", tmp_path / "store", cwd=tmp_path)
-    asked = spec(tmp_path)
-    after = judging(asked)
+    spec_file = spec(tmp_path)
+    after = judging(spec_file)
     assert after != before
-    planned = hpt("plan", asked, "--store", tmp_path / "store", cwd=tmp_path).out.strip()
+    planned = hpt("plan", spec_file, "--store", tmp_path / "store", cwd=tmp_path).out.strip()
     definition = json.loads((tmp_path / "store/sweeps" / planned / "sweep.json").read_text())
     assert [f"[{start}, {end})" for start, end in definition["phases"][-1]["ranges"]] == after
 
 
 @pytest.mark.parametrize("path", ["elsewhere/*.csv", "/no/such/mount/{2024}/*.parquet"])
 def test_data_that_this_machine_does_not_reach_are_a_warning(tmp_path: Path, path: str) -> None:
-    asked = spec(tmp_path, data=DATA | {"path": path})
+    spec_file = spec(tmp_path, data=DATA | {"path": path})
     for verb, options in (("validate", []), ("plan", ["--store", tmp_path / "store"])):
-        [line] = [line for line in hpt(verb, asked, *options, cwd=tmp_path).err.splitlines() if "warning" in line]
+        [line] = [line for line in hpt(verb, spec_file, *options, cwd=tmp_path).err.splitlines() if "warning" in line]
         assert line.startswith(f'warning: data.path: no file matches "{path}"')
         assert line.endswith("this machine does not reach the data, so nothing in them was checked")
-    assert "warning" not in hpt("validate", asked, "--no-data", cwd=tmp_path).err
+    assert "warning" not in hpt("validate", spec_file, "--no-data", cwd=tmp_path).err
 
 
-def test_a_budget_that_fits_the_ranges_of_the_data_is_not_refused_before_these_are_looked_at(tmp_path: Path) -> None:
+def test_a_budget_is_only_a_warning_if_the_data_may_leave_fewer_ranges(tmp_path: Path) -> None:
     table(tmp_path)
-    # The six months of the data leave four ranges to judge on, where twelve may be.
-    asked = spec(tmp_path, confirm={"ranges": 12}, budget={"trials": 18})
-    assert "warning: budget" not in hpt("validate", asked, cwd=tmp_path).err
-    seen = hpt("validate", asked, "--no-data", cwd=tmp_path)
-    assert "warning: budget.trials: judging the winner alone takes 24 of 18" in seen.err
-    assert "were not looked at" in seen.err
-    assert "in all at most 18 trials" in seen.out
+    # The six months of data leave four ranges to judge on, not twelve.
+    spec_file = spec(tmp_path, confirm={"ranges": 12}, budget={"trials": 18})
+    assert "warning: budget" not in hpt("validate", spec_file, cwd=tmp_path).err
+    without_data = hpt("validate", spec_file, "--no-data", cwd=tmp_path)
+    assert "warning: budget.trials: judging the winner alone takes 24 of 18" in without_data.err
+    assert "were not looked at" in without_data.err
+    assert "in all at most 18 trials" in without_data.out
     hopeless = spec(tmp_path, confirm={"ranges": 12}, budget={"trials": 2})
     assert "budget.trials: judging the winner alone" in hpt("validate", hopeless, "--no-data", cwd=tmp_path, code=2).err
 
 
-def test_the_time_is_told_by_what_earlier_sweeps_took(tmp_path: Path) -> None:
+def test_the_time_is_estimated_from_earlier_sweeps(tmp_path: Path) -> None:
     table(tmp_path)
-    asked = spec(tmp_path, confirm={"ranges": 0})
-    hpt("run", asked, "--store", tmp_path / "store", "--lanes", "1", cwd=tmp_path)
-    total = hpt("validate", asked, "--store", tmp_path / "store", cwd=tmp_path).out.splitlines()[-1]
+    spec_file = spec(tmp_path, confirm={"ranges": 0})
+    hpt("run", spec_file, "--store", tmp_path / "store", "--lanes", "1", cwd=tmp_path)
+    total = hpt("validate", spec_file, "--store", tmp_path / "store", cwd=tmp_path).out.splitlines()[-1]
     assert "in all at most 2 trials on 360 rows" in total
     assert total.endswith("of training, as 2 trainings of earlier sweeps took")

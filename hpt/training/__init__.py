@@ -1,1 +1,1 @@
-"""What is for those who write trainers, where the wheel has it too."""
+"""The interface for a team's own trainers, at the path that it has in the wheel."""

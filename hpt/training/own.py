@@ -1,4 +1,4 @@
-"""Types of a team's own trainer, where the wheel has them too."""
+"""Types of a team's own trainer, at the path that they have in the wheel."""
 
 from pipeline.training.own import Days, Run, Trainer
 

@@ -1,5 +1,5 @@
-"""Where data lie, what they are, and how they become arrays: reading, encoding, caching, a survey of them.
+"""Reads a user's data, encodes them as arrays, and surveys them before a sweep.
 
-Here: a spec's `data` key, files and buckets of rows, encoders, the look at data before a sweep. Not here: networks and
-the loop that trains them (`training/`). Nothing in this room imports torch.
+Here: the `data` key of a spec, files and objects of rows, their cache, encoders. Not here: networks and their training
+loop (`training/`). Nothing in this room imports torch.
 """

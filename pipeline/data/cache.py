@@ -1,11 +1,11 @@
-"""Copies of a bucket's objects on this machine's disk, shared by all lanes and sweeps, bounded in size.
+"""A cache of a bucket's objects on this machine's disk, bounded in size and shared by all lanes and sweeps.
 
-Whole objects are kept, as they are in the bucket: one copy serves every sweep, whatever columns and days it reads, and
-its checksum was the service's own. It knows nothing of what is in them, nor of buckets: whoever asks brings the fetch.
+It holds whole objects as they are stored, so one copy serves sweeps that read different columns and days, and the
+service's checksum covers it. It knows neither the content of objects nor buckets: its callers pass a fetch function.
 
-There is no state but the files, and file locks, which the kernel drops with the process that holds them. What is
-fetched grows in `partial/`, locked by the one who fetches; whole, it is renamed into `objects/`. Who reads it holds a
-shared lock, and only what nobody holds is removed.
+The only state is files and file locks, which the kernel drops with their process. An object is fetched into `partial/`
+under an exclusive lock and then renamed into `objects/`. Its readers hold a shared lock. Only unlocked files are
+removed.
 """
 
 import contextlib
@@ -30,30 +30,33 @@ _ADVICE = {
     errno.EFBIG: "files may not be so large there; set HPT_CACHE to another folder",
     errno.ENOLCK: "there are no file locks there; set HPT_CACHE to a folder on a local disk",
 }
-# For how long others may keep all of the cache in use.
+# How long to wait while other processes use the whole cache.
 _PATIENCE_S = 600.0
 _LOOK_AGAIN_S = 0.1
 
 
 def of_this_machine() -> "Cache":
-    """The cache in HPT_CACHE, else in the user's folder for caches, of at most HPT_CACHE_GB gigabytes."""
-    said = os.environ.get("HPT_CACHE_GB") or str(GB_AT_MOST)
+    """The cache in HPT_CACHE, else in the user's cache folder, of at most HPT_CACHE_GB gigabytes.
+
+    Raises UserError if HPT_CACHE_GB is no number, or if there is no home folder.
+    """
+    limit = os.environ.get("HPT_CACHE_GB") or str(GB_AT_MOST)
     try:
-        gigabytes = float(said)
+        gigabytes = float(limit)
     except ValueError:
         gigabytes = 0.0
     if not 0 < gigabytes < 1e9:
-        raise UserError(f"HPT_CACHE_GB={said} is no number of gigabytes; write one like 50")
-    usual = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "hpt"
+        raise UserError(f"HPT_CACHE_GB={limit} is no number of gigabytes; write one like 50")
+    default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "hpt"
     try:
-        folder = Path(os.environ.get("HPT_CACHE") or usual).expanduser()
+        folder = Path(os.environ.get("HPT_CACHE") or default).expanduser()
     except RuntimeError:
         raise UserError("no home folder is known here (HOME is not set): name a folder in HPT_CACHE") from None
     return Cache(folder, int(gigabytes * GB))
 
 
 class Cache:
-    """The cache in `folder`, which is created when it is first needed."""
+    """The cache in `folder`, which is created on first use. Safe for several processes at once."""
 
     def __init__(self, folder: Path, bytes_at_most: int) -> None:
         self.folder = folder
@@ -63,9 +66,10 @@ class Cache:
 
     @contextlib.contextmanager
     def file(self, key: str, size: int, fetch: Callable[[BinaryIO], None]) -> Iterator[Path]:
-        """The file of `key`, for as long as the context lasts; if it is not there, it is fetched by one, once.
+        """The file of `key`, valid within the context. A missing file is fetched once, by a single process.
 
-        `fetch` writes exactly `size` bytes. A key stands for its content: the same key never means another.
+        `fetch` writes exactly `size` bytes. A key always stands for the same content. Raises UserError if the object is
+        larger than the cache, InfrastructureError if the disk fails or stays full.
         """
         name = hashlib.sha256(key.encode()).hexdigest()[:40]
         with self._explained():
@@ -73,23 +77,23 @@ class Cache:
                 folder.mkdir(parents=True, exist_ok=True)
         while True:
             with self._explained():
-                held = self._held(name, size)
-            if held is None:
+                file = self._open_locked(name, size)
+            if file is None:
                 self._fetch(key, name, size, fetch)
                 continue
             try:
                 yield self._objects / name
                 return
             finally:
-                held.close()
+                file.close()
 
-    def _held(self, name: str, size: int) -> BinaryIO | None:
+    def _open_locked(self, name: str, size: int) -> BinaryIO | None:
         """The object, open and locked against removal; None if it is not there."""
         path = self._objects / name
         file = _locked(path, os.O_RDONLY, fcntl.LOCK_SH)
         if file is None:
             return None
-        if os.fstat(file.fileno()).st_size != size:  # what a machine leaves that lost its power
+        if os.fstat(file.fileno()).st_size != size:  # a power failure can leave such a file
             path.unlink(missing_ok=True)
             file.close()
             return None
@@ -100,7 +104,7 @@ class Cache:
         partial = self._partial / name
         with self._explained():
             file = _locked(partial, os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX)
-            if file is None:  # another one has finished it meanwhile, or has given it up
+            if file is None:  # another process has just finished or abandoned it
                 return
             with file:
                 try:
@@ -123,20 +127,20 @@ class Cache:
                     raise
 
     def _make_room(self, key: str, size: int, file: BinaryIO) -> None:
-        """Removes what was used longest ago until there is room, and takes it: the file gets its full size at once."""
+        """Removes the least recently used objects until there is room, and reserves it for the file."""
         if size > self._at_most:
             raise UserError(
                 f"{key} has {_gb(size)}, the cache {self.folder} at most {_gb(self._at_most)}: set HPT_CACHE_GB higher"
             )
         until = time.monotonic() + _PATIENCE_S
         while True:
-            # One at a time, or two would take the same room.
+            # One process at a time, or two would take the same room.
             with open(self.folder / "lock", "ab") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 used = self._tidy(size)
                 free = self._free()
                 if used + size <= self._at_most and size <= free:
-                    if size and hasattr(os, "posix_fallocate"):  # macOS has none: there, others may take the room
+                    if size and hasattr(os, "posix_fallocate"):  # macOS has none and cannot reserve the room
                         os.posix_fallocate(file.fileno(), 0, size)
                     return
             if used == 0:
@@ -148,16 +152,16 @@ class Cache:
             time.sleep(_LOOK_AGAIN_S)
 
     def _tidy(self, size: int) -> int:
-        """Removes what was left behind, and objects until `size` more fit or all others are in use; what is used."""
+        """Removes abandoned files, then unused objects until `size` bytes fit. Returns the bytes still in use."""
         used = 0
-        for left in _files(self._partial):
-            used += 0 if _removed(left.path) else left.size
+        for file in _files(self._partial):
+            used += 0 if _remove_unlocked(file.path) else file.size
         objects = sorted(_files(self._objects), key=lambda file: file.last_use)
         used += sum(file.size for file in objects)
         for file in objects:
             if used + size <= self._at_most and size <= self._free():
                 break
-            if _removed(file.path):
+            if _remove_unlocked(file.path):
                 used -= file.size
         return used
 
@@ -182,7 +186,7 @@ class _File:
 
 
 class _Unwritable(Exception):
-    """The disk refused; in a class of its own, because the client that fetches takes any OSError for the network's."""
+    """The disk refused a write. Not an OSError, because the fetching client takes those for network errors."""
 
     def __init__(self, cause: OSError) -> None:
         super().__init__(str(cause))
@@ -190,7 +194,7 @@ class _Unwritable(Exception):
 
 
 class _Sink:
-    """The file, for whoever fetches into it."""
+    """A file to fetch into. Its write errors are `_Unwritable`."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -205,14 +209,14 @@ class _Sink:
         return getattr(self._file, name)
 
 
-def _locked(path: Path, flags: int, how: int) -> BinaryIO | None:
-    """The file, open and locked; None if there is none under this name, or no longer when the lock was there."""
+def _locked(path: Path, flags: int, lock: int) -> BinaryIO | None:
+    """The file, open and locked; None if it does not exist, or was removed or renamed while waiting for the lock."""
     try:
         file = os.fdopen(os.open(path, flags | os.O_CLOEXEC, 0o666), "rb" if flags == os.O_RDONLY else "r+b")
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(file, how)
+        fcntl.flock(file, lock)
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
                 return file
@@ -223,8 +227,8 @@ def _locked(path: Path, flags: int, how: int) -> BinaryIO | None:
     return None
 
 
-def _removed(path: Path) -> bool:
-    """Whether it could be removed, because nobody holds it."""
+def _remove_unlocked(path: Path) -> bool:
+    """Removes the file unless a process has locked it. True if it is gone."""
     try:
         file = _locked(path, os.O_RDWR, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -238,8 +242,8 @@ def _removed(path: Path) -> bool:
 def _files(folder: Path) -> Iterator[_File]:
     for entry in os.scandir(folder):
         with contextlib.suppress(FileNotFoundError):
-            found = entry.stat()
-            yield _File(Path(entry.path), found.st_size, found.st_mtime)
+            stat = entry.stat()
+            yield _File(Path(entry.path), stat.st_size, stat.st_mtime)
 
 
 def _gb(size: int) -> str:

@@ -1,6 +1,6 @@
-"""Counts the rows of data by day, in one pass, so that a plan can follow what the data have.
+"""Counts the rows of data by day in one pass, so that a plan can depend on the amount of data.
 
-Only dates and targets are read. What else is in the data, and what may spoil a sweep, is the business of `survey.py`.
+Only dates and targets are read. `survey.py` looks at all columns.
 """
 
 import bisect
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeline.data.raw import Rows
 
 COUNTED_BYTES = 2**30
-"""Files in folders by day tell their days by name. Of more than this, no row is read before a trial needs it."""
+"""If files in folders by day are larger than this, no row is read for a plan: the folder names tell the days."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class RowCounts:
     """Rows by day. `RowCounts.of({date(2024, 1, 1): 20}).within(january)` is 20."""
 
     days: tuple[date, ...]
-    """Those that have rows, in order."""
+    """Days with rows, in order."""
     usable: tuple[int, ...]
-    """Rows of each day that have every target."""
+    """For each day, the number of rows that have every target."""
 
     @classmethod
     def of(cls, by_day: dict[date, int]) -> "RowCounts":
@@ -38,22 +38,22 @@ class RowCounts:
 
     @property
     def covers(self) -> DateRange | None:
-        """From the first day to the last, without strays; None without any."""
+        """The range from the first to the last day, without strays; None if there are no rows."""
         days = self.days[strays.covered(self.days, self.usable)]
         return DateRange(days[0], days[-1] + timedelta(days=1)) if days else None
 
     @property
     def strays(self) -> str | None:
-        """A line about days far from all others, which are not covered; None if there are none."""
+        """A line about days far from all others, which `covers` leaves out; None if there are none."""
         return strays.in_words(self.days, self.usable)
 
     def within(self, date_range: DateRange) -> int:
-        """Rows with every target on the days of the range."""
+        """Number of rows with every target on the days of the range."""
         first, last = (bisect.bisect_left(self.days, day) for day in (date_range.start, date_range.end))
         return self._sums[last] - self._sums[first]
 
     def by_month(self) -> dict[str, int]:
-        """`{"2024-01": 620}`, from the first month to the last, without months that have no rows at all."""
+        """Rows with every target by month, in order, `{"2024-01": 620}`. Months without rows are left out."""
         months: dict[str, int] = {}
         covered = strays.covered(self.days, self.usable)
         for day, rows in zip(self.days[covered], self.usable[covered], strict=True):
@@ -66,13 +66,13 @@ class RowCounts:
 
 
 def count(source: Source) -> RowCounts | None:
-    """Rows of the data by day; None where files in folders by day are too large to be read for it.
+    """The rows of the data by day; None if files in folders by day are larger than `COUNTED_BYTES`.
 
     Raises UserError if there are no files, if they cannot be read, or lack a column that the source names.
     """
     if isinstance(source, FlightsSource):
         return _flights(source)
-    # Here, because a plan that needs no count must not wait for pandas.
+    # Imported here, because a plan that needs no count must not wait for pandas.
     from pipeline.data import load
     from pipeline.data.files import Files
 
@@ -103,7 +103,7 @@ def _counted(pieces: "Iterable[Rows]", targets: tuple[str, ...]) -> RowCounts:
 
 
 def _bytes_by_day(source: FilesSource) -> int:
-    """Size of the files whose folders tell the day of their rows."""
+    """Size of the files whose folders name the day of their rows."""
     from pipeline.data import paths
 
     return sum(file.size for file in paths.matching(source.path, source.date_name) if file.day is not None)

@@ -1,6 +1,6 @@
-"""Encoded data as an architecture takes them: arrays, and the sizes that its layers need.
+"""Encoded data in the form that an architecture reads: arrays, and the sizes that its layers need.
 
-Reading files is `load.py`'s work, fitting vocabularies `encoder.py`'s; nothing here imports torch.
+`load.py` reads the files and `encoder.py` fits the vocabularies.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from pipeline.data.inputs import Inputs
 
 @dataclass(frozen=True)
 class Part:
-    """The training, validation or test part: N rows."""
+    """The training, validation or test part of a dataset: N rows."""
 
     tokens: NDArray[np.int64]
     """`[N, L]`, 0 = padding."""
@@ -27,16 +27,16 @@ class Part:
         return len(self.targets)
 
     def thinned(self, at_most: int) -> "Part":
-        """At most so many of the rows, spread evenly."""
+        """The part with at most `at_most` of its rows, evenly spaced."""
         if len(self) <= at_most:
             return self
-        kept = np.arange(at_most) * len(self) // at_most
-        return Part(self.tokens[kept], self.dense[kept], self.targets[kept])
+        places = np.arange(at_most) * len(self) // at_most
+        return Part(self.tokens[places], self.dense[places], self.targets[places])
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One date range of one source, encoded; vocabularies and scalers have seen the training part alone."""
+    """The rows of a date range, encoded. Vocabularies and scalers are fitted on the training part alone."""
 
     inputs: Inputs
     train: Part
@@ -45,14 +45,14 @@ class Dataset:
     target_names: tuple[str, ...]
     encoder: Encoder
     fingerprint: str
-    """Short hash of the rows read, whatever became of them; the column `data_fingerprint`."""
+    """Short hash of the rows before encoding: the column `data_fingerprint`."""
     notes: tuple[str, ...] = ()
     """Lines for the log: rows read, rows dropped and why, values that did not parse."""
     test_days: NDArray[np.datetime64] | None = None
-    """`[N]`, the day of each test row; None where nobody needs it."""
+    """`[N]`, the day of each test row; None if it is not needed."""
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the arrays."""
+        """Size of the arrays in bytes."""
         parts = (self.train, self.valid, self.test)
         return sum(part.tokens.nbytes + part.dense.nbytes + part.targets.nbytes for part in parts)

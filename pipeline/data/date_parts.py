@@ -1,6 +1,6 @@
-"""What the values of a date column say: the day, and the hour, weekday and month that may be features.
+"""Parses the values of a date column: the day, and the hour, weekday and month that may be features.
 
-All of it as it is written: no time zone is converted.
+Dates and times are taken as they are written; no time zone is converted.
 """
 
 import re
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pipeline.data.source import DatePart
 
 CYCLES: dict[DatePart, int] = {"hour": 24, "weekday": 7, "month": 12}
-"""After how many of them each part begins anew."""
+"""Length of the cycle of each part."""
 
-# Year, month, day as people write them when the order is beyond doubt.
+# Spellings of a day in which the order of year, month and day is beyond doubt.
 _DAYS = (
     r"^(?P<year>\d{4})(?P<_sep>[-/.])(?P<month>\d{1,2})(?P=_sep)(?P<day>\d{1,2})$",
     r"^(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})$",
@@ -29,7 +29,7 @@ _TIME = r"(?i)^(?P<hour>\d{1,2})(?:[:.]?\d{2})*(?:[.,]\d+)?(?:\s*(?P<half>[ap])\
 def days_of(series: "pd.Series[Any]") -> NDArray[np.datetime64]:
     """The day of each value, `[N]`; NaT where it could only be guessed (31/12/2013, 12/31/2013).
 
-    A time of day and its zone are ignored: the day is the one that is written.
+    A time of day and its zone are ignored.
     """
     codes, written = _written(series, time=False)
     parts = pd.DataFrame(np.nan, index=written.index, columns=["year", "month", "day"])
@@ -40,7 +40,7 @@ def days_of(series: "pd.Series[Any]") -> NDArray[np.datetime64]:
 
 
 def values_of(series: "pd.Series[Any]", part: DatePart) -> "pd.Series[float]":
-    """A part of each value: hour 0 to 23, weekday 0 (Monday) to 6, month 1 to 12; NaN where it is not written."""
+    """A part of each value: hour 0 to 23, weekday 0 (Monday) to 6, month 1 to 12; NaN where it is missing."""
     are_times = series.dtype.kind == "M"
     if part == "hour" and not are_times:
         return pd.Series(_hours(series), series.index)
@@ -49,25 +49,25 @@ def values_of(series: "pd.Series[Any]", part: DatePart) -> "pd.Series[float]":
 
 
 def on_circle(values: "pd.Series[float]", part: DatePart) -> NDArray[np.float32]:
-    """Sine and cosine `[N, 2]` of each value's place in its cycle, so that 23 o'clock is beside 0; 0 where missing."""
+    """Sine and cosine `[N, 2]` of each value's place in its cycle, so that 23 o'clock is near 0; 0 where missing."""
     angle = values.to_numpy(np.float64) * (2 * np.pi / CYCLES[part])
     return np.nan_to_num(np.stack([np.sin(angle), np.cos(angle)], axis=1)).astype(np.float32)
 
 
 def _hours(series: "pd.Series[Any]") -> NDArray[np.float64]:
     codes, written = _written(series, time=True)
-    found = written.str.extract(_TIME)
-    hours, half = found["hour"].to_numpy(np.float64, na_value=np.nan), found["half"].str.lower()
+    groups = written.str.extract(_TIME)
+    hours, half = groups["hour"].to_numpy(np.float64, na_value=np.nan), groups["half"].str.lower()
     hours = np.where(half.notna(), hours % 12 + 12 * (half == "p"), hours)
     return np.append(np.where(hours < CYCLES["hour"], hours, np.nan), np.nan)[codes]
 
 
 def _written(series: "pd.Series[Any]", *, time: bool) -> "tuple[NDArray[np.int64], pd.Series[str]]":
-    """The distinct days, or times of day, as text, and for each row `[N]` the place among them; -1 if it is missing."""
+    """For each row `[N]` the index of its day (or time of day), -1 if missing; and the distinct days as text."""
     codes, uniques = pd.factorize(series)
-    # Beside a missing value pandas makes a float of the number 20131231.
+    # pandas turns the number 20131231 into a float if the column has missing values.
     texts = (str(value).strip().removesuffix(".0") for value in uniques)
     halves = (_TIME_FOLLOWS.split(text, maxsplit=1) for text in texts)
-    # There are far fewer days, or times, than days with their times.
+    # Factorized again, because distinct days, or times, are far fewer than their combinations.
     places, written = pd.factorize(np.array([(*half, "")[time] for half in halves], dtype=object))
     return np.append(places, -1)[codes], pd.Series(written, dtype=object)

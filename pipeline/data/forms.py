@@ -1,7 +1,7 @@
-"""How numbers and dates are spelt in columns of text: recognised over all values, then rewritten as everybody does.
+"""Recognises the spelling of numbers and dates in columns of text, and rewrites them in the plain spelling.
 
-A form is taken where the values leave no doubt, or where a key of `data` says it (`decimal`, `date-format`). What stays
-in doubt is an error with both readings. Values that are not of the form stay as they are, so that they can be counted.
+All values of a column decide its form, or a key of `data` does (`decimal`, `date-format`). If two readings remain
+possible, the error shows both. Values of another form stay as they are and are counted as lost.
 """
 
 import re
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from pipeline.errors import UserError
 
 Order = Literal["day", "month"]
-"""Which of the two comes first in a date like 03/04/2011."""
+"""The part that comes first in a date like 03/04/2011."""
 
 _GROUP = r"[ '\x{a0}\x{202f}\x{2009}"
 _POINT, _COMMA = (
@@ -47,14 +47,14 @@ _SPELT = (
 
 @dataclass(frozen=True)
 class Numbers:
-    """How a column spells its numbers."""
+    """The spelling of numbers in a column."""
 
     decimal: str = "."
     is_percent: bool = False
     is_truth: bool = False
 
     def describe(self) -> str:
-        """In a few words."""
+        """The spelling in a few words."""
         if self.is_truth:
             return "true as 1, false as 0"
         words = ["decimal commas" if self.decimal == "," else "thousands set apart"] if not self.is_percent else []
@@ -63,10 +63,10 @@ class Numbers:
         return ", ".join(words)
 
     def rewrite(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
-        """The column with its numbers as everybody reads them, `1,234.5` as `1234.5`; other values as they are."""
+        """The column of text with its numbers spelt plainly, `1,234.5` as `1234.5`. Other values stay as they are."""
         if self.is_truth:
-            is_one, is_truth = (pc.match_substring_regex(column, p) for p in (r"(?i)^\s*true\s*$", _TRUTH))
-            return pc.if_else(is_truth, pc.if_else(is_one, "1", "0"), column)
+            is_true, is_truth = (pc.match_substring_regex(column, p) for p in (r"(?i)^\s*true\s*$", _TRUTH))
+            return pc.if_else(is_truth, pc.if_else(is_true, "1", "0"), column)
         is_of_form = pc.match_substring_regex(column, _POINT if self.decimal == "." else _COMMA)
         if not self.is_percent:
             is_of_form = pc.and_(is_of_form, pc.invert(pc.match_substring_regex(column, _PERCENT)))
@@ -76,31 +76,37 @@ class Numbers:
         rewritten = pc.if_else(pc.fill_null(is_of_form, False), plain, column)
         if self.decimal == ".":
             return rewritten
-        # `12.5` among decimal commas would still pass for a number: it is of another form, and counts as lost.
+        # Among decimal commas, `12.5` is of another form. Without a mark, it would pass for a number.
         is_other = pc.and_(pc.invert(is_of_form), pc.match_substring_regex(column, r"^\s*[+-]?\d*\.\d*\s*$"))
         return pc.if_else(pc.fill_null(is_other, False), pc.binary_join_element_wise("?", column, ""), rewritten)
 
 
 @dataclass
 class NumberCount:
-    """Counts how the values of a column may be spelt; fed with one piece after another."""
+    """Counts the possible spellings of a column's values, a piece of the column at a time."""
 
     unusual: int = 0
-    written: int = 0
+    """Values that are no plain numbers: with a comma, a percent sign, a blank or the like."""
+    not_blank: int = 0
     point: int = 0
+    """Values that are numbers with a decimal point."""
     comma: int = 0
+    """Values that are numbers with a decimal comma."""
     doubtful: int = 0
+    """Values like 1,234, which are numbers in both readings."""
     percent: int = 0
     zero: int = 0
-    """Zeros without a sign, which people leave out of percent."""
+    """Zeros, which people write without a percent sign."""
     truth: int = 0
+    """Values that are true or false."""
     example: str | None = None
+    """A doubtful value."""
     has_comma: bool = False
 
     def add(self, column: pa.ChunkedArray) -> None:
-        """A piece of the column, as text."""
+        """Counts a piece of the column of text."""
         column = column.drop_null()
-        self.written += _count(pc.match_substring_regex(column, r"\S"))
+        self.not_blank += _count(pc.match_substring_regex(column, r"\S"))
         self.truth += _count(pc.match_substring_regex(column, _TRUTH))
         unusual = pc.match_substring_regex(column, _UNUSUAL)
         self.unusual += _count(unusual)
@@ -118,14 +124,14 @@ class NumberCount:
 
     @property
     def decimal(self) -> str | None:
-        """The mark that reads more of the values; None where both read all alike, but not as the same numbers."""
+        """The decimal mark that reads more of the values; None if both read all of them, but as other numbers."""
         if self.point != self.comma:
             return "." if self.point > self.comma else ","
         return None if self.doubtful else "."
 
     def form(self, decimal: str) -> Numbers | None:
         """The form with this decimal mark; None if the column is plain."""
-        if self.truth and self.truth == self.written:
+        if self.truth and self.truth == self.not_blank:
             return Numbers(is_truth=True)
         if not self.unusual and decimal == ".":
             return None
@@ -133,23 +139,21 @@ class NumberCount:
         return Numbers(decimal, is_percent=bool(self.percent) and self.percent >= numbers - self.zero)
 
 
-def number_forms(counts: Mapping[str, NumberCount], given: str | None) -> dict[str, Numbers]:
-    """The form of each column that is not plain.
+def number_forms(counts: Mapping[str, NumberCount], decimal_mark: str | None) -> dict[str, Numbers]:
+    """The form of each column that is not plain. `decimal_mark` is the one that the user names, if any.
 
-    Raises UserError, a line per column, where 1,234 may be 1234 or 1.234, and neither the column's other values nor
-    those of others tell.
+    Raises UserError, a line per column, if 1,234 may be 1234 or 1.234, and neither other values of the column nor
+    other columns decide it.
     """
-    decided = {name: given or count.decimal for name, count in counts.items()}
-    clear = {
-        decimal for name, decimal in decided.items() if decimal and counts[name].has_comma and counts[name].unusual
-    }
+    marks = {name: decimal_mark or count.decimal for name, count in counts.items()}
+    certain_marks = {mark for name, mark in marks.items() if mark and counts[name].has_comma and counts[name].unusual}
     forms, doubts = {}, []
     for name, count in counts.items():
-        decimal = decided[name]
-        if decimal is None and not count.has_comma and "," not in clear:
-            decimal = "."  # 1.234 is a plain number, as long as nothing speaks for commas
-        if decimal is None and count.has_comma and len(clear) == 1:
-            [decimal] = clear
+        decimal = marks[name]
+        if decimal is None and not count.has_comma and "," not in certain_marks:
+            decimal = "."  # 1.234 is a plain number unless a column has decimal commas
+        if decimal is None and count.has_comma and len(certain_marks) == 1:
+            [decimal] = certain_marks
         if decimal is None:
             assert count.example is not None
             doubts.append(_doubt(name, count.example))
@@ -161,12 +165,13 @@ def number_forms(counts: Mapping[str, NumberCount], given: str | None) -> dict[s
 
 
 def _doubt(name: str, example: str) -> str:
-    one, other = (re.sub(r"[^\d.+-]", "", text) for text in (example.replace(",", ""), example.replace(".", "")))
-    whole, fraction = (one, example.replace(",", ".")) if "," in example else (other, example)
+    has_comma = "," in example
+    whole = re.sub(r"[^\d.+-]", "", example.replace("," if has_comma else ".", ""))
+    fraction = example.replace(",", ".")
     return (
         f'"{name}": "{example}" may be {whole} or {fraction}, and no other value tells: write '
         '"decimal": "." (the first) or "decimal": "," in data'
-        if "," in example
+        if has_comma
         else f'"{name}": "{example}" may be {whole} or {fraction}, as other columns have decimal commas: write '
         '"decimal": "," (the first) or "decimal": "." in data'
     )
@@ -174,100 +179,101 @@ def _doubt(name: str, example: str) -> str:
 
 @dataclass(frozen=True)
 class Dates:
-    """How the date column spells its days."""
+    """The spelling of days in the date column."""
 
     first: Order | None = None
     format: str | None = None
-    """Of `data.date-format`, as `strptime` reads it."""
+    """The user's `data.date-format`, for `strptime`."""
 
     def describe(self) -> str:
-        """In a few words."""
+        """The spelling in a few words; empty if it is plain."""
         if self.format:
             return f'as "{self.format}"'
         return f"{self.first} first" if self.first else ""
 
     def rewrite(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
-        """The column of text with its days as `2011-01-16`, and what follows a day behind it; others as they are."""
+        """The column of text with its days as `2011-01-16`, and any time after it. Other values stay as they are."""
         distinct = column.combine_chunks().dictionary_encode()
         if isinstance(distinct, pa.ChunkedArray):
             distinct = distinct.combine_chunks()
         texts = distinct.dictionary.to_pylist()
-        spelt = self._by_format(texts) if self.format else [self._plain(text) for text in texts]
-        return pa.chunked_array([pa.array(spelt, pa.string()).take(distinct.indices)])
+        rewritten = self._by_format(texts) if self.format else [self._plain(text) for text in texts]
+        return pa.chunked_array([pa.array(rewritten, pa.string()).take(distinct.indices)])
 
     def _by_format(self, texts: list[str]) -> list[str | None]:
         assert self.format is not None
         has_time = re.search(r"%[HIMScXTRfs]", self.format) is not None
-        # A format of the day alone is of the day alone: what follows is kept.
-        split = [(text.strip(), "") if has_time else _halves(text, self.format) for text in texts]
+        # A format without a time covers only the day; the text after it is kept.
+        split = [(text.strip(), "") if has_time else _split_after_day(text, self.format) for text in texts]
         parsed = pd.to_datetime(
             pd.Series([day for day, _ in split], dtype=object), format=self.format, errors="coerce"
         ).astype("datetime64[s]")
         days = parsed.dt.strftime("%Y-%m-%d %H:%M:%S" if has_time else "%Y-%m-%d")
-        # One that is not of the format must not be read in another way.
+        # The mark keeps a value of another format from being read in another way.
         return [
-            f"{day} {rest}".strip() if isinstance(day, str) else f"?{text}"
-            for day, (_, rest), text in zip(days, split, texts, strict=True)
+            f"{day} {after}".strip() if isinstance(day, str) else f"?{text}"
+            for day, (_, after), text in zip(days, split, texts, strict=True)
         ]
 
     def _plain(self, text: str) -> str:
-        written = text.strip()
-        if self.first and (match := _NUMBERS.match(written)):
+        stripped = text.strip()
+        if self.first and (match := _NUMBERS.match(stripped)):
             first, second = int(match["first"]), int(match["second"])
             month, day = (second, first) if self.first == "day" else (first, second)
             return _iso(match["year"], month, day, match["rest"], text)
         for spelling in _SPELT:
-            if match := spelling.match(written):
+            if match := spelling.match(stripped):
                 parts = match.groupdict()
                 month = int(parts["month"]) if "month" in parts else _MONTHS.get(parts["name"][:3].lower(), 0)
                 return _iso(parts["year"], month, int(parts["day"]), parts["rest"], text)
         return text
 
 
-def _halves(text: str, form: str) -> tuple[str, str]:
-    """What a format of a day is about, and what follows it."""
-    words = text.split()
-    if len(words) <= (count := len(form.split())):
-        return " ".join(words), ""
+def _split_after_day(text: str, day_format: str) -> tuple[str, str]:
+    """The words of the day, as many as in its format, and the words after them."""
+    words, count = text.split(), len(day_format.split())
     return " ".join(words[:count]), " ".join(words[count:])
 
 
-def _iso(year: str, month: int, day: int, rest: str, otherwise: str) -> str:
+def _iso(year: str, month: int, day: int, time: str, text: str) -> str:
+    """The day in ISO format with the time after it; `text` if there is no such day."""
     if not (1 <= month <= 12 and 1 <= day <= 31):
-        return otherwise
-    rest = rest.strip(" ,T\t")
-    return f"{year}-{month:02}-{day:02}" + (f" {rest}" if rest else "")
+        return text
+    time = time.strip(" ,T\t")
+    return f"{year}-{month:02}-{day:02}" + (f" {time}" if time else "")
 
 
 @dataclass
 class DateCount:
-    """Counts how the values of a date column may be spelt."""
+    """Collects the possible spellings of a date column's values, a piece of the column at a time."""
 
     day_first: str | None = None
-    """A value that only makes sense with the day first."""
+    """A value that is a date only with the day first."""
     month_first: str | None = None
+    """A value that is a date only with the month first."""
     either: str | None = None
-    others: bool = False
-    """Whether there are spellings that `Dates` rewrites, whatever the order."""
-    same: bool = False
-    """Whether in a date among them the day and the month are one number."""
+    """A value that is a date in both orders."""
+    has_other_spellings: bool = False
+    """True if there are values that `Dates` rewrites for any order."""
+    has_equal_numbers: bool = False
+    """True if in one of those, like 03/03/2011, the day and the month are equal."""
 
     def add(self, column: pa.ChunkedArray) -> None:
-        """A piece of the column, as text."""
-        for text in pc.unique(column.drop_null()).to_pylist():
-            written = text.strip()
-            if match := _NUMBERS.match(written):
+        """Looks at a piece of the column of text."""
+        for value in pc.unique(column.drop_null()).to_pylist():
+            text = value.strip()
+            if match := _NUMBERS.match(text):
                 first, second = int(match["first"]), int(match["second"])
                 if first > 12 >= second:
-                    self.day_first = self.day_first or written
+                    self.day_first = self.day_first or text
                 elif second > 12 >= first:
-                    self.month_first = self.month_first or written
+                    self.month_first = self.month_first or text
                 elif first != second:
-                    self.either = self.either or written
+                    self.either = self.either or text
                 else:
-                    self.others = self.same = True
-            elif not self.others and any(spelling.match(written) for spelling in _SPELT):
-                self.others = True
+                    self.has_other_spellings = self.has_equal_numbers = True
+            elif not self.has_other_spellings and any(spelling.match(text) for spelling in _SPELT):
+                self.has_other_spellings = True
 
     def form(self, name: str) -> Dates | None:
         """The form; None if the days are plain. Raises UserError if day and month cannot be told apart."""
@@ -288,11 +294,11 @@ class DateCount:
                 f'"{name}": "{self.either}" may be {readings}, and no other value tells: write '
                 f'"date-format": "%d{sep}%m{sep}%Y" (day first) or "%m{sep}%d{sep}%Y" in data'
             )
-        return Dates("day" if self.same else None) if self.others else None
+        return Dates("day" if self.has_equal_numbers else None) if self.has_other_spellings else None
 
 
 def described(dates: Dates | None, numbers: Mapping[str, Numbers], date: str) -> Iterable[str]:
-    """A line for each form that was recognised."""
+    """A line for each recognised form."""
     if dates and dates.describe():
         yield f'"{date}" is read {dates.describe()}'
     for name, form in numbers.items():
@@ -300,7 +306,7 @@ def described(dates: Dates | None, numbers: Mapping[str, Numbers], date: str) ->
 
 
 def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
-    """The column as text, if it holds any; None for numbers, times and others."""
+    """The column as plain text; None if its type is no text."""
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return column if pa.types.is_string(kind) else column.cast(pa.string())

@@ -1,4 +1,4 @@
-"""The sizes of what an architecture reads, and the token ids that mean something by themselves."""
+"""The sizes of an architecture's inputs, and the token ids with a fixed meaning."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,8 @@ UNKNOWN = 1
 class Inputs:
     """The sizes from which an architecture builds its layers.
 
-    Token ids are 0 … `vocabulary` − 1, of which 0 is padding and 1 is unknown; `length` tokens and `dense`
-    numbers per row (either may be 0); `targets` numbers to predict.
+    Token ids are 0 … `vocabulary` − 1; 0 is padding and 1 is unknown. A row has `length` tokens, `dense` numbers (both
+    may be 0) and `targets` numbers to predict.
     """
 
     vocabulary: int
@@ -19,10 +19,10 @@ class Inputs:
     dense: int
     targets: int
     categorical: int = 0
-    """The first so many tokens of a row are those of its categorical columns, one each; the others are words. Models
-    that were saved before this was counted have 0, and no architecture of then reads it."""
+    """Number of categorical columns. Their tokens come first in a row, one each; the others are words. Old models have
+    0, and their architectures do not read it."""
 
     @property
     def words(self) -> int:
-        """Tokens of a row that are words, padding included."""
+        """Number of tokens in a row that are words, including padding."""
         return self.length - self.categorical

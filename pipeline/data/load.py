@@ -1,7 +1,6 @@
 """Loads the days of a date range from a source and encodes them, fitted on the training part alone.
 
-What a `data` key may say stands in `source.py`, where files are in `paths.py`, how they are read in `files.py`, and how
-raw values become tokens in `encoder.py`.
+`source.py` declares the `data` key, `paths.py` finds the files, `files.py` reads them, and `encoder.py` encodes values.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +24,7 @@ from pipeline.errors import UserError
 
 
 def columns_of(source: Source) -> Columns:
-    """The raw columns of the source, by what each becomes."""
+    """The raw columns of the source, by their use."""
     if isinstance(source, FlightsSource):
         return flights.columns(source)
     targets = tuple(Target(name, source.target_transform) for name in source.target)
@@ -34,7 +33,7 @@ def columns_of(source: Source) -> Columns:
 
 
 def read_rows(source: Source, date_range: DateRange) -> Rows:
-    """The raw rows of the range, in order of time: what a saved model's encoder takes.
+    """The raw rows of the range, in order of time, as an encoder takes them.
 
     Raises UserError if there are no files, if one cannot be read, or lacks a column that the source names.
     """
@@ -47,9 +46,9 @@ def read_rows(source: Source, date_range: DateRange) -> Rows:
 
 
 def stream_rows(source: Source, date_range: DateRange | None = None) -> Iterator[Rows]:
-    """The raw rows, of the range if one is given, a piece at a time and in no order, so that data may be of any size.
+    """The raw rows, a piece at a time and in no order, so that data may be of any size. None as range means all rows.
 
-    Notes come with the last piece. Raises UserError as `read_rows` does.
+    Notes come with the last piece. Raises UserError like `read_rows`.
     """
     if isinstance(source, FlightsSource):
         yield flights.read_rows(source, date_range or FLIGHTS_DAYS)
@@ -58,12 +57,12 @@ def stream_rows(source: Source, date_range: DateRange | None = None) -> Iterator
 
 
 def covered_days(source: Source) -> DateRange | None:
-    """From the first day that the data have rows for to the last, without strays; None if there is none."""
+    """The range from the first to the last day with rows, without strays; None if there are no rows."""
     return coverage(source)[0]
 
 
 def coverage(source: Source) -> tuple[DateRange | None, str | None]:
-    """The days that the data cover, and a line about those which `strays.covered` leaves out.
+    """The days that the data cover, and a line about the days that `strays.covered` leaves out.
 
     Raises UserError if there are no files, if they cannot be read, or lack a column that the source names.
     """
@@ -71,24 +70,24 @@ def coverage(source: Source) -> tuple[DateRange | None, str | None]:
         return source.covers, None
     files = Files.of(source)
     files.check(columns_of(source).all)
-    found, rows, _ = files.days_with_rows()
-    covered = found[strays.covered(found.tolist(), rows.tolist())]
-    if not len(covered):
+    days, rows = (values.tolist() for values in files.days_with_rows()[:2])
+    covered = days[strays.covered(days, rows)]
+    if not covered:
         return None, None
-    return DateRange(covered[0].item(), covered[-1].item() + timedelta(days=1)), strays.in_words(
-        found.tolist(), rows.tolist()
-    )
+    return DateRange(covered[0], covered[-1] + timedelta(days=1)), strays.in_words(days, rows)
 
 
 def load(
     source: Source, date_range: DateRange, valid: float = 0.15, test: float = 0.15, *, train_days: int | None = None
 ) -> Dataset:
-    """The range's days as train, validation and test part; `valid` and `test` are shares of the days.
+    """Loads the days of the range as train, validation and test part; `valid` and `test` are shares of the days.
 
-    With `train_days`, only so many of the training days are read, the last ones: the parts that judge stay the same.
-    Raises UserError if a part would be empty, if a transform is impossible for a target, if the training part has a
-    constant target or no value of any feature, or as `read_rows` does.
+    With `train_days`, only the last so many training days are read; validation and test stay the same.
+
+    Raises UserError like `read_rows`. Also if a part is empty, a transform is impossible, too many rows are lost, or
+    the training part has a constant target or no value of any feature.
     """
+    # Read the rows.
     split = _split(date_range, valid, test, train_days)
     date_range = DateRange(split.train.start, split.test.end)
     columns = columns_of(source)
@@ -99,6 +98,7 @@ def load(
         lost.check(lost.of_files(rows), source.may_lose)
     notes = [*_notes_on_days(rows, date_range), *rows.notes, *_notes_on_values(rows.frame, columns)]
 
+    # Drop rows without a target.
     names = tuple(target.name for target in columns.targets)
     complete = rows.complete(names)
     if not complete.all():
@@ -109,6 +109,7 @@ def load(
         notes.append(usable.few_rows())
     _check_transforms(rows.frame, columns)
 
+    # Split and encode.
     parts = {name: rows.within(getattr(split, name)) for name in ("train", "valid", "test")}
     for name, part in parts.items():
         if not len(part.days):
@@ -132,9 +133,9 @@ def load(
 def fingerprint_of(
     source: Source, date_range: DateRange, valid: float = 0.15, test: float = 0.15, *, train_days: int | None = None
 ) -> str:
-    """The fingerprint that `load` would give the same days, read but not encoded; of no rows, too.
+    """The fingerprint that `load` would give the same days, without encoding them. The days may have no rows.
 
-    Raises UserError if they cannot be read.
+    Raises UserError like `read_rows`.
     """
     split = _split(date_range, valid, test, train_days)
     columns = columns_of(source)
@@ -159,12 +160,12 @@ def _notes_on_days(rows: Rows, date_range: DateRange) -> Iterator[str]:
 
 def _notes_on_values(frame: pd.DataFrame, columns: Columns) -> Iterator[str]:
     for name in dict.fromkeys((*columns.numeric, *(target.name for target in columns.targets))):
-        written = np.array(frame[name].notna(), dtype=np.bool_)
-        unparsed = written & np.isnan(numbers(frame[name]))
+        present = np.array(frame[name].notna(), dtype=np.bool_)
+        unparsed = present & np.isnan(numbers(frame[name]))
         if unparsed.any():
             yield from _notes_on_unparsed(frame[name], unparsed)
-        if name in columns.numeric and not written.all():
-            yield f'"{name}": {share(int((~written).sum()), len(frame))} values are missing'
+        if name in columns.numeric and not present.all():
+            yield f'"{name}": {share(int((~present).sum()), len(frame))} values are missing'
     for name in dict.fromkeys((*columns.categorical, *columns.text)):
         values = int(frame[name].notna().sum())
         if not values:
@@ -172,15 +173,15 @@ def _notes_on_values(frame: pd.DataFrame, columns: Columns) -> Iterator[str]:
         elif name in columns.categorical and usable.is_identifier(distinct := frame[name].nunique(), values):
             yield usable.identifier(name, distinct, values)
     for name, part in columns.date_parts:
-        if part == "hour" and not (written := has_value(frame[name], part)).all():
-            yield f'"{name}": {share(int((~written).sum()), len(frame))} values have no time of day'
+        if part == "hour" and not (has_hour := has_value(frame[name], part)).all():
+            yield f'"{name}": {share(int((~has_hour).sum()), len(frame))} values have no time of day'
 
 
 def _notes_on_unparsed(column: "pd.Series[Any]", unparsed: NDArray[np.bool_]) -> Iterator[str]:
     too_large = unparsed & infinite(column)
-    for which, sentence in ((too_large, usable.infinite), (unparsed & ~too_large, usable.no_numbers)):
-        if which.any():
-            yield sentence(str(column.name), int(which.sum()), len(column), column.iloc[int(which.argmax())])
+    for mask, sentence in ((too_large, usable.infinite), (unparsed & ~too_large, usable.no_numbers)):
+        if mask.any():
+            yield sentence(str(column.name), int(mask.sum()), len(column), column.iloc[int(mask.argmax())])
 
 
 def _check_transforms(frame: pd.DataFrame, columns: Columns) -> None:
@@ -207,7 +208,7 @@ def _check_training_part(frame: pd.DataFrame, columns: Columns, date_range: Date
 
 
 def no_rows(source: Source, date_range: DateRange) -> str:
-    """What to tell a person who asked for days without rows."""
+    """The message for a date range without rows."""
     return f"date-range: {NO_ROWS} {date_range}; {_covered_in_words(source, date_range)}"
 
 
@@ -220,7 +221,7 @@ def _empty_part(name: str, split: Split, source: Source, date_range: DateRange) 
 
 
 def why_no_days(notes: Sequence[str]) -> str:
-    """Why files have no day with rows; `notes` are those of `Files.days_with_rows`."""
+    """The reason why files have no day with rows. `notes` are those of `Files.days_with_rows`."""
     if not notes:
         return "the files have no rows"
     return (
@@ -230,7 +231,7 @@ def why_no_days(notes: Sequence[str]) -> str:
 
 
 def _covered_in_words(source: Source, missing: DateRange) -> str:
-    """The days that the data cover, for a person who asked for others."""
+    """The days that the data cover, as part of a message about missing days."""
     if source.covers or not isinstance(source, FilesSource):
         return f"they cover {source.covers}"
     days, _, notes = Files.of(source).days_with_rows()

@@ -1,6 +1,6 @@
-"""Rows and values that the data have and nobody can use: how many, from when people are told, from when nothing starts.
+"""Losses: rows and values of the data that cannot be used, and the shares from which they are reported or stop a sweep.
 
-Counted where data are read; the same rule holds for a survey of all ranges and in a trial, for its own.
+The losses are counted where data are read. The same rules hold for a survey and for the date range of a trial.
 """
 
 import math
@@ -14,23 +14,22 @@ from pipeline.data import usable
 from pipeline.data.raw import Columns, Rows, infinite, numbers, share
 from pipeline.errors import UserError
 
-SAID_FROM = usable.SHARE_SAID
 STOPS_FROM = 0.2
-"""More than this is no accident: a form that was not recognised, or a quote that does not close."""
+"""A larger share is no accident, but a form that was not recognised, or an unclosed quote."""
 
 
 @dataclass(frozen=True)
 class Loss:
-    """Something that is lost: a line that says so, and its share."""
+    """A loss: a line for people, and the lost share of rows or values."""
 
     line: str
     share: float
     stops: bool = True
-    """Whether too much of it stops a sweep. A cell that is empty is missing, not lost: it is told alone."""
+    """True if too large a share stops a sweep. Empty cells are missing, not lost: they are only reported."""
 
 
 class Read(Protocol):
-    """What says how many rows were read and lost: `Rows` of a date range, or a `Survey`."""
+    """Counts of rows that were read and lost: `Rows` of a date range, or a `Survey`."""
 
     @property
     def lost(self) -> int: ...
@@ -41,18 +40,15 @@ class Read(Protocol):
 
 
 def of_files(data: Read) -> list[Loss]:
-    """What the files lose before any range is looked at: rows without a day, cut short, or swallowed by a quote."""
+    """The loss of whole rows of the files: without a day, cut short, or swallowed by a quote."""
     if not data.lost:
         return []
-    return [
-        Loss(
-            f"{share(data.lost, data.read)} rows of the files are lost ({'; '.join(data.notes)})", data.lost / data.read
-        )
-    ]
+    line = f"{share(data.lost, data.read)} rows of the files are lost ({'; '.join(data.notes)})"
+    return [Loss(line, data.lost / data.read)]
 
 
 def of_rows(rows: Rows, columns: Columns, usable_rows: int) -> list[Loss]:
-    """What the rows of a date range lose, of which so many have every target, apart from what the files do."""
+    """The losses in the rows of a date range. `usable_rows` of them have every target."""
     losses: list[Loss] = []
     names = tuple(target.name for target in columns.targets)
     for name in dict.fromkeys((*names, *columns.numeric)):
@@ -61,19 +57,19 @@ def of_rows(rows: Rows, columns: Columns, usable_rows: int) -> list[Loss]:
         if unparsed.any():
             too_large = int((unparsed & infinite(column)).sum())
             losses += of_column(
-                name, len(column), int(unparsed.sum()) - too_large, too_large, usable.said_missing(column[unparsed]),
+                name, len(column), int(unparsed.sum()) - too_large, too_large, usable.missing_words(column[unparsed]),
                 column[unparsed].iloc[0],
             )  # fmt: skip
     return [*losses, *of_targets(len(rows.days) - usable_rows, len(rows.days), names)]
 
 
 def said(losses: Iterable[Loss]) -> tuple[str, ...]:
-    """Lines about what is more than an accident."""
-    return tuple(loss.line for loss in losses if loss.share > SAID_FROM)
+    """The lines of losses that are large enough to be reported."""
+    return tuple(loss.line for loss in losses if loss.share > usable.REPORTED_FROM)
 
 
 def check(losses: Iterable[Loss], may_lose: float | None) -> None:
-    """Raises UserError, a line per loss, if more is lost than `data.may-lose` expects."""
+    """Raises UserError, a line per loss, if a loss exceeds `data.may-lose`."""
     limit = STOPS_FROM if may_lose is None else may_lose
     lines = [
         f"{loss.line}: mend the data or its keys, or write "
@@ -86,13 +82,13 @@ def check(losses: Iterable[Loss], may_lose: float | None) -> None:
 
 
 def of_column(name: str, rows: int, unparsed: int, too_large: int, missing: int, example: object) -> list[Loss]:
-    """What a column of numbers loses: values that are none, without words that say that one is missing."""
+    """The loss of a column of numbers: values that are neither numbers nor words for "missing"."""
     lost = unparsed + too_large - missing
     return [Loss(usable.no_numbers(name, unparsed + too_large, rows, example), lost / rows)] if lost > 0 else []
 
 
 def of_targets(lost: int, rows: int, names: Iterable[str]) -> list[Loss]:
-    """Rows that have a day but not every target."""
+    """The loss of rows that have a day but not every target."""
     if not lost:
         return []
     return [Loss(f"{share(lost, rows)} rows are left out: no {' or no '.join(names)}", lost / rows, stops=False)]

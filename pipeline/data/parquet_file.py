@@ -1,4 +1,4 @@
-"""Reads one Parquet file: the names of its columns, and tables of some of them, in types that pandas has."""
+"""Reads a Parquet file: the names of its columns, and tables of some of them, in types that pandas supports."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -21,7 +21,7 @@ _MAGIC = b"PAR1"
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether the file begins as a Parquet file does."""
+    """True if the file begins like a Parquet file."""
     with open(path, "rb") as file:
         return file.read(len(_MAGIC)) == _MAGIC
 
@@ -40,18 +40,19 @@ class ParquetFile:
     def batches(
         self, columns: list[str], date: str | None, date_range: DateRange | None, tally: Tally
     ) -> Iterator[pa.Table]:
+        """Tables of the columns. With the name of a `date` column, row groups outside of the range are skipped."""
         kinds = {name: self._schema.field(name).type for name in columns}
         for name, kind in kinds.items():
             if pa.types.is_nested(kind):
                 raise UserError(f'{self._name}: column "{name}" holds {kind}, not one value a row')
-        # Not by way of a dataset, which refuses columns of one name, asked for or not.
+        # Without a dataset, which refuses a file with a repeated column name, even if that column is not read.
         fragment = pa.dataset.ParquetFileFormat().make_fragment(str(self._path), pa.fs.LocalFileSystem())
         if date and date_range and (in_range := row_group_filter(date, kinds[date], date_range)) is not None:
             fragment = fragment.subset(in_range)
         groups = [group.id for group in fragment.row_groups]
         with pyarrow.parquet.ParquetFile(self._path) as file:
             tally.rows += file.metadata.num_rows
-            # One by one: what was read of a group stays in memory as long as the iterator does.
+            # One iterator for each group, because an iterator keeps all that it has read in memory.
             for group in groups:
                 for batch in file.iter_batches(ROWS_AT_A_TIME, row_groups=[group], columns=columns):
                     names = batch.schema.names
@@ -59,7 +60,7 @@ class ParquetFile:
 
 
 def _plain(column: pa.Array) -> pa.Array:
-    """A column in a type that pandas has, and that can be filtered: text for views of text and for bytes."""
+    """The column in a type that pandas supports and that can be filtered. Bytes become text."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         return _plain(column.dictionary_decode())
@@ -70,7 +71,7 @@ def _plain(column: pa.Array) -> pa.Array:
     if pa.types.is_binary_view(kind):
         return _plain(column.cast(pa.large_binary()))
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
-        # Some programs write text as bytes; what is none is shown as digits.
+        # Some programs write text as bytes. Bytes that are no text become hexadecimal digits.
         try:
             return column.cast(pa.large_binary()).cast(pa.large_string())
         except pa.ArrowInvalid:
@@ -88,9 +89,10 @@ def _text(value: bytes) -> str:
 
 
 def row_group_filter(name: str, kind: pa.DataType, date_range: DateRange) -> pc.Expression | None:
-    """A filter by which whole row groups are skipped; a day wider at both ends, as a column may have a time zone.
+    """A filter that skips whole row groups. It is a day wider than the range at both ends, because of time zones.
 
-    Groups with days outside the calendar are read, too: those are counted, whatever the range.
+    Groups with days outside the calendar pass it for any range, so that their rows are counted. None if the type of
+    the column is no date.
     """
     if not (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
         return None

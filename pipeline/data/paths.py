@@ -1,7 +1,7 @@
-"""Finds the files of a path pattern, on the local disk or in a bucket, and brings their content to this disk.
+"""Finds the files of a path pattern, on the local disk or in a bucket, and fetches their content to this disk.
 
-Folders named `column=value` that the pattern leaves open are partitions: their values are columns, and those of the
-date column tell which files a date range needs. What is in a file is read in `files.py`.
+Folders named `column=value` that match a wildcard are partitions: their values are columns. If one of them is the date
+column, files outside of a date range are skipped. `files.py` reads the files.
 """
 
 import collections
@@ -32,86 +32,86 @@ if TYPE_CHECKING:
     from pipeline.store.client import Bucket
 
 NULL = "__HIVE_DEFAULT_PARTITION__"
-# How many files are fetched at a time, and ahead of the one that is read.
+# Number of files that are fetched at a time, ahead of the file that is read.
 _AHEAD = 8
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file of data, here or in a bucket."""
+    """A file of data, on this disk or in a bucket."""
 
     name: str
-    """As a person writes it: a path, or `gs://bucket/object`."""
-    opened: Callable[[], AbstractContextManager[Path]] = field(compare=False)
-    """Its content on this disk, for as long as the context lasts."""
+    """A path, or `gs://bucket/object`."""
+    content: Callable[[], AbstractContextManager[Path]] = field(compare=False)
+    """A context with the path of its content on this disk."""
     partition: Mapping[str, str | None]
-    """Columns and values that its folders' names give, `{"day": "2024-01-31"}`; None for a missing value."""
+    """Columns and values from the names of its folders, `{"day": "2024-01-31"}`; None for a missing value."""
     day: np.datetime64 | None
-    """The day of all of its rows; None if its folders give none, NaT if what they give is no day of the calendar."""
+    """The day of all of its rows; None if its folders name none, NaT if they name a day outside the calendar."""
     size: int
-    """Bytes, as it is stored."""
+    """Size as stored, in bytes."""
 
 
 def matching(pattern: str, date: str, date_range: DateRange | None = None) -> list[DataFile]:
-    """The files of a pattern, by name, without those whose partition of the `date` column lies outside the range.
+    """The files that match a pattern, sorted by name, without those whose `date` partition lies outside the range.
 
-    Raises UserError if the pattern means no file at all.
+    Raises UserError if no file matches the pattern.
     """
     if pattern.startswith("gs://"):
         return _in_bucket(pattern, date, date_range)
-    whole = re.sub("/+", "/", in_project(pattern))
-    paths = [path for path in glob.glob(whole, recursive=True) if os.path.isfile(path)]
+    full_pattern = re.sub("/+", "/", in_project(pattern))
+    paths = [path for path in glob.glob(full_pattern, recursive=True) if os.path.isfile(path)]
     sizes = {path: os.path.getsize(path) for path in paths}
     paths = sorted(path for path in paths if not _is_marker(path, sizes[path]))
     if not paths:
         raise UserError(f'data.path: no file matches "{pattern}" (looked {where_looked()})')
-    partitions = [_partition(path[len(_folder(whole)) :]) for path in paths]
+    partitions = [_partition(path[len(_folder(full_pattern)) :]) for path in paths]
     files = [
-        DataFile(path, partial(_here, path), partition, day, sizes[path])
+        DataFile(path, partial(_local, path), partition, day, sizes[path])
         for path, partition, day in zip(paths, partitions, _days(partitions, date), strict=True)
     ]
     return _within(files, date_range)
 
 
-def _here(path: str) -> AbstractContextManager[Path]:
+def _local(path: str) -> AbstractContextManager[Path]:
     return nullcontext(Path(path))
 
 
-def in_turn(files: Sequence[DataFile]) -> Iterator[tuple[DataFile, Path]]:
-    """Each file with its content on this disk; meanwhile the next ones of a bucket are fetched."""
+def fetched(files: Sequence[DataFile]) -> Iterator[tuple[DataFile, Path]]:
+    """Each file with the path of its content on this disk. Files of a bucket are fetched ahead, several at a time."""
 
     def fetch(file: DataFile) -> None:
-        with file.opened():
+        with file.content():
             pass
 
     if not any(file.name.startswith("gs://") for file in files):
         for file in files:
-            with file.opened() as path:
+            with file.content() as path:
                 yield file, path
         return
     waiting = collections.deque(files)
-    coming: collections.deque[tuple[DataFile, concurrent.futures.Future[None]]] = collections.deque()
+    fetches: collections.deque[tuple[DataFile, concurrent.futures.Future[None]]] = collections.deque()
     pool = concurrent.futures.ThreadPoolExecutor(_AHEAD)
     try:
-        while waiting or coming:
-            while waiting and len(coming) < _AHEAD:
+        while waiting or fetches:
+            while waiting and len(fetches) < _AHEAD:
                 file = waiting.popleft()
-                coming.append((file, pool.submit(fetch, file)))
-            file, fetched = coming.popleft()
-            fetched.result()
-            with file.opened() as path:
+                fetches.append((file, pool.submit(fetch, file)))
+            file, fetch_of_file = fetches.popleft()
+            fetch_of_file.result()
+            with file.content() as path:
                 yield file, path
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _in_bucket(pattern: str, date: str, date_range: DateRange | None) -> list[DataFile]:
-    # Here, because most never need it and it takes its time.
+    # Imported here, because it is slow and local files do not need it.
     from google.api_core.exceptions import NotFound
 
-    from pipeline.store.client import Bucket, whole
+    from pipeline.store.client import Bucket, bad_checksums_retried
 
-    name, _, inside = pattern.removeprefix("gs://").partition("/")
+    name, _, key_pattern = pattern.removeprefix("gs://").partition("/")
     bucket = Bucket(
         name,
         refused=UserError,
@@ -119,14 +119,14 @@ def _in_bucket(pattern: str, date: str, date_range: DateRange | None) -> list[Da
         role="roles/storage.objectViewer",
         instead="correct data.path",
     )
-    kept = cache.of_this_machine()
+    local_cache = cache.of_this_machine()
 
-    def opened(object: str, generation: int, size: int) -> AbstractContextManager[Path]:
+    def content(object: str, generation: int, size: int) -> AbstractContextManager[Path]:
         def fetch(file: BinaryIO) -> None:
             def attempt() -> None:
                 file.seek(0)
-                with whole():
-                    # As it is stored: else what is stored zipped would come unzipped, and its size be another.
+                with bad_checksums_retried():
+                    # Raw, because an object stored with gzip encoding would be unpacked and have another size.
                     bucket.blob(object, generation).download_to_file(
                         file, raw_download=True, timeout=bucket.timeout, retry=None
                     )
@@ -138,15 +138,15 @@ def _in_bucket(pattern: str, date: str, date_range: DateRange | None) -> list[Da
                     f"gs://{name}/{object} was replaced or removed while it was read: try again"
                 ) from None
 
-        return kept.file(f"gs://{name}/{object}#{generation}", size, fetch)
+        return local_cache.file(f"gs://{name}/{object}#{generation}", size, fetch)
 
-    with bucket.explained("list", _folder(inside)):
-        objects, left_out = _objects(bucket, inside, date, date_range)
-    if not objects and not left_out:
+    with bucket.explained("list", _folder(key_pattern)):
+        objects, has_other_days = _objects(bucket, key_pattern, date, date_range)
+    if not objects and not has_other_days:
         raise UserError(f'data.path: no object matches "{pattern}"')
-    partitions = [_partition(object[len(_folder(inside)) :]) for object in objects]
+    partitions = [_partition(object[len(_folder(key_pattern)) :]) for object in objects]
     files = [
-        DataFile(f"gs://{name}/{object}", partial(opened, object, *version), partition, day, version[1])
+        DataFile(f"gs://{name}/{object}", partial(content, object, *version), partition, day, version[1])
         for (object, version), partition, day in zip(objects.items(), partitions, _days(partitions, date), strict=True)
     ]
     return _within(sorted(files, key=lambda file: file.name), date_range)
@@ -155,14 +155,14 @@ def _in_bucket(pattern: str, date: str, date_range: DateRange | None) -> list[Da
 def _objects(
     bucket: "Bucket", pattern: str, date: str, date_range: DateRange | None
 ) -> tuple[dict[str, tuple[int, int]], bool]:
-    """Generation and size of each object of the pattern; and whether partitions were left out of the listing."""
+    """The matching objects, `{name: (generation, size)}`, and whether the listing left partitions out."""
     folder, start = _folder(pattern), _plain_start(pattern)
     objects: dict[str, tuple[int, int]] = {}
 
-    def list_objects(fields: str = "items(name,generation,size),nextPageToken", **what: str) -> list[str]:
-        """Adds the objects that match; returns the folders, if a delimiter asks for them."""
+    def list_objects(fields: str = "items(name,generation,size),nextPageToken", **options: str) -> list[str]:
+        """Adds the matching objects. Returns the folders, if the options have a delimiter."""
         folders: set[str] = set()
-        for page in bucket.list(prefix=start, fields=fields, **what).pages:
+        for page in bucket.list(prefix=start, fields=fields, **options).pages:
             for blob in page:
                 if _matches(blob.name.split("/"), pattern.split("/")) and not _is_marker(blob.name, blob.size):
                     objects[blob.name] = int(blob.generation), int(blob.size)
@@ -179,13 +179,13 @@ def _objects(
         return objects, False
     needed = [name for name, day in zip(folders, days, strict=True) if contains(date_range, np.array([day]))[0]]
     if needed:
-        # To the end of the last of them: a zero is what sorts right behind a slash.
+        # The end is exclusive. A zero sorts right after a slash, so all objects of the last folder are listed.
         list_objects(start_offset=needed[0], end_offset=needed[-1].removesuffix("/") + "0")
     return objects, bool(folders)
 
 
 def _within(files: list[DataFile], date_range: DateRange | None) -> list[DataFile]:
-    """Without the files whose day is known and lies outside the range."""
+    """The files without those whose day is known and lies outside the range."""
     if date_range is None:
         return files
 
@@ -196,18 +196,18 @@ def _within(files: list[DataFile], date_range: DateRange | None) -> list[DataFil
 
 
 def _folder(pattern: str) -> str:
-    """The folder of all matches, with its slash."""
+    """The folder that holds all matches, with a slash at its end."""
     start = _plain_start(pattern)
     return start[: start.rfind("/") + 1]
 
 
 def _plain_start(pattern: str) -> str:
-    """What every match begins with."""
+    """The start of the pattern up to its first wildcard."""
     return re.split(r"[*?[]", pattern, maxsplit=1)[0]
 
 
 def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """As `glob` does on a disk: `*` stays inside a name, `**` is any number of folders, neither matches `.hidden`."""
+    """Matches like `glob` on a disk: `*` within a name, `**` for any number of folders, neither for `.hidden`."""
     if not pattern:
         return not parts
     if pattern[0] == "**":
@@ -220,7 +220,7 @@ def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 
 
 def _partition(path: str) -> dict[str, str | None]:
-    """Columns and values that the names of a path's folders give."""
+    """Columns and values from the folder names of a path."""
     folders = (folder.partition("=") for folder in path.split("/")[:-1] if "=" in folder)
     return {unquote(key): None if value == NULL else unquote(value) for key, _, value in folders}
 
@@ -232,5 +232,5 @@ def _days(partitions: Sequence[Mapping[str, str | None]], date: str) -> list[np.
 
 
 def _is_marker(path: str, size: int) -> bool:
-    """Whether an empty file only marks something: a folder, or by `_SUCCESS` that a program was done."""
+    """True for an empty file that marks a folder, or (`_SUCCESS`) the end of a program."""
     return size == 0 and (path.endswith("/") or os.path.basename(path).startswith("_"))

@@ -1,6 +1,6 @@
-"""What a `data` key for files that nobody has described yet could say, guessed from their first rows.
+"""Proposes a `data` key for files, guessed from their first rows.
 
-It only proposes: a person reads it, and mends what is wrong, before anything trains on it.
+A person reads and corrects it before anything trains on the data.
 """
 
 from collections.abc import Sequence
@@ -17,68 +17,73 @@ from pipeline.data.files import first_rows
 from pipeline.data.raw import CALENDAR, contains, numbers
 from pipeline.errors import UserError, did_you_mean
 
-_MOSTLY = 0.9
-_FEW_WHOLE_NUMBERS = 31
-"""Whole numbers with so few values are rather names of something: hours, weekdays, kinds."""
-_SAME = 0.5
-"""Text with more distinct values than this share of the rows tells rows apart, and not groups of them."""
-_WORDS = 3.0
+_MOST_OF_THEM = 0.9
+"""Share of a column's values that must be dates, or numbers, for the column to be one of those."""
+_CODES_AT_MOST = 31
+"""Whole numbers with at most so many values are probably codes: hours, weekdays, types."""
+_DISTINCT_AT_MOST = 0.5
+"""Text with more distinct values than this share of the rows identifies rows, not groups of rows."""
+_WORDS_AT_LEAST = 3.0
+"""Mean number of words in a value from which a column is text, not a category."""
 _TARGETS = ("target", "label", "y")
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A `data` key, and what a person should know about it."""
+    """A `data` key, and remarks on it for a person."""
 
     data: dict[str, Any]
     remarks: tuple[str, ...]
 
 
 def propose(path: str, target: str | None = None, leave_out: Sequence[str] = ()) -> Proposal:
-    """Proposes a `data` key for the files of a pattern; `leave_out` are columns that are to be no features.
+    """Proposes a `data` key for the files that match a pattern. The columns of `leave_out` become no features.
 
-    Raises UserError if there are no files, no dates in them, or no column of such a name.
+    Raises UserError if there are no files, no dates in them, nothing to predict, or no column of a given name.
     """
     name, rows = first_rows(path)
     date = _date_column(rows, name)
     if isinstance(date, str) and _is_date(pd.Series([date])):
         raise UserError(f"{name}: its first line is a row, not names of columns: write a line with the names above it")
     dates = [date] if isinstance(date, str) else date
-    for asked in filter(None, (target, *leave_out)):
-        if asked not in rows:
-            raise UserError(f"{name}: there is no column {asked}: {did_you_mean(asked, map(str, rows))}")
+    for column in filter(None, (target, *leave_out)):
+        if column not in rows:
+            raise UserError(f"{name}: there is no column {column}: {did_you_mean(column, map(str, rows))}")
     rows = rows.drop(columns=list(leave_out)).apply(_plain)
     columns: dict[str, list[str]] = {"categorical": [], "numeric": [], "text": []}
-    left_out = []
-    for column in rows:
-        if column not in dates and (kind := _kind(rows[column])):
-            columns[kind].append(str(column))
-        elif column not in dates:
-            left_out.append(str(column))
+    left_out: list[str] = []
+    for column in map(str, rows):
+        if column not in dates:
+            kind = _kind(rows[column])
+            (columns[kind] if kind else left_out).append(column)
 
     remarks = []
     if target is None:
-        # What is to be predicted, nobody but a person knows.
-        candidates = columns["numeric"] or [one for one in columns["categorical"] if _is_number(rows[one])]
-        if not candidates:
-            every = ", ".join(map(str, rows))
-            raise UserError(f"{name}: no column of numbers is there to predict; its columns: {every}")
-        target = next((one for one in candidates if one.lower() in _TARGETS), candidates[-1])
+        target = _guessed_target(rows, columns, name)
         remarks = [f'"target" is a guess: name the column to predict, and take out what would give it away ({name})']
     elif not _is_number(rows[target]):
         raise UserError(f"{name}: {target} holds no numbers, so it cannot be predicted")
-    features = {kind: [one for one in names if one != target] for kind, names in columns.items()}
-    if left_out := [one for one in left_out if one != target]:
+    features = {kind: [column for column in names if column != target] for kind, names in columns.items()}
+    if left_out := [column for column in left_out if column != target]:
         remarks.append(f"left out, as they tell rows apart or hold one value: {', '.join(left_out)}")
     proposed = {kind: names for kind, names in features.items() if names} or {"date-parts": ["weekday", "month"]}
     return Proposal({"path": path, "date": date, **proposed, "target": target}, tuple(remarks))
 
 
+def _guessed_target(rows: pd.DataFrame, columns: dict[str, list[str]], name: str) -> str:
+    """A column of numbers with the name of a target, else the last one. Raises UserError if there are no numbers."""
+    candidates = columns["numeric"] or [column for column in columns["categorical"] if _is_number(rows[column])]
+    if not candidates:
+        names = ", ".join(map(str, rows))
+        raise UserError(f"{name}: no column of numbers is there to predict; its columns: {names}")
+    return next((column for column in candidates if column.lower() in _TARGETS), candidates[-1])
+
+
 def _date_column(rows: pd.DataFrame, name: str) -> str | list[str]:
-    """The column with dates; of several the one that is called so, else the first."""
-    found = [str(column) for column in rows if _is_date(rows[column])]
-    if found:
-        return next((column for column in found if any(word in column.lower() for word in ("date", "day"))), found[0])
+    """The date column, preferably with "date" or "day" in its name. Without one, the columns year, month and day."""
+    dates = [str(column) for column in rows if _is_date(rows[column])]
+    if dates:
+        return next((column for column in dates if any(word in column.lower() for word in ("date", "day"))), dates[0])
     by_name = {str(column).lower(): str(column) for column in rows}
     if {"year", "month", "day"} <= by_name.keys():
         return [by_name["year"], by_name["month"], by_name["day"]]
@@ -89,44 +94,43 @@ def _date_column(rows: pd.DataFrame, name: str) -> str | list[str]:
 
 
 def _is_date(column: "pd.Series[Any]") -> bool:
-    written = column.dropna()
-    if not len(written):
+    values = column.dropna()
+    if not len(values):
         return False
-    if written.dtype.kind == "M":
+    if values.dtype.kind == "M":
         return True
-    if pd.api.types.is_numeric_dtype(written):
+    if pd.api.types.is_numeric_dtype(values):
         return False
-    count, text = forms.DateCount(), pa.chunked_array([pa.array(written.astype(str), pa.string())])
+    count, text = forms.DateCount(), pa.chunked_array([pa.array(values.astype(str), pa.string())])
     count.add(text)
     try:
         spelling = count.form(str(column.name))
-    except UserError:  # dates, though day and month cannot be told apart: reading them will say so
+    except UserError:  # the order of day and month is unclear, but these are dates; reading them raises the error
         return True
-    read = days_of(pd.Series((spelling.rewrite(text) if spelling else text).to_pylist(), dtype=object))
-    return bool(np.mean(contains(CALENDAR, read)) >= _MOSTLY)
+    days = days_of(pd.Series((spelling.rewrite(text) if spelling else text).to_pylist(), dtype=object))
+    return bool(np.mean(contains(CALENDAR, days)) >= _MOST_OF_THEM)
 
 
 def _kind(column: "pd.Series[Any]") -> str | None:
-    """The kind of feature that a column could be; None if it is none."""
-    written = column.dropna()
-    distinct = written.nunique()
+    """The kind of feature for a column; None if it is no feature."""
+    values = column.dropna()
+    distinct = values.nunique()
     if distinct < 2:
         return None
-    if _is_number(written):
-        values = numbers(written)
-        is_whole = bool(np.all(values[~np.isnan(values)] % 1 == 0))
+    if _is_number(values):
+        parsed = numbers(values)
+        is_whole = bool(np.all(parsed[~np.isnan(parsed)] % 1 == 0))
         if is_whole and distinct == len(column):
             return None
-        return "categorical" if is_whole and distinct <= _FEW_WHOLE_NUMBERS else "numeric"
-    if np.mean([len(str(value).split()) for value in written]) >= _WORDS:
+        return "categorical" if is_whole and distinct <= _CODES_AT_MOST else "numeric"
+    if np.mean([len(str(value).split()) for value in values]) >= _WORDS_AT_LEAST:
         return "text"
-    return "categorical" if distinct <= _SAME * len(written) else None
+    return "categorical" if distinct <= _DISTINCT_AT_MOST * len(values) else None
 
 
 def _plain(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """The column with its numbers in their plain spelling, where it is text that they are written in otherwise."""
-    written = column.dropna()
-    if pd.api.types.is_numeric_dtype(column) or not all(isinstance(value, str) for value in written):
+    """The column with its numbers in their plain spelling, if it is text with numbers in another one."""
+    if pd.api.types.is_numeric_dtype(column) or not all(isinstance(value, str) for value in column.dropna()):
         return column
     count, text = forms.NumberCount(), pa.chunked_array([pa.array(column.where(column.notna(), None), pa.string())])
     count.add(text)
@@ -135,5 +139,5 @@ def _plain(column: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def _is_number(column: "pd.Series[Any]") -> bool:
-    written = column.dropna()
-    return bool(len(written)) and bool(np.mean(~np.isnan(numbers(written))) >= _MOSTLY)
+    values = column.dropna()
+    return bool(len(values)) and bool(np.mean(~np.isnan(numbers(values))) >= _MOST_OF_THEM)

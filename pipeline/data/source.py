@@ -1,7 +1,7 @@
-"""A spec's `data`: the built-in flights, or a user's own files.
+"""The `data` key of a spec: the built-in flights, or a user's own files.
 
-Only the spec is checked here, not whether the files or their columns exist: reading is `load.py`'s work. Neither pandas
-nor pyarrow is imported, because `hpt validate` must answer at once.
+Only the key is checked here. `load.py` reads the files, and finds missing ones. Neither pandas nor pyarrow is imported,
+because `hpt validate` must answer at once.
 """
 
 import codecs
@@ -25,9 +25,9 @@ Name = Annotated[str, Field(min_length=1)]
 
 BUILT_IN = ("flights",)
 FLIGHTS_DAYS = DateRange(datetime.date(2013, 1, 1), datetime.date(2014, 1, 1))
+# The errors of a training without rows; `report/claims.py` recognises them.
 NO_ROWS = "the data have no rows in"
 NO_ROWS_LEFT = "leaves no rows with a target in"
-"""What a training says that found nothing to train on, or to test."""
 
 
 def _as_tuple(value: Any) -> Any:
@@ -41,11 +41,11 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _one_or_more(item: Any) -> Any:
-    """How a key that takes a name or a list of names is described to people's editors."""
+    """Validator of a key that takes an item or a list of items, with both forms in the JSON Schema."""
     return pydantic.BeforeValidator(_as_tuple, json_schema_input_type=item | list[item])
 
 
-def _one_name_alone(names: str | tuple[str, ...]) -> str | tuple[str, ...]:
+def _one_name_or_several(names: str | tuple[str, ...]) -> str | tuple[str, ...]:
     if isinstance(names, str):
         return names
     if not names:
@@ -55,11 +55,11 @@ def _one_name_alone(names: str | tuple[str, ...]) -> str | tuple[str, ...]:
 
 def _with_a_day(text: str) -> str:
     try:
-        both = [datetime.datetime(2011, 2, day).strftime(text) for day in (3, 4)]
-        datetime.datetime.strptime(both[0], text)
+        third, fourth = (datetime.datetime(2011, 2, day).strftime(text) for day in (3, 4))
+        datetime.datetime.strptime(third, text)
     except ValueError as error:
         raise ValueError(f'"{text}" is no format of dates ({error}); write one like "%d/%m/%Y %H:%M"') from None
-    if both[0] == both[1]:
+    if third == fourth:
         raise ValueError(f'"{text}" has no day of the month; write a format like "%d/%m/%Y"')
     return text
 
@@ -74,10 +74,10 @@ def _known_encoding(name: str) -> str:
 
 def _place(path: str) -> str:
     path = canonical(path)
-    scheme, mark, rest = path.partition("://")
+    scheme, mark, bucket_and_key = path.partition("://")
     if mark and scheme != "gs":
         raise ValueError(f'"{scheme}://" cannot be read; name local files, or gs://bucket/folder/*.parquet')
-    if mark and not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/.*[^/]", rest):
+    if mark and not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/.*[^/]", bucket_and_key):
         raise ValueError(f'"{path}" names no objects of a bucket; write gs://bucket/folder/*.parquet')
     return path
 
@@ -98,12 +98,12 @@ class FlightsSource(Hyphenated):
 
     @property
     def as_of(self) -> datetime.date | None:
-        """The day that counts as "today" for data that have an end of their own."""
+        """The day that counts as "today" for data that have ended; None for others."""
         return FLIGHTS_DAYS.end
 
     @property
     def covers(self) -> DateRange | None:
-        """The days of the data, where that is known without reading them."""
+        """The days of the data; None if they must be read to know that."""
         return FLIGHTS_DAYS
 
 
@@ -118,7 +118,7 @@ class FilesSource(Hyphenated):
         description="Parquet or CSV files, `*` and `**` allowed; in gs://, or relative to the folder of hpt.toml, "
         "without one to the current directory."
     )
-    date: Annotated[Name | tuple[Name, ...], pydantic.AfterValidator(_one_name_alone)] = Field(
+    date: Annotated[Name | tuple[Name, ...], pydantic.AfterValidator(_one_name_or_several)] = Field(
         description="The column with the day (or time) of a row; a list of columns that have it together, in order: "
         '`["year", "month", "day"]`.'
     )
@@ -160,16 +160,16 @@ class FilesSource(Hyphenated):
             if target in features:
                 raise ValueError(f'"{target}" is a target and a feature: a model would only copy it')
         dates = (self.date,) if isinstance(self.date, str) else self.date
-        if both := [name for name in dates if name in self.target or (name in features and len(dates) == 1)]:
+        if reused := [name for name in dates if name in self.target or (name in features and len(dates) == 1)]:
             raise ValueError(
-                f'"{both[0]}" is the date column, so it can be neither a feature nor a target; "date-parts" makes '
+                f'"{reused[0]}" is the date column, so it can be neither a feature nor a target; "date-parts" makes '
                 "features of its hour, weekday and month"
             )
         return self
 
     @pydantic.model_serializer(mode="wrap")
-    def _as_before_there_were_parts(self, handler: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Names in the ledger are hashes of this: with a new key, what older sweeps chose on would be forgotten.
+    def _without_unused_keys(self, handler: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # The ledger hashes this JSON. With a new key in it, the date ranges of older sweeps would be forgotten.
         written: dict[str, Any] = handler(self)
         for key in ("date_parts", "date_format", "decimal", "separator", "encoding", "may_lose"):
             if not getattr(self, key):
@@ -179,17 +179,17 @@ class FilesSource(Hyphenated):
 
     @property
     def date_name(self) -> str:
-        """Name of the date column in frames: of several, their names."""
+        """Name of the date column in frames. For a date of several columns, their names joined by blanks."""
         return self.date if isinstance(self.date, str) else " ".join(self.date)
 
     @property
     def as_of(self) -> datetime.date | None:
-        """The day that counts as "today" for data that have an end of their own."""
+        """The day that counts as "today" for data that have ended; None for others."""
         return None
 
     @property
     def covers(self) -> DateRange | None:
-        """The days of the data, where that is known without reading them."""
+        """The days of the data; None if they must be read to know that."""
         return None
 
 
@@ -200,8 +200,8 @@ def _as_object(value: Any) -> Any:
     if isinstance(value, str):
         if value in BUILT_IN:
             return {"source": value}
-        close = difflib.get_close_matches(value, BUILT_IN, n=1)
-        hint = f'did you mean "{close[0]}"?' if close else 'possible is "flights".'
+        similar = difflib.get_close_matches(value, BUILT_IN, n=1)
+        hint = f'did you mean "{similar[0]}"?' if similar else 'possible is "flights".'
         raise PydanticCustomError(
             "data_source",
             'there are no built-in data "{value}": {hint} For your own files write {"path": …, "date": …, "target": …}',
@@ -215,9 +215,9 @@ def _as_object(value: Any) -> Any:
 
 
 def tag(value: Any) -> str:
-    """Which of the two a person meant, so that only its own mistakes are listed."""
-    built_in = isinstance(value, FlightsSource) or (isinstance(value, dict) and "source" in value)
-    return "flights" if built_in else "files"
+    """The kind of source that a person meant, so that only mistakes in its keys are listed."""
+    is_built_in = isinstance(value, FlightsSource) or (isinstance(value, dict) and "source" in value)
+    return "flights" if is_built_in else "files"
 
 
 DataSource = Annotated[
@@ -229,17 +229,17 @@ DataSource = Annotated[
 
 
 def as_in_every_checkout(source: Source | None) -> Source | None:
-    """The same data, but a path that names this checkout is relative to it: older sweeps had them whole."""
+    """The source with a path into this checkout made relative to it. Older sweeps have absolute paths."""
     if not isinstance(source, FilesSource):
         return source
     return source.model_copy(update={"path": portable(source.path)})
 
 
 def names_here(source: Source | None) -> list[Source | None]:
-    """The data as they stand, and in the other forms by which sweeps in this checkout have named them."""
+    """The source itself, and with the other paths by which sweeps in this checkout have named the same files."""
     if not isinstance(source, FilesSource):
         return [source]
     file = project_file()
-    whole = below(file.parent, source.path) if file else source.path
-    paths = dict.fromkeys((source.path, portable(source.path), whole))
+    absolute = below(file.parent, source.path) if file else source.path
+    paths = dict.fromkeys((source.path, portable(source.path), absolute))
     return [source.model_copy(update={"path": path}) for path in paths]

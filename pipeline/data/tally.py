@@ -1,4 +1,4 @@
-"""Counts the rows and files that were read and left out, and says so in notes."""
+"""Counts the rows and files that are read and left out, and describes them in notes."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _CHARACTERS_SHOWN = 60
 
 @dataclass
 class Tally:
-    """Rows and files that were read and left out."""
+    """Numbers of rows and files that were read and left out."""
 
     rows: int = 0
     without_day: int = 0
@@ -27,31 +27,31 @@ class Tally:
     malformed: int = 0
     malformed_example: str | None = None
     swallowed: int = 0
-    """Lines between a quote that does not close and the next quote, or the end of the file."""
+    """Lines between an unclosed quote and the next quote, or the end of the file."""
     swallowed_example: str | None = None
     recognised: dict[str, None] = field(default_factory=dict)
-    """How the files are written, where that is not plain CSV."""
+    """Lines about the forms of the files that are not plain CSV."""
     no_days: Counter[str] = field(default_factory=Counter)
     """Number of files in each partition whose name is no day."""
     files: int = 0
-    """Files with a header."""
+    """Number of files with a header."""
     empty: list[str] = field(default_factory=list)
-    """Files without anything in them."""
+    """Names of empty files."""
     lacking: dict[str, list[str]] = field(default_factory=dict)
-    """Columns, and the files that do not have them."""
+    """Columns, and the names of the files that lack them."""
 
     @property
     def read(self) -> int:
-        """Rows of the files, lost ones included."""
+        """Number of rows of the files, including the lost ones."""
         return self.rows + self.malformed + self.swallowed
 
     @property
     def lost(self) -> int:
-        """Those of them that nobody can use."""
+        """Number of unusable rows."""
         return self.without_day + self.outside + self.malformed + self.swallowed
 
     def swallow(self, text: str, lines: int) -> None:
-        """Counts lines that an open quote in this text made one of."""
+        """Counts lines that an unclosed quote joined to this text."""
         self.swallowed += lines
         self.swallowed_example = self.swallowed_example or _shortened(text)
 
@@ -82,11 +82,11 @@ class Tally:
             left_out = share(len(self.empty), self.files + len(self.empty))
             yield f"left out {left_out} files: they are empty, as {self.empty[0]} is"
         for name, files in self.lacking.items():
-            where = share(len(files), self.files)
-            yield f'"{name}" is no column of {where} files, as of {files[0]}: its values there count as missing'
+            part = share(len(files), self.files)
+            yield f'"{name}" is no column of {part} files, as of {files[0]}: its values there count as missing'
 
     def drop(self, days: NDArray[np.datetime64], written: pa.ChunkedArray) -> NDArray[np.datetime64]:
-        """The days `[N]` of rows with NaT for those outside the calendar; counts what has no day and what has that."""
+        """The days `[N]` with NaT for those outside the calendar. Counts these, and the missing days."""
         unreadable = np.isnat(days)
         self.without_day += int(unreadable.sum())
         if self.example is None and unreadable.any():

@@ -1,6 +1,6 @@
-"""What a survey shows that may spoil a sweep, a line each, and why no trial could train on a date range at all.
+"""Warns of problems that a survey shows, and finds the date ranges on which no trial can train.
 
-The sentences that a trial shares stand in `usable.py`. Nothing here reads data or prints.
+Messages that trials use, too, are in `usable.py`. Nothing here reads data or prints.
 """
 
 import itertools
@@ -10,20 +10,24 @@ from datetime import timedelta
 import numpy as np
 
 from pipeline.data import lost, usable
+from pipeline.data.distribution import stability
 from pipeline.data.lost import Loss
 from pipeline.data.raw import CALENDAR, contains, share
-from pipeline.data.survey import PARTS, Column, Survey, stability
+from pipeline.data.survey import PARTS, Column, Survey
 from pipeline.dates import DateRange, Split
 
-# Below these, a fitted model says more about its rows than about what they are of.
+# With fewer rows, a model says more about these rows than about others like them.
 ROWS_AT_LEAST = {"train": 500, "valid": 100, "test": 100}
 _FIRST_DAY = np.datetime64(CALENDAR.start)
 DRIFTS_FROM = 0.25
-"""The population stability index from which two distributions count as different: the usual bound."""
+"""Population stability index from which two distributions count as different: the usual bound."""
 
 
 def warnings(data: Survey, ranges: Iterable[DateRange], shares: tuple[float, float]) -> Iterator[str]:
-    """What may spoil a sweep on these ranges, a line each. `shares` are those of the validation and test days."""
+    """A line for each problem that may spoil a sweep on these ranges.
+
+    `shares` are the shares of validation and test days.
+    """
     yield from about_rows_and_columns(data)
     ranges = list(dict.fromkeys(ranges))
     for date_range in ranges or [data.covers]:
@@ -37,16 +41,16 @@ def warnings(data: Survey, ranges: Iterable[DateRange], shares: tuple[float, flo
     for target in data.targets:
         for before, after in itertools.pairwise(months):
             if before.end == after.start:
-                names = f"{before.start:%Y-%m}", f"{after.start:%Y-%m}"
-                yield from _about_drift(data, target, before, after, f"from {names[0]} to {names[1]}")
+                subject = f"from {before.start:%Y-%m} to {after.start:%Y-%m}"
+                yield from _about_drift(data, target, before, after, subject)
 
 
 def mistakes(data: Survey, date_range: DateRange, split: Split) -> list[str]:
-    """Why no trial can train on the range, as `load` would say it; empty if it can."""
-    if never := [column for column in data.columns if column.kind == "target" and not column.distinct]:
-        examples = (column.example or column.infinite_example for column in never)
-        shown = next((f', for example "{example}"' for example in examples if example), "")
-        return [f'target "{never[0].name}" has no number in any row{shown}; name a column of numbers']
+    """The reasons why no trial can train on the range, in the words of `load`; empty if there are none."""
+    if empty_targets := [column for column in data.columns if column.kind == "target" and not column.distinct]:
+        examples = (column.example or column.infinite_example for column in empty_targets)
+        such_as = next((f', for example "{example}"' for example in examples if example), "")
+        return [f'target "{empty_targets[0].name}" has no number in any row{such_as}; name a column of numbers']
     words = {"train": "train on", "valid": "validate on", "test": "test on"}
     if empty := [words[part] for part in PARTS if not data.usable_in(getattr(split, part))]:
         return [f"no row with a target to {' or '.join(empty)}; choose days that have some"]
@@ -73,19 +77,19 @@ def _mistakes_in_values(data: Survey, date_range: DateRange, split: Split) -> It
 
 
 def losses(data: Survey) -> list[Loss]:
-    """What the surveyed rows lose, apart from what the files do."""
-    found: list[Loss] = []
+    """The losses in columns and targets. `lost.of_files` has the loss of whole rows."""
+    of_columns: list[Loss] = []
     for column in data.columns:
         example = column.example or column.infinite_example
-        found += lost.of_column(
-            column.name, column.rows, column.unparsed, column.infinite, column.said_missing, example
+        of_columns += lost.of_column(
+            column.name, column.rows, column.unparsed, column.infinite, column.missing_words, example
         )
     rows = int(data.rows.sum())
-    return [*found, *lost.of_targets(rows - int(data.usable.sum()), rows, data.targets)]
+    return [*of_columns, *lost.of_targets(rows - int(data.usable.sum()), rows, data.targets)]
 
 
 def about_rows_and_columns(data: Survey) -> Iterator[str]:
-    """What is odd about all rows that were read, whatever the date ranges, a line each."""
+    """A line for each problem that does not depend on date ranges."""
     yield from data.notes
     without = int((data.rows - data.usable).sum())
     yield from lost.said(lost.of_targets(without, int(data.rows.sum()), data.targets))
@@ -134,17 +138,17 @@ def _about_parts(data: Survey, date_range: DateRange, split: Split) -> Iterator[
         yield from _about_drift(data, target, split.train, split.test, f"{date_range}: from train to test")
 
 
-def _about_drift(data: Survey, target: str, before: DateRange, after: DateRange, where: str) -> Iterator[str]:
+def _about_drift(data: Survey, target: str, before: DateRange, after: DateRange, subject: str) -> Iterator[str]:
     old, new = data.distribution(target, before), data.distribution(target, after)
     index = stability(old, new)
     if index is not None and index >= DRIFTS_FROM:
-        middle = [f"{low:.4g} to {high:.4g}" for low, high in (part.quantile(0.25, 0.75) for part in (old, new))]
+        halves = [f"{low:.4g} to {high:.4g}" for low, high in (part.quantile(0.25, 0.75) for part in (old, new))]
         medians = f"median {old.quantile(0.5)[0]:.4g} → {new.quantile(0.5)[0]:.4g}"
-        yield f'{where}, target "{target}" drifts: {medians}, middle half {middle[0]} → {middle[1]} (index {index:.2f})'
+        yield (
+            f'{subject}, target "{target}" drifts: {medians}, middle half {halves[0]} → {halves[1]} (index {index:.2f})'
+        )
 
 
 def _in_words(ranges: list[DateRange]) -> str:
-    shown = [
-        f"{hole.start}" if hole.days == 1 else f"{hole.start} to {hole.end - timedelta(days=1)}" for hole in ranges[:5]
-    ]
-    return ", ".join(shown) + (f" and {len(ranges) - 5} more" if len(ranges) > 5 else "")
+    texts = [f"{run.start}" if run.days == 1 else f"{run.start} to {run.end - timedelta(days=1)}" for run in ranges[:5]]
+    return ", ".join(texts) + (f" and {len(ranges) - 5} more" if len(ranges) > 5 else "")

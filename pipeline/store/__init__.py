@@ -1,7 +1,7 @@
-"""A store: where sweeps live, a directory or a bucket, behind one small interface; and the names of places in it.
+"""The store of sweeps: a directory or a bucket, behind one small interface.
 
-Here: objects under relative, `/`-separated keys (`sweeps/<id>/results.csv`); `keys.py` says which are possible, and no
-key is the folder of another. Not here: what a key means, which is the business of `sweep/layout.py`.
+Here: objects under relative, `/`-separated keys (`sweeps/<id>/results.csv`). `keys.py` checks keys; no key is the
+folder of another. Not here: the meaning of keys, which is in `sweep/layout.py`.
 """
 
 from pipeline.store.address import open_store

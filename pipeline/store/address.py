@@ -1,4 +1,4 @@
-"""What an address names: a store, or the place of a model in one."""
+"""Resolves addresses: of a store, or of a model in it."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -7,13 +7,16 @@ from pipeline.errors import UserError
 from pipeline.places import canonical, local
 from pipeline.store.interface import Store
 
-# A browser's address of an object, as a store's links are, and the one that programs use.
 _LONGEST = 4000
+# For browsers (a store's links have it), and for programs.
 _BUCKET_HOSTS = ("storage.cloud.google.com", "storage.googleapis.com")
 
 
 def open_store(root: str) -> Store:
-    """The store at `root`: `gs://bucket/prefix`, or else a directory (created when first written to)."""
+    """The store at `root`: `gs://bucket/prefix`, or a directory, which is created by the first write.
+
+    Raises UserError if `root` is neither.
+    """
     root = canonical(root)
     if not root or ("://" in root and not root.startswith("gs://")):
         raise UserError(f"{root!r} is no store: name a directory or gs://bucket/prefix")
@@ -27,15 +30,18 @@ def open_store(root: str) -> Store:
 
 
 def plain(url: str) -> str:
-    """An address in any form as `gs://bucket/key` or as an absolute path, without a slash at its end."""
-    wrong = UserError(f"{url[:200]!r} is no place for a model: give a model_url, a folder or gs://bucket/folder")
+    """An address in any form as `gs://bucket/key` or as an absolute path, without a slash at its end.
+
+    Raises UserError if it is no address of a model.
+    """
+    error = UserError(f"{url[:200]!r} is no place for a model: give a model_url, a folder or gs://bucket/folder")
     url = canonical(url)
     if "\0" in url or len(url) > _LONGEST or url == "gs://":
-        raise wrong
+        raise error
     try:
         parts = urlsplit(url) if "://" in url else None
     except ValueError:
-        raise wrong from None
+        raise error from None
     if parts is None:
         return str(Path(local(url)).absolute())
     if parts.scheme == "gs":
@@ -44,4 +50,4 @@ def plain(url: str) -> str:
         return f"gs:/{unquote(parts.path)}".rstrip("/")
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
         return str(Path(unquote(parts.path)))
-    raise wrong
+    raise error

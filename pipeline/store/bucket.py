@@ -1,7 +1,7 @@
 """A store in a Google Cloud Storage bucket, on the official client.
 
-What must happen exactly once leans on generations, which the service checks, and on nothing else. Every call is
-tried again under one policy until one deadline. It is not for other object stores.
+Exactly-once writes rely only on generations, which the service checks. Every call is retried under the same policy,
+until a deadline. Other object stores are not supported.
 """
 
 import base64
@@ -16,27 +16,27 @@ from google.api_core.exceptions import NotFound, PreconditionFailed
 from google.cloud import storage
 
 from pipeline.errors import UserError
-from pipeline.store.client import Bucket, whole
+from pipeline.store.client import Bucket, bad_checksums_retried
 from pipeline.store.interface import Entry
 from pipeline.store.keys import check_key, check_prefix, is_key, temporary_name
 
 _T = TypeVar("_T")
 
-# What is created once and is as small as this travels in the object's metadata as well (of which the service takes
-# 8 KiB), so that a listing brings a thousand of them in one request.
+# The content of a small object made by `create` is also in its metadata (8 KiB at most), so that a listing brings a
+# thousand of them in one request.
 _INLINE_BYTES = 5000
 _INLINE = "hpt-content"
 
-# Only the built-in table: what a browser is told must not depend on the machine that wrote the file.
+# Only the built-in table: the content type must not depend on the machine that writes the file.
 _TYPES = mimetypes.MimeTypes()
-# In a glob these characters mean themselves.
+# Characters without a special meaning in a glob.
 _PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
 
 
 class BucketStore:
-    """The store at `gs://bucket/prefix`. May be used by many threads at once; nothing is asked before the first call.
+    """The store at `gs://bucket/prefix`. Safe for many threads. Connects on the first call.
 
-    `deadline` is for how many seconds a call that fails is tried again.
+    `deadline` is the number of seconds for which a failing call is retried. Raises UserError if `root` is no bucket.
     """
 
     def __init__(self, root: str, deadline: float = 60.0) -> None:
@@ -54,7 +54,7 @@ class BucketStore:
     def read_versioned(self, key: str) -> tuple[bytes, str]:
         def attempt() -> tuple[bytes, str]:
             blob = self._blob(key)
-            with whole():
+            with bad_checksums_retried():
                 data = blob.download_as_bytes(timeout=self._bucket.timeout, retry=None)
             return data, str(blob.generation)
 
@@ -93,7 +93,7 @@ class BucketStore:
         temporary = path.with_name(temporary_name())
 
         def attempt() -> None:
-            with open(temporary, "wb") as file, whole():
+            with open(temporary, "wb") as file, bad_checksums_retried():
                 self._blob(key).download_to_file(file, timeout=self._bucket.timeout, retry=None)
 
         try:
@@ -118,7 +118,7 @@ class BucketStore:
         with self._bucket.explained("list", prefix):
             for blob in self._bucket.list(prefix=start, fields=fields, match_glob=_glob(start, suffix), page_size=1000):
                 key = blob.name[len(self._prefix) :]
-                # The glob only saves traffic: what a server makes of it is not relied on.
+                # The glob only saves traffic; servers may interpret it differently.
                 if key.endswith(suffix) and is_key(key):
                     yield Entry(key, blob.size, str(blob.generation), _inline(blob))
 
@@ -139,12 +139,15 @@ class BucketStore:
         return self._bucket.blob(self._prefix + check_key(key))
 
     def _put(self, key: str, data: bytes, generation: int | None) -> bool:
-        """Uploads; False if there is another generation than the one asked for (0: any at all; None: do not ask)."""
-        repeated = False
+        """Writes the object if `generation` is its current one, and returns False otherwise.
+
+        0 means that there is no object; None writes in any case.
+        """
+        is_repeated = False
 
         def remember(_: Exception) -> None:
-            nonlocal repeated
-            repeated = True
+            nonlocal is_repeated
+            is_repeated = True
 
         def attempt() -> None:
             blob = self._blob(key)
@@ -161,11 +164,11 @@ class BucketStore:
         try:
             self._call("write", key, attempt, remember)
         except PreconditionFailed:
-            # An earlier attempt of this very call may have been carried out and only its answer lost.
-            return repeated and self._holds(key, data)
+            # An earlier attempt of this call may have succeeded and lost its answer.
+            return is_repeated and self._has(key, data)
         return True
 
-    def _holds(self, key: str, data: bytes) -> bool:
+    def _has(self, key: str, data: bytes) -> bool:
         try:
             return self.read(key) == data
         except FileNotFoundError:
@@ -203,10 +206,10 @@ def _type(key: str) -> str:
 
 
 def _glob(prefix: str, suffix: str) -> str | None:
-    """A glob for names with `suffix`, where every reading of `**` agrees on what it matches."""
+    """A glob for names with `suffix`; None if implementations of `**` may disagree on its matches."""
     if not suffix or not _PLAIN.fullmatch(suffix):
         return None
     if suffix.startswith("/"):
         return f"**{suffix}"
-    # `**/` may ask for a slash, so there must be one: the prefix has it.
+    # Some implementations require a slash for `**/`; the prefix has one.
     return f"**/*{suffix}" if "/" in prefix and "/" not in suffix else None

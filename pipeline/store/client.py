@@ -1,7 +1,6 @@
-"""A Google Cloud Storage bucket under one policy: how a call is tried again, until when, and what a failure says.
+"""A client of a Google Cloud Storage bucket, with a single policy for retries, deadlines and error messages.
 
-A store (`bucket.py`) and a user's data (`data/paths.py`) share it, so that a network is treated alike by both.
-What objects mean, and what must happen exactly once, is not for here.
+The store (`bucket.py`) and the user's data (`data/paths.py`) share it. `bucket.py` takes care of exactly-once writes.
 """
 
 import contextlib
@@ -28,9 +27,10 @@ from pipeline.errors import InfrastructureError, UserError
 
 _T = TypeVar("_T")
 
-# How long one request may be silent before it counts as lost, and how many connections are kept for threads to share.
-_SILENCE = 30.0
+_TIMEOUT_S = 30.0
+"""Silence after which a request counts as lost."""
 _CONNECTIONS = 64
+"""Number of connections that are kept for the threads."""
 
 _FAILURES = (
     GoogleAPIError,
@@ -43,11 +43,10 @@ _FAILURES = (
 
 
 class Bucket:
-    """The bucket `name`. May be used by many threads at once; nothing is asked before the first call.
+    """The bucket `name`. Safe for many threads. Connects on the first call.
 
-    `deadline` is for how many seconds a call that fails is tried again. What trying again does not mend (no such
-    bucket, no access) is raised as `refused`, and says to grant `role` or to name another bucket, `instead`; no access
-    as `denied`, where that is another one.
+    `deadline` is the number of seconds for which a failing call is retried. A missing bucket raises `refused`, with the
+    advice `instead`. Missing permissions raise `denied` (by default `refused`), with the advice to grant `role`.
     """
 
     def __init__(
@@ -61,44 +60,49 @@ class Bucket:
         instead: str = "create it, or name another with --store",
     ) -> None:
         self.name = name
-        self.timeout = min(_SILENCE, deadline)
+        self.timeout = min(_TIMEOUT_S, deadline)
         self._deadline = deadline
         self._retry = DEFAULT_RETRY.with_timeout(deadline).with_delay(initial=0.25, maximum=8.0, multiplier=2.0)
         self._refused, self._denied, self._role, self._instead = refused, denied or refused, role, instead
         self._lock = threading.Lock()
         self._connected: storage.Bucket | None = None
-        self._seen = False
+        self._exists = False
+        """True after any successful call."""
 
     def blob(self, name: str, generation: int | None = None) -> storage.Blob:
         return self._bucket().blob(name, generation=generation)
 
-    def list(self, **what: Any) -> Any:
-        """The client's iterator; each page is tried again by itself. Use it inside `explained`."""
-        return self._bucket().list_blobs(timeout=self.timeout, retry=self._retry, **what)
+    def list(self, **options: Any) -> Any:
+        """The client's iterator over objects, which retries each page. Use it inside `explained`."""
+        return self._bucket().list_blobs(timeout=self.timeout, retry=self._retry, **options)
 
     def call(
         self, verb: str, key: str, attempt: Callable[[], _T], on_error: Callable[[Exception], None] | None = None
     ) -> _T:
-        """Carries out `attempt`, again and again from its beginning while it fails in a way that may pass.
+        """Calls `attempt`, and again after a temporary failure, until the deadline.
 
-        The client's own retries must be off inside it: they would resume a download without checking its checksum,
-        and would hide whether a write was sent twice. NotFound and failed preconditions pass through.
+        The client's retries must be off in `attempt`: they would resume a download without checking its checksum, and
+        would hide that a write was sent twice. NotFound and failed preconditions are raised as they are. Other failures
+        are raised as in `explained`.
         """
         with self.explained(verb, key, passing=True):
             result = self._retry(attempt, on_error=on_error)()
-        self._seen = True
+        self._exists = True
         return result
 
     def check(self) -> None:
-        """After a 404: an object that is missing is no error of the bucket, a bucket that is missing is one."""
-        if not self._seen:
+        """Raises an error if the bucket does not exist. For use after a 404, which does not tell object from bucket."""
+        if not self._exists:
             with self.explained("find", ""):
                 list(self.list(max_results=1, fields="items(name)"))
-            self._seen = True
+            self._exists = True
 
     @contextlib.contextmanager
     def explained(self, verb: str, key: str, *, passing: bool = False) -> Iterator[None]:
-        """Failures leave it as one line each; `passing` lets a missing object and a failed precondition through."""
+        """Turns failures into errors with a line that names `verb` and `key`.
+
+        With `passing`, NotFound and failed preconditions stay as they are.
+        """
         try:
             yield
         except _FAILURES as error:
@@ -107,38 +111,38 @@ class Bucket:
             raise self.explanation(verb, key, error) from error
 
     def explanation(self, verb: str, key: str, error: Exception) -> Exception:
-        what = f"cannot {verb} {key!r} in the bucket {self.name}" if key else f"cannot {verb} the bucket {self.name}"
+        failure = f"cannot {verb} {key!r} in the bucket {self.name}" if key else f"cannot {verb} the bucket {self.name}"
         cause = error
         if isinstance(error, RetryError) and isinstance(error.cause, Exception):
             cause = error.cause
-            what += f", tried for {self._deadline:g} s"
+            failure += f", tried for {self._deadline:g} s"
         if isinstance(cause, GoogleAuthError | Unauthorized):
             advice = "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file"
-            return self._denied(f"{what}: no valid credentials ({_line(cause)}): {advice}")
+            return self._denied(f"{failure}: no valid credentials ({_line(cause)}): {advice}")
         if isinstance(cause, Forbidden):
             advice = f"grant its account the role {self._role} on this bucket"
-            return self._denied(f"{what}: not allowed ({_line(cause)}): {advice}")
+            return self._denied(f"{failure}: not allowed ({_line(cause)}): {advice}")
         if isinstance(cause, NotFound):
-            return self._refused(f"{what}: there is no such bucket: {self._instead}")
-        return InfrastructureError(f"{what}: {_line(cause)}: check the network and try again")
+            return self._refused(f"{failure}: there is no such bucket: {self._instead}")
+        return InfrastructureError(f"{failure}: {_line(cause)}: check the network and try again")
 
     def _bucket(self) -> storage.Bucket:
         with self._lock:
             if self._connected is None:
-                # No call of ours needs a project; without one, none has to be configured.
+                # None of our calls needs a project, so a user need not configure one.
                 client = storage.Client(project=None)
                 adapter = requests.adapters.HTTPAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS)
                 client._http.mount("https://", adapter)
                 client._http.mount("http://", adapter)
-                # Else it asks for the bucket's own metadata in the background, which many accounts may not read.
+                # With it, the client would read the bucket's metadata, which many accounts may not.
                 client._bucket_metadata_cache = None
                 self._connected = client.bucket(self.name)
             return self._connected
 
 
 @contextlib.contextmanager
-def whole() -> Iterator[None]:
-    """A download with a wrong checksum was damaged on its way, which another attempt may mend."""
+def bad_checksums_retried() -> Iterator[None]:
+    """Turns a wrong checksum of a download into a ConnectionError, which is retried."""
     try:
         yield
     except DataCorruption as error:
@@ -146,10 +150,10 @@ def whole() -> Iterator[None]:
 
 
 def _line(error: Exception) -> str:
-    """What the error says, in one line of bearable length."""
+    """The message of the error, shortened to a line."""
     message = str(error) or type(error).__name__
     if isinstance(error, GoogleAPICallError) and error.response is not None:
-        # The service's own words, without the address and the JSON that the client wraps them in.
+        # The service's message without the URL and the JSON around it.
         with contextlib.suppress(ValueError, KeyError, TypeError):
             message = error.response.json()["error"]["message"]
     line = " ".join(message.split())

@@ -1,7 +1,7 @@
 """A store in a directory, on this machine or on a mount that several machines share.
 
-An object is a plain file that a person can `ls` and `cat`. What appears under its name is whole and was flushed
-to disk before. It is not for a mount whose server has no working file locks.
+An object is a plain file that a person can `ls` and `cat`. A file gets its name when it is whole and flushed to disk.
+A mount needs working file locks.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ _MARKER = f"{OWN}store.json"
 _LOCK = f"{OWN}lock"
 
 _MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
-# What link(2) says on file systems that have no hard links (FAT, some FUSE and SMB mounts).
+# Errors of link(2) on file systems without hard links (FAT, some FUSE and SMB mounts).
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 _ADVICE = {
@@ -43,10 +43,12 @@ _ADVICE = {
 
 
 class DirectoryStore:
-    """The store in the directory `root`, which is created when it is first written to.
+    """The store in the directory `root`, which is created by the first write.
 
-    The first machine that writes marks the store as its own. Another machine may read it, but may write only once
-    the store is declared a shared mount: by `shared`, or by HPT_STORE_SHARED=1. The declaration is kept in the store.
+    The first machine that writes marks the store as its own. Other machines may read it. They may write only if the
+    store is declared a shared mount, by `shared` or HPT_STORE_SHARED=1. The store keeps the declaration.
+
+    Raises UserError if `root` is a file, and for a write by another machine.
     """
 
     def __init__(self, root: str, shared: bool | None = None) -> None:
@@ -120,7 +122,7 @@ class DirectoryStore:
         with self._explained("tidy", prefix):
             folder = self._path(check_prefix(prefix).removesuffix("/"))
             for path, _, _ in os.walk(folder, topdown=False):
-                with contextlib.suppress(OSError):  # not empty, or gone
+                with contextlib.suppress(OSError):  # not empty, or already removed
                     os.rmdir(path)
 
     def entries(self, prefix: str, suffix: str = "") -> Iterator[Entry]:
@@ -153,11 +155,11 @@ class DirectoryStore:
             raise FileNotFoundError(errno.ENOENT, f"no such file in the store {self.root}", key) from None
 
     def _scan(self, base: str) -> list[tuple[str, "os.DirEntry[str]"]]:
-        """What the folder `base` holds, in the order of keys: a folder's name counts with its slash."""
+        """The entries of the folder `base`, sorted like keys: the names of folders end with a slash."""
         entries = []
         with contextlib.suppress(*_MISSING), os.scandir(os.path.join(self._folder, base)) as scan:
             for entry in scan:
-                # What no store could have written, none could read either: temporary files, names in odd encodings.
+                # Skips temporary files, and names in odd encodings, which no store can have written.
                 if is_key(entry.name):
                     entries.append((entry.name + "/" if entry.is_dir() else entry.name, entry))
         return sorted(entries, key=itemgetter(0))
@@ -173,34 +175,34 @@ class DirectoryStore:
 
     @contextlib.contextmanager
     def _filled(self, path: str, content: bytes | BinaryIO) -> Iterator[str]:
-        """A temporary file beside `path`, on disk with its folders: in the same folder, so on the same file system."""
+        """A temporary file with this content, flushed to disk with its folders. It is in the folder of `path`."""
         self._claim()
         folder = os.path.dirname(path)
-        made = _make_folder(folder)
+        new_folders = _make_folder(folder)
         temporary = os.path.join(folder, temporary_name())
         try:
             _fill(temporary, content)
-            # Not before: on most file systems the first flush takes the others along.
-            for made_folder in made:
-                _sync_folder(os.path.dirname(made_folder))
+            # After the file: on most file systems, its flush makes these flushes cheap.
+            for new_folder in new_folders:
+                _sync_folder(os.path.dirname(new_folder))
             yield temporary
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
 
     def _link(self, temporary: str, path: str) -> bool:
-        """Gives the temporary file its name unless there is such a file already."""
+        """Gives the temporary file the name `path`. False if there is such a file already."""
         try:
             os.link(temporary, path)
         except FileExistsError:
             if os.path.isdir(path):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
-            # A network mount repeats a call whose answer was lost, and then finds the name it just gave.
-            return _same(temporary, path)
+            # A network mount repeats a call whose answer was lost, and then finds the name that it has just given.
+            return _is_same_file(temporary, path)
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            # Everybody who writes to this file system comes this way, so the lock keeps them apart.
+            # All writers of this file system take this branch, so the lock keeps them apart.
             with self._locked():
                 if os.path.exists(path):
                     return False
@@ -209,13 +211,14 @@ class DirectoryStore:
         return True
 
     def _rename(self, temporary: str, path: str, version: str | None = None) -> bool:
+        """Puts the temporary file in place of `path`. False if `path` does not have this version."""
         with self._locked():
             old = _stat(path)
             if version is not None and (old is None or _version(old) != version):
                 return False
             if old is not None:
-                # Clocks of file systems tick slowly and inode numbers are used again: without this, the content
-                # of two writes ago could have the version of today's.
+                # File system clocks tick slowly and inode numbers are reused. Without this, the content of two writes
+                # ago could have the same version as the new one.
                 new = os.stat(temporary)
                 newer = max(new.st_mtime_ns, old.st_mtime_ns + 1)
                 os.utime(temporary, ns=(new.st_atime_ns, newer))
@@ -225,9 +228,9 @@ class DirectoryStore:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Alone among all who change this store. It is held for a rename, never while content is written."""
+        """The lock for changes of this store. It is held during a rename, never while content is written."""
         with self._threads:
-            # Closing the file lets go of the lock, as does dying.
+            # The lock ends when the file is closed, or the process dies.
             lock = os.open(os.path.join(self._folder, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX)
@@ -254,7 +257,7 @@ class DirectoryStore:
         self._claimed = True
 
     def _join(self, marker: str) -> None:
-        """Checks that this machine may write to a store that was marked already; marks it as shared if told so."""
+        """Checks that this machine may write to a store with a marker, or marks the store as shared."""
         with open(marker, "rb") as file:
             content = file.read()
         try:
@@ -292,7 +295,7 @@ class DirectoryStore:
 
 
 def _fill(path: str, content: bytes | BinaryIO) -> None:
-    """A new file with this content, on disk when this returns. Its permissions follow the umask, as any file's."""
+    """Creates a file with this content and flushes it to disk. Its permissions follow the umask."""
     file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), "wb")
     with file:
         if isinstance(content, bytes):
@@ -304,16 +307,16 @@ def _fill(path: str, content: bytes | BinaryIO) -> None:
 
 
 def _make_folder(folder: str) -> list[str]:
-    """Makes the folder and those above it; returns the new ones, whose names are not flushed to disk yet."""
+    """Creates the folder and its parents. Returns the new ones, whose names are not flushed to disk yet."""
     if os.path.isdir(folder):
         return []
-    made = _make_folder(os.path.dirname(folder))
+    new_parents = _make_folder(os.path.dirname(folder))
     try:
         os.mkdir(folder)
     except FileExistsError:
         if not os.path.isdir(folder):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
-    return [*made, folder]
+    return [*new_parents, folder]
 
 
 def _sync_folder(folder: str) -> None:
@@ -321,7 +324,7 @@ def _sync_folder(folder: str) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some network and FUSE mounts cannot flush a folder: there the server keeps names on its own.
+        # Some network and FUSE mounts cannot flush a folder; their servers keep the names.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP):
             raise
     finally:
@@ -329,7 +332,7 @@ def _sync_folder(folder: str) -> None:
 
 
 def _stat(path: str) -> os.stat_result | None:
-    # Opened, because a mount may answer a bare stat from its cache but asks the server on opening.
+    # Opened, because a mount may answer a stat from its cache, but asks the server to open a file.
     try:
         with open(path, "rb") as file:
             return os.fstat(file.fileno())
@@ -337,10 +340,10 @@ def _stat(path: str) -> os.stat_result | None:
         return None
 
 
-def _same(one: str, other: str) -> bool:
+def _is_same_file(path: str, other: str) -> bool:
     try:
-        return os.path.samefile(one, other)
-    except FileNotFoundError:  # deleted since
+        return os.path.samefile(path, other)
+    except FileNotFoundError:  # deleted meanwhile
         return False
 
 
@@ -349,10 +352,10 @@ def _version(stat: os.stat_result) -> str:
 
 
 def _machine() -> list[str]:
-    """Ids of this machine, hashed. A container often has no machine-id, but its host's boot id."""
-    names = []
+    """Hashed ids of this machine. A container often has no machine id, but always the boot id of its host."""
+    ids = []
     for source in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
         with contextlib.suppress(OSError), open(source) as file:
-            names.append(file.read().strip())
-    names = [name for name in names if name] or [socket.gethostname()]
-    return [hashlib.sha256(name.encode()).hexdigest()[:16] for name in names]
+            ids.append(file.read().strip())
+    ids = [id for id in ids if id] or [socket.gethostname()]
+    return [hashlib.sha256(id.encode()).hexdigest()[:16] for id in ids]

@@ -1,4 +1,4 @@
-"""What the pipeline needs of a place that keeps files. What a key means is the business of `sweep/layout.py`."""
+"""The interface of a store. `sweep/layout.py` gives keys their meaning."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,25 +8,25 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Entry:
-    """One object of a listing. `version` changes whenever the object's content does."""
+    """An object in a listing. `version` changes whenever the object's content does."""
 
     key: str
     size: int
     version: str
     content: bytes | None = field(default=None, compare=False)
-    """The content itself where the listing brought it along, which saves reading it: a bucket does so for what is
-    small and was made by `create`."""
+    """The content, if the listing has it, so that it need not be read. A bucket's listing has the content of small
+    objects that were made by `create`."""
 
 
 class Store(Protocol):
-    """What the pipeline needs of a place that keeps files.
+    """A place that keeps objects under keys.
 
-    Every method raises InfrastructureError, one line that says what to do, if the store cannot be reached
-    or does not allow it; a missing key is FileNotFoundError.
+    Every method raises InfrastructureError, with a line of advice, if the store cannot be reached or denies access.
+    A missing key raises FileNotFoundError.
     """
 
     root: str
-    """As a person writes it: `gs://bucket/prefix` or a directory."""
+    """The address, as a person writes it: `gs://bucket/prefix` or a directory."""
 
     def read(self, key: str) -> bytes: ...
 
@@ -37,44 +37,44 @@ class Store(Protocol):
     def exists(self, key: str) -> bool: ...
 
     def create(self, key: str, data: bytes) -> bool:
-        """Writes the object if there is none: whole, and durable before it can be seen.
+        """Writes the object if there is none: whole, and durable before it is visible.
 
-        False if there was one already, which then stays as it is. Of several that race, exactly one gets True, also
-        when the answer to its write was lost on the way and the call had to look again.
+        False if there is one already; it stays as it is. Of several calls that race, exactly one gets True, even if
+        the answer to its write is lost and the call has to look again.
         """
         ...
 
     def replace(self, key: str, data: bytes, version: str | None) -> bool:
-        """Writes over exactly `version` (None: over nothing). False, and nothing written, if it changed.
+        """Writes the object if `version` is its current version, and returns False otherwise. None means no object.
 
-        One exception: if the answer to a write was lost, and somebody wrote over it before the call could look, it
-        is False too. So what is written must be computed anew from what is there now, and must not mind being
-        written twice, as a merge does not; it is no way to count.
+        The result is also False if the write succeeded, its answer was lost, and another writer replaced the object
+        before the call could look. Callers must then compute the content anew from the current object, and their change
+        must be safe to apply twice: a merge is, a counter is not.
         """
         ...
 
     def write(self, key: str, data: bytes) -> None:
-        """Writes the object, whatever was there. Readers see the old content or the new, never a mixture."""
+        """Writes or replaces the object. Readers see the old content or the new, never a mixture."""
         ...
 
     def upload(self, key: str, path: Path) -> None:
-        """`write`, from a local file of any size."""
+        """Like `write`, from a local file of any size."""
         ...
 
     def download(self, key: str, path: Path) -> None:
-        """Into a local file, which appears whole or not at all; folders on the way are made."""
+        """Copies the object to a local file, which appears whole or not at all. Creates its folders."""
         ...
 
     def delete(self, key: str) -> None:
-        """Removes the object; one that is not there is fine."""
+        """Removes the object. A missing object is no error."""
         ...
 
     def tidy(self, prefix: str) -> None:
-        """Removes folders without objects below `prefix`, which ends with a slash, where a store has such."""
+        """Removes folders without objects below `prefix`, which ends with a slash, if the store has folders."""
         ...
 
     def entries(self, prefix: str, suffix: str = "") -> Iterator[Entry]:
-        """All objects whose key begins with `prefix` and ends with `suffix`, in the order of their keys."""
+        """The objects whose key begins with `prefix` and ends with `suffix`, sorted by key."""
         ...
 
     def folders(self, prefix: str) -> list[str]:
@@ -82,10 +82,10 @@ class Store(Protocol):
         ...
 
     def link(self, key: str) -> str:
-        """Where a person clicks to get the object; for a directory, its absolute path."""
+        """The URL at which a person gets the object; in a directory, its absolute path."""
         ...
 
 
 def content_of(store: Store, entry: Entry) -> bytes:
-    """The content of a listed object. Raises FileNotFoundError if it was deleted since."""
+    """The content of a listed object. Raises FileNotFoundError if it was deleted after the listing."""
     return store.read(entry.key) if entry.content is None else entry.content

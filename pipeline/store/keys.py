@@ -1,6 +1,6 @@
-"""What a key may be: the same for every store, so that what works in one works in the other.
+"""Checks keys. The rules are the same for every store, so that a key works in all of them or in none.
 
-Nothing here knows what a key means (that is `sweep/layout.py`) or touches a store.
+`sweep/layout.py` gives keys their meaning.
 """
 
 import re
@@ -8,7 +8,7 @@ import uuid
 
 from pipeline.errors import UserError
 
-# Files of a store's own (temporary files, its lock, its marker) begin so; they are never listed.
+# Prefix of a store's internal files: temporary files, its lock, its marker. They are never listed.
 OWN = ".hpt-"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -16,31 +16,30 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def check_key(key: str) -> str:
-    """The key itself. Raises UserError if it is none; a key can never lead out of its store."""
-    reason = _wrong(key)
-    if reason:
-        raise UserError(f"{key!r} cannot be a name in a store: {reason}")
+    """The key itself. Raises UserError if it is not valid. A valid key never leads out of its store."""
+    if problem := _problem(key):
+        raise UserError(f"{key!r} cannot be a name in a store: {problem}")
     return key
 
 
 def check_prefix(prefix: str) -> str:
-    """The prefix itself, which may be empty, end with a slash, or end anywhere in a key."""
+    """The prefix itself. Raises UserError if no key can begin with it."""
     if prefix:
         check_key(prefix.removesuffix("/"))
     return prefix
 
 
 def is_key(name: str) -> bool:
-    """Whether a name found in a listing is one that a store could have written."""
-    return _wrong(name) is None
+    """True if a name in a listing is a valid key."""
+    return _problem(name) is None
 
 
 def temporary_name() -> str:
-    """A file name that nobody else uses and no listing shows."""
+    """A unique file name that no listing shows."""
     return f"{OWN}{uuid.uuid4().hex}.tmp"
 
 
-def _wrong(key: str) -> str | None:
+def _problem(key: str) -> str | None:
     parts = key.split("/")
     if any(part in ("", ".", "..") for part in parts):
         return "no part between slashes may be empty, '.' or '..', and it does not begin with a slash"

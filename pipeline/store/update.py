@@ -1,4 +1,4 @@
-"""Changing an object that several write at once: read, compute, and write only over what was read."""
+"""Changes an object that several processes write: reads it, computes, and writes only over the version read."""
 
 import random
 import time
@@ -11,10 +11,10 @@ _PAUSE_AT_MOST_S = 2.0
 
 
 def update(store: Store, key: str, change: Callable[[bytes], bytes]) -> None:
-    """Makes the object `change(content)`, where `content` is what it holds now (b"" if there is none).
+    """Replaces the content of the object by `change(content)`; `content` is b"" if there is no object.
 
-    `change` is called again whenever somebody else wrote in between, so it must do no more than compute. If it gives
-    back what it got, nothing is written.
+    `change` is called again whenever another process wrote in between, so it must have no side effects. If it returns
+    its argument, nothing is written.
     """
     pause = _FIRST_PAUSE_S
     while True:
@@ -25,6 +25,6 @@ def update(store: Store, key: str, change: Callable[[bytes], bytes]) -> None:
         changed = change(content)
         if changed == content or store.replace(key, changed, version):
             return
-        # A bucket takes about one update per second: whoever waits longer may find its change made already.
+        # A bucket takes about one update per second. After a pause, another process may have made the same change.
         time.sleep(random.uniform(0, pause))
         pause = min(2 * pause, _PAUSE_AT_MOST_S)

@@ -1,8 +1,8 @@
-"""Files that grow while something runs, kept up to date in a store by a thread of their own.
+"""Keeps growing files up to date in a store, from a background thread.
 
-Only the latest content of a key is written, no oftener than the store bears (a bucket takes about one update per
-second per object); a failed write is tried again later and never stalls whoever called `put`. What is over within half
-a second is written once.
+Only the latest content of a key is written, and not too often: a bucket takes about one update per second and object.
+A failed write is retried later, and never blocks `put`. The first write comes after half a second, so that a short
+run writes a file only once.
 """
 
 import threading
@@ -28,9 +28,9 @@ class _File:
 
 
 class Uploads:
-    """Use as a context: leaving it writes the last state of every file.
+    """A context manager. At its end it writes the last content of every file.
 
-    Leaving raises InfrastructureError if a last state could not be written; an error on its way out goes first.
+    The end raises InfrastructureError if that fails, unless the context already ends with another error.
     """
 
     def __init__(self, store: Store) -> None:
@@ -41,7 +41,7 @@ class Uploads:
         self._thread = threading.Thread(target=self._run, name="uploads", daemon=True)
 
     def put(self, key: str, content: Callable[[], bytes], every: float = EVERY_S) -> None:
-        """Says that `key` should now hold `content()`, which is asked for when it is written. Returns at once."""
+        """Schedules a write of `content()` to `key`. Returns at once; `content` is called when the file is written."""
         with self._changed:
             file = self._files.setdefault(key, _File(every))
             file.content, file.dirty = content, True
@@ -82,6 +82,6 @@ class Uploads:
                 content = file.content
             try:
                 self._store.write(key, content())
-            except Exception:  # whatever it was, leaving the context tries once more and raises it
+            except Exception:  # of any kind: the end of the context tries once more and raises it
                 with self._changed:
                     file.dirty, file.due = True, time.monotonic() + 10 * file.every

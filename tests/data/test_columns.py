@@ -1,6 +1,6 @@
-"""Columns as files have them: of any type, twice, in some files of a folder and not in others, with very long values.
+"""Columns of any type, repeated columns, columns that some files of a folder lack, and very long values.
 
-What a spec does not name never matters.
+Columns that a spec does not name never matter.
 """
 
 import decimal
@@ -41,8 +41,8 @@ def no_warnings() -> Iterator[None]:
 
 
 def source(path: Path | str, **changes: Any) -> FilesSource:
-    asked = {"path": str(path), "date": "day", "numeric": ["x"], "categorical": ["kind"], "target": "y"}
-    return FilesSource.model_validate(asked | changes)
+    keys = {"path": str(path), "date": "day", "numeric": ["x"], "categorical": ["kind"], "target": "y"}
+    return FilesSource.model_validate(keys | changes)
 
 
 def loaded(path: Path | str, **changes: Any) -> Dataset:
@@ -56,7 +56,7 @@ def parquet(path: Path, names: list[str] | None = None, **columns: Any) -> Path:
 
 
 def csv(path: Path, *names: str, rows: range = range(N), **values: str) -> Path:
-    """Those of the columns, and others that have the same value everywhere."""
+    """Writes some of the columns. A column of `values` has the same value in every row."""
     lines = [",".join(values.get(name, "") or str(COLUMNS[name][at]) for name in names) for at in rows]
     path.write_text("\n".join([",".join(names), *lines]) + "\n")
     return path
@@ -84,9 +84,9 @@ ALIKE = {
     "dates in milliseconds": {"day": pa.array(DAY, pa.date64())},
     "times with a zone": {"day": pa.array(DAY).cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))},
     "an extension type": {"kind": pa.ExtensionArray.from_storage(pa.json_(), pa.array(KIND))},
-    "nested, not asked for": {"z": [[1.0]] * N, "struct": [{"x": 1.0, "y": [2]}] * N},
-    "maps, not asked for": {"z": pa.array([[("a", 1)]] * N, pa.map_(pa.string(), pa.int64()))},
-    "always missing, not asked for": {"z": pa.nulls(N)},
+    "nested, not named": {"z": [[1.0]] * N, "struct": [{"x": 1.0, "y": [2]}] * N},
+    "maps, not named": {"z": pa.array([[("a", 1)]] * N, pa.map_(pa.string(), pa.int64()))},
+    "always missing, not named": {"z": pa.nulls(N)},
 }
 
 
@@ -108,7 +108,7 @@ OTHER = {
 
 
 @pytest.mark.parametrize("name", OTHER)
-def test_values_of_a_category_are_what_people_would_write(tmp_path: Path, name: str) -> None:
+def test_values_of_a_category_are_texts_as_people_write_them(tmp_path: Path, name: str) -> None:
     values, first = OTHER[name]
     assert first in loaded(parquet(tmp_path / "a.parquet", kind=values)).encoder.categories[0]
 
@@ -121,7 +121,7 @@ def test_values_of_a_category_are_what_people_would_write(tmp_path: Path, name: 
         (pa.array([[("a", 1)]] * N, pa.map_(pa.string(), pa.int64())), 'column "x" holds map'),
     ],
 )
-def test_what_is_not_one_value_a_row_is_refused_by_name(tmp_path: Path, values: Any, words: str) -> None:
+def test_a_column_with_several_values_a_row_is_refused_by_name(tmp_path: Path, values: Any, words: str) -> None:
     with pytest.raises(UserError, match=words):
         load.covered_days(source(parquet(tmp_path / "a.parquet", x=values)))
 
@@ -132,7 +132,7 @@ def test_a_name_with_a_dot_is_no_part_of_another_column(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["x", "day", "y", "kind"])
-def test_a_column_that_is_there_twice_is_refused_if_it_is_asked_for(tmp_path: Path, name: str) -> None:
+def test_a_repeated_column_is_refused_if_the_spec_names_it(tmp_path: Path, name: str) -> None:
     path = parquet(tmp_path / "a.parquet", [*COLUMNS, name], more=COLUMNS[name])
     with pytest.raises(UserError, match=f'several columns "{name}": give each a name of its own'):
         load.covered_days(source(path))
@@ -140,7 +140,7 @@ def test_a_column_that_is_there_twice_is_refused_if_it_is_asked_for(tmp_path: Pa
         load.covered_days(source(csv(tmp_path / "a.csv", *COLUMNS, name)))
 
 
-def test_columns_of_one_name_that_nobody_asked_for_do_not_matter(tmp_path: Path, plain: str) -> None:
+def test_repeated_columns_that_the_spec_does_not_name_do_not_matter(tmp_path: Path, plain: str) -> None:
     path = parquet(tmp_path / "a.parquet", [*COLUMNS, "z", "z", "", ""], a=X, b=Y, c=X, d=Y)
     assert loaded(path).fingerprint == plain
     assert loaded(csv(tmp_path / "a.csv", *COLUMNS, "z", "z", z="1")).fingerprint == plain
@@ -182,10 +182,10 @@ def test_days_whose_files_all_lack_a_column_are_read_without_it(tmp_path: Path) 
 def test_a_column_that_no_file_has_is_a_mistake(tmp_path: Path, files: int) -> None:
     for at in range(files):
         csv(tmp_path / f"{at:02d}.csv", *COLUMNS, rows=range(at * 6, at * 6 + 6))
-    asked = source(tmp_path / "*.csv", numeric=["x", "kid"])
+    data_source = source(tmp_path / "*.csv", numeric=["x", "kid"])
     for look in (load.covered_days, survey):
         with pytest.raises(UserError, match=r'has no column "kid"; did you mean "kind"') as refused:
-            look(asked)
+            look(data_source)
         assert "\n" not in str(refused.value)
 
 
@@ -228,8 +228,8 @@ def test_nothing_but_empty_files_is_a_mistake(tmp_path: Path) -> None:
 
 def test_parts_of_other_forms_and_types_are_one_table(tmp_path: Path, plain: str) -> None:
     csv(tmp_path / "0.csv", *reversed(COLUMNS), rows=range(200))
-    rest = {name: values[200:] for name, values in COLUMNS.items()}
-    pq.write_table(pa.table(rest | {"x": pa.array([int(x) for x in rest["x"]])}), tmp_path / "1.parquet")
+    remaining = {name: values[200:] for name, values in COLUMNS.items()}
+    pq.write_table(pa.table(remaining | {"x": pa.array([int(x) for x in remaining["x"]])}), tmp_path / "1.parquet")
     assert loaded(tmp_path / "[01].*").fingerprint == plain
 
 
@@ -241,29 +241,29 @@ PLACES = ([0], [N - 1], [100, 101, 300])
 
 
 @pytest.mark.parametrize(
-    ("blocks", "where", "block"),
-    [*((blocks, where, MEGABYTE // 16) for blocks in (0.9, 1.5, 20) for where in PLACES), (1.5, [N - 1], MEGABYTE)],
+    ("blocks", "places", "block"),
+    [*((blocks, places, MEGABYTE // 16) for blocks in (0.9, 1.5, 20) for places in PLACES), (1.5, [N - 1], MEGABYTE)],
 )
 def test_values_may_be_longer_than_the_block_in_which_a_file_is_read(
-    tmp_path: Path, plain: str, blocks: float, where: list[int], block: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, plain: str, blocks: float, places: list[int], block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.data.csv_file._BLOCK", block)
     size = int(blocks * block)
     path = csv(tmp_path / "a.csv", *COLUMNS, "text", text="short")
     lines = path.read_text().splitlines()
-    for at in where:
+    for at in places:
         lines[at + 1] = lines[at + 1].removesuffix("short") + '"' + "word,\n" * (size // 6) + '"'
     lines.insert(50, "one,value,too,many,in,this,line")
     path.write_text("\n".join(lines) + "\n")
     data = loaded(path)
     assert data.fingerprint == plain
     assert "skipped 1 of 361 (0.28 %) lines with more or fewer values than the header has names" in data.notes
-    found = survey(source(path, text=["text"]))
-    assert found is not None
-    assert int(found.rows.sum()) == N
+    surveyed = survey(source(path, text=["text"]))
+    assert surveyed is not None
+    assert int(surveyed.rows.sum()) == N
 
 
-def test_a_value_without_an_end_is_named_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_without_an_end_is_an_error_with_a_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.data.csv_file._BLOCK_AT_MOST", 2**21)
     path = csv(tmp_path / "a.csv", *COLUMNS)
     with path.open("a") as file:
@@ -272,8 +272,7 @@ def test_a_value_without_an_end_is_named_as_one(tmp_path: Path, monkeypatch: pyt
         survey(source(path))
 
 
-def test_row_names_without_a_name_of_their_own_shift_nothing(tmp_path: Path, plain: str) -> None:
-    """As R writes a table."""
+def test_row_names_without_a_header_as_r_writes_them_shift_no_column(tmp_path: Path, plain: str) -> None:
     path = csv(tmp_path / "r.csv", *COLUMNS)
     head, *rows = path.read_text().splitlines()
     path.write_text("\n".join([head, *(f'"{at}",{row}' for at, row in enumerate(rows, 1))]) + "\n")

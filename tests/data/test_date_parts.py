@@ -30,9 +30,9 @@ RANGE = DateRange(START.date(), date(2024, 3, 1))
 
 
 def parts(*values: Any) -> list[list[float | None]]:
-    """Hour, weekday and month of each value of a column; None for what is missing."""
-    found = [values_of(pd.Series(values, dtype=object), part) for part in ALL]
-    return [[None if np.isnan(value) else value for value in row] for row in zip(*found, strict=True)]
+    """Hour, weekday and month of each value of a column; None if they are missing."""
+    columns = [values_of(pd.Series(values, dtype=object), part) for part in ALL]
+    return [[None if np.isnan(value) else value for value in row] for row in zip(*columns, strict=True)]
 
 
 @pytest.mark.parametrize(
@@ -63,24 +63,24 @@ def parts(*values: Any) -> list[list[float | None]]:
         (pd.Timestamp("2013-01-31 05:30", tz="America/New_York"), 5),
     ],
 )
-def test_parts_are_what_is_written(written: Any, hour: int | None) -> None:
+def test_parts_are_read_as_they_are_written(written: Any, hour: int | None) -> None:
     assert parts(written) == [[hour, 3, 1]]
     assert days_of(pd.Series([written], dtype=object)).tolist() == [date(2013, 1, 31)]
 
 
-def test_what_is_no_date_has_no_parts_and_disturbs_no_other() -> None:
-    found = parts("soon", None, "2013-12-01 23:00", "12/31/2013", float("nan"), pd.NaT, "2013-12-01 23:00")
+def test_a_value_that_is_no_date_has_no_parts_and_does_not_affect_others() -> None:
+    rows = parts("soon", None, "2013-12-01 23:00", "12/31/2013", float("nan"), pd.NaT, "2013-12-01 23:00")
     missing, sunday = [None, None, None], [23, 6, 12]
-    assert found == [missing, missing, sunday, missing, missing, missing, sunday]
+    assert rows == [missing, missing, sunday, missing, missing, missing, sunday]
 
 
 @pytest.mark.parametrize("zone", [None, "Pacific/Auckland"])
 def test_a_column_of_timestamps_keeps_its_own_time(zone: str | None) -> None:
     times = pd.Series(pd.to_datetime(["2013-12-01 23:00", None]).tz_localize(zone), index=[7, 5])
     for part, value in zip(ALL, (23, 6, 12), strict=True):
-        found = values_of(times, part)
-        assert (found.index.tolist(), found[7]) == ([7, 5], value)
-        assert np.isnan(found[5])
+        values = values_of(times, part)
+        assert (values.index.tolist(), values[7]) == ([7, 5], value)
+        assert np.isnan(values[5])
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def raw(rows: int = 240, **columns: Any) -> pd.DataFrame:
     return pd.DataFrame(frame | {"y": np.sin(hours / 24 * 2 * np.pi)} | columns)
 
 
-def fitted(*wanted: DatePart, **more: Any) -> Encoder:
-    return Encoder.fit(raw(), Columns((Target("y"),), date_parts=tuple(("time", part) for part in wanted), **more))
+def fitted(*date_parts: DatePart, **more: Any) -> Encoder:
+    return Encoder.fit(raw(), Columns((Target("y"),), date_parts=tuple(("time", part) for part in date_parts), **more))
 
 
 def test_each_part_is_a_token_after_the_categories_and_two_numbers() -> None:
@@ -141,13 +141,13 @@ def test_a_missing_hour_is_a_token_of_its_own_and_in_the_middle_of_the_circle() 
 
 def test_an_encoder_with_dates_goes_through_json() -> None:
     encoder = fitted(*ALL, numeric=("y",))
-    again = Encoder.from_json(json.loads(json.dumps(encoder.to_json())))
-    assert again == encoder
-    for left, right in zip(encoder.encode(raw()), again.encode(raw()), strict=True):
-        np.testing.assert_array_equal(left, right)
+    restored = Encoder.from_json(json.loads(json.dumps(encoder.to_json())))
+    assert restored == encoder
+    for expected, actual in zip(encoder.encode(raw()), restored.encode(raw()), strict=True):
+        np.testing.assert_array_equal(expected, actual)
 
 
-def test_without_parts_of_dates_json_is_as_it_was_before_there_were_any() -> None:
+def test_without_parts_of_dates_json_has_no_key_for_them() -> None:
     encoder = fitted(categorical=("shop",))
     written = encoder.to_json()
     assert set(written["columns"]) == {"targets", "text", "categorical", "numeric"}
@@ -164,17 +164,17 @@ def dataset() -> Dataset:
 
 
 @pytest.mark.parametrize("architecture", ["tabular", "bag-of-words"])
-def test_a_saved_model_finds_the_parts_in_the_date_of_a_frame(tmp_path: Path, architecture: str) -> None:
+def test_a_saved_model_takes_the_parts_from_the_date_column_of_a_frame(tmp_path: Path, architecture: str) -> None:
     data = dataset()
     outcome = loop.train(architecture, {}, data, seed=0, max_epochs=30)
-    made = {"architecture": architecture, "hyperparameters": {}, "inputs": data.inputs, "encoder": data.encoder}
-    model.save(tmp_path, outcome.network, **made)
+    content = {"architecture": architecture, "hyperparameters": {}, "inputs": data.inputs, "encoder": data.encoder}
+    model.save(tmp_path, outcome.network, **content)
     loaded = model.load(tmp_path)
     morning, evening = loaded.predict(pd.DataFrame({"time": ["2025-07-01T06:10:00Z", "1.7.2025 18:50"]}))["y"]
     assert morning > 0.5
     assert evening < -0.5
-    same = pd.Series(pd.to_datetime(["2031-01-02 06:00", "2031-01-02 18:00"]))
-    np.testing.assert_allclose(loaded.predict(pd.DataFrame({"time": same}))["y"], [morning, evening], rtol=1e-5)
+    other = pd.Series(pd.to_datetime(["2031-01-02 06:00", "2031-01-02 18:00"]))
+    np.testing.assert_allclose(loaded.predict(pd.DataFrame({"time": other}))["y"], [morning, evening], rtol=1e-5)
     with pytest.raises(UserError, match='the frame has no column "time"; did you mean "times"') as missing:
         loaded.predict(pd.DataFrame({"times": ["2025-07-01"]}))
     assert "\n" not in str(missing.value)
@@ -183,9 +183,9 @@ def test_a_saved_model_finds_the_parts_in_the_date_of_a_frame(tmp_path: Path, ar
 # -- files
 
 
-def source(path: Path | str, *wanted: DatePart, **changes: Any) -> FilesSource:
-    said = {"path": str(path), "date": "time", "date-parts": wanted, "target": "y"}
-    return FilesSource.model_validate(said | changes)
+def source(path: Path | str, *date_parts: DatePart, **changes: Any) -> FilesSource:
+    keys = {"path": str(path), "date": "time", "date-parts": date_parts, "target": "y"}
+    return FilesSource.model_validate(keys | changes)
 
 
 @pytest.fixture
@@ -195,18 +195,18 @@ def csv(tmp_path: Path) -> Path:
 
 
 def test_parts_of_the_date_alone_are_enough(csv: Path) -> None:
-    found = load.load(source(csv, *ALL), RANGE)
-    assert (found.inputs.categorical, found.inputs.length, found.inputs.dense) == (3, 3, 6)
-    assert not any("time of day" in note for note in found.notes)
+    loaded = load.load(source(csv, *ALL), RANGE)
+    assert (loaded.inputs.categorical, loaded.inputs.length, loaded.inputs.dense) == (3, 3, 6)
+    assert not any("time of day" in note for note in loaded.notes)
     counted = counting.count(source(csv, *ALL))
     assert counted is not None
-    assert counted.within(RANGE) == sum(map(len, (found.train, found.valid, found.test)))
+    assert counted.within(RANGE) == sum(map(len, (loaded.train, loaded.valid, loaded.test)))
 
 
 @pytest.mark.parametrize(
     "kind", [pa.timestamp("us"), pa.timestamp("ns"), pa.timestamp("ms", "America/New_York"), pa.string()], ids=str
 )
-def test_every_type_of_a_parquet_column_says_the_same_as_text(csv: Path, tmp_path: Path, kind: pa.DataType) -> None:
+def test_every_type_of_a_parquet_column_has_the_parts_of_text(csv: Path, tmp_path: Path, kind: pa.DataType) -> None:
     frame = raw(600)
     times = pa.array(frame["time"].astype("datetime64[us]"), pa.timestamp("us"))
     if pa.types.is_string(kind):
@@ -227,9 +227,9 @@ def test_an_hour_that_training_never_saw_counts_in_the_fingerprint(tmp_path: Pat
     for hour in ("05:00", "06:00"):
         frame.iloc[-300, 0] = f"2024-02-27 {hour}"
         frame.to_csv(tmp_path / "b.csv", index=False)
-        found = load.load(source(tmp_path / "b.csv", "hour"), RANGE)
-        assert (found.test.tokens == UNKNOWN).sum() == 1
-        fingerprints.add(found.fingerprint)
+        loaded = load.load(source(tmp_path / "b.csv", "hour"), RANGE)
+        assert (loaded.test.tokens == UNKNOWN).sum() == 1
+        fingerprints.add(loaded.fingerprint)
     assert len(fingerprints) == 2
 
 
@@ -238,39 +238,39 @@ def test_folders_by_day_have_weekdays_and_months(tmp_path: Path) -> None:
         folder = tmp_path / f"time={day}"
         folder.mkdir()
         rows[["shop", "y"]].to_csv(folder / "a.csv", index=False)
-    found = load.load(source(tmp_path / "*" / "*.csv", "weekday", "month"), RANGE)
-    assert list(map(set, found.encoder.categories)) == [set("0123456"), set("12")]
+    loaded = load.load(source(tmp_path / "*" / "*.csv", "weekday", "month"), RANGE)
+    assert list(map(set, loaded.encoder.categories)) == [set("0123456"), set("12")]
     with pytest.raises(UserError, match='no row to train on has a time of day in "time"'):
         load.load(source(tmp_path / "*" / "*.csv", "hour"), RANGE)
 
 
-def test_dates_without_a_time_of_day_are_said_in_the_trial_and_before_the_sweep(tmp_path: Path) -> None:
+def test_dates_without_a_time_of_day_are_the_same_error_in_a_trial_and_a_survey(tmp_path: Path) -> None:
     frame = raw(600)
     frame["time"] = frame["time"].str[:10]
     frame.to_csv(tmp_path / "a.csv", index=False)
-    asked = source(tmp_path / "a.csv", *ALL, categorical="shop")
-    said = 'no row to train on has a time of day in "time"; leave "hour" out of data.date-parts or choose other days'
+    data = source(tmp_path / "a.csv", *ALL, categorical="shop")
+    message = 'no row to train on has a time of day in "time"; leave "hour" out of data.date-parts or choose other days'
     with pytest.raises(UserError) as refused:
-        load.load(asked, RANGE)
-    assert str(refused.value) == f"date-range: {RANGE}: {said}"
-    surveyed = survey(asked, RANGE)
+        load.load(data, RANGE)
+    assert str(refused.value) == f"date-range: {RANGE}: {message}"
+    surveyed = survey(data, RANGE)
     assert surveyed is not None
-    assert mistakes(surveyed, RANGE, RANGE.split()) == [said]
+    assert mistakes(surveyed, RANGE, RANGE.split()) == [message]
 
 
 def test_some_dates_without_a_time_of_day_are_counted(tmp_path: Path) -> None:
     frame = raw(600)
     frame.loc[::4, "time"] = frame.loc[::4, "time"].str[:10]
     frame.to_csv(tmp_path / "a.csv", index=False)
-    found = load.load(source(tmp_path / "a.csv", *ALL), RANGE)
-    assert '"time": 72 of 288 (25 %) values have no time of day' in found.notes
+    loaded = load.load(source(tmp_path / "a.csv", *ALL), RANGE)
+    assert '"time": 72 of 288 (25 %) values have no time of day' in loaded.notes
 
 
 def test_a_survey_shows_each_part_as_a_column(csv: Path) -> None:
     surveyed = survey(source(csv, *ALL), RANGE)
     assert surveyed is not None
-    shown = [(column.name, column.kind, column.missing, column.distinct) for column in surveyed.columns]
-    assert shown[1:] == [("time", "hour", 0, 24), ("time", "weekday", 0, 7), ("time", "month", 0, 2)]
+    columns = [(column.name, column.kind, column.missing, column.distinct) for column in surveyed.columns]
+    assert columns[1:] == [("time", "hour", 0, 24), ("time", "weekday", 0, 7), ("time", "month", 0, 2)]
     assert mistakes(surveyed, RANGE, RANGE.split()) == list(about_rows_and_columns(surveyed)) == []
 
 

@@ -1,4 +1,4 @@
-"""What holds for every frame that an encoder may meet."""
+"""Properties of an encoder that hold for every frame."""
 
 import json
 from typing import Any
@@ -38,16 +38,16 @@ _frames = st.lists(_row, min_size=1, max_size=12).map(lambda rows: pd.DataFrame(
 @given(_frames, _frames)
 def test_an_encoder_that_went_through_json_encodes_the_same(train: pd.DataFrame, other: pd.DataFrame) -> None:
     encoder = Encoder.fit(train, COLUMNS)
-    again = Encoder.from_json(json.loads(json.dumps(encoder.to_json())))
-    assert again == encoder
-    for left, right in zip(encoder.encode(other), again.encode(other), strict=True):
-        np.testing.assert_array_equal(left, right)
-    np.testing.assert_array_equal(encoder.targets(other), again.targets(other))
+    restored = Encoder.from_json(json.loads(json.dumps(encoder.to_json())))
+    assert restored == encoder
+    for expected, actual in zip(encoder.encode(other), restored.encode(other), strict=True):
+        np.testing.assert_array_equal(expected, actual)
+    np.testing.assert_array_equal(encoder.targets(other), restored.targets(other))
 
 
 @settings(max_examples=60, deadline=None)
 @given(_frames, _frames)
-def test_whatever_comes_the_arrays_have_the_promised_shape(train: pd.DataFrame, other: pd.DataFrame) -> None:
+def test_arrays_have_the_promised_shape_for_any_frame(train: pd.DataFrame, other: pd.DataFrame) -> None:
     encoder = Encoder.fit(train, COLUMNS)
     for frame in (train, other, other[:0]):
         tokens, dense = encoder.encode(frame)
@@ -62,7 +62,7 @@ def test_whatever_comes_the_arrays_have_the_promised_shape(train: pd.DataFrame, 
 
 @settings(max_examples=60, deadline=None)
 @given(_frames, st.permutations(range(12)))
-def test_rows_are_encoded_one_by_one_whatever_stands_beside_them(train: pd.DataFrame, order: list[int]) -> None:
+def test_the_encoding_of_a_row_does_not_depend_on_other_rows(train: pd.DataFrame, order: list[int]) -> None:
     encoder = Encoder.fit(train, COLUMNS)
     order = [n for n in order if n < len(train)]
     for whole, shuffled in zip(encoder.encode(train), encoder.encode(train.iloc[order]), strict=True):
@@ -81,7 +81,7 @@ def test_targets_come_back_in_their_own_units(train: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize("transform", ["log", "log1p", "asinh", None])
-def test_every_transform_has_its_way_back(transform: Any) -> None:
+def test_every_transform_can_be_undone(transform: Any) -> None:
     frame = pd.DataFrame({"y": [0.5, 1.0, 10.0, 600.0], "x": [1, 2, 3, 4]})
     encoder = Encoder.fit(frame, Columns((Target("y", transform),), numeric=("x",)))
     np.testing.assert_allclose(encoder.original_units(encoder.targets(frame))["y"], frame["y"], rtol=1e-5)
@@ -94,7 +94,7 @@ def _encoder(**columns: list[Any]) -> tuple[Encoder, pd.DataFrame]:
     return Encoder.fit(frame, Columns((Target("y"),), **chosen)), frame
 
 
-def test_what_was_not_seen_in_training_becomes_unknown() -> None:
+def test_a_value_that_training_does_not_show_becomes_unknown() -> None:
     encoder, _ = _encoder(shop=["north"] * 2 + ["south"] * 2, title=["red house"] * 4)
     tokens, _ = encoder.encode(pd.DataFrame({"shop": ["west", None, "north"], "title": ["red car", "", "house red"]}))
     north = tokens[2, 0]
@@ -103,7 +103,7 @@ def test_what_was_not_seen_in_training_becomes_unknown() -> None:
     assert len({PADDING, UNKNOWN, north, red, house}) == 5
 
 
-def test_what_training_shows_once_is_unknown_there_too() -> None:
+def test_a_value_that_training_shows_once_becomes_unknown_there() -> None:
     encoder, frame = _encoder(shop=["north", "north", "rare"], title=["red", "red", "odd"])
     assert encoder.encode(frame)[0][2].tolist() == [UNKNOWN, UNKNOWN]
 
@@ -150,7 +150,7 @@ def test_missing_numbers_are_the_middle_and_a_constant_column_is_zero() -> None:
     assert encoder.encode(frame)[1].tolist() == [[0.0], [0.0]]
 
 
-def test_a_frame_without_a_needed_column_is_an_error_that_knows_the_nearest() -> None:
+def test_a_frame_without_a_needed_column_is_an_error_that_names_the_nearest() -> None:
     encoder, _ = _encoder(shop=["north"] * 2)
     with pytest.raises(UserError, match='the frame has no column "shop"; did you mean "shops"'):
         encoder.encode(pd.DataFrame({"shops": ["north"]}))
@@ -168,19 +168,19 @@ def _dense(train: list[Any], other: list[Any]) -> Any:
     return encoder.encode(pd.DataFrame({"a": other}))[1]
 
 
-def test_a_missing_number_is_a_feature_of_its_own_where_training_lacks_some() -> None:
+def test_a_flag_marks_missing_numbers_if_training_lacks_some() -> None:
     assert _dense([1.0, 2.0, 3.0, None], [2.0, None, float("inf")])[:, 1].tolist() == [0.0, 1.0, 1.0]
     assert _dense([1.0, 2.0, 3.0], [2.0, None]).tolist() == [[0.0], [0.0]]
 
 
-def test_a_number_far_out_stays_in_bounds_and_in_order() -> None:
+def test_outliers_stay_within_bounds_and_in_order() -> None:
     far = _dense([*map(float, range(100))], [-1e30, 0.0, 49.5, 99.0, 1e4, 1e30])[:, 0]
     assert (np.diff(far) >= 0).all()
     assert far[2] == 0.0
     assert np.abs(far).max() <= BOUND
 
 
-def test_one_value_far_out_in_training_does_not_squeeze_the_others() -> None:
+def test_an_outlier_in_training_does_not_squeeze_the_other_values() -> None:
     train = [*map(float, range(100))]
     np.testing.assert_allclose(_dense([*train, 1e9], train), _dense(train, train), atol=0.05)
 
@@ -190,7 +190,7 @@ def test_a_number_that_hardly_varies_is_finite(values: list[Any]) -> None:
     assert np.isfinite(_dense(values, [*values, 1e38])).all()
 
 
-def test_a_model_of_before_encodes_numbers_as_it_did() -> None:
+def test_an_old_model_encodes_numbers_as_it_always_did() -> None:
     encoder = Encoder.fit(pd.DataFrame({"a": [1.0, 2.0, 3.0], "y": 1.0}), Columns((Target("y"),), numeric=("a",)))
     written = encoder.to_json()
     del written["numbers"]

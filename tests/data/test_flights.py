@@ -1,4 +1,4 @@
-"""The built-in flights, read for real."""
+"""The built-in flights, read from the real package."""
 
 import sys
 from datetime import date
@@ -27,7 +27,7 @@ def test_every_row_of_the_range_is_read_and_cancelled_flights_are_dropped_with_a
     assert len(february.train) + len(february.valid) + len(february.test) == 24_951 - 1_340
 
 
-def test_only_what_is_known_before_departure_is_a_feature() -> None:
+def test_features_are_known_before_departure() -> None:
     assert flights.columns(BOTH).features == (
         *("carrier", "origin", "dest", "hour", "weekday", "tailnum", "flight"),
         "minute_of_day",
@@ -61,16 +61,16 @@ def test_flights_feed_tokens_and_one_dense_feature(february: load.Dataset) -> No
 
 
 def test_the_fingerprint_of_february_stays_what_it_is(february: load.Dataset) -> None:
-    # The same on every machine: rows of earlier sweeps are found again by it. If it has to change, say why.
+    # It is the same on every machine, and sweeps find reusable rows by it. If it must change, say why.
     assert february.fingerprint == "rows-b5d63ce75881629b"
 
 
-def test_a_range_outside_2013_names_the_days_that_there_are() -> None:
+def test_the_error_for_a_range_outside_2013_names_the_days_of_the_data() -> None:
     with pytest.raises(UserError, match=r"no rows in \[2014-.*they cover \[2013-01-01, 2014-01-01\)"):
         load.load(AIR_TIME, DateRange(date(2014, 1, 1), date(2014, 4, 1)))
 
 
-def test_a_range_that_outlasts_2013_says_which_part_stays_empty() -> None:
+def test_the_error_for_a_range_beyond_2013_names_the_empty_part() -> None:
     with pytest.raises(UserError, match=r"validation days \[2014-01-04, 2014-01-18\); they cover"):
         load.load(AIR_TIME, DateRange(date(2013, 11, 1), date(2014, 2, 1)))
 

@@ -1,4 +1,4 @@
-"""Numbers and dates are read in the forms that people have, or the doubt is an error with both readings."""
+"""Numbers and dates are read in the forms that people use. If two readings are possible, the error names both."""
 
 import pyarrow as pa
 import pytest
@@ -34,11 +34,11 @@ def numbers(*values: str | None, decimal: str | None = None) -> list[str | None]
         (["True", "false"], ["1", "0"]),
     ],
 )
-def test_numbers_are_read_as_the_whole_column_says(written: list[str], read: list[str]) -> None:
+def test_the_whole_column_decides_the_form_of_its_numbers(written: list[str], read: list[str]) -> None:
     assert numbers(*written) == read
 
 
-def test_a_comma_that_nothing_explains_is_an_error_and_a_key_decides() -> None:
+def test_an_ambiguous_comma_is_an_error_unless_a_key_decides() -> None:
     with pytest.raises(UserError, match=r'"1,344" may be 1344 or 1.344'):
         numbers("1,344", "2,500")
     assert numbers("1,344", decimal=",") == ["1.344"]
@@ -52,12 +52,12 @@ def dates(*values: str) -> list[str]:
     return list((form.rewrite(column(*values)) if form else column(*values)).to_pylist())
 
 
-def test_one_date_tells_the_order_of_all() -> None:
+def test_one_unambiguous_date_decides_the_order_of_all() -> None:
     assert dates("8/4/2016 11:52", "16/1/2011") == ["2016-04-08 11:52", "2011-01-16"]
     assert dates("8/4/2016", "1/16/2011") == ["2016-08-04", "2011-01-16"]
 
 
-def test_a_date_that_may_be_two_days_is_an_error_with_both() -> None:
+def test_an_ambiguous_date_is_an_error_with_both_readings() -> None:
     with pytest.raises(UserError, match="may be 2016-04-08 or 2016-08-04"):
         dates("8/4/2016")
     with pytest.raises(UserError, match="has the day first and"):

@@ -1,4 +1,4 @@
-"""A user's own files become a data set, and what was wrong with them is said."""
+"""A user's own files become a dataset, and problems with them are reported."""
 
 import codecs
 import gzip
@@ -37,7 +37,7 @@ def table(**changes: list[Any]) -> pd.DataFrame:
 
 
 def source(path: Path | str, **changes: Any) -> FilesSource:
-    said = {
+    keys = {
         "path": str(path),
         "date": "day",
         "text": "title",
@@ -45,7 +45,7 @@ def source(path: Path | str, **changes: Any) -> FilesSource:
         "numeric": "size",
         "target": "price",
     }
-    return FilesSource.model_validate(said | changes)
+    return FilesSource.model_validate(keys | changes)
 
 
 @pytest.fixture
@@ -60,48 +60,48 @@ def loaded(path: Path, content: bytes | None = None, **changes: Any) -> load.Dat
     return load.load(source(path, **changes), JANUARY)
 
 
-def same(left: load.Dataset, right: load.Dataset) -> bool:
-    return left.fingerprint == right.fingerprint and all(
-        np.array_equal(getattr(getattr(left, part), kind), getattr(getattr(right, part), kind))
+def is_same(dataset: load.Dataset, other: load.Dataset) -> bool:
+    return dataset.fingerprint == other.fingerprint and all(
+        np.array_equal(getattr(getattr(dataset, part), kind), getattr(getattr(other, part), kind))
         for part in ("train", "valid", "test")
         for kind in ("tokens", "dense", "targets")
     )
 
 
 def test_the_parts_are_the_days_of_the_range_in_order_of_time(csv: Path) -> None:
-    found = loaded(csv)
+    dataset = loaded(csv)
     split = JANUARY.split()
-    assert (len(found.train), len(found.valid), len(found.test)) == (
+    assert (len(dataset.train), len(dataset.valid), len(dataset.test)) == (
         split.train.days,
         split.valid.days,
         split.test.days,
     )
-    prices = found.encoder.original_units(np.concatenate([found.train.targets, found.test.targets]))["price"]
+    prices = dataset.encoder.original_units(np.concatenate([dataset.train.targets, dataset.test.targets]))["price"]
     days = [n for n, day in enumerate(DAYS) if split.train.start <= day < split.train.end or day >= split.test.start]
     np.testing.assert_allclose(prices, [n % 11 + 1 for n in days[: len(prices)]], rtol=1e-5)
 
 
 def test_the_order_of_rows_in_the_files_does_not_matter_across_days(csv: Path, tmp_path: Path) -> None:
     table()[::-1].to_csv(tmp_path / "b.csv", index=False)
-    assert same(loaded(csv), loaded(tmp_path / "b.csv"))
+    assert is_same(loaded(csv), loaded(tmp_path / "b.csv"))
 
 
 def test_a_file_is_the_same_zipped_marked_or_in_utf_16(csv: Path, tmp_path: Path) -> None:
     plain, content = loaded(csv), csv.read_bytes()
     other = tmp_path / "other.csv"
-    assert same(plain, loaded(other, gzip.compress(content)))
-    assert same(plain, loaded(other, codecs.BOM_UTF8 + content))
-    assert same(plain, loaded(other, codecs.BOM_UTF8 + b'"day"' + content.removeprefix(b"day")))
-    assert same(plain, loaded(other, gzip.compress(codecs.BOM_UTF8 + content[:100] + content[100:])))
-    assert same(plain, loaded(other, content.decode().encode("utf-16")))
-    assert same(plain, loaded(other, content.replace(b"\n", b"\r\n")))
+    assert is_same(plain, loaded(other, gzip.compress(content)))
+    assert is_same(plain, loaded(other, codecs.BOM_UTF8 + content))
+    assert is_same(plain, loaded(other, codecs.BOM_UTF8 + b'"day"' + content.removeprefix(b"day")))
+    assert is_same(plain, loaded(other, gzip.compress(codecs.BOM_UTF8 + content[:100] + content[100:])))
+    assert is_same(plain, loaded(other, content.decode().encode("utf-16")))
+    assert is_same(plain, loaded(other, content.replace(b"\n", b"\r\n")))
 
 
 def test_several_files_are_one_data_set(csv: Path, tmp_path: Path) -> None:
     (tmp_path / "parts" / "deep").mkdir(parents=True)
     table()[:40].to_csv(tmp_path / "parts" / "1.csv", index=False)
     table()[40:].to_parquet(tmp_path / "parts" / "deep" / "2.parquet")
-    assert same(loaded(csv), loaded(tmp_path / "parts" / "**" / "*.*"))
+    assert is_same(loaded(csv), loaded(tmp_path / "parts" / "**" / "*.*"))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_several_files_are_one_data_set(csv: Path, tmp_path: Path) -> None:
 )
 def test_usual_spellings_of_a_day_are_read(csv: Path, tmp_path: Path, spelling: str) -> None:
     table(day=[day.strftime(spelling) for day in DAYS]).to_csv(tmp_path / "b.csv", index=False)
-    assert same(loaded(csv), loaded(tmp_path / "b.csv"))
+    assert is_same(loaded(csv), loaded(tmp_path / "b.csv"))
 
 
 @pytest.mark.parametrize("spelling", ["%d.%m.%y", "2013-02-30"])
@@ -164,15 +164,15 @@ def test_days_are_read_from_any_type_of_a_parquet_column(csv: Path, tmp_path: Pa
     whole = pa.Table.from_pandas(table())
     path = tmp_path / "a.parquet"
     pa.parquet.write_table(whole.set_column(0, "day", days), path, row_group_size=10)
-    assert same(loaded(csv), loaded(path))
+    assert is_same(loaded(csv), loaded(path))
 
 
 def test_only_the_row_groups_of_the_range_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pa.parquet.write_table(pa.Table.from_pandas(table()), path, row_group_size=10)
     [fragment] = pa.dataset.dataset(path, format="parquet").get_fragments()
-    wanted = parquet_file.row_group_filter("day", pa.date32(), DateRange(date(2013, 1, 2), date(2013, 1, 9)))
-    assert [group.id for group in fragment.subset(wanted).row_groups] == [3]
+    in_january = parquet_file.row_group_filter("day", pa.date32(), DateRange(date(2013, 1, 2), date(2013, 1, 9)))
+    assert [group.id for group in fragment.subset(in_january).row_groups] == [3]
 
 
 def test_a_late_hour_belongs_to_the_day_of_its_own_time_zone(tmp_path: Path) -> None:
@@ -188,8 +188,8 @@ def test_long_whole_numbers_stay_apart_beside_a_missing_one(tmp_path: Path) -> N
     ids = [2**60 + n % 2 if n % 9 else None for n in range(90)]
     whole = pa.Table.from_pandas(table()).append_column("id", pa.array(ids, pa.int64()))
     pa.parquet.write_table(whole, tmp_path / "a.parquet")
-    found = loaded(tmp_path / "a.parquet", categorical="id")
-    assert set(found.encoder.categories[0]) == {str(2**60), str(2**60 + 1), None}
+    dataset = loaded(tmp_path / "a.parquet", categorical="id")
+    assert set(dataset.encoder.categories[0]) == {str(2**60), str(2**60 + 1), None}
 
 
 def test_leading_zeros_of_a_category_count(tmp_path: Path) -> None:
@@ -202,19 +202,19 @@ def test_words_may_hold_commas_and_line_breaks(tmp_path: Path) -> None:
     assert loaded(tmp_path / "a.csv").encoder.words == ("one", "two")
 
 
-def test_what_does_not_parse_is_counted_and_shown(tmp_path: Path) -> None:
-    wanted = [n for n, day in enumerate(DAYS) if JANUARY.start <= day < JANUARY.end]
+def test_values_that_do_not_parse_are_counted_in_notes_with_an_example(tmp_path: Path) -> None:
+    in_january = [n for n, day in enumerate(DAYS) if JANUARY.start <= day < JANUARY.end]
     sizes: list[Any] = [n % 7 for n in range(90)]
     prices: list[Any] = [n % 11 + 1 for n in range(90)]
     days: list[Any] = [str(day) for day in DAYS]
-    sizes[wanted[0]], sizes[wanted[1]], sizes[wanted[2]] = "1-5", None, "inf"
-    prices[wanted[3]], prices[wanted[4]] = "free", None
-    days[wanted[5]] = "soon"
+    sizes[in_january[0]], sizes[in_january[1]], sizes[in_january[2]] = "1-5", None, "inf"
+    prices[in_january[3]], prices[in_january[4]] = "free", None
+    days[in_january[5]] = "soon"
     path = tmp_path / "a.csv"
     table(day=days, size=sizes, price=prices).to_csv(path, index=False)
     path.write_text(path.read_text() + "2013-01-05,too,few\n")
-    found = loaded(path)
-    assert found.notes == (
+    dataset = loaded(path)
+    assert dataset.notes == (
         "29 rows in [2013-01-01, 2013-01-31)",
         "1 of 30 (3.3 %) days have no rows",
         'dropped 1 of 90 (1.1 %) rows of the files: no date in "day", for example "soon"',
@@ -226,8 +226,8 @@ def test_what_does_not_parse_is_counted_and_shown(tmp_path: Path) -> None:
         "dropped 2 of 29 (6.9 %) rows: no price",
         "fewer than 200 rows with a target, so scores are mostly luck",
     )
-    assert len(found.train) + len(found.valid) + len(found.test) == 27
-    assert found.train.dense[:3].tolist() == [[0.0, 1.0]] * 3
+    assert len(dataset.train) + len(dataset.valid) + len(dataset.test) == 27
+    assert dataset.train.dense[:3].tolist() == [[0.0, 1.0]] * 3
 
 
 def test_rows_without_a_date_are_counted_in_parquet_too(tmp_path: Path) -> None:
@@ -236,14 +236,14 @@ def test_rows_without_a_date_are_counted_in_parquet_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_a_range_without_data_says_which_days_there_are(tmp_path: Path, ending: str) -> None:
+def test_the_error_for_a_range_without_data_names_the_days_of_the_data(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a.{ending}"
     table().to_csv(path, index=False) if ending == "csv" else table().to_parquet(path)
     with pytest.raises(UserError, match=r"no rows in \[2019-01-01, 2019-03-01\); they cover 2012-12-01 to 2013-02-28"):
         load.load(source(path), DateRange(date(2019, 1, 1), date(2019, 3, 1)))
 
 
-def test_a_range_inside_a_gap_says_where_the_gap_is(tmp_path: Path) -> None:
+def test_the_error_for_a_range_inside_a_gap_names_the_gap(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     table()[(table().day < date(2012, 12, 20)) | (table().day > date(2013, 2, 10))].to_csv(path, index=False)
     with pytest.raises(UserError, match="without the days between 2012-12-19 and 2013-02-11"):
@@ -265,7 +265,7 @@ def test_a_range_too_short_to_split_is_the_users_mistake(csv: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_a_missing_column_is_an_error_that_knows_the_nearest(tmp_path: Path, ending: str) -> None:
+def test_a_missing_column_is_an_error_that_names_the_nearest(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a.{ending}"
     table().to_csv(path, index=False) if ending == "csv" else table().to_parquet(path)
     with pytest.raises(UserError) as caught:
@@ -316,7 +316,7 @@ def test_a_transform_that_a_target_does_not_allow_is_an_error(tmp_path: Path) ->
         )
 
 
-def test_validation_and_test_rows_teach_the_encoder_nothing(csv: Path, tmp_path: Path) -> None:
+def test_the_encoder_learns_nothing_from_validation_and_test_rows(csv: Path, tmp_path: Path) -> None:
     after = JANUARY.split().valid.start
     frame = table()
     later = frame["day"] >= after
@@ -328,15 +328,15 @@ def test_validation_and_test_rows_teach_the_encoder_nothing(csv: Path, tmp_path:
     assert not np.array_equal(plain.test.tokens, other.test.tokens)
 
 
-def test_raw_rows_read_later_encode_as_they_did_in_training(csv: Path) -> None:
-    found = loaded(csv)
-    again = load.read_rows(source(csv), JANUARY.split().test)
-    tokens, dense = found.encoder.encode(again.frame)
-    np.testing.assert_array_equal(tokens, found.test.tokens)
-    np.testing.assert_array_equal(dense, found.test.dense)
+def test_raw_rows_encode_after_training_as_they_did_in_training(csv: Path) -> None:
+    dataset = loaded(csv)
+    rows = load.read_rows(source(csv), JANUARY.split().test)
+    tokens, dense = dataset.encoder.encode(rows.frame)
+    np.testing.assert_array_equal(tokens, dataset.test.tokens)
+    np.testing.assert_array_equal(dense, dataset.test.dense)
 
 
-def test_the_fingerprint_changes_with_any_value_that_is_used_and_with_no_other(csv: Path, tmp_path: Path) -> None:
+def test_the_fingerprint_changes_with_every_used_value_and_with_no_other(csv: Path, tmp_path: Path) -> None:
     middle = DAYS.index(date(2013, 1, 10))
     plain, changed = loaded(csv).fingerprint, tmp_path / "b.csv"
     for column, value in {"title": "Blue", "shop": "west", "size": 99.0, "price": 99.0}.items():

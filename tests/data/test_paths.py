@@ -1,4 +1,4 @@
-"""Data in folders by day and in buckets: read as the same rows from one file, and no more of it than is needed."""
+"""Data in folders by day and in buckets are the same as in a single file, and only the needed part is read."""
 
 import gzip
 import json
@@ -22,14 +22,14 @@ from pipeline.dates import DateRange
 from pipeline.errors import InfrastructureError, OutOfReachError, UserError
 from pipeline.plan import create
 from pipeline.store.client import Bucket
-from tests.data.test_load import DAYS, JANUARY, same, source, table
+from tests.data.test_load import DAYS, JANUARY, is_same, source, table
 from tests.support import ROOT
 from tests.support.faults import CutBody, DamagedBody, LostResponse, Proxy, Reset, SlowBody, Status
 
 
 @pytest.fixture(autouse=True)
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the cache."""
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder with the objects of the cache."""
     monkeypatch.setenv("HPT_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache/objects"
 
@@ -70,7 +70,7 @@ def put(bucket: str, url: str, name: str, content: bytes, **metadata: str) -> No
 
 @pytest.fixture
 def upload(gcs_url: str, bucket: str) -> Callable[..., str]:
-    """Puts a file, or all files of a folder, into the bucket; gives the address."""
+    """Puts a file, or all files of a folder, into the bucket, and returns the address."""
 
     def put_all(local: Path, name: str) -> str:
         for path in [local] if local.is_file() else sorted(path for path in local.rglob("*") if path.is_file()):
@@ -82,7 +82,7 @@ def upload(gcs_url: str, bucket: str) -> Callable[..., str]:
 
 
 def reads(proxy: Proxy) -> list[str]:
-    """The objects whose content was asked for."""
+    """The objects whose content was requested."""
     return [unquote(request.path.split("/o/")[1].split("?")[0]) for request in proxy.requests if request.is_read]
 
 
@@ -92,12 +92,12 @@ def reads(proxy: Proxy) -> list[str]:
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 @pytest.mark.parametrize("pattern", ["**/*.*", "*/*", "day=*/part-*", "day=201[23]-*/part-0.*"])
 def test_the_day_is_taken_from_the_folders(tmp_path: Path, plain: loading.Dataset, ending: str, pattern: str) -> None:
-    assert same(plain, load(by_day(tmp_path / "days", ending) / pattern))
+    assert is_same(plain, load(by_day(tmp_path / "days", ending) / pattern))
 
 
 @pytest.mark.parametrize("spelling", ["%Y%m%d", "%Y-%m-%d 00:00:00", "%Y-%m-%dT00:00:00Z"])
 def test_a_folders_day_may_be_spelled_as_in_a_file(tmp_path: Path, plain: loading.Dataset, spelling: str) -> None:
-    assert same(plain, load(by_day(tmp_path, spelling=spelling) / "day=*/*"))
+    assert is_same(plain, load(by_day(tmp_path, spelling=spelling) / "day=*/*"))
 
 
 def test_the_files_of_other_days_are_not_opened(tmp_path: Path, plain: loading.Dataset) -> None:
@@ -105,11 +105,11 @@ def test_the_files_of_other_days_are_not_opened(tmp_path: Path, plain: loading.D
     for day in DAYS[:-1]:  # the last one is looked at for its columns
         if not JANUARY.start <= day < JANUARY.end:
             (days / f"day={day}" / "part-0.parquet").write_bytes(b"no parquet at all")
-    assert same(plain, load(days / "**/*.parquet"))
+    assert is_same(plain, load(days / "**/*.parquet"))
     assert loading.covered_days(source(days / "*/*")) == DateRange(DAYS[0], DAYS[-1] + timedelta(days=1))
 
 
-def test_the_folder_counts_where_a_file_has_the_day_as_well(tmp_path: Path) -> None:
+def test_the_day_of_the_folder_counts_if_the_file_has_one_too(tmp_path: Path) -> None:
     path = tmp_path / "days/day=2013-01-05/a.csv"
     path.parent.mkdir(parents=True)
     table().to_csv(path, index=False)
@@ -118,12 +118,12 @@ def test_the_folder_counts_where_a_file_has_the_day_as_well(tmp_path: Path) -> N
     assert len(rows.days) == 90
 
 
-def test_a_folder_that_the_path_names_is_no_partition(tmp_path: Path, plain: loading.Dataset) -> None:
+def test_a_folder_named_in_the_path_is_no_partition(tmp_path: Path, plain: loading.Dataset) -> None:
     path = tmp_path / "day=2024-01-01" / "a.csv"
     path.parent.mkdir()
     table().to_csv(path, index=False)
-    assert same(plain, load(path))
-    assert same(plain, load(path.parent / "*.csv"))
+    assert is_same(plain, load(path))
+    assert is_same(plain, load(path.parent / "*.csv"))
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
@@ -134,35 +134,35 @@ def test_other_columns_may_be_folders_too(tmp_path: Path, plain: loading.Dataset
         path.parent.mkdir(parents=True)
         rows = rows.drop(columns=["shop", "day"])
         rows.to_csv(path, index=False) if ending == "csv" else rows.to_parquet(path)
-    assert same(plain, load(tmp_path / "both" / "**" / f"*.{ending}"))
+    assert is_same(plain, load(tmp_path / "both" / "**" / f"*.{ending}"))
 
 
-def test_folders_whose_names_are_no_days_are_said(tmp_path: Path) -> None:
+def test_a_note_counts_folders_whose_names_are_no_days(tmp_path: Path) -> None:
     days = by_day(tmp_path / "days", "csv")
     (days / f"day={DAYS[0]}").rename(days / "day=__HIVE_DEFAULT_PARTITION__")
     (days / f"day={DAYS[1]}").rename(days / "day=soon")
-    found = load(days / "*/*.csv")
+    dataset = load(days / "*/*.csv")
     assert any(
         note.startswith('left out 2 files: no day from 1970 to 2099 in the name of a folder like "day=')
-        for note in found.notes
+        for note in dataset.notes
     )
 
 
-def test_the_marks_of_other_programs_are_no_files(
+def test_markers_of_other_programs_are_no_files(
     tmp_path: Path, plain: loading.Dataset, upload: Callable[..., str], gcs_url: str, bucket: str
 ) -> None:
     days = by_day(tmp_path / "days")
     (days / "_SUCCESS").touch()
     (days / "day=2013-01-02" / "_SUCCESS").touch()
-    assert same(plain, load(days / "**/*"))
+    assert is_same(plain, load(days / "**/*"))
     address = upload(days, "in")
     for folder in ("in/", "in/day=2013-01-02/", "in/day=2013-01-03/"):  # as consoles and mounts make them
         put(bucket, gcs_url, folder, b"")
-    assert same(plain, load(f"{address}/**"))
-    assert same(plain, load(f"{address}/*/*"))
+    assert is_same(plain, load(f"{address}/**"))
+    assert is_same(plain, load(f"{address}/*/*"))
 
 
-def test_a_range_without_a_folder_says_which_days_there_are(tmp_path: Path) -> None:
+def test_the_error_for_a_range_without_a_folder_names_the_days_of_the_data(tmp_path: Path) -> None:
     days = by_day(tmp_path / "days")
     with pytest.raises(UserError, match=r"no rows in \[2019-01-01, 2019-03-01\); they cover 2012-12-01 to 2013-02-28"):
         loading.load(source(days / "*/*"), DateRange(date(2019, 1, 1), date(2019, 3, 1)))
@@ -176,14 +176,14 @@ def test_a_bucket_is_read_like_a_disk(tmp_path: Path, plain: loading.Dataset, up
     table()[40:].to_parquet(tmp_path / "2.parquet")
     upload(tmp_path / "1.csv", "parts/1.csv")
     address = upload(tmp_path / "2.parquet", "parts/deep/2.parquet").removesuffix("deep/2.parquet")
-    assert same(plain, load(address + "**/*.*"))
-    assert same(plain, load(address + "**"))
+    assert is_same(plain, load(address + "**/*.*"))
+    assert is_same(plain, load(address + "**"))
     assert load(upload(tmp_path / "plain.csv", "one file.csv")).fingerprint == plain.fingerprint
     assert loading.covered_days(source(address + "**")) == DateRange(DAYS[0], DAYS[-1] + timedelta(days=1))
 
 
 @pytest.mark.parametrize("pattern", ["*.csv", "a?.csv", "[ab]1.csv", "*/*.csv", "**/*.csv", "x=*/*", "**", "a1.csv"])
-def test_a_pattern_means_in_a_bucket_what_it_means_on_a_disk(
+def test_a_pattern_means_the_same_in_a_bucket_and_on_a_disk(
     tmp_path: Path, upload: Callable[..., str], pattern: str
 ) -> None:
     names = ["a1.csv", "b1.csv", "a12.csv", "a1.csv.bak", ".hidden.csv", "x=1/a1.csv", "x=1/.h/c.csv", "x=1/y=2/a1.csv"]
@@ -204,13 +204,13 @@ def test_only_the_objects_of_the_days_are_listed_and_read(
 ) -> None:
     address = upload(by_day(tmp_path / "days"), "days")
     proxy.requests.clear()
-    wanted = DateRange(date(2013, 1, 5), date(2013, 1, 15))
-    assert len(loading.read_rows(source(f"{address}/{pattern}"), wanted).days) == 10
+    ten_days = DateRange(date(2013, 1, 5), date(2013, 1, 15))
+    assert len(loading.read_rows(source(f"{address}/{pattern}"), ten_days).days) == 10
     assert sorted(reads(proxy)) == [f"days/day=2013-01-{day:02}/part-0.parquet" for day in range(5, 15)]
     folders, objects = (parse_qs(urlsplit(request.path).query) for request in proxy.requests if request.is_list)
     assert folders["delimiter"] == ["/"]
     assert (objects["startOffset"], objects["endOffset"]) == (["days/day=2013-01-05/"], ["days/day=2013-01-140"])
-    assert same(plain, load(f"{address}/{pattern}"))
+    assert is_same(plain, load(f"{address}/{pattern}"))
 
 
 def test_the_days_of_folders_are_known_from_the_listing_alone(
@@ -227,52 +227,52 @@ def test_objects_beside_folders_of_days_are_read_too(tmp_path: Path, upload: Cal
     for name in ("more.csv", "old/more.csv"):
         (days / name).parent.mkdir(exist_ok=True)
         first.to_csv(days / name, index=False)
-        found = loading.read_rows(source(upload(days, name.replace("/", "-")) + "/**/*.csv"), JANUARY)
-        assert len(found.days) == 31
+        rows = loading.read_rows(source(upload(days, name.replace("/", "-")) + "/**/*.csv"), JANUARY)
+        assert len(rows.days) == 31
         (days / name).unlink()
 
 
-def test_a_second_look_reads_nothing_from_the_bucket(
-    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: loading.Dataset, kept: Path
+def test_a_second_load_reads_nothing_from_the_bucket(
+    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: loading.Dataset, cached: Path
 ) -> None:
     address = upload(tmp_path / "plain.csv", "a.csv")
-    assert same(plain, load(address))
+    assert is_same(plain, load(address))
     assert reads(proxy) == ["a.csv"]
     proxy.requests.clear()
-    assert not same(plain, load(address, text=[]))
-    assert same(plain, load(address))
+    assert not is_same(plain, load(address, text=[]))
+    assert is_same(plain, load(address))
     assert reads(proxy) == []
-    assert len(list(kept.iterdir())) == 1
+    assert len(list(cached.iterdir())) == 1
 
 
 def test_an_object_that_changes_is_read_anew(
-    tmp_path: Path, upload: Callable[..., str], plain: loading.Dataset, kept: Path
+    tmp_path: Path, upload: Callable[..., str], plain: loading.Dataset, cached: Path
 ) -> None:
     address = upload(tmp_path / "plain.csv", "a.csv")
-    assert same(plain, load(address))
+    assert is_same(plain, load(address))
     table(price=[float(n % 13 + 1) for n in range(90)]).to_csv(tmp_path / "new.csv", index=False)
     upload(tmp_path / "new.csv", "a.csv")
     assert load(address).fingerprint == load(tmp_path / "new.csv").fingerprint != plain.fingerprint
-    assert len(list(kept.iterdir())) == 2
+    assert len(list(cached.iterdir())) == 2
 
 
-def test_an_object_that_changes_between_listing_and_reading_is_told_and_not_mixed_up(
-    tmp_path: Path, upload: Callable[..., str], plain: loading.Dataset, kept: Path
+def test_an_object_that_changes_between_listing_and_reading_is_an_error(
+    tmp_path: Path, upload: Callable[..., str], plain: loading.Dataset, cached: Path
 ) -> None:
     address = upload(tmp_path / "plain.csv", "a.csv")
     [file] = paths.matching(address, "day")
     upload(tmp_path / "plain.csv", "a.csv")
     with pytest.raises(InfrastructureError, match=r"gs://.*/a.csv was replaced or removed while it was read"):
-        list(paths.in_turn([file]))
-    assert list(kept.iterdir()) == []
+        list(paths.fetched([file]))
+    assert list(cached.iterdir()) == []
 
 
-def test_what_is_stored_zipped_is_read_as_it_is_stored(
+def test_an_object_with_gzip_encoding_is_read(
     tmp_path: Path, gcs_url: str, bucket: str, plain: loading.Dataset
 ) -> None:
     content = gzip.compress((tmp_path / "plain.csv").read_bytes())
     put(bucket, gcs_url, "a.csv", content, contentEncoding="gzip")
-    assert same(plain, load(f"gs://{bucket}/a.csv"))
+    assert is_same(plain, load(f"gs://{bucket}/a.csv"))
 
 
 @pytest.mark.parametrize(
@@ -283,17 +283,17 @@ def test_a_bad_network_is_survived(
 ) -> None:
     address = upload(tmp_path / "plain.csv", "in/a.csv")
     proxy.first(2, fault, lambda request: request.is_read or not isinstance(fault, CutBody | DamagedBody))
-    assert same(plain, load(address.replace("a.csv", "*")))
+    assert is_same(plain, load(address.replace("a.csv", "*")))
 
 
-def test_a_network_that_stays_away_is_an_error_worth_a_retry_and_leaves_nothing(
-    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: loading.Dataset, kept: Path, impatient: None
+def test_a_network_that_stays_down_is_an_infrastructure_error_and_leaves_no_file(
+    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: loading.Dataset, cached: Path, impatient: None
 ) -> None:
     address = upload(tmp_path / "plain.csv", "a.csv")
     proxy.rule = lambda request: Status(503) if request.is_read else None
     with pytest.raises(InfrastructureError, match=r"cannot read 'a.csv' in the bucket .* tried for 0.2 s"):
         load(address)
-    assert list(kept.parent.glob("*/*")) == []
+    assert list(cached.parent.glob("*/*")) == []
     proxy.always(Reset())
     with pytest.raises(InfrastructureError, match=r"cannot list .* tried for 0.2 s"):
         load(address)
@@ -302,10 +302,10 @@ def test_a_network_that_stays_away_is_an_error_worth_a_retry_and_leaves_nothing(
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     before = Bucket.__init__
-    monkeypatch.setattr(Bucket, "__init__", lambda self, name, **said: before(self, name, 0.2, **said))
+    monkeypatch.setattr(Bucket, "__init__", lambda self, name, **options: before(self, name, 0.2, **options))
 
 
-def test_what_trying_again_does_not_mend_is_the_users_mistake(bucket: str, proxy: Proxy) -> None:
+def test_an_error_that_no_retry_mends_is_a_user_error(bucket: str, proxy: Proxy) -> None:
     with pytest.raises(UserError, match=r'data.path: no object matches "gs://.*/none/\*.csv"'):
         load(f"gs://{bucket}/none/*.csv")
     with pytest.raises(UserError, match=r"the bucket no-such-bucket: there is no such bucket: correct data.path"):
@@ -318,7 +318,7 @@ def test_what_trying_again_does_not_mend_is_the_users_mistake(bucket: str, proxy
         load(f"gs://{bucket}/a.csv")
 
 
-def test_a_machine_that_may_not_read_the_bucket_leaves_the_days_of_the_data_open(bucket: str, proxy: Proxy) -> None:
+def test_a_machine_without_access_to_the_bucket_does_not_know_the_days_of_the_data(bucket: str, proxy: Proxy) -> None:
     data = source(f"gs://{bucket}/a.csv")
     for status in (Status(403, "somebody@example.iam has no permission"), Status(401)):
         proxy.always(status)
@@ -327,7 +327,7 @@ def test_a_machine_that_may_not_read_the_bucket_leaves_the_days_of_the_data_open
             create.covered_days(data, here=True)
 
 
-def test_the_rows_of_a_bucket_are_counted_as_those_of_a_disk(tmp_path: Path, upload: Callable[..., str]) -> None:
+def test_rows_of_a_bucket_are_counted_like_those_of_a_disk(tmp_path: Path, upload: Callable[..., str]) -> None:
     days = by_day(tmp_path / "days")
     counted = counting.count(source(f"{upload(days, 'days')}/*/*"))
     assert counted == counting.count(source(days / "*/*"))
@@ -335,7 +335,7 @@ def test_the_rows_of_a_bucket_are_counted_as_those_of_a_disk(tmp_path: Path, upl
     assert counted.within(JANUARY) == len(loading.read_rows(source(days / "*/*"), JANUARY).days)
 
 
-def test_a_broken_object_is_named_as_a_person_knows_it(tmp_path: Path, upload: Callable[..., str]) -> None:
+def test_a_broken_object_is_named_by_its_address(tmp_path: Path, upload: Callable[..., str]) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1 not really")
     with pytest.raises(UserError, match=r"gs://.*/a.parquet cannot be read: "):
         load(upload(tmp_path / "a.parquet", "a.parquet"))
@@ -361,12 +361,12 @@ def test_lanes_that_start_together_read_each_object_once(
     proxy.requests.clear()
     proxy.latency = 0.01
     lanes = [lane(f"{address}/*/*") for _ in range(3)]
-    assert {one.communicate(timeout=100)[0].strip() for one in lanes} == {plain.fingerprint}
+    assert {process.communicate(timeout=100)[0].strip() for process in lanes} == {plain.fingerprint}
     assert len(reads(proxy)) == len(set(reads(proxy))) == JANUARY.days
 
 
 def test_a_lane_killed_in_the_middle_of_a_download_harms_no_other(
-    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: loading.Dataset, kept: Path
+    tmp_path: Path, upload: Callable[..., str], proxy: Proxy, plain: loading.Dataset, cached: Path
 ) -> None:
     address = upload(tmp_path / "plain.csv", "a.csv")
     proxy.rule = lambda request: SlowBody(pieces=100, pause=0.1) if request.is_read else None
@@ -378,7 +378,7 @@ def test_a_lane_killed_in_the_middle_of_a_download_harms_no_other(
     first.communicate()
     proxy.rule = lambda request: None
     assert second.communicate(timeout=100)[0].strip() == plain.fingerprint
-    assert [path.parent for path in kept.parent.glob("*/*")] == [kept]
+    assert [path.parent for path in cached.parent.glob("*/*")] == [cached]
 
 
 def test_local_data_do_not_need_the_cloud_client(tmp_path: Path, plain: loading.Dataset) -> None:
@@ -387,10 +387,10 @@ def test_local_data_do_not_need_the_cloud_client(tmp_path: Path, plain: loading.
         "from pipeline.data import load; load.covered_days(FilesSource.model_validate_json(sys.argv[1])); "
         "assert not [name for name in sys.modules if name.startswith('google.')]"
     )
-    said = source(tmp_path / "plain.csv").model_dump_json(by_alias=True)
-    subprocess.run([sys.executable, "-c", code, said], cwd=ROOT, check=True)
+    data = source(tmp_path / "plain.csv").model_dump_json(by_alias=True)
+    subprocess.run([sys.executable, "-c", code, data], cwd=ROOT, check=True)
 
 
 def test_a_source_in_a_bucket_is_the_same_after_json() -> None:
-    one = source("gs://some-bucket/a/*.csv")
-    assert FilesSource.model_validate_json(one.model_dump_json(by_alias=True)) == one
+    source_in_bucket = source("gs://some-bucket/a/*.csv")
+    assert FilesSource.model_validate_json(source_in_bucket.model_dump_json(by_alias=True)) == source_in_bucket

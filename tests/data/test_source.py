@@ -1,4 +1,4 @@
-"""What a spec's `data` may say, and what a person reads when it says something else."""
+"""The keys of a spec's `data`, and the messages for mistakes in them."""
 
 import subprocess
 import sys
@@ -39,7 +39,7 @@ def test_one_name_and_a_list_of_one_are_the_same() -> None:
 @pytest.mark.parametrize(
     "value", ["flights", FILES, FILES | {"numeric": ["x"], "target-transform": "log1p", "date-parts": ["hour"]}]
 )
-def test_what_is_written_to_json_reads_back_the_same(value: Any) -> None:
+def test_a_source_survives_json(value: Any) -> None:
     source = ADAPTER.validate_python(value)
     assert ADAPTER.validate_json(ADAPTER.dump_json(source, by_alias=True)) == source
     assert ADAPTER.validate_python(source) == source
@@ -50,7 +50,7 @@ def test_targets_are_not_transformed_unless_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "where", "said"),
+    ("value", "place", "words"),
     [
         ("flihgts", "", 'did you mean "flights"?'),
         ("iris", "", 'possible is "flights"'),
@@ -75,13 +75,13 @@ def test_targets_are_not_transformed_unless_asked() -> None:
         ({key: FILES[key] for key in FILES if key != "date"}, "files.date", "required"),
     ],
 )
-def test_a_mistake_is_one_message_about_the_form_that_was_meant(value: Any, where: str, said: str) -> None:
-    [(found_where, found_said)] = mistakes(value)
-    assert found_where == where
-    assert said in found_said
+def test_a_mistake_is_one_message_about_the_form_that_was_meant(value: Any, place: str, words: str) -> None:
+    [(actual_place, message)] = mistakes(value)
+    assert actual_place == place
+    assert words in message
 
 
-def test_parts_of_the_date_are_features_enough_and_none_unless_asked() -> None:
+def test_parts_of_the_date_are_features_enough_and_there_are_none_by_default() -> None:
     assert ADAPTER.validate_python(FILES).date_parts == ()
     assert "date-parts" not in ADAPTER.dump_python(ADAPTER.validate_python(FILES), by_alias=True)
     alone = {key: value for key, value in FILES.items() if key != "text"} | {"date-parts": ["month", "hour"]}
@@ -94,13 +94,13 @@ def test_flights_end_with_2013() -> None:
     assert source.covers == DateRange(date(2013, 1, 1), date(2014, 1, 1))
 
 
-def test_nothing_is_known_of_files_before_they_are_read() -> None:
+def test_the_days_of_files_are_unknown_before_they_are_read() -> None:
     source = ADAPTER.validate_python(FILES)
     assert isinstance(source, FilesSource)
     assert (source.as_of, source.covers) == (None, None)
 
 
-def test_the_schema_knows_the_short_form_and_the_hyphenated_keys() -> None:
+def test_the_schema_allows_the_short_form_and_hyphenated_keys() -> None:
     schema = ADAPTER.json_schema(by_alias=True)
     assert {"const": "flights", "type": "string"} in schema["anyOf"]
     assert "target-transform" in schema["$defs"]["FilesSource"]["properties"]

@@ -1,4 +1,4 @@
-"""What `hpt data` sees and warns about, counted on data whose truth is known."""
+"""Counts and warnings of `hpt data`, on data with known problems."""
 
 import json
 import os
@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.data import survey, warnings
+from pipeline.data.distribution import SIZE_AT_MOST, Distribution, stability
 from pipeline.data.source import FilesSource, FlightsSource
-from pipeline.data.survey import Distribution, Survey, stability
+from pipeline.data.survey import Survey
 from pipeline.dates import DateRange
 from tests.support import in_process
 
@@ -26,14 +27,14 @@ SHARES = (0.15, 0.15)
 
 
 def table(days: int = 91, per_day: int = 20) -> pd.DataFrame:
-    dice = np.random.default_rng(0)
+    random = np.random.default_rng(0)
     rows = days * per_day
     return pd.DataFrame(
         {
             "day": [START + timedelta(days=n // per_day) for n in range(rows)],
             "shop": [f"shop{n % 7}" for n in range(rows)],
-            "size": dice.normal(size=rows),
-            "price": dice.gamma(3, size=rows),
+            "size": random.normal(size=rows),
+            "price": random.gamma(3, size=rows),
         }
     )
 
@@ -42,30 +43,30 @@ def table(days: int = 91, per_day: int = 20) -> pd.DataFrame:
 def look(tmp_path: Path) -> Callable[..., Survey]:
     def write_and_look(frame: pd.DataFrame, **changes: Any) -> Survey:
         frame.to_csv(tmp_path / "a.csv", index=False)
-        said = {"path": str(tmp_path / "a.csv"), "date": "day", "categorical": "shop", "numeric": "size"}
-        found = survey.survey(FilesSource.model_validate(said | {"target": "price"} | changes))
-        assert found is not None
-        return found
+        keys = {"path": str(tmp_path / "a.csv"), "date": "day", "categorical": "shop", "numeric": "size"}
+        data = survey.survey(FilesSource.model_validate(keys | {"target": "price"} | changes))
+        assert data is not None
+        return data
 
     return write_and_look
 
 
-def warned(found: Survey, *ranges: DateRange) -> list[str]:
-    return list(warnings.warnings(found, ranges, SHARES))
+def warned(data: Survey, *ranges: DateRange) -> list[str]:
+    return list(warnings.warnings(data, ranges, SHARES))
 
 
-def test_data_that_are_fine_are_not_warned_about(look: Callable[..., Survey]) -> None:
-    found = look(table())
-    assert warned(found, QUARTER) == warned(found) == []
-    assert (found.covers, found.rows_in(QUARTER), found.usable_in(QUARTER.split().test)) == (QUARTER, 1820, 280)
-    assert [(column.name, column.kind, column.distinct) for column in found.columns] == [
+def test_good_data_have_no_warnings(look: Callable[..., Survey]) -> None:
+    data = look(table())
+    assert warned(data, QUARTER) == warned(data) == []
+    assert (data.covers, data.rows_in(QUARTER), data.usable_in(QUARTER.split().test)) == (QUARTER, 1820, 280)
+    assert [(column.name, column.kind, column.distinct) for column in data.columns] == [
         ("price", "target", 1820),
         ("shop", "categorical", 7),
         ("size", "numeric", 1820),
     ]
 
 
-def test_what_is_counted_does_not_depend_on_how_the_data_are_cut(tmp_path: Path, look: Callable[..., Survey]) -> None:
+def test_counts_do_not_depend_on_how_the_data_are_split_into_files(tmp_path: Path, look: Callable[..., Survey]) -> None:
     whole = look(table())
     for at in range(7):
         table()[at::7].to_parquet(tmp_path / f"part-{at}.parquet")
@@ -77,11 +78,11 @@ def test_what_is_counted_does_not_depend_on_how_the_data_are_cut(tmp_path: Path,
 
 def test_holes_are_the_days_without_rows(look: Callable[..., Survey]) -> None:
     frame = table()
-    gone = [*pd.date_range("2024-01-10", "2024-01-12").date, date(2024, 2, 29)]
-    found = look(frame[~frame["day"].isin(gone)])
-    [line] = warned(found, QUARTER)
+    missing_days = [*pd.date_range("2024-01-10", "2024-01-12").date, date(2024, 2, 29)]
+    data = look(frame[~frame["day"].isin(missing_days)])
+    [line] = warned(data, QUARTER)
     assert line == f"{QUARTER}: 4 of 91 (4.4 %) days have no rows: 2024-01-10 to 2024-01-12, 2024-02-29"
-    assert found.by_day(DateRange(date(2024, 1, 9), date(2024, 1, 14))).tolist() == [20, 0, 0, 0, 20]
+    assert data.by_day(DateRange(date(2024, 1, 9), date(2024, 1, 14))).tolist() == [20, 0, 0, 0, 20]
 
 
 def test_days_after_the_end_of_the_data_are_holes_of_a_range(look: Callable[..., Survey]) -> None:
@@ -90,19 +91,21 @@ def test_days_after_the_end_of_the_data_are_holes_of_a_range(look: Callable[...,
 
 def test_weekdays_that_never_have_rows_are_no_holes(look: Callable[..., Survey]) -> None:
     frame = table(per_day=30)
-    found = look(frame[[day.weekday() < 5 for day in frame["day"]]])
-    assert found.closed_weekdays() == {5, 6}
-    assert warned(found, QUARTER) == []
+    data = look(frame[[day.weekday() < 5 for day in frame["day"]]])
+    assert data.closed_weekdays() == {5, 6}
+    assert warned(data, QUARTER) == []
 
 
-def test_days_that_are_almost_empty_are_told(look: Callable[..., Survey]) -> None:
+def test_almost_empty_days_are_warned_about(look: Callable[..., Survey]) -> None:
     frame = table()
     lost = frame["day"] == date(2024, 2, 2)
-    found = look(frame[~lost | (np.arange(len(frame)) % 20 == 0)])
-    assert warned(found, QUARTER) == [f"{QUARTER}: 1 day has less than a tenth of the usual rows: 2024-02-02"]
+    data = look(frame[~lost | (np.arange(len(frame)) % 20 == 0)])
+    assert warned(data, QUARTER) == [f"{QUARTER}: 1 day has less than a tenth of the usual rows: 2024-02-02"]
 
 
-def test_parts_with_too_few_rows_are_told_and_none_is_a_trial_that_fails(look: Callable[..., Survey]) -> None:
+def test_parts_with_too_few_rows_are_warned_about_and_an_empty_part_is_a_trial_that_fails(
+    look: Callable[..., Survey],
+) -> None:
     frame = table(per_day=7)
     frame.loc[frame["day"] >= QUARTER.split().test.start, "price"] = None
     assert warned(look(frame), QUARTER) == [
@@ -113,7 +116,7 @@ def test_parts_with_too_few_rows_are_told_and_none_is_a_trial_that_fails(look: C
     ]
 
 
-def test_a_target_that_drifts_is_told_within_a_range_and_by_month(look: Callable[..., Survey]) -> None:
+def test_a_target_that_drifts_is_warned_about_within_a_range_and_by_month(look: Callable[..., Survey]) -> None:
     frame = table()
     frame.loc[frame["day"] >= date(2024, 3, 1), "price"] *= 2
     by_range, by_month = warned(look(frame), QUARTER)
@@ -128,30 +131,30 @@ def test_a_target_that_only_gets_wider_drifts_too(look: Callable[..., Survey]) -
     assert len(warned(look(frame), QUARTER)) == 2
 
 
-def test_columns_that_say_nothing_are_told(look: Callable[..., Survey]) -> None:
+def test_columns_without_information_are_warned_about(look: Callable[..., Survey]) -> None:
     assert warned(look(table().assign(shop=None, size=1.0))) == [
         'categorical column "shop" is always missing',
         'numeric column "size" has the same value in every row',
     ]
 
 
-def test_values_that_do_not_parse_are_told(look: Callable[..., Survey]) -> None:
+def test_values_that_do_not_parse_are_warned_about(look: Callable[..., Survey]) -> None:
     frame = table().astype({"price": object, "day": object})
     frame.loc[3, "price"], frame.loc[4, "price"], frame.loc[5, "day"] = "12,5", None, "soon"
-    found = look(frame)
-    assert warned(found) == [*found.notes, '"price": 1 of 1,819 (0.055 %) values are no numbers, for example "12,5"']
-    assert found.notes == ('dropped 1 of 1,820 (0.055 %) rows of the files: no date in "day", for example "soon"',)
-    assert (found.columns[0].missing, int(found.usable.sum())) == (1, 1817)
+    data = look(frame)
+    assert warned(data) == [*data.notes, '"price": 1 of 1,819 (0.055 %) values are no numbers, for example "12,5"']
+    assert data.notes == ('dropped 1 of 1,820 (0.055 %) rows of the files: no date in "day", for example "soon"',)
+    assert (data.columns[0].missing, int(data.usable.sum())) == (1, 1817)
 
 
 def test_of_large_days_a_fair_sample_is_kept(look: Callable[..., Survey]) -> None:
     values = np.random.default_rng(3).permutation(50_000) / 50_000
     frame = pd.DataFrame({"day": START, "shop": "a", "size": 1.0, "price": values})
-    found = look(pd.concat([frame, frame[:100].assign(day=START + timedelta(days=1), price=2.0)]))
-    seen = found.distribution("price")
-    assert (seen.count, len(seen.values)) == (50_100, survey.SAMPLE_PER_DAY + 100)
-    np.testing.assert_allclose(seen.quantile(0.05, 0.5, 0.95), [0.05, 0.5, 0.95], atol=0.05)
-    assert seen.quantile(0.995)[0] <= 1  # a hundred of the small day count as a hundred
+    data = look(pd.concat([frame, frame[:100].assign(day=START + timedelta(days=1), price=2.0)]))
+    distribution = data.distribution("price")
+    assert (distribution.count, len(distribution.values)) == (50_100, SIZE_AT_MOST + 100)
+    np.testing.assert_allclose(distribution.quantile(0.05, 0.5, 0.95), [0.05, 0.5, 0.95], atol=0.05)
+    assert distribution.quantile(0.995)[0] <= 1  # the small day counts as 100 of 50,100 values
 
 
 def of(values: Any) -> Distribution:
@@ -159,9 +162,9 @@ def of(values: Any) -> Distribution:
 
 
 @given(st.integers(0, 1000), st.integers(200, 3000), st.integers(200, 3000), st.sampled_from([1, 2, 5, 1000]))
-def test_two_samples_of_the_same_are_no_drift(seed: int, first: int, second: int, kinds: int) -> None:
-    dice = np.random.default_rng(seed)
-    index = stability(of(dice.integers(kinds, size=first)), of(dice.integers(kinds, size=second)))
+def test_two_samples_of_the_same_distribution_are_no_drift(seed: int, first: int, second: int, kinds: int) -> None:
+    random = np.random.default_rng(seed)
+    index = stability(of(random.integers(kinds, size=first)), of(random.integers(kinds, size=second)))
     assert index is not None
     assert index < warnings.DRIFTS_FROM
 
@@ -177,10 +180,10 @@ def test_a_target_that_becomes_another_constant_drifts() -> None:
 
 
 def test_the_flights_have_no_holes_and_their_delays_drift_in_autumn() -> None:
-    found = survey.survey(FlightsSource.model_validate({"source": "flights", "target": ["air_time", "arr_delay"]}))
-    assert found is not None
+    data = survey.survey(FlightsSource.model_validate({"source": "flights", "target": ["air_time", "arr_delay"]}))
+    assert data is not None
     summer = DateRange(date(2013, 7, 1), date(2013, 10, 1))
-    lost, line = warned(found, DateRange(date(2013, 1, 1), date(2013, 4, 1)), summer)
+    lost, line = warned(data, DateRange(date(2013, 1, 1), date(2013, 4, 1)), summer)
     assert lost == "9,430 of 336,776 (2.8 %) rows are left out: no air_time or no arr_delay"
     assert line.startswith(f'{summer}: from train to test, target "arr_delay" drifts: median -4 → -12')
 
@@ -221,17 +224,17 @@ def test_a_range_without_any_data_is_a_warning_here(tmp_path: Path, tiny_spec: d
     assert "a trial on this range will fail" in result.out
 
 
-def test_data_may_be_looked_at_without_a_spec(tmp_path: Path, tiny_spec: dict[str, Any], bucket: str) -> None:
+def test_data_can_be_surveyed_without_a_spec(tmp_path: Path, tiny_spec: dict[str, Any], bucket: str) -> None:
     assert "warning: 9,430 of 336,776 (2.8 %) rows are left out: no air_time" in (
         hpt("data", "--data", "flights", cwd=tmp_path).out
     )
-    shown = hpt("data", "--data", json.dumps(tiny_spec["data"]), cwd=tmp_path).out
+    local = hpt("data", "--data", json.dumps(tiny_spec["data"]), cwd=tmp_path).out
     from pipeline.store.bucket import BucketStore
 
     BucketStore(f"gs://{bucket}").upload("in/a.csv", Path(tiny_spec["data"]["path"]))
     in_bucket = tiny_spec["data"] | {"path": f"gs://{bucket}/in/*.csv"}
-    assert hpt("data", "--data", json.dumps(in_bucket), cwd=tmp_path).out == shown
-    assert "900 rows" in shown
+    assert hpt("data", "--data", json.dumps(in_bucket), cwd=tmp_path).out == local
+    assert "900 rows" in local
 
 
 @pytest.mark.parametrize(
@@ -253,7 +256,7 @@ def test_data_that_cannot_be_read_are_a_clear_line_and_exit_2(
     assert len(result.err.splitlines()) == 1
 
 
-def test_without_a_spec_and_data_there_is_nothing_to_look_at(tmp_path: Path) -> None:
+def test_without_a_spec_and_data_the_verb_is_an_error(tmp_path: Path) -> None:
     result = hpt("data", cwd=tmp_path)
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith("hpt: no data: name a SPEC or a file, give --data, or put")

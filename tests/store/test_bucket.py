@@ -1,4 +1,4 @@
-"""What only a bucket store has to do: networks, credentials, permissions, and a real service's ways."""
+"""Behaviour of a bucket store alone: bad networks, credentials, permissions, and details of the service."""
 
 import concurrent.futures
 import json
@@ -40,13 +40,13 @@ def store(proxy: Proxy, bucket: str) -> BucketStore:
 
 def metadata(url: str, bucket: str, name: str) -> dict[str, str]:
     with urllib.request.urlopen(f"{url}/storage/v1/b/{bucket}/o/{quote(name, safe='')}") as answer:
-        found: dict[str, str] = json.load(answer)
-    return found
+        content: dict[str, str] = json.load(answer)
+    return content
 
 
 @pytest.mark.parametrize("fault", [*PASSING, LostResponse()], ids=repr)
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_create_survives_and_happens_once(store: BucketStore, proxy: Proxy, fault: Fault, times: int) -> None:
+def test_a_create_survives_a_fault_and_happens_once(store: BucketStore, proxy: Proxy, fault: Fault, times: int) -> None:
     proxy.first(times, fault, lambda request: request.is_write)
     assert store.create("row", b"mine")
     assert not store.create("row", b"somebody else's")
@@ -75,13 +75,13 @@ def test_another_writer_is_not_mistaken_for_a_lost_answer(store: BucketStore, pr
 
 def test_of_32_writers_on_a_bad_network_exactly_one_wins(store: BucketStore, proxy: Proxy) -> None:
     faults = (None, LostResponse(), Reset(), Status(503))
-    lock, seen = threading.Lock(), 0
+    lock, writes = threading.Lock(), 0
 
     def rule(request: Request) -> Fault | None:
-        nonlocal seen
+        nonlocal writes
         with lock:
-            seen += request.is_write
-            return faults[seen % 4] if request.is_write and seen % 64 < 32 else None
+            writes += request.is_write
+            return faults[writes % 4] if request.is_write and writes % 64 < 32 else None
 
     proxy.rule = rule
     for key in ("row-0", "row-1", "row-2"):
@@ -92,20 +92,20 @@ def test_of_32_writers_on_a_bad_network_exactly_one_wins(store: BucketStore, pro
 
 def test_racing_merges_lose_nothing_on_a_bad_network(store: BucketStore, proxy: Proxy) -> None:
     store.write("merge", b"[]")
-    lock, seen = threading.Lock(), 0
+    lock, writes = threading.Lock(), 0
 
     def rule(request: Request) -> Fault | None:
-        nonlocal seen
+        nonlocal writes
         with lock:
-            seen += request.is_write
-            return LostResponse() if request.is_write and seen % 3 == 0 else None
+            writes += request.is_write
+            return LostResponse() if request.is_write and writes % 3 == 0 else None
 
     proxy.rule = rule
 
-    def merge(own: int) -> None:
+    def merge(number: int) -> None:
         while True:
             content, version = store.read_versioned("merge")
-            if store.replace("merge", json.dumps(sorted({*json.loads(content), own})).encode(), version):
+            if store.replace("merge", json.dumps(sorted({*json.loads(content), number})).encode(), version):
                 return
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -114,7 +114,7 @@ def test_racing_merges_lose_nothing_on_a_bad_network(store: BucketStore, proxy: 
 
 
 @pytest.mark.parametrize("fault", [*PASSING, CutBody(), DamagedBody(), LostResponse()], ids=repr)
-def test_a_read_survives_and_is_whole(store: BucketStore, proxy: Proxy, fault: Fault, tmp_path: Path) -> None:
+def test_a_read_survives_a_fault_and_is_whole(store: BucketStore, proxy: Proxy, fault: Fault, tmp_path: Path) -> None:
     proxy.first(1, fault, lambda request: request.is_read)
     assert store.read("old") == b"old content"
     proxy.first(1, fault, lambda request: request.is_read)
@@ -123,7 +123,7 @@ def test_a_read_survives_and_is_whole(store: BucketStore, proxy: Proxy, fault: F
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]
 
 
-def test_a_read_that_breaks_off_while_the_object_changes_gets_the_new_one(store: BucketStore, proxy: Proxy) -> None:
+def test_a_read_cut_off_while_the_object_changes_gets_the_new_content(store: BucketStore, proxy: Proxy) -> None:
     other = BucketStore(store.root)
 
     def rule(request: Request) -> Fault | None:
@@ -141,7 +141,7 @@ def test_a_read_that_breaks_off_while_the_object_changes_gets_the_new_one(store:
 
 
 @pytest.mark.parametrize("fault", [*PASSING, CutBody(), LostResponse()], ids=repr)
-def test_a_listing_survives_and_is_complete(store: BucketStore, proxy: Proxy, fault: Fault) -> None:
+def test_a_listing_survives_a_fault_and_is_complete(store: BucketStore, proxy: Proxy, fault: Fault) -> None:
     store.write("a/b", b"")
     for listing in (lambda: keys(store), lambda: store.folders("")):
         expected = listing()
@@ -150,7 +150,7 @@ def test_a_listing_survives_and_is_complete(store: BucketStore, proxy: Proxy, fa
 
 
 @pytest.mark.parametrize("fault", [*PASSING, LostResponse()], ids=repr)
-def test_a_delete_survives(store: BucketStore, proxy: Proxy, fault: Fault) -> None:
+def test_a_delete_survives_a_fault(store: BucketStore, proxy: Proxy, fault: Fault) -> None:
     proxy.first(1, fault, lambda request: request.method == "DELETE")
     store.delete("old")
     assert not store.exists("old")
@@ -158,17 +158,17 @@ def test_a_delete_survives(store: BucketStore, proxy: Proxy, fault: Fault) -> No
 
 @pytest.mark.parametrize("fault", [Status(503), Reset(), LostResponse()], ids=repr)
 @pytest.mark.parametrize("request_number", [1, 2])
-def test_a_large_upload_survives(
+def test_a_large_upload_survives_a_fault(
     store: BucketStore, proxy: Proxy, fault: Fault, request_number: int, tmp_path: Path
 ) -> None:
     content = bytes(range(256)) * 4096 * 9
     (tmp_path / "model.pt").write_bytes(content)
-    seen = 0
+    writes = 0
 
     def rule(request: Request) -> Fault | None:
-        nonlocal seen
-        seen += request.is_write
-        return fault if request.is_write and seen == request_number else None
+        nonlocal writes
+        writes += request.is_write
+        return fault if request.is_write and writes == request_number else None
 
     proxy.rule = rule
     store.upload("model.pt", tmp_path / "model.pt")
@@ -250,7 +250,7 @@ def test_missing_credentials_are_one_line(
 ) -> None:
     monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-    # Without these it would look for a metadata server, and for what the person who runs the test has configured.
+    # Without these, the client would look for a metadata server and for the user's own configuration.
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     (tmp_path / "damaged.json").write_text("{")
@@ -261,7 +261,7 @@ def test_missing_credentials_are_one_line(
     assert "GOOGLE_APPLICATION_CREDENTIALS" in message
 
 
-def test_nobody_is_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_server_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")
     assert "check the network" in one_line(CALLS["read"], BucketStore("gs://some-bucket", deadline=0.1))
 
@@ -273,26 +273,26 @@ def test_a_missing_object_costs_one_request_once_the_bucket_is_known(store: Buck
     assert len(proxy.requests) == 2
 
 
-def test_nothing_is_asked_before_the_first_call(proxy: Proxy) -> None:
+def test_there_is_no_request_before_the_first_call(proxy: Proxy) -> None:
     BucketStore("gs://some-bucket/p").link("a")
     assert proxy.requests == []
 
 
-def test_a_listing_asks_only_for_what_it_needs(store: BucketStore, proxy: Proxy) -> None:
+def test_a_listing_requests_only_the_needed_fields(store: BucketStore, proxy: Proxy) -> None:
     keys(store, "sweeps/s/trials/", "/result.csv")
     (request,) = proxy.requests
     assert "fields=items%28name%2Csize%2Cgeneration%2Cmetadata%29%2CnextPageToken" in request.path
     assert "matchGlob=%2A%2A%2Fresult.csv" in request.path
 
 
-def test_objects_of_others_that_are_no_keys_are_not_listed(gcs_url: str, bucket: str) -> None:
+def test_foreign_objects_whose_names_are_no_keys_are_not_listed(gcs_url: str, bucket: str) -> None:
     for name in ("p/folder/", "p//double", "outside", "pp/x", "p/fine"):
         address = f"{gcs_url}/upload/storage/v1/b/{bucket}/o?uploadType=media&name={quote(name, safe='')}"
         urllib.request.urlopen(urllib.request.Request(address, b"x", method="POST")).close()
     assert keys(BucketStore(f"gs://{bucket}/p/")) == ["fine"]
 
 
-def test_a_browser_is_told_what_a_file_is(gcs_url: str, bucket: str) -> None:
+def test_objects_have_the_content_type_of_their_name(gcs_url: str, bucket: str) -> None:
     store = BucketStore(f"gs://{bucket}")
     expected = {
         "index.html": "text/html; charset=utf-8",

@@ -1,4 +1,4 @@
-"""What every store promises, asked of each of them."""
+"""The contract of a store, tested for each kind of store."""
 
 import concurrent.futures
 import os
@@ -29,7 +29,7 @@ def keys(store: Store, prefix: str = "", suffix: str = "") -> list[str]:
 
 
 def at_once(threads: int, work: Callable[[int], T]) -> list[T]:
-    """Calls `work(0)`, `work(1)`, … in as many threads, all set off together."""
+    """Calls `work(0)`, `work(1)`, … in as many threads, which start together."""
     start = threading.Barrier(threads)
 
     def run(number: int) -> T:
@@ -41,7 +41,7 @@ def at_once(threads: int, work: Callable[[int], T]) -> list[T]:
 
 
 def race(store: Store, key: str) -> list[bool]:
-    """Who of 32 that create `key` at once was told to have won; each would write its own number."""
+    """The results of 32 threads that create `key` at once, each with its number as content."""
     return at_once(32, lambda n: store.create(key, f"{n}".encode()))
 
 
@@ -85,14 +85,14 @@ def test_only_the_first_create_counts(store: Store) -> None:
     assert store.read("row") == b"first"
 
 
-def test_of_32_who_create_at_once_exactly_one_wins(store: Store) -> None:
+def test_of_32_creates_at_once_exactly_one_wins(store: Store) -> None:
     for key in ("row-0", "row-1", "row-2", "row-3", "row-4"):
         won = race(store, key)
         assert won.count(True) == 1
         assert store.read(key) == f"{won.index(True)}".encode()
 
 
-def test_of_those_who_create_the_same_content_exactly_one_wins(store: Store) -> None:
+def test_of_several_creates_with_the_same_content_exactly_one_wins(store: Store) -> None:
     assert at_once(8, lambda n: store.create("row", b"the same")).count(True) == 1
 
 
@@ -161,8 +161,8 @@ def test_a_reader_never_sees_a_mixture(store: Store) -> None:
     assert all(at_once(8, work))
 
 
-def test_listings_are_in_the_order_of_the_keys(store: Store) -> None:
-    # "/" sorts after "-" and "." but before letters, which a walk folder by folder easily gets wrong.
+def test_listings_are_sorted_by_key(store: Store) -> None:
+    # "/" sorts after "-" and "." but before letters. A walk folder by folder easily gets that wrong.
     written = ["a", "a-b/c", "a.txt", "b/c/d", "b-/x", "b/c.x", "b/cc", "b0", "é/ü", "z", "日本/語", "𝔘"]
     for key in written[::-1]:
         store.write(key, b"")
@@ -222,7 +222,7 @@ def test_a_deleted_object_can_be_created_again(store: Store) -> None:
     assert store.read("a") == b"2"
 
 
-def test_big_files_come_back_as_they_went(store: Store, tmp_path: Path) -> None:
+def test_a_big_file_survives_upload_and_download(store: Store, tmp_path: Path) -> None:
     content = os.urandom(1 << 20) * 12
     source, target = tmp_path / "model.pt", tmp_path / "copy.pt"
     source.write_bytes(content)
@@ -237,7 +237,7 @@ def test_big_files_come_back_as_they_went(store: Store, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["copy.pt", "model.pt"]
 
 
-def test_uploads_replace_what_was_there(store: Store, tmp_path: Path) -> None:
+def test_an_upload_replaces_the_object(store: Store, tmp_path: Path) -> None:
     source = tmp_path / "source"
     for content in (b"1", b"", b"22"):
         source.write_bytes(content)
@@ -250,7 +250,7 @@ NO_KEYS += [".hpt-lock", "a/.hpt-x/b", "x" * 256, "x/" * 600 + "x"]
 
 
 @pytest.mark.parametrize("key", NO_KEYS, ids=lambda key: ascii(key[:20]))
-def test_a_key_that_is_none_is_refused_everywhere(store: Store, key: str, tmp_path: Path) -> None:
+def test_an_invalid_key_is_refused_by_every_method(store: Store, key: str, tmp_path: Path) -> None:
     (tmp_path / "local").write_bytes(b"x")
     calls: list[Callable[[], object]] = [
         lambda: store.read(key),
@@ -288,7 +288,7 @@ def lasting_store(request: pytest.FixtureRequest, gcs_url: str) -> Iterator[Stor
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=KEYS, content=st.binary(max_size=200))
 def test_any_key_and_any_content_round_trip(lasting_store: Store, key: str, content: bytes) -> None:
-    # A folder of its own for each example: in a directory, no key may be the folder of another.
+    # Each example has its folder, because no key may be the folder of another.
     folder = f"{uuid.uuid4()}/"
     assert lasting_store.create(folder + key, content)
     assert lasting_store.read(folder + key) == content
@@ -304,7 +304,7 @@ def test_a_root_that_is_no_store_is_refused(root: str) -> None:
         open_store(root)
 
 
-def test_what_a_listing_brings_along_is_the_content(store):
+def test_content_in_a_listing_is_the_content_of_the_object(store: Store) -> None:
     created, large = b"\xff\x00 a row\n", b"x" * 100_000
     assert store.create("t/row", created)
     assert store.create("t/large", large)

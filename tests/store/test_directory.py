@@ -1,4 +1,4 @@
-"""What only a directory store has to do: files a person can read, locks, machines, full disks, sudden deaths."""
+"""Behaviour of a directory store alone: readable files, locks, other machines, full disks and killed processes."""
 
 import errno
 import json
@@ -30,7 +30,7 @@ def test_an_object_is_a_plain_file_and_nothing_else_is_left(tmp_path: Path) -> N
     assert (tmp_path / "a/row.csv").read_text() == "2\n"
 
 
-def test_others_may_read_what_one_wrote(tmp_path: Path) -> None:
+def test_other_users_may_read_a_file(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
         DirectoryStore(str(tmp_path)).create("a", b"1")
@@ -76,7 +76,7 @@ def test_exactly_once_holds_without_hard_links(tmp_path: Path, monkeypatch: pyte
     assert files(tmp_path) == [".hpt-lock", ".hpt-store.json", "row"]
 
 
-def test_a_link_whose_answer_was_lost_is_still_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_create_succeeds_if_a_mount_repeats_the_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = DirectoryStore(str(tmp_path))
     store.write("other", b"")
     real = os.link
@@ -124,8 +124,8 @@ def test_a_failing_disk_is_one_line_and_leaves_nothing(
     assert files(tmp_path) == [".hpt-lock", ".hpt-store.json", "a", "local"]
 
 
-def test_a_place_where_nobody_may_write_is_infrastructure() -> None:
-    # Not even root makes folders there.
+def test_a_folder_without_write_access_is_an_infrastructure_error() -> None:
+    # Not even root can create folders there.
     with pytest.raises(InfrastructureError, match=r"cannot write 'a' in the store /sys/hpt"):
         DirectoryStore("/sys/hpt").write("a", b"")
 
@@ -194,7 +194,7 @@ def _create_rows(root: str, name: str) -> None:
         store.create(f"rows/{row:05}", f"{name} {'x' * 2000} {name}".encode())
 
 
-def test_processes_lose_no_update_of_each_other(tmp_path: Path) -> None:
+def test_racing_processes_lose_no_update(tmp_path: Path) -> None:
     root = str(tmp_path)
     DirectoryStore(root).write("counter", b"0")
     context = multiprocessing.get_context("fork")
@@ -219,11 +219,12 @@ def test_writers_killed_at_any_moment_leave_only_whole_objects(tmp_path: Path) -
             os.kill(process.pid, signal.SIGKILL)
             process.join()
     store = DirectoryStore(root)
-    found = keys(store)
-    assert found
-    for key in found:
+    names = keys(store)
+    assert names
+    for key in names:
         first, middle, last = store.read(key).decode().split(" ")
         assert first == last
         assert len(middle) == 2000
-    assert store.create("after", b"the lock of a dead process holds nobody up")
-    store.write("after", b"nor does it here")
+    # The lock of a dead process blocks no other.
+    assert store.create("after", b"1")
+    store.write("after", b"2")

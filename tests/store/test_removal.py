@@ -1,4 +1,4 @@
-"""Sweeps and models that are removed: what others need stays, and no verb trips over a removal that broke."""
+"""Removal of sweeps and models: what other sweeps need stays, and verbs work after an interrupted removal."""
 
 import threading
 from datetime import date
@@ -32,9 +32,9 @@ def silent(text: str) -> None:
     pass
 
 
-def trained(store: Store, asked: dict[str, Any], token: str, origin: Sweep | None = None) -> Sweep:
-    """A sweep with a model per trial, remembered for reuse; those of the first range are copies of `origin`'s."""
-    sweep = Sweep.create(store, define(asked, token))
+def trained(store: Store, spec: dict[str, Any], token: str, origin: Sweep | None = None) -> Sweep:
+    """A sweep with a model for each trial, remembered for reuse. Rows of range 0 point to models of `origin`."""
+    sweep = Sweep.create(store, define(spec, token))
     while trials := list(trials_of(rounds.pending(sweep))):
         for at, trial in enumerate(trials):
             from_origin = origin is not None and trial.range == 0
@@ -93,34 +93,34 @@ def test_a_removed_sweep_is_gone_and_the_ledger_stays(store: Store, first: Sweep
     assert not removed_sweeps(store)
     assert remembered(store) == 0
     assert ledger.chosen_on(store, first.definition.architecture, first.definition.data) == chosen != []
-    # What later sweeps learn from was not there yet, and is written first.
+    # The removal has written the digest, from which later sweeps learn.
     assert "digests" in {entry.key.split("/")[1] for entry in store.entries("ledger/")}
     if not store.root.startswith("gs://"):
         assert not Path(store.root, "sweeps", first.id).exists()
-    again = hpt("remove", first.id, "--store", store.root, "--yes", cwd=tmp_path, code=2)
-    assert f"holds no sweep {first.id}" in again.err
+    repeated = hpt("remove", first.id, "--store", store.root, "--yes", cwd=tmp_path, code=2)
+    assert f"holds no sweep {first.id}" in repeated.err
 
 
-def test_nobody_to_ask_is_no_yes(store: Store, first: Sweep, tmp_path: Path) -> None:
+def test_without_a_terminal_a_removal_needs_yes(store: Store, first: Sweep, tmp_path: Path) -> None:
     before = keys(store, first)
-    asked = hpt("remove", "aaaa", "--store", store.root, cwd=tmp_path, code=2)
-    assert "say --yes" in asked.err
+    refused = hpt("remove", "aaaa", "--store", store.root, cwd=tmp_path, code=2)
+    assert "say --yes" in refused.err
     assert keys(store, first) == before
 
 
-def test_models_that_rows_of_others_point_to_stay_until_these_go_too(
+def test_models_stay_until_every_sweep_whose_rows_point_to_them_is_removed(
     store: Store, first: Sweep, tiny_spec: dict[str, Any], tmp_path: Path
 ) -> None:
     second = trained(store, tiny_spec, "bbbb", first)
-    said = hpt("remove", "aaaa", "--store", store.root, "--yes", cwd=tmp_path).out
-    assert f"  3 of its models stay: rows of {second.id} point to them" in said
+    out = hpt("remove", "aaaa", "--store", store.root, "--yes", cwd=tmp_path).out
+    assert f"  3 of its models stay: rows of {second.id} point to them" in out
     needed = {first.attempt_key(trial_of(first, 0, f"e00{n}"), "a1", "model.pt") for n in range(3)}
     assert models(store, first) == needed
-    # They may be taken over again, the others may not.
+    # Only their trials are still remembered for reuse.
     assert remembered(store) == 3 + 3
     assert all_sweeps(store) == [second.id]
-    assert [one.id for one in listing(store)] == [second.id]
-    assert all(sweep.id == second.id for one in series(store) for sweep in one.nights)
+    assert [sweep.id for sweep in listing(store)] == [second.id]
+    assert all(sweep.id == second.id for nights in series(store) for sweep in nights.nights)
     with pytest.raises(UserError, match="it was removed"):
         find(store, first.id)
     hpt("fetch", "bbbb", "--model", str(trial_of(second, 0)), "--to", "model", "--store", store.root, cwd=tmp_path)
@@ -132,14 +132,14 @@ def test_models_that_rows_of_others_point_to_stay_until_these_go_too(
     assert not removed_sweeps(store)
 
 
-def test_several_that_need_each_other_alone_go_together(store: Store, first: Sweep, tiny_spec: Any) -> None:
+def test_sweeps_that_need_only_each_other_are_removed_together(store: Store, first: Sweep, tiny_spec: Any) -> None:
     second = trained(store, tiny_spec, "bbbb", first)
     removal.remove(removal.plan(store, [first.id, second.id]), silent, FAST)
     assert not keys(store, first)
     assert not keys(store, second)
 
 
-def test_the_best_model_is_kept_and_with_it_all_that_explains_the_others(
+def test_with_keep_models_best_only_other_models_are_removed(
     store: Store, first: Sweep, tiny_spec: dict[str, Any], tmp_path: Path
 ) -> None:
     second = trained(store, tiny_spec, "bbbb", first)
@@ -147,20 +147,20 @@ def test_the_best_model_is_kept_and_with_it_all_that_explains_the_others(
     hpt("remove", "bbbb", "--keep-models", "best", "--store", store.root, "--yes", cwd=tmp_path)
     best = second.attempt_key(trial_of(second, 1), "a1", "model.pt")
     assert models(store, second) == {best}
-    gone = before - keys(store, second)
-    assert {key.rpartition("/")[2] for key in gone} == {"model.pt", "model.json"}
+    removed = before - keys(store, second)
+    assert {key.rpartition("/")[2] for key in removed} == {"model.pt", "model.json"}
     assert state_of(second).done
     hpt("fetch", "bbbb", "--to", "best", "--store", store.root, cwd=tmp_path)
     none = hpt("fetch", "bbbb", "--model", "screen-e000-d1-s0", "--store", store.root, cwd=tmp_path, code=2)
     assert "no longer" in none.err
-    # Of the first, the models that the second's rows point to stay beside its best.
+    # The first sweep keeps its best model, and those to which rows of the second point.
     hpt("remove", "aaaa", "--keep-models", "best", "--store", store.root, "--yes", cwd=tmp_path)
-    kept = {first.attempt_key(trial_of(first, 0, f"e00{n}"), "a1", "model.pt") for n in range(3)}
-    assert models(store, first) == {*kept, first.attempt_key(trial_of(first, 1), "a1", "model.pt")}
+    needed = {first.attempt_key(trial_of(first, 0, f"e00{n}"), "a1", "model.pt") for n in range(3)}
+    assert models(store, first) == {*needed, first.attempt_key(trial_of(first, 1), "a1", "model.pt")}
     assert remembered(store) == 4 + 1
 
 
-def test_of_a_sweep_that_judges_a_claim_the_claims_model_is_kept_and_one_without_a_best_stops_no_other(
+def test_keep_models_best_keeps_the_model_of_a_claim_and_passes_over_a_sweep_without_a_best(
     store: Store, tiny_spec: dict[str, Any], tmp_path: Path
 ) -> None:
     claim = claims.made(store, claims.asked(tiny_spec))
@@ -194,7 +194,7 @@ def test_a_sweep_that_runs_is_refused_and_one_whose_runner_died_is_not(store: St
     assert beating.is_set()
     assert keys(store, first) == before
     assert not removed_sweeps(store)
-    # A sign of life that stands still, as of a machine that lost its power.
+    # The lease of a dead machine is no longer renewed.
     runner = Runner.here(1).model_copy(update={"machine": ""})
     content = runner.model_dump_json(by_alias=True)[:-1] + ', "beat": 0}'
     store.write(first.runner_key(runner.id), content.encode())
@@ -202,7 +202,7 @@ def test_a_sweep_that_runs_is_refused_and_one_whose_runner_died_is_not(store: St
     assert all_sweeps(store) == []
 
 
-def test_what_is_neither_done_nor_stopped_is_refused(store: Store, tiny_spec: dict[str, Any], tmp_path: Path) -> None:
+def test_a_sweep_neither_done_nor_stopped_is_refused(store: Store, tiny_spec: dict[str, Any], tmp_path: Path) -> None:
     sweep = Sweep.create(store, define(tiny_spec))
     rounds.pending(sweep)
     refused = hpt("remove", sweep.id, "--store", store.root, "--yes", cwd=tmp_path, code=2)
@@ -225,18 +225,18 @@ class KilledError(BaseException):
 
 
 @pytest.mark.parametrize("deletions", [0, 3, 8, 20])
-def test_a_removal_that_breaks_leaves_nothing_that_verbs_trip_over(
+def test_verbs_work_after_an_interrupted_removal(
     store: Store, first: Sweep, tiny_spec: dict[str, Any], tmp_path: Path, monkeypatch: Any, deletions: int
 ) -> None:
     second = trained(store, tiny_spec, "bbbb", first)
     planned = removal.plan(store, [first.id])
-    delete, lock, left = store.delete, threading.Lock(), [deletions]
+    delete, lock, remaining = store.delete, threading.Lock(), [deletions]
 
     def dying(key: str) -> None:
         with lock:
-            if not left[0]:
+            if not remaining[0]:
                 raise KilledError
-            left[0] -= 1
+            remaining[0] -= 1
             delete(key)
 
     with monkeypatch.context() as patched:
@@ -245,22 +245,22 @@ def test_a_removal_that_breaks_leaves_nothing_that_verbs_trip_over(
             removal.remove(planned, silent, FAST)
     assert all_sweeps(store) == [second.id]
     assert find(store, "latest").id == second.id
-    assert [one.id for one in listing(store)] == [second.id]
+    assert [sweep.id for sweep in listing(store)] == [second.id]
     assert state_of(second).done
     hpt("fetch", "bbbb", "--model", str(trial_of(second, 0)), "--to", "model", "--store", store.root, cwd=tmp_path)
-    # Whoever looks a training up finds its model, or nothing.
+    # A remembered training has its model.
     for entry in store.entries(remembered_rows_key()):
         assert b"model.pt" in store.read(entry.key)
-    # Once more, by its whole id, as it has no other name now.
+    # The second removal needs the full id.
     hpt("remove", first.id, "--store", store.root, "--yes", cwd=tmp_path)
     assert len(models(store, first)) == 3
     assert {key.rpartition("/")[2] for key in keys(store, first)} == {"model.pt", "model.json", "epochs.csv", "log.txt"}
 
 
-def test_the_same_training_is_remembered_anew_once_its_model_is_gone(
+def test_a_training_is_remembered_again_after_its_model_was_removed(
     store: Store, first: Sweep, tiny_spec: dict[str, Any]
 ) -> None:
-    digest = digest_key("x")  # nothing of the ledger but remembered rows is touched
+    digest = digest_key("x")  # a removal touches only the remembered rows of the ledger
     store.write(f"{digest}note.json", b"{}")
     removal.remove(removal.plan(store, [first.id]), silent, FAST)
     assert store.exists(f"{digest}note.json")

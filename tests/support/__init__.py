@@ -1,6 +1,6 @@
-"""Helpers of the tests: builders, fakes, faults, processes. No test stands here."""
+"""Helpers of the tests: builders, fakes, faults and processes. There are no tests here."""
 
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-"""Of the checkout."""
+"""The root of the checkout."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-# What Jenkins sends with the pages that a build publishes, unless an administrator relaxed it.
+# The policy that Jenkins sends with published pages, unless an administrator relaxed it.
 JENKINS_POLICY = "sandbox allow-same-origin; default-src 'none'; img-src 'self'; style-src 'self';"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (Debian: apt install chromium)")
@@ -18,7 +18,7 @@ needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (D
 
 @contextlib.contextmanager
 def published(folder: Path) -> Iterator[str]:
-    """Serves `folder` under Jenkins' policy; its address."""
+    """Serves `folder` under Jenkins' policy, and yields the address."""
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def end_headers(self) -> None:

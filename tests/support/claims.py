@@ -1,4 +1,4 @@
-"""A claim as a sweep leaves it that found a gain which is not shown; nothing trains."""
+"""Claims of sweeps, made without training: a sweep finds a gain that its confirmation does not prove."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from tests.support.rows import planned_row
 from tests.support.sweeps import NOW
 
 DAY = "2024-01-01"
-"""The claim's: tests/conftest.py's table has data of five months from then on."""
+"""The day of the claim. The data of `tiny_csv` begin on it and last five months."""
 MONTHS = [[f"2023-{month:02d}-01", f"2023-{month + 1:02d}-01"] for month in range(1, 7)]
 MONTHS_OF_FLIGHTS = [[f"2013-{month:02d}-01", f"2013-{month + 1:02d}-01"] for month in range(1, 7)]
 HARDLY = (0.80, 1.05, 0.95, 0.85, 1.02, 0.90)
@@ -22,20 +22,20 @@ HARDLY = (0.80, 1.05, 0.95, 0.85, 1.02, 0.90)
 
 
 def asked(tiny_spec: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """e000 is the incumbent; e001 wins while choosing, and six months judge it."""
+    """A spec in which e001 beats the incumbent e000 while choosing, and six months judge it."""
     chosen_on = [["2023-10-01", "2023-11-01"], ["2023-11-01", "2023-12-01"]]
     return tiny_spec | {"date-range": chosen_on, "as-of": DAY, "confirm-range": MONTHS, "confirm": {}} | changes
 
 
 def elsewhere(content: dict[str, Any]) -> dict[str, Any]:
-    """The same on data that this machine does not see, so that the calendar says which date ranges are whole."""
+    """The spec with data that this machine does not reach, so that only the calendar limits date ranges."""
     return content | {"data": content["data"] | {"path": "nowhere/*.csv"}}
 
 
 def finished(
     store: Store, content: dict[str, Any], factors: tuple[float, ...] = HARDLY, *, token: str = "3f9c", **cells: Any
 ) -> tuple[Sweep, Summary]:
-    """A sweep of a spec, every trial of which has a row."""
+    """A sweep of a spec in which every trial has a row."""
     definition = resolve.resolve(spec.from_dict(content), now=NOW, token=token)
     sweep = Sweep.create(store, definition)
     while trials := list(trials_of(rounds.pending(sweep))):
@@ -48,14 +48,14 @@ def finished(
 
 
 def made(store: Store, content: dict[str, Any], **more: Any) -> Claim:
-    """The claim that such a sweep makes."""
+    """The claim of a finished sweep of this spec."""
     finished(store, content, **more)
     (claim,) = claims_of(store)
     return claim
 
 
 def judge(sweep: Sweep, factors: tuple[float, ...], **cells: Any) -> Summary:
-    """Gives every trial of a sweep that judges a claim its row, the setting so many times the incumbent's error."""
+    """Writes a row for every trial of a sweep that judges a claim. `factors` are errors relative to the incumbent's."""
     definition = sweep.definition
     assert definition.claim is not None
     while trials := list(trials_of(rounds.pending(sweep))):
@@ -72,5 +72,5 @@ def judge(sweep: Sweep, factors: tuple[float, ...], **cells: Any) -> Summary:
 
 
 def claims_of(store: Store) -> list[Claim]:
-    """The claims of a store that can be read, by id."""
+    """The readable claims of a store, sorted by id."""
     return [stored.claim for stored in claims.all_stored(store) if isinstance(stored, claims.Stored)]

@@ -1,4 +1,4 @@
-"""What earlier sweeps left to learn from, made up."""
+"""Made-up digests of earlier sweeps."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ LATER = [DateRange.from_json([f"2012-{at:02d}-01", f"2012-{at + 1:02d}-01"]) for
 
 
 def digest(definition: Definition, scores: np.ndarray, ranges: Sequence[DateRange] = LATER, **changes: Any) -> Digest:
-    """What a sweep left whose settings came to scores [settings, ranges] or [settings, ranges, seeds]."""
+    """The digest of a sweep with these scores, `[settings, ranges]` or `[settings, ranges, seeds]`."""
     confirm = definition.confirm
     assert confirm is not None
     scores = scores if scores.ndim == 3 else scores[..., None]
@@ -32,7 +32,7 @@ def digest(definition: Definition, scores: np.ndarray, ranges: Sequence[DateRang
         )
         for setting, at, seed in np.ndindex(*scores.shape)
     ]
-    made = Digest(
+    digest = Digest(
         series=Series.of(definition),
         sweep="20240101-0000-bag-of-words-0000",
         sweep_format=definition.format,
@@ -45,10 +45,13 @@ def digest(definition: Definition, scores: np.ndarray, ranges: Sequence[DateRang
         test_share=definition.training.test_share,
         incumbent=definition.incumbent,
         fidelities=(confirm.fidelity,),
-        ranges=tuple(DigestedRange(range=one, fingerprints={"full": ("abcd",)}) for one in ranges[: scores.shape[1]]),
+        ranges=tuple(
+            DigestedRange(range=date_range, fingerprints={"full": ("abcd",)})
+            for date_range in ranges[: scores.shape[1]]
+        ),
         experiments={
             f"e{at:03d}": definition.incumbent | {"learning_rate": 0.001 * (at + 1)} for at in range(scores.shape[0])
         },
         trials=tuple(trials),
     )
-    return made.model_copy(update=changes)
+    return digest.model_copy(update=changes)

@@ -1,6 +1,6 @@
-"""A proxy that stands between a client and the emulator and does to requests what networks and services do.
+"""A proxy between a client and the emulator that injects the faults of networks and services.
 
-A rule looks at each request and names a fault, or none. What is not faulted passes through untouched.
+A rule names a fault for a request, or none. Requests without a fault pass through unchanged.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 class Request:
     method: str
     path: str
-    """With its query."""
+    """The path with its query."""
 
     @property
     def is_write(self) -> bool:
@@ -50,7 +50,7 @@ class Reset:
 
 @dataclass(frozen=True)
 class LostResponse:
-    """The request takes effect, then the connection is reset instead of an answer."""
+    """The request takes effect, and the connection is reset instead of an answer."""
 
 
 @dataclass(frozen=True)
@@ -89,17 +89,17 @@ class Proxy:
     latency: float = 0.0
     """Seconds added to every request."""
     requests: list[Request] = field(default_factory=list)
-    """All that arrived, in order."""
+    """The requests that arrived, in order."""
 
     def first(self, times: int, fault: Fault, when: Callable[[Request], bool] = lambda request: True) -> None:
-        """Faults the first `times` requests for which `when` holds, and no other."""
-        lock, left = threading.Lock(), times
+        """Injects a fault into the first `times` requests for which `when` is true, and into no other."""
+        lock, remaining = threading.Lock(), times
 
         def rule(request: Request) -> Fault | None:
-            nonlocal left
+            nonlocal remaining
             with lock:
-                if left and when(request):
-                    left -= 1
+                if remaining and when(request):
+                    remaining -= 1
                     return fault
                 return None
 
@@ -111,7 +111,7 @@ class Proxy:
 
 @contextlib.contextmanager
 def proxy(upstream: str) -> Iterator[Proxy]:
-    """Runs a proxy in front of `upstream`, on a port of its own."""
+    """Runs a proxy in front of `upstream`, on a free port."""
     server = _Server(("127.0.0.1", 0), _Handler)
     server.state = Proxy(f"http://127.0.0.1:{server.server_port}")
     server.upstream = upstream
@@ -133,7 +133,7 @@ class _Server(http.server.ThreadingHTTPServer):
     upstream: str
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that hang up are what this proxy is for."""
+        """Silent: the faults make clients hang up."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -177,13 +177,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         response = self._upstream.getresponse()
         body = response.read()
         dropped = ("content-length", "transfer-encoding", "connection")
-        # A large upload is told where to send its content: that must come this way as well.
-        kept = [
+        # A large upload gets a URL for its content, which must lead through this proxy, too.
+        answer_headers = [
             (name, value.replace(self.server.upstream, self.server.state.url))
             for name, value in response.getheaders()
             if name.lower() not in dropped
         ]
-        return response.status, kept, body
+        return response.status, answer_headers, body
 
     def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes, fault: Fault | None) -> None:
         self.send_response_only(status)
@@ -209,7 +209,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def _reset(self) -> None:
-        # With no time to linger, closing sends a reset instead of an orderly end.
+        # Without a linger time, closing the socket sends a reset.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
 
@@ -220,4 +220,4 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             super().finish()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Tests are quiet."""
+        """Silent."""

@@ -1,7 +1,7 @@
-"""A Google Cloud Storage emulator for tests: fake-gcs-server, a real HTTP server in a process of its own.
+"""A Google Cloud Storage emulator for tests: fake-gcs-server, a real HTTP server in a separate process.
 
 It checks `ifGenerationMatch` only for uploads of at most 8 MiB. It ignores preconditions of larger uploads and of
-deletes, ignores `matchGlob`, and accepts a wrong checksum: no test may lean on any of these.
+deletes, ignores `matchGlob`, and accepts a wrong checksum. No test may rely on any of these.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ from google.cloud import storage
 
 @contextlib.contextmanager
 def emulator() -> Iterator[str]:
-    """Runs one, without any bucket, and yields its address (what STORAGE_EMULATOR_HOST wants)."""
-    # Ports are picked before the server binds them, so another process may be faster.
+    """Runs an emulator without buckets, and yields its address, a value for STORAGE_EMULATOR_HOST."""
+    # The port is free when it is picked, but another process may bind it before the server does.
     for _ in range(5):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -46,7 +46,7 @@ def emulator() -> Iterator[str]:
 
 
 def new_bucket(url: str) -> str:
-    """Makes a bucket that no other test uses, in the emulator at `url`; its name."""
+    """Makes a bucket that no other test uses in the emulator at `url`, and returns its name."""
     name = f"test-{uuid.uuid4().hex}"
     client = storage.Client(project="test", credentials=AnonymousCredentials(), client_options={"api_endpoint": url})
     client.create_bucket(name)
@@ -56,7 +56,7 @@ def new_bucket(url: str) -> str:
 
 @contextlib.contextmanager
 def pointed_at(url: str) -> Iterator[None]:
-    """Clients made inside talk to the emulator (or proxy) at `url`; so do processes started inside."""
+    """Clients made, and processes started, in this context talk to the emulator (or proxy) at `url`."""
     before = os.environ.get("STORAGE_EMULATOR_HOST")
     os.environ["STORAGE_EMULATOR_HOST"] = url
     try:

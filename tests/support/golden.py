@@ -1,7 +1,7 @@
-"""Goldens: texts in `tests/goldens/` that a user would notice a change of.
+"""Goldens: texts in `tests/goldens/` whose changes users would notice.
 
-`GOLDENS=renew python -m pytest tests/test_goldens.py tests/test_old_stores.py` writes them anew; `git diff` then shows
-what changes for users, and CHANGELOG says it.
+`GOLDENS=renew python -m pytest tests/test_goldens.py tests/test_old_stores.py` renews them. `git diff` then shows the
+changes for users, which belong into CHANGELOG.
 """
 
 import os
@@ -16,9 +16,9 @@ _REAL = re.compile(r"-?\d+\.\d+(?:e[-+]?\d+)?")
 
 
 def check(name: str, text: str, rel: float = 1e-9) -> None:
-    """Fails unless the text is that of the golden `name`.
+    """Fails unless the text equals the golden `name`.
 
-    Numbers with a point may differ by the share `rel`, as processors round differently; the rest is equal.
+    Numbers with a decimal point may differ by the share `rel`, because processors round differently.
     """
     path = FOLDER / name
     now = [line.rstrip() for line in text.splitlines()]

@@ -1,4 +1,4 @@
-"""`hpt` inside the tests' own process: what a verb prints and its exit code, without the seconds that imports take."""
+"""Runs `hpt` inside the tests' own process, which saves the seconds of its imports."""
 
 import contextlib
 import io
@@ -22,7 +22,7 @@ class Done:
 
 @contextlib.contextmanager
 def _own_signals() -> Iterator[None]:
-    """A verb takes signals for good: its process ends with it, and this one does not."""
+    """Restores the signal handlers, which a verb replaces and never restores."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
@@ -32,7 +32,10 @@ def _own_signals() -> Iterator[None]:
 
 
 def hpt(*arguments: object, cwd: Path, code: int | None = 0) -> Done:
-    """Runs the verb in `cwd`, without this machine's HPT_ variables. Fails unless it ends with `code`; None is any."""
+    """Runs the verb in `cwd`, without this machine's HPT_ variables.
+
+    Fails unless the exit code is `code`; None allows any.
+    """
     words = ["hpt", *map(str, arguments)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HPT_")}
     out, err = io.StringIO(), io.StringIO()

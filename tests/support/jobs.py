@@ -1,4 +1,4 @@
-"""A job for a trainer, with what a test does not care about filled in."""
+"""Jobs for trainers, with defaults for all fields."""
 
 from datetime import date
 from pathlib import Path
@@ -9,7 +9,7 @@ from pipeline.training.job import Job
 
 
 def job_of(**changes: Any) -> Job:
-    """A job whose log and epochs nobody keeps; `changes` are fields of it."""
+    """A job that records neither log nor epochs. `changes` are fields of `Job`."""
     fields: dict[str, Any] = {
         "trial": "screen-e003-d0-s0",
         "architecture": "mine",

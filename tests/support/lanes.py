@@ -1,4 +1,4 @@
-"""Runs sweeps on lanes that a test watches and kills; starts programs that need not import anything."""
+"""Runs sweeps on lanes that a test can watch and kill, and forks programs that have everything imported."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ TROUBLED_LANE = Path(__file__).with_name("troubled_lane.py")
 
 
 class Recorder:
-    """A view that remembers, and lets a test act when something is seen."""
+    """A view that records rows and messages, and calls a test's functions on events."""
 
     def __init__(
         self,
@@ -53,31 +53,31 @@ class Recorder:
 
 @dataclass(frozen=True)
 class Lanes:
-    """Lanes of one kind: the command that starts one, and the process whose children they are."""
+    """A kind of lanes: the command that starts one, and their parent process."""
 
     program: Sequence[str] = PROGRAM
     parent: int = field(default_factory=os.getpid)
     mark: str = PROGRAM[-1]
-    """Stands in the command line that their processes show."""
+    """A word in the command line of their processes."""
 
     def run(self, sweep: Sweep, view: runner.View | None = None, **options: Any) -> Merged:
-        """Runs a sweep on such lanes."""
+        """Runs a sweep on these lanes."""
         return runner.run(sweep, view or Recorder(), program=self.program, **options)
 
     def pids(self) -> list[int]:
-        """The lanes that are running."""
+        """Process ids of the running lanes."""
         return processes.children(self.parent, self.mark)
 
 
 @dataclass(frozen=True)
 class Nursery:
-    """A process that has loaded everything and forks what is asked for: see `nursery.py`."""
+    """A process that has imported everything and forks programs on request: see `nursery.py`."""
 
     name: str
     pid: int
 
     def command(self, program: str) -> tuple[str, ...]:
-        """What starts `lane`, `hpt` or a script there; its arguments go behind."""
+        """The command that starts `lane`, `hpt` or a script in the nursery. Arguments can be appended."""
         return (sys.executable, "-S", "-E", str(NURSERY), "run", self.name, program)
 
     @property
@@ -87,15 +87,15 @@ class Nursery:
 
     @property
     def troubled_lanes(self) -> Lanes:
-        """Lanes whose trainings take no time and may kill them: see `troubled_lane.py`."""
+        """Lanes whose trainings take no time and may crash: see `troubled_lane.py`."""
         return Lanes(self.command(str(TROUBLED_LANE)), self.pid, self.name)
 
 
 @contextlib.contextmanager
 def nursery(source: Path = ROOT) -> Iterator[Nursery]:
-    """A nursery of the code in a folder."""
+    """Runs a nursery with the code of a folder."""
     name = f"hpt-nursery-{uuid.uuid4().hex}"
-    # More threads would not survive the fork, and lanes have one.
+    # Other threads would not survive the fork. Lanes have one thread, too.
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with subprocess.Popen(
         [sys.executable, "-P", str(NURSERY), "warm", name],

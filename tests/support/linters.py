@@ -1,4 +1,4 @@
-"""Linters of files that are no Python."""
+"""Linters of files in other languages than Python."""
 
 import os
 import shutil
@@ -10,9 +10,9 @@ import pytest
 
 
 def lint(tool: str, path: Path) -> None:
-    # Both come from package registries as Python packages, beside this Python, or from the system.
-    found = shutil.which(tool, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if found is None:
+    # A linter may be installed as a Python package, beside this Python, or in the system.
+    program = shutil.which(tool, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if program is None:
         pytest.skip(f"{tool} is not installed")
-    done = subprocess.run([found, str(path)], capture_output=True, text=True, check=False)
+    done = subprocess.run([program, str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

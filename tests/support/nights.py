@@ -1,4 +1,4 @@
-"""Sweeps as nights leave them in a store, written row by row: nothing trains."""
+"""Nightly sweeps in a store, written row by row without training."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,13 +16,13 @@ FIRST = datetime(2024, 6, 1, 2, 10, tzinfo=UTC)
 MONTHS = [[f"2013-{month:02d}-01", f"2013-{month + 1:02d}-01"] for month in range(1, 8)]
 JUDGED = MONTHS[:6]
 CHOSEN_BY = {"e000": 0.4, "e001": 0.1, "e002": 0.2}
-"""mse_valid: e001 is the best, e000 the incumbent."""
+"""mse_valid by experiment: e001 is the best, e000 the incumbent."""
 Score = Callable[[str, int], float]
 """mse_test by experiment and the number of the date range in its phase."""
 
 
 def wave(base: float, at: int, by: float = 0.02) -> float:
-    """No two ranges give exactly the same."""
+    """A score that differs a little between date ranges."""
     return base * (1 + by * ((at * 7) % 5 - 2) / 2)
 
 
@@ -44,7 +44,7 @@ def night(
     done: bool = True,
     **more: object,
 ) -> State:
-    """A sweep of night number `day`; `more` is what its rows have besides, or instead."""
+    """A sweep of night number `day`. `more` are further or other cells of its rows."""
     definition = resolve.resolve(
         spec.from_dict({"references": False} | asked), now=FIRST + timedelta(days=day), token=token
     )
@@ -76,5 +76,5 @@ def row(sweep: Sweep, trial: Trial, score: Score, data: str) -> Row:
 
 
 def judged_on(asked: dict[str, Any], ranges: Sequence[list[str]] = JUDGED) -> dict[str, Any]:
-    """The same spec with a confirmation on these fresh ranges."""
+    """The spec with a confirmation on these fresh ranges."""
     return asked | {"confirm-range": list(ranges), "confirm": {}}

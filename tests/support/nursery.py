@@ -1,11 +1,10 @@
-"""Processes that start at once: forked from one that has loaded everything, each real, so that it can be killed.
+"""A nursery: forks programs from a process that has imported everything, so that they start at once.
 
-To import torch takes a lane seconds, and to import the rest takes `hpt` most of a second: most of what a test pays
-that kills fifty lanes, or runs a build of thirty shells. `nursery.py warm NAME` loads everything once and listens;
-`nursery.py run NAME PROGRAM ARGUMENT…` is what a test starts instead of a program: it hands its files, its environment
-and its folder to the nursery, which forks a process that has them and runs the program, and it ends as that process
-ends. PROGRAM is `lane`, `hpt`, or the path of a script. Only the standard library is imported by what stands in, so
-that it starts at once.
+Imports take a lane seconds and `hpt` most of a second, which is too much for a test that starts fifty processes.
+`nursery.py warm NAME` imports everything once and listens. A test starts `nursery.py run NAME PROGRAM ARGUMENT…` in
+place of a program: `lane`, `hpt`, or the path of a script. This stand-in hands its standard files, environment and
+folder to the nursery, which forks a process with them to run the program. The stand-in ends with the exit status of
+that process, a real one that can be killed. It imports only the standard library, so it starts at once.
 """
 
 import contextlib
@@ -19,8 +18,8 @@ import tempfile
 
 
 def stand_in(name: str, argv: list[str]) -> None:
-    """Has a process forked that runs the program, hands SIGTERM on to it, and ends as it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a lane does
+    """Lets the nursery fork the program, forwards SIGTERM to it, and ends with its exit status."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # like a lane
     with socket.socket(socket.AF_UNIX) as nursery:
         nursery.connect(f"\0{name}")
         socket.send_fds(nursery, [b"!"], [0, 1, 2])
@@ -37,7 +36,7 @@ def stand_in(name: str, argv: list[str]) -> None:
 
 
 def fork_for_all(name: str) -> list[str]:
-    """Forks a process for whoever connects, until the standard input ends; returns in each, with its arguments."""
+    """Forks a process for each connection, until the standard input ends. Returns in the child, with its arguments."""
     lanes: dict[int, socket.socket] = {}
     wake, woken = os.pipe()
     os.set_blocking(woken, False)
@@ -83,25 +82,25 @@ def fork_for_all(name: str) -> list[str]:
                         connection.sendall(b"%d\n" % lane)
                     lanes[lane] = connection
                     selector.register(connection, selectors.EVENT_READ, lane)
-                elif key.data in lanes:  # whoever stood in for the lane was killed
+                elif key.data in lanes:  # the stand-in of the lane was killed
                     os.kill(key.data, signal.SIGKILL)
 
 
 def ended() -> list[tuple[int, int]]:
-    """The lanes that have ended, with their exit status, or minus the signal that killed them."""
-    found = []
+    """The lanes that have ended, with their exit status: minus the signal for a killed one."""
+    lanes = []
     while True:
         try:
             lane, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            return found
+            return lanes
         if not lane:
-            return found
-        found.append((lane, os.waitstatus_to_exitcode(status)))
+            return lanes
+        lanes.append((lane, os.waitstatus_to_exitcode(status)))
 
 
 def take_over(files: list[int], folder: str, environment: dict[str, str]) -> None:
-    """Gives this process these standard files, this folder and this environment."""
+    """Sets the standard files, the folder and the environment of this process."""
     for standard, file in enumerate(files):
         os.dup2(file, standard)
         os.close(file)
@@ -111,7 +110,7 @@ def take_over(files: list[int], folder: str, environment: dict[str, str]) -> Non
 
 
 def load() -> None:
-    """Imports what a process imports sooner or later, and has torch do what only its first optimizer does."""
+    """Imports everything that programs import, and does the slow work of torch's first optimizer."""
     import importlib
     import pkgutil
 
@@ -130,7 +129,7 @@ def load() -> None:
         if module.name not in ("pipeline.training.own.call", "pipeline.training.own.guard"):  # programs of their own
             importlib.import_module(module.name)
 
-    # A verb that writes a page puts this together each time it runs, for a second; only a child may use V8 already.
+    # A verb that writes a page needs a second for this. It happens in a child, because V8 must not run before a fork.
     from pipeline.report import interactive
 
     with tempfile.TemporaryFile("w+", newline="") as file:
@@ -144,19 +143,19 @@ def load() -> None:
     interactive._vega = lambda: vega
 
     weight = torch.zeros(1, requires_grad=True)
-    weight.grad = torch.zeros(1)  # no backward pass: that would start threads, which a fork does not copy
+    weight.grad = torch.zeros(1)  # without a backward pass, which would start threads that a fork does not copy
     torch.optim.AdamW([weight], fused=True).step()
 
 
 def run(argv: list[str]) -> None:
-    """Runs a program in this process, as if it had been started with these arguments."""
+    """Runs a program in this process with these arguments."""
     import runpy
 
     from pipeline import cli
     from pipeline.local import lane, process
 
     sys.argv = argv
-    # A lane that this one starts comes from the nursery, too.
+    # The lanes of this process come from the nursery, too.
     process.PROGRAM = (sys.executable, "-S", "-E", __file__, "run", name, "lane")
     if argv[0] == "lane":
         lane.main()
@@ -167,8 +166,8 @@ def run(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    what, name, *program = sys.argv[1:]
-    if what == "run":
+    command, name, *program = sys.argv[1:]
+    if command == "run":
         stand_in(name, program)
     load()
     arguments = fork_for_all(name)
@@ -184,5 +183,5 @@ if __name__ == "__main__":
         status = 1
     sys.stdout.flush()
     sys.stderr.flush()
-    # Python would take torch apart, which takes seconds where each page has to be copied first.
+    # A normal exit would take seconds, because each page of memory that torch frees has to be copied first.
     os._exit(status)

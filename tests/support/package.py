@@ -1,4 +1,4 @@
-"""`hpt` as a wheel brings it: built from this checkout, installed where nothing of the checkout can be found."""
+"""`hpt` as a wheel: built from this checkout, and installed in an environment that cannot see the checkout."""
 
 import fcntl
 import os
@@ -19,7 +19,7 @@ _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q")
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment, and processes that know nothing of the checkout."""
+    """A virtual environment whose processes know nothing of the checkout."""
 
     folder: Path
 
@@ -49,21 +49,24 @@ class Environment:
 
 
 def outside() -> dict[str, str]:
-    """The environment of a person who has never seen this checkout."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    return kept | {"OMP_NUM_THREADS": "1", "PIP_NO_INDEX": "1", "PIP_NO_COMPILE": "1"}
+    """Environment variables without a trace of this checkout."""
+    variables = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return variables | {"OMP_NUM_THREADS": "1", "PIP_NO_INDEX": "1", "PIP_NO_COMPILE": "1"}
 
 
 def made_once(session: Path, name: str, make: Callable[[Path], None]) -> Path:
-    """A folder of all processes of a test session, that the first to come here has made; `session` is its folder."""
+    """A folder that all processes of a test session share, and that the first of them makes.
+
+    `session` is the base folder of this process.
+    """
     shared = session.parent if "PYTEST_XDIST_WORKER" in os.environ else session
-    folder, made = shared / name, shared / f"{name}.made"
+    folder, marker = shared / name, shared / f"{name}.made"
     with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not made.exists():
+        if not marker.exists():
             folder.mkdir()
             make(folder)
-            made.touch()
+            marker.touch()
     return folder
 
 
@@ -80,7 +83,7 @@ def build_wheel(folder: Path) -> None:
 
 
 def link_packages_without_ours(folder: Path) -> None:
-    """Makes an environment with the packages that this one has, but `hpt`."""
+    """Makes an environment with all packages of this one except `hpt`."""
     venv.create(folder, with_pip=False, symlinks=True)
     environment = Environment(folder)
     for path in Path(sysconfig.get_path("purelib")).iterdir():
@@ -89,7 +92,7 @@ def link_packages_without_ours(folder: Path) -> None:
 
 
 def install(wheel: Path, packages: Environment, folder: Path) -> None:
-    """Makes an environment with the wheel, over packages that are here."""
+    """Makes an environment with the wheel, on top of the packages of another one."""
     venv.create(folder, with_pip=False, symlinks=True)
     environment = Environment(folder)
     (environment.packages / "packages.pth").write_text(f"{packages.packages}\n")

@@ -1,4 +1,4 @@
-"""Sweeps of many shapes, made of rows alone: what pages and pictures must hold."""
+"""Summaries and pictures of sweeps of many shapes, made of rows alone."""
 
 import math
 from datetime import date, timedelta
@@ -21,7 +21,7 @@ CHOSEN = [["2012-01-01", "2012-06-01"], ["2012-02-01", "2012-07-01"]]
 
 
 def asked(experiments: int, *, long: bool = False) -> dict[str, Any]:
-    """A program with four hyperparameters of all kinds, with short names or long ones; judged on six date ranges."""
+    """A spec of a program with four hyperparameters of all kinds, with short or long names, and six judging ranges."""
     names = [f"{LONG}_{at}" if long else name for at, name in enumerate(("lr", "wd", "act", "n"))]
     values = (
         ["rectified linear units, leaky", "hyperbolic tangents", "無活性化関数のまま"]
@@ -48,7 +48,7 @@ def asked(experiments: int, *, long: bool = False) -> dict[str, Any]:
 
 
 def measured(definition: Definition, assignment: Assignment, trial: Trial) -> dict[str, Any]:
-    """The first hyperparameter matters most, the last a little; each range is as hard as it is."""
+    """The cells of a trial. The first hyperparameter matters most, the last a little; ranges differ in difficulty."""
     rate, _, _, size = assignment.values()
     assert isinstance(rate, float)
     assert isinstance(size, int)
@@ -59,12 +59,12 @@ def measured(definition: Definition, assignment: Assignment, trial: Trial) -> di
 
 
 def curve(valid: str, value: float) -> list[Row]:
-    """The lines of `epochs.csv` of a training that comes to a value."""
+    """The rows of `epochs.csv` of a training that ends near a value."""
     return [{"epoch": at, valid: value * (1 + 2 / at)} for at in range(1, 6)]
 
 
 def noted(row: Row, target: str) -> dict[str, Any]:
-    """What a training noted of its predictions: the worse it is, the further they are from the truth."""
+    """A training's notes on its predictions. The larger the error, the further they are from the truth."""
     error = next(value for name, value in row.items() if name.endswith("_test"))
     bins = [[10 + at * (1 + error / 9), 10 + at, 30] for at in range(12)]
     first = date.fromisoformat(row["date-range"][1])
@@ -90,7 +90,7 @@ def references(definition: Definition) -> tuple[Definition, list[Row]]:
 
 
 def shown(experiments: int, *, long: bool = False) -> tuple[Summary, list[Any]]:
-    """The summary of such a sweep, and its pictures."""
+    """The summary of a sweep with so many experiments, and its pictures."""
     definition = define(asked(experiments, long=long))
     simulation = Simulation(definition, lambda assignment, trial: measured(definition, assignment, trial)).to_the_end()
     definition, rows = references(definition)
@@ -102,7 +102,7 @@ def shown(experiments: int, *, long: bool = False) -> tuple[Summary, list[Any]]:
         summary,
         choosing,
         phase_searches(choosing, summary),
-        lambda some: {row["trial"]: curve(valid, row[valid]) for row in some},
-        lambda some: {row["trial"]: noted(row, LONG if long else "y") for row in some},
+        lambda rows: {row["trial"]: curve(valid, row[valid]) for row in rows},
+        lambda rows: {row["trial"]: noted(row, LONG if long else "y") for row in rows},
     )
     return summary, drawn

@@ -1,4 +1,4 @@
-"""Processes of this machine, as tests look for those that should have gone."""
+"""Finds processes of this machine, so that tests can check that they have ended."""
 
 import os
 import time
@@ -7,22 +7,22 @@ from pathlib import Path
 
 
 def nap(seconds: int) -> str:
-    """An argument for `sleep` by which `running` finds this test run's process: others may run on the same machine."""
+    """An argument for `sleep` by which `running` finds the process of this test run among those of others."""
     return f"{seconds}.{os.getpid()}"
 
 
 def running(argument: str) -> list[int]:
-    """The processes with this argument."""
+    """Ids of the processes with this argument."""
     return [pid for pid, _, arguments in _processes() if argument in arguments]
 
 
 def children(parent: int, argument: str) -> list[int]:
-    """The processes with this argument that another one started."""
-    return [pid for pid, of, arguments in _processes() if of == parent and argument in arguments]
+    """Ids of the children of a process that have this argument."""
+    return [pid for pid, its_parent, arguments in _processes() if its_parent == parent and argument in arguments]
 
 
 def _processes() -> Iterator[tuple[int, int, list[str]]]:
-    """Process id, parent and arguments of each process but those that only wait to be reaped."""
+    """Process id, parent and arguments of each process, without zombies."""
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             try:
@@ -34,9 +34,9 @@ def _processes() -> Iterator[tuple[int, int, list[str]]]:
                 yield int(entry.name), int(parent), command
 
 
-def is_soon(true: Callable[[], bool]) -> bool:
-    """Whether the condition comes true within a time that is long even for a busy machine."""
+def is_soon(condition: Callable[[], bool]) -> bool:
+    """True if the condition becomes true within a minute, which is long even for a busy machine."""
     until = time.monotonic() + 60
-    while not true() and time.monotonic() < until:
+    while not condition() and time.monotonic() < until:
         time.sleep(0.05)
-    return true()
+    return condition()

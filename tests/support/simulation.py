@@ -1,4 +1,4 @@
-"""Sweeps whose trials are measured by a formula, in memory: what is planned from round to round, without a training."""
+"""Sweeps in memory whose trials are measured by a formula: tests the planning of rounds without training."""
 
 import heapq
 import math
@@ -30,7 +30,7 @@ ADAPTIVE = {
 
 
 def bowl(assignment: Assignment, trial: Trial) -> dict[str, Any]:
-    """An error that is least at a learning rate of 0.01 and 100 hidden units."""
+    """An error with its minimum at a learning rate of 0.01 and 100 hidden units."""
     rate, hidden = assignment["learning_rate"], assignment["hidden_size"]
     assert isinstance(rate, float)
     assert isinstance(hidden, int)
@@ -39,14 +39,14 @@ def bowl(assignment: Assignment, trial: Trial) -> dict[str, Any]:
 
 
 def row(definition: Definition, trial: Trial, assignment: Assignment, measured: dict[str, Any]) -> Row:
-    """A row of what was measured; what is None was not."""
+    """A row with the measured cells that are not None."""
     cells = {"seed": training_seed(definition, trial), **measured}
     return row_of(definition, trial, assignment, **{name: value for name, value in cells.items() if value is not None})
 
 
 @dataclass
 class Simulation:
-    """One sweep. `luck`, where given, is the order in which its rows arrive."""
+    """A simulated sweep. With `luck`, its rows arrive in a random order."""
 
     definition: Definition
     measure: Measure = bowl
@@ -62,9 +62,9 @@ class Simulation:
         return History(self.definition, now, self.known, frozenset(self.planned()), self.rows)
 
     def plan(self, now: datetime | None = None) -> list[Trial]:
-        """The trials of the next round, none of which has a row yet."""
+        """Plans the next round, and returns its trials."""
         new, packs = next_round(self.history(now or self.started), len(self.rounds))
-        self.known |= {one.id: one for one in new}
+        self.known |= {experiment.id: experiment for experiment in new}
         trials = list(trials_of(packs))
         if trials:
             self.rounds.append(trials)
@@ -76,11 +76,11 @@ class Simulation:
 
     def finish(self, trial: Trial) -> Row:
         assignment = self.known[trial.experiment].assignment
-        found = row(self.definition, trial, assignment, self.measure(assignment, trial))
-        self.rows.append(found)
+        finished = row(self.definition, trial, assignment, self.measure(assignment, trial))
+        self.rows.append(finished)
         if self.luck is None:
-            self.rows.sort(key=lambda one: results.trial_order(one["trial"]))
-        return found
+            self.rows.sort(key=lambda row: results.trial_order(row["trial"]))
+        return finished
 
     def step(self) -> list[Trial]:
         """Plans a round and finishes all of it."""
@@ -95,19 +95,19 @@ class Simulation:
         return self
 
     def assignments(self, phase: str) -> list[Assignment]:
-        """What a phase tried, in the order in which it asked."""
+        """The assignments of a phase, in the order of planning."""
         ids = dict.fromkeys(trial.experiment for trial in self.planned() if trial.phase == phase)
         return [self.known[id].assignment for id in ids]
 
 
 @dataclass
 class Timed(Simulation):
-    """One sweep on several lanes, each training as long as its row says."""
+    """A simulated sweep on several lanes, in which a training takes the `training_time` of its row."""
 
     lanes: int = 1
     now: datetime = field(init=False)
     left_out: list[Trial] = field(default_factory=list)
-    """Planned, but not begun when time or money ended."""
+    """Trials that were planned, but not begun when the time or the budget ended."""
     running: list[tuple[datetime, int, Trial]] = field(default_factory=list)
 
     def __post_init__(self) -> None:

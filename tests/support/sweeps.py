@@ -1,4 +1,4 @@
-"""Definitions of sweeps that start on one fixed day, and the data that their trials train on."""
+"""Definitions of sweeps that start on a fixed day, and the data of their trials."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -13,12 +13,12 @@ NOW = datetime(2024, 6, 14, 2, 10, tzinfo=UTC)
 
 
 def define(content: dict[str, Any], token: str = "3f9c") -> Definition:
-    """What the content of a spec comes to; without references, unless it asks for them."""
+    """The definition of a sweep with this spec. Without references, unless the spec names them."""
     return resolve(spec.from_dict({"references": False} | content), now=NOW, token=token)
 
 
 def dataset_of(sweep: Sweep, trial: Trial | None = None) -> Dataset:
-    """The data that a trial of a sweep trains on; without a trial, those of the first range."""
+    """The data of a trial, by default of the first range."""
     definition = sweep.definition
     date_range = definition.phase(trial.phase).ranges[trial.range] if trial else definition.phases[0].ranges[0]
     return load(definition.data, date_range, definition.training.validation_share, definition.training.test_share)

@@ -1,4 +1,4 @@
-"""A team's repository: a trainer in a folder called `pipeline`, a package that it needs, rows, and a spec."""
+"""A team's repository: a trainer in a package `pipeline`, another package that it needs, rows and a spec."""
 
 import base64
 import hashlib
@@ -40,7 +40,7 @@ SPEC = {
 
 
 def repository(folder: Path, wheel: Path) -> Path:
-    """Writes the files of the repository, of which `hpt.toml` pins the wheel."""
+    """Writes the files of the repository. Its `hpt.toml` pins the wheel."""
     files = {
         "pipeline/__init__.py": "",
         "pipeline/train.py": TRAIN,
@@ -60,17 +60,17 @@ def repository(folder: Path, wheel: Path) -> Path:
 
 
 def package(name: str, source: str, folder: Path) -> str:
-    """Writes a wheel with one module into a folder; its file name."""
+    """Writes a wheel with a single module into a folder, and returns its file name."""
     folder.mkdir(parents=True, exist_ok=True)
-    about = f"{name}-1.0.dist-info"
+    info = f"{name}-1.0.dist-info"
     files = {
         f"{name}.py": source,
-        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
-        f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     digests = {path: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()) for path, text in files.items()}
     record = "".join(f"{path},sha256={digest.decode().rstrip('=')},\n" for path, digest in digests.items())
     with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as archive:
-        for path, text in (files | {f"{about}/RECORD": f"{record}{about}/RECORD,,\n"}).items():
+        for path, text in (files | {f"{info}/RECORD": f"{record}{info}/RECORD,,\n"}).items():
             archive.writestr(path, text)
     return f"{name}-1.0-py3-none-any.whl"

@@ -1,4 +1,4 @@
-"""A program on a terminal of its own, as a person would run it."""
+"""Runs a program on a pseudo-terminal, as a person would run it."""
 
 import os
 import pty
@@ -10,16 +10,16 @@ from pathlib import Path
 def on_a_terminal(
     command: Sequence[str], folder: Path, environment: Mapping[str, str], typed: bytes = b""
 ) -> tuple[int, bytes]:
-    """Runs a program to its end, with `typed` at its terminal; its exit code, and what the terminal showed."""
+    """Runs a program with `typed` as input. Returns its exit code and the output on the terminal."""
     controller, terminal = pty.openpty()
     process = subprocess.Popen(command, cwd=folder, env=environment, stdin=terminal, stdout=terminal, stderr=terminal)
     os.close(terminal)
     os.write(controller, typed)
-    said = b""
+    output = b""
     while True:
         try:
-            said += os.read(controller, 4096)
+            output += os.read(controller, 4096)
         except OSError:
             break
     os.close(controller)
-    return process.wait(), said
+    return process.wait(), output

@@ -1,4 +1,4 @@
-"""A callback that keeps what a training says."""
+"""A callback that records a training."""
 
 from collections import defaultdict
 
@@ -7,7 +7,7 @@ from pipeline.training.outcome import Outcome
 
 
 class Recorder(Callback):
-    """Keeps epochs and outcomes by the index of the network; `last_epochs` says after which epoch one should stop."""
+    """Records epochs and outcomes by the index of the network. A network stops after its epoch in `last_epochs`."""
 
     def __init__(self, last_epochs: dict[int, int] | None = None) -> None:
         self.epochs: dict[int, list[Epoch]] = defaultdict(list)

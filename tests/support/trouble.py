@@ -1,4 +1,4 @@
-"""Tells `troubled_lane.py` what happens under which experiment."""
+"""Tells `troubled_lane.py` which experiments fail, and how."""
 
 import json
 from collections.abc import Callable
@@ -8,8 +8,10 @@ import pytest
 
 
 class Trouble:
-    """Called with `{"e002": "segfault"}`, it holds for the lanes that start from now on; returns what reads the
-    experiments that were begun, in order."""
+    """Sets the trouble of lanes that start later: `trouble({"e002": "segfault"})`.
+
+    A call returns a function that reads the experiments begun so far, in order.
+    """
 
     def __init__(self, patch: pytest.MonkeyPatch, begun: Path) -> None:
         self._patch, self._begun = patch, begun

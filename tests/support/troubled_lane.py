@@ -1,6 +1,6 @@
-"""A lane whose trainings take no time, but for those that `TROUBLE` names: `{"e002": "segfault"}`, by experiment.
+"""A lane whose trainings take no time, or fail as `TROUBLE` says by experiment: `{"e002": "segfault"}`.
 
-Run in the place of `pipeline/local/lane.py`. `SIDE_BY_SIDE`, where it is set, trains so many at once; the file `BEGUN`
+It runs in place of `pipeline/local/lane.py`. `SIDE_BY_SIDE` is the number of trials to train at once. The file `BEGUN`
 gets a line for each trial that begins.
 """
 
@@ -25,7 +25,7 @@ TROUBLE = {
     "segfault": lambda: os.kill(os.getpid(), signal.SIGSEGV),
     "exit": lambda: os._exit(7),
     "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
-    # In native code, and nothing else of Python runs meanwhile.
+    # In native code that holds the interpreter lock, so that no other Python code runs.
     "hang": lambda: ctypes.PyDLL(None).sleep(600),
     "sleep": lambda: time.sleep(600),
 }
@@ -58,7 +58,7 @@ class Troubled(Builtin):
 
 
 def troubled(name: str, *arguments: Any) -> TrainingResult:
-    """Measures a reference, or has the trouble that is named for it."""
+    """Measures a reference, or fails as `TROUBLE` says."""
     if kind := json.loads(os.environ["TROUBLE"]).get(name):
         TROUBLE[kind]()
     return measure(name, *arguments)
@@ -67,10 +67,10 @@ def troubled(name: str, *arguments: Any) -> TrainingResult:
 if __name__ == "__main__":
     measure = references.measure
     references.measure = troubled
-    made = pack.Workbench.__init__
+    original = pack.Workbench.__init__
 
     def workbench(self: pack.Workbench) -> None:
-        made(self, builtin=Troubled())
+        original(self, builtin=Troubled())
 
     pack.Workbench.__init__ = workbench  # type: ignore[method-assign]
     lane.main()

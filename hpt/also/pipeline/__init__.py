@@ -1,7 +1,7 @@
-"""`pipeline.load_model`, as it was called first, for code that still says so.
+"""The old name `pipeline.load_model`, for code that still uses it.
 
-This folder is the last in which Python looks (`hpt.pth`): any other `pipeline` comes before it, and a plain folder
-of that name, without an `__init__.py`, keeps its modules.
+Python searches this folder last (`hpt.pth`), so any other package `pipeline` comes first. A plain folder of that name,
+without an `__init__.py`, keeps its modules.
 """
 
 from pkgutil import extend_path

@@ -1,4 +1,4 @@
-"""What `pipeline.load_model` raises."""
+"""The errors of `pipeline.load_model`."""
 
 from hpt.errors import InfrastructureError, UserError
 

@@ -1,4 +1,4 @@
-"""`hpt` as a person or Jenkins calls it: real processes, their output and their exit codes."""
+"""Verbs that make, check and run sweeps, as a person or Jenkins calls them."""
 
 import json
 import os
@@ -6,57 +6,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.support.lanes import Nursery
+from tests.support.commands import HPT, hpt
 from tests.support.processes import is_soon
-
-HPT = [sys.executable, "-m", "pipeline.cli"]
-_hpt = list(HPT)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _starts_at_once(nursery: Nursery) -> None:
-    """Where a test is not about starting, `hpt` is forked from a process that has imported everything."""
-    _hpt[:] = nursery.command("hpt")
-
-
-def hpt(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*_hpt, *map(str, arguments)],
-        cwd=cwd,
-        env={k: v for k, v in os.environ.items() if not k.startswith("HPT_")} | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, tiny_csv):
-    """A folder in which `hpt run` has run."""
-    folder = tmp_path_factory.mktemp("cli")
-    spec = {
-        "architecture": "bag-of-words",
-        "date-range": [["2024-01-01", "2024-03-01"], ["2024-02-01", "2024-04-01"]],
-        "training": {"max-epochs": 2, "epoch-steps": 1},
-        "parameters": {"learning_rate": [0.01, 0.1]},
-        "search": {"strategy": "grid"},
-        "confirm": {"ranges": 0},
-        "references": False,
-        "notes": "<b>notes</b>",
-    }
-    (folder / "spec.json").write_text(json.dumps(spec))
-    (folder / "hpt.toml").write_text(
-        f'[data]\npath = "{tiny_csv}"\ndate = "day"\ncategorical = ["place"]\nnumeric = ["size"]\ntarget = "value"\n'
-    )
-    result = hpt("run", "spec.json", "--lanes", 2, cwd=folder)
-    assert result.returncode == 0, result.stderr
-    return folder, result
 
 
 def test_run_prints_the_sweep_the_answer_and_where_things_are(finished):
@@ -72,7 +27,7 @@ def test_run_prints_the_sweep_the_answer_and_where_things_are(finished):
     assert "[6/6]" in result.stderr
 
 
-def test_the_folder_is_as_the_design_says(finished):
+def test_the_folder_of_a_sweep_has_the_documented_files(finished):
     folder, result = finished
     sweep = folder / "hpt-store" / "sweeps" / result.stdout.splitlines()[0]
     names = {path.relative_to(sweep).as_posix() for path in sweep.rglob("*") if path.is_file()}
@@ -95,8 +50,8 @@ def test_the_stages_as_verbs_do_the_same_as_run(finished, tmp_path):
     trials = [line.split("\t")[3] for line in lines]
     ran = hpt("trial", id, ",".join(trials[:4]), *trials[4:], "--store", tmp_path / "s", cwd=folder)
     assert ran.returncode == 0, ran.stderr
-    again = hpt("plan", "--sweep", id, "--store", tmp_path / "s", "--out", tmp_path / "packs.tsv", cwd=folder)
-    assert (again.stdout.strip(), (tmp_path / "packs.tsv").read_text()) == (id, "")
+    replanned = hpt("plan", "--sweep", id, "--store", tmp_path / "s", "--out", tmp_path / "packs.tsv", cwd=folder)
+    assert (replanned.stdout.strip(), (tmp_path / "packs.tsv").read_text()) == (id, "")
     assert hpt("merge", id, cwd=folder, HPT_STORE=str(tmp_path / "s")).returncode == 0
     reported = hpt("report", "latest", "--store", tmp_path / "s", cwd=folder)
     assert reported.stdout.splitlines()[0].split(";")[0] == result.stdout.splitlines()[1].split(";")[0]
@@ -149,10 +104,10 @@ def test_a_broken_hpt_toml_is_a_clear_line(tmp_path):
     assert (result.returncode, "stoer" in result.stderr, "Traceback" in result.stderr) == (2, True, False)
 
 
-def test_a_range_without_any_data_is_told_before_anything_runs(finished, tmp_path):
+def test_a_range_without_data_is_refused_before_anything_runs(finished, tmp_path):
     folder, _ = finished
-    asked = json.loads((folder / "spec.json").read_text()) | {"date-range": [["2025-01-01", "2025-03-01"]]}
-    (tmp_path / "spec.json").write_text(json.dumps(asked))
+    spec = json.loads((folder / "spec.json").read_text()) | {"date-range": [["2025-01-01", "2025-03-01"]]}
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
     result = hpt("run", tmp_path / "spec.json", "--store", tmp_path / "s", cwd=folder)
     assert result.returncode == 2
     assert "none of the days that the data cover, [2024-01-01, 2024-05-30)" in result.stderr
@@ -165,10 +120,10 @@ def test_a_range_without_any_data_is_told_before_anything_runs(finished, tmp_pat
         ({"numeric": ["sise"]}, 'has no column "sise"; did you mean "size"?'),
     ],
 )
-def test_data_that_cannot_be_what_is_meant_are_told_before_anything_runs(finished, tmp_path, change, message):
+def test_wrong_data_are_refused_before_anything_runs(finished, tmp_path, change, message):
     folder, _ = finished
-    asked = json.loads((folder / "spec.json").read_text()) | {"data": data_of(folder) | change}
-    (tmp_path / "spec.json").write_text(json.dumps(asked))
+    spec = json.loads((folder / "spec.json").read_text()) | {"data": data_of(folder) | change}
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
     result = hpt("run", tmp_path / "spec.json", "--store", tmp_path / "s", cwd=folder)
     assert result.returncode == 2, result.stderr
     assert message in result.stderr
@@ -177,15 +132,15 @@ def test_data_that_cannot_be_what_is_meant_are_told_before_anything_runs(finishe
 
 def test_a_failed_trial_is_exit_1_and_a_store_that_fails_exit_3(finished, tmp_path):
     folder, _ = finished
-    gone = Path(shutil.copy(data_of(folder)["path"], tmp_path / "gone.csv"))
-    asked = json.loads((folder / "spec.json").read_text()) | {
-        "data": data_of(folder) | {"path": str(gone)},
+    data_file = Path(shutil.copy(data_of(folder)["path"], tmp_path / "gone.csv"))
+    spec = json.loads((folder / "spec.json").read_text()) | {
+        "data": data_of(folder) | {"path": str(data_file)},
         "date-range": [["2024-01-01", "2024-03-01"]],
         "parameters": {"learning_rate": [0.001, 0.01]},
     }
-    (tmp_path / "spec.json").write_text(json.dumps(asked))
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
     sweep = hpt("plan", tmp_path / "spec.json", "--store", tmp_path / "s", cwd=folder).stdout.strip()
-    gone.write_text("day,place,size,value\n")
+    data_file.write_text("day,place,size,value\n")
     result = hpt("run", "--sweep", sweep, "--store", tmp_path / "s", "--lanes", 1, cwd=folder)
     assert result.returncode == 1
     assert "2 of 2 trials failed" in result.stderr
@@ -193,12 +148,12 @@ def test_a_failed_trial_is_exit_1_and_a_store_that_fails_exit_3(finished, tmp_pa
     assert hpt("plan", "spec.json", "--store", tmp_path / "file" / "s", cwd=folder).returncode == 3
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_run_that_is_interrupted_goes_on_where_it_was(finished, tmp_path, how):
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_run_goes_on_where_it_was(finished, tmp_path, signal_number):
     folder, _ = finished
-    asked = json.loads((folder / "spec.json").read_text())
-    asked |= {"training": {"max-epochs": 40, "epoch-steps": 1}, "incumbent": {"early_stopping_patience": 1000}}
-    (tmp_path / "spec.json").write_text(json.dumps(asked))
+    spec = json.loads((folder / "spec.json").read_text())
+    spec |= {"training": {"max-epochs": 40, "epoch-steps": 1}, "incumbent": {"early_stopping_patience": 1000}}
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
     store = tmp_path / "s"
     command = [*HPT, "run", str(tmp_path / "spec.json"), "--store", str(store)]
     with subprocess.Popen(
@@ -208,14 +163,14 @@ def test_a_run_that_is_interrupted_goes_on_where_it_was(finished, tmp_path, how)
         for line in process.stderr:
             if line.startswith("[1/6]"):
                 break
-        process.send_signal(how)
+        process.send_signal(signal_number)
         process.stderr.read()
-    assert process.returncode == (-9 if how == signal.SIGKILL else 130)
+    assert process.returncode == (-9 if signal_number == signal.SIGKILL else 130)
     (sweep,) = (store / "sweeps").iterdir()
     done = {path.parent.name: path.read_bytes() for path in sweep.glob("trials/*/result.csv")}
     assert done
     assert is_soon(lambda: not lanes_in(folder))
-    if how != signal.SIGKILL:
+    if signal_number != signal.SIGKILL:
         watched = hpt("watch", sweep.name, "--store", store, cwd=folder)
         assert "stopped at" in watched.stderr
     result = hpt("run", "--sweep", sweep.name, "--store", store, "--lanes", 1, cwd=folder)
@@ -226,16 +181,16 @@ def test_a_run_that_is_interrupted_goes_on_where_it_was(finished, tmp_path, how)
 
 
 def lanes_in(folder: Path) -> list[str]:
-    found = []
+    lanes = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if "pipeline.local.lane" in (process / "cmdline").read_text() and os.readlink(process / "cwd") == str(
                 folder
             ):
-                found.append(process.name)
+                lanes.append(process.name)
         except OSError:
             pass
-    return found
+    return lanes
 
 
 def test_the_fast_verbs_import_neither_torch_nor_pandas_nor_the_cloud_client(finished):
@@ -254,7 +209,7 @@ def test_the_fast_verbs_import_neither_torch_nor_pandas_nor_the_cloud_client(fin
     assert result.stderr.splitlines()[-1] == "[]"
 
 
-def test_no_verb_but_those_that_train_imports_torch(finished):
+def test_only_verbs_that_train_import_torch(finished):
     folder, _ = finished
     verbs = [
         *("validate spec.json", "data spec.json", "architectures", "schema", "plan --sweep latest", "merge latest"),
@@ -270,41 +225,6 @@ def test_no_verb_but_those_that_train_imports_torch(finished):
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
-
-
-def test_tensorboard_opens_the_curves(finished):
-    import socket
-    import urllib.request
-
-    folder, _ = finished
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [*HPT, "tensorboard", "latest", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(300):
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/data/runs", timeout=5) as answer:
-                    runs = json.load(answer)
-                if len(runs) == 6:
-                    break
-            except OSError:
-                pass
-            time.sleep(0.1)
-        assert "screen-e000-d0-s0" in runs
-        asked = urllib.request.Request(
-            f"http://127.0.0.1:{port}/data/plugin/hparams/experiment",
-            data=json.dumps({"experimentName": ""}).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(asked, timeout=30) as answer:
-            tab = json.load(answer)
-        assert "learning_rate" in {hyperparameter["name"] for hyperparameter in tab["hparamInfos"]}
-        assert {"mse_valid", "result/mse_test"} <= {metric["name"]["tag"] for metric in tab["metricInfos"]}
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.mark.parametrize(
@@ -332,59 +252,10 @@ def test_every_verb_explains_itself(verb, tmp_path):
     assert "Usage" in result.stdout
 
 
-def test_list_names_each_sweep_its_state_and_its_best(finished):
-    folder, result = finished
-    listed = hpt("list", cwd=folder)
-    assert listed.returncode == 0
-    line = next(line for line in listed.stdout.splitlines() if result.stdout.splitlines()[0] in line)
-    assert "done" in line
-    assert "learning_rate=" in line
-    empty = hpt("list", "--store", folder / "none", cwd=folder)
-    assert (empty.returncode, "holds no sweeps" in empty.stderr) == (2, True)
-
-
-def test_results_come_as_a_table_as_csv_and_as_json(finished):
-    folder, result = finished
-    sweep = folder / "hpt-store" / "sweeps" / result.stdout.splitlines()[0]
-    name = sweep.name
-    table = hpt("results", name, "--best", 2, cwd=folder)
-    assert len(table.stdout.strip().splitlines()) == 3
-    assert hpt("results", name, "--csv", cwd=folder).stdout == (sweep / "results.csv").read_text()
-    rows = json.loads(hpt("results", name, "--json", cwd=folder).stdout)
-    assert len(rows) == 6
-    best = json.loads(hpt("results", name, "--json", "--best", 1, cwd=folder).stdout)
-    assert len(best) == 2
-    assert len({row["experiment"] for row in best}) == 1
-    assert hpt("results", name, "--json", "--csv", cwd=folder).returncode == 2
-
-
-def test_watch_prints_the_rows_and_ends_with_the_sweep(finished):
-    folder, result = finished
-    watched = hpt("watch", result.stdout.splitlines()[0], "--every", 0.1, cwd=folder)
-    assert watched.returncode == 0
-    assert "[6/6]" in watched.stdout
-    assert "is the best of choosing" in watched.stdout.splitlines()[-1]
-
-
-def test_fetch_brings_a_model_that_predicts(finished, tmp_path):
-    import pandas as pd
-
-    from pipeline.training import model
-
-    folder, result = finished
-    name = result.stdout.splitlines()[0]
-    fetched = hpt("fetch", name, "--model", "best", "--to", tmp_path / "m", cwd=folder)
-    assert fetched.returncode == 0, fetched.stderr
-    loaded = model.load(tmp_path / "m")
-    assert loaded.predict(pd.DataFrame({"place": ["place1"], "size": [0.5]})).shape == (1, 1)
-    nothing = hpt("fetch", name, "--model", "e099", cwd=folder)
-    assert (nothing.returncode, 'no model of "e099"' in nothing.stderr) == (2, True)
-
-
 def test_a_sweep_in_a_bucket_is_watched_and_gone_on_with_from_another_folder(finished, bucket, gcs_url, tmp_path):
     folder, _ = finished
-    asked = json.loads((folder / "spec.json").read_text()) | {"data": data_of(folder)}
-    (tmp_path / "spec.json").write_text(json.dumps(asked))
+    spec = json.loads((folder / "spec.json").read_text()) | {"data": data_of(folder)}
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
     environment = {"STORAGE_EMULATOR_HOST": gcs_url, "HPT_STORE": f"gs://{bucket}/team"}
     id = hpt("plan", tmp_path / "spec.json", cwd=folder, **environment).stdout.strip()
     assert hpt("trial", id, "screen-e000-d0-s0", cwd=folder, **environment).returncode == 0
@@ -398,7 +269,7 @@ def test_a_sweep_in_a_bucket_is_watched_and_gone_on_with_from_another_folder(fin
     assert (len(rows), row in rows) == (6, True)
 
 
-def test_a_bucket_that_is_not_there_is_one_clear_line_and_exit_3(finished, gcs_url):
+def test_a_missing_bucket_is_one_clear_line_and_exit_3(finished, gcs_url):
     folder, _ = finished
     result = hpt("plan", "spec.json", "--store", "gs://no-such-bucket/x", cwd=folder, STORAGE_EMULATOR_HOST=gcs_url)
     assert result.returncode == 3
@@ -412,10 +283,10 @@ def data_of(folder: Path) -> dict:
     return tomllib.loads((folder / "hpt.toml").read_text())["data"]
 
 
-def test_retry_runs_exactly_what_failed(finished, tmp_path):
+def test_retry_runs_exactly_the_failed_trials(finished, tmp_path):
     folder, _ = finished
-    asked = json.loads((folder / "spec.json").read_text())
-    (tmp_path / "spec.json").write_text(json.dumps(asked))
+    spec = json.loads((folder / "spec.json").read_text())
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
     store = tmp_path / "s"
     id = hpt("plan", tmp_path / "spec.json", "--store", store, cwd=folder).stdout.strip()
     gave_up = hpt("trial", id, "screen-e001-d0-s0", "--give-up", "no GPU", "--store", store, cwd=folder)
@@ -426,21 +297,3 @@ def test_retry_runs_exactly_what_failed(finished, tmp_path):
     assert "1 trials to run, 5 done before" in retried.stderr
     numbers = sorted(path.name for path in (store / "sweeps" / id).glob("trials/*/result*.csv"))
     assert numbers == ["result-2.csv", *["result.csv"] * 6]
-
-
-def test_sweeps_are_compared_and_nights_told_and_results_exported(finished, tmp_path):
-    folder, result = finished
-    first = result.stdout.splitlines()[0]
-    second = hpt("run", "spec.json", "--lanes", 1, cwd=folder).stdout.splitlines()[0]
-    compared = hpt("compare", first, second, cwd=folder)
-    assert compared.returncode == 0, compared.stderr
-    assert "equally good" in compared.stdout
-    assert json.loads(hpt("compare", first, second, "--json", cwd=folder).stdout)
-    nights = hpt("history", "--fail-on-regression", cwd=folder)
-    assert nights.returncode == 0, nights.stderr
-    for suffix in ("csv", "parquet", "md", "xml"):
-        file = tmp_path / f"out.{suffix}"
-        assert hpt("results", first, "--export", file, cwd=folder).returncode == 0
-        assert file.stat().st_size > 100
-    assert hpt("results", first, "--export", tmp_path / "out.doc", cwd=folder).returncode == 2
-    assert hpt("compare", first, cwd=folder).returncode == 2
