@@ -15,7 +15,7 @@ from pipeline.data.source import FilesSource
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.places import project_folder
-from pipeline.plan.create import covered_days
+from pipeline.plan.data_access import covered_days
 from pipeline.plan.reach import missing
 from pipeline.space import Space, Values
 from pipeline.spec import Spec, trainer

@@ -23,7 +23,8 @@ def export(
     from datetime import UTC, datetime
 
     from pipeline import places
-    from pipeline.plan.create import covered_days, open_sweep
+    from pipeline.plan.create import open_sweep
+    from pipeline.plan.data_access import covered_days
     from pipeline.report import winner
     from pipeline.report.state import state_of
     from pipeline.report.words import values_in_words

@@ -53,6 +53,7 @@ def plan(
     from pipeline import places
     from pipeline.plan import create, estimate
     from pipeline.plan import rounds as planning
+    from pipeline.plan.data_access import Reach
     from pipeline.plan.power import power_of
     from pipeline.screen.plan import power_line, total_line
 
@@ -62,7 +63,7 @@ def plan(
         folder = create.resume(sweep, store)
     else:
         request = request_of(spec, architecture, data, as_of, mode, budget)
-        prepared = create.prepare(request, store, create.Reach.UNSEEN if no_data else create.Reach.ELSEWHERE, warn)
+        prepared = create.prepare(request, store, Reach.UNSEEN if no_data else Reach.ELSEWHERE, warn)
         power = power_of(prepared.definition, prepared.digests)
         totals = [power_line(power), total_line(estimate.estimate(prepared))]
         folder = prepared.create()
