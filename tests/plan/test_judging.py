@@ -238,6 +238,20 @@ def test_a_spec_can_be_named_and_one_with_other_code_is_refused(store: Store, ow
     assert judging.begin(store, stored, on("2024-02-01", spec=commit(own, "named.json"))) is not None
 
 
+def test_a_spec_that_cannot_be_read_stops_no_claim_and_is_named_where_code_is_missing(
+    store: Store, own: dict[str, Any]
+) -> None:
+    claim = support.made(store, own)
+    stored = claims.read(store, claim.id)
+    Path("specs/broken.json").write_text("{")
+    assert judging.code_specs([stored]) == []
+    with pytest.raises(UserError, match=r"no spec below specs/ has it \(specs/broken\.json cannot be read"):
+        judging.begin(store, stored, on("2024-02-01"))
+    commit(own)
+    assert [spec.command for spec in judging.code_specs([stored])] == [OWN["command"]]
+    assert judging.begin(store, stored, on("2024-02-01")) is not None
+
+
 def test_code_that_somebody_writes_into_a_claim_is_never_run(store: Store, asked: dict[str, Any]) -> None:
     claim = support.made(store, asked)
     changed(store, claim, spec=claim.spec | {"command": ["touch", "ran"], "image": "evil:1", "describe": ["touch"]})
