@@ -277,11 +277,7 @@ def _define(
         git_commit=provenance.commit_here() if spec.trains_own_code else provenance.git_commit(),
         image=provenance.image(),
     )
-    for missing_part in missing(definition.own, project_folder()):
-        if reach is Reach.HERE or missing_part.everywhere:
-            raise UserError(missing_part.line)
-        if warn:
-            warn(f"{missing_part.line}; the machines that run trials must have it")
+    _check_code(definition, reach, warn)
 
     # The data of its date ranges.
     covers = rows_by_day.covers if rows_by_day else covered
@@ -308,6 +304,15 @@ def _define(
         if warn:
             warn(line)
     return definition, checked.rows if checked else rows, covers
+
+
+def _check_code(definition: Definition, reach: Reach, warn: Warn | None) -> None:
+    """Raises UserError if the sweep's own trainer is missing; warns if only other machines must have it."""
+    for missing_part in missing(definition.own, project_folder()):
+        if reach is Reach.HERE or missing_part.everywhere:
+            raise UserError(missing_part.line)
+        if warn:
+            warn(f"{missing_part.line}; the machines that run trials must have it")
 
 
 def _used(

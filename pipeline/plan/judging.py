@@ -187,8 +187,8 @@ def _check_data(stored: Stored, judge: Judge) -> None:
 def definition(claim: Claim, note: JudgingNote, judge: Judge) -> Definition:
     """The definition of the sweep of a note. Raises UserError if the claim's code is missing."""
     spec = _spec_of(claim, judge.spec)
-    own = _own_trainer(claim, spec)
-    for missing_part in missing(own, project_folder()):
+    own_trainer = _own_trainer(claim, spec)
+    for missing_part in missing(own_trainer, project_folder()):
         if judge.here or missing_part.everywhere:
             raise UserError(missing_part.line)
     phase = Phase(
@@ -214,11 +214,11 @@ def definition(claim: Claim, note: JudgingNote, judge: Judge) -> Definition:
         objective=claim.objective,
         incumbent=claim.incumbent,
         phases=(phase,),
-        git_commit=provenance.commit_here() if own else provenance.git_commit(),
+        git_commit=provenance.commit_here() if own_trainer else provenance.git_commit(),
         image=provenance.image() or (spec.image if spec else None),
         notes=f"judges the claim {claim.id}, made by {claim.origin.sweep}",
         spec=as_written(spec) if spec else claims.without_code(claim.spec),
-        own=own,
+        own=own_trainer,
         claim=JudgedClaim(id=claim.id, setting=claim.setting),
     )
 
