@@ -41,18 +41,18 @@ class Missing:
     """True if it is missing on all machines: it belongs to the checkout, and is not in it."""
 
 
-def missing(trainer: Own | None, folder: Path) -> Iterator[Missing]:
+def missing(code: Own | None, folder: Path) -> Iterator[Missing]:
     """Yields what a team's own trainer, started in `folder`, would miss."""
-    if trainer is None:
+    if code is None:
         return
-    if trainer.trainer is not None:
-        module, colon, _ = trainer.trainer.partition(":")
+    if code.trainer is not None:
+        module, colon, _ = code.trainer.partition(":")
         if colon and not _is_importable(module, folder):
             yield Missing(f"trainer: there is no module {module} in {folder}, nor is one installed here", False)
         return
-    assert trainer.command is not None
+    assert code.command is not None
     # Arguments that may be left out count as options: they are never the program, and hardly its script.
-    words = [word if isinstance(word, str) else "--" for word in trainer.command]
+    words = [word if isinstance(word, str) else "--" for word in code.command]
     command = [sys.executable if word == "{python}" else word for word in words]
     program = command[0]
     if _is_open(program):
