@@ -144,9 +144,8 @@ def _computes(device: str) -> Check:
     except RuntimeError as error:
         return Check("compute", False, f"a product on {device} fails: {_first_line(error)}")
     wrong = [dtype for dtype, tolerance in _tolerances().items() if not relative_errors[dtype] <= tolerance]
-    errors = ", ".join(
-        f"{str(dtype).removeprefix('torch.')} off by {off:.0e}" for dtype, off in relative_errors.items()
-    )
+    names = {dtype: str(dtype).removeprefix("torch.") for dtype in relative_errors}
+    errors = ", ".join(f"{names[dtype]} off by {error:.0e}" for dtype, error in relative_errors.items())
     return Check("compute", not wrong, f"products on {device}: {errors}" + (", which is too much" if wrong else ""))
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.local import alone, process
-from pipeline.local.runner import Pace
+from pipeline.local.drain import Pace
 from pipeline.local.watch import Patience
 from pipeline.plan import rounds
 from pipeline.results import Row

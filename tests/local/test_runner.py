@@ -14,8 +14,8 @@ import pytest
 
 from pipeline import results
 from pipeline.errors import InfrastructureError
+from pipeline.local.drain import Drain, Pace, SameFailureError
 from pipeline.local.process import Lane
-from pipeline.local.runner import Drain, Pace, SameFailureError
 from pipeline.local.share import Share
 from pipeline.plan import rounds
 from pipeline.results import Row

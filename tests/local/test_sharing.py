@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pipeline.local import alone, process
-from pipeline.local.runner import Pace
+from pipeline.local.drain import Pace
 from pipeline.plan import rounds
 from pipeline.store import open_store
 from pipeline.sweep import Sweep, merge, trials_of
