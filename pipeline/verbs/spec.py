@@ -1,4 +1,4 @@
-"""Specs, before anything runs: check one, print the schema, list the architectures."""
+"""Verbs for specs: check one, print the schema, list the architectures."""
 
 import typer
 

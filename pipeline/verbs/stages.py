@@ -1,4 +1,4 @@
-"""A sweep's stages, one verb each, as Jenkins and a person at a shell call them: plan, trial, merge, report."""
+"""Verbs for the stages of a sweep, called by Jenkins and by people at a shell: plan, trial, merge, report."""
 
 import os
 import sys
@@ -107,7 +107,7 @@ def trial(
     from pipeline.trials.pack import give_up as give_up_trials
 
     folder = open_sweep(sweep, store)
-    parsed = tuple(Trial.parse(name) for one in trials for name in one.split(","))
+    parsed = tuple(Trial.parse(name) for argument in trials for name in argument.split(","))
     pack = replace(folder.pack_of(parsed[0]), trials=parsed)
     lanes = int(os.environ["HPT_LANES"]) if os.environ.get("HPT_LANES", "").isdecimal() else 1
     if give_up is not None:
@@ -123,7 +123,7 @@ def trial(
     fine = not merged.failures_among(parsed)
     if not fine and (cause := same_failure(merged.rows, lanes)):
         folder.ask_to_stop(cause)
-        complain(f"{folder.id} is stopped now, for all that its trials do is to fail alike: {cause}")
+        complain(f"{folder.id} is stopped now, since all trials failed alike: {cause}")
     show_progress(folder, merged)
     raise typer.Exit(FINE if fine else SOME_FAILED)
 

@@ -334,7 +334,7 @@ class TestTheSameFailure:
     def test_the_verb_says_so_and_the_store_keeps_why(self, failing, tmp_path, spec_file):
         spec = spec_file(failing)
         done = hpt("run", spec, "--store", "store", "--lanes", 1, cwd=tmp_path, code=1)
-        assert "fail alike" in done.err
+        assert "failed alike" in done.err
         assert "hpt retry" in done.err
         listed = hpt("list", "--store", "store", cwd=tmp_path)
         assert re.search("stopped at [34] of 10 trials", listed.out)
