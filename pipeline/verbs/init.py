@@ -124,10 +124,8 @@ def init(
     _show(write(folder, adoption.files, dry=dry_run), dry_run)
     for remark in (*(first_spec.remarks if first_spec else ()), *adoption.remarks):
         warn(remark)
-    if first_spec and files.is_relative(adoption.store):
-        warn(f"results go into {adoption.store} here: Jenkins' machines need a place that all see (store, HPT_STORE)")
-    if first_spec and not dry_run:
-        print(f"next: hpt validate {files.FIRST_SPEC}, hpt run {files.FIRST_SPEC}; then commit these files")
+    if first_spec:
+        _advise(adoption.store, dry_run)
 
 
 def _check_place(folder: Path) -> None:
@@ -138,6 +136,16 @@ def _check_place(folder: Path) -> None:
         raise UserError(f"this is a folder of {above.parent}, whose hpt.toml counts here: call `hpt init` there")
     if within := files.place_in_git(folder):
         warn(f"this is {within}/ of a git repository, and Jenkins looks for a Jenkinsfile and hpt.toml at its root")
+
+
+def _advise(store: str, is_dry: bool) -> None:
+    """Prints the next steps after a first spec."""
+    from pipeline.adopt import files
+
+    if files.is_relative(store):
+        warn(f"results go into {store} here: Jenkins' machines need a place that all see (store, HPT_STORE)")
+    if not is_dry:
+        print(f"next: hpt validate {files.FIRST_SPEC}, hpt run {files.FIRST_SPEC}; then commit these files")
 
 
 def _ask(question: str, default: str) -> str:

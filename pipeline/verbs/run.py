@@ -174,7 +174,7 @@ def compare_all(request: "Request", store: str | None, lanes: int | None, *, ver
     for at, each in enumerate(requests, 1):
         name = f"{at}/{len(requests)} {each.architecture}"
         try:
-            # Only now, since the hours of its budget begin here. The first warns about the data, which all of them share.
+            # Only now, since the hours of its budget begin here. The first one warns about the data, which all share.
             folder = create.create(each, store, here=True, warn=None if folders else warn)
         except (UserError, InfrastructureError) as error:
             missing[str(each.architecture)] = str(error)

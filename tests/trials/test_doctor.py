@@ -1,4 +1,4 @@
-"""`hpt doctor`: a machine that would fail trials says so before they start, and what is fine stays untouched."""
+"""`hpt doctor`: a machine that would fail trials says so before they start, and nothing is changed."""
 
 import os
 import threading
@@ -44,7 +44,7 @@ def test_the_store_is_left_alone_unless_it_is_named() -> None:
     assert "store" not in checks_of()
 
 
-def test_a_store_that_cannot_be_written_fails_and_the_rest_is_still_looked_at(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_written_fails_and_the_other_checks_still_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     checks = checks_of(str(tmp_path / "file" / "store"))
     assert not checks["store"].fine
@@ -111,14 +111,14 @@ def test_a_clock_that_stands_in_the_past_fails(tmp_path: Path) -> None:
 
 
 def test_agents_of_one_host_may_ask_at_once(tmp_path: Path) -> None:
-    """Of a store that nobody has written to yet, too."""
+    """Even of a store that is still empty."""
     with ThreadPoolExecutor(4) as agents:
         checks = list(agents.map(lambda _: checks_of(str(tmp_path / "store")), range(4)))
     assert all(check.fine for machine in checks for check in machine.values()), [*map(str, checks)]
     assert list(open_store(str(tmp_path / "store")).entries("")) == []
 
 
-def test_a_machine_is_unfit_only_for_what_is_its_own() -> None:
+def test_a_machine_is_unfit_only_for_its_own_faults() -> None:
     fine = Check("torch", True, "2.13")
     gpu, disk = Check("device", False, "CUDA is not available"), Check("disk", False, "1 GiB free")
     store = Check("store", False, "gs://b: does not answer", of_machine=False)

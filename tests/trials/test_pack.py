@@ -111,7 +111,7 @@ def test_a_range_without_data_fails_its_trials_and_says_which_days_there_are(new
     assert "model_url" not in failed
 
 
-def test_a_failure_is_run_again_only_when_asked_and_gets_a_row_of_its_own(new_sweep, tiny_spec, workbench):
+def test_a_failure_runs_again_only_in_a_retry_and_gets_another_row(new_sweep, tiny_spec, workbench):
     sweep = new_sweep(tiny_spec)
     first = planned(sweep)[0]
     pack.give_up(sweep, "p", [first], "its machine died three times")
@@ -122,7 +122,7 @@ def test_a_failure_is_run_again_only_when_asked_and_gets_a_row_of_its_own(new_sw
     assert sweep.row(first)["status"] == "complete"
 
 
-def test_giving_up_leaves_what_is_finished(new_sweep, tiny_spec, workbench):
+def test_giving_up_keeps_finished_trials(new_sweep, tiny_spec, workbench):
     sweep = new_sweep(tiny_spec)
     first = planned(sweep)[0]
     run(sweep, [first], workbench)
@@ -149,9 +149,9 @@ def test_the_loser_of_a_race_reports_the_row_that_counts(new_sweep, tiny_spec, w
 
 
 def test_a_trial_keeps_its_time_limit_itself(new_sweep, tiny_spec, workbench):
-    asked = tiny_spec | {"training": {"max-epochs": 100_000, "epoch-steps": 1, "time-limit-minutes": 0.005}}
-    asked["incumbent"] = {"early_stopping_patience": 100_000, "batch_size": 64}
-    sweep = new_sweep(asked)
+    spec_json = tiny_spec | {"training": {"max-epochs": 100_000, "epoch-steps": 1, "time-limit-minutes": 0.005}}
+    spec_json["incumbent"] = {"early_stopping_patience": 100_000, "batch_size": 64}
+    sweep = new_sweep(spec_json)
     first = planned(sweep)[0]
     assert run(sweep, [first], workbench)[0] is False
     row = sweep.row(first)
@@ -243,7 +243,7 @@ def test_a_damaged_row_is_told_and_what_made_an_error_is_one_line(new_sweep, tin
 def alike(sweep):
     """The three trials on the first range."""
     rounds.pending(sweep)
-    return [one for one in sweep.planned() if one.range == 0]
+    return [trial for trial in sweep.planned() if trial.range == 0]
 
 
 def timeless(row):
@@ -252,7 +252,7 @@ def timeless(row):
 
 
 class Together(Builtin):
-    """Trains side by side whatever may be, so that no test depends on what is faster here; remembers how many."""
+    """Trains side by side whatever is allowed, so that no test depends on this machine's speed; remembers the sizes."""
 
     def __init__(self):
         super().__init__()
@@ -266,46 +266,46 @@ class Together(Builtin):
         super().together(jobs, on_end)
 
 
-def test_each_trial_of_a_pack_leaves_what_it_leaves_alone(store, tiny_spec):
+def test_a_trial_in_a_pack_writes_the_same_row_and_files_as_alone(store, tiny_spec):
     alone, packed = (Sweep.create(store, define(tiny_spec, token)) for token in ("aaaa", "bbbb"))
-    for one in alike(alone):
-        run(alone, [one], pack.Workbench())
+    for trial in alike(alone):
+        run(alone, [trial], pack.Workbench())
     bench = pack.Workbench(Together())
     fine, events = run(packed, alike(packed), bench)
     assert (fine, bench.builtin.sizes) == (True, [3])
-    for one in alike(packed):
-        row, expected = packed.row(one), alone.row(one)
+    for trial in alike(packed):
+        row, expected = packed.row(trial), alone.row(trial)
         assert timeless(row) == timeless(expected)
-        attempt = packed.attempt_key(one, row["attempt"])
+        attempt = packed.attempt_key(trial, row["attempt"])
         assert {entry.key.removeprefix(attempt) for entry in packed.store.entries(attempt)} == {
             "epochs.csv", "log.txt", "model.pt", "model.json",
         }  # fmt: skip
         for name in ("model.json", "model.pt"):
             assert packed.store.read(attempt + name) == alone.store.read(
-                alone.attempt_key(one, expected["attempt"], name)
+                alone.attempt_key(trial, expected["attempt"], name)
             )
-        assert [event["epoch"] for event in events if event.get("trial") == str(one)] == [1, 2]
-        assert any(packed.store.entries(packed.key(f"tensorboard/{one}/")))
+        assert [event["epoch"] for event in events if event.get("trial") == str(trial)] == [1, 2]
+        assert any(packed.store.entries(packed.key(f"tensorboard/{trial}/")))
 
 
-def test_the_times_of_a_pack_are_shares_of_what_it_took(new_sweep, tiny_spec):
+def test_the_times_of_a_pack_are_shares_of_its_duration(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
     bench = pack.Workbench(Together())
     run(sweep, alike(sweep)[:1], bench)  # loads the data
     began = time.monotonic()
     run(sweep, alike(sweep), bench)
     took = time.monotonic() - began
-    assert sum(sweep.row(one)["training_time"] for one in alike(sweep)[1:]) < took
+    assert sum(sweep.row(trial)["training_time"] for trial in alike(sweep)[1:]) < took
 
 
 def test_trials_that_are_not_alike_train_one_group_after_another(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
     bench = pack.Workbench(Together())
-    fine, _ = run(sweep, sorted(planned(sweep), key=lambda one: one.range), bench)
+    fine, _ = run(sweep, sorted(planned(sweep), key=lambda trial: trial.range), bench)
     assert (fine, bench.builtin.sizes) == (True, [3, 3])
 
 
-def test_too_little_memory_for_all_at_once_is_enough_for_fewer(new_sweep, tiny_spec, monkeypatch):
+def test_a_group_too_large_for_memory_trains_in_smaller_groups(new_sweep, tiny_spec, monkeypatch):
     from pipeline.training import loop
     from pipeline.training.memory import OutOfMemory
 
@@ -321,13 +321,13 @@ def test_too_little_memory_for_all_at_once_is_enough_for_fewer(new_sweep, tiny_s
     bench = pack.Workbench(Together())
     fine, _ = run(sweep, alike(sweep), bench)
     assert (fine, bench.builtin.sizes) == (True, [3, 1, 1, 1])
-    assert {sweep.row(one)["status"] for one in alike(sweep)} == {"complete"}
+    assert {sweep.row(trial)["status"] for trial in alike(sweep)} == {"complete"}
     # What was learned holds for the packs after it.
     run(sweep, planned(sweep), bench)
     assert bench.builtin.sizes[4:] == [1, 1, 1]
 
 
-def test_too_little_memory_for_one_is_that_trials_result(new_sweep, tiny_spec, monkeypatch):
+def test_a_trial_too_large_for_memory_ends_as_out_of_memory(new_sweep, tiny_spec, monkeypatch):
     from pipeline.training import loop
     from pipeline.training.memory import OutOfMemory
 
@@ -342,11 +342,11 @@ def test_too_little_memory_for_one_is_that_trials_result(new_sweep, tiny_spec, m
     sweep = new_sweep(tiny_spec)
     fine, _ = run(sweep, alike(sweep), pack.Workbench(Together()))
     assert not fine
-    statuses = {sweep.row(one)["learning_rate"]: sweep.row(one)["status"] for one in alike(sweep)}
+    statuses = {sweep.row(trial)["learning_rate"]: sweep.row(trial)["status"] for trial in alike(sweep)}
     assert statuses == {0.001: "complete", 0.01: "out-of-memory", 0.1: "complete"}
 
 
-def test_who_is_left_when_memory_runs_out_is_tried_alone(new_sweep, tiny_spec, monkeypatch):
+def test_trials_unfinished_when_memory_runs_out_are_tried_alone(new_sweep, tiny_spec, monkeypatch):
     """It may have been the others that held it."""
     from pipeline.training import loop
     from pipeline.training.memory import OutOfMemory
@@ -367,7 +367,7 @@ def test_who_is_left_when_memory_runs_out_is_tried_alone(new_sweep, tiny_spec, m
     assert (fine, bench.builtin.sizes) == (True, [3, 1])
 
 
-def test_what_somebody_else_ran_meanwhile_is_not_trained(new_sweep, tiny_spec, monkeypatch):
+def test_trials_that_another_runner_finished_meanwhile_are_not_trained(new_sweep, tiny_spec, monkeypatch):
     sweep = new_sweep(tiny_spec | {"architecture": "cnn"})
     bench = pack.Workbench()
     second = alike(sweep)[1]
@@ -390,11 +390,12 @@ def test_what_somebody_else_ran_meanwhile_is_not_trained(new_sweep, tiny_spec, m
 def test_notes_about_the_data_stand_in_the_log_of_each(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
     run(sweep, alike(sweep), pack.Workbench(Together()))
-    logs = [sweep.store.read(sweep.attempt_key(one, sweep.row(one)["attempt"], "log.txt")) for one in alike(sweep)]
+    keys = [sweep.attempt_key(trial, sweep.row(trial)["attempt"], "log.txt") for trial in alike(sweep)]
+    logs = [sweep.store.read(key) for key in keys]
     assert [log.decode().count("rows in [2024-01-01, 2024-03-01)") for log in logs] == [1, 1, 1]
 
 
-def test_a_bug_that_one_of_a_pack_meets_is_its_own(new_sweep, tiny_spec, monkeypatch):
+def test_a_bug_that_one_trial_of_a_pack_meets_fails_only_that_trial(new_sweep, tiny_spec, monkeypatch):
     from pipeline.training import model
 
     original = model.save
@@ -408,7 +409,7 @@ def test_a_bug_that_one_of_a_pack_meets_is_its_own(new_sweep, tiny_spec, monkeyp
     sweep = new_sweep(tiny_spec)
     fine, _ = run(sweep, alike(sweep), pack.Workbench(Together()))
     assert not fine
-    errors = {sweep.row(one)["learning_rate"]: sweep.row(one).get("error") for one in alike(sweep)}
+    errors = {sweep.row(trial)["learning_rate"]: sweep.row(trial).get("error") for trial in alike(sweep)}
     assert errors == {0.001: None, 0.01: "RuntimeError: no way to save it", 0.1: None}
 
 
@@ -428,7 +429,7 @@ def test_how_many_train_side_by_side_is_measured_once_for_a_shape(new_sweep, tin
         workbench.builtin, "together", lambda jobs, on_end: (sizes.append(len(jobs)), together(jobs, on_end))
     )
     sweep = new_sweep(tiny_spec)
-    run(sweep, sorted(planned(sweep), key=lambda one: one.range), workbench)
+    run(sweep, sorted(planned(sweep), key=lambda trial: trial.range), workbench)
     assert sizes == [2, 1, 2, 1]
     assert len(measured) == len(set(measured))
 
