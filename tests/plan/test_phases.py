@@ -7,14 +7,11 @@ from typing import Any
 from zlib import crc32
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from pipeline.analysis.ranking import standings
-from pipeline.errors import UserError
 from pipeline.plan import phases
 from pipeline.search import near
-from pipeline.space import Assignment, Interval, Values, identity_of
+from pipeline.space import Assignment, identity_of
 from pipeline.sweep import Definition, Trial
 from pipeline.training import architectures
 from tests.support.simulation import ADAPTIVE, AUTOMATIC, Simulation, bowl
@@ -23,107 +20,8 @@ from tests.support.sweeps import define
 LEARNING_RATE = ["learning_rate", "decay_factor", "decay_patience", "early_stopping_patience"]
 
 
-def searching(strategy: str, **changes: object) -> Definition:
-    search = {"strategy": strategy, "experiments": 13, "batch": 4}
-    return define(ADAPTIVE | {"search": search | changes.pop("search", {})} | changes)  # type: ignore[dict-item]
-
-
 def automatic(**changes: object) -> Definition:
     return define(AUTOMATIC | {"budget": {"trials": 36}} | changes)
-
-
-# -- strategies that learn: round by round
-
-
-@pytest.mark.parametrize("strategy", ["tpe", "gp"])
-def test_the_same_spec_gives_the_same_sweep_in_whatever_order_rows_arrive(strategy):
-    definition = searching(strategy)
-    first = Simulation(definition).to_the_end()
-    assert [len(trials) for trials in first.rounds] == [4, 4, 4, 1]
-    for seed in range(2):
-        other = Simulation(definition, luck=random.Random(seed)).to_the_end()
-        assert other.rounds == first.rounds
-        assert other.known == first.known
-
-
-def test_another_seed_gives_another_sweep():
-    first, second = (Simulation(searching("tpe", search={"seed": seed})).to_the_end() for seed in (0, 1))
-    assert first.known != second.known
-    assert first.known["e000"] == second.known["e000"]
-
-
-@pytest.mark.parametrize("strategy", ["tpe", "gp"])
-def test_a_strategy_that_learns_does_better_than_its_first_rounds(strategy):
-    sweep = Simulation(searching(strategy, search={"experiments": 29})).to_the_end()
-    errors = [bowl(assignment, sweep.rounds[0][0])["mse_valid"] for assignment in sweep.assignments("screen")]
-    assert min(errors[12:]) < min(errors[:12])
-
-
-def test_no_experiment_runs_twice_in_a_phase():
-    sweep = Simulation(searching("tpe", search={"experiments": 40})).to_the_end()
-    assert len(set(sweep.planned())) == len(sweep.planned()) == 40
-    assert len({identity_of(assignment) for assignment in sweep.assignments("screen")}) == 40
-
-
-SIX = {"learning_rate": [0.01, 0.1], "hidden_size": [16, 32, 64]}
-
-
-@pytest.mark.parametrize("strategy", ["tpe", "gp", "random", "sobol", "grid"])
-def test_a_space_that_is_used_up_ends_the_sweep(strategy):
-    definition = searching(strategy, parameters=SIX, search={"experiments": 7})
-    (phase,) = definition.phases
-    # More experiments than the space has settings.
-    greedy = definition.model_copy(update={"phases": (phase.model_copy(update={"experiments": 30}),)})
-    for each in (definition, greedy):
-        sweep = Simulation(each).to_the_end()
-        assert len(sweep.planned()) == 7
-        assert len({identity_of(assignment) for assignment in sweep.assignments("screen")}) == 7
-
-
-@pytest.mark.parametrize("strategy", ["tpe", "gp"])
-def test_failures_and_divergence_do_not_stop_a_search(strategy):
-    def measure(assignment, trial):
-        kind = int(trial.experiment[1:]) % 4
-        if kind == 1:
-            return {"status": "failed", "error": "no luck"}
-        return bowl(assignment, trial) | ({"status": "diverged", "mse_valid": float("nan")} if kind == 2 else {})
-
-    sweep = Simulation(searching(strategy), measure).to_the_end()
-    assert len(sweep.rows) == 13
-    everything_fails = Simulation(searching(strategy), lambda *_: {"status": "failed"}).to_the_end()
-    assert len(everything_fails.rows) == 13
-
-
-def test_a_failure_that_a_retry_mends_counts_in_the_following_rounds():
-    definition = searching("tpe", search={"experiments": 29})
-
-    def broken(assignment, trial):
-        return {"status": "failed"} if trial.experiment in ("e001", "e002") else bowl(assignment, trial)
-
-    def planned(mended):
-        sweep = Simulation(definition, broken)
-        for _ in range(4):
-            sweep.step()
-        if mended:
-            sweep.rows = [row for row in sweep.rows if row["status"] == "complete"]
-            sweep.measure = bowl
-            for trial in sweep.planned():
-                if trial.experiment in ("e001", "e002"):
-                    sweep.finish(trial)
-        return sweep.to_the_end()
-
-    assert planned(mended=True).rounds[:4] == planned(mended=False).rounds[:4]
-    assert len(planned(mended=True).planned()) == 29
-    assert planned(mended=True).known != planned(mended=False).known
-
-
-def test_a_trial_that_was_stopped_early_counts_with_its_value():
-    def measure(assignment, trial):
-        row = bowl(assignment, trial)
-        return row | ({"status": "stopped", "epochs": 2} if row["mse_valid"] > 1 else {})
-
-    definition = searching("tpe", search={"experiments": 29})
-    assert Simulation(definition, measure).to_the_end().known == Simulation(definition).to_the_end().known
 
 
 # -- the automatic mode
@@ -366,6 +264,25 @@ def test_the_requested_experiments_are_shared_among_the_phases():
     assert [phase.experiments for phase in automatic(budget=None).choosing[:3]] == [12, 18, 10]
 
 
+def test_an_incumbent_outside_of_a_condition_is_one_of_the_settings():
+    parameters = {"hidden_layers": [1, 2], "dropout": {"values": [0.1, 0.2], "when": {"hidden_layers": 2}}}
+    definition = define(ADAPTIVE | {"parameters": parameters, "search": {"strategy": "grid"}})
+    sweep = Simulation(definition, lambda a, t: {"mse_valid": 1.0}).to_the_end()
+    assert [(assignment["hidden_layers"], assignment["dropout"]) for assignment in sweep.assignments("screen")] == [
+        (1, 0.0),
+        (2, 0.1),
+        (2, 0.2),
+    ]
+
+
+def test_constraints_hold_in_every_phase_and_are_said_once_in_the_definition():
+    definition = automatic(constraints=[["hidden_size", "<=", "embedding_size"]], budget={"trials": 60})
+    sweep = Simulation(definition).to_the_end()
+    drawn = [assignment for phase in definition.choosing for assignment in sweep.assignments(phase.name)]
+    assert all(assignment["hidden_size"] <= assignment["embedding_size"] for assignment in drawn)
+    assert json.loads(definition.model_dump_json(by_alias=True))["spec"]["constraints"]
+
+
 # -- the best few with more seeds
 
 
@@ -406,68 +323,6 @@ def test_replicating_is_left_out_where_the_trials_are_too_few():
         assert planned <= trials
 
 
-# -- near
-
-
-def interval():
-    reals = st.tuples(st.floats(1e-4, 10), st.floats(1.5, 1e4), st.booleans()).map(
-        lambda t: Interval(low=float(f"{t[0]:.6g}"), high=float(f"{t[0] * t[1]:.6g}"), log=t[2])
-    )
-    steps = st.tuples(st.integers(0, 9), st.integers(1, 40), st.sampled_from([0.1, 0.25, 1.0])).map(
-        lambda t: Interval(low=float(t[0]), high=float(t[0] + t[1]), step=t[2])
-    )
-    integers = st.tuples(st.integers(1, 50), st.integers(1, 500), st.booleans()).map(
-        lambda t: Interval(low=t[0], high=t[0] + t[1], log=t[2])
-    )
-    stepped = st.tuples(st.integers(0, 50), st.integers(1, 100), st.integers(1, 40)).map(
-        lambda t: Interval(low=t[0], high=t[0] + t[1], step=t[2])
-    )
-    return st.one_of(reals, steps, integers, stepped)
-
-
-@settings(max_examples=300)
-@given(interval(), st.floats(0, 1, exclude_max=True), st.floats(0, 1, exclude_max=True))
-def test_near_a_setting_is_a_part_of_the_range_that_holds_it(domain, unit, other):
-    best = domain.at(unit)
-    (part,) = near.near({"x": domain}, {"x": best}, 0.3).values()
-    assert best in part
-    assert part.at(other) in domain
-    assert Interval.model_validate(part.model_dump()) == part
-
-
-def test_near_a_listed_value_are_its_neighbours_and_what_has_no_order_stays():
-    space = {
-        "size": Values(values=(512, 64, 128, 256)),
-        "kind": Values(values=("a", "b")),
-        "on": Values(values=(True, False)),
-    }
-    narrowed = near.near(space, {"size": 128, "kind": "b", "on": False}, 0.3)
-    assert {name: domain.values for name, domain in narrowed.items()} == {
-        "size": (64, 128, 256),
-        "kind": ("b",),
-        "on": (False,),
-    }
-
-
-def test_near_a_setting_from_outside_is_the_whole_range():
-    space = {"rate": Interval(low=0.1, high=0.2), "size": Values(values=(1, 2))}
-    assert near.near(space, {"rate": 0.5, "size": 3}, 0.3) == space
-
-
-def test_near_the_best_hyperparameters_without_effect_are_left_out():
-    when_sgd, never = {"optimizer": ("sgd",)}, {"layers": (5,)}
-    space = {
-        "optimizer": Values(values=("sgd", "adam")),
-        "momentum": Interval(low=0.0, high=0.9, when=when_sgd),
-        "nesterov": Values(values=(1, 2), when={"momentum": (0.0,)}),
-        "layers": Values(values=(1, 2, 5)),
-        "extra": Values(values=(1, 2), when=never),
-    }
-    best = {"optimizer": "adam", "momentum": 0.5, "nesterov": 1, "layers": 1, "extra": 1}
-    assert list(near.near(space, best, 0.3)) == ["optimizer", "layers"]
-    assert list(near.near(space, best | {"optimizer": "sgd", "layers": 2, "momentum": 0.0}, 0.3)) == list(space)
-
-
 # -- the store: a planner that dies, and one that comes twice
 
 
@@ -505,118 +360,3 @@ def test_planning_twice_answers_the_same_and_a_planner_that_died_loses_nothing(n
             sweep.create_row(trial, row(sweep.definition, trial, assignment, measure(assignment, trial)))
     assert rounds == expected.rounds
     assert sweep.experiments() == expected.known
-
-
-# -- what cannot be
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (
-            {"constraints": [["hiden_size", "<=", 64]]},
-            'constraints: hiden_size <= 64: there is no hyperparameter "hiden_size"; did you mean "hidden_size"',
-        ),
-        ({"constraints": [["hidden_size", "<=", "embeding_size"]]}, 'there is no hyperparameter "embeding_size"'),
-        ({"constraints": [["hidden_size", "<", 16]]}, "constraints: hidden_size < 16: can never hold"),
-        ({"constraints": [["dropout", "<=", 0.3]]}, "constraints: dropout <= 0.3: neither side is searched"),
-        (
-            {
-                "constraints": [["hidden_size", "<", "embedding_size"], ["hidden_size", ">", 60]],
-                "parameters": {"hidden_size": [16, 64], "embedding_size": [8, 64]},
-            },
-            "constraints: nothing in `parameters` fulfils",
-        ),
-        ({"constraints": [["hidden_size", "~", 16]]}, r'constraints.0: \["hidden_size", "~", 16\] is no constraint'),
-        ({"constraints": [["hidden_size", "<"]]}, "constraints.0: .* is no constraint"),
-        ({"constraints": [["hidden_size", "<=", True]]}, "constraints.0: .* is no constraint"),
-        ({"constraints": ["hidden_size <= 3"]}, "constraints.0: .* is no constraint"),
-        (
-            {"parameters": {"hidden_size": {"values": [16, 32], "when": {"optimiser": "sgd"}}}},
-            'parameters.hidden_size: its condition names "optimiser", which is no hyperparameter',
-        ),
-        (
-            {"parameters": {"hidden_size": {"values": [16, 32], "when": {"hidden_layers": 2}}}},
-            "its condition never holds",
-        ),
-        ({"parameters": {"hidden_size": [32]}}, "one setting only"),
-        ({"parameters": SIX, "search": {"experiments": 8}}, "there are only 7, the setting to beat included"),
-        (
-            {"parameters": SIX, "constraints": [["hidden_size", "<", 64]], "search": {"experiments": 6}},
-            "there are only 5",
-        ),
-        (
-            {
-                "parameters": {
-                    "hidden_layers": [1, 2],
-                    "dropout": {"values": [0.1, 0.2], "when": {"hidden_layers": 2}},
-                },
-                "search": {"experiments": 4},
-            },
-            "there are only 3",
-        ),
-        ({"search": {"race": True, "strategy": "tpe"}}, "search.race"),
-        ({"search": {"race": True}, "budget": {"hours": 1}}, "search.race"),
-        ({"budget": {"trials": 1}}, "budget.trials: choosing takes 2 at least"),
-        ({"budget": {"experiments": 1}}, "budget.experiments: choosing takes 2 at least"),
-        ({"budget": {"trials": 12}, "confirm": {}}, "budget.trials: judging the winner alone takes 12 of 12"),
-        ({"budget": {"money": 5}}, "budget: `money` needs `price-per-device-hour`"),
-        ({"budget": {"trials": 0}}, "budget.trials"),
-        ({"budget": {"hours": -1}}, "budget.hours"),
-        ({"budget": {"hours": float("inf")}}, "budget.hours"),
-        ({"budget": {"hours": True}}, "budget.hours"),
-        ({"budget": {"trails": 3}}, 'budget.trails: unknown key; did you mean "trials"'),
-        ({"tune": "learning_rate"}, "tune"),
-        (
-            {"tune": "learning-rate", "parameters": {"hidden_size": [16, 32]}},
-            "parameters.hidden_size: .*searches learning_rate",
-        ),
-        (
-            {"tune": "learning-rate", "parameters": dict(zip(LEARNING_RATE, [0.1, 0.5, 2, 5], strict=True))},
-            "no hyperparameter of the learning rate is left",
-        ),
-        ({"search": {"early-stopping": {"min-epochs": 0}}}, "search.early-stopping.min-epochs"),
-        ({"search": {"early-stopping": {"rule": "best"}}}, "search.early-stopping.rule"),
-        ({"search": {"early-stopping": {"reduction": 1}}}, "search.early-stopping.reduction"),
-        ({"search": {"batch": 0}}, "search.batch"),
-        ({"search": {"strategy": "grid"}}, "a grid needs an end of values"),
-        ({"reuse": "yes"}, "reuse"),
-        ({"phases": []}, "phases"),
-        ({"phases": [{"name": "architecture"}], "tune": "automatic"}, '"automatic" has phases of its own'),
-        ({"phases": [{"name": "fine-tuning"}]}, "phases.0.name"),
-    ],
-)  # fmt: skip
-def test_an_impossible_spec_gives_one_line(changes, message):
-    with pytest.raises(UserError, match=message) as caught:
-        define(ADAPTIVE | changes)
-    assert "\n" not in str(caught.value)
-
-
-def test_all_fixed_is_nothing_to_tune():
-    everything = {
-        name: hyperparameter.default for name, hyperparameter in architectures.hyperparameters("bag-of-words").items()
-    }
-    for tune in ("automatic", "learning-rate", "parameters"):
-        with pytest.raises(UserError, match=r"parameters: .*to tune"):
-            define(AUTOMATIC | {"tune": tune, "parameters": everything})
-    with pytest.raises(UserError, match=r"parameters: .*to tune"):
-        define(AUTOMATIC | {"tune": "parameters", "parameters": everything, "phases": [{"name": "architecture"}]})
-
-
-def test_an_incumbent_outside_of_a_condition_is_one_of_the_settings():
-    parameters = {"hidden_layers": [1, 2], "dropout": {"values": [0.1, 0.2], "when": {"hidden_layers": 2}}}
-    definition = define(ADAPTIVE | {"parameters": parameters, "search": {"strategy": "grid"}})
-    sweep = Simulation(definition, lambda a, t: {"mse_valid": 1.0}).to_the_end()
-    assert [(assignment["hidden_layers"], assignment["dropout"]) for assignment in sweep.assignments("screen")] == [
-        (1, 0.0),
-        (2, 0.1),
-        (2, 0.2),
-    ]
-
-
-def test_constraints_hold_in_every_phase_and_are_said_once_in_the_definition():
-    definition = automatic(constraints=[["hidden_size", "<=", "embedding_size"]], budget={"trials": 60})
-    sweep = Simulation(definition).to_the_end()
-    drawn = [assignment for phase in definition.choosing for assignment in sweep.assignments(phase.name)]
-    assert all(assignment["hidden_size"] <= assignment["embedding_size"] for assignment in drawn)
-    assert json.loads(definition.model_dump_json(by_alias=True))["spec"]["constraints"]

@@ -72,28 +72,25 @@ def test_a_bucket_that_is_not_there_fails(bucket: str) -> None:
 
 
 @without_gpu
-def test_a_gpu_that_torch_cannot_use_fails_instead_of_training_on_the_cpu(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("script", "finding"),
+    [
+        ("echo 580.65.06", "driver 580.65.06"),
+        ("echo 'Failed to initialize NVML: Unknown Error'; exit 255", "does not answer"),
+    ],
+    ids=["torch cannot use it", "its driver does not answer"],
+)
+def test_a_gpu_that_cannot_be_used_fails_instead_of_training_on_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, finding: str
 ) -> None:
     tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\necho 580.65.06\n")
+    tool.write_text(f"#!/bin/sh\n{script}\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     checks = checks_of()
     assert not checks["device"].fine
-    assert "driver 580.65.06" in checks["device"].finding
+    assert finding in checks["device"].finding
     assert "compute" not in checks
-
-
-@without_gpu
-def test_a_driver_that_does_not_answer_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\necho 'Failed to initialize NVML: Unknown Error'\nexit 255\n")
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    checks = checks_of()
-    assert not checks["device"].fine
-    assert "does not answer" in checks["device"].finding
 
 
 def test_a_full_disk_fails() -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InfrastructureError
-from pipeline.plan import rounds
 from pipeline.results import Row
 from pipeline.store import open_store
 from pipeline.store.bucket import BucketStore
@@ -20,15 +19,8 @@ from pipeline.training import model
 from pipeline.trials import pack
 from tests.support import faults
 from tests.support.lanes import Recorder
+from tests.support.packs import planned, run
 from tests.support.sweeps import dataset_of, define
-
-
-def planned(sweep: Sweep) -> list[Trial]:
-    return list(trials_of(rounds.pending(sweep)))
-
-
-def run(sweep: Sweep, trials: list[Trial], workbench: pack.Workbench) -> bool:
-    return pack.run_pack(sweep, "p", trials, workbench, on_event=lambda event: None)
 
 
 def assert_its_model_reproduces(sweep: Sweep, row: Row, folder: Path) -> None:
@@ -106,7 +98,8 @@ def test_answers_lost_after_a_write_leave_one_row_of_this_runner_each(proxy, buc
     luck = random.Random(1)
     proxy.first(10_000, faults.LostResponse(), lambda request: request.is_write and luck.random() < 0.4)
     workbench = pack.Workbench()
-    assert run(sweep, trials, workbench)
+    fine, _ = run(sweep, trials, workbench)
+    assert fine
     proxy.rule = lambda request: None
     merged = merge.merge(sweep)
     assert [row["trial"] for row in merged.rows] == [str(trial) for trial in trials]
@@ -128,7 +121,8 @@ def test_a_failed_upload_writes_no_row_and_is_a_failure_of_the_store(proxy, buck
         run(sweep, [trial], workbench)
     proxy.rule = lambda request: None
     assert sweep.row(trial) is None
-    assert run(sweep, [trial], workbench)
+    fine, _ = run(sweep, [trial], workbench)
+    assert fine
 
 
 def test_a_slow_bucket_does_not_stall_training(proxy, bucket, tiny_spec):
@@ -139,7 +133,8 @@ def test_a_slow_bucket_does_not_stall_training(proxy, bucket, tiny_spec):
     sweep = Sweep.create(BucketStore(f"gs://{bucket}"), define(spec_json))
     trial = planned(sweep)[0]
     proxy.latency = 0.2
-    assert run(sweep, [trial], pack.Workbench())
+    fine, _ = run(sweep, [trial], pack.Workbench())
+    assert fine
     row = sweep.row(trial)
     assert row is not None
     assert row["epochs"] == 300
