@@ -30,9 +30,10 @@ def run_pack(
 
     Trials that another runner trains are left to it, unless both work for one `owner`, such as a build. `lanes` is the
     number of packs of the sweep that run at a time. A trial that kills its process is tried again alone, `tries` times
-    in all, then left to another machine, and the others go on. A trial that takes too long is ended. Raises UserError
-    if a trial is not of this sweep, and InfrastructureError if the store or the device fails, or if a trial is left to
-    another machine; rows written before stand.
+    in all, then left to another machine, and the others go on. A trial that takes too long is ended.
+
+    Raises UserError if a trial is not of this sweep. Raises InfrastructureError if the store or the device fails, or if
+    a trial is left to another machine; rows written before stand.
     """
     sweep.definition.check_format()
     for trial in pack.trials:

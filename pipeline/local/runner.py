@@ -35,13 +35,13 @@ def run(
 ) -> merge.Merged:
     """Runs the remaining trials of a sweep (`retry`: failed ones, too) and returns its merged rows.
 
-    `lanes` is their number; by default one per GPU, or one per core without a GPU. `tries` is the number of lanes that
-    a trial may kill, and of times in a row that the store or the device may fail a lane. `program` is the command of a
-    lane's process, by default `process.PROGRAM`.
+    `lanes` is their number; by default one per GPU, or one per core without a GPU. A trial may kill `tries` lanes, and
+    the store or the device may fail a lane as many times in a row. `program` is the command of a lane's process, by
+    default `process.PROGRAM`.
 
     Raises KeyboardInterrupt, after a last merge, if a person stops it (Ctrl-C, SIGTERM or `hpt stop`). Raises
-    SameFailureError if all trials fail alike, UserError if this machine lacks what they need, and InfrastructureError
-    if lanes fail and their trials are not at fault.
+    SameFailureError if all trials fail alike, and UserError if this machine lacks what they need. Raises
+    InfrastructureError if lanes fail and their trials are not at fault.
     """
     devices = _devices()
     has_run = False

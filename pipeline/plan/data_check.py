@@ -37,9 +37,9 @@ class Checked:
 def check(definition: Definition) -> Checked | None:
     """Looks at the data of a sweep that is to start; None for built-in data and for a team's own trainer.
 
-    Raises UserError, a line per cause, if a date range that chooses, or every range that judges, lacks rows to train,
-    validate or test on, or has rows that teach nothing. Raises it, too, if more rows or values are lost than
-    `data.may-lose` allows.
+    A date range is hopeless if it lacks rows to train, validate or test on, or if its rows teach nothing. Raises
+    UserError, a line per cause, if a range that chooses or every range that judges is hopeless, or if more rows or
+    values are lost than `data.may-lose` allows.
     """
     source = definition.data
     if not isinstance(source, FilesSource) or definition.own is not None:

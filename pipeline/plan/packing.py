@@ -108,12 +108,12 @@ def _first(group: Sequence[Planned], size: int) -> list[Planned]:
 
 def rows_like(definition: Definition, phase: str, rows: Iterable[Row]) -> list[Row]:
     """The rows of trainings with the same fidelity as the phase's; without copied rows."""
-    like = definition.phase(phase)
+    same_as = definition.phase(phase)
     return [
         row
         for row in rows
-        if row.get("fidelity") == like.fidelity.name
-        and is_reference(row) == like.is_reference
+        if row.get("fidelity") == same_as.fidelity.name
+        and is_reference(row) == same_as.is_reference
         and row.get("reused_from") is None
     ]
 
