@@ -27,7 +27,7 @@ def doctor(bench: Bench) -> None:
 
     with tempfile.TemporaryDirectory() as root:
         for check in checks(root):
-            bench.write(doctor=check.name, fine=check.fine, seen=check.seen)
+            bench.write(doctor=check.name, fine=check.fine, seen=check.finding)
 
 
 def visible_devices(bench: Bench) -> None:

@@ -1,17 +1,18 @@
-"""Runs one pack, for a runner elsewhere: trains in a process of its own and sees it through from this one.
+"""Runs one pack for Jenkins or another runner: a lane trains in its own process, and this process watches it.
 
-What ends that process ends no more than the trial that did it. This one imports no torch.
+A crash of the lane ends only the trial that caused it. The watching process imports no torch.
 """
 
 from pipeline.local import process
-from pipeline.local.runner import Drain, Pace, SameFailureError, View
+from pipeline.local.drain import Drain, Pace, SameFailureError, View
 from pipeline.local.share import Share
 from pipeline.sweep import Pack, Sweep, merge
 from pipeline.sweep.leases import Leases, Runner
 from pipeline.trials.pack import check
 
 PACE = Pace(refresh=20.0, show=60.0, grace=3.0)
-"""Other lanes write the same table; whoever aborts a build waits five seconds for all of it."""
+"""Slower than a runner's, since other lanes write the same table; the grace fits into the five seconds that an aborted
+build waits."""
 
 
 def run_pack(
@@ -27,18 +28,19 @@ def run_pack(
 ) -> None:
     """Runs the trials of a pack that have no row yet (`retry`: no result), unless all trials of the sweep fail alike.
 
-    Trials that another runner trains are left to it, unless both work for one `owner`, such as a build. `lanes` is how
-    many packs of the sweep run at a time. A trial that ends its process is tried again alone, in all `tries` times;
-    then it is left to another machine, and the rest goes on. One that takes too long is ended. Raises UserError if a
-    trial is not of this sweep, and InfrastructureError if the store or the device fails, or a trial was left: rows
-    written before stand.
+    Trials that another runner trains are left to it, unless both work for one `owner`, such as a build. `lanes` is the
+    number of packs of the sweep that run at a time. A trial that kills its process is tried again alone, `tries` times
+    in all, then left to another machine, and the others go on. A trial that takes too long is ended.
+
+    Raises UserError if a trial is not of this sweep. Raises InfrastructureError if the store or the device fails, or if
+    a trial is left to another machine; rows written before stand.
     """
     sweep.definition.check_format()
     for trial in pack.trials:
         check(sweep, trial)
     lane = process.Lane(0, None, None, process.PROGRAM, pace.grace, is_alone=True, may_fail=1)
 
-    def is_stopped() -> None:
+    def check_stop() -> None:
         if sweep.stop_is_asked():
             raise SameFailureError(sweep.why_stopped() or "`hpt stop` asked for it")
 
@@ -59,9 +61,9 @@ def run_pack(
             gives_up=False,
         )
         try:
-            drain.run(is_stopped)
+            drain.run(check_stop)
         except SameFailureError as error:
             view.say(f"not all of it ran: {error}")
         finally:
             lane.stop()
-        share.say_what_is_left()
+        share.say_untrained()

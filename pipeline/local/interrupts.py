@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a terminal that closes, as one thing: KeyboardInterrupt, in the main thread, once per request.
+"""Turns Ctrl-C, SIGTERM and the closing of a terminal into KeyboardInterrupt in the main thread, once per request.
 
 Not here: what a verb does when it is interrupted.
 """
@@ -11,15 +11,15 @@ from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SAME_REQUEST_S = 0.3
-"""`timeout`, a terminal and Jenkins send a signal to a process and to its group: the same request, twice."""
+"""Signals within this time are one request: `timeout`, terminals and Jenkins signal a process and then its group."""
 
 
 class TooLateError(BaseException):
-    """The time of `within` is over. No Exception, so that nothing on its way out takes it for a failure of its own."""
+    """The time of `within` is over. No Exception, so that no handler of failures catches it."""
 
 
 class _Requests:
-    """The requests to end so far, as the handler of their signals."""
+    """Handler of the signals; counts the requests to end."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -50,14 +50,14 @@ def take_signals() -> None:
 
 
 def ignore_signals() -> None:
-    """For a process that is about to end: nothing tears its last steps."""
+    """Ignores all requests to end: a process that is ending anyway finishes its last steps."""
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """In the context, a request is only counted: `requests` tells."""
+    """In the context, requests to end are only counted; see `requests`."""
     requests = _requests
     before, requests.is_shielded = requests.is_shielded, True
     try:
@@ -67,12 +67,12 @@ def shielded() -> Iterator[None]:
 
 
 def requests() -> int:
-    """How often this process was asked to end."""
+    """Number of requests to end that this process got."""
     return _requests.count
 
 
 def seconds_since_request() -> float:
-    """Seconds since this process was first asked to end; 0 if it never was."""
+    """Seconds since the first request to end; 0 without one."""
     return time.monotonic() - _requests.first if _requests.count else 0.0
 
 

@@ -1,7 +1,7 @@
 """The program of a lane's process: imports torch at most once, keeps the data of a range, runs pack after pack.
 
 It reads one JSON line per pack from its standard input and writes one JSON line per event to its standard output.
-When its input ends, the runner is gone, and so is the lane; started with the argument `tied`, the kernel sees to that.
+When its input ends, its runner has ended, and so does the lane; with the argument `tied`, the kernel kills it then.
 """
 
 import contextlib
@@ -30,9 +30,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The runner had it blocked until here; a team's own program should be able to use it.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    # Not at once: scratch folders are removed, and a team's own program is ended, on the way out.
+    # By an exception, so that scratch folders are removed, and a team's own program is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    # Whatever a library prints must not get between the events.
+    # Output of libraries goes to standard error, so that it does not get between the events.
     events = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     packs: queue.Queue[dict[str, Any]] = queue.Queue()
@@ -63,7 +63,7 @@ def main() -> None:
         except UserError as error:
             send({"done": False, "error": str(error)})
         except InfrastructureError as error:
-            # What failed may be this process's own hold on a device: the runner starts another one.
+            # Perhaps only this process has lost its device: the runner starts another one.
             send({"done": False, "error": str(error), "infrastructure": True})
 
 

@@ -1,6 +1,6 @@
-"""A lane of this machine: a slot, and the process in it that runs packs and is started again when it has died.
+"""A lane of this machine: a slot with a process that runs packs, and that is started again after it has died.
 
-Here: starting, ordering, ending. Which pack a lane runs, and what a death means for it, is `runner.py`'s business.
+Here: starting, sending packs, ending. `drain.py` chooses the packs, and handles deaths.
 """
 
 import json
@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# -P: a folder called as ours is, where the user stands, is not ours.
+# -P: a folder `pipeline` in the user's current directory must not be imported.
 PROGRAM = (sys.executable, "-P", "-m", "pipeline.local.lane")
 TIED = "tied"
-"""The argument of a lane that must not outlive who started it."""
+"""Argument of a lane that must not outlive its parent."""
 
 _LOOK_S = 0.02
 _READ_AT_ONCE = 64 * 1024
-_IS_IT_ALIVE_EVERY_S = 1.0
+_CHECKS_LIFE_EVERY_S = 1.0
 
 
 @dataclass
@@ -33,23 +33,23 @@ class Lane:
 
     number: int
     device: str | None
-    """CUDA_VISIBLE_DEVICES of the process; None: as it is here."""
+    """CUDA_VISIBLE_DEVICES of the process; None: inherited."""
     log: Path | None
-    """What the process prints besides its events; None: that goes where this process prints."""
+    """File of the process's standard error; None: inherited."""
     program: Sequence[str] = PROGRAM
     grace: float = 5.0
-    """Seconds in which the process may end by itself before it is killed."""
+    """Seconds from SIGTERM to SIGKILL."""
     is_alone: bool = False
-    """Whether no other lane shares the cores and the life of this process: then it keeps its threads, and the kernel
-    kills it when the thread that started it ends, whatever it hangs in."""
+    """True for the only lane of this process. It may use all cores, and the kernel kills it, even if it hangs, when the
+    thread that started it ends."""
     may_fail: int = 3
-    """How often in a row the store or the device may fail it."""
+    """Failures of the store or the device in a row after which the lane gives up."""
     failures: int = 0
-    """How often they did."""
+    """Such failures so far."""
     deadline: float = math.inf
-    """`time.monotonic()` at which what it is doing has taken too long, and its process is ended."""
+    """`time.monotonic()` at which the process is ended, since its trials take too long."""
     was_late: bool = False
-    """Whether its process was ended for that."""
+    """True if the process was ended at its deadline."""
     _process: subprocess.Popen[str] | None = field(default=None, repr=False)
     _unread: bytes = field(default=b"", repr=False)
 
@@ -76,10 +76,10 @@ class Lane:
             )
 
     def run(self, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Sends an order to the process and yields the events that answer it.
+        """Sends an order to the process and yields its events.
 
-        The last event has the key `done`; without one, the process has died, or was ended at the deadline, which may be
-        moved at each event.
+        The last event has the key `done`. Without it, the process has died, or was ended at its deadline. The caller
+        may move the deadline at each event.
         """
         assert self._process is not None
         assert self._process.stdin is not None
@@ -92,28 +92,28 @@ class Lane:
                 if "done" in event:
                     return
         except (BrokenPipeError, ValueError):
-            pass  # it died while it was spoken to, or in the middle of a line
+            pass  # the process died before it read the order, or in the middle of a line
 
     def _line(self) -> bytes | None:
-        """The next line of the process; None if it has ended, or is ended now since the deadline has passed."""
+        """The next line of the process; None if it has ended. Ends it at the deadline."""
         assert self._process is not None
         assert self._process.stdout is not None
         output = self._process.stdout.fileno()
         ready = select.poll()
         ready.register(output, select.POLLIN | select.POLLHUP)
         while b"\n" not in self._unread:
-            left = self.deadline - time.monotonic()
-            if left <= 0:
+            seconds = self.deadline - time.monotonic()
+            if seconds <= 0:
                 self.was_late = True
                 self.stop()
                 return None
-            if ready.poll(1000 * min(left, _IS_IT_ALIVE_EVERY_S)):
+            if ready.poll(1000 * min(seconds, _CHECKS_LIFE_EVERY_S)):
                 data = os.read(output, _READ_AT_ONCE)
                 if not data:
                     return None
                 self._unread += data
             elif not self.is_running and not ready.poll(0):
-                return None  # what it left behind may hold the pipe open
+                return None  # it has ended, though a process that it started may hold the pipe open
         line, _, self._unread = self._unread.partition(b"\n")
         return line
 
@@ -123,7 +123,7 @@ class Lane:
 
     @property
     def is_running(self) -> bool:
-        """Whether there is a process that has not ended."""
+        """True if the process was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
     def terminate(self) -> None:
@@ -139,12 +139,15 @@ class Lane:
 
     @property
     def was_asked_to_end(self) -> bool:
-        """Whether somebody ended the process by SIGTERM or Ctrl-C."""
+        """True if SIGTERM or Ctrl-C ended the process."""
         code = self._process.poll() if self._process is not None else None
         return code is not None and (code + 128 if code < 0 else code) - 128 in (signal.SIGTERM, signal.SIGINT)
 
     def wait_for_death(self) -> str:
-        """Waits until a process that no longer answers has ended, by force after the grace; how it ended, in words."""
+        """Waits until a process that no longer answers has ended, and kills it after the grace.
+
+        Returns a line about its end.
+        """
         assert self._process is not None
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(self.grace)

@@ -1,7 +1,7 @@
-"""What a lane's process is training, as its events tell, and until when it may: kept from outside of that process.
+"""Follows the events of a lane's process, and sets the deadline at which the runner ends it.
 
-A training keeps its own limit between two batches, an own trainer's is kept beside its program. What stands still where
-nobody looks, in native code or in a system that does not answer, is found here, and its process ended.
+A training keeps its limit itself, between two batches; a team's own program is limited from outside. This watch catches
+what both miss: a process that hangs in native code, or in a system that does not answer.
 """
 
 import math
@@ -17,16 +17,16 @@ from pipeline.sweep import Definition, Trial
 
 @dataclass(frozen=True)
 class Patience:
-    """How long trials may take before their process is ended. Seconds, but for the factor."""
+    """Limits of trials, in seconds; their process is ended beyond them."""
 
     beyond_limit: float = 60.0
-    """After the time limit of the spec: a training ends itself at that, and is measured and saved then."""
+    """After the time limit of the spec, at which a training ends itself, and is then measured and saved."""
     saving: float = 600.0
-    """For what a training leaves: a store may be slow."""
+    """To save a training's files: a store may be slow."""
     silence: float = 600.0
-    """Without a limit: from one sign of life to the next, at least. Data are loaded without any."""
+    """Without a time limit: from one event to the next, at least. Loading data sends none."""
     factor: float = 10.0
-    """Without a limit: so often the time of the slowest trial so far, if that is longer."""
+    """Without a time limit: silence may last this many times the slowest trial so far, if that is longer."""
 
 
 PATIENCE = Patience()
@@ -42,17 +42,17 @@ class Watch:
         patience: Patience = PATIENCE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`rows` are those of the sweep so far."""
+        """`rows` gives the rows of the sweep so far."""
         self.training: list[Trial] = []
         """The trials in training, side by side; empty between two groups."""
         self.has_rows = False
-        """Whether a trial of the pack has ended."""
+        """True if a trial of the pack has ended."""
         self.deadline = math.inf
-        """Time of the clock at which what is in training has taken too long."""
+        """Time of the clock at which the process is to be ended."""
         self._definition, self._rows, self._patience, self._clock = definition, rows, patience, clock
         self._until = self._silence = math.inf
         self._saving: dict[str, float] = {}
-        """The trials that are being saved, and until when that may take."""
+        """{trial that is being saved: deadline}."""
 
     def see(self, event: dict[str, Any]) -> None:
         """Takes an event of the lane."""
@@ -70,10 +70,10 @@ class Watch:
         self.deadline = until if self.training else math.inf
 
     def _allowed(self, now: float) -> tuple[float, float]:
-        """Until when a group that begins now may take, and how many seconds without a sign of life."""
+        """The deadline of a group that begins now, and the seconds that may pass without an event."""
         definition, patience, size = self._definition, self._patience, len(self.training)
         if limit := definition.training.time_limit_minutes:
-            # Of a group, the limit is the share of each.
+            # The limit is that of a single trial.
             return now + 60 * limit * size + patience.beyond_limit, math.inf
         slowest = self._slowest(self.training[0].phase)
         if slowest is None:
@@ -81,13 +81,13 @@ class Watch:
         return math.inf, max(patience.factor * slowest * size, patience.silence)
 
     def _slowest(self, phase: str) -> float | None:
-        """Seconds of the slowest trial so far of those like the phase's; None if there was none."""
-        its = packing.rows_like(self._definition, phase, self._rows())
-        took = [packing.seconds_from_start_to_end(row) for row in its if Status(row["status"]).is_result]
-        return max((seconds for seconds in took if seconds is not None), default=None)
+        """Seconds of the slowest trial so far among those like the phase's; None if there was none."""
+        rows = packing.rows_like(self._definition, phase, self._rows())
+        times = [packing.seconds_from_start_to_end(row) for row in rows if Status(row["status"]).is_result]
+        return max((seconds for seconds in times if seconds is not None), default=None)
 
     def why_ended(self) -> str:
-        """Why what is in training was ended at the deadline, in words."""
+        """A line that says why the process was ended at its deadline."""
         limit = self._definition.training.time_limit_minutes
         if limit:
             return f"took longer than {limit:g} minutes and did not end by itself"

@@ -1,5 +1,5 @@
-"""What a sweep comes to, and what runs next: spec, day and data to a definition; finished rounds to the next one.
+"""Plans sweeps: from a spec, a day and the data to a definition; from finished rounds to the next round.
 
-Here: making a sweep of a request (`create`), date ranges, phases, budgets of counts, packs, rounds. Not here: running
-a trial (`trials/`) and what rows say about settings (`analysis/`). Nothing in this room imports torch.
+Here: making a sweep from a request (`create`), date ranges, phases, budgets of counts, packs, rounds. Not here: running
+a trial (`trials/`) and evaluating rows (`analysis/`). Nothing in this room imports torch.
 """

@@ -1,7 +1,7 @@
-"""The study behind short mode, on a user's own data: a sample of the space at several amounts of data.
+"""Plans the study behind short mode: a sample of a user's search space, trained on several amounts of data.
 
-A calibration is a sweep like any other; only its phases differ. What its rows and epochs come to is worked out in
-`analysis/calibration.py`; nothing here trains or judges.
+A calibration is a sweep like any other; only its phases differ. Its rows and epochs are evaluated in
+`analysis/calibration.py`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,9 +18,9 @@ from pipeline.sweep import Calibrating, Definition, Fidelity, Phase
 
 
 def sample(spec: Spec, experiments: int | None) -> Spec:
-    """The spec of a study of a spec: random settings of its space in full mode, nothing raced, nothing confirmed.
+    """The spec of the study: random settings of the spec's space in full mode, without races and confirmation.
 
-    Raises UserError if the spec leaves the space to the pipeline.
+    Raises UserError if the spec names no space of its own.
     """
     if spec.tune != "parameters":
         raise UserError(f'tune: calibrating samples the spec\'s own `parameters`, so leave "{spec.tune}" out')
@@ -49,10 +49,10 @@ def define(
     covered: DateRange | None = None,
     used: Sequence[DateRange] = (),
 ) -> Definition:
-    """The definition of a calibration, made from what `sample(spec)` resolved to: one phase per amount of data.
+    """The definition of a calibration: one phase per amount of data. `resolved` is the definition of `sample(spec)`.
 
-    The phases share their experiments, their date range and with it their validation and test days. `covered` are the
-    days of the data, `used` the ranges that earlier sweeps chose on.
+    The phases share their experiments and their date range, hence their validation and test days. `covered` are the
+    days of the data, `used` the ranges that earlier sweeps chose on. Raises UserError if the sample is too small.
     """
     screen = resolved.phases[0]
     needed = max(FEWEST_EXPERIMENTS, calibrating.top + 1)
@@ -86,10 +86,10 @@ def define(
 
 
 def amounts(date_range: DateRange, valid: float, test: float) -> Iterator[tuple[str, int | None]]:
-    """How many training days each amount of data has, least first; None: all that the range has.
+    """Yields each amount of data as (name, training days), smallest first; None: all training days of the range.
 
-    A month is worth the training days that a range of one month has, which are fewer than a month: that is what
-    `short.months` gives. The validation and test days are those of the whole range.
+    A month stands for the training days of a range of one month, as `short.months` counts. These are fewer than a
+    month. Validation and test days are those of the whole range.
     """
     everything = date_range.split(valid, test).train.days
     if everything > WEEK_DAYS:
@@ -101,9 +101,9 @@ def amounts(date_range: DateRange, valid: float, test: float) -> Iterator[tuple[
 
 
 def _range_before(ranges: Sequence[DateRange], covered: DateRange | None) -> DateRange:
-    """A range as long as those that full mode chooses on, right before them if the data go so far back.
+    """The range right before the ranges of full mode, equally long; their oldest if the data do not go so far back.
 
-    Short mode chooses there, too: calibrating uses up no range that could judge its winner.
+    Short mode chooses there, too, so that a calibration uses up no range that could judge its winner.
     """
     oldest = min(ranges)
     months = (oldest.end.year - oldest.start.year) * 12 + oldest.end.month - oldest.start.month

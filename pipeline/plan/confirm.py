@@ -1,8 +1,8 @@
-"""The phase that judges: on which ranges, on how many of them, and with how many seeds on each.
+"""The phase that judges: its date ranges, and its seeds per range.
 
-A spec that leaves their number open gets more of them where they cost little beside choosing, for nothing else finds
-smaller gains for the same trainings (`docs/judging.md`, "More ranges and seeds"). How ranges lie is for
-`calendar.py` to say, how alike they are for `analysis/resemblance.py`.
+A spec that does not say how many gets more ranges where they cost little beside choosing. Nothing else finds smaller
+gains for the same trainings (`docs/judging.md`, "More ranges and seeds"). `calendar.py` places the ranges;
+`analysis/resemblance.py` measures how alike they are.
 """
 
 import math
@@ -18,15 +18,18 @@ from pipeline.sweep import Definition, Fidelity, Judging, Phase
 from pipeline.sweep.digests import Digest
 
 MORE = (12, 9)
-"""Ranges that judge where that costs little, the best first."""
+"""Numbers of ranges to judge on where that is cheap, the best first."""
 ADDS_AT_MOST = 0.25
-"""What they may add to the trainings that choose."""
+"""Trainings that more ranges or seeds may add, as a share of the trainings that choose."""
 PAYS = 0.9
-"""More seeds must find gains so much smaller, or smaller still."""
+"""More seeds pay if the smallest gain that is found shrinks to this share or less."""
 
 
 def judging(spec: Spec, choosing: Sequence[Phase], calendar: Calendar) -> list[Phase]:
-    """The phase that judges, if there is to be one: on fresh ranges, else on the same ones with new seeds."""
+    """The phase that judges, as a list of one: on fresh ranges, else on the same ranges with new seeds.
+
+    Empty if the spec asks for no confirmation today. Raises UserError as `Calendar.judging` does.
+    """
     confirm, last = spec.confirm, choosing[-1]
     is_another_day = confirm.day_of_month is not None and confirm.day_of_month != calendar.today.day
     if last.name == TRAIN or confirm.ranges == 0 or is_another_day:
@@ -52,17 +55,17 @@ def judging(spec: Spec, choosing: Sequence[Phase], calendar: Calendar) -> list[P
 def with_more_ranges(
     spec: Spec, choosing: Sequence[Phase], judging: Sequence[Phase], calendar: Calendar
 ) -> list[Phase]:
-    """The phase that judges, with more ranges where nobody said how many and they cost little beside choosing.
+    """The phase that judges, with more ranges where the spec does not say how many and they cost little.
 
-    Only where the days of the data are known, and all of the ranges are as fresh. A budget that judging uses up, too,
-    gets no more of it.
+    Only where the days of the data are known and all ranges stay fresh, and never under a budget that counts the
+    trainings that judge.
     """
     if not judging or not leaves_open(spec, "ranges") or spec.confirm_range or calendar.covered is None:
         return list(judging)
     (phase,) = judging
     if len(phase.ranges) < spec.confirm.ranges or not phase.judging or not phase.judging.fresh:
         return [phase]
-    chosen_on = [date_range for one in choosing for date_range in one.ranges]
+    chosen_on = [date_range for chooser in choosing for date_range in chooser.ranges]
     for count in MORE:
         ranges = calendar.fresh(chosen_on, count, is_short=_is_short(choosing))
         wider = phase.model_copy(update={"ranges": tuple(ranges)})
@@ -73,14 +76,14 @@ def with_more_ranges(
 
 
 def leaves_open(spec: Spec, key: str) -> bool:
-    """Whether a spec says nothing of a key of `confirm`, and no budget counts the trainings that judge."""
+    """True if a spec does not set this key of `confirm`, and no budget counts the trainings that judge."""
     budget = spec.budget
     is_counted = budget is not None and (budget.trials is not None or budget.is_timed)
     return key not in spec.confirm.model_fields_set and not is_counted
 
 
 def cost_of_choosing(choosing: Sequence[Phase], judging: Phase) -> float:
-    """The trainings that choose, in trainings like those that judge: fewer epochs and days cost so much less."""
+    """The cost of choosing, counted in trainings that judge: those with fewer epochs or days cost less."""
     return sum(phase.trials_at_most * _cost(phase, judging) for phase in choosing)
 
 
@@ -98,7 +101,7 @@ def _is_short(choosing: Sequence[Phase]) -> bool:
 
 
 def more_ranges_in_words(spec: Spec, phases: Sequence[Phase]) -> Iterator[str]:
-    """A line if there are more ranges than usual: how many, for what, and what that is worth."""
+    """Yields a line if the sweep judges on more ranges than usual: how many, at what cost, with what gain."""
     usual = spec.confirm.ranges
     for phase in phases:
         if phase.judging is None or len(phase.ranges) <= usual or not leaves_open(spec, "ranges"):
@@ -106,25 +109,25 @@ def more_ranges_in_words(spec: Spec, phases: Sequence[Phase]) -> Iterator[str]:
         if spec.confirm_range or usual < FEWEST_RANGES:
             continue
         fewer = phase.ranges[-usual:]
-        found = [
+        before, after = (
             smallest_gain(len(ranges), correction(ranges), ALPHA / spec.confirm.finalists)
             for ranges in (fewer, phase.ranges)
-        ]
+        )
         added = phase.trials_at_most - phase.model_copy(update={"ranges": fewer}).trials_at_most
         yield (
             f"confirm.ranges: {len(phase.ranges)} in place of {usual}: {added} trainings more are few beside those "
-            f"that choose, and gains {100 * (1 - found[1] / found[0]):.0f} % smaller are found"
+            f"that choose, and gains {100 * (1 - after / before):.0f} % smaller are found"
         )
 
 
-# -- what earlier sweeps tell
+# -- the evidence of earlier sweeps
 
 
 def by_evidence(spec: Spec, definition: Definition, earlier: Sequence[Digest]) -> Definition:
-    """A definition that judges by what earlier sweeps of its series tell: how alike its ranges are, and how many seeds
-    pay.
+    """The definition, with what earlier sweeps of its series say about judging: how alike its ranges are, and how many
+    seeds pay.
 
-    It is frozen with the sweep: what is learned later changes no verdict.
+    Frozen with the sweep, so that later evidence changes no verdict.
     """
     phase = definition.confirm
     if phase is None or phase.judging is None or not earlier:
@@ -134,17 +137,17 @@ def by_evidence(spec: Spec, definition: Definition, earlier: Sequence[Digest]) -
     if better := _with_more_seeds(spec, definition, learned, earlier):
         added = better.trials_at_most - learned.trials_at_most
         lines = (
-            f"confirm.seeds-per-range: {better.seeds} in place of {learned.seeds}: so much of what gains differ by "
-            f"comes from seeds, as an earlier study tells, that {added} trainings more pay",
+            f"confirm.seeds-per-range: {better.seeds} in place of {learned.seeds}: an earlier study shows that gains "
+            f"differ between seeds so much that {added} more trainings pay",
         )
         learned = better
-    phases = tuple(learned if one is phase else one for one in definition.phases)
+    phases = tuple(learned if each is phase else each for each in definition.phases)
     return definition.model_copy(update={"phases": phases, "decided": (*definition.decided, *lines)})
 
 
 def _learned(definition: Definition, phase: Phase, earlier: Sequence[Digest]) -> Phase:
-    """The phase; with how alike its ranges are, if that can be told."""
-    # Not above: scipy comes with it, which a plan does without where there is nothing to learn.
+    """The phase with the resemblance of its ranges, if the evidence suffices."""
+    # Imported here since it loads scipy, which a plan without earlier sweeps does not need.
     from pipeline.analysis.resemblance import learn
 
     assert phase.judging is not None
@@ -154,28 +157,29 @@ def _learned(definition: Definition, phase: Phase, earlier: Sequence[Digest]) ->
 
 
 def _with_more_seeds(spec: Spec, definition: Definition, phase: Phase, earlier: Sequence[Digest]) -> Phase | None:
-    """The phase with the seeds that find the smallest gains at little cost; None if those that it has do well enough.
+    """The phase with the number of seeds that finds the smallest gains at little cost; None if its own suffices.
 
-    Only where a study had several seeds, and so tells what another one changes.
+    None, too, without a study of several seeds: only that shows how much gains differ between seeds.
     """
     from pipeline.analysis.ranges_needed import SEEDS, noise_of
     from pipeline.analysis.resemblance import evidence
 
     if not leaves_open(spec, "seeds_per_range") or len(phase.ranges) < FEWEST_RANGES:
         return None
-    found = evidence(earlier, definition, phase)
-    noise = noise_of(found.tables) if found else None
+    study = evidence(earlier, definition, phase)
+    noise = noise_of(study.tables) if study else None
     if noise is None or noise.of_seeds is None:
         return None
 
-    def finds(one: Phase) -> float:
-        assert one.judging is not None
-        learned = one.judging.resemblance
-        c = learned.correction if learned else correction(one.ranges)
-        return smallest_gain(len(one.ranges), c, ALPHA / (one.experiments - 1)) * math.sqrt(noise.variance(one.seeds))
+    def least_gain(design: Phase) -> float:
+        assert design.judging is not None
+        learned = design.judging.resemblance
+        c = learned.correction if learned else correction(design.ranges)
+        gain = smallest_gain(len(design.ranges), c, ALPHA / (design.experiments - 1))
+        return gain * math.sqrt(noise.variance(design.seeds))
 
     room = ADDS_AT_MOST * cost_of_choosing(definition.choosing, phase)
-    more = [phase.model_copy(update={"seeds": seeds}) for seeds in SEEDS if seeds > phase.seeds]
-    cheap = [_learned(definition, one, earlier) for one in more if one.trials_at_most - phase.trials_at_most <= room]
-    best = min(cheap, key=finds, default=None)
-    return best if best and finds(best) <= PAYS * finds(phase) else None
+    designs = [phase.model_copy(update={"seeds": seeds}) for seeds in SEEDS if seeds > phase.seeds]
+    cheap = [design for design in designs if design.trials_at_most - phase.trials_at_most <= room]
+    best = min((_learned(definition, design, earlier) for design in cheap), key=least_gain, default=None)
+    return best if best and least_gain(best) <= PAYS * least_gain(phase) else None

@@ -1,4 +1,4 @@
-"""How many settings the phases of a spec try, and what the counts of its budget leave of them.
+"""Counts the settings that each phase tries, and cuts them to the counts of the budget.
 
 Time and money are watched while a sweep runs (`analysis/spending.py`).
 """
@@ -16,35 +16,35 @@ from pipeline.spec.model import MOST_EXPERIMENTS, Budget, PhaseSpec, Search
 from pipeline.sweep import Phase
 
 EXPERIMENTS = 21
-"""Experiments of a search that names no number: the incumbent and twenty others."""
+"""Experiments of a search whose spec gives no number: the incumbent and twenty others."""
 AUTOMATIC_EXPERIMENTS = 40
-"""Of all phases of the automatic mode together, where neither `search` nor the budget says how many."""
+"""Experiments of all phases of the automatic mode together, where neither `search` nor the budget gives a number."""
 IN_TIME = 500
-"""Experiments at most where it is time or money that ends the search."""
+"""Experiments at most where time or money ends the search."""
 SHARES = {"learning-rate": 0.3, "architecture": 0.45, "near-best": 0.25}
-"""What the phases of the automatic mode get of the experiments; each has the incumbent among its own."""
+"""Share of the experiments per phase of the automatic mode; each share includes the incumbent."""
 
 REPLICATED, SEEDS = 5, 3
-"""How many of the best are replicated, and with how many seeds. Of forty settings that trained once on a month the
-first is mostly the luckiest: on `flights` its error was up to a third larger with other seeds, that of the second was
+"""Number of best settings that are replicated, and seeds of each. The first of forty settings that trained once on a
+month is mostly the luckiest: on `flights` its error was up to a third larger with other seeds, that of the second was
 not."""
 _REPLICATED_AT_LEAST = 3
 _ONE_REPLICATED_IN = 8
-"""Of fewer experiments, fewer are replicated: one in so many."""
+"""With few experiments, one in this many is replicated."""
 _REPLICATING_AT_MOST = 3
-"""Where replicating would take more than one in so many of all trials, they are better spent otherwise."""
+"""Replicating may take one in this many of all trials; where it would take more, it is left out."""
 
 _SETTINGS_AT_ONCE, _TRIALS_AT_ONCE = 1000, 10_000
 """Of a round at most, so that no sweep is too large to be planned."""
 
 _COUNTED = 100_000
-"""Steps that finding out the number of possible settings may take."""
+"""Steps at most to count the possible settings."""
 
 
 def experiments_of(request: SpecAndTrainer, phase: PhaseSpec, space: Space) -> int:
-    """How many settings a phase tries, the incumbent included; `space` is what it searches.
+    """Number of settings that a phase tries in its `space`, the incumbent included.
 
-    Raises UserError if there are not so many, or no choice at all.
+    Raises UserError if the space has fewer than the spec asks for, or only one.
     """
     # Phases that search nothing.
     if phase.name == REPLICATE:
@@ -53,16 +53,16 @@ def experiments_of(request: SpecAndTrainer, phase: PhaseSpec, space: Space) -> i
     if not space:
         return 1
 
-    # One of several phases gets its share, unless it says itself how many.
+    # One of several phases gets its share, unless the spec gives its number.
     spec, search = request.spec, search_of(request.spec, phase)
     possible = _possible(request, search, space)
     count = phase.search.experiments if phase.search else None
     if count is None and len(request.phases) > 1 and phase.name in SHARES:
-        shares = [SHARES[one.name] for one in request.phases if one.name in SHARES and space_of(request, one)]
+        shares = [SHARES[each.name] for each in request.phases if each.name in SHARES and space_of(request, each)]
         share = round(_of_all_phases(spec) * SHARES[phase.name] / sum(shares))
         return int(min(possible, max(_fewest(phase.name), share)))
 
-    # So many as the spec says; else all of a grid, what fits into the budget, or the usual number.
+    # The number that the spec gives; else the whole grid, as many as fit into the budget, or the usual number.
     count = count or spec.search.experiments
     if count is not None:
         if count > possible:
@@ -83,7 +83,7 @@ def experiments_of(request: SpecAndTrainer, phase: PhaseSpec, space: Space) -> i
 
 
 def is_open_ended(spec: Spec, phase: PhaseSpec) -> bool:
-    """Whether no number of experiments is given: time, money or another count of the budget ends the phase."""
+    """True if the spec gives no number of experiments: time, money or another count of the budget ends the phase."""
     budget = spec.budget or Budget()
     count = (phase.search and phase.search.experiments) or spec.search.experiments
     if count or search_of(spec, phase).strategy == "grid":
@@ -92,7 +92,7 @@ def is_open_ended(spec: Spec, phase: PhaseSpec) -> bool:
 
 
 def _fewest(phase: str) -> int:
-    """The incumbent, the best of the phase before where there is one, and one that is new."""
+    """The incumbent, the best of the phase before if there is one, and one new setting."""
     return 3 if phase in ("architecture", "near-best") else 2
 
 
@@ -106,7 +106,7 @@ def _of_all_phases(spec: Spec) -> int:
 
 
 def _possible(request: SpecAndTrainer, search: Search, space: Space) -> float:
-    """How many different settings there are, the incumbent included; infinite if there are too many to count.
+    """Number of different settings, the incumbent included; infinite if there are too many to count.
 
     Raises UserError if there is none, or only one.
     """
@@ -124,7 +124,7 @@ def _possible(request: SpecAndTrainer, search: Search, space: Space) -> float:
         key = f"parameters.{error}" if str(error).split(":")[0] in space else f"constraints: {error}"
         raise UserError(key) from None
 
-    # Too many to count is no answer yet: the constraints may still leave nothing.
+    # Even where there are too many to count, the constraints may leave nothing.
     count = allowed.count(_COUNTED)
     if count is None and not allowed.is_plain and not STRATEGIES["random"](allowed, [], 0, 1):
         count = 0
@@ -146,43 +146,44 @@ def _possible(request: SpecAndTrainer, search: Search, space: Space) -> float:
 
 
 def in_rounds_of(experiments: int, trials_each: int) -> int | None:
-    """Settings of a round where nothing is learnt from the rounds before; None: all of them in one."""
+    """Settings per round of a search that learns nothing from earlier rounds; None: all in one round."""
     at_once = max(1, min(_SETTINGS_AT_ONCE, _TRIALS_AT_ONCE // trials_each))
     return at_once if experiments > at_once else None
 
 
 def is_part_of_its_grid(request: SpecAndTrainer, phase: Phase) -> bool:
-    """Whether a phase that goes through a grid tries fewer settings than that has."""
+    """True for a phase with a grid that has more settings than the phase tries."""
     if phase.strategy != "grid" or phase.near is not None:
         return False
     space = SearchSpace(phase.space, phase.constraints, request.incumbent)
     count = space.count(_COUNTED)
-    # The incumbent, which may be one of them, is counted among the experiments.
+    # The phase's experiments include the incumbent, which may lie on the grid.
     return count is None or phase.experiments < count
 
 
 def within_budget(budget: Budget | None, choosing: Sequence[Phase], judging: Sequence[Phase]) -> list[Phase]:
-    """The phases that choose, with as many experiments as the budget's counts allow; `wanted` has how many they were.
+    """The phases that choose, with as many experiments as the budget's counts allow.
 
-    Raises UserError if there is no room for one experiment beside the incumbent.
+    The field `wanted` of a phase keeps the number before the cut. Raises UserError if there is no room for one
+    experiment beside the incumbent.
     """
     phases = list(choosing)
     if budget is None:
         return phases
 
-    # Replicating tries nothing new; it is left out where the trials have no room for it.
+    # Replicating tries nothing new, so it is left out where it would take too many of the trials.
     if phases[-1].name == REPLICATE:
         searching, last = phases[:-1], phases[-1]
         cost = last.experiments * _trials_each(last)
         if budget.trials is None or budget.trials > _REPLICATING_AT_MOST * cost:
-            rest = budget.model_copy(update={"trials": budget.trials and budget.trials - cost})
-            return [*within_budget(rest, searching, judging), last]
+            remaining = budget.model_copy(update={"trials": budget.trials and budget.trials - cost})
+            return [*within_budget(remaining, searching, judging), last]
         return within_budget(budget, searching, judging)
 
     if budget.experiments is not None:
         # Each phase after the first has the incumbent once more.
-        again = len(phases) - 1
-        phases = _reduced("budget.experiments", budget.experiments, phases, [1] * len(phases), again)
+        repeated = len(phases) - 1
+        phases = _reduced("budget.experiments", budget.experiments, phases, [1] * len(phases), repeated)
     if budget.trials is not None:
         to_judge = sum(phase.experiments * _trials_each(phase) for phase in judging)
         if budget.trials <= to_judge:
@@ -199,14 +200,15 @@ def _trials_each(phase: Phase) -> int:
     return len(phase.ranges) * phase.seeds
 
 
-def _reduced(key: str, allowed: int, phases: Sequence[Phase], costs: Sequence[int], again: int = 0) -> list[Phase]:
-    """The phases, reduced in proportion so that they cost what is allowed, with room for something new in each.
+def _reduced(key: str, allowed: int, phases: Sequence[Phase], costs: Sequence[int], repeated: int = 0) -> list[Phase]:
+    """The phases, reduced in proportion until they cost what is allowed; each keeps room for a new setting.
 
-    `costs` are those of one experiment, per phase; `again` of what phases have is not counted twice.
+    `costs` holds the cost of one experiment per phase. `repeated` experiments occur in several phases and are not
+    counted twice.
     """
     fewest = [min(phase.experiments, _fewest(phase.name)) for phase in phases]
-    needed = sum(map(math.prod, zip(fewest, costs, strict=True))) - again
-    total = sum(phase.experiments * cost for phase, cost in zip(phases, costs, strict=True)) - again
+    needed = sum(map(math.prod, zip(fewest, costs, strict=True))) - repeated
+    total = sum(phase.experiments * cost for phase, cost in zip(phases, costs, strict=True)) - repeated
     if needed > allowed:
         raise UserError(f"{key}: choosing takes {needed} at least, but {allowed} are left for it: allow more")
     if total <= allowed:

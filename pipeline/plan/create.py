@@ -1,20 +1,17 @@
-"""Makes a sweep of a request: from the command line, from a Jenkins build, or over REST. Also opens one to go on with.
+"""Makes a sweep from a request, whether it comes from the command line, from Jenkins or over REST; reopens sweeps.
 
-Every door comes through here, so that the same request comes to the same sweep. Not here: what a spec comes to on a
-given day (`resolve.py`), and how a door words a request: its options, its parameters, what may stand beside what.
+All of them use this module, so that the same request makes the same sweep. Not here: resolving a spec on a given day
+(`resolve.py`), and parsing options or parameters.
 """
 
-import glob
 import json
-import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pydantic
 
@@ -24,8 +21,9 @@ from pipeline.data import counting
 from pipeline.data.source import DataSource, FilesSource
 from pipeline.dates import DateRange
 from pipeline.errors import InfrastructureError, OutOfReachError, UserError
-from pipeline.places import in_project, project_folder, where_looked
+from pipeline.places import project_folder
 from pipeline.plan import confirm, months
+from pipeline.plan.data_access import DataAccess, Reach, Warn, coverage, covered_days
 from pipeline.plan.reach import missing
 from pipeline.plan.resolve import resolve, source_of
 from pipeline.spec import Spec, project
@@ -39,15 +37,11 @@ if TYPE_CHECKING:
     from pipeline.plan.data_check import Checked
 
 EVERY_ARCHITECTURE = "all"
-_T = TypeVar("_T")
-
-Warn = Callable[[str], None]
-"""Takes a line about data that people should read before a sweep starts."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A new sweep as somebody asks for it: a spec, or an architecture to tune automatically, and what to change of it.
+    """A request for a new sweep: a spec, or an architecture to tune automatically, and changes to it.
 
     Raises UserError unless it names one of `file`, `text` and `architecture`.
     """
@@ -57,7 +51,7 @@ class Request:
     text: str | None = None
     """The JSON of a spec."""
     architecture: str | None = None
-    """A name; `all`, or several with commas between: a sweep for each, see `each`."""
+    """A name, several names separated by commas, or `all`: `each` makes a request of each."""
     data: DataSource | None = None
     """For a spec that names none."""
     as_of: date | None = None
@@ -74,23 +68,23 @@ class Request:
             raise UserError("name either a SPEC or an --architecture to tune automatically")
 
     def each(self, origin: str = "--architecture") -> "list[Request]":
-        """A request for each architecture where several or all were asked for, else this one alone.
+        """A request for each of the architectures; for a spec, this request alone.
 
-        Raises UserError, which begins with `origin`, where a name between commas is missing.
+        Raises UserError, which begins with `origin`, if a name between commas is missing.
         """
         if self.architecture is None:
             return [self]
-        named = list(dict.fromkeys(name.strip() for name in self.architecture.split(",")))
-        if "" in named:
+        names = list(dict.fromkeys(name.strip() for name in self.architecture.split(",")))
+        if "" in names:
             raise UserError(f'{origin}: "{self.architecture}" lacks a name: write them like cnn,lstm')
-        if EVERY_ARCHITECTURE in named:
-            named = architectures.names()
-        return [replace(self, architecture=name) for name in named]
+        if EVERY_ARCHITECTURE in names:
+            names = architectures.names()
+        return [replace(self, architecture=name) for name in names]
 
     def spec(self, origin: str | None = None) -> Spec:
-        """The spec with all changes, as if somebody had written them into it.
+        """The spec with all changes, as if they were written in it.
 
-        Raises UserError, a line per mistake, if there is none or it is wrong; each line begins with `origin`, else with
+        Raises UserError, a line per mistake, if the spec is missing or wrong. Each line begins with `origin`, else with
         the file or the option.
         """
         if self.file is not None:
@@ -102,7 +96,7 @@ class Request:
             origin = origin or "--architecture"
             spec = specs.from_dict({"architecture": self.architecture, "tune": "automatic"}, origin)
         changes = self._changes(spec)
-        # Parsed again, because a change may not go together with what the spec says.
+        # Parsed again, since a change may contradict the rest of the spec.
         return specs.from_dict(as_written(spec.model_copy(update=changes)), origin) if changes else spec
 
     def _changes(self, spec: Spec) -> dict[str, Any]:
@@ -120,9 +114,9 @@ class Request:
 
 
 def parse_data(text: str, origin: str) -> DataSource:
-    """The data of `flights`, or of the JSON of a `data` key.
+    """The data that a text names: a name such as `flights`, or the JSON of a `data` key.
 
-    Raises UserError, a line per mistake, which begins with `origin`.
+    Raises UserError, a line per mistake; each begins with `origin`.
     """
     if not text.lstrip().startswith("{"):
         try:
@@ -140,16 +134,16 @@ def parse_data(text: str, origin: str) -> DataSource:
 
 
 def create(request: Request, root: str | None = None, *, here: bool, warn: Warn | None = None) -> Sweep:
-    """Creates the sweep of a request in the store at `root`, or where `store_for` says.
+    """Creates the sweep of a request in the store at `root`, or in the one that `store_for` finds.
 
-    `here`: this machine will run it. Raises UserError if it cannot be, InfrastructureError if the store fails.
+    `here`: this machine will run it. Raises UserError if the sweep cannot be made, InfrastructureError if the store
+    fails.
     """
-    prepared = prepare(request, root, Reach.HERE if here else Reach.ELSEWHERE, warn)
-    return prepared.create()
+    return prepare(request, root, _reach(here), warn).create()
 
 
 def check(request: Request, root: str | None = None, *, here: bool) -> None:
-    """Raises what `create` would raise; creates nothing."""
+    """Raises the errors of `create`; creates nothing."""
     spec = request.spec()
     define(spec, store_for(spec, root), here=here)
 
@@ -163,7 +157,10 @@ def create_calibration(
     here: bool,
     warn: Warn | None = None,
 ) -> Sweep:
-    """Creates a study of how little data still rank the spec's settings, on a sample of so many `experiments`."""
+    """Creates a calibration, the study of how little data still rank a spec's settings, of `experiments` settings.
+
+    Raises the errors of `create`.
+    """
     from pipeline.plan import calibration
 
     spec = request.spec()
@@ -184,14 +181,17 @@ def prepare_resemblance(
     here: bool,
     warn: Warn | None = None,
 ) -> "Prepared":
-    """A study of how alike date ranges are, which nothing is written of yet: so many settings on so many ranges."""
+    """A study of how alike date ranges are, not yet written: some `settings` on as many `ranges` with `seeds` each.
+
+    Raises the errors of `create`.
+    """
     from pipeline.plan import resemblance
 
-    spec, reach = request.spec(), Reach.HERE if here else Reach.ELSEWHERE
+    spec, reach = request.spec(), _reach(here)
     store = store_for(spec, root)
     usual, _, covered = _define(resemblance.ordinary(spec), store, reach, None)
-    on = resemblance.ranges_of(usual, covered, ranges or resemblance.RANGES)
-    sampled = resemblance.sample(spec, settings or resemblance.SETTINGS, on)
+    studied = resemblance.ranges_of(usual, covered, ranges or resemblance.RANGES)
+    sampled = resemblance.sample(spec, settings or resemblance.SETTINGS, studied)
     resolved, rows, covers = _define(sampled, store, reach, warn)
     return Prepared(resemblance.define(resolved, spec, usual, seeds or resemblance.SEEDS), store, rows, covers)
 
@@ -199,46 +199,40 @@ def prepare_resemblance(
 def define(spec: Spec, store: Store | None = None, *, here: bool, warn: Warn | None = None) -> Definition:
     """The definition of a sweep of this spec that would start now, in this project and at this commit.
 
-    The rows of the data are counted first, if the spec leaves something to them; with a store, the ranges that earlier
-    sweeps chose on and the days of the data are looked up, too, and afterwards the data of the date ranges. `here`:
-    this machine will run it. Raises UserError if the spec asks for what cannot be, or if nothing can be learnt from the
-    data; `warn` is told what else is odd about them.
+    Counts the rows of the data if lengths depend on them. With a store, it also reads the ranges that earlier sweeps
+    chose on, the days of the data, and the data of the date ranges. `here`: this machine will run the sweep. Raises
+    UserError if the spec cannot be met, or if the data are of no use; `warn` gets other lines about them.
     """
-    return _define(spec, store, Reach.HERE if here else Reach.ELSEWHERE, warn)[0]
+    return _define(spec, store, _reach(here), warn)[0]
 
 
-class Reach(Enum):
-    """Whether a machine must see the data of a sweep that it plans."""
-
-    HERE = "it will train on them: what is not there is a mistake"
-    MOSTLY = "what is not there is a mistake, unless not even its folder is there: then another machine will train"
-    ELSEWHERE = "another machine may train: what is not there is a warning"
-    UNSEEN = "nobody wants them looked at"
+def _reach(here: bool) -> Reach:
+    return Reach.HERE if here else Reach.ELSEWHERE
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A sweep that would start now, and what was seen of its data."""
+    """A sweep that would start now, and a look at its data. Nothing is written yet."""
 
     definition: Definition
     store: Store
     rows: Callable[[DateRange], int] | None = None
-    """Counts the rows with every target on days of its date ranges; None where nobody looked."""
+    """Counts the rows with every target on days of its date ranges; None if the data were not read."""
     covers: DateRange | None = None
-    """All days of the data; None where nobody looked."""
+    """All days of the data; None if the data were not read."""
 
     @cached_property
     def digests(self) -> Sequence[digests.Digest]:
-        """What earlier sweeps of its series left to learn from; nothing where the store fails."""
+        """Digests of earlier sweeps of its series; empty if the store fails."""
         return digests_of(self.definition, self.store)
 
     def create(self) -> Sweep:
-        """Raises InfrastructureError if the store fails."""
+        """Writes the sweep. Raises InfrastructureError if the store fails."""
         return Sweep.create(self.store, self.definition)
 
 
 def digests_of(definition: Definition, store: Store) -> Sequence[digests.Digest]:
-    """What earlier sweeps of a definition's series left to learn from; nothing where the store fails."""
+    """Digests of earlier sweeps of a definition's series; empty if the store fails."""
     try:
         return digests.read(store, digests.Series.of(definition))
     except (InfrastructureError, OutOfReachError):
@@ -246,7 +240,7 @@ def digests_of(definition: Definition, store: Store) -> Sequence[digests.Digest]
 
 
 def prepare(request: Request, root: str | None, reach: Reach, warn: Warn | None = None) -> Prepared:
-    """The sweep of a request, which nothing is written of yet. Raises what `create` would raise."""
+    """The sweep of a request, not yet written. Raises the errors of `create`."""
     spec = request.spec()
     store = store_for(spec, root)
     definition, rows, covers = _define(spec, store, reach, warn)
@@ -256,19 +250,22 @@ def prepare(request: Request, root: str | None, reach: Reach, warn: Warn | None 
 def _define(
     spec: Spec, store: Store | None, reach: Reach, warn: Warn | None
 ) -> tuple[Definition, Callable[[DateRange], int] | None, DateRange | None]:
-    """The definition, what counts rows of its days, and all days of the data; None where nobody looked."""
+    """The definition, a counter of rows on its days, and all days of the data; the latter two None if not known."""
+    # What the spec depends on: its data, their days and rows, and earlier sweeps.
     data = project.load().data if spec.data is None else None
     source = source_of(spec, data)
-    sight = _Sight(source, reach, warn)
+    access = DataAccess(source, reach, warn)
     used = _used(store, spec, source, reach, warn)
     rows_by_day, covered, strays = None, None, None
     if source is not None and months.depends_on_rows(spec):
-        rows_by_day = sight.see(counting.count)
+        rows_by_day = access.read(counting.count)
         strays = rows_by_day.strays if rows_by_day else None
     if source is not None and rows_by_day is None and store is not None:
-        covered, strays = sight.see(_coverage) or (None, None)
+        covered, strays = access.read(coverage) or (None, None)
     if strays and warn:
         warn(strays)
+
+    # The definition, and the code that it runs.
     definition = resolve(
         spec,
         now=datetime.now(UTC),
@@ -280,13 +277,9 @@ def _define(
         git_commit=provenance.commit_here() if spec.trains_own_code else provenance.git_commit(),
         image=provenance.image(),
     )
-    for found in missing(definition.own, project_folder()):
-        if reach is Reach.HERE or found.everywhere:
-            raise UserError(found.line)
-        if warn:
-            warn(f"{found.line}; where trials run it must be")
+    _check_code(definition, reach, warn)
 
-    # What the sweep's ranges have of data.
+    # The data of its date ranges.
     covers = rows_by_day.covers if rows_by_day else covered
     rows = rows_by_day.within if rows_by_day else None
     if store is not None:
@@ -294,17 +287,17 @@ def _define(
     if store is None or definition.data is None:
         return definition, rows, covers
     if not isinstance(definition.data, FilesSource):
-        # Only who looks beforehand wants to know.
+        # Only `hpt validate` shows the rows of built-in data.
         counted = counting.count(definition.data) if rows is None and reach is Reach.MOSTLY else None
         return definition, counted.within if counted else rows, covers
 
     def check(_: DataSource) -> "Checked | None":
-        # Here, because a plan that looks at no data must not wait for pandas.
+        # Imported here, since a plan that reads no data must not wait for pandas.
         from pipeline.plan import data_check
 
         return data_check.check(definition)
 
-    checked = sight.see(check)
+    checked = access.read(check)
     if checked:
         definition = definition.model_copy(update={"lost": checked.lost})
     for line in checked.warnings if checked else ():
@@ -313,10 +306,19 @@ def _define(
     return definition, checked.rows if checked else rows, covers
 
 
+def _check_code(definition: Definition, reach: Reach, warn: Warn | None) -> None:
+    """Raises UserError if the sweep's own trainer is missing; warns if only other machines must have it."""
+    for missing_part in missing(definition.own, project_folder()):
+        if reach is Reach.HERE or missing_part.everywhere:
+            raise UserError(missing_part.line)
+        if warn:
+            warn(f"{missing_part.line}; the machines that run trials must have it")
+
+
 def _used(
     store: Store | None, spec: Spec, source: DataSource | None, reach: Reach, warn: Warn | None
 ) -> list[DateRange]:
-    """The ranges that earlier sweeps chose on. Only a look beforehand may do without them."""
+    """The ranges that earlier sweeps chose on. Only a plan that starts no sweep may do without them."""
     if store is None:
         return []
     try:
@@ -329,99 +331,27 @@ def _used(
         return []
 
 
-@dataclass
-class _Sight:
-    """What a machine sees of data, as far as it must."""
-
-    source: DataSource | None
-    reach: Reach
-    warn: Warn | None
-    _has_warned: bool = False
-
-    def see(self, look: Callable[[DataSource], _T | None]) -> _T | None:
-        """What a look shows; None where the data are out of this machine's reach and need not be in it.
-
-        Raises UserError if the data cannot be what is meant.
-        """
-        if self.source is None:
-            return None
-        if not isinstance(self.source, FilesSource) or self.reach is Reach.HERE:
-            return look(self.source)
-        if self.reach is Reach.UNSEEN:
-            return None
-        path = self.source.path
-        if not path.startswith("gs://"):
-            whole = in_project(path)
-            is_foreign = self.reach is Reach.ELSEWHERE or not _has_folder(whole)
-            if is_foreign and not glob.glob(whole, recursive=True):
-                self._say(f'data.path: no file matches "{path}" (looked {where_looked()})')
-                return None
-        try:
-            return look(self.source)
-        except OutOfReachError as error:
-            self._say(str(error).splitlines()[0])
-        except InfrastructureError as error:
-            if self.reach is not Reach.MOSTLY:
-                raise
-            self._say(str(error).splitlines()[0])
-        return None
-
-    def _say(self, why: str) -> None:
-        if self.warn and not self._has_warned:
-            self._has_warned = True
-            self.warn(f"{why}: this machine does not reach the data, so nothing in them was checked")
-
-
-def _has_folder(pattern: str) -> bool:
-    """Whether the folder is there whose files a pattern names, as far as it names one."""
-    plain = Path(re.split(r"[*?[]", pattern, maxsplit=1)[0] + "x")
-    return plain.parent.is_dir()
-
-
-def covered_days(source: DataSource, *, here: bool) -> DateRange | None:
-    """The days of the data; None if there are none, or none that this machine could see.
-
-    Data that are not on this machine are a mistake only where the trials run `here`. Raises UserError if the data
-    cannot be what is meant.
-    """
-    return _Sight(source, Reach.HERE if here else Reach.ELSEWHERE, None).see(_covered_days)
-
-
-def _covered_days(source: DataSource) -> DateRange | None:
-    return _coverage(source)[0]
-
-
-def _coverage(source: DataSource) -> tuple[DateRange | None, str | None]:
-    """The days that the data cover, and a line about those which they do not, though there are rows."""
-    if not isinstance(source, FilesSource):
-        # Not by way of `load`, which imports pandas.
-        return source.covers, None
-    from pipeline.data import load
-
-    return load.coverage(source)
-
-
 def store_for(spec: Spec, root: str | None = None) -> Store:
-    """The store of a new sweep: at `root`, else where the environment, the spec or the project says."""
+    """The store of a new sweep: at `root`, else the one that the environment, the spec or the project names."""
     return open_store(project.store_root(root, spec.store))
 
 
 def open_sweep(name: str, root: str | None = None) -> Sweep:
-    """A sweep by its id, the end of one, or `latest`. Raises UserError if there is none, or several."""
+    """Opens a sweep by its id, the end of one, or `latest`. Raises UserError if there is none, or several."""
     return find(open_store(project.store_root(root)), name)
 
 
 def resume(name: str, root: str | None = None) -> Sweep:
-    """Opens a sweep to go on with: a request to stop it is forgotten."""
+    """Opens a sweep to go on with it, and withdraws a request to stop it. Raises UserError as `open_sweep` does."""
     sweep = open_sweep(name, root)
     sweep.forget_stop()
     return sweep
 
 
 def resume_here(name: str, root: str | None = None, *, data_changed: bool, retry: bool = False) -> Sweep:
-    """Opens a sweep to go on with on this machine.
+    """Opens a sweep to go on with it on this machine, and withdraws a request to stop it.
 
-    Raises UserError if its data changed under it, unless `data_changed` says that this is known.
+    Raises UserError if the data of its trials have changed, unless the user accepts that by `data_changed`.
     """
     from pipeline.plan import unchanged
 

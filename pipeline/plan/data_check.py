@@ -1,7 +1,7 @@
-"""Looks at the data of a new sweep before it starts: what people should know, and why it could not end well.
+"""Looks at the data of a new sweep before it starts: warns people, and refuses data that no sweep could use.
 
-Which lines there are is `data/warnings.py`'s business; here is which of them come before a sweep, and which forbid it.
-Drift and holes are for `hpt data`.
+The lines themselves are written in `data/warnings.py`; this module decides which of them are shown before a sweep, and
+which forbid it. Drift and holes are for `hpt data`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,25 +21,25 @@ _LINES_AT_MOST = 5
 
 @dataclass(frozen=True)
 class Checked:
-    """What a look at the data of a new sweep showed."""
+    """Result of a look at the data of a new sweep."""
 
     warnings: tuple[str, ...]
     survey: Survey
     """Of the days from the first date range to the last."""
     lost: tuple[str, ...] = ()
-    """Rows and values that nobody can use, where that is more than an accident; among the warnings, too."""
+    """Lines about rows and values that cannot be used, where there are many of them; among the warnings, too."""
 
     def rows(self, days: DateRange) -> int:
-        """Rows with every target on these days, which lie in the survey's."""
+        """Number of rows with every target on these days, which must lie within the survey."""
         return self.survey.usable_in(days)
 
 
 def check(definition: Definition) -> Checked | None:
-    """Looks at the data of a sweep that is to start; None where they are built in, or its trainer reads them itself.
+    """Looks at the data of a sweep that is to start; None for built-in data and for a team's own trainer.
 
-    Raises UserError, a line per cause, if a date range that chooses, or every one that judges, has no rows to train,
-    validate or test on, or rows that teach nothing; or if more rows or values are lost than `data.may-lose`
-    expects.
+    A date range is hopeless if it lacks rows to train, validate or test on, or if its rows teach nothing. Raises
+    UserError, a line per cause, if a range that chooses or every range that judges is hopeless, or if more rows or
+    values are lost than `data.may-lose` allows.
     """
     source = definition.data
     if not isinstance(source, FilesSource) or definition.own is not None:
@@ -49,6 +49,8 @@ def check(definition: Definition) -> Checked | None:
     surveyed = survey(source, span)
     if surveyed is None:
         raise UserError(load.no_rows(source, span))
+
+    # The reasons to refuse the data.
     of_files = lost.of_files(surveyed)
     lost.check(of_files, source.may_lose)
     shares = definition.training.validation_share, definition.training.test_share
@@ -58,6 +60,8 @@ def check(definition: Definition) -> Checked | None:
         raise UserError("\n".join(_by_cause({date_range: causes[date_range] for date_range in fatal})))
     of_values = losses(surveyed)
     lost.check(of_values, source.may_lose)
+
+    # The warnings.
     lines = (
         *about_rows_and_columns(surveyed),
         *_few_rows(surveyed, [date_range for date_range in ranges if date_range not in hopeless]),
@@ -67,7 +71,7 @@ def check(definition: Definition) -> Checked | None:
 
 
 def _fatal(definition: Definition, hopeless: Sequence[DateRange]) -> list[DateRange]:
-    """Those of the ranges without which the sweep would find nothing, or nobody could judge what it finds."""
+    """The hopeless ranges that forbid the sweep: each that chooses, and those that judge if they are all hopeless."""
     fatal: set[DateRange] = set()
     for phase in definition.phases:
         lost = set(phase.ranges).intersection(hopeless)
@@ -81,9 +85,9 @@ def _by_cause(causes: dict[DateRange, list[str]]) -> list[str]:
     for date_range, lines in causes.items():
         for line in lines:
             ranges.setdefault(line, []).append(date_range)
-    lines = [f"date-range: {_in_words(where)}: {cause}" for cause, where in ranges.items()]
-    more = len(lines) - _LINES_AT_MOST
-    return lines if more <= 0 else [*lines[:_LINES_AT_MOST], f"and {more} more like these: `hpt data` shows them"]
+    lines = [f"date-range: {_in_words(affected)}: {cause}" for cause, affected in ranges.items()]
+    hidden = len(lines) - _LINES_AT_MOST
+    return lines if hidden <= 0 else [*lines[:_LINES_AT_MOST], f"and {hidden} more like these: `hpt data` shows them"]
 
 
 def _few_rows(surveyed: Survey, ranges: Iterable[DateRange]) -> list[str]:
@@ -92,5 +96,5 @@ def _few_rows(surveyed: Survey, ranges: Iterable[DateRange]) -> list[str]:
 
 
 def _in_words(ranges: Sequence[DateRange]) -> str:
-    more = f" and {len(ranges) - _RANGES_SHOWN} more" if len(ranges) > _RANGES_SHOWN else ""
-    return ", ".join(map(str, ranges[:_RANGES_SHOWN])) + more
+    end = f" and {len(ranges) - _RANGES_SHOWN} more" if len(ranges) > _RANGES_SHOWN else ""
+    return ", ".join(map(str, ranges[:_RANGES_SHOWN])) + end

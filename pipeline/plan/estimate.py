@@ -1,7 +1,7 @@
-"""What a sweep that is to start comes to: trials, rows, and roughly how long its trainings take.
+"""Estimates the size of a sweep before it starts: trials, rows, and roughly how long its trainings take.
 
-By trainings of earlier sweeps where there are any, else by counting steps. A plan never follows an estimate: what a
-sweep may cost is for its budget to say.
+Times come from trainings of earlier sweeps where there are any, else from counted steps. No plan follows an estimate:
+the budget alone limits what a sweep costs.
 """
 
 import math
@@ -14,30 +14,30 @@ from pipeline.results import Status
 from pipeline.sweep import Definition, Phase
 
 STEP_SECONDS = 0.005
-"""Of a step of a small network, whatever the device, roughly."""
+"""Rough time of one step of a small network on any device."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a sweep comes to."""
+    """Size of a sweep."""
 
     trials: int
     """At most, without references."""
     references: int
     rows: tuple[int, int] | None
-    """Rows with every target of the date range that has fewest and of that with most; None if nobody counted."""
+    """Fewest and most rows with every target of a date range; None if not counted."""
     covers: DateRange | None
-    """All days of the data; None if nobody looked."""
+    """All days of the data; None if not known."""
     seconds: float | None
-    """Of training, all devices together; None if nobody can say."""
+    """Seconds of training, all devices together; None if not known."""
     earlier: int
-    """Trainings of earlier sweeps that this is by; 0: it is by counting steps, and of all epochs."""
+    """Number of earlier trainings behind `seconds`; 0: steps were counted instead, of all epochs."""
     is_timed: bool
-    """Whether a budget of time or money ends choosing."""
+    """True if a budget of time or money ends choosing."""
 
 
 def estimate(prepared: Prepared) -> Estimate:
-    """What a sweep that was prepared comes to. Reads digests of earlier sweeps; a store that fails tells of none."""
+    """The size of a prepared sweep. Reads digests of earlier sweeps, and does without them if the store fails."""
     definition = prepared.definition
     phases = definition.of_settings
     ranges = {date_range for phase in phases for date_range in phase.ranges}
@@ -64,18 +64,18 @@ def _earlier_seconds(prepared: Prepared) -> dict[str, list[float]]:
     """{fidelity: seconds of complete trainings} of earlier sweeps of the same series on the same data."""
     definition, seconds = prepared.definition, dict[str, list[float]]()
     for digest in prepared.digests:
-        fidelities = {one.name: one for one in digest.fidelities}
+        fidelities = {fidelity.name: fidelity for fidelity in digest.fidelities}
         if not digest.has_data_of(definition) or digest.calibration:
             continue
         for trial in digest.trials:
-            same = fidelities.get(trial.fidelity) in [phase.fidelity for phase in definition.of_settings]
-            if same and trial.status is Status.COMPLETE and trial.seconds and not trial.reused_from:
+            is_alike = fidelities.get(trial.fidelity) in [phase.fidelity for phase in definition.of_settings]
+            if is_alike and trial.status is Status.COMPLETE and trial.seconds and not trial.reused_from:
                 seconds.setdefault(trial.fidelity, []).append(trial.seconds)
     return seconds
 
 
 def _seconds_by_steps(prepared: Prepared, phase: Phase) -> float | None:
-    """Seconds of all epochs of a phase's trials; None for a team's own trainer, and where nobody counted rows."""
+    """Seconds of all epochs of a phase's trials; None for a team's own trainer, and if rows were not counted."""
     definition = prepared.definition
     if definition.own is not None or prepared.rows is None:
         return None
@@ -92,7 +92,7 @@ def _training_days(definition: Definition, phase: Phase, at: int) -> DateRange:
 
 
 def _steps(definition: Definition, rows: int) -> int:
-    """Of an epoch, with the incumbent's batches: as many passes over the rows as reach `training.epoch-steps`."""
+    """Steps of an epoch at the incumbent's batch size: as many passes over the rows as reach `training.epoch-steps`."""
     batch_size = definition.incumbent.get("batch_size")
     a_pass = math.ceil(max(rows, 1) / (batch_size if isinstance(batch_size, int) and batch_size > 0 else 64))
     return a_pass * math.ceil(definition.training.epoch_steps / a_pass)

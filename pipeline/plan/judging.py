@@ -1,10 +1,10 @@
-"""The sweep that judges a claim on date ranges that are new: its setting and the incumbent, nothing else.
+"""Plans the sweep that judges a claim: its setting against the incumbent, on new date ranges.
 
-What a claim is stands in `sweep/claims.py`; when it is real is for `analysis/sequential.py` to say.
+Claims are stored by `sweep/claims.py` and tested by `analysis/sequential.py`.
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from pipeline.data.source import FilesSource
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.places import project_folder
-from pipeline.plan.create import covered_days
+from pipeline.plan.data_access import covered_days
 from pipeline.plan.reach import missing
 from pipeline.space import Space, Values
 from pipeline.spec import Spec, trainer
@@ -37,30 +37,29 @@ from pipeline.training import architectures
 from pipeline.training.own.code import Own
 
 SPECS = Path("specs")
-"""Where code for the claims of a team's own trainer is looked for, below the current directory."""
+"""Folder of the specs that hold the code for claims of a team's own trainer, in the current directory."""
 
 
 @dataclass(frozen=True)
 class Judge:
-    """How claims are to be judged: whose day it is, where trials run, what a person has allowed."""
+    """Options of judging: the day, the machine, and what the user allows."""
 
     today: date
     here: bool
-    """Whether this machine will train."""
+    """True if this machine will train."""
     spec: Path | None = None
-    """Of a team's own trainer; None: one below `specs/` that has the claim's."""
+    """The spec with the claim's code, for a team's own trainer; None: a spec below `specs/` that has it."""
     data_changed: bool = False
-    """Whether to go on though data changed on which the claim was judged."""
+    """True to go on though the data that judged the claim before have changed."""
 
 
 def due(stored: Stored, judge: Judge) -> list[DateRange]:
-    """The date ranges that can judge a claim now: new ones, whole, with data where this machine sees them; no more than
-    its next look takes. Those that failed before come last: a second failure leaves them out for good, so that they
-    keep nothing waiting.
+    """The new date ranges that can judge a claim now, no more than its next look takes; empty for a claim that ended.
 
-    None for a claim that has come to its end. Raises UserError if the claim cannot be judged at all.
+    They are over, and lie in the data where this machine can see them. Ranges that failed before come last: a second
+    failure leaves them out for good, so that they hold up no other. Raises UserError if the claim cannot be judged.
     """
-    # Here and below, as scipy comes with it, which the doors do without that only ask for the code of claims.
+    # Imported here and below since it loads scipy, which callers of `code_specs` alone do not need.
     from pipeline.analysis.sequential import evidence
 
     claim = stored.claim
@@ -69,23 +68,23 @@ def due(stored: Stored, judge: Judge) -> list[DateRange]:
             f"{claim.id}: {', '.join(stored.damaged[:3])} cannot be read: put it back, or delete it, and that is "
             "judged anew"
         )
-    found = evidence(claim, stored.pairs)
-    if found.next_look is None:
+    so_far = evidence(claim, stored.pairs)
+    if so_far.next_look is None:
         return []
     if claim.sweep_format != FORMAT:
         raise UserError(
             f"{claim.id} is a claim of sweeps of format {claim.sweep_format}, and this version trains by format "
-            f"{FORMAT}: what it trains could not be counted with what is there; a new sweep makes a new claim"
+            f"{FORMAT}: its trainings cannot be counted with the claim's; a new sweep makes a new claim"
         )
-    whole = [one for one in stored.open_ranges if one.end <= judge.today]
-    if whole and claim.data is not None and (covered := covered_days(claim.data, here=judge.here)):
-        whole = [one for one in whole if covered.start <= one.start and one.end <= covered.end]
-    whole.sort(key=lambda one: one in stored.tried_before)
-    return whole[: found.next_look.ranges - len(found.gains)]
+    ranges = [date_range for date_range in stored.open_ranges if date_range.end <= judge.today]
+    if ranges and claim.data is not None and (days := covered_days(claim.data, here=judge.here)):
+        ranges = [date_range for date_range in ranges if days.start <= date_range.start and date_range.end <= days.end]
+    ranges.sort(key=lambda date_range: date_range in stored.tried_before)
+    return ranges[: so_far.next_look.ranges - len(so_far.gains)]
 
 
 def why_not_due(stored: Stored) -> str:
-    """Why nothing can judge a claim now, and from when on something can."""
+    """A line that says why no date range can judge a claim now, and when the next one can."""
     from pipeline.analysis.sequential import evidence
 
     if evidence(stored.claim, stored.pairs).ended or not stored.open_ranges:
@@ -95,24 +94,24 @@ def why_not_due(stored: Stored) -> str:
 
 
 def begun(store: Store, stored: Stored, judge: Judge) -> list[tuple[Sweep, bool]]:
-    """The sweeps that judge date ranges of a claim without a pair so far, oldest first, and whether each has a row of
-    every trial. None for a claim that has come to its end.
+    """Opens the sweeps that were begun for date ranges of a claim without a pair, oldest first; none if it has ended.
 
-    One that was noted and never made, or is gone, is made. Raises UserError if that cannot be.
+    Each comes with True if all of its trials have a row. Makes a sweep that is noted but does not exist. Raises
+    UserError if that fails.
     """
     from pipeline.analysis.sequential import evidence
 
     if evidence(stored.claim, stored.pairs).ended:
         return []
-    opened = set(stored.open_ranges)
-    sweeps = [_made(store, stored.claim, note, judge) for note in stored.notes if opened & set(note.ranges)]
+    open_ranges = set(stored.open_ranges)
+    sweeps = [_sweep_of(note, store, stored.claim, judge) for note in stored.notes if open_ranges & set(note.ranges)]
     return [(sweep, _has_ended(sweep)) for sweep in sweeps]
 
 
 def begin(store: Store, stored: Stored, judge: Judge) -> Sweep | None:
-    """A new sweep that judges a claim up to its next look; None if no date range is new.
+    """Makes a sweep that judges a claim up to its next look; None if no date range is new.
 
-    Of several who begin at once, all get the same. Raises UserError if the claim cannot be judged.
+    Callers that begin at the same time all get the same sweep. Raises UserError if the claim cannot be judged.
     """
     ranges = due(stored, judge)
     if not ranges:
@@ -128,20 +127,24 @@ def begin(store: Store, stored: Stored, judge: Judge) -> Sweep | None:
         created=now.isoformat(timespec="seconds"),
         counted=tuple(pair.range for pair in stored.pairs if pair.left_out is None),
     )
-    # Before it is noted: without its code, a claim must not begin a sweep that nobody can run.
-    definition(stored.claim, note, judge)
-    return _made(store, stored.claim, claims.add_note(store, stored.claim, note), judge)
+    # Before the note is written: it must not stand for a sweep whose code is missing.
+    planned = definition(stored.claim, note, judge)
+    first_note = claims.add_note(store, stored.claim, note)
+    return _sweep_of(first_note, store, stored.claim, judge, planned if first_note == note else None)
 
 
-def _made(store: Store, claim: Claim, note: JudgingNote, judge: Judge) -> Sweep:
-    """The sweep of a note; whoever comes first makes it. Raises UserError if another sweep has its id."""
+def _sweep_of(note: JudgingNote, store: Store, claim: Claim, judge: Judge, planned: Definition | None = None) -> Sweep:
+    """Opens the sweep of a note; makes it, from its `planned` definition if given, where it does not exist.
+
+    Raises UserError if another sweep has its id.
+    """
     sweep = Sweep(store, note.sweep)
     if not store.exists(sweep.definition_key):
-        content = definition(claim, note, judge).model_dump_json(indent=2, by_alias=True)
+        content = (planned or definition(claim, note, judge)).model_dump_json(indent=2, by_alias=True)
         store.create(sweep.definition_key, f"{content}\n".encode())
-    made = sweep.definition
-    asked = JudgedClaim(id=claim.id, setting=claim.setting), claim.data, claim.code
-    if (made.claim, made.data, claims.code_mark(made.own)) != asked:
+    stored = sweep.definition
+    expected = JudgedClaim(id=claim.id, setting=claim.setting), claim.data, claim.code
+    if (stored.claim, stored.data, claims.code_mark(stored.own)) != expected:
         raise UserError(
             f"{sweep.id} is not the sweep that judges {claim.id}, though a note says so: who writes its store?"
         )
@@ -149,14 +152,14 @@ def _made(store: Store, claim: Claim, note: JudgingNote, judge: Judge) -> Sweep:
 
 
 def _has_ended(sweep: Sweep) -> bool:
-    """Whether all trials of a sweep have a row. Raises UserError if it is damaged."""
+    """True if all trials of a sweep have a row. Raises UserError if the sweep is damaged."""
     planned = [sweep.round(number) for number in range(sweep.rounds())]
     files = sweep.result_files()
     return bool(planned) and all(str(trial) in files for packs in planned for trial in trials_of(packs))
 
 
 def _check_data(stored: Stored, judge: Judge) -> None:
-    """Raises UserError if data changed on which a claim was judged. Reads them, where this machine trains on them."""
+    """Raises UserError if data that judged a claim have changed. Reads them only if this machine trains on them."""
     claim = stored.claim
     if not judge.here or not isinstance(claim.data, FilesSource) or claim.code is not None:
         return
@@ -171,23 +174,23 @@ def _check_data(stored: Stored, judge: Judge) -> None:
         != pair.fingerprint
     ]
     if changed:
-        many = f" and of {len(changed) - 1} more date ranges" if len(changed) > 1 else ""
+        others = f" and of {len(changed) - 1} more date ranges" if len(changed) > 1 else ""
         raise UserError(
-            f"{claim.id}: the data of {min(changed)}{many} changed since they judged it; if what was measured on the "
+            f"{claim.id}: the data of {min(changed)}{others} changed since they judged it; if what was measured on the "
             "old ones is still good evidence, go on with --data-changed; else let a new sweep make a new claim"
         )
 
 
-# -- what the sweep is
+# -- the definition
 
 
 def definition(claim: Claim, note: JudgingNote, judge: Judge) -> Definition:
-    """The definition of the sweep of a note. Raises UserError if the claim's code is not at hand."""
+    """The definition of the sweep of a note. Raises UserError if the claim's code is missing."""
     spec = _spec_of(claim, judge.spec)
-    own = _own(claim, spec)
-    for found in missing(own, project_folder()):
-        if judge.here or found.everywhere:
-            raise UserError(found.line)
+    own_trainer = _own_trainer(claim, spec)
+    for missing_part in missing(own_trainer, project_folder()):
+        if judge.here or missing_part.everywhere:
+            raise UserError(missing_part.line)
     phase = Phase(
         name="confirm",
         role="judge",
@@ -211,21 +214,21 @@ def definition(claim: Claim, note: JudgingNote, judge: Judge) -> Definition:
         objective=claim.objective,
         incumbent=claim.incumbent,
         phases=(phase,),
-        git_commit=provenance.commit_here() if own else provenance.git_commit(),
+        git_commit=provenance.commit_here() if own_trainer else provenance.git_commit(),
         image=provenance.image() or (spec.image if spec else None),
         notes=f"judges the claim {claim.id}, made by {claim.origin.sweep}",
         spec=as_written(spec) if spec else claims.without_code(claim.spec),
-        own=own,
+        own=own_trainer,
         claim=JudgedClaim(id=claim.id, setting=claim.setting),
     )
 
 
 def _space(claim: Claim) -> Space:
-    """What differs: the values of the incumbent and of the setting."""
+    """The values of the incumbent and of the setting, where they differ."""
     return {name: Values(values=(claim.incumbent[name], value)) for name, value in claim.differences.items()}
 
 
-def _own(claim: Claim, spec: Spec | None) -> Own | None:
+def _own_trainer(claim: Claim, spec: Spec | None) -> Own | None:
     if spec is not None:
         return trainer.own(spec, trainer.hyperparameters(spec))
     if claim.architecture not in architectures.names():
@@ -235,39 +238,56 @@ def _own(claim: Claim, spec: Spec | None) -> Own | None:
     return None
 
 
-def code_specs(stored: Sequence[Stored]) -> list[Spec]:
-    """The specs below `specs/` whose code claims of a team's own trainer would run; those without one are left out."""
-    found = []
-    for one in stored:
-        if one.claim.code is not None and (spec := next(_with_code(one.claim, sorted(SPECS.rglob("*.json"))), None)):
-            found.append(spec)
-    return found
+# -- the code of a claim
 
 
-def _spec_of(claim: Claim, file: Path | None) -> Spec | None:
-    """The spec that has the code of a claim; None if it has none. Never the store's: a claim brings no code.
+def code_specs(stored: Iterable[Stored]) -> list[Spec]:
+    """The specs below `specs/` whose code judging these claims would run.
 
-    Raises UserError if there is no such spec.
+    Claims of built-in architectures, claims whose code no spec has, and specs that cannot be read are left out.
     """
-    if claim.code is None:
-        return None
-    files = sorted(SPECS.rglob("*.json")) if file is None else [file]
-    if (spec := next(_with_code(claim, files), None)) is not None:
-        return spec
-    where = f"{file} has another" if file else f"no spec below {SPECS}/ has it"
-    raise UserError(
-        f"{claim.id} is of a trainer of your own, whose code a claim does not hold, and {where}: name the spec that "
-        "has the very command or trainer of the sweep that made it, by --spec FILE"
-    )
+    codes = [each.claim.code for each in stored if each.claim.code is not None]
+    if not codes:
+        return []
+    by_code, _ = _specs_by_code()
+    return [by_code[code] for code in codes if code in by_code]
 
 
-def _with_code(claim: Claim, files: Sequence[Path]) -> Iterator[Spec]:
-    for file in files:
+def _specs_by_code() -> tuple[dict[str, Spec], list[str]]:
+    """{mark of its code: spec} of the specs below `specs/`, the first of each; and the files that cannot be read."""
+    by_code: dict[str, Spec] = {}
+    unreadable: list[str] = []
+    for file in sorted(SPECS.rglob("*.json")):
         try:
             spec = specs.read(file)
         except UserError:
-            if len(files) == 1:
-                raise
+            unreadable.append(str(file))
             continue
+        if (code := claims.code_mark(spec)) is not None:
+            by_code.setdefault(code, spec)
+    return by_code, unreadable
+
+
+def _spec_of(claim: Claim, file: Path | None) -> Spec | None:
+    """The spec that has the code of a claim; None for a built-in architecture.
+
+    Never the store's: a claim brings no code. Raises UserError if there is no such spec, or if `file` cannot be read.
+    """
+    if claim.code is None:
+        return None
+    if file is not None:
+        spec = specs.read(file)
         if claims.code_mark(spec) == claim.code:
-            yield spec
+            return spec
+        problem = f"{file} has another"
+    else:
+        by_code, unreadable = _specs_by_code()
+        if claim.code in by_code:
+            return by_code[claim.code]
+        problem = f"no spec below {SPECS}/ has it"
+        if unreadable:
+            problem += f" ({', '.join(unreadable)} cannot be read: see `hpt validate`)"
+    raise UserError(
+        f"{claim.id} is of a trainer of your own, whose code a claim does not hold, and {problem}: name the spec that "
+        "has the very command or trainer of the sweep that made it, by --spec FILE"
+    )

@@ -1,6 +1,6 @@
-"""Packs in words: a line for people that says what a pack tries, on a stage in Jenkins and on a bar of a terminal.
+"""Labels of packs: a short line for people, on a stage in Jenkins and on a bar of a terminal.
 
-What a spec says stands in it only as letters, digits and a few harmless signs, and its length is bounded.
+Text from a spec is reduced to letters, digits and a few harmless signs, and its length is bounded.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,9 +25,9 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def labels(definition: Definition, packs: Iterable[Sequence[Planned]]) -> list[str]:
-    """A label for each of some packs that run beside each other, all of them different.
+    """A different label for each pack of a round.
 
-    Like `Jan–Mar: 8 settings, learning_rate 0.0003–0.03` or `Jan–Mar: references linear, trees`.
+    For example `Jan–Mar: 8 settings, learning_rate 0.0003–0.03` or `Jan–Mar: references linear, trees`.
     """
     used: dict[str, int] = {}
     different = []
@@ -39,7 +39,7 @@ def labels(definition: Definition, packs: Iterable[Sequence[Planned]]) -> list[s
 
 
 def shortened(text: str, end: str = "") -> str:
-    """A text with this end, cut where both together would be too long for a label."""
+    """The text followed by `end`; the text is cut if both together are too long for a label."""
     room = AT_MOST - len(end)
     return (text if len(text) <= room else text[: room - 1] + "…") + end
 
@@ -58,22 +58,22 @@ def range_in_words(date_range: DateRange, *, year: bool = False) -> str:
 def _label(definition: Definition, pack: Sequence[Planned]) -> str:
     phase = definition.phase(pack[0][1].phase)
     trials = [trial for _, trial in pack]
-    # Several years make months ambiguous.
-    ranges = [each for its in definition.phases for each in its.ranges]
-    several_years = len({day.year for each in ranges for day in (each.start, each.end - timedelta(days=1))}) > 1
-    where = range_in_words(phase.ranges[trials[0].range], year=several_years)
+    # Months are ambiguous in a sweep of several years.
+    ranges = [date_range for each in definition.phases for date_range in each.ranges]
+    years = {day.year for days in ranges for day in (days.start, days.end - timedelta(days=1))}
+    date_range = range_in_words(phase.ranges[trials[0].range], year=len(years) > 1)
     if phase.is_reference:
-        return f"{where}: references {', '.join(dict.fromkeys(trial.experiment for trial in trials))}"
+        return f"{date_range}: references {', '.join(dict.fromkeys(trial.experiment for trial in trials))}"
     settings = len({trial.experiment for trial in trials})
     seeds = len({trial.seed for trial in trials})
-    text = f"{where}: {'confirming ' if phase.judges else ''}{settings} setting{'s' if settings > 1 else ''}"
+    text = f"{date_range}: {'confirming ' if phase.judges else ''}{settings} setting{'s' if settings > 1 else ''}"
     if seeds > 1:
         text += f" with {seeds} seeds"
     return text if phase.judges else ", ".join([text, *_differences(phase.space, pack)])
 
 
 def _differences(names: Iterable[str], pack: Sequence[Planned]) -> list[str]:
-    """The hyperparameters that differ most in a pack, each with its values; those of a single setting as they are."""
+    """The hyperparameters that differ most within a pack, each with its values; of a single setting, the first ones."""
     assignments = [experiment.assignment for experiment, _ in pack]
     values = {
         name: {key(assignment[name]): assignment[name] for assignment in assignments}
@@ -81,9 +81,9 @@ def _differences(names: Iterable[str], pack: Sequence[Planned]) -> list[str]:
         if all(name in assignment for assignment in assignments)
     }
     most = max((len(different) for different in values.values()), default=0)
-    told = [name for name in values if len(values[name]) > 1 or most == 1]
-    told.sort(key=lambda name: -len(values[name]))
-    return [f"{_plain(name)} {_values_in_words(list(values[name].values()))}" for name in told[:_NAMED]]
+    differing = [name for name in values if len(values[name]) > 1 or most == 1]
+    differing.sort(key=lambda name: -len(values[name]))
+    return [f"{_plain(name)} {_values_in_words(list(values[name].values()))}" for name in differing[:_NAMED]]
 
 
 def _values_in_words(values: Sequence[Scalar]) -> str:
@@ -101,6 +101,6 @@ def _number(value: float) -> str:
 
 
 def _plain(text: str) -> str:
-    """A word of a spec, with nothing in it that a page, a shell or a table might take for its own."""
+    """A word of a spec without characters that mean something to a page, a shell or a table."""
     word = "".join(letter if letter.isalnum() or letter in _SIGNS else "_" for letter in text)
     return word if len(word) <= _A_WORD else word[: _A_WORD - 1] + "…"

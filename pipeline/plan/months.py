@@ -1,7 +1,7 @@
-"""How many months the ranges that rotate get, and those of short choosing, where the spec leaves that to the data.
+"""Chooses the length of the rotating ranges, and of short choosing, where the spec leaves it to the data.
 
-The fewest whole months with enough rows to train on; where nobody counted the rows, the calendar alone decides. Which
-days such ranges then are is the business of `calendar.py`.
+It is the fewest whole months with enough rows to train on; where the rows are not counted, the calendar alone decides.
+`calendar.py` then places ranges of this length.
 """
 
 import itertools
@@ -23,11 +23,11 @@ from pipeline.spec import Spec
 from pipeline.spec.model import PhaseSpec
 
 ENOUGH_TRAINING_ROWS = 5000
-"""Rows in the training part of a range from which more months are not worth their time."""
+"""Rows to train on in a range; beyond them, more months are not worth their time."""
 RANGES_LEFT = 6
-"""Ranges that longer ones must leave to judge: with fewer, only larger gains are found."""
+"""Ranges that must be left to judge, however long they are: fewer find only larger gains."""
 VALIDATION_ROWS = 1000
-"""From so many rows on, an error is known to about 4 % (`noise_of`), which is what settings near the best differ by."""
+"""Rows to validate on. They measure an error to about 4 % (`noise_of`), as much as settings near the best differ."""
 
 _READY_MADE = ("learning-rate", "architecture", "near-best")
 _NUMBERS = ("no", *["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"])
@@ -35,39 +35,38 @@ _NUMBERS = ("no", *["one", "two", "three", "four", "five", "six", "seven", "eigh
 
 @dataclass(frozen=True)
 class Months:
-    """A spec in which all months are said, and how they came about."""
+    """A spec with all of its months filled in."""
 
     spec: Spec
     lines: tuple[str, ...] = ()
-    """What was left to the data, what that came to and why: a line each."""
+    """A line for each length that was chosen, and why."""
 
 
 def depends_on_rows(spec: Spec) -> bool:
-    """Whether a sweep of the spec is another one where the data have other rows on their days."""
-    chosen = _phases(spec)
-    is_left = not (spec.date_range or spec.range_months)
-    return is_left or any(is_short(spec, phase) or phase.name in _READY_MADE for phase in chosen)
+    """True if the definition of a sweep of the spec depends on the rows of its data, not only on their days."""
+    rotates = not (spec.date_range or spec.range_months)
+    return rotates or any(is_short(spec, phase) or phase.name in _READY_MADE for phase in _phases(spec))
 
 
 def decide(
     spec: Spec, source: DataSource | None, today: date, covered: DateRange | None, rows_by_day: RowCounts | None
 ) -> Months:
-    """The spec with all months said, as its data have rows; without `rows_by_day`, as the calendar has months.
+    """The spec with all months filled in by the rows of its data; without `rows_by_day`, by the calendar.
 
-    `source` is None where a trainer of the user's own knows by itself where its data are. If the data have nothing
-    before the ranges that judge, choosing becomes full. What earlier sweeps chose on plays no part, so that ranges are
-    equally long night after night.
+    `source` is None for a team's own trainer that finds its data itself. If the data have nothing before the ranges
+    that judge, choosing becomes full. Ranges used by earlier sweeps play no part, so that ranges are equally long
+    night after night.
     """
     lines: list[str] = []
     short = [phase for phase in _phases(spec) if is_short(spec, phase) and not phase.date_range]
-    is_left = not (spec.date_range or spec.range_months) and any(
+    rotates = not (spec.date_range or spec.range_months) and any(
         is_short(spec, phase) or not phase.date_range for phase in _phases(spec)
     )
     if rows_by_day is None and source is not None:
-        lines += _by_calendar(is_left, bool(short) and spec.short.months is None)
+        lines += _by_calendar(rotates, bool(short) and spec.short.months is None)
 
-    # The ranges that rotate.
-    if is_left:
+    # The rotating ranges.
+    if rotates:
         months = dates.MONTHS_PER_RANGE
         if covered is not None and rows_by_day is not None:
             choice = _rotating(_Place(spec, today, covered, rows_by_day))
@@ -75,24 +74,24 @@ def decide(
             lines.append(_rotating_in_words(choice))
         spec = spec.model_copy(update={"range_months": months})
 
-    # Those of short choosing, before them.
+    # The ranges of short choosing, which lie before them.
     if short and covered is not None:
         place = _Place(spec, today, covered, rows_by_day)
-        chosen = _short(place)
-        if chosen is None:
+        short_choice = _short(place)
+        if short_choice is None:
             lines.append(
                 f"choosing is full: before {place.first_judging}, where the ranges that judge begin, the data have too "
                 "little for short choosing to train, validate and test on"
             )
             return Months(_in_full(spec), tuple(lines))
         if rows_by_day is not None:
-            lines += _short_in_words(place, chosen)
-        spec = _with_short(spec, chosen.months)
+            lines += _short_in_words(place, short_choice)
+        spec = _with_short(spec, short_choice.months)
     return Months(spec, tuple(lines))
 
 
 def noise_of(rows: int) -> float:
-    """Relative standard error of a mean squared error over so many rows whose errors are Gaussian: sqrt(2 / n).
+    """Relative standard error of a mean squared error over n rows with Gaussian errors: sqrt(2 / n).
 
     A squared error then has a chi-squared distribution, whose variance is twice its squared mean.
     """
@@ -100,22 +99,22 @@ def noise_of(rows: int) -> float:
 
 
 class _Choice(NamedTuple):
-    """A number of months, and what it was chosen for."""
+    """A number of months, its rows, and the shortest alternative."""
 
     months: int
     is_whole: bool
-    """Whether there are rows in each part of each range."""
+    """True if each part of each range has rows."""
     rows: int
-    """To train on, in the range that has the fewest."""
+    """Rows to train on, in the range that has the fewest."""
     least: int
-    """The fewest months that could have been chosen; what they have follows."""
+    """The fewest months that were allowed; the next two fields are theirs."""
     least_is_whole: bool
     least_rows: int
 
 
 @dataclass(frozen=True)
 class _Place:
-    """A spec on one day, and what its data have."""
+    """A spec on one day, and the days and rows of its data."""
 
     spec: Spec
     today: date
@@ -124,7 +123,7 @@ class _Place:
 
     @cached_property
     def first_judging(self) -> date:
-        """Where the ranges that rotate, or that the spec names, begin: short choosing ends there."""
+        """First day of the rotating ranges, or of the spec's own: short choosing ends there."""
         return min(range_.start for range_ in self.calendar.usual())
 
     @property
@@ -132,34 +131,34 @@ class _Place:
         return Calendar(self.spec, self.today, self.covered, ())
 
     def rows(self, ranges: Iterable[DateRange]) -> tuple[bool, int]:
-        """Whether each range has rows in all of its parts, and how many the least of them has to train on."""
+        """True if each part of each range has rows; and the training rows of the range that has the fewest."""
         assert self.rows_by_day is not None
         training, parts = self.spec.training, []
         for range_ in ranges:
             try:
                 split = range_.split(training.validation_share, training.test_share)
-            except ValueError:  # said when the phases are made
+            except ValueError:  # reported when the phases are made
                 return False, 0
             parts.append([self.rows_by_day.within(part) for part in (split.train, split.valid, split.test)])
         return all(all(part) for part in parts), min(part[0] for part in parts)
 
 
 def _rotating(place: _Place) -> _Choice:
-    """As many months as the ranges that rotate should have."""
+    """The months of the rotating ranges."""
     least = dates.MONTHS_PER_RANGE
     whole = _months_between(dates.month_start(place.covered.start, int(place.covered.start.day > 1)), place.today)
-    # Three ranges a month apart, and before them six fresh ones: 2 m + 7 months.
+    # Three ranges of m months, a month apart, and six fresh ones before them take 2 m + 7 months.
     most = max(least, (whole - RANGES_LEFT - 1) // 2)
 
     def ranges(months: int) -> list[DateRange]:
         return dates.rotating(place.today, months=months)
 
     def leaves_enough(months: int) -> bool:
-        # Of ranges longer than six months, neighbours test on the same days, and only every other one can judge.
+        # Neighbouring ranges of more than six months share test days, so that only every other one can judge.
         calendar = replace(place, spec=place.spec.model_copy(update={"range_months": months})).calendar
         try:
             return len(calendar.fresh(ranges(months), RANGES_LEFT, is_short=False)) == RANGES_LEFT
-        except UserError:  # what cannot be split is said when the phases are made
+        except UserError:  # a range that cannot be split is reported when the phases are made
             return False
 
     longer = (months for months in range(least + 1, most + 1) if leaves_enough(months))
@@ -167,36 +166,38 @@ def _rotating(place: _Place) -> _Choice:
 
 
 def _short(place: _Place) -> _Choice | None:
-    """As many months as short choosing should have; None if nothing before the ranges that judge is enough for it."""
-    first, said = place.first_judging, place.spec.short.months
+    """The months of short choosing; None if the data before the ranges that judge are too few for it."""
+    first, requested = place.first_judging, place.spec.short.months
     before = _months_between(place.covered.start, first) - (place.spec.short.ranges - 1)
 
     def ranges(months: int) -> list[DateRange]:
         return dates.rotating(first, place.spec.short.ranges, months)
 
     if place.rows_by_day is None:
-        months = said or SHORT_MONTHS
-        is_there = all(range_.overlaps(place.covered) for range_ in ranges(months))
-        return _Choice(months, True, 0, months, True, 0) if is_there else None
-    choice = _fewest([said] if said else range(SHORT_MONTHS, max(before, SHORT_MONTHS) + 1), ranges, place)
-    # What a spec asks for itself it gets, if a training has anything to begin with.
-    return choice if choice.is_whole or (said and choice.rows) else None
+        months = requested or SHORT_MONTHS
+        has_data = all(range_.overlaps(place.covered) for range_ in ranges(months))
+        return _Choice(months, True, 0, months, True, 0) if has_data else None
+    possible = [requested] if requested else range(SHORT_MONTHS, max(before, SHORT_MONTHS) + 1)
+    choice = _fewest(possible, ranges, place)
+    # The spec's own months are taken as long as there are rows to train on.
+    return choice if choice.is_whole or (requested and choice.rows) else None
 
 
 def _fewest(possible: Iterable[int], ranges: Callable[[int], list[DateRange]], place: _Place) -> _Choice:
-    """The fewest months with enough rows to train on and some in each other part; else those that come nearest."""
-    tried = []
+    """The fewest months with enough rows to train on, and rows in each other part; else the months nearest to that."""
+    candidates: list[tuple[int, bool, int]] = []
     for months in possible:
-        tried.append((months, *place.rows(ranges(months))))
-        if tried[-1][1] and tried[-1][2] >= ENOUGH_TRAINING_ROWS:
+        is_whole, rows = place.rows(ranges(months))
+        candidates.append((months, is_whole, rows))
+        if is_whole and rows >= ENOUGH_TRAINING_ROWS:
             break
-    # Of equals, the first.
-    best = max(tried, key=lambda one: (one[1], min(one[2], ENOUGH_TRAINING_ROWS)))
-    return _Choice(*best, *tried[0])
+    # `max` takes the first, hence the fewest months, of equals.
+    best = max(candidates, key=lambda candidate: (candidate[1], min(candidate[2], ENOUGH_TRAINING_ROWS)))
+    return _Choice(*best, *candidates[0])
 
 
 def _phases(spec: Spec) -> list[PhaseSpec]:
-    """The phases that the spec names; else one that stands for all of them, which choose alike."""
+    """The phases that the spec names; else a single phase that stands for all, since they choose on equal ranges."""
     if spec.phases:
         return spec.phases
     names = {"parameters": "screen", "nothing": TRAIN}
@@ -208,7 +209,7 @@ def _with_short(spec: Spec, months: int) -> Spec:
 
 
 def _in_full(spec: Spec) -> Spec:
-    """The spec with phases that choose on the ranges that rotate, not before them."""
+    """The spec with phases that choose on the rotating ranges, not before them."""
     phases = spec.phases and [
         phase if phase.date_range else phase.model_copy(update={"mode": "full"}) for phase in spec.phases
     ]
@@ -216,7 +217,7 @@ def _in_full(spec: Spec) -> Spec:
 
 
 def _months_between(first: date, last: date) -> int:
-    """From the month of the one to the month of the other."""
+    """Months from the month of `first` to the month of `last`."""
     return (last.year - first.year) * 12 + last.month - first.month
 
 
@@ -242,12 +243,12 @@ def _rotating_in_words(choice: _Choice) -> str:
         line += f"{least} leave a part empty, {months} have {_rows(choice.rows)} to train on"
     if choice.rows >= ENOUGH_TRAINING_ROWS:
         return line
-    why = f"longer ones have no more, or leave fewer than {_number(RANGES_LEFT)} ranges to judge"
-    return f"{line} ({ENOUGH_TRAINING_ROWS:,} would be enough, but {why})"
+    obstacle = f"longer ones have no more, or leave fewer than {_number(RANGES_LEFT)} ranges to judge"
+    return f"{line} ({ENOUGH_TRAINING_ROWS:,} would be enough, but {obstacle})"
 
 
 def _short_in_words(place: _Place, choice: _Choice) -> list[str]:
-    """How long short choosing is, and which gains its validation cannot tell apart."""
+    """Lines about the length of short choosing, and about gains too small for its validation to see."""
     spec, rows_by_day, months = place.spec, place.rows_by_day, choice.months
     assert rows_by_day is not None
     lines = []

@@ -1,8 +1,8 @@
-"""How the trials of a round are cut into packs, and which trials of a pack can be trained side by side.
+"""Cuts the trials of a round into packs, and says which trials of a pack can be trained side by side.
 
-A pack is what one process runs: it imports torch and loads the data of its date range once; its trials have one phase
-and one range, whatever else they differ in. Sizes are guided: large packs first, small ones last, so that lanes end
-together; what earlier trials of the sweep took bounds them.
+One process runs a pack: it imports torch and loads the data of its date range once. The trials of a pack share their
+phase and range. Packs shrink towards the end of a round, so that lanes end together, and the times of earlier trials
+bound them.
 """
 
 import math
@@ -17,18 +17,18 @@ from pipeline.training import architectures
 MOST = 64
 """Trials in a pack."""
 MOST_BYTES = 8 * 1024
-"""Length of its trials' ids with commas between them, which travel in an environment variable and a command line."""
+"""Length of the trials' ids with commas between them, which travel in an environment variable and a command line."""
 PACK_S = 300.0
-"""What a pack should take at most. Some five seconds to start a process are nothing beside it, and it is as long as
-Jenkins waits for an agent that went away: a person sees pack after pack end, and other lanes can take over."""
+"""Seconds that a pack should take at most. The five seconds that start a process are nothing beside them, and Jenkins
+waits as long for a lost agent: people see pack after pack end, and other lanes can take over."""
 _WORTH_A_PROCESS_S = 10.0
-"""What a pack should take at least: starting a process costs half of it."""
+"""Seconds that a pack should take at least: starting a process costs half of them."""
 _WORTH_SHARING, _CAUTIOUS = 8, 32
-"""The fewest and the most trials of a pack while nothing is known about how long they take."""
+"""The fewest and the most trials of a pack as long as their time is unknown."""
 _PACKS_OF_A_SHARE = 2
-"""A pack is so small a part of a lane's share of what is left: the trials of one may be slower than all others."""
+"""Packs that a lane's share of the remaining trials is cut into: the trials of one may be slower than all others."""
 _BESIDE_TRAINING_S = 0.1
-"""What a trial takes to be measured, saved and written down."""
+"""Seconds of a trial to be measured, saved and written down."""
 _A_WEEK = 7 * 24 * 60
 
 Planned = tuple[Experiment, Trial]
@@ -36,7 +36,7 @@ Planned = tuple[Experiment, Trial]
 
 def likeness(definition: Definition, experiment: Experiment, trial: Trial) -> Hashable:
     """Equal for trials that can be trained side by side."""
-    # What a trainer of one's own makes of a hyperparameter, nobody knows; references have nothing to share.
+    # It is unknown how a team's own trainer uses a hyperparameter; references have nothing to share.
     if definition.own is not None or definition.phase(trial.phase).is_reference:
         return trial
     shapes = architectures.shapes(definition.architecture, experiment.assignment)
@@ -46,53 +46,53 @@ def likeness(definition: Definition, experiment: Experiment, trial: Trial) -> Ha
 def cut(definition: Definition, trials: Sequence[Planned], lanes: int, rows: Sequence[Row] = ()) -> list[list[Planned]]:
     """Trials as packs in the order in which they should run: phase by phase, ranges in turn, the first trials first.
 
-    Guided self-scheduling (Polychronopoulos and Kuck 1987, IEEE Transactions on Computers): each pack is a part of what
-    is left, so that the last ones are small. `rows` are those of the sweep so far: by what trials of the same fidelity
-    took, a pack is worth its process and no longer than a few minutes. References make one pack per range.
+    Guided self-scheduling (Polychronopoulos and Kuck 1987, IEEE Transactions on Computers): each pack is a part of the
+    remaining trials, so that the last packs are small. `rows` are the sweep's rows so far; with the times of trials of
+    the same fidelity, a pack is worth its process and takes a few minutes at most. References make one pack per range.
     """
     packs: list[list[Planned]] = []
-    left, share = len(trials), math.ceil(len(trials) / lanes)
+    remaining, share = len(trials), math.ceil(len(trials) / lanes)
     for phase in dict.fromkeys(trial.phase for _, trial in trials):
         seconds = _seconds_of_a_trial(definition, phase, rows)
         is_reference = definition.phase(phase).is_reference
         groups = _by_range(definition, [planned for planned in trials if planned[1].phase == phase])
         while groups:
-            # The range with most trials left comes next, so that all of them come on alike.
+            # The range with the most remaining trials comes next, so that all ranges advance alike.
             group = max(groups, key=len)
-            size = len(group) if is_reference else _size(len(group), left, lanes, share, seconds)
+            size = len(group) if is_reference else _size(len(group), remaining, lanes, share, seconds)
             pack = _first(group, size)
             packs.append(pack)
-            left -= len(pack)
+            remaining -= len(pack)
             del group[: len(pack)]
             groups = [group for group in groups if group]
     return packs
 
 
-def _size(group: int, left: int, lanes: int, share: int, seconds: float | None) -> int:
-    """Trials of the next pack, out of a group of so many.
+def _size(group: int, remaining: int, lanes: int, share: int, seconds: float | None) -> int:
+    """Number of trials of the next pack, out of a `group` of trials.
 
-    `left` are those of all groups, of which a lane's share was `share` at first; a trial takes so many seconds.
+    `remaining` counts the trials of all groups, `share` a lane's share of them at first; a trial takes `seconds`.
     """
     if seconds is None:
-        fewest, most = min(_WORTH_SHARING, math.ceil(left / lanes)), _CAUTIOUS
+        fewest, most = min(_WORTH_SHARING, math.ceil(remaining / lanes)), _CAUTIOUS
     else:
         fewest, most = min(math.ceil(_WORTH_A_PROCESS_S / seconds), share), max(1, min(int(PACK_S / seconds), MOST))
-    size = min(max(math.ceil(left / lanes / _PACKS_OF_A_SHARE), fewest), most)
-    # A rest that is not worth a process of its own goes along.
+    size = min(max(math.ceil(remaining / lanes / _PACKS_OF_A_SHARE), fewest), most)
+    # The pack takes the whole group if the others were not worth a process of their own.
     return group if 2 * (group - size) < fewest and group <= most else size
 
 
 def _by_range(definition: Definition, trials: Sequence[Planned]) -> list[list[Planned]]:
-    """The trials of each date range; those that can be trained side by side stand together."""
+    """The trials of each date range; trials that can be trained side by side stand together."""
     ranges: dict[int, dict[Hashable, list[Planned]]] = {}
     for experiment, trial in trials:
-        alike = ranges.setdefault(trial.range, {})
-        alike.setdefault(likeness(definition, experiment, trial), []).append((experiment, trial))
-    return [[planned for likes in alike.values() for planned in likes] for alike in ranges.values()]
+        by_likeness = ranges.setdefault(trial.range, {})
+        by_likeness.setdefault(likeness(definition, experiment, trial), []).append((experiment, trial))
+    return [[planned for alike in by_likeness.values() for planned in alike] for by_likeness in ranges.values()]
 
 
 def _first(group: Sequence[Planned], size: int) -> list[Planned]:
-    """The first trials of a group, so many or as many as fit into a pack."""
+    """The first trials of a group: `size` of them, or as many as fit into a pack."""
     pack: list[Planned] = []
     length = -1
     for experiment, trial in group[: min(size, MOST)]:
@@ -107,19 +107,22 @@ def _first(group: Sequence[Planned], size: int) -> list[Planned]:
 
 
 def rows_like(definition: Definition, phase: str, rows: Iterable[Row]) -> list[Row]:
-    """The rows of what was run as the trials of a phase are: with the same fidelity, and not copied."""
-    its = definition.phase(phase)
+    """The rows of trainings with the same fidelity as the phase's; without copied rows."""
+    same_as = definition.phase(phase)
     return [
         row
         for row in rows
-        if row.get("fidelity") == its.fidelity.name
-        and is_reference(row) == its.is_reference
+        if row.get("fidelity") == same_as.fidelity.name
+        and is_reference(row) == same_as.is_reference
         and row.get("reused_from") is None
     ]
 
 
 def seconds_from_start_to_end(row: Row) -> float | None:
-    """Seconds between a trial's start and its row, data, saving and whatever trained beside it included."""
+    """Seconds between a trial's start and its row, with loading, saving and other trials that trained beside it.
+
+    None if the row has no such times.
+    """
     try:
         return (datetime.fromisoformat(row["finished"]) - datetime.fromisoformat(row["started"])).total_seconds()
     except (KeyError, TypeError, ValueError):
@@ -127,22 +130,21 @@ def seconds_from_start_to_end(row: Row) -> float | None:
 
 
 def _seconds_of_a_trial(definition: Definition, phase: str, rows: Iterable[Row]) -> float | None:
-    """What a trial of the phase takes of a pack's time, as far as earlier ones tell; None if there are none."""
+    """Mean seconds that a trial of the phase adds to a pack, from rows of trials like it; None without such rows."""
     seconds = []
     for row in rows_like(definition, phase, rows):
-        # Of what trained side by side, only this is the trial's share.
-        its = row.get("training_time")
-        its = its if isinstance(its, int | float) else seconds_from_start_to_end(row)
-        if its is not None and math.isfinite(its):
-            seconds.append(its + _BESIDE_TRAINING_S)
+        # For trials that trained side by side, only `training_time` is the trial's share.
+        share = row.get("training_time")
+        share = share if isinstance(share, int | float) else seconds_from_start_to_end(row)
+        if share is not None and math.isfinite(share):
+            seconds.append(share + _BESIDE_TRAINING_S)
     return mean(seconds) if seconds else None
 
 
 def minutes(definition: Definition, trials: int) -> int:
-    """The time in which a pack of so many trials ends by itself, well counted: what kills it then is the last net.
+    """Generous limit of a pack, in minutes: the last net, for a pack whose own limits failed.
 
-    Trials that have a limit are ended by it long before: each of them, even if it is tried again alone after it trained
-    beside others.
+    The limit of each trial ends it long before, even if it trains again alone after it trained beside others.
     """
     limit = definition.training.time_limit_minutes
     return trials * (math.ceil(2 * limit) + 30 if limit else _A_WEEK)

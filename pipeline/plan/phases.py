@@ -1,8 +1,8 @@
-"""The phases that a spec comes to: what each of them searches, and by which strategy.
+"""The phases of a spec: the space and the strategy of each.
 
-The automatic mode goes as the practice of tuning by hand goes: first the learning rate and what goes with it, then the
-rest with that learning rate, then everything at once near the best. How many settings a phase tries stands in
-`counts.py`, its dates in `calendar.py`, and what it runs from round to round in `settings.py`.
+The automatic mode follows the practice of tuning by hand: first the learning rate and its companions, then the rest at
+that learning rate, then everything at once near the best. The number of settings of a phase is in `counts.py`, its
+dates are in `calendar.py`, its settings from round to round in `settings.py`.
 """
 
 import math
@@ -18,14 +18,14 @@ from pipeline.spec.model import PhaseSpec, Search
 NEAR = 0.3
 """The share of each range that is searched near the best."""
 FASTER_WITHIN = 0.01
-"""What trains clearly faster is preferred to what is better by less than this."""
+"""A setting that trains clearly faster is preferred to one that is better by less than this."""
 TRAIN = "train"
-"""The only phase where nothing is tuned."""
+"""The only phase of a spec that tunes nothing."""
 STEPS_A_PASS = 8
-"""Of the ready-made batch sizes, those that make fewer steps of a pass over the training rows are left out: so few
-steps are noise, and past the number of rows they are all one setting."""
+"""Ready-made batch sizes with fewer steps per pass over the training rows are left out: so few steps are noise, and
+batches larger than the data are all one setting."""
 REPLICATE = "replicate"
-"""The last phase of choosing of the automatic mode in short mode: the best few train with more seeds."""
+"""The last phase that chooses in automatic mode with short choosing: the best few train with more seeds."""
 
 _PHASES = {
     "parameters": ("screen",),
@@ -38,7 +38,7 @@ _STRATEGIES = {"learning-rate": "sobol", "architecture": "tpe", "near-best": "tp
 
 @dataclass(frozen=True)
 class SpecAndTrainer:
-    """A spec and what its trainer declares: all that phases are made of, but the days."""
+    """A spec and the hyperparameters that its trainer declares."""
 
     spec: Spec
     hyperparameters: Mapping[str, Hyperparameter]
@@ -49,26 +49,26 @@ class SpecAndTrainer:
 
     @cached_property
     def phases(self) -> list[PhaseSpec]:
-        """The phases that the spec names, or else those that its `tune` stands for."""
+        """The phases that the spec names, else the phases of its `tune`."""
         if self.spec.phases:
             return self.spec.phases
         phases = [PhaseSpec.model_validate({"name": name}) for name in _PHASES[self.spec.tune]]
         if self.spec.tune == "automatic" and is_short(self.spec, phases[-1]) and self.spec.search.seeds_per_range == 1:
-            # No name for a spec to use: alone it would have nothing to replicate.
+            # A spec must not name this phase: alone it would have nothing to replicate.
             phases.append(PhaseSpec.model_construct(name=REPLICATE))  # type: ignore[arg-type]
         return phases
 
 
 def is_short(spec: Spec, phase: PhaseSpec) -> bool:
-    """Whether a phase chooses on little data and few epochs."""
+    """True if a phase chooses on little data and few epochs."""
     mode = phase.mode or spec.mode or ("short" if spec.tune == "automatic" else "full")
     return mode == "short"
 
 
 def search_of(spec: Spec, phase: PhaseSpec) -> Search:
-    """How a phase searches: as it says itself, else as the spec says, with a strategy that suits the phase.
+    """The search of a phase: its own, else the spec's, by default with a strategy that suits the phase.
 
-    Raises UserError if there cannot be a race.
+    Raises UserError if it asks for a race that is impossible.
     """
     search = phase.search or spec.search
     if "strategy" not in search.model_fields_set and phase.name in _STRATEGIES:
@@ -81,10 +81,10 @@ def search_of(spec: Spec, phase: PhaseSpec) -> Search:
 
 
 def space_of(request: SpecAndTrainer, phase: PhaseSpec, training_rows: int | None = None) -> Space:
-    """What a phase searches; empty where all of that is fixed, and in phases that try nothing new.
+    """The space that a phase searches; empty if all of it is fixed, and in phases that try nothing new.
 
-    `training_rows`, where they are known, are those of the phase's smallest range: the ready-made batch sizes are cut
-    to them. Raises UserError if the spec asks for a search of nothing, or of what the phase does not search.
+    `training_rows` are those of the phase's smallest range, if known: the ready-made batch sizes are cut to them.
+    Raises UserError if nothing is left to search, or if the spec searches a hyperparameter that the phase does not.
     """
     spec = request.spec
     if phase.name in (TRAIN, REPLICATE):
@@ -114,7 +114,7 @@ def space_of(request: SpecAndTrainer, phase: PhaseSpec, training_rows: int | Non
 
 
 def _fitting(batch_sizes: Domain, incumbent: Scalar, training_rows: int) -> Domain:
-    """The batch sizes that make enough steps of a pass, at least two; the incumbent's stays."""
+    """The batch sizes with enough steps per pass, at least the two smallest; the incumbent's stays."""
     if not isinstance(batch_sizes, Values):
         return batch_sizes
     rising = sorted(value for value in batch_sizes.values if isinstance(value, int))
@@ -123,5 +123,5 @@ def _fitting(batch_sizes: Domain, incumbent: Scalar, training_rows: int) -> Doma
 
 
 def constraints_on(space: Space, constraints: Sequence[Constraint]) -> tuple[Constraint, ...]:
-    """The constraints that say something about what a phase searches."""
+    """The constraints on hyperparameters that a phase searches."""
     return tuple(constraint for constraint in constraints if constraint[0] in space or constraint[2] in space)

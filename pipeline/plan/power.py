@@ -1,6 +1,7 @@
-"""What gain a sweep that is to start would find, by how its ranges lie and by how far gains differed in earlier sweeps.
+"""Statistical power of a sweep that is to start: the smallest gain that its confirmation would find.
 
-Of earlier sweeps it reads what chose, never what judged. It says only: no plan follows it.
+It depends on the layout of its ranges, and on how far gains differed in earlier sweeps. Of earlier sweeps it reads
+scores that chose, never scores that judged. People read it; no plan follows it.
 """
 
 from collections.abc import Sequence
@@ -17,29 +18,31 @@ from pipeline.sweep import Definition
 from pipeline.sweep.digests import LARGEST_SCORE, Digest
 
 ASSUMED_PERCENT = 3.0
-"""By how much a gain differs between date ranges where no earlier sweep tells: in per cent, or in points of a share."""
+"""Spread of a gain between date ranges without earlier sweeps: in per cent, or in points of a share."""
 
 
 @dataclass(frozen=True)
 class Power:
-    """What a confirmation would find four times in five."""
+    """The gain that a confirmation would find four times in five."""
 
     design: Design
     in_spreads: float | None
     """The smallest gain beyond the rope, in standard deviations of a gain between ranges; None: too few for a test."""
     spread: float | None
-    """That standard deviation, as earlier sweeps had it; None: they do not tell."""
+    """That standard deviation in earlier sweeps; None: not known."""
     sweeps: int
-    """So many of them."""
+    """Number of these earlier sweeps."""
 
     def finds(self, spread: float) -> float | None:
-        """The smallest gain that is found if gains differ so much."""
+        """The smallest gain that is found if gains have this standard deviation; None: too few ranges for a test."""
         return None if self.in_spreads is None else self.design.least_gain + self.in_spreads * spread
 
 
 def power_of(definition: Definition, digests: Sequence[Digest] = ()) -> Power | None:
-    """What the sweep's confirmation would find; None where it has none, or is one of several that judge
-    a claim together. `digests` are those of its series."""
+    """The power of the sweep's confirmation; None if it has none, or if the sweep is only a part of judging a claim.
+
+    `digests` are those of its series.
+    """
     phase = definition.confirm
     if phase is None or definition.claim:
         return None
@@ -47,7 +50,7 @@ def power_of(definition: Definition, digests: Sequence[Digest] = ()) -> Power | 
     scores = [trial.valid for digest in digests if digest.has_data_of(definition) for trial in digest.trials]
     design = replace(design, scale=design.scale.fitting(scores))
     by_sweep = [_spreads(definition, digest) for digest in digests]
-    spreads = [spread for of_one in by_sweep for spread in of_one]
+    spreads = [spread for spreads in by_sweep for spread in spreads]
     return Power(
         design=design,
         in_spreads=detectable_in_sd(design, phase.experiments - 1),
@@ -57,14 +60,15 @@ def power_of(definition: Definition, digests: Sequence[Digest] = ()) -> Power | 
 
 
 def _spreads(definition: Definition, digest: Digest) -> list[float]:
-    """By how much each setting's gain over the incumbent of an earlier sweep differed between ranges.
+    """Standard deviations between ranges of the settings' gains over the incumbent in an earlier sweep.
 
-    Of the better half of its settings, which a winner is among, trained as the sweep will judge, on ranges as long.
+    Only of the better half of its settings, since a winner is among them, and only of trainings like those that will
+    judge: at the same fidelity, on ranges as long.
     """
     phase = definition.confirm
     assert phase is not None
-    is_of_another = digest.sweep == definition.id or not digest.has_data_of(definition) or digest.calibration
-    if is_of_another or phase.fidelity not in digest.fidelities:
+    is_unusable = digest.sweep == definition.id or not digest.has_data_of(definition) or digest.calibration
+    if is_unusable or phase.fidelity not in digest.fidelities:
         return []
     days = phase.ranges[0].days
 
@@ -84,18 +88,19 @@ def _spreads(definition: Definition, digest: Digest) -> list[float]:
             by_seed = scores.setdefault(trial.experiment, {}).setdefault(date_range, {})
             by_seed[trial.phase, trial.seed] = trial.valid
     incumbent = identity_of(digest.incumbent)
-    base = next((name for name, one in digest.experiments.items() if identity_of(one) == incumbent), "")
+    base = next((name for name, values in digest.experiments.items() if identity_of(values) == incumbent), "")
 
+    # Each setting's gains, one per range.
     gains: list[list[float]] = []
     scale = definition.objective.gains
-    for by_range in (of_one for name, of_one in scores.items() if name != base):
-        of_ranges = []
+    for by_range in (by_range for name, by_range in scores.items() if name != base):
+        by_setting = []
         for date_range, by_seed in by_range.items():
-            theirs = scores.get(base, {}).get(date_range, {})
-            pairs = [scale.gain(theirs[at], own) for at, own in by_seed.items() if at in theirs]
+            incumbents = scores.get(base, {}).get(date_range, {})
+            pairs = [scale.gain(incumbents[at], score) for at, score in by_seed.items() if at in incumbents]
             if pairs and None not in pairs:
-                of_ranges.append(fmean(gain for gain in pairs if gain is not None))
-        if len(of_ranges) >= FEWEST_RANGES:
-            gains.append(of_ranges)
+                by_setting.append(fmean(gain for gain in pairs if gain is not None))
+        if len(by_setting) >= FEWEST_RANGES:
+            gains.append(by_setting)
     gains.sort(key=fmean, reverse=True)
-    return [stdev(of_ranges) for of_ranges in gains[: (len(gains) + 1) // 2]]
+    return [stdev(by_setting) for by_setting in gains[: (len(gains) + 1) // 2]]

@@ -1,7 +1,7 @@
-"""Whether what the trials of a sweep need is here: a team's program or module, the files of the data.
+"""Checks that this machine has what the trials of a sweep need: a team's program or module, and the files of the data.
 
-Looked at before a sweep is made and before one is gone on with, so that not its trials find it out, one by one. Only
-whether things are there; what they hold is for others.
+It runs before a sweep is made or resumed, so that its trials do not fail one by one. It checks only that files and
+modules exist, not what they hold.
 """
 
 import functools
@@ -34,40 +34,40 @@ _HAS_MODULE = "import importlib.util, sys; sys.exit(70 if importlib.util.find_sp
 
 @dataclass(frozen=True)
 class Missing:
-    """What is not here, as a line for people."""
+    """A missing program, module or file, as a line for people."""
 
     line: str
     everywhere: bool
-    """Whether no other machine would have it: it is no part of the checkout that all of them get."""
+    """True if it is missing on all machines: it belongs to the checkout, and is not in it."""
 
 
-def missing(own: Own | None, folder: Path) -> Iterator[Missing]:
-    """What a team's own trainer, started in `folder`, would not find."""
-    if own is None:
+def missing(code: Own | None, folder: Path) -> Iterator[Missing]:
+    """Yields what a team's own trainer, started in `folder`, would miss."""
+    if code is None:
         return
-    if own.trainer is not None:
-        module, colon, _ = own.trainer.partition(":")
+    if code.trainer is not None:
+        module, colon, _ = code.trainer.partition(":")
         if colon and not _is_importable(module, folder):
             yield Missing(f"trainer: there is no module {module} in {folder}, nor is one installed here", False)
         return
-    assert own.command is not None
-    # What may be left out is as an option to this: never the program, hardly its script.
-    words = [word if isinstance(word, str) else "--" for word in own.command]
+    assert code.command is not None
+    # Arguments that may be left out count as options: they are never the program, and hardly its script.
+    words = [word if isinstance(word, str) else "--" for word in code.command]
     command = [sys.executable if word == "{python}" else word for word in words]
     program = command[0]
     if _is_open(program):
         return
     path = environment({})["PATH"]
     if shutil.which(str(folder / program) if "/" in program else program, path=path) is None:
-        is_there = "/" in program and (folder / program).is_file()
-        why = "is no file that can be executed: chmod +x" if is_there else f"is not in {_place(program, folder)}"
-        yield Missing(f"command: {program} {why}", "/" in program and not Path(program).is_absolute())
+        is_file = "/" in program and (folder / program).is_file()
+        problem = "is no file that can be executed: chmod +x" if is_file else f"is not in {_place(program, folder)}"
+        yield Missing(f"command: {program} {problem}", "/" in program and not Path(program).is_absolute())
         return
     yield from _missing_script(program, command[1:], folder)
 
 
 def _missing_script(program: str, arguments: Sequence[str], folder: Path) -> Iterator[Missing]:
-    """What an interpreter that is here would be told to run, and is not."""
+    """Yields the module or script in the arguments of an interpreter, if it is missing."""
     name = Path(program).name
     is_python = _PYTHON.fullmatch(name) is not None
     if not is_python and not _SHELL.fullmatch(name) and name not in _OTHERS:
@@ -84,7 +84,7 @@ def _missing_script(program: str, arguments: Sequence[str], folder: Path) -> Ite
         elif argument == "-" or (
             argument.startswith("-") and not argument.startswith("--") and set("ces") & set(argument)
         ):
-            return  # the program stands in the command itself, or comes from its input
+            return  # the program is in the command itself, or comes from standard input
         elif not argument.startswith("-"):
             script = folder / argument
             by_path = not is_python and "/" not in argument and shutil.which(argument)
@@ -95,7 +95,7 @@ def _missing_script(program: str, arguments: Sequence[str], folder: Path) -> Ite
 
 
 def _is_open(argument: str) -> bool:
-    """Whether only a trial knows what the argument comes to: it has a placeholder."""
+    """True if the argument has a placeholder, whose value only a trial knows."""
     return "{" in argument
 
 
@@ -106,7 +106,7 @@ def _place(name: str, folder: Path) -> str:
 
 
 def _is_importable(module: str, folder: Path) -> bool:
-    """Whether this Python would find a module, `folder` first. Nothing of it is run."""
+    """True if this Python finds a module, in `folder` first. None of its code runs."""
     first, *below = module.split(".")
     spec = PathFinder.find_spec(first, [str(folder)])
     if spec is None:
@@ -123,7 +123,7 @@ def _is_importable(module: str, folder: Path) -> bool:
 
 @functools.cache
 def _python_has(program: str, module: str, folder: Path) -> bool:
-    """The same of another Python; True where it cannot be asked."""
+    """True if another Python finds a module; True, too, if that Python does not answer."""
     first = module.split(".")[0]
     if program == sys.executable or (folder / first).exists() or (folder / f"{first}.py").exists():
         return _is_importable(module, folder)
@@ -143,8 +143,8 @@ def _python_has(program: str, module: str, folder: Path) -> bool:
 
 
 def check(definition: Definition) -> None:
-    """Raises UserError, a line for each, if something that the sweep's trials need is not on this machine."""
-    lines = [found.line for found in missing(definition.own, project_folder())]
+    """Raises UserError, a line for each missing thing, if this machine lacks what the sweep's trials need."""
+    lines = [missing_part.line for missing_part in missing(definition.own, project_folder())]
     data = definition.data
     if definition.own is None and isinstance(data, FilesSource) and not data.path.startswith("gs://"):
         path = in_project(data.path)

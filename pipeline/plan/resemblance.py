@@ -1,6 +1,6 @@
-"""The study of how alike a user's date ranges are: a few settings on many ranges, in full.
+"""Plans the study of how alike a user's date ranges are: a few settings on many ranges, in full.
 
-It is a sweep like any other, whose digest later ones learn from. What its rows come to is worked out in
+It is a sweep like any other, and later sweeps learn from its digest. Its rows are evaluated in
 `analysis/resemblance.py` and `analysis/ranges_needed.py`.
 """
 
@@ -23,14 +23,14 @@ FEWEST_SETTINGS, FEWEST_RANGES = 3, 4
 
 
 def ordinary(spec: Spec) -> Spec:
-    """The spec whose confirmation the study is for: as on a day on which it confirms."""
+    """The spec as on a day on which it confirms: the study is for that confirmation."""
     return spec.model_copy(update={"confirm": spec.confirm.model_copy(update={"day_of_month": None})})
 
 
 def sample(spec: Spec, settings: int, ranges: Sequence[DateRange]) -> Spec:
     """The spec of the study: random settings on these ranges, the incumbent among them.
 
-    Raises UserError if the spec leaves the space to the pipeline.
+    Raises UserError if the spec names no space of its own.
     """
     sampled = calibration.sample(spec, settings)
     changes: dict[str, Any] = {"date_range": list(ranges), "range_months": None}
@@ -38,24 +38,26 @@ def sample(spec: Spec, settings: int, ranges: Sequence[DateRange]) -> Spec:
 
 
 def ranges_of(usual: Definition, covered: DateRange | None, count: int) -> list[DateRange]:
-    """Up to `count` ranges that lie as those do that would judge, the newest ones of the data, oldest first.
+    """The newest ranges of the data, `count` at most, as long and as far apart as the ranges that would judge; oldest
+    first.
 
-    `usual` is the spec's own sweep, `covered` the days of the data. Raises UserError if there are too few of them.
+    `usual` is the spec's own sweep, `covered` the days of the data. Raises UserError if there are too few ranges.
     """
-    like = judging_of(usual)
+    judging = judging_of(usual)
     every = [date_range for phase in usual.of_settings for date_range in phase.ranges]
-    alike = [one for one in every if abs(one.days - like[-1].days) <= MONTHS_DIFFER]
-    newest = max([*alike, *like], key=lambda date_range: date_range.end)
-    whole = all(day.day == 1 for one in like for day in (one.start, one.end))
-    if whole:
+    alike = [date_range for date_range in every if abs(date_range.days - judging[-1].days) <= MONTHS_DIFFER]
+    newest = max([*alike, *judging], key=lambda date_range: date_range.end)
+
+    # From the newest range back in steps: of whole months if the ranges are whole months, else of days.
+    if all(day.day == 1 for date_range in judging for day in (date_range.start, date_range.end)):
         months = _months(newest.start, newest.end)
-        step = min((_months(a.end, b.end) for a, b in pairwise(like)), default=months)
+        step = min((_months(a.end, b.end) for a, b in pairwise(judging)), default=months)
         candidates = [dates.whole_months(newest.end, months, back=step * at) for at in range(count)]
     else:
-        days = min(((b.end - a.end).days for a, b in pairwise(like)), default=newest.days)
+        days = min(((b.end - a.end).days for a, b in pairwise(judging)), default=newest.days)
         shifts = [timedelta(days=days * at) for at in range(count)]
         candidates = [DateRange(newest.start - shift, newest.end - shift) for shift in shifts]
-    ranges = [one for one in candidates if covered is None or covered.start <= one.start]
+    ranges = [date_range for date_range in candidates if covered is None or covered.start <= date_range.start]
     if len(ranges) < FEWEST_RANGES:
         raise UserError(
             f"calibrate: there are {len(ranges)} date ranges like those that would judge, and to learn how alike they "
@@ -69,12 +71,15 @@ def _months(start: Any, end: Any) -> int:
 
 
 def judging_of(usual: Definition) -> list[DateRange]:
-    """The ranges that would judge, oldest first; those that would choose where nothing does."""
+    """The ranges that would judge, oldest first; for a sweep that does not judge, the ranges that choose last."""
     return sorted((usual.confirm or usual.choosing[-1]).ranges)
 
 
 def define(resolved: Definition, spec: Spec, usual: Definition, seeds: int) -> Definition:
-    """The definition of the study, made from what `sample` resolved to. Raises UserError if it has too few settings."""
+    """The definition of the study. `resolved` is the definition of the `sample`, `usual` the spec's own sweep.
+
+    Raises UserError if the sample has too few settings.
+    """
     screen = resolved.phases[0]
     if screen.experiments < FEWEST_SETTINGS:
         raise UserError(
@@ -98,7 +103,7 @@ def define(resolved: Definition, spec: Spec, usual: Definition, seeds: int) -> D
             "spec": normalize.as_written(spec),
             "chosen_before": {},
             "resembling": Resembling(
-                chosen_on=tuple(dict.fromkeys(one for each in usual.choosing for one in each.ranges)),
+                chosen_on=tuple(dict.fromkeys(date_range for each in usual.choosing for date_range in each.ranges)),
                 judging=tuple(judging_of(usual)),
                 settings=sum(each.experiments for each in usual.searching),
                 rope=confirm.judging.rope if confirm and confirm.judging else spec.rope,

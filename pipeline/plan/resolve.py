@@ -1,4 +1,4 @@
-"""A spec, on a given day, with given data: the frozen definition of a sweep.
+"""Resolves a spec, on a given day, with given data, to the frozen definition of a sweep.
 
 Everything that depends on "today" or on the project's settings is decided here, once, before anything runs.
 """
@@ -20,7 +20,7 @@ from pipeline.results import REFERENCE
 from pipeline.search import ADAPTIVE
 from pipeline.search.search_space import written as in_words
 from pipeline.space import Hyperparameter, Space, Values
-from pipeline.spec import Spec, check, normalize, trainer
+from pipeline.spec import Spec, normalize, trainer
 from pipeline.spec.metrics import usual_goal
 from pipeline.spec.model import MOST_EXPERIMENTS, Objective, PhaseSpec
 from pipeline.sweep import FORMAT, Definition, Fidelity, Phase, new_id
@@ -46,17 +46,17 @@ def resolve(
 ) -> Definition:
     """The definition of a sweep that starts `now`. `data` is used where the spec names none.
 
-    `covered` are the days of the data and `rows_by_day` what they have, where the caller has looked; `used` the ranges
-    that earlier sweeps of this architecture and data chose on: what judges must be fresh of them, too. Raises
-    UserError, a line per mistake, if the spec asks for what cannot be.
+    `covered` are the days of the data and `rows_by_day` their rows, where the caller knows them. `used` are the ranges
+    that earlier sweeps of this architecture and data chose on: ranges that judge must be fresh of them, too. Raises
+    UserError, a line per mistake, if the spec asks for the impossible.
     """
-    # What the spec leaves to the project, to its trainer and to the day.
+    # The parts that come from the project, from the trainer and from the day.
     source = source_of(spec, data)
     hyperparameters = trainer.hyperparameters(spec)
-    own = _own(spec, hyperparameters)
+    own_trainer = _own_trainer(spec, hyperparameters)
     today = spec.as_of or (source and source.as_of) or now.date()
 
-    # The phases, and on which days they run.
+    # The phases and their date ranges.
     covered = (source and source.covers) or (rows_by_day and rows_by_day.covers) or covered
     decided = months.decide(normalize.with_reals(spec, hyperparameters), source, today, covered, rows_by_day)
     request = phases.SpecAndTrainer(decided.spec, hyperparameters)
@@ -82,20 +82,9 @@ def resolve(
         image=image or spec.image,
         notes=spec.notes,
         spec=normalize.as_written(spec),
-        own=own,
+        own=own_trainer,
         rows_by_month=rows_by_day and rows_by_day.by_month(),
-        decided=tuple(
-            dict.fromkeys(
-                (
-                    *_goal_in_words(spec.objective),
-                    *decided.lines,
-                    *_cut_in_words(request, all_phases),
-                    *_drawn_in_words(request, all_phases),
-                    *judges.more_ranges_in_words(spec, all_phases),
-                    *_empty_arguments_in_words(request, all_phases),
-                )
-            )
-        ),
+        decided=tuple(dict.fromkeys(_decisions(request, all_phases, decided.lines))),
         chosen_before={str(date_range): used.count(date_range) for date_range in chosen_on if date_range in used},
     )
 
@@ -108,24 +97,21 @@ def source_of(spec: Spec, data: DataSource | None) -> DataSource | None:
     return source
 
 
-def _own(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Own | None:
-    """The spec's own trainer. Raises UserError if what it declares itself does not fit the spec."""
-    own = trainer.own(spec, hyperparameters)
-    if own is not None and spec.hyperparameters is None:
-        mistakes = check.of_own(normalize.as_written(spec), hyperparameters)
-        if lines := [f"{path}: {message}" for path, message in mistakes]:
-            raise UserError("\n".join(lines))
-    return own
+def _own_trainer(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Own | None:
+    """The spec's own trainer. Raises UserError if the hyperparameters that it declares do not fit the spec."""
+    if lines := list(trainer.misfits(spec, hyperparameters)):
+        raise UserError("\n".join(lines))
+    return trainer.own(spec, hyperparameters)
 
 
 class _Mistakes:
-    """All lines of what a spec asks for and cannot have."""
+    """Collects all mistakes of a spec, so that a user reads them at once."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
 
     def note(self, make: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | None:
-        """What `make` returns; None, and its lines noted, if it raises UserError."""
+        """The result of `make`; None if it raises UserError, whose lines are noted."""
         try:
             return make(*args, **kwargs)
         except UserError as error:
@@ -134,7 +120,10 @@ class _Mistakes:
 
 
 def _phases(request: phases.SpecAndTrainer, calendar: Calendar, rows_by_day: RowCounts | None) -> tuple[Phase, ...]:
-    """All phases in their order: what chooses, what judges, the references. Raises UserError, a line per mistake."""
+    """All phases in their order: those that choose, the one that judges, the references.
+
+    Raises UserError, a line per mistake.
+    """
     spec, mistakes = request.spec, _Mistakes()
     if lines := _misnamed_constraints(request):
         raise UserError("\n".join(lines))
@@ -143,8 +132,8 @@ def _phases(request: phases.SpecAndTrainer, calendar: Calendar, rows_by_day: Row
     names = [phase.name for phase in request.phases]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         mistakes.lines.append(f"phases: {', '.join(twice)} stands there twice")
-    made = [mistakes.note(_choosing, request, phase, calendar, rows_by_day, mistakes) for phase in request.phases]
-    choosing = _in_a_row([phase for phase in made if phase is not None])
+    possible = [mistakes.note(_choosing, request, phase, calendar, rows_by_day, mistakes) for phase in request.phases]
+    choosing = _in_a_row([phase for phase in possible if phase is not None])
     if choosing and choosing[0].replicates:
         choosing = []  # nothing is searched, so there is nothing to replicate
     if not mistakes.lines:
@@ -152,7 +141,7 @@ def _phases(request: phases.SpecAndTrainer, calendar: Calendar, rows_by_day: Row
         if not choosing:
             mistakes.lines.append("parameters: all of them are fixed: nothing to tune")
 
-    # The phase that judges, and what the budget leaves of the others.
+    # The phase that judges, and the experiments that the budget leaves to the others.
     judging = mistakes.note(judges.judging, spec, choosing, calendar) if choosing else []
     if judging is not None and not mistakes.lines:
         choosing = mistakes.note(counts.within_budget, spec.budget, choosing, judging) or []
@@ -164,7 +153,7 @@ def _phases(request: phases.SpecAndTrainer, calendar: Calendar, rows_by_day: Row
 
 
 def _drawn_from_its_grid(request: phases.SpecAndTrainer, phase: Phase) -> Phase:
-    """The phase; one that has no room for its whole grid draws from it, as the first settings are all alike."""
+    """The phase; if it has no room for its whole grid it draws from it, since the first settings are all alike."""
     if not counts.is_part_of_its_grid(request, phase):
         return phase
     return phase.model_copy(update={"strategy": "random"})
@@ -177,7 +166,7 @@ def _choosing(
     rows_by_day: RowCounts | None,
     mistakes: _Mistakes,
 ) -> Phase | None:
-    """A phase that chooses; None if it has nothing to search, or if a mistake was noted. Raises UserError, too."""
+    """A phase that chooses; None if it has nothing to search or a mistake was noted. Raises UserError for others."""
     spec = request.spec
     fixed = normalize.fixed_values(phase.parameters or {})
     if clash := fixed.keys() - normalize.fixed_values(spec.parameters):
@@ -188,12 +177,13 @@ def _choosing(
     if not space and phase.name not in (phases.TRAIN, phases.REPLICATE):
         return None
 
-    # What it searches, where and with how many.
+    # Its ranges, its space and its number of settings.
     search, is_short = phases.search_of(spec, phase), phases.is_short(spec, phase)
     ranges = mistakes.note(calendar.choosing, phase)
     if ranges is not None and rows_by_day is not None:
         shares = spec.training.validation_share, spec.training.test_share
-        space = phases.space_of(request, phase, min(rows_by_day.within(one.split(*shares).train) for one in ranges))
+        rows = min(rows_by_day.within(date_range.split(*shares).train) for date_range in ranges)
+        space = phases.space_of(request, phase, rows)
     experiments = mistakes.note(counts.experiments_of, request, phase, space)
     if ranges is None or experiments is None:
         return None
@@ -229,36 +219,48 @@ def _choosing(
     )
 
 
+def _decisions(
+    request: phases.SpecAndTrainer, all_phases: Sequence[Phase], about_months: Sequence[str]
+) -> Iterator[str]:
+    """Yields the lines about everything that was decided for the user."""
+    yield from _goal_in_words(request.spec.objective)
+    yield from about_months
+    yield from _cut_in_words(request, all_phases)
+    yield from _drawn_in_words(request, all_phases)
+    yield from judges.more_ranges_in_words(request.spec, all_phases)
+    yield from _empty_arguments_in_words(request, all_phases)
+
+
 def _goal_in_words(objective: Objective) -> Iterator[str]:
-    """A line if the goal is not the one that everybody has for this metric."""
+    """A line if the goal is not the usual one of the metric."""
     if usual_goal(objective.metric) not in (None, objective.goal):
         better = "less" if objective.goal == "maximize" else "more"
         yield f"objective: {objective.goal}s {objective.metric}, as `goal` says; usually {better} of it is better"
 
 
-def _cut_in_words(request: phases.SpecAndTrainer, made: Sequence[Phase]) -> Iterator[str]:
-    """A line for each phase that batch sizes of the ready-made space were left out of."""
-    asked: dict[str, Space] = {phase.name: phases.space_of(request, phase) for phase in request.phases}
-    for phase in made:
-        whole, searched = (space.get("batch_size") for space in (asked.get(phase.name, {}), phase.space))
+def _cut_in_words(request: phases.SpecAndTrainer, all_phases: Sequence[Phase]) -> Iterator[str]:
+    """A line for each phase whose space lost batch sizes of the ready-made space."""
+    ready_made: dict[str, Space] = {phase.name: phases.space_of(request, phase) for phase in request.phases}
+    for phase in all_phases:
+        whole, searched = (space.get("batch_size") for space in (ready_made.get(phase.name, {}), phase.space))
         if isinstance(whole, Values) and isinstance(searched, Values) and whole != searched:
             left_out = ", ".join(str(value) for value in whole.values if value not in searched)
             yield f"batch_size: {left_out} left out, fewer than {phases.STEPS_A_PASS} steps a pass over the rows"
 
 
-def _drawn_in_words(request: phases.SpecAndTrainer, made: Sequence[Phase]) -> Iterator[str]:
-    """A line for each phase that draws from the grid that it was asked for."""
-    grids = {one.name for one in request.phases if phases.search_of(request.spec, one).strategy == "grid"}
-    for phase in made:
+def _drawn_in_words(request: phases.SpecAndTrainer, all_phases: Sequence[Phase]) -> Iterator[str]:
+    """A line for each phase that draws from its grid, in place of the whole grid that the spec asks for."""
+    grids = {each.name for each in request.phases if phases.search_of(request.spec, each).strategy == "grid"}
+    for phase in all_phases:
         if phase.name in grids and phase.strategy == "random":
             size = math.prod(domain.size for domain in phase.space.values())
-            many = f"{size:,}" if size <= MOST_EXPERIMENTS else f"over {MOST_EXPERIMENTS:,}"
-            yield f"{phase.name}: {phase.experiments} settings are drawn from the grid, which has {many}"
+            settings = f"{size:,}" if size <= MOST_EXPERIMENTS else f"over {MOST_EXPERIMENTS:,}"
+            yield f"{phase.name}: {phase.experiments} settings are drawn from the grid, which has {settings}"
 
 
-def _empty_arguments_in_words(request: phases.SpecAndTrainer, made: Sequence[Phase]) -> Iterator[str]:
-    """A line for each argument that may be empty text, which programs take for an argument all the same."""
-    spaces = [phase.space.items() for phase in made]
+def _empty_arguments_in_words(request: phases.SpecAndTrainer, all_phases: Sequence[Phase]) -> Iterator[str]:
+    """A line for each argument that may be empty text: programs take that for an argument, too."""
+    spaces = [phase.space.items() for phase in all_phases]
     empty = {name for space in spaces for name, domain in space if "" in domain}
     empty |= {name for name, value in request.incumbent.items() if value == ""}
     for at, name in placeholders.possibly_empty(request.spec.command or (), empty):
@@ -267,14 +269,16 @@ def _empty_arguments_in_words(request: phases.SpecAndTrainer, made: Sequence[Pha
 
 
 def _in_a_row(choosing: Sequence[Phase]) -> list[Phase]:
-    """Each phase starts from the best of the one before it."""
+    """The phases, each of which starts from the best setting of the phase before."""
     before = [None, *(phase.name for phase in choosing)]
     return [phase.model_copy(update={"follows": name}) for phase, name in zip(choosing, before, strict=False)]
 
 
 def _references(spec: Spec, choosing: Sequence[Phase], judging: Sequence[Phase]) -> list[Phase]:
-    """The phase of the references: on what judges, then on what chooses. None for a trainer of the user's own, whose
-    units nobody knows."""
+    """The phase of the references, on the ranges that judge, then on those that choose.
+
+    None for a team's own trainer, since the units of its metrics are unknown.
+    """
     if not spec.references or spec.trains_own_code:
         return []
     return [
@@ -303,7 +307,7 @@ def _misnamed_constraints(request: phases.SpecAndTrainer) -> list[str]:
 
 
 def _idle_constraints(spec: Spec, choosing: Sequence[Phase]) -> list[str]:
-    """A line for each constraint of which nothing is searched."""
+    """A line for each constraint between hyperparameters that are not searched."""
     return [
         f"constraints: {in_words(constraint)}: neither side is searched, so it would say nothing"
         for constraint in spec.constraints

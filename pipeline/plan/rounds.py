@@ -1,8 +1,7 @@
-"""The next round: what a sweep's definition and its finished rounds say should run now.
+"""Plans the next round of a sweep from its definition and its finished rounds.
 
-Planning is a pure step over the store. Asked again, it answers the same; asked while a round is not drained, it
-answers with what is left of that round; an empty answer means that the sweep is done. Which settings a phase tries
-is the work of `settings.py`.
+Planning is a pure step over the store: planning again gives the same packs. While a round is not drained, planning
+gives its remaining packs; no packs mean that the sweep is done. `settings.py` chooses the settings of a phase.
 """
 
 import math
@@ -23,27 +22,29 @@ from pipeline.training import references
 
 
 def pending(sweep: Sweep, *, retry: bool = False, lanes: int | None = None) -> list[Pack]:
-    """The packs that should run now; empty if the sweep is done.
+    """The packs that should run now; empty if the sweep is done. Writes a new round into the store.
 
-    A new round is cut into packs for so many lanes, and what is left of rounds that have begun is cut anew; where
-    nobody knows how many, each trial of a new round is a pack, and packs that were planned stay. `retry` counts trials
-    that failed as not run. The next round is planned when all trials so far have a row, or the budget has ended: one
-    whose row somebody deleted runs again. Raises UserError if a sweep of this format can only be read.
+    With `lanes`, a new round is cut into packs for so many lanes, and the remaining trials of a round that has begun
+    are cut again. Without, each trial of a new round is a pack, and planned packs stay. `retry` counts failed trials as
+    not run. The next round is planned when all trials so far have a row, or when the budget has ended; a trial whose
+    row was deleted runs again. Raises UserError if a sweep of this format can only be read.
     """
     sweep.definition.check_format()
     rounds = [sweep.round(number) for number in range(sweep.rounds())]
     packs = [pack for planned in rounds for pack in planned]
 
-    # What is left of the rounds so far.
-    left = unfinished(sweep, packs, retry=retry)
-    is_begun = bool(left) and left != rounds[-1]
-    needs_rows = (rounds and not left) or (is_begun and lanes) or sweep.definition.is_timed
+    # The remaining packs of the rounds so far.
+    remaining = unfinished(sweep, packs, retry=retry)
+    is_begun = bool(remaining) and remaining != rounds[-1]
+    needs_rows = (rounds and not remaining) or (is_begun and lanes) or sweep.definition.is_timed
     rows = merge.look(sweep).rows if needs_rows else []
     history = History(sweep.definition, datetime.now(UTC), planned=frozenset(trials_of(packs)), rows=rows)
-    if left and spending.choosing_is_over(history):
-        left = [pack for pack in left if not sweep.definition.phase(pack.trials[0].phase).chooses]
-    if left:
-        return _cut_anew(sweep, left, len(rounds) - 1, len(rounds[-1]), lanes, rows) if is_begun and lanes else left
+    if remaining and spending.choosing_is_over(history):
+        remaining = [pack for pack in remaining if not sweep.definition.phase(pack.trials[0].phase).chooses]
+    if remaining and is_begun and lanes:
+        return _cut_again(sweep, remaining, len(rounds) - 1, len(rounds[-1]), lanes, rows)
+    if remaining:
+        return remaining
 
     # The next round.
     if not rounds:
@@ -52,7 +53,7 @@ def pending(sweep: Sweep, *, retry: bool = False, lanes: int | None = None) -> l
     new, packs = next_round(history, len(rounds), lanes)
     if rounds and not rounds[-1] and not packs:
         return []
-    # A round after an empty one: what failed was run again, and now there is something to judge.
+    # After an empty round there may be one with packs: a retry gave the sweep something to judge.
     sweep.add_experiments(new)
     return sweep.create_round(len(rounds), packs)
 
@@ -60,22 +61,22 @@ def pending(sweep: Sweep, *, retry: bool = False, lanes: int | None = None) -> l
 def unfinished(sweep: Sweep, packs: Sequence[Pack], *, retry: bool = False) -> list[Pack]:
     """The packs, reduced to trials that have no row (with `retry`: no result)."""
     files = sweep.result_files()
-    left = []
+    reduced = []
     for pack in packs:
         trials = tuple(trial for trial in pack.trials if not _is_finished(sweep, files.get(str(trial)), trial, retry))
         if trials:
-            left.append(pack.reduced_to(trials))
-    return left
+            reduced.append(pack.reduced_to(trials))
+    return reduced
 
 
-def _cut_anew(
-    sweep: Sweep, left: Sequence[Pack], number: int, first: int, lanes: int, rows: Sequence[Row]
+def _cut_again(
+    sweep: Sweep, packs: Sequence[Pack], number: int, first: int, lanes: int, rows: Sequence[Row]
 ) -> list[Pack]:
-    """The trials that packs have left as new ones for so many lanes, of round `number` and numbered from `first`."""
+    """The trials of the packs as new packs for so many lanes, of round `number` and numbered from `first`."""
     experiments = sweep.experiments()
     trials = [
         (Experiment.of_reference(trial.experiment) if trial.is_reference else experiments[trial.experiment], trial)
-        for trial in trials_of(left)
+        for trial in trials_of(packs)
     ]
     return _packs(sweep.definition, packing.cut(sweep.definition, trials, lanes, rows), number, first)
 
@@ -90,10 +91,10 @@ def _is_finished(sweep: Sweep, file: ResultFile | None, trial: Trial, retry: boo
 
 
 def next_round(history: History, number: int, lanes: int | None = None) -> tuple[list[Experiment], list[Pack]]:
-    """Round `number`: the experiments that are new, and the packs to run. No packs: the sweep is done.
+    """Round `number`: its new experiments, and the packs to run. No packs: the sweep is done.
 
-    All planned trials have a row, unless the budget ended first. The round belongs to the first phase that needs a
-    trial which is not planned; the first round has the references, too.
+    All planned trials must have a row, unless the budget ended first. The round belongs to the first phase with a trial
+    that is not planned yet; the first round has the references, too.
     """
     for phase in history.definition.of_settings:
         experiments, new = _with_ids(history, phase, settings_of(history, phase))
@@ -108,7 +109,7 @@ def next_round(history: History, number: int, lanes: int | None = None) -> tuple
 
 
 def _references(definition: Definition) -> list[list[packing.Planned]]:
-    """What the first round measures beside settings: the references, one pack per date range."""
+    """The trials of the references, which run in the first round; one pack per date range."""
     return [
         [(Experiment.of_reference(name), Trial(phase.name, name, at, 0)) for name in references.NAMES]
         for phase in definition.phases
@@ -128,7 +129,10 @@ def _packs(definition: Definition, cut: Sequence[Sequence[packing.Planned]], num
 def _with_ids(
     history: History, phase: Phase, settings: Sequence[Assignment]
 ) -> tuple[list[Experiment], list[Experiment]]:
-    """The experiments of a phase, each known setting under the number that it has; and the new ones alone."""
+    """The experiments of a phase, in the order of its settings; and the new ones among them.
+
+    A setting that the sweep has tried before keeps its number.
+    """
     by_setting = {identity_of(experiment.assignment): experiment for experiment in history.experiments.values()}
     experiments: list[Experiment] = []
     new: list[Experiment] = []
@@ -145,10 +149,10 @@ def _with_ids(
 
 
 def _trials(history: History, phase: Phase, experiments: Sequence[Experiment]) -> list[Trial]:
-    """All trials of a phase that the finished ones leave to be run, or have run."""
+    """All trials of a phase so far, finished or not; of a race, without settings that have left it."""
     if phase.race:
         return _race(history, phase, [experiment.id for experiment in experiments])
-    # Experiment by experiment: after a third of the time, a third of the settings are known on every range.
+    # Experiment by experiment: after a third of the time, a third of the settings have a row on every range.
     ranges = range(len(phase.ranges))
     return [
         Trial(phase.name, experiment.id, at, seed)
@@ -163,27 +167,27 @@ def _seeds(phase: Phase) -> range:
 
 
 def _race(history: History, phase: Phase, experiments: Sequence[str]) -> list[Trial]:
-    """The trials of a race up to the range that it has come to, range by range.
+    """The trials of a race up to its current range, range by range.
 
-    What is clearly worse on the ranges so far leaves the race; `experiments` are ids, the incumbent's first.
+    Settings that are clearly worse on the ranges so far leave the race. `experiments` are ids, the incumbent's first.
     """
     from pipeline.analysis import racing
 
     finished = {row["trial"]: row for row in history.rows}
-    # What read other data than most cannot race; it leaves as what failed does.
-    same = {row["trial"] for row in comparable(history.definition, history.rows_of(phase))}
+    # Trials that read other data than most count as failed.
+    comparable_trials = {row["trial"] for row in comparable(history.definition, history.rows_of(phase))}
+    rows = {trial: row for trial, row in finished.items() if trial in comparable_trials}
     objective = history.definition.objective
     trials: list[Trial] = []
     incumbent, running = experiments[0], list(experiments)
     for at in range(len(phase.ranges)):
         trials += [Trial(phase.name, experiment, at, seed) for experiment in running for seed in _seeds(phase)]
         if at + 1 < min(racing.FEWEST_RANGES, len(phase.ranges)):
-            continue  # the race has nothing to say yet: these ranges are one round
+            continue  # too few ranges to compare: they are one round
         if not all(str(trial) in finished for trial in trials):
             return trials
-        of_same = {trial: row for trial, row in finished.items() if trial in same}
-        scores = {experiment: _scores(phase, experiment, at + 1, of_same, objective.valid) for experiment in running}
-        # What failed cannot be ranked any more; it comes back by itself if a retry mends it.
+        scores = {experiment: _scores(phase, experiment, at + 1, rows, objective.valid) for experiment in running}
+        # A setting with a failed trial cannot be ranked; it comes back if a retry succeeds.
         racers = {experiment: by_range for experiment, by_range in scores.items() if len(by_range) == at + 1}
         race = racing.race(racers, incumbent, objective.goal)
         running = [incumbent, *(racer for racer in racers if racer != incumbent and racer not in race.out)]
@@ -191,15 +195,18 @@ def _race(history: History, phase: Phase, experiments: Sequence[str]) -> list[Tr
 
 
 def _scores(
-    phase: Phase, experiment: str, ranges: int, finished: Mapping[str, Row], metric: str
+    phase: Phase, experiment: str, ranges: int, rows: Mapping[str, Row], metric: str
 ) -> dict[DateRange, float | None]:
-    """{range: metric} of an experiment on the first `ranges` ranges, seeds averaged; without those where it failed."""
+    """{range: metric} of an experiment on the first `ranges` ranges, seeds averaged; without ranges where it failed.
+
+    `rows` is {trial: row}.
+    """
     scores = {}
     for at, date_range in enumerate(phase.ranges[:ranges]):
-        rows = [finished.get(str(Trial(phase.name, experiment, at, seed))) for seed in _seeds(phase)]
-        ended = [row for row in rows if row is not None and Status(row["status"]).is_result]
-        if len(ended) == len(rows):
-            scores[date_range] = _mean([row.get(metric) for row in ended])
+        by_seed = [rows.get(str(Trial(phase.name, experiment, at, seed))) for seed in _seeds(phase)]
+        results = [row for row in by_seed if row is not None and Status(row["status"]).is_result]
+        if len(results) == len(by_seed):
+            scores[date_range] = _mean([row.get(metric) for row in results])
     return scores
 
 
@@ -210,9 +217,8 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def counted(packs: Sequence[Pack]) -> str:
-    """What packs hold, in words: `31 trials to run, and 27 references in seconds of CPU`."""
+    """The contents of packs in words: `31 trials to run, and 27 references in seconds of CPU`."""
     trials = list(trials_of(packs))
-    measured = sum(trial.is_reference for trial in trials)
-    return f"{len(trials) - measured} trials to run" + (
-        f", and {measured} references in seconds of CPU" if measured else ""
-    )
+    references = sum(trial.is_reference for trial in trials)
+    line = f"{len(trials) - references} trials to run"
+    return f"{line}, and {references} references in seconds of CPU" if references else line

@@ -1,6 +1,6 @@
-"""Which settings a phase runs, given a sweep's history: those it has, and those that its strategy suggests next.
+"""Chooses the settings of a phase from a sweep's history: those that are planned, and the strategy's next ones.
 
-Settings are full assignments here; which trials they come to is the work of `rounds.py`.
+A setting is a full assignment here. `rounds.py` makes trials of settings.
 """
 
 from collections.abc import Sequence
@@ -13,40 +13,40 @@ from pipeline.space import Assignment, identity_of, key
 from pipeline.sweep import Phase, seed_of
 
 _FEWEST_REPLICATED = 3
-"""The incumbent and two others: between fewer there is nothing left to choose."""
+"""The incumbent and two others: fewer leave nothing to choose."""
 
 
 def settings_of(history: History, phase: Phase) -> list[Assignment]:
-    """The settings that a phase should have by now, the incumbent first; none if there is nothing to do for it.
+    """All settings of a phase so far and those of its next round, the incumbent first; empty if it has nothing to do.
 
-    Those that earlier rounds planned come back unchanged, in their order.
+    Settings that are planned come first, unchanged and in their order.
     """
     if phase.judges:
         return _finalists(history, phase)
 
-    # A phase that is through keeps what it has.
+    # A phase that is over gets no more settings.
     planned = history.assignments_of(phase)
-    is_whole = phase.batch is None and phase.follows is not None and bool(planned)
+    is_complete = phase.batch is None and phase.follows is not None and bool(planned)
     grows = phase.batch is not None or phase.replicates
-    if is_whole or (grows and history.is_past(phase)):
+    if is_complete or (grows and history.is_past(phase)):
         return planned
     if phase.replicates:
         return _replicated(history, phase)
 
-    # What each phase begins with: the incumbent, and the best of the phase before.
+    # Each phase begins with the incumbent and the best of the phase before.
     base = _base(history, phase, planned)
     first = [history.definition.incumbent]
     if identity_of(base) != identity_of(history.definition.incumbent):
         first.append(base)
 
-    # How many more its round has room for.
+    # New settings, as many as the round has room for.
     if phase.batch is None:
         return first + _suggestions(history, phase, base, first, phase.experiments - len(first))
     count = min(phase.batch, phase.experiments - len(planned))
     if history.definition.is_timed:
         count = int(min(count, spending.room(history, phase)))
-        # Before anything has run, what a training takes is found out on what has to run anyway. Afterwards a phase
-        # without room for something new would run in vain.
+        # The very first round runs in any case, and shows how long a training takes. Later, a phase without room for a
+        # new setting would run in vain.
         if history.rows and not planned and count <= len(first):
             return []
     if not planned:
@@ -55,10 +55,10 @@ def settings_of(history: History, phase: Phase) -> list[Assignment]:
 
 
 def _finalists(history: History, phase: Phase) -> list[Assignment]:
-    """The incumbent and the best of choosing, or the claim that is judged; none if there is no time to judge.
+    """The incumbent and the best settings of choosing, or those of a claim; empty if there is no time to judge.
 
-    Where nothing beats the incumbent it trains alone: it is the answer, and what it is worth on days that chose nothing
-    is still to be seen, and its model still to be trained in full.
+    If nothing beats the incumbent it trains alone: it is the answer, and people want its model and its score on fresh
+    days.
     """
     if history.definition.claim:
         return [history.definition.incumbent, history.definition.claim.setting]
@@ -74,7 +74,7 @@ def _finalists(history: History, phase: Phase) -> list[Assignment]:
 
 
 def _replicated(history: History, phase: Phase) -> list[Assignment]:
-    """The incumbent and the best of the phase before; none if there are too few, or if time has run out."""
+    """The incumbent and the best of the phase before; empty if these are too few, or if time has run out."""
     incumbent = history.definition.incumbent
     best = ranking.candidates(history.definition, history.rows, phase)[: phase.experiments]
     others = [standing.assignment for standing in best if identity_of(standing.assignment) != identity_of(incumbent)]
@@ -85,7 +85,7 @@ def _replicated(history: History, phase: Phase) -> list[Assignment]:
 
 
 def _base(history: History, phase: Phase, planned: Sequence[Assignment]) -> Assignment:
-    """The setting whose values a phase keeps where it does not search. Once it has begun, no retry changes that."""
+    """The setting whose values a phase keeps where it does not search. A retry does not change it once it has begun."""
     incumbent = history.definition.incumbent
     if phase.follows is None:
         return incumbent
@@ -101,40 +101,42 @@ def _base(history: History, phase: Phase, planned: Sequence[Assignment]) -> Assi
 def _suggestions(
     history: History, phase: Phase, base: Assignment, settings: Sequence[Assignment], count: int
 ) -> list[Assignment]:
-    """`count` settings beside those that the phase has, as full assignments; fewer if there are no more."""
+    """`count` new settings beside the phase's `settings`, as full assignments; fewer if the space has no more."""
     if count <= 0 or not phase.space:
         return []
     domains = near(phase.space, base, phase.near) if phase.near else phase.space
     try:
         space = SearchSpace(domains, phase.constraints, base)
-    except ValueError:  # with what the phases before have chosen, nothing can fulfil the constraints
+    except ValueError:  # the values that earlier phases chose leave nothing that fulfils the constraints
         return []
-    # A calibration compares the same experiments in all of its phases.
+    # One seed for all phases of a calibration, which compares the same experiments in each of them.
     seed = seed_of(history.definition.seed, "calibrate" if history.definition.calibrating else phase.name)
     suggest = STRATEGIES[phase.strategy]
     return [{**base, **values} for values in suggest(space, _tried(history, phase, base, settings), seed, count)]
 
 
 def _tried(history: History, phase: Phase, base: Assignment, settings: Sequence[Assignment]) -> list[Tried]:
-    """What a strategy learns from, in the order of the numbers: the phase's own settings, and those that earlier
-    phases measured on the same terms and that have the base's values where the phase does not search.
+    """The tried settings that a strategy learns from, in the order of their numbers.
+
+    These are the phase's own settings, and settings of comparable phases with the base's values where the phase does
+    not search.
     """
-    # Only a phase that asks round by round learns from values.
+    # Only a phase of several rounds learns from values.
     alike = [other for other in history.definition.choosing if _terms(other) == _terms(phase)]
     values = ranking.objective_values(history.definition, alike, history.rows) if phase.batch is not None else {}
 
-    kept = {name: key(value) for name, value in base.items() if name not in phase.space}
+    fixed = {name: key(value) for name, value in base.items() if name not in phase.space}
     of_phase = {identity_of(assignment) for assignment in settings}
     tried = [
         Tried(experiment.assignment, values.get(experiment.id))
         for experiment in history.experiments.values()
         if identity_of(experiment.assignment) in of_phase
-        or (experiment.id in values and all(key(experiment.assignment[name]) == kept[name] for name in kept))
+        or (experiment.id in values and all(key(experiment.assignment[name]) == fixed[name] for name in fixed))
     ]
-    known = {identity_of(experiment.assignment) for experiment in history.experiments.values()}
-    return tried + [Tried(assignment) for assignment in settings if identity_of(assignment) not in known]
+    numbered = {identity_of(experiment.assignment) for experiment in history.experiments.values()}
+    return tried + [Tried(assignment) for assignment in settings if identity_of(assignment) not in numbered]
 
 
 def _terms(phase: Phase) -> tuple[object, ...]:
-    """Equal for phases whose values can be compared."""
+    """Equal for phases whose scores can be compared."""
     return phase.ranges, phase.fidelity, phase.seeds

@@ -1,7 +1,6 @@
-"""A look at data before a sweep trains on them: the survey of all of them, or of the days that a spec would use.
+"""Looks at data for `hpt data`: at all of their days, or at the days that a spec would use.
 
-What is measured of the days, and what is worth a warning, is the business of `data/survey.py`
-and `data/warnings.py`.
+`data/survey.py` measures the days, and `data/warnings.py` writes the warnings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,19 +23,19 @@ from pipeline.sweep import Definition
 
 @dataclass(frozen=True)
 class Look:
-    """What a look at data shows."""
+    """Result of a look at data."""
 
     survey: Survey
     covered: DateRange | None = None
-    """The days of the data, where the survey is of fewer."""
+    """The days of the data, if the survey covers fewer."""
     ranges: Mapping[DateRange, Sequence[str]] = field(default_factory=dict)
-    """Each date range of the spec, and the phases that train on it."""
+    """{date range of the spec: names of the phases that train on it}."""
     shares: tuple[float, float] = (Training().validation_share, Training().test_share)
-    """Of a range's days, those that validate and those that test."""
+    """Shares of a range's days that validate, and that test."""
     decided: Sequence[str] = ()
-    """What the spec leaves to the data, and what that comes to."""
+    """Lines about what the spec leaves to the data."""
     mistakes: Sequence[str] = ()
-    """Why no sweep of the spec could start on these data."""
+    """Lines that say why no sweep of the spec can start on these data."""
 
     @property
     def warnings(self) -> list[str]:
@@ -44,14 +43,14 @@ class Look:
 
 
 def look_at(source: DataSource) -> Look:
-    """All of the data. Raises UserError if they cannot be read or have no day."""
+    """Looks at all days of the data. Raises UserError if they cannot be read or have no day."""
     return Look(_survey(source, None))
 
 
 def look_for(spec: Spec, data: DataSource | None) -> Look:
-    """The days of a spec's date ranges, in the spec's data or else `data`; all days where it has ranges in none.
+    """Looks at the days of a spec's date ranges, in the spec's data or else in `data`; at all days if none has data.
 
-    Raises UserError if there are no data, if they cannot be read, or if the spec asks for what cannot be.
+    Raises UserError if there are no data, if they cannot be read, or if the spec asks for the impossible.
     """
     source = source_of(spec, data)
     if source is None:
@@ -86,7 +85,7 @@ def _survey(source: DataSource, span: DateRange | None, covered: DateRange | Non
 def _definition(
     spec: Spec, data: DataSource | None, covered: DateRange | None, rows_by_day: RowCounts | None
 ) -> tuple[Definition, list[str]]:
-    """The sweep that the spec would start today, and why it could not on the days that the data cover."""
+    """The sweep that the spec would start today, and lines that say why the data's days forbid it."""
     now = datetime.now(UTC)
     try:
         return resolve(spec, now=now, token="look", data=data, covered=covered, rows_by_day=rows_by_day), []

@@ -1,6 +1,6 @@
-"""Whether a sweep that is to go on would still read the data that its finished trials read.
+"""Checks, before a sweep goes on, that it would read the same data as its finished trials.
 
-Rows of different data are never ranked together (`analysis/same_data.py`): whoever goes on should know that beforehand.
+Rows of different data are never ranked together (`analysis/same_data.py`), and users should know that beforehand.
 """
 
 from collections.abc import Iterable
@@ -19,10 +19,10 @@ _DaysRead = tuple[DateRange, int | None]
 
 
 def check(sweep: Sweep, *, retry: bool = False) -> None:
-    """Raises UserError if what is left of a sweep would read other data than its trials on the same days did.
+    """Raises UserError if the remaining trials of a sweep would read other data than its finished ones on equal days.
 
-    Data are read only where trials are left to run on days that earlier ones read. Rows of older versions, and of a
-    team's own trainer, do not say what they read.
+    Reads data only for days that both have. Rows of older versions, and of a team's own trainer, do not tell which data
+    they read.
     """
     definition = sweep.definition
     if not isinstance(definition.data, FilesSource) or definition.own is not None:
@@ -32,7 +32,7 @@ def check(sweep: Sweep, *, retry: bool = False) -> None:
     changed: list[DateRange] = []
     trials = 0
     for days in dict.fromkeys(
-        (one, phase.fidelity.train_days) for phase in _open(sweep, retry) for one in phase.ranges
+        (date_range, phase.fidelity.train_days) for phase in _open_phases(sweep, retry) for date_range in phase.ranges
     ):
         before = read.get(days, [])
         if not before:
@@ -40,7 +40,7 @@ def check(sweep: Sweep, *, retry: bool = False) -> None:
         now = load.fingerprint_of(
             definition.data, days[0], training.validation_share, training.test_share, train_days=days[1]
         )
-        # Of data that changed and were gone on with, either may be those of today.
+        # A sweep that went on after a change has rows of both: today's data may be either.
         if now not in before:
             changed.append(days[0])
             trials += len(before)
@@ -52,6 +52,7 @@ def check(sweep: Sweep, *, retry: bool = False) -> None:
 
 
 def _read_before(sweep: Sweep, rows: Iterable[Row]) -> dict[_DaysRead, list[str]]:
+    """{days: fingerprint of each row that read them}."""
     read: dict[_DaysRead, list[str]] = {}
     phases = {phase.name: phase for phase in sweep.definition.phases}
     for row in rows:
@@ -61,19 +62,19 @@ def _read_before(sweep: Sweep, rows: Iterable[Row]) -> dict[_DaysRead, list[str]
     return read
 
 
-def _open(sweep: Sweep, retry: bool) -> list[Phase]:
-    """The phases that trials are left to run in, or to plan."""
+def _open_phases(sweep: Sweep, retry: bool) -> list[Phase]:
+    """The phases with trials to run or to plan."""
     planned = [sweep.round(number) for number in range(sweep.rounds())]
     packs = [pack for packs in planned for pack in packs]
-    left = {trial.phase for trial in trials_of(rounds.unfinished(sweep, packs, retry=retry))}
+    unfinished = {trial.phase for trial in trials_of(rounds.unfinished(sweep, packs, retry=retry))}
     phases = sweep.definition.of_settings
     begun = {trial.phase for trial in trials_of(packs)}
     is_over = bool(planned) and not planned[-1]
     last = max((at for at, phase in enumerate(phases) if phase.name in begun), default=0)
-    return [phase for at, phase in enumerate(phases) if phase.name in left or (at >= last and not is_over)]
+    return [phase for at, phase in enumerate(phases) if phase.name in unfinished or (at >= last and not is_over)]
 
 
 def _in_words(ranges: list[DateRange]) -> str:
     ranges = sorted(set(ranges))
-    more = f" and {len(ranges) - _RANGES_SHOWN} more date ranges" if len(ranges) > _RANGES_SHOWN else ""
-    return ", ".join(map(str, ranges[:_RANGES_SHOWN])) + more
+    end = f" and {len(ranges) - _RANGES_SHOWN} more date ranges" if len(ranges) > _RANGES_SHOWN else ""
+    return ", ".join(map(str, ranges[:_RANGES_SHOWN])) + end

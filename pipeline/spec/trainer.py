@@ -4,14 +4,16 @@ A built-in architecture declares them in its file. Those of a team's own trainer
 or the trainer is run once, when a sweep is made, to print them (`training/own/ask.py`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pipeline.errors import UserError
 from pipeline.places import project_folder
 from pipeline.space import Hyperparameter, Scalar
+from pipeline.spec import check
 from pipeline.spec.hyperparameters import from_json_schema
 from pipeline.spec.model import Spec
+from pipeline.spec.normalize import as_written
 from pipeline.training import architectures
 from pipeline.training.own import ask, placeholders
 from pipeline.training.own.code import Own
@@ -72,3 +74,13 @@ def hyperparameters(spec: Spec) -> dict[str, Hyperparameter]:
     if spec.describe is not None:
         return from_json_schema(ask.program_schema(tuple(spec.describe), folder), "describe")
     raise UserError(f"hyperparameters: the spec does not say which ones its command has: {ask.ADVICE}")
+
+
+def misfits(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Iterator[str]:
+    """A line for each mistake of a spec that only its own trainer can tell, which declares these hyperparameters.
+
+    Other specs were checked when they were parsed.
+    """
+    if spec.trains_own_code and spec.hyperparameters is None:
+        for path, message in check.of_own(as_written(spec), hyperparameters):
+            yield f"{path}: {message}"

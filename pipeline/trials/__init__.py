@@ -1,5 +1,5 @@
-"""Runs trials: attempts that write what they measure and end in a row, reuse of rows, early stopping, the doctor.
+"""Runs trials: all that happens on the machine that trains.
 
-Here: what happens on the machine that trains. Not here: which trials there are (`plan/`), how a network trains
-(`training/`), and what rows come to (`report/`).
+Here: attempts and their rows, reuse of rows, early stopping, the doctor. Not here: planning trials (`plan/`), training
+a network (`training/`), and evaluating rows (`analysis/`).
 """

@@ -1,7 +1,7 @@
-"""One attempt at a trial: what it writes while it trains, and the row that it ends in.
+"""One attempt at a trial: its files, and the row that ends it.
 
-Everything that an attempt writes lies in a folder of its own; the row comes last and points into it. An attempt that
-finds the row taken has lost a race, and what it wrote counts for nothing.
+An attempt writes all files into a folder of its own. The row comes last and points into that folder. If another attempt
+wrote the row first, this one has lost a race, and its files count for nothing.
 """
 
 import json
@@ -33,18 +33,18 @@ from pipeline.trials.tensorboard import EventFile
 _EVENTS_EVERY_S = 30.0
 
 OnEvent = Callable[[dict[str, Any]], None]
-"""Takes `{"training": ["screen-e000-d0-s0", …]}` whenever another group of trials begins, `{"epoch": 3, "of": 50,
-"trial": "screen-e000-d0-s0"}` after an epoch, `{"saving": "screen-e000-d0-s0"}` when a training is over, and
-`{"row": {…}}` when its trial is."""
+"""Takes the events of a pack: `{"training": ["screen-e000-d0-s0", …]}` when another group of trials begins,
+`{"epoch": 3, "of": 50, "trial": "screen-e000-d0-s0"}` after an epoch, `{"saving": "screen-e000-d0-s0"}` at the end of a
+training, and `{"row": {…}}` at the end of a trial."""
 
 
 @contextmanager
 def begin(
     sweep: Sweep, pack: str, trial: Trial, number: int, experiment: Experiment, on_event: OnEvent
 ) -> Iterator["Attempt"]:
-    """An attempt at a trial, whose row will be the trial's `number`-th.
+    """An attempt at a trial; its row will be the trial's `number`-th.
 
-    Leaving the context uploads what its log and its learning curve hold last, and removes its folder. Raises
+    Leaving the context uploads the last state of its log and its learning curve, and removes its local folder. Raises
     InfrastructureError if the store fails.
     """
     with ExitStack() as files:
@@ -52,7 +52,7 @@ def begin(
 
 
 class Attempt:
-    """An attempt at a trial, made by `begin`: its `job` is for a trainer; `end` or `fail` writes its row."""
+    """An attempt at a trial, made by `begin`. A trainer runs its `job`; then `end` or `fail` writes its row."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Attempt:
         self.measures_reference = phase.is_reference
         self._phase, self._on_event = phase, on_event
 
-        # Without the full results of the incumbent, and of what the phase starts from, nothing can be compared.
+        # The incumbent and the settings that a phase starts from need full results: all others are compared with them.
         self._is_new = experiment.phase == trial.phase
         is_incumbent = identity_of(experiment.assignment) == identity_of(definition.incumbent)
         may_stop = phase.early_stopping and not is_incumbent and self._is_new
@@ -80,9 +80,9 @@ class Attempt:
 
         self._log = _Log()
         self._epochs: list[Row] = []
-        # Phases of one experiment may differ in fidelity, and in their date ranges: their means are no mean.
-        shown = {**experiment.assignment, "phase": trial.phase}
-        self._events = EventFile(self.token, f"{trial.phase}-{trial.experiment}", shown)
+        # One group per phase, since a mean over different fidelities or date ranges says nothing.
+        setting = {**experiment.assignment, "phase": trial.phase}
+        self._events = EventFile(self.token, f"{trial.phase}-{trial.experiment}", setting)
         self._files = files
         folder = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="hpt-")))
         self._uploads = files.enter_context(Uploads(sweep.store))
@@ -90,20 +90,20 @@ class Attempt:
         self.say(f"{trial} attempt {self.token} on {self.row['host']}: {json.dumps(self.job.hyperparameters)}")
 
     def finish_without_training(self, builtin: Builtin) -> bool:
-        """Writes the row if earlier rows say what would come of a training. True if they did."""
+        """Writes the row if earlier rows already determine it. True if they do."""
         return self._finish_as_copied(builtin) or self._finish_as_stopped()
 
     def _finish_as_copied(self, builtin: Builtin) -> bool:
         sweep, trial = self.sweep, self.trial
-        # What this phase is the first to try has no row in an earlier one: no need to ask the store.
+        # An experiment that is new in this phase has no row in an earlier one: the store need not be read.
         is_first = self._is_new or self._phase.judges
         copied = None if is_first else reuse.cells_of_earlier_phase(sweep, trial, self.row)
         if copied is not None and (before := rows_fingerprint(copied)):
-            # The data may have changed since: what is ranked beside the copy would have read others.
+            # If the data have changed since, the copy cannot be ranked with the rows of this phase.
             copied = copied if builtin.dataset(self.job).fingerprint == before else None
         if copied is None and sweep.definition.reuse and self._is_repeatable():
-            where = {"data_fingerprint": builtin.dataset(self.job).fingerprint, "device": builtin.device_name}
-            copied = reuse.cells_of_earlier_sweep(sweep, self.row | where)
+            circumstances = {"data_fingerprint": builtin.dataset(self.job).fingerprint, "device": builtin.device_name}
+            copied = reuse.cells_of_earlier_sweep(sweep, self.row | circumstances)
         if copied is None:
             return False
         self.say(f"copied from {copied['reused_from']}, which trained exactly the same")
@@ -122,7 +122,7 @@ class Attempt:
         return True
 
     def end(self, measured: TrainingResult) -> None:
-        """Keeps the files of a training and writes its row."""
+        """Uploads the files of a training and writes its row."""
         self._on_event({"saving": str(self.trial)})
         for name, path in measured.files.items():
             self.sweep.store.upload(self.sweep.attempt_key(self.trial, self.token, name), path)
@@ -145,7 +145,7 @@ class Attempt:
         )
 
     def fail(self, error: Exception) -> None:
-        """Writes the row of a training that an error ended. Raises InfrastructureError if it was no fault of it."""
+        """Writes the row of a training that failed. Raises InfrastructureError if the store or device is at fault."""
         raise_infrastructure_failure(error)
         self._end_curve(status_of(error), {})
         if isinstance(error, UserError):
@@ -155,12 +155,12 @@ class Attempt:
         self._finish({"status": status_of(error), "error": f"{type(error).__name__}: {error}"})
 
     def _finish(self, cells: Row) -> None:
-        """Writes the row, completed by these cells; where another one stands already, that one counts."""
+        """Writes the row, completed by these cells. If the trial already has a row, that one counts."""
         error = one_line(cells.get("error") or "")
         self.say(f"ends as {cells['status']}" + (f": {error}" if error else ""))
         cells = cells | {"error": error or None, "finished": now()}
         self.row |= {name: value for name, value in cells.items() if value is not None}
-        self._files.close()  # everything that the row points to is written before it is
+        self._files.close()  # all files that the row points to must be written before it
         if self.sweep.create_row(self.trial, self.row, self.number):
             if self._is_repeatable():
                 reuse.remember(self.sweep, self.row)
@@ -195,7 +195,7 @@ class Attempt:
         self._uploads.put(key, self._events.content, every=_EVENTS_EVERY_S)
 
     def _end_curve(self, status: Status, metrics: Mapping[str, float]) -> None:
-        """Notes in the learning curve how it ended; where no epoch did, there is none."""
+        """Adds the end of the training to its learning curve, if it has a complete epoch."""
         if self._epochs:
             self._events.end(status, metrics)
             self._put_curve()
@@ -223,8 +223,8 @@ class Attempt:
         return None
 
     def _is_repeatable(self) -> bool:
-        """Whether an earlier row may stand for the training: never where it judges."""
-        # What a trainer of one's own is made of today, nobody knows.
+        """True if an earlier row may replace the training; never in a phase that judges."""
+        # The code of a team's own trainer may have changed since, unseen.
         return self.sweep.definition.own is None and self._phase.chooses
 
     def _job(self, experiment: Experiment, folder: Path) -> Job:
@@ -252,7 +252,7 @@ class Attempt:
 
 
 class _Log:
-    """An attempt's log.txt: a line with its time for each thing worth knowing."""
+    """Lines of an attempt's log.txt, each with its time."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []

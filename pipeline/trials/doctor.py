@@ -1,6 +1,6 @@
 """Checks that this machine is fit to run trials, before hours of work: its GPU, the store, its disk, its clock.
 
-Only what would fail a trial here is checked; nothing is repaired, and no speed is measured.
+It checks only for faults that would make a trial fail. It repairs nothing and measures no speed.
 """
 
 import contextlib
@@ -26,28 +26,27 @@ from pipeline.sweep.layout import doctor_key
 if TYPE_CHECKING:
     import torch
 
-# A model and its training data fit; less means that somebody else sits on the device, or that the disk is full.
 ROOM = 2**30
-# Google's services refuse a token whose time is minutes off; rows are put in order by their times.
+"""Free bytes for a model and its training data. Less means that the device is in use, or that the disk is full."""
 _SECONDS_OFF = 60.0
-# Longer than a bucket's calls are tried again: a mount that hangs would hold whoever asks for ever.
+"""Tolerance of the clock. Google's services refuse tokens that are minutes off, and rows are sorted by their times."""
 STORE_SECONDS = 240.0
+"""Limit of the store's checks, for a mount that hangs; longer than a bucket's calls are retried."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at, whether trials can run with it, and what was seen.
-
-    A store that fails is no fault of the machine: every other one may see the same.
-    """
+    """Result of one check."""
 
     name: str
     fine: bool
-    seen: str
+    """True if trials can run."""
+    finding: str
     of_machine: bool = True
+    """False for the store, which may fail on all machines alike."""
 
     def __str__(self) -> str:
-        return f"{'ok  ' if self.fine else 'FAIL'} {self.name}: {self.seen}"
+        return f"{'ok  ' if self.fine else 'FAIL'} {self.name}: {self.finding}"
 
 
 def checks(
@@ -57,10 +56,10 @@ def checks(
     installed: Path = Path(__file__),
     store_seconds: float = STORE_SECONDS,
 ) -> Iterator[Check]:
-    """Looks at one thing after the other, the store only if one is named; every check is made, whatever fails.
+    """Makes one check after the other, even if some fail; checks the store only if `store_root` names it.
 
-    A disk needs `disk_room` free bytes; the clock may not be behind the time at which the file `installed` was written.
-    A store that says nothing for `store_seconds` fails. Raises UserError if the store's name is wrong.
+    A disk needs `disk_room` free bytes. The clock must not be behind the time at which the file `installed` was
+    written. A store must answer within `store_seconds`. Raises UserError if the store's name is wrong.
     """
     torch_works = _versions()
     yield torch_works
@@ -73,14 +72,14 @@ def checks(
 
 
 def verdict(checks: Sequence[Check]) -> str | None:
-    """What keeps trials from running here, in one line; None if nothing does.
+    """One line about the checks that failed; None if none did.
 
-    It begins with "not fit", where that is this machine, else with "not ready".
+    It begins with "not fit" if the machine is at fault, else with "not ready".
     """
     failed = [check for check in checks if not check.fine]
     of_machine = [check for check in failed if check.of_machine]
-    told = "; ".join(f"{check.name}: {check.seen}" for check in of_machine or failed)
-    return f"{'not fit' if of_machine else 'not ready'}: {told}" if failed else None
+    findings = "; ".join(f"{check.name}: {check.finding}" for check in of_machine or failed)
+    return f"{'not fit' if of_machine else 'not ready'}: {findings}" if failed else None
 
 
 def _versions() -> Check:
@@ -108,18 +107,18 @@ def _device() -> Iterator[Check]:
         return
     try:
         free, total = torch.cuda.mem_get_info()
-        seen = f"{torch.cuda.get_device_name()}, {driver}, {_gib(free)} of {_gib(total)} free"
+        finding = f"{torch.cuda.get_device_name()}, {driver}, {_gib(free)} of {_gib(total)} free"
     except RuntimeError as error:
         yield Check("device", False, _first_line(error))
         return
     if free < ROOM:
-        seen += ": another process holds its memory; end it, or give this executor another GPU"
-    yield Check("device", free >= ROOM, seen)
+        finding += ": another process holds its memory; end it, or give this executor another GPU"
+    yield Check("device", free >= ROOM, finding)
     yield _computes("cuda")
 
 
 def _driver() -> str | None:
-    """The driver as `nvidia-smi` names it; None where no NVIDIA device was handed to us."""
+    """The driver as `nvidia-smi` names it; None without an NVIDIA device."""
     if not Path("/dev/nvidiactl").exists() and shutil.which("nvidia-smi") is None:
         return None
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
@@ -131,22 +130,23 @@ def _driver() -> str | None:
 
 
 def _computes(device: str) -> Check:
-    """Products in the two precisions that training uses, compared with the CPU's in double precision."""
+    """Compares matrix products in the two precisions of training with the CPU's in double precision."""
     import torch
 
     try:
         generator = torch.Generator().manual_seed(0)
         left, right = (torch.randn(256, 256, generator=generator, dtype=torch.float64) for _ in range(2))
         exact = left @ right
-        off = {}
+        relative_errors = {}
         for dtype in (torch.float32, torch.bfloat16):
             product = (left.to(device, dtype) @ right.to(device, dtype)).to("cpu", torch.float64)
-            off[dtype] = float((product - exact).norm() / exact.norm())
+            relative_errors[dtype] = float((product - exact).norm() / exact.norm())
     except RuntimeError as error:
         return Check("compute", False, f"a product on {device} fails: {_first_line(error)}")
-    wrong = [dtype for dtype, tolerance in _tolerances().items() if not off[dtype] <= tolerance]
-    seen = ", ".join(f"{str(dtype).removeprefix('torch.')} off by {value:.0e}" for dtype, value in off.items())
-    return Check("compute", not wrong, f"products on {device}: {seen}" + (", which is too much" if wrong else ""))
+    wrong = [dtype for dtype, tolerance in _tolerances().items() if not relative_errors[dtype] <= tolerance]
+    names = {dtype: str(dtype).removeprefix("torch.") for dtype in relative_errors}
+    errors = ", ".join(f"{names[dtype]} off by {error:.0e}" for dtype, error in relative_errors.items())
+    return Check("compute", not wrong, f"products on {device}: {errors}" + (", which is too much" if wrong else ""))
 
 
 def _tolerances() -> "dict[torch.dtype, float]":
@@ -165,15 +165,15 @@ def _disk(name: str, path: Path, room: int) -> Check:
 
 
 def _clock(installed: Path) -> Check:
-    """A clock that lost its battery starts in the past: before this program was installed."""
+    """Compares the clock with the time of installation: a clock that lost its battery starts in the past."""
     now = time.time()
-    seen = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
+    text = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
     behind = now < installed.stat().st_mtime - _SECONDS_OFF
-    return Check("clock", not behind, seen + (", which is before this program was installed: set it" if behind else ""))
+    return Check("clock", not behind, text + (", which is before this program was installed: set it" if behind else ""))
 
 
 def _answer_of(root: str, room: int, seconds: float) -> list[Check]:
-    """The store's checks, from a thread that is left behind if the store hangs."""
+    """The store's checks, made in a thread that is abandoned if the store hangs."""
     answers: queue.SimpleQueue[list[Check] | Exception] = queue.SimpleQueue()
 
     def look() -> None:
@@ -219,7 +219,7 @@ def _store(root: str, room: int) -> Iterator[Check]:
 
 
 def _clock_of_the_service() -> Iterator[Check]:
-    """The difference to the time that the bucket's service says, where it says one."""
+    """Compares the clock with the time of the bucket's service, if the service tells it."""
     from email.utils import parsedate_to_datetime
 
     import requests

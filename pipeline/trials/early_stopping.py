@@ -1,7 +1,7 @@
 """Early stopping without a server: trainings of one phase, date range and seed compare themselves through the store.
 
-At each rung a trial leaves one small object with its metric, and one listing of the rung tells what the others had
-there. Only `<metric>_valid` is looked at. Which trials end may depend on who is faster; what a trial measures does not.
+At each rung a trial writes one small object with its metric, and one listing of the rung gives the metrics of the
+others. Only `<metric>_valid` is compared. The speed of trials may decide which of them stop, but never their metrics.
 """
 
 import math
@@ -15,12 +15,12 @@ from pipeline.spec.model import EarlyStopping
 from pipeline.sweep import Sweep, Trial
 
 FEWEST_FOR_MEDIAN = 4
-"""The median rule says nothing before so many others have come to the rung."""
+"""The median rule stops nothing until so many other trials have reached the rung."""
 
 
 @dataclass
 class Rungs:
-    """The rungs that one training comes to. Neither the incumbent nor what a phase starts from is compared."""
+    """The rungs of one training. The incumbent and the settings that a phase starts from have none."""
 
     sweep: Sweep
     trial: Trial
@@ -28,7 +28,7 @@ class Rungs:
     """The best value so far, signed so that less is better."""
 
     def note(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Takes the metrics of a finished epoch; at a rung, leaves the training's best value for the others to see."""
+        """Takes the metrics of a finished epoch; at a rung, writes the training's best value for the others to read."""
         objective = self.sweep.definition.objective
         value = metrics.get(objective.valid, math.nan)
         if math.isfinite(value):
@@ -38,19 +38,19 @@ class Rungs:
                 self.sweep.create_rung(self.trial, epoch, self.best)
 
     def goes_on(self, epoch: int) -> bool:
-        """Whether the training is good enough after this epoch to go on; True if the store cannot say."""
+        """True if the training is good enough after this epoch to go on, or if the store fails."""
         rule = self._rule_at(epoch)
         if rule is None:
             return True
         try:
             others = self.sweep.rung(self.trial, epoch)
-        except InfrastructureError:  # what cannot be compared goes on
+        except InfrastructureError:  # a training that cannot be compared goes on
             return True
         others.pop(self.trial.experiment, None)
         return is_good_enough(rule, self.best, list(others.values()))
 
     def _rule_at(self, epoch: int) -> EarlyStopping | None:
-        """The rule that compares trainings after this epoch; None if nothing does."""
+        """The rule that compares trainings after this epoch; None if there is none."""
         phase = self.sweep.definition.phase(self.trial.phase)
         rule = phase.early_stopping
         # After the last epoch there is nothing to save.
@@ -58,7 +58,7 @@ class Rungs:
 
 
 def is_rung(rule: EarlyStopping, epoch: int) -> bool:
-    """Whether trainings are compared after this epoch (counted from 1)."""
+    """True if trainings are compared after this epoch (counted from 1)."""
     if rule.rule == "median":
         return epoch >= rule.min_epochs
     rung = rule.min_epochs
@@ -68,11 +68,11 @@ def is_rung(rule: EarlyStopping, epoch: int) -> bool:
 
 
 def is_good_enough(rule: EarlyStopping, value: float, others: Sequence[float]) -> bool:
-    """Whether a training goes on that has this value at a rung, where `others` came before it. Less is better.
+    """True if a training with this value at a rung goes on. `others` are earlier values at the rung; less is better.
 
     `halving` is the stopping variant of asynchronous successive halving (Li, Jamieson, Rostamizadeh, Gonina, Ben-tzur,
-    Hardt, Recht, Talwalkar 2020, "A System for Massively Parallel Hyperparameter Tuning", MLSys): one in `reduction`
-    goes on, of those that have come so far. While there are fewer than `reduction` of them, all do. `median` is the
+    Hardt, Recht, Talwalkar 2020, "A System for Massively Parallel Hyperparameter Tuning", MLSys). One in `reduction` of
+    the trainings that have reached the rung goes on; while there are fewer than `reduction`, all do. `median` is the
     median stopping rule (Golovin et al. 2017, "Google Vizier", KDD), on the values at the same epoch.
     """
     if rule.rule == "median":

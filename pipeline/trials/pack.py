@@ -1,4 +1,4 @@
-"""Runs one pack: trains the trials that have no row yet, alone or side by side, and sees that each gets its row."""
+"""Runs one pack: trains the trials that have no row yet, alone or side by side, and writes a row for each."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ from pipeline.trials.row import first_cells, now, one_line, raise_infrastructure
 
 @dataclass
 class Workbench:
-    """What a long-lived lane keeps between packs: the experiments, and what its trainer has loaded."""
+    """State that a long-lived lane keeps between packs: the experiments, and a trainer with its data."""
 
     builtin: Builtin = field(default_factory=Builtin)
     _experiments: dict[str, Experiment] = field(default_factory=dict)
 
     def experiment(self, sweep: Sweep, trial: Trial) -> Experiment:
-        """Raises UserError if no round of the sweep asked for the trial's experiment."""
+        """The experiment of a trial. Raises UserError if no round of the sweep planned it."""
         if sweep.definition.phase(trial.phase).is_reference:
             return Experiment.of_reference(trial.experiment)
         if trial.experiment not in self._experiments:
@@ -42,12 +42,12 @@ class Workbench:
 def run_pack(
     sweep: Sweep, pack: str, trials: Sequence[Trial], workbench: Workbench, *, retry: bool = False, on_event: OnEvent
 ) -> bool:
-    """Runs the trials that have no row yet (`retry`: no result). True if none failed, nor had failed before; what
-    became of references does not count.
+    """Runs the trials that have no row yet (`retry`: no result). True if no trial of the pack has failed, now or
+    earlier; references do not count.
 
     Trials that are alike train side by side where that is faster, the others one after another. Raises UserError if a
-    trial is not of this sweep, or, once the others have run, if a row is damaged, and InfrastructureError if the store
-    or the device fails; rows written before stand.
+    trial is not of this sweep and, after all others have run, if a row is damaged. Raises InfrastructureError if the
+    store or the device fails; rows written before stand.
     """
     sweep.definition.check_format()
     for trial in trials:
@@ -62,7 +62,7 @@ def run_pack(
 
 
 def _last_row(sweep: Sweep, trial: Trial, retry: bool) -> tuple[Row | None, int]:
-    """The row that stands, if there is one, and the number of the next one to be written."""
+    """The row of a trial that need not run, else None; and the number of the next row to write."""
     files = sweep.results_of(trial)
     if not files:
         return None, 1
@@ -87,9 +87,9 @@ class _Run:
     on_event: OnEvent
     waiting: deque[Trial]
     at_most: int = packing.MOST
-    """Trials side by side; fewer after a failure that may be one trial's alone."""
+    """Trials side by side; fewer after a failure that a single trial may have caused."""
     damaged: UserError | None = None
-    """Why the last row that could not be read cannot be."""
+    """The error of the last row that could not be read."""
 
     def train_next_group(self) -> bool:
         """Trains the next group of compatible trials. True if none failed."""
@@ -106,9 +106,9 @@ class _Run:
         return all(Status(row["status"]).is_result or is_reference(row) for row in rows)
 
     def _begin_group(self, stack: ExitStack) -> tuple[list[Attempt], list[Row]]:
-        """Begins attempts at the trials that wait until there are as many to train as it pays to train side by side.
+        """Begins attempts at waiting trials, as many as are worth training side by side.
 
-        Returns the attempts, among them those that need no training and are over, and the rows that stood before.
+        Returns the attempts, among them those that are over without training, and the rows that existed before.
         """
         definition, builtin = self.sweep.definition, self.workbench.builtin
         attempts: list[Attempt] = []
@@ -123,7 +123,7 @@ class _Run:
                 break
             self.waiting.popleft()
 
-            # Asked only now: while others trained, somebody else may have run it.
+            # Only now, since another runner may have run it while other trials trained here.
             try:
                 row, number = _last_row(self.sweep, trial, self.retry)
             except UserError as error:
@@ -136,9 +136,9 @@ class _Run:
             if _out_of_budget(self.sweep, trial):
                 continue
 
-            # Whatever becomes of this process from here on, it is known what it was at.
+            # Before the attempt, so that the runner knows which trial a dying process was at.
             self.on_event({"training": [*(str(other.trial) for other in attempts if not other.is_over), str(trial)]})
-            # The first one that needs training says how many may train with it.
+            # The first attempt that needs training determines the size of the group.
             attempt = stack.enter_context(begin(self.sweep, self.pack, trial, number, experiment, self.on_event))
             attempts.append(attempt)
             try:
@@ -155,9 +155,9 @@ class _Run:
     def _train(self, attempts: Sequence[Attempt]) -> None:
         definition, builtin = self.sweep.definition, self.workbench.builtin
         if definition.own is not None:
-            own = OwnTrainer(definition.own, definition.objective.metric)
+            own_trainer = OwnTrainer(definition.own, definition.objective.metric)
             for attempt in attempts:
-                attempt.end(own(attempt.job))
+                attempt.end(own_trainer(attempt.job))
         elif attempts and attempts[0].measures_reference:
             for attempt in attempts:
                 attempt.end(references.measure(attempt.trial.experiment, builtin.dataset(attempt.job), attempt.job))
@@ -175,37 +175,37 @@ class _Run:
                 attempt.fail(error)
 
     def _after(self, error: Exception, attempts: Sequence[Attempt]) -> None:
-        """What an error ended is that trial's failure; of several, each is tried again with fewer beside it."""
-        left = [attempt for attempt in attempts if not attempt.is_over]
+        """Handles an error during training: a single trial fails; of a group, each is tried again in a smaller one."""
+        unfinished = [attempt for attempt in attempts if not attempt.is_over]
         raise_infrastructure_failure(error)
-        if len(attempts) == 1 or not left:
-            for attempt in left:
+        if len(attempts) == 1 or not unfinished:
+            for attempt in unfinished:
                 attempt.fail(error)
             return
         is_memory = status_of(error) is Status.OUT_OF_MEMORY
         self.at_most = len(attempts) // 2 if is_memory else 1
         if is_memory:
-            self.workbench.builtin.allow(left[0].job, self.at_most)
-        for attempt in left:
+            self.workbench.builtin.allow(unfinished[0].job, self.at_most)
+        for attempt in unfinished:
             attempt.say(f"begins again with fewer beside it: {type(error).__name__}: {one_line(str(error))}")
-        self.waiting.extendleft(attempt.trial for attempt in reversed(left))
+        self.waiting.extendleft(attempt.trial for attempt in reversed(unfinished))
 
 
-def give_up(sweep: Sweep, pack: str, trials: Sequence[Trial], why: str, status: Status = Status.FAILED) -> list[Row]:
-    """Writes the row of each trial that has none, saying why nobody could run it to its end; returns these rows."""
+def give_up(sweep: Sweep, pack: str, trials: Sequence[Trial], error: str, status: Status = Status.FAILED) -> list[Row]:
+    """Writes a row with this error for each trial that has none, so that it does not run again; returns these rows."""
     rows, workbench = [], Workbench()
     for trial in trials:
         check(sweep, trial)
         if not sweep.results_of(trial):
             row = first_cells(sweep, pack, trial, workbench.experiment(sweep, trial), attempt=None)
-            row |= {"status": status.value, "error": one_line(why), "finished": now()}
+            row |= {"status": status.value, "error": one_line(error), "finished": now()}
             if sweep.create_row(trial, row):
                 rows.append(row)
     return rows
 
 
 def _out_of_budget(sweep: Sweep, trial: Trial) -> bool:
-    """Whether the trial chooses, and the time or the money for that ended since its round was planned."""
+    """True if the trial chooses, and the time or money for choosing has run out since its round was planned."""
     definition = sweep.definition
     if not definition.is_timed or not definition.phase(trial.phase).chooses:
         return False

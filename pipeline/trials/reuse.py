@@ -1,9 +1,9 @@
 """Copies rows of trainings that were exactly the same, so that nothing is trained twice.
 
-A phase that begins with the best of the one before repeats a training of its own sweep: that row is always copied.
-A row of another sweep is looked up by what makes a training what it is, not by its commit: a hash of architecture,
-hyperparameters, date range, fidelity, seed, data and their encoding, training code, torch and device. Every finished
-training of a built-in architecture is remembered by it; only a sweep that asks for it copies.
+A phase that begins with the best setting of the phase before repeats a training of its own sweep. That row is always
+copied. Rows of other sweeps are found by a hash of all that determines a training: architecture, hyperparameters, date
+range, fidelity, seed, data and their encoding, training code, torch and device. The commit is no part of it. Every
+finished training of a built-in architecture is remembered under its hash; only sweeps with `reuse` copy.
 """
 
 import functools
@@ -24,11 +24,11 @@ from pipeline.sweep.layout import remembered_row_key
 from pipeline.training.saved import WEIGHTS
 
 _FINAL = (Status.COMPLETE, Status.DIVERGED)
-"""What was stopped early or failed is no finished training."""
+"""Statuses of finished trainings."""
 _COPIED = ("training_time", "model_url", "status", "error", "epochs", "device", "data_fingerprint")
 
 _OURS = re.compile(rb"\b(pipeline|hpt)\b")
-"""What the package is called, in a checkout and in a wheel: the same code is the same in both."""
+"""Name of the package in a checkout and in a wheel; left out of the hash, which is to be equal in both."""
 
 
 def cells_of_earlier_phase(sweep: Sweep, trial: Trial, row: Row) -> Row | None:
@@ -46,10 +46,11 @@ def cells_of_earlier_phase(sweep: Sweep, trial: Trial, row: Row) -> Row | None:
 
 
 def cells_of_earlier_sweep(sweep: Sweep, row: Row, code: str | None = None) -> Row | None:
-    """The cells that complete `row`, copied from another sweep; None if none trained the same, or its files are gone.
+    """The cells that complete `row`, copied from another sweep; None if no sweep trained the same, or if its files are
+    gone.
 
-    `row` says already on which data and device the training would run. `code` is the hash of the code that trains: left
-    out, of the code that runs.
+    `row` must have the fingerprint of its data and its device. `code` is the hash of the training code, by default
+    that of this installation.
     """
     try:
         earlier = results.read_csv(sweep.store.read(_key(sweep.definition, row, code or training_code())))[0]
@@ -78,7 +79,7 @@ def epochs_of(store: Store, reused_from: str) -> bytes:
 
 
 def remember(sweep: Sweep, row: Row) -> None:
-    """Writes a finished training's row where later sweeps look it up, unless it was copied itself."""
+    """Writes a finished training's row under its hash, for later sweeps, unless it is a copy itself."""
     if row["status"] in _FINAL and not row.get("reused_from"):
         sweep.store.create(
             _key(sweep.definition, row, training_code()), results.write_csv([row], results.row_columns(row))
@@ -92,13 +93,13 @@ def _key(definition: Definition, row: Mapping[str, Any], code: str) -> str:
         "hyperparameters": {name: results.to_cell(row.get(name)) for name in sorted(definition.incumbent)},
         "date-range": row["date-range"],
         "format": definition.format,
-        # How many minutes a training may take changes no training that ended within them.
+        # A time limit changes no training that ended within it.
         "training": training.model_dump(exclude={"max_epochs", "time_limit_minutes"}),
         "epochs": fidelity.max_epochs,
         "train-days": fidelity.train_days,
         "seed": row["seed"],
         "data": row["data_fingerprint"],
-        # How the rows are encoded: by this and by the code.
+        # The encoding of the rows, together with the code.
         "columns": definition.data and definition.data.model_dump(mode="json", exclude={"path"}),
         "device": row["device"],
         "torch": version("torch"),
@@ -109,7 +110,7 @@ def _key(definition: Definition, row: Mapping[str, Any], code: str) -> str:
 
 @functools.cache
 def training_code(pipeline: Path = Path(__file__).parents[1]) -> str:
-    """Hash of the code that a training's result may hang on: how data are read and encoded, how a network trains."""
+    """Hash of the code that a training's result may depend on: reading and encoding data, training a network."""
     digest = hashlib.sha256()
     for path in sorted(path for room in ("data", "training") for path in (pipeline / room).rglob("*.py")):
         digest.update(f"{path.relative_to(pipeline)}\0".encode() + _OURS.sub(b"", path.read_bytes()))

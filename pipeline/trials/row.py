@@ -1,4 +1,4 @@
-"""A trial's row beside what its training measures: the cells known before it, the time, errors and their statuses."""
+"""Parts of a trial's row that no training measures: the cells known beforehand, times, errors and their statuses."""
 
 import sys
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ _ERROR_AT_MOST = 1000
 
 
 def first_cells(sweep: Sweep, pack: str, trial: Trial, experiment: Experiment, *, attempt: str | None) -> Row:
-    """The cells of a row that are known before anything is trained."""
+    """The cells of a row that are known before the training."""
     definition = sweep.definition
     phase = definition.phase(trial.phase)
     row: Row = {
@@ -37,12 +37,12 @@ def first_cells(sweep: Sweep, pack: str, trial: Trial, experiment: Experiment, *
 
 
 def one_line(text: str) -> str:
-    """An error as a cell holds it: one line of bounded length."""
+    """An error text as a cell: one line of bounded length."""
     return " ".join(text.split())[:_ERROR_AT_MOST]
 
 
 def now() -> str:
-    """The time as rows and logs hold it, like 2024-06-14T02:10:00Z."""
+    """The time in the format of rows and logs, such as 2024-06-14T02:10:00Z."""
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
@@ -56,7 +56,7 @@ def status_of(error: Exception) -> Status:
 def raise_infrastructure_failure(error: Exception) -> None:
     """Raises InfrastructureError if the store or the device failed.
 
-    That is no fault of the setting that was being trained: its trial should run elsewhere.
+    The setting in training is not at fault then, and its trial should run elsewhere.
     """
     if isinstance(error, InfrastructureError):
         raise error

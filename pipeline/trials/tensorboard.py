@@ -1,7 +1,7 @@
-"""TensorBoard event files, in TensorBoard's own format (torch's wrapper costs seconds to import): the learning curve of
-an attempt, and for the HPARAMS tab its setting and what came of it.
+"""TensorBoard event files: the learning curve of an attempt and, for the HPARAMS tab, its setting and result.
 
-They are kept in memory: a training has few epochs, and what lies in the store is what counts.
+Written in TensorBoard's own format, since torch's wrapper takes seconds to import. A file is kept in memory until it is
+uploaded: a training has few epochs.
 """
 
 import io
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
 
 RESULT = "result/"
-"""What the tags of a training's last metrics begin with: what ranks is the best epoch's, not where the curve ends."""
+"""Prefix of the tags of a training's result: the best epoch's metrics, which rank it, not those at the curve's end."""
 
 
 class EventFile:
     """One event file; each epoch's metrics become scalars under their own names.
 
-    Attempts of one `group`, which have the same setting, are one line of the HPARAMS tab, with their mean metrics.
+    The HPARAMS tab shows attempts of one `group`, which share their setting, as one line with their mean metrics.
     """
 
     def __init__(self, suffix: str, group: str, setting: Mapping[str, Scalar]) -> None:
@@ -39,14 +39,14 @@ class EventFile:
         self._epochs.append((time.time(), epoch, dict(scalars)))
 
     def end(self, status: Status, metrics: Mapping[str, float]) -> None:
-        """How the training ended, and with which metrics."""
+        """Adds the status and the final metrics of the training."""
         last = self._epochs[-1][1] if self._epochs else 0
         self.add(last, {RESULT + name: value for name, value in metrics.items()})
         self._end = time.time(), status
 
     def content(self) -> bytes:
-        """All that was added so far; may be called from another thread."""
-        # Here, so that it takes no time of a training, and none at all if there are no epochs.
+        """The bytes of the file so far; may be called from another thread."""
+        # Imported here, so that it delays no training, and is not loaded at all if there are no epochs.
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.summary.writer.record_writer import RecordWriter
@@ -89,7 +89,7 @@ def _end_summary(at: float, status: Status) -> "Summary":
 
 
 def _summary(tag: str, **content: Any) -> "Summary":
-    """A summary that is nothing but data for the HPARAMS tab."""
+    """A summary that holds only data for the HPARAMS tab."""
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams import metadata
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData

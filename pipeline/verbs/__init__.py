@@ -1,5 +1,5 @@
-"""The verbs of `hpt`, a file for each thing that a person does with it.
+"""The verbs of `hpt`, a file for each task of a person.
 
-Here: options, calls, printing, exit codes. Not here: anything that is decided; what a verb does lies in the rooms below
-and can be called without it.
+Here: options, calls, printing, exit codes. Not here: decisions; the work of a verb is done in the rooms below, and can
+be called without the verb.
 """

@@ -1,4 +1,4 @@
-"""All verbs together. Importing this module is cheap: what a verb needs is imported by the verb."""
+"""The application `hpt`, with all of its verbs. Importing it is cheap: each verb imports what it needs when it runs."""
 
 from typing import Annotated
 

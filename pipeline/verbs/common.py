@@ -1,4 +1,4 @@
-"""What several verbs share: options and what they ask for, exit codes, complaints."""
+"""Parts that several verbs share: options and requests made of them, exit codes, messages."""
 
 import sys
 from datetime import datetime
@@ -71,19 +71,19 @@ GoOnOption = Annotated[
 
 
 def complain(text: str) -> None:
-    """Prints each line to stderr as one of `hpt`."""
+    """Prints each line to stderr, with `hpt:` before it."""
     for line in text.splitlines():
         print(f"hpt: {line}", file=sys.stderr)
 
 
 def complain_of_stop(sweep: "Sweep") -> None:
-    """Says that a sweep is stopped, and by what."""
-    why = sweep.why_stopped()
-    complain(f"{sweep.id} is stopped" + (f", since all trials failed alike: {why}" if why else " by `hpt stop`"))
+    """Says that a sweep is stopped, and why."""
+    cause = sweep.why_stopped()
+    complain(f"{sweep.id} is stopped" + (f", since all trials failed alike: {cause}" if cause else " by `hpt stop`"))
 
 
 def warn(line: str) -> None:
-    """Prints a warning, which changes no exit code, to stderr."""
+    """Prints a warning to stderr; it changes no exit code."""
     print(f"warning: {line}", file=sys.stderr)
 
 
@@ -95,7 +95,7 @@ def request_of(
     mode: Mode | None = None,
     budget: "Sequence[str] | None" = None,
 ) -> "Request":
-    """What the options ask of a new sweep. Raises UserError if one of them is wrong."""
+    """The request for a new sweep that the options make. Raises UserError if an option is wrong."""
     from pipeline.plan.create import Request, parse_data
     from pipeline.spec import parse_budget
 
@@ -110,7 +110,8 @@ def request_of(
 
 
 def check_sweep_option(sweep: str | None, spec: Path | None, architecture: str | None, **options: object) -> None:
-    """Raises UserError unless there is a sweep to go on with or one to start, and options for the latter alone."""
+    """Raises UserError unless the options name either a sweep to go on with or a new one, and only a new one has more
+    options."""
     if sweep is None:
         if spec is None and architecture is None:
             raise UserError("name a SPEC, an --architecture to tune automatically, or --sweep ID to go on with")
@@ -118,12 +119,12 @@ def check_sweep_option(sweep: str | None, spec: Path | None, architecture: str |
     if spec is not None:
         raise UserError("name either a SPEC, or a sweep to go on with: --sweep ID")
     options = {"architecture": architecture, **options}
-    if given := [f"--{name.replace('_', '-')}" for name, value in options.items() if value]:
-        raise UserError(f"{', '.join(given)}: fixed when a sweep starts, so leave that out with --sweep")
+    if misplaced := [f"--{name.replace('_', '-')}" for name, value in options.items() if value]:
+        raise UserError(f"{', '.join(misplaced)}: fixed when a sweep starts, so leave that out with --sweep")
 
 
 def place_in_words(folder: "Sweep") -> str:
-    """What a verb must be told to find this sweep again, where the store is not the usual one."""
+    """The option with which a verb finds this sweep, such as ` --store gs://b`; empty for the usual store."""
     import shlex
 
     from pipeline.spec.project import store_root
@@ -136,8 +137,8 @@ def complain_of_failures(merged: "Merged") -> int:
     """Says which files were skipped and how many trials failed; returns the exit code."""
     from pipeline.results import Status, trainings
 
-    for key, why in merged.skipped:
-        complain(f"{key} is skipped: {why}")
+    for key, problem in merged.skipped:
+        complain(f"{key} is skipped: {problem}")
     rows = trainings(merged.rows)
     failed = sum(1 for row in rows if not Status(row["status"]).is_result)
     if failed:

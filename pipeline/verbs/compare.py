@@ -1,4 +1,4 @@
-"""Several sweeps: against each other, and night by night."""
+"""Verbs for several sweeps: compare them, and follow them night by night."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -90,7 +90,7 @@ def history(
 
 
 def show_ranking(ranking: "Ranking", *, verbose: bool) -> None:
-    """Prints a ranking, with all that differs if it is to be `verbose`, and writes its page where the store allows."""
+    """Prints a ranking and writes its page, if the store allows; `verbose` prints all differences, too."""
     from pipeline.compare import page
     from pipeline.compare.next_steps import next_steps
     from pipeline.errors import InfrastructureError

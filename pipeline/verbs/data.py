@@ -1,4 +1,4 @@
-"""A look at data before a sweep trains on them."""
+"""The verb for a look at data before a sweep trains on them."""
 
 import json
 from pathlib import Path
@@ -57,7 +57,7 @@ def look_at_data(
 
 
 def _holds_rows(path: Path) -> bool:
-    """Whether it is a file of data: no JSON by its name and its first character."""
+    """True for a file of data, which is not JSON by its name or first character, and for a pattern of files."""
     if path.suffix == ".json" or not path.is_file():
         return any(letter in str(path) for letter in "*?[")
     with open(path, "rb") as file:

@@ -1,4 +1,4 @@
-"""This machine: is it fit to run trials?"""
+"""The verb that checks whether this machine is fit to run trials."""
 
 import typer
 
@@ -14,9 +14,9 @@ def doctor(store: StoreOption = None) -> None:
     from pipeline.spec.project import store_root
     from pipeline.trials import doctor as machine
 
-    seen = []
+    checks = []
     for check in machine.checks(store_root(store)):
         print(check, flush=True)
-        seen.append(check)
-    if verdict := machine.verdict(seen):
+        checks.append(check)
+    if verdict := machine.verdict(checks):
         raise InfrastructureError(verdict)

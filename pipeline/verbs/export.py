@@ -1,4 +1,4 @@
-"""The best setting of a sweep, taken out of it for use elsewhere."""
+"""The verb that exports the best setting of a sweep for use elsewhere."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +23,8 @@ def export(
     from datetime import UTC, datetime
 
     from pipeline import places
-    from pipeline.plan.create import covered_days, open_sweep
+    from pipeline.plan.create import open_sweep
+    from pipeline.plan.data_access import covered_days
     from pipeline.report import winner
     from pipeline.report.state import state_of
     from pipeline.report.words import values_in_words
@@ -32,24 +33,28 @@ def export(
 
     folder = open_sweep(sweep, store)
     definition = folder.definition
-    found = winner.winner_of(state_of(folder))
+    best_setting = winner.winner_of(state_of(folder))
     covered = covered_days(definition.data, here=False) if definition.data is not None else None
-    spec = winner.spec_of(definition, found, datetime.now(UTC).date(), covered)
+    spec = winner.spec_of(definition, best_setting, datetime.now(UTC).date(), covered)
+
+    # The files: a spec, the model as it was saved, and for a built-in architecture a program of PyTorch's.
     out = places.output(to or Path(f"{folder.id}-best"))
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / "spec.json").write_text(json.dumps(spec, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"--to {out}: cannot be written: {error.strerror}") from None
-    files = [path.name for path in models.download(folder.store, found.row, out)]
+    files = [path.name for path in models.download(folder.store, best_setting.row, out)]
     built_in = "model.json" in files and saved.is_ours(out / "model.json")
     if built_in:
         from pipeline.training import model, portable
 
         portable.export(model.load(out), out / portable.PROGRAM)
         files.append(portable.PROGRAM)
-    print(f"{found.standing.experiment} ({values_in_words(definition, found.standing.assignment)}): {found.verdict}")
-    newest, trained_on = ("[{}, {})".format(*days) for days in (spec["date-range"][0], found.row["date-range"]))
+
+    standing = best_setting.standing
+    print(f"{standing.experiment} ({values_in_words(definition, standing.assignment)}): {best_setting.verdict}")
+    newest, trained_on = ("[{}, {})".format(*days) for days in (spec["date-range"][0], best_setting.row["date-range"]))
     print(f"{out}: spec.json to train it on {newest}; {', '.join(files)}, trained on {trained_on}")
     if not built_in:
         print("no model.pt2: torch.export is for the built-in architectures; the model is as your trainer saved it")

@@ -1,4 +1,4 @@
-"""`hpt init`: tuning in a team's own repository."""
+"""The verb that sets up tuning in a team's own repository."""
 
 import sys
 from collections.abc import Sequence
@@ -93,14 +93,12 @@ def init(
     from pipeline.spec import project
 
     folder = Path.cwd()
-    if (above := project_file()) and above.parent != folder.resolve():
-        raise UserError(f"this is a folder of {above.parent}, whose hpt.toml counts here: call `hpt init` there")
-    if within := files.place_in_git(folder):
-        warn(f"this is {within}/ of a git repository, and Jenkins looks for a Jenkinsfile and hpt.toml at its root")
+    _check_place(folder)
     if check:
         raise typer.Exit(_check(folder))
-    # What cannot be read is told before anybody is asked anything.
-    said = project.load(folder)
+
+    # The answers, from options and from the terminal. An unreadable hpt.toml is reported before any question.
+    written = project.load(folder)
     answers = Answers(
         data=data or None,
         target=target,
@@ -114,36 +112,56 @@ def init(
         store=store,
         requirement=requirement,
     )
-    says_of_sweep = answers != Answers(store=store, requirement=requirement)
-    begins = says_of_sweep or not any(specs_of(folder))
-    if begins and sys.stdin.isatty():
-        answers = asked(replace(answers, store=store or said.store), _ask)
+    describes_sweep = answers != Answers(store=store, requirement=requirement)
+    needs_spec = describes_sweep or not any(specs_of(folder))
+    if needs_spec and sys.stdin.isatty():
+        answers = asked(replace(answers, store=store or written.store), _ask)
     answers = made_relative(answers, folder)
-    made = first(answers.checked(), date.today()) if begins else None
-    adoption = files.wanted(folder, answers, made, standalone=standalone, name=jenkinsfile)
+
+    # The first spec and the other files.
+    first_spec = first(answers.checked(), date.today()) if needs_spec else None
+    adoption = files.wanted(folder, answers, first_spec, standalone=standalone, name=jenkinsfile)
     _show(write(folder, adoption.files, dry=dry_run), dry_run)
-    for remark in (*(made.remarks if made else ()), *adoption.remarks):
+    for remark in (*(first_spec.remarks if first_spec else ()), *adoption.remarks):
         warn(remark)
-    if made and files.is_relative(adoption.store):
-        warn(f"results go into {adoption.store} here: Jenkins' machines need a place that all see (store, HPT_STORE)")
-    if made and not dry_run:
+    if first_spec:
+        _advise(adoption.store, dry_run)
+
+
+def _check_place(folder: Path) -> None:
+    """Raises UserError below a folder with an hpt.toml; warns below the root of a git repository."""
+    from pipeline.adopt import files
+
+    if (above := project_file()) and above.parent != folder.resolve():
+        raise UserError(f"this is a folder of {above.parent}, whose hpt.toml counts here: call `hpt init` there")
+    if within := files.place_in_git(folder):
+        warn(f"this is {within}/ of a git repository, and Jenkins looks for a Jenkinsfile and hpt.toml at its root")
+
+
+def _advise(store: str, is_dry: bool) -> None:
+    """Prints the next steps after a first spec."""
+    from pipeline.adopt import files
+
+    if files.is_relative(store):
+        warn(f"results go into {store} here: Jenkins' machines need a place that all see (store, HPT_STORE)")
+    if not is_dry:
         print(f"next: hpt validate {files.FIRST_SPEC}, hpt run {files.FIRST_SPEC}; then commit these files")
 
 
-def _ask(question: str, otherwise: str) -> str:
-    """What a person answers on the terminal."""
-    return str(typer.prompt(question, default=otherwise, show_default=bool(otherwise), err=True)).strip()
+def _ask(question: str, default: str) -> str:
+    """A person's answer on the terminal."""
+    return str(typer.prompt(question, default=default, show_default=bool(default), err=True)).strip()
 
 
 def _show(outcomes: "Sequence[Outcome]", is_dry: bool) -> None:
-    """A line for each file; and as a diff, which `git apply` takes, what was not written."""
+    """Prints a line for each file; then the changes that were not written, as a diff for `git apply`."""
     from pipeline.adopt.write import Fate
 
     width = max(len(outcome.file.path) for outcome in outcomes)
     for outcome in outcomes:
         fate = f"would be {outcome.fate}" if is_dry and outcome.fate in (Fate.WRITTEN, Fate.EXTENDED) else outcome.fate
         line = f"{outcome.file.path:{width}}  {fate}: {outcome.file.purpose}"
-        # On a pipe only the diff is of use.
+        # In a dry run, standard output holds nothing but the diff.
         print(line, file=sys.stderr if is_dry else sys.stdout)
     for outcome in outcomes:
         if outcome.fate is Fate.DIFFERS or (is_dry and outcome.fate is not Fate.SAME):
@@ -151,7 +169,7 @@ def _show(outcomes: "Sequence[Outcome]", is_dry: bool) -> None:
 
 
 def _check(folder: Path) -> int:
-    """Says what does not fit; the exit code."""
+    """Prints a line for each thing that does not fit this version; returns the exit code."""
     from pipeline.adopt.fits import misfits, paths_outside
 
     for line in paths_outside(folder):

@@ -1,4 +1,4 @@
-"""Jenkins, from outside (trigger) and from inside a build (jenkins-check, jenkins-plan, publish)."""
+"""Verbs for Jenkins: from outside (trigger), and inside a build (jenkins-check, jenkins-plan, publish)."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -95,10 +95,13 @@ def jenkins_plan(
     from pipeline.jenkins.others import WAIT
     from pipeline.screen.build import total_line
 
-    told = failures.read_text(encoding="utf-8").split("\n") if failures else [""]
-    if told[-1]:
-        out.write_text("".join(f"{line}\n" for line in _sequel(told, store, retry=retry)), encoding="utf-8")
+    # After a failure: the packs that replace the one that failed.
+    reports = failures.read_text(encoding="utf-8").split("\n") if failures else [""]
+    if reports[-1]:
+        out.write_text("".join(f"{line}\n" for line in _sequel(reports, store, retry=retry)), encoding="utf-8")
         return
+
+    # Else the next round of the sweeps that go on.
     folders = _sweeps(sweeps, store)
     stopped = [folder for folder in folders if again and folder.stop_is_asked()]
     going_on = [folder for folder in folders if folder not in stopped]
@@ -117,8 +120,9 @@ def jenkins_plan(
         raise typer.Exit(SOME_FAILED)
 
 
-def _sequel(told: list[str], store: str | None, *, retry: bool) -> list[str]:
-    """What becomes of the last of a build's failures, as lines for the Jenkinsfile; what is given up gets its rows."""
+def _sequel(reports: list[str], store: str | None, *, retry: bool) -> list[str]:
+    """Handles the last of a build's failures: writes rows for trials that are given up, and returns lines for the
+    Jenkinsfile."""
     import os
 
     from pipeline.jenkins import failures as failing
@@ -126,12 +130,12 @@ def _sequel(told: list[str], store: str | None, *, retry: bool) -> list[str]:
     from pipeline.sweep import Trial, merge
     from pipeline.trials.pack import give_up
 
-    *before, last = map(failing.Failure.parse, told)
+    *before, last = map(failing.Failure.parse, reports)
     line = last.line
-    left = () if line is None else _unfinished(line, store, retry=retry)
-    # The last one is told twice: it stands among all of them, too, with those of lanes that failed since.
+    unfinished = () if line is None else _unfinished(line, store, retry=retry)
+    # The last failure is also among those before it, which include failures of other lanes since.
     before.remove(last)
-    sequel = failing.sequel([*before, last], left)
+    sequel = failing.sequel([*before, last], unfinished)
     if (lost := sequel.given_up) is not None:
         folder = open_sweep(lost.sweep, store)
         trials = [Trial.parse(trial) for trial in lost.trials]
@@ -151,18 +155,18 @@ def _sequel(told: list[str], store: str | None, *, retry: bool) -> list[str]:
 
 
 def _unfinished(line: "Line", store: str | None, *, retry: bool) -> list[str]:
-    """The trials of a line without a row; all of them if the store cannot say: whoever runs them looks again."""
+    """The trials of a line without a row; all of them if the store fails, since a lane looks again anyway."""
     from pipeline.plan import rounds
     from pipeline.plan.create import open_sweep
-    from pipeline.sweep import Pack, Trial
+    from pipeline.sweep import Pack, Trial, trials_of
 
     pack = Pack(line.id, line.label, None, tuple(map(Trial.parse, line.trials)))
     try:
-        left = rounds.unfinished(open_sweep(line.sweep, store), [pack], retry=retry)
+        packs = rounds.unfinished(open_sweep(line.sweep, store), [pack], retry=retry)
     except InfrastructureError as error:
         complain(str(error))
-        left = [pack]
-    return [str(trial) for pack in left for trial in pack.trials]
+        packs = [pack]
+    return list(map(str, trials_of(packs)))
 
 
 @app.command()
@@ -176,13 +180,13 @@ def publish(sweeps: SweepsArgument, folder: Annotated[Path, typer.Argument()], s
 
     folders = _sweeps(sweeps, store)
     merged = publish_to(folders, folder)
-    for one, of in zip(folders, merged, strict=True):
-        track(one, of.rows, warn)
+    for sweep, its_merged in zip(folders, merged, strict=True):
+        track(sweep, its_merged.rows, warn)
     raise typer.Exit(max(map(complain_of_failures, merged)))
 
 
 def _sweeps(ids: list[str], store: str | None) -> "list[Sweep]":
-    """A build's variable holds several ids, with spaces between."""
+    """Opens sweeps by their ids; an argument may hold several, separated by spaces, as a build's variable does."""
     from pipeline.plan.create import open_sweep
 
-    return [open_sweep(id, store) for one in ids for id in one.split()]
+    return [open_sweep(id, store) for argument in ids for id in argument.split()]

@@ -1,4 +1,4 @@
-"""Claims: which there are, and judging them on date ranges that are new."""
+"""The verb for claims: lists them, and judges them on new date ranges."""
 
 import sys
 from datetime import UTC, datetime
@@ -54,7 +54,7 @@ def judge(
     if claim is None and not due:
         _list(folder)
         return
-    asked = Judge(
+    options = Judge(
         today=as_of.date() if as_of else datetime.now(UTC).date(),
         here=not plan,
         spec=spec,
@@ -69,8 +69,8 @@ def judge(
 
     if claim is not None:
         id = claims.find(folder, claim).claim.id
-        raise typer.Exit(_judge(folder, id, asked, run))
-    raise typer.Exit(_judge_due(folder, asked, run))
+        raise typer.Exit(_judge(folder, id, options, run))
+    raise typer.Exit(_judge_due(folder, options, run))
 
 
 def _list(store: "Store") -> None:
@@ -78,69 +78,76 @@ def _list(store: "Store") -> None:
     from pipeline.screen.claims import claims_table
     from pipeline.screen.tables import print_table
 
-    if all_ := list(rows(store)):
-        print_table(claims_table(all_))
+    if claims := list(rows(store)):
+        print_table(claims_table(claims))
     else:
-        print(_none(store))
+        print(_no_claims(store))
 
 
-def _none(store: "Store") -> str:
+def _no_claims(store: "Store") -> str:
     return (
         f"{store.root} holds no claims: a sweep makes one if its winner is better, that is not shown, and its data do "
         "not end before six new date ranges"
     )
 
 
-def _judge_due(store: "Store", asked: "Judge", run: "Callable[[Sweep], int]") -> int:
-    """Judges every claim that it can; what is wrong with one is said, and stops no other."""
+def _judge_due(store: "Store", options: "Judge", run: "Callable[[Sweep], int]") -> int:
+    """Judges every claim that has a new date range. Complains of a claim that cannot be judged, and goes on."""
     from pipeline.sweep import claims
 
     codes = [FINE]
-    all_ = list(claims.all_stored(store))
-    if not all_:
-        print(_none(store), file=sys.stderr)
-    for stored in all_:
+    all_claims = list(claims.all_stored(store))
+    if not all_claims:
+        print(_no_claims(store), file=sys.stderr)
+    for stored in all_claims:
         if isinstance(stored, tuple):
-            complain(stored[1])
+            _, problem = stored
+            complain(problem)
             codes.append(SOME_FAILED)
             continue
         try:
-            codes.append(_judge(store, stored.claim.id, asked, run))
+            codes.append(_judge(store, stored.claim.id, options, run))
         except UserError as error:
             complain(str(error))
             codes.append(SOME_FAILED)
     return max(codes)
 
 
-def _judge(store: "Store", id: str, asked: "Judge", run: "Callable[[Sweep], int]") -> int:
-    """Ends what was begun for a claim, then judges it from look to look while date ranges are new."""
+def _judge(store: "Store", id: str, options: "Judge", run: "Callable[[Sweep], int]") -> int:
+    """Finishes the sweeps that were begun for a claim, then judges it from look to look while it has new date ranges.
+
+    Returns the exit code.
+    """
     from pipeline.compare.front import conclude
     from pipeline.plan import judging, unchanged
     from pipeline.sweep import claims
     from pipeline.sweep.merge import merge
 
-    for sweep, has_ended in judging.begun(store, claims.read(store, id), asked):
+    # The sweeps that were begun.
+    for sweep, has_ended in judging.begun(store, claims.read(store, id), options):
         if has_ended:
-            # Killed before it kept its pairs, or some of its trainings failed.
+            # It was killed before it wrote its pairs, or some of its trainings failed.
             print(conclude(sweep, merge(sweep)).answer, file=sys.stderr)
             continue
-        if asked.here and not asked.data_changed:
+        if options.here and not options.data_changed:
             unchanged.check(sweep)
         sweep.forget_stop()
-        if (code := run(sweep)) != FINE or not asked.here:
+        if (code := run(sweep)) != FINE or not options.here:
             return code
+
+    # New ones.
     has_run = False
     while True:
         stored = claims.read(store, id)
-        sweep_or_none = judging.begin(store, stored, asked)
-        if sweep_or_none is None:
+        new_sweep = judging.begin(store, stored, options)
+        if new_sweep is None:
             if not has_run:
                 print(judging.why_not_due(stored), file=sys.stderr)
             return FINE
-        code = run(sweep_or_none)
-        if code != FINE or not asked.here:
+        code = run(new_sweep)
+        if code != FINE or not options.here:
             return code
         has_run = True
         if claims.read(store, id).open_ranges == stored.open_ranges:
-            complain(f"{id}: {sweep_or_none.id} left no pair: its trainings on a date range read different data")
+            complain(f"{id}: {new_sweep.id} left no pair: its trainings on a date range read different data")
             return SOME_FAILED

@@ -1,4 +1,4 @@
-"""Space that sweeps take in a store is freed."""
+"""The verb that frees the space of sweeps in a store."""
 
 import sys
 from contextlib import suppress
@@ -50,18 +50,18 @@ def remove(
         keep = _best_models(opened, ids)
         ids = list(keep)
     finished = [] if keep_models else [id for id in ids if _may_go(opened, id)]
-    # What others needed of sweeps that were removed before, they may need no longer.
+    # Sweeps removed earlier may have kept files for others that no longer need them.
     before = [] if keep_models else sorted(removed_sweeps(opened) - set(ids))
     removals = [*removal.plan(opened, [*ids, *before], keep)]
-    removals = [one for one in removals if one.sweep.id in ids or one.files]
+    removals = [planned for planned in removals if planned.sweep.id in ids or planned.files]
     for line in removal_lines(removals):
         print(line)
-    total = size(sum(one.size for one in removals))
+    total = size(sum(planned.size for planned in removals))
     if dry_run:
         print(f"would free {total}")
         return
-    for one in removals:
-        removal.check_idle(one.sweep, complain)
+    for planned in removals:
+        removal.check_idle(planned.sweep, complain)
     if not yes:
         if not sys.stdin.isatty():
             raise UserError("there is nobody to ask: say --yes, or --dry-run to see what would go")
@@ -70,14 +70,14 @@ def remove(
     for id in finished:
         _leave_to_later_sweeps(opened, id)
     freed = removal.remove(removals, complain)
-    with suppress(InfrastructureError, UserError):  # the next sweep to end makes up for it
+    with suppress(InfrastructureError, UserError):  # the next sweep that ends brings the page up to date
         if front.link(opened):
             front.bring_up_to_date(opened)
     print(f"freed {size(freed)}")
 
 
 def _ids(store: "Store", names: "Sequence[str]") -> list[str]:
-    """The ids of sweeps, each once; of one that is damaged, or whose removal broke, the name is its whole id."""
+    """The ids of sweeps, each once. A damaged or partly removed sweep must be named by its whole id."""
     from pipeline.sweep import find
     from pipeline.sweep.layout import is_sweep_id
 
@@ -85,7 +85,7 @@ def _ids(store: "Store", names: "Sequence[str]") -> list[str]:
 
 
 def _may_go(store: "Store", id: str) -> bool:
-    """Whether a sweep is done, and so may have left something to later ones. Raises UserError if it may not go."""
+    """True if a sweep is done, so that the ledger must hold its results. Raises UserError if it must not be removed."""
     from pipeline.report.state import state_of
     from pipeline.sweep import Sweep
     from pipeline.sweep.layout import removed_key
@@ -104,8 +104,10 @@ def _may_go(store: "Store", id: str) -> bool:
 
 
 def _best_models(store: "Store", ids: "Sequence[str]") -> dict[str, str | None]:
-    """The key of the model to keep of each sweep; None if none was saved. A sweep that will never have a best setting
-    is passed over. Raises UserError if one is not done."""
+    """{sweep: key of the model to keep}; None if no model was saved. A sweep without a best setting is passed over.
+
+    Raises UserError if a sweep is not done.
+    """
     from pipeline.report.answer import newest_model
     from pipeline.report.state import state_of
     from pipeline.store.address import plain
@@ -115,12 +117,12 @@ def _best_models(store: "Store", ids: "Sequence[str]") -> dict[str, str | None]:
     keep: dict[str, str | None] = {}
     for id in ids:
         state = state_of(find(store, id))
-        why = f"{id}: which of its models is the best is not known ({state.words})"
+        problem = f"{id}: which of its models is the best is not known ({state.words})"
         if not state.done:
-            raise UserError(why)
+            raise UserError(problem)
         rows = _rows_of_best(state)
         if rows is None:
-            complain(f"{why}; it is passed over")
+            complain(f"{problem}; it is passed over")
             continue
         row = newest_model(state.sweep.definition, rows)
         keep[id] = model_key(plain(row["model_url"])) if row else None
@@ -128,9 +130,9 @@ def _best_models(store: "Store", ids: "Sequence[str]") -> dict[str, str | None]:
 
 
 def _rows_of_best(state: "State") -> "list[Row] | None":
-    """The rows of the setting whose model is kept; None if the sweep has no best one.
+    """The rows of the setting whose model is kept; None if the sweep has no best setting.
 
-    Of a sweep that judges a claim it is the claim's, unless that came to its end as not real.
+    A sweep that judges a claim keeps the claim's setting, or the incumbent if the claim has ended as not real.
     """
     from pipeline.report.judged_claim import REAL, rows_of, standing_of
 
@@ -143,7 +145,7 @@ def _rows_of_best(state: "State") -> "list[Row] | None":
 
 
 def _leave_to_later_sweeps(store: "Store", id: str) -> None:
-    """Writes, once more, what a finished sweep leaves in the ledger: an older version may not have, or it broke."""
+    """Writes the ledger entries of a finished sweep again, in case an older version or a crash left some out."""
     from pipeline.compare.front import conclude
     from pipeline.sweep import Sweep
     from pipeline.sweep.merge import merge

@@ -1,4 +1,4 @@
-"""Whole sweeps on this machine: run one, retry what failed, calibrate, stop."""
+"""Verbs for whole sweeps on this machine: run, retry, calibrate, stop."""
 
 import sys
 from contextlib import suppress
@@ -28,6 +28,7 @@ from pipeline.verbs.common import (
 
 if TYPE_CHECKING:
     from pipeline.plan.create import Request
+    from pipeline.report.summary import Summary
     from pipeline.sweep import Sweep
 
 app = typer.Typer()
@@ -39,7 +40,7 @@ DataChangedOption = Annotated[
     ),
 ]
 _LEAVES_WITHIN_S, _A_WHILE_S = 8.0, 600.0
-"""From a person's request to end until the last page must be written; and where nobody waits for the end."""
+"""Seconds for the last page: after a person's request to end, and where no person waits."""
 
 
 @app.command()
@@ -155,7 +156,7 @@ def stop(sweep: SweepArgument, store: StoreOption = None) -> None:
 def compare_all(request: "Request", store: str | None, lanes: int | None, *, verbose: bool) -> NoReturn:
     """Runs a sweep per architecture, each inside the same budget, and prints their ranking.
 
-    One that fails ends none of the others; what became of it, the ranking says.
+    A sweep that fails ends none of the others; the ranking shows its error.
     """
     from pipeline.compare.ranking import rank
     from pipeline.plan import create
@@ -163,7 +164,7 @@ def compare_all(request: "Request", store: str | None, lanes: int | None, *, ver
     from pipeline.verbs.compare import show_ranking
 
     requests = request.each()
-    # All of them first: what is wrong with one is told before the others have cost anything.
+    # All are checked first, so that a mistake in one is reported before the others have cost anything.
     for each in requests:
         create.check(each, store, here=True)
     print(f"{len(requests)} sweeps, an architecture each, one after another", file=sys.stderr)
@@ -173,7 +174,7 @@ def compare_all(request: "Request", store: str | None, lanes: int | None, *, ver
     for at, each in enumerate(requests, 1):
         name = f"{at}/{len(requests)} {each.architecture}"
         try:
-            # When its turn comes, since the hours of its budget begin then. All have the same data: one warns of them.
+            # Only now, since the hours of its budget begin here. The first one warns about the data, which all share.
             folder = create.create(each, store, here=True, warn=None if folders else warn)
         except (UserError, InfrastructureError) as error:
             missing[str(each.architecture)] = str(error)
@@ -186,7 +187,7 @@ def compare_all(request: "Request", store: str | None, lanes: int | None, *, ver
             codes.append(_complain_of_error(name, error))
         except KeyboardInterrupt:
             if len(folders) > 1:
-                complain(f"`hpt compare {' '.join(one.id for one in folders)}` compares what there is")
+                complain(f"`hpt compare {' '.join(sweep.id for sweep in folders)}` compares those that have run")
             raise
     if len(folders) < 2:
         complain("there are no two sweeps to compare")
@@ -196,7 +197,7 @@ def compare_all(request: "Request", store: str | None, lanes: int | None, *, ver
 
 
 def _complain_of_error(name: str, error: Exception) -> int:
-    """Says what ended a sweep; returns the exit code."""
+    """Prints the error that ended a sweep; returns the exit code."""
     complain(f"{name}: {error}; the others go on")
     return WRONG if isinstance(error, UserError) else INFRASTRUCTURE
 
@@ -204,42 +205,35 @@ def _complain_of_error(name: str, error: Exception) -> int:
 def run_to_the_end(
     folder: "Sweep", lanes: int | None, *, retry: bool = False, name: str = "trials", brief: bool = False
 ) -> int:
-    """Runs what is left of a sweep and prints its answer, unless it is to be `brief`; returns the exit code.
+    """Runs the remaining trials of a sweep and prints its answer, unless `brief`; returns the exit code.
 
-    `name` stands before the bar.
+    `name` is printed before the progress bar.
     """
     from rich.console import Console
 
-    from pipeline.compare import front
     from pipeline.compare.front import conclude
     from pipeline.local import runner
-    from pipeline.plan.create import digests_of
-    from pipeline.plan.power import power_of
+    from pipeline.local.drain import SameFailureError
     from pipeline.report.tracking import track
-    from pipeline.screen.console import ReaderIsGoneError, tell
-    from pipeline.screen.plan import power_line
+    from pipeline.screen.console import tell
     from pipeline.screen.progress import view_for
-    from pipeline.screen.tables import print_calibration, print_ranges_needed
     from pipeline.sweep.merge import merge as merge_all
 
     console = Console(stderr=True)
     tell(folder.id)
     if not brief:
-        for decided in folder.definition.decided:
-            print(decided, file=sys.stderr)
-        if line := power_line(power_of(folder.definition, digests_of(folder.definition, folder.store))):
-            print(line, file=sys.stderr)
+        _print_plan(folder)
     try:
         with view_for(console, folder.definition, name) as view:
             merged = runner.run(folder, view, lanes=lanes, retry=retry)
         summary = conclude(folder, merged)
-    except runner.SameFailureError as error:
+    except SameFailureError as error:
         folder.ask_to_stop(str(error))
         merged = merge_all(folder)
         tell(conclude(folder, merged).answer)
-        complain(f"stopped, for all that trials do is to fail alike: {error}")
-        again = f"hpt retry {folder.id}{place_in_words(folder)}"
-        complain(f"once that is mended, `{again}` runs them again and goes on; {folder.store.link(folder.page_key)}")
+        complain(f"stopped, since all trials failed alike: {error}")
+        command = f"hpt retry {folder.id}{place_in_words(folder)}"
+        complain(f"once that is mended, `{command}` runs them again and goes on; {folder.store.link(folder.page_key)}")
         track(folder, merged.rows, warn)
         return complain_of_failures(merged)
     except (KeyboardInterrupt, InfrastructureError):
@@ -249,8 +243,28 @@ def run_to_the_end(
         if not is_whole:
             complain(f"its page is an older one: `hpt report {folder.id}{place_in_words(folder)}` makes it anew")
         raise
-    if brief:
-        return complain_of_failures(merged)
+    if not brief:
+        _print_summary(folder, summary)
+        track(folder, merged.rows, warn)
+    return complain_of_failures(merged)
+
+
+def _print_plan(folder: "Sweep") -> None:
+    from pipeline.plan.create import digests_of
+    from pipeline.plan.power import power_of
+    from pipeline.screen.plan import power_line
+
+    for decided in folder.definition.decided:
+        print(decided, file=sys.stderr)
+    if line := power_line(power_of(folder.definition, digests_of(folder.definition, folder.store))):
+        print(line, file=sys.stderr)
+
+
+def _print_summary(folder: "Sweep", summary: "Summary") -> None:
+    from pipeline.compare import front
+    from pipeline.screen.console import ReaderIsGoneError, tell
+    from pipeline.screen.tables import print_calibration, print_ranges_needed
+
     tell(summary.answer)
     if summary.claim:
         tell(summary.claim)
@@ -264,28 +278,26 @@ def run_to_the_end(
     tell(f"summary {folder.store.link(folder.page_key)}")
     if all_sweeps := front.link(folder.store):
         tell(f"all sweeps {all_sweeps}")
-    track(folder, merged.rows, warn)
-    return complain_of_failures(merged)
 
 
 def leave(folder: "Sweep") -> bool:
     """Marks a sweep as stopped, unless other runners go on with it, and writes its table and page.
 
-    False if the page could not be made in time.
+    Returns False if the page could not be made in time.
     """
     from pipeline.compare.front import conclude
     from pipeline.local import interrupts
     from pipeline.sweep.leases import Leases, Runner
     from pipeline.sweep.merge import merge as merge_all
 
-    asked = interrupts.requests()
+    requests = interrupts.requests()
     try:
-        with interrupts.within(_LEAVES_WITHIN_S - interrupts.seconds_since_request() if asked else _A_WHILE_S):
+        with interrupts.within(_LEAVES_WITHIN_S - interrupts.seconds_since_request() if requests else _A_WHILE_S):
             if others := Leases(folder, Runner.here(0)).look().others:
                 complain(f"{' and '.join(sorted(runner.name for runner in others))} may go on with it")
             else:
                 folder.ask_to_stop()
-            if asked > 1:
+            if requests > 1:
                 return False
             conclude(folder, merge_all(folder))
     except (InfrastructureError, KeyboardInterrupt, interrupts.TooLateError):

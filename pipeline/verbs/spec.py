@@ -1,4 +1,4 @@
-"""Specs, before anything runs: check one, print the schema, list the architectures."""
+"""Verbs for specs: check one, print the schema, list the architectures."""
 
 import typer
 
@@ -31,7 +31,8 @@ def validate(
 ) -> None:
     """Check a spec and its data, and print what would run."""
     from pipeline.plan import estimate
-    from pipeline.plan.create import Reach, prepare
+    from pipeline.plan.create import prepare
+    from pipeline.plan.data_access import Reach
     from pipeline.plan.power import power_of
     from pipeline.plan.unseen import prepare_unseen
     from pipeline.screen.plan import plan_lines, power_line, total_line

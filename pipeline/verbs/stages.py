@@ -1,4 +1,4 @@
-"""A sweep's stages, one verb each, as Jenkins and a person at a shell call them: plan, trial, merge, report."""
+"""Verbs for the stages of a sweep, called by Jenkins and by people at a shell: plan, trial, merge, report."""
 
 import os
 import sys
@@ -53,6 +53,7 @@ def plan(
     from pipeline import places
     from pipeline.plan import create, estimate
     from pipeline.plan import rounds as planning
+    from pipeline.plan.data_access import Reach
     from pipeline.plan.power import power_of
     from pipeline.screen.plan import power_line, total_line
 
@@ -62,7 +63,7 @@ def plan(
         folder = create.resume(sweep, store)
     else:
         request = request_of(spec, architecture, data, as_of, mode, budget)
-        prepared = create.prepare(request, store, create.Reach.UNSEEN if no_data else create.Reach.ELSEWHERE, warn)
+        prepared = create.prepare(request, store, Reach.UNSEEN if no_data else Reach.ELSEWHERE, warn)
         power = power_of(prepared.definition, prepared.digests)
         totals = [power_line(power), total_line(estimate.estimate(prepared))]
         folder = prepared.create()
@@ -106,7 +107,7 @@ def trial(
     from pipeline.trials.pack import give_up as give_up_trials
 
     folder = open_sweep(sweep, store)
-    parsed = tuple(Trial.parse(name) for one in trials for name in one.split(","))
+    parsed = tuple(Trial.parse(name) for argument in trials for name in argument.split(","))
     pack = replace(folder.pack_of(parsed[0]), trials=parsed)
     lanes = int(os.environ["HPT_LANES"]) if os.environ.get("HPT_LANES", "").isdecimal() else 1
     if give_up is not None:
@@ -122,7 +123,7 @@ def trial(
     fine = not merged.failures_among(parsed)
     if not fine and (cause := same_failure(merged.rows, lanes)):
         folder.ask_to_stop(cause)
-        complain(f"{folder.id} is stopped now, for all that its trials do is to fail alike: {cause}")
+        complain(f"{folder.id} is stopped now, since all trials failed alike: {cause}")
     show_progress(folder, merged)
     raise typer.Exit(FINE if fine else SOME_FAILED)
 

@@ -1,4 +1,4 @@
-"""Sweeps, seen from any machine that reaches the store: which there are, how far, their results and models."""
+"""Verbs for looking at sweeps from any machine that reaches the store: their progress, results and models."""
 
 import sys
 from pathlib import Path
@@ -43,19 +43,19 @@ def list_sweeps(
 
 
 def open_front_page(store: "Store") -> None:
-    """Prints where the store's front page is, and opens it where there is a screen."""
+    """Brings the store's front page up to date, prints its address, and opens it if there is a screen."""
     from pipeline.compare import front
     from pipeline.screen.browser import open_in_browser
 
     try:
         link = front.bring_up_to_date(store)
     except (InfrastructureError, UserError) as error:
-        # Who may only read the store sees the page as the last sweep left it.
-        old = front.link(store)
-        if old is None:
+        # A user who may only read the store gets the page of the last sweep.
+        old_link = front.link(store)
+        if old_link is None:
             raise
         complain(f"the page is as the last sweep left it: {error}")
-        link = old
+        link = old_link
     print(link, flush=True)
     open_in_browser(link)
 

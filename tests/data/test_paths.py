@@ -20,7 +20,7 @@ from pipeline.data import load as loading
 from pipeline.data.source import FilesSource
 from pipeline.dates import DateRange
 from pipeline.errors import InfrastructureError, OutOfReachError, UserError
-from pipeline.plan import create
+from pipeline.plan import data_access
 from pipeline.store.client import Bucket
 from tests.data.test_load import DAYS, JANUARY, is_same, source, table
 from tests.support import ROOT
@@ -322,9 +322,9 @@ def test_a_machine_without_access_to_the_bucket_does_not_know_the_days_of_the_da
     data = source(f"gs://{bucket}/a.csv")
     for status in (Status(403, "somebody@example.iam has no permission"), Status(401)):
         proxy.always(status)
-        assert create.covered_days(data, here=False) is None
+        assert data_access.covered_days(data, here=False) is None
         with pytest.raises(OutOfReachError):
-            create.covered_days(data, here=True)
+            data_access.covered_days(data, here=True)
 
 
 def test_rows_of_a_bucket_are_counted_like_those_of_a_disk(tmp_path: Path, upload: Callable[..., str]) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.local import alone, process
-from pipeline.local.runner import Pace
+from pipeline.local.drain import Pace
 from pipeline.local.watch import Patience
 from pipeline.plan import rounds
 from pipeline.results import Row
@@ -47,7 +47,7 @@ class Runs:
         return {experiment: row for experiment, row in rows.items() if row is not None}
 
     def attempts(self) -> Counter[str]:
-        """How often each experiment was begun."""
+        """Attempts per experiment."""
         return Counter(self._begun())
 
     def lanes(self) -> list[int]:
@@ -61,7 +61,7 @@ def run(nursery: Nursery, trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def whole(sweep: Sweep) -> Pack:
-    """All trials of the first round in one pack."""
+    """One pack of all trials of the first round."""
     if not sweep.rounds():
         rounds.pending(sweep, lanes=1)
     packs = sweep.round(0)
@@ -124,15 +124,15 @@ def test_a_process_that_is_killed_in_the_middle_of_a_pack_loses_nothing(new_swee
     assert sorted(Counter(row["trial"] for row in run.view.rows).values()) == [1] * 8
 
 
-def test_each_trial_tells_when_it_ends_and_after_each_epoch(new_sweep, eight, run):
-    told = []
-    run.view = Recorder(on_row=lambda row: told.append(row["experiment"]), on_epoch=lambda *_: told.append("epoch"))
+def test_events_tell_of_each_epoch_and_of_the_end_of_each_trial(new_sweep, eight, run):
+    events = []
+    run.view = Recorder(on_row=lambda row: events.append(row["experiment"]), on_epoch=lambda *_: events.append("epoch"))
     run(new_sweep(eight), {})
-    assert told[:4] == ["epoch", "e000", "epoch", "e001"]
-    assert len(told) == 16
+    assert events[:4] == ["epoch", "e000", "epoch", "e001"]
+    assert len(events) == 16
 
 
-def test_a_store_that_fails_is_left_to_another_machine_and_what_has_a_row_stands(new_sweep, eight, run):
+def test_if_the_store_fails_trials_are_left_to_another_machine_and_rows_stand(new_sweep, eight, run):
     sweep = new_sweep(eight)
     with pytest.raises(InfrastructureError, match="5 trials could not be run: the store is away"):
         run(sweep, {"e003": "store"})
@@ -170,7 +170,7 @@ def sleeping(tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_whoever_ends_hpt_trial_leaves_nothing_running(new_sweep, sleeping, number):
+def test_ending_hpt_trial_leaves_nothing_running(new_sweep, sleeping, number):
     sweep = new_sweep(sleeping)
     trials = ",".join(str(trial) for trial in whole(sweep).trials)
     command = [sys.executable, "-P", "-m", "pipeline.cli", "trial", sweep.id, trials, "--store", sweep.store.root]
@@ -179,11 +179,11 @@ def test_whoever_ends_hpt_trial_leaves_nothing_running(new_sweep, sleeping, numb
         assert is_soon(lambda: bool(processes.running("4823")))
         lanes = processes.children(hpt.pid, "pipeline.local.lane")
         assert len(lanes) == 1
-        asked = time.monotonic()
+        requested_at = time.monotonic()
         hpt.send_signal(number)
         code = hpt.wait(20)
     assert code == (130 if number == signal.SIGTERM else -9)
-    assert time.monotonic() - asked < 5
+    assert time.monotonic() - requested_at < 5
     assert is_soon(lambda: not processes.running("4823"))
     assert is_soon(lambda: not Path(f"/proc/{lanes[0]}").exists())
     assert sweep.result_files() == {}

@@ -1,4 +1,4 @@
-"""Whoever ends `hpt run`, and whenever: no lane is started again, nothing trains on, exit 130, in seconds."""
+"""A request to end `hpt run` at any time: no lane starts again, nothing trains on, exit 130 in seconds."""
 
 import json
 import os
@@ -60,15 +60,15 @@ def trainings_begun(folder: Path) -> int:
 
 
 def ended(process: subprocess.Popen[str], mark: str) -> str:
-    """What the process said, once it has ended as it should."""
-    asked = time.monotonic()
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == INTERRUPTED, said
-    assert time.monotonic() - asked < 10
-    assert "Traceback" not in said
-    assert "run again" not in said
+    """The output of the process, after checks that it ended as it should."""
+    requested_at = time.monotonic()
+    _, output = process.communicate(timeout=60)
+    assert process.returncode == INTERRUPTED, output
+    assert time.monotonic() - requested_at < 10
+    assert "Traceback" not in output
+    assert "run again" not in output
     assert is_soon(lambda: not processes.running(f"{mark}.py"))
-    return said
+    return output
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_no_lane_is_started_again_and_nothing_trains_on(start, tmp_path, number,
     with start(mark, "--lanes", "2") as process:
         assert is_soon(lambda: trainings_begun(tmp_path) == 2)
         (os.killpg if to_all else os.kill)(process.pid, number)
-        said = ended(process, mark)
-    assert "stopped; what is finished is kept" in said
+        output = ended(process, mark)
+    assert "stopped; what is finished is kept" in output
     assert trainings_begun(tmp_path) == 2
 
 
@@ -156,7 +156,7 @@ class TestRequests:
             signal.raise_signal(signal.SIGINT)
         assert interrupts.requests() == 1
 
-    def test_what_takes_too_long_is_broken_off(self):
+    def test_a_block_that_takes_too_long_is_broken_off(self):
         with pytest.raises(interrupts.TooLateError), interrupts.within(0.05):
             time.sleep(5)
         time.sleep(0.1)

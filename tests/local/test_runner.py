@@ -14,8 +14,8 @@ import pytest
 
 from pipeline import results
 from pipeline.errors import InfrastructureError
+from pipeline.local.drain import Drain, Pace, SameFailureError
 from pipeline.local.process import Lane
-from pipeline.local.runner import Drain, Pace, SameFailureError
 from pipeline.local.share import Share
 from pipeline.plan import rounds
 from pipeline.results import Row
@@ -109,8 +109,8 @@ def test_a_trial_that_kills_three_lanes_is_given_up_by_a_row_that_says_so(new_sw
     assert "given up after 3 attempts: its process ended with -11" in merged.rows[0]["error"]
     assert begun() == ["e000", "e001", "e000", "e000"]
     trouble({})
-    again = lanes.run(sweep, lanes=1, retry=True)
-    assert [row["status"] for row in again.rows] == ["complete", "complete"]
+    retried = lanes.run(sweep, lanes=1, retry=True)
+    assert [row["status"] for row in retried.rows] == ["complete", "complete"]
 
 
 def test_a_stop_keeps_what_is_finished_and_the_sweep_goes_on_later(new_sweep, tiny_spec, warm_lanes):
@@ -183,23 +183,23 @@ def test_a_run_in_the_background_that_ignores_ctrl_c_is_ended_by_sigterm(program
         assert is_soon(lambda: bool(processes.running("4817")))
         process.send_signal(signal.SIGINT)
         process.terminate()
-        _, said = process.communicate(timeout=60)
+        _, output = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "stopped; what is finished is kept" in said
+    assert "stopped; what is finished is kept" in output
     assert is_soon(lambda: not processes.running("4817"))
 
 
 def test_the_results_grow_while_the_sweep_runs(new_sweep, tiny_spec, warm_lanes):
     sweep = new_sweep(tiny_spec)
-    seen = []
+    lengths = []
 
     def look(row: Row) -> None:
         assert is_soon(lambda: row["trial"] in {before["trial"] for before in table(sweep)})
-        seen.append(len(table(sweep)))
+        lengths.append(len(table(sweep)))
 
     warm_lanes.run(sweep, Recorder(on_row=look), lanes=1, pace=EAGER)
-    assert len(seen) == 6
-    assert 0 < seen[0] < 6
+    assert len(lengths) == 6
+    assert 0 < lengths[0] < 6
 
 
 def test_a_store_that_fails_under_one_trial_writes_no_row_and_stops_no_other(new_sweep, tiny_spec, warm_lanes):
@@ -243,15 +243,15 @@ def test_a_folder_called_pipeline_where_the_user_stands_is_not_ours(new_sweep, p
 def test_a_damaged_row_is_run_again_by_a_retry(new_sweep, tiny_spec, warm_lanes):
     sweep = new_sweep(tiny_spec)
     warm_lanes.run(sweep, lanes=2)
-    one = Trial("screen", "e001", 0, 0)
-    sweep.store.write(sweep.trial_key(one, "result.csv"), b"damaged")
+    damaged = Trial("screen", "e001", 0, 0)
+    sweep.store.write(sweep.trial_key(damaged, "result.csv"), b"damaged")
     assert len(merge.merge(sweep).rows) == 5
     merged = warm_lanes.run(sweep, lanes=1, retry=True)
     assert (len(merged.rows), merged.skipped) == (6, [])
-    assert [file.number for file in sweep.results_of(one)] == [1, 2]
+    assert [file.number for file in sweep.results_of(damaged)] == [1, 2]
 
 
-def test_what_is_retried_is_judged_after_all(new_sweep, tiny_spec, warm_lanes):
+def test_a_sweep_that_is_retried_is_judged_after_all(new_sweep, tiny_spec, warm_lanes):
     sweep = new_sweep(tiny_spec | {"confirm": {"ranges": 1}})
     screen = [pack.trials[0] for pack in rounds.pending(sweep)]
     give_up(sweep, "p", screen, "no driver")
@@ -261,7 +261,7 @@ def test_what_is_retried_is_judged_after_all(new_sweep, tiny_spec, warm_lanes):
     assert {row["phase"] for row in merged.rows} == {"screen", "confirm"}
 
 
-def test_a_pack_whose_process_dies_goes_on_with_its_rest_first_and_with_what_it_trained_alone(
+def test_after_a_death_the_rest_of_a_pack_comes_first_and_its_suspects_run_alone(
     new_sweep, tiny_spec, nursery, trouble
 ):
     sweep, packs = new_sweep(tiny_spec), []
@@ -277,11 +277,11 @@ def test_a_pack_whose_process_dies_goes_on_with_its_rest_first_and_with_what_it_
         ["screen-e001-d0-s0"],
         ["screen-e001-d1-s0"],
     ]
-    assert sum("run again alone" in said for said in view.said) == 2
-    assert sum("given up" in said for said in view.said) == 2
+    assert sum("run again alone" in line for line in view.said) == 2
+    assert sum("given up" in line for line in view.said) == 2
 
 
-def test_lanes_that_die_before_they_train_anything_are_no_trials_failure(new_sweep, tiny_spec):
+def test_the_death_of_a_lane_that_trained_nothing_fails_no_trial(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
     with pytest.raises(InfrastructureError, match="6 trials could not be run: its process ended with 1"):
         Lanes((sys.executable, "-c", "raise SystemExit(1)")).run(sweep, lanes=2)
@@ -301,7 +301,7 @@ class TestTheSameFailure:
             "search": {"strategy": "grid"},
         }
 
-    def test_it_stops_the_sweep_after_the_first_trials(self, new_sweep, failing):
+    def test_the_same_failure_stops_the_sweep_after_the_first_trials(self, new_sweep, failing):
         sweep = new_sweep(failing)
         with pytest.raises(SameFailureError, match="no module named foo"):
             Lanes().run(sweep, lanes=1)
@@ -331,10 +331,10 @@ class TestTheSameFailure:
         merged = Lanes().run(new_sweep(failing), lanes=1)
         assert [row["status"] for row in merged.rows].count("failed") == 9
 
-    def test_the_verb_says_so_and_the_store_keeps_why(self, failing, tmp_path, spec_file):
+    def test_the_verb_says_so_and_the_store_keeps_the_cause(self, failing, tmp_path, spec_file):
         spec = spec_file(failing)
         done = hpt("run", spec, "--store", "store", "--lanes", 1, cwd=tmp_path, code=1)
-        assert "fail alike" in done.err
+        assert "failed alike" in done.err
         assert "hpt retry" in done.err
         listed = hpt("list", "--store", "store", cwd=tmp_path)
         assert re.search("stopped at [34] of 10 trials", listed.out)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pipeline.local import alone, process
-from pipeline.local.runner import Pace
+from pipeline.local.drain import Pace
 from pipeline.plan import rounds
 from pipeline.store import open_store
 from pipeline.sweep import Sweep, merge, trials_of
@@ -39,7 +39,7 @@ def many(tiny_spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def attempts(sweep: Sweep) -> Counter[str]:
-    """How often each trial was begun."""
+    """Attempts per trial."""
     below = [entry.key.removeprefix(sweep.trials_key).split("/") for entry in sweep.store.entries(sweep.trials_key)]
     begun = {(parts[0], parts[2]) for parts in below if len(parts) > 3 and parts[1] == "attempts"}
     return Counter(trial for trial, _ in begun)
@@ -93,10 +93,10 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path, many: dict[str, Any])
 
 def test_two_runs_of_one_sweep_train_each_trial_once(nursery: Nursery, shared: Sweep) -> None:
     with ExitStack() as stack:
-        both = [stack.enter_context(hpt(nursery, shared)) for _ in range(2)]
-        for run in both:
-            out, said = run.communicate(timeout=200)
-            assert run.returncode == 0, said
+        runs = [stack.enter_context(hpt(nursery, shared)) for _ in range(2)]
+        for run in runs:
+            out, output = run.communicate(timeout=200)
+            assert run.returncode == 0, output
             assert "results " in out
     rows = merge.merge(shared).rows
     assert [row["trial"] for row in rows] == planned(shared)
@@ -105,18 +105,18 @@ def test_two_runs_of_one_sweep_train_each_trial_once(nursery: Nursery, shared: S
     assert leases_of(shared) == []
 
 
-def test_both_have_a_share_of_it(warm_lanes: Lanes, new_sweep: Any, many: dict[str, Any]) -> None:
+def test_two_runners_share_a_sweep(warm_lanes: Lanes, new_sweep: Any, many: dict[str, Any]) -> None:
     sweep = new_sweep(many)
-    both = [Runs(warm_lanes, sweep, lanes=1) for _ in range(2)]
-    for run in both:
+    runs = [Runs(warm_lanes, sweep, lanes=1) for _ in range(2)]
+    for run in runs:
         assert [row["trial"] for row in run.rows()] == planned(sweep)
     assert set(attempts(sweep).values()) == {1}
     # Each saw the end of every trial, whoever trained it, and none twice.
-    assert all(max(Counter(row["trial"] for row in run.view.rows).values()) == 1 for run in both)
+    assert all(max(Counter(row["trial"] for row in run.view.rows).values()) == 1 for run in runs)
 
 
 @pytest.mark.parametrize("pace", [QUICK, SHORT], ids=["seen to have died", "stale"])
-def test_of_two_the_one_that_is_left_finishes_what_a_killed_one_held(
+def test_the_remaining_runner_finishes_the_trials_of_a_killed_one(
     warm_lanes: Lanes, new_sweep: Any, many: dict[str, Any], pace: Pace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep = new_sweep(many)
@@ -148,14 +148,14 @@ def _killed_with_a_lease(sweep: Sweep, *, is_known: bool) -> None:
     os.waitpid(child, 0)
 
 
-def test_one_that_is_killed_in_the_middle_costs_no_row(nursery: Nursery, new_sweep: Any, many: dict[str, Any]) -> None:
+def test_a_runner_that_is_killed_costs_no_row(nursery: Nursery, new_sweep: Any, many: dict[str, Any]) -> None:
     sweep = new_sweep(many)
     with hpt(nursery, sweep) as first, hpt(nursery, sweep) as second:
         assert is_soon(lambda: len(attempts(sweep)) > 3)
         first.send_signal(signal.SIGTERM)
         first.wait(timeout=60)
-        _, said = second.communicate(timeout=200)
-        assert second.returncode == 0, said
+        _, output = second.communicate(timeout=200)
+        assert second.returncode == 0, output
     assert [row["trial"] for row in merge.merge(sweep).rows] == planned(sweep)
     assert leases_of(sweep) == []
 
@@ -165,8 +165,8 @@ def test_clocks_that_jump_by_hours_change_nothing(
 ) -> None:
     sweep, right, jumps = new_sweep(many), time.time, iter(range(1_000_000))
     monkeypatch.setattr(time, "time", lambda: right() + (-1) ** next(jumps) * 7200.0)
-    both = [Runs(warm_lanes, sweep, SHORT, lanes=1) for _ in range(2)]
-    for run in both:
+    runs = [Runs(warm_lanes, sweep, SHORT, lanes=1) for _ in range(2)]
+    for run in runs:
         assert [row["trial"] for row in run.rows()] == planned(sweep)
     assert set(attempts(sweep).values()) == {1}
 
@@ -188,21 +188,21 @@ def test_a_store_that_takes_no_leases_stops_no_training(
     assert set(attempts(sweep).values()) == {1}
 
 
-def test_a_retry_that_two_begin_runs_what_failed_once_more(
+def test_a_retry_by_two_runners_runs_each_failure_once_more(
     warm_lanes: Lanes, new_sweep: Any, many: dict[str, Any]
 ) -> None:
     ranges = [["2024-01-01", "2024-03-01"], ["2025-01-01", "2025-03-01"]]
     sweep = new_sweep(many | {"date-range": ranges, "parameters": {"learning_rate": [0.01, 0.02]}})
     warm_lanes.run(sweep, lanes=1, pace=QUICK)
-    both = [Runs(warm_lanes, sweep, lanes=1, retry=True) for _ in range(2)]
-    for run in both:
+    runs = [Runs(warm_lanes, sweep, lanes=1, retry=True) for _ in range(2)]
+    for run in runs:
         run.rows()
     assert {row["status"] for row in merge.merge(sweep).rows} == {"complete", "failed"}
     numbers = {trial: file.number for trial, file in sweep.result_files().items()}
     assert numbers == {trial: 2 if "-d1-" in trial else 1 for trial in planned(sweep)}
 
 
-def test_a_stage_leaves_what_another_runner_trains_to_it(
+def test_a_stage_leaves_the_trials_of_another_runner_to_it(
     nursery: Nursery, new_sweep: Any, many: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "PROGRAM", nursery.command("lane"))

@@ -25,8 +25,8 @@ ASKED = Calibrating(top=2, overlap=0.5)
 SPACE = {"learning_rate": {"low": 0.001, "high": 0.3, "log": True}}
 
 
-def study(asked: dict, calibrating: Calibrating = ASKED, experiments: int = 6, **more: object) -> Definition:
-    parsed = spec.from_dict(asked)
+def study(spec_json: dict, calibrating: Calibrating = ASKED, experiments: int = 6, **more: object) -> Definition:
+    parsed = spec.from_dict(spec_json)
     sample = calibration.sample(parsed, experiments).model_dump(by_alias=True, mode="json", exclude_unset=True)
     return calibration.define(define(sample), parsed, calibrating, **more)  # type: ignore[arg-type]
 
@@ -38,18 +38,18 @@ def wide_spec(tiny_spec) -> dict:
 
 def test_every_amount_of_data_gets_the_same_experiments_and_seeds(store, wide_spec):
     sweep = Sweep.create(store, study(wide_spec))
-    asked = []
+    experiments = []
     for phase in sweep.definition.phases:
         packs = rounds.pending(sweep)
         trials = list(trials_of(packs))
         assert {trial.phase for trial in trials} == {phase.name}
-        asked.append([trial.experiment for trial in trials])
+        experiments.append([trial.experiment for trial in trials])
         for trial in trials:
             row = {"sweep": sweep.id, "trial": str(trial), "phase": trial.phase, "experiment": trial.experiment}
             sweep.create_row(trial, row | {"date-range": phase.ranges[0].as_json(), "status": "failed"})
     assert rounds.pending(sweep) == []
-    assert len(asked) == 3
-    assert asked[0] == asked[1] == asked[2]
+    assert len(experiments) == 3
+    assert experiments[0] == experiments[1] == experiments[2]
     seeds = {training_seed(sweep.definition, Trial(p.name, "e000", 0, 0)) for p in sweep.definition.phases}
     assert len(seeds) == 1
     assert len(sweep.experiments()) == 6
@@ -65,13 +65,13 @@ def test_a_calibration_confirms_nothing_and_keeps_the_spec_as_it_was_written(wid
 
 
 def test_it_runs_before_the_ranges_that_will_judge_where_the_data_go_so_far_back(wide_spec):
-    asked = wide_spec | {"date-range": [["2024-04-01", "2024-06-01"], ["2024-03-01", "2024-05-01"]]}
+    spec_json = wide_spec | {"date-range": [["2024-04-01", "2024-06-01"], ["2024-03-01", "2024-05-01"]]}
     covered = DateRange(date(2024, 1, 1), date(2024, 6, 1))
-    assert study(asked, covered=covered).phases[0].ranges == (DateRange(date(2024, 1, 1), date(2024, 3, 1)),)
+    assert study(spec_json, covered=covered).phases[0].ranges == (DateRange(date(2024, 1, 1), date(2024, 3, 1)),)
     late = DateRange(date(2024, 1, 2), date(2024, 6, 1))
     oldest = DateRange(date(2024, 3, 1), date(2024, 5, 1))
-    assert study(asked, covered=late).phases[0].ranges == (oldest,)
-    assert study(asked).phases[0].ranges == (oldest,)
+    assert study(spec_json, covered=late).phases[0].ranges == (oldest,)
+    assert study(spec_json).phases[0].ranges == (oldest,)
 
 
 def test_earlier_use_of_its_range_is_counted(wide_spec):
@@ -90,10 +90,10 @@ def test_earlier_use_of_its_range_is_counted(wide_spec):
 )
 def test_no_amount_is_more_than_the_range_has(days, names):
     end = date(2024, 4, 1)
-    found = list(calibration.amounts(DateRange(end - timedelta(days=days), end), 0.15, 0.15))
-    assert [name for name, _ in found] == names
-    known = [train for _, train in found if train is not None]
-    assert known == sorted(known)
+    amounts = list(calibration.amounts(DateRange(end - timedelta(days=days), end), 0.15, 0.15))
+    assert [name for name, _ in amounts] == names
+    days = [train for _, train in amounts if train is not None]
+    assert days == sorted(days)
 
 
 def test_too_few_settings_to_compare_is_said_before_anything_runs(wide_spec):
@@ -139,7 +139,7 @@ def test_a_longer_training_begins_as_a_shorter_one_does(tiny_spec):
 def calibrated(tmp_path_factory: pytest.TempPathFactory, tiny_csv: Path, quick_lanes: None) -> tuple[Sweep, str]:
     """A whole study of real, tiny trainings, by the command; and what it printed."""
     folder = tmp_path_factory.mktemp("calibrated")
-    asked = {
+    spec_json = {
         "architecture": "bag-of-words",
         "data": {
             "path": str(tiny_csv),
@@ -153,7 +153,7 @@ def calibrated(tmp_path_factory: pytest.TempPathFactory, tiny_csv: Path, quick_l
         "incumbent": {"batch_size": 64},
         "parameters": SPACE,
     }
-    (folder / "spec.json").write_text(json.dumps(asked))
+    (folder / "spec.json").write_text(json.dumps(spec_json))
     command = ["calibrate", str(folder / "spec.json"), "--store", str(folder / "store")]
     done = CliRunner().invoke(app, [*command, "--experiments", "6", "--top", "2", "--overlap", "0.5", "--lanes", "2"])
     assert done.exit_code == 0, done.output
@@ -166,8 +166,8 @@ def report_of(sweep: Sweep) -> Path:
 
 
 def test_the_command_prints_an_answer_a_table_and_settings_to_paste(calibrated):
-    sweep, said = calibrated
-    lines = said.splitlines()
+    sweep, output = calibrated
+    lines = output.splitlines()
     assert lines[0] == sweep.id
     assert "of the best 2 settings" in lines[1]
     (settings,) = [line.removeprefix("settings ") for line in lines if line.startswith("settings ")]
@@ -176,21 +176,21 @@ def test_the_command_prints_an_answer_a_table_and_settings_to_paste(calibrated):
 
 
 def test_the_numbers_are_there_for_machines(calibrated):
-    sweep, said = calibrated
-    found = json.loads((report_of(sweep) / "calibration.json").read_text())
-    assert f"settings {json.dumps(found['settings'])}" in said
-    assert found["answer"] in said
-    assert [one["epochs"] for one in found["fidelities"]] == [1, 2, 3] * 3
-    assert [one["train-days"] for one in found["fidelities"]] == [7] * 3 + [18] * 3 + [42] * 3
-    assert found["fidelities"][-1]["overlap"]["value"] == 1
-    assert {"low", "high"} < found["chosen"]["kendall"].keys()
+    sweep, output = calibrated
+    numbers = json.loads((report_of(sweep) / "calibration.json").read_text())
+    assert f"settings {json.dumps(numbers['settings'])}" in output
+    assert numbers["answer"] in output
+    assert [fidelity["epochs"] for fidelity in numbers["fidelities"]] == [1, 2, 3] * 3
+    assert [fidelity["train-days"] for fidelity in numbers["fidelities"]] == [7] * 3 + [18] * 3 + [42] * 3
+    assert numbers["fidelities"][-1]["overlap"]["value"] == 1
+    assert {"low", "high"} < numbers["chosen"]["kendall"].keys()
 
 
 def test_rendering_again_says_the_same(calibrated):
-    sweep, said = calibrated
+    sweep, output = calibrated
     before = (report_of(sweep) / "calibration.json").read_bytes()
-    again = CliRunner().invoke(app, ["report", sweep.id, "--store", sweep.store.root])
-    assert again.stdout.splitlines()[0] == said.splitlines()[1]
+    rendered = CliRunner().invoke(app, ["report", sweep.id, "--store", sweep.store.root])
+    assert rendered.stdout.splitlines()[0] == output.splitlines()[1]
     assert (report_of(sweep) / "calibration.json").read_bytes() == before
 
 

@@ -27,10 +27,10 @@ def define(
 ) -> Definition:
     space = {"learning_rate": {"low": 0.001, "high": 0.1, "log": True}}
     usual = {"parameters": space, "search": {"experiments": settings}, "date-range": CHOSEN_ON, "references": False}
-    asked = {
+    spec_json = {
         key: value for key, value in (tiny_spec | usual | changes).items() if key != "confirm" or "confirm" in changes
     }
-    return resolve(specs.from_dict(asked), now=NOW, token="3f9c", covered=covered, used=used or ())
+    return resolve(specs.from_dict(spec_json), now=NOW, token="3f9c", covered=covered, used=used or ())
 
 
 def judged_on(definition: Definition) -> int:
@@ -42,20 +42,20 @@ def judged_on(definition: Definition) -> int:
 def test_more_ranges_judge_where_they_cost_little_beside_choosing(tiny_spec, settings, ranges):
     definition = define(tiny_spec, settings)
     assert judged_on(definition) == ranges
-    said = [line for line in definition.decided if line.startswith("confirm.ranges")]
-    assert len(said) == (ranges > 6)
-    assert all(f"{ranges} in place of 6: {2 * (ranges - 6)} trainings more" in line for line in said)
+    lines = [line for line in definition.decided if line.startswith("confirm.ranges")]
+    assert len(lines) == (ranges > 6)
+    assert all(f"{ranges} in place of 6: {2 * (ranges - 6)} trainings more" in line for line in lines)
 
 
-def test_the_usual_ones_are_among_them_and_all_are_fresh(tiny_spec):
-    more, usual = define(tiny_spec), define(tiny_spec, confirm={"ranges": 6})
-    assert more.confirm is not None
+def test_the_usual_ranges_are_among_them_and_all_are_fresh(tiny_spec):
+    wider, usual = define(tiny_spec), define(tiny_spec, confirm={"ranges": 6})
+    assert wider.confirm is not None
     assert usual.confirm is not None
-    assert more.confirm.ranges[-6:] == usual.confirm.ranges
-    assert more.confirm.judging is not None
-    assert more.confirm.judging.fresh
-    added = more.confirm.trials_at_most - usual.confirm.trials_at_most
-    assert added <= 0.25 * cost_of_choosing(more.choosing, more.confirm)
+    assert wider.confirm.ranges[-6:] == usual.confirm.ranges
+    assert wider.confirm.judging is not None
+    assert wider.confirm.judging.fresh
+    added = wider.confirm.trials_at_most - usual.confirm.trials_at_most
+    assert added <= 0.25 * cost_of_choosing(wider.choosing, wider.confirm)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_there_are_no_more_than_a_spec_a_budget_or_the_data_allow(tiny_spec, cha
     assert not any(line.startswith("confirm.ranges") for line in definition.decided)
 
 
-def test_ranges_that_an_earlier_sweep_chose_on_are_none_of_them(tiny_spec):
+def test_more_ranges_include_none_that_an_earlier_sweep_chose_on(tiny_spec):
     used = [DateRange(date(2023, 1, 1), date(2023, 4, 1))]
     definition = define(tiny_spec, used=used)
     assert definition.confirm is not None
@@ -113,18 +113,18 @@ def test_more_seeds_judge_where_a_study_says_that_noise_comes_from_seeds(six):
     assert any("confirm.seeds-per-range: 2 in place of 1" in line for line in better.decided)
 
 
-def test_they_do_not_where_it_comes_from_ranges_or_the_study_cannot_tell_or_the_spec_says_how_many(six):
+def test_no_more_seeds_judge_if_ranges_cause_the_noise_or_no_study_tells_or_the_spec_has_a_number(six):
     for earlier, changes in (
         (study(six, of_seeds=0.05), {}),
         (study(six, of_seeds=0.95, seeds=1), {}),
         (study(six, of_seeds=0.95), {"confirm": {"seeds-per-range": 1}}),
     ):
-        same = by_evidence(as_asked(six, **changes), six, [earlier])
-        assert same.confirm is not None
-        assert same.confirm.seeds == 1
-        assert same.decided == six.decided
-        assert same.confirm.judging is not None
-        assert same.confirm.judging.resemblance is not None
+        definition = by_evidence(as_asked(six, **changes), six, [earlier])
+        assert definition.confirm is not None
+        assert definition.confirm.seeds == 1
+        assert definition.decided == six.decided
+        assert definition.confirm.judging is not None
+        assert definition.confirm.judging.resemblance is not None
 
 
 def test_without_earlier_sweeps_a_definition_stays_as_it_is(six):

@@ -1,4 +1,4 @@
-"""How many settings are tried: spaces and numbers that are too large to be written down."""
+"""Numbers of settings: spaces and numbers that are too large to be written down."""
 
 import tracemalloc
 from typing import Any
@@ -50,12 +50,12 @@ def test_a_billion_settings_are_planned_round_by_round(search):
         assert lines[-1] == "  … and 995 more in its first round"
     experiments, packs = next_round(History.at_start(definition), 0)
     assert len(packs) <= 10_000
-    again, _ = next_round(History.at_start(definition), 0)
-    assert again == experiments
+    repeated, _ = next_round(History.at_start(definition), 0)
+    assert repeated == experiments
     assert memory < 50e6
 
 
-def test_a_grid_larger_than_what_is_asked_for_is_drawn_from():
+def test_settings_are_drawn_from_a_grid_that_is_larger_than_requested():
     definition, lines, memory = planned(search={"strategy": "grid", "experiments": 20})
     assert definition.phases[0].strategy == "random"
     assert lines[0] == "screen: 20 settings are drawn from the grid, which has 1,000,000,000"
@@ -66,12 +66,12 @@ def test_a_grid_larger_than_what_is_asked_for_is_drawn_from():
 
 
 @pytest.mark.parametrize("budget", [{"experiments": 20}, {"trials": 20}])
-def test_so_is_one_that_the_budget_cuts(budget):
+def test_settings_are_drawn_from_a_grid_that_the_budget_cuts(budget):
     definition, _, _ = planned(search={"strategy": "grid"}, budget=budget)
     assert (definition.phases[0].strategy, definition.phases[0].experiments) == ("random", 20)
 
 
-def test_a_whole_grid_stays_one():
+def test_a_grid_that_fits_stays_a_grid():
     small = {"a": [1, 2, 3], "b": [1, 2]}
     definition, lines, _ = planned(parameters=small, search={"strategy": "grid", "experiments": 6})
     assert definition.phases[0].strategy == "grid"

@@ -1,4 +1,4 @@
-"""A request comes to the same sweep whichever door it came through, and to what the spec would say itself."""
+"""Equal requests make the same sweep, whichever door they come through."""
 
 import json
 from datetime import date, datetime
@@ -52,13 +52,13 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def by_command_line(place: Path, asked: Any, options: dict[str, str]) -> Spec:
-    """What `hpt run`, `plan` and `validate` make of their options."""
-    (place / "spec.json").write_text(json.dumps(asked))
+def by_command_line(place: Path, source: Any, options: dict[str, str]) -> Spec:
+    """The spec of the options of `hpt run`, `plan` and `validate`."""
+    (place / "spec.json").write_text(json.dumps(source))
     as_of, mode = options.get("as_of"), options.get("mode")
     return request_of(
-        place / "spec.json" if isinstance(asked, dict) else None,
-        asked if isinstance(asked, str) else None,
+        place / "spec.json" if isinstance(source, dict) else None,
+        source if isinstance(source, str) else None,
         options.get("data"),
         datetime.fromisoformat(as_of) if as_of else None,
         Mode(mode) if mode else None,
@@ -66,22 +66,22 @@ def by_command_line(place: Path, asked: Any, options: dict[str, str]) -> Spec:
     ).spec()
 
 
-def by_jenkins(place: Path, asked: Any, options: dict[str, str]) -> Spec:
-    """What `hpt plan` reads of the file that `hpt jenkins-check` writes."""
-    parameters = {"ARCHITECTURE": asked} if isinstance(asked, str) else {"SPEC_JSON": json.dumps(asked)}
+def by_jenkins(place: Path, source: Any, options: dict[str, str]) -> Spec:
+    """The spec that `hpt plan` reads from the file of `hpt jenkins-check`."""
+    parameters = {"ARCHITECTURE": source} if isinstance(source, str) else {"SPEC_JSON": json.dumps(source)}
     return by_parameters(place, parameters | {name.upper(): value for name, value in options.items()})
 
 
-def by_trigger(place: Path, asked: Any, options: dict[str, str]) -> Spec:
-    """What becomes of the parameters that `hpt trigger` sends."""
+def by_trigger(place: Path, source: Any, options: dict[str, str]) -> Spec:
+    """The spec of the parameters that `hpt trigger` sends."""
 
     class Silent:
         def say(self, text: str) -> None: ...
 
         def log(self, lines: list[str]) -> None: ...
 
-    (place / "spec.json").write_text(json.dumps(asked))
-    spec, architecture = (None, asked) if isinstance(asked, str) else (place / "spec.json", None)
+    (place / "spec.json").write_text(json.dumps(source))
+    spec, architecture = (None, source) if isinstance(source, str) else (place / "spec.json", None)
     settings = [f"{name.upper()}={value}" for name, value in options.items() if name != "budget"]
     budget = options.get("budget", "").split()
     return by_parameters(place, trigger.parameters_for(spec, architecture, budget, settings, Silent()))
@@ -100,15 +100,15 @@ def defined(spec: Spec, store: Store) -> Definition:
 
 
 @pytest.mark.parametrize("door", [by_jenkins, by_trigger])
-@pytest.mark.parametrize(("asked", "options"), ASKED, ids=IDS)
+@pytest.mark.parametrize(("source", "options"), ASKED, ids=IDS)
 def test_the_command_line_and_jenkins_give_the_same_definition(
-    place: Path, store: Store, door: Any, asked: Any, options: dict[str, str]
+    place: Path, store: Store, door: Any, source: Any, options: dict[str, str]
 ) -> None:
-    here = defined(by_command_line(place, asked, options), store)
-    assert defined(door(place, asked, options), store) == here
+    expected = defined(by_command_line(place, source, options), store)
+    assert defined(door(place, source, options), store) == expected
 
 
-def test_a_changed_spec_is_as_if_the_changes_stood_in_it() -> None:
+def test_a_changed_spec_equals_one_with_the_changes_written_in_it() -> None:
     request = Request(
         text=json.dumps(SPEC),
         data=parse_data(FLIGHTS, "--data"),
@@ -134,9 +134,9 @@ def test_a_changed_spec_is_as_if_the_changes_stood_in_it() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "specs").rglob("*.json")), ids=lambda path: path.stem)
 def test_a_spec_is_the_same_after_it_is_written_and_read(path: Path) -> None:
     spec = read(path)
-    again = from_dict(as_written(spec))
-    assert again == spec
-    assert as_written(again) == as_written(spec)
+    reread = from_dict(as_written(spec))
+    assert reread == spec
+    assert as_written(reread) == as_written(spec)
 
 
 def test_a_change_that_does_not_go_together_with_the_spec_is_refused() -> None:
@@ -167,7 +167,7 @@ def test_checking_a_request_creates_nothing(place: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_with_data_is_told_as_in_a_spec(text: str, lines: list[str]) -> None:
-    with pytest.raises(UserError) as told:
+def test_mistakes_in_data_are_reported_as_in_a_spec(text: str, lines: list[str]) -> None:
+    with pytest.raises(UserError) as error:
         parse_data(text, "--data")
-    assert [line[: len(start)] for line, start in zip(str(told.value).splitlines(), lines, strict=True)] == lines
+    assert [line[: len(start)] for line, start in zip(str(error.value).splitlines(), lines, strict=True)] == lines

@@ -19,14 +19,14 @@ RANGE = ["2024-01-01", "2024-04-01"]
 
 
 def definition(**more: object):
-    asked = {
+    spec_json = {
         "architecture": "bag-of-words",
         "data": DATA,
         "date-range": [RANGE],
         "parameters": {"learning_rate": {"low": 0.0003, "high": 0.03, "log": True}, "hidden_size": [16, 32]},
         "confirm": {"ranges": 0},
     }
-    return define(asked | more)
+    return define(spec_json | more)
 
 
 def settings(*assignments: dict, phase: str = "screen", seeds: int = 1):
@@ -68,7 +68,7 @@ def test_a_label_says_what_is_tried():
     ]
 
 
-def test_references_and_what_judges_have_labels_of_their_own():
+def test_references_and_trials_that_judge_have_labels_of_their_own():
     judging = {"confirm-range": [["2023-09-01", "2023-12-01"]], "confirm": {}, "references": True}
     its = definition(**judging)
     _, packs = next_round(History.at_start(its), 0, lanes=2)
@@ -89,7 +89,7 @@ def test_packs_of_one_round_can_be_told_apart():
 
 
 @given(st.text(min_size=1), st.lists(st.text() | st.floats() | st.integers() | st.none(), min_size=1, max_size=5))
-def test_nothing_of_a_spec_stands_in_a_label_as_it_is(name, values):
+def test_text_of_a_spec_is_reduced_to_harmless_characters(name, values):
     its = definition()
     screen = its.phase("screen").model_copy(update={"space": {name: its.phase("screen").space["hidden_size"]}})
     its = its.model_copy(update={"phases": (screen,), "own": Own(command=("true",), hyperparameters={})})

@@ -1,4 +1,4 @@
-"""How long ranges are follows the rows that the data have: the fewest months that are enough, within their bounds."""
+"""The length of ranges follows the rows of the data: the fewest months that are enough, within bounds."""
 
 import json
 from collections.abc import Callable
@@ -45,8 +45,8 @@ def rows(months: int, a_day: int, *, every: int = 1) -> RowCounts:
     return RowCounts(tuple(days), (a_day,) * len(days))
 
 
-def define(asked: dict[str, Any], counted: RowCounts | None, **more: Any) -> Definition:
-    return resolve(from_dict(asked), now=NOW, token="3f9c", rows_by_day=counted, **more)
+def define(spec_json: dict[str, Any], counted: RowCounts | None, **more: Any) -> Definition:
+    return resolve(from_dict(spec_json), now=NOW, token="3f9c", rows_by_day=counted, **more)
 
 
 def months_of(date_range: DateRange) -> int:
@@ -54,8 +54,8 @@ def months_of(date_range: DateRange) -> int:
 
 
 def score(counted: RowCounts, ranges: list[DateRange]) -> tuple[bool, int]:
-    """Whether there are rows in every part of every range, and how many the least has to train on, up to enough."""
-    splits = [one.split() for one in ranges]
+    """True if each part of each range has rows; and the fewest rows to train on, up to enough."""
+    splits = [date_range.split() for date_range in ranges]
     is_whole = all(counted.within(part) for split in splits for part in (split.train, split.valid, split.test))
     return is_whole, min(ENOUGH_TRAINING_ROWS, *(counted.within(split.train) for split in splits))
 
@@ -101,29 +101,29 @@ def test_rotating_ranges_are_the_fewest_months_that_are_enough_and_leave_six_to_
     best = score(counted, dates.rotating(TODAY, months=months))
     for other in range(dates.MONTHS_PER_RANGE, (whole - 7) // 2 + 1):
         if other == dates.MONTHS_PER_RANGE or left_to_judge(other) == RANGES_LEFT:
-            found = score(counted, dates.rotating(TODAY, months=other))
-            assert found < best if other < months else found <= best
+            other_score = score(counted, dates.rotating(TODAY, months=other))
+            assert other_score < best if other < months else other_score <= best
 
 
 @settings(max_examples=40)
 @given(counted_rows, st.sampled_from([AUTOMATIC, FULL, SCREEN, SCREEN | {"mode": "short"}]))
-def test_the_same_spec_day_and_rows_give_the_same_sweep_whatever_was_chosen_on(
-    counted: RowCounts, asked: dict[str, Any]
+def test_the_same_spec_day_and_rows_give_the_same_sweep_whatever_earlier_sweeps_chose_on(
+    counted: RowCounts, spec_json: dict[str, Any]
 ) -> None:
     def come_to(**more: Any) -> Definition | str:
         try:
-            return define(asked, counted, **more)
+            return define(spec_json, counted, **more)
         except UserError as error:
             return str(error)
 
-    once, again = come_to(), come_to()
-    assert once == again
-    if isinstance(once, str):
+    first, second = come_to(), come_to()
+    assert first == second
+    if isinstance(first, str):
         return
-    used = come_to(used=[phase.ranges[0] for phase in once.phases])
+    used = come_to(used=[phase.ranges[0] for phase in first.phases])
     assert isinstance(used, Definition)
-    assert [phase.ranges for phase in used.choosing] == [phase.ranges for phase in once.choosing]
-    assert Definition.model_validate_json(once.model_dump_json(by_alias=True)) == once
+    assert [phase.ranges for phase in used.choosing] == [phase.ranges for phase in first.choosing]
+    assert Definition.model_validate_json(first.model_dump_json(by_alias=True)) == first
 
 
 @pytest.mark.parametrize(
@@ -144,17 +144,17 @@ def test_the_same_spec_day_and_rows_give_the_same_sweep_whatever_was_chosen_on(
 )
 def test_the_plan_says_how_long_ranges_are_and_why(counted: RowCounts, months: int, line: str) -> None:
     definition = define(FULL, counted)
-    assert {months_of(one) for one in definition.phases[0].ranges} == {months}
+    assert {months_of(date_range) for date_range in definition.phases[0].ranges} == {months}
     assert definition.decided[0].startswith(line)
     assert next(plan_lines(definition)) == definition.decided[0]
 
 
-def test_months_that_the_spec_says_are_taken() -> None:
+def test_months_in_the_spec_are_taken() -> None:
     counted = rows(60, 4)
     definition = define(AUTOMATIC | {"range-months": 4, "short": {"months": 2}}, counted)
     assert definition.choosing[0].ranges == (DateRange(date(2023, 10, 1), date(2023, 12, 1)),)
     assert definition.confirm is not None
-    assert {months_of(one) for one in definition.confirm.ranges} == {4}
+    assert {months_of(date_range) for date_range in definition.confirm.ranges} == {4}
     assert not any(line.startswith(("ranges", "short: two months")) for line in definition.decided)
 
 
@@ -171,7 +171,7 @@ def test_range_months_beside_date_range_is_a_mistake() -> None:
 
 @settings(max_examples=60)
 @given(counted_rows, st.integers(1, 2))
-def test_short_choosing_has_the_fewest_months_that_are_enough_before_what_judges(
+def test_short_choosing_has_the_fewest_months_that_are_enough_before_the_ranges_that_judge(
     counted: RowCounts, count: int
 ) -> None:
     spec, covered = from_dict(AUTOMATIC | {"short": {"ranges": count}}), counted.covers
@@ -188,10 +188,11 @@ def test_short_choosing_has_the_fewest_months_that_are_enough_before_what_judges
     months = decided.short.months
     assert months in scores
     assert scores[months][0]
-    assert all(found < scores[months] if other < months else found <= scores[months] for other, found in scores.items())
+    best = scores[months]
+    assert all(other < best if count < months else other <= best for count, other in scores.items())
 
 
-def test_the_plan_says_why_short_choosing_is_longer_and_what_its_validation_cannot_tell() -> None:
+def test_the_plan_says_why_short_choosing_is_longer_and_which_gains_its_validation_cannot_see() -> None:
     definition = define(AUTOMATIC, rows(60, 40))
     assert definition.decided[1] == "short: six months, because one has 760 rows to train on; six have 5,160"
     (date_range,) = definition.choosing[0].ranges
@@ -211,13 +212,13 @@ def test_two_mean_squared_errors_of_gaussian_errors_scatter_as_the_plan_says() -
     assert errors.mean(axis=1).std() == pytest.approx(noise_of(97), rel=0.05)
 
 
-@pytest.mark.parametrize("asked", [AUTOMATIC, SCREEN | {"mode": "short"}, AUTOMATIC | {"short": {"months": 2}}])
+@pytest.mark.parametrize("spec_json", [AUTOMATIC, SCREEN | {"mode": "short"}, AUTOMATIC | {"short": {"months": 2}}])
 @pytest.mark.parametrize("is_counted", [True, False])
-def test_choosing_is_full_where_the_data_have_nothing_before_what_judges(
-    asked: dict[str, Any], is_counted: bool
+def test_choosing_is_full_where_the_data_have_nothing_before_the_ranges_that_judge(
+    spec_json: dict[str, Any], is_counted: bool
 ) -> None:
     counted = rows(5, 400)
-    definition = define(asked, counted) if is_counted else define(asked, None, covered=counted.covers)
+    definition = define(spec_json, counted) if is_counted else define(spec_json, None, covered=counted.covers)
     assert {phase.fidelity.name for phase in definition.phases} == {"full"}
     assert definition.choosing[0].ranges == tuple(dates.rotating(TODAY))
     assert "replicate" not in [phase.name for phase in definition.phases]
@@ -225,13 +226,13 @@ def test_choosing_is_full_where_the_data_have_nothing_before_what_judges(
 
 
 def test_phases_with_ranges_of_their_own_keep_them() -> None:
-    own = [["2024-03-01", "2024-04-01"]]
+    ranges = [["2024-03-01", "2024-04-01"]]
     phases = [
-        {"name": "screen", "parameters": {"dropout": [0.1, 0.2]}, "date-range": own, "mode": "short"},
+        {"name": "screen", "parameters": {"dropout": [0.1, 0.2]}, "date-range": ranges, "mode": "short"},
         {"name": "near-best", "mode": "short"},
     ]
     definition = define({"architecture": "bag-of-words", "data": FILES, "phases": phases}, rows(5, 400))
-    assert [one.as_json() for one in definition.phases[0].ranges] == own
+    assert [date_range.as_json() for date_range in definition.phases[0].ranges] == ranges
     assert [phase.fidelity.name for phase in definition.choosing] == ["short", "full"]
 
 
@@ -246,8 +247,8 @@ def test_without_a_count_the_calendar_alone_decides_and_the_plan_says_so() -> No
         "ranges of three months, short: one month: by the calendar alone, as nobody has counted the rows of the data",
     )
     assert define(SCREEN | {"date-range": [["2024-01-01", "2024-04-01"]]}, None).decided == ()
-    own = {"command": ["true", "{rate}"], "hyperparameters": {"rate": 0.5}, "parameters": {"rate": [0.1, 0.2]}}
-    assert define(own | {"objective": {"metric": "loss"}}, None).decided == ()
+    own_spec = {"command": ["true", "{rate}"], "hyperparameters": {"rate": 0.5}, "parameters": {"rate": [0.1, 0.2]}}
+    assert define(own_spec | {"objective": {"metric": "loss"}}, None).decided == ()
 
 
 # -- from files to a sweep
@@ -300,14 +301,14 @@ def test_folders_by_day_with_too_much_in_them_are_not_read_for_a_count(
     assert counting.count(FilesSource.model_validate(FILES | {"path": str(tmp_path / "rows.csv")})) is not None
 
 
-@pytest.mark.parametrize("asked", [AUTOMATIC, SCREEN | {"mode": "short"}])
+@pytest.mark.parametrize("spec_json", [AUTOMATIC, SCREEN | {"mode": "short"}])
 def test_a_weekly_file_has_rows_in_every_part_of_every_range(
-    written: Callable[..., dict[str, Any]], store: Store, asked: dict[str, Any]
+    written: Callable[..., dict[str, Any]], store: Store, spec_json: dict[str, Any]
 ) -> None:
-    asked = asked | {"data": written(7, 30, months=26), "as-of": "2024-06-14"}
-    definition = create.define(from_dict(asked), store, here=True)
+    spec_json = spec_json | {"data": written(7, 30, months=26), "as-of": "2024-06-14"}
+    definition = create.define(from_dict(spec_json), store, here=True)
     assert definition.choosing[0].fidelity.name == "short"
-    for date_range in {one for phase in definition.phases for one in phase.ranges}:
+    for date_range in {date_range for phase in definition.phases for date_range in phase.ranges}:
         dataset = load(definition.data, date_range)  # type: ignore[arg-type]
         assert len(dataset.valid.targets) > 0
     assert definition.rows_by_month is not None
@@ -315,24 +316,28 @@ def test_a_weekly_file_has_rows_in_every_part_of_every_range(
 
     # One month, as before, has days of validation without a row.
     with pytest.raises(UserError, match="no row with a target to validate on"):
-        create.define(from_dict(asked | {"short": {"months": 1}}), store, here=True)
+        create.define(from_dict(spec_json | {"short": {"months": 1}}), store, here=True)
 
 
 def test_every_verb_that_plans_says_the_same(
     written: Callable[..., dict[str, Any]], tmp_path: Path, store: Store
 ) -> None:
-    asked = AUTOMATIC | {"data": written(1, 24), "as-of": "2024-06-14"}
-    (tmp_path / "spec.json").write_text(json.dumps(asked))
-    decided = create.define(from_dict(asked), store, here=True).decided
+    spec_json = AUTOMATIC | {"data": written(1, 24), "as-of": "2024-06-14"}
+    (tmp_path / "spec.json").write_text(json.dumps(spec_json))
+    decided = create.define(from_dict(spec_json), store, here=True).decided
     assert len(decided) == 3
     assert tuple(hpt("validate", "spec.json", cwd=tmp_path).out.splitlines()[:3]) == decided
     assert tuple(hpt("plan", "spec.json", cwd=tmp_path).err.splitlines()[:3]) == decided
     looked = hpt("data", "spec.json", cwd=tmp_path).out.splitlines()
     assert set(decided) <= set(looked)
-    look = survey.look_for(from_dict(asked), None)
+    look = survey.look_for(from_dict(spec_json), None)
     assert tuple(look.decided) == decided
     assert list(look.ranges) == sorted(
-        {one for phase in create.define(from_dict(asked), store, here=True).phases for one in phase.ranges}
+        {
+            date_range
+            for phase in create.define(from_dict(spec_json), store, here=True).phases
+            for date_range in phase.ranges
+        }
     )
 
 
@@ -354,7 +359,7 @@ def test_ready_made_batch_sizes_make_enough_steps_of_a_pass(a_month: int) -> Non
         if "batch_size" not in phase.space:
             continue
         values, all_values = phase.space["batch_size"].grid(), whole.space["batch_size"].grid()
-        least = min(training_rows(rows(36, max(1, a_month // 30)), one) for one in phase.ranges)
+        least = min(training_rows(rows(36, max(1, a_month // 30)), date_range) for date_range in phase.ranges)
         enough = [value for value in all_values if isinstance(value, int) and -(-least // value) >= STEPS_A_PASS]
         incumbent = definition.incumbent["batch_size"]
         assert set(enough) <= set(values) <= set(all_values)
@@ -365,10 +370,10 @@ def test_ready_made_batch_sizes_make_enough_steps_of_a_pass(a_month: int) -> Non
 
 
 def test_batch_sizes_that_the_spec_names_are_its_own() -> None:
-    named = {"batch_size": [512, 4096]}
+    parameters = {"batch_size": [512, 4096]}
     thin = rows(36, 10)
-    assert define(SCREEN | {"parameters": named}, thin).phases[0].space["batch_size"].grid() == (512, 4096)
-    automatic = define(AUTOMATIC | {"parameters": named}, thin)
+    assert define(SCREEN | {"parameters": parameters}, thin).phases[0].space["batch_size"].grid() == (512, 4096)
+    automatic = define(AUTOMATIC | {"parameters": parameters}, thin)
     assert {phase.space["batch_size"].grid() for phase in automatic.choosing if "batch_size" in phase.space} == {
         (512, 4096)
     }

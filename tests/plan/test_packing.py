@@ -18,13 +18,18 @@ DATA = {"path": "x.csv", "date": "d", "categorical": ["c"], "target": "y"}
 
 def rates(ranges: int = 1, **more: object) -> Definition:
     months = [[f"2024-0{month}-01", f"2024-0{month + 2}-01"] for month in range(1, 1 + ranges)]
-    asked = {"architecture": "bag-of-words", "data": DATA, "date-range": months, "parameters": {"dropout": [0.1, 0.2]}}
-    return define(asked | more)
+    base = {
+        "architecture": "bag-of-words",
+        "data": DATA,
+        "date-range": months,
+        "parameters": {"dropout": [0.1, 0.2]},
+    }
+    return define(base | more)
 
 
-def planned(experiments: list[dict], ranges: int = 1) -> list[packing.Planned]:
-    known = [Experiment(f"e{at:03d}", "screen", assignment) for at, assignment in enumerate(experiments)]
-    return [(one, Trial("screen", one.id, at, 0)) for one in known for at in range(ranges)]
+def planned(assignments: list[dict], ranges: int = 1) -> list[packing.Planned]:
+    experiments = [Experiment(f"e{at:03d}", "screen", assignment) for at, assignment in enumerate(assignments)]
+    return [(experiment, Trial("screen", experiment.id, at, 0)) for experiment in experiments for at in range(ranges)]
 
 
 def many(count: int, ranges: int = 1) -> list[packing.Planned]:
@@ -92,19 +97,19 @@ def test_packs_become_smaller_and_are_worth_a_process():
     }
 
 
-def test_ranges_come_on_together_and_the_first_experiments_first():
+def test_ranges_advance_together_and_the_first_experiments_run_first():
     packs = packing.cut(rates(3), many(12, ranges=3), lanes=2)
     assert [pack[0][1].range for pack in packs[:3]] == [0, 1, 2]
     assert {pack[0][0].id for pack in packs[:3]} == {"e000"}
 
 
-def test_those_that_can_be_trained_side_by_side_stand_together():
+def test_trials_that_can_be_trained_side_by_side_stand_together():
     shapes = [{"hidden_size": size, "learning_rate": rate} for rate in (0.1, 0.2) for size in (16, 32)]
     (pack,) = packing.cut(rates(), planned(shapes), lanes=1)
     assert [experiment.id for experiment, _ in pack] == ["e000", "e002", "e001", "e003"]
 
 
-def test_what_shapes_a_network_or_a_batch_cannot_train_side_by_side():
+def test_settings_of_different_shapes_cannot_train_side_by_side():
     alike = {"learning_rate": 0.1, "dropout": 0.1, "weight_decay": 0.1, "gradient_clip": 0.1, "decay_patience": 1}
     other = {"learning_rate": 0.2, "dropout": 0.2, "weight_decay": 0.2, "gradient_clip": 0.2, "decay_patience": 2}
     shapes = [
@@ -114,7 +119,7 @@ def test_what_shapes_a_network_or_a_batch_cannot_train_side_by_side():
     ]
     definition = rates()
     likenesses = [
-        {packing.likeness(definition, *one) for one in planned([alike | shape, other | shape])} for shape in shapes
+        {packing.likeness(definition, *pair) for pair in planned([alike | shape, other | shape])} for shape in shapes
     ]
     assert [len(likes) for likes in likenesses] == [1, 1, 1]
     assert len(set().union(*likenesses)) == 3
@@ -123,17 +128,17 @@ def test_what_shapes_a_network_or_a_batch_cannot_train_side_by_side():
 def test_seeds_cannot_train_side_by_side():
     experiment = Experiment("e000", "screen", {"learning_rate": 0.1})
     trials = [(experiment, Trial("screen", "e000", 0, seed)) for seed in (0, 1)]
-    assert len({packing.likeness(rates(), *one) for one in trials}) == 2
+    assert len({packing.likeness(rates(), *pair) for pair in trials}) == 2
     assert sizes(packing.cut(rates(), trials, lanes=1)) == [2]
 
 
-def test_a_trainer_of_ones_own_gets_packs_too():
+def test_an_own_trainer_gets_packs_too():
     definition = rates().model_copy(update={"own": Own(command=("true",), hyperparameters={})})
     trials = planned([{"rate": 0.1}, {"rate": 0.2}, {"rate": 0.3}])
     assert sizes(packing.cut(definition, trials, lanes=1)) == [3]
 
 
-def test_what_another_fidelity_took_or_was_copied_says_nothing():
+def test_times_of_other_fidelities_and_of_copied_rows_do_not_count():
     definition = rates()
     trial = Trial("screen", "e000", 0, 0)
     short = row_of(definition, trial, {"learning_rate": 0.1}, training_time=900.0, fidelity="short")
@@ -157,16 +162,16 @@ def test_a_round_of_two_ranges_makes_two_packs(new_sweep, tiny_spec):
     assert [trial.range for trial in trials_of(packs)] == [0, 0, 0, 1, 1, 1]
 
 
-def test_what_is_left_of_a_round_is_cut_anew(new_sweep, tiny_spec):
+def test_the_remaining_trials_of_a_round_are_cut_again(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
     packs = rounds.pending(sweep, lanes=1)
     assert rounds.pending(sweep, lanes=2) == packs  # nothing of it has run
     finish(sweep, [packs[0].trials[0]])
-    left = rounds.pending(sweep, lanes=2)
-    assert rounds.pending(sweep, lanes=2) == left
-    assert {str(trial) for trial in trials_of(left)} == {str(trial) for trial in list(trials_of(packs))[1:]}
-    assert len(left) > 2
-    assert {pack.id for pack in left}.isdisjoint(pack.id for pack in packs)
+    remaining = rounds.pending(sweep, lanes=2)
+    assert rounds.pending(sweep, lanes=2) == remaining
+    assert {str(trial) for trial in trials_of(remaining)} == {str(trial) for trial in list(trials_of(packs))[1:]}
+    assert len(remaining) > 2
+    assert {pack.id for pack in remaining}.isdisjoint(pack.id for pack in packs)
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 5])
@@ -174,15 +179,15 @@ def test_the_cut_changes_no_trial_and_no_setting(store, tiny_spec, lanes):
     from pipeline.sweep import Sweep
 
     sweeps = [Sweep.create(store, define(tiny_spec, token)) for token in ("aaaa", "bbbb")]
-    one, other = (
+    first, second = (
         list(trials_of(rounds.pending(sweep, lanes=n))) for sweep, n in zip(sweeps, (None, lanes), strict=True)
     )
-    assert sorted(map(str, one)) == sorted(map(str, other))
+    assert sorted(map(str, first)) == sorted(map(str, second))
     assert sweeps[0].experiments() == sweeps[1].experiments()
 
 
 def test_a_pack_comes_apart_into_its_trials():
-    one, other = (Trial("screen", name, 0, 0) for name in ("e000", "e001"))
-    pack = Pack("r0-p000", "both", "image", (one, other))
-    assert pack.apart() == [Pack("r0-p000", str(trial), "image", (trial,)) for trial in (one, other)]
+    first, second = (Trial("screen", name, 0, 0) for name in ("e000", "e001"))
+    pack = Pack("r0-p000", "both", "image", (first, second))
+    assert pack.apart() == [Pack("r0-p000", str(trial), "image", (trial,)) for trial in (first, second)]
     assert pack.apart()[0].apart() == [pack.apart()[0]]

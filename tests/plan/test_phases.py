@@ -1,4 +1,4 @@
-"""Which phases a spec comes to, and what each of them asks for from round to round."""
+"""The phases of a spec, and their settings from round to round."""
 
 import json
 import random
@@ -7,14 +7,11 @@ from typing import Any
 from zlib import crc32
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from pipeline.analysis.ranking import standings
-from pipeline.errors import UserError
 from pipeline.plan import phases
 from pipeline.search import near
-from pipeline.space import Assignment, Interval, Values, identity_of
+from pipeline.space import Assignment, identity_of
 from pipeline.sweep import Definition, Trial
 from pipeline.training import architectures
 from tests.support.simulation import ADAPTIVE, AUTOMATIC, Simulation, bowl
@@ -23,107 +20,8 @@ from tests.support.sweeps import define
 LEARNING_RATE = ["learning_rate", "decay_factor", "decay_patience", "early_stopping_patience"]
 
 
-def searching(strategy: str, **changes: object) -> Definition:
-    search = {"strategy": strategy, "experiments": 13, "batch": 4}
-    return define(ADAPTIVE | {"search": search | changes.pop("search", {})} | changes)  # type: ignore[dict-item]
-
-
 def automatic(**changes: object) -> Definition:
     return define(AUTOMATIC | {"budget": {"trials": 36}} | changes)
-
-
-# -- strategies that learn: round by round
-
-
-@pytest.mark.parametrize("strategy", ["tpe", "gp"])
-def test_the_same_spec_gives_the_same_sweep_in_whatever_order_rows_arrive(strategy):
-    definition = searching(strategy)
-    first = Simulation(definition).to_the_end()
-    assert [len(trials) for trials in first.rounds] == [4, 4, 4, 1]
-    for seed in range(2):
-        other = Simulation(definition, luck=random.Random(seed)).to_the_end()
-        assert other.rounds == first.rounds
-        assert other.known == first.known
-
-
-def test_another_seed_gives_another_sweep():
-    one, other = (Simulation(searching("tpe", search={"seed": seed})).to_the_end() for seed in (0, 1))
-    assert one.known != other.known
-    assert one.known["e000"] == other.known["e000"]
-
-
-@pytest.mark.parametrize("strategy", ["tpe", "gp"])
-def test_a_strategy_that_learns_does_better_than_its_first_rounds(strategy):
-    sweep = Simulation(searching(strategy, search={"experiments": 29})).to_the_end()
-    errors = [bowl(one, sweep.rounds[0][0])["mse_valid"] for one in sweep.assignments("screen")]
-    assert min(errors[12:]) < min(errors[:12])
-
-
-def test_no_experiment_runs_twice_in_a_phase():
-    sweep = Simulation(searching("tpe", search={"experiments": 40})).to_the_end()
-    assert len(set(sweep.planned())) == len(sweep.planned()) == 40
-    assert len({identity_of(one) for one in sweep.assignments("screen")}) == 40
-
-
-SIX = {"learning_rate": [0.01, 0.1], "hidden_size": [16, 32, 64]}
-
-
-@pytest.mark.parametrize("strategy", ["tpe", "gp", "random", "sobol", "grid"])
-def test_a_space_that_is_used_up_ends_the_sweep(strategy):
-    definition = searching(strategy, parameters=SIX, search={"experiments": 7})
-    (phase,) = definition.phases
-    # As if nobody had counted them: more are asked for than there are.
-    greedy = definition.model_copy(update={"phases": (phase.model_copy(update={"experiments": 30}),)})
-    for asked in (definition, greedy):
-        sweep = Simulation(asked).to_the_end()
-        assert len(sweep.planned()) == 7
-        assert len({identity_of(one) for one in sweep.assignments("screen")}) == 7
-
-
-@pytest.mark.parametrize("strategy", ["tpe", "gp"])
-def test_failures_and_divergence_do_not_stop_a_search(strategy):
-    def measure(assignment, trial):
-        kind = int(trial.experiment[1:]) % 4
-        if kind == 1:
-            return {"status": "failed", "error": "no luck"}
-        return bowl(assignment, trial) | ({"status": "diverged", "mse_valid": float("nan")} if kind == 2 else {})
-
-    sweep = Simulation(searching(strategy), measure).to_the_end()
-    assert len(sweep.rows) == 13
-    everything_fails = Simulation(searching(strategy), lambda *_: {"status": "failed"}).to_the_end()
-    assert len(everything_fails.rows) == 13
-
-
-def test_a_failure_that_was_mended_counts_in_the_rounds_that_follow():
-    definition = searching("tpe", search={"experiments": 29})
-
-    def broken(assignment, trial):
-        return {"status": "failed"} if trial.experiment in ("e001", "e002") else bowl(assignment, trial)
-
-    def planned(mended):
-        sweep = Simulation(definition, broken)
-        for _ in range(4):
-            sweep.step()
-        if mended:
-            sweep.rows = [one for one in sweep.rows if one["status"] == "complete"]
-            sweep.measure = bowl
-            for trial in sweep.planned():
-                if trial.experiment in ("e001", "e002"):
-                    sweep.finish(trial)
-        return sweep.to_the_end()
-
-    assert planned(mended=True).rounds[:4] == planned(mended=False).rounds[:4]
-    assert len(planned(mended=True).planned()) == 29
-    assert planned(mended=True).known != planned(mended=False).known
-
-
-def test_what_was_stopped_early_counts_with_what_it_had():
-    def measure(assignment, trial):
-        found = bowl(assignment, trial)
-        return found | ({"status": "stopped", "epochs": 2} if found["mse_valid"] > 1 else {})
-
-    definition = searching("tpe", search={"experiments": 29})
-    assert Simulation(definition, measure).to_the_end().known == Simulation(definition).to_the_end().known
 
 
 # -- the automatic mode
@@ -165,8 +63,8 @@ def test_each_phase_starts_from_the_best_of_the_one_before_and_has_the_incumbent
         assert tried[0] == definition.incumbent
         if before is not None:
             assert tried[1] == before
-            kept = [name for name in definition.incumbent if phase.space and name not in phase.space]
-            assert all(one[name] == before[name] for one in tried[1:] for name in kept)
+            fixed = [name for name in definition.incumbent if phase.space and name not in phase.space]
+            assert all(assignment[name] == before[name] for assignment in tried[1:] for name in fixed)
         before = standings(definition, sweep.rows, phase)[0].assignment
     judged = sweep.assignments("confirm")
     assert judged == [definition.incumbent, before]
@@ -180,7 +78,7 @@ def test_near_best_searches_around_the_best():
     around = near.near(phase.space, base, phases.NEAR)
     tried = sweep.assignments("near-best")[2:]
     assert len(tried) > 3
-    assert all(one[name] in domain for one in tried for name, domain in around.items())
+    assert all(assignment[name] in domain for assignment in tried for name, domain in around.items())
 
 
 def test_the_whole_automatic_mode_does_not_depend_on_the_order_of_rows():
@@ -200,11 +98,11 @@ def fast_and_slow(assignment, trial):
 def test_a_learning_rate_that_trains_clearly_faster_goes_first_whatever_the_clock_said():
     definition = define(AUTOMATIC | {"tune": "learning-rate"})
     sweep = Simulation(definition, fast_and_slow).to_the_end()
-    assert [one.experiment for one in standings(definition, sweep.rows)][:2] == ["e001", "e002"]
-    assert {one.experiment for one in sweep.planned() if one.phase == "confirm"} == {"e000", "e001"}
+    assert [standing.experiment for standing in standings(definition, sweep.rows)][:2] == ["e001", "e002"]
+    assert {trial.experiment for trial in sweep.planned() if trial.phase == "confirm"} == {"e000", "e001"}
 
 
-def test_the_next_phase_starts_from_what_trains_clearly_faster():
+def test_the_next_phase_starts_from_the_setting_that_trains_clearly_faster():
     definition = automatic()
     sweep = Simulation(definition, fast_and_slow)
     while not any(trial.phase == "architecture" for trial in sweep.planned()):
@@ -213,10 +111,10 @@ def test_the_next_phase_starts_from_what_trains_clearly_faster():
 
 
 @pytest.mark.parametrize(("error", "epochs"), [(0.102, 5), (0.1005, 9), (0.1, 10)])
-def test_what_is_more_than_a_percent_worse_or_hardly_faster_does_not_go_first(error, epochs):
+def test_a_setting_more_than_a_percent_worse_or_hardly_faster_does_not_go_first(error, epochs):
     def measure(assignment, trial):
-        found = fast_and_slow(assignment, trial)
-        return found | ({"mse_valid": error, "epochs": epochs} if trial.experiment == "e001" else {})
+        row = fast_and_slow(assignment, trial)
+        return row | ({"mse_valid": error, "epochs": epochs} if trial.experiment == "e001" else {})
 
     definition = define(AUTOMATIC | {"tune": "learning-rate"})
     sweep = Simulation(definition, measure).to_the_end()
@@ -242,11 +140,11 @@ def test_a_phase_that_lost_the_setting_that_it_started_from_does_not_decide():
         sweep.step()
     best = sweep.assignments("near-best")[1]
     sweep.rows = [
-        one
-        for one in sweep.rows
-        if one["phase"] != "near-best"
-        or one["experiment"] == "e000"
-        or sweep.known[one["experiment"]].assignment != best
+        row
+        for row in sweep.rows
+        if row["phase"] != "near-best"
+        or row["experiment"] == "e000"
+        or sweep.known[row["experiment"]].assignment != best
     ]
     # Only time that ended can do this: the incumbent has its row, what it should be compared with has none.
     assert standings(definition, sweep.rows)[0].assignment == best
@@ -263,15 +161,15 @@ def test_a_phase_keeps_its_start_when_a_retry_mends_one_before_it():
     while not any(trial.phase == "architecture" for trial in sweep.planned()):
         sweep.step()
     start = sweep.assignments("architecture")[1]
-    sweep.rows = [one for one in sweep.rows if one["status"] == "complete"]
+    sweep.rows = [row for row in sweep.rows if row["status"] == "complete"]
     sweep.measure = bowl
-    done = {one["trial"] for one in sweep.rows}
+    done = {row["trial"] for row in sweep.rows}
     for trial in sweep.planned():
         if str(trial) not in done:
             sweep.finish(trial)
     assert standings(definition, sweep.rows, definition.phase("learning-rate"))[0].assignment != start
     sweep.to_the_end()
-    rates = {one["learning_rate"] for one in sweep.assignments("architecture")[1:]}
+    rates = {assignment["learning_rate"] for assignment in sweep.assignments("architecture")[1:]}
     assert rates == {start["learning_rate"]}
 
 
@@ -280,7 +178,7 @@ def test_a_phase_whose_follower_has_begun_plans_nothing_more():
     sweep = Simulation(definition, lambda a, t: {"status": "failed"} if t.experiment == "e003" else bowl(a, t))
     sweep.to_the_end()
     before = list(sweep.rounds)
-    sweep.rows = [one for one in sweep.rows if one["experiment"] != "e003"]
+    sweep.rows = [row for row in sweep.rows if row["experiment"] != "e003"]
     for trial in sweep.planned():
         if trial.experiment == "e003":
             sweep.measure = lambda a, t: bowl(a, t) | {"mse_valid": 1e-6}
@@ -295,8 +193,8 @@ def test_a_phase_whose_follower_has_begun_plans_nothing_more():
 def test_fixed_parameters_stay_fixed_in_every_phase():
     fixed = {"hidden_size": 96, "learning_rate": 0.003}
     sweep = Simulation(automatic(parameters=fixed)).to_the_end()
-    assert {one.assignment["hidden_size"] for one in sweep.known.values()} == {96}
-    assert {one.assignment["learning_rate"] for one in sweep.known.values()} == {0.003}
+    assert {experiment.assignment["hidden_size"] for experiment in sweep.known.values()} == {96}
+    assert {experiment.assignment["learning_rate"] for experiment in sweep.known.values()} == {0.003}
     assert sweep.definition.incumbent["hidden_size"] == 96
 
 
@@ -305,11 +203,11 @@ def test_narrowed_parameters_are_searched_where_the_spec_says_only():
     definition = automatic(parameters=narrow, budget={"trials": 60})
     sweep = Simulation(definition).to_the_end()
     for phase in definition.choosing:
-        for one in sweep.assignments(phase.name)[2:]:
-            assert "learning_rate" not in phase.space or 0.01 <= one["learning_rate"] <= 0.02
-            assert "hidden_size" not in phase.space or one["hidden_size"] in (32, 48, 64)
-            assert "batch_size" not in phase.space or one["batch_size"] in (256, 1024)
-    assert 256 in {one["batch_size"] for one in sweep.assignments("architecture")}
+        for assignment in sweep.assignments(phase.name)[2:]:
+            assert "learning_rate" not in phase.space or 0.01 <= assignment["learning_rate"] <= 0.02
+            assert "hidden_size" not in phase.space or assignment["hidden_size"] in (32, 48, 64)
+            assert "batch_size" not in phase.space or assignment["batch_size"] in (256, 1024)
+    assert 256 in {assignment["batch_size"] for assignment in sweep.assignments("architecture")}
 
 
 def test_with_all_of_the_learning_rate_fixed_the_other_phases_remain():
@@ -341,13 +239,13 @@ def test_nothing_is_tuned():
 
 
 def test_phases_that_the_spec_names_run_in_its_order_and_each_its_own_way():
-    asked = [
+    phases = [
         {"name": "learning-rate", "search": {"strategy": "grid", "experiments": 3}, "mode": "short"},
         {"name": "architecture", "search": {"strategy": "random", "experiments": 4}},
         {"name": "near-best", "search": {"experiments": 6, "batch": 2}},
     ]
     definition = automatic(
-        phases=asked,
+        phases=phases,
         tune="parameters",
         budget=None,
         parameters={"learning_rate": [0.003, 0.01], **dict.fromkeys(LEARNING_RATE[1:2], 0.5)}
@@ -360,10 +258,29 @@ def test_phases_that_the_spec_names_run_in_its_order_and_each_its_own_way():
     assert sweep.assignments("architecture")[1] == standings(definition, sweep.rows, definition.phases[0])[0].assignment
 
 
-def test_only_as_many_experiments_as_asked_for_are_shared_among_the_phases():
+def test_the_requested_experiments_are_shared_among_the_phases():
     definition = automatic(budget=None, search={"experiments": 60})
     assert [phase.experiments for phase in definition.choosing[:3]] == [18, 27, 15]
     assert [phase.experiments for phase in automatic(budget=None).choosing[:3]] == [12, 18, 10]
+
+
+def test_an_incumbent_outside_of_a_condition_is_one_of_the_settings():
+    parameters = {"hidden_layers": [1, 2], "dropout": {"values": [0.1, 0.2], "when": {"hidden_layers": 2}}}
+    definition = define(ADAPTIVE | {"parameters": parameters, "search": {"strategy": "grid"}})
+    sweep = Simulation(definition, lambda a, t: {"mse_valid": 1.0}).to_the_end()
+    assert [(assignment["hidden_layers"], assignment["dropout"]) for assignment in sweep.assignments("screen")] == [
+        (1, 0.0),
+        (2, 0.1),
+        (2, 0.2),
+    ]
+
+
+def test_constraints_hold_in_every_phase_and_are_said_once_in_the_definition():
+    definition = automatic(constraints=[["hidden_size", "<=", "embedding_size"]], budget={"trials": 60})
+    sweep = Simulation(definition).to_the_end()
+    drawn = [assignment for phase in definition.choosing for assignment in sweep.assignments(phase.name)]
+    assert all(assignment["hidden_size"] <= assignment["embedding_size"] for assignment in drawn)
+    assert json.loads(definition.model_dump_json(by_alias=True))["spec"]["constraints"]
 
 
 # -- the best few with more seeds
@@ -372,8 +289,8 @@ def test_only_as_many_experiments_as_asked_for_are_shared_among_the_phases():
 def lucky(assignment: Assignment, trial: Trial) -> dict[str, Any]:
     """An error whose luck, a third up or down, depends on setting and seed."""
     luck = crc32(f"{sorted(assignment.items())}{trial.seed}".encode()) / 2**32
-    found = bowl(assignment, trial)
-    return found | {"mse_valid": found["mse_valid"] * (0.67 + 0.66 * luck)}
+    row = bowl(assignment, trial)
+    return row | {"mse_valid": row["mse_valid"] * (0.67 + 0.66 * luck)}
 
 
 def test_in_short_mode_the_best_few_train_with_more_seeds_before_one_is_chosen():
@@ -383,89 +300,27 @@ def test_in_short_mode_the_best_few_train_with_more_seeds_before_one_is_chosen()
     before = standings(sweep.definition, sweep.rows, sweep.definition.phase("near-best"))
     replicated = sweep.assignments("replicate")
     assert replicated[0] == sweep.definition.incumbent
-    assert {identity_of(one) for one in replicated[1:]} == {identity_of(one.assignment) for one in before[:5]}
+    assert set(map(identity_of, replicated[1:])) == {identity_of(standing.assignment) for standing in before[:5]}
     chosen = standings(sweep.definition, sweep.rows)[0]
-    own = [
+    scores = [
         row["mse_valid"] for row in sweep.rows if row["phase"] == "replicate" and row["experiment"] == chosen.experiment
     ]
-    assert len(own) == 3
-    assert chosen.score == pytest.approx(fmean(own))
+    assert len(scores) == 3
+    assert chosen.score == pytest.approx(fmean(scores))
 
 
 @pytest.mark.parametrize("changes", [{"mode": "full"}, {"search": {"seeds-per-range": 2}}, {"tune": "learning-rate"}])
-def test_where_luck_is_averaged_out_already_nothing_is_replicated(changes):
+def test_with_several_seeds_per_range_nothing_is_replicated(changes):
     definition = define({**AUTOMATIC, **changes})
     assert "replicate" not in [phase.name for phase in definition.phases]
 
 
 def test_replicating_is_left_out_where_the_trials_are_too_few():
     few, many = (define(AUTOMATIC | {"budget": {"trials": trials}}) for trials in (40, 100))
-    assert [len(one.choosing) for one in (few, many)] == [3, 4]
+    assert [len(definition.choosing) for definition in (few, many)] == [3, 4]
     for definition, trials in ((few, 40), (many, 100)):
         planned = sum(phase.experiments * len(phase.ranges) * phase.seeds for phase in definition.phases)
         assert planned <= trials
-
-
-# -- near
-
-
-def interval():
-    reals = st.tuples(st.floats(1e-4, 10), st.floats(1.5, 1e4), st.booleans()).map(
-        lambda t: Interval(low=float(f"{t[0]:.6g}"), high=float(f"{t[0] * t[1]:.6g}"), log=t[2])
-    )
-    steps = st.tuples(st.integers(0, 9), st.integers(1, 40), st.sampled_from([0.1, 0.25, 1.0])).map(
-        lambda t: Interval(low=float(t[0]), high=float(t[0] + t[1]), step=t[2])
-    )
-    integers = st.tuples(st.integers(1, 50), st.integers(1, 500), st.booleans()).map(
-        lambda t: Interval(low=t[0], high=t[0] + t[1], log=t[2])
-    )
-    stepped = st.tuples(st.integers(0, 50), st.integers(1, 100), st.integers(1, 40)).map(
-        lambda t: Interval(low=t[0], high=t[0] + t[1], step=t[2])
-    )
-    return st.one_of(reals, steps, integers, stepped)
-
-
-@settings(max_examples=300)
-@given(interval(), st.floats(0, 1, exclude_max=True), st.floats(0, 1, exclude_max=True))
-def test_near_a_setting_is_a_part_of_the_range_that_holds_it(domain, unit, other):
-    best = domain.at(unit)
-    (found,) = near.near({"x": domain}, {"x": best}, 0.3).values()
-    assert best in found
-    assert found.at(other) in domain
-    assert Interval.model_validate(found.model_dump()) == found
-
-
-def test_near_a_listed_value_are_its_neighbours_and_what_has_no_order_stays():
-    space = {
-        "size": Values(values=(512, 64, 128, 256)),
-        "kind": Values(values=("a", "b")),
-        "on": Values(values=(True, False)),
-    }
-    found = near.near(space, {"size": 128, "kind": "b", "on": False}, 0.3)
-    assert {name: domain.values for name, domain in found.items()} == {
-        "size": (64, 128, 256),
-        "kind": ("b",),
-        "on": (False,),
-    }
-
-
-def test_near_a_setting_from_outside_is_the_whole_range():
-    space = {"rate": Interval(low=0.1, high=0.2), "size": Values(values=(1, 2))}
-    assert near.near(space, {"rate": 0.5, "size": 3}, 0.3) == space
-
-
-def test_near_the_best_what_cannot_matter_there_is_left_out():
-    when_sgd, never = {"optimizer": ("sgd",)}, {"layers": (5,)}
-    space = {
-        "optimizer": Values(values=("sgd", "adam")),
-        "momentum": Interval(low=0.0, high=0.9, when=when_sgd),
-        "nesterov": Values(values=(1, 2), when={"momentum": (0.0,)}),
-        "layers": Values(values=(1, 2, 5)),
-        "extra": Values(values=(1, 2), when=never),
-    }
-    best = {"optimizer": "adam", "momentum": 0.5, "nesterov": 1, "layers": 1, "extra": 1}
-    assert list(near.near(space, best, 0.3)) == ["optimizer", "layers"]
-    assert list(near.near(space, best | {"optimizer": "sgd", "layers": 2, "momentum": 0.0}, 0.3)) == list(space)
 
 
 # -- the store: a planner that dies, and one that comes twice
@@ -476,11 +331,11 @@ def test_planning_twice_answers_the_same_and_a_planner_that_died_loses_nothing(n
     from pipeline.sweep import Sweep, trials_of
     from tests.support.simulation import row
 
-    asked = tiny_spec | {
+    spec_json = tiny_spec | {
         "parameters": {"learning_rate": {"low": 0.001, "high": 0.1, "log": True}},
         "search": {"strategy": "tpe", "experiments": 9, "batch": 3},
     }
-    sweep = new_sweep(asked)
+    sweep = new_sweep(spec_json)
     expected = Simulation(sweep.definition, measure := lambda a, t: {"mse_valid": abs(a["learning_rate"] - 0.02) + 0.1})
     expected.to_the_end()
     original = Sweep.create_round
@@ -505,116 +360,3 @@ def test_planning_twice_answers_the_same_and_a_planner_that_died_loses_nothing(n
             sweep.create_row(trial, row(sweep.definition, trial, assignment, measure(assignment, trial)))
     assert rounds == expected.rounds
     assert sweep.experiments() == expected.known
-
-
-# -- what cannot be
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (
-            {"constraints": [["hiden_size", "<=", 64]]},
-            'constraints: hiden_size <= 64: there is no hyperparameter "hiden_size"; did you mean "hidden_size"',
-        ),
-        ({"constraints": [["hidden_size", "<=", "embeding_size"]]}, 'there is no hyperparameter "embeding_size"'),
-        ({"constraints": [["hidden_size", "<", 16]]}, "constraints: hidden_size < 16: can never hold"),
-        ({"constraints": [["dropout", "<=", 0.3]]}, "constraints: dropout <= 0.3: neither side is searched"),
-        (
-            {
-                "constraints": [["hidden_size", "<", "embedding_size"], ["hidden_size", ">", 60]],
-                "parameters": {"hidden_size": [16, 64], "embedding_size": [8, 64]},
-            },
-            "constraints: nothing in `parameters` fulfils",
-        ),
-        ({"constraints": [["hidden_size", "~", 16]]}, r'constraints.0: \["hidden_size", "~", 16\] is no constraint'),
-        ({"constraints": [["hidden_size", "<"]]}, "constraints.0: .* is no constraint"),
-        ({"constraints": [["hidden_size", "<=", True]]}, "constraints.0: .* is no constraint"),
-        ({"constraints": ["hidden_size <= 3"]}, "constraints.0: .* is no constraint"),
-        (
-            {"parameters": {"hidden_size": {"values": [16, 32], "when": {"optimiser": "sgd"}}}},
-            'parameters.hidden_size: its condition names "optimiser", which is no hyperparameter',
-        ),
-        (
-            {"parameters": {"hidden_size": {"values": [16, 32], "when": {"hidden_layers": 2}}}},
-            "its condition never holds",
-        ),
-        ({"parameters": {"hidden_size": [32]}}, "one setting only"),
-        ({"parameters": SIX, "search": {"experiments": 8}}, "there are only 7, the setting to beat included"),
-        (
-            {"parameters": SIX, "constraints": [["hidden_size", "<", 64]], "search": {"experiments": 6}},
-            "there are only 5",
-        ),
-        (
-            {
-                "parameters": {
-                    "hidden_layers": [1, 2],
-                    "dropout": {"values": [0.1, 0.2], "when": {"hidden_layers": 2}},
-                },
-                "search": {"experiments": 4},
-            },
-            "there are only 3",
-        ),
-        ({"search": {"race": True, "strategy": "tpe"}}, "search.race"),
-        ({"search": {"race": True}, "budget": {"hours": 1}}, "search.race"),
-        ({"budget": {"trials": 1}}, "budget.trials: choosing takes 2 at least"),
-        ({"budget": {"experiments": 1}}, "budget.experiments: choosing takes 2 at least"),
-        ({"budget": {"trials": 12}, "confirm": {}}, "budget.trials: judging the winner alone takes 12 of 12"),
-        ({"budget": {"money": 5}}, "budget: `money` needs `price-per-device-hour`"),
-        ({"budget": {"trials": 0}}, "budget.trials"),
-        ({"budget": {"hours": -1}}, "budget.hours"),
-        ({"budget": {"hours": float("inf")}}, "budget.hours"),
-        ({"budget": {"hours": True}}, "budget.hours"),
-        ({"budget": {"trails": 3}}, 'budget.trails: unknown key; did you mean "trials"'),
-        ({"tune": "learning_rate"}, "tune"),
-        (
-            {"tune": "learning-rate", "parameters": {"hidden_size": [16, 32]}},
-            "parameters.hidden_size: .*searches learning_rate",
-        ),
-        (
-            {"tune": "learning-rate", "parameters": dict(zip(LEARNING_RATE, [0.1, 0.5, 2, 5], strict=True))},
-            "no hyperparameter of the learning rate is left",
-        ),
-        ({"search": {"early-stopping": {"min-epochs": 0}}}, "search.early-stopping.min-epochs"),
-        ({"search": {"early-stopping": {"rule": "best"}}}, "search.early-stopping.rule"),
-        ({"search": {"early-stopping": {"reduction": 1}}}, "search.early-stopping.reduction"),
-        ({"search": {"batch": 0}}, "search.batch"),
-        ({"search": {"strategy": "grid"}}, "a grid needs an end of values"),
-        ({"reuse": "yes"}, "reuse"),
-        ({"phases": []}, "phases"),
-        ({"phases": [{"name": "architecture"}], "tune": "automatic"}, '"automatic" has phases of its own'),
-        ({"phases": [{"name": "fine-tuning"}]}, "phases.0.name"),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_is_one_line(changes, message):
-    with pytest.raises(UserError, match=message) as caught:
-        define(ADAPTIVE | changes)
-    assert "\n" not in str(caught.value)
-
-
-def test_all_fixed_is_nothing_to_tune():
-    everything = {name: one.default for name, one in architectures.hyperparameters("bag-of-words").items()}
-    for tune in ("automatic", "learning-rate", "parameters"):
-        with pytest.raises(UserError, match=r"parameters: .*to tune"):
-            define(AUTOMATIC | {"tune": tune, "parameters": everything})
-    with pytest.raises(UserError, match=r"parameters: .*to tune"):
-        define(AUTOMATIC | {"tune": "parameters", "parameters": everything, "phases": [{"name": "architecture"}]})
-
-
-def test_an_incumbent_outside_of_a_condition_is_one_of_the_settings():
-    parameters = {"hidden_layers": [1, 2], "dropout": {"values": [0.1, 0.2], "when": {"hidden_layers": 2}}}
-    definition = define(ADAPTIVE | {"parameters": parameters, "search": {"strategy": "grid"}})
-    sweep = Simulation(definition, lambda a, t: {"mse_valid": 1.0}).to_the_end()
-    assert [(one["hidden_layers"], one["dropout"]) for one in sweep.assignments("screen")] == [
-        (1, 0.0),
-        (2, 0.1),
-        (2, 0.2),
-    ]
-
-
-def test_constraints_hold_in_every_phase_and_are_said_once_in_the_definition():
-    definition = automatic(constraints=[["hidden_size", "<=", "embedding_size"]], budget={"trials": 60})
-    sweep = Simulation(definition).to_the_end()
-    drawn = [one for phase in definition.choosing for one in sweep.assignments(phase.name)]
-    assert all(one["hidden_size"] <= one["embedding_size"] for one in drawn)
-    assert json.loads(definition.model_dump_json(by_alias=True))["spec"]["constraints"]

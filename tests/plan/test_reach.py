@@ -1,4 +1,4 @@
-"""What trials need is looked for before any of them runs."""
+"""The needs of trials are checked before any of them runs."""
 
 import json
 import sys
@@ -45,7 +45,7 @@ HERE = [
 
 
 @pytest.mark.parametrize("command", HERE, ids=" ".join)
-def test_what_is_here_or_only_a_trial_knows_is_not_missed(folder, command):
+def test_existing_files_and_placeholders_are_not_missing(folder, command):
     assert list(reach.missing(Own(command=tuple(command), hyperparameters={}), folder)) == []
 
 
@@ -64,10 +64,10 @@ MISSING = [
 
 
 @pytest.mark.parametrize(("command", "line", "everywhere"), MISSING, ids=[" ".join(case[0]) for case in MISSING])
-def test_what_is_not_here_is_named(folder, command, line, everywhere):
-    (found,) = reach.missing(Own(command=tuple(command), hyperparameters={}), folder)
-    assert line in found.line
-    assert found.everywhere is everywhere
+def test_a_missing_program_module_or_script_is_named(folder, command, line, everywhere):
+    (missing,) = reach.missing(Own(command=tuple(command), hyperparameters={}), folder)
+    assert line in missing.line
+    assert missing.everywhere is everywhere
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def spec(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def test_a_script_that_is_not_there_is_told_by_validate_and_makes_no_sweep(tmp_path, spec):
+def test_validate_reports_a_missing_script_and_no_sweep_is_made(tmp_path, spec):
     (tmp_path / "spec.json").write_text(json.dumps(spec))
     for verb in ("validate", "plan", "run"):
         assert "command: train.sh is not in" in hpt(verb, "spec.json", cwd=tmp_path, code=2).err
@@ -123,17 +123,17 @@ def test_going_on_elsewhere_says_what_is_missing_and_fails_no_trial(tmp_path, sp
     store = ("--store", tmp_path / "store", "--lanes", 1)
     id = hpt("run", "spec.json", *store, cwd=home).out.splitlines()[0]
     trials = tmp_path / "store" / "sweeps" / id / "trials"
-    gone = sorted(trials.iterdir())[1]
+    deleted = sorted(trials.iterdir())[1]
     before = (trials.parent / "results.csv").read_text()
-    for file in gone.rglob("*"):
+    for file in deleted.rglob("*"):
         if file.is_file():
             file.unlink()
 
-    said = hpt("run", "--sweep", id, *store, cwd=elsewhere, code=2).err
-    assert f"command: train.sh is not in {elsewhere}" in said
+    errors = hpt("run", "--sweep", id, *store, cwd=elsewhere, code=2).err
+    assert f"command: train.sh is not in {elsewhere}" in errors
     assert "stopped at 2 of 3 trials" in hpt("list", "--store", tmp_path / "store", cwd=elsewhere).out
 
-    # A trial that somebody deleted runs again, though its sweep was done.
+    # A trial that was deleted runs again, though its sweep was done.
     hpt("run", "--sweep", id, *store, cwd=home)
-    assert (gone / "result.csv").exists()
+    assert (deleted / "result.csv").exists()
     assert len((trials.parent / "results.csv").read_text().splitlines()) == len(before.splitlines())

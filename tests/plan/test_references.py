@@ -24,13 +24,13 @@ WANTED = ADAPTIVE | {
 
 
 def first_packs(definition: Definition) -> tuple[list[Pack], list[Pack]]:
-    """Those of settings, and those of references."""
+    """The first round: packs of settings, and packs of references."""
     _, packs = next_round(History.at_start(definition), 0, lanes=2)
-    measuring = [pack for pack in packs if pack.trials[0].phase == "reference"]
-    return [pack for pack in packs if pack not in measuring], measuring
+    references = [pack for pack in packs if pack.trials[0].phase == "reference"]
+    return [pack for pack in packs if pack not in references], references
 
 
-def test_they_run_on_what_judges_then_on_what_chooses_a_pack_for_each_range() -> None:
+def test_references_run_on_ranges_that_judge_then_on_those_that_choose_a_pack_each() -> None:
     definition = define(WANTED)
     phase = definition.phase("reference")
     assert (phase.role, phase.chooses, phase.judges, phase.space) == ("reference", False, False, {})
@@ -43,18 +43,18 @@ def test_they_run_on_what_judges_then_on_what_chooses_a_pack_for_each_range() ->
     assert [Pack.parse(pack.as_line()) for pack in packs] == packs
 
 
-def test_a_range_that_several_phases_use_has_them_once() -> None:
+def test_a_range_that_several_phases_use_has_references_once() -> None:
     definition = define(WANTED | {"tune": "automatic", "parameters": {}, "mode": "full"})
     ranges = definition.phase("reference").ranges
     assert len(definition.choosing) == 3
     assert len(set(ranges)) == len(ranges) == 4
 
 
-def test_the_settings_of_a_sweep_are_the_same_without_them() -> None:
-    ours, theirs = (define(WANTED | {"references": wanted}) for wanted in (True, False))
-    assert ours.phases[:-1] == theirs.phases
-    assert first_packs(ours)[0] == first_packs(theirs)[0]
-    assert first_packs(theirs)[1] == []
+def test_the_settings_of_a_sweep_are_the_same_without_references() -> None:
+    with_references, without = (define(WANTED | {"references": is_on}) for is_on in (True, False))
+    assert with_references.phases[:-1] == without.phases
+    assert first_packs(with_references)[0] == first_packs(without)[0]
+    assert first_packs(without)[1] == []
 
 
 @pytest.mark.parametrize(
@@ -69,30 +69,30 @@ def test_the_settings_of_a_sweep_are_the_same_without_them() -> None:
         },
     ],
 )
-def test_there_are_none_where_nobody_wants_them_or_knows_the_units(changes: dict[str, Any]) -> None:
+def test_there_are_no_references_if_the_spec_wants_none_or_the_units_are_unknown(changes: dict[str, Any]) -> None:
     assert all(not phase.is_reference for phase in define(WANTED | changes).phases)
 
 
-def test_a_calibration_has_none() -> None:
+def test_a_calibration_has_no_references() -> None:
     assert calibration.sample(spec.from_dict(WANTED), 10).references is False
 
 
-def test_later_rounds_have_none_and_end_as_without_them() -> None:
-    ours, theirs = (Simulation(define(WANTED | {"references": wanted})) for wanted in (True, False))
-    for one in (ours, theirs):
-        while trials := one.plan():
+def test_later_rounds_have_no_references_and_end_as_without_them() -> None:
+    with_references, without = (Simulation(define(WANTED | {"references": is_on})) for is_on in (True, False))
+    for simulation in (with_references, without):
+        while trials := simulation.plan():
             for trial in trials:
                 if trial.phase == "reference":
                     cells = {"mse_valid": 0.0, "mse_test": 0.0, "training_time": 1000.0}
-                    one.rows.append(row_of(one.definition, trial, {}, **cells))
+                    simulation.rows.append(row_of(simulation.definition, trial, {}, **cells))
                 else:
-                    one.finish(trial)
-    assert {trial.phase for trial in ours.planned()} == {"screen", "confirm", "reference"}
-    assert all(trial.phase != "reference" for trials in ours.rounds[1:] for trial in trials)
-    assert [trial for trial in ours.planned() if trial.phase != "reference"] == theirs.planned()
+                    simulation.finish(trial)
+    assert {trial.phase for trial in with_references.planned()} == {"screen", "confirm", "reference"}
+    assert all(trial.phase != "reference" for trials in with_references.rounds[1:] for trial in trials)
+    assert [trial for trial in with_references.planned() if trial.phase != "reference"] == without.planned()
 
 
-def test_a_budget_does_not_count_them() -> None:
+def test_a_budget_does_not_count_references() -> None:
     definition = define(WANTED | {"budget": {"device-hours": 1.0}})
     trained = row_of(definition, Trial("screen", "e000", 0, 0), definition.incumbent, training_time=10.0)
     measured = row_of(definition, Trial("reference", "trees", 0, 0), {}, training_time=3600.0)
@@ -102,7 +102,7 @@ def test_a_budget_does_not_count_them() -> None:
     assert spending.device_seconds([trained, measured]) == 10.0
 
 
-def test_counts_in_words_tell_them_apart() -> None:
+def test_counts_in_words_tell_references_apart() -> None:
     packs = [pack for kind in first_packs(define(WANTED)) for pack in kind]
     trials = sum(trial.phase != "reference" for pack in packs for trial in pack.trials)
     assert counted(packs) == f"{trials} trials to run, and 12 references in seconds of CPU"

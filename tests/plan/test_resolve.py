@@ -1,4 +1,4 @@
-"""What is decided when a sweep is made: by the spec, its trainer and the day."""
+"""Decisions when a sweep is made: by the spec, its trainer and the day."""
 
 import json
 import sys
@@ -13,9 +13,9 @@ from tests.support.sweeps import define
 
 def test_a_trainer_is_asked_for_its_hyperparameters_once(tmp_path: Path) -> None:
     schema = {"properties": {"lr": {"type": "number", "default": 0.1, "minimum": 0.001, "maximum": 1}}}
-    program, asked = tmp_path / "describe.py", tmp_path / "asked"
+    program, calls = tmp_path / "describe.py", tmp_path / "calls"
     program.write_text(
-        f"with open({str(asked)!r}, 'a') as file:\n    file.write('once ')\nprint({json.dumps(schema)!r})\n"
+        f"with open({str(calls)!r}, 'a') as file:\n    file.write('once ')\nprint({json.dumps(schema)!r})\n"
     )
     definition = define(
         {
@@ -26,7 +26,7 @@ def test_a_trainer_is_asked_for_its_hyperparameters_once(tmp_path: Path) -> None
         }
     )
     assert definition.incumbent == {"lr": 0.1}
-    assert asked.read_text() == "once "
+    assert calls.read_text() == "once "
 
 
 def test_a_grid_too_large_to_be_counted_needs_a_number() -> None:

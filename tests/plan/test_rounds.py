@@ -28,8 +28,8 @@ def first_round(definition: Definition) -> tuple[list[Experiment], list]:
 
 
 def post(**changes: object) -> Definition:
-    asked = spec.from_json(POST).model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return define(asked | {"data": {"path": "x.csv", "date": "d", "text": "t", "target": "y"}} | changes)
+    spec_json = spec.from_json(POST).model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return define(spec_json | {"data": {"path": "x.csv", "date": "d", "text": "t", "target": "y"}} | changes)
 
 
 def test_the_posts_spec_plans_unchanged():
@@ -86,7 +86,7 @@ def test_trainings_on_the_same_range_and_seed_index_share_their_seed_and_no_othe
         for range_ in range(3)
         for seed in range(2)
     }
-    assert all(len(own) == 1 for own in seeds.values())
+    assert all(len(shared) == 1 for shared in seeds.values())
     assert len(set.union(*seeds.values())) == 6
 
 
@@ -98,26 +98,26 @@ def test_trainings_on_the_same_range_and_seed_index_share_their_seed_and_no_othe
     months=st.integers(1, 12),
 )
 def test_a_plan_is_repeatable_distinct_and_has_the_incumbent_first(seed, values, strategy, months):
-    asked = {
+    spec_json = {
         "architecture": "bag-of-words",
         "data": {"path": "x.csv", "date": "d", "text": "t", "target": "y"},
         "parameters": {"learning_rate": values, "hidden_size": [16, 32]},
         "search": {"strategy": strategy, "seed": seed},
         "as-of": date(2024, months, 1).isoformat(),
     }
-    experiments, packs = first_round(define(asked))
-    assert (experiments, packs) == first_round(define(asked, token="aaaa"))
-    assert experiments[0].assignment == define(asked).incumbent
+    experiments, packs = first_round(define(spec_json))
+    assert (experiments, packs) == first_round(define(spec_json, token="aaaa"))
+    assert experiments[0].assignment == define(spec_json).incumbent
     assert len({identity_of(e.assignment) for e in experiments}) == len(experiments)
     assert len(list(trials_of(packs))) == 3 * len(experiments)
 
 
 def test_another_day_plans_other_ranges():
-    asked = spec.from_dict({"architecture": "cnn", "parameters": {"dropout": [0.1, 0.2]}})
+    parsed = spec.from_dict({"architecture": "cnn", "parameters": {"dropout": [0.1, 0.2]}})
     files = {"path": "x", "date": "d", "text": "t", "target": "y"}
     data = spec.from_dict({"architecture": "cnn", "parameters": {"dropout": [0.1]}, "data": files}).data
-    june = resolve(asked, now=NOW, token="0000", data=data).phases[0].ranges
-    later = asked.model_copy(update={"as_of": date(2024, 7, 1)})
+    june = resolve(parsed, now=NOW, token="0000", data=data).phases[0].ranges
+    later = parsed.model_copy(update={"as_of": date(2024, 7, 1)})
     july = resolve(later, now=NOW, token="0000", data=data).phases[0].ranges
     assert [str(r) for r in june] == [
         "[2024-01-01, 2024-04-01)",
@@ -145,7 +145,7 @@ def test_the_built_in_data_have_a_today_of_their_own():
         ({"phases": [{"name": "screen"}, {"name": "screen"}]}, "stands there twice"),
     ],
 )
-def test_what_cannot_be_planned_is_one_line_before_anything_starts(changes, message):
+def test_an_impossible_plan_gives_one_line_before_anything_starts(changes, message):
     with pytest.raises(UserError, match=message) as caught:
         post(**changes)
     assert "\n" not in str(caught.value)
@@ -171,7 +171,7 @@ def test_a_round_is_planned_once_and_the_next_when_it_is_drained(new_sweep, tiny
     assert (sweep.rounds(), sweep.round(1)) == (2, [])
 
 
-def test_a_retry_plans_exactly_what_failed_or_is_missing(new_sweep, tiny_spec):
+def test_a_retry_plans_exactly_the_failed_and_missing_trials(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
     trials = list(trials_of(rounds.pending(sweep)))
     finish(sweep, trials[:2])
@@ -231,7 +231,7 @@ def test_a_range_of_reals_between_integers_holds_more_than_integers():
     assert len({e.assignment["gradient_clip"] for e in experiments}) == 21
 
 
-def test_all_that_cannot_be_had_is_told_at_once():
+def test_all_mistakes_are_reported_at_once():
     with pytest.raises(UserError) as caught:
         post(
             **{

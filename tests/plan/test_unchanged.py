@@ -71,13 +71,13 @@ def test_where_nothing_is_left_to_run_the_data_do_not_matter(sweep, table):
     unchanged.check(sweep, retry=True)
 
 
-def test_after_the_change_was_gone_on_with_the_new_data_are_known(sweep, table):
+def test_a_sweep_that_went_on_after_a_change_accepts_the_new_data(sweep, table):
     change(table)
-    left = list(trials_of(rounds.pending(sweep)))
-    run(sweep, left[:2])
+    remaining = list(trials_of(rounds.pending(sweep)))
+    run(sweep, remaining[:2])
     unchanged.check(sweep)
 
 
-def test_a_new_sweep_takes_no_word_about_changed_data(tmp_path):
+def test_data_changed_is_no_option_of_a_new_sweep(tmp_path):
     result = CliRunner().invoke(app, ["run", "spec.json", "--data-changed"])
     assert isinstance(result.exception, UserError)

@@ -1,34 +1,24 @@
+"""One pack: its trials, one after another."""
+
 import json
 import math
-import time
 
 import pandas as pd
 import pytest
 
 from pipeline.data import load
 from pipeline.errors import UserError
-from pipeline.plan import rounds
 from pipeline.store.directory import DirectoryStore
-from pipeline.sweep import Sweep, Trial, training_seed, trials_of
+from pipeline.sweep import Sweep, Trial, training_seed
 from pipeline.training import model
-from pipeline.training.builtin import Builtin
 from pipeline.trials import pack
+from tests.support.packs import planned, run
 from tests.support.sweeps import dataset_of, define
 
 
 @pytest.fixture
 def workbench() -> pack.Workbench:
     return pack.Workbench()
-
-
-def run(sweep, trials, workbench, **options):
-    events = []
-    fine = pack.run_pack(sweep, "p", trials, workbench, on_event=events.append, **options)
-    return fine, events
-
-
-def planned(sweep):
-    return list(trials_of(rounds.pending(sweep)))
 
 
 def test_a_trial_leaves_one_row_and_its_files(new_sweep, tiny_spec, workbench):
@@ -111,7 +101,7 @@ def test_a_range_without_data_fails_its_trials_and_says_which_days_there_are(new
     assert "model_url" not in failed
 
 
-def test_a_failure_is_run_again_only_when_asked_and_gets_a_row_of_its_own(new_sweep, tiny_spec, workbench):
+def test_a_failure_runs_again_only_in_a_retry_and_gets_another_row(new_sweep, tiny_spec, workbench):
     sweep = new_sweep(tiny_spec)
     first = planned(sweep)[0]
     pack.give_up(sweep, "p", [first], "its machine died three times")
@@ -122,7 +112,7 @@ def test_a_failure_is_run_again_only_when_asked_and_gets_a_row_of_its_own(new_sw
     assert sweep.row(first)["status"] == "complete"
 
 
-def test_giving_up_leaves_what_is_finished(new_sweep, tiny_spec, workbench):
+def test_giving_up_keeps_finished_trials(new_sweep, tiny_spec, workbench):
     sweep = new_sweep(tiny_spec)
     first = planned(sweep)[0]
     run(sweep, [first], workbench)
@@ -149,9 +139,9 @@ def test_the_loser_of_a_race_reports_the_row_that_counts(new_sweep, tiny_spec, w
 
 
 def test_a_trial_keeps_its_time_limit_itself(new_sweep, tiny_spec, workbench):
-    asked = tiny_spec | {"training": {"max-epochs": 100_000, "epoch-steps": 1, "time-limit-minutes": 0.005}}
-    asked["incumbent"] = {"early_stopping_patience": 100_000, "batch_size": 64}
-    sweep = new_sweep(asked)
+    spec_json = tiny_spec | {"training": {"max-epochs": 100_000, "epoch-steps": 1, "time-limit-minutes": 0.005}}
+    spec_json["incumbent"] = {"early_stopping_patience": 100_000, "batch_size": 64}
+    sweep = new_sweep(spec_json)
     first = planned(sweep)[0]
     assert run(sweep, [first], workbench)[0] is False
     row = sweep.row(first)
@@ -235,208 +225,3 @@ def test_a_damaged_row_is_told_and_what_made_an_error_is_one_line(new_sweep, tin
     sweep.store.write(sweep.trial_key(second, "result.csv"), b"damaged")
     with pytest.raises(UserError, match="hpt retry"):
         run(sweep, [second], workbench)
-
-
-# -- packs
-
-
-def alike(sweep):
-    """The three trials on the first range."""
-    rounds.pending(sweep)
-    return [one for one in sweep.planned() if one.range == 0]
-
-
-def timeless(row):
-    passing = ("sweep", "attempt", "training_time", "examples_per_second", "peak_memory_mb", "started", "finished")
-    return {name: value for name, value in row.items() if name not in (*passing, "model_url", "pack")}
-
-
-class Together(Builtin):
-    """Trains side by side whatever may be, so that no test depends on what is faster here; remembers how many."""
-
-    def __init__(self):
-        super().__init__()
-        self.sizes = []
-
-    def at_once(self, job, most):
-        return min(most, self._largest_sizes.get(self._shape(job), 32))
-
-    def together(self, jobs, on_end):
-        self.sizes.append(len(jobs))
-        super().together(jobs, on_end)
-
-
-def test_each_trial_of_a_pack_leaves_what_it_leaves_alone(store, tiny_spec):
-    alone, packed = (Sweep.create(store, define(tiny_spec, token)) for token in ("aaaa", "bbbb"))
-    for one in alike(alone):
-        run(alone, [one], pack.Workbench())
-    bench = pack.Workbench(Together())
-    fine, events = run(packed, alike(packed), bench)
-    assert (fine, bench.builtin.sizes) == (True, [3])
-    for one in alike(packed):
-        row, expected = packed.row(one), alone.row(one)
-        assert timeless(row) == timeless(expected)
-        attempt = packed.attempt_key(one, row["attempt"])
-        assert {entry.key.removeprefix(attempt) for entry in packed.store.entries(attempt)} == {
-            "epochs.csv", "log.txt", "model.pt", "model.json",
-        }  # fmt: skip
-        for name in ("model.json", "model.pt"):
-            assert packed.store.read(attempt + name) == alone.store.read(
-                alone.attempt_key(one, expected["attempt"], name)
-            )
-        assert [event["epoch"] for event in events if event.get("trial") == str(one)] == [1, 2]
-        assert any(packed.store.entries(packed.key(f"tensorboard/{one}/")))
-
-
-def test_the_times_of_a_pack_are_shares_of_what_it_took(new_sweep, tiny_spec):
-    sweep = new_sweep(tiny_spec)
-    bench = pack.Workbench(Together())
-    run(sweep, alike(sweep)[:1], bench)  # loads the data
-    began = time.monotonic()
-    run(sweep, alike(sweep), bench)
-    took = time.monotonic() - began
-    assert sum(sweep.row(one)["training_time"] for one in alike(sweep)[1:]) < took
-
-
-def test_trials_that_are_not_alike_train_one_group_after_another(new_sweep, tiny_spec):
-    sweep = new_sweep(tiny_spec)
-    bench = pack.Workbench(Together())
-    fine, _ = run(sweep, sorted(planned(sweep), key=lambda one: one.range), bench)
-    assert (fine, bench.builtin.sizes) == (True, [3, 3])
-
-
-def test_too_little_memory_for_all_at_once_is_enough_for_fewer(new_sweep, tiny_spec, monkeypatch):
-    from pipeline.training import loop
-    from pipeline.training.memory import OutOfMemory
-
-    original = loop.train_array
-
-    def short(architecture, settings, *arguments, **options):
-        if len(settings) > 1:
-            raise OutOfMemory("2 GiB too little")
-        original(architecture, settings, *arguments, **options)
-
-    monkeypatch.setattr(loop, "train_array", short)
-    sweep = new_sweep(tiny_spec)
-    bench = pack.Workbench(Together())
-    fine, _ = run(sweep, alike(sweep), bench)
-    assert (fine, bench.builtin.sizes) == (True, [3, 1, 1, 1])
-    assert {sweep.row(one)["status"] for one in alike(sweep)} == {"complete"}
-    # What was learned holds for the packs after it.
-    run(sweep, planned(sweep), bench)
-    assert bench.builtin.sizes[4:] == [1, 1, 1]
-
-
-def test_too_little_memory_for_one_is_that_trials_result(new_sweep, tiny_spec, monkeypatch):
-    from pipeline.training import loop
-    from pipeline.training.memory import OutOfMemory
-
-    original = loop.train_array
-
-    def short(architecture, settings, *arguments, **options):
-        if any(setting["learning_rate"] == 0.01 for setting in settings):
-            raise OutOfMemory("2 GiB too little")
-        original(architecture, settings, *arguments, **options)
-
-    monkeypatch.setattr(loop, "train_array", short)
-    sweep = new_sweep(tiny_spec)
-    fine, _ = run(sweep, alike(sweep), pack.Workbench(Together()))
-    assert not fine
-    statuses = {sweep.row(one)["learning_rate"]: sweep.row(one)["status"] for one in alike(sweep)}
-    assert statuses == {0.001: "complete", 0.01: "out-of-memory", 0.1: "complete"}
-
-
-def test_who_is_left_when_memory_runs_out_is_tried_alone(new_sweep, tiny_spec, monkeypatch):
-    """It may have been the others that held it."""
-    from pipeline.training import loop
-    from pipeline.training.memory import OutOfMemory
-
-    original = loop.train_array
-
-    def short(architecture, settings, *arguments, **options):
-        if len(settings) == 1:
-            original(architecture, settings, *arguments, **options)
-        else:
-            original(architecture, settings[:-1], *arguments, **options)
-            raise OutOfMemory("2 GiB too little")
-
-    monkeypatch.setattr(loop, "train_array", short)
-    sweep = new_sweep(tiny_spec)
-    bench = pack.Workbench(Together())
-    fine, _ = run(sweep, alike(sweep), bench)
-    assert (fine, bench.builtin.sizes) == (True, [3, 1])
-
-
-def test_what_somebody_else_ran_meanwhile_is_not_trained(new_sweep, tiny_spec, monkeypatch):
-    sweep = new_sweep(tiny_spec | {"architecture": "cnn"})
-    bench = pack.Workbench()
-    second = alike(sweep)[1]
-    together, trained = bench.builtin.together, []
-
-    def meanwhile(jobs, on_end):
-        trained.extend(job.trial for job in jobs)
-        if len(trained) == 1:
-            run(sweep, [second], pack.Workbench())
-        together(jobs, on_end)
-
-    monkeypatch.setattr(bench.builtin, "together", meanwhile)
-    fine, events = run(sweep, alike(sweep), bench)
-    assert fine
-    assert str(second) not in trained
-    assert len(trained) == 2
-    assert [event["row"]["trial"] for event in events if "row" in event] == list(map(str, alike(sweep)))
-
-
-def test_notes_about_the_data_stand_in_the_log_of_each(new_sweep, tiny_spec):
-    sweep = new_sweep(tiny_spec)
-    run(sweep, alike(sweep), pack.Workbench(Together()))
-    logs = [sweep.store.read(sweep.attempt_key(one, sweep.row(one)["attempt"], "log.txt")) for one in alike(sweep)]
-    assert [log.decode().count("rows in [2024-01-01, 2024-03-01)") for log in logs] == [1, 1, 1]
-
-
-def test_a_bug_that_one_of_a_pack_meets_is_its_own(new_sweep, tiny_spec, monkeypatch):
-    from pipeline.training import model
-
-    original = model.save
-
-    def save(folder, network, *, hyperparameters, **options):
-        if hyperparameters["learning_rate"] == 0.01:
-            raise RuntimeError("no way to save it")
-        original(folder, network, hyperparameters=hyperparameters, **options)
-
-    monkeypatch.setattr(model, "save", save)
-    sweep = new_sweep(tiny_spec)
-    fine, _ = run(sweep, alike(sweep), pack.Workbench(Together()))
-    assert not fine
-    errors = {sweep.row(one)["learning_rate"]: sweep.row(one).get("error") for one in alike(sweep)}
-    assert errors == {0.001: None, 0.01: "RuntimeError: no way to save it", 0.1: None}
-
-
-def test_how_many_train_side_by_side_is_measured_once_for_a_shape(new_sweep, tiny_spec, workbench, monkeypatch):
-    from pipeline.training import fused_size
-
-    measured = []
-
-    def best_size(architecture, hyperparameters, dataset, device, most):
-        measured.append((architecture, most))
-        return min(2, most)
-
-    monkeypatch.setattr(fused_size, "best_size", best_size)
-    sizes = []
-    together = workbench.builtin.together
-    monkeypatch.setattr(
-        workbench.builtin, "together", lambda jobs, on_end: (sizes.append(len(jobs)), together(jobs, on_end))
-    )
-    sweep = new_sweep(tiny_spec)
-    run(sweep, sorted(planned(sweep), key=lambda one: one.range), workbench)
-    assert sizes == [2, 1, 2, 1]
-    assert len(measured) == len(set(measured))
-
-
-def test_an_architecture_without_arrays_trains_in_turn(new_sweep, tiny_spec, workbench):
-    sweep = new_sweep(tiny_spec | {"architecture": "cnn"})
-    job_sizes = []
-    together = workbench.builtin.together
-    workbench.builtin.together = lambda jobs, on_end: (job_sizes.append(len(jobs)), together(jobs, on_end))
-    fine, _ = run(sweep, alike(sweep), workbench)
-    assert (fine, job_sizes) == (True, [1, 1, 1])

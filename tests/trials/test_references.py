@@ -1,4 +1,4 @@
-"""References as trials: their rows, their failures, which are nobody's, and lanes that die under them."""
+"""References as trials: their rows, their failures, which fail no sweep, and lanes that die under them."""
 
 import math
 import xml.etree.ElementTree as ElementTree
@@ -20,8 +20,13 @@ from pipeline.verbs.common import complain_of_failures
 def sweep(new_sweep, tiny_spec) -> Sweep:
     """One range, the incumbent alone, and references."""
     ranges = [["2024-01-01", "2024-03-01"]]
-    wanted: dict[str, Any] = tiny_spec | {"tune": "nothing", "parameters": {}, "date-range": ranges, "references": True}
-    return new_sweep(wanted)
+    spec_json: dict[str, Any] = tiny_spec | {
+        "tune": "nothing",
+        "parameters": {},
+        "date-range": ranges,
+        "references": True,
+    }
+    return new_sweep(spec_json)
 
 
 def run(sweep: Sweep, *, retry: bool = False) -> bool:
@@ -49,7 +54,7 @@ def broken(monkeypatch):
     monkeypatch.setitem(references._FITS, "trees", fail)
 
 
-def test_their_rows_stand_beside_those_of_trainings(sweep):
+def test_rows_of_references_stand_beside_those_of_trainings(sweep):
     assert run(sweep)
     rows = measured(sweep)
     assert list(rows) == list(references.NAMES)
@@ -69,7 +74,7 @@ def test_their_rows_stand_beside_those_of_trainings(sweep):
     assert [standing.experiment for standing in state.ranked] == ["e000"]
 
 
-def test_later_sweeps_do_not_learn_from_them(sweep):
+def test_later_sweeps_do_not_learn_from_references(sweep):
     run(sweep)
     rows = merge.merge(sweep).rows
     digest = digests.digest(sweep.definition, rows)
@@ -81,7 +86,7 @@ def test_later_sweeps_do_not_learn_from_them(sweep):
     assert len(remembered) == 1
 
 
-def test_one_that_fails_is_no_failure_of_the_sweep(sweep, broken, capsys):
+def test_a_reference_that_fails_is_no_failure_of_the_sweep(sweep, broken, capsys):
     assert run(sweep)
     merged = merge.merge(sweep)
     row = measured(sweep)["trees"]
@@ -95,7 +100,7 @@ def test_one_that_fails_is_no_failure_of_the_sweep(sweep, broken, capsys):
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("4", "0", "1")
 
 
-def test_a_retry_runs_again_one_that_failed_and_no_other(sweep, monkeypatch):
+def test_a_retry_runs_a_failed_reference_again_and_no_other(sweep, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setitem(references._FITS, "trees", lambda *_: 1 / 0)
         run(sweep)
@@ -110,7 +115,7 @@ def test_a_retry_runs_again_one_that_failed_and_no_other(sweep, monkeypatch):
     }
 
 
-def test_one_whose_lane_dies_again_and_again_is_given_up_and_the_rest_goes_on(sweep, nursery, trouble):
+def test_a_reference_that_kills_its_lanes_is_given_up_and_the_rest_goes_on(sweep, nursery, trouble):
     trouble({"trees": "segfault"})
     merged = nursery.troubled_lanes.run(sweep, lanes=1)
     statuses = {row["experiment"]: row["status"] for row in merged.rows}
@@ -118,11 +123,11 @@ def test_one_whose_lane_dies_again_and_again_is_given_up_and_the_rest_goes_on(sw
     assert complain_of_failures(merged) == 0
     assert state_of(sweep).done
     trouble({})
-    again = nursery.troubled_lanes.run(sweep, lanes=1, retry=True)
-    assert {row["status"] for row in again.rows} == {"complete"}
+    retried = nursery.troubled_lanes.run(sweep, lanes=1, retry=True)
+    assert {row["status"] for row in retried.rows} == {"complete"}
 
 
-def test_a_whole_sweep_with_them_ends_in_an_answer_about_settings(new_sweep, tiny_spec, warm_lanes):
+def test_a_whole_sweep_with_references_ends_in_an_answer_about_settings(new_sweep, tiny_spec, warm_lanes):
     from pipeline.report.conclude import conclude
 
     sweep = new_sweep(tiny_spec | {"references": True, "confirm": {"ranges": 3}})

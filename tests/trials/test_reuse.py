@@ -1,4 +1,4 @@
-"""What was trained already is copied: inside a sweep always, from another one where that is asked for."""
+"""Rows of equal trainings are copied: inside a sweep always, from other sweeps with `reuse`."""
 
 import shutil
 from pathlib import Path
@@ -33,11 +33,11 @@ def run(sweep: Sweep) -> dict[str, Any]:
     workbench = pack.Workbench()
     while packs := rounds.pending(sweep):
         pack.run_pack(sweep, "p", list(trials_of(packs)), workbench, on_event=lambda _: None)
-    return {str(one): sweep.row(one) for one in sweep.planned()}
+    return {str(trial): sweep.row(trial) for trial in sweep.planned()}
 
 
-def again(store: Store, asked: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    return run(Sweep.create(store, define(asked | {"reuse": True} | changes, "bbbb")))
+def run_with_reuse(store: Store, spec_json: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return run(Sweep.create(store, define(spec_json | {"reuse": True} | changes, "bbbb")))
 
 
 @pytest.fixture
@@ -51,22 +51,22 @@ def earlier(store: Store, one_range: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_same_training_of_an_earlier_sweep_is_copied_with_its_model_and_learning_curve(store, one_range, earlier):
-    rows = again(store, one_range)
+    rows = run_with_reuse(store, one_range)
     for name, row in rows.items():
         before = earlier[name]
         assert row["reused_from"] == f"{before['sweep']}/{name}"
         for column in ("mse_test", "mse_valid", "epochs", "model_url", "training_time", "data_fingerprint", "status"):
             assert row[column] == before[column], column
-        own, origin = (
-            Sweep(store, one["sweep"]).attempt_key(Trial.parse(name), one["attempt"], "epochs.csv")
-            for one in (row, before)
+        copy, origin = (
+            Sweep(store, each["sweep"]).attempt_key(Trial.parse(name), each["attempt"], "epochs.csv")
+            for each in (row, before)
         )
-        assert store.read(own) == store.read(origin)
+        assert store.read(copy) == store.read(origin)
     assert spending.device_seconds(list(rows.values())) == 0
 
 
-def test_only_a_sweep_that_asks_for_it_copies(store, one_range, earlier):
-    assert not any(row.get("reused_from") for row in again(store, one_range, reuse=False).values())
+def test_only_a_sweep_with_reuse_copies(store, one_range, earlier):
+    assert not any(row.get("reused_from") for row in run_with_reuse(store, one_range, reuse=False).values())
 
 
 @pytest.mark.parametrize(
@@ -82,18 +82,18 @@ def test_only_a_sweep_that_asks_for_it_copies(store, one_range, earlier):
     ],
 )
 def test_a_training_that_differs_in_anything_is_trained(store, one_range, earlier, change):
-    assert not any(row.get("reused_from") for row in again(store, one_range, **change).values())
+    assert not any(row.get("reused_from") for row in run_with_reuse(store, one_range, **change).values())
 
 
 def test_other_data_are_other_trainings_even_under_the_same_name(store, one_range, tiny_csv, tmp_path):
-    path = tmp_path / "own.csv"
+    path = tmp_path / "copy.csv"
     lines = tiny_csv.read_text().splitlines()
     path.write_text("\n".join(lines) + "\n")
-    asked = one_range | {"data": one_range["data"] | {"path": str(path)}}
-    run(Sweep.create(store, define(asked, "aaaa")))
+    spec_json = one_range | {"data": one_range["data"] | {"path": str(path)}}
+    run(Sweep.create(store, define(spec_json, "aaaa")))
     # The same days in another order are the same data to nobody who trains on them row by row.
     path.write_text("\n".join([lines[0], *(line[:-1] + "9" for line in lines[1:])]) + "\n")
-    assert not any(row.get("reused_from") for row in again(store, asked).values())
+    assert not any(row.get("reused_from") for row in run_with_reuse(store, spec_json).values())
 
 
 def test_other_training_code_is_another_training(store, one_range, earlier):
@@ -104,7 +104,7 @@ def test_other_training_code_is_another_training(store, one_range, earlier):
 
 
 @pytest.mark.parametrize("file", ["training/loop.py", "training/architectures/mdn.py", "data/encoder.py"])
-def test_the_code_that_trains_is_how_data_are_read_and_how_a_network_trains(tmp_path, file):
+def test_the_training_code_reads_data_and_trains_networks(tmp_path, file):
     ours = Path(pipeline.__file__).parent
     for name, changed in (("same", b""), ("changed", b"#")):
         shutil.copytree(ours, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -117,21 +117,21 @@ def test_the_code_that_trains_is_how_data_are_read_and_how_a_network_trains(tmp_
 def test_a_row_whose_model_is_gone_is_not_copied(store, one_range, earlier):
     first = earlier["screen-e000-d0-s0"]
     Path(first["model_url"]).unlink()
-    rows = again(store, one_range)
+    rows = run_with_reuse(store, one_range)
     assert [name for name, row in rows.items() if not row.get("reused_from")] == ["screen-e000-d0-s0"]
 
 
-def test_what_judges_is_always_trained(store, one_range):
-    asked = one_range | {"confirm": {"ranges": 1}}
-    run(Sweep.create(store, define(asked, "aaaa")))
-    rows = again(store, asked)
+def test_trials_that_judge_are_always_trained(store, one_range):
+    spec_json = one_range | {"confirm": {"ranges": 1}}
+    run(Sweep.create(store, define(spec_json, "aaaa")))
+    rows = run_with_reuse(store, spec_json)
     copied = {row["phase"]: bool(row.get("reused_from")) for row in rows.values()}
     assert copied == {"screen": True, "confirm": False}
 
 
 def test_a_phase_that_begins_with_the_best_of_the_one_before_does_not_train_it_again(store, one_range):
-    asked = {key: value for key, value in one_range.items() if key not in ("parameters", "search")}
-    rows = run(Sweep.create(store, define(asked | {"phases": PHASES}, "aaaa")))
+    spec_json = {key: value for key, value in one_range.items() if key not in ("parameters", "search")}
+    rows = run(Sweep.create(store, define(spec_json | {"phases": PHASES}, "aaaa")))
     twins = {name: row for name, row in rows.items() if row.get("reused_from")}
     assert "architecture-e000-d0-s0" in twins
     for name, row in twins.items():
@@ -144,15 +144,15 @@ def test_a_phase_that_begins_with_the_best_of_the_one_before_does_not_train_it_a
 
 
 def test_a_phase_on_other_days_or_with_other_epochs_trains_for_itself(store, one_range):
-    asked = {key: value for key, value in one_range.items() if key not in ("parameters", "search")}
+    spec_json = {key: value for key, value in one_range.items() if key not in ("parameters", "search")}
     second = PHASES[1] | {"date-range": [["2024-02-01", "2024-04-01"]]}
-    rows = run(Sweep.create(store, define(asked | {"phases": [PHASES[0], second]}, "aaaa")))
+    rows = run(Sweep.create(store, define(spec_json | {"phases": [PHASES[0], second]}, "aaaa")))
     assert not any(row.get("reused_from") for row in rows.values())
 
 
 def test_a_failure_is_no_training_to_copy(store, one_range):
-    asked = {key: value for key, value in one_range.items() if key not in ("parameters", "search")}
-    sweep = Sweep.create(store, define(asked | {"phases": PHASES}, "aaaa"))
+    spec_json = {key: value for key, value in one_range.items() if key not in ("parameters", "search")}
+    sweep = Sweep.create(store, define(spec_json | {"phases": PHASES}, "aaaa"))
     rounds.pending(sweep)
     incumbent = Trial("learning-rate", "e000", 0, 0)
     pack.give_up(sweep, "p", [incumbent], "its machine died")

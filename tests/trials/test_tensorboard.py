@@ -1,4 +1,4 @@
-"""What TensorBoard itself reads of an attempt's event file."""
+"""TensorBoard itself reads an attempt's event file."""
 
 from pathlib import Path
 from typing import Any
@@ -90,9 +90,9 @@ def test_the_hparams_tab_says_how_a_training_ended(board: Board) -> None:
 
 
 def test_no_value_keeps_a_curve_from_being_written(board: Board) -> None:
-    shown = setting(board.sessions()["screen-e001"])
-    assert shown["rate"] == "1" + 400 * "0"
-    assert (shown["deep"], shown["kind"], len(shown)) == ("null", '"\\ud800"', 4)
+    values = setting(board.sessions()["screen-e001"])
+    assert values["rate"] == "1" + 400 * "0"
+    assert (values["deep"], values["kind"], len(values)) == ("null", '"\\ud800"', 4)
     assert [epoch for epoch, _ in board.curve("screen-e001-d0-s0", "mse_valid")] == [1]
 
 

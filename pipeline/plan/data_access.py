@@ -1,0 +1,95 @@
+"""Reads the data of a new sweep as far as the planning machine must, and can, reach them."""
+
+import glob
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TypeVar
+
+from pipeline.data.source import DataSource, FilesSource
+from pipeline.dates import DateRange
+from pipeline.errors import InfrastructureError, OutOfReachError
+from pipeline.places import in_project, where_looked
+
+_T = TypeVar("_T")
+
+Warn = Callable[[str], None]
+"""Takes a line about data that people should read before a sweep starts."""
+
+
+class Reach(Enum):
+    """The need of a planning machine to see the data of a sweep."""
+
+    HERE = "it trains on them: missing data are a mistake"
+    MOSTLY = "missing data are a mistake, unless their folder is missing, too: then another machine trains"
+    ELSEWHERE = "another machine may train: missing data are a warning"
+    UNSEEN = "the user wants no look at the data"
+
+
+@dataclass
+class DataAccess:
+    """Data, and how far a machine must reach them. Warns once if it does not."""
+
+    source: DataSource | None
+    reach: Reach
+    warn: Warn | None
+    _has_warned: bool = False
+
+    def read(self, look: Callable[[DataSource], _T | None]) -> _T | None:
+        """The result of `look`; None where the data are out of this machine's reach and need not be in it.
+
+        Raises UserError if the data are wrong, or are missing and must not be; InfrastructureError if a bucket fails.
+        """
+        if self.source is None:
+            return None
+        if not isinstance(self.source, FilesSource) or self.reach is Reach.HERE:
+            return look(self.source)
+        if self.reach is Reach.UNSEEN:
+            return None
+        path = self.source.path
+        if not path.startswith("gs://"):
+            whole = in_project(path)
+            may_be_missing = self.reach is Reach.ELSEWHERE or not _has_folder(whole)
+            if may_be_missing and not glob.glob(whole, recursive=True):
+                self._warn(f'data.path: no file matches "{path}" (looked {where_looked()})')
+                return None
+        try:
+            return look(self.source)
+        except OutOfReachError as error:
+            self._warn(str(error).splitlines()[0])
+        except InfrastructureError as error:
+            if self.reach is not Reach.MOSTLY:
+                raise
+            self._warn(str(error).splitlines()[0])
+        return None
+
+    def _warn(self, problem: str) -> None:
+        if self.warn and not self._has_warned:
+            self._has_warned = True
+            self.warn(f"{problem}: this machine does not reach the data, so nothing in them was checked")
+
+
+def _has_folder(pattern: str) -> bool:
+    """True if the folder exists that a file pattern names before its first wildcard."""
+    plain = Path(re.split(r"[*?[]", pattern, maxsplit=1)[0] + "x")
+    return plain.parent.is_dir()
+
+
+def covered_days(source: DataSource, *, here: bool) -> DateRange | None:
+    """The days of the data; None if there are none, or if this machine does not reach them.
+
+    Missing data are a mistake only where the trials run `here`. Raises UserError if the data are wrong.
+    """
+    return DataAccess(source, Reach.HERE if here else Reach.ELSEWHERE, None).read(lambda data: coverage(data)[0])
+
+
+def coverage(source: DataSource) -> tuple[DateRange | None, str | None]:
+    """The days that the data cover, and a line about days that have rows but are not covered."""
+    if not isinstance(source, FilesSource):
+        # Not by way of `load`, which imports pandas.
+        return source.covers, None
+    from pipeline.data import load
+
+    return load.coverage(source)
