@@ -295,7 +295,7 @@ def _ranked(scores: Mapping[str, float]) -> list[str]:
 
 
 def _behind(reference: Mapping[str, float], first: str, sign: float) -> float | None:
-    """How much worse than the best the full result of experiment `first` is; None where a ratio makes no sense."""
+    """Loss of experiment `first` against the best in the full result, as a share; None where a ratio makes no sense."""
     best, reached = sign * min(reference.values()), sign * reference[first]
     if not (math.isfinite(reached) and math.isfinite(best) and min(reached, best) > 0):
         return None

@@ -36,7 +36,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """The test metrics of a sweep's finalists and its incumbent, and the verdicts on them."""
+    """The test metrics of a sweep's finalists and its incumbent, and the verdicts on the finalists."""
 
     design: Design
     incumbent: str
@@ -81,7 +81,7 @@ def design_of(definition: Definition, phase: Phase) -> Design:
         fresh=phase.judging.fresh,
         valid=training.validation_share,
         test=training.test_share,
-        them=definition.incumbent_name,
+        incumbent_name=definition.incumbent_name,
         correction=phase.judging.resemblance.correction if phase.judging.resemblance else None,
     )
 

@@ -66,7 +66,7 @@ def _seconds(history: History, phase: Phase, trials: int) -> float | None:
         return 0.0
     # Times of this phase; before it has any, those of other phases, scaled to its data and epochs.
     times = [row["training_time"] for row in rows if _is_typical(row)] or [
-        row["training_time"] * spending.more_steps(history.definition, row, phase, _MORE_EPOCHS)
+        row["training_time"] * spending.step_ratio(history.definition, row, phase, _MORE_EPOCHS)
         for row in history.rows
         if _is_typical(row)
     ]
