@@ -26,7 +26,7 @@ from pipeline.sweep.digests import LARGEST_SCORE, Digest
 Floats = NDArray[np.float64]
 Identity = frozenset[tuple[str, tuple[str, str]]]
 
-# Chosen by simulation (benchmarks/significance.py --resemblance): a constant between these quantiles stays as it is.
+# Chosen by simulation (benchmarks/resemblance.py): a constant between these quantiles stays as it is.
 LOW, HIGH = 0.3, 0.9
 LEVEL = 0.05
 

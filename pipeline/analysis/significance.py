@@ -30,14 +30,14 @@ _ROUNDING_OF_SIZE = 1e-12
 """For gains that are differences: the same limit as a share of the metric."""
 
 
-def corrected_t_test(gains: NDArray[np.float64], c: float, rope: float) -> NDArray[np.float64]:
-    """One-sided p-values of H0: gain <= rope, over the last axis (the ranges); `rope` as a gain.
+def corrected_t_test(gains: NDArray[np.float64], c: float | NDArray[np.float64], rope: float) -> NDArray[np.float64]:
+    """One-sided p-values [...] of H0: gain <= rope, for `gains` [..., R] on R ranges; `rope` as a gain, `c` [...].
 
     The corrected resampled t-test of Nadeau & Bengio (2003): Student's t with R - 1 degrees of freedom and variance
     x (1/R + c) in place of variance / R.
     """
     count = gains.shape[-1]
-    error = gains.std(axis=-1, ddof=1) * math.sqrt(1 / count + c)
+    error = gains.std(axis=-1, ddof=1) * np.sqrt(1 / count + c)
     # stdtr is Student's distribution function, without the checks that make stats.t.sf slow in a simulation.
     return np.asarray(special.stdtr(count - 1, -(gains.mean(axis=-1) - rope) / error))
 

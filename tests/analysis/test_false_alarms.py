@@ -31,7 +31,7 @@ def test_a_gain_of_three_standard_deviations_is_mostly_found_on_six_ranges() -> 
 
 
 def test_tests_on_the_scores_that_chose_raise_false_alarms_where_ours_does_not() -> None:
-    found = simulate(Cell("length", "normal", 20, 6, 0.3), RUNS, spa_runs=1).found
+    found = simulate(Cell("length", "normal", 20, 6, 0.3), RUNS, spa_runs=1).shares
     assert found[PLAIN, 0.0] > 0.3
     assert found[HOLM, 0.0] > 0.08
     assert found[OURS, 0.0] <= most_false_alarms(0.05)
