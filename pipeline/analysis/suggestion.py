@@ -213,7 +213,7 @@ def _other_list(ranking: _Ranking, domain: Values, limit: Domain | None, alpha: 
     values = [value for value in domain.values if value not in dropped]
     if dropped:
         words = ", ".join(map(_text, dropped))
-        reasons.append(f"nobody of the better half of {count} experiments has {words}: dropped")
+        reasons.append(f"no experiment of the better half of {count} has {words}: dropped")
     added = _beyond(ranking, domain, limit, alpha)
     if added is not None:
         values.append(added[1])

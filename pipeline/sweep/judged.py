@@ -1,7 +1,7 @@
 """Verdicts of finished sweeps, with the test scores behind them, in `ledger/judged/<series>/<sweep>.json`.
 
-Created once, when a sweep with a confirmation is done. Only code that judges may read it: a strategy, a memory or a
-plan that saw a test score would choose on it.
+Created once, when a sweep with a confirmation is done. It is only shown to people, or read to judge. A strategy, a
+memory or a plan must never read it: with test scores it would choose on the ranges that judge.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,10 +13,10 @@ from pipeline.results import Row, Status
 from pipeline.scale import ScaleName
 from pipeline.space import Assignment
 from pipeline.spec.model import SpecDateRange
-from pipeline.store import Store, content_of
+from pipeline.store import Store
 from pipeline.sweep.definition import Definition
 from pipeline.sweep.digests import Series, as_json, finite, from_json
-from pipeline.sweep.layout import judged_key, sweep_of
+from pipeline.sweep.layout import judged_key
 from pipeline.sweep.trial import Trial
 
 FORMAT = 1
@@ -122,16 +122,3 @@ def judged_by(store: Store, definition: Definition) -> Judged | None:
     except (FileNotFoundError, ValueError):
         return None
     return judged if judged.format == FORMAT else None
-
-
-def read_judged(store: Store, series: Series) -> list[Judged]:
-    """The records of a series, oldest first, for judging alone; damaged and newer files are left out."""
-    records = []
-    for entry in store.entries(judged_key(series.name), ".json"):
-        try:
-            judged = from_json(Judged, content_of(store, entry))
-        except (FileNotFoundError, ValueError):  # deleted since it was listed, or damaged
-            continue
-        if judged.format == FORMAT and judged.sweep == sweep_of(entry.key):
-            records.append(judged)
-    return records
