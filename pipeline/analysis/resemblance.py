@@ -37,7 +37,8 @@ _SHARES = np.linspace(0.1, 1.0, 10)
 _CORRELATIONS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95])
 MODELS = np.array([(0.0, 0.0), *product(_SHARES, _CORRELATIONS)])
 """[G, 2]: the slow component's share of the variance, and its correlation between neighbours."""
-# A flat prior. All models without a slow component, or without correlation, are the same model: the first.
+# Flat over shares and correlations from 0 up. All models with a share or a correlation of 0 are one and the same, the
+# first, which gets the weight of them all.
 _PRIOR = np.array([len(_SHARES) + len(_CORRELATIONS) + 1, *([1] * (len(MODELS) - 1))], dtype=np.float64)
 
 MONTHS_DIFFER = 4
@@ -75,6 +76,7 @@ def posterior(blocks: Sequence[Block]) -> Floats:
     The restricted likelihood of double-centred gains, with a variance for each block. Correlated settings count as
     fewer: the effective number of settings comes from the moments of a Wishart matrix, after Liu & Muirhead.
     """
+    # The log likelihood of each model, block by block.
     total = np.zeros(len(MODELS))
     parts = []
     for block in blocks:
@@ -84,6 +86,7 @@ def posterior(blocks: Sequence[Block]) -> Floats:
         part = -0.5 * (block.settings - 1) * (log_determinant + size * np.log(explained))
         parts.append((block, inverse, part))
         total = total + part
+    # Again, with the effective number of settings in each block under the best model.
     best = total.argmax(axis=-1)
     total = sum((_independent(block, inverse[best])[..., None] * part for block, inverse, part in parts), np.zeros(1))
     weights = np.exp(total - total.max(axis=-1, keepdims=True)) * _PRIOR
