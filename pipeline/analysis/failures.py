@@ -13,7 +13,7 @@ _BY_CHANCE = re.compile(
 )
 
 
-def enough(lanes: int) -> int:
+def _needed_alike(lanes: int) -> int:
     """Number of trials that must fail alike to end a sweep: two for each lane, and at least three."""
     return max(_FEWEST, 2 * lanes)
 
@@ -24,9 +24,9 @@ def same_failure(rows: Iterable[Row], lanes: int = 1) -> str | None:
     Only the newest failures count: earlier mistakes may be mended by now.
     """
     trained = trainings(rows)
-    if len(trained) < enough(lanes) or any(Status(row["status"]).is_result for row in trained):
+    if len(trained) < _needed_alike(lanes) or any(Status(row["status"]).is_result for row in trained):
         return None
-    newest = sorted(trained, key=lambda row: row.get("finished") or "")[-enough(lanes) :]
+    newest = sorted(trained, key=lambda row: row.get("finished") or "")[-_needed_alike(lanes) :]
     # A single setting may fail on every range while all others work.
     if len({row["experiment"] for row in newest}) < 2:
         return None

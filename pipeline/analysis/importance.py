@@ -121,7 +121,8 @@ class Importance:
 
     name: str
     share: float
-    """Share of the importance of all hyperparameters, less the part of chance. Shares add up to 1 less that part."""
+    """Share of the total importance of all hyperparameters, after subtracting chance. The shares add up to less than 1;
+    the rest is chance."""
     clear: bool
     """True if it is more than chance. If nothing matters, one sweep in twenty has a clear hyperparameter."""
     experiments: int

@@ -12,7 +12,7 @@ from pipeline.sweep import Definition
 
 
 def comparable(definition: Definition, rows: Sequence[Row], *, judges: bool = False) -> list[Row]:
-    """The rows without those that read other data than most on their range; `rows` are of similar phases.
+    """Drops rows that read other data than most rows on their date range; `rows` are of similar phases.
 
     If two versions of the data have as many rows, the incumbent's version is taken, then the newest. With `judges`, the
     incumbent's version is taken in any case: gains are measured against it.

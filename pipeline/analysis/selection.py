@@ -23,7 +23,8 @@ class ChoosingGain:
     apparent: float
     """The winner's mean gain on the ranges that chose it: too high, the more so the more experiments there were."""
     unbiased: float | None
-    """Mean over the ranges of the gain on a range of the experiment chosen without it. None for a single range."""
+    """The cross-validated mean gain: on each range, that of the experiment which the other ranges choose. None for a
+    single range."""
     chosen_without: dict[DateRange, str]
     """{range: experiment chosen without it}. If it is the same everywhere, the choice depends on no single range."""
     left_out: tuple[str, ...]

@@ -22,7 +22,7 @@ from pipeline.dates import DateRange
 PROMISING = 0.2
 """A gain that is not proven is promising up to this adjusted p: more ranges are worth their price."""
 MOST_RANGES = 60
-"""More ranges than anybody has: what takes more is "out of reach"."""
+"""Nobody has more ranges than this; a larger number counts as "out of reach"."""
 
 # Gains whose standard deviation is below this share of their size are the same but for rounding.
 _ROUNDING = 1e-9

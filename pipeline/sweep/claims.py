@@ -82,7 +82,7 @@ class Claim(Recorded):
     objective: Objective
     incumbent: Assignment
     setting: Assignment
-    """As the incumbent, with a value for every hyperparameter."""
+    """A value for every hyperparameter, as in `incumbent`."""
     fidelity: Fidelity
     seeds: int = Field(ge=1)
     """Trainings of the setting on a date range, and of the incumbent."""

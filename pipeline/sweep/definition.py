@@ -104,7 +104,7 @@ class Phase(Recorded):
     fidelity: Fidelity
     strategy: Strategy | Literal["finalists"]
     experiments: int
-    """Most experiments that it may have, including the incumbent."""
+    """Upper limit of its experiments, including the incumbent."""
     wanted: int | None = None
     """Number of experiments before the budget reduced it; None if it did not."""
     open_ended: bool = False
@@ -235,7 +235,8 @@ class Definition(Recorded):
 
     @property
     def is_study(self) -> bool:
-        """True if it does not ask for the best setting: a calibration, a study of resemblance, or a claim's sweep."""
+        """True if it does not look for the best setting: a calibration, a study of resemblance, or a sweep of `hpt
+        judge`."""
         return self.calibrating is not None or self.resembling is not None or self.claim is not None
 
     @property

@@ -100,7 +100,7 @@ class Digest(Recorded):
     as_of: date
     data: DataSource | None
     calibration: bool
-    """True for a study, of cheap choosing or of resemblance, and for a claim's sweep."""
+    """`Definition.is_study`: true for a calibration, a study of resemblance, and a sweep that judges a claim."""
     seed: int
     validation_share: float
     test_share: float

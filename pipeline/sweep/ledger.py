@@ -59,7 +59,7 @@ def chosen_on(
 
 
 def note_choosing(store: Store, definition: Definition) -> None:
-    """Writes the ranges that a new sweep chooses on, once. Studies of resemblance and claims' sweeps choose nothing."""
+    """Writes the ranges that a new sweep chooses on, once. Nothing for studies of resemblance and sweeps of claims."""
     if definition.resembling or definition.claim:
         return
     ranges = list(dict.fromkeys(range_ for phase in definition.choosing for range_ in phase.ranges))

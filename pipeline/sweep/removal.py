@@ -60,7 +60,7 @@ def plan(store: Store, ids: Sequence[str], keep: Mapping[str, str | None] | None
 
 
 def remove(removals: Sequence[Removal], say: Callable[[str], None], pace: LeasePace = LEASE_PACE) -> int:
-    """Removes files, by the state of the store now, and returns the bytes freed. May be repeated if it broke.
+    """Removes files, by the present state of the store, and returns the bytes freed. May be repeated after a failure.
 
     `removals` are of one store. Raises UserError, before anything is deleted, if one of the sweeps is being run.
     """
