@@ -105,7 +105,7 @@ def gains(rng: np.random.Generator, cell: Cell, runs: int, effect: float) -> tup
 
 
 def confirmed(choosing: Floats, judging: Floats, geometry: str) -> tuple[Bools, NDArray[np.int_]]:
-    """Our procedure: [runs] is the best of choosing called real (never if that is the incumbent), and its index."""
+    """Our procedure, both [runs]: True if the best of choosing is called real, never the incumbent; and its index."""
     winner, judged = _winner(choosing, judging)
     count = judging.shape[-1]
     c = correction([whole_months(date(2020, 1, 1), MONTHS, back=APART[geometry] * index) for index in range(count)])
