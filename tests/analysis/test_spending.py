@@ -173,7 +173,7 @@ def test_a_training_that_patience_ended_needs_no_more_epochs() -> None:
 def test_without_steps_days_and_epochs_give_the_estimate() -> None:
     assert kept_for_judging(short_epochs=50) == pytest.approx(2 * BY_DAYS)
     # What a trainer of one's own calls a pass is its own affair.
-    assert kept_for_judging(own=True, epochs=20, steps=10, passes=10) == pytest.approx(BY_DAYS)
+    assert kept_for_judging(own_trainer=True, epochs=20, steps=10, passes=10) == pytest.approx(BY_DAYS)
 
 
 def test_copied_rows_cost_nothing() -> None:
