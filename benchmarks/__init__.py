@@ -1,1 +1,1 @@
-"""Scripts that print a ratio against something a user would pick instead, both measured in one call."""
+"""Scripts that compare us with something a user would pick instead, both measured in one run."""

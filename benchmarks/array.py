@@ -1,15 +1,15 @@
-"""How much faster are many trials as packs than what a user would do instead?
+"""Compares many trials in packs with the ways that a user would pick instead.
 
-For each architecture, so many learning rates on three months of the built-in flights, by wall clock, start to end:
+For each architecture, a number of learning rates on three months of the built-in flights, by wall clock, start to end:
 
-- **packs**: a sweep as `hpt run` runs it, with rows, curves, models and everything else that it leaves behind;
+- **packs**: a sweep as `hpt run` runs it, with rows, curves, models and all other files;
 - **process**: a process per trial with a plain torch loop (`benchmarks.minimal`), as many at a time as lanes;
 - **optuna**: Optuna, in memory, with the same loop as its objective, in one process, with torch's own threads;
 - **pool**: as many long-lived processes as lanes that share the device, each with one thread and the data loaded once.
 
-Then the training step alone: K = 1 against the plain loop, and how it grows with K, beside what the device can do at
-most in dense products (a large one, measured). With nothing else running, please; on a GPU, `--processes 8` says how
-many share it.
+Then the training step alone. K = 1 is compared with the plain loop, and larger K with K = 1 and with the peak of the
+device, measured by a large dense product. Run it with nothing else on the machine. On a GPU, `--processes 8` is the
+number of processes that share it.
 
     python -m benchmarks.array [--trials 32] [--epochs 5] [--architectures bag-of-words mdn] [--processes 2]
 """
@@ -39,7 +39,7 @@ def packs(architecture: str, rates: list[float], epochs: int, batch: int, lanes:
     from benchmarks.automatic import rows_of, run, seconds
     from benchmarks.minimal import RANGE
 
-    asked = {
+    content = {
         "architecture": architecture,
         "date-range": [RANGE.as_json()],
         "parameters": {"learning_rate": rates},
@@ -54,19 +54,19 @@ def packs(architecture: str, rates: list[float], epochs: int, batch: int, lanes:
         "references": False,
     }
     with tempfile.TemporaryDirectory() as root:
-        rows = rows_of(run(root, 0, asked, lanes))
+        rows = rows_of(run(root, 0, content, lanes))
     assert [row["status"] for row in rows] == ["complete"] * len(rates), "a diverged training would be too fast"
     return seconds(rows)
 
 
 def a_process_each(architecture: str, rates: list[float], epochs: int, batch: int, lanes: int) -> None:
-    def one(rate: float) -> None:
+    def train(rate: float) -> None:
         command = [sys.executable, "-m", "benchmarks.minimal", architecture, str(rate), str(epochs), str(batch)]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
 
     with ThreadPoolExecutor(lanes) as pool:
-        list(pool.map(one, rates))
+        list(pool.map(train, rates))
 
 
 _OPTUNA = """
@@ -86,12 +86,12 @@ print(time.perf_counter() - began)
 
 
 def optuna(architecture: str, rates: list[float], epochs: int, batch: int, lanes: int) -> float:
-    # In a process of its own: importing torch and reading the data are part of it, as they are of the others.
+    # In a new process: importing torch and reading the data are measured, as for the others.
     command = [sys.executable, "-c", _OPTUNA, architecture, str(epochs), str(batch), *map(str, rates)]
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-def _of_pool(arguments: tuple[str, float, int, int]) -> float:
+def _train(arguments: tuple[str, float, int, int]) -> float:
     from benchmarks.minimal import train
 
     architecture, rate, epochs, batch = arguments
@@ -104,7 +104,7 @@ def pool(architecture: str, rates: list[float], epochs: int, batch: int, lanes: 
     with spawn.Pool(lanes, _begin, [ready]) as processes:
         ready.wait()
         began = time.perf_counter()
-        processes.map(_of_pool, [(architecture, rate, epochs, batch) for rate in rates], chunksize=1)
+        processes.map(_train, [(architecture, rate, epochs, batch) for rate in rates], chunksize=1)
         return time.perf_counter() - began
 
 
@@ -124,7 +124,7 @@ WAYS: dict[str, Callable[[str, list[float], int, int, int], float | None]] = {
     "optuna": optuna,
     "pool": pool,
 }
-"""Each returns the seconds of the trainings alone, without imports and data, where it can tell them."""
+"""Each trains all learning rates; it returns the seconds of the trainings alone, without imports and data, if known."""
 
 
 def compare(names: list[str], trials: int, epochs: int, processes: int) -> None:
@@ -134,14 +134,14 @@ def compare(names: list[str], trials: int, epochs: int, processes: int) -> None:
     print(f"{trials} learning rates, {epochs} epochs: seconds, and how many times faster packs are")
     print(f"{'':16}" + "".join(f"{way:>10}" for way in WAYS) + "".join(f"{'/ ' + way:>12}" for way in list(WAYS)[1:]))
     for name in names:
-        taken = {}
+        seconds = {}
         for way, run in WAYS.items():
             began = time.perf_counter()
             run(name, learning_rates(trials), epochs, BATCH, lanes.get(way, processes))
-            taken[way] = time.perf_counter() - began
-        ratios = [taken[way] / taken["packs"] for way in list(WAYS)[1:]]
-        seconds = "".join(f"{taken[way]:10.1f}" for way in WAYS)
-        print(f"{name:16}{seconds}" + "".join(f"{ratio:12.2f}" for ratio in ratios), flush=True)
+            seconds[way] = time.perf_counter() - began
+        ratios = [seconds[way] / seconds["packs"] for way in list(WAYS)[1:]]
+        cells = "".join(f"{seconds[way]:10.1f}" for way in WAYS)
+        print(f"{name:16}{cells}" + "".join(f"{ratio:12.2f}" for ratio in ratios), flush=True)
 
 
 def alone(names: list[str]) -> None:
@@ -164,7 +164,7 @@ def alone(names: list[str]) -> None:
 
 
 def _flops_per_example(name: str) -> float:
-    """Of the dense products, forth and back."""
+    """Operations of the dense products, forward and backward."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -182,11 +182,11 @@ def _peak_flops(device: str) -> float:
     import torch
 
     side = 8192 if device == "cuda" else 1024
-    one = torch.randn(side, side, device=device, dtype=torch.bfloat16 if device == "cuda" else torch.float32)
+    matrix = torch.randn(side, side, device=device, dtype=torch.bfloat16 if device == "cuda" else torch.float32)
     best = math.inf
     for _ in range(6):
         began = time.perf_counter()
-        one @ one
+        matrix @ matrix
         if device == "cuda":
             torch.cuda.synchronize()
         best = min(best, time.perf_counter() - began)
@@ -231,12 +231,12 @@ def main() -> None:
     parser.add_argument("--architectures", nargs="+", default=architectures.names())
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--steps-only", action="store_true", help="leave out the comparison by wall clock")
-    asked = parser.parse_args()
-    alone(asked.architectures)
-    growth(asked.architectures)
-    if not asked.steps_only:
+    options = parser.parse_args()
+    alone(options.architectures)
+    growth(options.architectures)
+    if not options.steps_only:
         print()
-        compare(asked.architectures, asked.trials, asked.epochs, asked.processes)
+        compare(options.architectures, options.trials, options.epochs, options.processes)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""How much device time does the automatic mode need to be as good as 64 full trainings of random search?
+"""Measures the device time that the automatic mode needs to be as good as 64 full trainings of random search.
 
-Real trainings on the built-in flights. Random search draws 64 settings (the incumbent among them) from everything that
-an architecture declares and trains each in full on the newest date range; what its best by `mse_valid` has as
-`mse_test` is the mark. The automatic mode chooses in its short mode, on the month before; each setting that it would
-have named as its best so far is then trained in full on that newest range, and the first one that is as good as the
-mark counts, with all the time of choosing until then and this one training. Judging is left out on both sides. Minutes
-to hours on a CPU: `--quick` has one seed and a third of the trials.
+Real trainings on the built-in flights. Random search draws 64 settings, including the incumbent, from all
+hyperparameters of an architecture, and trains each in full on the newest date range. The `mse_test` of its best by
+`mse_valid` is the mark.
+
+The automatic mode chooses in short mode, on the month before. Each setting that was its best at some time is then
+trained in full on the newest range. The first that is as good as the mark counts, with all time of choosing up to then
+and this one training. Judging is left out on both sides. It takes minutes to hours on a CPU; `--quick` has one seed and
+a third of the trials.
 
     python -m benchmarks.automatic [--quick] [--seeds 3] [--architectures bag-of-words attention]
 """
@@ -35,8 +37,9 @@ from pipeline.training import architectures
 TRIALS = 64
 
 
-def run(root: str, token: int, asked: dict[str, Any], lanes: int) -> Sweep:
-    parsed = spec.from_dict({"data": "flights", "confirm": {"ranges": 0}, **asked})
+def run(root: str, token: int, content: dict[str, Any], lanes: int) -> Sweep:
+    """Runs a sweep of the flights that judges nothing; `content` is that of a spec."""
+    parsed = spec.from_dict({"data": "flights", "confirm": {"ranges": 0}, **content})
     assert parsed.data is not None
     now = datetime.now(UTC)
     definition = resolve(parsed, now=now, token=f"{token:04x}", covered=parsed.data.covers)
@@ -54,35 +57,34 @@ def seconds(rows: Sequence[Row]) -> float:
 
 
 def settings_so_far(sweep: Sweep) -> list[tuple[float, Assignment]]:
-    """After how many seconds of training which setting was the best so far, each time that it changed."""
-    found: list[tuple[float, Assignment]] = []
+    """[(seconds of training, best setting so far)], each time that the best changed."""
+    bests: list[tuple[float, Assignment]] = []
     rows = sorted(rows_of(sweep), key=lambda row: (row["finished"], row["trial"]))
     for at in range(1, len(rows) + 1):
         ranked = standings(sweep.definition, rows[:at])
-        # Of a phase that has only begun, the best says less than that of the phase before.
-        before = [phase for phase in sweep.definition.choosing if any(row["phase"] == phase.name for row in rows[:at])]
-        if len(before) > 1 and ranked:
-            known = standings(sweep.definition, rows[:at], before[-2])
-            own = {one.experiment: one.score for one in ranked}
-            if known and known[0].experiment not in own:
-                ranked = known
-        if ranked and (not found or identity_of(ranked[0].assignment) != identity_of(found[-1][1])):
-            found.append((seconds(rows[:at]), ranked[0].assignment))
-    return found
+        # Until a phase has ranked the best of the phase before, that one is still the best.
+        phases = [phase for phase in sweep.definition.choosing if any(row["phase"] == phase.name for row in rows[:at])]
+        if len(phases) > 1 and ranked:
+            before = standings(sweep.definition, rows[:at], phases[-2])
+            if before and before[0].experiment not in {standing.experiment for standing in ranked}:
+                ranked = before
+        if ranked and (not bests or identity_of(ranked[0].assignment) != identity_of(bests[-1][1])):
+            bests.append((seconds(rows[:at]), ranked[0].assignment))
+    return bests
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One seed on one architecture."""
+    """Result of one seed on one architecture."""
 
     mark: float
     random_seconds: float
     automatic_seconds: float | None
     """None: never as good."""
     last: float
-    """The `mse_test` of what the automatic mode ends with."""
+    """The `mse_test` of the automatic mode's final setting."""
     whole: float
-    """Seconds of all its choosing."""
+    """Seconds of all choosing in automatic mode."""
 
 
 def compare(architecture: str, seed: int, trials: int, lanes: int) -> Outcome:
@@ -120,18 +122,18 @@ def main() -> None:
     for architecture in options.architectures:
         outcomes = []
         for seed in range(seeds):
-            one = compare(architecture, seed, trials, options.lanes)
-            outcomes.append(one)
-            reached = "never" if one.automatic_seconds is None else f"{one.automatic_seconds:.0f} s"
+            outcome = compare(architecture, seed, trials, options.lanes)
+            outcomes.append(outcome)
+            reached = "never" if outcome.automatic_seconds is None else f"{outcome.automatic_seconds:.0f} s"
             print(
-                f"{architecture}, seed {seed}: random, {trials} full trials: mse_test {one.mark:.5f} in "
-                f"{one.random_seconds:.0f} s; automatic as good after {reached}; ends at {one.last:.5f} after "
-                f"{one.whole:.0f} s of choosing",
+                f"{architecture}, seed {seed}: random, {trials} full trials: mse_test {outcome.mark:.5f} in "
+                f"{outcome.random_seconds:.0f} s; automatic as good after {reached}; ends at {outcome.last:.5f} after "
+                f"{outcome.whole:.0f} s of choosing",
                 flush=True,
             )
         shares = [
-            math.inf if one.automatic_seconds is None else one.automatic_seconds / one.random_seconds
-            for one in outcomes
+            math.inf if outcome.automatic_seconds is None else outcome.automatic_seconds / outcome.random_seconds
+            for outcome in outcomes
         ]
         print(f"{architecture}: median share of random search's device time: {median(shares):.3f} (aim: 0.1)")
 

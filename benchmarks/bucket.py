@@ -1,13 +1,16 @@
-"""A bucket to measure against: the emulator behind a proxy with latency, and sweeps made of rows nobody trained."""
+"""A bucket for benchmarks: the emulator behind a proxy with latency, and sweeps of made-up rows."""
 
+import argparse
 import contextlib
 import multiprocessing
+import resource
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 
-from pipeline import spec
+from pipeline import results, spec
 from pipeline.plan import resolve
 from pipeline.store.bucket import BucketStore
 from pipeline.sweep import Sweep, Trial
@@ -30,10 +33,10 @@ class SlowProxy:
         self._pipe.recv()
 
     def requests(self) -> list[faults.Request]:
-        """What was asked since `measure`."""
+        """The requests since `measure`."""
         self._pipe.send(None)
-        asked: list[faults.Request] = self._pipe.recv()
-        return asked
+        requests: list[faults.Request] = self._pipe.recv()
+        return requests
 
     def close(self) -> None:
         self._process.kill()
@@ -54,7 +57,7 @@ def _serve(upstream: str, pipe: Connection) -> None:
 
 @contextlib.contextmanager
 def slow_bucket() -> Iterator[tuple[SlowProxy, BucketStore]]:
-    """A store in the emulator, and the proxy in front of it, which counts requests and can be made slow."""
+    """A store in the emulator, and the proxy in front of it. The proxy counts requests and adds latency."""
     with gcs.emulator() as url:
         name = gcs.new_bucket(url)
         proxy = SlowProxy(url)
@@ -66,14 +69,14 @@ def slow_bucket() -> Iterator[tuple[SlowProxy, BucketStore]]:
 
 
 def new_sweep(store: BucketStore) -> Sweep:
-    asked = spec.from_dict(
+    parsed = spec.from_dict(
         {"architecture": "lstm-attention", "data": "flights", "parameters": {"learning_rate": [0.1, 0.01]}}
     )
-    return Sweep.create(store, resolve.resolve(asked, now=datetime.now(UTC), token="0000"))
+    return Sweep.create(store, resolve.resolve(parsed, now=datetime.now(UTC), token="0000"))
 
 
 def fill(sweep: Sweep, trials: int, first: int = 0) -> None:
-    """Rows as trainings write them, with the epochs.csv of the attempt beside each."""
+    """Writes rows as trainings do, each with the epochs.csv of its attempt."""
     definition = sweep.definition
 
     def write(number: int) -> None:
@@ -108,3 +111,25 @@ def fill(sweep: Sweep, trials: int, first: int = 0) -> None:
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(write, range(first, first + trials)))
+
+
+def seconds_of_plain_loop(sweep: Sweep, trials: int) -> tuple[float, int]:
+    """Seconds of a loop that reads the rows of all trials one after another, and the sample that was measured."""
+    sample = max(1, trials // 50)
+    keys = [file.entry.key for file in sweep.result_files().values()][:sample]
+    began = time.monotonic()
+    for key in keys:
+        results.read_csv(sweep.store.read(key))
+    return (time.monotonic() - began) / sample * trials, sample
+
+
+def options(description: str) -> argparse.Namespace:
+    """The options `trials` and `latency_ms`, from the command line."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--latency-ms", type=float, default=20.0)
+    return parser.parse_args()
+
+
+def print_memory() -> None:
+    print(f"peak memory            {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:8.0f} MB")

@@ -1,10 +1,10 @@
-"""How often is a claim called real that is not, over all of its looks, and how soon one that is?
+"""Simulates claims: the false alarms over all looks, and the number of ranges until a true claim is called real.
 
-A simulation with known truth; it trains nothing. Twenty settings are tried on three ranges, the best of them is judged
-on six older ones, and if it is better there and that is not shown, it is a claim: twelve ranges that come after judge
-it at the looks of `analysis/sequential.py`. Ranges of three months lie a month apart, or their length. Gains are as in
+Nothing is trained, and the truth is known. Twenty settings are tried on three ranges, and the best of them is judged on
+six older ones. If it is better there, but not shown to be, it is a claim. Twelve later ranges judge the claim at the
+looks of `analysis/sequential.py`. Ranges of three months lie a month apart, or their length. Gains are as in
 `benchmarks/resemblance.py`: a slow component with a share w of the variance and a correlation rho between neighbours,
-and noise of each range's own. `--quick` takes some seconds.
+and independent noise on each range. `--quick` takes some seconds.
 """
 
 import argparse
@@ -15,14 +15,13 @@ from datetime import date
 from itertools import product
 
 import numpy as np
-from scipy import special
 
 from benchmarks.resemblance import CHOOSING, EXPERIMENTS, Bools, Floats, World, study
 from benchmarks.significance import MONTHS
 from pipeline.analysis import resemblance
 from pipeline.analysis.power import correction
 from pipeline.analysis.sequential import RANGES, looks, looks_left
-from pipeline.analysis.significance import wins_needed
+from pipeline.analysis.significance import corrected_t_test, wins_needed
 from pipeline.analysis.verdict import ALPHA
 from pipeline.dates import whole_months
 
@@ -30,12 +29,12 @@ WORLDS = ((0.0, 0.0), (1.0, 0.3), (1.0, 0.6), (0.5, 0.6), (0.5, 0.8), (1.0, 0.8)
 CONFIRMING = 6
 CONSTANT, EXACT, STUDY = "constant", "known", "8x12"
 WAYS = (CONSTANT, EXACT, STUDY)
-"""Where c comes from: nothing is known, months are known exactly, a study of eight settings on twelve ranges."""
+"""Sources of c: the constant, the true model, and a study of eight settings on twelve ranges."""
 BEYOND = (1.0, 0.8)
-"""More alike than a constant allows for, and more than a study of this size finds out."""
+"""Ranges more alike than the constant allows for, and than a study of this size finds out."""
 HEAD = f"{'w':>4}{'rho':>6} {'noise':<7}{'apart':<6}"
 FEWEST = 3
-"""Ranges from which on a person would look every month."""
+"""With so many ranges, a person would begin to look every month."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +56,11 @@ class Cell:
 
     @property
     def after(self) -> Floats:
-        """Of the claim: what judges lies after the day that made it, so a range a month later is left out."""
+        """The ranges of the claim. They judge on days after it was made, so the next month's range is left out."""
         return self.choosing[-1] + (2 if self.world.gap else 1) + np.arange(RANGES, dtype=np.float64)
 
     def corrections(self, rng: np.random.Generator, way: str, runs: int) -> Callable[[Floats], Floats]:
-        """Gives [runs]: the c of ranges at these positions."""
+        """A function from the positions of ranges to their c [runs]."""
         world = self.world
         step = 1 if world.gap else MONTHS
 
@@ -85,65 +84,62 @@ class Cell:
 @dataclass(frozen=True)
 class Outcome:
     claims: float
-    """Share of the sweeps whose winner, the right one, is a claim."""
+    """Share of the sweeps that found the right winner and made a claim of it."""
     real: float
     refuted: float
     ranges: float
-    """That were trained until the claim came to its end, the mean."""
+    """Mean number of ranges trained until the claim ended."""
     fixed: float
-    """Called real by one test of all twelve ranges instead."""
+    """Share called real by a single test of all twelve ranges."""
     every_month: float
-    """Called real by a plain t-test every month, from the third on."""
-
-
-def p_values(gains: Floats, c: Floats) -> Floats:
-    """One-sided, of the corrected t-test; c may differ from run to run."""
-    count = gains.shape[-1]
-    error = gains.std(axis=-1, ddof=1) * np.sqrt(1 / count + c)
-    return np.asarray(special.stdtr(count - 1, -gains.mean(axis=-1) / error))
+    """Share called real by a plain t-test every month, from the third on."""
 
 
 def simulate(cell: Cell, way: str, runs: int, seed: int = 7, lost: int = 0) -> Outcome:
-    """So many `lost` ranges say nothing, whatever the gains there."""
+    """Simulates claims with c from `way`. So many `lost` ranges, drawn at random, give no result."""
     world = cell.world
     rng = np.random.default_rng([seed, round(10 * world.share), round(100 * world.rho), world.heavy, world.gap])
     positions = np.concatenate([cell.confirming, cell.choosing, cell.after])
+
+    # Choosing on three ranges.
     scores = world.series(rng, (runs, EXPERIMENTS + 1), positions) / math.sqrt(2)
     gains = scores[:, :1] - scores[:, 1:]
     gains[:, 0] += cell.effect
     best = gains[..., CONFIRMING : CONFIRMING + CHOOSING].mean(axis=-1).argmax(axis=-1)
     winner = gains[np.arange(runs), best]
     corrections = cell.corrections(rng, way, runs)
-    left = np.sort(rng.permutation(RANGES)[: RANGES - lost])
-    older, newer, after = winner[:, :CONFIRMING], winner[:, CONFIRMING + CHOOSING :][:, left], cell.after[left]
-    shown = (p_values(older, corrections(cell.confirming)) <= ALPHA) & wins(older)
-    # Of those who found the right one: those that do not know yet that it is.
-    is_right = (best == 0) | (cell.effect == 0)
-    is_claim = is_right & (older.mean(axis=-1) > 0) & ~shown
+    places = np.sort(rng.permutation(RANGES)[: RANGES - lost])
+    older, newer, after = winner[:, :CONFIRMING], winner[:, CONFIRMING + CHOOSING :][:, places], cell.after[places]
 
-    # What becomes of the claims.
+    # Judging on older ranges. It is a claim if the winner is right, and better, and that is not shown yet.
+    is_shown = (corrected_t_test(older, corrections(cell.confirming), 0.0) <= ALPHA) & wins(older)
+    is_right = (best == 0) | (cell.effect == 0)
+    is_claim = is_right & (older.mean(axis=-1) > 0) & ~is_shown
+
+    # The looks at the claims.
     ranges = [whole_months(date(2030, 1, 1), MONTHS, back=-at) for at in range(RANGES)]
     waits = is_claim.copy()
     real, refuted, trained = np.zeros_like(waits), np.zeros_like(waits), np.zeros(runs)
-    for look in looks_left(looks(ranges), len(left)):
+    for look in looks_left(looks(ranges), len(places)):
         first = newer[:, : look.ranges]
         trained[waits] = look.ranges
-        is_real = waits & (p_values(first, corrections(after[: look.ranges])) <= look.level) & wins(first)
+        p = corrected_t_test(first, corrections(after[: look.ranges]), 0.0)
+        is_real = waits & (p <= look.level) & wins(first)
         is_refuted = waits & (first.mean(axis=-1) <= 0)
         real, refuted, waits = real | is_real, refuted | is_refuted, waits & ~is_real & ~is_refuted
-    plain = [p_values(newer[:, :count], np.zeros(runs)) <= ALPHA for count in range(FEWEST, len(left) + 1)]
+    plain = [corrected_t_test(newer[:, :count], 0.0, 0.0) <= ALPHA for count in range(FEWEST, len(places) + 1)]
     return Outcome(
         claims=is_claim.sum() / is_right.sum(),
         real=real[is_claim].mean(),
         refuted=refuted[is_claim].mean(),
         ranges=trained[is_claim].mean(),
-        fixed=(p_values(newer, corrections(after)) <= ALPHA)[is_claim].mean(),
+        fixed=(corrected_t_test(newer, corrections(after), 0.0) <= ALPHA)[is_claim].mean(),
         every_month=np.any(plain, axis=0)[is_claim].mean(),
     )
 
 
 def wins(gains: Floats) -> Bools:
-    """Whether it is ahead on two thirds."""
+    """True if it is ahead on two thirds of the ranges."""
     return np.asarray((gains > 0).sum(axis=-1) >= wins_needed(gains.shape[-1]))
 
 
@@ -160,18 +156,19 @@ def main() -> None:
     print(f"{HEAD} | called real, though no better | one test of all twelve   | a t-test every month")
     highest = dict.fromkeys(WAYS, 0.0)
     for cell in cells((0.0,)):
-        found = {way: simulate(cell, way, runs) for way in WAYS}
+        outcomes = {way: simulate(cell, way, runs) for way in WAYS}
         if (cell.world.share, cell.world.rho) != BEYOND:
-            highest = {way: max(highest[way], one.real) for way, one in found.items()}
-        print(f"{cell} | {row(found, 'real')}   | {row(found, 'fixed')} | {row({'': found[CONSTANT]}, 'every_month')}")
-    print("highest but at w = 1, rho = 0.8: " + ", ".join(f"{way} {100 * one:.1f} %" for way, one in highest.items()))
+            highest = {way: max(highest[way], outcome.real) for way, outcome in outcomes.items()}
+        every_month = row({"": outcomes[CONSTANT]}, "every_month")
+        print(f"{cell} | {row(outcomes, 'real')}   | {row(outcomes, 'fixed')} | {every_month}")
+    print("highest but at w = 1, rho = 0.8: " + ", ".join(f"{way} {100 * top:.1f} %" for way, top in highest.items()))
     print()
     print(f"{HEAD} gain | called real                   | one test of all twelve   | refuted, ranges trained ({STUDY})")
     for cell in cells((1.0, 2.0)):
         if not cell.world.heavy:
-            found = {way: simulate(cell, way, runs) for way in WAYS}
-            last = f"{100 * found[STUDY].refuted:>8.1f}{found[STUDY].ranges:>8.1f}"
-            print(f"{cell}{cell.effect:>5.0f} | {row(found, 'real')}   | {row(found, 'fixed')} | {last}")
+            outcomes = {way: simulate(cell, way, runs) for way in WAYS}
+            last = f"{100 * outcomes[STUDY].refuted:>8.1f}{outcomes[STUDY].ranges:>8.1f}"
+            print(f"{cell}{cell.effect:>5.0f} | {row(outcomes, 'real')}   | {row(outcomes, 'fixed')} | {last}")
     print()
     print(f"ranges lost, {CONSTANT}, w = 1, rho = 0.6, normal, a month apart: called real, though no better | of 2 SD")
     for lost in (0, 1, 3):
@@ -179,8 +176,8 @@ def main() -> None:
         print(f"{lost:>12} {100 * none.real:>8.1f} | {100 * two.real:>6.1f}")
 
 
-def row(found: Mapping[str, Outcome], name: str) -> str:
-    return "".join(f"{100 * getattr(one, name):>8.1f}" for one in found.values())
+def row(outcomes: Mapping[str, Outcome], name: str) -> str:
+    return "".join(f"{100 * getattr(outcome, name):>8.1f}" for outcome in outcomes.values())
 
 
 if __name__ == "__main__":

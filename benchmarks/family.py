@@ -1,9 +1,9 @@
-"""How often does a month of nightly sweeps call something real that is not, by what counts against a claim?
+"""Simulates the false alarms of a month of nightly sweeps, for three rules of what counts against a night's claim.
 
-A simulation with known truth; it trains nothing. Every night twenty new settings are tried on the same three ranges,
-and the best of them is judged against the same incumbent on six fresh ones; every ten nights they move on by one. What
-counts against a night's claim is nothing, every night before, or the claims before: those whose gain was beyond the
-rope. `--quick` takes less than a minute.
+Nothing is trained, and the truth is known. Every night twenty new settings are tried on the same three ranges. The best
+of them is judged against the same incumbent on six fresh ranges, which move on by one every ten nights. Against a
+night's claim counts nothing, or every earlier night, or every earlier claim: a night whose gain was beyond the rope.
+`--quick` takes less than a minute.
 """
 
 import argparse
@@ -26,10 +26,10 @@ COUNTED = (NOTHING, NIGHTS_BEFORE, CLAIMS)
 
 
 def month(rng: np.random.Generator, correlation: float, runs: int, truth: Floats) -> tuple[Floats, Bools]:
-    """p-values of every night's best, and whether it won on enough ranges, [runs, nights].
+    """p-values of every night's best, and whether it won on enough ranges, both [runs, nights].
 
-    `truth` is the true gain of all settings of each night beyond the rope, in standard deviations of a gain between
-    ranges.
+    `truth` [nights] is the true gain of all settings of a night beyond the rope, in standard deviations of a gain
+    between ranges.
     """
     cell = Cell("month", "normal", SETTINGS, RANGES, correlation)
     last = CHOOSING - 1 + MONTHS
@@ -48,18 +48,18 @@ def month(rng: np.random.Generator, correlation: float, runs: int, truth: Floats
 
 
 def called_real(p_values: Floats, wins: Bools, counted: str) -> Bools:
-    """Which nights' claims are called real, [runs, nights], with Holm over what counts against each."""
+    """[runs, nights]: True if a night's claim is called real, by Holm over the nights that count against it."""
     real = np.zeros_like(wins)
     for night in range(p_values.shape[1]):
-        own, before = p_values[:, night : night + 1], p_values[:, :night].copy()
+        tonight, before = p_values[:, night : night + 1], p_values[:, :night].copy()
         if counted != NIGHTS_BEFORE:
             before[before >= (CLAIMED_BELOW if counted == CLAIMS else 0.0)] = np.inf
-        family = np.sort(np.concatenate([own, before], axis=1), axis=1)
+        family = np.sort(np.concatenate([tonight, before], axis=1), axis=1)
         size = np.isfinite(family).sum(axis=1, keepdims=True)
         allowed = ALPHA / np.maximum(size - np.arange(night + 1), 1)
         steps: NDArray[np.bool_] = np.logical_and.accumulate(family <= allowed, axis=1)
-        rank = (family < own).sum(axis=1)
-        real[:, night] = steps[np.arange(len(own)), rank] & wins[:, night]
+        rank = (family < tonight).sum(axis=1)
+        real[:, night] = steps[np.arange(len(tonight)), rank] & wins[:, night]
     return real
 
 
@@ -76,9 +76,9 @@ def main() -> None:
         truth = np.full(NIGHTS, gain)
         nulls = month(np.random.default_rng([5, round(10 * rho), round(-gain)]), rho, runs, truth)
         truth[-1] = 2.0
-        found = month(np.random.default_rng([6, round(10 * rho), round(-gain)]), rho, runs, truth)
+        better = month(np.random.default_rng([6, round(10 * rho), round(-gain)]), rho, runs, truth)
         alarms = [100 * called_real(*nulls, counted).any(axis=1).mean() for counted in COUNTED]
-        power = [100 * called_real(*found, counted)[:, -1].mean() for counted in COUNTED]
+        power = [100 * called_real(*better, counted)[:, -1].mean() for counted in COUNTED]
         cells = ["".join(f"{share:>13.1f}" for share in shares) for shares in (alarms, power)]
         print(f"{name:<22}{rho:>4} | {' | '.join(cells)}")
 

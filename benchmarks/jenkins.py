@@ -1,10 +1,11 @@
-"""What Jenkins costs: the quickstart, and a round of 200 one-second trials, by the Jenkinsfile and by `hpt run`.
+"""Compares the Jenkinsfile with `hpt run`: the quickstart, and a round of 200 one-second trials.
 
-`hpt run` and the Jenkinsfile get the same checkout, environment in place, the same lanes, and a folder as the store.
-The Jenkinsfile runs in the harness of tests/jenkinsfile: on Groovy, with real shells, doctors and trainings, but
-without what a controller itself needs for a step, an agent or a stash. With JENKINS_URL, JENKINS_USER and
-JENKINS_TOKEN, as `hpt trigger` takes them (JENKINS_JOB names the job), a real controller runs both specs, too, as they
-stand in its repository: its machines should be this one, or the ratio says nothing.
+Both get the same checkout, a ready environment, the same lanes, and a folder as the store. The Jenkinsfile runs in the
+harness of tests/jenkinsfile: on Groovy, with real shells, doctors and trainings, but without the time of a controller
+for steps, agents and stashes.
+
+With JENKINS_URL, JENKINS_USER, JENKINS_TOKEN and JENKINS_JOB, as for `hpt trigger`, a real controller runs both specs
+as well, as committed in its repository. The ratio means something only if this machine is its agent.
 
     python -m benchmarks.jenkins [--lanes 2] [--trials 200] [--only quickstart|round] [--set NAME=VALUE …]
 
@@ -32,30 +33,30 @@ from tests.jenkinsfile.conftest import COMMIT, HARNESS, java_home
 ROOT = Path(__file__).parents[1]
 SPECS = {"quickstart": "specs/quickstart.json", "round": "specs/benchmarks/seconds.json"}
 RATIO, MORE_SECONDS, ROUND_SECONDS, LINES = 1.6, {"none": 20.0, "docker": 30.0}, 1.5, 12.0
-# What a build may take before it is taken for stuck.
+# A build that takes longer is stuck.
 SECONDS_AT_MOST = 3600.0
-# With `timestamps()` a time stands before each line.
+# `timestamps()` writes a time before each line.
 STEP = re.compile(r"(^|\s)\[Pipeline\] ")
-# What starts a pack's process, as a script of the Jenkinsfile and as `sh -x` writes it.
+# The command that starts a pack's process, in a script of the Jenkinsfile and as `sh -x` writes it.
 PACK = re.compile(r"exec \"?(\S*/)?(bin|docker)/(pack|trial)\"?$")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One run of a spec. None: it cannot be known there."""
+    """One run of a spec. None: unknown for this kind of run."""
 
-    who: str
+    name: str
     seconds: float
     trials: int
     processes: int | None = None
     """Processes that trained: packs, or lanes."""
     shells: int | None = None
     lines: int | None = None
-    """Lines that Jenkins writes of its steps, between the first pack and the last."""
+    """Lines of Jenkins' own steps, between the first pack and the last."""
 
 
 def checkout(folder: Path, trials: int) -> Path:
-    """A copy of this checkout whose environment is that of this Python, and whose round has so many trials."""
+    """A copy of this checkout that runs on this Python, and whose round has so many trials."""
     names = ("bin", "docker", "examples", "jobs", "pipeline", "specs")
     for name in names:
         if (ROOT / name).exists():
@@ -75,7 +76,7 @@ def checkout(folder: Path, trials: int) -> Path:
 
 
 def few_variables() -> dict[str, str]:
-    """What an agent hands down, for both sides."""
+    """The environment of an agent's process, for both sides."""
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
 
 
@@ -83,7 +84,7 @@ def rows(store: Path) -> int:
     return len(list(store.glob("sweeps/*/trials/*/result*.csv")))
 
 
-def here(spec: str, lanes: int, trials: int, folder: Path) -> Measured:
+def by_hpt_run(spec: str, lanes: int, trials: int, folder: Path) -> Measured:
     source, store = checkout(folder / "source", trials), folder / "store"
     command = ["bin/hpt", "run", spec, "--lanes", str(lanes), "--store", str(store)]
     began = time.monotonic()
@@ -134,7 +135,7 @@ def in_harness(spec: str, lanes: int, trials: int, folder: Path) -> Measured:
 
 @dataclass
 class Log:
-    """Keeps a build's log; a person sees the notes."""
+    """Keeps a build's log, and prints its notes."""
 
     lines: list[str] = field(default_factory=list)
 
@@ -147,26 +148,26 @@ class Log:
 
 def on_controller(spec: str, lanes: int, settings: list[str], patience: Patience = Patience()) -> Measured:  # noqa: B008
     view = Log()
-    # The path is meant: what the controller runs is committed in its repository.
+    # Only the path goes to the controller: the spec is committed in its repository.
     parameters = {"SPEC": spec, "LANES": str(lanes), "CONTAINER": "none"}
     parameters |= dict(setting.split("=", 1) for setting in settings)
     outcome = trigger(parameters, view, wait=True, patience=patience)
     if outcome.result != "SUCCESS" or outcome.seconds is None:
         sys.exit(f"{outcome}\n" + "\n".join(view.lines[-30:]))
     count = Count()
-    told = [now for line in view.lines if (now := count.read(line))]
-    if not told:
+    counts = [now for line in view.lines if (now := count.read(line))]
+    if not counts:
         sys.exit("the log does not say `trials: 3 of 20`: is that job the sweep job?")
     packs = sum(1 for line in view.lines if re.search(r"(^|\s)\+ exec ", line) and PACK.search(line.rstrip()))
     lines = step_lines("\n".join(view.lines))
     shells = sum(1 for line in view.lines if line.rstrip().endswith("[Pipeline] sh")) or None
     return Measured(
-        f"Jenkins at {os.environ['JENKINS_URL']}", outcome.seconds, told[-1][0], packs or None, shells, lines
+        f"Jenkins at {os.environ['JENKINS_URL']}", outcome.seconds, counts[-1][0], packs or None, shells, lines
     )
 
 
 def step_lines(log: str) -> int | None:
-    """Lines of Jenkins' own steps in the stage Trials; None where the log has none at all, as in the harness."""
+    """Lines of Jenkins' own steps in the stage Trials; None if the log has none at all, as in the harness."""
     lines = log.splitlines()
     if not any(STEP.search(line) for line in lines):
         return None
@@ -176,26 +177,30 @@ def step_lines(log: str) -> int | None:
 
 
 def verdict(name: str, ran: Measured, base: Measured, lanes: int, container: str) -> list[str]:
-    """One line a bound: what came out, and whether it holds."""
-    told = []
+    """A line for each bound: the value, and whether it holds."""
+    lines = []
     if name == "quickstart":
         bound = RATIO * base.seconds + MORE_SECONDS[container]
         ratio = ran.seconds / base.seconds
-        told.append(
+        lines.append(
             f"{ratio:.2f} times hpt run; at most {RATIO} times and {MORE_SECONDS[container]:.0f} s are {bound:.0f} s: "
-            f"{held(ran.seconds <= bound)}"
+            f"{held_or_missed(ran.seconds <= bound)}"
         )
     else:
         each = ran.seconds * lanes / ran.trials
-        told.append(f"{each:.2f} s a trial and lane; at most {ROUND_SECONDS} s: {held(each <= ROUND_SECONDS)}")
+        lines.append(
+            f"{each:.2f} s a trial and lane; at most {ROUND_SECONDS} s: {held_or_missed(each <= ROUND_SECONDS)}"
+        )
     if ran.processes and ran.lines is not None:
         each = ran.lines / ran.processes
-        told.append(f"{each:.1f} lines of Jenkins' own steps a pack; at most {LINES:.0f}: {held(each <= LINES)}")
-    return told
+        lines.append(
+            f"{each:.1f} lines of Jenkins' own steps a pack; at most {LINES:.0f}: {held_or_missed(each <= LINES)}"
+        )
+    return lines
 
 
-def held(fine: bool) -> str:
-    return "held" if fine else "MISSED"
+def held_or_missed(holds: bool) -> str:
+    return "held" if holds else "MISSED"
 
 
 def show(name: str, runs: list[Measured], lanes: int, container: str) -> None:
@@ -205,11 +210,11 @@ def show(name: str, runs: list[Measured], lanes: int, container: str) -> None:
         cells = [f"{value:,}" if value is not None else "-" for value in (run.processes, run.shells, run.lines)]
         each = run.seconds * lanes / run.trials
         print(
-            f"{run.who[:43]:<44}{run.seconds:>9.1f}{run.trials:>8}{each:>14.2f}{cells[0]:>11}{cells[1]:>8}{cells[2]:>12}"
+            f"{run.name[:43]:<44}{run.seconds:>9.1f}{run.trials:>8}{each:>14.2f}{cells[0]:>11}{cells[1]:>8}{cells[2]:>12}"
         )
     for run in runs[1:]:
         for line in verdict(name, run, runs[0], lanes, container):
-            print(f"  {run.who}: {line}")
+            print(f"  {run.name}: {line}")
     sys.stdout.flush()
 
 
@@ -224,7 +229,7 @@ def main() -> None:
     for name in [options.only] if options.only else SPECS:
         spec = SPECS[name]
         runs = []
-        for measure in (here, in_harness):
+        for measure in (by_hpt_run, in_harness):
             print(f"{spec}: {measure.__name__.replace('_', ' ')}", flush=True)
             with tempfile.TemporaryDirectory(prefix="hpt-benchmark-") as folder:
                 runs.append(measure(spec, options.lanes, options.trials, Path(folder)))

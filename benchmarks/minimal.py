@@ -1,6 +1,6 @@
-"""What a user would write by hand to try learning rates: a plain torch loop, with nothing of ours in it but the data.
+"""A plain torch loop, as a user would write it to try learning rates. Of ours it uses only the data.
 
-Run as a program it trains one setting and prints its error, as a script of one's own would.
+As a program it trains one setting and prints its error.
 
     python -m benchmarks.minimal bag-of-words 0.001 3
 """
@@ -25,7 +25,7 @@ BATCH = 1024
 
 
 class BagOfWords(nn.Module):
-    """As one would write it with what torch has."""
+    """The architecture, written with torch's own layers."""
 
     def __init__(self, inputs: Inputs) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class BagOfWords(nn.Module):
 
 
 def network(architecture: str, inputs: Inputs) -> nn.Module:
-    """The others are ordinary torch networks as they are."""
+    """The network of an architecture. All except bag-of-words are ordinary torch networks already."""
     return BagOfWords(inputs) if architecture == "bag-of-words" else architectures.build(architecture, {}, inputs)
 
 
@@ -65,12 +65,12 @@ def train(
     device: str | None = None,
 ) -> tuple[float, float]:
     """The validation error, and the examples per second of the training steps alone."""
-    dataset, where = dataset or flights(), device or default_device()
+    dataset, device = dataset or flights(), device or default_device()
     torch.manual_seed(0)
-    net = network(architecture, dataset.inputs).to(where)
+    net = network(architecture, dataset.inputs).to(device)
     optimizer = torch.optim.AdamW(net.parameters(), lr=learning_rate, fused=True)
     parts = [
-        tuple(torch.tensor(array, device=where) for array in (part.tokens, part.dense, part.targets))
+        tuple(torch.tensor(array, device=device) for array in (part.tokens, part.dense, part.targets))
         for part in (dataset.train, dataset.valid)
     ]
     (tokens, dense, targets), valid = parts
@@ -78,13 +78,13 @@ def train(
     for _ in range(epochs):
         began = time.perf_counter()
         net.train()
-        for rows in torch.randperm(len(targets), device=where).split(batch):
+        for rows in torch.randperm(len(targets), device=device).split(batch):
             optimizer.zero_grad()
-            with torch.autocast(where, dtype=torch.bfloat16, enabled=where == "cuda"):
+            with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
                 loss, _ = net.loss(tokens[rows], dense[rows], targets[rows])  # type: ignore[operator]
             loss.backward()
             optimizer.step()
-        if where == "cuda":
+        if device == "cuda":
             torch.cuda.synchronize()
         seconds += time.perf_counter() - began
         net.eval()
@@ -94,7 +94,7 @@ def train(
 
 
 def warm_up() -> None:
-    """Makes ready what every training of a process shares: the data, the device, torch's first optimizer."""
+    """Loads the data, the device and torch's optimizer, which all trainings of a process share."""
     flights()
     weight = torch.zeros(1, device=default_device(), requires_grad=True)
     optimizer = torch.optim.AdamW([weight], fused=True)
@@ -108,8 +108,8 @@ def main() -> None:
     parser.add_argument("learning_rate", type=float)
     parser.add_argument("epochs", type=int)
     parser.add_argument("batch", type=int, nargs="?", default=BATCH)
-    asked = parser.parse_args()
-    print(train(asked.architecture, asked.learning_rate, asked.epochs, batch=asked.batch)[0])
+    options = parser.parse_args()
+    print(train(options.architecture, options.learning_rate, options.epochs, batch=options.batch)[0])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""What a trial costs beside its training: sweeps whose trainer does nothing, against other tuners that keep a record.
+"""Measures the time of a trial besides its training: a trainer that does nothing, in our sweeps and in other tuners.
 
-Ours is the local runner as `hpt run` has it: lanes that are processes, a store that is a directory, a row, a log and
-an attempt's folder for every trial, the merged results. Three trainers that do nothing tell apart what it is made of:
-one that returns at once inside the lane, as the built-in ones would (our bookkeeping alone), and a program and a
-Python function of one's own, each trial in a process of its own (starting these comes on top). Optuna keeps a journal
-file, with an objective that returns at once and with one that starts the same program. Syne Tune's local backend
-starts a Python per trial; it is measured if `--other-python` names one that has syne-tune.
+Ours is the local runner as in `hpt run`: lanes that are processes, a directory as the store, a row, a log and an
+attempt's folder for every trial, the merged results. There are three trainers that do nothing. One returns at once
+inside the lane, as a built-in one would: that is our bookkeeping alone. The others are a program and a Python function
+of a team, with a process for each trial, whose start is added.
+
+Optuna keeps a journal file, with an objective that returns at once, and with one that starts the same program. Syne
+Tune's local backend starts a Python for each trial. It is measured if `--other-python` names a Python with syne-tune.
 
     python -m benchmarks.overhead [--trials 1000] [--lanes 2] [--repeats 3] [--other-python PYTHON]
 """
@@ -49,11 +50,11 @@ class Side:
     name: str
     trials: int
     run: Callable[[], float]
-    """Runs all of it once; seconds."""
+    """Runs all trials once; returns seconds."""
 
 
 def new_sweep(folder: str, trials: int, trainer: dict[str, Any]) -> Sweep:
-    asked = spec.from_dict(
+    parsed = spec.from_dict(
         {
             **trainer,
             "architecture": "nothing",
@@ -65,7 +66,7 @@ def new_sweep(folder: str, trials: int, trainer: dict[str, Any]) -> Sweep:
             "confirm": {"ranges": 0},
         }
     )
-    return Sweep.create(open_store(folder), resolve.resolve(asked, now=datetime.now(UTC), token="0000"))
+    return Sweep.create(open_store(folder), resolve.resolve(parsed, now=datetime.now(UTC), token="0000"))
 
 
 def ours(trials: int, lanes: int, trainer: dict[str, Any], lane: Sequence[str]) -> float:
@@ -83,12 +84,12 @@ def ours(trials: int, lanes: int, trainer: dict[str, Any], lane: Sequence[str]) 
 
 
 def theirs(python: str, script: str, trials: int, workers: int, *arguments: str) -> float:
-    """A script in a process of its own says last how many seconds it took."""
+    """Runs a script of another tuner; its output ends with the seconds that it took."""
     with tempfile.TemporaryDirectory(prefix="hpt-benchmark-") as folder:
         command = [python, str(NOTHING / script), str(trials), str(workers), folder, *arguments]
-        # As our lanes have it.
+        # As in our lanes.
         environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        # In the folder: Syne Tune leaves a file where it was started.
+        # In the folder, since Syne Tune leaves a file in its working directory.
         ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=folder)
         if ran.returncode:
             sys.exit(f"{script}: {ran.stderr[-2000:]}")
@@ -96,30 +97,30 @@ def theirs(python: str, script: str, trials: int, workers: int, *arguments: str)
 
 
 def has_syne_tune(python: str) -> bool:
-    found = "import importlib.util, sys; sys.exit(importlib.util.find_spec('syne_tune') is None)"
-    return subprocess.run([python, "-c", found], check=False).returncode == 0
+    check = "import importlib.util, sys; sys.exit(importlib.util.find_spec('syne_tune') is None)"
+    return subprocess.run([python, "-c", check], check=False).returncode == 0
 
 
 def sides(trials: int, started: int, lanes: int, other: str) -> list[Side]:
-    def optuna(n: int, what: str) -> Callable[[], float]:
-        return lambda: theirs(sys.executable, "study.py", n, lanes, what)
+    def optuna(n: int, objective: str) -> Callable[[], float]:
+        return lambda: theirs(sys.executable, "study.py", n, lanes, objective)
 
-    def own(n: int, trainer: dict[str, Any], lane: Sequence[str] = LANE) -> Callable[[], float]:
+    def hpt(n: int, trainer: dict[str, Any], lane: Sequence[str] = LANE) -> Callable[[], float]:
         return lambda: ours(n, lanes, trainer, lane)
 
-    found = [
-        Side("ours, a trainer that returns at once in the lane", trials, own(trials, FUNCTION, LANE_OF_NOTHING)),
+    tuners = [
+        Side("ours, a trainer that returns at once in the lane", trials, hpt(trials, FUNCTION, LANE_OF_NOTHING)),
         Side("Optuna, an objective that returns at once in the worker", trials, optuna(trials, "function")),
-        Side("ours, a program per trial", started, own(started, PROGRAM)),
-        Side("ours, a Python function in a process per trial", started, own(started, FUNCTION)),
+        Side("ours, a program per trial", started, hpt(started, PROGRAM)),
+        Side("ours, a Python function in a process per trial", started, hpt(started, FUNCTION)),
         Side("Optuna, a program per trial", started, optuna(started, "program")),
     ]
     if has_syne_tune(other):
         few = min(started, 100)
-        found.append(Side("Syne Tune, a Python per trial", few, lambda: theirs(other, "syne.py", few, lanes)))
+        tuners.append(Side("Syne Tune, a Python per trial", few, lambda: theirs(other, "syne.py", few, lanes)))
     else:
         print("Syne Tune is not installed here: name a Python that has it by --other-python")
-    return found
+    return tuners
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""Does the verdict say *real* where something is real, and only there? Real trainings on the built-in flights.
+"""Tests verdicts by real trainings on the built-in flights: *real* where something is real, and only there.
 
-First sweeps in which every experiment is the same model, so that whatever wins has won by its seeds; then a sweep of
-air time, where settings differ for certain, and one of arrival delay, where they hardly do. One core, no GPU needed;
-`--quick` has fewer repeats and experiments. The simulation with known truth is `significance.py`.
+First come null sweeps, in which every experiment is the same model, so that the winner has won by its seeds alone. Then
+a sweep of air time, where settings certainly differ, and one of arrival delay, where they hardly do. It needs one core
+and no GPU; `--quick` has fewer repeats and experiments. For a simulation with known truth, see `significance.py`.
 
     python -m benchmarks.real_or_not [--quick | --null 40]
 """
@@ -46,16 +46,16 @@ from pipeline.training.loop import train
 
 TARGETS = ("air_time", "arr_delay")
 EXPERIMENTS = 8
-"""Besides the incumbent."""
+"""Experiments of a null sweep, besides the incumbent."""
 MOST_FALSE_ALARMS = 3
 KEPT = "incumbent kept"
 STUDY = 1_000_000
-"""The number of the study among the repeats: its trainings have seeds of their own, too."""
+"""Number of the study among the repeats, so that its trainings have other seeds."""
 SPECS = Path(__file__).parent.parent / "specs"
 
 
 def null_spec(target: str) -> Spec:
-    """Settings that differ in a patience which two epochs never use up: nine names for the same training."""
+    """A spec of nine settings for the same training. They differ in patience, which two epochs never use up."""
     return spec.from_dict(
         {
             "architecture": "bag-of-words",
@@ -73,31 +73,31 @@ def null_spec(target: str) -> Spec:
     )
 
 
-def define(asked: Spec, token: str) -> Definition:
-    assert asked.data is not None
-    return resolve(asked, now=datetime.now(UTC), token=token, covered=asked.data.covers)
+def define(parsed: Spec, token: str) -> Definition:
+    assert parsed.data is not None
+    return resolve(parsed, now=datetime.now(UTC), token=token, covered=parsed.data.covers)
 
 
 @dataclass
 class Null:
-    """Sweeps in which nothing is better than anything: every training has a seed of its own."""
+    """Sweeps in which all settings are equally good: trainings differ by their seeds alone."""
 
     definition: Definition
     datasets: dict[DateRange, Dataset] = field(default_factory=dict)
 
     def sweep(self, repeat: int) -> list[Row]:
-        """Round after round, as the planner asks for them, until it asks for nothing more."""
-        known: dict[str, Experiment] = {}
+        """Trains round after round, until the planner plans no more."""
+        experiments: dict[str, Experiment] = {}
         planned: set[Trial] = set()
         rows: list[Row] = []
         for number in range(1000):
-            history = History(self.definition, datetime.now(UTC), known, planned, rows)
+            history = History(self.definition, datetime.now(UTC), experiments, planned, rows)
             new, packs = rounds.next_round(history, number)
             if not packs:
                 break
-            known |= {experiment.id: experiment for experiment in new}
+            experiments |= {experiment.id: experiment for experiment in new}
             planned |= set(trials_of(packs))
-            rows += [self._row(repeat, trial, known[trial.experiment]) for trial in trials_of(packs)]
+            rows += [self._row(repeat, trial, experiments[trial.experiment]) for trial in trials_of(packs)]
         return rows
 
     def _row(self, repeat: int, trial: Trial, experiment: Experiment) -> Row:
@@ -126,46 +126,46 @@ class Null:
 
 
 def verdict_of(definition: Definition, rows: list[Row]) -> Verdict | None:
-    """On the winner; None if nothing beat the incumbent while choosing."""
+    """The verdict on the winner; None if nothing beat the incumbent in choosing."""
     confirmed = confirmation(definition, rows)
     return next(iter(confirmed.verdicts.values()), None) if confirmed else None
 
 
-def with_study(asked: Spec, definition: Definition) -> Definition:
-    """The same sweep, judged by what a study of resemblance finds: of settings that are all the same, too."""
-    assert asked.data is not None
-    phase = definition.confirm
-    assert phase is not None
-    assert phase.judging is not None
-    on = resemblance.ranges_of(definition, asked.data.covers, resemblance.RANGES)
-    sampled = define(resemblance.sample(asked, resemblance.SETTINGS, on), "0001")
-    study = resemblance.define(sampled, asked, definition, seeds=1)
-    found = learn([digests.digest(study, Null(study).sweep(STUDY))], definition, correction(phase.ranges))
-    assert found is not None
-    print(f"    {resemblance_in_words(found)}: c = {found.correction:.2f}, without {found.constant:.2f}", flush=True)
-    judging = phase.judging.model_copy(update={"resemblance": found})
-    learned = phase.model_copy(update={"judging": judging})
+def with_study(parsed: Spec, definition: Definition) -> Definition:
+    """The same sweep, judged by the result of a study of resemblance. The study's settings are all the same, too."""
+    assert parsed.data is not None
+    confirm = definition.confirm
+    assert confirm is not None
+    assert confirm.judging is not None
+    ranges = resemblance.ranges_of(definition, parsed.data.covers, resemblance.RANGES)
+    sampled = define(resemblance.sample(parsed, resemblance.SETTINGS, ranges), "0001")
+    study = resemblance.define(sampled, parsed, definition, seeds=1)
+    result = learn([digests.digest(study, Null(study).sweep(STUDY))], definition, correction(confirm.ranges))
+    assert result is not None
+    print(f"    {resemblance_in_words(result)}: c = {result.correction:.2f}, without {result.constant:.2f}", flush=True)
+    judging = confirm.judging.model_copy(update={"resemblance": result})
+    learned = confirm.model_copy(update={"judging": judging})
     return definition.model_copy(
-        update={"phases": tuple(learned if one is phase else one for one in definition.phases)}
+        update={"phases": tuple(learned if phase is confirm else phase for phase in definition.phases)}
     )
 
 
 def plain_t_says_better(definition: Definition, rows: list[Row]) -> bool:
-    """What many would do instead: a paired t-test of the winner on the scores that chose it."""
+    """True if a paired t-test of the winner on the scores that chose it says so: many people do this instead."""
     ranked = standings(definition, rows)
-    base = next(one for one in ranked if one.is_incumbent)
+    base = next(standing for standing in ranked if standing.is_incumbent)
     if ranked[0] is base:
         return False
-    scores = [[one.by_range[range_]["mse_valid"] for range_ in base.by_range] for one in (base, ranked[0])]
+    scores = [[standing.by_range[range_]["mse_valid"] for range_ in base.by_range] for standing in (base, ranked[0])]
     return bool(corrected_t_test(np.log(scores[0]) - np.log(scores[1]), 0.0, 0.0) <= ALPHA)
 
 
 def null(target: str, repeats: int) -> bool:
-    """Prints how often the winner of a null sweep is called real; whether that is few enough."""
-    asked = null_spec(target)
-    definition = define(asked, "0000")
+    """Prints how often the winner of a null sweep is called real. True if that is rare enough."""
+    parsed = null_spec(target)
+    definition = define(parsed, "0000")
     print(f"null, {target}")
-    learned = with_study(asked, definition)
+    learned = with_study(parsed, definition)
     sweeps = Null(definition)
     kinds: Counter[str] = Counter()
     after_study = 0
@@ -182,9 +182,9 @@ def null(target: str, repeats: int) -> bool:
         if verdict and verdict.gain is not None:
             gains.append(verdict.gain)
     real = kinds[Kind.REAL]
-    said = ", ".join(f"{kind} {kinds[kind]}" for kind in [*map(str, Kind), KEPT] if kinds[kind])
+    counts = ", ".join(f"{kind} {kinds[kind]}" for kind in [*map(str, Kind), KEPT] if kinds[kind])
     spread = f", gains of the winners on fresh ranges {min(gains):+.3f} to {max(gains):+.3f}" if gains else ""
-    print(f"    {said} ({time.monotonic() - began:.0f} s{spread})")
+    print(f"    {counts} ({time.monotonic() - began:.0f} s{spread})")
     print(f"    real: {_share(real, repeats)}; at most {MOST_FALSE_ALARMS} allowed")
     print(f"    real, judged by what the study found: {_share(after_study, repeats)}")
     print(f"    plain paired t of the winner on the ranges that chose it says better: {_share(plain, repeats)}")
@@ -197,13 +197,13 @@ def _share(count: int, of: int) -> str:
 
 
 def whole_sweep(name: str, experiments: int | None) -> Verdict | None:
-    """A spec that ships, from planning to the summary, as `hpt run` does it on one lane; prints what it says."""
-    asked = spec.read(SPECS / f"{name}.json")
-    asked = spec.from_dict(
-        asked.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        | {"data": _flights(asked), "search": {"experiments": experiments}}
+    """Runs one of our specs, from planning to the summary, as `hpt run` does on one lane; prints the answer."""
+    parsed = spec.read(SPECS / f"{name}.json")
+    parsed = spec.from_dict(
+        parsed.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        | {"data": _flights(parsed), "search": {"experiments": experiments}}
     )
-    definition = define(asked, "0001")
+    definition = define(parsed, "0001")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="hpt-benchmark-") as folder:
         store = open_store(folder)
@@ -222,8 +222,8 @@ def whole_sweep(name: str, experiments: int | None) -> Verdict | None:
     return verdict
 
 
-def _flights(asked: Spec) -> object:
-    return asked.data.model_dump(mode="json", by_alias=True) if asked.data else "flights"
+def _flights(parsed: Spec) -> object:
+    return parsed.data.model_dump(mode="json", by_alias=True) if parsed.data else "flights"
 
 
 def main() -> None:
@@ -246,11 +246,11 @@ def main() -> None:
     whole_sweep("arrival-delay", experiments)
     if not all(few_enough):
         print(f"FAILED: more than {MOST_FALSE_ALARMS} winners of null sweeps were called real")
-    shown = air_time is not None and air_time.kind == Kind.REAL
-    if not shown:
-        print("FAILED: a gain of air time is there for certain, and was not called real")
+    is_shown = air_time is not None and air_time.kind == Kind.REAL
+    if not is_shown:
+        print("FAILED: air time has a real gain for certain, and it was not called real")
     print(f"{time.monotonic() - began:.0f} s in all")
-    sys.exit(0 if all(few_enough) and shown else 1)
+    sys.exit(0 if all(few_enough) and is_shown else 1)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""How often `hpt history --fail-on-regression` fires, by simulated nights: the table of benchmarks/regression.md.
+"""Simulates nights of `hpt history --fail-on-regression`, and prints the table of benchmarks/regression.md.
 
-Prints, per number of ranges and noise of a training, the share of nights that fire on the same data / relative to the
-incumbent. Nothing trains; it takes some seconds.
+For each number of ranges and noise of a training: the share of nights with an alarm, on the same data / relative to the
+incumbent. Nothing is trained; it takes some seconds.
 """
 
 import math
@@ -20,13 +20,16 @@ LOSSES = (0.0, 0.05, 0.1, 0.2)
 
 
 def shares(count: int, noise: float, loss: float, random: np.random.Generator) -> tuple[float, float]:
-    """`noise`: standard deviation of a setting's log metric between trainings; `loss`: how much worse it became."""
-    same = relative = 0
+    """Shares of nights with an alarm: on the same data, and relative to the incumbent.
+
+    `noise` is the standard deviation of a setting's log metric between trainings, `loss` the true change of it.
+    """
+    common = relative = 0
     for _ in range(NIGHTS):
-        same += on_common_ranges(_ratios(random.normal(loss, noise * math.sqrt(2), count)), THRESHOLD).clear
+        common += on_common_ranges(_ratios(random.normal(loss, noise * math.sqrt(2), count)), THRESHOLD).clear
         before, tonight = (random.normal(mean, noise * math.sqrt(2), count) for mean in (0.5, 0.5 - loss))
         relative += against_incumbent(_ratios(before), _ratios(tonight), THRESHOLD).clear
-    return same / NIGHTS, relative / NIGHTS
+    return common / NIGHTS, relative / NIGHTS
 
 
 def _ratios(values: Iterable[float]) -> Ratios:
@@ -41,8 +44,8 @@ def main() -> None:
     for count, noise in CASES:
         cells = []
         for loss in LOSSES:
-            same, relative = shares(count, noise, math.log1p(loss), random)
-            cells.append(f"{same:.2f} / {relative:.2f}")
+            common, relative = shares(count, noise, math.log1p(loss), random)
+            cells.append(f"{common:.2f} / {relative:.2f}")
         print(f"| {count} | {noise:.1%} | " + " | ".join(cells) + " |")
 
 

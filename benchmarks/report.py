@@ -1,7 +1,7 @@
-"""Rendering the summary of ever larger sweeps: seconds, and what the files weigh.
+"""Measures the report of larger and larger sweeps: seconds of rendering, and sizes of the files.
 
-Every size runs in a process of its own, so the libraries' first use is in the figures. Beside the whole report: the
-page alone, as it is written while a sweep runs.
+Every size runs in a new process, so the import of libraries is measured, too. Besides the whole report, the page alone
+is measured, as it is written while a sweep runs.
 
     python -m benchmarks.report [--trials 100 1000 10000]
 """
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def measured(trials: int) -> str:
-    """One line of the table."""
+    """The line of the table for a number of trials."""
     with tempfile.TemporaryDirectory() as root:
         sweep = new_sweep(root, trials)
         rows = rows_of(sweep, trials)
@@ -62,7 +62,7 @@ def measured(trials: int) -> str:
 
 
 def new_sweep(root: str, trials: int) -> Sweep:
-    asked: dict[str, Any] = {
+    content: dict[str, Any] = {
         "architecture": "bag-of-words",
         "data": "flights",
         "parameters": {
@@ -76,12 +76,12 @@ def new_sweep(root: str, trials: int) -> Sweep:
         "search": {"experiments": math.ceil(trials / RANGES)},
         "confirm": {"ranges": 0},
     }
-    definition = resolve.resolve(spec.from_dict(asked), now=datetime(2026, 6, 14, 2, 10, tzinfo=UTC), token="3f9c")
+    definition = resolve.resolve(spec.from_dict(content), now=datetime(2026, 6, 14, 2, 10, tzinfo=UTC), token="3f9c")
     return Sweep.create(open_store(root), definition)
 
 
 def rows_of(sweep: Sweep, trials: int) -> list[dict[str, Any]]:
-    """Rows as a sweep has them, with learning curves in the store for the newest range; one in fifty failed."""
+    """Made-up rows of a sweep; one in fifty failed. Writes learning curves for the newest range."""
     draw = random.Random(0)
     definition = sweep.definition
     phase = definition.phases[0]
@@ -89,8 +89,8 @@ def rows_of(sweep: Sweep, trials: int) -> list[dict[str, Any]]:
     for at in range(trials):
         number, range_ = divmod(at, RANGES)
         if range_ == 0:
-            own = random.Random(number)
-            searched: Assignment = {name: domain.at(own.random()) for name, domain in phase.space.items()}
+            setting_draw = random.Random(number)
+            searched: Assignment = {name: domain.at(setting_draw.random()) for name, domain in phase.space.items()}
             setting = definition.incumbent | (searched if number else {})
         trial = Trial(phase.name, f"e{number:03}", range_, 0)
         error = (math.log10(float(setting["learning_rate"] or 1)) + 2) ** 2 * 0.05 + 0.02 * draw.random() + 0.02

@@ -1,7 +1,7 @@
-"""What learning how alike date ranges are is worth: false alarms and power of our confirmation with and without it.
+"""Simulates our confirmation with and without learned resemblance of date ranges: false alarms and power.
 
-A simulation with known truth; it trains nothing. Gains are a slow component, autoregressive in time, with a share w of
-the variance and a correlation rho between neighbours, and noise of each range's own. `--quick` takes some seconds.
+Nothing is trained, and the truth is known. Gains are a slow component, autoregressive in time, with a share w of the
+variance and a correlation rho between neighbours, and independent noise on each range. `--quick` takes some seconds.
 """
 
 import argparse
@@ -13,7 +13,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from benchmarks.significance import MONTHS, holm_rejects, wilcoxon_rejects
 from pipeline.analysis import resemblance
@@ -29,7 +28,7 @@ Bools = NDArray[np.bool_]
 EXPERIMENTS, CHOOSING, NIGHTS = 20, 3, 30
 WORLDS = ((0.0, 0.0), (1.0, 0.3), (1.0, 0.6), (1.0, 0.8), (0.5, 0.3), (0.5, 0.6), (0.5, 0.8), (0.5, 0.95))
 AIMED = WORLDS[:3] + WORLDS[4:7]
-"""Where false alarms are to stay at 6 %."""
+"""Worlds in which false alarms should stay at 6 %."""
 EFFECTS = (0.0, 2.0)
 
 
@@ -39,7 +38,7 @@ class World:
     rho: float
     heavy: bool = False
     gap: int = 0
-    """Steps left empty between what chooses and what judges. None: as hard as it can be."""
+    """Empty steps between the ranges that choose and those that judge. 0 is the hardest case."""
     ranges: int = 6
 
     @property
@@ -52,8 +51,7 @@ class World:
 
     @property
     def constant(self) -> float:
-        """Today's c: of ranges a length apart, or of ranges of three months a month apart, between which and what
-        chooses a length is left empty."""
+        """The constant c: for ranges a length apart; with a gap, for ranges of three months that lie a month apart."""
         step = 1 if self.gap else MONTHS
         return correction([whole_months(date(2020, 1, 1), MONTHS, back=step * at) for at in range(self.ranges)])
 
@@ -67,9 +65,9 @@ class World:
 
         slow = [draw()]
         for before, now in pairwise(positions):
-            kept = self.rho ** (now - before)
-            slow.append(kept * slow[-1] + math.sqrt(1 - kept**2) * draw())
-        return np.stack([math.sqrt(self.share) * one + math.sqrt(1 - self.share) * draw() for one in slow], axis=-1)
+            correlation = self.rho ** (now - before)
+            slow.append(correlation * slow[-1] + math.sqrt(1 - correlation**2) * draw())
+        return np.stack([math.sqrt(self.share) * step + math.sqrt(1 - self.share) * draw() for step in slow], axis=-1)
 
     def __str__(self) -> str:
         return f"{self.share:>4.1f}{self.rho:>6.2f} {'heavy' if self.heavy else 'normal':<7}"
@@ -79,7 +77,7 @@ Evidence = Callable[[np.random.Generator, World, int], list[Block]]
 
 
 def study(settings: int, ranges: int, alike: str = "") -> Evidence:
-    """So many settings on so many ranges; `alike`: they move together, as one would by a hyperparameter they share."""
+    """A study of settings on ranges. With `alike`, they are correlated, or unequal: "two groups", "unequal"."""
 
     def make(rng: np.random.Generator, world: World, runs: int) -> list[Block]:
         positions = np.arange(ranges, dtype=np.float64)
@@ -95,12 +93,12 @@ def study(settings: int, ranges: int, alike: str = "") -> Evidence:
 
 
 def same_settings(months: int) -> Evidence:
-    """Nightly sweeps that draw the same settings every night: in each month three ranges, one of them new."""
+    """Nightly sweeps with the same settings every night; each month has three ranges, one of them new."""
     return study(EXPERIMENTS, months + CHOOSING - 1)
 
 
 def new_settings(months: int) -> Evidence:
-    """Nightly sweeps that try other settings every night."""
+    """Nightly sweeps with new settings every night."""
 
     def make(rng: np.random.Generator, world: World, runs: int) -> list[Block]:
         positions = np.arange(CHOOSING, dtype=np.float64)
@@ -132,7 +130,7 @@ def learned(rng: np.random.Generator, world: World, make: Evidence, runs: int) -
 
 @dataclass(frozen=True)
 class Sweeps:
-    """Gains [runs, experiments, ranges] minus the rope, in their own standard deviations; the first one is better."""
+    """Gains [runs, experiments, ranges] beyond the rope, in standard deviations; experiment 0 is better by `effect`."""
 
     choosing: Floats
     judging: Floats
@@ -146,18 +144,15 @@ class Sweeps:
         gains[:, 0] += effect
         return cls(gains[..., :CHOOSING], gains[..., CHOOSING:], effect)
 
-    def share(self, rejected: Bools, named: NDArray[np.int_]) -> float:
-        """In how many the right one is called better; where none is, any."""
-        return float((rejected & ((named == 0) | (self.effect == 0))).mean())
+    def share(self, rejected: Bools, winner: NDArray[np.int_]) -> float:
+        """Share of runs in which the better experiment is called better; if none is, any."""
+        return float((rejected & ((winner == 0) | (self.effect == 0))).mean())
 
     def ours(self, c: Floats | float, finalists: int = 1) -> float:
-        """Our procedure; with several finalists, Holm over them."""
+        """Our procedure with the c of each run; Holm over several finalists."""
         order = np.argsort(-self.choosing.mean(axis=-1), axis=-1)[:, :finalists]
         gains = np.take_along_axis(self.judging, order[..., None], axis=1)
-        cs = np.broadcast_to(np.asarray(c)[..., None], order.shape)
-        error = gains.std(axis=-1, ddof=1) * np.sqrt(1 / gains.shape[-1] + cs)
-        # Not `corrected_t_test`: c differs from run to run.
-        p = corrected_p(gains.mean(axis=-1) / error, gains.shape[-1])
+        p = corrected_t_test(gains, np.asarray(c)[..., None], 0.0)
         better = np.take_along_axis(self.choosing.mean(axis=-1), order, axis=1) > 0
         real = holm_rejects(p) & better & ((gains > 0).sum(axis=-1) >= wins_needed(gains.shape[-1]))
         right = real & ((order == 0) | (self.effect == 0))
@@ -179,17 +174,12 @@ class Sweeps:
         return self.judging[np.arange(len(winner)), winner]
 
 
-def corrected_p(statistic: Floats, ranges: int) -> Floats:
-    """One-sided p-values of a t statistic over so many ranges."""
-    return np.asarray(special.stdtr(ranges - 1, -statistic))
-
-
 def _rng(*key: object) -> np.random.Generator:
     return np.random.default_rng([18, *(ord(letter) for letter in repr(key))])
 
 
 def whole_table(runs: int) -> Iterator[str]:
-    """False alarms and power in every world, by what was learned from, and of other tests; then the aims."""
+    """False alarms and power in every world, for each kind of evidence and for other tests; then the aims."""
     yield "false alarms, % / power at 2 SD, %; 20 settings, one finalist on six ranges, nothing left empty before them"
     names = ("today", *EVIDENCE, "t", "Holm", "Wilc")
     head = "".join(f"{name:>8}" for name in names)
@@ -200,10 +190,10 @@ def whole_table(runs: int) -> Iterator[str]:
         for share, rho in WORLDS:
             world = World(share, rho, heavy)
             cs = {name: learned(_rng(world, name), world, make, runs) for name, make in EVIDENCE.items()}
-            found = []
+            shares = []
             for effect in EFFECTS:
                 sweeps = Sweeps.simulate(_rng(world, effect), world, runs, effect)
-                found.append(
+                shares.append(
                     {
                         "today": sweeps.ours(world.constant),
                         **{name: sweeps.ours(c) for name, c in cs.items()},
@@ -212,8 +202,8 @@ def whole_table(runs: int) -> Iterator[str]:
                         "Wilc": sweeps.wilcoxon(),
                     }
                 )
-            alarms[world], power[world] = found
-            cells = (f"{100 * found[0][name]:.1f}/{100 * found[1][name]:.0f}" for name in names)
+            alarms[world], power[world] = shares
+            cells = (f"{100 * shares[0][name]:.1f}/{100 * shares[1][name]:.0f}" for name in names)
             yield f"{world}|" + "".join(f"{cell:>8}" for cell in cells)
     yield ""
     yield from aims(alarms, power)
@@ -221,24 +211,24 @@ def whole_table(runs: int) -> Iterator[str]:
 
 def aims(alarms: dict[World, dict[str, float]], power: dict[World, dict[str, float]]) -> Iterator[str]:
     """A line for every aim, and one for each cell that misses it."""
-    judged = ("8x12", "12 mo")
+    evidence = ("8x12", "12 mo")
 
     def line(text: str, missed: Sequence[str]) -> Iterator[str]:
         yield f"{'missed' if missed else 'met'}: {text}"
-        yield from (f"    {one}" for one in missed)
+        yield from (f"    {cell}" for cell in missed)
 
     def cell(world: World, name: str) -> str:
         return f"{world} {name}: {100 * alarms[world][name]:.1f} %, today {100 * alarms[world]['today']:.1f} %"
 
     aimed = [world for world in alarms if (world.share, world.rho) in AIMED]
-    over = [(world, name) for world in aimed for name in judged if alarms[world][name] > 0.06]
+    over = [(world, name) for world in aimed for name in evidence if alarms[world][name] > 0.06]
     text = "false alarms at most 6 % up to (1, 0.6) and (0.5, 0.8), with a study 8x12 or a year"
     yield from line(
         text, [f"{w} {n}: {100 * alarms[w][n]:.1f} %, today {100 * alarms[w]['today']:.1f} %" for w, n in over]
     )
     hard = [world for world in alarms if (world.share, world.rho) == (1.0, 0.8)]
-    over = [(world, name) for world in hard for name in judged if alarms[world][name] > alarms[world]["today"] / 2]
-    yield from line("at most half of today's at rho = 0.8", [cell(*one) for one in over])
+    over = [(world, name) for world in hard for name in evidence if alarms[world][name] > alarms[world]["today"] / 2]
+    yield from line("at most half of today's at rho = 0.8", [cell(world, name) for world, name in over])
     for text, (share, rho), name, least in (
         ("power at least 65 % at rho = 0 with 8x12", (0.0, 0.0), "8x12", 0.65),
         ("power at least 80 % at rho = 0 with a year", (0.0, 0.0), "12 mo", 0.80),
@@ -257,7 +247,7 @@ def aims(alarms: dict[World, dict[str, float]], power: dict[World, dict[str, flo
 
 
 def variations(runs: int) -> Iterator[str]:
-    """The same where the plan or the settings differ."""
+    """The same for other plans, and for correlated or unequal settings."""
     heads = ("3 finalists", "a gap", "9 ranges", "12 ranges", "2 groups", "unequal")
     yield "false alarms, % / power, %; normal noise; nothing learned, then with 8x12: three finalists with Holm; two"
     yield "steps left empty before what judges; more ranges; settings of the study that move together in two groups, or"
@@ -275,9 +265,9 @@ def variations(runs: int) -> Iterator[str]:
         cells = []
         for world, finalists, alike in plans:
             c = learned(_rng(world, alike), world, study(8, 12, alike), runs)
-            both = [Sweeps.simulate(_rng(world, effect), world, runs, effect) for effect in EFFECTS]
-            for one in (world.constant, c):
-                alarms, power = (100 * sweeps.ours(one, finalists) for sweeps in both)
+            simulated = [Sweeps.simulate(_rng(world, effect), world, runs, effect) for effect in EFFECTS]
+            for correction_ in (world.constant, c):
+                alarms, power = (100 * sweeps.ours(correction_, finalists) for sweeps in simulated)
                 cells.append(f"{alarms:.1f}/{power:.0f}")
         yield f"{share:>4.1f}{rho:>6.2f}  |" + "".join(f"{cell:>11}" for cell in cells)
 

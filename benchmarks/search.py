@@ -1,10 +1,12 @@
-"""Do our stateless rounds search as well as Optuna does in one process, and without trying anything twice?
+"""Compares the search of our stateless rounds with Optuna in one process, and counts settings that are tried twice.
 
-Public test functions of the COCO platform (Hansen et al. 2021): `bbob-mixint`, of five variables one real and four
-integer, and `bbob-noisy`, five reals under multiplicative Gaussian noise. Each strategy gets 64 evaluations in 8 rounds
-of 8; Optuna's own samplers get the same batches (ask 8, tell 8) in one process that lives through all of them. The
-regret is that of the best setting as observed, at its true value, in units of what a random setting has. Needs the
-package `coco-experiment`, which nothing else here needs. Twenty minutes on two cores, no GPU; `--quick` takes two.
+The test functions are public, from the COCO platform (Hansen et al. 2021): `bbob-mixint`, with one real variable and
+four integers, and `bbob-noisy`, with five reals and multiplicative Gaussian noise. Each strategy gets 64 evaluations in
+8 rounds of 8. Optuna's own samplers get the same batches (ask 8, tell 8) in a single process. The regret is the true
+value of the best observed setting, in units of a random setting's regret.
+
+It needs the package `coco-experiment`, which nothing else here needs, and takes twenty minutes on two cores without a
+GPU; `--quick` takes two.
 
     python -m benchmarks.search [--quick] [--seeds 20] [--processes 2]
 """
@@ -48,9 +50,9 @@ FUNCTIONS = {
 }
 NAMES = ("random", "tpe", "gp")
 ALONE = ("sobol",)
-"""What Optuna has no stateless counterpart of; shown beside the others."""
+"""Strategies without a counterpart in Optuna; they are compared with its random search."""
 LEAST = 1e-3
-"""Regrets below a thousandth of a random setting's are all the same: solved."""
+"""Smaller regrets are all the same: the function is solved. A thousandth of a random setting's."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Problem:
-    """A test function; integers are integers, as in a spec."""
+    """A test function; integer variables have integer domains, as in a spec."""
 
     function: Any
     space: SearchSpace
@@ -82,27 +84,27 @@ class Problem:
         return float(self.function(list(setting.values())))
 
     def excess(self, setting: Assignment) -> float:
-        """How far it is from the best, without the noise, which is a factor whose median is one."""
+        """Distance of a setting from the best, without the noise, which is a factor with median one."""
         values = [self.value(setting) for _ in range(201 if self.noisy else 1)]
         return max(float(np.median(values)) - self.optimum, 0.0)
 
     @cached_property
     def scale(self) -> float:
-        return float(np.median([self.excess(one) for one in STRATEGIES["random"](self.space, [], 0, 300)]))
+        return float(np.median([self.excess(setting) for setting in STRATEGIES["random"](self.space, [], 0, 300)]))
 
 
 @cache
 def problem(suite: str, function: int, instance: int) -> Problem:
-    made = _suite(suite).get_problem_by_function_dimension_instance(function, DIMENSION, instance)
+    coco = _suite(suite).get_problem_by_function_dimension_instance(function, DIMENSION, instance)
     space: Space = {}
-    for at, (low, high) in enumerate(zip(made.lower_bounds, made.upper_bounds, strict=True)):
-        number = int if at < made.number_of_integer_variables else float
+    for at, (low, high) in enumerate(zip(coco.lower_bounds, coco.upper_bounds, strict=True)):
+        number = int if at < coco.number_of_integer_variables else float
         space[f"x{at}"] = Interval(low=number(low), high=number(high))
-    # COCO writes the best setting into a file of the folder it runs in.
+    # COCO writes the best setting into a file in the working directory.
     with tempfile.TemporaryDirectory(prefix="hpt-benchmark-") as folder, contextlib.chdir(folder):
-        made._best_parameter("print")
+        coco._best_parameter("print")
         best = np.loadtxt("._bbob_problem_best_parameter.txt")
-    return Problem(made, SearchSpace(space), float(made(best)), suite == NOISY)
+    return Problem(coco, SearchSpace(space), float(coco(best)), suite == NOISY)
 
 
 @cache
@@ -111,12 +113,12 @@ def _suite(name: str) -> Any:
 
 
 def ours(task: Task, at: Problem) -> list[Tried]:
-    """Round by round, each from nothing but the experiments before it, as the planner asks."""
+    """Our settings round by round, each from the earlier experiments alone, as the planner works."""
     tried: list[Tried] = []
     for number in range(ROUNDS):
         seed = seed_of(task.seed, number) if task.strategy in ADAPTIVE else task.seed
         settings = STRATEGIES[task.strategy](at.space, tried, seed, BATCH)
-        tried += [Tried(one, at.value(one)) for one in settings]
+        tried += [Tried(setting, at.value(setting)) for setting in settings]
     return tried
 
 
@@ -132,7 +134,7 @@ def theirs(task: Task, at: Problem) -> list[Tried]:
     study = optuna.create_study(sampler=sampler)
     tried: list[Tried] = []
     for _ in range(ROUNDS):
-        asked = []
+        batch = []
         for _ in range(BATCH):
             trial = study.ask()
             setting: Assignment = {}
@@ -140,8 +142,8 @@ def theirs(task: Task, at: Problem) -> list[Tried]:
                 assert isinstance(domain, Interval)
                 suggest = trial.suggest_int if domain.integer else trial.suggest_float
                 setting[name] = suggest(name, domain.low, domain.high)  # type: ignore[arg-type]
-            asked.append((trial, setting))
-        for trial, setting in asked:
+            batch.append((trial, setting))
+        for trial, setting in batch:
             tried.append(Tried(setting, at.value(setting)))
             study.tell(trial, tried[-1].value)
     return tried
@@ -157,38 +159,42 @@ def run(task: Task) -> Outcome:
         warnings.simplefilter("ignore")
         tried = ours(task, at) if task.ours else theirs(task, at)
     seconds = time.monotonic() - began
-    best = min(tried, key=lambda one: one.value if one.value is not None else np.inf)
-    different = {at.space.identity(one.assignment) for one in tried}
+    best = min(tried, key=lambda trial: trial.value if trial.value is not None else np.inf)
+    different = {at.space.identity(trial.assignment) for trial in tried}
     return Outcome(at.excess(best.assignment) / at.scale, ROUNDS * BATCH - len(different), seconds)
 
 
-Found = dict[Task, Outcome]
+Outcomes = dict[Task, Outcome]
 
 
-def of(found: Found, strategy: str, is_ours: bool, suites: Iterable[str]) -> list[Outcome]:
-    """In the order of the tasks, so that two of them are pairs: same function, same seed."""
-    return [found[task] for task in found if (task.strategy, task.ours) == (strategy, is_ours) and task.suite in suites]
+def of(outcomes: Outcomes, strategy: str, is_ours: bool, suites: Iterable[str]) -> list[Outcome]:
+    """Outcomes of a strategy in the order of the tasks, so that two lists are pairs: same function, same seed."""
+    return [
+        outcome
+        for task, outcome in outcomes.items()
+        if (task.strategy, task.ours) == (strategy, is_ours) and task.suite in suites
+    ]
 
 
 def regrets(outcomes: Sequence[Outcome]) -> Floats:
-    return np.array([one.regret for one in outcomes])
+    return np.array([outcome.regret for outcome in outcomes])
 
 
-def print_table(found: Found, suites: Sequence[str]) -> None:
+def print_table(outcomes: Outcomes, suites: Sequence[str]) -> None:
     print(f"\n{' and '.join(suites)}: normalised regret after {ROUNDS * BATCH} evaluations in {ROUNDS} rounds")
     print(f"{'':<8}{'mean':>16}{'median':>16}{'duplicates':>14}{'s per sweep':>16}{'better, equal':>16}")
     print(f"{'':<8}" + f"{'ours':>8}{'theirs':>8}" * 2 + f"{'ours':>7}{'theirs':>7}{'ours':>8}{'theirs':>8}")
     for name in (*NAMES, *ALONE):
-        sides = [of(found, name, is_ours, suites) for is_ours in (True, False)]
+        sides = [of(outcomes, name, is_ours, suites) for is_ours in (True, False)]
         if not sides[1]:
-            sides[1] = of(found, "random", False, suites)
+            sides[1] = of(outcomes, "random", False, suites)
         values = [regrets(side) for side in sides]
-        both = np.maximum(values, LEAST)
+        our_regrets, their_regrets = np.maximum(values, LEAST)
         line = f"{name:<8}"
         line += "".join(f"{statistic(value):>8.3f}" for statistic in (np.mean, np.median) for value in values)
-        line += "".join(f"{sum(one.duplicates for one in side):>7}" for side in sides)
-        line += "".join(f"{np.mean([one.seconds for one in side]):>8.2f}" for side in sides)
-        better, equal = float(np.mean(both[0] < both[1])), float(np.mean(both[0] == both[1]))
+        line += "".join(f"{sum(outcome.duplicates for outcome in side):>7}" for side in sides)
+        line += "".join(f"{np.mean([outcome.seconds for outcome in side]):>8.2f}" for side in sides)
+        better, equal = float(np.mean(our_regrets < their_regrets)), float(np.mean(our_regrets == their_regrets))
         print(line + f"{100 * better:>9.0f} %{100 * equal:>3.0f} %")
 
 
@@ -204,22 +210,24 @@ class Ratio:
         return f"{self.middle:.2f} ({self.low:.2f} to {self.high:.2f})"
 
 
-def ratio(one: Floats, other: Floats) -> Ratio:
-    differences = np.log(np.maximum(one, LEAST)) - np.log(np.maximum(other, LEAST))
+def ratio(ours: Floats, theirs: Floats) -> Ratio:
+    differences = np.log(np.maximum(ours, LEAST)) - np.log(np.maximum(theirs, LEAST))
     source = np.random.default_rng(0)
     means = source.choice(differences, (4000, len(differences))).mean(axis=1)
     low, high = np.quantile(means, (0.025, 0.975))
     return Ratio(float(np.exp(differences.mean())), float(np.exp(low)), float(np.exp(high)))
 
 
-def print_functions(found: Found) -> None:
+def print_functions(outcomes: Outcomes) -> None:
     print("\nmedian regret by function" + "".join(f"{name:>16}" for name in NAMES))
     for suite, functions in FUNCTIONS.items():
         for function, title in functions.items():
             line = f"{suite[5:] + ' ' + title:<25}"
             for name, is_ours in product(NAMES, (True, False)):
-                tasks = [task for task in found if (task.suite, task.function) == (suite, function)]
-                line += f"{np.median(regrets(of({task: found[task] for task in tasks}, name, is_ours, [suite]))):>8.3f}"
+                of_function = {
+                    t: outcome for t, outcome in outcomes.items() if (t.suite, t.function) == (suite, function)
+                }
+                line += f"{np.median(regrets(of(of_function, name, is_ours, [suite]))):>8.3f}"
             print(line)
 
 
@@ -241,25 +249,25 @@ def main() -> None:
         f"{len(tasks)} sweeps: {seeds} seeds, {sum(len(list(f)[:most]) for f in FUNCTIONS.values())} functions",
         flush=True,
     )
-    # One thread each: else the processes take the cores from each other.
+    # One thread each, or the processes take the cores from each other.
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with ProcessPoolExecutor(options.processes) as pool:
-        found = dict(zip(tasks, pool.map(run, tasks, chunksize=7), strict=True))
+        outcomes = dict(zip(tasks, pool.map(run, tasks, chunksize=7), strict=True))
     for suites in [*([suite] for suite in FUNCTIONS), list(FUNCTIONS)]:
-        print_table(found, suites)
+        print_table(outcomes, suites)
     if not options.quick:
-        print_functions(found)
+        print_functions(outcomes)
     print()
     worse = []
     for name in NAMES:
-        own = ratio(*(regrets(of(found, name, is_ours, FUNCTIONS)) for is_ours in (True, False)))
-        said = "worse" if own.low > 1 else "better" if own.high < 1 else "no difference to be seen"
-        print(f"{name}, ours over theirs: {own}: {said}")
-        worse += [name] if own.low > 1 else []
+        result = ratio(*(regrets(of(outcomes, name, is_ours, FUNCTIONS)) for is_ours in (True, False)))
+        words = "worse" if result.low > 1 else "better" if result.high < 1 else "no difference to be seen"
+        print(f"{name}, ours over theirs: {result}: {words}")
+        worse += [name] if result.low > 1 else []
     for name in (*NAMES[1:], *ALONE):
-        ahead = ratio(regrets(of(found, name, True, FUNCTIONS)), regrets(of(found, "random", True, FUNCTIONS)))
-        print(f"{name} over random, both ours: {ahead}")
-    twice = sum(one.duplicates for task, one in found.items() if task.ours)
+        result = ratio(regrets(of(outcomes, name, True, FUNCTIONS)), regrets(of(outcomes, "random", True, FUNCTIONS)))
+        print(f"{name} over random, both ours: {result}")
+    twice = sum(outcome.duplicates for task, outcome in outcomes.items() if task.ours)
     print(f"{time.monotonic() - began:.0f} s in all")
     if twice:
         print(f"FAILED: {twice} settings were tried twice")

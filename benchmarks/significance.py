@@ -1,7 +1,7 @@
-"""How often is a winner called real that is not, and how often one that is: our confirmation against other tests.
+"""Simulates our confirmation and other tests: false alarms and power.
 
-A simulation with known truth; it trains nothing. `--quick` takes less than a minute. SPA takes part if the package
-`arch` is installed, which nothing else here needs.
+Nothing is trained, and the truth is known. `--quick` takes less than a minute. SPA takes part if the package `arch` is
+installed, which nothing else here needs.
 """
 
 import argparse
@@ -37,7 +37,7 @@ TESTS = (OURS, PLAIN, HOLM, WILCOXON, SPA_TEST)
 EFFECTS = (0.0, 1.0, 2.0)
 SPA_REPLICATIONS = 200
 ENOUGH_RUNS = 100
-"""With fewer, as SPA has in a quick run, it cannot be said whether a test keeps its level."""
+"""Fewest runs that tell whether a test keeps its level. In a quick run, SPA has fewer."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Cell:
     experiments: int
     ranges: int
     correlation: float
-    """Between neighbouring ranges, as they lie in this geometry."""
+    """Correlation between neighbouring ranges of this geometry."""
 
     @property
     def aim(self) -> float:
-        """The share of false alarms to stay at or below; one where none was set."""
+        """The largest share of false alarms that is our aim; 1 if there is no aim."""
         if self.correlation <= 0.3:
             return 0.05
         return 0.07 if self.geometry == "length" else 1.0
@@ -64,8 +64,9 @@ class Cell:
 class Outcome:
     cell: Cell
     runs: dict[str, int]
-    found: dict[tuple[str, float], float]
-    """Share of runs per test and true gain: false alarms at 0, power beyond it."""
+    """{test: runs}."""
+    shares: dict[tuple[str, float], float]
+    """{(test, true gain): share of runs that call it real}: false alarms at a true gain of 0, else power."""
 
 
 def cells() -> Iterator[Cell]:
@@ -74,7 +75,7 @@ def cells() -> Iterator[Cell]:
 
 
 def noise(rng: np.random.Generator, shape: tuple[int, ...], months: Sequence[int], cell: Cell) -> Floats:
-    """Autoregressive in time, variance one: what lies two neighbours apart correlates with the square."""
+    """[*shape, months]: noise with variance one, autoregressive in time. `Cell.correlation` is that of neighbours."""
 
     def draw() -> Floats:
         if cell.noise == "heavy":
@@ -83,32 +84,32 @@ def noise(rng: np.random.Generator, shape: tuple[int, ...], months: Sequence[int
 
     series = [draw()]
     for before, now in pairwise(months):
-        kept = cell.correlation ** ((now - before) / APART[cell.geometry])
-        series.append(kept * series[-1] + math.sqrt(1 - kept**2) * draw())
+        correlation = cell.correlation ** ((now - before) / APART[cell.geometry])
+        series.append(correlation * series[-1] + math.sqrt(1 - correlation**2) * draw())
     return np.stack(series, axis=-1)
 
 
 def gains(rng: np.random.Generator, cell: Cell, runs: int, effect: float) -> tuple[Floats, Floats]:
-    """Gains over the incumbent while choosing and on the ranges for judging, [runs, experiments, ranges].
+    """Gains over the incumbent in choosing and in judging, both [runs, experiments, ranges].
 
-    In units of their own standard deviation, minus the rope; the first experiment is better by `effect`, the others
-    by nothing at all, which is where false alarms are most likely. As in a sweep, experiments choose on three ranges
-    a month apart, and the ranges for judging begin a range length away from those.
+    In standard deviations, beyond the rope. The first experiment is better by `effect`, the others are equal to the
+    incumbent, where false alarms are most likely. As in a sweep, three ranges a month apart choose, and the ranges that
+    judge begin a range length away.
     """
     last = CHOOSING - 1 + MONTHS
     months = [*range(CHOOSING), *(last + APART[cell.geometry] * index for index in range(cell.ranges))]
     scores = noise(rng, (runs, cell.experiments + 1), months, cell) / math.sqrt(2)
-    found = scores[:, :1] - scores[:, 1:]
-    found[:, 0] += effect
-    return found[..., :CHOOSING], found[..., CHOOSING:]
+    differences = scores[:, :1] - scores[:, 1:]
+    differences[:, 0] += effect
+    return differences[..., :CHOOSING], differences[..., CHOOSING:]
 
 
 def confirmed(choosing: Floats, judging: Floats, geometry: str) -> tuple[Bools, NDArray[np.int_]]:
-    """Our procedure: who is judged (the best while choosing, unless that is the incumbent), and is it called real."""
-    winner, own = _winner(choosing, judging)
+    """Our procedure, both [runs]: True if the best of choosing is called real, never the incumbent; and its index."""
+    winner, judged = _winner(choosing, judging)
     count = judging.shape[-1]
     c = correction([whole_months(date(2020, 1, 1), MONTHS, back=APART[geometry] * index) for index in range(count)])
-    real = (corrected_t_test(own, c, 0.0) <= ALPHA) & ((own > 0).sum(axis=-1) >= wins_needed(count))
+    real = (corrected_t_test(judged, c, 0.0) <= ALPHA) & ((judged > 0).sum(axis=-1) >= wins_needed(count))
     return real & (choosing.mean(axis=-1).max(axis=-1) > 0), winner
 
 
@@ -118,7 +119,7 @@ def _winner(by: Floats, of: Floats) -> tuple[NDArray[np.int_], Floats]:
 
 
 def holm_rejects(p_values: Floats) -> Bools:
-    """Which of the experiments Holm's procedure declares better, [runs, experiments]."""
+    """[runs, experiments]: True if Holm's procedure declares an experiment better."""
     count = p_values.shape[-1]
     order = p_values.argsort(axis=-1)
     steps = np.take_along_axis(p_values, order, -1) <= ALPHA / np.arange(count, 0, -1)
@@ -127,15 +128,15 @@ def holm_rejects(p_values: Floats) -> Bools:
     return rejected
 
 
-def wilcoxon_rejects(own: Floats) -> Bools:
+def wilcoxon_rejects(gains: Floats) -> Bools:
     """One-sided exact signed-rank test over the last axis."""
-    count = own.shape[-1]
+    count = gains.shape[-1]
     ways = np.ones(1)
     for rank in range(1, count + 1):
         ways = np.convolve(ways, np.r_[1.0, np.zeros(rank - 1), 1.0])
     at_least = ways[::-1].cumsum()[::-1] / 2**count
-    ranks = np.abs(own).argsort(axis=-1).argsort(axis=-1) + 1
-    return at_least[(ranks * (own > 0)).sum(axis=-1)] <= ALPHA
+    ranks = np.abs(gains).argsort(axis=-1).argsort(axis=-1) + 1
+    return at_least[(ranks * (gains > 0)).sum(axis=-1)] <= ALPHA
 
 
 def _spa_rejects(judging: Floats) -> Bools:
@@ -149,34 +150,34 @@ def _spa_rejects(judging: Floats) -> Bools:
 
 
 def simulate(cell: Cell, runs: int, spa_runs: int, seed: int = 5) -> Outcome:
-    """Share of runs in which each test finds what it should find (or, at no true gain, anything at all).
+    """Share of runs in which each test declares the better experiment better (any experiment, if none is).
 
-    The other tests have all experiments on as many ranges as ours judges on, which trains more than ours wherever
-    there are six ranges or more. Found means: the truly better experiment is named, and declared better.
+    The other tests see all experiments on as many ranges as ours judges on. With six ranges or more, that takes more
+    trainings than ours.
     """
-    found: dict[tuple[str, float], float] = {}
+    shares: dict[tuple[str, float], float] = {}
     for number, effect in enumerate(EFFECTS):
         key = [seed, number, *map(ord, cell.geometry + cell.noise), cell.experiments, cell.ranges]
         rng = np.random.default_rng([*key, round(100 * cell.correlation)])
         choosing, judging = gains(rng, cell, runs, effect)
         real, chosen = confirmed(choosing, judging, cell.geometry)
-        winner, own = _winner(judging, judging)
+        winner, judged = _winner(judging, judging)
         holm = holm_rejects(corrected_t_test(judging, 0.0, 0.0))
 
-        def share(rejected: Bools, named: NDArray[np.int_], effect: float = effect) -> float:
-            return float((rejected & ((named == 0) | (effect == 0))).mean())
+        def share(rejected: Bools, declared: NDArray[np.int_], effect: float = effect) -> float:
+            return float((rejected & ((declared == 0) | (effect == 0))).mean())
 
-        found[OURS, effect] = share(real, chosen)
-        found[PLAIN, effect] = share(corrected_t_test(own, 0.0, 0.0) <= ALPHA, winner)
-        found[WILCOXON, effect] = share(wilcoxon_rejects(own), winner)
-        found[HOLM, effect] = float((holm[:, 0] if effect else holm.any(axis=-1)).mean())
+        shares[OURS, effect] = share(real, chosen)
+        shares[PLAIN, effect] = share(corrected_t_test(judged, 0.0, 0.0) <= ALPHA, winner)
+        shares[WILCOXON, effect] = share(wilcoxon_rejects(judged), winner)
+        shares[HOLM, effect] = float((holm[:, 0] if effect else holm.any(axis=-1)).mean())
         if SPA is not None:
-            found[SPA_TEST, effect] = share(_spa_rejects(judging[:spa_runs]), winner[:spa_runs])
-    return Outcome(cell, dict.fromkeys(TESTS, runs) | {SPA_TEST: spa_runs}, found)
+            shares[SPA_TEST, effect] = share(_spa_rejects(judging[:spa_runs]), winner[:spa_runs])
+    return Outcome(cell, dict.fromkeys(TESTS, runs) | {SPA_TEST: spa_runs}, shares)
 
 
 def limits(runs: int) -> str:
-    """False alarms of ours as neighbours grow more alike, with 60 experiments and normal noise: where it ends."""
+    """False alarms of ours as the correlation of neighbours grows, with 60 experiments and normal noise."""
     correlations = (0.3, 0.4, 0.5, 0.6, 0.67, 0.75, 0.85)
     lines = [f"{'ranges   R  rho':<15}" + "".join(f"{value:>7}" for value in correlations)]
     for geometry, ranges in product(APART, (3, 4, 6, 9, 12)):
@@ -190,14 +191,14 @@ def limits(runs: int) -> str:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """Per cents; the three blocks of columns are false alarms and power at one and two standard deviations."""
+    """A table in per cent: false alarms, power at one and power at two standard deviations."""
     head = "".join(f"{name:>6}" for name in TESTS)
     lines = [
         f"{'':<26} | {'false alarms, %':<30} | {'power at 1 SD, %':<30} | power at 2 SD, %",
         f"{'ranges noise    K   R  rho':<26} | {head} | {head} | {head}",
     ]
     for outcome in outcomes:
-        blocks = ["".join(_per_cent(outcome.found.get((name, effect))) for name in TESTS) for effect in EFFECTS]
+        blocks = ["".join(_per_cent(outcome.shares.get((name, effect))) for name in TESTS) for effect in EFFECTS]
         lines.append(f"{outcome.cell} | {' | '.join(blocks)}")
     return "\n".join(lines)
 
@@ -207,9 +208,9 @@ def _per_cent(share: float | None) -> str:
 
 
 def above(outcome: Outcome, name: str, aim: float) -> bool:
-    """Whether a test's false alarms lie above `aim` by more than chance (one-sided binomial test at 1 %)."""
+    """True if a test's false alarms exceed `aim` by more than chance (one-sided binomial test at 1 %)."""
     runs = outcome.runs[name]
-    count = round(outcome.found[name, 0.0] * runs)
+    count = round(outcome.shares[name, 0.0] * runs)
     return bool(stats.binom.sf(count - 1, runs, aim) < 0.01)
 
 
@@ -220,13 +221,13 @@ def aims(outcomes: Sequence[Outcome]) -> list[str]:
         ("false alarms at most 5 % up to a correlation of 0.3", [o for o in outcomes if o.cell.aim == 0.05]),
         ("false alarms at most 7 % at 0.6, ranges a range length apart", [o for o in outcomes if o.cell.aim == 0.07]),
     ):
-        over = [o for o in chosen if o.found[OURS, 0.0] > o.cell.aim]
+        over = [o for o in chosen if o.shares[OURS, 0.0] > o.cell.aim]
         missed = [o for o in over if above(o, OURS, o.cell.aim)]
-        worst = max(o.found[OURS, 0.0] for o in chosen)
+        worst = max(o.shares[OURS, 0.0] for o in chosen)
         lines.append(f"{_met(missed)}: {text} (highest of {len(chosen)} cells: {100 * worst:.2f} %)")
         for outcome in over:
             chance = "more than chance explains" if outcome in missed else "which may be chance"
-            lines.append(f"    {outcome.cell}: {100 * outcome.found[OURS, 0.0]:.2f} %, {chance}")
+            lines.append(f"    {outcome.cell}: {100 * outcome.shares[OURS, 0.0]:.2f} %, {chance}")
     return lines + _power_lines(outcomes)
 
 
@@ -235,22 +236,22 @@ def _met(missed: Sequence[Any]) -> str:
 
 
 def _power_lines(outcomes: Sequence[Outcome]) -> list[str]:
-    """Whoever sweeps does not know the correlation: a test keeps its level if it does so at all those up to 0.3."""
+    """Comparisons of power. People do not know the correlation, so a test must keep its level at all up to 0.3."""
 
-    def always(outcome: Outcome, name: str) -> bool:
+    def keeps_always(outcome: Outcome, name: str) -> bool:
         alike = [o for o in outcomes if _but_for_correlation(o.cell) == _but_for_correlation(outcome.cell)]
         return not any(above(o, name, 0.05) for o in alike if o.cell.aim == 0.05)
 
-    def here(outcome: Outcome, name: str) -> bool:
+    def keeps_in_cell(outcome: Outcome, name: str) -> bool:
         return not above(outcome, name, 0.05)
 
-    compared, missed = _weaker(outcomes, always)
+    compared, missed = _weaker(outcomes, keeps_always)
     lines = [
         f"{_met(missed)}: power not below any test that keeps its level at every correlation up to 0.3 "
         f"(compared: {_counts(compared)}; below by more than chance in {len(missed)})"
     ]
     lines += [f"    {line}" for _, line in missed]
-    compared, missed = _weaker(outcomes, here)
+    compared, missed = _weaker(outcomes, keeps_in_cell)
     return [
         *lines,
         "no aim: the same against tests that keep it at the very correlation of the cell "
@@ -269,14 +270,14 @@ def _but_for_correlation(cell: Cell) -> tuple[str, str, int, int]:
 def _weaker(
     outcomes: Sequence[Outcome], keeps: Callable[[Outcome, str], bool]
 ) -> tuple[list[str], list[tuple[str, str]]]:
-    """The other test in every comparison with one that keeps its level; that and a line wherever ours is weaker."""
+    """The tests of all comparisons, each with a test that keeps its level; and (test, line) where ours is weaker."""
     compared, missed = [], []
     for outcome, name, effect in product(outcomes, TESTS[1:], EFFECTS[1:]):
-        tried = (name, effect) in outcome.found and outcome.runs[name] >= ENOUGH_RUNS
+        tried = (name, effect) in outcome.shares and outcome.runs[name] >= ENOUGH_RUNS
         if outcome.cell.aim != 0.05 or not tried or not keeps(outcome, name):
             continue
         compared.append(name)
-        ours, theirs = outcome.found[OURS, effect], outcome.found[name, effect]
+        ours, theirs = outcome.shares[OURS, effect], outcome.shares[name, effect]
         error = math.sqrt(ours * (1 - ours) / outcome.runs[OURS] + theirs * (1 - theirs) / outcome.runs[name] + 1e-12)
         if ours < theirs - 2 * error:
             line = f"{outcome.cell}, {effect:.0f} SD: ours {100 * ours:.1f} %, {name} {100 * theirs:.1f} %"

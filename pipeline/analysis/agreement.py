@@ -1,6 +1,6 @@
-"""How well a short ranking predicts the full one: rank correlation and top-k overlap, with bootstrap intervals.
+"""Compares a short ranking with the full one: rank correlation and top-k overlap, with bootstrap intervals.
 
-For calibration, which asks how cheap a fidelity may be. It does not say which experiment is best.
+Calibration uses it to find out how cheap a fidelity may be. It does not say which experiment is best.
 """
 
 import math
@@ -17,7 +17,7 @@ RESAMPLES = 1000
 CONFIDENCE = 0.9
 _PAIRS_AT_ONCE = 1e6
 FEWEST_EXPERIMENTS = 5
-"""Of fewer, no ranking can be said to agree or not."""
+"""With fewer, two rankings cannot be compared."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,15 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of two rankings of the same experiments; intervals are at 90 %, over which experiments were sampled."""
+    """Agreement of two rankings of the same experiments, with 90 % bootstrap intervals over experiments."""
 
     spearman: Estimate
     kendall: Estimate
     overlap: Estimate
-    """The share of the full ranking's best `top` that the short ranking has among its own best `top`."""
+    """Share of the full ranking's best `top` experiments that are also among the short ranking's best `top`."""
     top: int
     by_chance: float
-    """The overlap of two unrelated rankings."""
+    """Expected overlap of two unrelated rankings."""
     experiments: int
     left_out: int
     """Experiments that lack a finite metric in one of the rankings."""
@@ -52,13 +52,13 @@ def agreement(
     goal: Goal = "minimize",
     seed: int = 0,
 ) -> Agreement | str:
-    """Compares two metrics of the same experiments; where they cannot be compared, a plain sentence says why.
+    """Compares two metrics, {experiment: value}, of the same experiments. Returns a sentence if that is not possible.
 
-    Spearman's rho and Kendall's tau-b (Kendall, "The treatment of ties in ranking problems", 1945). Li et al., "A
-    system for massively parallel hyperparameter tuning" (ASHA, 2020), and the screening behind short mode, keep only
-    the best, for which the overlap is the number that counts. Intervals: percentile bootstrap over experiments (Efron
-    & Tibshirani, "An introduction to the bootstrap", 1993). A resample repeats experiments, which agree with
-    themselves, so the intervals of the overlap lean upward a little.
+    Spearman's rho and Kendall's tau-b (Kendall, "The treatment of ties in ranking problems", 1945). Short mode keeps
+    only the best, as do Li et al., "A system for massively parallel hyperparameter tuning" (ASHA, 2020). For that the
+    overlap is the number that counts. Intervals: percentile bootstrap over experiments (Efron & Tibshirani, "An
+    introduction to the bootstrap", 1993). A resample repeats experiments, which agree with themselves, so the
+    intervals of the overlap lean upward a little. Raises ValueError if `top` is below 1.
     """
     if top < 1:
         raise ValueError(f"the best {top} of a ranking are none")
@@ -73,14 +73,18 @@ def agreement(
     direction = sign(goal)
     a = direction * np.array([short[name] for name in names], dtype=float)
     b = direction * np.array([full[name] for name in names], dtype=float)
-    for values, which in ((a, "short"), (b, "full")):
+    for values, ranking in ((a, "short"), (b, "full")):
         if np.ptp(values) == 0:
-            return f"all {count} experiments have the same metric in the {which} ranking: there is no order to compare"
+            return (
+                f"all {count} experiments have the same metric in the {ranking} ranking: there is no order to compare"
+            )
+
+    # A thousand resamples of the experiments, the same for all three measures.
     rng = np.random.default_rng(seed)
     draws = rng.integers(count, size=(RESAMPLES, count))
     values = np.hstack([_measures(a[draw], b[draw], top) for draw in np.array_split(draws, _parts(count))])
     tail = (1 - CONFIDENCE) / 2
-    # A resample of one experiment alone has no correlation; it is left out.
+    # A resample that holds a single experiment has no correlation; it is left out.
     low, high = np.nanquantile(values, (tail, 1 - tail), axis=1)
     spearman, kendall, overlap = (
         Estimate(float(v), min(float(v), float(lo)), max(float(v), float(hi)))
@@ -90,14 +94,14 @@ def agreement(
 
 
 def _parts(count: int) -> int:
-    """Into how many parts to take the resamples: Kendall's tau compares all pairs, of all of a part's at once."""
+    """Number of parts that the resamples are split into: for Kendall's tau, all pairs of a part are held in memory."""
     return min(RESAMPLES, math.ceil(RESAMPLES * count**2 / _PAIRS_AT_ONCE))
 
 
 def _measures(a: NDArray[np.float64], b: NDArray[np.float64], top: int) -> NDArray[np.float64]:
-    """Spearman, Kendall and overlap, one column per row of `a` and `b`; NaN where all values of a row are the same."""
+    """[3, R]: Spearman, Kendall and overlap of `a` and `b` [R, N], row by row; NaN where a row is constant."""
     ranks_a, ranks_b = (stats.rankdata(values, axis=1) for values in (a, b))
-    # scipy.stats.kendalltau computes a p-value that nobody asks for, a thousand times.
+    # scipy.stats.kendalltau would compute a thousand p-values that are not needed.
     signs_a, signs_b = (np.sign(values[:, :, None] - values[:, None, :]) for values in (a, b))
     spearman = _cosine(ranks_a - ranks_a.mean(axis=1, keepdims=True), ranks_b - ranks_b.mean(axis=1, keepdims=True))
     return np.array([spearman, _cosine(signs_a, signs_b), _overlap(a, b, top)])
@@ -112,8 +116,8 @@ def _cosine(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float6
 
 def _overlap(a: NDArray[np.float64], b: NDArray[np.float64], top: int) -> NDArray[np.float64]:
     best_a, best_b = (np.argsort(values, axis=1, kind="stable")[:, :top] for values in (a, b))
-    both: NDArray[np.bool_] = (best_a[:, :, None] == best_b[:, None, :]).any(axis=2)
-    return both.mean(axis=1)
+    is_in_b: NDArray[np.bool_] = (best_a[:, :, None] == best_b[:, None, :]).any(axis=2)
+    return is_in_b.mean(axis=1)
 
 
 def _finite(value: float | None) -> bool:

@@ -1,7 +1,7 @@
-"""A calibration's rows and epochs -> how well each cheap fidelity predicts the full result, and which one to take.
+"""Evaluates a calibration: how well each cheap fidelity predicts the full result, and the cheapest that will do.
 
-A training is measured after every epoch, and nothing in it depends on how many epochs it may have: so one training
-tells what it would have come to with fewer. Nothing here reads a store or draws a picture.
+A training is measured after every epoch, and nothing in it depends on its epoch limit. So a single training gives the
+result for every lower limit as well. Nothing here reads a store or draws a picture.
 """
 
 import math
@@ -33,9 +33,9 @@ class Amount:
     words: str
     train_days: int
     months: int
-    """What `short.months` must be to get at least so many training days."""
+    """Value of `short.months` that gives at least so many training days."""
     exact: bool
-    """Whether a spec can ask for just this amount; for a week it cannot."""
+    """True if a spec can ask for exactly this amount. For a week it cannot."""
 
 
 @dataclass(frozen=True)
@@ -45,20 +45,21 @@ class FidelityResult:
     amount: Amount
     epochs: int
     time_share: float
-    """Its training time as a share of the full trainings' time, over the same experiments."""
+    """Training time as a share of the full trainings' time, over the same experiments."""
     agreement: Agreement
     behind: float | None
-    """How much worse than the best the setting that stands first here is in the full result: 0.01 is 1 %."""
+    """Loss from taking this fidelity's first setting: how much worse it is than the best in the full result. 0.01 is
+    1 %."""
 
     @property
     def kept(self) -> int:
-        """How many of the best settings of the full result are among the best here."""
+        """Number of the full result's best settings that are among the best of this fidelity."""
         return round(self.agreement.overlap.value * self.agreement.top)
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One experiment on one amount of data: its metric so far after every epoch, until it diverged or ended."""
+    """One experiment on one amount of data: its best metric so far after every epoch, until it diverged or ended."""
 
     experiment: str
     amount: Amount
@@ -67,21 +68,21 @@ class Curve:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a calibration found."""
+    """Result of a calibration."""
 
     top: int
-    """How many of the best settings a fidelity should keep."""
+    """Number of best settings that are compared."""
     asked: float
-    """The share of these that it has to keep."""
+    """Share of these that a fidelity has to keep."""
     metric: str
     amounts: tuple[Amount, ...]
-    """From the least data to all of them."""
+    """From the least data to all data."""
     fidelities: tuple[FidelityResult, ...]
     """By amount of data, then epochs; the last one is the full result itself."""
     chosen: FidelityResult
-    """The cheapest that keeps the overlap asked for, at its epoch and at every later one."""
+    """The cheapest that keeps the share `asked`, at its epoch and at every later one."""
     best: tuple[str, ...]
-    """The experiments that are best in the full result, best first."""
+    """The `top` best experiments of the full result, best first."""
     incumbent: str | None
     curves: tuple[Curve, ...]
 
@@ -92,13 +93,13 @@ class Calibration:
 
     @property
     def week_would_do(self) -> bool:
-        """Whether a week, which a spec cannot ask for, keeps the overlap for less."""
+        """True if a week, which a spec cannot ask for, keeps the overlap for less time."""
         week = _cheapest([fidelity for fidelity in self.fidelities if not fidelity.amount.exact], self.asked)
         return week is not None and week.time_share < self.chosen.time_share
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What to write into a spec."""
+        """Keys and values to write into a spec."""
         if self.chosen is self.full:
             return {"mode": "full"}
         return {
@@ -108,7 +109,7 @@ class Calibration:
 
     @property
     def answer(self) -> str:
-        """One sentence."""
+        """The result in one sentence."""
         agreement = self.chosen.agreement
         sample = f"by a sample of {agreement.experiments} settings on one date range"
         if self.chosen is self.full:
@@ -127,12 +128,12 @@ class Calibration:
 
     def table(self) -> list[FidelityResult]:
         """The fidelities worth a line: per amount the epochs 1, 2, 4, 8, …, the last one, and the chosen one."""
-        last = max(one.epochs for one in self.fidelities)
-        shown = {2**power for power in range(last.bit_length())} | {last}
-        return [one for one in self.fidelities if one.epochs in shown or one is self.chosen]
+        last = max(fidelity.epochs for fidelity in self.fidelities)
+        epochs = {2**power for power in range(last.bit_length())} | {last}
+        return [fidelity for fidelity in self.fidelities if fidelity.epochs in epochs or fidelity is self.chosen]
 
     def as_json(self) -> dict[str, Any]:
-        """`calibration.json`."""
+        """The content of `calibration.json`."""
         return {
             "answer": self.answer,
             "settings": self.settings,
@@ -141,12 +142,12 @@ class Calibration:
             "metric": self.metric,
             "best": list(self.best),
             "chosen": _as_json(self.chosen),
-            "fidelities": [_as_json(one) for one in self.fidelities],
+            "fidelities": [_as_json(fidelity) for fidelity in self.fidelities],
         }
 
 
 def training_days(date_range: DateRange, months: int, valid: float, test: float) -> int | None:
-    """The training days of the last `months` whole months before the range's end; None if too few for any."""
+    """Training days in the last `months` whole months before the range's end; None if there are too few days."""
     try:
         return dates.whole_months(date_range.end, months).split(valid, test).train.days
     except ValueError:
@@ -154,22 +155,22 @@ def training_days(date_range: DateRange, months: int, valid: float, test: float)
 
 
 def calibrate(definition: Definition, rows: Sequence[Row], epochs: Mapping[str, Sequence[Row]]) -> Calibration | str:
-    """What the study found; where nothing can be said (yet), a sentence says why.
+    """Result of a calibration, or a sentence that says why there is none (yet).
 
-    `epochs` has the lines of `epochs.csv` per trial. A training that diverged stands last in its ranking; one that
+    `epochs` is {trial: lines of its `epochs.csv`}. A training that diverged stands last in its ranking. A training that
     failed, or has not run, is left out of both rankings, and so is its time.
     """
-    asked = definition.calibrating
-    assert asked is not None
+    calibrating = definition.calibrating
+    assert calibrating is not None
     metric, sign = definition.objective.valid, definition.objective.sign
     trainings = {phase.name: _trainings(definition, phase.name, metric, rows, epochs) for phase in definition.phases}
 
-    # The full result, which every cheaper fidelity is held against: the last phase, after its last epoch.
+    # The full result, which every cheaper fidelity is compared with: the last phase, after its last epoch.
     full = trainings[definition.phases[-1].name]
     if not full:
         return f"No training with all the data has {metric} of its epochs, so there is nothing to compare with."
     reference = {name: training.at(_most_epochs(full)) for name, training in full.items()}
-    itself = agreement(_finite(reference), _finite(reference), asked.top)
+    itself = agreement(_finite(reference), _finite(reference), calibrating.top)
     if isinstance(itself, str):
         return f"Nothing can be compared: {itself}."
 
@@ -178,20 +179,20 @@ def calibrate(definition: Definition, rows: Sequence[Row], epochs: Mapping[str, 
     fidelities = [
         fidelity
         for amount in amounts
-        for fidelity in _fidelities(amount, trainings[amount.phase], full, reference, asked.top, sign)
+        for fidelity in _fidelities(amount, trainings[amount.phase], full, reference, calibrating.top, sign)
     ]
-    chosen = _cheapest([fidelity for fidelity in fidelities if fidelity.amount.exact], asked.overlap)
+    chosen = _cheapest([fidelity for fidelity in fidelities if fidelity.amount.exact], calibrating.overlap)
 
     incumbent = identity_of(definition.incumbent)
     return Calibration(
-        top=asked.top,
-        asked=asked.overlap,
+        top=calibrating.top,
+        asked=calibrating.overlap,
         metric=metric,
         amounts=amounts,
         fidelities=tuple(fidelities),
         chosen=chosen or fidelities[-1],
-        best=tuple(_ranked(reference)[: asked.top]),
-        incumbent=next((name for name, one in full.items() if identity_of(one.assignment) == incumbent), None),
+        best=tuple(_ranked(reference)[: calibrating.top]),
+        incumbent=next((name for name, run in full.items() if identity_of(run.assignment) == incumbent), None),
         curves=tuple(
             Curve(name, amount, tuple(sign * value for value in training.scores if math.isfinite(value)))
             for amount in amounts
@@ -201,7 +202,7 @@ def calibrate(definition: Definition, rows: Sequence[Row], epochs: Mapping[str, 
 
 
 def percent(share: float) -> str:
-    """`12 %`, and `0.4 %` where whole ones would say nothing."""
+    """`12 %`; below 2 %, one decimal: `0.4 %`."""
     return f"{100 * share:.0f} %" if share >= 0.02 else f"{100 * share:.1f} %"
 
 
@@ -209,16 +210,16 @@ def percent(share: float) -> str:
 class _Training:
     assignment: dict[str, Any]
     scores: list[float]
-    """The best so far after each epoch, lower is better; infinite once it diverged."""
+    """Best score so far after each epoch, lower is better; infinite once it diverged."""
     seconds: list[float]
-    """Spent up to each epoch."""
+    """Seconds spent up to each epoch."""
 
     def at(self, epochs: int) -> float:
-        """A training that ended by itself keeps what it reached."""
+        """Score after so many epochs; of a training that ended earlier, its last one."""
         return self.scores[min(epochs, len(self.scores)) - 1]
 
     def seconds_at(self, epochs: int) -> float:
-        """Likewise, what it took."""
+        """Seconds up to so many epochs; of a training that ended earlier, all of them."""
         return self.seconds[min(epochs, len(self.seconds)) - 1]
 
 
@@ -229,7 +230,7 @@ def _most_epochs(trainings: Mapping[str, _Training]) -> int:
 def _trainings(
     definition: Definition, phase: str, metric: str, rows: Sequence[Row], epochs: Mapping[str, Sequence[Row]]
 ) -> dict[str, _Training]:
-    """The trainings of a phase by experiment, of those that have the metric of all their epochs."""
+    """{experiment: training} of a phase; only trainings that have the metric of every epoch."""
     sign = definition.objective.sign
     trainings = {}
     for row in rows:
@@ -255,7 +256,7 @@ def _fidelities(
     top: int,
     sign: int,
 ) -> Iterator[FidelityResult]:
-    """An amount of data after each of its epochs, but where its ranking and the full one cannot be compared."""
+    """One amount of data after each of its epochs, except where its ranking cannot be compared with the full one."""
     common = [name for name in full if name in trainings]
     full_seconds = math.fsum(full[name].seconds[-1] for name in common)
     target = _finite({name: reference[name] for name in common})
@@ -263,7 +264,7 @@ def _fidelities(
     agreed: Agreement | str = ""
     for epoch in range(1, _most_epochs(trainings) + 1):
         before, scores = scores, {name: trainings[name].at(epoch) for name in common}
-        # An agreement takes a thousand resamples; where no training got better, it is what it was.
+        # An agreement takes a thousand resamples; it stays the same if no training got better.
         if epoch == 1 or scores != before:
             agreed = agreement(_finite(scores), target, top)
         if isinstance(agreed, str):
@@ -283,7 +284,7 @@ def _or_infinite(value: float, sign: float) -> float:
 
 
 def _finite(scores: Mapping[str, float]) -> dict[str, float | None]:
-    """Diverged trainings stand last, all at one place: left out, they would flatter a fidelity that likes them."""
+    """Scores with diverged trainings last, all tied. To leave them out would favour a fidelity that ranks them high."""
     finite = [value for value in scores.values() if math.isfinite(value)]
     last = max(finite) + 1 if finite else 0.0
     return {name: value if math.isfinite(value) else last for name, value in scores.items()}
@@ -294,7 +295,7 @@ def _ranked(scores: Mapping[str, float]) -> list[str]:
 
 
 def _behind(reference: Mapping[str, float], first: str, sign: float) -> float | None:
-    """Of the setting that a fidelity puts first: how much worse than the best its full result is."""
+    """Loss of experiment `first` against the best in the full result, as a share; None where a ratio makes no sense."""
     best, reached = sign * min(reference.values()), sign * reference[first]
     if not (math.isfinite(reached) and math.isfinite(best) and min(reached, best) > 0):
         return None
@@ -311,7 +312,7 @@ def _amount(definition: Definition, phase: Phase) -> Amount:
 
 
 def _cheapest(fidelities: Iterable[FidelityResult], overlap: float) -> FidelityResult | None:
-    """The least time that keeps the overlap, from its epoch on: one lucky epoch is not enough."""
+    """The fidelity with the least time that keeps the overlap from its epoch on: one lucky epoch is not enough."""
     keeping: list[FidelityResult] = []
     lost: set[str] = set()
     for fidelity in reversed(list(fidelities)):
@@ -322,23 +323,25 @@ def _cheapest(fidelities: Iterable[FidelityResult], overlap: float) -> FidelityR
     return min(keeping, key=lambda fidelity: (fidelity.time_share, fidelity.epochs), default=None)
 
 
-def _fidelity_in_words(one: FidelityResult) -> str:
-    epochs = f"{one.epochs} epoch" + ("s" if one.epochs > 1 else "")
-    words = one.amount.words if one.amount.phase.endswith(FULL) else f"{one.amount.words} of data"
+def _fidelity_in_words(fidelity: FidelityResult) -> str:
+    amount = fidelity.amount
+    epochs = f"{fidelity.epochs} epoch" + ("s" if fidelity.epochs > 1 else "")
+    words = amount.words if amount.phase.endswith(FULL) else f"{amount.words} of data"
     return f"{words[0].upper()}{words[1:]} and {epochs}"
 
 
-def _as_json(one: FidelityResult) -> dict[str, Any]:
+def _as_json(fidelity: FidelityResult) -> dict[str, Any]:
+    amount, agreement = fidelity.amount, fidelity.agreement
     return {
-        "phase": one.amount.phase,
-        "train-days": one.amount.train_days,
-        "months": one.amount.months if one.amount.exact else None,
-        "epochs": one.epochs,
-        "time-share": round(one.time_share, 5),
-        "experiments": one.agreement.experiments,
-        "by-chance": one.agreement.by_chance,
-        "behind": one.behind,
-        **{name: _estimate(getattr(one.agreement, name)) for name in ("overlap", "spearman", "kendall")},
+        "phase": amount.phase,
+        "train-days": amount.train_days,
+        "months": amount.months if amount.exact else None,
+        "epochs": fidelity.epochs,
+        "time-share": round(fidelity.time_share, 5),
+        "experiments": agreement.experiments,
+        "by-chance": agreement.by_chance,
+        "behind": fidelity.behind,
+        **{name: _estimate(getattr(agreement, name)) for name in ("overlap", "spearman", "kendall")},
     }
 
 

@@ -1,6 +1,6 @@
-"""What a sweep's confirm phase says about its finalists: rows in, verdicts out.
+"""Reads the rows of a sweep's confirm phase and gives a verdict on each finalist.
 
-The test itself is `significance.py`'s.
+The test itself is in `significance.py`.
 """
 
 import math
@@ -27,7 +27,7 @@ def _no_claims(_: Mapping[str, Assignment]) -> Sequence[EarlierClaim]:
 
 @dataclass(frozen=True)
 class Compared:
-    """A finalist and the incumbent on one range: the test metric, seeds averaged; None where nothing finished."""
+    """Test metric of a finalist and the incumbent on one range, averaged over seeds; None where nothing finished."""
 
     date_range: DateRange
     finalist: float | None
@@ -36,42 +36,42 @@ class Compared:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What a sweep whose confirmation is complete says about its finalists, the best of choosing first."""
+    """The test metrics of a sweep's finalists and its incumbent, and the verdicts on the finalists."""
 
     design: Design
     incumbent: str
     """The incumbent's experiment; empty if none of its trials has a row."""
     compared: dict[str, list[Compared]]
-    """Per finalist, the best of choosing first; empty where nothing beat the incumbent, which was trained alone."""
+    """By finalist, the best of choosing first. Empty if nothing beat the incumbent, which was then trained alone."""
     base: Scores
-    """The incumbent's test metric."""
+    """Test metric of the incumbent."""
     scores: dict[str, Scores]
-    """The finalists'."""
+    """Test metric of each finalist."""
     settings: dict[str, Assignment] = field(default_factory=dict)
-    """The finalists'."""
+    """Hyperparameters of each finalist."""
     earlier: Earlier = field(default=_no_claims, compare=False)
-    """Reads the claims of older confirmations that count against those of this one."""
+    """Reads the claims of older confirmations that count against the finalists."""
 
     @property
     def measured(self) -> list[float]:
-        """The incumbent's test metric by date range, seeds averaged; without ranges where nothing finished."""
+        """Test metric of the incumbent on each date range, averaged over seeds; only ranges where a seed finished."""
         return [value for by_seed in self.base.values() if (value := _mean(by_seed)) is not None]
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
-        """Per finalist. Worked out when they are asked for: that takes scipy, and the ledger."""
+        """{finalist: verdict}. Computed on first use, since it takes scipy and the ledger."""
         from pipeline.analysis.significance import judge
 
         return judge(self.design, self.base, self.scores, [claim.p for claim in self.counted])
 
     @cached_property
     def counted(self) -> list[EarlierClaim]:
-        """The claims of other sweeps that the p-values are adjusted with."""
+        """Claims of other sweeps that the p-values are adjusted for."""
         return list(self.earlier(self.settings))
 
 
 def design_of(definition: Definition, phase: Phase) -> Design:
-    """How the phase will judge; known before anything runs."""
+    """The design by which a phase judges; known before anything runs."""
     assert phase.judging is not None
     training = definition.training
     return Design(
@@ -81,22 +81,22 @@ def design_of(definition: Definition, phase: Phase) -> Design:
         fresh=phase.judging.fresh,
         valid=training.validation_share,
         test=training.test_share,
-        them=definition.incumbent_name,
+        incumbent_name=definition.incumbent_name,
         correction=phase.judging.resemblance.correction if phase.judging.resemblance else None,
     )
 
 
 def confirmation(definition: Definition, rows: Sequence[Row], earlier: Earlier = _no_claims) -> Confirmation | None:
-    """What is known of the finalists; None while there is no row of a confirmation.
+    """The confirmation of a sweep so far; None while it has no row.
 
-    `earlier` gives the claims of older confirmations that count, from the finalists' settings.
+    `earlier` takes the settings of the finalists, and returns the claims of older confirmations that count.
     """
     phase = definition.confirm
     judging = [row for row in rows if phase is not None and row["phase"] == phase.name]
     if phase is None or not judging:
         return None
 
-    # The test metric of every setting, the incumbent's apart; on each range of those that read the same data.
+    # The test metric of every setting, the incumbent's apart. On each range, only trials that read the same data count.
     judging = comparable(definition, judging, judges=True)
     names = list(definition.incumbent)
     incumbent_identity = identity_of(definition.incumbent)

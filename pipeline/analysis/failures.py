@@ -1,4 +1,4 @@
-"""Failures that are alike: a sweep in which nothing but one mistake happens is not worth going on with."""
+"""Groups failures by cause. A sweep in which every trial fails alike is not worth going on with."""
 
 import re
 from collections.abc import Iterable
@@ -7,27 +7,27 @@ from dataclasses import dataclass
 from pipeline.results import Row, Status, trainings
 
 _FEWEST = 3
-# Numbers, and names that somebody drew by chance, differ between trials that fail alike.
+# Numbers and random names differ between trials that fail alike.
 _BY_CHANCE = re.compile(
     r"(status \d+)|\b(?:tmp|hpt-)[\w-]+|\b(?=[a-f]*\d)[0-9a-fx-]{6,}\b|\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.IGNORECASE
 )
 
 
-def enough(lanes: int) -> int:
-    """How many trials must fail alike: two rounds of lanes, and never fewer than three."""
+def _needed_alike(lanes: int) -> int:
+    """Number of trials that must fail alike to end a sweep: two for each lane, and at least three."""
     return max(_FEWEST, 2 * lanes)
 
 
 def same_failure(rows: Iterable[Row], lanes: int = 1) -> str | None:
-    """The error that trials fail with again and again; None if one has a result, or too few have failed alike.
+    """The error that all trials fail with; None if a trial has a result, or too few have failed alike.
 
-    The newest failures count: what was mended since the first ones is not held against a sweep.
+    Only the newest failures count: earlier mistakes may be mended by now.
     """
     trained = trainings(rows)
-    if len(trained) < enough(lanes) or any(Status(row["status"]).is_result for row in trained):
+    if len(trained) < _needed_alike(lanes) or any(Status(row["status"]).is_result for row in trained):
         return None
-    newest = sorted(trained, key=lambda row: row.get("finished") or "")[-enough(lanes) :]
-    # One setting may fail on every range, where all others work.
+    newest = sorted(trained, key=lambda row: row.get("finished") or "")[-_needed_alike(lanes) :]
+    # A single setting may fail on every range while all others work.
     if len({row["experiment"] for row in newest}) < 2:
         return None
     if len({(row["status"], _without_chance(row.get("error") or "")) for row in newest}) > 1:
@@ -36,7 +36,7 @@ def same_failure(rows: Iterable[Row], lanes: int = 1) -> str | None:
 
 
 def _without_chance(error: str) -> str:
-    return _BY_CHANCE.sub(lambda found: found[1] or "#", error)
+    return _BY_CHANCE.sub(lambda match: match[1] or "#", error)
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,17 @@ class Cause:
 
     status: str
     why: str
-    """The error of the first of them; empty where there is none."""
+    """Error of the first of them; empty if it has none."""
     trials: tuple[str, ...]
 
 
 def causes(rows: Iterable[Row]) -> list[Cause]:
-    """Rows without a result, by what they failed with: the most frequent cause first."""
+    """Groups rows without a result by status and error, the most frequent cause first."""
     alike: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         alike.setdefault((row["status"], _without_chance(row.get("error") or "")), []).append(row)
-    found = [
+    groups = [
         Cause(status, members[0].get("error") or "", tuple(row["trial"] for row in members))
         for (status, _), members in alike.items()
     ]
-    return sorted(found, key=lambda cause: -len(cause.trials))
+    return sorted(groups, key=lambda cause: -len(cause.trials))

@@ -1,6 +1,7 @@
-"""How many trials a running sweep will have come to, and how much training is left of it, rounds to come included.
+"""Forecasts the number of trials of a running sweep and the training time that remains, later rounds included.
 
-What is not planned yet is estimated: by the definition, and by what trainings took until now. No plan follows it.
+Trials that are not planned yet are estimated from the definition, and their time from earlier trainings. The forecast
+is only shown; nothing is planned by it.
 """
 
 import math
@@ -13,44 +14,45 @@ from pipeline.results import Row, Status
 from pipeline.sweep import Phase
 
 _MORE_EPOCHS = 2.0
-"""What a limit ended seldom trains up to a much higher one: on `flights`, 16 of 100 epochs after 15 of 15."""
+"""Factor by which a training may get longer under a higher epoch limit, if a lower one ended it. It seldom uses up the
+higher one: on `flights`, trainings with 15 of 15 epochs ran 16 of 100."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a sweep will have come to, without references."""
+    """Expected size of a sweep, without references."""
 
     trials: int
-    """In all."""
+    """Trials in all, finished ones included."""
     is_estimate: bool
-    """Whether some of these are not planned yet."""
+    """True if some of these are not planned yet."""
     seconds: float | None
-    """Of training that are left, all devices together; None before the first training has ended."""
+    """Seconds of training that remain, all devices together; None before the first training has ended."""
 
     @property
     def total(self) -> str:
-        """`31`, or `~31` where some of these are not planned yet."""
+        """`31`, or `~31` if it is an estimate."""
         return f"~{self.trials}" if self.is_estimate else str(self.trials)
 
 
 def forecast(history: History) -> Forecast:
-    """What is to come of a sweep, by what is planned and finished of it."""
+    """Expected trials and remaining seconds of a sweep, from its planned and its finished trials."""
     expected = _expected(history)
     planned = sum(not trial.is_reference for trial in history.planned)
     seconds = [_seconds(history, phase, trials) for phase, trials in expected]
-    left = None if None in seconds else math.fsum(filter(None, seconds))
+    remaining = None if None in seconds else math.fsum(filter(None, seconds))
     total = sum(trials for _, trials in expected)
-    if left is not None and history.definition.is_timed and total > planned:
-        return _within_budget(history, total, planned, left)
-    return Forecast(total, total > planned, left)
+    if remaining is not None and history.definition.is_timed and total > planned:
+        return _within_budget(history, total, planned, remaining)
+    return Forecast(total, total > planned, remaining)
 
 
 def _expected(history: History) -> list[tuple[Phase, int]]:
-    """How many trials each phase will have: one that is past, what it has; one that is not, all it may have."""
+    """Expected trials of each phase: the planned ones of a past phase, all that it may have of any other."""
     expected = []
     for phase in history.definition.of_settings:
         planned = sum(trial.phase == phase.name for trial in history.planned)
-        # What learns nothing from its rounds has planned all of it at once.
+        # A phase that learns nothing from its rounds has planned all of its trials at once.
         is_whole = planned and phase.batch is None and not phase.race
         if not is_whole and not history.is_past(phase):
             planned = max(planned, phase.trials_at_most)
@@ -59,13 +61,13 @@ def _expected(history: History) -> list[tuple[Phase, int]]:
 
 
 def _seconds(history: History, phase: Phase, trials: int) -> float | None:
-    """Seconds of training that are left of a phase; None while nobody can say what one takes."""
+    """Seconds of training that remain of a phase; None before any training shows how long one takes."""
     rows = history.rows_of(phase)
     if len(rows) >= trials:
         return 0.0
-    here = [row["training_time"] for row in rows if _is_typical(row)]
-    times = here or [
-        row["training_time"] * spending.more_steps(history.definition, row, phase, _MORE_EPOCHS)
+    # Times of this phase; before it has any, those of other phases, scaled to its data and epochs.
+    times = [row["training_time"] for row in rows if _is_typical(row)] or [
+        row["training_time"] * spending.step_ratio(history.definition, row, phase, _MORE_EPOCHS)
         for row in history.rows
         if _is_typical(row)
     ]
@@ -76,9 +78,9 @@ def _is_typical(row: Row) -> bool:
     return Status(row["status"]).is_result and spending.was_trained(row)
 
 
-def _within_budget(history: History, total: int, planned: int, left: float) -> Forecast:
-    """Of trials that nobody planned yet, those that time or money leave room for."""
+def _within_budget(history: History, total: int, planned: int, remaining: float) -> Forecast:
+    """The forecast, cut to the trials that time and money leave room for."""
     allowed = max(0.0, spending.seconds_of_budget_left(history))
-    share = min(1.0, allowed / left) if left else 1.0
+    share = min(1.0, allowed / remaining) if remaining else 1.0
     done = len(history.rows)
-    return Forecast(max(planned, done + round((total - done) * share)), True, min(left, allowed))
+    return Forecast(max(planned, done + round((total - done) * share)), True, min(remaining, allowed))

@@ -1,4 +1,4 @@
-"""A finalist's gains over the incumbent, range by range. What they prove is `significance.py`'s business."""
+"""A finalist's gains over the incumbent, range by range. The test over them is in `significance.py`."""
 
 import math
 from dataclasses import dataclass
@@ -10,27 +10,27 @@ from pipeline.dates import DateRange
 
 @dataclass(frozen=True)
 class PairedGains:
-    """One finalist against the incumbent, range by range; the seeds of a range are averaged, never pooled as ranges."""
+    """Gains of one finalist over the incumbent on each range. Seeds of a range are averaged, never pooled as ranges."""
 
     gains: dict[DateRange, float]
     finalist_failed: tuple[DateRange, ...]
     """Ranges on which the finalist lacks a seed that the incumbent finished."""
     incumbent_failed: tuple[DateRange, ...]
-    """Ranges without any finished seed of the incumbent: they say nothing about a difference."""
+    """Ranges without any finished seed of the incumbent: nothing can be compared there."""
     not_positive: tuple[DateRange, ...]
-    """Ranges on which a metric that is judged by ratio is zero or negative, so that there is none."""
+    """Ranges without a ratio: the metric is judged by ratio, and is zero or negative there."""
 
     base: float = 0.0
     """Mean of the incumbent's metric over the ranges with a gain."""
 
     @property
     def mean(self) -> float | None:
-        """Over the ranges with a gain; None if there is none, or if a range has no ratio."""
+        """Mean gain over the ranges; None if there is no gain, or if a range has no ratio."""
         return fmean(self.gains.values()) if self.gains and not self.not_positive else None
 
 
 def paired_gains(incumbent: Scores, finalist: Scores, design: Design) -> PairedGains:
-    """By range, over the pairs of runs that share range and seed index; on the design's scale."""
+    """Mean gain on each range, on the design's scale, over pairs of runs that share range and seed index."""
     gains: dict[DateRange, float] = {}
     bases: list[float] = []
     finalist_failed, incumbent_failed, not_positive = [], [], []
@@ -41,8 +41,8 @@ def paired_gains(incumbent: Scores, finalist: Scores, design: Design) -> PairedG
             incumbent_failed.append(range_)
         elif len(pairs) < len(theirs):
             finalist_failed.append(range_)
-        of_pairs = [design.scale.gain(base, own) for base, own in pairs]
-        measured = [gain for gain in of_pairs if gain is not None]
+        pair_gains = [design.scale.gain(base, score) for base, score in pairs]
+        measured = [gain for gain in pair_gains if gain is not None]
         if len(measured) < len(pairs):
             not_positive.append(range_)
         elif measured:

@@ -1,6 +1,6 @@
-"""What a planner knows of a sweep at one moment, as one value.
+"""The state of a sweep at one moment, as one value for planners.
 
-It is read from the store by whoever plans; nothing here reads a store or a clock.
+Planners read it from the store; nothing here reads a store or a clock.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -16,7 +16,7 @@ from pipeline.sweep import Definition, Experiment, Phase, Trial
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """A sweep up to `now`. Spending reads only the rows; the next round needs experiments and planned trials, too."""
+    """A sweep up to `now`. Spending needs only the rows; the next round needs experiments and planned trials, too."""
 
     definition: Definition
     now: datetime
@@ -25,14 +25,14 @@ class History:
     planned: Set[Trial] = frozenset()
     """The trials of all rounds so far."""
     rows: Sequence[Row] = ()
-    """Of the trials that are finished; those of references, which no planner and no budget may count, are left out."""
+    """Rows of the finished trials, without references: no planner and no budget may count those."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", trainings(self.rows))
 
     @classmethod
     def at_start(cls, definition: Definition) -> Self:
-        """Before anything is planned."""
+        """A new sweep, before anything is planned."""
         return cls(definition, datetime.fromisoformat(definition.created))
 
     # -- what is finished
@@ -56,7 +56,7 @@ class History:
         return phase.name in self._planned_ids
 
     def is_past(self, phase: Phase) -> bool:
-        """Whether a later phase has begun. Then a phase is never reopened, even after a retry."""
+        """True if a later phase has begun. Then this phase is never reopened, even after a retry."""
         phases = self.definition.of_settings
         return any(map(self.has_begun, phases[phases.index(phase) + 1 :]))
 
@@ -72,5 +72,5 @@ class History:
 
     @property
     def seconds_passed(self) -> float:
-        """By the clock, since the sweep was made."""
+        """Seconds of the clock since the sweep was made."""
         return (self.now - datetime.fromisoformat(self.definition.created)).total_seconds()

@@ -1,7 +1,7 @@
-"""Which hyperparameters mattered, which of their values did best, and whether the two that mattered most hang together.
+"""Importance of hyperparameters, their best values, and the interaction of two of them.
 
-From plain values: settings, what each came to, the domains searched. These numbers describe what chose; they judge
-nothing, and what the next sweep should search is `suggestion.py`'s business.
+Computed from plain values: settings, their scores, and the domains that were searched. The numbers describe the trials
+that chose and judge nothing. What the next sweep should search is decided in `suggestion.py`.
 """
 
 import math
@@ -20,50 +20,51 @@ from pipeline.search.search_space import SearchSpace
 from pipeline.space import Assignment, Domain, Interval, Scalar, Space, key
 
 FEWEST = 12
-"""Of fewer experiments nobody can say which hyperparameter made the difference."""
+"""With fewer experiments it is not clear which hyperparameter made the difference."""
 FEWEST_BEST = 5
-"""The experiments that count as the best: a quarter, but not fewer than that.
+"""The best quarter of the experiments count as the best, but at least so many.
 
-With Optuna's tenth, 40 experiments of six hyperparameters of which one mattered showed that in two sweeps of five; with
-a quarter in nearly all.
+Optuna takes a tenth. In sweeps of 40 experiments and six hyperparameters, one of which mattered, a tenth found it in
+two sweeps of five, and a quarter in nearly all.
 """
 PARTS = 5
 MOST_VALUES = 12
-"""A list of more numbers is taken for a range."""
+"""A list of more numbers is treated as a range."""
 ALPHA = 0.05
 _F_LEVEL = 0.01
 _SHUFFLES = (19, 99)
-"""Fewest and most. Nineteen just suffice for a level of 5 %."""
+"""Fewest and most. Nineteen are just enough for a level of 5 %."""
 _SHUFFLED_EXPERIMENTS = 20_000
-"""With many experiments, where chance does little, fewer shuffles: a report of 10,000 trials must stay fast."""
+"""Shuffles times experiments. Chance does little among many experiments, so they need fewer shuffles, and a report of
+10,000 trials stays fast."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A value of a hyperparameter, or a part of its range, and who has it."""
+    """A value of a hyperparameter, or a part of its range, and the experiments that have it."""
 
     value: Scalar
     """None for a part of a range."""
     low: float | None
     high: float | None
-    """The part of the range; None for a single value."""
+    """The ends of the part; None for a single value."""
     members: tuple[int, ...]
-    """Places among the experiments."""
+    """Indices of the experiments."""
 
 
 @dataclass(frozen=True)
 class Experiments:
-    """Settings, and what each of them came to."""
+    """Settings and their scores."""
 
     assignments: Sequence[Assignment]
     values: Sequence[float]
-    """To be minimised; infinite where a training diverged, or was stopped for being behind."""
+    """Scores, to be minimised; infinite where a training diverged, or was stopped early."""
     domains: Space
     """The hyperparameters that were searched."""
 
     @cached_property
     def finite(self) -> list[int]:
-        """Places of the experiments with a result."""
+        """Indices of the experiments with a finite score."""
         return [at for at, value in enumerate(self.values) if math.isfinite(value)]
 
     @cached_property
@@ -71,7 +72,7 @@ class Experiments:
         everywhere = range(len(self.assignments))
         if not any(domain.when for domain in self.domains.values()):
             return {name: list(everywhere) for name in self.domains}
-        # What is not searched has the same value in every setting.
+        # A hyperparameter that is not searched has the same value in every setting.
         space = SearchSpace(dict(self.domains), otherwise=self.assignments[0] if self.assignments else {})
         active: dict[str, list[int]] = {name: [] for name in self.domains}
         for at in everywhere:
@@ -80,15 +81,15 @@ class Experiments:
         return active
 
     def active(self, name: str) -> list[int]:
-        """The experiments in which a hyperparameter was of use: its condition, if it has one, held."""
+        """Indices of the experiments in which a hyperparameter was active: its condition, if it has one, held."""
         return self._active[name]
 
     def interval(self, name: str) -> Interval | None:
-        """The range that a hyperparameter's values lie in; None where it has a few single values."""
+        """The range that holds a hyperparameter's values; None if it has a few single values."""
         return interval_of(self.domains[name], [self.assignments[at][name] for at in self.active(name)])
 
     def parts(self, name: str) -> list[Part]:
-        """The experiments by value, in the order of an axis; a range is cut into equal parts, some maybe empty."""
+        """The experiments by value, in the order of an axis. A range is cut into equal parts; some may be empty."""
         interval = self.interval(name)
         if interval is None:
             return self._by_value(name)
@@ -110,21 +111,22 @@ class Experiments:
         return sorted(parts, key=lambda part: _axis_order(part.value))
 
     def median(self, part: Part) -> float:
-        """Of the values of those that have it."""
+        """Median score of the experiments of a part."""
         return median(self.values[at] for at in part.members)
 
 
 @dataclass(frozen=True)
 class Importance:
-    """How much a hyperparameter separates the best experiments from the rest."""
+    """Importance of a hyperparameter: how well it separates the best experiments from the others."""
 
     name: str
     share: float
-    """In [0, 1]: of what separates them, chance subtracted. What the shares leave of 1 is what chance gives."""
+    """Share of the total importance of all hyperparameters, after subtracting chance. The shares add up to less than 1;
+    the rest is chance."""
     clear: bool
-    """Whether it is more than chance gives: where nothing matters, one sweep in twenty calls anything clear."""
+    """True if it is more than chance. If nothing matters, one sweep in twenty has a clear hyperparameter."""
     experiments: int
-    """In which it was active."""
+    """Experiments in which it was active."""
 
 
 @dataclass(frozen=True)
@@ -135,39 +137,40 @@ class BestValue:
     part: Part
     median: float
     of: int
-    """Experiments in which the hyperparameter was active; `part.members` are those behind the median."""
+    """Experiments in which the hyperparameter was active. The median is over `part.members`."""
 
 
 @dataclass(frozen=True)
 class Interaction:
-    """What two hyperparameters do together, value by value."""
+    """Joint effect of two hyperparameters, as a table of medians."""
 
     names: tuple[str, str]
     parts: tuple[tuple[Part, ...], tuple[Part, ...]]
-    """Those that anybody has."""
+    """The parts of either that some experiment has."""
     cells: Mapping[tuple[int, int], tuple[float, int]]
-    """By places in `parts`: the median, and of how many."""
+    """{indices in `parts`: (median score, experiments)}."""
     share: float
-    """Of the variance of the logarithms: what the pair explains beyond what each explains alone, less chance."""
+    """Share of the variance of the scores' logarithms that the pair explains beyond either alone, less chance."""
     clear: bool
+    """True if it is more than chance."""
 
 
 def importances(experiments: Experiments) -> list[Importance]:
-    """The hyperparameters, the most important first; empty where there are too few experiments to say.
+    """The hyperparameters, the most important first; empty if there are too few experiments.
 
-    PED-ANOVA (Watanabe, Bansal & Hutter, "PED-ANOVA: efficiently quantifying hyperparameter importance in arbitrary
-    subspaces", IJCAI 2023), as Optuna has it: how far the density of a hyperparameter's values among the best
-    experiments is from that among all of them. It asks what it takes to be among the best, not what explains how bad
-    the bad ones are. Each hyperparameter is taken alone.
+    Optuna's PED-ANOVA (Watanabe, Bansal & Hutter, "PED-ANOVA: efficiently quantifying hyperparameter importance in
+    arbitrary subspaces", IJCAI 2023). It measures how far the density of a hyperparameter's values among the best
+    experiments is from the density among all. So it explains what makes a setting good, not what makes a bad one
+    bad. Each hyperparameter is taken alone.
 
-    Of few experiments the densities are mostly luck, so the same is done with shuffled values: their mean is
-    subtracted, and clear is what no more than 5 % of the shuffles exceed anywhere (the maximum over all
-    hyperparameters, each on its own scale, after Westfall & Young, "Resampling-based multiple testing", 1993).
+    With few experiments the densities are mostly luck. So the same is computed for shuffled scores, and their mean is
+    subtracted. A hyperparameter is clear if at most 5 % of the shuffles exceed it with any hyperparameter, each on its
+    own scale (the maximum of Westfall & Young, "Resampling-based multiple testing", 1993).
     """
     names = [name for name in experiments.domains if len(experiments.parts(name)) > 1]
     if len(experiments.values) < FEWEST or len(experiments.finite) < FEWEST_BEST or not names:
         return []
-    # The order of the experiments, then orders in which only chance decides who is best.
+    # The ranks of the experiments, then random ones.
     count = len(experiments.values)
     ranks = np.unique(np.asarray(experiments.values, dtype=float), return_inverse=True)[1].astype(float)
     best = min(max(math.ceil(count / 4), FEWEST_BEST), len(experiments.finite))
@@ -177,12 +180,12 @@ def importances(experiments: Experiments) -> list[Importance]:
     raw = _ped_anova(experiments, names, orders, best / count)
     actual, shuffled = raw[0], raw[1:]
 
-    # How far above chance, as a share of all that was measured.
+    # How far each is above chance, as a share of the total.
     total = actual.sum()
     excess = np.maximum(actual - shuffled.mean(axis=0), 0)
     shares = excess / total if total > 0 else excess
 
-    # How often chance gets as far, with any hyperparameter, each on its own scale.
+    # How often chance gets as far with any hyperparameter, each on its own scale.
     spread = raw.std(axis=0)
     scaled = (raw - raw.mean(axis=0)) / np.where(spread > 0, spread, np.inf)
     highest = scaled[1:].max(axis=1)
@@ -199,9 +202,9 @@ def importances(experiments: Experiments) -> list[Importance]:
 
 
 def best_values(experiments: Experiments) -> list[BestValue]:
-    """For each hyperparameter the value, or the part of the range, with the best median, in the listed order.
+    """For each hyperparameter the value, or the part of the range, with the best median score.
 
-    What a single experiment had counts only where nothing was had by several: one experiment is no median.
+    Values of a single experiment count only if no value has several: one experiment makes no median.
     """
     bests = []
     for name in experiments.domains:
@@ -214,40 +217,40 @@ def best_values(experiments: Experiments) -> list[BestValue]:
 
 
 def interaction(experiments: Experiments, first: str, second: str) -> Interaction | None:
-    """How two hyperparameters act together; None where too little of the table is filled to tell.
+    """Interaction of two hyperparameters; None if too few cells of the table are filled.
 
-    The share is that of the variance between the cells of the table that the sum of a row's and a column's effect
-    leaves over, less what as many cells leave by chance, as in Kelley's epsilon squared ("An unbiased correlation
-    ratio measure", 1935). Clear by the F test of the same numbers at 1 %: as the spread differs from cell to cell,
-    that is about 5 % in truth.
+    The sum of a row effect and a column effect explains part of the variance between the cells of the table. The share
+    is the part that it leaves, less what it would leave by chance, as in Kelley's epsilon squared ("An unbiased
+    correlation ratio measure", 1935). It is clear by an F test at 1 %. The spread differs from cell to cell, so false
+    alarms are in fact about 5 %.
     """
-    # The table: experiments with a result in which both were active, by the value of either.
+    # The table: experiments with a score in which both were active, by the value of either.
     active = set(experiments.active(second))
-    both = [at for at in experiments.active(first) if at in active and math.isfinite(experiments.values[at])]
-    inside = set(both)
+    members = [at for at in experiments.active(first) if at in active and math.isfinite(experiments.values[at])]
+    member_set = set(members)
     sides = tuple(
-        tuple(part for part in experiments.parts(name) if inside.intersection(part.members)) for name in (first, second)
+        tuple(part for part in experiments.parts(name) if member_set.intersection(part.members))
+        for name in (first, second)
     )
     places = [{at: place for place, part in enumerate(side) for at in part.members} for side in sides]
-    members: dict[tuple[int, int], list[int]] = {}
-    for at in both:
-        members.setdefault((places[0][at], places[1][at]), []).append(at)
-    if min(map(len, sides)) < 2 or len(members) < 4 or len(both) < FEWEST:
+    by_cell: dict[tuple[int, int], list[int]] = {}
+    for at in members:
+        by_cell.setdefault((places[0][at], places[1][at]), []).append(at)
+    if min(map(len, sides)) < 2 or len(by_cell) < 4 or len(members) < FEWEST:
         return None
     cells = {
-        cell: (median(experiments.values[at] for at in inhabitants), len(inhabitants))
-        for cell, inhabitants in sorted(members.items())
+        cell: (median(experiments.values[at] for at in inside), len(inside)) for cell, inside in sorted(by_cell.items())
     }
 
     # What the pair explains beyond either alone.
-    positive = min(experiments.values[at] for at in both) > 0
-    values = np.array([math.log(experiments.values[at]) if positive else experiments.values[at] for at in both])
-    share, clear = _together(values, [places[0][at] for at in both], [places[1][at] for at in both])
+    positive = min(experiments.values[at] for at in members) > 0
+    values = np.array([math.log(experiments.values[at]) if positive else experiments.values[at] for at in members])
+    share, clear = _joint_effect(values, [places[0][at] for at in members], [places[1][at] for at in members])
     return Interaction((first, second), (sides[0], sides[1]), cells, share, clear)
 
 
-def _together(values: NDArray[np.float64], rows: Sequence[int], columns: Sequence[int]) -> tuple[float, bool]:
-    """The share that cells explain beyond rows and columns, and whether that is clear."""
+def _joint_effect(values: NDArray[np.float64], rows: Sequence[int], columns: Sequence[int]) -> tuple[float, bool]:
+    """Share of the variance that cells explain beyond rows and columns; and whether that is clear."""
     from scipy import stats
 
     def dummies(places: Sequence[Any]) -> NDArray[np.float64]:
@@ -260,18 +263,19 @@ def _together(values: NDArray[np.float64], rows: Sequence[int], columns: Sequenc
     alone = float(((values - additive @ effects) ** 2).sum())
     cells = dummies(list(zip(rows, columns, strict=True)))
     within = float(((values - cells @ (cells.T @ values / cells.sum(axis=0))) ** 2).sum())
-    more, left = cells.shape[1] - int(rank), len(values) - cells.shape[1]
-    if more <= 0 or left <= 0 or total <= 0:
+    # Degrees of freedom of the interaction, and of the experiments within a cell.
+    df, df_within = cells.shape[1] - int(rank), len(values) - cells.shape[1]
+    if df <= 0 or df_within <= 0 or total <= 0:
         return 0.0, False
     beyond = max(0.0, alone - within)
     if within <= 1e-12 * total:
         return beyond / total, beyond > 1e-9 * total
-    p = float(stats.f.sf(beyond / more / (within / left), more, left))
-    return max(0.0, beyond - more * within / left) / total, p <= _F_LEVEL
+    p = float(stats.f.sf(beyond / df / (within / df_within), df, df_within))
+    return max(0.0, beyond - df * within / df_within) / total, p <= _F_LEVEL
 
 
 def interval_of(domain: Domain, values: Sequence[Scalar]) -> Interval | None:
-    """The range that holds a domain and the values tried, which may lie outside (an incumbent's); None for a list."""
+    """The range that holds a domain and the values tried; None for a list. An incumbent's value may lie outside."""
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if isinstance(domain, Interval):
         low, high = min([domain.low, *numbers]), max([domain.high, *numbers])
@@ -283,14 +287,14 @@ def interval_of(domain: Domain, values: Sequence[Scalar]) -> Interval | None:
 
 
 def scale_of(interval: Interval) -> tuple[Callable[[float], float], Callable[[float], float]]:
-    """To the scale on which a range is even, and back."""
+    """Functions to the scale of a range, linear or logarithmic, and back."""
     return (math.log, math.exp) if interval.log else (float, float)
 
 
 def _ped_anova(
     experiments: Experiments, names: Sequence[str], orders: Sequence[NDArray[np.float64]], quantile: float
 ) -> NDArray[np.float64]:
-    """The raw importances [order, name], for each of several orders of the same experiments."""
+    """Raw importances [order, name] for several orders of the same experiments; the best `quantile` count as good."""
     from optuna.distributions import (
         BaseDistribution,
         CategoricalDistribution,
@@ -305,7 +309,7 @@ def _ped_anova(
     for name in names:
         interval, active = experiments.interval(name), experiments.active(name)
         if interval is None:
-            # By their places, as Optuna takes 1, 1.0 and True for the same value.
+            # By index of the value, since Optuna takes 1, 1.0 and True for the same value.
             place = {at: number for number, part in enumerate(experiments.parts(name)) for at in part.members}
             distributions[name] = CategoricalDistribution(range(len(experiments.parts(name))))
             for at in active:
@@ -337,7 +341,7 @@ def _ped_anova(
 
 @contextmanager
 def _quiet() -> Iterator[Any]:
-    """An Optuna study that says nothing."""
+    """An Optuna study that logs nothing."""
     from optuna import create_study, logging
 
     loud = logging.get_verbosity()

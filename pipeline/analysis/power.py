@@ -1,6 +1,6 @@
-"""What a confirmation can find, known before anything trains: how alike its ranges count, and the smallest gain.
+"""Power of a confirmation before anything trains: the correction for similar ranges, and the smallest gain it finds.
 
-It judges nothing, which is `significance.py`'s work. Nothing heavy is imported, as it is asked before a sweep.
+It judges nothing; that is the work of `significance.py`. It runs before every sweep, so it imports nothing heavy.
 """
 
 import math
@@ -13,23 +13,24 @@ from pipeline.dates import DateRange
 
 POWER = 0.8
 
-# Found by simulation (benchmarks/significance.py) before they were fixed: the smallest round numbers with which false
-# alarms stay at 7 % for neighbours a range length apart that correlate with 0.6, and for neighbours a month apart
-# that correlate with 0.67 (which is 0.3 a range length apart).
+# Chosen by simulation (benchmarks/significance.py): the smallest round numbers that keep false alarms at 7 %, for
+# neighbours a range length apart with correlation 0.6, and for neighbours a month apart with correlation 0.67 (which is
+# 0.3 a range length apart).
 _APART = 5.5
 _OVERLAP = 1.5
 
 _STEPS = 600
-"""Of the integral over the standard deviation that is seen; even, as Simpson's rule takes it."""
+"""Steps of the integral over the sample standard deviation; even, for Simpson's rule."""
 
 
 def correction(ranges: Sequence[DateRange]) -> float:
-    """The c in variance x (1/R + c), from how the ranges lie and from nothing else.
+    """The c in variance x (1/R + c), from the dates of the ranges alone.
 
-    After Nadeau & Bengio, "Inference for the generalization error", Machine Learning 52, 2003, whose c allows for
-    gains that resemble each other because the training sets overlap. Ours is k / (R - 1): correlation between date
-    ranges fades with their distance, so more ranges do help; k = 5.5 where neighbours share no day, and grows with the
-    share of days that the closest two have in common (6.5 where ranges of three months lie a month apart).
+    After Nadeau & Bengio, "Inference for the generalization error", Machine Learning 52, 2003. Their c allows for gains
+    that are correlated because training sets overlap. Ours is k / (R - 1): the correlation of date ranges fades with
+    their distance, so more ranges do help. k is 5.5 if neighbours share no day. It grows with the share of days that
+    the closest two have in common: it is 6.5 for ranges of three months that lie a month apart.
+
     Raises ValueError for fewer than two ranges.
     """
     if len(ranges) < 2:
@@ -42,17 +43,17 @@ def correction(ranges: Sequence[DateRange]) -> float:
 
 
 def correction_of(design: Design, ranges: Sequence[DateRange]) -> float:
-    """The c of a design on those of its ranges that are left: learned if it was, else a constant's."""
+    """The c of a design for those of its ranges that have a result: learned if the design has it, else `correction`."""
     if design.correction is None:
         return correction(ranges)
-    # As with the constant: what is left of it fades with the number of ranges.
+    # It shrinks with the number of ranges, as `correction` does.
     return design.correction * (len(design.ranges) - 1) / (len(ranges) - 1)
 
 
 def detectable_in_sd(design: Design, family: int = 1) -> float | None:
     """The smallest gain beyond the rope, in standard deviations between ranges, that is found with 80 % power.
 
-    For saying, before anything runs, what the ranges at hand can show. None if there are too few of them.
+    None if the design has too few ranges. `family` is the number of claims that share the level.
     """
     if len(design.ranges) < FEWEST_RANGES:
         return None
@@ -61,15 +62,18 @@ def detectable_in_sd(design: Design, family: int = 1) -> float | None:
 
 @lru_cache(maxsize=1024)
 def smallest_gain(ranges: int, c: float, level: float) -> float:
-    """The smallest gain beyond the rope, in standard deviations between ranges, that the corrected t-test finds at this
-    level with 80 % power, if ranges are as alike as c allows for; less alike, and smaller gains are found."""
+    """The smallest gain beyond the rope that the corrected t-test finds at this level with 80 % power.
+
+    In standard deviations between ranges, for ranges as similar as c allows for. If they are less similar, smaller
+    gains are found, too.
+    """
     critical = _critical(ranges - 1, level)
     shift = _root(lambda shift: _exceeds(ranges - 1, shift, critical) - POWER, 0.0, 10 * critical + 10)
     return shift * math.sqrt(1 / ranges + c)
 
 
 def _critical(df: int, level: float) -> float:
-    """The value that Student's t exceeds with this probability, below one half."""
+    """The value that Student's t exceeds with probability `level`, below one half."""
     high = 1.0
     while _upper_tail(df, high) > level:
         high *= 2
@@ -89,20 +93,22 @@ def _upper_tail(df: int, t: float) -> float:
 
 
 def _exceeds(df: int, shift: float, critical: float) -> float:
-    """P(T > critical) of the noncentral t: over what standard deviation may be seen, that of a normal beyond it."""
-    return sum(weight * math.erfc((critical * seen - shift) / math.sqrt(2)) / 2 for seen, weight in _deviations(df))
+    """P(T > critical) of the noncentral t: a normal tail, integrated over the sample standard deviation."""
+    return sum(
+        weight * math.erfc((critical * deviation - shift) / math.sqrt(2)) / 2 for deviation, weight in _deviations(df)
+    )
 
 
 @cache
 def _deviations(df: int) -> list[tuple[float, float]]:
-    """Standard deviations that may be seen where one is true, and their probabilities, by Simpson's rule."""
+    """Sample standard deviations and their probabilities where the true one is 1, by Simpson's rule."""
     width = (1 + 8 / math.sqrt(2 * df)) / _STEPS
     scale = math.log(2) + df / 2 * math.log(df / 2) - math.lgamma(df / 2)
     points = []
     for at in range(1, _STEPS + 1):
-        seen, simpson = at * width, (1 if at == _STEPS else 4 if at % 2 else 2)
-        density = math.exp(scale + (df - 1) * math.log(seen) - df * seen**2 / 2)
-        points.append((seen, simpson * width / 3 * density))
+        deviation, simpson = at * width, (1 if at == _STEPS else 4 if at % 2 else 2)
+        density = math.exp(scale + (df - 1) * math.log(deviation) - df * deviation**2 / 2)
+        points.append((deviation, simpson * width / 3 * density))
     return points
 
 

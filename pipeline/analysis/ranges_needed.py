@@ -1,6 +1,6 @@
-"""A study of resemblance: rows -> how alike date ranges are, and how many of them, with how many seeds, find a gain.
+"""Evaluates a study of resemblance: how alike date ranges are, and how many ranges and seeds it takes to find a gain.
 
-What later sweeps learn from the study is the same, by way of its digest.
+Later sweeps learn the same from the study's digest.
 """
 
 import math
@@ -20,22 +20,22 @@ from pipeline.sweep import Definition, digests
 from pipeline.sweep.definition import Resemblance
 
 GAINS = (0.01, 0.02, 0.05)
-"""Shares of the metric; of one that is a share itself, points of a hundred."""
+"""Shares of the metric; percentage points of a metric that is a share itself."""
 SEEDS = (1, 2, 3, 5)
 MOST_RANGES = 24
 
 
 @dataclass(frozen=True)
 class Noise:
-    """The variance of a gain on one range, of a single pair of trainings; the true gain is the same on all."""
+    """Variance of the gain that one pair of trainings has on one range, split by cause."""
 
     of_ranges: float
-    """What another range makes of it; 0 where seeds explain everything."""
+    """Part that another range would change; 0 where seeds explain everything."""
     of_seeds: float | None
-    """What another seed makes of it; None if the study had one seed."""
+    """Part that another seed would change; None if the study had one seed."""
 
     def variance(self, seeds: int) -> float:
-        """Of the mean over so many seeds. Raises ValueError if there is no telling."""
+        """Variance of the mean over so many seeds. Raises ValueError for several if the study had one seed."""
         if self.of_seeds is None:
             if seeds > 1:
                 raise ValueError("a study with one seed cannot tell what more seeds do")
@@ -45,29 +45,29 @@ class Noise:
 
 @dataclass(frozen=True)
 class RangesNeeded:
-    """What a study found."""
+    """Result of a study of resemblance."""
 
     resemblance: Resemblance
-    """As the spec's own sweep would judge by it, with one seed."""
+    """Resemblance as the sweep of the study's spec would judge by it, with one seed."""
     noise: Noise
     metric: str
     scale: Scale
     gains: tuple[float, ...]
-    """Those that people ask for."""
+    """The gains of the table, on `scale`."""
     smallest: Mapping[int, Mapping[int, float]]
-    """Per number of seeds and ranges: the smallest gain that is found four times in five."""
+    """{seeds: {ranges: smallest gain that is found four times in five}}."""
 
     def ranges(self, gain: float, seeds: int) -> int | None:
-        """The fewest that find a gain of this size four times in five; None if `MOST_RANGES` do not."""
+        """Fewest ranges that find a gain of this size four times in five; None if `MOST_RANGES` do not."""
         return next((count for count, least in self.smallest[seeds].items() if least <= gain), None)
 
     def cheapest(self, gain: float) -> tuple[int, int] | None:
-        """The ranges and seeds that find a gain with the fewest trainings; None: out of reach."""
-        found = [(count, seeds) for seeds in self.smallest if (count := self.ranges(gain, seeds)) is not None]
-        return min(found, key=lambda one: (one[0] * one[1], one[1]), default=None)
+        """(ranges, seeds) that find a gain with the fewest trainings; None if none do."""
+        pairs = [(count, seeds) for seeds in self.smallest if (count := self.ranges(gain, seeds)) is not None]
+        return min(pairs, key=lambda pair: (pair[0] * pair[1], pair[1]), default=None)
 
     def table(self) -> list[tuple[str, list[str]]]:
-        """Per gain, in words: how many ranges it takes with each number of seeds."""
+        """[(gain, [ranges it takes with each number of seeds])], in words."""
         return [
             (self.scale.words(gain), [_count_in_words(self.ranges(gain, seeds)) for seeds in self.smallest])
             for gain in self.gains
@@ -75,22 +75,22 @@ class RangesNeeded:
 
     @property
     def seed_share(self) -> float | None:
-        """Of the variance of a single pair, the seeds' part."""
+        """Share of a single pair's variance that seeds explain; None if the study had one seed."""
         return None if self.noise.of_seeds is None else self.noise.of_seeds / self.noise.variance(1)
 
     @property
     def answer(self) -> str:
-        """One sentence."""
-        found = self.resemblance
+        """The result in one sentence."""
+        alike = self.resemblance
         ways = [f"a gain of {self.scale.words(gain)} takes {_in_words(self.cheapest(gain))}" for gain in self.gains]
         return (
-            f"Your date ranges resemble each other {found.how_much}: {found.correlation:.2g} (at most "
-            f"{found.correlation_at_most:.2g}), from {found.trainings:,} trainings of {found.settings} settings on "
-            f"{found.ranges} date ranges; to find it four times in five, {', '.join(ways)}."
+            f"Your date ranges resemble each other {alike.how_much}: {alike.correlation:.2g} (at most "
+            f"{alike.correlation_at_most:.2g}), from {alike.trainings:,} trainings of {alike.settings} settings on "
+            f"{alike.ranges} date ranges; to find it four times in five, {', '.join(ways)}."
         )
 
     def as_json(self) -> dict[str, Any]:
-        """`resemblance.json`."""
+        """The content of `resemblance.json`."""
         return {
             "answer": self.answer,
             "metric": self.metric,
@@ -119,47 +119,52 @@ def _in_words(way: tuple[int, int] | None) -> str:
 
 
 def ranges_needed(definition: Definition, rows: Sequence[Row]) -> RangesNeeded | str:
-    """What the study found; where nothing can be said (yet), a sentence says why."""
-    asked, phase = definition.resembling, definition.phases[0]
-    assert asked is not None
+    """Result of a study of resemblance, or a sentence that says why there is none (yet)."""
+    study, phase = definition.resembling, definition.phases[0]
+    assert study is not None
     single = phase.model_copy(update={"seeds": 1})
-    found = learning.evidence([digests.digest(definition, rows)], definition, single)
+    evidence = learning.evidence([digests.digest(definition, rows)], definition, single)
     geometry = Geometry.of(phase.ranges)
-    if found is None or geometry is None:
+    if evidence is None or geometry is None:
         above = " above zero" if definition.objective.scale == "ratio" else ""
         return (
             f"Nothing can be said of how alike date ranges are: that takes at least two settings with a finished "
             f"{definition.objective.valid}{above} on the same {learning.FEWEST_RANGES} date ranges, and gains that "
             "differ between these."
         )
-    noise, size = noise_of(found.tables), np.abs(np.concatenate([table.scores.ravel() for table in found.tables]))
+
+    # The noise of a gain, and the usual size of the metric.
+    noise = noise_of(evidence.tables)
+    size = np.abs(np.concatenate([table.scores.ravel() for table in evidence.tables]))
     scale = definition.objective.gains
     scale = scale.fitting(map(float, size)) if scale.name == "difference" else scale
-    judging = sorted(asked.judging)
-    choosing = geometry.positions(asked.chosen_on)
-    # The spec's own constant, were it to judge on more ranges or fewer.
+
+    # The constant that the spec's sweep would judge with, times R - 1, for any number of ranges R.
+    judging = sorted(study.judging)
+    choosing = geometry.positions(study.chosen_on)
     usual = correction(judging if len(judging) > 1 else phase.ranges)
     usual *= (len(judging) if len(judging) > 1 else len(phase.ranges)) - 1
     newest = geometry.positions(judging).max()
-    probabilities = learning.posterior(found.blocks)
+    probabilities = learning.posterior(evidence.blocks)
 
+    # The smallest gain for each number of seeds and ranges.
     def c(count: int, seeds: int) -> float:
         # Further ranges lie further back.
         positions = newest - np.arange(count)[::-1]
-        left = noise.variance(seeds) / noise.variance(1)
-        values = learning.corrections(choosing, positions, asked.settings, left)
+        noise_share = noise.variance(seeds) / noise.variance(1)
+        values = learning.corrections(choosing, positions, study.settings, noise_share)
         return float(learning.learned(values, probabilities, usual / (count - 1)))
 
     def least(count: int, seeds: int) -> float:
         spread = math.sqrt(noise.variance(seeds))
-        return scale.as_gain(asked.rope) + smallest_gain(count, c(count, seeds), ALPHA) * spread
+        return scale.as_gain(study.rope) + smallest_gain(count, c(count, seeds), ALPHA) * spread
 
     all_seeds = SEEDS if noise.of_seeds is not None else SEEDS[:1]
     counts = range(FEWEST_RANGES, MOST_RANGES + 1)
     positions = geometry.positions(judging if len(judging) >= FEWEST_RANGES else phase.ranges)
     return RangesNeeded(
         resemblance=learning.resemblance(
-            found, learning.corrections(choosing, positions, asked.settings), usual / (len(positions) - 1)
+            evidence, learning.corrections(choosing, positions, study.settings), usual / (len(positions) - 1)
         ),
         noise=noise,
         metric=definition.objective.valid,
@@ -170,15 +175,16 @@ def ranges_needed(definition: Definition, rows: Sequence[Row]) -> RangesNeeded |
 
 
 def _gain(scale: Scale, share: float, size: Floats) -> float:
-    """A share of the metric as a gain; of one in units of its own, of what it usually comes to."""
+    """A share of the metric as a gain; of a metric with units, a share of its median."""
     gain = scale.of_share(share)
     return share * float(np.median(size)) if gain is None else gain
 
 
 def noise_of(tables: Sequence[Table]) -> Noise:
-    """The variance of the gain of one setting over another, and how much of it is the seeds'.
+    """Variance of the gain of one setting over another, and the part of seeds in it.
 
-    What all settings have in common on a range is no gain, nor is what a setting is better by everywhere.
+    The means of ranges and of settings are removed first: a range that is hard for all settings changes no gain, and a
+    setting that is better everywhere is no noise.
     """
     total, of_seeds = list[float](), list[float]()
     for table in tables:
@@ -204,7 +210,7 @@ def _by_setting(table: Table) -> list[list[int]]:
 
 
 def _within(residuals: Floats, group: Sequence[int]) -> float | None:
-    """The variance between the seeds of a setting; None if it has one."""
+    """Variance between the seeds of a setting; None if it has one seed."""
     if len(group) < 2:
         return None
     rows = residuals[list(group)]

@@ -1,4 +1,4 @@
-"""The ranking of experiments by the metric that chooses, averaged over date ranges. It judges nothing."""
+"""Ranks experiments by their validation metric, averaged over date ranges. It judges nothing."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -14,42 +14,40 @@ from pipeline.sweep import Definition, Phase
 
 @dataclass(frozen=True)
 class Standing:
-    """One experiment's place, from its complete trials in the last phase of choosing that has any."""
+    """One experiment in a ranking, from its complete trials in one phase."""
 
     experiment: str
     assignment: Assignment
     is_incumbent: bool
     score: float
-    """Geometric mean of `<metric>_valid` over date ranges (arithmetic, where it is judged by difference, or not
-    positive everywhere).
+    """Mean of `<metric>_valid` over date ranges, after averaging the seeds of each.
 
-    The seeds of one range are averaged first.
+    Geometric; arithmetic if the metric is judged by difference, or is not positive everywhere.
     """
     by_range: dict[DateRange, Row]
     """A complete row per date range (the first seed's)."""
     gain: float | None
-    """Geometric mean over ranges of incumbent's score / score (its inverse, where more is better); None where a ratio
+    """Geometric mean over ranges of incumbent's score / score (its inverse, if more is better); None where a ratio
     makes no sense."""
     training_time: float
     """Seconds, over all its trials."""
     epochs: int
     """Over all its trials."""
     difference: float | None = None
-    """Mean over ranges of the difference to the incumbent's score, positive where it is better; None where `gain` is
-    what tells it."""
+    """Mean over ranges of the difference to the incumbent's score, positive if it is better; None where `gain` is
+    used."""
 
 
 FASTER = 0.8
-"""What trains clearly faster takes at most so much of the other's epochs."""
+"""A setting trains clearly faster if it takes at most this share of the other's epochs."""
 
 
 def standings(definition: Definition, rows: Sequence[Row], phase: Phase | None = None) -> list[Standing]:
-    """The ranking of `phase`, or of the last phase of choosing that can be trusted: the best experiment first.
+    """The ranking of `phase`, or of the last choosing phase that can be trusted: the best experiment first.
 
-    It holds the experiments that finished on the same date ranges: those of the experiment that finished on most of
-    them. One that failed or diverged on one of these, or read other data there, with any seed, is not ranked: an
-    average over other ranges would compare what cannot be compared. Where the phase prefers what trains faster, such a
-    setting stands first.
+    All ranked experiments finished the same date ranges: those of the experiment that finished most. An experiment that
+    failed, diverged or read other data on one of these, with any seed, is not ranked, as averages over different ranges
+    cannot be compared. If the phase prefers faster training, a faster setting close to the best comes first.
     """
     if phase is not None:
         return _ranking(definition, rows, phase)
@@ -58,8 +56,10 @@ def standings(definition: Definition, rows: Sequence[Row], phase: Phase | None =
 
 
 def tried(definition: Definition, rows: Sequence[Row]) -> list[tuple[Phase, Standing]]:
-    """Every experiment that a phase of choosing ranks, each once, in that phase: those of `standings`, which later
-    phases narrowed down, then those of the other phases, the latest first."""
+    """Every experiment that a choosing phase ranks, once, with that phase.
+
+    First the experiments of `standings`, then those of the other phases, the latest phase first.
+    """
     last_first = list(reversed(definition.choosing))
     leading = next((phase for phase in last_first if _trusted(definition, rows, phase)), None)
     ranked: dict[str, tuple[Phase, Standing]] = {}
@@ -70,7 +70,7 @@ def tried(definition: Definition, rows: Sequence[Row]) -> list[tuple[Phase, Stan
 
 
 def candidates(definition: Definition, rows: Sequence[Row], phase: Phase) -> list[Standing]:
-    """What a phase starts from: the ranking of the phase that it follows, or of one before if that is not trusted."""
+    """The ranking that a phase starts from: of the phase that it follows, or of an earlier one that can be trusted."""
     if phase.follows is None:
         return []
     followed = definition.phase(phase.follows)
@@ -101,14 +101,14 @@ def _ranking(definition: Definition, rows: Sequence[Row], phase: Phase) -> list[
         if widest.keys() <= by_range.keys()
     }
 
-    # Ranked by the geometric mean, which is to rank by the mean log ratio to the incumbent: one hard range must not
-    # decide alone. What is judged by difference is ranked by the mean difference.
+    # The geometric mean ranks by the mean log ratio to the incumbent, so that one hard range does not decide alone. A
+    # metric that is judged by difference is ranked by its mean.
     positive = all(score > 0 for by_range in scores.values() for score in by_range.values())
     by_difference = definition.objective.scale == "difference"
     by_ratio = positive and not by_difference
     mean = geometric_mean if by_ratio else fmean
 
-    # One standing per experiment, beside the incumbent's scores.
+    # One standing per experiment, compared with the incumbent's scores.
     assignments = {
         experiment: {name: complete[experiment][ranges[0]][0].get(name) for name in definition.incumbent}
         for experiment in scores
@@ -139,7 +139,7 @@ def _ranking(definition: Definition, rows: Sequence[Row], phase: Phase) -> list[
 
 
 def _faster_first(ranked: list[Standing], within: float, sign: int) -> list[Standing]:
-    """By epochs, not by the clock: what is preferred must not depend on which machine was busy."""
+    """The ranking with the fastest setting near the best first. By epochs, not seconds: machines may be busy."""
     best = ranked[0]
     close = [standing for standing in ranked if sign * math.log(standing.score / best.score) <= math.log1p(within)]
     fastest = min(close, key=lambda standing: standing.epochs)
@@ -151,16 +151,16 @@ def _faster_first(ranked: list[Standing], within: float, sign: int) -> list[Stan
 def objective_values(definition: Definition, phases: Iterable[Phase], rows: Sequence[Row]) -> dict[str, float]:
     """{experiment: value that a strategy minimises}, of phases with the same ranges, seeds and fidelity.
 
-    The mean of `<metric>_valid` over date ranges and seeds (of its logarithms, where they exist), infinite if it
-    diverged. A trial that was stopped early counts with the best that it had. An experiment with a failure is left out,
-    and so is one that read other data than most on a date range.
+    The mean of `<metric>_valid`, or of its logarithm where it has one, over date ranges and seeds. Infinite if a trial
+    diverged. A trial that was stopped early counts with its best score. Experiments with a failure are left out, and
+    those that read other data than most on a date range.
     """
     metric, sign = definition.objective.valid, definition.objective.sign
     names = {phase.name for phase in phases}
     measured: dict[str, list[float]] = {}
     rows = [row for row in rows if row["phase"] in names]
-    same = {row["trial"] for row in comparable(definition, rows)}
-    failed = {row["experiment"] for row in rows if row["trial"] not in same}
+    on_same_data = {row["trial"] for row in comparable(definition, rows)}
+    failed = {row["experiment"] for row in rows if row["trial"] not in on_same_data}
     for row in rows:
         if not Status(row["status"]).is_result:
             failed.add(row["experiment"])
@@ -177,9 +177,9 @@ def objective_values(definition: Definition, phases: Iterable[Phase], rows: Sequ
 
 
 def _complete(definition: Definition, phase: Phase, rows: Sequence[Row]) -> dict[str, dict[DateRange, list[Row]]]:
-    """The results of a phase, {experiment: {range: rows by seed}}, with the ranges that all its seeds finished.
+    """{experiment: {range: [complete rows, one a seed]}} of a phase; only ranges that all seeds finished.
 
-    On each range, those that read the same data.
+    On each range, only rows that read the same data.
     """
     metric = definition.objective.valid
     finished: dict[str, dict[DateRange, list[Row]]] = {}
@@ -198,7 +198,7 @@ def _is_number(value: object) -> bool:
 
 
 def _gain(base: dict[DateRange, float], scores: dict[DateRange, float], sign: int) -> float | None:
-    """How many times better the scores are than the base; None without the same ranges, or where no ratio exists."""
+    """Mean ratio of the base to the scores; None if the ranges differ, or a score is zero or negative."""
     if base.keys() != scores.keys() or min(*base.values(), *scores.values()) <= 0:
         return None
     return math.exp(sign * fmean(math.log(base[date_range] / scores[date_range]) for date_range in scores))

@@ -1,8 +1,7 @@
-"""Is tonight's best clearly worse than what the nights before had? For an alarm, so it must not cry wolf.
+"""Tests for an alarm: is the best setting of tonight clearly worse than those of earlier nights?
 
-Two questions, by what the nights have in common: range by range where the data are the same, else as the gain over
-the incumbent that each night trained itself. What counts as tonight and as before is for `compare/nights.py`
-to say.
+Nights with the same data are compared range by range. Other nights are compared by their gains over the incumbent that
+each of them trained. Which sweeps are tonight and earlier is decided in `compare/nights.py`.
 """
 
 import math
@@ -21,34 +20,35 @@ from pipeline.dates import DateRange
 Ratios = Mapping[DateRange, float]
 """A log ratio of metrics per date range."""
 
-# Less spread than this is what rounding leaves of "exactly the same".
+# Less spread than this comes from rounding alone.
 _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class Worsening:
-    """How much worse tonight is: log ratios, positive where tonight is worse."""
+    """Loss of tonight against earlier nights, as log ratios, positive where tonight is worse."""
 
     loss: float
     """Mean over the ranges."""
     p: float | None
     """One-sided, H0: no worse than the threshold. None if there are too few ranges for a test."""
     worse_on: int
+    """Ranges on which tonight is worse."""
     ranges: int
-    """Tonight's."""
+    """Ranges of tonight."""
     clear: bool
 
     @property
     def testable(self) -> bool:
-        """Whether there were enough ranges for a test."""
+        """True if there were enough ranges for a test."""
         return self.p is not None
 
 
 def on_common_ranges(losses: Ratios, threshold: float) -> Worsening:
-    """From log(before / tonight) or its inverse, signed so that positive is worse, on ranges whose data are the same.
+    """Tests losses on ranges with unchanged data: {range: log ratio of the metrics, positive if tonight is worse}.
 
-    Clear takes all of: three ranges, worse by more than `threshold` (a log ratio) with p <= 5 % by the corrected
-    t-test, and worse on two thirds of the ranges. One noisy range makes the spread, and so p, large.
+    A loss is clear if there are three ranges or more, it exceeds `threshold` (a log ratio) with p <= 5 % by the
+    corrected t-test, and two thirds of the ranges are worse. A single noisy range makes the spread large, and so p.
     """
     values = np.array(list(losses.values()))
     worse_on = int((values > 0).sum())
@@ -64,10 +64,10 @@ def on_common_ranges(losses: Ratios, threshold: float) -> Worsening:
 
 
 def against_incumbent(before: Ratios, tonight: Ratios, threshold: float) -> Worsening:
-    """From the gains over the incumbent on different ranges: how much smaller tonight's are.
+    """Tests how much smaller tonight's gains over the incumbent are, {range: log ratio}, on different ranges.
 
-    What makes a month harder for every setting cancels out in a gain over the incumbent of that month. Welch's test
-    with each side's variance corrected as in `significance.correction`, and the degrees of freedom of the smaller side.
+    A month that is harder for every setting changes no gain over the incumbent of that month. Welch's test, with the
+    variance of each side corrected as in `power.correction`, and the degrees of freedom of the smaller side.
     """
     old, new = np.array(list(before.values())), np.array(list(tonight.values()))
     usual = fmean(old)

@@ -1,6 +1,6 @@
-"""Which rows may be ranked together: on a date range, only those of trainings that read the same data.
+"""Selects rows that may be ranked together: on each date range, those of trainings that read the same data.
 
-Rows that do not say what they read, such as those of a team's own trainer or of older versions, may stand beside any.
+Rows without a fingerprint of the data, as of a team's own trainer or of older versions, are never left out.
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from pipeline.sweep import Definition
 
 
 def comparable(definition: Definition, rows: Sequence[Row], *, judges: bool = False) -> list[Row]:
-    """The rows without those that read other data than most on their range; `rows` are of phases alike.
+    """Drops rows that read other data than most rows on their date range; `rows` are of similar phases.
 
-    Of data that as many rows read, those of the incumbent count, then the newest. Where rows judge, those of the
-    incumbent count first, as without it there is nothing to judge by.
+    If two versions of the data have as many rows, the incumbent's version is taken, then the newest. With `judges`, the
+    incumbent's version is taken in any case: gains are measured against it.
     """
     by_range: dict[DateRange, dict[str, list[Row]]] = {}
     for row in rows:
@@ -26,45 +26,45 @@ def comparable(definition: Definition, rows: Sequence[Row], *, judges: bool = Fa
         return list(rows)
     incumbent = identity_of(definition.incumbent)
 
-    def weight(same: Sequence[Row]) -> tuple[int, int, int, str]:
+    def weight(version: Sequence[Row]) -> tuple[int, int, int, str]:
         has_incumbent = any(
-            identity_of({name: row.get(name) for name in definition.incumbent}) == incumbent for row in same
+            identity_of({name: row.get(name) for name in definition.incumbent}) == incumbent for row in version
         )
-        newest = max(str(row.get("finished") or "") for row in same)
-        return judges and has_incumbent, len(same), has_incumbent, newest
+        newest = max(str(row.get("finished") or "") for row in version)
+        return judges and has_incumbent, len(version), has_incumbent, newest
 
-    kept = {
+    chosen = {
         date_range: max(by_data, key=lambda fingerprint: (weight(by_data[fingerprint]), fingerprint))
         for date_range, by_data in several.items()
     }
-    return [row for row in rows if rows_fingerprint(row) in (None, kept.get(range_of(row), rows_fingerprint(row)))]
+    return [row for row in rows if rows_fingerprint(row) in (None, chosen.get(range_of(row), rows_fingerprint(row)))]
 
 
 def of_same_data(definition: Definition, rows: Sequence[Row]) -> list[Row]:
-    """All rows of a sweep but those that are not ranked or judged, because others of their phase read other data."""
+    """The rows of a sweep that may be ranked or judged: those that read the same data as most of their phase."""
     by_phase: dict[str, list[Row]] = {}
     for row in rows:
         by_phase.setdefault(row["phase"], []).append(row)
     judging = definition.confirm and definition.confirm.name
-    kept = {
+    trials = {
         row["trial"]
         for phase, of_phase in by_phase.items()
         for row in comparable(definition, of_phase, judges=phase == judging)
     }
-    return [row for row in rows if row["trial"] in kept]
+    return [row for row in rows if row["trial"] in trials]
 
 
 def other_data_in_words(definition: Definition, rows: Sequence[Row]) -> str:
     """A sentence about the trainings that `of_same_data` leaves out; empty if there are none."""
     rows = trainings(rows)
-    kept = {row["trial"] for row in of_same_data(definition, rows)}
-    lost = [row for row in rows if row["trial"] not in kept]
+    same_data = {row["trial"] for row in of_same_data(definition, rows)}
+    lost = [row for row in rows if row["trial"] not in same_data]
     if not lost:
         return ""
-    ranges = len({range_of(row) for row in lost})
+    count = len({range_of(row) for row in lost})
     trials, are = (f"{len(lost)} trials", "they are") if len(lost) > 1 else ("1 trial", "it is")
-    where = f"{ranges} date range{'s' if ranges > 1 else ''}"
+    ranges = f"{count} date range{'s' if count > 1 else ''}"
     return (
-        f"The data changed under this sweep: {trials} on {where} read other data than the others there, so {are} "
+        f"The data changed under this sweep: {trials} on {ranges} read other data than the others there, so {are} "
         "neither ranked nor judged; a new sweep ranks all settings on the same data."
     )

@@ -1,6 +1,6 @@
-"""The winner's gain while choosing, free of the luck that made it the winner.
+"""Estimates the winner's gain in choosing without selection bias.
 
-It judges nothing: the ranges that chose can show what choosing was worth, never that a gain is real.
+It judges nothing. The ranges that chose can show what choosing was worth, but never that a gain is real.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,29 +23,29 @@ class ChoosingGain:
     apparent: float
     """The winner's mean gain on the ranges that chose it: too high, the more so the more experiments there were."""
     unbiased: float | None
-    """The mean gain, on each range, of the experiment chosen without it. None if there is only one range."""
+    """The cross-validated mean gain: on each range, that of the experiment which the other ranges choose. None for a
+    single range."""
     chosen_without: dict[DateRange, str]
-    """That experiment: the same winner everywhere is a choice that does not hang on a single range."""
+    """{range: experiment chosen without it}. If it is the same everywhere, the choice depends on no single range."""
     left_out: tuple[str, ...]
     """Experiments without a gain on every range; they cannot be chosen."""
 
     @property
     def luck(self) -> float | None:
-        """How much of the apparent gain is selection."""
+        """The part of the apparent gain that is selection bias."""
         return None if self.unbiased is None else self.apparent - self.unbiased
 
 
 def choosing_gain(gains: Mapping[str, Mapping[DateRange, float]], incumbent: str) -> ChoosingGain | None:
-    """Leave-one-range-out selection over {experiment: {range: gain over the incumbent}}.
+    """Leave-one-range-out selection over {experiment: {range: gain over the incumbent}}; None if no range has a gain.
 
-    Choosing is part of what is cross-validated, as Varma & Simon, "Bias in error estimation when using
-    cross-validation for model selection", BMC Bioinformatics 7, 2006, and Tsamardinos et al., "Bootstrapping the
-    out-of-sample predictions", Machine Learning 107, 2018 (BBC-CV) have it. BBC-CV resamples rows; with three date
-    ranges there is too little to resample, so each is left out once. The estimate is that of choosing on one range
-    less, hence a little low, and still somewhat high where neighbouring ranges resemble each other.
+    Choosing itself is cross-validated, after Varma & Simon, "Bias in error estimation when using cross-validation for
+    model selection", BMC Bioinformatics 7, 2006, and Tsamardinos et al., "Bootstrapping the out-of-sample predictions",
+    Machine Learning 107, 2018 (BBC-CV). BBC-CV resamples rows. Three date ranges are too few to resample, so each is
+    left out once. The estimate is for choosing on one range less, hence a little low. If neighbouring ranges resemble
+    each other, it is still somewhat high.
 
-    The incumbent stands in the contest with a gain of zero, whether it is listed or not; the first of several equals
-    is chosen. Returns None if no range has a gain.
+    The incumbent takes part with a gain of zero, listed or not. Of several equals, the first is chosen.
     """
     ranges = sorted({range_ for by_range in gains.values() for range_ in by_range})
     if not ranges:
@@ -53,13 +53,13 @@ def choosing_gain(gains: Mapping[str, Mapping[DateRange, float]], incumbent: str
     complete = {name: by_range for name, by_range in gains.items() if by_range.keys() == set(ranges)}
     contest = {incumbent: dict.fromkeys(ranges, 0.0)} | {n: dict(g) for n, g in complete.items() if n != incumbent}
 
-    def best(on: list[DateRange]) -> str:
-        return max(contest, key=lambda name: fmean(contest[name][range_] for range_ in on))
+    def best_on(ranges: list[DateRange]) -> str:
+        return max(contest, key=lambda name: fmean(contest[name][range_] for range_ in ranges))
 
-    winner = best(ranges)
+    winner = best_on(ranges)
     chosen = {}
     if len(ranges) >= FEWEST_RANGES:
-        chosen = {out: best([range_ for range_ in ranges if range_ != out]) for out in ranges}
+        chosen = {out: best_on([range_ for range_ in ranges if range_ != out]) for out in ranges}
     return ChoosingGain(
         winner=winner,
         apparent=fmean(contest[winner].values()),
@@ -70,7 +70,7 @@ def choosing_gain(gains: Mapping[str, Mapping[DateRange, float]], incumbent: str
 
 
 def gain_of_choosing(definition: Definition, ranked: Sequence[Standing]) -> ChoosingGain | None:
-    """What the winner gained while choosing, free of selection bias; None without an incumbent to compare with."""
+    """The gain of a ranking's winner without selection bias; None if the incumbent is not ranked."""
     base = next((standing for standing in ranked if standing.is_incumbent), None)
     if base is None:
         return None

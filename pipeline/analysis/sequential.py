@@ -1,21 +1,23 @@
-"""Is a claim real? Judged again and again while its date ranges come in, at looks that were fixed when it was made.
+"""Judges a claim as its date ranges come in, at looks that were fixed when the claim was made.
 
-A test that is asked every month will once say yes. So what a claim may err is shared out over its looks beforehand, by
-the spending function alpha x t^2 of Kim & DeMets ("Design and analysis of group sequential tests based on the type I
-error spending rate function", Biometrika 74, 1987), t being the share of the ranges that a look has; after Lan & DeMets
-("Discrete sequential boundaries for clinical trials", Biometrika 70, 1983). Each look rejects at its own share, so the
-shares add up whatever the looks have in common (Slud & Wei 1982 spend exactly; we give that little away, because
-how a corrected t is correlated from look to look hangs on how alike months are). E-values, which allow a look at any
-time, need each month's gain to be fair given those before; months that resemble each other are not, and no correction
-for that is known. Each look is the corrected t-test of `significance.py`, its c frozen with the claim.
+A test that is repeated every month will say yes by chance one day. So the allowed error of a claim is split over its
+looks beforehand, by the spending function alpha x t^2 of Kim & DeMets ("Design and analysis of group sequential tests
+based on the type I error spending rate function", Biometrika 74, 1987). There t is the share of the ranges that a look
+has, after Lan & DeMets ("Discrete sequential boundaries for clinical trials", Biometrika 70, 1983).
 
-Futility binds nobody's level: a claim that has gained nothing by a look is given up as refuted.
+Each look is the corrected t-test of `significance.py`, its c frozen with the claim. It rejects at its own share of the
+error, and the shares add up however the looks are correlated. The exact levels of Slud & Wei (1982) need that
+correlation, which depends on how alike months are; we give up the little that they would gain. E-values allow a look at
+any time, but need gains that are fair given the earlier ones. Months that resemble each other are not, and no
+correction for that is known.
 
-A range that says nothing (the defaults diverged, both failed, there are no rows) is lost whatever the setting would
-have gained, so the last look moves to the ranges that are left: at its own level, never more, and with a c that grows
-as the constant's does with fewer ranges; ranges further apart are less alike, so that is too much rather than too
-little. The setting's own failures lose nothing: they refute. Further ranges in place of the lost ones
-would keep some power (one lost in twelve costs four points at 2 SD), but put the end off, and data that end have none.
+A claim that has gained nothing at a look is refuted. This raises no error rate.
+
+A range may give no result: the defaults diverged, both failed, or there are no rows. That does not depend on the gain
+of the setting. So the last look moves to the ranges that remain, at the same level. Its c grows as the constant does
+with fewer ranges. That is rather too much, since the remaining ranges lie further apart and are less alike. A setting
+that fails alone refutes the claim. Extra ranges would keep some power (one lost of twelve costs four points at 2 SD),
+but they put the end off, and the data may have ended.
 """
 
 import math
@@ -35,18 +37,19 @@ from pipeline.scale import Scale
 from pipeline.sweep.claims import Claim, Look, Pair
 
 RANGES = 12
-"""Of a claim: a year, where they lie a month apart."""
+"""Date ranges of a claim: a year, if they lie a month apart."""
 LOOKS = (6,)
-"""And all of them. Found by simulation (benchmarks/claims.py): with more looks, or an earlier one, less is found."""
+"""Numbers of ranges at which a claim is judged, besides all of them. Chosen by simulation (benchmarks/claims.py): more
+looks, or an earlier one, find less."""
 ALLOWED = 0.045
-"""Share of claims that are no better and called real, over all looks. A tenth of the 5 % is kept back for months whose
-likeness lies hidden under noise, which a study of eight settings on twelve ranges does not find (w 0.5, rho 0.8)."""
+"""Share of useless claims that may be called real, over all looks. A tenth of the 5 % is kept back for months whose
+resemblance is hidden by noise: a study of eight settings on twelve ranges does not find it (w 0.5, rho 0.8)."""
 _SPENDING = 2
 _ROUNDING = 1e-9
 
 
 class ClaimKind(StrEnum):
-    """Where a claim stands."""
+    """State of a claim."""
 
     WAITS = "waits"
     REAL = "real"
@@ -56,24 +59,24 @@ class ClaimKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What the pairs of a claim say. Gains are on `scale`, positive where the setting is better."""
+    """Gains of a claim so far, and its state. Gains are on `scale`, positive if the setting is better."""
 
     kind: ClaimKind
     gains: Mapping[DateRange, float]
-    """Of the date ranges that count so far, in the order in which they were judged."""
+    """By date range, in the order in which they were judged."""
     scale: Scale
     mean: float | None = None
     interval: tuple[float, float] | None = None
-    """Two-sided, 90 %, not widened for the looks; None of fewer than three date ranges."""
+    """Two-sided, 90 %, not widened for the looks; None for fewer than three date ranges."""
     wins: int = 0
     look: Look | None = None
-    """The last one that was taken."""
+    """The latest look so far."""
     p: float | None = None
-    """At that look; None where there was nothing to test."""
+    """At that look; None if there was nothing to test."""
     next_look: Look | None = None
-    """None where the claim has come to its end."""
+    """None if the claim has ended."""
     diverged: DateRange | None = None
-    """Where the setting diverged, or failed for good, and the incumbent did not."""
+    """The range on which the setting diverged, or failed for good, and the incumbent did not."""
 
     @property
     def ended(self) -> bool:
@@ -83,67 +86,70 @@ class Evidence:
 def looks(
     ranges: Sequence[DateRange], correction: Callable[[Sequence[DateRange]], float] = correction
 ) -> tuple[Look, ...]:
-    """The looks at a claim with these ranges, oldest first; none where there are too few to judge.
+    """The looks at a claim with these ranges, oldest first; none if there are too few ranges.
 
-    `correction` gives the c of the first of them.
+    `correction` gives the c of a look from its ranges.
     """
     if len(ranges) < LOOKS[0]:
         return ()
-    made, spent = [], 0.0
+    planned, spent = [], 0.0
     for count in (*(count for count in LOOKS if count < len(ranges)), len(ranges)):
         total = ALLOWED * (count / len(ranges)) ** _SPENDING
         c = correction(ranges[:count])
-        made.append(Look(ranges=count, level=round(total - spent, 6), correction=round(c, 6)))
+        planned.append(Look(ranges=count, level=round(total - spent, 6), correction=round(c, 6)))
         spent = total
-    return tuple(made)
+    return tuple(planned)
 
 
 def looks_left(planned: Sequence[Look], most: int) -> tuple[Look, ...]:
-    """The looks of a claim of whose ranges `most` can count; the last one is moved to them if they are too few for it,
-    and still more than the look before has, and enough for a look.
+    """The looks that are possible if at most `most` ranges have a result.
 
-    Raises IndexError if none are planned.
+    If that is too few for the last look, it moves to `most` ranges. It is dropped if these are no more than the look
+    before has, or too few for any look. Raises IndexError if none are planned.
     """
     *earlier, last = planned
-    kept = [look for look in earlier if look.ranges <= most]
+    possible = [look for look in earlier if look.ranges <= most]
     if last.ranges <= most:
-        return (*kept, last)
+        return (*possible, last)
     fewest = max([LOOKS[0], *(look.ranges + 1 for look in earlier)])
     if most < fewest:
-        return tuple(kept)
+        return tuple(possible)
     c = last.correction * (last.ranges - 1) / (most - 1)
-    return (*kept, Look(ranges=most, level=last.level, correction=c))
+    return (*possible, Look(ranges=most, level=last.level, correction=c))
 
 
 def evidence(claim: Claim, pairs: Sequence[Pair]) -> Evidence:
-    """What a claim's pairs, in the order in which they were judged, come to.
+    """The gains and the state of a claim; `pairs` in the order in which they were judged.
 
-    A range without a score of both says nothing, but one on which the setting alone diverged, or failed for good,
-    refutes the claim. What comes after the end of a claim changes nothing.
+    A range without scores of both gives no result. If only the setting diverged there, or failed for good, the claim is
+    refuted. Pairs after the end of a claim change nothing.
     """
     design = _design(claim)
     ended = next((at for at, pair in enumerate(pairs) if _diverges(pair)), len(pairs))
     counted, scale = _gains(design, pairs[:ended])
     values = list(counted.values())
-    # Without what comes after the end: neither does that take a look away.
+
+    # Every look that has its ranges, until one decides. Ranges judged after the end take no look away either.
     judged = {pair.range for pair in pairs[:ended]}
-    planned = looks_left(claim.looks, len(values) + sum(one not in judged for one in claim.ranges))
-    taken: Look | None = None
+    planned = looks_left(claim.looks, len(values) + sum(range_ not in judged for range_ in claim.ranges))
+    latest: Look | None = None
     p: float | None = None
     for look in planned:
         if len(values) < look.ranges:
             break
-        taken, first = look, dict(list(counted.items())[: look.ranges])
+        latest, first = look, dict(list(counted.items())[: look.ranges])
         kind, p = _judge(design, look, list(first.values()))
         if kind is not ClaimKind.WAITS:
-            return _evidence(design, scale, first, kind, taken, p)
+            return _evidence(design, scale, first, kind, latest, p)
+
+    # None decided: the setting diverged, or no look remains, or the claim waits for the next one.
     if ended < len(pairs):
-        last = _evidence(design, scale, counted, ClaimKind.REFUTED, taken, p)
+        last = _evidence(design, scale, counted, ClaimKind.REFUTED, latest, p)
         return replace(last, diverged=pairs[ended].range)
     later = [look for look in planned if look.ranges > len(values)]
     if not later:
-        return _evidence(design, scale, counted, ClaimKind.GIVEN_UP, taken, p)
-    return _evidence(design, scale, counted, ClaimKind.WAITS, taken, p, later[0])
+        return _evidence(design, scale, counted, ClaimKind.GIVEN_UP, latest, p)
+    return _evidence(design, scale, counted, ClaimKind.WAITS, latest, p, later[0])
 
 
 def _design(claim: Claim) -> Design:
@@ -161,7 +167,7 @@ def _diverges(pair: Pair) -> bool:
 
 
 def _gains(design: Design, pairs: Sequence[Pair]) -> tuple[dict[DateRange, float], Scale]:
-    """By range, in the order of the pairs; and the scale in the units that the metric has here."""
+    """{range: gain} in the order of the pairs; and the design's scale, fitted to the scores of the pairs."""
     scale = design.scale.fitting(score for pair in pairs for score in (*pair.setting, *pair.incumbent))
     ours = {pair.range: dict(enumerate(pair.setting)) for pair in pairs if None not in pair.incumbent}
     theirs = {pair.range: dict(enumerate(pair.incumbent)) for pair in pairs if None not in pair.incumbent}
@@ -170,7 +176,7 @@ def _gains(design: Design, pairs: Sequence[Pair]) -> tuple[dict[DateRange, float
 
 
 def _judge(design: Design, look: Look, gains: Sequence[float]) -> tuple[ClaimKind, float | None]:
-    """What a look at these gains says, and its p-value."""
+    """State of a claim after a look at these gains, and the p-value."""
     values = np.array(gains)
     mean = float(values.mean())
     if mean <= design.least_gain:
@@ -181,7 +187,7 @@ def _judge(design: Design, look: Look, gains: Sequence[float]) -> tuple[ClaimKin
 
 
 def _p_value(design: Design, look: Look, values: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> float | None:
-    # The very same gain everywhere is what real data never give: there is nothing to test.
+    # Real data never give exactly the same gain everywhere: there is nothing to test.
     if float(values.std(ddof=1)) <= _ROUNDING * max(1.0, abs(float(values.mean()))):
         return None
     return float(corrected_t_test(values, look.correction, design.least_gain))

@@ -1,7 +1,7 @@
-"""Is a finalist's gain over the incumbent real? Judged on fresh date ranges, by a test that was fixed beforehand.
+"""Tests whether a finalist's gain over the incumbent is real, on fresh date ranges, by a test that was fixed before.
 
-It judges what played no part in choosing; it chooses nothing and must never be fed the scores that chose.
-`docs/statistics.md` says what is guaranteed; `benchmarks/significance.md` shows the simulation behind the constants.
+It chooses nothing, and must never be given the scores that chose. `docs/statistics.md` explains the guarantee;
+`benchmarks/significance.md` shows the simulation behind the constants.
 """
 
 import math
@@ -20,30 +20,30 @@ from pipeline.analysis.verdict import FEWEST_RANGES, Design, Kind, Scores, Verdi
 from pipeline.dates import DateRange
 
 PROMISING = 0.2
-"""Without proof, the adjusted p up to which more ranges are worth their price."""
+"""A gain that is not proven is promising up to this adjusted p: more ranges are worth their price."""
 MOST_RANGES = 60
-"""Nobody has more; a number of ranges beyond it is "out of reach"."""
+"""Nobody has more ranges than this; a larger number counts as "out of reach"."""
 
-# A standard deviation below this share of the gains' size is what rounding leaves of "exactly the same".
+# Gains whose standard deviation is below this share of their size are the same but for rounding.
 _ROUNDING = 1e-9
 _ROUNDING_OF_SIZE = 1e-12
-"""The same of a difference, as a share of the metric."""
+"""For gains that are differences: the same limit as a share of the metric."""
 
 
-def corrected_t_test(gains: NDArray[np.float64], c: float, rope: float) -> NDArray[np.float64]:
-    """One-sided p-values of H0: gain <= rope, over the last axis (the ranges); `rope` as a gain.
+def corrected_t_test(gains: NDArray[np.float64], c: float | NDArray[np.float64], rope: float) -> NDArray[np.float64]:
+    """One-sided p-values [...] of H0: gain <= rope, for `gains` [..., R] on R ranges; `rope` as a gain, `c` [...].
 
     The corrected resampled t-test of Nadeau & Bengio (2003): Student's t with R - 1 degrees of freedom and variance
     x (1/R + c) in place of variance / R.
     """
     count = gains.shape[-1]
-    error = gains.std(axis=-1, ddof=1) * math.sqrt(1 / count + c)
-    # stdtr is Student's distribution function; it skips what makes stats.t.sf slow in a simulation.
+    error = gains.std(axis=-1, ddof=1) * np.sqrt(1 / count + c)
+    # stdtr is Student's distribution function, without the checks that make stats.t.sf slow in a simulation.
     return np.asarray(special.stdtr(count - 1, -(gains.mean(axis=-1) - rope) / error))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values adjusted for being many: Holm, "A simple sequentially rejective multiple test procedure", 1979."""
+    """Adjusts p-values for multiple tests: Holm, "A simple sequentially rejective multiple test procedure", 1979."""
     adjusted = [0.0] * len(p_values)
     worst = 0.0
     for place, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
@@ -53,19 +53,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def wins_needed(ranges: int) -> int:
-    """On how many ranges a finalist must be better to be called real: two thirds.
+    """Number of ranges on which a finalist must be better to be called real: two thirds.
 
-    A setting is wanted that helps in most months, not one that is carried by a single one (compare the replicability
-    over data sets of Dror et al. 2017). A gain of one standard deviation wins on 84 % of the ranges, so this costs
-    next to no power.
+    A setting should help in most months; a single month must not carry it (compare the replicability over data sets of
+    Dror et al. 2017). A gain of one standard deviation wins on 84 % of the ranges, so this costs next to no power.
     """
     return math.ceil(2 * ranges / 3)
 
 
 def overlapping_tests(design: Design) -> list[DateRange]:
-    """The first two ranges whose test days overlap, empty if there are none: the same days must not count twice."""
+    """The first two ranges whose test days overlap; empty if there are none. The same days must not count twice."""
     parts = [(range_, range_.split(design.valid, design.test).test) for range_ in design.ranges]
-    return next(([one, other] for (one, a), (other, b) in combinations(parts, 2) if a.overlaps(b)), [])
+    return next(([first, second] for (first, a), (second, b) in combinations(parts, 2) if a.overlaps(b)), [])
 
 
 def judge(
@@ -74,79 +73,92 @@ def judge(
     finalists: Mapping[str, Scores],
     earlier: Sequence[float] = (),
 ) -> dict[str, Verdict]:
-    """A verdict for every finalist, from the test metric on the design's ranges.
+    """{finalist: verdict}, from the test metric of each on the design's ranges.
 
-    `earlier` are the p-values of earlier claims that count (1 where one is not known): with the finalists they are
-    Holm's family.
+    `earlier` are the p-values of earlier claims that count, 1 if one is unknown. With the finalists they are Holm's
+    family.
     """
-    twice = overlapping_tests(design)
-    if twice:
-        both = " and ".join(map(str, twice))
-        why = f"the test days of {both} overlap and would count twice; take ranges that lie apart"
-        return {name: _not_testable(why, None) for name in finalists}
-    scores = [
-        score for of_one in (incumbent, *finalists.values()) for seeds in of_one.values() for score in seeds.values()
+    # Test days that count twice make every verdict invalid.
+    overlapping = overlapping_tests(design)
+    if overlapping:
+        ranges = " and ".join(map(str, overlapping))
+        problem = f"the test days of {ranges} overlap and would count twice; take ranges that lie apart"
+        return {name: _not_testable(problem, None) for name in finalists}
+
+    # Each finalist alone.
+    all_scores = [
+        score for scores in (incumbent, *finalists.values()) for seeds in scores.values() for score in seeds.values()
     ]
-    design = replace(design, scale=design.scale.fitting(scores))
+    design = replace(design, scale=design.scale.fitting(all_scores))
     gains = {name: paired_gains(incumbent, scores, design) for name, scores in finalists.items()}
-    first = {name: _test(design, paired) for name, paired in gains.items()}
-    # A finalist that could not be tested stays in the family: its place was taken before the result was known.
-    p_values = [verdict.p if verdict.p is not None else 1.0 for verdict in first.values()]
-    before = [p if math.isfinite(p) else 1.0 for p in earlier]
-    adjusted = holm([*p_values, *before])
+    tested = {name: _test(design, paired) for name, paired in gains.items()}
+
+    # All together. A finalist that could not be tested stays in the family, which was fixed before any result.
+    p_values = [verdict.p if verdict.p is not None else 1.0 for verdict in tested.values()]
+    earlier_p_values = [p if math.isfinite(p) else 1.0 for p in earlier]
+    adjusted = holm([*p_values, *earlier_p_values])
     family = len(adjusted)
     return {
         name: verdict if verdict.p is None else _conclude(design, gains[name], replace(verdict, p_adjusted=p), family)
-        for (name, verdict), p in zip(first.items(), adjusted, strict=False)
+        for (name, verdict), p in zip(tested.items(), adjusted, strict=False)
     }
 
 
-def _not_testable(why: str, needed: int | None, gains: Sequence[float] = (), rounding: float = _ROUNDING) -> Verdict:
+def _not_testable(
+    problem: str, needed: int | None, gains: Sequence[float] = (), rounding: float = _ROUNDING
+) -> Verdict:
     return Verdict(
         kind=Kind.NOT_TESTABLE,
         gain=fmean(gains) if gains else None,
         wins=sum(gain > rounding for gain in gains),
         ranges=len(gains),
         ranges_needed=needed,
-        reason=f"{Kind.NOT_TESTABLE}: {why}",
-        why=why,
+        reason=f"{Kind.NOT_TESTABLE}: {problem}",
+        why=problem,
     )
 
 
 def _test(design: Design, paired: PairedGains) -> Verdict:
-    """The numbers of one finalist before Holm; `p` is None if there is nothing to test, and then the verdict stands."""
+    """Verdict on one finalist before Holm's adjustment. It is final if `p` is None: there was nothing to test."""
     gains = list(paired.gains.values())
     count = len(gains)
     rounding = _ROUNDING if design.scale.name == "ratio" else _ROUNDING_OF_SIZE * abs(paired.base)
+
+    # Too little to test.
     if paired.not_positive:
         is_everywhere = len(paired.not_positive) == len(design.ranges)
-        where = f"all {len(design.ranges)} date ranges" if is_everywhere else ", ".join(map(str, paired.not_positive))
-        why = (
-            f"the metric is zero or negative on {where}, so that there is no ratio to compare; judge it by difference: "
-            '"scale": "difference" in `objective`'
+        ranges = f"all {len(design.ranges)} date ranges" if is_everywhere else ", ".join(map(str, paired.not_positive))
+        problem = (
+            f"the metric is zero or negative on {ranges}, so that there is no ratio to compare; judge it by "
+            'difference: "scale": "difference" in `objective`'
         )
-        return _not_testable(why, None, gains)
+        return _not_testable(problem, None, gains)
     if count < FEWEST_RANGES:
-        why = (
+        problem = (
             f"{count} of {len(design.ranges)} date ranges {'has' if count == 1 else 'have'} a result of both the "
-            f"finalist and {design.them}, and a test takes at least {FEWEST_RANGES}{_why_missing(design, paired)}"
+            f"finalist and {design.incumbent_name}, and a test takes at least "
+            f"{FEWEST_RANGES}{_failures_in_words(design, paired)}"
         )
-        return _not_testable(why, FEWEST_RANGES, gains, rounding)
+        return _not_testable(problem, FEWEST_RANGES, gains, rounding)
+
+    # The same gain on every range.
     values = np.array(gains)
     mean, spread = float(values.mean()), float(values.std(ddof=1))
     wins = int((values > rounding).sum())
     not_shown = Verdict(kind=Kind.NOT_SHOWN, gain=mean, wins=wins, ranges=count)
     if spread <= max(rounding, _ROUNDING * abs(mean)):
         if mean <= design.least_gain:
-            is_same = abs(mean) <= rounding
-            same = f"the same as {design.them}" if is_same else f"{_within(design)}, and no noise,"
-            why = f"{same} on all {count} date ranges"
-            return replace(not_shown, interval=(mean, mean), p=1.0, reason=f"{Kind.NOT_SHOWN}: {why}", why=why)
-        why = (
+            is_equal = abs(mean) <= rounding
+            result = f"the same as {design.incumbent_name}" if is_equal else f"{_within(design)}, and no noise,"
+            problem = f"{result} on all {count} date ranges"
+            return replace(not_shown, interval=(mean, mean), p=1.0, reason=f"{Kind.NOT_SHOWN}: {problem}", why=problem)
+        problem = (
             f"the gain is the same, but for rounding, on all {count} date ranges, which real data never give; "
             "check that the ranges hold different data"
         )
-        return _not_testable(why, None, gains, rounding)
+        return _not_testable(problem, None, gains, rounding)
+
+    # The test.
     c = correction_of(design, list(paired.gains))
     p = float(corrected_t_test(values, c, design.least_gain))
     half = float(stats.t.ppf(1 - design.alpha, count - 1)) * spread * math.sqrt(1 / count + c)
@@ -158,6 +170,7 @@ def _within(design: Design) -> str:
 
 
 def _conclude(design: Design, paired: PairedGains, verdict: Verdict, family: int) -> Verdict:
+    """The verdict after Holm's adjustment over a family of claims, in words and numbers."""
     assert verdict.gain is not None and verdict.p_adjusted is not None  # noqa: PT018
     if verdict.reason:
         return verdict
@@ -166,7 +179,7 @@ def _conclude(design: Design, paired: PairedGains, verdict: Verdict, family: int
     level = design.alpha / family
     c = correction_of(design, list(paired.gains))
     detectable = design.least_gain + spread * smallest_gain(verdict.ranges, c, level)
-    # A range that the finalist did not finish is one that it did not win.
+    # A range that the finalist did not finish counts as not won.
     needed_wins = wins_needed(len(paired.gains.keys() | set(paired.finalist_failed)))
     enough = verdict.wins >= needed_wins
     proven = verdict.p_adjusted <= design.alpha
@@ -180,22 +193,23 @@ def _conclude(design: Design, paired: PairedGains, verdict: Verdict, family: int
     if kind != Kind.REAL and beyond > 0 and not proven:
         needed = _ranges_for(beyond / spread, c * (verdict.ranges - 1), level)
     verdict = replace(verdict, kind=kind, detectable=detectable, ranges_needed=needed)
-    why = _why_not_real(design, paired, verdict, needed_wins, c)
+    problem = _problem(design, paired, verdict, needed_wins, c)
     return replace(
-        verdict, reason=_sentence(design, verdict, why), why=why, numbers=_numbers(design, verdict, c, family)
+        verdict, reason=_sentence(design, verdict, problem), why=problem, numbers=_numbers(design, verdict, c, family)
     )
 
 
-def _sentence(design: Design, verdict: Verdict, why: str) -> str:
+def _sentence(design: Design, verdict: Verdict, problem: str) -> str:
     assert verdict.gain is not None and verdict.interval is not None  # noqa: PT018
     return (
         f"{verdict.kind}: {design.scale.better(verdict.gain)}, ahead on {verdict.wins} of {verdict.ranges} date ranges "
-        f"({100 * (1 - 2 * design.alpha):.0f} % interval: {design.scale.between(verdict.interval)}){why and f', {why}'}"
+        f"({100 * (1 - 2 * design.alpha):.0f} % interval: {design.scale.between(verdict.interval)})"
+        f"{problem and f', {problem}'}"
     )
 
 
-def _why_not_real(design: Design, paired: PairedGains, verdict: Verdict, needed_wins: int, c: float) -> str:
-    """Why the verdict is not *real*, in half a sentence; empty if it is."""
+def _problem(design: Design, paired: PairedGains, verdict: Verdict, needed_wins: int, c: float) -> str:
+    """The reason why the verdict is not *real*, as half a sentence; empty if it is."""
     assert verdict.gain is not None and verdict.p is not None and verdict.p_adjusted is not None  # noqa: PT018
     if verdict.kind == Kind.REAL:
         return ""
@@ -203,8 +217,8 @@ def _why_not_real(design: Design, paired: PairedGains, verdict: Verdict, needed_
         if verdict.wins < needed_wins:
             return f"but real takes {needed_wins} date ranges ahead"
         if paired.finalist_failed:
-            where = ", ".join(map(str, paired.finalist_failed))
-            return f"but it did not finish on {where}; a setting that fails cannot be called real"
+            ranges = ", ".join(map(str, paired.finalist_failed))
+            return f"but it did not finish on {ranges}; a setting that fails cannot be called real"
         return "but these date ranges were chosen on; only fresh ones can show that it is real"
     if verdict.gain <= design.least_gain:
         return f"which is {_within(design)}" if verdict.gain > 0 and design.rope else ""
@@ -212,13 +226,13 @@ def _why_not_real(design: Design, paired: PairedGains, verdict: Verdict, needed_
         return "but it is one of several claims on the same date ranges, of which one may look good by chance"
     values = np.array(list(paired.gains.values()))
     if float(corrected_t_test(values, 0.0, design.least_gain)) <= design.alpha:
-        many, few = _written(verdict.ranges), _written(max(1, round(1 / (1 / verdict.ranges + c))))
+        many, few = _number_in_words(verdict.ranges), _number_in_words(max(1, round(1 / (1 / verdict.ranges + c))))
         return f"but neighbouring date ranges tell nearly the same story, so {many} count for about {few}"
     return "but it differs so much from one date range to the next that it may be chance"
 
 
 def _numbers(design: Design, verdict: Verdict, c: float, family: int) -> str:
-    """The test, what was adjusted, and what it takes to find a gain."""
+    """The test, its adjustment, and the gain that it could have found."""
     assert verdict.p is not None and verdict.p_adjusted is not None and verdict.detectable is not None  # noqa: PT018
     beyond = f"a gain beyond {design.scale.rope(design.rope)}" if design.rope else "any gain"
     parts = [
@@ -239,21 +253,21 @@ def _numbers(design: Design, verdict: Verdict, c: float, family: int) -> str:
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
-def _written(number: int) -> str:
+def _number_in_words(number: int) -> str:
     return _WORDS[number] if number < len(_WORDS) else str(number)
 
 
-def _why_missing(design: Design, paired: PairedGains) -> str:
-    parts = [
-        f"{who} did not finish on {', '.join(map(str, ranges))}"
-        for who, ranges in (("the finalist", paired.finalist_failed), (design.them, paired.incumbent_failed))
-        if ranges
-    ]
+def _failures_in_words(design: Design, paired: PairedGains) -> str:
+    failures = {"the finalist": paired.finalist_failed, design.incumbent_name: paired.incumbent_failed}
+    parts = [f"{name} did not finish on {', '.join(map(str, ranges))}" for name, ranges in failures.items() if ranges]
     return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _ranges_for(in_sd: float, k: float, level: float) -> int | None:
-    """The fewest ranges, lying as these do, that find a gain of so many standard deviations with 80 % power."""
+    """Fewest ranges that find a gain of so many standard deviations with 80 % power, for the correction k / (R - 1).
+
+    None if `MOST_RANGES` do not.
+    """
     for ranges in range(FEWEST_RANGES, MOST_RANGES + 1):
         if smallest_gain(ranges, k / (ranges - 1), level) <= in_sd:
             return ranges

@@ -1,7 +1,7 @@
-"""What the next sweep should search: ranges to extend or to shrink, values to add or to drop, each with its reason.
+"""Suggests domains for the next sweep: ranges to extend or to shrink, values to add or to drop, each with its reason.
 
-Read off what chose, so it proposes and judges nothing. Every change must be more than luck: the domains of a sweep in
-which nothing matters should stay what they are.
+Based on the trials that chose, so it judges nothing. A domain changes only if the evidence is more than luck. If no
+hyperparameter matters, all domains should stay as they are.
 """
 
 import math
@@ -12,38 +12,40 @@ from pipeline.analysis.importance import Experiments, scale_of
 from pipeline.space import Domain, Interval, Scalar, Space, Values, key
 
 FEWEST = 8
-"""Of fewer experiments nothing can be read off."""
+"""With fewer experiments nothing is suggested."""
 EDGE = 0.05
-"""How near to an end of a range, as a share of it, a value lies at that end."""
+"""A value lies at an end of a range if it is this near to it, as a share of the range."""
 ALPHA = 0.05
-"""How likely luck alone may change anything, all hyperparameters together."""
+"""Probability that luck alone changes anything, all hyperparameters together."""
 _ROOM = 0.1
-"""Of the old range, left on both sides of the best experiments when a range shrinks."""
+"""Share of the old range that stays on both sides of the best experiments when a range shrinks."""
 _WORTH_IT = 2 / 3
-"""A range that would keep more than so much of itself stays as it is."""
+"""A range shrinks only if it becomes smaller than this share of the old one."""
 _FEWEST_BEST = 3
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Domains for the next sweep, and why they are what they are."""
+    """Domains for the next sweep, and the reasons for changes."""
 
     domains: Space
-    """Of all hyperparameters that were searched and should be again, changed or not."""
+    """The domain of every hyperparameter that should be searched again, changed or not."""
     reasons: Mapping[str, str]
-    """A sentence for each that changed."""
+    """{hyperparameter that changed: reason, in a sentence}."""
     note: str
-    """Why nothing changed; empty if something did."""
+    """A sentence that says why nothing changed; empty if something did."""
 
 
 def suggest(experiments: Experiments, limits: Mapping[str, Domain]) -> Suggestion:
-    """The domains for the next sweep; `limits` are what values are possible at all, where that is known.
+    """Domains for the next sweep. `limits` are the possible values of hyperparameters, where they are known.
 
-    A range is extended where one of the best three lies at its end and the best quarter of the experiments lie on that
-    side, and shrinks where the best quarter lie in a part of it. A list of numbers gets a value beyond its end
-    likewise, and any list loses values that nobody of the best half has. Each has to pass a permutation test: as many
-    experiments, drawn from those tried, would hardly ever lie so close together. So a sampler that tried one part more
-    often than another misleads nobody. The level is shared by the hyperparameters (Bonferroni).
+    A range is extended if one of the best three experiments lies at its end, and the best quarter on that side. It
+    shrinks if the best quarter lies in a part of it. A list of numbers gets a value beyond its end in the same way, and
+    any list loses values that no experiment of the better half has.
+
+    Each change has to pass a permutation test: as many experiments, drawn at random from those tried, would hardly ever
+    lie so close together. So it does not matter if a sampler tried some parts more often. The hyperparameters share the
+    level (Bonferroni).
     """
     finite = len(experiments.finite)
     if finite < FEWEST:
@@ -56,14 +58,15 @@ def suggest(experiments: Experiments, limits: Mapping[str, Domain]) -> Suggestio
         if change:
             domains[name], reasons[name] = change
 
-    # Something must be left to search where there was something.
+    # A space of several settings must not shrink to a single one.
     if _settings(domains) < 2 <= _settings(experiments.domains):
         for name in [name for name in reasons if domains[name].size < 2]:
             domains[name] = experiments.domains[name]
             del reasons[name]
-    for name, why in _without_use(domains).items():
+
+    for name, reason in _useless(domains).items():
         del domains[name]
-        reasons[name] = why
+        reasons[name] = reason
     chance = "Nowhere is it more than luck that the best experiments lie at an end of a range, or in one part of it."
     return Suggestion(domains, reasons, "" if reasons else chance)
 
@@ -75,7 +78,7 @@ def _settings(domains: Space) -> float:
 def _change(
     experiments: Experiments, name: str, domain: Domain, limit: Domain | None, alpha: float
 ) -> tuple[Domain, str] | None:
-    """Another domain for a hyperparameter, and the reason; None if it stays as it is."""
+    """A new domain for a hyperparameter, and the reason; None if it stays as it is."""
     ranking = _Ranking.of(experiments, name)
     if ranking is None:
         return None
@@ -86,35 +89,35 @@ def _change(
 
 @dataclass(frozen=True)
 class _Ranking:
-    """The values that experiments have of one hyperparameter, of those in which it was active."""
+    """Values of one hyperparameter in the experiments in which it was active, ranked by score."""
 
     values: tuple[Scalar, ...]
     """The best experiment's first."""
     best: int
-    """So many of them are the best quarter, those that tie with its last included."""
+    """Number of values in the best quarter, including ties with its last."""
     half: int
-    """So many of them are the better half, likewise."""
+    """Number of values in the better half, including ties with its last."""
 
     @classmethod
     def of(cls, experiments: Experiments, name: str) -> "_Ranking | None":
-        """None where there are too few experiments, or too many tie."""
+        """The ranking of a hyperparameter; None if there are too few experiments, or too many ties."""
         order = sorted(experiments.active(name), key=lambda at: experiments.values[at])
         finite = sum(math.isfinite(experiments.values[at]) for at in order)
         if finite < FEWEST:
             return None
 
-        def up_to(count: int) -> int:
+        def with_ties(count: int) -> int:
             last = experiments.values[order[min(count, finite) - 1]]
             return sum(experiments.values[at] <= last for at in order)
 
-        best, half = up_to(max(_FEWEST_BEST, math.ceil(len(order) / 4))), up_to(len(order) // 2)
+        best, half = with_ties(max(_FEWEST_BEST, math.ceil(len(order) / 4))), with_ties(len(order) // 2)
         if best > len(order) // 2:
             return None
         return cls(tuple(experiments.assignments[at][name] for at in order), best, half)
 
     @property
     def words(self) -> str:
-        """The best quarter, as sentences name it."""
+        """Name of the best quarter in a sentence."""
         return f"the best {self.best} of {len(self.values)} experiments"
 
 
@@ -124,27 +127,27 @@ def _other_range(ranking: _Ranking, domain: Interval, limit: Domain | None, alph
     numbers = [value for value in ranking.values if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) < len(ranking.values) or (domain.log and min(numbers) <= 0):
         return None
-    # Where in the range the experiments lie, from 0 to 1.
+    # Positions of the experiments in the range, from 0 to 1.
     places = [(scale(number) - start) / width for number in numbers]
     best, best_numbers = places[: ranking.best], numbers[: ranking.best]
     low, high = domain.low, domain.high
     reasons = []
 
-    # Shrink it to the part in which the best lie.
+    # Shrink the range to the part in which the best lie.
     inside = sum(min(best) <= place <= max(best) for place in places)
-    if _luck_within(ranking.best, inside, len(places)) <= alpha:
+    if _chance_within(ranking.best, inside, len(places)) <= alpha:
         shrunk = _shrunk(domain, back(start + (min(best) - _ROOM) * width), back(start + (max(best) + _ROOM) * width))
         if scale(shrunk[1]) - scale(shrunk[0]) <= _WORTH_IT * width:
             low, high = shrunk
             first, last = min(best_numbers), max(best_numbers)
-            where = f"lie from {_number(first)} to {_number(last)}" if first < last else f"are {_number(first)}"
-            reasons.append(f"{ranking.words} all {where}")
+            part = f"lie from {_number(first)} to {_number(last)}" if first < last else f"are {_number(first)}"
+            reasons.append(f"{ranking.words} all {part}")
 
-    # Extend it at the end at which the best lie.
+    # Extend it at an end at which the best lie.
     for upper in (True, False):
         at_end = max(best[:_FEWEST_BEST]) >= 1 - EDGE if upper else min(best[:_FEWEST_BEST]) <= EDGE
         side = sum(place >= min(best) if upper else place <= max(best) for place in places)
-        if not at_end or _luck_on_a_side(ranking.best, side, len(places)) > alpha / 2:
+        if not at_end or _chance_on_a_side(ranking.best, side, len(places)) > alpha / 2:
             continue
         further = _further(domain, best_numbers, upper, limit)
         if further is None:
@@ -161,7 +164,7 @@ def _other_range(ranking: _Ranking, domain: Interval, limit: Domain | None, alph
 
 
 def _shrunk(domain: Interval, low: float, high: float) -> tuple[float, float]:
-    """A part of the range, its ends rounded outward to what is easy to read."""
+    """A part of the range, its ends rounded outward to short numbers, or to the grid of an integer or a step."""
     step = domain.step or (1 if domain.integer else None)
     if step is None and not domain.log:
         step = 10.0 ** (math.floor(math.log10(high - low)) - 1)
@@ -169,19 +172,19 @@ def _shrunk(domain: Interval, low: float, high: float) -> tuple[float, float]:
     elif step is None:
         low, high = _two_digits(low, math.floor), _two_digits(high, math.ceil)
     else:
-        # On the grid, which begins at the old low end.
+        # The grid begins at the old low end.
         low = domain.low + math.floor((low - domain.low) / step + 1e-9) * step
         high = domain.low + math.ceil((high - domain.low) / step - 1e-9) * step
-    return _like(domain, max(low, domain.low)), _like(domain, min(high, domain.high))
+    return _rounded_for(domain, max(low, domain.low)), _rounded_for(domain, min(high, domain.high))
 
 
 def _further(domain: Interval, best: Sequence[float], upper: bool, limit: Domain | None) -> float | None:
-    """An end a third of the range further out, as far as the limits go; None if that is no further."""
+    """A new end, a third of the range further out, within the limit; None if that is not beyond the old one."""
     scale, back = scale_of(domain)
     width = scale(domain.high) - scale(domain.low)
     old = domain.high if upper else domain.low
     new = back(scale(old) + (width if upper else -width) / 3)
-    # The best may lie outside, as an incumbent does that was not searched for.
+    # The best may lie outside: an incumbent need not lie in the domain.
     new = max(new, *best) if upper else min(new, *best)
     if domain.integer or domain.step is not None:
         step = domain.step or 1
@@ -189,11 +192,11 @@ def _further(domain: Interval, best: Sequence[float], upper: bool, limit: Domain
         new = old + (steps if upper else -steps) * step
     else:
         new = _two_digits(new, round)
-    # What was above zero, or not below it, stays so: a learning rate, a number of layers.
+    # A domain above zero stays above it, as for a learning rate or a number of layers; one from zero never goes below.
     floor = -math.inf if domain.low < 0 else 0 if domain.low == 0 else 1 if domain.integer else domain.low / 2
     if not domain.log or domain.integer:
         new = max(new, floor)
-    new = _like(domain, _within(new, limit))
+    new = _rounded_for(domain, _within(new, limit))
     further = new > old if upper else new < old
     return new if further and (limit is None or new in limit) else None
 
@@ -205,12 +208,12 @@ def _other_list(ranking: _Ranking, domain: Values, limit: Domain | None, alpha: 
     dropped = []
     for value in domain.values:
         having = sum(key(other) == key(value) for other in ranking.values)
-        if key(value) not in half and _luck_of_none(ranking.half, having, count) <= alpha / domain.size:
+        if key(value) not in half and _chance_of_none(ranking.half, having, count) <= alpha / domain.size:
             dropped.append(value)
     values = [value for value in domain.values if value not in dropped]
     if dropped:
         words = ", ".join(map(_text, dropped))
-        reasons.append(f"nobody of the better half of {count} experiments has {words}: dropped")
+        reasons.append(f"no experiment of the better half of {count} has {words}: dropped")
     added = _beyond(ranking, domain, limit, alpha)
     if added is not None:
         values.append(added[1])
@@ -221,17 +224,17 @@ def _other_list(ranking: _Ranking, domain: Values, limit: Domain | None, alpha: 
 
 
 def _beyond(ranking: _Ranking, domain: Values, limit: Domain | None, alpha: float) -> tuple[float, float] | None:
-    """The end of a list that the best have, and a number beyond it; None where they do not, or where none is."""
+    """The end of a list that most of the best have, and a number beyond it; None if there is no such end or number."""
     numbers = sorted(value for value in domain.values if isinstance(value, int | float) and not isinstance(value, bool))
     if len(numbers) < max(2, len(domain.values)):
         return None
     for end, before in ((numbers[-1], numbers[-2]), (numbers[0], numbers[1])):
         having = sum(key(value) == key(end) for value in ranking.values)
         best = sum(key(value) == key(end) for value in ranking.values[: ranking.best])
-        # Above half of the best, so that it is the end which they agree on.
+        # More than half, so that it can be true of one end only.
         if 2 * best <= ranking.best:
             continue
-        if _luck_of_so_many(best, ranking.best, having, len(ranking.values)) > alpha / 2:
+        if _chance_of_at_least(best, ranking.best, having, len(ranking.values)) > alpha / 2:
             continue
         geometric = min(end, before) > 0 and max(end, before) >= 2 * min(end, before) and _grows(numbers)
         new = end * (end / before) if geometric else end + (end - before)
@@ -246,23 +249,22 @@ def _beyond(ranking: _Ranking, domain: Values, limit: Domain | None, alpha: floa
 
 
 def _grows(numbers: Sequence[float]) -> bool:
-    """Whether the steps between numbers above zero get larger, as in 32, 64, 128, not as in 2, 4, 6."""
+    """True if the steps between numbers above zero get larger, as in 32, 64, 128, not as in 2, 4, 6."""
     above = [number for number in numbers if number > 0]
     return len(above) < 3 or above[-1] - above[-2] > above[1] - above[0]
 
 
-def _without_use(domains: Space) -> dict[str, str]:
-    """Hyperparameters whose condition can no longer hold, each with the reason: those that hang on them are of no use
-    either."""
-    left = dict(domains)
+def _useless(domains: Space) -> dict[str, str]:
+    """{hyperparameter whose condition can no longer hold: reason}, including those that depend on one of these."""
+    useful = dict(domains)
     reasons: dict[str, str] = {}
     is_settled = False
     while not is_settled:
         is_settled = True
-        for name, domain in list(left.items()):
+        for name, domain in list(useful.items()):
             for parent, values in domain.when.items():
-                if parent in domains and not any(parent in left and value in left[parent] for value in values):
-                    del left[name]
+                if parent in domains and not any(parent in useful and value in useful[parent] for value in values):
+                    del useful[name]
                     is_settled = False
                     words = " or ".join(map(_text, values))
                     reasons[name] = f"only of use where {parent} is {words}, which is no longer searched: left out."
@@ -270,39 +272,39 @@ def _without_use(domains: Space) -> dict[str, str]:
     return reasons
 
 
-# -- how likely luck alone does it: `best` of `count` experiments, drawn without looking
+# -- probabilities under luck alone: `best` of `count` experiments are drawn at random
 
 
-def _luck_within(best: int, inside: int, count: int) -> float:
-    """That they lie within any `inside` neighbours."""
+def _chance_within(best: int, inside: int, count: int) -> float:
+    """Probability that they lie within any `inside` neighbours."""
     ways = _share(inside, best, count) + (count - inside) * best / inside * _share(inside, best, count)
     return min(1.0, ways)
 
 
-def _luck_on_a_side(best: int, side: int, count: int) -> float:
-    """That they lie among the `side` outermost on one side."""
+def _chance_on_a_side(best: int, side: int, count: int) -> float:
+    """Probability that they lie among the `side` outermost on one side."""
     return _share(side, best, count)
 
 
-def _luck_of_none(best: int, having: int, count: int) -> float:
-    """That none of them has what `having` have."""
+def _chance_of_none(best: int, having: int, count: int) -> float:
+    """Probability that none of them has a value that `having` experiments have."""
     return _share(count - having, best, count)
 
 
-def _luck_of_so_many(least: int, best: int, having: int, count: int) -> float:
-    """That at least `least` of them have what `having` have."""
+def _chance_of_at_least(least: int, best: int, having: int, count: int) -> float:
+    """Probability that at least `least` of them have a value that `having` experiments have."""
     all_ways = _ways(count, best)
     numbers = range(max(least, best - (count - having)), min(best, having) + 1)
     return math.fsum(math.exp(_ways(having, n) + _ways(count - having, best - n) - all_ways) for n in numbers)
 
 
 def _share(of: int, best: int, count: int) -> float:
-    """Of all draws, those from `of` experiments alone."""
+    """Probability that all of them are among `of` experiments."""
     return math.exp(_ways(of, best) - _ways(count, best)) if of >= best else 0.0
 
 
 def _ways(count: int, drawn: int) -> float:
-    """The logarithm of the binomial coefficient, which itself has a thousand digits for a large sweep."""
+    """Logarithm of the binomial coefficient, which has a thousand digits for a large sweep."""
     return math.lgamma(count + 1) - math.lgamma(drawn + 1) - math.lgamma(count - drawn + 1)
 
 
@@ -317,7 +319,7 @@ def _within(number: float, limit: Domain | None) -> float:
     return number
 
 
-def _like(domain: Interval, number: float) -> float:
+def _rounded_for(domain: Interval, number: float) -> float:
     return round(number) if domain.integer else float(f"{number:.12g}")
 
 

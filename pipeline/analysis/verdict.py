@@ -1,6 +1,6 @@
-"""What may be said about a finalist, and the design by which it is judged: values only, cheap to import.
+"""Verdicts on finalists, and the design by which they are judged: values only, cheap to import.
 
-The test itself is `significance.py`'s work.
+The test itself is in `significance.py`.
 """
 
 import math
@@ -12,16 +12,16 @@ from pipeline.dates import DateRange
 from pipeline.scale import BY_RATIO, ROPE, Scale
 
 Scores = Mapping[DateRange, Mapping[int, float | None]]
-"""One experiment's metric per date range and seed index; None or NaN where it failed or diverged."""
+"""{date range: {seed index: metric}} of one experiment; None or NaN where it failed or diverged."""
 
 
 ALPHA = 0.05
 FEWEST_RANGES = 3
-"""With two ranges the test has one degree of freedom: only a gain of some 20 standard deviations would be seen."""
+"""With two ranges the test has one degree of freedom, and finds only gains of some 20 standard deviations."""
 
 
 class Kind(StrEnum):
-    """What may be said about a finalist, from the strongest to the weakest."""
+    """Kinds of verdict, from the strongest to the weakest."""
 
     REAL = "real"
     PROMISING = "promising"
@@ -31,22 +31,22 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Design:
-    """How finalists will be judged: all of it known, and frozen, before the first confirmation trains."""
+    """The design by which finalists are judged: frozen before the first trial of the confirmation."""
 
     ranges: tuple[DateRange, ...]
     rope: float = ROPE
-    """The gain that is still no gain worth having: a share of a metric judged by ratio, else in its own units."""
+    """The largest gain that is not worth having: a share of a metric judged by ratio, else in the metric's units."""
     alpha: float = ALPHA
     scale: Scale = BY_RATIO
     fresh: bool = True
-    """Whether the ranges played no part in choosing. If they did, nothing is ever called real."""
+    """True if the ranges played no part in choosing. Otherwise nothing is ever called real."""
     valid: float = 0.15
     test: float = 0.15
     """The shares of a range's days, as in `DateRange.split`."""
-    them: str = "the setting to beat"
-    """What people call it."""
+    incumbent_name: str = "the setting to beat"
+    """As `Definition.incumbent_name`."""
     correction: float | None = None
-    """The c in variance x (1/R + c) that evidence of before allows for on all of these ranges; None: a constant's."""
+    """The c in variance x (1/R + c) for all of these ranges, learned from earlier sweeps; None: `power.correction`."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.rope < (1 if self.scale.name == "ratio" else math.inf):
@@ -63,29 +63,29 @@ class Design:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What is said about one finalist. Gains are on the design's scale, positive where the finalist is better."""
+    """Verdict on one finalist. Gains are on the design's scale, positive if the finalist is better."""
 
     kind: Kind
     gain: float | None = None
     """Mean over the ranges that count."""
     interval: tuple[float, float] | None = None
-    """Two-sided, at 1 - 2 alpha, cut to what the metric can come to: for a single finalist its lower end lies above the
-    rope exactly if p <= alpha."""
+    """Two-sided, at 1 - 2 alpha, cut to possible values of the metric. For a single finalist the lower end lies above
+    the rope exactly if p <= alpha."""
     p: float | None = None
     """One-sided, H0: gain <= rope. None if there is nothing to test."""
     p_adjusted: float | None = None
     """After Holm over the finalists and the earlier confirmations on these ranges."""
     wins: int
     ranges: int
-    """Those with a gain: where both finished. `wins` of them were better than the incumbent."""
+    """Ranges with a gain: both finished there. On `wins` of them the finalist was better."""
     detectable: float | None = None
-    """The smallest true gain that this design would have found with 80 % power, given the noise that was seen."""
+    """The smallest true gain that this design would have found with 80 % power, given the noise of the gains."""
     ranges_needed: int | None = None
-    """Not testable: how many usable ranges a test takes. Promising or not shown, with a gain beyond the rope: how many
-    it takes to find a gain of that size with 80 % power. None: no number of ranges helps, or none is needed."""
+    """If not testable: ranges with a result that a test takes. If promising or not shown, with a gain beyond the rope:
+    ranges it takes to find a gain of that size with 80 % power. None: no number of ranges helps, or none is needed."""
     reason: str = ""
-    """One plain sentence; empty until the test is concluded."""
+    """The verdict in one plain sentence; empty until the test is concluded."""
     why: str = ""
-    """The half of it that says why it is not real, or why no test was possible."""
+    """The part of it that says why it is not real, or why no test was possible."""
     numbers: str = ""
-    """What stands behind the sentence, for who wants to know it exactly."""
+    """The test in numbers, for readers who want the details."""

@@ -1,7 +1,7 @@
-"""What a sweep is and where it lies: its definition, its trials, its folder in the store, the merge, the ledger.
+"""A sweep and its place in the store: definition, trials, folder, merge, ledger.
 
-Here: values, and reading and writing them. Not here: what a spec comes to and what runs next (`plan/`), running it
-(`trials/`), and what rows say (`analysis/`). Importing this room imports neither pandas nor torch.
+Here: these values, and reading and writing them. Not here: planning (`plan/`), running trials (`trials/`), statistics
+over rows (`analysis/`). Importing this room imports neither pandas nor torch.
 """
 
 from pipeline.sweep.definition import (

@@ -1,9 +1,9 @@
-"""Claims: settings that may be better than their incumbent, which each new month of data judges again.
+"""Claims: settings that may be better than their incumbent. Each new month of data judges them again.
 
 `ledger/claims/<id>/` holds the claim, fixed when it is made; a note for each sweep that judges it; and a pair for each
-date range: what the setting and its incumbent came to on days that nobody had seen when the claim was made. All are
-created once. A claim holds no code: what runs a team's own trainer comes from a spec, never from here. When it is real
-is for `analysis/sequential.py` to say.
+date range: the scores of the setting and its incumbent on days after the claim was made. All are created once. A claim
+holds no code: the command of a team's own trainer always comes from a spec. `analysis/sequential.py` decides when a
+claim is real.
 """
 
 import hashlib
@@ -31,27 +31,27 @@ from pipeline.sweep.layout import CLAIMS, claim_key, is_claim_id, is_sweep_id, j
 from pipeline.training.own.code import Own
 
 FORMAT = 1
-"""Of the claims that this version makes. One of a newer version cannot be read."""
+"""Format of the claims that this version makes. Newer ones cannot be read."""
 CODE = ("trainer", "command", "describe")
-"""Keys of a spec that say what runs."""
+"""Keys of a spec that name code."""
 Measured = Annotated[float, Field(allow_inf_nan=False)]
 _ELSEWHERE = ("image", "store", "budget")
-"""Keys of a spec that say where a sweep runs and what it may cost."""
+"""Keys of a spec for the place and the cost of a sweep."""
 
 
 class Look(Recorded):
-    """A number of date ranges at which a claim is judged."""
+    """One planned look at a claim: the number of date ranges at which it is judged."""
 
     ranges: int = Field(ge=3)
     level: float = Field(gt=0, lt=1)
-    """The p-value up to which it is then real."""
+    """The largest p-value at which the claim is real."""
     correction: Measured = Field(ge=0)
     """The c of the test, in variance x (1/ranges + c)."""
 
 
 class Origin(Recorded):
-    """What the sweep that made a claim found. It is shown and never counted: only what came out well becomes a claim,
-    so its gain is larger than the true one. The looks have a level of their own."""
+    """Result of the sweep that made a claim. Shown, but never counted: only good results become claims, so the gain
+    overstates the true one."""
 
     sweep: str
     experiment: str
@@ -65,16 +65,16 @@ class Origin(Recorded):
 
 
 class Claim(Recorded):
-    """A setting that may be better than its incumbent by more than the rope, and all that will judge it."""
+    """A setting that may be better than its incumbent by more than the rope, and the plan for judging it."""
 
     format: int = FORMAT
     id: str
     origin: Origin
     day: date
-    """What judges lies after it."""
+    """Date ranges that judge lie after it."""
     created: str
     sweep_format: int
-    """`Definition.format`: trainings of another one cannot be added."""
+    """`Definition.format`: trainings of another format cannot be added."""
     architecture: str
     data: DataSource | None
     seed: int
@@ -82,30 +82,30 @@ class Claim(Recorded):
     objective: Objective
     incumbent: Assignment
     setting: Assignment
-    """Both complete: a value for every hyperparameter."""
+    """A value for every hyperparameter, as in `incumbent`."""
     fidelity: Fidelity
     seeds: int = Field(ge=1)
-    """Trainings of each of the two on a date range."""
+    """Trainings of the setting on a date range, and of the incumbent."""
     rope: Measured = Field(ge=0)
     resemblance: Resemblance | None
-    """What the correction of the last look comes from; None: the constant."""
+    """Source of the last look's correction; None: the constant."""
     ranges: tuple[SpecDateRange, ...]
-    """All that will ever judge it, oldest first."""
+    """All date ranges that will judge it, oldest first."""
     looks: tuple[Look, ...]
-    """The last one at as many as there are ranges."""
+    """The last look is at all of `ranges`."""
     code: str | None
-    """Mark of the team's own trainer, as `code_mark` has it; None: a built-in architecture."""
+    """`code_mark` of the team's own trainer; None: a built-in architecture."""
     spec: dict[str, Any]
-    """That of the sweep, without code."""
+    """Spec of the sweep, without code."""
 
     @property
     def differences(self) -> Assignment:
-        """The values of the setting that the incumbent has otherwise."""
+        """The values in which the setting differs from the incumbent."""
         return {name: value for name, value in self.setting.items() if key(value) != key(self.incumbent.get(name))}
 
     @property
     def in_words(self) -> str:
-        """`learning_rate=0.03 hidden_size=128`: what is not as in the incumbent."""
+        """The differences in words: `learning_rate=0.03 hidden_size=128`."""
         return " ".join(f"{name}={shown(value)}" for name, value in self.differences.items())
 
     @property
@@ -115,40 +115,41 @@ class Claim(Recorded):
 
 
 class Pair(Recorded):
-    """What a claim's setting and its incumbent came to on one date range, by the test metric."""
+    """Test scores of a claim's setting and its incumbent on one date range."""
 
     claim: str
     sweep: str
-    """That trained both."""
+    """The sweep that trained both."""
     range: SpecDateRange
     judged: str
-    """When: the order in which pairs count that no later note of judging names."""
+    """Time. Pairs that no note lists as counted count in this order."""
     setting: tuple[Measured | None, ...]
+    """Scores by seed; None if a training diverged, has no finite score, or is missing."""
     incumbent: tuple[Measured | None, ...]
-    """By seed; None where a training diverged, or has no finite score, or where there is none."""
+    """As `setting`."""
     fingerprint: str | None
-    """Of the data that both read; None: nobody knows."""
+    """Fingerprint of the data that both read; None if unknown."""
     left_out: str | None = None
-    """Why there never will be trainings of both; None: they came to their end."""
+    """Reason why there will never be trainings of both; None if both ended."""
 
 
 class JudgingNote(Recorded):
-    """Which sweep judges a claim on which date ranges."""
+    """The sweep that judges a claim on some of its date ranges."""
 
     number: int
-    """The claim's first one is 0."""
+    """The claim's first note is 0."""
     sweep: str
     ranges: tuple[SpecDateRange, ...]
     as_of: date
     created: str
     counted: tuple[SpecDateRange, ...] = ()
-    """Those that had a pair by then and were not left out, in the order in which they count. They keep it, so that no
-    look is revised by a pair that is deleted and judged anew, or tried again later."""
+    """Date ranges that had a pair at that time and were not left out, in the order in which they count. The order is
+    kept, so that no look changes if a pair is deleted and judged again, or tried again later."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A claim as it lies in a store."""
+    """A claim with all that the store holds of it."""
 
     claim: Claim
     pairs: tuple[Pair, ...] = ()
@@ -160,28 +161,31 @@ class Stored:
 
     @property
     def next_number(self) -> int:
-        """Of a new note."""
+        """Number of the next note."""
         return 1 + max((note.number for note in self.notes), default=-1)
 
     @property
     def open_ranges(self) -> list[DateRange]:
         """The date ranges that have no pair yet, oldest first."""
         judged = {pair.range for pair in self.pairs}
-        return [one for one in self.claim.ranges if one not in judged]
+        return [date_range for date_range in self.claim.ranges if date_range not in judged]
 
     @property
     def tried_before(self) -> set[DateRange]:
-        """The date ranges that a sweep was to judge, and that have no pair all the same."""
-        return {one for note in self.notes for one in note.ranges} & set(self.open_ranges)
+        """The date ranges that an earlier sweep was to judge, and that still have no pair."""
+        return {date_range for note in self.notes for date_range in note.ranges} & set(self.open_ranges)
 
-    def had_been_tried(self, one: DateRange, sweep: str) -> bool:
-        """Whether a sweep earlier than this one was to judge a date range, too."""
+    def had_been_tried(self, date_range: DateRange, sweep: str) -> bool:
+        """True if a sweep before this one was to judge the date range."""
         earlier = takewhile(lambda note: note.sweep != sweep, self.notes)
-        return any(one in note.ranges for note in earlier)
+        return any(date_range in note.ranges for note in earlier)
 
 
 def identity(definition: Definition, setting: Assignment) -> str:
-    """The id of the claim that a sweep makes of a setting: of two sweeps the same if they ask the same question."""
+    """The id of the claim that a sweep makes of a setting.
+
+    It is a hash of the question that the claim asks, so two sweeps with the same question make the same claim.
+    """
     assert definition.confirm is not None
     assert definition.confirm.judging is not None
     question = [
@@ -198,7 +202,7 @@ def identity(definition: Definition, setting: Assignment) -> str:
 
 
 def code_mark(code: Own | Spec | None) -> str | None:
-    """Tells one team's own trainer from another; None where there is none."""
+    """A hash that identifies a team's own trainer; None for a built-in architecture."""
     if code is None or (code.trainer is None and code.command is None):
         return None
     words = [word if isinstance(word, str) else word.model_dump(mode="json") for word in code.command or ()]
@@ -207,7 +211,7 @@ def code_mark(code: Own | Spec | None) -> str | None:
 
 
 def without_code(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """A spec without what says which code runs, and where."""
+    """A spec without the keys that name code, place and cost."""
     return {name: value for name, value in spec.items() if name not in (*CODE, *_ELSEWHERE)}
 
 
@@ -215,31 +219,31 @@ def without_code(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def create(store: Store, claim: Claim) -> bool:
-    """Keeps a claim. False: there is one of its id already, which stays as it is."""
+    """Writes a claim. False if there is one with this id, which stays as it is."""
     return store.create(claim_key(claim.id), as_json(claim))
 
 
 def add_pair(store: Store, pair: Pair) -> bool:
-    """Keeps a pair. False: the date range has one already, which stays as it is."""
+    """Writes a pair. False if the date range has one, which stays as it is."""
     return store.create(pair_key(pair.claim, pair.range), as_json(pair))
 
 
 def add_note(store: Store, claim: Claim, note: JudgingNote) -> JudgingNote:
-    """Notes which sweep judges a claim next; of several that race, all get the note of the first.
+    """Writes the note of the sweep that judges a claim next. If several do at once, all get the first one's note.
 
-    Raises UserError if that one is damaged.
+    Raises UserError if the note in the store is damaged.
     """
-    where = judging_key(claim.id, note.number)
-    if store.create(where, as_json(note)):
+    place = judging_key(claim.id, note.number)
+    if store.create(place, as_json(note)):
         return note
     try:
-        return from_json(JudgingNote, store.read(where))
+        return from_json(JudgingNote, store.read(place))
     except ValueError:
-        raise UserError(f"{store.root}/{where} is damaged: put it back, or delete it") from None
+        raise UserError(f"{store.root}/{place} is damaged: put it back, or delete it") from None
 
 
 def all_stored(store: Store) -> Iterator[Stored | tuple[str, str]]:
-    """Every claim of a store with its pairs, by id; of one that cannot be read, `(id, why)`."""
+    """Every claim of a store with its pairs, sorted by id; `(id, problem)` for a claim that cannot be read."""
     for id in store.folders(CLAIMS):
         if not is_claim_id(id):
             continue
@@ -250,7 +254,7 @@ def all_stored(store: Store) -> Iterator[Stored | tuple[str, str]]:
 
 
 def find(store: Store, name: str) -> Stored:
-    """A claim by its id, or by the end of it if that is unambiguous. Raises UserError if there is none, or several."""
+    """A claim by its id, or by the end of it. Raises UserError if no claim matches, or several do."""
     ids = [id for id in store.folders(CLAIMS) if is_claim_id(id)]
     matches = [name] if name in ids else [id for id in ids if name and id.endswith(name)]
     if len(matches) == 1:
@@ -261,25 +265,25 @@ def find(store: Store, name: str) -> Stored:
 
 
 def read(store: Store, id: str) -> Stored:
-    """A claim with its pairs. Raises UserError if there is none of this id, or if it is damaged."""
-    where = claim_key(id)
+    """A claim with its pairs and notes. Raises UserError if there is no such claim, or it is damaged."""
+    place = claim_key(id)
     try:
-        claim = _parse_claim(store.read(where), id)
+        claim = _parse_claim(store.read(place), id)
     except FileNotFoundError:
         raise UserError(f"{store.root} holds no claim {id}, or its claim.json is gone") from None
     except ValueError:
-        raise UserError(f"{store.root}/{where} is damaged, or of a newer version of hpt: put it back") from None
-    pairs, no_pairs = _read_all(store, claim, Pair, pair_key(id))
-    notes, no_notes = _read_all(store, claim, JudgingNote, judging_key(id))
+        raise UserError(f"{store.root}/{place} is damaged, or of a newer version of hpt: put it back") from None
+    pairs, damaged_pairs = _read_all(store, claim, Pair, pair_key(id))
+    notes, damaged_notes = _read_all(store, claim, JudgingNote, judging_key(id))
     notes.sort(key=lambda note: note.number)
-    return Stored(claim, tuple(_as_they_count(pairs, notes)), tuple(notes), (*no_pairs, *no_notes))
+    return Stored(claim, tuple(_in_counting_order(pairs, notes)), tuple(notes), (*damaged_pairs, *damaged_notes))
 
 
-def _as_they_count(pairs: Sequence[Pair], notes: Sequence[JudgingNote]) -> list[Pair]:
+def _in_counting_order(pairs: Sequence[Pair], notes: Sequence[JudgingNote]) -> list[Pair]:
     places: dict[DateRange, int] = {}
     for note in notes:
-        for one in note.counted:
-            places.setdefault(one, len(places))
+        for date_range in note.counted:
+            places.setdefault(date_range, len(places))
     return sorted(pairs, key=lambda pair: (places.get(pair.range, len(places)), pair.judged, pair.range))
 
 
@@ -287,7 +291,7 @@ _Value = TypeVar("_Value", Pair, JudgingNote)
 
 
 def _read_all(store: Store, claim: Claim, kind: type[_Value], prefix: str) -> tuple[list[_Value], list[str]]:
-    """The files of a folder of a claim, in the order of their names, and the keys of those that are damaged."""
+    """The files in a folder of a claim, sorted by name, and the keys of damaged ones."""
     values, damaged = [], []
     for entry in store.entries(prefix, ".json"):
         try:
@@ -303,7 +307,7 @@ def _read_all(store: Store, claim: Claim, kind: type[_Value], prefix: str) -> tu
 
 
 def _parse_claim(content: bytes, id: str) -> Claim:
-    """Raises ValueError if it is damaged, or not the claim of this id."""
+    """Raises ValueError if it is damaged, or has another id."""
     claim = from_json(Claim, content)
     counts = [look.ranges for look in claim.looks]
     if claim.format != FORMAT or claim.id != id or not is_sweep_id(claim.origin.sweep):
@@ -311,28 +315,28 @@ def _parse_claim(content: bytes, id: str) -> Claim:
     fits = claim.setting.keys() == claim.incumbent.keys() and bool(claim.differences)
     fits = fits and counts == sorted(set(counts)) and counts[-1:] == [len(claim.ranges)]
     fits = fits and list(claim.ranges) == sorted(set(claim.ranges)) and math.isfinite(_least_gain(claim))
-    if not fits or not all(_judges_later(claim, one) for one in claim.ranges):
+    if not fits or not all(_judges_later(claim, date_range) for date_range in claim.ranges):
         raise ValueError("no claim that this version would make")
     return claim
 
 
 def _least_gain(claim: Claim) -> float:
-    """Raises ValueError if the rope is none on the scale of the metric."""
+    """Raises ValueError if the rope is impossible on the metric's scale."""
     return claim.objective.gains.as_gain(claim.rope)
 
 
-def _judges_later(claim: Claim, one: DateRange) -> bool:
-    """Whether a date range judges on days after the claim's. Raises ValueError if it has too few days."""
-    return one.split(claim.training.validation_share, claim.training.test_share).judged.start > claim.day
+def _judges_later(claim: Claim, date_range: DateRange) -> bool:
+    """True if a date range judges on days after the claim's day. Raises ValueError if it has too few days."""
+    return date_range.split(claim.training.validation_share, claim.training.test_share).judged.start > claim.day
 
 
-def _check(claim: Claim, value: Pair | JudgingNote, where: str) -> None:
-    """Raises ValueError if a file is not what its place says."""
+def _check(claim: Claim, value: Pair | JudgingNote, place: str) -> None:
+    """Raises ValueError if a file does not belong to the claim, or to its key `place`."""
     if isinstance(value, Pair):
-        fits = where == pair_key(claim.id, value.range) and value.claim == claim.id and value.range in claim.ranges
+        fits = place == pair_key(claim.id, value.range) and value.claim == claim.id and value.range in claim.ranges
         fits = fits and len(value.setting) == len(value.incumbent) == claim.seeds
     else:
-        fits = where == judging_key(claim.id, value.number) and is_sweep_id(value.sweep)
+        fits = place == judging_key(claim.id, value.number) and is_sweep_id(value.sweep)
         fits = fits and {*value.ranges, *value.counted} <= set(claim.ranges) and bool(value.ranges)
     if not fits:
         raise ValueError("not of this claim, or not of this date range")

@@ -1,4 +1,4 @@
-"""`sweep.json`: what a sweep is, frozen when it starts: its phases, their date ranges, what they try and how."""
+"""`sweep.json`: the definition of a sweep, frozen when it is made: phases, their date ranges, spaces and strategies."""
 
 from datetime import UTC, date, datetime
 from typing import Any, Literal
@@ -14,25 +14,25 @@ from pipeline.spec.model import Budget, EarlyStopping, Objective, SpecDateRange,
 from pipeline.training.own.code import Own
 
 FORMAT = 2
-"""Of the sweeps that this version makes. Older ones are read, reported, compared and exported for ever; to go on with
-one of them, or to retry it, is an error: two ways of training are never ranked together."""
+"""Format of the sweeps that this version makes. Older ones are read, reported, compared and exported for ever. To go on
+with one of them, or to retry it, is an error: two ways of training are never ranked together."""
 
 
 class Fidelity(Recorded):
-    """How much a trial gets."""
+    """Data and epochs of a trial."""
 
     name: str
     max_epochs: int
     train_days: int | None = None
-    """Only so many days, the last ones, of a range's training part; None: all of them."""
+    """The last so many days of a range's training part; None: all of it."""
 
 
 class Calibrating(Recorded):
-    """The question of a calibration: which is the cheapest fidelity that keeps so much of the best?"""
+    """The question of a calibration: what is the cheapest fidelity that still finds the best settings?"""
 
     top: int
     overlap: float
-    """The share of the `top` best settings that must be among a fidelity's own `top` best."""
+    """Share of the `top` best settings that must be among the `top` best of a fidelity."""
 
 
 class Resembling(Recorded):
@@ -40,14 +40,14 @@ class Resembling(Recorded):
 
     chosen_on: tuple[SpecDateRange, ...]
     judging: tuple[SpecDateRange, ...]
-    """The ranges that the spec's own sweep would choose and judge on when the study was made."""
+    """The ranges that a sweep of this spec would choose and judge on, on the day of the study."""
     settings: int
-    """How many it would choose from."""
+    """Number of settings that it would choose from."""
     rope: float
 
 
 class JudgedClaim(Recorded):
-    """What a sweep judges that `hpt judge` made: a claim on date ranges that are new."""
+    """The claim that a sweep of `hpt judge` judges, on new date ranges."""
 
     id: str
     setting: dict[str, Scalar]
@@ -55,23 +55,23 @@ class JudgedClaim(Recorded):
 
 
 class Resemblance(Recorded):
-    """How alike neighbouring date ranges are, by trainings of before that judged nothing."""
+    """Similarity of neighbouring date ranges, learned from earlier trainings that judged nothing."""
 
     correction: float
-    """The c that the sweep judges with, in variance x (1/R + c): `constant`, moved to between the two that follow."""
+    """The c that the sweep judges with, in variance x (1/R + c): `constant`, clipped to [`at_least`, `at_most`]."""
     constant: float
-    """What it would be without evidence."""
+    """The c without evidence."""
     at_least: float
     at_most: float
-    """Between these the evidence leaves c: too high for certain, and too low, are what lies outside."""
+    """Quantiles of c by the evidence."""
     correlation: float
-    """Of the gains on two neighbouring ranges."""
+    """Correlation of the gains on two neighbouring ranges."""
     correlation_at_most: float
     trainings: int
     settings: int
     ranges: int
     sources: tuple[str, ...]
-    """The sweeps and studies that they are from, oldest first."""
+    """The sweeps and studies that the trainings are from, oldest first."""
 
     @property
     def how_much(self) -> str:
@@ -80,14 +80,14 @@ class Resemblance(Recorded):
 
 
 class Judging(Recorded):
-    """How a confirmation judges, fixed before anything runs."""
+    """The rules of a confirmation, fixed before anything runs."""
 
     rope: float
-    """The gain that is no gain worth having: a share of a metric judged by ratio, else in the units of the metric."""
+    """The largest gain that is not worth having: a share of a metric judged by ratio, else in the metric's units."""
     fresh: bool
-    """Whether its ranges played no part in choosing; if they did, nothing is ever called real."""
+    """True if its ranges played no part in choosing. Otherwise nothing is ever called real."""
     resemblance: Resemblance | None = None
-    """None: there was no evidence, as in all sweeps of before, and c is a constant."""
+    """None: there was no evidence, and c is a constant. Older sweeps have none."""
 
 
 Role = Literal["choose", "judge", "reference", "refit"]
@@ -98,33 +98,33 @@ class Phase(Recorded):
 
     name: str
     role: Role = "choose"
-    """What its trials are for. Sweeps of before there were roles tell it by `judging`."""
+    """Purpose of its trials. In sweeps older than roles, `judging` tells it."""
     space: Space
     ranges: tuple[SpecDateRange, ...]
     fidelity: Fidelity
     strategy: Strategy | Literal["finalists"]
     experiments: int
-    """At most so many, the incumbent included."""
+    """Upper limit of its experiments, including the incumbent."""
     wanted: int | None = None
-    """How many they were before the budget took some away."""
+    """Number of experiments before the budget reduced it; None if it did not."""
     open_ended: bool = False
-    """Whether nobody asked for a number of them: the budget ends the phase."""
+    """True if the spec names no number of experiments: the budget ends the phase."""
     constraints: tuple[Constraint, ...] = ()
     batch: int | None = None
-    """Experiments per round; None: all of them in one."""
+    """Experiments per round; None: all in one round."""
     follows: str | None = None
     """The phase whose best setting this one starts from; None: it starts from the incumbent."""
     near: float | None = None
-    """Only so much of each range is searched, around the setting that it starts from; None: all of it."""
+    """Share of each range that is searched, around the setting that it starts from; None: all of it."""
     faster_within: float | None = None
-    """A setting within this relative distance of the best goes first if it trains clearly faster; None: never."""
+    """A setting within this relative distance of the best is ranked first if it trains clearly faster; None: never."""
     early_stopping: EarlyStopping | None = None
     seeds: int = 1
     first_seed: int = 0
-    """The index of its first seed: above 0 where earlier ones were used on these ranges already."""
+    """Index of its first seed; above 0 if earlier ones were used on these ranges already."""
     race: bool = False
     judging: Judging | None = None
-    """How it judges; None in every phase of another role."""
+    """Rules of judging; None in a phase of another role."""
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -135,28 +135,27 @@ class Phase(Recorded):
 
     @property
     def trials_at_most(self) -> int:
-        """Trials, if all of its experiments run on all of its ranges."""
+        """Number of trials if all experiments run on all ranges."""
         return self.experiments * len(self.ranges) * self.seeds
 
     @property
     def chooses(self) -> bool:
-        """Whether its rows may decide what runs next."""
+        """True if its rows may decide what runs next."""
         return self.role == "choose"
 
     @property
     def judges(self) -> bool:
-        """Whether its test scores give the verdict."""
+        """True if its test scores give the verdict."""
         return self.role == "judge"
 
     @property
     def is_reference(self) -> bool:
-        """Whether models that nobody tunes are measured in it. It belongs to the first round, and nothing waits for it
-        but the end of that round."""
+        """True if it trains references. They belong to the first round; nothing waits for them except its end."""
         return self.role == "reference"
 
     @property
     def replicates(self) -> bool:
-        """Whether it chooses by training the best of other phases with more seeds, and tries nothing new."""
+        """True if it trains the best settings of other phases with more seeds, and tries no new ones."""
         return self.chooses and self.strategy == "finalists"
 
 
@@ -164,9 +163,9 @@ class Definition(Recorded):
     """`sweep.json`: the spec, resolved on one day for one store. It never changes afterwards."""
 
     format: int = 1
-    """Raised when trainings change so that those of before cannot be ranked together with those of after.
+    """Raised when trainings change so that old and new ones cannot be ranked together.
 
-    1: an epoch is a pass over the training rows. 2: as many as reach `training.epoch-steps` steps.
+    1: an epoch is a pass over the training rows. 2: it is as many passes as reach `training.epoch-steps` steps.
     """
     id: str
     created: str
@@ -177,7 +176,7 @@ class Definition(Recorded):
     training: Training
     objective: Objective
     incumbent: dict[str, Scalar]
-    """A value for every hyperparameter; what a phase does not search keeps these."""
+    """A value for every hyperparameter. Hyperparameters that a phase does not search keep these values."""
     phases: tuple[Phase, ...]
     git_commit: str | None
     image: str | None
@@ -189,29 +188,29 @@ class Definition(Recorded):
     reuse: bool = False
 
     chosen_before: dict[str, int] = pydantic.Field(default_factory=dict)
-    """How many earlier sweeps of this architecture and data chose on each of the ranges that this one chooses on."""
+    """{range that this sweep chooses on: earlier sweeps of this architecture and data that chose on it}."""
 
     own: Own | None = None
-    """A team's own trainer, whose name is then in `architecture`; None: that is a built-in one."""
+    """A team's own trainer, whose name is then in `architecture`; None: a built-in architecture."""
 
     rows_by_month: dict[str, int] | None = None
-    """`{"2024-01": 620}`, rows with every target, as they were when the sweep was made; None: nobody counted them."""
+    """`{"2024-01": 620}`: rows with every target when the sweep was made; None if they were not counted."""
 
     decided: tuple[str, ...] = ()
-    """What the spec left open, what that came to and why, and what is unusual in it: a line each."""
+    """Decisions that the spec left open, with reasons, and unusual keys of the spec: a line each."""
 
     lost: tuple[str, ...] = ()
-    """Rows and values of the data that nobody can use, where that is more than an accident: a line each."""
+    """Rows and values of the data that cannot be used, if that is more than an accident: a line each."""
 
     calibrating: Calibrating | None = None
-    """None in every sweep but a calibration, whose phases run the same experiments on more and more data."""
+    """Only in a calibration. Its phases run the same experiments on more and more data."""
 
     resembling: Resembling | None = None
-    """None in every sweep but a study of resemblance, whose one phase runs a few settings on many ranges. It chooses
-    nothing, so its ranges stay fresh."""
+    """Only in a study of resemblance. Its one phase runs a few settings on many ranges. It chooses nothing, so its
+    ranges stay fresh."""
 
     claim: JudgedClaim | None = None
-    """None in every sweep but one that judges a claim, whose one phase trains its setting and the incumbent."""
+    """Only in a sweep that judges a claim. Its one phase trains the setting of the claim and the incumbent."""
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -223,9 +222,9 @@ class Definition(Recorded):
     @pydantic.model_validator(mode="before")
     @classmethod
     def _with_the_goal_in_its_spec(cls, raw: Any) -> Any:
-        """Where a spec named no goal, older versions minimized, whatever the metric; run again, it means the same.
+        """Adds the goal to old sweeps and to their specs, so that a spec means the same if it runs again.
 
-        They judged by ratio, whatever the metric, and so are their sweeps for ever.
+        Without a goal, older versions minimized every metric, and judged it by ratio. Their sweeps stay so for ever.
         """
         if not isinstance(raw, dict) or not isinstance(raw.get("objective"), dict):
             return raw
@@ -236,29 +235,30 @@ class Definition(Recorded):
 
     @property
     def is_study(self) -> bool:
-        """Whether it answers another question than which setting is best."""
+        """True if it does not look for the best setting: a calibration, a study of resemblance, or a sweep of `hpt
+        judge`."""
         return self.calibrating is not None or self.resembling is not None or self.claim is not None
 
     @property
     def is_timed(self) -> bool:
-        """Whether its budget can only be kept by looking at what trainings take."""
+        """True if its budget limits time or money, so that planning depends on how long trainings take."""
         return self.budget is not None and self.budget.is_timed
 
     @property
     def rope(self) -> float:
-        """The gain that is no gain worth having, as it was frozen; of a sweep that judges nothing, what is usual."""
+        """The rope of its confirmation; the usual one if it judges nothing."""
         if self.confirm and self.confirm.judging:
             return self.confirm.judging.rope
         return usual_rope(self.objective.metric, self.objective.scale)
 
     @property
     def incumbent_name(self) -> str:
-        """What people call the incumbent: `the defaults`, or `your setting` where the spec names values of its own."""
+        """Name of the incumbent for people: `the defaults`, or `your setting` if the spec names its values."""
         return "your setting" if self.spec.get("incumbent") else "the defaults"
 
     @property
     def of_settings(self) -> list[Phase]:
-        """The phases whose trials train settings: all but that of the references."""
+        """The phases whose trials train settings: all except the references."""
         return [phase for phase in self.phases if not phase.is_reference]
 
     @property
@@ -277,7 +277,7 @@ class Definition(Recorded):
         return next((phase for phase in self.phases if phase.judges), None)
 
     def check_format(self) -> None:
-        """Raises UserError if trainings of today could not be ranked together with those of this sweep."""
+        """Raises UserError if trainings of this version could not be ranked together with those of this sweep."""
         if self.format != FORMAT:
             raise UserError(
                 f"{self.id} has the format {self.format}, and this version trains by format {FORMAT}: its results can "
@@ -285,10 +285,10 @@ class Definition(Recorded):
             )
 
     def phase(self, name: str) -> Phase:
-        """The phase of this name, which must be one of the sweep's."""
+        """The phase of this name. Raises StopIteration if there is none."""
         return next(phase for phase in self.phases if phase.name == name)
 
 
 def new_id(now: datetime, architecture: str, token: str) -> str:
-    """`20260614-0210-lstm-attention-3f9c`: sorts by time, says what was tuned; `token` is four hex digits."""
+    """`20260614-0210-lstm-attention-3f9c`: sorts by time and names the architecture; `token` is four hex digits."""
     return f"{now.astimezone(UTC):%Y%m%d-%H%M}-{architecture}-{token}"

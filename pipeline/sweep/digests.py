@@ -1,9 +1,9 @@
-"""What a finished sweep leaves for later ones to learn from: which settings it tried, on what, how they validated.
+"""Digests: the settings that a finished sweep tried, and their validation scores, for later sweeps to learn from.
 
-`ledger/digests/<series>/<sweep>.json` is created once, when the sweep is done; `all.json` beside it holds all of a
-series, so that a reader needs one object. Only trials that chose stand in a digest, and never a test score: what
-judged must stay unseen to whatever learns. That is `judged.py`'s. A sweep that no digest was made of, as before there
-were any, is not among those that are read.
+`ledger/digests/<series>/<sweep>.json` is created once, when the sweep is done. `all.json` beside it holds all digests
+of a series, so that a reader needs one object. A digest holds only trials that chose, and never a test score: a sweep
+that learns must not see what judges. Test scores are in `judged.py`. Sweeps of older versions have no digest, and are
+not read.
 """
 
 import hashlib
@@ -25,15 +25,15 @@ from pipeline.sweep.layout import digest_key, digests_key, is_sweep_id, sweep_of
 from pipeline.sweep.trial import Trial
 
 FORMAT = 1
-"""Of the digests that this version makes. Those of a newer one are passed over."""
+"""Format of the digests that this version makes. Newer ones are skipped."""
 
 
 class Series(Recorded):
-    """What sweeps have in common whose settings and scores may be compared, if their data are alike, too."""
+    """Sweeps whose settings and scores may be compared, if their data are alike, too."""
 
     architecture: str
     target: tuple[str, ...] | None
-    """None: a team's own trainer, which reads its data itself."""
+    """None for a team's own trainer, which reads its data itself."""
     transform: str | None
     metric: str
     goal: Goal
@@ -51,13 +51,13 @@ class Series(Recorded):
 
     @property
     def name(self) -> str:
-        """`lstm-attention-3f9c1b2a4d5e`: a part of a key, whatever characters the target's name has."""
+        """`lstm-attention-3f9c1b2a4d5e`: hashed, so that any target name can be part of a key."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return f"{self.architecture}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 LARGEST_SCORE = 1e100
-"""Beyond it a score tells nothing; its square has no place in a float."""
+"""Larger scores are ignored: their square would overflow a float."""
 
 
 class DigestedRange(Recorded):
@@ -65,8 +65,8 @@ class DigestedRange(Recorded):
 
     range: SpecDateRange
     fingerprints: dict[str, tuple[str, ...]]
-    """Per fidelity, of the data that its trials read. Several: the data changed while the sweep ran. A fidelity is
-    missing where nobody knows, as with a team's own trainer."""
+    """{fidelity: fingerprints of the data that its trials read}. Several if the data changed while the sweep ran. A
+    fidelity is missing if they are unknown, as for a team's own trainer."""
 
 
 class DigestedTrial(Recorded):
@@ -75,49 +75,49 @@ class DigestedTrial(Recorded):
     phase: str
     experiment: str
     range: int
-    """Its place in the digest's `ranges`."""
+    """Index in the digest's `ranges`."""
     seed: int
-    """The seed's index; the seed itself is a hash of it, the sweep's seed and the range."""
+    """Seed index; the seed itself is a hash of it, the sweep's seed and the range."""
     fidelity: str
     status: Status
     valid: float | None
-    """The objective on the validation days; None if there is no finite one. Only those of complete trials compare."""
+    """The objective on the validation days; None if it is not finite. Only complete trials can be compared."""
     epochs: int | None
     seconds: float | None
     reused_from: str | None = None
-    """`<sweep>/<trial>` whose training this is a copy of."""
+    """`<sweep>/<trial>` that this training was copied from."""
 
 
 class Digest(Recorded):
-    """One sweep, as far as later ones may learn from it."""
+    """The part of a sweep that later sweeps may learn from."""
 
     format: int = FORMAT
     series: Series
     sweep: str
     sweep_format: int
-    """`Definition.format`: sweeps of different ones trained in different ways."""
+    """`Definition.format`: sweeps of different formats trained in different ways."""
     created: str
     as_of: date
     data: DataSource | None
     calibration: bool
-    """Whether it is a study: of cheap choosing, or of resemblance."""
+    """`Definition.is_study`: true for a calibration, a study of resemblance, and a sweep that judges a claim."""
     seed: int
     validation_share: float
     test_share: float
     incumbent: Assignment
     fidelities: tuple[Fidelity, ...]
     ranges: tuple[DigestedRange, ...]
-    """All that it chose on, also where nothing finished."""
+    """All ranges that it chose on, including those on which nothing finished."""
     experiments: dict[str, Assignment]
     """Every hyperparameter of each experiment that has a row."""
     trials: tuple[DigestedTrial, ...]
 
     def range_of(self, trial: DigestedTrial) -> DigestedRange | None:
-        """The range of one of its trials; None where it has no such range, being damaged."""
+        """The range of one of its trials; None if the digest is damaged and has no such range."""
         return self.ranges[trial.range] if 0 <= trial.range < len(self.ranges) else None
 
     def has_data_of(self, definition: Definition) -> bool:
-        """Whether both name the same data, whichever of them has the whole path."""
+        """True if both name the same data. One path may be absolute, and the other relative to the checkout."""
         return as_in_every_checkout(self.data) == as_in_every_checkout(definition.data)
 
 
@@ -129,7 +129,7 @@ class _RolledUp(Recorded):
 
 
 def digest(definition: Definition, rows: Sequence[Row]) -> Digest:
-    """The digest of a sweep that is done; `rows` are all rows that count."""
+    """The digest of a sweep that is done, from all its rows that count."""
     phases = {phase.name: phase for phase in definition.choosing}
     ranges = list(dict.fromkeys(range_ for phase in phases.values() for range_ in phase.ranges))
     fingerprints: list[dict[str, set[str]]] = [{} for _ in ranges]
@@ -138,7 +138,7 @@ def digest(definition: Definition, rows: Sequence[Row]) -> Digest:
     for row in rows:
         trial, phase = Trial.parse(row["trial"]), phases.get(row["phase"])
         origin = row.get("reused_from")
-        # A later phase of the same sweep copies what an earlier one trained: that training counts once.
+        # A phase may copy a training of an earlier phase of the same sweep. It counts once.
         if phase is None or (origin and origin.startswith(f"{definition.id}/")):
             continue
         at, fidelity = ranges.index(phase.ranges[trial.range]), phase.fidelity.name
@@ -182,7 +182,7 @@ def digest(definition: Definition, rows: Sequence[Row]) -> Digest:
 
 
 def write(store: Store, digest: Digest) -> None:
-    """Keeps a digest: the first one of a sweep stays. May be repeated, also by several at once."""
+    """Writes a digest, unless the sweep has one. May be repeated, also by several processes at once."""
     series = digest.series
     is_new = store.create(digest_key(series.name, digest.sweep), as_json(digest))
     if not is_new and digest.sweep.encode() in _rolled_up(store, series):
@@ -195,7 +195,7 @@ def write(store: Store, digest: Digest) -> None:
 def read(store: Store, series: Series) -> tuple[Digest, ...]:
     """The digests of a series, oldest sweep first; damaged ones, and those of a newer format, are left out.
 
-    What `all.json` lacks, because it is damaged, gone or being written, is read one by one.
+    Digests that `all.json` lacks, because it is damaged, gone or being written, are read one by one.
     """
     return _collect(store, series, _rolled_up(store, series))
 
@@ -208,7 +208,7 @@ def _rolled_up(store: Store, series: Series) -> bytes:
 
 
 def _collect(store: Store, series: Series, rolled_up: bytes) -> tuple[Digest, ...]:
-    """All digests that lie in the store, of which those in `rolled_up` need not be read."""
+    """Every digest in the store. Those in the content `rolled_up` of `all.json` are not read again."""
     digests = {digest.sweep: digest for digest in _parse_rolled_up(rolled_up) if digest.format == FORMAT}
     collected = []
     for entry in store.entries(digest_key(series.name), ".json"):
@@ -237,17 +237,17 @@ def _parse_rolled_up(content: bytes) -> Iterable[Digest]:
 _Value = TypeVar("_Value", bound=Recorded)
 
 
-# Pydantic's own JSON refuses text that no encoding can hold, which rows of a trainer may have.
+# Not pydantic's JSON: it refuses text with lone surrogates, which the rows of a trainer may have.
 def as_json(value: Recorded) -> bytes:
-    """A line of JSON."""
+    """A value as a line of JSON."""
     return (json.dumps(value.model_dump(mode="json", by_alias=True)) + "\n").encode()
 
 
 def from_json(kind: type[_Value], content: bytes) -> _Value:
-    """The opposite of `as_json`. Raises ValueError if the content is damaged."""
+    """The inverse of `as_json`. Raises ValueError if the content is damaged."""
     return kind.model_validate(json.loads(content))
 
 
 def finite(value: Any) -> float | None:
-    """The number that a cell holds, None if it holds none that is finite."""
+    """The number in a cell; None if it is no number, or not finite."""
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -1,14 +1,14 @@
-"""A sweep's folder in a store: what lies in it, read and written as values.
+"""A sweep's folder in a store: its files, read and written as values.
 
-Which key holds what is `layout.py`'s; what is written when is the business of the stages.
+`layout.py` defines the keys; the stages decide what is written when.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import pydantic
 
@@ -27,7 +27,7 @@ _CONNECTIONS = 32
 
 @dataclass(frozen=True)
 class ResultFile:
-    """A trial's row in the store: `result.csv` is number 1, `result-2.csv` a retry's."""
+    """The file of a trial's row: `result.csv` is number 1, `result-2.csv` that of a retry."""
 
     number: int
     entry: Entry
@@ -37,14 +37,14 @@ class Sweep(SweepKeys):
     """One sweep's folder in a store."""
 
     def __init__(self, store: Store, id: str) -> None:
-        """Reads nothing. Raises UserError if it is no sweep's id."""
+        """Reads nothing. Raises UserError if `id` is no sweep's id."""
         super().__init__(id)
         self.store = store
         self._definition: Definition | None = None
 
     @classmethod
     def create(cls, store: Store, definition: Definition) -> Self:
-        """The folder of a new sweep. Raises InfrastructureError if there is one of this id."""
+        """Writes the folder of a new sweep. Raises InfrastructureError if there is one with this id."""
         sweep = cls(store, definition.id)
         data = (definition.model_dump_json(indent=2, by_alias=True) + "\n").encode()
         if not store.create(sweep.definition_key, data):
@@ -53,7 +53,7 @@ class Sweep(SweepKeys):
 
     @property
     def definition(self) -> Definition:
-        """What the sweep is; read once, since it never changes.
+        """The definition, read once, since it never changes.
 
         Raises UserError if there is no such sweep, or its `sweep.json` is damaged or of a newer version.
         """
@@ -68,10 +68,7 @@ class Sweep(SweepKeys):
     # -- experiments
 
     def experiments(self) -> dict[str, Experiment]:
-        """All experiments so far by id, in the order in which the rounds asked for them.
-
-        Raises UserError if the table is damaged.
-        """
+        """{id: experiment} of all rounds so far, in their order. Raises UserError if the table is damaged."""
         try:
             return self._parse_experiments(self.store.read(self.experiments_key))
         except FileNotFoundError:
@@ -84,8 +81,8 @@ class Sweep(SweepKeys):
             raise UserError(f"{self.store.root}/{self.experiments_key} is damaged: {error}; put it back") from None
 
     def add_experiments(self, new: Sequence[Experiment]) -> None:
-        """Appends the experiments of a round. Those that stand there already stay as they are, so it may be repeated,
-        also by several at once."""
+        """Appends the experiments of a round. May be repeated, also by several processes at once: experiments that
+        are there already stay as they are."""
 
         def appended(table: bytes) -> bytes:
             experiments = self._parse_experiments(table)
@@ -97,12 +94,12 @@ class Sweep(SweepKeys):
     # -- rounds
 
     def rounds(self) -> int:
-        """How many rounds were planned; they are numbered from 0. One that somebody deleted counts."""
+        """Number of rounds planned so far, counted from 0. A round that was deleted counts, too."""
         numbers = [self.number_of_round(entry.key) for entry in self.store.entries(self.rounds_key, ".tsv")]
         return max((number + 1 for number in numbers if number is not None), default=0)
 
     def round(self, number: int) -> list[Pack]:
-        """The packs of a round, none if the sweep ends with it. Raises UserError if they cannot be read."""
+        """The packs of a round; empty if the sweep ends with it. Raises UserError if they cannot be read."""
         key = self.round_key(number)
         try:
             return [Pack.parse(line) for line in self.store.read(key).decode().splitlines()]
@@ -116,7 +113,10 @@ class Sweep(SweepKeys):
         )
 
     def readable_rounds(self) -> tuple[list[list[Pack] | None], list[tuple[str, str]]]:
-        """For those who only look: every round, None where it cannot be read, and these as `(key, why)`."""
+        """Every round, None for one that cannot be read; and `(key, problem)` for each of these.
+
+        For readers that plan nothing.
+        """
         rounds: list[list[Pack] | None] = []
         damaged = []
         for number in range(self.rounds()):
@@ -128,18 +128,18 @@ class Sweep(SweepKeys):
         return rounds, damaged
 
     def create_round(self, number: int, packs: Sequence[Pack]) -> list[Pack]:
-        """Writes round `number` once, and returns it: of several that race, all get the round of the first."""
+        """Writes round `number`, once, and returns it. If several processes do, all get the round of the first."""
         text = "".join(pack.as_line() + "\n" for pack in packs)
         if self.store.create(self.round_key(number), text.encode()):
             return list(packs)
         return self.round(number)
 
     def planned(self) -> list[Trial]:
-        """The trials that all rounds so far asked for, in their order; without those of a round that is damaged."""
+        """The trials of all rounds so far, in their order; without those of a damaged round."""
         return [trial for packs in self.readable_rounds()[0] for trial in trials_of(packs or ())]
 
     def pack_of(self, trial: Trial) -> Pack:
-        """The pack in which a trial was planned. Raises UserError if no round asked for the trial."""
+        """The pack in which a trial was planned. Raises UserError if no round has the trial."""
         for number in reversed(range(self.rounds())):
             for pack in self.round(number):
                 if trial in pack.trials:
@@ -149,9 +149,10 @@ class Sweep(SweepKeys):
     # -- rows
 
     def result_files(self) -> dict[str, ResultFile]:
-        """Per trial that has a row: the file that counts, which is the highest-numbered.
+        """{trial: file that counts} for every trial with a row. The file with the highest number counts.
 
-        What lies in the place of a row counts as one here, also in a folder that is no trial's: reading it tells.
+        Keys are trusted here: a file in the place of a row is listed even if it is damaged, or its folder is no
+        trial's. `read_row` notices.
         """
         counting: dict[str, ResultFile] = {}
         for trial, file in self._result_files_below(self.trials_key):
@@ -160,7 +161,7 @@ class Sweep(SweepKeys):
         return counting
 
     def results_of(self, trial: Trial) -> list[ResultFile]:
-        """One trial's result files by number: the last one counts."""
+        """The result files of one trial, sorted by number. The last one counts."""
         files = (file for _, file in self._result_files_below(self.trial_key(trial, "result")))
         return sorted(files, key=lambda file: file.number)
 
@@ -171,14 +172,14 @@ class Sweep(SweepKeys):
                 yield trial, ResultFile(number, entry)
 
     def read_row(self, file: ResultFile, trial: str) -> Row:
-        """Raises ValueError if the file is damaged or some other trial's, FileNotFoundError if it is gone."""
+        """The row in a file. Raises ValueError if it is damaged or another trial's, FileNotFoundError if it is gone."""
         row = parse_row(content_of(self.store, file.entry), self.id, trial)
         if problem := self.misfit(row):
             raise ValueError(problem)
         return row
 
     def misfit(self, row: Row) -> str | None:
-        """Why a row cannot be one of this sweep, in words; None if it can."""
+        """The reason why a row cannot be of this sweep, in words; None if it can."""
         try:
             trial = Trial.parse(row["trial"])
             self.definition.phase(trial.phase).ranges[trial.range]
@@ -187,27 +188,27 @@ class Sweep(SweepKeys):
         return results.misfit(row, self.definition.incumbent)
 
     def row(self, trial: Trial) -> Row | None:
-        """The row that counts, None if there is none yet. Raises ValueError if it is damaged."""
+        """The row of a trial that counts; None if there is none yet. Raises ValueError if it is damaged."""
         files = self.results_of(trial)
         return self.read_row(files[-1], str(trial)) if files else None
 
     def create_row(self, trial: Trial, row: Row, number: int = 1) -> bool:
-        """Writes the trial's row number `number`, once. False: somebody else was first, and that row counts."""
+        """Writes row `number` of a trial, once. False if another process was first: then that row counts."""
         return self.store.create(self.result_key(trial, number), results.write_csv([row], results.row_columns(row)))
 
     # -- learning curves
 
     def epochs_csv(self, trial: Trial, attempt: str) -> bytes:
-        """An attempt's `epochs.csv`; empty if there is none."""
+        """Content of an attempt's `epochs.csv`; empty if there is none."""
         try:
             return self.store.read(self.epochs_key(trial, attempt))
         except FileNotFoundError:
             return b""
 
     def event_files(self, rows: Sequence[Row]) -> dict[str, str]:
-        """Keys of the event files for TensorBoard, by `<trial>/<file>`.
+        """{`<trial>/<file>`: key} of the event files for TensorBoard.
 
-        Of a trial in `rows`, those of the attempt that counts; of any other, those of all its attempts so far.
+        For a trial in `rows`, only files of the attempt that counts; for any other, files of all attempts so far.
         """
         attempts = {row["trial"]: row.get("attempt", "") for row in rows}
         files = {self.event_name(entry.key): entry.key for entry in self.store.entries(self.events_key)}
@@ -216,11 +217,11 @@ class Sweep(SweepKeys):
     # -- early stopping
 
     def create_rung(self, trial: Trial, epoch: int, value: float) -> None:
-        """Notes what a trial had after an epoch, once: another attempt of it keeps the first one's value."""
+        """Writes a trial's value after an epoch, once: further attempts keep the value of the first."""
         self.store.create(self.rung_key(trial, epoch) + trial.experiment, json.dumps(value).encode())
 
     def rung(self, trial: Trial, epoch: int) -> dict[str, float]:
-        """What the experiments on the trial's range and seed had after an epoch; what is damaged is left out."""
+        """{experiment: value after an epoch} on the trial's range and seed; damaged values are left out."""
         prefix = self.rung_key(trial, epoch)
         values = {}
         for entry in self.store.entries(prefix):
@@ -231,20 +232,20 @@ class Sweep(SweepKeys):
     # -- the report
 
     def write_report(self, name: str, content: bytes) -> None:
-        """Writes a file of the report, by its path in it: `index.html`, `charts/time.svg`."""
+        """Writes a file of the report; `name` is its path there: `index.html`, `charts/time.svg`."""
         self.store.write(self.report_key(name), content)
 
     def report_files(self) -> Mapping[str, str]:
-        """Keys of the report's files, by their paths in it."""
+        """{path in the report: key} of its files."""
         return {self.report_name(entry.key): entry.key for entry in self.store.entries(self.report_key())}
 
     # -- stopping
 
-    def ask_to_stop(self, why: str = "") -> None:
-        self.store.write(self.stop_key, why.encode())
+    def ask_to_stop(self, reason: str = "") -> None:
+        self.store.write(self.stop_key, reason.encode())
 
     def why_stopped(self) -> str:
-        """The reason of whoever asked to stop; empty if nobody did, or a person, who needs none."""
+        """The reason for stopping; empty if a person stopped the sweep, or it was not stopped."""
         try:
             return self.store.read(self.stop_key).decode(errors="replace")
         except FileNotFoundError:
@@ -264,12 +265,12 @@ def _parse_definition(data: bytes, id: str) -> Definition:
         if _format_of(data) > FORMAT:
             raise UserError(f"{id} was made by a newer version of hpt: upgrade this one to read it") from None
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "its start"
-        raise UserError(f"{id}: sweep.json is damaged at {where}: {first['msg']}") from None
+        place = ".".join(map(str, first["loc"])) or "its start"
+        raise UserError(f"{id}: sweep.json is damaged at {place}: {first['msg']}") from None
 
 
 def _format_of(data: bytes) -> int:
-    """The format that a `sweep.json` says it has, whatever else is wrong with it."""
+    """The format in a `sweep.json` that may be damaged otherwise."""
     try:
         return int(json.loads(data)["format"])
     except (ValueError, TypeError, KeyError):
@@ -288,7 +289,7 @@ def _parse_experiments(data: bytes) -> dict[str, Experiment]:
     """Raises ValueError if the table is damaged."""
     experiments = {}
     for row in results.read_csv(data) if data else ():
-        # An empty cell is a hyperparameter that the experiment does not have; one that is null reads `null`.
+        # An empty cell is a hyperparameter that the experiment does not have; the value null is written `null`.
         id, phase = row.pop("experiment", None), row.pop("phase", None)
         if not isinstance(id, str) or not isinstance(phase, str):
             raise ValueError("a line without experiment or phase")
@@ -297,7 +298,7 @@ def _parse_experiments(data: bytes) -> dict[str, Experiment]:
 
 
 def parse_row(data: bytes, sweep: str, trial: str) -> Row:
-    """The row of a trial's result file. Raises ValueError if it is damaged or some other trial's."""
+    """The row in a trial's result file. Raises ValueError if it is damaged or of another trial."""
     try:
         parsed = Trial.parse(trial)
     except UserError:
@@ -320,21 +321,18 @@ def parse_row(data: bytes, sweep: str, trial: str) -> Row:
 
 
 def all_sweeps(store: Store) -> list[str]:
-    """The ids of the sweeps in a store, oldest first, without those that were removed."""
+    """The ids of the sweeps in a store, oldest first, without removed ones."""
     removed = removed_sweeps(store)
     return [name for name in store.folders(SWEEPS) if is_sweep_id(name) and name not in removed]
 
 
 def removed_sweeps(store: Store) -> set[str]:
-    """The ids of sweeps that were removed and of which something is left, since others need it or a removal broke."""
+    """The ids of removed sweeps that still have files: others need these, or the removal broke."""
     return {entry.key.removeprefix(removed_key()) for entry in store.entries(removed_key())}
 
 
 def find(store: Store, name: str) -> Sweep:
-    """A sweep by its id, by the end of it if that is unambiguous, or `latest`.
-
-    Raises UserError if there is none, or several.
-    """
+    """A sweep by its id, by the end of it, or `latest`. Raises UserError if no sweep matches, or several do."""
     if is_sweep_id(name):
         sweep = Sweep(store, name)
         if store.exists(removed_key(name)):
@@ -343,7 +341,7 @@ def find(store: Store, name: str) -> Sweep:
         return sweep
     ids = all_sweeps(store)
     if name == "latest":
-        # An id tells the minute; among sweeps of the same one, the definition tells the second.
+        # An id holds the minute; the definition holds the second.
         newest = [id for id in ids if id[:13] == ids[-1][:13]]
         matches = [max(newest, key=lambda id: (Sweep(store, id).definition.created, id))] if len(newest) > 1 else newest
     else:
@@ -356,31 +354,38 @@ def find(store: Store, name: str) -> Sweep:
 
 
 def predictions_of(sweep: Sweep, rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
-    """Per trial: what it noted of its predictions (`training/predictions.py`). Without those that noted nothing."""
+    """{trial: content of its `predictions.json`} (`training/predictions.py`), for trials that have one."""
 
     def read(row: Row) -> dict[str, Any]:
-        try:
-            noted = json.loads(sweep.store.read(sweep.attempt_key(Trial.parse(row["trial"]), row["attempt"], FILE)))
-        except (ValueError, FileNotFoundError):
-            return {}
-        return noted if isinstance(noted, dict) else {}
+        content = json.loads(sweep.store.read(sweep.attempt_key(Trial.parse(row["trial"]), row["attempt"], FILE)))
+        return content if isinstance(content, dict) else {}
 
-    noting = [row for row in rows if row.get("attempt") and not row.get("reused_from")]
-    with ThreadPoolExecutor(_CONNECTIONS) as pool:
-        found = dict(zip((row["trial"] for row in noting), pool.map(read, noting), strict=True))
-    return {trial: noted for trial, noted in found.items() if noted}
+    rows = [row for row in rows if row.get("attempt") and not row.get("reused_from")]
+    return {trial: content for trial, content in _read_attempts(rows, read).items() if content}
 
 
 def epochs_of(sweep: Sweep, rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Per trial with a result: the lines of its attempt's `epochs.csv`. What cannot be read is left out."""
+    """{trial: lines of its attempt's `epochs.csv`}, for trials with a result. Lines that misfit are left out."""
 
     def read(row: Row) -> list[Row]:
-        try:
-            lines = results.read_csv(sweep.epochs_csv(Trial.parse(row["trial"]), row["attempt"]))
-        except (ValueError, FileNotFoundError):
-            return []
+        lines = results.read_csv(sweep.epochs_csv(Trial.parse(row["trial"]), row["attempt"]))
         return [line for line in lines if not results.misfit(line)]
 
-    trained = [row for row in rows if row.get("attempt") and Status(row["status"]).is_result]
+    rows = [row for row in rows if row.get("attempt") and Status(row["status"]).is_result]
+    return {trial: lines or [] for trial, lines in _read_attempts(rows, read).items()}
+
+
+_Content = TypeVar("_Content")
+
+
+def _read_attempts(rows: Sequence[Row], read: Callable[[Row], _Content]) -> dict[str, _Content | None]:
+    """{trial: file of its attempt}, many at a time; None for a file that is damaged or missing."""
+
+    def read_or_none(row: Row) -> _Content | None:
+        try:
+            return read(row)
+        except (ValueError, FileNotFoundError):
+            return None
+
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
-        return dict(zip((row["trial"] for row in trained), pool.map(read, trained), strict=True))
+        return dict(zip((row["trial"] for row in rows), pool.map(read_or_none, rows), strict=True))

@@ -1,7 +1,7 @@
-"""What sweeps judged: verdicts and the test scores behind them, in `ledger/judged/<series>/<sweep>.json`.
+"""Verdicts of finished sweeps, with the test scores behind them, in `ledger/judged/<series>/<sweep>.json`.
 
-Created once, when a sweep with a confirmation is done. Only judging may read it: a strategy, a memory or a plan that
-saw a test score would choose on it.
+Created once, when a sweep with a confirmation is done. It is only shown to people, or read to judge. A strategy, a
+memory or a plan must never read it: with test scores it would choose on the ranges that judge.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,17 @@ from pipeline.results import Row, Status
 from pipeline.scale import ScaleName
 from pipeline.space import Assignment
 from pipeline.spec.model import SpecDateRange
-from pipeline.store import Store, content_of
+from pipeline.store import Store
 from pipeline.sweep.definition import Definition
 from pipeline.sweep.digests import Series, as_json, finite, from_json
-from pipeline.sweep.layout import judged_key, sweep_of
+from pipeline.sweep.layout import judged_key
 from pipeline.sweep.trial import Trial
 
 FORMAT = 1
 
 
 class JudgedVerdict(Recorded):
-    """`analysis.verdict.Verdict`, as far as others need it; gains over the incumbent are measured by `Judged.scale`."""
+    """The part of `analysis.verdict.Verdict` that other sweeps need. Gains over the incumbent are on `Judged.scale`."""
 
     kind: str
     gain: float | None
@@ -37,14 +37,14 @@ class JudgedTrial(Recorded):
 
     experiment: str
     range: int
-    """Its place in `ranges`."""
+    """Index in `ranges`."""
     seed: int
-    """The seed's index."""
+    """Seed index."""
     status: Status
     test: float | None
-    """The objective on the test days; None if there is no finite one."""
+    """The objective on the test days; None if it is not finite."""
     fingerprint: str | None
-    """Of the data that it read; None if nobody knows."""
+    """Fingerprint of the data that it read; None if unknown."""
 
 
 class Judged(Recorded):
@@ -62,22 +62,22 @@ class Judged(Recorded):
     rope: float
     scale: ScaleName = "ratio"
     fresh: bool
-    """Whether its ranges played no part in choosing."""
+    """True if its ranges played no part in choosing."""
     incumbent: Assignment
     ranges: tuple[SpecDateRange, ...]
     experiments: dict[str, Assignment]
     """Every hyperparameter of the finalists and the incumbent."""
     verdicts: dict[str, JudgedVerdict]
-    """Per finalist, the best of choosing first."""
+    """By finalist, the best of choosing first."""
     trials: tuple[JudgedTrial, ...]
 
 
 def judged(definition: Definition, rows: Sequence[Row], verdicts: Mapping[str, JudgedVerdict]) -> Judged:
-    """What a sweep judged that has a confirmation and is done; `rows` are all rows that count."""
+    """The record of a sweep that has a confirmation and is done, from all its rows that count."""
     phase = definition.confirm
     assert phase is not None
     assert phase.judging is not None
-    own = [(Trial.parse(row["trial"]), row) for row in rows if row["phase"] == phase.name]
+    judging = [(Trial.parse(row["trial"]), row) for row in rows if row["phase"] == phase.name]
     return Judged(
         series=Series.of(definition),
         sweep=definition.id,
@@ -92,7 +92,9 @@ def judged(definition: Definition, rows: Sequence[Row], verdicts: Mapping[str, J
         fresh=phase.judging.fresh,
         incumbent=definition.incumbent,
         ranges=phase.ranges,
-        experiments={trial.experiment: {name: row.get(name) for name in definition.incumbent} for trial, row in own},
+        experiments={
+            trial.experiment: {name: row.get(name) for name in definition.incumbent} for trial, row in judging
+        },
         verdicts=dict(verdicts),
         trials=tuple(
             JudgedTrial(
@@ -103,33 +105,20 @@ def judged(definition: Definition, rows: Sequence[Row], verdicts: Mapping[str, J
                 test=finite(row.get(definition.objective.test)),
                 fingerprint=row.get("data_fingerprint"),
             )
-            for trial, row in own
+            for trial, row in judging
         ),
     )
 
 
 def write(store: Store, judged: Judged) -> None:
-    """Keeps what a sweep judged: the first of a sweep stays."""
+    """Writes the record of a sweep, unless it has one."""
     store.create(judged_key(judged.series.name, judged.sweep), as_json(judged))
 
 
 def judged_by(store: Store, definition: Definition) -> Judged | None:
-    """What one sweep judged; None if that is not noted, damaged or of a newer version."""
+    """The record of one sweep; None if it is missing, damaged or of a newer version."""
     try:
         judged = from_json(Judged, store.read(judged_key(Series.of(definition).name, definition.id)))
     except (FileNotFoundError, ValueError):
         return None
     return judged if judged.format == FORMAT else None
-
-
-def read_judged(store: Store, series: Series) -> list[Judged]:
-    """For judging alone: what the sweeps of a series judged, oldest first; damaged and newer files are left out."""
-    every = []
-    for entry in store.entries(judged_key(series.name), ".json"):
-        try:
-            judged = from_json(Judged, content_of(store, entry))
-        except (FileNotFoundError, ValueError):  # deleted since it was listed, or damaged
-            continue
-        if judged.format == FORMAT and judged.sweep == sweep_of(entry.key):
-            every.append(judged)
-    return every

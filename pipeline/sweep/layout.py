@@ -1,37 +1,37 @@
-"""Which key of a store holds what. Keys are built here, and taken apart here, and nowhere else.
+"""The layout of a store: keys are built here, and taken apart here, and nowhere else.
 
-Ids in, keys out, and back; nothing here reads or writes. Of a sweep, below `sweeps/<id>/`:
+Nothing here reads or writes. Files of a sweep, below `sweeps/<id>/`:
 
     sweep.json                                the definition
     plan/<n>.tsv                              a round
-    experiments.csv                           what the rounds asked for
+    experiments.csv                           the experiments of the rounds
     trials/<trial>/result.csv                 a trial's row; a retry's is result-2.csv
-    trials/<trial>/attempts/<token>/<file>    epochs.csv, log.txt, and what the trainer saves;
-                                              predictions.json of those that judge, and of references
+    trials/<trial>/attempts/<token>/<file>    epochs.csv, log.txt, and all that the trainer saves;
+                                              predictions.json of trials that judge, and of references
     tensorboard/<trial>/<file>                an attempt's event file, whose name ends with its token
     rungs/<phase>-d<range>-s<seed>/<epoch>/<experiment>
-    leases/<trial>                            what a lane trains, under its first trial; gone when it has ended
-    leases/runners/<id>                       a runner's sign of life
-    results.csv                               the rows merged
+    leases/<trial>                            trials that a lane trains, by the first of them; deleted at their end
+    leases/runners/<id>                       a runner's heartbeat
+    results.csv                               all rows
     report/<file>
     stop
 
 Across sweeps: `index.html`, the store's front page, and below `ledger/`:
 
-    front.json                                what stands on it
+    front.json                                its content
     chosen/<architecture>-<data>/<sweep>.json
     confirmed/<architecture>-<data>/<sweep>.json
     rows/<hash>.csv
-    digests/<series>/<sweep>.json             and all.json, which holds them all
+    digests/<series>/<sweep>.json             all.json holds them all
     judged/<series>/<sweep>.json
     claims/<claim>/claim.json                 a winner that was not shown to be better, and how it will be judged
-    claims/<claim>/sweeps/<n>.json            which sweep judges it on which date ranges
-    claims/<claim>/pairs/<start>_<end>.json   what it and its incumbent came to on one
+    claims/<claim>/sweeps/<n>.json            a sweep that judges it, and on which date ranges
+    claims/<claim>/pairs/<start>_<end>.json   scores of it and its incumbent on one of them
 
-And of several sweeps together:
+Others:
 
-    compared/<name>/<file>                    the page that compares them
-    removed/<sweep>                           the sweep was removed: what lies in its folder still is no sweep
+    compared/<name>/<file>                    the page that compares several sweeps
+    removed/<sweep>                           the sweep was removed: files that remain in its folder are no sweep
 """
 
 import hashlib
@@ -46,7 +46,7 @@ SWEEPS = "sweeps/"
 FRONT_PAGE = "index.html"
 """The page of the whole store."""
 FRONT_LINES = "ledger/front.json"
-"""What stands on it, a line a sweep."""
+"""Its content, a line a sweep."""
 CLAIMS = "ledger/claims/"
 _ID = re.compile(r"[0-9]{8}-[0-9]{4}-[a-z0-9-]+-[0-9a-f]{4}")
 _CLAIM = re.compile(r"[a-z0-9][a-z0-9-]*-[0-9a-f]{12}")
@@ -55,25 +55,25 @@ _RESULT = re.compile(r"(?P<trial>[^/]+)/result(?:-(?P<number>[1-9]\d*))?\.csv")
 
 
 def is_sweep_id(text: str) -> bool:
-    """Whether it looks like `20260614-0210-lstm-attention-3f9c`."""
+    """True if it looks like `20260614-0210-lstm-attention-3f9c`."""
     return _ID.fullmatch(text) is not None
 
 
 def is_claim_id(text: str) -> bool:
-    """Whether it looks like `lstm-attention-3f9c1b2a4d5e`."""
+    """True if it looks like `lstm-attention-3f9c1b2a4d5e`."""
     return _CLAIM.fullmatch(text) is not None
 
 
 def name_of_id(id: str) -> str:
-    """The end of a sweep's id without its time, which `find` takes for it: `lstm-attention-3f9c`."""
+    """A sweep's id without its time, which `find` accepts: `lstm-attention-3f9c`."""
     return id.split("-", 2)[2]
 
 
 class SweepKeys:
-    """The keys of one sweep's folder. What ends with a slash is where such keys begin, to list them."""
+    """The keys of one sweep's folder. Those that end with a slash are prefixes, for listing."""
 
     def __init__(self, id: str) -> None:
-        """Raises UserError if it is no sweep's id: nothing else may become a part of a key."""
+        """Raises UserError if `id` is no sweep's id: nothing else may become part of a key."""
         if not is_sweep_id(id):
             raise UserError(f'"{id}" is no sweep id: they look like 20260614-0210-lstm-attention-3f9c')
         self.id = id
@@ -109,7 +109,7 @@ class SweepKeys:
         return f"{self.rounds_key}{number}.tsv"
 
     def number_of_round(self, key: str) -> int | None:
-        """The number of the round behind a key; None if it is no round's."""
+        """The number of the round at `key`; None if it is no round's key."""
         matched = _ROUND.fullmatch(key.removeprefix(self.rounds_key))
         return int(matched[1]) if matched else None
 
@@ -123,13 +123,13 @@ class SweepKeys:
         return f"{self.trials_key}{trial}/{name}"
 
     def result_key(self, trial: Trial, number: int = 1) -> str:
-        """The trial's row number `number`: 1, or more after retries."""
+        """The key of a trial's row: number 1, or more after retries."""
         return self.trial_key(trial, "result.csv" if number == 1 else f"result-{number}.csv")
 
     def result_of(self, key: str) -> tuple[str, int] | None:
-        """The trial and the number of the row that lies at `key`; None if that is no place of a row.
+        """The trial and the number of the row at `key`; None if it is no row's key.
 
-        The trial is what stands in the key: somebody may have put a file there that is no trial's.
+        The trial is the text in the key, and may be none: people can put any file there.
         """
         match = _RESULT.fullmatch(key.removeprefix(self.trials_key))
         return (match["trial"], int(match["number"] or 1)) if match else None
@@ -139,12 +139,12 @@ class SweepKeys:
         return self.trial_key(trial, f"attempts/{attempt}/{name}")
 
     def attempt_of(self, key: str) -> tuple[str, str] | None:
-        """The folder of an attempt, and the name of its file that lies at `key`; None if that is no attempt's."""
-        folder, found, rest = key.partition("/attempts/")
-        token, slash, name = rest.partition("/")
-        if not found or not slash or not key.startswith(self.trials_key):
+        """The folder of an attempt, and the name of its file at `key`; None if it is no attempt's key."""
+        trial, attempts, path = key.partition("/attempts/")
+        token, slash, name = path.partition("/")
+        if not attempts or not slash or not key.startswith(self.trials_key):
             return None
-        return f"{folder}{found}{token}/", name
+        return f"{trial}{attempts}{token}/", name
 
     def epochs_key(self, trial: Trial, attempt: str) -> str:
         return self.attempt_key(trial, attempt, "epochs.csv")
@@ -162,13 +162,13 @@ class SweepKeys:
         return f"{self.events_key}{trial}/{name}"
 
     def event_name(self, key: str) -> str:
-        """`<trial>/<file>`, the opposite of `event_key`."""
+        """`<trial>/<file>`: the inverse of `event_key`."""
         return key.removeprefix(self.events_key)
 
     # -- early stopping
 
     def rung_key(self, trial: Trial, epoch: int) -> str:
-        """Where the experiments that share the trial's phase, range and seed leave what they had after an epoch."""
+        """Prefix of the values after an epoch of all experiments with the trial's phase, range and seed."""
         return self.key(f"rungs/{trial.phase}-d{trial.range}-s{trial.seed}/{epoch}/")
 
     # -- leases
@@ -178,15 +178,15 @@ class SweepKeys:
         return self.key("leases/")
 
     def lease_key(self, first: Trial) -> str:
-        """What a lane trains, by the first of its trials."""
+        """The lease of a lane, by the first of its trials."""
         return f"{self.leases_key}{first}"
 
     def runner_key(self, id: str) -> str:
-        """A runner's sign of life."""
+        """The heartbeat of a runner."""
         return f"{self.leases_key}runners/{id}"
 
     def runner_of(self, key: str) -> str | None:
-        """The id of the runner whose sign of life lies at `key`; None if that is a lease."""
+        """The id of the runner whose heartbeat is at `key`; None for a lease."""
         folder, _, id = key.removeprefix(self.leases_key).rpartition("/")
         return id if folder == "runners" else None
 
@@ -197,7 +197,7 @@ class SweepKeys:
         return self.key(f"report/{name}")
 
     def report_name(self, key: str) -> str:
-        """The opposite of `report_key`."""
+        """The inverse of `report_key`."""
         return key.removeprefix(self.report_key())
 
     @property
@@ -207,7 +207,7 @@ class SweepKeys:
 
 
 def model_key(address: str) -> str:
-    """The key of a model by its plain address (`store.address.plain`), whatever its store is called here."""
+    """The key of a model by its plain address (`store.address.plain`). The address may name the store differently."""
     return SWEEPS + address.rpartition(f"/{SWEEPS}")[2]
 
 
@@ -217,7 +217,7 @@ def beside(key: str, name: str) -> str:
 
 
 def doctor_key(name: str) -> str:
-    """What `hpt doctor` writes to see whether it may, and deletes."""
+    """A file that `hpt doctor` writes and deletes, to test its permissions."""
     return f"doctor/{name}"
 
 
@@ -225,7 +225,7 @@ def doctor_key(name: str) -> str:
 
 
 def removed_key(sweep: str = "") -> str:
-    """The mark of a sweep that was removed; without one, where such marks begin."""
+    """The mark of a removed sweep; without one, the prefix of such marks."""
     return f"removed/{sweep}"
 
 
@@ -235,17 +235,17 @@ def compared_key(sweeps: Sequence[str], name: str) -> str:
     >>> compared_key(["20260614-0210-cnn-3f9c", "20260614-0215-lstm-aa01"], "index.html")
     'compared/20260614-0215-2-sweeps-6a39/index.html'
     """
-    of_them = hashlib.sha256(" ".join(sweeps).encode()).hexdigest()[:4]
-    return f"compared/{max(sweeps)[:13]}-{len(sweeps)}-sweeps-{of_them}/{name}"
+    token = hashlib.sha256(" ".join(sweeps).encode()).hexdigest()[:4]
+    return f"compared/{max(sweeps)[:13]}-{len(sweeps)}-sweeps-{token}/{name}"
 
 
 def chosen_key(data: str, sweep: str = "") -> str:
-    """The note of the ranges that a sweep chose on; `data` names architecture and data."""
+    """The note of the ranges that a sweep chose on. `data` identifies architecture and data."""
     return _ledger_key(f"chosen/{data}", sweep)
 
 
 def confirmed_key(data: str, sweep: str = "") -> str:
-    """The note of the p-values that a sweep had judged; `data` names architecture and data."""
+    """The note of the p-values of a sweep's confirmation. `data` identifies architecture and data."""
     return _ledger_key(f"confirmed/{data}", sweep)
 
 
@@ -254,7 +254,7 @@ def digest_key(series: str, sweep: str = "") -> str:
 
 
 def digests_key(series: str) -> str:
-    """All digests of a series in one object."""
+    """The object that holds every digest of a series."""
     return _ledger_key(f"digests/{series}", "all")
 
 
@@ -263,34 +263,34 @@ def judged_key(series: str, sweep: str = "") -> str:
 
 
 def claim_key(claim: str, name: str = "claim.json") -> str:
-    """A file of a claim, by its path in the claim's folder. Raises UserError if it is no claim's id."""
+    """A file of a claim, by its path in the claim's folder. Raises UserError if `claim` is no claim's id."""
     if not is_claim_id(claim):
         raise UserError(f'"{claim}" is no claim: they look like lstm-attention-3f9c1b2a4d5e; `hpt judge` lists them')
     return f"{CLAIMS}{claim}/{name}"
 
 
 def pair_key(claim: str, date_range: DateRange | None = None) -> str:
-    """What a claim and its incumbent came to on a date range; without one, where such keys begin."""
+    """The scores of a claim and its incumbent on a date range; without one, the prefix of such keys."""
     return claim_key(claim, f"pairs/{date_range.start}_{date_range.end}.json" if date_range else "pairs/")
 
 
 def judging_key(claim: str, number: int | None = None) -> str:
-    """The note of the sweep number `number` that judges a claim; without a number, where such keys begin."""
+    """Note `number` of a sweep that judges a claim; without a number, the prefix of such keys."""
     return claim_key(claim, "sweeps/" if number is None else f"sweeps/{number}.json")
 
 
 def remembered_row_key(identity: str) -> str:
-    """A finished training's row, by the hash of what makes the training what it is."""
+    """The row of a finished training, by the hash that identifies the training."""
     return f"{remembered_rows_key()}{identity}.csv"
 
 
 def remembered_rows_key() -> str:
-    """Where all of them begin."""
+    """The prefix of all remembered rows."""
     return "ledger/rows/"
 
 
 def sweep_of(key: str) -> str:
-    """The sweep whose file in the ledger lies at `key`."""
+    """The sweep whose file in the ledger is at `key`."""
     return key.rpartition("/")[2].removesuffix(".json")
 
 

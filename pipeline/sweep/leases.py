@@ -1,13 +1,14 @@
-"""Who trains what of a sweep, so that several runners share it instead of training the same trials.
+"""Leases on trials: several runners share a sweep instead of training the same trials.
 
-A lease is a hint: it saves work, and never decides whose row counts. A runner says that it is at work in
-`leases/runners/<id>`, which it writes anew every half minute; what a lane of it trains stands in `leases/<trial>`,
-under the first of its trials. So a runner has one heartbeat and a pack one lease, however many trials it holds: a trial
-of a second must not cost requests of its own. A runner whose heartbeat stood still for three minutes, by the clock of
-whoever looks, is gone, and its leases with it; so is one whose process has ended on this very machine. What is damaged
-counts as not there.
+A lease is a hint: it saves work, and never decides whose row counts. Every half minute a runner writes its heartbeat to
+`leases/runners/<id>`. Each of its lanes writes the trials that it trains to `leases/<trial>`, under the first of them.
+So there is one heartbeat a runner and one lease a pack, however many trials it has: a trial of a second must not cost
+requests of its own.
 
-Not here: what a runner does with it (`local/share.py`), and what a build does (`jenkins/rounds.py`).
+A runner is gone, and its leases with it, if its heartbeat stood still for three minutes by the reader's own clock, or
+if its process has ended on this machine. Damaged files are ignored.
+
+Not here: how a runner uses leases (`local/share.py`), and how a build does (`jenkins/rounds.py`).
 """
 
 import contextlib
@@ -36,18 +37,18 @@ _LETS_GO_WITHIN_S = 1.0
 
 
 def owner_in(environment: Mapping[str, str]) -> str:
-    """The build that this process works for; empty if it works for none. A controller without an address has tags."""
+    """The build that this process works for; empty if there is none. A controller without an address sets tags only."""
     return environment.get("BUILD_URL") or environment.get("BUILD_TAG") or ""
 
 
 @dataclass(frozen=True)
 class LeasePace:
-    """Seconds."""
+    """Times of leases, in seconds."""
 
     beat: float = 30.0
-    """Between two signs of life of a runner."""
+    """Between two heartbeats of a runner."""
     stale: float = 180.0
-    """For so long a runner's sign of life stands still until it counts as gone."""
+    """A runner is gone if its heartbeat stands still for so long."""
     look: float = 2.0
     """Between two looks at the store of a runner that waits for others."""
 
@@ -60,19 +61,20 @@ class Runner(Recorded):
 
     id: str
     owner: str
-    """Runners of one owner never wait for each other: a build knows itself what its stages run."""
+    """Runners of one owner never wait for each other: a build knows what its stages run."""
     name: str
-    """For people."""
+    """Name for people."""
     lanes: int
     machine: str
-    """The system and the user under which `process` means a process; empty where that is not known."""
+    """The system and the user to whom the process number belongs; empty if unknown."""
     process: int
+    """Process number."""
     born: str
-    """When the process started, in the kernel's words: numbers of processes are used again."""
+    """Start time of the process, in the kernel's units: process numbers are used again."""
 
     @classmethod
     def here(cls, lanes: int, owner: str = "") -> Self:
-        """This process as a new runner; without an `owner`, one of its own."""
+        """This process as a new runner; without an `owner`, it is its own."""
         id, process = secrets.token_hex(8), os.getpid()
         name = f"{owner or 'a runner'} on {provenance.host()} (process {process})"
         return cls(
@@ -87,38 +89,38 @@ class Runner(Recorded):
 
     @property
     def has_died(self) -> bool:
-        """Whether its process has ended, as far as this one can see it."""
+        """True if its process ran on this machine and has ended."""
         return bool(self.machine) and self.machine == _machine() and _born(self.process) != self.born
 
 
 class _Content(Recorded):
-    """What stands in a lease."""
+    """Content of a lease in the store."""
 
     runner: str
     trials: tuple[str, ...]
     token: str
-    """Tells this lease from a later one on the same trials."""
+    """Distinguishes this lease from a later one on the same trials."""
 
 
 @dataclass(frozen=True)
 class Lease:
-    """What a lane took."""
+    """A lease that a lane took."""
 
     trials: tuple[Trial, ...]
-    """Of those asked for, the ones that no other runner is training."""
+    """The requested trials that no other runner is training."""
     key: str | None = None
-    """Where it stands; None: nowhere, since there are no trials or the store failed."""
+    """Its key in the store; None if there are no trials, or the store failed."""
     content: bytes = b""
 
 
 @dataclass(frozen=True)
 class Situation:
-    """What the runners of other owners are doing, when somebody looked."""
+    """The runners of other owners at one moment, and their trials."""
 
     others: tuple[Runner, ...] = ()
-    """Those that are at work or wait for it."""
+    """Runners at work, or waiting for work."""
     holders: Mapping[str, Runner] = field(default_factory=dict)
-    """By the id of a trial, who trains it."""
+    """{id of a trial: runner that trains it}."""
 
     def holders_of(self, trials: Iterable[Trial]) -> list[Runner]:
         """The runners that train some of these trials."""
@@ -127,29 +129,29 @@ class Situation:
 
     @property
     def lanes(self) -> int:
-        """How many lanes the others have."""
+        """Number of lanes of the others."""
         return sum(runner.lanes for runner in self.others)
 
     def free(self, trials: Iterable[Trial]) -> tuple[Trial, ...]:
-        """Those of the trials that nobody else is training."""
+        """The trials among these that no other runner is training."""
         return tuple(trial for trial in trials if str(trial) not in self.holders)
 
 
 @dataclass
 class _Sign:
-    """The last sign of life of a runner."""
+    """The latest heartbeat of a runner."""
 
     version: str
     since: float
-    """When it was first seen, by the clock of whoever looks."""
+    """Time at which it was first seen, by the reader's own clock."""
     has_beaten: bool = False
-    """Whether another one was seen before."""
+    """True if an earlier one was seen as well."""
 
 
 class Leases:
-    """A runner's leases, and its view of the others'. Use as a context: leaving it gives everything back.
+    """The leases of a runner, and its view of the others'. Use as a context: leaving it gives all leases back.
 
-    A store that fails stops nothing here: what cannot be leased is trained without a lease.
+    Failures of the store are reported once and stop nothing: trials are then trained without a lease.
     """
 
     def __init__(
@@ -161,20 +163,22 @@ class Leases:
         clock: Callable[[], float] = time.monotonic,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """`clock` must never jump, as `time.monotonic` does not. Nothing is written before the first `take`."""
+        """`clock` must be monotonic. Nothing is written before the first `take`."""
         self._sweep, self._runner, self._pace, self._clock, self._say = sweep, runner, pace, clock, say
         self._lock = threading.Lock()
-        """Held by whoever looks, takes, or gives back."""
+        """Held while looking, taking and giving back."""
         self._signs: dict[str, _Sign] = {}
-        self._read: dict[str, tuple[str, Runner | _Content | None]] = {}
-        """By key, the version that was read and what it said."""
-        self._seen: Situation | None = None
+        """{runner: its latest heartbeat}."""
+        self._parsed: dict[str, tuple[str, Runner | _Content | None]] = {}
+        """{key: (version, parsed content)} at the last look."""
+        self._situation: Situation | None = None
         self._has_company = False
-        """Whether other runners were there at the last look, of the same owner or not."""
+        """True if there were other runners at the last look, of any owner."""
         self._versions: dict[str, str] = {}
-        """Of every lease that lay there at the last look, by its key."""
+        """{key: version} of every lease at the last look."""
         self._held: dict[str, bytes] = {}
-        self._is_excused = self._is_failing = False
+        """{key: content} of this runner's leases."""
+        self._has_complained = self._is_failing = False
         self._closing = threading.Event()
         self._heart: threading.Thread | None = None
 
@@ -189,46 +193,46 @@ class Leases:
             return
         self._heart.join(_LETS_GO_WITHIN_S)
         if self._is_failing or self._heart.is_alive():
-            return  # nobody should wait for a store that does not answer; after three minutes others know
+            return  # do not wait for a store that does not answer; others notice after three minutes
         with self._forgiving(), self._lock:
             for key, content in list(self._held.items()):
                 self._give_back(key, content)
             self._sweep.store.delete(self._sweep.runner_key(self._runner.id))
             self._look()
             if not self._has_company:
-                for key in self._versions:  # the last one leaves nothing behind of those that died
+                for key in self._versions:  # the last runner deletes the leases of those that died
                     self._sweep.store.delete(key)
 
     # -- others
 
     def look(self) -> Situation:
-        """What the others are doing now; nobody and nothing if the store fails."""
+        """The situation now; an empty one if the store fails."""
         with self._forgiving(), self._lock:
             return self._look()
         return Situation()
 
     def has_beaten(self, runner: Runner) -> bool:
-        """Whether a runner gave a sign of life since it was first seen here: until then it may have died before."""
+        """True if a new heartbeat of a runner was seen since the first look. Until then it may be dead."""
         sign = self._signs.get(runner.id)
         return sign is not None and sign.has_beaten
 
-    # -- one's own
+    # -- own leases
 
     def take(self, trials: Sequence[Trial]) -> Lease:
-        """Takes the lease on those of the trials that no other runner is training."""
+        """Takes a lease on the trials among these that no other runner is training."""
         with self._forgiving(), self._lock:
             self._join()
             return self._take(trials)
         return Lease(tuple(trials))
 
     def give_back(self, lease: Lease) -> None:
-        """Ends a lease, unless somebody else has taken it over."""
+        """Ends a lease, unless another runner has taken it over."""
         if lease.key is not None:
             with self._forgiving(), self._lock:
                 self._give_back(lease.key, lease.content)
 
     def _join(self) -> None:
-        """Says that this runner is at work, from now on again and again."""
+        """Writes the first heartbeat, and starts the thread that writes the others."""
         if self._heart is None and not self._closing.is_set():
             self._beat(0)
             self._heart = threading.Thread(target=self._keep_beating, name="leases", daemon=True)
@@ -246,23 +250,23 @@ class Leases:
         self._sweep.store.write(self._sweep.runner_key(self._runner.id), _json(content))
 
     def _take(self, trials: Sequence[Trial]) -> Lease:
-        store, now = self._sweep.store, self._seen or self._look()
+        store, now = self._sweep.store, self._situation or self._look()
         for _ in range(_TRIES):
             free = now.free(trials)
             if not free:
                 break
-            # What lies there already is of somebody who is gone, or this owner's own.
+            # An old lease at this key is of a runner that is gone, or of this owner: replace it.
             key = self._sweep.lease_key(free[0])
             ours = _Content(runner=self._runner.id, trials=tuple(map(str, free)), token=secrets.token_hex(4))
             content = _json(ours.model_dump(by_alias=True))
             version = self._versions.get(key)
             is_ours = store.create(key, content) if version is None else store.replace(key, content, version)
-            # Afterwards: of two that take packs which overlap, the later one sees the other's lease here.
+            # Look only now: if two runners take overlapping packs, the later one sees the other's lease.
             now = self._look()
             if is_ours:
                 self._held[key] = content
-                if taken := now.free(free):
-                    return Lease(taken, key, content)
+                if still_free := now.free(free):
+                    return Lease(still_free, key, content)
                 self._give_back(key, content)
                 break
         return Lease(())
@@ -280,35 +284,39 @@ class Leases:
         runners: dict[str, Runner] = {}
         leases: list[_Content] = []
         versions: dict[str, str] = {}
-        read, self._read = self._read, {}
+        parsed, self._parsed = self._parsed, {}
         self._has_company = False
         for entry in self._sweep.store.entries(self._sweep.leases_key):
             id = self._sweep.runner_of(entry.key)
-            version, value = read.get(entry.key, ("", None))
-            # A runner says the same thing at each sign of life.
+            version, value = parsed.get(entry.key, ("", None))
+            # Read what is new. A later heartbeat of a runner only repeats the first.
             if version != entry.version and not isinstance(value, Runner):
                 try:
                     data = content_of(self._sweep.store, entry)
                 except FileNotFoundError:
                     continue
-                value = _parse(_Content if id is None else _Beating, data)
-            self._read[entry.key] = entry.version, value
+                value = _parse(_Content if id is None else _Heartbeat, data)
+            self._parsed[entry.key] = entry.version, value
+
+            # A lease, this runner, a runner that is gone, or one that is at work.
             if isinstance(value, _Content):
                 leases.append(value)
             if id is None:
                 versions[entry.key] = entry.version
             elif id != self._runner.id and not self._is_alive(id, entry.version, value):
-                self._sweep.store.delete(entry.key)  # so that who has not watched for three minutes knows, too
+                self._sweep.store.delete(entry.key)  # so that runners without three minutes of watching know, too
             elif id != self._runner.id:
                 self._has_company = True
                 if isinstance(value, Runner) and value.owner != self._runner.owner:
                     runners[id] = value
+
+        # Only leases of runners at work count.
         holders = {
             trial: runners[lease.runner] for lease in leases if lease.runner in runners for trial in lease.trials
         }
-        self._signs = {id: sign for id, sign in self._signs.items() if self._sweep.runner_key(id) in self._read}
-        self._seen, self._versions = Situation(tuple(runners.values()), holders), versions
-        return self._seen
+        self._signs = {id: sign for id, sign in self._signs.items() if self._sweep.runner_key(id) in self._parsed}
+        self._situation, self._versions = Situation(tuple(runners.values()), holders), versions
+        return self._situation
 
     def _is_alive(self, id: str, version: str, runner: Runner | _Content | None) -> bool:
         now, sign = self._clock(), self._signs.get(id)
@@ -319,18 +327,18 @@ class Leases:
 
     @contextlib.contextmanager
     def _forgiving(self) -> Iterator[None]:
-        """Lets no failure of the store out, and tells the first."""
+        """Suppresses failures of the store, and reports the first."""
         try:
             yield
             self._is_failing = False
         except (InfrastructureError, UserError) as error:
             self._is_failing = True
-            if not self._is_excused:
-                self._is_excused = True
+            if not self._has_complained:
+                self._has_complained = True
                 self._say(f"{error}; meanwhile other runners of this sweep may train the same trials")
 
 
-class _Beating(Runner):
+class _Heartbeat(Runner):
     beat: int
 
 
@@ -347,7 +355,7 @@ def _json(content: object) -> bytes:
 
 @functools.cache
 def _machine() -> str:
-    """A running kernel, a space of process numbers in it (a container has its own), and a user, who sees his own."""
+    """A hash of the running kernel, its space of process numbers (a container has its own), and the user."""
     try:
         parts = [Path("/proc/sys/kernel/random/boot_id").read_text(), os.readlink("/proc/self/ns/pid")]
     except OSError:
@@ -356,7 +364,7 @@ def _machine() -> str:
 
 
 def _born(process: int) -> str | None:
-    """When a process started; None if there is none of this number, or only what is left of one."""
+    """Start time of a process; None if there is no such process, or it is a zombie."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()
         return None if fields[0] in "ZX" else fields[19]

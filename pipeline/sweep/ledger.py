@@ -1,12 +1,12 @@
-"""What is remembered across sweeps: which ranges were used for choosing, and which winners were judged on which.
+"""Notes across sweeps: the date ranges that each chose on, and the p-values of its confirmation.
 
-One small file per sweep, created once; `ledger/` of a store holds them by architecture and data. A damaged
-file stops no sweep.
+`ledger/` of a store holds one small file of each kind per sweep, by architecture and data, created once. A damaged file
+stops no sweep.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -19,18 +19,18 @@ from pipeline.sweep.definition import Definition
 from pipeline.sweep.layout import chosen_key, confirmed_key, sweep_of
 
 CLAIMED_BELOW = 0.5
-"""A finalist with a lower p-value gained more than the rope: that it is better is a claim. Any other was a try."""
+"""A finalist with a lower p-value gained more than the rope, so it counts as a claim. Others do not count."""
 
 
 @dataclass(frozen=True)
 class EarlierClaim:
-    """That a finalist beats its incumbent, as an earlier sweep found it where it judged."""
+    """The claim of an earlier sweep that a finalist beats its incumbent."""
 
     sweep: str
     experiment: str
-    """Empty where an older version noted it."""
+    """Empty in a note of an older version."""
     p: float
-    """Before Holm; 1 where nobody can read it any more."""
+    """Before Holm; 1 if the note is damaged."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,16 @@ class _Note:
 def chosen_on(
     store: Store, architecture: str, data: DataSource | None, *, before: str | None = None
 ) -> list[DateRange]:
-    """The ranges that sweeps of this architecture and data chose on: each as often as it was used.
+    """The ranges that sweeps of this architecture and data chose on, each as often as it was used.
 
-    With `before`, a sweep's id, only those that were made before it.
+    With `before`, a sweep's id, only those of older sweeps.
     """
-    named = (chosen_key(_name(architecture, name)) for name in names_here(data))
-    notes = [note for key in named for note in _notes(store, key)]
+    notes = _notes(store, chosen_key, architecture, data)
     return [range_ for note in notes if before is None or note.sweep < before for range_ in note.ranges]
 
 
 def note_choosing(store: Store, definition: Definition) -> None:
-    """Remembers the ranges that a new sweep chooses on, once. A study of resemblance, or a claim's, chooses nothing."""
+    """Writes the ranges that a new sweep chooses on, once. Nothing for studies of resemblance and sweeps of claims."""
     if definition.resembling or definition.claim:
         return
     ranges = list(dict.fromkeys(range_ for phase in definition.choosing for range_ in phase.ranges))
@@ -69,24 +68,27 @@ def note_choosing(store: Store, definition: Definition) -> None:
 
 
 def earlier_claims(store: Store, definition: Definition, finalists: Mapping[str, Assignment]) -> list[EarlierClaim]:
-    """The claims that other sweeps made where this one judges, when it judged: with its own they are Holm's family.
+    """The claims of other sweeps that count against this one's finalists: together they are Holm's family.
 
-    A question is: does anything beat this incumbent, trained like this, by this metric, on these date ranges? Against a
-    claim count the other claims of its question, each once: not what was tried and gained nothing, not what could not
-    be tested, and not the very trainings of `finalists` once more. Notes of older versions do not say their question:
-    their claims count; a damaged note was of some judgement, so it is a claim whose p-value nobody knows.
+    A sweep asks a question: does anything beat this incumbent, trained like this, by this metric, on these date ranges?
+    The other claims on the same question count, each once. Finalists that gained nothing do not count, nor those that
+    could not be tested, nor the trainings of `finalists` themselves. Notes of older versions lack their question, and
+    their claims count. A damaged note counts as a claim with an unknown p-value.
 
-    It is fixed when the sweep is judged first, so that the verdict stays what it was.
+    The answer is fixed when the sweep is first judged, so that its verdict never changes.
     """
     if definition.confirm is None:
         return []
     judging, question = set(definition.confirm.ranges), _question(definition)
-    named = (confirmed_key(_name(definition.architecture, name)) for name in names_here(definition.data))
-    notes = [note for key in named for note in _notes(store, key)]
+    notes = list(_notes(store, confirmed_key, definition.architecture, definition.data))
+
+    # A sweep that was judged before keeps its family.
     for note in notes:
         if note.sweep == definition.id and not note.damaged:
             return list(note.counted)
-    seen = {_training(definition, assignment) for assignment in finalists.values()}
+
+    # Otherwise the claims of others, each training once.
+    trainings = {_training(definition, assignment) for assignment in finalists.values()}
     claims = []
     for note in notes:
         if note.sweep == definition.id:
@@ -96,9 +98,9 @@ def earlier_claims(store: Store, definition: Definition, finalists: Mapping[str,
         if not judging & set(note.ranges) or note.question not in (None, question):
             continue
         for p, experiment, training in zip_longest(note.p_values, note.experiments, note.trainings, fillvalue=""):
-            if isinstance(p, float) and p < CLAIMED_BELOW and training not in seen:
+            if isinstance(p, float) and p < CLAIMED_BELOW and training not in trainings:
                 claims.append(EarlierClaim(note.sweep, experiment, p))
-                seen |= {training} if training else set()
+                trainings |= {training} if training else set()
     return claims
 
 
@@ -109,8 +111,9 @@ def note_confirmation(
     finalists: Mapping[str, Assignment],
     counted: Sequence[EarlierClaim] = (),
 ) -> None:
-    """Remembers, once, on which ranges a sweep judged its finalists, and their p-values, of which None is one that was
-    not testable. `counted` are the claims that they were adjusted with.
+    """Writes the ranges on which a sweep judged its finalists, and their p-values, once.
+
+    `p_values` is {finalist: p}, None if it was not testable. `counted` are the claims that they were adjusted for.
     """
     assert definition.confirm is not None
     note = confirmed_key(_name(definition.architecture, definition.data), definition.id)
@@ -126,7 +129,7 @@ def note_confirmation(
 
 
 def _question(definition: Definition) -> str:
-    """What its claims answer: the incumbent, how it is trained where it is judged, and by which metric."""
+    """A hash of the question that its claims answer: incumbent, training, fidelity of judging, metric."""
     assert definition.confirm is not None
     objective = definition.objective
     return _hash(
@@ -140,10 +143,10 @@ def _question(definition: Definition) -> str:
 
 
 def _training(definition: Definition, assignment: Assignment) -> str:
-    """The trainings that judge a setting: the same of two sweeps if they have its values, seed and date ranges."""
+    """A hash of the trainings that judge a setting. Sweeps share it if values, seeds and date ranges are the same."""
     assert definition.confirm is not None
     values = sorted((name, key(value)) for name, value in assignment.items())
-    ranges = sorted(one.as_json() for one in definition.confirm.ranges)
+    ranges = sorted(date_range.as_json() for date_range in definition.confirm.ranges)
     return _hash([values, ranges, definition.seed, definition.confirm.first_seed, definition.confirm.seeds])
 
 
@@ -156,15 +159,17 @@ def _name(architecture: str, data: DataSource | None) -> str:
     return f"{architecture}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def _notes(store: Store, prefix: str) -> Iterator[_Note]:
-    for entry in store.entries(prefix, ".json"):
-        sweep = sweep_of(entry.key)
-        try:
-            yield _parse(sweep, content_of(store, entry))
-        except FileNotFoundError:  # somebody deleted it since it was listed
-            continue
-        except (ValueError, TypeError, KeyError):
-            yield _Note(sweep, (), damaged=True)
+def _notes(store: Store, key_of: Callable[[str], str], architecture: str, data: DataSource | None) -> Iterator[_Note]:
+    """The notes of one kind about this architecture and data, under every form of the data's path."""
+    for source in names_here(data):
+        for entry in store.entries(key_of(_name(architecture, source)), ".json"):
+            sweep = sweep_of(entry.key)
+            try:
+                yield _parse(sweep, content_of(store, entry))
+            except FileNotFoundError:  # deleted since it was listed
+                continue
+            except (ValueError, TypeError, KeyError):
+                yield _Note(sweep, (), damaged=True)
 
 
 def _parse(sweep: str, data: bytes) -> _Note:
@@ -182,7 +187,7 @@ def _parse(sweep: str, data: bytes) -> _Note:
 
 
 def _claim(content: Any) -> EarlierClaim:
-    """Older versions noted p-values alone."""
+    """A claim in a note. Older versions wrote the p-value alone."""
     if isinstance(content, int | float):
         return EarlierClaim("", "", float(content))
     sweep, experiment, p = content

@@ -1,7 +1,7 @@
-"""Per-trial rows -> `results.csv`: a pure function of what lies under `trials/`.
+"""Merges the rows of trials into `results.csv`, a pure function of the files under `trials/`.
 
-A refresh reads only the rows that `results.csv` does not have yet. It is written only over the state it was
-computed from, so an older merge never replaces a newer one, whoever refreshes.
+A refresh reads only the rows that `results.csv` does not have yet. The table is written only over the version from
+which it was computed, so an older merge never replaces a newer one.
 """
 
 from collections.abc import Iterable
@@ -19,13 +19,13 @@ CONNECTIONS = 64
 
 @dataclass(frozen=True)
 class Merged:
-    """All rows that count, sorted by trial, and what was skipped: `(key, why)`."""
+    """The rows that count, sorted by trial, and the files that were skipped: `(key, problem)`."""
 
     rows: list[Row]
     skipped: list[tuple[str, str]]
 
     def failures_among(self, trials: Iterable[Trial]) -> list[str]:
-        """Those of the trials whose rows are failures, but for references, or cannot be read."""
+        """The trials among these whose row is a failure or cannot be read; failed references do not count."""
         ids = set(map(str, trials))
         failed = {row["trial"] for row in results.trainings(self.rows) if not Status(row["status"]).is_result}
         unread = {key.split("/")[-2] for key, _ in self.skipped}
@@ -33,17 +33,17 @@ class Merged:
 
 
 def merge(sweep: Sweep) -> Merged:
-    """Reads every row again and writes `results.csv`."""
+    """Reads every row and writes `results.csv`."""
     return _write(sweep, trust=False)
 
 
 def refresh(sweep: Sweep) -> Merged:
-    """`merge` at the cost of what is new: rows are created once, so those merged before are not read again."""
+    """As `merge`, but reads only new rows: a row is created once and never changes."""
     return _write(sweep, trust=True)
 
 
 def look(sweep: Sweep) -> Merged:
-    """The rows that a refresh would write, without writing: for callers that may only read the store."""
+    """The rows that a refresh would write, for callers that may only read the store."""
     try:
         table = sweep.store.read(sweep.results_key)
     except FileNotFoundError:
@@ -52,7 +52,7 @@ def look(sweep: Sweep) -> Merged:
 
 
 def _write(sweep: Sweep, *, trust: bool) -> Merged:
-    """Writes the table; `trust` takes the rows that it has already as they stand there."""
+    """Writes the table; with `trust`, rows that it has already are not read again."""
     merged = Merged([], [])
 
     def table(written: bytes) -> bytes:
@@ -72,12 +72,12 @@ def _parse(table: bytes) -> list[Row]:
 
 
 def _collect(sweep: Sweep, merged: Iterable[Row]) -> Merged:
-    """All rows that count, of which those in `merged` need not be read."""
+    """Every row that counts; those in `merged` are not read again."""
     merged_before = {row["trial"]: row for row in merged if not sweep.misfit(row)}
     rows: list[Row] = []
     to_read: list[tuple[str, ResultFile]] = []
     for trial, file in sweep.result_files().items():
-        # A retried trial has several rows and the table does not say which one it took: read it again.
+        # A retried trial has several rows, and the table does not tell which of them it holds: read it again.
         if file.number == 1 and trial in merged_before:
             rows.append(merged_before[trial])
         else:

@@ -1,4 +1,4 @@
-"""The model that a row names, fetched from the store."""
+"""Downloads the model of a row from the store."""
 
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -12,14 +12,13 @@ from pipeline.training.saved import DESCRIPTION, WEIGHTS, unpack
 
 
 def download(store: Store, row: Row, folder: Path) -> list[Path]:
-    """Downloads a row's model into the folder, as its trainer left it: a file, a folder, or several files.
+    """Downloads a row's model into the folder, as its trainer saved it: a file, a folder, or several files.
 
-    A built-in architecture's model comes with its description.
-
-    Raises UserError if it is no longer there.
+    The model of a built-in architecture comes with its description. Returns the paths. Raises UserError if the model is
+    gone.
     """
-    # Not the attempt's folder: a row that is reused points into another sweep. Not the whole address either: a
-    # directory may have another name where it is mounted here.
+    # The key comes from the row's address: a reused row points into another sweep. Only the end of the address is used,
+    # since a directory may be mounted here under another name.
     key = model_key(plain(row["model_url"]))
     model = folder / PurePosixPath(key).name
     try:

@@ -1,9 +1,8 @@
-"""Frees the space of sweeps: what of one may go, and how it goes so that no verb trips over what is left halfway.
+"""Removes sweeps, or their models alone, to free space, in an order that leaves a usable store if it breaks.
 
-What the ledger holds stays: which ranges were chosen on, what was judged, what later sweeps learn from. So do models
-that rows of other sweeps point to. A finished training that is remembered for reuse is forgotten before its model goes.
-A mark, written first, says that what lies in the folder of a removed sweep is no sweep any more; it goes last, if
-nothing is left. Which model is the best is for the caller to say.
+The ledger stays: ranges used for choosing, verdicts, digests. Models that rows of other sweeps point to stay as well. A
+training that is remembered for reuse is forgotten before its model goes. First a mark is written: the files of a marked
+sweep are no sweep any more. The mark goes last, once no file is left. Callers say which model is the best.
 """
 
 import time
@@ -23,74 +22,80 @@ from pipeline.sweep.leases import LEASE_PACE, LeasePace, Leases, Runner
 
 _CONNECTIONS = 32
 _ALWAYS_KEPT = ("epochs.csv", "log.txt")
-"""Of an attempt whose models go: small, and what explains its row."""
+"""Files of an attempt that stay if only its models go: they are small, and explain its row."""
 
 
 @dataclass(frozen=True)
 class Removal:
-    """What goes of a sweep, and what stays of that."""
+    """The files of a sweep that go, and the attempts that stay."""
 
     sweep: Sweep
     is_whole: bool
-    """Whether the sweep itself goes, not its models alone."""
+    """True if the sweep goes; False if only its models do."""
     best: str | None
-    """The key of the model to keep, where models alone go."""
+    """The key of the model to keep, if only models go."""
     files: tuple[Entry, ...]
+    """The files that go."""
     kept: Mapping[str, tuple[str, ...]]
-    """Folders of attempts that stay -> the sweeps whose rows point to their models; none: it is the model to keep."""
+    """{folder of an attempt that stays: sweeps whose rows point to its model}; no sweeps: it is the model to keep."""
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Bytes that go."""
         return sum(entry.size for entry in self.files)
 
     @property
     def needed_by(self) -> list[str]:
-        """The sweeps because of which something stays."""
+        """The other sweeps that need an attempt of this one."""
         return sorted({sweep for sweeps in self.kept.values() for sweep in sweeps})
 
 
 def plan(store: Store, ids: Sequence[str], keep: Mapping[str, str | None] | None = None) -> list[Removal]:
-    """What would go of each of these sweeps; nothing is written.
+    """The removals of these sweeps; nothing is written.
 
-    `keep`, where given, is the key of the model to keep of each sweep, which then loses its other models alone.
-    Raises UserError if one is not there.
+    With `keep`, {sweep: key of the model to keep}, only other models go. Raises UserError if a sweep does not exist.
     """
     needed = _needed(store, () if keep is not None else ids)
     return [_plan(Sweep(store, id), needed, keep is None, keep.get(id) if keep else None) for id in ids]
 
 
 def remove(removals: Sequence[Removal], say: Callable[[str], None], pace: LeasePace = LEASE_PACE) -> int:
-    """Carries removals out, as things are now; returns the bytes that they freed. May be repeated where it broke.
+    """Removes files, by the present state of the store, and returns the bytes freed. May be repeated after a failure.
 
-    Raises UserError, before anything is gone, if somebody runs one of the sweeps.
+    `removals` are of one store. Raises UserError, before anything is deleted, if one of the sweeps is being run.
     """
+    if not removals:
+        return 0
+    store = removals[0].sweep.store
+
+    # Mark the sweeps, and make sure that no runner works on them.
     marked: list[Removal] = []
     try:
         for removal in removals:
-            if removal.is_whole and removal.sweep.store.create(removed_key(removal.sweep.id), b""):
+            if removal.is_whole and store.create(removed_key(removal.sweep.id), b""):
                 marked.append(removal)
-            # Who opened it before the mark was there has a lease by now, or finds nothing any more.
+            # A runner that opened the sweep before the mark has a lease by now; a later one does not find the sweep.
             check_idle(removal.sweep, say, pace)
     except (UserError, InfrastructureError):
         for removal in marked:
-            removal.sweep.store.delete(removed_key(removal.sweep.id))
+            store.delete(removed_key(removal.sweep.id))
         raise
-    return sum(map(_remove, removals))
+
+    # Plan again: since the first plan, sweeps may have taken over models of these, or written their pages. From now on
+    # they cannot, since the trainings are forgotten.
+    _forget(store, removals)
+    needed = _needed(store, [removal.sweep.id for removal in removals if removal.is_whole])
+    return sum(_remove(_plan(removal.sweep, needed, removal.is_whole, removal.best)) for removal in removals)
 
 
 def _remove(removal: Removal) -> int:
-    sweep, store = removal.sweep, removal.sweep.store
-    _forget(store, sweep, {entry.key for entry in removal.files})
-    # A sweep may have taken over a model of this one since it was planned, and its page may have been written.
-    needed = _needed(store, [sweep.id] if removal.is_whole else ())
-    files = _plan(sweep, needed, removal.is_whole, removal.best).files
+    sweep, store, files = removal.sweep, removal.sweep.store, removal.files
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
         list(pool.map(store.delete, (entry.key for entry in files)))
     store.tidy(sweep.key(""))
     if removal.is_whole and not any(True for _ in store.entries(sweep.key(""))):
         store.delete(removed_key(sweep.id))
-    return sum(entry.size for entry in files)
+    return removal.size
 
 
 def check_idle(
@@ -99,7 +104,7 @@ def check_idle(
     pace: LeasePace = LEASE_PACE,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Raises UserError if a runner is at work on a sweep; of one that may be dead it waits for a sign of life."""
+    """Raises UserError if a runner is at work on a sweep. Waits for the heartbeat of a runner that may be dead."""
     errors: list[str] = []
     view = Leases(sweep, Runner.here(0), pace=pace, say=errors.append)
     has_said = False
@@ -124,14 +129,14 @@ def _plan(sweep: Sweep, needed: Mapping[str, set[str]], is_whole: bool, best: st
         kept.setdefault(attempt[0], ())
     going = (entry for entry in entries if not _is_in(entry.key, kept))
     if not is_whole:
-        going = (entry for entry in going if _is_model(sweep, entry.key))
+        going = (entry for entry in going if _folder_of_model(sweep, entry.key))
     return Removal(sweep, is_whole, best, tuple(going), kept)
 
 
-def _is_model(sweep: SweepKeys, key: str) -> bool:
-    """Whether a file is one that a training saved."""
+def _folder_of_model(sweep: SweepKeys, key: str) -> str | None:
+    """The folder of the attempt that saved a model's file; None for any other file."""
     attempt = sweep.attempt_of(key)
-    return attempt is not None and attempt[1] not in _ALWAYS_KEPT
+    return attempt[0] if attempt and attempt[1] not in _ALWAYS_KEPT else None
 
 
 def _is_in(key: str, folders: Collection[str]) -> bool:
@@ -139,7 +144,7 @@ def _is_in(key: str, folders: Collection[str]) -> bool:
 
 
 def _folders(sweep: SweepKeys, needed: Mapping[str, set[str]]) -> dict[str, set[str]]:
-    """The attempts of a sweep whose models others need -> the ids of these."""
+    """{folder of an attempt of a sweep: other sweeps that need its model}."""
     folders: dict[str, set[str]] = {}
     for key, sweeps in needed.items():
         if (attempt := sweep.attempt_of(key)) and (others := sweeps - {sweep.id}):
@@ -148,7 +153,7 @@ def _folders(sweep: SweepKeys, needed: Mapping[str, set[str]]) -> dict[str, set[
 
 
 def _needed(store: Store, without: Collection[str]) -> dict[str, set[str]]:
-    """Keys of models that rows of other sweeps than their own point to -> the ids of these sweeps."""
+    """{key of a model: sweeps whose rows point to it, other than its own}, by all sweeps except those in `without`."""
     needed: dict[str, set[str]] = {}
     for id in all_sweeps(store):
         if id in without:
@@ -167,7 +172,7 @@ def _key_of(row: Row) -> str | None:
 
 
 def _rows(sweep: Sweep) -> Iterable[Row]:
-    """The rows of a sweep; of one that is damaged, those of its table."""
+    """The rows of a sweep; if it is damaged, those of its table."""
     try:
         return merge.look(sweep).rows
     except UserError:
@@ -177,19 +182,21 @@ def _rows(sweep: Sweep) -> Iterable[Row]:
             return []
 
 
-def _forget(store: Store, sweep: Sweep, going: Collection[str]) -> None:
-    """Forgets the finished trainings of a sweep whose models go, so that the next one alike is trained and
-    remembered."""
-    folders = {attempt[0] for key in going if (attempt := sweep.attempt_of(key)) and _is_model(sweep, key)}
+def _forget(store: Store, removals: Sequence[Removal]) -> None:
+    """Deletes the remembered rows of trainings whose models go, so that such trainings run again."""
+    sweeps = {removal.sweep.id: removal.sweep for removal in removals}
+    folders = {_folder_of_model(removal.sweep, entry.key) for removal in removals for entry in removal.files}
     for key, row in _remembered(store):
+        if (sweep := sweeps.get(str(row.get("sweep")))) is None:
+            continue
         model = _key_of(row) if row.get("model_url") else None
         attempt = sweep.attempt_of(model) if model else None
-        if row.get("sweep") == sweep.id and (attempt is None or attempt[0] in folders):
+        if attempt is None or attempt[0] in folders:
             store.delete(key)
 
 
 def _remembered(store: Store) -> Iterator[tuple[str, Row]]:
-    """The key and the row of every training that is remembered for reuse."""
+    """(key, row) of every training that is remembered for reuse."""
 
     def read(entry: Entry) -> tuple[str, Row] | None:
         try:

@@ -1,4 +1,4 @@
-"""Trials, the experiments that they train, and the packs that one process runs."""
+"""Trials, the experiments that they train, and the packs in which they run."""
 
 import hashlib
 import re
@@ -21,7 +21,7 @@ _TRIAL = re.compile(
 class Trial:
     """One experiment on one date range with one seed in one phase: `screen-e012-d2-s0`.
 
-    A reference stands in the place of an experiment: `reference-trees-d2-s0`.
+    A reference takes the place of an experiment: `reference-trees-d2-s0`.
     """
 
     phase: str
@@ -34,12 +34,12 @@ class Trial:
 
     @property
     def is_reference(self) -> bool:
-        """Whether it measures a model that nobody tunes."""
+        """True if it measures a reference."""
         return self.phase == REFERENCE
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises UserError if the text is no trial's id."""
+        """The trial of an id. Raises UserError if the text is no trial's id."""
         match = _TRIAL.fullmatch(text)
         if not match:
             raise UserError(f'"{text}" is no trial: they look like screen-e012-d2-s0')
@@ -48,17 +48,17 @@ class Trial:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One assignment of hyperparameters, as a round asked for it."""
+    """One assignment of hyperparameters, as a round planned it."""
 
     id: str
     phase: str
-    """The phase that asked for it first."""
+    """The phase that planned it first."""
     assignment: Assignment
-    """Every hyperparameter of the architecture, not only those that the phase searches; none of a reference."""
+    """Every hyperparameter of the architecture, not only those that the phase searches; empty for a reference."""
 
     @classmethod
     def of_reference(cls, name: str) -> Self:
-        """What stands in the place of an experiment where a reference is measured; no round asks for it."""
+        """The experiment in whose place a reference is measured. No round plans it."""
         return cls(name, REFERENCE, {})
 
 
@@ -78,15 +78,15 @@ class Pack:
         return [replace(self, label=str(trial), trials=(trial,)) for trial in self.trials]
 
     def rest(self, trials: "tuple[Trial, ...]") -> "Pack":
-        """What is left of it, where others of its trials have ended: still one pack."""
+        """A pack with these of its trials alone; the label of a single one is its id."""
         return replace(self, label=str(trials[0]) if len(trials) == 1 else self.label, trials=trials)
 
     def reduced_to(self, trials: "tuple[Trial, ...]") -> "Pack":
-        """Itself if these are all of its trials, else the `rest`."""
+        """The pack itself if these are all of its trials, else `rest`."""
         return self if trials == self.trials else self.rest(trials)
 
     def as_line(self) -> str:
-        """A line of `plan/<n>.tsv`, without its end; `parse` is the opposite."""
+        """A line of `plan/<n>.tsv`, without its end; the inverse of `parse`."""
         return "\t".join((self.id, self.label, self.image or "-", ",".join(map(str, self.trials))))
 
     @classmethod
@@ -101,15 +101,15 @@ def trials_of(packs: Iterable[Pack]) -> Iterator[Trial]:
 
 
 def seed_of(*parts: object) -> int:
-    """A seed in [0, 2³¹), a hash of what identifies a draw; the same on every machine and Python."""
+    """A seed in [0, 2³¹): a hash of the parts, the same on every machine and Python."""
     text = "\x1f".join(map(str, parts))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
 def training_seed(definition: Definition, trial: Trial) -> int:
-    """The seed of a training: of (sweep seed, date range, seed index), so the same for all experiments.
+    """The seed of a training, from (sweep seed, date range, seed index): the same for all experiments.
 
-    Comparisons between experiments are then paired: same range, same initial draw, same order of rows.
+    So experiments are compared in pairs: same range, same initial draw, same order of rows.
     """
     date_range = definition.phase(trial.phase).ranges[trial.range]
     return seed_of(definition.seed, date_range, trial.seed)

@@ -1,4 +1,4 @@
-"""How well one ranking predicts another."""
+"""Agreement of two rankings, and its intervals."""
 
 import math
 
@@ -9,14 +9,14 @@ from scipy import stats
 from pipeline.analysis.agreement import Agreement, agreement
 
 
-def named(values: np.ndarray) -> dict[str, float | None]:
+def by_name(values: np.ndarray) -> dict[str, float | None]:
     return {f"e{index:03}": float(value) for index, value in enumerate(values)}
 
 
 def compare(short: np.ndarray, full: np.ndarray, top: int = 5) -> Agreement:
-    found = agreement(named(short), named(full), top)
-    assert isinstance(found, Agreement)
-    return found
+    result = agreement(by_name(short), by_name(full), top)
+    assert isinstance(result, Agreement)
+    return result
 
 
 def noisy(count: int = 40, noise: float = 0.7) -> tuple[np.ndarray, np.ndarray]:
@@ -27,34 +27,34 @@ def noisy(count: int = 40, noise: float = 0.7) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_same_order_agrees_fully_whatever_the_metric_s_unit() -> None:
     full = np.random.default_rng(1).normal(size=20)
-    found = compare(np.exp(full), full)
-    assert found.spearman.value == pytest.approx(1)
-    assert found.kendall.low == pytest.approx(1)
-    assert found.overlap.value == 1
+    result = compare(np.exp(full), full)
+    assert result.spearman.value == pytest.approx(1)
+    assert result.kendall.low == pytest.approx(1)
+    assert result.overlap.value == 1
 
 
-def test_the_opposite_order_agrees_in_nothing() -> None:
+def test_the_opposite_order_has_no_agreement() -> None:
     full = np.arange(20.0)
-    found = compare(-full, full)
-    assert found.spearman.value == pytest.approx(-1)
-    assert found.overlap.value == 0
-    assert found.by_chance == 0.25
+    result = compare(-full, full)
+    assert result.spearman.value == pytest.approx(-1)
+    assert result.overlap.value == 0
+    assert result.by_chance == 0.25
 
 
 def test_the_correlations_are_those_of_scipy_also_with_ties() -> None:
     short, full = (np.round(values, 0) for values in noisy())
-    found = compare(short, full)
-    assert found.spearman.value == pytest.approx(stats.spearmanr(short, full).statistic)
-    assert found.kendall.value == pytest.approx(stats.kendalltau(short, full).statistic)
+    result = compare(short, full)
+    assert result.spearman.value == pytest.approx(stats.spearmanr(short, full).statistic)
+    assert result.kendall.value == pytest.approx(stats.kendalltau(short, full).statistic)
 
 
 def test_intervals_hold_the_estimate_and_are_the_same_every_time() -> None:
     short, full = noisy()
-    found = compare(short, full)
-    for estimate in (found.spearman, found.kendall, found.overlap):
+    result = compare(short, full)
+    for estimate in (result.spearman, result.kendall, result.overlap):
         assert estimate.low <= estimate.value <= estimate.high
         assert estimate.low < estimate.high
-    assert compare(short, full) == found
+    assert compare(short, full) == result
 
 
 def test_more_experiments_make_the_interval_narrower() -> None:
@@ -78,35 +78,35 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
 
 def test_where_more_is_better_the_best_are_the_highest() -> None:
     short, full = {f"e{i}": float(i % 7) for i in range(10)}, {f"e{i}": float(i) for i in range(10)}
-    found = agreement(short, full, 1, goal="maximize")
-    assert isinstance(found, Agreement)
-    assert found.overlap.value == 0
-    assert found.top == 1
+    result = agreement(short, full, 1, goal="maximize")
+    assert isinstance(result, Agreement)
+    assert result.overlap.value == 0
+    assert result.top == 1
 
 
 def test_an_experiment_without_a_metric_in_one_ranking_is_left_out_and_counted() -> None:
-    short, full = map(named, noisy(12))
+    short, full = map(by_name, noisy(12))
     short["e000"], full["e001"] = math.nan, None
     del full["e002"]
-    found = agreement(short, full, 3)
-    assert isinstance(found, Agreement)
-    assert (found.experiments, found.left_out) == (9, 3)
+    result = agreement(short, full, 3)
+    assert isinstance(result, Agreement)
+    assert (result.experiments, result.left_out) == (9, 3)
 
 
-def test_too_few_experiments_say_so() -> None:
-    short, full = map(named, noisy(4))
+def test_too_few_experiments_cannot_be_compared() -> None:
+    short, full = map(by_name, noisy(4))
     assert agreement(short, full, 1) == (
         "only 4 experiments have a metric in both rankings; comparing their best 1 takes at least 5"
     )
 
 
 def test_the_best_of_all_is_no_choice() -> None:
-    short, full = map(named, noisy(8))
+    short, full = map(by_name, noisy(8))
     assert isinstance(agreement(short, full, 8), str)
     with pytest.raises(ValueError, match="none"):
         agreement(short, full, 0)
 
 
-def test_a_metric_that_is_the_same_everywhere_has_no_order() -> None:
-    said = agreement(named(np.ones(8)), named(np.arange(8.0)), 2)
-    assert said == "all 8 experiments have the same metric in the short ranking: there is no order to compare"
+def test_a_constant_metric_cannot_be_compared() -> None:
+    problem = agreement(by_name(np.ones(8)), by_name(np.arange(8.0)), 2)
+    assert problem == "all 8 experiments have the same metric in the short ranking: there is no order to compare"

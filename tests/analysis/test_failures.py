@@ -1,4 +1,4 @@
-"""Failures that are alike: what two trials must share, and how many must share it."""
+"""Failures that are alike, and the number of them that ends a sweep."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from pipeline.results import Row
 
 
 def rows(*errors: str | None, status: str = "failed") -> list[Row]:
-    """Trials that ended one after another, with an error or, where that is None, with a result."""
+    """Rows of trials that ended one after another, with these errors; None is a result."""
     return [
         {
             "trial": f"screen-e{n:03d}-d0-s0",
@@ -28,7 +28,7 @@ def test_three_alike_are_enough_on_one_lane_and_two_rounds_on_several():
     assert same_failure(rows(*["no"] * 8), lanes=4) == "no"
 
 
-def test_one_result_is_worth_going_on_for():
+def test_a_single_result_is_enough_to_go_on():
     assert same_failure(rows(None, "no", "no", "no", "no")) is None
     assert same_failure(rows("no", "no", "no", None)) is None
 
@@ -38,17 +38,17 @@ def test_different_failures_are_not_one_mistake():
     assert same_failure([*rows("no", "no"), *rows("", "", "no", status="timed-out")[2:]]) is None
 
 
-def test_what_was_mended_since_is_not_held_against_a_sweep():
+def test_only_the_newest_failures_count():
     assert same_failure(rows("no", "no", "no", "other", "other")) is None
     assert same_failure(rows("no", "no", "other", "other", "other")) == "other"
 
 
-def test_a_failure_without_words_is_its_status():
+def test_a_failure_without_an_error_is_named_by_its_status():
     assert same_failure(rows("", "", "", status="timed-out")) == "timed-out"
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "other"),
     [
         ("no file /tmp/hpt-own-a1_xq/model.pt", "no file /tmp/hpt-own-zzbbtt/model.pt"),
         ("lr 0.01 gave nan at step 12", "lr 1e-05 gave nan at step 7"),
@@ -56,8 +56,8 @@ def test_a_failure_without_words_is_its_status():
         ("line 3, in screen-e000-d0-s0", "line 3, in screen-e017-d2-s1"),
     ],
 )
-def test_numbers_and_names_drawn_by_chance_make_no_difference(one, other):
-    assert same_failure(rows(one, other, one)) == one
+def test_numbers_and_names_drawn_by_chance_make_no_difference(first, other):
+    assert same_failure(rows(first, other, first)) == first
 
 
 def test_references_do_not_count():

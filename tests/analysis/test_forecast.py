@@ -1,4 +1,4 @@
-"""What is to come of a sweep, rounds that nobody planned yet included."""
+"""Forecasts of a sweep, including rounds that are not planned yet."""
 
 from datetime import timedelta
 
@@ -9,9 +9,11 @@ from tests.support.simulation import ADAPTIVE, AUTOMATIC, Simulation, Timed
 from tests.support.sweeps import define
 
 
-@pytest.mark.parametrize("asked", [ADAPTIVE | {"search": {"strategy": "tpe"}}, AUTOMATIC])
-def test_rounds_to_come_are_counted_from_the_start_and_at_the_end_nothing_is_left(asked: dict[str, object]) -> None:
-    simulation = Simulation(define(asked))
+@pytest.mark.parametrize("spec_content", [ADAPTIVE | {"search": {"strategy": "tpe"}}, AUTOMATIC])
+def test_later_rounds_are_counted_from_the_start_and_none_remains_at_the_end(
+    spec_content: dict[str, object],
+) -> None:
+    simulation = Simulation(define(spec_content))
     first = simulation.plan()
     before = forecast(simulation.history(simulation.started))
     assert before.is_estimate
@@ -29,7 +31,7 @@ def test_rounds_to_come_are_counted_from_the_start_and_at_the_end_nothing_is_lef
     assert (end.trials, end.seconds) == (trials, 0.0)
 
 
-def test_where_time_ends_a_sweep_no_more_is_expected_than_it_allows() -> None:
+def test_no_more_trials_are_expected_than_time_allows() -> None:
     budget = {"device-hours": 0.2}
     simulation = Timed(define(ADAPTIVE | {"budget": budget}), lanes=2)
     for trial in simulation.plan(simulation.now):

@@ -36,7 +36,7 @@ def test_a_phase_is_past_once_a_later_one_has_begun() -> None:
     assert not history.is_past(SECOND)
 
 
-def test_what_judges_is_no_row_of_choosing() -> None:
+def test_a_row_that_judges_is_no_row_of_choosing() -> None:
     rows = [{"phase": FIRST.name}, {"phase": "confirm"}]
     history = History(DEFINITION, History.at_start(DEFINITION).now + timedelta(minutes=2), rows=rows)
     assert history.choosing_rows == history.rows_of(FIRST) == rows[:1]

@@ -20,32 +20,32 @@ def rows_of(definition, scores):
     return rows
 
 
-def ranked(asked, scores):
-    definition = define(asked)
+def ranked(spec_content, scores):
+    definition = define(spec_content)
     return ranking.standings(definition, rows_of(definition, scores))
 
 
-def test_only_what_finished_on_the_same_ranges_is_ranked(tiny_spec):
+def test_only_experiments_that_finished_the_same_ranges_are_ranked(tiny_spec):
     scores = {("e000", 0.001): {1: [0.5]}, ("e001", 0.01): {0: [0.1]}, ("e002", 0.1): {0: [0.2], 1: [0.3]}}
-    assert [one.experiment for one in ranked(tiny_spec, scores)] == ["e002"]
+    assert [standing.experiment for standing in ranked(tiny_spec, scores)] == ["e002"]
 
 
 def test_different_ranges_are_never_compared(tiny_spec):
     scores = {("e000", 0.001): {1: [0.5]}, ("e001", 0.01): {0: [0.1]}, ("e002", 0.1): {0: [0.2]}}
     standings = ranked(tiny_spec, scores)
-    assert len({frozenset(one.by_range) for one in standings}) == 1
+    assert len({frozenset(standing.by_range) for standing in standings}) == 1
 
 
 def test_an_experiment_that_failed_with_one_of_its_seeds_is_not_ranked(tiny_spec):
-    asked = tiny_spec | {"search": {"strategy": "grid", "seeds-per-range": 2}}
+    spec_content = tiny_spec | {"search": {"strategy": "grid", "seeds-per-range": 2}}
     scores = {("e000", 0.001): {0: [0.5, 0.5], 1: [0.5, 0.5]}, ("e001", 0.01): {0: [0.1, None], 1: [0.1, 0.1]}}
-    assert [one.experiment for one in ranked(asked, scores)] == ["e000"]
+    assert [standing.experiment for standing in ranked(spec_content, scores)] == ["e000"]
 
 
 def test_seeds_are_averaged_within_a_range(tiny_spec):
-    asked = tiny_spec | {"search": {"strategy": "grid", "seeds-per-range": 2}}
+    spec_content = tiny_spec | {"search": {"strategy": "grid", "seeds-per-range": 2}}
     scores = {("e000", 0.001): {0: [0.4, 0.6], 1: [1.0, 1.0]}, ("e001", 0.01): {0: [0.2, 0.3], 1: [0.5, 0.5]}}
-    best, incumbent = ranked(asked, scores)
+    best, incumbent = ranked(spec_content, scores)
     assert (best.experiment, best.score, best.gain) == ("e001", pytest.approx(0.125**0.5), pytest.approx(2))
     assert incumbent.is_incumbent
 
@@ -56,9 +56,12 @@ def test_one_hard_range_does_not_decide_alone(tiny_spec):
         ("e001", 0.01): {0: [80.0], 1: [1.05]},
         ("e002", 0.1): {0: [99.0], 1: [0.7]},
     }
-    assert [one.experiment for one in ranked(tiny_spec, scores)] == ["e002", "e001", "e000"]
+    assert [standing.experiment for standing in ranked(tiny_spec, scores)] == ["e002", "e001", "e000"]
 
 
 def test_a_metric_that_can_be_negative_is_ranked_by_its_mean(tiny_spec):
     scores = {("e000", 0.001): {0: [-1.0], 1: [2.0]}, ("e001", 0.01): {0: [0.0], 1: [0.5]}}
-    assert [(one.experiment, one.gain) for one in ranked(tiny_spec, scores)] == [("e001", None), ("e000", None)]
+    assert [(standing.experiment, standing.gain) for standing in ranked(tiny_spec, scores)] == [
+        ("e001", None),
+        ("e000", None),
+    ]

@@ -1,4 +1,4 @@
-"""The alarm for a worse night: silent where nothing is wrong, awake where much is."""
+"""The alarm for a worse night: rare where nothing changed, certain where much did."""
 
 import math
 from datetime import date
@@ -22,14 +22,14 @@ def ratios(values) -> Ratios:
 
 
 def share_fired(count: int, noise: float, loss: float) -> tuple[float, float]:
-    """Of nights that are worse by `loss`, where a setting's metric varies by `noise` between trainings."""
+    """Shares of nights with an alarm, for nights worse by `loss` and metrics that vary by `noise` between trainings."""
     random = np.random.default_rng(0)
-    same = relative = 0
+    common = relative = 0
     for _ in range(NIGHTS):
-        same += on_common_ranges(ratios(random.normal(loss, noise * math.sqrt(2), count)), THRESHOLD).clear
+        common += on_common_ranges(ratios(random.normal(loss, noise * math.sqrt(2), count)), THRESHOLD).clear
         before, tonight = random.normal(0.5, noise, count), random.normal(0.5 - loss, noise, count)
         relative += against_incumbent(ratios(before), ratios(tonight), THRESHOLD).clear
-    return same / NIGHTS, relative / NIGHTS
+    return common / NIGHTS, relative / NIGHTS
 
 
 @pytest.mark.parametrize("count", [3, 5, 8])
@@ -45,9 +45,9 @@ def test_much_worse_on_five_ranges_fires():
 @pytest.mark.parametrize("much", [0.1, 1.0, 100.0])
 @pytest.mark.parametrize("count", [3, 5, 8])
 def test_a_single_range_never_fires(count, much):
-    one = [much, *[0.0] * (count - 1)]
-    assert not on_common_ranges(ratios(one), THRESHOLD).clear
-    assert not against_incumbent(ratios([0.5] * count), ratios([0.5 - value for value in one]), THRESHOLD).clear
+    losses = [much, *[0.0] * (count - 1)]
+    assert not on_common_ranges(ratios(losses), THRESHOLD).clear
+    assert not against_incumbent(ratios([0.5] * count), ratios([0.5 - value for value in losses]), THRESHOLD).clear
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -1,4 +1,4 @@
-"""How alike date ranges are, learned from what earlier sweeps left; and everything else that a ledger may hold."""
+"""Resemblance of date ranges, learned from digests of earlier sweeps; other content of a ledger is no evidence."""
 
 import math
 from typing import Any
@@ -26,7 +26,7 @@ CONSTANT = 1.1
 
 @pytest.fixture
 def definition(tiny_spec: dict[str, Any]) -> Definition:
-    return define(tiny_spec | {"confirm-range": [one.as_json() for one in MONTHS[:6]], "confirm": {}})
+    return define(tiny_spec | {"confirm-range": [date_range.as_json() for date_range in MONTHS[:6]], "confirm": {}})
 
 
 def table(settings: int, ranges: int, seed: int = 0, rho: float = 0.0) -> np.ndarray:
@@ -52,8 +52,8 @@ def test_much_evidence_finds_the_truth(rho: float) -> None:
     assert high - low < 0.3
 
 
-def test_a_slow_component_under_noise_is_not_taken_for_none() -> None:
-    """A fit of an autoregressive process alone would say: hardly any resemblance."""
+def test_a_slow_component_under_noise_is_still_detected() -> None:
+    """A fit of an autoregressive process without noise would find hardly any resemblance."""
     world = World(0.5, 0.9)
     values = resemblance.corrections(world.choosing, world.judging, 20)
     scores = world.series(np.random.default_rng(5), (20,), np.arange(24.0))
@@ -73,8 +73,8 @@ def test_corrections_grow_with_resemblance_and_with_the_number_of_settings_and_f
 
 def test_fewer_seeds_hide_resemblance_that_more_seeds_would_show() -> None:
     world = World(1, 0)
-    one, several = (resemblance.corrections(world.choosing, world.judging, 20, noise) for noise in (1.0, 0.6))
-    assert (several >= one - 1e-9).all()
+    single, several = (resemblance.corrections(world.choosing, world.judging, 20, noise) for noise in (1.0, 0.6))
+    assert (several >= single - 1e-9).all()
 
 
 scores_of_any = st.integers(0, 2**32 - 1).map(
@@ -83,7 +83,7 @@ scores_of_any = st.integers(0, 2**32 - 1).map(
 
 
 @hypothesis.given(scores_of_any, st.permutations(range(5)), st.integers(0, 1000))
-def test_what_settings_are_called_and_what_all_have_in_common_changes_nothing(
+def test_the_order_of_settings_and_their_common_effects_change_nothing(
     scores: np.ndarray, order: list[int], seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -104,8 +104,8 @@ def test_the_constant_moves_only_where_evidence_rules_it_out(constant: float, se
     assert c == pytest.approx(constant) if low <= constant <= high else c in (low, high)
 
 
-def test_more_evidence_brings_what_is_learned_nearer_to_the_truth() -> None:
-    """On average: where ranges are unlike, c falls with more; where they are very alike, it rises."""
+def test_more_evidence_brings_the_learned_correction_nearer_to_the_truth() -> None:
+    """On average, c falls with more evidence if ranges are unlike, and rises if they are very alike."""
     kinds = ("1 mo", "8x12", "12 mo", "8x24")
     for world, falls in ((World(0, 0), True), (World(1.0, 0.8), False)):
         means = [learned(np.random.default_rng(1), world, EVIDENCE[kind], 400).mean() for kind in kinds]
@@ -114,14 +114,14 @@ def test_more_evidence_brings_what_is_learned_nearer_to_the_truth() -> None:
 
 def test_settings_that_move_together_count_as_fewer() -> None:
     rng = np.random.default_rng(2)
-    one = World(1, 0).series(rng, (1, 12), np.arange(12.0))[0, :2]
-    copied = np.repeat(one, 10, axis=0) + 1e-4 * rng.standard_normal((20, 12))
-    alone, together = (posterior([Block.of(scores, np.arange(12.0))]) for scores in (one, copied))
+    original = World(1, 0).series(rng, (1, 12), np.arange(12.0))[0, :2]
+    copied = np.repeat(original, 10, axis=0) + 1e-4 * rng.standard_normal((20, 12))
+    alone, together = (posterior([Block.of(scores, np.arange(12.0))]) for scores in (original, copied))
     assert np.abs(alone - together).max() < 0.15
 
 
 @pytest.mark.parametrize("heavy", [False, True])
-def test_learned_from_a_study_it_keeps_its_level_and_finds_more(heavy: bool) -> None:
+def test_a_correction_learned_from_a_study_keeps_the_level_and_finds_more(heavy: bool) -> None:
     runs = 1500
     for share, rho, at_most in ((0, 0, 0.05), (1, 0.3, 0.05), (1, 0.6, 0.08), (0.5, 0.6, 0.05), (0.5, 0.8, 0.1)):
         world = World(share, rho, heavy)
@@ -136,32 +136,32 @@ def test_learned_from_a_study_it_keeps_its_level_and_finds_more(heavy: bool) -> 
 # -- what counts as evidence
 
 
-def test_a_year_of_unlike_months_makes_the_judge_bolder_and_says_from_what(definition: Definition) -> None:
-    found = learn([digest(definition, table(12, 11))], definition, CONSTANT)
-    assert found is not None
-    assert found.correction < CONSTANT == found.constant
-    assert found.at_least <= found.correction <= found.at_most
-    assert (found.trainings, found.settings, found.ranges) == (132, 12, 11)
-    assert found.sources == ("20240101-0000-bag-of-words-0000",)
-    assert found.correlation <= found.correlation_at_most
+def test_a_year_of_unlike_months_lowers_the_correction_and_names_its_sources(definition: Definition) -> None:
+    result = learn([digest(definition, table(12, 11))], definition, CONSTANT)
+    assert result is not None
+    assert result.correction < CONSTANT == result.constant
+    assert result.at_least <= result.correction <= result.at_most
+    assert (result.trainings, result.settings, result.ranges) == (132, 12, 11)
+    assert result.sources == ("20240101-0000-bag-of-words-0000",)
+    assert result.correlation <= result.correlation_at_most
 
 
-def test_a_year_of_alike_months_makes_it_more_careful(definition: Definition) -> None:
-    found = learn([digest(definition, table(20, 11, rho=0.9))], definition, 0.2)
-    assert found is not None
-    assert found.correction > 0.2
+def test_a_year_of_similar_months_raises_the_correction(definition: Definition) -> None:
+    result = learn([digest(definition, table(20, 11, rho=0.9))], definition, 0.2)
+    assert result is not None
+    assert result.correction > 0.2
 
 
-def test_nights_that_train_the_same_again_are_counted_once(definition: Definition) -> None:
+def test_trainings_that_nights_repeat_are_counted_once(definition: Definition) -> None:
     first = digest(definition, table(6, 8))
-    again = first.model_copy(update={"sweep": "20240102-0000-bag-of-words-0000"})
-    once, twice = (learn(digests, definition, CONSTANT) for digests in ([first], [first, again]))
+    second = first.model_copy(update={"sweep": "20240102-0000-bag-of-words-0000"})
+    once, twice = (learn(digests, definition, CONSTANT) for digests in ([first], [first, second]))
     assert once is not None
     assert twice is not None
     assert once.model_copy(update={"sources": ()}) == twice.model_copy(update={"sources": ()})
 
 
-def test_months_of_several_sweeps_join_to_one_stretch(definition: Definition) -> None:
+def test_months_of_several_sweeps_form_one_table(definition: Definition) -> None:
     scores = table(6, 9)
     parts = [
         digest(definition, scores[:, at : at + 3], LATER[at:], sweep=f"202401{at + 1:02d}-0000-bag-of-words-0000")
@@ -174,12 +174,14 @@ def test_months_of_several_sweeps_join_to_one_stretch(definition: Definition) ->
     assert len(joined.sources) == 7
 
 
-def test_settings_that_are_far_off_do_not_count(definition: Definition) -> None:
+def test_settings_far_from_the_best_do_not_count(definition: Definition) -> None:
     near = table(6, 8)
     far = 5 * np.exp(0.5 * np.random.default_rng(1).standard_normal((4, 8)))
-    only, both = (learn([digest(definition, one)], definition, CONSTANT) for one in (near, np.vstack([near, far])))
+    only, all_settings = (
+        learn([digest(definition, scores)], definition, CONSTANT) for scores in (near, np.vstack([near, far]))
+    )
     assert only is not None
-    assert only == both
+    assert only == all_settings
 
 
 OTHERS: dict[str, dict[str, Any]] = {
@@ -193,27 +195,27 @@ OTHERS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("changes", OTHERS.values(), ids=OTHERS)
-def test_a_sweep_of_another_kind_tells_nothing(definition: Definition, changes: dict[str, Any]) -> None:
+def test_a_sweep_of_another_kind_is_no_evidence(definition: Definition, changes: dict[str, Any]) -> None:
     good = digest(definition, table(6, 8))
     assert learn([good.model_copy(update=changes)], definition, CONSTANT) is None
 
 
-def test_other_fidelities_lengths_and_steps_tell_nothing(definition: Definition) -> None:
+def test_other_fidelities_lengths_and_steps_are_no_evidence(definition: Definition) -> None:
     good = digest(definition, table(6, 8))
-    short = tuple(one.model_copy(update={"max_epochs": 1}) for one in good.fidelities)
+    short = tuple(fidelity.model_copy(update={"max_epochs": 1}) for fidelity in good.fidelities)
     assert learn([good.model_copy(update={"fidelities": short})], definition, CONSTANT) is None
     weeks = [DateRange.from_json([f"2012-{at:02d}-01", f"2012-{at:02d}-08"]) for at in range(1, 12)]
     assert learn([digest(definition, table(6, 8), weeks)], definition, CONSTANT) is None
     assert learn([digest(definition, table(6, 5), LATER[::2])], definition, CONSTANT) is None
 
 
-def test_one_setting_two_ranges_or_the_same_score_everywhere_tell_nothing(definition: Definition) -> None:
+def test_one_setting_two_ranges_or_equal_scores_are_no_evidence(definition: Definition) -> None:
     for scores in (table(1, 11), table(12, 2), np.ones((5, 8)), np.full((5, 8), -1.0), np.zeros((5, 8))):
         assert learn([digest(definition, scores)], definition, CONSTANT) is None
     assert learn([], definition, CONSTANT) is None
 
 
-def test_ranges_that_end_on_the_same_day_and_numbers_beyond_all_bounds_tell_nothing(definition: Definition) -> None:
+def test_ranges_that_end_on_the_same_day_and_huge_scores_are_no_evidence(definition: Definition) -> None:
     twice = sorted(
         [*LATER[:5], DateRange.from_json(["2012-05-03", "2012-06-01"])], key=lambda one: (one.end, one.start)
     )
@@ -225,32 +227,34 @@ def test_ranges_that_end_on_the_same_day_and_numbers_beyond_all_bounds_tell_noth
 
 
 def test_three_sweeps_change_little(definition: Definition) -> None:
-    """What has hardly any evidence keeps the constant."""
+    """With hardly any evidence, the constant stays."""
     three = [
         digest(definition, table(3, 3, seed), sweep=f"2024010{seed}-0000-bag-of-words-0000", seed=seed)
         for seed in (1, 2, 3)
     ]
-    found = learn(three, definition, CONSTANT)
-    assert found is not None
-    assert found.correction == pytest.approx(CONSTANT, abs=0.4)
+    result = learn(three, definition, CONSTANT)
+    assert result is not None
+    assert result.correction == pytest.approx(CONSTANT, abs=0.4)
 
 
-def test_trainings_that_failed_or_stopped_leave_their_setting_where_it_has_enough(definition: Definition) -> None:
+def test_a_setting_with_failed_or_stopped_trainings_counts_on_its_other_ranges(definition: Definition) -> None:
     good = digest(definition, table(6, 8))
     for change in ({"status": Status.STOPPED}, {"status": Status.FAILED, "valid": None}, {"valid": -1.0}):
         trials = (good.trials[0].model_copy(update=change), *good.trials[1:])
-        found = learn([good.model_copy(update={"trials": trials})], definition, CONSTANT)
-        assert found is not None
-        assert found.settings == 5
+        result = learn([good.model_copy(update={"trials": trials})], definition, CONSTANT)
+        assert result is not None
+        assert result.settings == 5
 
 
-def test_where_data_changed_only_the_newest_count(definition: Definition) -> None:
+def test_if_data_changed_only_the_newest_count(definition: Definition) -> None:
     old = digest(definition, table(6, 8, 1))
-    changed = tuple(DigestedRange(range=one.range, fingerprints={"full": ("other",)}) for one in old.ranges)
+    changed = tuple(DigestedRange(range=digested.range, fingerprints={"full": ("other",)}) for digested in old.ranges)
     new = digest(definition, table(6, 8, 2), sweep="20240301-0000-bag-of-words-0000")
     new = new.model_copy(update={"ranges": changed})
     assert learn([old, new], definition, CONSTANT) == learn([new], definition, CONSTANT)
-    under = tuple(DigestedRange(range=one.range, fingerprints={"full": ("abcd", "other")}) for one in old.ranges)
+    under = tuple(
+        DigestedRange(range=digested.range, fingerprints={"full": ("abcd", "other")}) for digested in old.ranges
+    )
     assert learn([old.model_copy(update={"ranges": under})], definition, CONSTANT) is None
 
 
@@ -262,30 +266,30 @@ def test_several_seeds_are_averaged_as_the_confirmation_averages_them(definition
     double = evidence([digest(definition, scores)], definition, phase.model_copy(update={"seeds": 2}))
     assert single is not None
     assert double is not None
-    assert [one.scores.shape for one in (*single.tables, *double.tables)] == [(24, 8), (12, 8)]
+    assert [scores_table.scores.shape for scores_table in (*single.tables, *double.tables)] == [(24, 8), (12, 8)]
     assert single.trainings == double.trainings == 192
     expected = np.log(scores[0, :, :2]).mean(axis=-1)
     assert any(np.allclose(row, expected) for row in double.tables[0].scores)
 
 
 def test_a_sweep_does_not_learn_from_itself(definition: Definition) -> None:
-    own = digest(definition, table(6, 8), sweep=definition.id)
-    assert learn([own], definition, CONSTANT) is None
+    itself = digest(definition, table(6, 8), sweep=definition.id)
+    assert learn([itself], definition, CONSTANT) is None
 
 
 # -- how it judges
 
 
-def test_what_was_learned_is_what_judges_also_on_the_ranges_that_are_left(definition: Definition) -> None:
+def test_the_learned_correction_judges_also_on_the_ranges_that_remain(definition: Definition) -> None:
     phase = definition.confirm
     assert phase is not None
     assert phase.judging is not None
     design = design_of(definition, phase)
     assert correction_of(design, design.ranges) == correction(design.ranges)
-    found = learn([digest(definition, table(12, 11))], definition, CONSTANT)
-    judging = phase.judging.model_copy(update={"resemblance": found})
+    result = learn([digest(definition, table(12, 11))], definition, CONSTANT)
+    judging = phase.judging.model_copy(update={"resemblance": result})
     design = design_of(definition, phase.model_copy(update={"judging": judging}))
-    assert found is not None
-    assert correction_of(design, design.ranges) == found.correction
-    assert correction_of(design, design.ranges[:3]) == pytest.approx(found.correction * 5 / 2)
+    assert result is not None
+    assert correction_of(design, design.ranges) == result.correction
+    assert correction_of(design, design.ranges[:3]) == pytest.approx(result.correction * 5 / 2)
     assert math.isfinite(correction_of(design, design.ranges[:2]))

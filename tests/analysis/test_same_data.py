@@ -32,9 +32,9 @@ def rows_of(definition, fingerprints, phase="screen", ranges=range(2), scores=SC
     ]
 
 
-def ranked(asked, fingerprints):
-    definition = define(asked)
-    return [one.experiment for one in ranking.standings(definition, rows_of(definition, fingerprints))]
+def ranked(spec_content, fingerprints):
+    definition = define(spec_content)
+    return [standing.experiment for standing in ranking.standings(definition, rows_of(definition, fingerprints))]
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_a_finalist_is_judged_only_where_it_read_what_the_incumbent_read(tiny_sp
     read = {"e000": [OLD] * 6, "e001": [NEW, NEW, *[OLD] * 4]}
     rows = rows_of(definition, dict.fromkeys(RATES, OLD)) + rows_of(definition, read, "confirm", range(6))
     judged = confirmation(definition, rows)
-    assert [one.finalist for one in judged.compared["e001"]] == [None, None, 0.1, 0.1, 0.1, 0.1]
-    assert [one.incumbent for one in judged.compared["e001"]] == [0.5] * 6
+    assert [pair.finalist for pair in judged.compared["e001"]] == [None, None, 0.1, 0.1, 0.1, 0.1]
+    assert [pair.incumbent for pair in judged.compared["e001"]] == [0.5] * 6
 
 
 def test_the_answer_says_how_many_trials_read_other_data(tiny_spec):

@@ -1,4 +1,4 @@
-"""A claim's looks: fixed beforehand, five per cent in all, and what its pairs come to."""
+"""The looks at a claim, fixed beforehand with five per cent in all, and the state that follows from its pairs."""
 
 import math
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ def pair(at: int, setting: Sequence[float | None], incumbent: Sequence[float | N
 
 
 def pairs(gains: Sequence[float]) -> list[Pair]:
-    """One a month, the incumbent's metric 1 everywhere."""
+    """Pairs a month apart; the incumbent's metric is 1 everywhere."""
     return [pair(at, [math.exp(-gain)], day=at) for at, gain in enumerate(gains)]
 
 
@@ -81,11 +81,11 @@ def pairs(gains: Sequence[float]) -> list[Pair]:
 
 
 @pytest.mark.parametrize("count", [6, 7, 11, 12])
-def test_the_looks_of_a_claim_may_err_in_less_than_five_per_cent_together(count: int) -> None:
-    made = looks(ranges(count))
-    assert sum(look.level for look in made) == pytest.approx(0.045)
-    assert made[-1].ranges == count
-    assert all(look.level > 0 for look in made)
+def test_the_levels_of_all_looks_add_up_to_less_than_five_per_cent(count: int) -> None:
+    planned = looks(ranges(count))
+    assert sum(look.level for look in planned) == pytest.approx(0.045)
+    assert planned[-1].ranges == count
+    assert all(look.level > 0 for look in planned)
 
 
 def test_a_year_is_judged_after_six_ranges_and_after_all_twelve() -> None:
@@ -95,12 +95,12 @@ def test_a_year_is_judged_after_six_ranges_and_after_all_twelve() -> None:
     assert half.correction == pytest.approx(correction(ranges(6)), abs=1e-6)
 
 
-def test_too_few_ranges_for_a_look_make_none() -> None:
+def test_too_few_ranges_have_no_look() -> None:
     assert looks(ranges(5)) == ()
 
 
 @pytest.mark.parametrize(("world", "allowed"), [(World(1.0, 0.6, gap=2), 0.05), (World(0.0, 0.0), 0.02)])
-def test_over_all_looks_five_per_cent_of_what_is_no_better_is_called_real(world: World, allowed: float) -> None:
+def test_over_all_looks_five_per_cent_of_useless_claims_are_called_real(world: World, allowed: float) -> None:
     """2,000 sweeps make some 1,000 claims; benchmarks/claims.md has the whole table."""
     assert simulate(Cell(world, 0.0), CONSTANT, 2000).real <= allowed + 2 * math.sqrt(allowed / 1000)
 
@@ -109,27 +109,27 @@ def test_over_all_looks_five_per_cent_of_what_is_no_better_is_called_real(world:
 
 
 def test_without_a_pair_a_claim_waits_for_its_first_look() -> None:
-    found = evidence(claim(), [])
-    assert found.kind == ClaimKind.WAITS
-    assert found.mean is None
-    assert found.next_look is not None
-    assert found.next_look.ranges == 6
+    result = evidence(claim(), [])
+    assert result.kind == ClaimKind.WAITS
+    assert result.mean is None
+    assert result.next_look is not None
+    assert result.next_look.ranges == 6
 
 
-def test_between_looks_nothing_is_said_however_clear_it_looks() -> None:
-    found = evidence(claim(), pairs(CLEAR[:5]))
-    assert found.kind == ClaimKind.WAITS
-    assert (found.wins, len(found.gains), found.p) == (5, 5, None)
-    assert found.interval is not None
+def test_between_looks_a_claim_waits_however_clear_it_is() -> None:
+    result = evidence(claim(), pairs(CLEAR[:5]))
+    assert result.kind == ClaimKind.WAITS
+    assert (result.wins, len(result.gains), result.p) == (5, 5, None)
+    assert result.interval is not None
 
 
 def test_a_clear_gain_is_real_at_the_first_look() -> None:
-    found = evidence(claim(), pairs(CLEAR))
-    assert found.kind == ClaimKind.REAL
-    assert found.look is not None
-    assert found.p is not None
-    assert found.p <= found.look.level
-    assert found.mean == pytest.approx(0.3)
+    result = evidence(claim(), pairs(CLEAR))
+    assert result.kind == ClaimKind.REAL
+    assert result.look is not None
+    assert result.p is not None
+    assert result.p <= result.look.level
+    assert result.mean == pytest.approx(0.3)
 
 
 def test_a_claim_that_gained_nothing_by_a_look_is_refuted() -> None:
@@ -149,7 +149,7 @@ def test_a_gain_that_is_not_shown_goes_on_to_the_next_look_and_is_given_up_after
     assert last.next_look is None
 
 
-def test_what_comes_after_the_end_changes_nothing() -> None:
+def test_pairs_after_the_end_change_nothing() -> None:
     real = evidence(claim(), pairs([*CLEAR, *[-1.0] * 6]))
     assert real == evidence(claim(), pairs(CLEAR))
     refuted = evidence(claim(), pairs([*NOTHING, *[0.3] * 6]))
@@ -159,7 +159,7 @@ def test_what_comes_after_the_end_changes_nothing() -> None:
 def test_pairs_count_in_the_order_in_which_they_were_judged_so_that_no_look_is_revised() -> None:
     late = pairs([*NOTHING, 0.5])
     # The last of them is of the oldest date range, which had failed before.
-    late = [*[pair(at + 1, one.setting, day=at) for at, one in enumerate(late[:6])], pair(0, [0.5], day=20)]
+    late = [*[pair(at + 1, original.setting, day=at) for at, original in enumerate(late[:6])], pair(0, [0.5], day=20)]
     assert evidence(claim(), late).kind == ClaimKind.REFUTED
 
 
@@ -170,18 +170,18 @@ def test_wins_on_two_thirds_are_needed() -> None:
 
 
 def test_a_setting_that_diverges_where_the_incumbent_does_not_is_refuted_at_once() -> None:
-    found = evidence(claim(), [*pairs(CLEAR[:2]), pair(2, [None], day=9)])
-    assert found.kind == ClaimKind.REFUTED
-    assert found.diverged == ranges()[2]
+    result = evidence(claim(), [*pairs(CLEAR[:2]), pair(2, [None], day=9)])
+    assert result.kind == ClaimKind.REFUTED
+    assert result.diverged == ranges()[2]
 
 
-def test_a_date_range_without_the_incumbents_score_says_nothing() -> None:
-    found = evidence(claim(), [*pairs(CLEAR[:5]), pair(5, [0.7], [None], day=9)])
-    assert found.kind == ClaimKind.WAITS
-    assert len(found.gains) == 5
+def test_a_date_range_without_the_incumbents_score_does_not_count() -> None:
+    result = evidence(claim(), [*pairs(CLEAR[:5]), pair(5, [0.7], [None], day=9)])
+    assert result.kind == ClaimKind.WAITS
+    assert len(result.gains) == 5
 
 
-def test_date_ranges_that_say_nothing_may_leave_too_few_for_another_look() -> None:
+def test_lost_date_ranges_may_leave_too_few_for_another_look() -> None:
     silent = [pair(at, [0.7], [None], day=at) for at in range(12)]
     assert evidence(claim(), silent).kind == ClaimKind.GIVEN_UP
 
@@ -207,7 +207,7 @@ def test_a_lost_date_range_does_not_end_a_claim_but_moves_its_last_look() -> Non
     assert last.kind == ClaimKind.REAL
 
 
-def test_too_few_date_ranges_that_are_left_are_no_look_of_their_own() -> None:
+def test_too_few_remaining_date_ranges_have_no_look() -> None:
     planned = claim().looks
     assert looks_left(planned, 12) == planned
     assert [look.ranges for look in looks_left(planned, 7)] == [6, 7]
@@ -216,11 +216,11 @@ def test_too_few_date_ranges_that_are_left_are_no_look_of_their_own() -> None:
     assert looks_left(claim(6).looks, 5) == ()
 
 
-def test_a_look_at_what_is_left_does_not_come_before_a_divergence_that_refutes() -> None:
+def test_a_moved_look_does_not_come_before_a_divergence_that_refutes() -> None:
     clear = [0.30, -0.9, 0.9, 0.32, -0.2, 0.9, 0.31, 0.30, 0.29, 0.30, 0.28]
     assert evidence(claim(), pairs(clear)).kind == ClaimKind.WAITS
-    found = evidence(claim(), [*pairs(clear), pair(11, [None], day=11)])
-    assert found.diverged == ranges()[11]
+    result = evidence(claim(), [*pairs(clear), pair(11, [None], day=11)])
+    assert result.diverged == ranges()[11]
     # Nor does what comes after it.
     early = evidence(claim(), [*pairs(clear[:10]), pair(10, [None], day=10)])
     assert early == evidence(claim(), [*pairs(clear[:10]), pair(10, [None], day=10), lost(11)])
@@ -228,18 +228,18 @@ def test_a_look_at_what_is_left_does_not_come_before_a_divergence_that_refutes()
 
 
 def test_over_all_looks_lost_date_ranges_leave_the_level_as_it_is() -> None:
-    found = simulate(Cell(World(1.0, 0.6, gap=2), 0.0), CONSTANT, 2000, lost=3)
-    assert found.real <= 0.05 + 2 * math.sqrt(0.05 / 1000)
+    result = simulate(Cell(World(1.0, 0.6, gap=2), 0.0), CONSTANT, 2000, lost=3)
+    assert result.real <= 0.05 + 2 * math.sqrt(0.05 / 1000)
 
 
 def test_a_metric_that_is_zero_somewhere_has_no_ratio_there() -> None:
-    found = evidence(claim(), [*pairs(CLEAR[:5]), pair(5, [0.0], day=9)])
-    assert len(found.gains) == 5
+    result = evidence(claim(), [*pairs(CLEAR[:5]), pair(5, [0.0], day=9)])
+    assert len(result.gains) == 5
 
 
 def test_the_very_same_gain_everywhere_is_never_real() -> None:
-    same = evidence(claim(), pairs([0.25] * 6))
-    assert (same.kind, same.p) == (ClaimKind.WAITS, None)
+    constant = evidence(claim(), pairs([0.25] * 6))
+    assert (constant.kind, constant.p) == (ClaimKind.WAITS, None)
 
 
 def test_seeds_of_a_date_range_are_averaged() -> None:
@@ -247,15 +247,15 @@ def test_seeds_of_a_date_range_are_averaged() -> None:
     assert evidence(claim(seeds=2), two).mean == pytest.approx(0.0)
 
 
-def test_what_is_judged_by_difference_gains_by_difference() -> None:
+def test_a_metric_judged_by_difference_has_gains_by_difference() -> None:
     points = [pair(at, [0.7 + 0.01 * (at % 3)], [0.6], day=at) for at in range(6)]
-    found = evidence(claim(metric="auc"), points)
-    assert found.mean == pytest.approx(0.11)
-    assert found.kind == ClaimKind.REAL
-    assert found.scale.better(0.11) == "11.0 points better"
+    result = evidence(claim(metric="auc"), points)
+    assert result.mean == pytest.approx(0.11)
+    assert result.kind == ClaimKind.REAL
+    assert result.scale.better(0.11) == "11.0 points better"
 
 
 def test_the_interval_of_a_real_claim_at_its_level_lies_above_the_rope() -> None:
-    found = evidence(claim(), pairs(CLEAR))
-    assert found.interval is not None
-    assert found.interval[0] > 0.005
+    result = evidence(claim(), pairs(CLEAR))
+    assert result.interval is not None
+    assert result.interval[0] > 0.005

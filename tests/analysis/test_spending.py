@@ -1,4 +1,4 @@
-"""Hours, device hours, money: a sweep ends inside them, has judged its winner, and says what it would do with more."""
+"""Budgets of hours, device hours and money: a sweep keeps them, judges its winner, and names the work left undone."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,14 +20,14 @@ from tests.support.sweeps import define
 JUDGED = ADAPTIVE | {"date-range": [["2024-06-01", "2024-08-01"]], "confirm": {"ranges": 3}}
 
 
-def timed(asked: dict[str, Any], seconds: float = 600.0, lanes: int = 1, **limits: float) -> Timed:
-    """A sweep whose trainings take about so many seconds, run to its end."""
+def timed(spec_content: dict[str, Any], seconds: float = 600.0, lanes: int = 1, **limits: float) -> Timed:
+    """A sweep run to its end, with trainings of about so many seconds."""
 
     def measure(assignment: Assignment, trial: Trial) -> dict[str, Any]:
         spread = 0.7 + 0.6 * (crc32(str(trial).encode()) % 100) / 100
         return bowl(assignment, trial) | {"training_time": round(seconds * spread, 3)}
 
-    definition = define(asked | {"budget": {name.replace("_", "-"): n for name, n in limits.items()}})
+    definition = define(spec_content | {"budget": {name.replace("_", "-"): n for name, n in limits.items()}})
     return Timed(definition, measure, lanes=lanes).to_the_end()
 
 
@@ -42,8 +42,8 @@ def longest(sweep: Timed) -> float:
 @pytest.mark.parametrize("strategy", ["random", "sobol", "tpe"])
 @pytest.mark.parametrize("lanes", [1, 4])
 def test_device_hours_end_choosing_in_time_to_judge(strategy: str, lanes: int) -> None:
-    asked = JUDGED | {"search": {"strategy": strategy, "experiments": 200}}
-    sweep = timed(asked, lanes=lanes, device_hours=8)
+    spec_content = JUDGED | {"search": {"strategy": strategy, "experiments": 200}}
+    sweep = timed(spec_content, lanes=lanes, device_hours=8)
     assert sweep.device_seconds <= 8 * 3600 + lanes * longest(sweep)
     assert sweep.device_seconds > 0.6 * 8 * 3600
     assert judged(sweep) == 6
@@ -58,9 +58,11 @@ def test_the_clock_ends_a_sweep_whatever_the_number_of_lanes() -> None:
 
 
 def test_money_is_device_hours_at_a_price() -> None:
-    asked = JUDGED | {"search": {"experiments": 200}}
-    paid = timed(asked, money=20, price_per_device_hour=2.5)
-    assert {str(trial) for trial in paid.planned()} == {str(trial) for trial in timed(asked, device_hours=8).planned()}
+    spec_content = JUDGED | {"search": {"experiments": 200}}
+    paid = timed(spec_content, money=20, price_per_device_hour=2.5)
+    assert {str(trial) for trial in paid.planned()} == {
+        str(trial) for trial in timed(spec_content, device_hours=8).planned()
+    }
     spent = spending.spent(paid.history(paid.now))
     assert spent.money == pytest.approx(2.5 * paid.device_seconds / 3600)
 
@@ -88,21 +90,21 @@ def test_room_that_judging_leaves_begins_no_earlier_phase() -> None:
     assert phases == [phase.name for phase in sweep.definition.phases if phase.name in phases]
 
 
-def test_what_a_larger_budget_would_do_is_said() -> None:
+def test_the_work_of_a_larger_budget_is_named() -> None:
     sweep = timed(JUDGED | {"search": {"experiments": 200}}, device_hours=8)
     tried = len({row["experiment"] for row in sweep.rows})
-    more = spending.left_undone(sweep.history(sweep.now))
-    assert more == f"with a larger budget it would run {200 - tried} more experiments in screen"
+    text = spending.left_undone(sweep.history(sweep.now))
+    assert text == f"with a larger budget it would run {200 - tried} more experiments in screen"
 
 
-def test_a_space_that_is_used_up_is_not_laid_to_the_budget() -> None:
+def test_a_space_that_is_used_up_needs_no_larger_budget() -> None:
     few = {"parameters": {"learning_rate": [0.001, 0.01, 0.1], "hidden_size": [16, 64]}, "search": {"strategy": "tpe"}}
     sweep = timed(JUDGED | few, device_hours=20)
     assert len({row["experiment"] for row in sweep.rows}) == 6
     assert spending.left_undone(sweep.history(sweep.now)) == ""
 
 
-def test_where_nobody_asked_for_a_number_none_is_made_up() -> None:
+def test_without_a_number_of_experiments_none_is_named() -> None:
     sweep = timed(JUDGED, device_hours=8)
     assert spending.left_undone(sweep.history(sweep.now)) == (
         "with a larger budget it would run more experiments in screen"
@@ -114,7 +116,7 @@ def test_the_first_trainings_run_however_small_the_budget_is() -> None:
     assert [row["experiment"] for row in sweep.rows] == ["e000"]
 
 
-def test_a_count_is_what_the_sweep_tries_where_nothing_else_says_how_many() -> None:
+def test_a_sweep_without_search_tries_as_many_experiments_as_its_budget() -> None:
     definition: Definition = define(JUDGED | {"budget": {"experiments": 60}})
     assert definition.phases[0].experiments == 60
     definition = define(JUDGED | {"budget": {"trials": 406}})
@@ -126,18 +128,18 @@ def test_trials_that_were_not_begun_are_left_out_and_cost_nothing() -> None:
     assert not {str(trial) for trial in sweep.left_out} & {row["trial"] for row in sweep.rows}
 
 
-def kept_for_judging(short_epochs: int = 100, epoch_steps: int = 50, own: bool = False, **cells: Any) -> float:
+def kept_for_judging(short_epochs: int = 100, epoch_steps: int = 50, own_trainer: bool = False, **cells: Any) -> float:
     """Seconds that choosing leaves for judging on three months, after a training of a month that took ten seconds."""
-    asked = AUTOMATIC | {
+    spec_content = AUTOMATIC | {
         "training": {"max-epochs": 100, "epoch-steps": epoch_steps},
         "short": {"max-epochs": short_epochs},
         "as-of": "2024-06-01",
         "budget": {"device-hours": 1},
     }
-    if own:
+    if own_trainer:
         declared = {"default": 0.1, "domain": [0.1, 1.0], "phase": "learning-rate"}
-        asked |= {"architecture": "own", "command": ["train", "{rate}"], "hyperparameters": {"rate": declared}}
-    definition = define(asked)
+        spec_content |= {"architecture": "own", "command": ["train", "{rate}"], "hyperparameters": {"rate": declared}}
+    definition = define(spec_content)
     measured = {"training_time": 10.0, **cells}
     row = row_of(definition, Trial.parse("learning-rate-e000-d0-s0"), definition.incumbent, **measured)
     history = History(definition, datetime.fromisoformat(definition.created) + timedelta(seconds=10), rows=[row])
@@ -146,32 +148,32 @@ def kept_for_judging(short_epochs: int = 100, epoch_steps: int = 50, own: bool =
 
 
 BY_DAYS = kept_for_judging(epochs=20)
-"""What is kept where nothing but days tells: about three times as much a training."""
+"""Seconds kept for judging if only days give an estimate: about three times as long a training."""
 
 
-def test_judging_takes_as_many_steps_more_as_it_has_days() -> None:
+def test_judging_takes_more_steps_in_proportion_to_its_days() -> None:
     # A pass is 200 steps here, and 600 where it judges: an epoch each.
     assert kept_for_judging(epochs=20, steps=4000, passes=20) == pytest.approx(BY_DAYS)
 
 
-def test_where_an_epoch_is_several_passes_more_days_are_fewer_passes_first() -> None:
+def test_if_an_epoch_is_several_passes_more_days_are_first_fewer_passes() -> None:
     # A pass is one step here and about three where it judges: an epoch is about 50 of either.
     assert kept_for_judging(epochs=20, steps=1000, passes=1000) == pytest.approx(BY_DAYS / 3, rel=0.1)
     # In an epoch of one step, it is one pass of either.
     assert kept_for_judging(epoch_steps=1, epochs=20, steps=20, passes=20) == pytest.approx(BY_DAYS)
 
 
-def test_what_patience_ended_needs_no_more_epochs_where_it_may_have_more() -> None:
+def test_a_training_that_patience_ended_needs_no_more_epochs() -> None:
     many = {"epochs": 20, "steps": 4000, "passes": 20}
     assert kept_for_judging(short_epochs=50, **many) == pytest.approx(BY_DAYS)
     assert kept_for_judging(short_epochs=20, **many) == pytest.approx(5 * BY_DAYS)
     assert kept_for_judging(short_epochs=50, status="stopped", **many) == pytest.approx(2 * BY_DAYS)
 
 
-def test_where_nothing_is_known_of_steps_days_and_epochs_tell() -> None:
+def test_without_steps_days_and_epochs_give_the_estimate() -> None:
     assert kept_for_judging(short_epochs=50) == pytest.approx(2 * BY_DAYS)
     # What a trainer of one's own calls a pass is its own affair.
-    assert kept_for_judging(own=True, epochs=20, steps=10, passes=10) == pytest.approx(BY_DAYS)
+    assert kept_for_judging(own_trainer=True, epochs=20, steps=10, passes=10) == pytest.approx(BY_DAYS)
 
 
 def test_copied_rows_cost_nothing() -> None:

@@ -1,4 +1,4 @@
-"""Claims in a store: created once, read whatever lies there, without any code."""
+"""Claims in a store: created once, read among damaged files, without any code."""
 
 import json
 import math
@@ -38,11 +38,11 @@ def test_a_claim_and_a_pair_of_a_date_range_are_created_once(store: Store, claim
     assert claims.read(store, claim.id).claim == claim
     assert claims.add_pair(store, pair_of(claim))
     assert not claims.add_pair(store, pair_of(claim, setting=(0.1,)))
-    (kept,) = claims.read(store, claim.id).pairs
-    assert kept.setting == (0.3,)
+    (stored_pair,) = claims.read(store, claim.id).pairs
+    assert stored_pair.setting == (0.3,)
 
 
-def test_of_two_who_begin_to_judge_at_once_both_get_the_sweep_of_the_first(store: Store, claim: Claim) -> None:
+def test_two_processes_that_begin_to_judge_at_once_get_the_same_sweep(store: Store, claim: Claim) -> None:
     first = claims.add_note(store, claim, note_of(claim))
     assert claims.add_note(store, claim, note_of(claim, sweep="20240701-0000-bag-of-words-0002")) == first
     assert claims.read(store, claim.id).next_number == 1
@@ -56,7 +56,7 @@ def test_pairs_come_in_the_order_in_which_they_were_judged(store: Store, claim: 
     assert judged.open_ranges == list(claim.ranges[3:])
 
 
-def test_a_pair_that_is_judged_anew_or_late_changes_nothing_that_a_later_judging_counted_on(
+def test_a_pair_that_is_judged_again_or_late_does_not_change_the_order_of_counted_pairs(
     store: Store, claim: Claim
 ) -> None:
     for at in (0, 2):
@@ -68,8 +68,8 @@ def test_a_pair_that_is_judged_anew_or_late_changes_nothing_that_a_later_judging
     store.delete(pair_key(claim.id, claim.ranges[0]))
     for at in (0, 1):
         claims.add_pair(store, pair_of(claim, at, judged=f"2024-09-{at + 1:02d}"))
-    again = claims.read(store, claim.id).pairs
-    assert [pair.range for pair in again] == [claim.ranges[at] for at in (0, 2, 3, 1)]
+    pairs = claims.read(store, claim.id).pairs
+    assert [pair.range for pair in pairs] == [claim.ranges[at] for at in (0, 2, 3, 1)]
 
 
 def test_notes_come_in_the_order_of_their_numbers(store: Store, claim: Claim) -> None:
@@ -86,7 +86,7 @@ def test_a_claim_is_found_by_the_end_of_its_id(store: Store, claim: Claim) -> No
         claims.read(store, "../../etc")
 
 
-def test_an_id_that_could_be_several_is_refused(store: Store, claim: Claim) -> None:
+def test_an_ambiguous_id_is_refused(store: Store, claim: Claim) -> None:
     other = claim.model_copy(update={"id": f"cnn-{claim.id[-12:]}"})
     claims.create(store, other)
     with pytest.raises(UserError, match=f"could be any of {claim.id}, {other.id}"):
@@ -137,7 +137,7 @@ def test_a_damaged_claim_is_named_and_stops_no_other(store: Store, claim: Claim,
         {"origin": {"gain": math.inf}},
     ],
 )
-def test_what_no_version_would_have_written_is_damaged(store: Store, claim: Claim, changes: dict[str, Any]) -> None:
+def test_a_claim_that_no_version_would_write_is_damaged(store: Store, claim: Claim, changes: dict[str, Any]) -> None:
     content = json.loads(store.read(claim_key(claim.id)))
     origin = content["origin"] | changes.pop("origin", {})
     store.write(claim_key(claim.id), json.dumps(content | {"origin": origin} | changes).encode())
@@ -151,20 +151,20 @@ def test_what_no_version_would_have_written_is_damaged(store: Store, claim: Clai
 @pytest.mark.parametrize("content", DAMAGED)
 def test_damaged_pairs_and_notes_are_named(store: Store, claim: Claim, content: bytes) -> None:
     places = pair_key(claim.id, claim.ranges[0]), judging_key(claim.id, 0)
-    for where in places:
-        store.write(where, content)
+    for place in places:
+        store.write(place, content)
     assert claims.read(store, claim.id).damaged == places
 
 
 def test_a_pair_in_the_place_of_another_is_damaged(store: Store, claim: Claim) -> None:
-    where = pair_key(claim.id, claim.ranges[1])
-    store.write(where, pair_of(claim).model_dump_json(by_alias=True).encode())
-    assert claims.read(store, claim.id).damaged == (where,)
+    place = pair_key(claim.id, claim.ranges[1])
+    store.write(place, pair_of(claim).model_dump_json(by_alias=True).encode())
+    assert claims.read(store, claim.id).damaged == (place,)
 
 
 def test_a_claim_holds_no_code_no_image_and_no_store(store: Store, tiny_spec: dict[str, Any]) -> None:
-    asked = support.asked(tiny_spec, image="hpt-trainer:1", store="gs://somewhere/else", notes="why")
-    claim = support.made(store, asked)
+    spec_content = support.asked(tiny_spec, image="hpt-trainer:1", store="gs://somewhere/else", notes="why")
+    claim = support.made(store, spec_content)
     assert claim.spec["notes"] == "why"
     assert not claim.spec.keys() & {"trainer", "command", "describe", "image", "store", "budget"}
 
@@ -174,6 +174,6 @@ def test_two_sweeps_that_ask_the_same_question_make_one_claim(store: Store, tiny
     support.finished(store, support.asked(tiny_spec, search={"strategy": "grid", "seed": 7}), token="0002")
     (claim,) = claims_of(store)
     assert claim.origin.sweep.endswith("0001")
-    more = support.asked(tiny_spec, training={"max-epochs": 3, "epoch-steps": 1})
-    support.finished(store, more, token="0003")
+    longer = support.asked(tiny_spec, training={"max-epochs": 3, "epoch-steps": 1})
+    support.finished(store, longer, token="0003")
     assert len(claims_of(store)) == 2

@@ -1,4 +1,4 @@
-"""What `sweep.json` says of itself: its format, and what each of its phases is for."""
+"""The format of `sweep.json`, and the roles of its phases."""
 
 import json
 
@@ -22,7 +22,7 @@ def sweep(store: Store, tiny_spec: dict) -> Sweep:
 
 
 def rewritten(sweep: Sweep, **changes: object) -> Sweep:
-    """The same sweep as somebody else's version of this project would have written it."""
+    """The same sweep as another version of this project would write it."""
     content = json.loads(sweep.store.read(sweep.key("sweep.json"))) | changes
     sweep.store.write(sweep.key("sweep.json"), json.dumps(content).encode())
     return Sweep(sweep.store, sweep.id)
@@ -34,7 +34,7 @@ def test_a_new_sweep_says_its_format_and_what_its_phases_are_for(sweep):
     assert [phase["role"] for phase in content["phases"]] == ["choose", "judge"]
 
 
-def test_a_sweep_of_before_there_were_formats_and_roles_means_what_it_meant(sweep):
+def test_a_sweep_from_before_formats_and_roles_keeps_its_meaning(sweep):
     content = json.loads(sweep.store.read(sweep.key("sweep.json")))
     del content["format"], content["training"]["epoch-steps"]
     for phase in content["phases"]:
@@ -45,7 +45,7 @@ def test_a_sweep_of_before_there_were_formats_and_roles_means_what_it_meant(swee
 
 
 @pytest.mark.parametrize("other", [FORMAT - 1, FORMAT + 1])
-def test_a_sweep_of_another_format_is_read_and_not_gone_on_with(sweep, other):
+def test_a_sweep_of_another_format_is_read_but_not_continued(sweep, other):
     packs = pending(sweep)
     trial = packs[0].trials[0]
     sweep.create_row(trial, bare_row(sweep, trial))
@@ -57,7 +57,7 @@ def test_a_sweep_of_another_format_is_read_and_not_gone_on_with(sweep, other):
         run_pack(old, packs[1].id, packs[1].trials, Workbench(), on_event=lambda event: None)
 
 
-def test_what_only_a_newer_version_can_read_is_said_to_be_that(sweep):
+def test_a_sweep_of_a_newer_version_names_that_as_the_problem(sweep):
     new = rewritten(sweep, format=FORMAT + 1, something="new")
     with pytest.raises(UserError, match="was made by a newer version of hpt: upgrade this one to read it"):
         _ = new.definition

@@ -1,4 +1,4 @@
-"""What a finished sweep leaves for later ones to learn from, on a directory and on a bucket."""
+"""Digests of finished sweeps, in a directory and in a bucket."""
 
 import ast
 import json
@@ -49,7 +49,7 @@ def judging_spec(tiny_spec: dict[str, Any]) -> dict[str, Any]:
     return nights.judged_on(tiny_spec)
 
 
-def rows_of(definition: Definition, **more: object) -> list[Row]:
+def rows_of(definition: Definition, **cells: object) -> list[Row]:
     """A row for two experiments on every range of every phase."""
     return [
         {
@@ -64,7 +64,7 @@ def rows_of(definition: Definition, **more: object) -> list[Row]:
             "epochs": 2,
             "training_time": 3.5,
             "data_fingerprint": "abcd",
-            **more,
+            **cells,
         }
         for phase in definition.phases
         for at in range(len(phase.ranges))
@@ -72,13 +72,13 @@ def rows_of(definition: Definition, **more: object) -> list[Row]:
     ]
 
 
-def small(asked: dict[str, Any], token: str = "0001") -> Digest:
-    definition = define(asked, token)
+def small(spec_content: dict[str, Any], token: str = "0001") -> Digest:
+    definition = define(spec_content, token)
     return digests.digest(definition, rows_of(definition))
 
 
-def finished(store: Store, asked: dict[str, Any], token: str = "3f9c") -> Sweep:
-    return nights.night(store, asked, token=token).sweep
+def finished(store: Store, spec_content: dict[str, Any], token: str = "3f9c") -> Sweep:
+    return nights.night(store, spec_content, token=token).sweep
 
 
 def objects(store: Store, prefix: str = "ledger/") -> dict[str, bytes]:
@@ -88,15 +88,15 @@ def objects(store: Store, prefix: str = "ledger/") -> dict[str, bytes]:
 # -- what stands in it
 
 
-def test_a_digest_says_what_was_tried_on_what_and_how_it_validated(tiny_spec: dict[str, Any]) -> None:
+def test_a_digest_holds_settings_ranges_and_validation_scores(tiny_spec: dict[str, Any]) -> None:
     definition = define(tiny_spec)
     digest = digests.digest(definition, rows_of(definition))
     assert digest.series == Series(
         architecture="bag-of-words", target=("value",), transform=None, metric="mse", goal="minimize"
     )
     assert digest.experiments == {"e000": definition.incumbent, "e001": definition.incumbent}
-    assert [one.range.as_json() for one in digest.ranges] == tiny_spec["date-range"]
-    assert [one.fingerprints for one in digest.ranges] == [{"full": ("abcd",)}] * 2
+    assert [digested.range.as_json() for digested in digest.ranges] == tiny_spec["date-range"]
+    assert [digested.fingerprints for digested in digest.ranges] == [{"full": ("abcd",)}] * 2
     assert digest.fidelities == (definition.phases[0].fidelity,)
     assert digest.data == definition.data
     assert not digest.calibration
@@ -105,7 +105,7 @@ def test_a_digest_says_what_was_tried_on_what_and_how_it_validated(tiny_spec: di
     assert (first.valid, first.epochs, first.seconds, first.status) == (0.25, 2, 3.5, "complete")
 
 
-def test_what_judged_and_every_test_score_stay_out_of_it(judging_spec: dict[str, Any]) -> None:
+def test_a_digest_holds_no_trial_that_judged_and_no_test_score(judging_spec: dict[str, Any]) -> None:
     definition = define(judging_spec)
     digest = digests.digest(definition, rows_of(definition))
     assert {trial.phase for trial in digest.trials} == {"screen"}
@@ -115,7 +115,7 @@ def test_what_judged_and_every_test_score_stay_out_of_it(judging_spec: dict[str,
     assert not any(month in text for month, _ in nights.JUDGED)
 
 
-def test_failures_stand_in_it_and_numbers_that_are_none_do_not(tiny_spec: dict[str, Any]) -> None:
+def test_a_digest_holds_failures_but_no_number_that_is_not_finite(tiny_spec: dict[str, Any]) -> None:
     definition = define(tiny_spec)
     rows = rows_of(definition)
     rows[0] |= {"status": "diverged", "mse_valid": math.nan}
@@ -127,33 +127,33 @@ def test_failures_stand_in_it_and_numbers_that_are_none_do_not(tiny_spec: dict[s
 
 def test_a_training_that_a_later_phase_copied_counts_once(tiny_spec: dict[str, Any]) -> None:
     definition = define(tiny_spec)
-    own, other = f"{definition.id}/screen-e001-d0-s0", "20240101-0000-bag-of-words-aaaa/screen-e001-d0-s0"
-    assert digests.digest(definition, rows_of(definition, reused_from=own)).trials == ()
+    itself, other = f"{definition.id}/screen-e001-d0-s0", "20240101-0000-bag-of-words-aaaa/screen-e001-d0-s0"
+    assert digests.digest(definition, rows_of(definition, reused_from=itself)).trials == ()
     copied = digests.digest(definition, rows_of(definition, reused_from=other)).trials
     assert {trial.reused_from for trial in copied} == {other}
 
 
-def test_text_that_no_encoding_holds_survives(store: Store, tiny_spec: dict[str, Any]) -> None:
+def test_text_with_lone_surrogates_survives(store: Store, tiny_spec: dict[str, Any]) -> None:
     definition = define(tiny_spec)
     digest = digests.digest(definition, rows_of(definition, batch_size="\ud800\x00"))
     digests.write(store, digest)
     assert digests.read(store, digest.series) == (digest,)
 
 
-def test_data_that_changed_while_a_sweep_ran_are_seen_to_have_changed(tiny_spec: dict[str, Any]) -> None:
+def test_data_that_changed_while_a_sweep_ran_have_several_fingerprints(tiny_spec: dict[str, Any]) -> None:
     definition = define(tiny_spec)
     rows = rows_of(definition)
     rows[1]["data_fingerprint"] = "0123"
     assert digests.digest(definition, rows).ranges[0].fingerprints == {"full": ("0123", "abcd")}
 
 
-def test_a_sweep_with_no_row_has_a_digest_that_says_what_it_chose_on(tiny_spec: dict[str, Any]) -> None:
+def test_the_digest_of_a_sweep_without_rows_holds_its_ranges(tiny_spec: dict[str, Any]) -> None:
     digest = digests.digest(define(tiny_spec), [])
     assert (digest.trials, digest.experiments) == ((), {})
-    assert [one.range.as_json() for one in digest.ranges] == tiny_spec["date-range"]
+    assert [digested.range.as_json() for digested in digest.ranges] == tiny_spec["date-range"]
 
 
-def test_a_calibration_says_that_it_is_one(tiny_spec: dict[str, Any]) -> None:
+def test_the_digest_of_a_calibration_is_marked(tiny_spec: dict[str, Any]) -> None:
     space = {"learning_rate": {"low": 0.001, "high": 0.3, "log": True}}
     parsed = from_dict(tiny_spec | {"parameters": space})
     sample = calibration.sample(parsed, 6).model_dump(by_alias=True, mode="json", exclude_unset=True)
@@ -178,8 +178,11 @@ def test_a_trainer_of_ones_own_has_a_series_without_a_target(store: Store) -> No
 
 
 def test_the_same_target_from_other_files_is_the_same_series(tiny_spec: dict[str, Any]) -> None:
-    here, there = define(tiny_spec | {"data": FILES}), define(tiny_spec | {"data": FILES | {"path": "y/*.parquet"}})
-    assert Series.of(here) == Series.of(there)
+    relative, elsewhere = (
+        define(tiny_spec | {"data": FILES}),
+        define(tiny_spec | {"data": FILES | {"path": "y/*.parquet"}}),
+    )
+    assert Series.of(relative) == Series.of(elsewhere)
 
 
 @pytest.mark.parametrize(
@@ -194,12 +197,12 @@ def test_the_same_target_from_other_files_is_the_same_series(tiny_spec: dict[str
 def test_another_architecture_target_or_transform_is_another_series(
     tiny_spec: dict[str, Any], changes: dict[str, Any]
 ) -> None:
-    first, second = (Series.of(define(tiny_spec | {"data": FILES} | more)) for more in ({}, changes))
+    first, second = (Series.of(define(tiny_spec | {"data": FILES} | difference)) for difference in ({}, changes))
     assert first.name != second.name
 
 
 @pytest.mark.parametrize("target", ["../../etc", "a/b", "Über\u202e", "x" * 5000, ".", "with space", "\x00\n"])
-def test_whatever_a_target_is_called_its_series_is_a_plain_name(store: Store, target: str) -> None:
+def test_the_name_of_a_series_is_plain_for_any_target(store: Store, target: str) -> None:
     series = Series(architecture="cnn", target=(target,), transform=None, metric="mse", goal="minimize")
     assert series.name.replace("-", "").isalnum()
     assert series.name.isascii()
@@ -209,14 +212,14 @@ def test_whatever_a_target_is_called_its_series_is_a_plain_name(store: Store, ta
 # -- kept in the store
 
 
-def test_what_is_written_is_read_again_oldest_first(store: Store, tiny_spec: dict[str, Any]) -> None:
+def test_digests_are_read_oldest_first(store: Store, tiny_spec: dict[str, Any]) -> None:
     first, second = small(tiny_spec, "0001"), small(tiny_spec, "0002")
     digests.write(store, second)
     digests.write(store, first)
     assert digests.read(store, first.series) == (first, second)
 
 
-def test_reading_takes_no_single_file_where_all_are_rolled_up(
+def test_reading_needs_no_single_file_if_all_are_rolled_up(
     store: Store, tiny_spec: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = small(tiny_spec)
@@ -232,9 +235,9 @@ def test_the_first_digest_of_a_sweep_stays(store: Store, tiny_spec: dict[str, An
     definition = define(tiny_spec)
     first = digests.digest(definition, rows_of(definition))
     digests.write(store, first)
-    kept = objects(store)
+    before = objects(store)
     digests.write(store, digests.digest(definition, rows_of(definition, mse_valid=9.0)))
-    assert objects(store) == kept
+    assert objects(store) == before
     assert digests.read(store, first.series) == (first,)
 
 
@@ -243,11 +246,11 @@ def test_racing_writers_roll_up_every_digest(store: Store, tiny_spec: dict[str, 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda digest: digests.write(store, digest), [*every, *every]))
     rolled_up = json.loads(store.read(digests_key(every[0].series.name)))
-    assert [one["sweep"] for one in rolled_up["digests"]] == [digest.sweep for digest in every]
+    assert [entry["sweep"] for entry in rolled_up["digests"]] == [digest.sweep for digest in every]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]", b'{"format": 1}', b'{"digests": [], "x": 1}'])
-def test_a_damaged_roll_up_is_made_up_for_by_the_single_files(
+def test_a_damaged_roll_up_is_replaced_by_the_single_files(
     store: Store, tiny_spec: dict[str, Any], content: bytes
 ) -> None:
     first, second = small(tiny_spec, "0001"), small(tiny_spec, "0002")
@@ -281,35 +284,36 @@ def test_a_digest_of_a_newer_format_is_left_out(store: Store, tiny_spec: dict[st
 # -- when a sweep is concluded
 
 
-def test_concluding_leaves_a_digest_and_what_was_judged(store: Store, judging_spec: dict[str, Any]) -> None:
+def test_concluding_writes_a_digest_and_the_verdicts(store: Store, judging_spec: dict[str, Any]) -> None:
     sweep = finished(store, judging_spec)
     summary = conclude(sweep, merge(sweep))
     (digest,) = digests.read(store, Series.of(sweep.definition))
     assert digest == digests.digest(sweep.definition, summary.rows)
     assert summary.confirmed is not None
-    (one,) = judged.read_judged(store, digest.series)
-    assert list(one.verdicts) == list(summary.confirmed.verdicts) == ["e001"]
-    assert one.verdicts["e001"].kind == summary.confirmed.verdicts["e001"].kind
-    assert {trial.experiment for trial in one.trials} == {"e000", "e001"}
-    assert all(trial.test is not None for trial in one.trials)
-    assert one.ranges == tuple(DateRange.from_json(days) for days in nights.JUDGED)
+    record = judged.judged_by(store, sweep.definition)
+    assert record is not None
+    assert list(record.verdicts) == list(summary.confirmed.verdicts) == ["e001"]
+    assert record.verdicts["e001"].kind == summary.confirmed.verdicts["e001"].kind
+    assert {trial.experiment for trial in record.trials} == {"e000", "e001"}
+    assert all(trial.test is not None for trial in record.trials)
+    assert record.ranges == tuple(DateRange.from_json(days) for days in nights.JUDGED)
 
 
-def test_concluding_again_changes_nothing_of_it(store: Store, judging_spec: dict[str, Any]) -> None:
+def test_concluding_again_changes_neither(store: Store, judging_spec: dict[str, Any]) -> None:
     sweep = finished(store, judging_spec)
     conclude(sweep, merge(sweep))
-    kept = objects(store)
+    before = objects(store)
     conclude(sweep, merge(sweep))
-    assert objects(store) == kept
+    assert objects(store) == before
 
 
-def test_a_sweep_that_is_not_done_has_none(store: Store, tiny_spec: dict[str, Any]) -> None:
+def test_a_sweep_that_is_not_done_has_no_digest(store: Store, tiny_spec: dict[str, Any]) -> None:
     sweep = nights.night(store, tiny_spec, done=False).sweep
     conclude(sweep, merge(sweep))
     assert objects(store, "ledger/digests/") == objects(store, "ledger/judged/") == {}
 
 
-def test_where_nothing_finished_there_is_one_too(store: Store, tiny_spec: dict[str, Any]) -> None:
+def test_a_sweep_without_a_result_has_a_digest_too(store: Store, tiny_spec: dict[str, Any]) -> None:
     sweep = Sweep.create(store, define(tiny_spec))
     while trials := list(trials_of(rounds.pending(sweep))):
         for trial in trials:
@@ -321,7 +325,7 @@ def test_where_nothing_finished_there_is_one_too(store: Store, tiny_spec: dict[s
 
 
 @pytest.mark.parametrize("error", [InfrastructureError("gone"), ValueError("an edited row"), IndexError("of a row")])
-def test_a_digest_that_cannot_be_written_costs_nobody_the_answer_and_the_next_report_writes_it(
+def test_without_a_digest_the_answer_stands_and_the_next_report_writes_it(
     store: Store, tiny_spec: dict[str, Any], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     sweep = finished(store, tiny_spec)
@@ -338,7 +342,7 @@ def test_a_digest_that_cannot_be_written_costs_nobody_the_answer_and_the_next_re
     assert len(digests.read(store, Series.of(sweep.definition))) == 1
 
 
-def test_a_sweep_of_before_there_were_digests_is_not_among_them(store: Store, tiny_spec: dict[str, Any]) -> None:
+def test_a_sweep_from_before_digests_is_not_read(store: Store, tiny_spec: dict[str, Any]) -> None:
     before = finished(store, tiny_spec, "aaaa")
     sweep = finished(store, tiny_spec, "bbbb")
     conclude(sweep, merge(sweep))
@@ -349,28 +353,29 @@ def test_a_sweep_of_before_there_were_digests_is_not_among_them(store: Store, ti
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'{"format": 99}'])
-def test_damaged_files_of_what_was_judged_are_left_out(
+def test_a_damaged_or_newer_record_of_judging_is_not_read(
     store: Store, judging_spec: dict[str, Any], content: bytes
 ) -> None:
     definition = define(judging_spec)
-    series = Series.of(definition)
-    store.write(judged_key(series.name, "20240614-0210-bag-of-words-0000"), content)
-    whole = judged.judged(definition, rows_of(definition), {})
-    judged.write(store, whole)
-    assert judged.read_judged(store, series) == [whole]
+    store.write(judged_key(Series.of(definition).name, definition.id), content)
+    assert judged.judged_by(store, definition) is None
 
 
-JUDGING: set[str] = set()
-"""The modules that judge, and so may read what was judged before."""
+def test_the_first_record_of_a_sweep_stays(store: Store, judging_spec: dict[str, Any]) -> None:
+    definition = define(judging_spec)
+    first = judged.judged(definition, rows_of(definition), {})
+    judged.write(store, first)
+    judged.write(store, first.model_copy(update={"rope": 0.1}))
+    assert judged.judged_by(store, definition) == first
 
 
-def test_nothing_but_judging_reads_what_was_judged() -> None:
+def test_records_of_judging_are_read_only_to_be_shown() -> None:
     root = Path(pipeline.__file__).parent
     readers = set()
     for path in root.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             name = getattr(node, "attr", None) or getattr(node, "id", None)
             imported = {alias.name for alias in node.names} if isinstance(node, ast.ImportFrom) else set()
-            if name in ("read_judged", "judged_key") or imported & {"read_judged", "judged_key"}:
+            if name in ("judged_by", "judged_key") or imported & {"judged_by", "judged_key"}:
                 readers.add(path.relative_to(root).as_posix())
-    assert readers - JUDGING == {"sweep/judged.py"}
+    assert readers == {"sweep/judged.py", "report/listing.py"}

@@ -8,9 +8,9 @@ from tests.support.sweeps import define
 def test_a_definition_survives_its_file(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
     assert sweep.id == "20240614-0210-bag-of-words-3f9c"
-    again = Sweep(sweep.store, sweep.id).definition
-    assert again == sweep.definition == define(tiny_spec)
-    assert again.spec["parameters"] == tiny_spec["parameters"]
+    reread = Sweep(sweep.store, sweep.id).definition
+    assert reread == sweep.definition == define(tiny_spec)
+    assert reread.spec["parameters"] == tiny_spec["parameters"]
 
 
 def test_the_spec_in_a_definition_can_be_run_again(tiny_spec):
@@ -73,14 +73,14 @@ WHOLE = (
 )
 
 
-def test_a_whole_row_is_read_and_no_foreign_folder_has_one():
+def test_a_row_is_read_except_in_a_folder_of_no_trial():
     assert parse_row(WHOLE, "sweep", "screen-e000-d0-s0")["status"] == "complete"
     with pytest.raises(ValueError, match="is no trial's"):
         parse_row(WHOLE, "sweep", "notes")
 
 
 @pytest.mark.parametrize(
-    ("data", "why"),
+    ("data", "problem"),
     [
         (b"trial,status\n", "has 0 rows"),
         (b"trial,status\na,complete\na,complete\n", "has 2 rows"),
@@ -93,8 +93,8 @@ def test_a_whole_row_is_read_and_no_foreign_folder_has_one():
         (b"\xff", "decode"),
     ],
 )
-def test_a_damaged_row_says_how(data, why):
-    with pytest.raises(ValueError, match=why):
+def test_a_damaged_row_names_its_problem(data, problem):
+    with pytest.raises(ValueError, match=problem):
         parse_row(data, "sweep", "screen-e000-d0-s0")
 
 
@@ -103,7 +103,7 @@ def test_unknown_keys_in_a_definition_are_refused():
         Definition.model_validate({"surprise": 1})
 
 
-def test_a_round_that_somebody_deleted_or_damaged_is_named(new_sweep, tiny_spec):
+def test_a_deleted_or_damaged_round_is_named(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
     for number in range(2):
         sweep.create_round(number, [])

@@ -1,4 +1,4 @@
-"""Leases are hints: they keep runners from the same trials, and nothing that happens to them costs a training."""
+"""Leases are hints: they keep runners from the same trials, and no failure of them costs a training."""
 
 import json
 import os
@@ -39,7 +39,7 @@ class Clock:
 
 
 def runner(owner: str = "") -> Runner:
-    """A runner whose process nobody here can see."""
+    """A runner on another machine, whose process cannot be seen here."""
     return Runner.here(1, owner).model_copy(update={"machine": "another"})
 
 
@@ -73,7 +73,7 @@ def test_a_lane_of_a_build_that_ends_leaves_its_siblings_their_leases(sweep: Swe
     assert keys(sweep) == []
 
 
-def test_what_one_trains_another_leaves_alone(sweep: Sweep) -> None:
+def test_runners_leave_each_others_trials_alone(sweep: Sweep) -> None:
     with Leases(sweep, runner()) as first, Leases(sweep, runner()) as second:
         assert first.take(TRIALS[:4]).trials == tuple(TRIALS[:4])
         assert second.take(TRIALS[:4]).trials == ()
@@ -81,7 +81,7 @@ def test_what_one_trains_another_leaves_alone(sweep: Sweep) -> None:
         assert first.look().holders_of(TRIALS[4:5])[0].name == second._runner.name
 
 
-def test_what_is_given_back_anybody_may_take(sweep: Sweep) -> None:
+def test_any_runner_may_take_trials_that_were_given_back(sweep: Sweep) -> None:
     with Leases(sweep, runner()) as first, Leases(sweep, runner()) as second:
         lease = first.take(TRIALS)
         assert second.take(TRIALS).trials == ()
@@ -90,7 +90,7 @@ def test_what_is_given_back_anybody_may_take(sweep: Sweep) -> None:
         assert second.take(TRIALS).trials == tuple(TRIALS)
 
 
-def test_the_last_one_leaves_nothing_behind(sweep: Sweep, clock: Clock) -> None:
+def test_the_last_runner_deletes_all_leases(sweep: Sweep, clock: Clock) -> None:
     dead = Leases(sweep, runner(), pace=NEVER)
     dead.take(TRIALS[:2])
     with Leases(sweep, runner(), clock=clock) as living:
@@ -99,7 +99,7 @@ def test_the_last_one_leaves_nothing_behind(sweep: Sweep, clock: Clock) -> None:
     assert keys(sweep) == []
 
 
-def test_a_runner_without_a_sign_of_life_for_three_minutes_loses_its_leases(sweep: Sweep, clock: Clock) -> None:
+def test_a_runner_without_a_heartbeat_for_three_minutes_loses_its_leases(sweep: Sweep, clock: Clock) -> None:
     Leases(sweep, runner(), pace=NEVER).take(TRIALS)
     with Leases(sweep, runner(), clock=clock) as living:
         for _ in range(3):
@@ -115,7 +115,7 @@ def test_a_runner_without_a_sign_of_life_for_three_minutes_loses_its_leases(swee
             assert [each.id for each in late.look().others] == [living._runner.id]
 
 
-def test_a_heart_that_beats_keeps_its_leases(sweep: Sweep, clock: Clock) -> None:
+def test_a_runner_with_a_heartbeat_keeps_its_leases(sweep: Sweep, clock: Clock) -> None:
     with Leases(sweep, runner(), pace=LeasePace(beat=0.01)) as first, Leases(sweep, runner(), clock=clock) as second:
         first.take(TRIALS)
         assert second.take(TRIALS).trials == ()
@@ -156,35 +156,35 @@ def test_runners_of_one_owner_do_not_wait_for_each_other(sweep: Sweep) -> None:
     build = "https://jenkins.test/job/tuning/job/sweep/7/"
     lost = Leases(sweep, runner(build), pace=NEVER)
     lease = lost.take(TRIALS)
-    with Leases(sweep, runner(build)) as again, Leases(sweep, runner()) as other:
-        assert again.take(TRIALS).trials == tuple(TRIALS)
+    with Leases(sweep, runner(build)) as sibling, Leases(sweep, runner()) as other:
+        assert sibling.take(TRIALS).trials == tuple(TRIALS)
         assert other.take(TRIALS).trials == ()
         lost.give_back(lease)  # it comes back to life, but the lease is not its own any more
         other.look()
         assert other.take(TRIALS).trials == ()
 
 
-def test_of_two_that_take_packs_which_overlap_at_the_same_time_none_gets_what_the_other_has(sweep: Sweep) -> None:
+def test_two_runners_that_take_overlapping_packs_at_once_share_no_trial(sweep: Sweep) -> None:
     with Leases(sweep, runner()) as first, Leases(sweep, runner()) as second:
         first.look()
         second.look()
-        taken = [first.take(TRIALS[:5]), second.take(TRIALS[3:])]
-    assert taken[0].trials == tuple(TRIALS[:5])
-    assert taken[1].trials == tuple(TRIALS[5:])
+        leases_taken = [first.take(TRIALS[:5]), second.take(TRIALS[3:])]
+    assert leases_taken[0].trials == tuple(TRIALS[:5])
+    assert leases_taken[1].trials == tuple(TRIALS[5:])
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"{}", b"[]", b"null", b'{"runner": 3}'])
-@pytest.mark.parametrize("which", ["lease", "runner"])
-def test_a_damaged_one_is_as_none(sweep: Sweep, which: str, content: bytes) -> None:
+@pytest.mark.parametrize("kind", ["lease", "runner"])
+def test_a_damaged_file_is_ignored(sweep: Sweep, kind: str, content: bytes) -> None:
     dead = runner()
     Leases(sweep, dead, pace=NEVER).take(TRIALS)
-    sweep.store.write(sweep.lease_key(TRIALS[0]) if which == "lease" else sweep.runner_key(dead.id), content)
+    sweep.store.write(sweep.lease_key(TRIALS[0]) if kind == "lease" else sweep.runner_key(dead.id), content)
     with Leases(sweep, runner()) as leases:
         assert leases.take(TRIALS).trials == tuple(TRIALS)
 
 
 class Broken:
-    """A store that fails at whatever it is asked."""
+    """A store that fails at every request."""
 
     root = "broken"
 
@@ -199,17 +199,17 @@ class Broken:
         return fail
 
 
-def test_a_store_that_fails_is_told_once_and_stops_nothing() -> None:
-    said: list[str] = []
+def test_a_failing_store_is_reported_once_and_stops_nothing() -> None:
+    texts: list[str] = []
     store = Broken()
-    with Leases(Sweep(store, ID), runner(), say=said.append) as leases:
+    with Leases(Sweep(store, ID), runner(), say=texts.append) as leases:
         for _ in range(3):
             lease = leases.take(TRIALS)
             assert lease.trials == tuple(TRIALS)
             leases.give_back(lease)
         assert leases.look().others == ()
     assert store.asked >= 3
-    assert said == ["cannot write; meanwhile other runners of this sweep may train the same trials"]
+    assert texts == ["cannot write; meanwhile other runners of this sweep may train the same trials"]
 
 
 def test_a_pack_costs_as_many_requests_as_a_single_trial(bucket: str, proxy: faults.Proxy) -> None:
@@ -224,7 +224,7 @@ def test_a_pack_costs_as_many_requests_as_a_single_trial(bucket: str, proxy: fau
     assert costs == [4, 4]  # create, list, read, delete
 
 
-def test_it_holds_in_a_bucket_too(bucket: str) -> None:
+def test_leases_work_in_a_bucket_too(bucket: str) -> None:
     sweep = Sweep(open_store(f"gs://{bucket}/hpt"), ID)
     clock = Clock()
     Leases(sweep, runner(), pace=NEVER).take(TRIALS)
@@ -236,7 +236,7 @@ def test_it_holds_in_a_bucket_too(bucket: str) -> None:
     assert keys(sweep) == []
 
 
-def test_what_a_runner_says_of_itself_can_be_read_by_people(sweep: Sweep) -> None:
+def test_people_can_read_the_name_of_a_runner(sweep: Sweep) -> None:
     with Leases(sweep, Runner.here(2, "https://jenkins.test/7/")) as leases:
         leases.take(TRIALS[:2])
         (lease, sign) = (json.loads(sweep.store.read(sweep.leases_key + key)) for key in keys(sweep))
@@ -270,8 +270,8 @@ class Protocol(RuleBasedStateMachine):
     def take(self, at: int, begin: int, count: int) -> None:
         leases = self.runners[at]
         mine = {trial for lease in self.held[leases] for trial in lease.trials}
-        wanted = [trial for trial in TRIALS[begin : begin + count] if trial not in mine]
-        if wanted and (lease := leases.take(wanted)).trials:
+        requested = [trial for trial in TRIALS[begin : begin + count] if trial not in mine]
+        if requested and (lease := leases.take(requested)).trials:
             self.held[leases].append(lease)
 
     @rule(at=st.integers(0, 2))
@@ -286,7 +286,7 @@ class Protocol(RuleBasedStateMachine):
 
     @rule()
     def time_goes_on(self) -> None:
-        """All that live give a sign, and then less than three minutes go by."""
+        """Every living runner writes a heartbeat, and then less than three minutes pass."""
         for number, leases in enumerate(self.runners):
             if leases._heart is not None:
                 leases._beat(number)
@@ -308,7 +308,7 @@ class Protocol(RuleBasedStateMachine):
             assert len(trials) == len(set(trials))
 
     def teardown(self) -> None:
-        """Once the dead are known to be dead, the last one leaves nothing behind."""
+        """Once the dead are known to be dead, the last runner deletes all leases."""
         if hasattr(self, "held"):
             with Leases(self.sweep, runner(), pace=NEVER, clock=self.clock) as last:
                 last.take([Trial("screen", "e999", 0, 0)])

@@ -1,4 +1,4 @@
-"""What sweeps leave for the ones after them, on a directory and on a bucket."""
+"""Notes of sweeps in the ledger, in a directory and in a bucket."""
 
 import json
 from collections.abc import Sequence
@@ -33,15 +33,15 @@ def store(request: pytest.FixtureRequest, tmp_path) -> Store:
 
 
 def sweep(store: Store, token: str = SWEEP, **changes: Any) -> Definition:
-    """What `hpt plan` makes of a spec, with this store's ledger."""
-    asked = spec.from_dict(ASKED | changes)
-    assert asked.data is not None
+    """The definition that `hpt plan` makes of a spec, with this store's ledger."""
+    parsed = spec.from_dict(ASKED | changes)
+    assert parsed.data is not None
     return resolve.resolve(
-        asked,
+        parsed,
         now=NOW,
         token=token,
         covered=DateRange(date(2013, 1, 1), date(2014, 1, 1)),
-        used=ledger.chosen_on(store, asked.architecture, asked.data),
+        used=ledger.chosen_on(store, parsed.architecture, parsed.data),
     )
 
 
@@ -65,7 +65,7 @@ DAMAGED = [b"", b"{", b"\xff\xfe", b"[]", b"7", b'{"ranges": [["2013-08-01"]]}',
 # -- ranges that chose
 
 
-def test_an_empty_ledger_knows_of_no_range(store: Store) -> None:
+def test_an_empty_ledger_has_no_ranges(store: Store) -> None:
     first = sweep(store)
     assert chosen_on(store, first) == []
     assert first.chosen_before == {}
@@ -78,7 +78,7 @@ def test_a_second_sweep_sees_the_ranges_of_the_first_as_used(store: Store) -> No
     assert list(second.chosen_before.values()) == [1, 1, 1]
 
 
-def test_what_an_earlier_sweep_chose_on_no_longer_judges(store: Store) -> None:
+def test_a_range_that_an_earlier_sweep_chose_on_no_longer_judges(store: Store) -> None:
     spring = [["2013-02-01", "2013-05-01"]]
     before = judging(sweep(store))
     ledger.note_choosing(store, sweep(store, EARLIER, **{"date-range": spring}))
@@ -95,7 +95,7 @@ def test_how_often_a_range_was_used_is_counted(store: Store) -> None:
     assert last.chosen_before == {"[2013-08-01, 2013-11-01)": 3}
 
 
-def test_the_same_data_written_otherwise_are_the_same_data(store: Store) -> None:
+def test_the_same_data_under_another_path_are_the_same_data(store: Store) -> None:
     ledger.note_choosing(store, sweep(store, EARLIER, data={"source": "flights"}))
     assert chosen_on(store, sweep(store)) == AUTUMN
 
@@ -155,13 +155,13 @@ SETTINGS: dict[str, Any] = {"e001": {"learning_rate": 0.1}, "e002": {"learning_r
 
 
 def note(store: Store, definition: Definition, *p_values: float | None, counted: Sequence[EarlierClaim] = ()) -> None:
-    """Notes that a sweep judged e001, and e002."""
+    """Writes the note of a sweep's confirmation, with these p-values for e001 and e002."""
     names = list(SETTINGS)[: len(p_values)]
     ledger.note_confirmation(store, definition, dict(zip(names, p_values, strict=True)), SETTINGS, counted)
 
 
 def counted(store: Store, definition: Definition, finalist: float = 0.3) -> list[float]:
-    """The p-values of the claims that count against one of another setting."""
+    """p-values of the claims that count against a claim of another setting."""
     claims = ledger.earlier_claims(store, definition, {"e001": {"learning_rate": finalist}})
     return [claim.p for claim in claims]
 
@@ -174,12 +174,12 @@ def test_the_claims_of_older_sweeps_on_the_same_ranges_are_the_family(store: Sto
 
 
 @pytest.mark.parametrize("p", [None, 0.5, 0.97])
-def test_what_gained_nothing_or_could_not_be_tested_was_no_claim(store: Store, p: float | None) -> None:
+def test_a_finalist_that_gained_nothing_or_was_not_testable_is_no_claim(store: Store, p: float | None) -> None:
     note(store, sweep(store, EARLIER), p, 0.2)
     assert counted(store, sweep(store)) == [0.2]
 
 
-def test_the_same_trainings_once_more_are_the_same_claim(store: Store) -> None:
+def test_the_same_trainings_make_the_same_claim(store: Store) -> None:
     note(store, sweep(store, EARLIER), 0.03)
     note(store, sweep(store, SWEEP), 0.03)
     assert counted(store, sweep(store, LATER)) == [0.03]
@@ -210,14 +210,14 @@ def test_notes_of_older_versions_count_as_claims_of_any_question(store: Store) -
     assert counted(store, sweep(store, EARLIER)) == [0.2]
 
 
-def test_the_family_is_fixed_when_a_sweep_is_judged_first(store: Store) -> None:
+def test_the_family_is_fixed_when_a_sweep_is_first_judged(store: Store) -> None:
     note(store, sweep(store, SWEEP), 0.03)
     note(store, sweep(store, LATER), 0.02, counted=[EarlierClaim("s", "e001", 0.03)])
     assert counted(store, sweep(store, SWEEP)) == []
     assert counted(store, sweep(store, LATER)) == [0.03]
 
 
-def test_a_sweep_that_is_judged_late_counts_newer_ones_too(store: Store) -> None:
+def test_a_sweep_that_is_judged_late_counts_newer_claims_too(store: Store) -> None:
     note(store, sweep(store, LATER), 0.02)
     assert counted(store, sweep(store, EARLIER)) == [0.02]
 
@@ -236,7 +236,7 @@ def test_claims_of_another_architecture_or_of_other_data_do_not_count(store: Sto
     assert counted(store, sweep(store)) == []
 
 
-def test_a_judgement_is_noted_once_whatever_is_found_later(store: Store) -> None:
+def test_the_note_of_a_confirmation_never_changes(store: Store) -> None:
     note(store, sweep(store, EARLIER), 0.03)
     note(store, sweep(store, EARLIER), 0.4)
     assert counted(store, sweep(store)) == [0.03]
@@ -248,7 +248,7 @@ def test_a_sweep_that_confirms_nothing_has_no_family(store: Store) -> None:
 
 
 @pytest.mark.parametrize("content", [*DAMAGED, b'{"ranges": [], "p": "no"}', b'{"ranges": [], "p": null}'])
-def test_a_damaged_note_of_a_judgement_counts_as_one_whose_p_is_not_known(store: Store, content: bytes) -> None:
+def test_a_damaged_note_of_a_confirmation_counts_as_a_claim_with_unknown_p(store: Store, content: bytes) -> None:
     note(store, sweep(store, EARLIER), 0.03)
     damage(store, "confirmed", content)
     assert counted(store, sweep(store)) == [1.0]

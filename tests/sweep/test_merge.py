@@ -16,7 +16,7 @@ def test_rows_are_merged_sorted_by_trial_with_every_column(new_sweep, tiny_spec)
     sweep.create_row(trials[3], bare_row(sweep, trials[3], mse_test=1.5, note="=1+1"))
     sweep.create_row(trials[1], bare_row(sweep, trials[1], learning_rate=0.001, nll_test=2.0))
     merged = merge.merge(sweep)
-    assert [one["trial"] for one in merged.rows] == [str(trials[1]), str(trials[3])]
+    assert [row["trial"] for row in merged.rows] == [str(trials[1]), str(trials[3])]
     back = results.read_csv(sweep.store.read(sweep.key("results.csv")))
     assert back == merged.rows
     assert back[1]["note"] == "=1+1"
@@ -56,7 +56,7 @@ def test_the_highest_numbered_result_counts_also_after_a_refresh(new_sweep, tiny
     merge.refresh(sweep)
     for number in (2, 10):
         sweep.create_row(trial, bare_row(sweep, trial, attempt=f"a{number}"), number)
-    assert [one["attempt"] for one in merge.refresh(sweep).rows] == ["a10"]
+    assert [row["attempt"] for row in merge.refresh(sweep).rows] == ["a10"]
 
 
 def test_damaged_and_foreign_files_are_named_and_skipped(new_sweep, tiny_spec):
@@ -67,7 +67,7 @@ def test_damaged_and_foreign_files_are_named_and_skipped(new_sweep, tiny_spec):
     sweep.store.write(sweep.key("trials/notes/result.csv"), b"hello\n")
     sweep.store.write(sweep.key("trials/readme.txt"), b"hello\n")
     merged = merge.merge(sweep)
-    assert [one["trial"] for one in merged.rows] == [str(trials[0])]
+    assert [row["trial"] for row in merged.rows] == [str(trials[0])]
     assert [key for key, _ in merged.skipped] == [
         sweep.key("trials/notes/result.csv"),
         sweep.trial_key(trials[1], "result.csv"),
