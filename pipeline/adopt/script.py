@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.adopt.answers import Answers, source_of, split, writes_metrics
 from pipeline.errors import UserError
 from pipeline.space import Scalar
-from pipeline.spec.trainer import TOLD, Argument, arguments
+from pipeline.spec.trainer import PLACEHOLDERS, Argument, arguments
 
 _TOLD = {
     "{start}": "from start start_date start_day date_from from_date begin",
@@ -56,7 +56,7 @@ def command_of(answers: Answers) -> Command:
     """
     if answers.command:
         words = split(answers.command, "--command")
-        names = {name for word in words for name in _PLACEHOLDER.findall(word)} - set(TOLD)
+        names = {name for word in words for name in _PLACEHOLDER.findall(word)} - set(PLACEHOLDERS)
         return Command(list(words), dict.fromkeys(sorted(names)))
     script = answers.script
     assert script is not None

@@ -16,36 +16,36 @@ from pipeline.training import architectures
 from pipeline.training.own import ask, placeholders
 from pipeline.training.own.code import Own
 
-TOLD = placeholders.NAMES
+PLACEHOLDERS = placeholders.NAMES
 """The placeholders of a command that are no hyperparameters."""
 
 
 @dataclass(frozen=True)
 class Argument:
-    """An argument that a script reads by argparse."""
+    """An argument that a script reads with argparse."""
 
     option: str
-    """`--lr`; empty of one that is given by its position."""
+    """`--lr`; empty for a positional argument."""
     name: str
     type: str | None
-    """The name of what converts it: `float`; None: it is text."""
+    """The name of argparse's converter, like `float`; None for text."""
     default: Scalar
     choices: tuple[Scalar, ...]
     required: bool
     takes_value: bool
-    """Whether it takes exactly one."""
+    """True if the option takes exactly one value."""
     is_flag: bool
-    """Whether it is on or off by being there or not."""
+    """True if the option takes no value: present means on."""
 
 
 def arguments(script: str) -> list[Argument]:
-    """The arguments of a Python script, which runs up to where it parses them. Raises UserError if that fails."""
+    """The arguments of a Python script. Runs the script until it parses them; raises UserError if that fails."""
     described = ask.script_arguments(script, str(project_folder()))
-    return [Argument(**one | {"choices": tuple(one["choices"])}) for one in described]
+    return [Argument(**argument | {"choices": tuple(argument["choices"])}) for argument in described]
 
 
 def own(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Own | None:
-    """The spec's own trainer, which has these hyperparameters; None if it trains a built-in architecture."""
+    """The spec's own trainer, with these hyperparameters; None if the spec trains a built-in architecture."""
     if not spec.trains_own_code:
         return None
     command = None if spec.command is None else tuple(spec.command)
@@ -58,9 +58,9 @@ def own(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Own | None
 
 
 def hyperparameters(spec: Spec) -> dict[str, Hyperparameter]:
-    """All hyperparameters of a spec's trainer, by name.
+    """All hyperparameters of a spec's trainer by name.
 
-    A trainer of the user's own that does not stand in the spec runs to say them. Raises UserError if it does not.
+    Runs an own trainer to ask for them, if the spec does not declare them. Raises UserError if that fails.
     """
     if not spec.trains_own_code:
         return architectures.hyperparameters(spec.architecture)

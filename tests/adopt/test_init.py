@@ -350,7 +350,7 @@ def test_on_a_terminal_it_asks_what_it_needs_to_know(repository: Path) -> None:
 
 
 def test_what_a_training_is_told_is_never_taken_for_a_hyperparameter() -> None:
-    from pipeline.adopt.script import TOLD
+    from pipeline.adopt.script import PLACEHOLDERS
     from pipeline.training.own.placeholders import NAMES
 
-    assert set(TOLD) == set(NAMES)
+    assert set(PLACEHOLDERS) == set(NAMES)
