@@ -1,4 +1,4 @@
-"""A fake controller per test, a spec, and a view that remembers what a person would have seen."""
+"""A fake controller per test, a spec, and a view that records its notes and lines."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -17,11 +17,11 @@ QUICK = Patience(poll=0.01, outage=5, start=0.2)
 
 @dataclass
 class Seen:
-    said: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
     def say(self, text: str) -> None:
-        self.said.append(text)
+        self.notes.append(text)
 
     def log(self, lines: list[str]) -> None:
         self.lines += lines
@@ -45,7 +45,7 @@ def seen() -> Seen:
 
 
 @pytest.fixture
-def a_spec(tmp_path: Path) -> Path:
+def spec_file(tmp_path: Path) -> Path:
     path = tmp_path / "mine.json"
     path.write_text(
         json.dumps({"architecture": "bag-of-words", "parameters": {"learning_rate": [0.01, 0.1]}}, indent=2)
@@ -54,12 +54,12 @@ def a_spec(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def go(jenkins: fakes.Fake, seen: Seen, a_spec: Path) -> Callable[..., Outcome]:
+def trigger_build(jenkins: fakes.Fake, seen: Seen, spec_file: Path) -> Callable[..., Outcome]:
     """Triggers with little patience."""
 
     def call(
         *settings: str,
-        spec: Path | None = a_spec,
+        spec: Path | None = spec_file,
         architecture: str | None = None,
         budget: tuple[str, ...] = (),
         patience: Patience = QUICK,
