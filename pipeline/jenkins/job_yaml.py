@@ -21,12 +21,12 @@ _HEAD = """\
 - job-template:
     name: '{job-folder}/sweep'
     id: sweep
-    # An empty id would be looked for, and warned of, in every build.
+    # Jenkins would look for an empty id, and warn of it, in every build.
     credentials: '{repository-credentials}'
     project-type: pipeline
     description: >-
       Tunes an architecture's hyperparameters and says which setting is best, whether that is real, and what it cost.
-    # Two sweeps may share the machines; what they run on is for Jenkins' queue to settle.
+    # Two sweeps may run at the same time: Jenkins' queue shares the machines among them.
     concurrent: true
     properties:
       - build-discarder:

@@ -4,14 +4,16 @@ A built-in architecture declares them in its file. Those of a team's own trainer
 or the trainer is run once, when a sweep is made, to print them (`training/own/ask.py`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pipeline.errors import UserError
 from pipeline.places import project_folder
 from pipeline.space import Hyperparameter, Scalar
+from pipeline.spec.check import of_own
 from pipeline.spec.hyperparameters import from_json_schema
 from pipeline.spec.model import Spec
+from pipeline.spec.normalize import as_written
 from pipeline.training import architectures
 from pipeline.training.own import ask, placeholders
 from pipeline.training.own.code import Own
@@ -55,6 +57,16 @@ def own(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Own | None
         metrics_pattern=spec.metrics_pattern,
         hyperparameters=dict(hyperparameters),
     )
+
+
+def misfits(spec: Spec) -> Iterator[tuple[str, str]]:
+    """Mistakes of a spec against the hyperparameters that its own trainer declares itself, each as path and message.
+
+    Runs the trainer to ask for them. Any other spec has none, as it was checked when it was read. Raises UserError if
+    the trainer cannot be asked.
+    """
+    if spec.trains_own_code and spec.hyperparameters is None:
+        yield from of_own(as_written(spec), hyperparameters(spec))
 
 
 def hyperparameters(spec: Spec) -> dict[str, Hyperparameter]:
