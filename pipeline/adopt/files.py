@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline import places
 from pipeline.adopt import jenkinsfile, origin, project_file
 from pipeline.adopt.answers import Answers
-from pipeline.adopt.first_spec import First
+from pipeline.adopt.first_spec import FirstSpec
 from pipeline.adopt.texts import read
 from pipeline.errors import UserError
 from pipeline.jenkins import render
@@ -48,7 +48,7 @@ class Adoption:
     """The store in hpt.toml."""
 
 
-def wanted(folder: Path, answers: Answers, first: First | None, *, standalone: bool, name: str | None) -> Adoption:
+def wanted(folder: Path, answers: Answers, first: FirstSpec | None, *, standalone: bool, name: str | None) -> Adoption:
     """The planned files of a repository, without existing ones that belong to the team.
 
     `first` is the first spec, None if the repository has specs. `name` is the name of the Jenkinsfile that a person
@@ -99,7 +99,7 @@ def _jenkins(
     return [PlannedFile(path, "the pipeline that Jenkins runs", text)], jobs, remarks
 
 
-def _project(folder: Path, answers: Answers, first: First | None) -> tuple[list[PlannedFile], list[str]]:
+def _project(folder: Path, answers: Answers, first: FirstSpec | None) -> tuple[list[PlannedFile], list[str]]:
     """`hpt.toml`, if it is new or changes, and remarks."""
     purpose = "which data, where results go, which hpt"
     requirement = answers.requirement or origin.installed_requirement(folder)
@@ -121,7 +121,7 @@ def _project(folder: Path, answers: Answers, first: First | None) -> tuple[list[
     return [PlannedFile(places.PROJECT_FILE, purpose, text)], remarks
 
 
-def _contradictions(folder: Path, answers: Answers, first: First | None) -> list[str]:
+def _contradictions(folder: Path, answers: Answers, first: FirstSpec | None) -> list[str]:
     """Remarks about answers that differ from hpt.toml, whose values stay."""
     existing, remarks = project.load(folder), []
     if answers.store and existing.store not in (None, places.below(folder.resolve(), answers.store)):
@@ -134,14 +134,14 @@ def _contradictions(folder: Path, answers: Answers, first: First | None) -> list
     return remarks
 
 
-def _spec(folder: Path, first: First) -> str:
+def _spec(folder: Path, first: FirstSpec) -> str:
     """The text of the first spec. It contains its data if an existing hpt.toml has other data."""
     if not _has_other_data(folder, first):
         return first.text
     return replace(first, spec=first.spec | {"data": first.data}).text
 
 
-def _has_other_data(folder: Path, first: First) -> bool:
+def _has_other_data(folder: Path, first: FirstSpec) -> bool:
     if first.data is None or not (folder / places.PROJECT_FILE).exists():
         return False
     return project.Project.model_validate({"data": first.data}).data != project.load(folder).data

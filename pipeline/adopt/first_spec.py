@@ -22,7 +22,7 @@ _STALE_DAYS = 62
 
 
 @dataclass(frozen=True)
-class First:
+class FirstSpec:
     """The first spec and data of a repository."""
 
     spec: dict[str, Any]
@@ -36,7 +36,7 @@ class First:
         return json.dumps(self.spec, indent=2, ensure_ascii=False) + "\n"
 
 
-def first(answers: Answers, today: date) -> First:
+def first(answers: Answers, today: date) -> FirstSpec:
     """The first spec, checked; `today` decides the date ranges. Raises UserError, a line per mistake or gap."""
     is_own = bool(answers.trainer or answers.command)
     data, remarks = _data(answers, is_own)
@@ -54,7 +54,7 @@ def first(answers: Answers, today: date) -> First:
     for content, name in (({"data": data}, "hpt.toml"), (spec, FIRST_SPEC)):
         remarks += local_paths.of_this_checkout(content, name, Path.cwd())
         remarks += local_paths.outside(content, name, Path.cwd())
-    return First(spec, data, tuple(remarks))
+    return FirstSpec(spec, data, tuple(remarks))
 
 
 def _check(spec: dict[str, Any], data: dict[str, Any] | None) -> None:
