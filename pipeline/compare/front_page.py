@@ -125,7 +125,7 @@ def page(
         .get_template("front.html")
         .render(
             mark=MARK,
-            # A bucket's login redirects to an address where relative links are broken: they are relative to this one.
+            # A bucket's login redirects to an address where relative links are broken, so the page names their base.
             base=link if is_bucket else None,
             place=store.root if is_bucket else link.removesuffix(f"/{FRONT_PAGE}"),
             made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",

@@ -1,8 +1,8 @@
 """Renders `sweep.groovy` and `parameters.py` into the Jenkinsfile, the shared library and `jobs/sweep.yaml`.
 
 Run `python -m pipeline.jenkins.render` in a checkout after a change of one of them. The Jenkinsfile is for this
-repository. Other repositories use the library, `@Library('hpt') _` and `hptSweep()`, or a `standalone()` Jenkinsfile if
-their Jenkins may add no library.
+repository. Other repositories use the library, `@Library('hpt') _` and `hptSweep()`, or a `standalone()` Jenkinsfile
+where no library can be added.
 """
 
 from collections.abc import Sequence

@@ -103,7 +103,7 @@ class Training(Hyphenated):
 
 
 class EarlyStopping(Hyphenated):
-    """Ends a training that is behind others of the same date range and seed after equally many epochs."""
+    """Ends a training that is behind others of the same date range and seed after the same number of epochs."""
 
     rule: Literal["halving", "median"] = Field(
         "halving",
@@ -274,7 +274,7 @@ class Objective(Hyphenated):
 
 
 class PhaseSpec(Hyphenated):
-    """One phase of a spec that lists its phases, instead of those that follow from `tune` and `mode`."""
+    """One phase. The phases that a spec lists replace those that follow from `tune` and `mode`."""
 
     name: Literal["screen", "learning-rate", "architecture", "near-best", "train"]
     parameters: dict[str, DomainOrFixed] | None = None

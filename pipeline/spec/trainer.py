@@ -37,7 +37,7 @@ class Argument:
     takes_value: bool
     """True if the option takes exactly one value."""
     is_flag: bool
-    """True if the option takes no value: present means on."""
+    """True if the option takes no value, and turns something on or off."""
 
 
 def arguments(script: str) -> list[Argument]:
