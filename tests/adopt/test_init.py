@@ -165,8 +165,10 @@ def test_dry_run_writes_nothing_and_git_applies_its_diff(
     assert files_of(repository) == before
     subprocess.run(["git", "apply"], input=diff, text=True, cwd=repository, check=True)
     assert init().out.count("as it was") == 3
-    same = FILES - {"jobs/settings.yaml"}
-    assert {path: files_of(repository)[path] for path in same} == {path: files_of(adopted)[path] for path in same}
+    unchanged = FILES - {"jobs/settings.yaml"}
+    assert {path: files_of(repository)[path] for path in unchanged} == {
+        path: files_of(adopted)[path] for path in unchanged
+    }
 
 
 def test_an_existing_file_stays_and_the_difference_is_shown(own_copy: Path) -> None:

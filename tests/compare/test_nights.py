@@ -86,11 +86,11 @@ def test_harder_data_are_no_regression(store, tiny_spec, spec):
 
 
 def test_losing_the_lead_over_the_incumbent_on_other_data_fires(store, tiny_spec, spec):
-    def less(experiment, at):
+    def smaller_lead(experiment, at):
         return wave(1.2, at, 0.03) if experiment == "e000" else wave(1.1, at, 0.05)
 
     a_week(store, spec)
-    night(store, later(tiny_spec), less, day=5)
+    night(store, later(tiny_spec), smaller_lead, day=5)
     result = alarm(store)
     assert result.fires
     assert "relative to your setting, as the data differ" in result.line

@@ -60,12 +60,12 @@ def test_the_ranking_is_by_test_scores_and_corrected_for_choosing_the_first(nigh
     assert (len(ranking.ranges), ranking.fresh) == (6, True)
     # The ranking corrects for n (n - 1) possible pairs, the comparison only for those with the first.
     named_first = compare(nights)
-    for ranked, named in zip(ranking.comparison.pairs, named_first.pairs, strict=True):
+    for ranked, compared in zip(ranking.comparison.pairs, named_first.pairs, strict=True):
         assert ranked.verdict is not None
-        assert named.verdict is not None
-        assert (ranked.verdict.gain, ranked.verdict.p) == (named.verdict.gain, named.verdict.p)
-        if ranked.verdict.p_adjusted is not None and named.verdict.p_adjusted is not None:
-            assert ranked.verdict.p_adjusted >= named.verdict.p_adjusted
+        assert compared.verdict is not None
+        assert (ranked.verdict.gain, ranked.verdict.p) == (compared.verdict.gain, compared.verdict.p)
+        if ranked.verdict.p_adjusted is not None and compared.verdict.p_adjusted is not None:
+            assert ranked.verdict.p_adjusted >= compared.verdict.p_adjusted
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
@@ -230,5 +230,5 @@ def test_the_constant_is_drawn_only_where_it_leaves_the_sweeps_half_of_the_pictu
 
 def _box(dot: Dot) -> tuple[float, float, float, float]:
     width = 7.8 * len(dot.text)
-    left = dot.text_x - width if dot.is_left else dot.text_x
-    return left, dot.text_y - 13, left + width, dot.text_y + 4
+    edge = dot.text_x - width if dot.is_left else dot.text_x
+    return edge, dot.text_y - 13, edge + width, dot.text_y + 4

@@ -14,7 +14,7 @@ from tests.support.nights import JUDGED, MONTHS, STEADY, judged_on, night, stead
 HOSTILE = "<script>[bold]\u202e" + "long" * 2500
 
 
-def shown(comparison: Comparison) -> str:
+def printed(comparison: Comparison) -> str:
     out = io.StringIO()
     console = Console(file=out, width=1000)
     for table in tables(comparison):
@@ -160,7 +160,7 @@ def test_changes_are_named(store, spec):
     assert comparison.changed["screen space learning_rate"] == ("[0.01, 0.1]", "[0.01, 0.2]")
     assert comparison.changed["training max-epochs"] == ("2", "3")
     assert comparison.changed["incumbent batch_size"] == ("64", "32")
-    text = shown(comparison)
+    text = printed(comparison)
     assert "abc123" in text
     assert "[2013-01-01, 2013-02-01)" in text
 
@@ -193,7 +193,7 @@ def test_json_says_what_the_tables_say(store, spec):
 
 def test_hostile_text_is_text(store, tiny_spec):
     comparison = compare_nights(store, tiny_spec, tiny_spec, git_commit=HOSTILE)
-    assert "<script>[bold]" in shown(comparison)
+    assert "<script>[bold]" in printed(comparison)
     assert json.loads(sweeps.as_json(comparison))["changed"]["commit"]
 
 

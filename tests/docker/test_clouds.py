@@ -68,8 +68,8 @@ def test_the_schema_finds_common_mistakes() -> None:
 @pytest.mark.parametrize("path", CLOUDS, ids=lambda path: path.stem)
 def test_a_cloud_shares_no_key_with_the_controllers_own_file(path: Path) -> None:
     """Jenkins refuses two files with different values of one key."""
-    both = read(path)["jenkins"].keys() & read(SCRIPTS / "controller/casc.yaml")["jenkins"].keys()
-    assert not both
+    common = read(path)["jenkins"].keys() & read(SCRIPTS / "controller/casc.yaml")["jenkins"].keys()
+    assert not common
 
 
 def test_builds_find_the_machines_by_their_label_and_nothing_else_does() -> None:

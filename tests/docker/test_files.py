@@ -48,10 +48,10 @@ def test_our_images_do_not_run_as_root(path: Path) -> None:
 
 
 def test_every_base_image_has_a_version() -> None:
-    named = [line.split()[-1] for path in DOCKERFILES for line in path.read_text().splitlines() if "FROM " in line]
-    named += re.findall(r"^ARG BASE_IMAGE=(.+)$", (SCRIPTS / "Dockerfile").read_text(), re.M)
-    named += [service["image"] for service in read("compose.yaml")["services"].values() if "build" not in service]
-    for name in named:
+    images = [line.split()[-1] for path in DOCKERFILES for line in path.read_text().splitlines() if "FROM " in line]
+    images += re.findall(r"^ARG BASE_IMAGE=(.+)$", (SCRIPTS / "Dockerfile").read_text(), re.M)
+    images += [service["image"] for service in read("compose.yaml")["services"].values() if "build" not in service]
+    for name in images:
         assert name in ("${BASE_IMAGE}", "${TRAINER}") or re.search(r":.*(\d|slim)", name), (
             f"{name} can change under us"
         )

@@ -208,8 +208,8 @@ def test_a_teams_own_dockerfile_is_used_with_its_folder(tree: Tree, team: Path) 
     tree.image()
     (build,) = [each for each in tree.machine.called("build") if any("TRAINER=" in word for word in each)]
     assert build[build.index("--file") + 1] == f"{build[-1]}/docker/Dockerfile"
-    given = (tree.machine.state / "context").read_text().split()
-    assert sorted(given) == ["docker/Dockerfile", "docker/fonts", "requirements.txt"]
+    context = (tree.machine.state / "context").read_text().split()
+    assert sorted(context) == ["docker/Dockerfile", "docker/fonts", "requirements.txt"]
     assert not Path(build[-1]).exists()
 
 
@@ -277,5 +277,5 @@ def test_a_teams_image_that_cannot_be_built_is_infrastructure(tree: Tree, team: 
 def test_the_image_of_a_version_is_the_same_built_from_a_wheel(
     machine: Machine, installed: Environment, tmp_path: Path
 ) -> None:
-    named = [machine.run(home / "docker/image").stdout for home in (ROOT, installed.packages / "hpt/home")]
-    assert named[0] == named[1] != ""
+    images = [machine.run(home / "docker/image").stdout for home in (ROOT, installed.packages / "hpt/home")]
+    assert images[0] == images[1] != ""

@@ -93,11 +93,11 @@ def test_the_doctor_finds_the_container_fit(sweep: Sweep) -> None:
 
 def test_two_agents_of_one_host_run_the_doctor_for_one_build_at_once(sweep: Sweep) -> None:
     environment = {**sweep.running.environment, **sweep.pack(0), "EXECUTOR_NUMBER": "0"}
-    both = [
+    processes = [
         subprocess.Popen([str(SCRIPTS / "trial"), "doctor"], cwd=sweep.folder, env={**environment, "NODE_NAME": name})
         for name in ("gpu one", "gpu two")
     ]
-    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
     assert sweep.running.containers() == ""
 
 

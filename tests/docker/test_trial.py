@@ -192,9 +192,9 @@ def test_a_bucket_is_passed_by_name_and_a_directory_is_mounted(machine: Machine,
 def test_the_checkout_is_mounted_read_only_at_its_own_path(machine: Machine, trial: Run) -> None:
     trial()
     argv = started(machine)
-    here = machine.workspace
-    assert f"type=bind,source={here},target={here},readonly" in option(argv, "--mount")
-    assert option(argv, "--workdir") == [str(here)]
+    workspace = machine.workspace
+    assert f"type=bind,source={workspace},target={workspace},readonly" in option(argv, "--mount")
+    assert option(argv, "--workdir") == [str(workspace)]
 
 
 def test_the_key_of_the_bucket_is_mounted_read_only(machine: Machine, trial: Run) -> None:
@@ -262,14 +262,14 @@ def test_two_agents_of_one_host_run_the_doctor_for_one_build_at_once(machine: Ma
     """One agent per GPU: both use executor 0, and neither may remove the other's container."""
     machine.set("run-waits")
     machine.has_gpus(*TWO_GPUS)
-    both = [
+    processes = [
         machine.start(SCRIPTS / "trial", "doctor", **TRIAL | {"NODE_NAME": name, "CUDA_VISIBLE_DEVICES": gpu})
         for name, gpu in (("gpu one", "0"), ("gpu two", "1"))
     ]
     machine.wait_for("running", 2)
     machine.run(SCRIPTS / "reap", **TRIAL | {"NODE_NAME": "gpu two", "EXECUTOR_NUMBER": "1"})
     (machine.state / "run-waits").unlink()
-    ended = [(process.communicate(timeout=60)[1], process.returncode) for process in both]
+    ended = [(process.communicate(timeout=60)[1], process.returncode) for process in processes]
     assert ended == [("", 0), ("", 0)]
     gpus = sorted(option(run, "--gpus")[0] for run in machine.called("run"))
     assert gpus == ["device=GPU-aaaa-0", "device=GPU-bbbb-1"]
@@ -288,11 +288,11 @@ def test_a_lane_reaps_only_its_own_executor_while_another_agent_runs_a_pack(mach
 def test_two_people_at_one_machine_do_not_end_each_others_trials(machine: Machine) -> None:
     machine.set("run-waits")
     by_hand = {**TRIAL, "NODE_NAME": "", "BUILD_TAG": ""}
-    both = [machine.start(SCRIPTS / "trial", **by_hand) for _ in range(2)]
+    processes = [machine.start(SCRIPTS / "trial", **by_hand) for _ in range(2)]
     machine.wait_for("running", 2)
     (machine.state / "run-waits").unlink()
-    assert [process.wait(timeout=60) for process in both] == [0, 0]
-    for process in both:
+    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+    for process in processes:
         process.communicate()
 
 

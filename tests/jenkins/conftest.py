@@ -16,7 +16,7 @@ QUICK = Patience(poll=0.01, outage=5, start=0.2)
 
 
 @dataclass
-class Seen:
+class RecordedView:
     notes: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
@@ -40,8 +40,8 @@ def jenkins(monkeypatch: pytest.MonkeyPatch) -> Iterator[fakes.Fake]:
 
 
 @pytest.fixture
-def seen() -> Seen:
-    return Seen()
+def view() -> RecordedView:
+    return RecordedView()
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def spec_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def trigger_build(jenkins: fakes.Fake, seen: Seen, spec_file: Path) -> Callable[..., Outcome]:
+def trigger_build(jenkins: fakes.Fake, view: RecordedView, spec_file: Path) -> Callable[..., Outcome]:
     """Triggers with little patience."""
 
     def call(
@@ -65,7 +65,7 @@ def trigger_build(jenkins: fakes.Fake, seen: Seen, spec_file: Path) -> Callable[
         patience: Patience = QUICK,
         **options: Any,
     ) -> Outcome:
-        parameters = parameters_for(spec, architecture, budget, settings, seen)
-        return trigger(parameters, seen, patience=patience, **options)
+        parameters = parameters_for(spec, architecture, budget, settings, view)
+        return trigger(parameters, view, patience=patience, **options)
 
     return call

@@ -17,14 +17,14 @@ def failure(
 
 
 def test_a_failed_pack_runs_again_without_trials_that_have_rows() -> None:
-    (again,) = sequel([failure("m", line=PACK)], ["b", "c"]).again
-    assert (again.id, again.trials, again.minutes) == ("r0-p000", ("b", "c"), 60)
+    (repeated,) = sequel([failure("m", line=PACK)], ["b", "c"]).again
+    assert (repeated.id, repeated.trials, repeated.minutes) == ("r0-p000", ("b", "c"), 60)
     assert sequel([failure("m", line=PACK)], []).again == ()
 
 
 def test_a_pack_whose_process_died_runs_again_trial_by_trial() -> None:
-    again = sequel([failure("m", "137", PACK)], ["b", "c"]).again
-    assert [(line.id, line.label, line.trials, line.minutes) for line in again] == [
+    repeated = sequel([failure("m", "137", PACK)], ["b", "c"]).again
+    assert [(line.id, line.label, line.trials, line.minutes) for line in repeated] == [
         ("r0-p000-1", "b", ("b",), 30),
         ("r0-p000-2", "c", ("c",), 30),
     ]
@@ -32,10 +32,10 @@ def test_a_pack_whose_process_died_runs_again_trial_by_trial() -> None:
 
 def test_a_pack_that_failed_on_two_machines_runs_again_trial_by_trial() -> None:
     failures = [failure("m", line=PACK), failure("n", line=PACK)]
-    again = sequel(failures, ["a", "b", "c"]).again
-    assert [line.trials for line in again] == [("a",), ("b",), ("c",)]
-    failures += [failure("o", line=again[0]), failure("p", line=again[0])]
-    assert sequel(failures, ["a"]).again == (again[0],)
+    repeated = sequel(failures, ["a", "b", "c"]).again
+    assert [line.trials for line in repeated] == [("a",), ("b",), ("c",)]
+    failures += [failure("o", line=repeated[0]), failure("p", line=repeated[0])]
+    assert sequel(failures, ["a"]).again == (repeated[0],)
 
 
 def test_a_trial_is_given_up_after_three_failures_one_of_them_in_a_pack_that_died() -> None:

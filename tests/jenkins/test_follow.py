@@ -12,7 +12,7 @@ from pipeline.jenkins.client import Controller, login
 from pipeline.jenkins.follow import Patience
 from pipeline.jenkins.job import Job
 from pipeline.jenkins.trigger import Outcome
-from tests.jenkins.conftest import Seen
+from tests.jenkins.conftest import RecordedView
 from tests.support import jenkins as fakes
 
 TriggerBuild = Callable[..., Outcome]
@@ -26,7 +26,7 @@ LOG = (
 )
 
 
-def test_waiting_ends_with_the_result(trigger_build: TriggerBuild, jenkins: fakes.Fake, seen: Seen) -> None:
+def test_waiting_ends_with_the_result(trigger_build: TriggerBuild, jenkins: fakes.Fake, view: RecordedView) -> None:
     jenkins.script = fakes.Script(LOG, "UNSTABLE")
     outcome = trigger_build(wait=True, request_id="mine")
     assert outcome == Outcome("mine", "tuning/sweep", 7, f"{jenkins.url}/job/tuning/job/sweep/7/", "UNSTABLE", 61.5)
@@ -39,15 +39,15 @@ def test_waiting_ends_with_the_result(trigger_build: TriggerBuild, jenkins: fake
         "result": "UNSTABLE",
         "seconds": 61.5,
     }
-    assert "queued: Waiting for next available executor" in seen.notes
+    assert "queued: Waiting for next available executor" in view.notes
 
 
 def test_the_log_arrives_whole_and_once_in_any_pieces(
-    trigger_build: TriggerBuild, jenkins: fakes.Fake, seen: Seen
+    trigger_build: TriggerBuild, jenkins: fakes.Fake, view: RecordedView
 ) -> None:
     jenkins.script = fakes.Script(LOG, "UNSTABLE")
     trigger_build(wait=True)
-    assert seen.lines == [line.rstrip("\r") for line in b"".join(LOG).decode().split("\n")]
+    assert view.lines == [line.rstrip("\r") for line in b"".join(LOG).decode().split("\n")]
 
 
 def test_without_waiting_a_build_that_stays_queued_is_named_by_its_item(
@@ -77,14 +77,16 @@ def test_a_request_cancelled_in_the_queue_is_reported(trigger_build: TriggerBuil
     assert (outcome.number, outcome.result, outcome.exit_code) == (None, "CANCELLED", 3)
 
 
-def test_a_trigger_is_found_again_in_the_queue(trigger_build: TriggerBuild, jenkins: fakes.Fake, seen: Seen) -> None:
+def test_a_trigger_is_found_again_in_the_queue(
+    trigger_build: TriggerBuild, jenkins: fakes.Fake, view: RecordedView
+) -> None:
     jenkins.script.looks_in_queue = 1000
     first = trigger_build(request_id="nightly-7")
     jenkins.script.looks_in_queue = 1
     second_outcome = trigger_build(wait=True, request_id="nightly-7")
     assert (first.number, second_outcome.number) == (None, 7)
     assert len(jenkins.items) == 1
-    assert "found again" in seen.notes
+    assert "found again" in view.notes
 
 
 @pytest.mark.parametrize("wait", [True, False])
@@ -117,42 +119,42 @@ def test_a_build_is_found_after_jenkins_forgot_the_queue_item(trigger_build: Tri
 
 
 def test_a_lost_answer_never_starts_a_second_build(
-    trigger_build: TriggerBuild, jenkins: fakes.Fake, seen: Seen
+    trigger_build: TriggerBuild, jenkins: fakes.Fake, view: RecordedView
 ) -> None:
     jenkins.lose_answer_to_post = True
     assert trigger_build(wait=True).number == 7
     assert len(jenkins.items) == 1
-    assert "found again" in seen.notes
+    assert "found again" in view.notes
 
 
 @pytest.mark.parametrize("request_number", [1, 2, 3, 4, 5, 8])
 def test_waiting_survives_a_restart_of_the_controller_at_any_moment(
-    trigger_build: TriggerBuild, jenkins: fakes.Fake, seen: Seen, request_number: int
+    trigger_build: TriggerBuild, jenkins: fakes.Fake, view: RecordedView, request_number: int
 ) -> None:
     jenkins.script = fakes.Script(LOG, "UNSTABLE")
     jenkins.restart_at = request_number
     outcome = trigger_build(wait=True)
     assert (outcome.number, outcome.result) == (7, "UNSTABLE")
     assert len(jenkins.builds) == 1
-    assert seen.lines == [line.rstrip("\r") for line in b"".join(LOG).decode().split("\n")]
-    assert sum("waiting for it to come back" in text for text in seen.notes) == 1
-    assert "Jenkins is back" in seen.notes
+    assert view.lines == [line.rstrip("\r") for line in b"".join(LOG).decode().split("\n")]
+    assert sum("waiting for it to come back" in text for text in view.notes) == 1
+    assert "Jenkins is back" in view.notes
 
 
 def test_a_controller_that_stays_away_ends_the_waiting(
-    trigger_build: TriggerBuild, jenkins: fakes.Fake, seen: Seen
+    trigger_build: TriggerBuild, jenkins: fakes.Fake, view: RecordedView
 ) -> None:
     jenkins.restart_at = 3
     with pytest.raises(InfrastructureError, match=r"waited 0 s for it to come back$"):
         trigger_build(wait=True, request_id="mine", patience=Patience(0.01, 0, 1))
-    assert any("--request-id mine finds it again" in text for text in seen.notes)
+    assert any("--request-id mine finds it again" in text for text in view.notes)
 
 
 def test_a_build_deleted_while_waiting_is_reported(trigger_build: TriggerBuild, jenkins: fakes.Fake) -> None:
     trigger_build(request_id="mine")
     build = jenkins.builds[7]
 
-    class Vanishing(Seen):
+    class Vanishing(RecordedView):
         def log(self, lines: list[str]) -> None:
             jenkins.builds.clear()
 

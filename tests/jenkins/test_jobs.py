@@ -106,10 +106,12 @@ def test_a_teams_jenkinsfile_contains_the_start_script_unchanged() -> None:
 
 
 def test_the_form_has_three_groups_and_the_first_has_five_parameters(jobs: Jobs) -> None:
-    shown = {text(each, "name"): text(each, "description") for each in jobs["tuning/sweep"].findall(DEFINITIONS + "*")}
-    headings = [name for name, description in shown.items() if re.match(r"[A-Z ]{10,}", description)]
+    descriptions = {
+        text(each, "name"): text(each, "description") for each in jobs["tuning/sweep"].findall(DEFINITIONS + "*")
+    }
+    headings = [name for name, description in descriptions.items() if re.match(r"[A-Z ]{10,}", description)]
     assert headings == list(HEADINGS)
-    assert list(shown)[:6] == ["SPEC", "ARCHITECTURE", "BUDGET", "LANES", "SWEEP", headings[1]]
+    assert list(descriptions)[:6] == ["SPEC", "ARCHITECTURE", "BUDGET", "LANES", "SWEEP", headings[1]]
 
 
 def test_the_page_lists_every_parameter_in_the_order_of_the_form() -> None:

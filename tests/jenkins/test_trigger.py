@@ -11,7 +11,7 @@ from pipeline.errors import InfrastructureError, UserError
 from pipeline.jenkins import trigger as triggering
 from pipeline.jenkins.client import Controller, login
 from pipeline.jenkins.trigger import Outcome
-from tests.jenkins.conftest import Seen
+from tests.jenkins.conftest import RecordedView
 from tests.support import jenkins as fakes
 
 TriggerBuild = Callable[..., Outcome]
@@ -59,13 +59,13 @@ def test_a_committed_spec_is_recognized_from_anywhere_in_the_checkout(
 
 
 def test_a_spec_that_differs_from_its_commit_travels_as_text(
-    trigger_build: TriggerBuild, jenkins: fakes.Fake, checkout: Path, seen: Seen
+    trigger_build: TriggerBuild, jenkins: fakes.Fake, checkout: Path, view: RecordedView
 ) -> None:
     changed = checkout / "specs/nightly/a.json"
     changed.write_text(changed.read_text().replace("0.1", "0.2"))
     trigger_build(spec=changed)
     assert json.loads(jenkins.accepted[0]["SPEC_JSON"])["parameters"]["learning_rate"] == [0.01, 0.2]
-    assert any("not committed" in text for text in seen.notes)
+    assert any("not committed" in text for text in view.notes)
 
 
 def test_without_a_checkout_a_path_in_specs_means_the_jobs_repository(
@@ -272,7 +272,7 @@ def test_missing_variables_are_named(trigger_build: TriggerBuild, monkeypatch: p
 
 
 def test_the_token_is_never_shown(
-    trigger_build: TriggerBuild, jenkins: fakes.Fake, seen: Seen, monkeypatch: pytest.MonkeyPatch
+    trigger_build: TriggerBuild, jenkins: fakes.Fake, view: RecordedView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     printed = [trigger_build(wait=True).as_json(), repr(login(None, _environment(jenkins)))]
     for url in ("http://127.0.0.1:1", f"http://ada:{fakes.TOKEN}@127.0.0.1/", f"ada:{fakes.TOKEN}@host"):
@@ -282,7 +282,7 @@ def test_the_token_is_never_shown(
     monkeypatch.setenv("JENKINS_USER", "nobody")
     with pytest.raises(UserError) as error:
         trigger_build()
-    assert fakes.TOKEN not in "\n".join([*printed, *seen.notes, *seen.lines, str(error.value)])
+    assert fakes.TOKEN not in "\n".join([*printed, *view.notes, *view.lines, str(error.value)])
 
 
 def test_errors_are_one_line(trigger_build: TriggerBuild, jenkins: fakes.Fake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -319,7 +319,7 @@ def test_a_wrong_limit_is_reported_by_its_name(name: str, text: str) -> None:
 
 
 def planned_sweep(store: Path, **changes: Any) -> str:
-    """The id of a sweep in a store, planned by somebody else."""
+    """The id of a new sweep in a store that another person wrote."""
     definition = resolve(from_dict(changes), now=datetime(2026, 6, 14, 2, 10, tzinfo=UTC), token="0a0a")
     return Sweep.create(open_store(str(store)), definition).id
 
@@ -334,8 +334,11 @@ SWEEPS = [
 @pytest.mark.parametrize("spec", SWEEPS)
 def test_a_sweep_in_a_store_of_the_administrator_goes_on_unchecked(tmp_path: Path, spec: dict[str, Any]) -> None:
     id = planned_sweep(tmp_path, **spec)
-    named = STRICT | {"SWEEP": id, "STORE": str(tmp_path)}
-    for environment in (named | {"HPT_STORES": str(tmp_path)}, named | {"HPT_STORE": str(tmp_path)}):
+    environment_of_store = STRICT | {"SWEEP": id, "STORE": str(tmp_path)}
+    for environment in (
+        environment_of_store | {"HPT_STORES": str(tmp_path)},
+        environment_of_store | {"HPT_STORE": str(tmp_path)},
+    ):
         assert check(environment)[1].sweeps == id
 
 
@@ -368,20 +371,20 @@ def test_in_a_store_of_a_parameter_only_checked_code_and_images_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    own, plain = OWN | {"date-range": RANGES}, BASE | {"data": "flights"}
-    imaged = own | {"image": "registry.test/own:1"}
-    optional = own | {"command": ["true", {"if": "lr", "arguments": ["--lr"]}]}
-    for name, spec in (("own", own), ("plain", plain), ("imaged", imaged), ("optional", optional)):
+    own_spec, plain = OWN | {"date-range": RANGES}, BASE | {"data": "flights"}
+    imaged = own_spec | {"image": "registry.test/own:1"}
+    optional = own_spec | {"command": ["true", {"if": "lr", "arguments": ["--lr"]}]}
+    for name, spec in (("own", own_spec), ("plain", plain), ("imaged", imaged), ("optional", optional)):
         sweep = sweep_of(tmp_path / name, **spec)
         environment = {"HPT_CODE": marks_of(spec, STORE=str(tmp_path))}
         assert lines(sweep, environment)
         check_code(sweep.definition, (), environment)
-    others = [own | {"command": ["false"]}, own | {"command": None, "trainer": "os:abort"}, imaged]
+    others = [own_spec | {"command": ["false"]}, own_spec | {"command": None, "trainer": "os:abort"}, imaged]
     others += [plain | {"image": "evil.test/x:1"}]
     for number, other in enumerate(others):
         changed = {key: value for key, value in other.items() if value is not None}
         sweep = sweep_of(tmp_path / str(number), **changed)
-        for spec in (own, plain):
+        for spec in (own_spec, plain):
             with pytest.raises(UserError, match="runs other code or another image than when the build began"):
                 lines(sweep, {"HPT_CODE": marks_of(spec, STORE=str(tmp_path))})
         assert lines(sweep, {})
@@ -423,7 +426,7 @@ def test_a_trial_refuses_code_that_its_build_did_not_check(tmp_path: Path) -> No
 
 
 def claim_in(store: Path, **spec: Any) -> str:
-    """The id of a claim in a store, made by somebody else."""
+    """The id of a new claim in a store that another person wrote."""
     content = claim_fixtures.asked({"incumbent": {}, "objective": {"metric": "mse"}, "references": False} | spec)
     return claim_fixtures.made(open_store(str(store)), content).id
 

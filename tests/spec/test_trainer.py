@@ -187,9 +187,9 @@ def test_arguments_that_may_be_left_out_are_frozen_as_they_were_written():
     definition = define(BASE | {"command": command})
     assert definition.architecture == "t"
     assert definition.spec["command"] == command
-    again = Definition.model_validate_json(definition.model_dump_json(by_alias=True))
-    assert again.own == definition.own
-    assert define(again.spec).own == definition.own
+    reloaded = Definition.model_validate_json(definition.model_dump_json(by_alias=True))
+    assert reloaded.own == definition.own
+    assert define(reloaded.spec).own == definition.own
 
 
 def test_an_argument_that_may_be_empty_is_reported():
@@ -369,7 +369,7 @@ def test_an_impossible_declaration_is_a_line_per_mistake(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("trainer", "why"),
+    ("trainer", "reason"),
     [
         ("nowhere:train", "ModuleNotFoundError: No module named 'nowhere'"),
         ("mine:bare", "annotate its first parameter with a pydantic model"),
@@ -377,11 +377,11 @@ def test_an_impossible_declaration_is_a_line_per_mistake(tmp_path):
         ("entry", 'no package here has an entry point "entry" in the group hpt.trainers'),
     ],
 )
-def test_a_function_that_declares_nothing_gets_advice(tmp_path, trainer, why):
+def test_a_function_that_declares_nothing_gets_advice(tmp_path, trainer, reason):
     (tmp_path / "mine.py").write_text(MODEL)
     (line,) = mistakes(command=None, hyperparameters=None, trainer=trainer)
     assert line.startswith(f"trainer: {trainer} cannot be asked for its hyperparameters here: ")
-    assert why in line
+    assert reason in line
     assert line.endswith('declare them in the spec: "hyperparameters": {"learning_rate": {"default": 0.01}}')
 
 
@@ -421,7 +421,7 @@ def test_a_trainer_asked_for_its_hyperparameters_sees_no_credentials(tmp_path, m
 
 
 @pytest.mark.parametrize(
-    ("describe", "why"),
+    ("describe", "reason"),
     [
         (["no-such-program"], "No such file or directory"),
         ([sys.executable, "-c", "raise SystemExit('broken')"], "broken"),
@@ -429,9 +429,9 @@ def test_a_trainer_asked_for_its_hyperparameters_sees_no_credentials(tmp_path, m
         ([sys.executable, "-c", "print('[]')"], 'an object with "properties" is wanted'),
     ],
 )
-def test_a_program_that_prints_no_schema_is_a_mistake(describe, why):
+def test_a_program_that_prints_no_schema_is_a_mistake(describe, reason):
     (line,) = mistakes(describe=describe, hyperparameters=None)
-    assert why in line
+    assert reason in line
 
 
 def test_the_automatic_mode_searches_the_declared_domains():
