@@ -65,7 +65,7 @@ def wanted(folder: Path, answers: Answers, first: FirstSpec | None, *, standalon
     store = _store(folder, answers)
     files += _gitignore(folder, store)
     if name in {file.path for file in files if file not in script}:
-        raise UserError(f"--jenkinsfile: {name} is another file of hpt: write a name that nothing has")
+        raise UserError(f"--jenkinsfile: {name} is another file of hpt: choose another name")
     return Adoption(tuple(files), (*jenkins_remarks, *project_remarks), store)
 
 

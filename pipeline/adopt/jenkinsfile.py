@@ -26,7 +26,7 @@ def file_of(folder: Path, name: str | None) -> str:
     if not _NAME.fullmatch(name):
         raise UserError(f"--jenkinsfile: {name!r} is no path in this repository: write one like {BESIDE}")
     if is_foreign(read(folder / name)):
-        raise UserError(f"--jenkinsfile: {name} is a file of your own: write a name that nothing has, like {BESIDE}")
+        raise UserError(f"--jenkinsfile: {name} is a file of your own: choose another name, like {BESIDE}")
     return name
 
 

@@ -133,7 +133,7 @@ def _by_arguments(script: str, source: str, listed: Sequence[Argument], answers:
         )
     if not filled & set(_DAYS) and "HPT_" not in source:
         raise UserError(
-            f"--trainer: {script} takes no days, so no winner could be judged on others than chose it: give it "
+            f"--trainer: {script} takes no days, so a winner could only be judged on the days that chose it: give it "
             "arguments --from, --valid, --test and --to with days like 2024-01-31"
         )
     return Command(words, defaults, max_epochs)

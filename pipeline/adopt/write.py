@@ -80,7 +80,7 @@ def _encoded(file: PlannedFile) -> bytes:
         return file.text.encode("utf-8")
     except UnicodeEncodeError as error:
         part = file.text[max(0, error.start - 20) : error.end].encode("ascii", "backslashreplace").decode()
-        raise UserError(f"{file.path}: cannot be written: {part!r} is no text of UTF-8: look at the options") from None
+        raise UserError(f"{file.path}: cannot be written: {part!r} is not valid UTF-8: look at the options") from None
 
 
 def _put(path: Path, outcome: Outcome, content: bytes) -> None:

@@ -215,7 +215,8 @@ def _by_incumbent(tonight: Night, before: Sequence[Night], threshold: float) -> 
                     threshold,
                     f"relative to {tonight.definition.incumbent_name}, as the data differ",
                 )
-    return _cannot_judge(tonight, before, "that takes three date ranges whose test days lie apart, on either side")
+    reason = "a test needs three date ranges whose test days lie apart, both tonight and before"
+    return _cannot_judge(tonight, before, reason)
 
 
 def _have_same_incumbent(first: Night, second: Night) -> bool:

@@ -95,7 +95,7 @@ def compare(states: Sequence[State], questions: int | None = None) -> Comparison
     if len(ids) < 2:
         raise UserError("compare takes at least two sweeps: hpt compare SWEEP SWEEP")
     if repeated := sorted({id for id in ids if ids.count(id) > 1}):
-        raise UserError(f"{repeated[0]} stands there twice: name different sweeps")
+        raise UserError(f"{repeated[0]} is named twice: name different sweeps")
     # The scores decide which of two is tested against the other, so each pair is two one-sided questions.
     family = questions or 2 * (len(states) - 1)
     pairs = tuple(_pair(states[0], other, family) for other in states[1:])

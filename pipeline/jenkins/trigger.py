@@ -168,7 +168,7 @@ def _settings(settings: Iterable[str]) -> dict[str, str]:
         if not equals or not name:
             raise UserError(f"--set {json.dumps(setting)}: must be NAME=VALUE, like LANES=4")
         if name in options:
-            raise UserError(f"--set {name}: {options[name]} says that")
+            raise UserError(f"--set {name}: use {options[name]} instead")
         if name in parameters:
             raise UserError(f"--set {name}: is given twice")
         parameters[name] = value

@@ -109,7 +109,7 @@ def test_two_ranges_are_too_few_to_fire(store, tiny_spec):
     night(store, tiny_spec, steady(best=0.39), day=5)
     result = alarm(store)
     assert not result.fires
-    assert "that takes three date ranges" in result.line
+    assert "a test needs three date ranges" in result.line
 
 
 def test_a_night_without_any_result_fires(store, spec):

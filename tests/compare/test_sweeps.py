@@ -201,5 +201,5 @@ def test_one_sweep_is_no_comparison(store, tiny_spec):
     state = night(store, tiny_spec)
     with pytest.raises(UserError, match="at least two"):
         compare([state])
-    with pytest.raises(UserError, match="stands there twice"):
+    with pytest.raises(UserError, match="is named twice"):
         compare([state, state])

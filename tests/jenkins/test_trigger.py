@@ -113,8 +113,8 @@ def test_parameters_that_the_job_would_drop_refuse_or_change_are_reported_togeth
         (["LANES=1", "LANES=2"], "given twice"),
         (["SPEC=specs/a.json"], "the argument SPEC"),
         (["REQUEST_ID=x"], "--request-id"),
-        (["BUDGET=trials=2"], "--budget says that"),
-        (["ARCHITECTURE=all"], "--architecture says that"),
+        (["BUDGET=trials=2"], "use --budget instead"),
+        (["ARCHITECTURE=all"], "use --architecture instead"),
     ],
 )
 def test_a_wrong_setting_is_refused(trigger_build: TriggerBuild, settings: list[str], line: str) -> None:
