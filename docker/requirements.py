@@ -1,13 +1,13 @@
-"""Prints what pyproject.toml asks for, a line each: the image installs it in a layer of its own, before the code.
+"""Prints the requirements in pyproject.toml, a line each. The image installs them in a layer before the code.
 
-It knows nothing of versions that were seen to work together; that is constraints.txt.
+The versions that are known to work together are pinned in constraints.txt.
 """
 
 import tomllib
 from pathlib import Path
 
-asked = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
-project = asked["project"]
-# The built-in data, so that the quickstart runs everywhere; and what builds the package, whose layer needs no network.
-extra = project["optional-dependencies"]["flights"] + asked["build-system"]["requires"]
+pyproject = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+project = pyproject["project"]
+# The built-in data, so that the quickstart runs everywhere; the build tools, so that the code's layer needs no network.
+extra = project["optional-dependencies"]["flights"] + pyproject["build-system"]["requires"]
 print(*project["dependencies"], *extra, sep="\n")

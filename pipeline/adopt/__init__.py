@@ -1,5 +1,5 @@
-"""What `hpt init` writes into a team's repository, so that it tunes there, and whether what is there still fits.
+"""`hpt init`: writes the files with which a team's repository tunes, and checks those that it has.
 
-Here: what a person is asked, the first spec that follows from it, the files, and the look at those that are there. Not
-here: the terminal (`verbs/`), and what any of these files mean to a sweep, which is for the rooms that read them.
+Here: the questions to a person, the first spec that follows from the answers, the files, and the check of existing
+files. Not here: the terminal (`verbs/`), and the meaning of these files to a sweep, which other rooms know.
 """

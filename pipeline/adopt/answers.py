@@ -1,4 +1,4 @@
-"""What `hpt init` needs to know of a repository, and the questions for what nobody has said."""
+"""The answers that `hpt init` needs about a repository, and the questions for those that no option gives."""
 
 import shlex
 from collections.abc import Callable, Iterator
@@ -9,27 +9,27 @@ from pipeline.errors import UserError
 from pipeline.spec.project import DEFAULT_STORE
 
 Ask = Callable[[str, str], str]
-"""Asks a person: a question and what an empty answer means."""
+"""Asks a person: takes a question and the default for an empty answer, returns the answer."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a person has said, by options or on a terminal. None and empty: nothing."""
+    """A person's answers, from options or a terminal. None and empty mean no answer."""
 
     data: str | None = None
-    """Files as a spec names them: a path, a pattern or gs://."""
+    """Files in the form of a spec: a path, a pattern or gs://."""
     target: str | None = None
     leave_out: tuple[str, ...] = ()
     trainer: str | None = None
     """A Python script, or a function as `module:function`."""
     command: str | None = None
-    """A program and its arguments, as in a shell, with placeholders."""
+    """A program and its arguments, written as in a shell, with placeholders."""
     describe: str | None = None
-    """A JSON Schema of the command's hyperparameters, or the program that prints it."""
+    """A file with the JSON Schema of the command's hyperparameters, or a program that prints it."""
     prints: tuple[str, ...] = ()
     """Lines of the command's output with metrics in braces: `epoch {epoch} validation {mse_valid}`."""
     hyperparameters: tuple[str, ...] = ()
-    """`lr=0.0001..0.1:log`, each."""
+    """Items like `lr=0.0001..0.1:log`."""
     goal: str | None = None
     store: str | None = None
     requirement: str | None = None
@@ -45,13 +45,13 @@ class Answers:
         return self.trainer if not self.script else None
 
     @property
-    def says_what_trains(self) -> bool:
-        """Whether a first spec can be made of it."""
+    def is_sufficient(self) -> bool:
+        """True if the answers suffice for a first spec."""
         return bool(self.data or self.trainer or self.command)
 
     def checked(self) -> "Answers":
-        """Itself. Raises UserError if it says nothing of what trains, or what cannot be together."""
-        if not self.says_what_trains:
+        """The same answers. Raises UserError if they do not suffice, or contradict one another."""
+        if not self.is_sufficient:
             raise UserError(
                 "--data or --trainer is missing: name the files to train on, or what trains: train.py, module:function"
             )
@@ -67,24 +67,24 @@ class Answers:
         return self
 
     def described_by(self) -> list[str] | None:
-        """The program that prints a JSON Schema: for a file of one, `cat`. Raises UserError if it is no command."""
+        """The command that prints a JSON Schema: `cat` for a file. Raises UserError if the words cannot be split."""
         if not self.describe:
             return None
         words = split(self.describe, "--describe")
         return ["cat", *words] if len(words) == 1 and words[0].endswith(".json") else words
 
 
-def split(command: str, where: str) -> list[str]:
-    """The words of a command. Raises UserError if a quote stays open."""
+def split(command: str, option: str) -> list[str]:
+    """The words of a command. Raises UserError, which names the option, if a quote stays open."""
     try:
         return shlex.split(command)
     except ValueError as error:
-        raise UserError(f"{where}: {command}: {error}") from None
+        raise UserError(f"{option}: {command}: {error}") from None
 
 
 def asked(answers: Answers, ask: Ask) -> Answers:
-    """The answers with what a person says to the questions that are left."""
-    if not answers.says_what_trains:
+    """Asks a person for the missing answers, and returns all of them."""
+    if not answers.is_sufficient:
         trainer = ask("What trains? A script (train.py) or a function (module:function); empty: hpt's own networks", "")
         answers = replace(answers, trainer=trainer or None)
     if answers.data is None:
@@ -108,7 +108,7 @@ def _lines(ask: Ask) -> Iterator[str]:
 
 
 def writes_metrics(script: str) -> bool:
-    """Whether a script writes its metrics into the file that HPT_METRICS names."""
+    """True if a script writes its metrics into the file that HPT_METRICS names."""
     return "HPT_METRICS" in source_of(script)
 
 

@@ -1,4 +1,4 @@
-"""Hyperparameters as a person names them in a word: `lr=0.0001..0.1:log`, `layers=1,2,3`, `lr=0..1:default=0.1`."""
+"""Reads hyperparameters from words on a command line: `lr=0.0001..0.1:log`, `layers=1,2,3`, `lr=0..1:default=0.1`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,46 +8,44 @@ from pipeline.errors import UserError
 from pipeline.space import Scalar
 
 _FORM = "write lr=0.0001..0.1:log or layers=1,2,3, with :default=0.01 where nobody says what is used today"
-_RATES = ("lr", "learning_rate")
+_LEARNING_RATES = ("lr", "learning_rate")
 
 
 def declared(words: Sequence[str], defaults: Mapping[str, Scalar]) -> dict[str, dict[str, Any]]:
-    """What a spec says of hyperparameters: the default, from `defaults` where the word has none, and the domain.
+    """The declarations of a spec by name, `{"lr": {"default": 0.01, "domain": {"low": 0.001, "high": 0.1}}}`.
 
-    Raises UserError, a line for each, if a word cannot be read or a default is missing.
+    A word without a default gets that of `defaults`. Raises UserError, a line per mistake, if a word cannot be read or
+    has no default.
     """
-    found, mistakes = dict[str, dict[str, Any]](), list[str]()
+    declarations, mistakes = dict[str, dict[str, Any]](), list[str]()
     for word in words:
-        name, _, rest = word.partition("=")
+        name, _, domain = word.partition("=")
         try:
-            found[name.strip()] = _declaration(name.strip(), rest, defaults)
+            declarations[name.strip()] = _declaration(name.strip(), domain, defaults)
         except ValueError as error:
             mistakes.append(f"--hyperparameter {word}: {error}; {_FORM}")
     if mistakes:
         raise UserError("\n".join(mistakes))
-    return found
+    return declarations
 
 
-def as_rate(name: str, default: Scalar) -> dict[str, Any] | None:
-    """A learning rate, searched around its default; None of any other hyperparameter."""
-    is_number = isinstance(default, float) and default > 0
-    if name.lower().replace("-", "_") not in _RATES or not is_number:
+def learning_rate(name: str, default: Scalar) -> dict[str, Any] | None:
+    """The declaration of a learning rate that is searched around its default; None for other hyperparameters."""
+    if not _is_learning_rate(name) or not isinstance(default, float) or default <= 0:
         return None
-    assert isinstance(default, float)
     domain = {"low": _rounded(default / 10), "high": _rounded(default * 10), "log": True}
     return {"default": default, "domain": domain, "phase": "learning-rate"}
 
 
-def phase_of(name: str) -> dict[str, str]:
-    """The key that says when the automatic mode searches it; empty where that is the usual."""
-    return {"phase": "learning-rate"} if name.lower().replace("-", "_") in _RATES else {}
+def _is_learning_rate(name: str) -> bool:
+    return name.lower().replace("-", "_") in _LEARNING_RATES
 
 
-def _declaration(name: str, rest: str, defaults: Mapping[str, Scalar]) -> dict[str, Any]:
-    """Raises ValueError if it is none."""
-    if not name or not rest:
+def _declaration(name: str, text: str, defaults: Mapping[str, Scalar]) -> dict[str, Any]:
+    """The declaration in a word after its `=`. Raises ValueError if it cannot be read."""
+    if not name or not text:
         raise ValueError("has no name or no values")
-    values, *marks = rest.split(":")
+    values, *marks = text.split(":")
     domain: Any
     if ".." in values:
         low, high = (_number(end) for end in values.split("..", 1))
@@ -66,7 +64,8 @@ def _declaration(name: str, rest: str, defaults: Mapping[str, Scalar]) -> dict[s
         default = domain[0]
     if default is None:
         raise ValueError("has no default")
-    return {"default": default, "domain": domain, **phase_of(name)}
+    declaration = {"default": default, "domain": domain}
+    return declaration | {"phase": "learning-rate"} if _is_learning_rate(name) else declaration
 
 
 def _number(text: str) -> int | float:

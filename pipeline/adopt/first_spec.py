@@ -1,4 +1,4 @@
-"""The first spec of a repository, and the `data` of its `hpt.toml`, from what a person has said."""
+"""Makes the first spec of a repository, and the `data` of its `hpt.toml`, from a person's answers."""
 
 import json
 from dataclasses import dataclass
@@ -9,45 +9,44 @@ from typing import Any
 from pipeline import spec as specs
 from pipeline.adopt import local_paths, script
 from pipeline.adopt.answers import Answers
-from pipeline.adopt.declared import as_rate, declared
+from pipeline.adopt.declared import declared, learning_rate
 from pipeline.dates import MONTHS_PER_RANGE, DateRange
 from pipeline.errors import UserError
 from pipeline.jenkins.render import FIRST_SPEC
 from pipeline.space import Hyperparameter, Scalar, Values
 from pipeline.spec import trainer
-from pipeline.spec.check import of_own
 
 _EXPERIMENTS = 8
 _STALE_DAYS = 62
-"""Data that ended longer ago get no new ones every month."""
+"""Days since the end of data, after which they count as not growing any more."""
 
 
 @dataclass(frozen=True)
-class First:
-    """What a repository begins with."""
+class FirstSpec:
+    """The first spec and data of a repository."""
 
     spec: dict[str, Any]
     data: dict[str, Any] | None
     remarks: tuple[str, ...]
-    """What a person should look at."""
+    """Lines about things that a person should check."""
 
     @property
     def text(self) -> str:
-        """The spec as a file."""
+        """The content of the spec's file."""
         return json.dumps(self.spec, indent=2, ensure_ascii=False) + "\n"
 
 
-def first(answers: Answers, today: date) -> First:
-    """The first spec, checked. Raises UserError, a line for each, if something that it needs is not said."""
+def first(answers: Answers, today: date) -> FirstSpec:
+    """The first spec, checked; `today` decides the date ranges. Raises UserError, a line per mistake or gap."""
     is_own = bool(answers.trainer or answers.command)
     data, remarks = _data(answers, is_own)
     spec: dict[str, Any] = {"notes": "The first sweep: `hpt validate specs/first.json` says what it comes to."}
-    spec |= _own(answers) if is_own else _built_in(data)
+    spec |= _own_trainer(answers) if is_own else _built_in(data)
     covered = _covered(data)
     if covered is not None:
-        for key, (value, why) in _dates(covered, today).items():
+        for key, (value, reason) in _dates(covered, today).items():
             spec[key] = value
-            remarks.append(f'"{key}" is {value}, as the data {why}')
+            remarks.append(f'"{key}" is {value}, as the data {reason}')
     else:
         remarks.append("date ranges end this month, as for data whose days are not known: name the files by --data")
     spec |= {"budget": {"experiments": _EXPERIMENTS}}
@@ -55,20 +54,18 @@ def first(answers: Answers, today: date) -> First:
     for content, name in (({"data": data}, "hpt.toml"), (spec, FIRST_SPEC)):
         remarks += local_paths.of_this_checkout(content, name, Path.cwd())
         remarks += local_paths.outside(content, name, Path.cwd())
-    return First(spec, data, tuple(remarks))
+    return FirstSpec(spec, data, tuple(remarks))
 
 
 def _check(spec: dict[str, Any], data: dict[str, Any] | None) -> None:
-    """Raises UserError if the spec is none, or does not fit what its trainer declares itself."""
+    """Raises UserError if the spec is invalid, or does not fit the hyperparameters that its trainer declares itself."""
     parsed = specs.from_dict(spec if data is None else spec | {"data": data}, FIRST_SPEC)
-    if parsed.trains_own_code and parsed.hyperparameters is None:
-        lines = [f"{FIRST_SPEC}: {path}: {message}" for path, message in of_own(spec, trainer.hyperparameters(parsed))]
-        if lines:
-            raise UserError("\n".join(lines))
+    if lines := [f"{FIRST_SPEC}: {path}: {message}" for path, message in trainer.misfits(parsed)]:
+        raise UserError("\n".join(lines))
 
 
 def _data(answers: Answers, is_own: bool) -> tuple[dict[str, Any] | None, list[str]]:
-    """The `data` key for the files that were named, and remarks; None where a trainer of one's own reads others."""
+    """The `data` key for the named files, and remarks; None without files, or if only an own trainer can read them."""
     if answers.data is None:
         return None, []
     from pipeline.data.proposal import propose
@@ -83,14 +80,14 @@ def _data(answers: Answers, is_own: bool) -> tuple[dict[str, Any] | None, list[s
 
 
 def _built_in(data: dict[str, Any] | None) -> dict[str, Any]:
-    """A network of ours that suits the columns."""
+    """The keys for a built-in architecture that suits the columns."""
     assert data is not None
     architecture = "bag-of-words" if "text" in data else "tabular"
     return {"architecture": architecture, "tune": "automatic"}
 
 
-def _own(answers: Answers) -> dict[str, Any]:
-    """A team's own trainer, the hyperparameters that it does not declare itself, and how they are searched."""
+def _own_trainer(answers: Answers) -> dict[str, Any]:
+    """The keys for a team's own trainer, its hyperparameters if it does not declare them itself, and the mode."""
     if answers.function:
         spec: dict[str, Any] = {"trainer": answers.function}
         if answers.hyperparameters:
@@ -121,35 +118,38 @@ def _command(answers: Answers) -> dict[str, Any]:
 
 
 def _bare(spec: dict[str, Any]) -> specs.Spec:
-    """A spec that only asks its trainer."""
+    """A spec that tunes nothing, for asking its trainer."""
     return specs.from_dict(spec | {"tune": "nothing"}, FIRST_SPEC)
 
 
-def _tune(hyperparameters: dict[str, Hyperparameter], whose: str) -> str:
-    """The mode that searches what a trainer declares. Raises UserError if it declares nothing to search."""
+def _tune(hyperparameters: dict[str, Hyperparameter], declared_by: str) -> str:
+    """The mode that searches these hyperparameters. Raises UserError if none of them has several values."""
     searched = [
-        one for one in hyperparameters.values() if not isinstance(one.domain, Values) or len(one.domain.values) > 1
+        each for each in hyperparameters.values() if not isinstance(each.domain, Values) or len(each.domain.values) > 1
     ]
     if not searched:
         raise UserError(
-            f"{whose}: declares no bounds, so nothing can be searched: give a field ge= and le= (minimum and maximum), "
-            "or name it by --hyperparameter lr=0.0001..0.1:log"
+            f"{declared_by}: declares no bounds, so nothing can be searched: give a field ge= and le= (minimum and "
+            "maximum), or name it by --hyperparameter lr=0.0001..0.1:log"
         )
-    return "learning-rate" if all(one.phase == "learning-rate" for one in searched) else "automatic"
+    return "learning-rate" if all(each.phase == "learning-rate" for each in searched) else "automatic"
 
 
 def _hyperparameters(answers: Answers, command: script.Command) -> dict[str, Any]:
-    """What the spec declares: what was named, a learning rate around its default, and the rest as it is."""
-    named = declared(answers.hyperparameters, command.defaults)
-    rest: dict[str, Scalar] = script.untuned(command, named)
-    if unknown := [name for name, default in rest.items() if default is None]:
+    """The declarations of a command's hyperparameters: those that a person named are searched, the others are fixed.
+
+    If a person named none, a learning rate is searched around its default.
+    """
+    searched = declared(answers.hyperparameters, command.defaults)
+    others: dict[str, Scalar] = {name: default for name, default in command.defaults.items() if name not in searched}
+    if unknown := [name for name, default in others.items() if default is None]:
         raise UserError(f"--hyperparameter is missing: what may {', '.join(unknown)} be? {unknown[0]}=0.0001..0.1:log")
-    if not named:
-        named = {name: rate for name, default in rest.items() if (rate := as_rate(name, default))}
-    if not named:
-        there = ", ".join(f"{name} ({json.dumps(default)})" for name, default in rest.items()) or "none that is known"
-        raise UserError(f"--hyperparameter is missing: which is tuned, like lr=0.0001..0.1:log? There are {there}")
-    return named | {name: default for name, default in rest.items() if name not in named}
+    if not searched:
+        searched = {name: rate for name, default in others.items() if (rate := learning_rate(name, default))}
+    if not searched:
+        names = ", ".join(f"{name} ({json.dumps(default)})" for name, default in others.items()) or "none that is known"
+        raise UserError(f"--hyperparameter is missing: which is tuned, like lr=0.0001..0.1:log? There are {names}")
+    return searched | {name: default for name, default in others.items() if name not in searched}
 
 
 def _covered(data: dict[str, Any] | None) -> DateRange | None:
@@ -163,15 +163,15 @@ def _covered(data: dict[str, Any] | None) -> DateRange | None:
 
 
 def _dates(covered: DateRange, today: date) -> dict[str, tuple[Any, str]]:
-    """{key: its value and why} where what is usual does not suit the days of the data: they ended, or are few."""
+    """`{key: (value, reason)}` for keys about dates whose defaults do not suit the data: they ended, or are few."""
     keys: dict[str, tuple[Any, str]] = {}
     if (today - covered.end).days > _STALE_DAYS:
-        why = f"end on {covered.end}: take it out when they get new days, so that date ranges rotate"
-        keys["as-of"] = covered.end.isoformat(), why
+        reason = f"end on {covered.end}: take it out when they get new days, so that date ranges rotate"
+        keys["as-of"] = covered.end.isoformat(), reason
     end = min(covered.end, today)
     months = (end.year - covered.start.year) * 12 + end.month - covered.start.month
-    # As many as leave six ranges to judge on; three are usual.
-    if (most := max(1, (months - 7) // 2)) < MONTHS_PER_RANGE:
-        why = f"cover {months} months: longer date ranges would leave too few to judge a winner on"
-        keys["range-months"] = most, why
+    # The longest ranges that leave six others to judge on.
+    if (longest := max(1, (months - 7) // 2)) < MONTHS_PER_RANGE:
+        reason = f"cover {months} months: longer date ranges would leave too few to judge a winner on"
+        keys["range-months"] = longest, reason
     return keys

@@ -1,4 +1,4 @@
-"""Whether what `hpt init` once wrote still fits this version of hpt, and the code beside it. It changes nothing."""
+"""Checks that the files of `hpt init` still fit this version of hpt and the repository's code. Changes nothing."""
 
 import re
 from collections.abc import Iterator
@@ -14,20 +14,18 @@ from pipeline.jenkins.parameters import PARAMETERS
 from pipeline.places import PROJECT_FILE
 from pipeline.provenance import __version__
 from pipeline.spec import project, text, trainer
-from pipeline.spec.check import of_own
-from pipeline.spec.normalize import as_written
 
 _KEYS = "|".join(
     {field.alias or name for name, field in specs.Spec.model_fields.items()}
     - {"data", "training", "parameters", "search", "store", "image", "notes", "mode", "short", "references"}
 )
-"""Keys of a spec, without those that are as likely in JSON of other tools."""
+"""Keys of a spec, without those that are common in JSON of other tools."""
 _IS_KEY = re.compile(_KEYS)
 _HAS_KEY = re.compile(rf'"(?:{_KEYS})"\s*:')
 
 
 def misfits(folder: Path) -> Iterator[str]:
-    """A line for each thing that does not fit."""
+    """A line for each misfit in hpt.toml, Jenkinsfile, specs and jobs."""
     yield from _of_project(folder)
     yield from _of_jenkinsfile(folder)
     yield from _of_specs(folder)
@@ -37,13 +35,13 @@ def misfits(folder: Path) -> Iterator[str]:
 
 
 def paths_outside(folder: Path) -> Iterator[str]:
-    """A line for each path that leaves the repository: that may be meant so."""
+    """A line for each path that leaves the repository, which may be on purpose."""
     for name, content in _contents(folder):
         yield from local_paths.outside(content, name, folder)
 
 
 def specs_of(folder: Path) -> Iterator[Path]:
-    """The specs of a repository, broken ones too; JSON of other tools, without a key of specs, is passed over."""
+    """The specs of a repository, broken ones too. JSON without a key of specs is of another tool, and is skipped."""
     for path in sorted((folder / "specs").rglob("*.json")):
         try:
             content = _text(path)
@@ -52,15 +50,15 @@ def specs_of(folder: Path) -> Iterator[Path]:
             continue
         try:
             value = text.parse(content)
-            is_ours = isinstance(value, dict) and any(_IS_KEY.fullmatch(_usual(key)) for key in value)
+            is_ours = isinstance(value, dict) and any(_IS_KEY.fullmatch(_hyphenated(key)) for key in value)
         except ValueError:
             is_ours = _HAS_KEY.search(content) is not None
         if is_ours:
             yield path
 
 
-def _usual(key: str) -> str:
-    """A key as specs spell it."""
+def _hyphenated(key: str) -> str:
+    """A key in the spelling of specs."""
     return key.lower().replace("_", "-")
 
 
@@ -69,7 +67,7 @@ def _text(path: Path) -> str:
 
 
 def _contents(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """hpt.toml and the specs by their names, as far as they can be read; the others are told of elsewhere."""
+    """hpt.toml and the specs with their names; those that cannot be read are reported elsewhere."""
     for path in (folder / PROJECT_FILE, *specs_of(folder)):
         parse = project_file.content if path.suffix == ".toml" else text.parse
         try:
@@ -112,8 +110,8 @@ def _of_jenkinsfile(folder: Path) -> Iterator[str]:
     if not text:
         yield f"{path}: is not there: `hpt init` writes it"
     elif protocols - {str(PROTOCOL)}:
-        spoken = ", ".join(sorted(protocols))
-        yield f"{path}: speaks protocol {spoken}, this hpt {PROTOCOL}: `hpt init --dry-run` shows what changed"
+        numbers = ", ".join(sorted(protocols))
+        yield f"{path}: speaks protocol {numbers}, this hpt {PROTOCOL}: `hpt init --dry-run` shows what changed"
     elif not protocols and not jenkinsfile.calls_library(text):
         yield (
             f"{path}: neither calls hptSweep() nor is one that `hpt init --standalone` wrote: if it is your own, "
@@ -129,15 +127,14 @@ def _of_specs(folder: Path) -> Iterator[str]:
         name = str(path.relative_to(folder))
         try:
             spec = specs.from_json(_text(path), name)
-            if spec.trains_own_code and spec.hyperparameters is None:
-                declared = trainer.hyperparameters(spec)
-                yield from (f"{name}: {key}: {message}" for key, message in of_own(as_written(spec), declared))
+            yield from (f"{name}: {key}: {message}" for key, message in trainer.misfits(spec))
         except UserError as error:
             yield from str(error).splitlines()
 
 
 def _of_jobs(folder: Path) -> Iterator[str]:
     text = read(folder / "jobs/sweep.yaml")
-    missing = [one.name for one in PARAMETERS if not re.search(rf"(?m)^\s*name: '?{one.name}'?\s*$", text)]
+    names = [parameter.name for parameter in PARAMETERS]
+    missing = [name for name in names if not re.search(rf"(?m)^\s*name: '?{name}'?\s*$", text)]
     if text and missing and not jenkinsfile.are_foreign_jobs(text):
         yield f"jobs/sweep.yaml: lacks the parameters {', '.join(missing)}: `hpt init --dry-run` shows what changed"

@@ -1,7 +1,6 @@
-"""Paths of one machine in what a repository holds: another checkout lies elsewhere, and has no such path.
+"""Finds absolute paths in a repository's files, which are wrong in any other checkout, and makes paths relative.
 
-Here: paths into the repository made relative to it, and those told of that are not. Not here: whether what a path names
-is there (`plan/reach.py`).
+A path that exists is not checked here but in `plan/reach.py`.
 """
 
 import os
@@ -15,24 +14,27 @@ from pipeline.adopt.answers import Answers, split
 from pipeline.places import canonical
 
 _EVERYWHERE = ("/bin/", "/usr/", "/dev/")
-"""What a command names there is on all machines."""
+"""Folders whose programs a command may name: all machines have them."""
 
 
 def in_repository(path: str, folder: Path) -> str:
-    """`data/rides.csv` of `/home/ada/team/data/rides.csv` in `/home/ada/team`; any other path as it is."""
-    whole = Path(os.path.expanduser(path))
-    if "://" in path or not whole.is_absolute():
+    """A path in the repository `folder`, made relative to it; any other path unchanged.
+
+    `/home/ada/team/data/rides.csv` in `/home/ada/team` becomes `data/rides.csv`.
+    """
+    absolute = Path(os.path.expanduser(path))
+    if "://" in path or not absolute.is_absolute():
         return path
     # From the end, as a link within the repository may lead out of it.
-    for above in (whole, *whole.parents):
+    for above in (absolute, *absolute.parents):
         if os.path.isdir(above) and os.path.samefile(above, folder):
-            below = whole.relative_to(above)
+            below = absolute.relative_to(above)
             return path if ".." in below.parts else str(below)
     return path
 
 
 def made_relative(answers: Answers, folder: Path) -> Answers:
-    """The answers with all paths into the repository relative to it. Raises UserError if a command is none."""
+    """The answers with all paths into the repository relative to it. Raises UserError if a command cannot be split."""
 
     def path(text: str | None) -> str | None:
         return text and in_repository(canonical(text), folder)
@@ -54,7 +56,7 @@ def made_relative(answers: Answers, folder: Path) -> Answers:
 
 
 def of_this_checkout(content: Mapping[str, Any], name: str, folder: Path) -> Iterator[str]:
-    """A line for each absolute path into the repository in a spec or hpt.toml, called `name`."""
+    """A line for each absolute path into the repository in the content of a spec or hpt.toml; `name` is the file's."""
     for key, path in _paths(content):
         relative = in_repository(path, folder)
         if relative != path:
@@ -64,7 +66,7 @@ def of_this_checkout(content: Mapping[str, Any], name: str, folder: Path) -> Ite
 
 
 def outside(content: Mapping[str, Any], name: str, folder: Path) -> Iterator[str]:
-    """A line for each path that leaves the repository, in a spec or hpt.toml called `name`."""
+    """A line for each path that leaves the repository in the content of a spec or hpt.toml; `name` is the file's."""
     for key, path in _paths(content):
         is_elsewhere = path.startswith(("/", "~")) and in_repository(path, folder) == path
         is_everywhere = key != "data.path" and path.startswith(_EVERYWHERE)
@@ -73,7 +75,7 @@ def outside(content: Mapping[str, Any], name: str, folder: Path) -> Iterator[str
 
 
 def _word_in_repository(word: str, folder: Path) -> str:
-    """A word of a command; of `--data=/home/ada/team/rides.csv` it is what follows the `=`."""
+    """A word of a command with its path made relative; in `--data=/home/ada/team/rides.csv` it follows the `=`."""
     option, equals, value = word.partition("=")
     if equals and option.startswith("-"):
         return f"{option}={in_repository(value, folder)}"
@@ -81,7 +83,7 @@ def _word_in_repository(word: str, folder: Path) -> str:
 
 
 def _paths(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What may be a path in a spec, or in hpt.toml, after the key that it stands at."""
+    """The possible paths in the content of a spec or hpt.toml, each after its key."""
     data = content.get("data")
     if isinstance(data, Mapping) and isinstance(path := data.get("path"), str):
         yield "data.path", canonical(path)
@@ -94,7 +96,7 @@ def _paths(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _words(command: Any) -> Iterator[str]:
-    """The words of a command, those included that stand under a condition."""
+    """The words of a command, conditional ones too."""
     if isinstance(command, str):
         yield command
     elif isinstance(command, Mapping):

@@ -1,4 +1,4 @@
-"""The requirement of pip by which machines install this version of `hpt`, and how an older one follows it."""
+"""The requirement with which pip installs this version of `hpt` on machines, and the upgrade of an older one."""
 
 import importlib.metadata
 import json
@@ -16,10 +16,10 @@ _NAMES_FILE = re.compile(r"(?:^|/)hpt-([0-9][\w.+!]*?)(?=$|[\s;,#\[-]|\.tar|\.zi
 
 
 def installed_requirement(folder: Path) -> str:
-    """What pip must be told to install this version on other machines that have the repository in `folder`.
+    """The requirement with which pip installs this version on other machines that have the repository in `folder`.
 
-    A wheel of the repository, the commit or the address that it was installed from, or else its version, which then has
-    to be on an index.
+    It names a wheel of the repository, or the commit or address of this installation, or else the version, which then
+    must be on an index.
     """
     origin = _origin()
     url = str(origin.get("url", ""))
@@ -33,41 +33,44 @@ def installed_requirement(folder: Path) -> str:
 
 
 def is_of_an_index() -> bool:
-    """Whether this was installed from an index, so that its version is enough to find it again."""
+    """True if this version was installed from an index, so that pip finds it again by its number."""
     return __name__.startswith("hpt.") and not _origin()
 
 
 def is_of_elsewhere() -> bool:
-    """Whether this was installed from a file, a folder or an address; an editable checkout says nothing of that."""
+    """True if this version was installed from a file, a folder or an address, except for an editable checkout."""
     origin = _origin()
     return bool(origin) and not origin.get("dir_info", {}).get("editable")
 
 
 def names_only_a_version(requirement: str) -> bool:
-    """Whether pip would look for it on an index."""
+    """True if pip would look for the requirement on an index."""
     return bool(_PINS.match(requirement))
 
 
 def pins_nothing(requirement: str) -> bool:
-    """Whether pip would take whichever version it finds."""
+    """True if the requirement allows several versions."""
     return bool(re.match(rf"hpt{_EXTRAS}\s*($|[<>~!;])", requirement))
 
 
 def version_of(requirement: str) -> str | None:
-    """The version that a requirement pins, if it says so."""
-    found = _PINS.match(requirement)
-    named = _NAMES_FILE.search(requirement)
-    return found["version"] if found else named[1] if named else None
+    """The version that a requirement pins, by number or by the name of a file; None if it shows none."""
+    pinned = _PINS.match(requirement)
+    in_file_name = _NAMES_FILE.search(requirement)
+    return pinned["version"] if pinned else in_file_name[1] if in_file_name else None
 
 
 def wheel_of(requirement: str) -> str | None:
-    """The path of the wheel in the repository that a requirement names, without extras; None if it names none."""
+    """The path of the wheel in the repository that a requirement names, without extras; None for other requirements."""
     wheel = _WHEEL.fullmatch(requirement.strip())
     return wheel["path"] if wheel and "://" not in requirement else None
 
 
 def upgraded(pinned: str, requirement: str) -> str:
-    """What a requirement of `hpt.toml` becomes, its extras kept; itself where it is of a kind that a team maintains."""
+    """The requirement of `hpt.toml` after an upgrade to `requirement`, with its extras.
+
+    Unchanged if it is of a kind that the team maintains itself, like a commit.
+    """
     if version := _PINS.match(pinned):
         if names_only_a_version(requirement):
             return pinned[: version.start("version")] + __version__ + pinned[version.end("version") :]
@@ -79,9 +82,9 @@ def upgraded(pinned: str, requirement: str) -> str:
 
 
 def without_secrets(url: str) -> str:
-    """An address without its password, and without its user where that is no part of how ssh logs in."""
-    scheme, separator, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
+    """An address without its password, and without its user unless ssh needs it."""
+    scheme, separator, address = url.partition("://")
+    authority, slash, path = address.partition("/")
     user, at, host = authority.rpartition("@")
     if not separator or not at:
         return url
@@ -90,16 +93,16 @@ def without_secrets(url: str) -> str:
 
 
 def _origin() -> dict[str, Any]:
-    """What pip noted of where this was installed from; empty of an index, and where nobody noted anything."""
+    """Pip's note about the source of this installation; empty if it was an index, or if there is no note."""
     try:
-        noted = json.loads(importlib.metadata.distribution("hpt").read_text("direct_url.json") or "{}")
+        note = json.loads(importlib.metadata.distribution("hpt").read_text("direct_url.json") or "{}")
     except (importlib.metadata.PackageNotFoundError, ValueError):
         return {}
-    return noted if isinstance(noted, dict) else {}
+    return note if isinstance(note, dict) else {}
 
 
 def _within(folder: Path, wheel: Path) -> str | None:
-    """The path of a wheel in the repository; None if it lies elsewhere, or is none."""
+    """The path of a wheel relative to the repository; None if it is elsewhere, or no wheel."""
     folder, wheel = folder.resolve(), wheel.resolve()
-    is_there = wheel.suffix == ".whl" and wheel.is_file() and wheel.is_relative_to(folder)
-    return wheel.relative_to(folder).as_posix() if is_there else None
+    is_within = wheel.suffix == ".whl" and wheel.is_file() and wheel.is_relative_to(folder)
+    return wheel.relative_to(folder).as_posix() if is_within else None

@@ -1,4 +1,4 @@
-"""`hpt.toml`: as `hpt init` writes it, and what it would change of one that is there, whose words and comments stay."""
+"""The text of `hpt.toml`: a new one, or an existing one with changed values, whose comments and order stay."""
 
 import json
 import re
@@ -14,7 +14,7 @@ _TABLE = re.compile(r"(?m)^[ \t]*\[")
 
 
 def written(answers: Answers, data: dict[str, Any] | None, requirement: str) -> str:
-    """The text of a new one."""
+    """The text of a new hpt.toml."""
     lines = [
         "# What sweeps of this repository need not say themselves. Made by `hpt init`.",
         "# The version that machines install; after an upgrade `hpt init` shows what else changes.",
@@ -28,13 +28,13 @@ def written(answers: Answers, data: dict[str, Any] | None, requirement: str) -> 
 
 
 def content(text: str) -> dict[str, Any]:
-    """The keys of one. Raises tomllib.TOMLDecodeError."""
+    """The keys of an hpt.toml. Raises tomllib.TOMLDecodeError."""
     return tomllib.loads(text.removeprefix(_BOM))
 
 
-def changed(there: str, answers: Answers, requirement: str) -> tuple[str, list[str]]:
-    """The text that one becomes, and what a person must change by hand: the version, and a store that it lacks."""
-    keys = content(there)
+def changed(text: str, answers: Answers, requirement: str) -> tuple[str, list[str]]:
+    """An existing hpt.toml with the new version, and a store if it had none; and remarks about manual changes."""
+    keys = content(text)
     changes: dict[str, str] = {}
     if answers.store and "store" not in keys:
         changes["store"] = answers.store
@@ -48,29 +48,29 @@ def changed(there: str, answers: Answers, requirement: str) -> tuple[str, list[s
         if keys.get(key) == value:
             continue
         keys = keys | {key: value}
-        after = _with(there, key, value)
-        if _is(after, keys):
-            there = after
+        after = _with(text, key, value)
+        if _has_keys(after, keys):
+            text = after
         else:
-            keys = content(there)
+            keys = content(text)
             remarks.append(f"hpt.toml: write {key} = {_quoted(value)} yourself: it is not clear where that belongs")
-    return there, remarks
+    return text, remarks
 
 
 def _with(text: str, key: str, value: str) -> str:
-    """The text with another value of a key outside of tables, or with the key in front."""
+    """The text with a new value for a key outside of tables, or with the key in front."""
     mark = _BOM if text.startswith(_BOM) else ""
     text = text.removeprefix(_BOM)
     table = _TABLE.search(text)
     form = rf"^[ \t]*{key}[ \t]*=[ \t]*(\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')"
-    there = re.compile(form, re.MULTILINE).search(text, 0, table.start() if table else len(text))
-    if there:
-        return mark + text[: there.start(1)] + _quoted(value) + text[there.end(1) :]
+    existing = re.compile(form, re.MULTILINE).search(text, 0, table.start() if table else len(text))
+    if existing:
+        return mark + text[: existing.start(1)] + _quoted(value) + text[existing.end(1) :]
     end = "\r\n" if "\r\n" in text else "\n"
     return f"{mark}{key} = {_quoted(value)}{end}{text}"
 
 
-def _is(text: str, keys: dict[str, Any]) -> bool:
+def _has_keys(text: str, keys: dict[str, Any]) -> bool:
     try:
         return content(text) == keys
     except tomllib.TOMLDecodeError:
@@ -82,10 +82,10 @@ def _key(name: str) -> str:
 
 
 def _value(value: Any) -> str:
-    """A value of TOML: text, or a list of texts."""
+    """A TOML value: a string, or a list of strings."""
     return f"[{', '.join(map(_quoted, value))}]" if isinstance(value, list) else _quoted(str(value))
 
 
 def _quoted(text: str) -> str:
-    """A string of TOML: that of JSON, whose escapes are the same but for DEL."""
+    """A TOML string. JSON has the same escapes, except for DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,4 +1,4 @@
-"""The texts of a repository's files as they are."""
+"""Reads the files of a repository as text."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from pipeline.errors import UserError
 
 
 def read(path: Path) -> str:
-    """The text of a file; empty if there is none. Raises UserError if it is no text."""
+    """The text of a file; empty if it does not exist. Raises UserError if it cannot be read as UTF-8."""
     try:
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Writes files that are not there yet, and shows what would change of those that are. Nothing is ever overwritten."""
+"""Writes new files, and shows changes to existing ones as a diff. Nothing is ever overwritten."""
 
 import difflib
 import errno
@@ -9,38 +9,38 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from pipeline.adopt.files import Wanted
+from pipeline.adopt.files import PlannedFile
 from pipeline.adopt.texts import read
 from pipeline.errors import UserError
 
 
 class Fate(StrEnum):
-    """What becomes of a file."""
+    """The outcome for a file."""
 
     WRITTEN = "written"
     EXTENDED = "extended"
-    """By lines at its end."""
+    """Lines were added at its end."""
     SAME = "as it was"
     DIFFERS = "differs"
-    """What is there is left as it is."""
+    """The existing file has another text, and stays."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A file and what became of it, or would."""
+    """A planned file and its fate."""
 
-    file: Wanted
+    file: PlannedFile
     fate: Fate
-    there: str
-    """Its text before."""
+    before: str
+    """The text of the existing file; empty if there is none."""
 
     def diff(self) -> Iterator[str]:
-        """What would change, as `git apply` takes it."""
-        before = "/dev/null" if self.fate is Fate.WRITTEN else f"a/{self.file.path}"
+        """The change from the existing file, as a diff for `git apply`."""
+        path_before = "/dev/null" if self.fate is Fate.WRITTEN else f"a/{self.file.path}"
         lines = difflib.unified_diff(
-            _lines(self.there),
+            _lines(self.before),
             _lines(self.file.text),
-            before,
+            path_before,
             f"b/{self.file.path}",
         )
         for line in lines:
@@ -48,12 +48,15 @@ class Outcome:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines as git counts them, which knows no other end than \\n."""
+    """The lines as git counts them: they end only at \\n."""
     return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
-def write(folder: Path, files: Sequence[Wanted], *, dry: bool) -> list[Outcome]:
-    """Writes what is missing, unless `dry`. Raises UserError if a file cannot be written; those before it are whole."""
+def write(folder: Path, files: Sequence[PlannedFile], *, dry: bool) -> list[Outcome]:
+    """Writes missing files and lines, unless `dry`.
+
+    Raises UserError if a file cannot be written; the files before it are complete.
+    """
     outcomes = [_outcome(folder, file) for file in files]
     contents = [_encoded(file) for file in files]
     for outcome, content in zip(outcomes, contents, strict=True):
@@ -62,28 +65,28 @@ def write(folder: Path, files: Sequence[Wanted], *, dry: bool) -> list[Outcome]:
     return outcomes
 
 
-def _outcome(folder: Path, file: Wanted) -> Outcome:
+def _outcome(folder: Path, file: PlannedFile) -> Outcome:
     path = folder / file.path
     if not path.exists() and not path.is_symlink():
         return Outcome(file, Fate.WRITTEN, "")
-    there = read(path)
-    if there == file.text:
-        return Outcome(file, Fate.SAME, there)
-    return Outcome(file, Fate.EXTENDED if file.adds else Fate.DIFFERS, there)
+    before = read(path)
+    if before == file.text:
+        return Outcome(file, Fate.SAME, before)
+    return Outcome(file, Fate.EXTENDED if file.adds else Fate.DIFFERS, before)
 
 
-def _encoded(file: Wanted) -> bytes:
+def _encoded(file: PlannedFile) -> bytes:
     try:
         return file.text.encode("utf-8")
     except UnicodeEncodeError as error:
         part = file.text[max(0, error.start - 20) : error.end].encode("ascii", "backslashreplace").decode()
-        raise UserError(f"{file.path}: cannot be written: {part!r} is no text of UTF-8: look at the options") from None
+        raise UserError(f"{file.path}: cannot be written: {part!r} is not valid UTF-8: look at the options") from None
 
 
 def _put(path: Path, outcome: Outcome, content: bytes) -> None:
     try:
         if outcome.fate is Fate.EXTENDED:
-            _append(path, content.removeprefix(outcome.there.encode()))
+            _append(path, content.removeprefix(outcome.before.encode()))
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             _create(path, content)
@@ -92,7 +95,7 @@ def _put(path: Path, outcome: Outcome, content: bytes) -> None:
 
 
 def _create(path: Path, content: bytes) -> None:
-    """Makes a file, whole or not at all, unless it is there: somebody may have made it since."""
+    """Makes a file, complete or not at all. Raises FileExistsError if another process has made it meanwhile."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
         unfinished.write_bytes(content)
@@ -117,7 +120,7 @@ def _copy(path: Path, content: bytes) -> None:
 
 
 def _append(path: Path, content: bytes) -> None:
-    """Adds to a file, all of it or nothing."""
+    """Appends to a file, all of the content or nothing."""
     with path.open("ab", buffering=0) as file:
         before = file.tell()
         try:

@@ -1,5 +1,5 @@
-"""Several sweeps: against each other, night by night, and all of a store on its front page.
+"""Several sweeps: against each other, night by night, and all sweeps of a store on its front page.
 
-Here: which ranges may be set against each other, and what that says; what stands on the front page, and who enters it.
-Not here: the test itself (`analysis/`), a sweep's own report (`report/`), and tables for a terminal (`screen/`).
+Here: choosing the date ranges on which sweeps are compared, the sentences that follow, the content of the front page.
+Not here: the test itself (`analysis/`), the report of one sweep (`report/`), and tables for a terminal (`screen/`).
 """

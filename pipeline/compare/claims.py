@@ -1,4 +1,4 @@
-"""The claims of a store, in words: where each stands, by what evidence, and what it waits for."""
+"""The claims of a store in words: the state of each, its evidence, and the next step."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from pipeline.sweep.claims import Stored
 
 @dataclass(frozen=True)
 class ClaimRow:
-    """One claim as it is listed, all in words."""
+    """A line of the list of claims, all in words."""
 
     id: str
     kind: str
@@ -22,48 +22,54 @@ class ClaimRow:
     architecture: str = ""
     metric: str = ""
     setting: str = ""
-    """What is not as in the incumbent."""
+    """The values that differ from the incumbent's."""
     day: date | None = None
-    """What judges it lies after this day."""
+    """The day it was made: only later days judge it."""
     made_by: str = ""
-    """The sweep."""
+    """The id of the sweep that made it."""
     evidence: str = ""
-    """The kind and what it rests on."""
+    """Its kind, and the pairs behind it."""
     next: str = ""
-    """What it waits for; empty where its end has come."""
+    """The next step; empty for a claim that waits for nothing."""
 
 
 def rows(store: Store, architecture: str | None = None, data: DataSource | None = None) -> Iterator[ClaimRow]:
-    """Every claim of a store, by id, or those of an architecture or of data; of one that cannot be read, why."""
-    wanted = as_in_every_checkout(data)
+    """The claims of a store by id, or only those of an architecture or of data.
+
+    A claim that cannot be read has the kind `damaged`, with the reason as its evidence.
+    """
+    data_here = as_in_every_checkout(data)
     for stored in claims.all_stored(store):
         if isinstance(stored, tuple):
             yield ClaimRow(stored[0], "damaged", evidence=stored[1])
             continue
-        is_of_data = data is None or wanted == as_in_every_checkout(stored.claim.data)
+        is_of_data = data is None or data_here == as_in_every_checkout(stored.claim.data)
         if architecture in (None, stored.claim.architecture) and is_of_data:
             yield _row(stored)
 
 
 def page(judged: Sequence[tuple[str, str]]) -> str:
-    """The page of sweeps that judge claims: what each claim comes to. A sweep's report lies in a folder of its id."""
+    """The page of sweeps that judge claims; `judged` holds sweep ids and verdicts.
+
+    It links each sweep's report in a folder named after the sweep's id.
+    """
     return environment().get_template("claims.html").render(judged=judged)
 
 
 def _row(stored: Stored) -> ClaimRow:
-    # Not above: scipy comes with it, which a store without claims does without.
+    # Imported here, as it loads scipy, which a store without claims does not need.
     from pipeline.analysis.sequential import ClaimKind, evidence
 
-    claim, found = stored.claim, evidence(stored.claim, stored.pairs)
+    claim, kind = stored.claim, evidence(stored.claim, stored.pairs).kind
     after = next_in_words(stored)
     return ClaimRow(
         id=claim.id,
-        kind="damaged" if stored.damaged else found.kind,
+        kind="damaged" if stored.damaged else kind,
         architecture=claim.architecture,
         metric=claim.objective.metric,
         setting=claim.in_words,
         day=claim.day,
         made_by=claim.origin.sweep,
         evidence=standing(stored).removesuffix(after),
-        next=after.removeprefix("; ") if found.kind is ClaimKind.WAITS and not stored.damaged else "",
+        next=after.removeprefix("; ") if kind is ClaimKind.WAITS and not stored.damaged else "",
     )

@@ -1,4 +1,4 @@
-"""What differs between sweeps: spec, space, date ranges, data, commit, image; as text, for people."""
+"""Lists the differences between sweeps as text: spec, space, date ranges, data, commit, image."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,15 +8,15 @@ from pipeline.report.state import State
 from pipeline.results import range_of
 
 NOTHING = "—"
-"""What a table shows where there is nothing to show."""
+"""The content of an empty cell of a table."""
 
 
 def differences(states: Sequence[State]) -> dict[str, tuple[str, ...]]:
-    """What the sweeps were asked and found, where they differ: a value per sweep."""
-    facts = [_facts(state) for state in states]
-    # What data a sweep read says something only where another one read the same range.
-    names = dict.fromkeys(name for of_sweep in facts for name in of_sweep)
-    by_name = {name: tuple(of_sweep.get(name, NOTHING) for of_sweep in facts) for name in names}
+    """The properties in which sweeps differ: `{"seed": ("0", "1")}`, a value per sweep."""
+    properties = [_properties(state) for state in states]
+    names = dict.fromkeys(name for of_sweep in properties for name in of_sweep)
+    by_name = {name: tuple(of_sweep.get(name, NOTHING) for of_sweep in properties) for name in names}
+    # Data that only one of the sweeps read are no difference.
     return {
         name: values
         for name, values in by_name.items()
@@ -25,10 +25,10 @@ def differences(states: Sequence[State]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _facts(state: State) -> dict[str, str]:
-    """What a sweep was asked and what it found, by name, as text."""
+def _properties(state: State) -> dict[str, str]:
+    """The frozen spec of a sweep, and the code and data of its rows, by name."""
     definition = state.sweep.definition
-    facts = {
+    properties = {
         "commit": _of_rows(state, "git_commit", definition.git_commit),
         "image": _of_rows(state, "image", definition.image),
         "architecture": definition.architecture,
@@ -42,24 +42,24 @@ def _facts(state: State) -> dict[str, str]:
     }
     for phase in definition.of_settings:
         content = phase.model_dump(mode="json", by_alias=True, exclude={"name", "space", "ranges"})
-        facts[f"{phase.name} date ranges"] = ", ".join(map(str, phase.ranges))
-        facts |= _flat(phase.name, content)
-        # What judges searches nothing: its space is that of the phase before.
+        properties[f"{phase.name} date ranges"] = ", ".join(map(str, phase.ranges))
+        properties |= _flat(phase.name, content)
+        # A phase that judges searches nothing: its space is that of the phase before.
         if not phase.judges:
             space = {
                 name: domain.model_dump(mode="json", exclude_defaults=True) for name, domain in phase.space.items()
             }
-            facts |= _flat(f"{phase.name} space", space, deep=False)
+            properties |= _flat(f"{phase.name} space", space, deep=False)
     for row in results.trainings(state.rows):
         if row.get("data_fingerprint"):
-            facts[f"data read in {range_of(row)}, {row.get('fidelity', 'full')}"] = str(row["data_fingerprint"])
-    return facts
+            properties[f"data read in {range_of(row)}, {row.get('fidelity', 'full')}"] = str(row["data_fingerprint"])
+    return properties
 
 
 def _of_rows(state: State, column: str, otherwise: str | None) -> str:
-    """What really ran may differ from what was planned, and between trials."""
-    seen = dict.fromkeys(str(row[column]) for row in state.rows if row.get(column))
-    return ", ".join(seen) or otherwise or NOTHING
+    """The values of a column. The code that ran may differ from the planned one, and between trials."""
+    values = dict.fromkeys(str(row[column]) for row in state.rows if row.get(column))
+    return ", ".join(values) or otherwise or NOTHING
 
 
 def _flat(name: str, content: Mapping[str, Any], *, deep: bool = True) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""Keeps a store's front page: enters each sweep when it ends, in `ledger/front.json`, and makes `index.html` of that.
+"""Maintains the front page of a store: enters each sweep in `ledger/front.json` when it ends, and renders `index.html`.
 
-So the page costs one small object, however many rows the store has. What that object lacks (sweeps of older versions,
-or all of them, if somebody deleted it) is looked up once. What stands on the page is `front_page.py`'s.
+So rendering reads one small object, however many rows the store has. Sweeps that this object lacks (of older versions,
+or all of them, if it was deleted) are read once. The content of the page is made by `front_page.py`.
 """
 
 import json
@@ -28,9 +28,9 @@ from pipeline.sweep.layout import FRONT_LINES, FRONT_PAGE
 from pipeline.sweep.merge import Merged
 
 FORMAT = 2
-"""Of the lines. Raised with every field that one gets: an older version leaves those of a newer one alone."""
-_LOOKS_FOR_S = 2.0
-"""How long the end of a sweep may look up others; what is left over waits for the next one to end."""
+"""Format of the lines, raised with every new field: a version leaves lines of a newer format alone."""
+_READS_OTHERS_S = 2.0
+"""Seconds that a sweep may spend at its end on reading others without a line; the rest wait for the next sweep."""
 _CONNECTIONS = 8
 
 Lines = dict[str, FrontLine]
@@ -46,30 +46,30 @@ class _Lines(Recorded):
 def conclude(sweep: Sweep, merged: Merged) -> Summary:
     """Concludes a sweep, and enters it on the front page of its store."""
     summary = concluding.conclude(sweep, merged)
-    # No page is worth a sweep's answer: the next sweep to end makes up for it, and so does `hpt list --open`.
+    # A failing page must not cost a sweep its answer. The next sweep to end repairs it, and so does `hpt list --open`.
     with suppress(Exception):
         enter(sweep, summary)
     return summary
 
 
 def enter(sweep: Sweep, summary: Summary) -> None:
-    """Puts a sweep on the front page, as it is now. Several may do so at once: all of them end up on it.
+    """Puts a sweep in its present state on the front page. Several sweeps may do so at once, and none is lost.
 
-    Raises InfrastructureError if the store fails, UserError if a newer version keeps the page.
+    Raises InfrastructureError if the store fails, UserError if a newer version maintains the page.
     """
-    _keep(sweep.store, {sweep.id: line_of(sweep, summary, _now())}, _LOOKS_FOR_S)
+    _enter_lines(sweep.store, {sweep.id: line_of(sweep, summary, _now())}, _READS_OTHERS_S)
 
 
 def bring_up_to_date(store: Store) -> str:
-    """Looks at every sweep that was not done when it was entered, or never was, and makes the page; returns its link.
+    """Reads every sweep that has no line, or was not done when it got its line; renders the page and returns its link.
 
-    Raises UserError if there are no sweeps or somebody's own page is in the way, InfrastructureError if the store
-    fails.
+    Raises UserError if there are no sweeps, or if a page that is not ours stands in its place. Raises
+    InfrastructureError if the store fails.
     """
     ids = sweeps_in(store)
     lines = read(store)
     unfinished = [id for id in ids if id in lines and not lines[id].done]
-    _keep(store, _look(store, unfinished)[0], None)
+    _enter_lines(store, _read_sweeps(store, unfinished)[0], None)
     if not _is_ours(store.read(FRONT_PAGE)):
         raise UserError(
             f"{store.link(FRONT_PAGE)} is somebody's own page, which stays: move it away to get the front page"
@@ -78,7 +78,7 @@ def bring_up_to_date(store: Store) -> str:
 
 
 def link(store: Store) -> str | None:
-    """Where a person clicks to see the front page; None if there is none, nobody knows, or it is somebody's own."""
+    """The link of the front page; None if there is none, the store fails, or the page is not ours."""
     with suppress(InfrastructureError, FileNotFoundError):
         if _is_ours(store.read(FRONT_PAGE)):
             return store.link(FRONT_PAGE)
@@ -90,65 +90,67 @@ def _is_ours(page: bytes) -> bool:
 
 
 def read(store: Store) -> Lines:
-    """The lines that were entered. Raises UserError if a newer version of hpt keeps them."""
+    """The lines of `ledger/front.json` by sweep id. Raises UserError if a newer version of hpt maintains them."""
     try:
         return _parse(store.read(FRONT_LINES))
     except FileNotFoundError:
         return {}
 
 
-def _keep(store: Store, new: Lines, seconds: float | None) -> None:
-    """Enters lines, and those of sweeps that have none, as far as `seconds` allow; then makes the page."""
-    known = read(store)
+def _enter_lines(store: Store, new: Lines, seconds: float | None) -> None:
+    """Enters new lines, then lines of sweeps that have none, as far as `seconds` allow; then renders the page."""
+    entered = read(store)
     ids = all_sweeps(store)
-    gone = known.keys() - set(ids)
-    looked_up, unread = _look(store, [id for id in reversed(ids) if id not in known and id not in new], seconds)
+    removed = entered.keys() - set(ids)
+    without_line = [id for id in reversed(ids) if id not in entered and id not in new]
+    late, unread = _read_sweeps(store, without_line, seconds)
 
-    def entered(content: bytes) -> bytes:
-        # A line that somebody entered meanwhile is newer than one that was looked up.
-        lines = looked_up | _parse(content) | new
-        return as_json(_Lines(sweeps=tuple(lines[id] for id in sorted(lines.keys() - gone))))
+    def with_new_lines(content: bytes) -> bytes:
+        # A line that another process entered meanwhile is newer than a late one.
+        lines = late | _parse(content) | new
+        return as_json(_Lines(sweeps=tuple(lines[id] for id in sorted(lines.keys() - removed))))
 
-    def made(content: bytes) -> bytes:
+    def rendered(content: bytes) -> bytes:
         if content and not _is_ours(content):
-            return content  # somebody's own page
-        # Read after the page that is written over: whoever wrote that had entered its lines before.
+            return content
+        # Read the lines after the page to replace: its writer had entered its lines before.
         lines = read(store)
-        left = [one for one in unread if one.sweep not in lines]
-        return page(store, list(lines.values()), left, list(claims.rows(store))).encode(errors="xmlcharrefreplace")
+        still_unread = [sweep for sweep in unread if sweep.sweep not in lines]
+        rows = list(claims.rows(store))
+        return page(store, list(lines.values()), still_unread, rows).encode(errors="xmlcharrefreplace")
 
-    update(store, FRONT_LINES, entered)
-    update(store, FRONT_PAGE, made)
+    update(store, FRONT_LINES, with_new_lines)
+    update(store, FRONT_PAGE, rendered)
 
 
-def _look(store: Store, ids: Collection[str], seconds: float | None = None) -> tuple[Lines, list[Unread]]:
-    """The lines of sweeps, and those that have none: damaged, or `seconds` were over."""
+def _read_sweeps(store: Store, ids: Collection[str], seconds: float | None = None) -> tuple[Lines, list[Unread]]:
+    """The lines of sweeps by id, and the sweeps without a line: damaged, or not reached within `seconds`."""
     until = None if seconds is None else time.monotonic() + seconds
 
-    def look(id: str) -> FrontLine | Unread:
+    def line(id: str) -> FrontLine | Unread:
         if until is not None and time.monotonic() > until:
             return Unread(id, "not looked at yet; `hpt list --open` does")
         try:
-            return _looked_up(Sweep(store, id))
+            return _line_of_rows(Sweep(store, id))
         except InfrastructureError:
             raise
-        except Exception as error:  # whatever is wrong with it, the others stay on the page
+        except Exception as error:  # one damaged sweep must not take the others off the page
             return Unread(id, f"cannot be read: {error}")
 
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
-        looked = list(pool.map(look, ids))
-    lines = {one.sweep: one for one in looked if isinstance(one, FrontLine)}
-    return lines, [one for one in looked if isinstance(one, Unread)]
+        results = list(pool.map(line, ids))
+    lines = {result.sweep: result for result in results if isinstance(result, FrontLine)}
+    return lines, [result for result in results if isinstance(result, Unread)]
 
 
-def _looked_up(sweep: Sweep) -> FrontLine:
+def _line_of_rows(sweep: Sweep) -> FrontLine:
     state = state_of(sweep)
     summary = summarize(sweep.definition, state.rows, state.planned, state.done, state.confirmed, state.skipped)
     return line_of(sweep, summary, _now(), has_page=sweep.store.exists(sweep.page_key))
 
 
 def _parse(content: bytes) -> Lines:
-    """No lines of what is damaged: they are looked up again."""
+    """Empty if the content is damaged: then all sweeps are read again."""
     if not content:
         return {}
     try:

@@ -1,4 +1,4 @@
-"""A sweep as it stands on the store's front page: what it came to, in one small value."""
+"""The line of a sweep on the store's front page: its answer and its cost in one small value."""
 
 from collections.abc import Iterable
 from statistics import fmean
@@ -18,15 +18,15 @@ _CLAIM = "claim"
 
 
 class FrontLine(Recorded):
-    """What the front page says of one sweep."""
+    """All that the front page shows of one sweep."""
 
     sweep: str
     created: str
     looked: str
-    """When it was as this line says."""
+    """The time at which the sweep was read for this line."""
     architecture: str
     source: str
-    """Where its data are; empty: a trainer of a team's own knows."""
+    """The path of its data, or a built-in source; empty if the team's own trainer reads its own data."""
     target: tuple[str, ...]
     transform: str | None
     metric: str
@@ -35,36 +35,36 @@ class FrontLine(Recorded):
     """`done`, `12 of 31 trials`."""
     done: bool
     verdict: str
-    """The kind of the answer's verdict, as of `analysis.verdict.Kind`; or `kept`, `awaits` (one that is still to come),
-    `unjudged`, `trained` (nothing was tuned), `study`, `claim` (it judges one), `nothing` (no setting
+    """The kind of the answer's verdict, as in `analysis.verdict.Kind`; or `kept`, `awaits` (not judged yet),
+    `unjudged`, `trained` (nothing was tuned), `study`, `claim` (the sweep judges a claim), `nothing` (no setting
     finished)."""
     incumbent: str
-    """What people call it."""
+    """The incumbent's name for people."""
     setting: str = ""
-    """The answer's values, where it is not the incumbent."""
+    """The answer's values; empty if the answer is the incumbent."""
     gain: str = ""
-    """By how much the answer is better: `8.3 % better`."""
+    """The gain of the answer over the incumbent: `8.3 % better`."""
     score: float | None = None
     """The answer's test metric, the mean over date ranges."""
     incumbent_score: float | None = None
-    """The incumbent's on the same."""
+    """The incumbent's test metric on the same date ranges."""
     judged: bool = False
-    """Whether these are the date ranges that judged, not those that chose."""
+    """True if the scores are of date ranges that judged, false if of those that chose."""
     note: str = ""
-    """Why there is no answer."""
+    """The reason why there is no answer."""
     trials: int
     failed: int
     seconds: float
-    """Of training, all devices together."""
+    """Seconds of training, all devices together."""
     money: float | None = None
-    """None where no price is known."""
+    """None if the spec names no price."""
     has_page: bool = True
     claim: str = ""
-    """The one that it judges. Where that stands changes with every sweep that does, so a line does not hold it."""
+    """The id of the claim that the sweep judges. The line leaves out its state, which later sweeps change."""
 
 
 def line_of(sweep: Sweep, summary: Summary, looked: str, *, has_page: bool = True) -> FrontLine:
-    """The line of a sweep that `summary` sums up; `looked` is now."""
+    """The line of a sweep with this summary; `looked` is the present time in ISO format."""
     definition, data = sweep.definition, sweep.definition.data
     stopped = not summary.done and sweep.stop_is_asked()
     counts = f"{summary.finished} of {summary.planned} trials"
@@ -131,7 +131,7 @@ def _gain(summary: Summary) -> str:
 
 
 def _scores(summary: Summary) -> tuple[float | None, float | None, bool]:
-    """The answer's test metric and the incumbent's, and whether they are of what judged."""
+    """The answer's test metric, the incumbent's, and True if both are of date ranges that judged."""
     answer, definition = summary.decided, summary.definition
     if answer is None or definition.is_study:
         return None, None, False
@@ -141,14 +141,16 @@ def _scores(summary: Summary) -> tuple[float | None, float | None, bool]:
     judged = confirmed is not None and answer.setting.experiment in confirmed.compared
     if not summary.judged:
         return _mean(row.get(definition.objective.test) for row in answer.setting.by_range.values()), None, judged
-    theirs = _mean(pair.incumbent for pair in summary.judged)
-    return theirs if answer.setting.is_incumbent else _mean(pair.setting for pair in summary.judged), theirs, judged
+    incumbent = _mean(pair.incumbent for pair in summary.judged)
+    score = incumbent if answer.setting.is_incumbent else _mean(pair.setting for pair in summary.judged)
+    return score, incumbent, judged
 
 
 def _mean(values: Iterable[object]) -> float | None:
+    """The mean; None without values, or if one of them is missing or not finite."""
     numbers = [finite(value) for value in values]
-    known = [number for number in numbers if number is not None]
-    return finite(fmean(known)) if known and len(known) == len(numbers) else None
+    valid = [number for number in numbers if number is not None]
+    return finite(fmean(valid)) if valid and len(valid) == len(numbers) else None
 
 
 def _cut(text: str) -> str:

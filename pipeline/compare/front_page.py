@@ -1,6 +1,7 @@
-"""The front page of a store as text: series by architecture and target, claims, every sweep, what a month cost.
+"""Renders the front page of a store: series by architecture and target, claims, every sweep, the cost of each month.
 
-It is one file that asks no host for anything; its links are relative, so that a copy of the store is a copy of it.
+The page is one file that loads nothing from other hosts. Its links are relative, so that it works in a copy of the
+store.
 """
 
 from collections import defaultdict
@@ -16,9 +17,9 @@ from pipeline.store import Store
 from pipeline.sweep.layout import FRONT_PAGE, SweepKeys
 
 MARK = '<meta name="generator" content="hpt front page">'
-"""Only a page that holds it is written over."""
+"""Only a page with this mark is overwritten."""
 NEWEST = 15
-"""Sweeps that are listed before a click."""
+"""Sweeps that are listed without a click."""
 _MOST_POINTS = 60
 _WIDTH, _HEIGHT, _MARGIN = 260.0, 56.0, 5.0
 
@@ -34,12 +35,12 @@ _BADGES = {
     "study": ("plain", "a study"),
     "nothing": ("bad", "no result"),
 }
-"""Kind of verdict -> how it looks, and what it says."""
+"""Kind of verdict -> class of the style sheet, and text."""
 
 
 @dataclass(frozen=True)
 class Unread:
-    """A sweep that has no line, and why."""
+    """A sweep without a line, and the reason."""
 
     sweep: str
     why: str
@@ -47,14 +48,14 @@ class Unread:
 
 @dataclass(frozen=True)
 class Trend:
-    """The best error of a series, sweep by sweep, as points of a small picture."""
+    """The best error of a series, sweep by sweep, as points of a small SVG picture."""
 
     points: tuple[tuple[float, float, bool], ...]
-    """x, y, and whether the sweep judged it."""
+    """x, y, and True if the sweep judged its error."""
     beside: str
-    """The incumbent's line, as SVG writes points."""
+    """The incumbent's line in SVG's notation of points."""
     words: str
-    """The same for those who cannot see it."""
+    """The alternative text of the picture."""
     width: float = _WIDTH
     height: float = _HEIGHT
 
@@ -65,14 +66,14 @@ class Trend:
 
 @dataclass(frozen=True)
 class Series:
-    """The sweeps of one architecture on one problem, oldest first; no studies."""
+    """The sweeps of one architecture on one problem, oldest first, without studies."""
 
     architecture: str
     lines: tuple[FrontLine, ...]
 
     @property
     def last(self) -> FrontLine:
-        """The newest sweep that is done; while none is, the newest."""
+        """The newest sweep that is done, or the newest of all if none is."""
         return next((line for line in reversed(self.lines) if line.done), self.lines[-1])
 
     @property
@@ -86,19 +87,19 @@ class Series:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is predicted, from which data, measured how: errors of different problems say nothing to each other."""
+    """Data, target and metric. Errors of different problems cannot be compared."""
 
     source: str
     target: str
     metric: str
     goal: str
     series: tuple[Series, ...]
-    """The one with the newest sweep first."""
+    """Ordered by their newest sweep, newest first."""
 
 
 @dataclass(frozen=True)
 class Month:
-    """What the sweeps of a month cost."""
+    """The cost of the sweeps that began in a month."""
 
     name: str
     """`2026-11`."""
@@ -106,30 +107,30 @@ class Month:
     trials: int
     seconds: float
     money: float | None
-    """Of those sweeps whose price is known; None if none is."""
+    """The sum over sweeps with a price; None if there is none."""
     share: float
-    """Of the month that cost most, between 0 and 1."""
+    """Its training time as a share of that of the most expensive month, 0 to 1."""
 
 
 def page(
     store: Store, lines: Sequence[FrontLine], unread: Sequence[Unread] = (), claims: Sequence[ClaimRow] = ()
 ) -> str:
-    """The page; `lines` from the oldest sweep to the newest. Without `claims` nothing is said of any."""
+    """The HTML of the page; `lines` go from the oldest sweep to the newest. Without `claims` it has no such section."""
     link = store.link(FRONT_PAGE)
     is_bucket = urlsplit(link).scheme == "https"
-    newest, series = [*reversed(lines)], problems(lines)
+    newest, by_problem = [*reversed(lines)], problems(lines)
     kinds = {row.id: row.kind for row in claims}
     return (
         environment()
         .get_template("front.html")
         .render(
             mark=MARK,
-            # A bucket's login leads to an address where relative links lead nowhere: this one is what they go by.
+            # A bucket's login redirects to an address where relative links are broken, so the page names their base.
             base=link if is_bucket else None,
             place=store.root if is_bucket else link.removesuffix(f"/{FRONT_PAGE}"),
             made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-            problems=series,
-            trends=any(one.trend for problem in series for one in problem.series),
+            problems=by_problem,
+            trends=any(series.trend for problem in by_problem for series in problem.series),
             claims=claims,
             known={line.sweep for line in lines},
             sweeps=newest[:NEWEST],
@@ -145,7 +146,7 @@ def page(
 
 
 def badge(line: FrontLine, kinds: Mapping[str, str]) -> tuple[str, str]:
-    """A class of the style sheet, and the verdict in a few words; `kinds` says where each claim stands."""
+    """A class of the style sheet, and the verdict in a few words; `kinds` holds the state of each claim by id."""
     if line.verdict == "claim":
         kind = kinds.get(line.claim, "gone")
         return "good" if kind == "real" else "plain", f"claim: {kind}"
@@ -156,26 +157,22 @@ def badge(line: FrontLine, kinds: Mapping[str, str]) -> tuple[str, str]:
 
 
 def page_of(sweep: str) -> str:
-    """The page of a sweep, as the front page links it."""
+    """The link of the front page to a sweep's report."""
     return SweepKeys(sweep).page_key
 
 
 def problems(lines: Sequence[FrontLine]) -> list[Problem]:
-    """The series by what they predict; the problem with the newest sweep first."""
-    found: dict[tuple[str, str, str, str], dict[str, list[FrontLine]]] = defaultdict(lambda: defaultdict(list))
+    """The series grouped by problem; the problem with the newest sweep first."""
+    grouped: dict[tuple[str, str, str, str], dict[str, list[FrontLine]]] = defaultdict(lambda: defaultdict(list))
     for line in lines:
         if line.verdict not in ("study", "claim"):
             target = ", ".join(line.target) + (f" ({line.transform})" if line.transform else "")
-            found[line.source, target, line.metric, line.goal][line.architecture].append(line)
-    every = [
-        Problem(*names, tuple(sorted((Series(*one) for one in _tuples(own)), key=_newest, reverse=True)))
-        for names, own in found.items()
-    ]
-    return sorted(every, key=lambda problem: _newest(problem.series[0]), reverse=True)
-
-
-def _tuples(series: dict[str, list[FrontLine]]) -> list[tuple[str, tuple[FrontLine, ...]]]:
-    return [(architecture, tuple(lines)) for architecture, lines in series.items()]
+            grouped[line.source, target, line.metric, line.goal][line.architecture].append(line)
+    result = []
+    for problem, by_architecture in grouped.items():
+        series = [Series(architecture, tuple(members)) for architecture, members in by_architecture.items()]
+        result.append(Problem(*problem, tuple(sorted(series, key=_newest, reverse=True))))
+    return sorted(result, key=lambda problem: _newest(problem.series[0]), reverse=True)
 
 
 def _newest(series: Series) -> str:
@@ -183,37 +180,38 @@ def _newest(series: Series) -> str:
 
 
 def trend(lines: Sequence[FrontLine]) -> Trend | None:
-    """The best error of the newest sweeps; None where fewer than two have one."""
+    """The best error of the newest sweeps; None if fewer than two have one."""
     scored = [(line.score, line) for line in lines if line.score is not None][-_MOST_POINTS:]
     if len(scored) < 2:
         return None
     scores = [score for score, _ in scored]
-    beside = [line.incumbent_score for _, line in scored]
-    known = [*scores, *(score for score in beside if score is not None)]
-    low, high = min(known), max(known)
+    incumbent = [line.incumbent_score for _, line in scored]
+    drawn = [*scores, *(score for score in incumbent if score is not None)]
+    low, high = min(drawn), max(drawn)
     across, up = (_WIDTH - 2 * _MARGIN) / (len(scored) - 1), _HEIGHT - 2 * _MARGIN
 
     def place(at: int, score: float) -> tuple[float, float]:
         share = (score - low) / (high - low) if high > low else 0.5
         return _MARGIN + at * across, _HEIGHT - _MARGIN - share * up
 
-    line = scored[-1][1]
-    best = min(scores) if line.goal == "minimize" else max(scores)
+    last = scored[-1][1]
+    best = min(scores) if last.goal == "minimize" else max(scores)
+    incumbent_places = [place(at, score) for at, score in enumerate(incumbent) if score is not None]
     return Trend(
-        points=tuple((*place(at, score), one.judged) for at, (score, one) in enumerate(scored)),
-        beside=" ".join("{:.1f},{:.1f}".format(*place(at, one)) for at, one in enumerate(beside) if one is not None),
-        words=f"{line.metric}_test of {len(scored)} sweeps, oldest first: {scores[0]:.4g} at first, "
+        points=tuple((*place(at, score), line.judged) for at, (score, line) in enumerate(scored)),
+        beside=" ".join(f"{x:.1f},{y:.1f}" for x, y in incumbent_places),
+        words=f"{last.metric}_test of {len(scored)} sweeps, oldest first: {scores[0]:.4g} at first, "
         f"{scores[-1]:.4g} at last, {best:.4g} at best.",
     )
 
 
 def months(lines: Sequence[FrontLine]) -> list[Month]:
-    """What the sweeps that began in a month cost; the newest month first."""
+    """The cost of each month, newest first. A sweep belongs to the month in which it began."""
     by_month: dict[str, list[FrontLine]] = defaultdict(list)
     for line in lines:
         by_month[line.created[:7]].append(line)
-    most = max((sum(line.seconds for line in own) for own in by_month.values()), default=0.0)
-    return [_month(name, own, most) for name, own in sorted(by_month.items(), reverse=True)]
+    most = max((sum(line.seconds for line in members) for members in by_month.values()), default=0.0)
+    return [_month(name, members, most) for name, members in sorted(by_month.items(), reverse=True)]
 
 
 def _month(name: str, lines: Sequence[FrontLine], most: float) -> Month:

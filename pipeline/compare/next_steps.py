@@ -1,4 +1,4 @@
-"""What to do after sweeps were compared: a few commands, each with the reason for it."""
+"""Suggests the next steps after a comparison of sweeps: a few commands, each with its reason."""
 
 import json
 import shlex
@@ -22,34 +22,37 @@ class Step:
 
 
 def next_steps(ranking: Ranking, place: str = "") -> list[Step]:
-    """At most three, the most urgent first; `place` is what commands need besides to find the store."""
-    return [Step(why, command + place) for why, command in _steps(ranking)][:_MOST]
+    """At most three steps, the most urgent first; `place` is the option that names the store, with a leading space."""
+    return [Step(reason, command + place) for reason, command in _steps(ranking)][:_MOST]
 
 
 def _steps(ranking: Ranking) -> Iterator[tuple[str, str]]:
-    for one in ranking.places:
-        id = one.state.sweep.id
-        if one.state.sweep.definition.format != FORMAT:
-            # Nothing can be added to it; what it found can be taken on.
-            if not one.state.done and one is not ranking.places[0] and _has_model(one.state):
-                yield f"{one.name} is of an older version and cannot go on: take its best setting", f"hpt export {id}"
-        elif not one.state.done and not one.state.why_stopped:
-            yield f"{one.name} is not finished ({one.state.words}): go on with it", f"hpt run --sweep {id}"
-        elif one.state.failed:
-            yield f"{one.name} has {len(one.state.failed)} failed trials: run them again", f"hpt retry {id}"
+    # Unfinished and failed work first.
+    for place in ranking.places:
+        id, state = place.state.sweep.id, place.state
+        if state.sweep.definition.format != FORMAT:
+            # A sweep of an older version takes no more trials, but its best setting can be exported.
+            if not state.done and place is not ranking.places[0] and _has_model(state):
+                yield f"{place.name} is of an older version and cannot go on: take its best setting", f"hpt export {id}"
+        elif not state.done and not state.why_stopped:
+            yield f"{place.name} is not finished ({state.words}): go on with it", f"hpt run --sweep {id}"
+        elif state.failed:
+            yield f"{place.name} has {len(state.failed)} failed trials: run them again", f"hpt retry {id}"
+
+    # Then a closer look at rivals, and the export of the best.
     best = ranking.places[0]
     if best.score is None:
         return
-    if rivals := [one for one in ranking.doubtful if one.state.sweep.definition.architecture != _architecture(best)]:
+    if rivals := [place for place in ranking.doubtful if _architecture(place) != _architecture(best)]:
         yield from _tell_apart(ranking, best, rivals)
     if best.references is None or best.references.is_ahead:
         yield f"take the best setting of {best.name}", f"hpt export {best.state.sweep.id}"
 
 
 def _has_model(state: State) -> bool:
-    """Whether there is a model of the best setting, which an export takes."""
-    own = [row for row in state.rows if state.best and row["experiment"] == state.best.experiment]
-    return newest_model(state.sweep.definition, own) is not None
+    """True if the best setting has a model to export."""
+    rows = [row for row in state.rows if state.best and row["experiment"] == state.best.experiment]
+    return newest_model(state.sweep.definition, rows) is not None
 
 
 def _architecture(place: Place) -> str:
@@ -57,14 +60,14 @@ def _architecture(place: Place) -> str:
 
 
 def _tell_apart(ranking: Ranking, best: Place, rivals: list[Place]) -> Iterator[tuple[str, str]]:
-    """A larger search of those that lie close together, where they were tuned automatically."""
+    """A larger search of the architectures that lie close together; none unless they were tuned automatically."""
     definition = best.state.sweep.definition
     if definition.own is not None or definition.spec.get("tune") != "automatic":
         return
-    # Whoever is held against others may itself be behind one of them.
-    names = list(dict.fromkeys([_architecture(best), *(_architecture(one) for one in [ranking.base, *rivals])]))[:3]
-    why = f"search more where it is close: {', '.join(names)}"
-    yield why, f"hpt run --architecture {','.join(names)}{_data(definition)}{_day(definition)}{_budget(definition)}"
+    # The base may itself be behind the best.
+    names = list(dict.fromkeys(_architecture(place) for place in [best, ranking.base, *rivals]))[:3]
+    reason = f"search more where it is close: {', '.join(names)}"
+    yield reason, f"hpt run --architecture {','.join(names)}{_data(definition)}{_day(definition)}{_budget(definition)}"
 
 
 def _data(definition: Definition) -> str:
@@ -80,7 +83,7 @@ def _day(definition: Definition) -> str:
 
 
 def _budget(definition: Definition) -> str:
-    """Twice what it was."""
+    """Options for twice the budget, at the same price."""
     budget = definition.budget.model_dump(mode="json", by_alias=True, exclude_none=True) if definition.budget else {}
     price = budget.pop("price-per-device-hour", None)
     items = [f"{name}={2 * value:g}" for name, value in budget.items() if isinstance(value, int | float)]

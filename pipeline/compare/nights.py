@@ -1,7 +1,7 @@
-"""The sweeps of a store night by night: each night's best, drift of the data, and an alarm when tonight is worse.
+"""The sweeps of a store night by night: the best of each night, drift of the data, an alarm if tonight is worse.
 
-It only looks. Nights of one architecture, data and objective make a series; the test behind the alarm is
-`analysis/regression.py`'s.
+Reads only. Nights of one architecture, data and objective form a series. The test behind the alarm is in
+`analysis/regression.py`.
 """
 
 import math
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from pipeline.analysis.regression import Worsening
 
 LAST = 14
-"""Nights that are shown."""
+"""Nights to show."""
 THRESHOLD = 0.02
-"""How much worse is still no regression: a share of a metric that is judged by ratio, else in its own units."""
-# A smaller change of the incumbent's metric is not worth a line.
-_WORTH_SAYING = 0.01
-# Ranges before the newest that it takes to say what is usual.
+"""The largest loss that is no regression: a share of a metric that is judged by ratio, else in its own units."""
+# The smallest change of the incumbent's metric that gets a line, as a share.
+_NOTABLE = 0.01
+# The fewest ranges before the newest that tell the usual scores.
 _USUAL = 3
 WEEK = timedelta(days=7)
 
 
 class Night:
-    """One sweep of a series; its rows are read when they are asked for."""
+    """One sweep of a series. Its rows are read on first use."""
 
     def __init__(self, sweep: Sweep) -> None:
         self.sweep = sweep
@@ -50,18 +50,18 @@ class Night:
 
     @cached_property
     def state(self) -> State:
-        """How far the sweep is, and its rows."""
+        """The progress of the sweep, and its rows."""
         return state_of(self.sweep)
 
     @cached_property
     def best(self) -> dict[DateRange, RangeScore]:
-        """The best setting's test metric on every range, those that judged and those that chose."""
+        """The best setting's test metric on all ranges, both those that judged and those that chose."""
         best = self.state.best
         return scores_by_range(self.state, best.experiment) if best else {}
 
     @cached_property
     def incumbent(self) -> dict[DateRange, RangeScore]:
-        """The incumbent's test metric likewise."""
+        """The incumbent's test metric on all ranges."""
         incumbent = identity_of(self.definition.incumbent)
         for row in self.state.rows:
             if identity_of({name: row.get(name) for name in self.definition.incumbent}) == incumbent:
@@ -69,15 +69,18 @@ class Night:
         return {}
 
     def gains(self, fresh: bool, scale: Scale) -> dict[DateRange, float]:
-        """Of the best setting over the incumbent of the same night, on ranges that both finished."""
+        """Gains of the best setting over the incumbent of the same night, on ranges that both finished.
+
+        Only fresh ranges if `fresh`, else only ranges that chose.
+        """
         gains = _gains(self.incumbent, self.best, scale)
         return {range_: gain for range_, gain in gains.items() if self.best[range_].fresh == fresh}
 
     @cached_property
     def scale(self) -> Scale:
-        """What gains are measured on, in the units that the metric has here."""
-        both = (*self.best.values(), *self.incumbent.values())
-        return self.definition.objective.gains.fitting(one.score for one in both)
+        """The scale of gains, in units that fit the scores of this night."""
+        scores = (*self.best.values(), *self.incumbent.values())
+        return self.definition.objective.gains.fitting(range_score.score for range_score in scores)
 
 
 @dataclass(frozen=True)
@@ -89,12 +92,12 @@ class Series:
 
     @property
     def tonight(self) -> Night | None:
-        """The newest sweep that is done."""
+        """The newest sweep that is done; None if none is."""
         return next((night for night in reversed(self.nights) if night.state.done), None)
 
     @property
     def before(self) -> list[Night]:
-        """The done sweeps of the week before tonight's; if there are none, the one before it, however old."""
+        """The done sweeps of the week before tonight's; if there are none, the last one before it, however old."""
         tonight = self.tonight
         if tonight is None:
             return []
@@ -104,28 +107,31 @@ class Series:
 
 @dataclass(frozen=True)
 class Alarm:
-    """What `--fail-on-regression` goes by."""
+    """The result of the check for a regression; `--fail-on-regression` exits by `fires`."""
 
     fires: bool
     line: str
 
 
 def series(store: Store, architecture: str | None = None, data: DataSource | None = None) -> list[Series]:
-    """The sweeps of a store. Raises UserError if there is none of this architecture and these data."""
+    """The sweeps of a store as series, without studies.
+
+    Raises UserError if there is none of this architecture and these data.
+    """
     nights: dict[str, list[Night]] = {}
-    wanted = as_in_every_checkout(data)
+    data_here = as_in_every_checkout(data)
     for id in all_sweeps(store):
-        # The id names the architecture, which spares reading the others.
+        # The id contains the architecture, so other sweeps need not be read.
         if architecture is not None and f"-{architecture}-" not in id:
             continue
         try:
             night = Night(Sweep(store, id))
-        except UserError:  # a damaged one stops nobody; `hpt list` says so
+        except UserError:  # skip damaged sweeps; `hpt list` reports them
             continue
         definition = night.definition
-        is_of_data = data is None or wanted == as_in_every_checkout(definition.data)
+        is_of_data = data is None or data_here == as_in_every_checkout(definition.data)
         belongs = architecture in (None, definition.architecture) and is_of_data
-        # A study asks another question; its best setting is no night's result.
+        # A study answers another question; its best setting is no night's result.
         if belongs and not definition.is_study:
             nights.setdefault(_name(definition), []).append(night)
     if not nights:
@@ -137,9 +143,9 @@ def series(store: Store, architecture: str | None = None, data: DataSource | Non
 
 
 def _name(definition: Definition) -> str:
-    """What must be the same for nights to be a series, in words."""
+    """The name of a series: all that its nights have in common."""
     data, objective = as_in_every_checkout(definition.data), definition.objective
-    if data is None:  # a trainer of one's own knows by itself where they are
+    if data is None:  # an own trainer that reads its own data
         return f"{definition.architecture}, {objective.goal} {objective.metric}"
     source = data.source if isinstance(data, FlightsSource) else data.path
     transform = None if isinstance(data, FlightsSource) else data.target_transform
@@ -147,12 +153,14 @@ def _name(definition: Definition) -> str:
     return f"{definition.architecture} on {source}: {target}, {objective.goal} {objective.metric}"
 
 
-# -- is tonight worse
+# -- regressions
 
 
 def alarm(series: Series, threshold: float = THRESHOLD) -> Alarm:
-    """Whether tonight's best is clearly worse than the week before, by more than `threshold` (0.02 is 2 %; where the
-    metric is judged by difference, 0.02 of it)."""
+    """Compares tonight's best with the week before. Fires if it is clearly worse, by more than `threshold`.
+
+    A threshold of 0.02 is 2 %, or 0.02 in the metric's units if the metric is judged by difference.
+    """
     tonight, before = series.tonight, series.before
     if tonight is None:
         return Alarm(False, f"{series.name}: no sweep is done yet")
@@ -164,15 +172,15 @@ def alarm(series: Series, threshold: float = THRESHOLD) -> Alarm:
 
 
 def _by_common_ranges(tonight: Night, before: Sequence[Night], threshold: float) -> Alarm | None:
-    """None where fewer than three ranges of tonight were seen before with the same data."""
+    """Compares on date ranges whose data are the same; None if too few of tonight's ranges were seen before."""
     from pipeline.analysis.regression import on_common_ranges
 
     losses: dict[DateRange, list[float]] = {}
     for night in before:
         for range_, loss in _gains(tonight.best, night.best, tonight.scale).items():
             losses.setdefault(range_, []).append(loss)
-    # The median night: one lucky or broken night of the week moves nothing.
-    usual = {range_: median(several) for range_, several in losses.items()}
+    # The median over nights, so that one lucky or broken night of the week changes little.
+    usual = {range_: median(nightly) for range_, nightly in losses.items()}
     if not usual or _overlap(tonight, usual):
         return None
     worsening = on_common_ranges(usual, _as_loss(threshold, tonight))
@@ -180,6 +188,7 @@ def _by_common_ranges(tonight: Night, before: Sequence[Night], threshold: float)
 
 
 def _by_incumbent(tonight: Night, before: Sequence[Night], threshold: float) -> Alarm:
+    """Compares gains over the incumbent, for nights whose data differ."""
     from pipeline.analysis.regression import against_incumbent
 
     alike = [night for night in before if _have_same_incumbent(night, tonight)]
@@ -188,13 +197,13 @@ def _by_incumbent(tonight: Night, before: Sequence[Night], threshold: float) -> 
             tonight, before, "too few date ranges have the same data, and the setting to beat is another one"
         )
     level = _as_loss(threshold, tonight)
-    # A gain where the best was chosen is larger than where it was judged: only like is compared with like.
+    # A gain on ranges that chose is larger than on fresh ones, so the two are never mixed.
     for fresh in (True, False):
         gains: dict[DateRange, list[float]] = {}
         for night in alike:
             for range_, gain in night.gains(fresh, tonight.scale).items():
                 gains.setdefault(range_, []).append(gain)
-        usual = {range_: median(several) for range_, several in gains.items()}
+        usual = {range_: median(nightly) for range_, nightly in gains.items()}
         new = tonight.gains(fresh, tonight.scale)
         if usual and new and not _overlap(tonight, usual) and not _overlap(tonight, new):
             worsening = against_incumbent(usual, new, level)
@@ -206,31 +215,33 @@ def _by_incumbent(tonight: Night, before: Sequence[Night], threshold: float) -> 
                     threshold,
                     f"relative to {tonight.definition.incumbent_name}, as the data differ",
                 )
-    return _cannot_judge(tonight, before, "that takes three date ranges whose test days lie apart, on either side")
+    reason = "a test needs three date ranges whose test days lie apart, both tonight and before"
+    return _cannot_judge(tonight, before, reason)
 
 
 def _have_same_incumbent(first: Night, second: Night) -> bool:
     return identity_of(first.definition.incumbent) == identity_of(second.definition.incumbent)
 
 
-def _cannot_judge(tonight: Night, before: Sequence[Night], why: str) -> Alarm:
-    return Alarm(False, f"{tonight.id} cannot be judged against the {_nights(before)} before: {why}")
+def _cannot_judge(tonight: Night, before: Sequence[Night], reason: str) -> Alarm:
+    return Alarm(False, f"{tonight.id} cannot be judged against the {_nights(before)} before: {reason}")
 
 
-def _alarm(worsening: "Worsening", tonight: Night, before: Sequence[Night], threshold: float, how: str) -> Alarm:
-    what = (
-        f"{tonight.scale.better(-worsening.loss)} than the median of the {_nights(before)} before {how}, worse on "
+def _alarm(worsening: "Worsening", tonight: Night, before: Sequence[Night], threshold: float, basis: str) -> Alarm:
+    words = (
+        f"{tonight.scale.better(-worsening.loss)} than the median of the {_nights(before)} before {basis}, worse on "
         f"{worsening.worse_on} of {worsening.ranges} date ranges, p = {worsening.p:.2g} for more than "
         f"{tonight.scale.rope(threshold)}"
     )
     if worsening.clear:
-        return Alarm(True, f"regression: the best of {tonight.id} is {what}")
+        return Alarm(True, f"regression: the best of {tonight.id} is {words}")
     if abs(worsening.loss) < 1e-9:
-        what = f"as good as the median of the {_nights(before)} before {how}"
-    return Alarm(False, f"no clear regression: the best of {tonight.id} is {what}")
+        words = f"as good as the median of the {_nights(before)} before {basis}"
+    return Alarm(False, f"no clear regression: the best of {tonight.id} is {words}")
 
 
 def _overlap(night: Night, ranges: Iterable[DateRange]) -> bool:
+    """True if the test days of two ranges overlap."""
     from pipeline.analysis.significance import overlapping_tests
     from pipeline.analysis.verdict import Design
 
@@ -242,9 +253,9 @@ def _overlap(night: Night, ranges: Iterable[DateRange]) -> bool:
 def _gains(
     base: Mapping[DateRange, RangeScore], other: Mapping[DateRange, RangeScore], scale: Scale
 ) -> dict[DateRange, float]:
-    """Positive where `other` is better; on ranges that both finished, with the same data and fidelity.
+    """Gains of `other` over `base` on ranges that both finished with the same data and fidelity.
 
-    Both must have chosen on the range, or neither: a setting looks better than it is where it was chosen.
+    Either both settings were chosen on the range or neither: choosing flatters a setting.
     """
     gains = {}
     for range_ in sorted(base.keys() & other.keys()):
@@ -260,7 +271,7 @@ def _gains(
 
 
 def _as_loss(threshold: float, night: Night) -> float:
-    """How much worse is still no regression, as a loss on the night's scale."""
+    """The threshold as a loss on the night's scale."""
     if night.scale.name == "difference":
         return threshold
     return math.log1p(threshold) if night.scale.goal == "minimize" else -math.log1p(-threshold)
@@ -270,25 +281,27 @@ def _nights(nights: Sequence[Night]) -> str:
     return f"{len(nights)} nights" if len(nights) > 1 else "night"
 
 
-# -- do the data drift
+# -- drift of the data
 
 
 def drift(series: Series, last: int = LAST) -> list[str]:
-    """What the incumbent, the same setting every night, says about the data; a line each."""
+    """Signs of drift in the metric of the incumbent, which is the same setting every night; a line each."""
     nights = [night for night in series.nights[-last:] if night.incumbent]
     if not nights:
         return []
     nights = [night for night in nights if _have_same_incumbent(night, nights[-1])]
     lines, alike = [], [nights[0]]
     for before, after in pairwise(nights):
-        same, other = _changes(before.incumbent, after.incumbent, after.scale)
-        where = f"between {before.id} and {after.id}"
-        if other:
-            lines.append(f"{where} the data changed: {_in_words(other, after)}")
-        worth_saying = _WORTH_SAYING if after.scale.name == "ratio" else after.definition.rope
-        if any(abs(change) > worth_saying for change in same.values()):
-            lines.append(f"{where} spec, code, image or device changed, not the data: {_in_words(same, after)}")
-            # What a changed training measures says nothing about the months before.
+        on_same_data, on_other_data = _changes(before.incumbent, after.incumbent, after.scale)
+        between = f"between {before.id} and {after.id}"
+        if on_other_data:
+            lines.append(f"{between} the data changed: {_in_words(on_other_data, after)}")
+        notable = _NOTABLE if after.scale.name == "ratio" else after.definition.rope
+        if any(abs(change) > notable for change in on_same_data.values()):
+            lines.append(
+                f"{between} spec, code, image or device changed, not the data: {_in_words(on_same_data, after)}"
+            )
+            # Scores of a changed training cannot be compared with earlier ones.
             alike = []
         alike.append(after)
     newest = {range_: score for night in alike for range_, score in night.incumbent.items() if score.score is not None}
@@ -298,21 +311,24 @@ def drift(series: Series, last: int = LAST) -> list[str]:
 def _changes(
     before: Mapping[DateRange, RangeScore], after: Mapping[DateRange, RangeScore], scale: Scale
 ) -> tuple[dict[DateRange, float], dict[DateRange, float]]:
-    """By how much the metric changed where the data are the same, and where they are not: as a share of it, or by
-    difference."""
-    same: dict[DateRange, float] = {}
-    other: dict[DateRange, float] = {}
+    """The changes of the metric on ranges with the same data, and on ranges with other data.
+
+    A change is a share of the metric if it is judged by ratio, else a difference.
+    """
+    on_same_data: dict[DateRange, float] = {}
+    on_other_data: dict[DateRange, float] = {}
     for range_ in sorted(before.keys() & after.keys()):
         old, new = before[range_], after[range_]
         if old.score is None or new.score is None or (scale.name == "ratio" and old.score == 0):
             continue
         if old.fidelity == new.fidelity:
-            # Of what an older version recorded nobody can say, so it counts as neither.
+            # None: a fingerprint of an older version, which cannot be compared.
             is_same = old.fingerprint == new.fingerprint or is_same_data(old.fingerprint, new.fingerprint)
             if is_same is not None:
-                change = new.score - old.score
-                (same if is_same else other)[range_] = change if scale.name == "difference" else change / old.score
-    return same, other
+                difference = new.score - old.score
+                change = difference if scale.name == "difference" else difference / old.score
+                (on_same_data if is_same else on_other_data)[range_] = change
+    return on_same_data, on_other_data
 
 
 def _in_words(changes: Mapping[DateRange, float], night: Night) -> str:
@@ -321,20 +337,24 @@ def _in_words(changes: Mapping[DateRange, float], night: Night) -> str:
         f"{change:+.1%}" if by_ratio else night.scale.words(change, plus="+")
         for change in (min(changes.values()), max(changes.values()))
     )
-    where = f"{len(changes)} date ranges" if len(changes) > 1 else str(next(iter(changes)))
-    whose, to = incumbent_in_words(night.definition).whose, f" to {high}" if high != low else ""
-    return f"{whose} {metric} by {low}{to} on {where}"
+    ranges = f"{len(changes)} date ranges" if len(changes) > 1 else str(next(iter(changes)))
+    possessive, to = incumbent_in_words(night.definition).whose, f" to {high}" if high != low else ""
+    return f"{possessive} {metric} by {low}{to} on {ranges}"
 
 
 def _over_ranges(newest: Mapping[DateRange, RangeScore], definition: Definition) -> Iterator[str]:
-    """The newest range against those before it: is the same setting worse than it ever was?"""
-    metric, goal, whose = definition.objective.test, definition.objective.goal, incumbent_in_words(definition).whose
+    """Compares the same setting on the newest range with earlier ranges; drift if it is worse than on all of them."""
+    metric, goal, possessive = (
+        definition.objective.test,
+        definition.objective.goal,
+        incumbent_in_words(definition).whose,
+    )
     if len(newest) <= _USUAL:
         return
     range_ = max(newest, key=lambda date_range: (date_range.end, date_range.start))
     now = newest[range_].score
     fidelity = newest[range_].fidelity
-    others = [other.score for where, other in newest.items() if where != range_ and other.fidelity == fidelity]
+    others = [score.score for other, score in newest.items() if other != range_ and score.fidelity == fidelity]
     usual = [score for score in others if score is not None]
     if now is None or len(usual) < _USUAL or not any(usual):
         return
@@ -342,6 +362,6 @@ def _over_ranges(newest: Mapping[DateRange, RangeScore], definition: Definition)
     worse = now > high if goal == "minimize" else now < low
     verdict = "drift" if worse else "no drift to be seen"
     yield (
-        f"{verdict}: on its newest date range, {range_}, {whose} {metric} is {now:.4g}; "
+        f"{verdict}: on its newest date range, {range_}, {possessive} {metric} is {now:.4g}; "
         f"on the {len(usual)} before it was {low:.4g} to {high:.4g}, in the middle {middle:.4g}"
     )

@@ -1,6 +1,6 @@
-"""The page of several sweeps side by side: the ranking, error against cost, what to run next, links to each one's own.
+"""The page of a comparison: the ranking, error against cost, next steps, and links to the report of each sweep.
 
-It compares nothing itself; that is for `sweeps.py` and `ranking.py` to do.
+The comparison itself is made by `sweeps.py` and `ranking.py`.
 """
 
 from collections.abc import Mapping
@@ -16,17 +16,19 @@ from pipeline.sweep.layout import compared_key
 
 
 def write(ranking: Ranking, answers: Mapping[str, str], folder: Path) -> None:
-    """Writes index.html and its style sheet; `answers` says what each sweep comes to, and its report lies in a folder
-    of its id."""
+    """Writes index.html and its style sheet; `answers` holds a sentence per sweep id.
+
+    The page links each sweep's report in a folder named after its id.
+    """
     links = {state.sweep.id: f"{state.sweep.id}/index.html" for state in ranking.comparison.states}
     (folder / "index.html").write_bytes(_page(ranking, answers, links, ""))
     (folder / "style.css").write_text(asset("style.css"), encoding="utf-8")
 
 
 def save(ranking: Ranking, answers: Mapping[str, str], store: Store, place: str = "") -> str:
-    """Writes the same into the store, where it leads to the sweeps' pages there; returns its key.
+    """Writes the page into the store, with links to the sweeps' pages there; returns its key.
 
-    `place` is what commands need besides to find the store. Raises InfrastructureError if the store fails.
+    `place` is the option that names the store in commands. Raises InfrastructureError if the store fails.
     """
     ids = [state.sweep.id for state in ranking.comparison.states]
     links = {state.sweep.id: f"../../{state.sweep.page_key}" for state in ranking.comparison.states}
@@ -36,7 +38,7 @@ def save(ranking: Ranking, answers: Mapping[str, str], store: Store, place: str 
 
 
 def _page(ranking: Ranking, answers: Mapping[str, str], links: Mapping[str, str], place: str) -> bytes:
-    names = {one.state.sweep.id: one.name for one in ranking.places}
+    names = {ranked.state.sweep.id: ranked.name for ranked in ranking.places}
     text = (
         environment()
         .get_template("compared.html")
@@ -46,9 +48,9 @@ def _page(ranking: Ranking, answers: Mapping[str, str], links: Mapping[str, str]
             links=links,
             names=names,
             settings={
-                one.state.sweep.id: values_in_words(one.state.sweep.definition, one.state.best.assignment)
-                for one in ranking.places
-                if one.state.best
+                ranked.state.sweep.id: values_in_words(ranked.state.sweep.definition, ranked.state.best.assignment)
+                for ranked in ranking.places
+                if ranked.state.best
             },
             objective=ranking.base.state.sweep.definition.objective,
             picture=picture(ranking),

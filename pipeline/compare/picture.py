@@ -1,6 +1,6 @@
-"""Error against cost: a point per sweep and a line per reference, as the geometry of a drawing.
+"""The geometry of a chart of error against cost: a point per sweep, a line per reference.
 
-The template draws it as inline SVG, in the page's own colours; nothing here knows them.
+The template draws it as inline SVG and chooses the colours.
 """
 
 import math
@@ -13,16 +13,16 @@ from pipeline.report.words import duration
 
 WIDTH, HEIGHT = 760, 380
 _LEFT, _TOP, _BOTTOM, _RIGHT = 78, 36, 52, 170
-"""Margins: of the axes' labels and titles, and on the right of the references' names."""
+"""Margins in pixels. The left, top and bottom ones hold labels and titles, the right one the references' names."""
 _LETTER, _LINE = 7.8, 18
-"""Pixels of a wide letter and of a line of text."""
+"""Width of a wide letter, and height of a line of text, in pixels."""
 _DOT = 6
 _FAR = 5.0
-"""A reference so many times worse than the worst sweep would press all others into a line."""
+"""A reference that is more than this many times worse than the worst sweep is not drawn: the sweeps would shrink."""
 _LARGEST_PART = 0.5
-"""Of the axis, that the constant may take for itself: it is what nobody would ship."""
+"""The largest share of the axis that the constant may add; beyond that it is not drawn."""
 _LEAST_SPAN = 0.1
-"""Errors that differ by less, as a share, are drawn as if they differed by that much when this is decided."""
+"""The least span of the errors for that decision, as a share of them."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Dot:
     text_x: float
     text_y: float
     is_left: bool
-    """Whether the text ends at `text_x`, instead of beginning there."""
+    """True if the text ends at `text_x` instead of beginning there."""
     is_first: bool
     title: str
 
@@ -63,18 +63,18 @@ class Picture:
     right: float
     bottom: float
     across: tuple[Tick, ...]
-    """Of the cost."""
+    """Ticks of the cost."""
     up: tuple[Tick, ...]
-    """Of the error."""
+    """Ticks of the error."""
     dots: tuple[Dot, ...]
     levels: tuple[Level, ...]
     unseen: tuple[str, ...]
-    """Sweeps without an error to draw."""
+    """Names of sweeps without an error to draw."""
     far: tuple[str, ...]
-    """References that lie far beyond the picture, in words."""
+    """References that lie far outside the picture, in words."""
     cost: str
     error: str
-    """What the axes show: a log axis says so."""
+    """Titles of the axes."""
     alt: str
     width: int = WIDTH
     height: int = HEIGHT
@@ -82,7 +82,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class _Axis:
-    """From values to pixels."""
+    """Maps values to pixels."""
 
     low: float
     high: float
@@ -95,11 +95,11 @@ class _Axis:
         return " (log scale)" if self.is_log else ""
 
     def __call__(self, value: float) -> float:
-        low, high, at = (math.log(one) if self.is_log else one for one in (self.low, self.high, value))
+        low, high, at = (math.log(number) if self.is_log else number for number in (self.low, self.high, value))
         return round(self.start + (at - low) / (high - low) * (self.end - self.start), 1)
 
     def ticks(self) -> list[float]:
-        """Round values inside, few enough to be read."""
+        """Round values on the axis, few enough to read."""
         if self.is_log:
             exponents = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             for steps in ((1, 2, 5), (1, 3), (1,)):
@@ -117,7 +117,7 @@ class _Axis:
 
 
 def picture(ranking: Ranking) -> Picture | None:
-    """None where fewer than two sweeps have a score and took time."""
+    """The chart of a ranking; None unless at least two sweeps have a score and a training time."""
     drawn = [place for place in ranking.places if place.score is not None and place.seconds > 0]
     if len(drawn) < 2:
         return None
@@ -143,9 +143,9 @@ def picture(ranking: Ranking) -> Picture | None:
 
 
 def _levels(drawn: Sequence[Place]) -> tuple[dict[str, float], tuple[str, ...]]:
-    """The scores of references by name, as the first sweep that has them measured; and those too far away."""
-    lines = next((place.references.references for place in drawn if place.references), ())
-    scores = {line.name: line.score for line in lines if line.score is not None}
+    """The scores of references by name, from the first sweep that measured them; and those too far away, in words."""
+    measured = next((place.references.references for place in drawn if place.references), ())
+    scores = {reference.name: reference.score for reference in measured if reference.score is not None}
     errors = [place.score for place in drawn if place.score is not None]
     low, high = min(errors), max(errors)
     near = {
@@ -159,11 +159,11 @@ def _levels(drawn: Sequence[Place]) -> tuple[dict[str, float], tuple[str, ...]]:
 
 
 def _takes_most(score: float, others: Sequence[float]) -> bool:
-    """Whether an axis that holds this score, too, has less than half of itself left for the others."""
+    """True if the score would stretch the axis so far that the others get less than half of it."""
     is_log = min(score, *others) > 0
-    low, high, own = (math.log(one) if is_log else one for one in (min(others), max(others), score))
+    low, high, at = (math.log(number) if is_log else number for number in (min(others), max(others), score))
     span = max(high - low, _LEAST_SPAN * (1.0 if is_log else max(map(abs, others))))
-    return max(low - own, own - high) > span * _LARGEST_PART / (1 - _LARGEST_PART)
+    return max(low - at, at - high) > span * _LARGEST_PART / (1 - _LARGEST_PART)
 
 
 def _axis(values: Sequence[float], start: float, end: float) -> _Axis:
@@ -176,36 +176,36 @@ def _axis(values: Sequence[float], start: float, end: float) -> _Axis:
 
 
 def _times(axis: _Axis) -> list[tuple[float, str]]:
-    """Times that a clock has, inside an axis of seconds; where it has none, its own round values."""
+    """Ticks at usual times, like 5 min, on an axis of seconds; the axis's round values if fewer than two fit."""
     units = ((1, "s"), (60, "min"), (3600, "h"))
-    every = {
+    usual = {
         count * seconds: f"{count} {unit}"
         for seconds, unit in units
         for count in (1, 2, 3, 5, 10, 15, 20, 30, 45, *((60, 100, 200, 500, 1000) if unit == "h" else ()))
     }
-    inside = [(float(value), text) for value, text in sorted(every.items()) if axis.low <= value <= axis.high]
+    inside = [(float(value), text) for value, text in sorted(usual.items()) if axis.low <= value <= axis.high]
     return inside if len(inside) > 1 else [(value, duration(value)) for value in axis.ticks()]
 
 
 def _dots(ranking: Ranking, drawn: Sequence[Place], x: _Axis, y: _Axis, levels: Sequence[float]) -> Iterator[Dot]:
-    """The points, each with its name where no other point or name is and, if that can be, no reference's line."""
+    """The points. Each name avoids all other points and names and, if possible, the lines of references."""
     lines = [(_LEFT, level - 1, WIDTH - _RIGHT, level + 1) for level in levels]
     centres = [(x(place.seconds), y(place.score or 0.0)) for place in drawn]
-    taken = [(left - _DOT, top - _DOT, left + _DOT, top + _DOT) for left, top in centres]
-    for place, (left, top) in zip(drawn, centres, strict=True):
+    occupied = [(at_x - _DOT, at_y - _DOT, at_x + _DOT, at_y + _DOT) for at_x, at_y in centres]
+    for place, (at_x, at_y) in zip(drawn, centres, strict=True):
         options = [
-            (left + (-1 if is_left else 1) * (_DOT + 4), top + 5 + line * _LINE, is_left)
+            (at_x + (-1 if is_left else 1) * (_DOT + 4), at_y + 5 + line * _LINE, is_left)
             for line in (0, -1, 1, -2, 2)
-            for is_left in ((True, False) if left > WIDTH / 2 else (False, True))
+            for is_left in ((True, False) if at_x > WIDTH / 2 else (False, True))
         ]
         boxes = [_box(place.name, *option) for option in options]
-        free = [at for at, box in enumerate(boxes) if _is_inside(box) and not _hits(box, taken)]
+        free = [at for at, box in enumerate(boxes) if _is_inside(box) and not _hits(box, occupied)]
         at = next((at for at in free if not _hits(boxes[at], lines)), next(iter(free), 0))
-        taken.append(boxes[at])
+        occupied.append(boxes[at])
         text_x, text_y, is_left = options[at]
         yield Dot(
-            x=left,
-            y=top,
+            x=at_x,
+            y=at_y,
             text=place.name,
             text_x=round(text_x, 1),
             text_y=round(text_y, 1),
@@ -232,7 +232,7 @@ def _hits(box: _Box, others: Sequence[_Box]) -> bool:
 
 
 def _with_room(levels: dict[str, float]) -> Iterator[Level]:
-    """The references from top to bottom, their names so far apart that none covers another."""
+    """The references from top to bottom, with names so far apart that none covers another."""
     below = -math.inf
     for name, y in sorted(levels.items(), key=lambda item: item[1]):
         text_y = max(y + 4, below + _LINE)

@@ -1,7 +1,7 @@
-"""Sweeps in the order of what judges: each against the best and against the references, and what it cost.
+"""Ranks sweeps by the test scores of their best settings, and holds each against the best and the references.
 
-The verdicts are those of `sweeps.py`. A sweep that its test scores put
-first was chosen by them, and is judged as such.
+The verdicts come from `sweeps.py`. Test scores choose the sweep that comes first, and the verdicts take that into
+account.
 """
 
 import math
@@ -32,17 +32,17 @@ class Place:
 
     state: State
     name: str
-    """What people call it: its architecture, or the end of its id where several have that."""
+    """Its architecture, or the end of its id if several sweeps have that architecture."""
     score: float | None
-    """Of its best setting: the mean of the test metric over the ranges of the ranking; None where it has none."""
+    """The test metric of its best setting, the mean over the ranges of the ranking; None if one is missing."""
     pair: Pair | None
-    """What it is against the sweep that the others are held against; None for that one."""
+    """Its comparison with the base, the sweep that the others are held against; None for the base itself."""
     references: References | None
     seconds: float
-    """Of training, all devices together."""
+    """Seconds of training, all devices together."""
     is_judged_elsewhere: bool = False
-    """Whether the score is worse than the base's where the pair says that it is better, or the other way round: the
-    pair has date ranges that not all sweeps share."""
+    """True if score and pair disagree whether it is better than the base. The pair may have date ranges that not all
+    sweeps share."""
 
     @property
     def is_base(self) -> bool:
@@ -50,19 +50,19 @@ class Place:
 
     @property
     def gain(self) -> float | None:
-        """Over the one that the others are held against; None where nothing can be compared."""
+        """The gain over the base; None if the two cannot be compared."""
         if self.pair is None or self.pair.verdict is None or self.pair.verdict.gain is None:
             return None
         return self.pair.verdict.gain * (1 if self.pair.winner == self.pair.other else -1)
 
     @property
     def is_real(self) -> bool:
-        """Whether the difference to that one is real, in either direction."""
+        """True if the difference to the base is real, in either direction."""
         return self.pair is not None and self.pair.verdict is not None and self.pair.verdict.kind == "real"
 
     @property
     def against(self) -> str:
-        """`14.2 % worse, not shown`, `2.0 % better on other date ranges, real`; empty for that one."""
+        """`14.2 % worse, not shown`, `2.0 % better on other date ranges, real`; empty for the base."""
         if self.pair is None:
             return ""
         if self.pair.verdict is None or self.gain is None:
@@ -74,7 +74,7 @@ class Place:
 
     @property
     def reference(self) -> str:
-        """The name of the best reference; empty where there is none."""
+        """The name of the best reference; empty if there is none."""
         return self.references.best[0] if self.references and self.references.best else ""
 
     @property
@@ -86,7 +86,7 @@ class Place:
 
     @property
     def problem(self) -> str:
-        """How far it is, where it is not simply done; empty where it is."""
+        """The progress of a sweep that is not simply done; else empty."""
         return "" if self.state.words == "done" else self.state.words
 
 
@@ -97,25 +97,25 @@ class Ranking:
     comparison: Comparison
     places: tuple[Place, ...]
     ranges: tuple[DateRange, ...]
-    """Those that the scores are of: all that have any share them."""
+    """The ranges of the scores: all sweeps with a score have them."""
     fresh: bool
-    """Whether they played no part in choosing."""
+    """True if these ranges played no part in choosing."""
     missing: Mapping[str, str]
-    """Why there is no sweep of some that were asked for."""
+    """Architecture -> the reason why it has no sweep."""
 
     @property
     def base(self) -> Place:
-        """The one that the others are held against."""
+        """The sweep that the others are held against."""
         return next(place for place in self.places if place.is_base)
 
     @cached_property
     def doubtful(self) -> list[Place]:
-        """Those of which it is not real that they differ from the base."""
+        """The sweeps whose difference to the base is not shown to be real."""
         return [place for place in self.places if place.gain is not None and not place.is_real]
 
     @property
     def by_architecture(self) -> bool:
-        """Whether that is what the sweeps are called by."""
+        """True if each sweep is named by its architecture."""
         return all(place.name == place.state.sweep.definition.architecture for place in self.places)
 
     @property
@@ -126,7 +126,7 @@ class Ranking:
 
     @property
     def headline(self) -> str:
-        """What all pairs come to, in a sentence; of two sweeps, that of their pair."""
+        """All pairs in one sentence. Two sweeps get the sentence of their pair."""
         base, first = self.base, self.places[0]
         if len(self.comparison.pairs) == 1:
             sentence = self.comparison.pairs[0].sentence
@@ -137,41 +137,43 @@ class Ranking:
         if base.score is None:
             return f"{base.name} has no result ({base.state.words}), so the others cannot be compared with it."
         metric = base.state.sweep.definition.objective.test
-        says = [f"{first.name} is ahead of {len(self.places) - 1} others: {metric} {first.score:.4g} on {self.where}"]
+        clauses = [
+            f"{first.name} is ahead of {len(self.places) - 1} others: {metric} {first.score:.4g} on {self.where}"
+        ]
         if first.is_judged_elsewhere:
-            says.append(f"it is ahead of {base.name} on other date ranges, which not all sweeps share")
+            clauses.append(f"it is ahead of {base.name} on other date ranges, which not all sweeps share")
         others = [place for place in self.places if place.gain is not None]
         if not others:
-            says.append("none of the others can be compared with it")
+            clauses.append("none of the others can be compared with it")
         elif not self.doubtful:
-            says.append(f"{'each' if len(others) > 1 else 'the'} difference to {base.name} is real")
+            clauses.append(f"{'each' if len(others) > 1 else 'the'} difference to {base.name} is real")
         elif len(self.doubtful) == len(others):
-            says.append(f"no difference to {base.name} is shown to be real")
+            clauses.append(f"no difference to {base.name} is shown to be real")
         else:
-            says.append(f"the difference to {_and(place.name for place in self.doubtful)} is not shown to be real")
+            clauses.append(f"the difference to {_and(place.name for place in self.doubtful)} is not shown to be real")
         if unfinished := [place.name for place in self.places if not place.state.done]:
-            says.append(f"{_and(unfinished)} {'are' if len(unfinished) > 1 else 'is'} not finished")
+            clauses.append(f"{_and(unfinished)} {'are' if len(unfinished) > 1 else 'is'} not finished")
         if base.references and base.references.words:
-            says.append(f"{base.name}: {base.references.words}" if first is not base else base.references.words)
-        return "; ".join(says) + "."
+            clauses.append(f"{base.name}: {base.references.words}" if first is not base else base.references.words)
+        return "; ".join(clauses) + "."
 
 
 def rank(states: Iterable[State], missing: Mapping[str, str] | None = None) -> Ranking:
-    """Ranks sweeps by the test scores of their best settings; the others are held against the one that has the best on
-    the date ranges that all share.
+    """Ranks sweeps by the test scores of their best settings.
 
-    Raises UserError unless there are two different ones.
+    The base is the sweep with the best score on the date ranges that all share. `missing` holds a reason for each
+    architecture without a sweep. Raises UserError unless there are two different sweeps.
     """
     by_choice = best_first(states)
     scored = _Scored.of(by_choice)
     order = scored.best_first()
-    # Of n sweeps each could have come first and been held against any other.
+    # Each of n sweeps could have come first, and then been compared with n - 1 others.
     comparison = compare(order, questions=len(order) * (len(order) - 1))
     return _ranking(comparison, scored, missing or {})
 
 
 def rank_as_compared(comparison: Comparison) -> Ranking:
-    """The sweeps of a comparison, the best first; they are held against the one that was named first."""
+    """Ranks the sweeps of a comparison, best first. The base is the sweep that was named first."""
     return _ranking(comparison, _Scored.of(comparison.states), {})
 
 
@@ -192,8 +194,10 @@ def _ranking(comparison: Comparison, scored: "_Scored", missing: Mapping[str, st
 
 
 def _best_first(places: Sequence[Place], ranges: Sequence[DateRange]) -> tuple[Place, ...]:
-    """In the order of the gain over the base, which rests on all date ranges of a pair; by score, as they come, where
-    one with a score has no gain."""
+    """Orders places by gain over the base, which uses all date ranges of a pair.
+
+    If a place has a score but no gain, all keep their order, which is by score.
+    """
     ranked = [place for place in places if place.score is not None]
     if any(place.gain is None and not place.is_base for place in ranked):
         return tuple(places)
@@ -206,7 +210,7 @@ def _best_first(places: Sequence[Place], ranges: Sequence[DateRange]) -> tuple[P
 def _is_judged_elsewhere(place: Place, base: float | None, ranges: Sequence[DateRange]) -> bool:
     if place.score is None or base is None or place.pair is None or not place.gain:
         return False
-    if {one.date_range for one in place.pair.ranges} == set(ranges):
+    if {compared.date_range for compared in place.pair.ranges} == set(ranges):
         return False
     return (base - place.score) * place.state.sweep.definition.objective.sign * place.gain < 0
 
@@ -225,7 +229,7 @@ class _Scored:
 
     states: Sequence[State]
     scores: Mapping[str, Mapping[DateRange, RangeScore]]
-    """By sweep; without those that cannot be compared with the first that has any."""
+    """By sweep id; without sweeps that cannot be compared with the first one that has scores."""
     ranges: Sequence[DateRange]
     fresh: bool
 
@@ -234,22 +238,24 @@ class _Scored:
         scores: dict[str, Mapping[DateRange, RangeScore]] = {}
         first: State | None = None
         common: list[DateRange] = []
+        # The ranges that all comparable sweeps have in common.
         for state in states:
-            own: Mapping[DateRange, RangeScore]
-            own = scores_by_range(state, state.best.experiment) if state.best else {}
-            if first is None and own:
-                first, common = state, sorted(own)
-                scores[state.sweep.id] = own
+            by_range: Mapping[DateRange, RangeScore]
+            by_range = scores_by_range(state, state.best.experiment) if state.best else {}
+            if first is None and by_range:
+                first, common = state, sorted(by_range)
+                scores[state.sweep.id] = by_range
             elif first is not None and not why_incomparable(first.sweep.definition, state.sweep.definition):
-                shared = comparable_ranges({one: scores[first.sweep.id][one] for one in common}, own)[0]
+                first_scores = {date_range: scores[first.sweep.id][date_range] for date_range in common}
+                shared = comparable_ranges(first_scores, by_range)[0]
                 if shared:
                     common = shared
-                    scores[state.sweep.id] = own
+                    scores[state.sweep.id] = by_range
+        # Only those that are fresh for all, if they suffice: `fresh_or_all` takes two sweeps at a time.
         ranges, fresh = common, False
         if first is not None:
-            # As many as are fresh for all: `fresh_or_all` takes two at a time.
-            for own in scores.values():
-                narrowed, fresh = fresh_or_all(ranges, scores[first.sweep.id], own)
+            for by_range in scores.values():
+                narrowed, fresh = fresh_or_all(ranges, scores[first.sweep.id], by_range)
                 if not fresh:
                     ranges = common
                     break
@@ -257,28 +263,28 @@ class _Scored:
         return cls(states, scores, ranges, fresh)
 
     def mean(self, state: State) -> float | None:
-        """The mean over the ranges; None without a score on one of them, and where it cannot be compared."""
+        """The mean over the ranges; None if a score is missing, or if the sweep cannot be compared."""
         values = self._values(state)
         return fmean(values) if values else None
 
     def best_first(self) -> list[State]:
-        """In the order of the mean gain over one of them; those without a score last, as they were."""
-        whole = [values for state in self.states if (values := self._values(state))]
+        """The sweeps ordered by mean gain; sweeps without a score come last, in their former order."""
+        complete = [values for state in self.states if (values := self._values(state))]
         by_ratio = all(state.sweep.definition.objective.scale == "ratio" for state in self.states)
-        by_ratio = by_ratio and all(value > 0 for values in whole for value in values)
+        by_ratio = by_ratio and all(value > 0 for values in complete for value in values)
 
-        def place(state: State) -> float:
+        def mean_loss(state: State) -> float:
             values = self._values(state)
             if not values:
                 return math.inf
             return state.sweep.definition.objective.sign * fmean(map(math.log, values) if by_ratio else values)
 
-        return sorted(self.states, key=place)
+        return sorted(self.states, key=mean_loss)
 
     def _values(self, state: State) -> list[float]:
-        """A score per range; none if one is missing."""
-        own = self.scores.get(state.sweep.id)
-        values = [own[one].score for one in self.ranges] if own else []
+        """A score per range; empty if one is missing."""
+        by_range = self.scores.get(state.sweep.id)
+        values = [by_range[date_range].score for date_range in self.ranges] if by_range else []
         return [value for value in values if value is not None] if None not in values else []
 
 

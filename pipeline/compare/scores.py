@@ -1,6 +1,6 @@
-"""A setting's test metric by date range, and on which ranges those of two sweeps may be set against each other.
+"""A setting's test metric by date range, and the date ranges on which two sweeps can be compared.
 
-It compares and judges nothing; that is for `sweeps.py` and `nights.py` to do.
+The comparison itself is made by `sweeps.py` and `nights.py`.
 """
 
 import math
@@ -16,29 +16,29 @@ from pipeline.sweep import Definition, Phase, Trial
 
 @dataclass(frozen=True)
 class RangeScore:
-    """One setting on one date range, by the metric that judges."""
+    """The test metric of one setting on one date range."""
 
     seeds: dict[int, float | None]
-    """By seed index; None where it did not finish."""
+    """The metric by seed index; None for a trial that did not finish."""
     fidelity: str
     fingerprint: str | None
-    """Of the data that were read; None where nothing finished."""
+    """Fingerprint of the data; None if no trial finished."""
     fresh: bool
-    """Whether the range played no part in choosing the setting."""
+    """True if the range played no part in choosing the setting."""
 
     @property
     def score(self) -> float | None:
-        """The mean over the seeds that finished; None if none did."""
+        """The mean over seeds that finished; None if none did."""
         finished = [value for value in self.seeds.values() if value is not None]
         return fmean(finished) if finished else None
 
 
 def scores_by_range(state: State, experiment: str) -> dict[DateRange, RangeScore]:
-    """A setting's test metric by date range: where it was judged, else where it was chosen."""
+    """A setting's test metric by date range. A range that judged counts before one that chose."""
     definition = state.sweep.definition
     scores: dict[DateRange, RangeScore] = {}
-    for phase in _best_evidence_first(definition):
-        # While a sweep runs, its best setting may still change: looking early is a kind of choosing.
+    for phase in _judging_first(definition):
+        # The best setting of a running sweep may still change, so nothing is fresh before it is done.
         fresh = phase.judging is not None and phase.judging.fresh and state.done
         by_range: dict[DateRange, list[Row]] = {}
         for row in state.rows:
@@ -56,7 +56,7 @@ def scores_by_range(state: State, experiment: str) -> dict[DateRange, RangeScore
     return dict(sorted(scores.items()))
 
 
-def _best_evidence_first(definition: Definition) -> list[Phase]:
+def _judging_first(definition: Definition) -> list[Phase]:
     judging = [definition.confirm] if definition.confirm else []
     return [*judging, *reversed(definition.choosing)]
 
@@ -69,7 +69,7 @@ def _score(row: Row, metric: str) -> float | None:
 
 
 def paired_scores(first: RangeScore, second: RangeScore) -> tuple[dict[int, float | None], dict[int, float | None]]:
-    """The scores of either by seed index: of the seeds that the two share, else the mean of each as that of seed 0."""
+    """The scores of both by seed index: of the seeds in common, or else the mean of each under seed 0."""
     common = first.seeds.keys() & second.seeds.keys()
     if common:
         return {seed: first.seeds[seed] for seed in common}, {seed: second.seeds[seed] for seed in common}
@@ -77,36 +77,32 @@ def paired_scores(first: RangeScore, second: RangeScore) -> tuple[dict[int, floa
 
 
 def why_incomparable(first: Definition, second: Definition) -> str | None:
-    """Why the metrics of two sweeps mean different things; None if they mean the same."""
+    """The reason why the metrics of two sweeps cannot be compared; None if they can."""
     definitions = (first, second)
     if any(getattr(first.objective, name) != getattr(second.objective, name) for name in ("metric", "goal")):
-        mine, theirs = (f"{d.objective.goal}s {d.objective.metric}" for d in definitions)
-        return f"one {mine}, the other {theirs}"
-    targets = [d.data.target if d.data is not None else ("what its own data say",) for d in definitions]
+        goals = [f"{definition.objective.goal}s {definition.objective.metric}" for definition in definitions]
+        return f"one {goals[0]}, the other {goals[1]}"
+    data = [definition.data for definition in definitions]
+    targets = [source.target if source is not None else ("what its own data say",) for source in data]
     if targets[0] != targets[1]:
-        mine, theirs = (" and ".join(target) for target in targets)
-        return f"one predicts {mine}, the other {theirs}"
-    transforms = [getattr(d.data, "target_transform", None) for d in definitions]
+        return f"one predicts {' and '.join(targets[0])}, the other {' and '.join(targets[1])}"
+    transforms = [getattr(source, "target_transform", None) for source in data]
     if transforms[0] != transforms[1]:
         return "the targets are transformed differently, so the metric has other units"
-    if shares_of(first) != shares_of(second):
+    shares = [(definition.training.validation_share, definition.training.test_share) for definition in definitions]
+    if shares[0] != shares[1]:
         return "their date ranges are split differently, so they are tested on other days"
     return None
-
-
-def shares_of(definition: Definition) -> tuple[float, float]:
-    """The shares of a date range's days that validate and that test."""
-    return definition.training.validation_share, definition.training.test_share
 
 
 def comparable_ranges(
     first: Mapping[DateRange, RangeScore], second: Mapping[DateRange, RangeScore]
 ) -> tuple[list[DateRange], tuple[str, ...]]:
-    """The common ranges on which two settings may be set against each other, and why others may not, a line each."""
+    """The common ranges on which two settings can be compared, and the reasons why other common ranges cannot."""
     ranges, left_out = [], []
     for date_range in sorted(first.keys() & second.keys()):
-        if why := _why_left_out(first[date_range], second[date_range]):
-            left_out.append(f"{date_range}: {why}")
+        if reason := _why_left_out(first[date_range], second[date_range]):
+            left_out.append(f"{date_range}: {reason}")
         else:
             ranges.append(date_range)
     return ranges, tuple(left_out)
@@ -115,7 +111,7 @@ def comparable_ranges(
 def _why_left_out(first: RangeScore, second: RangeScore) -> str | None:
     if first.fidelity != second.fidelity:
         return f"one is {first.fidelity}, the other {second.fidelity}"
-    # A setting that did not finish there says so itself, whatever data it would have read.
+    # A setting without a score needs no comparison of the data.
     if first.score is None or second.score is None:
         return None
     if first.fingerprint is None or second.fingerprint is None:
@@ -129,9 +125,9 @@ def _why_left_out(first: RangeScore, second: RangeScore) -> str | None:
 def fresh_or_all(
     ranges: Sequence[DateRange], first: Mapping[DateRange, RangeScore], second: Mapping[DateRange, RangeScore]
 ) -> tuple[list[DateRange], bool]:
-    """The ranges that are fresh for both, if they suffice for a test, else all; and whether they are fresh.
+    """The ranges that are fresh for both, if they suffice for a test, else all; True in the first case.
 
-    It looks at how the ranges lie and never at a score, so it cannot favour either.
+    The choice ignores the scores, so it cannot favour either.
     """
     from pipeline.analysis.verdict import FEWEST_RANGES
 

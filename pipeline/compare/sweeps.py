@@ -1,7 +1,7 @@
-"""Several sweeps side by side: what changed between them, whose best setting wins, and whether that is real.
+"""Compares sweeps: lists their differences, and judges the best setting of the first against that of each other one.
 
-It ranks nothing itself and has no test of its own: `report/answer.py` names each sweep's best setting, and
-`analysis/significance.py` judges the difference, on date ranges whose data both sweeps saw in the same state.
+`report/answer.py` names the best setting of a sweep. `analysis/significance.py` judges the difference, on date ranges
+whose data were the same for both sweeps.
 """
 
 import json
@@ -32,71 +32,71 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RangeComparison:
-    """The best settings of two sweeps on one date range that they have in common."""
+    """The scores of the best settings of two sweeps on a common date range."""
 
     date_range: DateRange
     base: float | None
     other: float | None
     fresh: bool
     gain: float | None
-    """On the scale of the pair, positive where the other is better; None where there is no ratio."""
+    """The gain on the pair's scale, positive if the other is better; None if the metrics have no ratio."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """The first sweep against one of the others."""
+    """The comparison of the first sweep, the base, with one other sweep."""
 
     base: str
     other: str
     ranges: tuple[RangeComparison, ...]
-    """Those on which they are compared."""
+    """The ranges on which the two are compared."""
     left_out: tuple[str, ...]
-    """Why other common ranges do not count, a line each."""
+    """The reasons why other common ranges do not count, a line each."""
     sentence: str
     winner: str | None = None
-    """The sweep that is ahead on average; None where that cannot be said."""
+    """The id of the sweep that is ahead on average; None if they are equal or cannot be compared."""
     verdict: "Verdict | None" = None
-    """On the winner, against the other one; None where they cannot be compared."""
+    """The verdict on the sweep that is ahead; None if they cannot be compared."""
     scale: Scale = BY_RATIO
-    """What gains are measured on."""
+    """The scale of gains."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `hpt compare` says; the first sweep is what the others are compared with."""
+    """The result of `hpt compare`. The first sweep is the base of all pairs."""
 
     states: tuple[State, ...]
     changed: dict[str, tuple[str, ...]]
-    """What differs, with a value per sweep."""
+    """The properties that differ, with a value per sweep."""
     pairs: tuple[Pair, ...]
 
     @property
     def sentence(self) -> str:
-        """What all pairs come to."""
+        """The sentences of all pairs."""
         return " ".join(pair.sentence for pair in self.pairs)
 
 
 def best_first(states: Iterable[State]) -> list[State]:
-    """In the order of what chose their best settings; without a best setting, last."""
+    """Orders sweeps by the score that chose their best settings; sweeps without a best setting come last."""
 
-    def place(state: State) -> float:
+    def loss(state: State) -> float:
         return state.sweep.definition.objective.sign * state.best.score if state.best else math.inf
 
-    return sorted(states, key=place)
+    return sorted(states, key=loss)
 
 
 def compare(states: Sequence[State], questions: int | None = None) -> Comparison:
-    """Holds the others against the first; `questions` is how many could have been asked: left out, those of whoever
-    named the first before seeing a score.
+    """Compares the other sweeps with the first.
 
-    Raises UserError unless there are at least two different sweeps.
+    `questions` is the number of comparisons that the verdicts are corrected for. Left out, the caller named the first
+    sweep before it saw any score. Raises UserError unless there are at least two different sweeps.
     """
     ids = [state.sweep.id for state in states]
     if len(ids) < 2:
         raise UserError("compare takes at least two sweeps: hpt compare SWEEP SWEEP")
-    if twice := sorted({id for id in ids if ids.count(id) > 1}):
-        raise UserError(f"{twice[0]} stands there twice: name different sweeps")
-    # Who is ahead is seen first and tested then, so each pair is two one-sided questions.
+    if repeated := sorted({id for id in ids if ids.count(id) > 1}):
+        raise UserError(f"{repeated[0]} is named twice: name different sweeps")
+    # The scores decide which of two is tested against the other, so each pair is two one-sided questions.
     family = questions or 2 * (len(states) - 1)
     pairs = tuple(_pair(states[0], other, family) for other in states[1:])
     return Comparison(tuple(states), differences(states), pairs)
@@ -116,23 +116,21 @@ class _Match:
 
 
 def _pair(base: State, other: State, family: int) -> Pair:
-    """The first sweep against another; where they cannot be compared, the sentence says why."""
+    """Compares the first sweep with another. If they cannot be compared, the sentence gives the reason."""
     if base.best is None or other.best is None:
         without = base if base.best is None else other
         return _not_comparable(base, other, f"{without.sweep.id} has no best setting ({without.words})")
-    if why := why_incomparable(base.sweep.definition, other.sweep.definition):
-        return _not_comparable(base, other, why)
-    base_scores, other_scores = (
-        scores_by_range(base, base.best.experiment),
-        scores_by_range(other, other.best.experiment),
-    )
+    if reason := why_incomparable(base.sweep.definition, other.sweep.definition):
+        return _not_comparable(base, other, reason)
+    base_scores = scores_by_range(base, base.best.experiment)
+    other_scores = scores_by_range(other, other.best.experiment)
     if not base_scores.keys() & other_scores.keys():
-        where = f"{_in_words(base_scores)} in the one, {_in_words(other_scores)} in the other"
-        return _not_comparable(base, other, f"their best settings have no date range in common ({where})")
+        ranges_in_words = f"{_in_words(base_scores)} in the one, {_in_words(other_scores)} in the other"
+        return _not_comparable(base, other, f"their best settings have no date range in common ({ranges_in_words})")
     ranges, left_out = comparable_ranges(base_scores, other_scores)
     if not ranges:
-        why = f"no common date range has the same data: {'; '.join(left_out)}"
-        return _not_comparable(base, other, why, left_out=left_out)
+        reason = f"no common date range has the same data: {'; '.join(left_out)}"
+        return _not_comparable(base, other, reason, left_out=left_out)
     ranges, fresh = fresh_or_all(ranges, base_scores, other_scores)
     return _judged(_Match(base, other, base_scores, other_scores, ranges, fresh, left_out), family)
 
@@ -140,43 +138,47 @@ def _pair(base: State, other: State, family: int) -> Pair:
 def _not_comparable(
     base: State,
     other: State,
-    why: str,
+    reason: str,
     *,
     ranges: tuple[RangeComparison, ...] = (),
     left_out: tuple[str, ...] = (),
 ) -> Pair:
     first, second = base.sweep.id, other.sweep.id
-    return Pair(first, second, ranges, left_out, f"{second} cannot be compared with {first}: {why}.")
+    return Pair(first, second, ranges, left_out, f"{second} cannot be compared with {first}: {reason}.")
 
 
 def _judged(match: _Match, family: int) -> Pair:
-    """The verdict on the sweep that is ahead; `family` is how many such questions are asked at once."""
+    """Judges the sweep that is ahead; `family` is the number of such questions asked at once."""
     from pipeline.analysis.gains import paired_gains
     from pipeline.analysis.significance import judge
 
+    # Pair the scores by date range and seed.
     base, other, design = match.base, match.other, _design(match)
-    pairs = {one: paired_scores(match.base_scores[one], match.other_scores[one]) for one in match.ranges}
+    pairs = {
+        date_range: paired_scores(match.base_scores[date_range], match.other_scores[date_range])
+        for date_range in match.ranges
+    }
     base_seeds = {date_range: pair[0] for date_range, pair in pairs.items()}
     other_seeds = {date_range: pair[1] for date_range, pair in pairs.items()}
     gains = paired_gains(base_seeds, other_seeds, design).gains
     scale = design.scale.fitting(
-        score for seeds in (base_seeds, other_seeds) for by in seeds.values() for score in by.values()
+        score for seeds in (base_seeds, other_seeds) for by_seed in seeds.values() for score in by_seed.values()
     )
     ranges = tuple(
         RangeComparison(
-            date_range=one,
-            base=match.base_scores[one].score,
-            other=match.other_scores[one].score,
+            date_range=date_range,
+            base=match.base_scores[date_range].score,
+            other=match.other_scores[date_range].score,
             fresh=match.fresh,
-            gain=gains.get(one),
+            gain=gains.get(date_range),
         )
-        for one in match.ranges
+        for date_range in match.ranges
     )
     if not gains:
-        why = f"{_count(len(ranges))} in common, but no ratio of their metrics on any"
-        return _not_comparable(base, other, why, ranges=ranges, left_out=match.left_out)
+        reason = f"{_count(len(ranges))} in common, but no ratio of their metrics on any"
+        return _not_comparable(base, other, reason, ranges=ranges, left_out=match.left_out)
 
-    # Whoever is ahead takes the place of the finalist, the other that of the incumbent.
+    # Judge the sweep that is ahead as a finalist, against the other as incumbent.
     earlier = [1.0] * (family - 1) + (_earlier((base, other)) if match.fresh else [])
     if fmean(gains.values()) > 0:
         winner, loser = other.sweep.id, base.sweep.id
@@ -184,32 +186,33 @@ def _judged(match: _Match, family: int) -> Pair:
     else:
         winner, loser = base.sweep.id, other.sweep.id
         verdict = judge(design, other_seeds, {winner: base_seeds}, earlier)[winner]
-    same = all(gain == 0 for gain in gains.values())
+    equal = all(gain == 0 for gain in gains.values())
     metric = base.sweep.definition.objective.test
     design = replace(design, scale=scale)
-    sentence = _sentence(winner, loser, verdict, design, metric, same=same) + _unfinished((base, other))
+    sentence = _sentence(winner, loser, verdict, design, metric, equal=equal) + _unfinished((base, other))
     return Pair(
         base=base.sweep.id,
         other=other.sweep.id,
         ranges=ranges,
         left_out=match.left_out,
         sentence=sentence,
-        winner=None if same else winner,
+        winner=None if equal else winner,
         verdict=verdict,
         scale=scale,
     )
 
 
 def _design(match: _Match) -> "Design":
-    """As the first sweep judges, by the wider rope of the two; by difference if either of them does."""
+    """The design of the test: that of the base, with the wider rope of the two; by difference if either uses it."""
     from pipeline.analysis.verdict import Design
 
     definition = match.base.sweep.definition
-    both = [match.base.sweep.definition, match.other.sweep.definition]
-    objective = next((one.objective for one in both if one.objective.scale == "difference"), definition.objective)
+    definitions = [match.base.sweep.definition, match.other.sweep.definition]
+    by_difference = (each.objective for each in definitions if each.objective.scale == "difference")
+    objective = next(by_difference, definition.objective)
     return Design(
         ranges=tuple(match.ranges),
-        rope=max(one.rope for one in both if one.objective.scale == objective.scale),
+        rope=max(each.rope for each in definitions if each.objective.scale == objective.scale),
         scale=objective.gains,
         fresh=match.fresh,
         valid=definition.training.validation_share,
@@ -218,7 +221,7 @@ def _design(match: _Match) -> "Design":
 
 
 def _earlier(states: Sequence[State]) -> list[float]:
-    """What was judged on these ranges before, once per architecture and data: the newest sweep knows of the older."""
+    """P-values of earlier claims, read once per architecture and data: the newest sweep knows those of older ones."""
     newest: dict[str, State] = {}
     for state in sorted(states, key=lambda state: state.sweep.id):
         newest[f"{state.sweep.definition.architecture} {state.sweep.definition.data!r}"] = state
@@ -226,37 +229,37 @@ def _earlier(states: Sequence[State]) -> list[float]:
     return [claim.p for sweep in sweeps for claim in ledger.earlier_claims(sweep.store, sweep.definition, {})]
 
 
-def _sentence(winner: str, loser: str, verdict: "Verdict", design: "Design", metric: str, *, same: bool) -> str:
+def _sentence(winner: str, loser: str, verdict: "Verdict", design: "Design", metric: str, *, equal: bool) -> str:
     from pipeline.analysis.verdict import FEWEST_RANGES, Kind
 
-    where = _count(verdict.ranges, "fresh common date range" if design.fresh else "common date range")
-    if same:
-        return f"{loser} and {winner} are equally good: their best settings have the same {metric} on {where}."
+    on_ranges = _count(verdict.ranges, "fresh common date range" if design.fresh else "common date range")
+    if equal:
+        return f"{loser} and {winner} are equally good: their best settings have the same {metric} on {on_ranges}."
     assert verdict.gain is not None
     better = "lower" if design.scale.goal == "minimize" else "higher"
     size = f"its best setting's {metric} is {design.scale.words(verdict.gain)} {better}"
-    wins = f"ahead on {verdict.wins} of {where}"
+    wins = f"ahead on {verdict.wins} of {on_ranges}"
     p = "" if verdict.p_adjusted is None else f", p = {verdict.p_adjusted:.2g}"
-    why = f" ({verdict.why.removeprefix('but ')})" if verdict.why.startswith("but ") else ""
+    reason = f" ({verdict.why.removeprefix('but ')})" if verdict.why.startswith("but ") else ""
     match verdict.kind:
         case Kind.REAL:
             return f"{winner} beats {loser}, and that is real: {size}, {wins}{p}."
         case Kind.PROMISING:
             if not design.fresh:
-                why = "; these ranges also chose a setting, so more than promising cannot be said"
-            return f"{winner} is ahead of {loser}, and promising: {size}, {wins}{why}."
+                reason = "; these ranges also chose a setting, so more than promising cannot be said"
+            return f"{winner} is ahead of {loser}, and promising: {size}, {wins}{reason}."
         case Kind.NOT_SHOWN:
-            return f"{winner} is ahead of {loser}, but that it is better is not shown: {size}, {wins}{why}."
-    why = f"a test takes at least {FEWEST_RANGES} ranges" if verdict.ranges < FEWEST_RANGES else verdict.why
-    return f"{winner} is ahead of {loser}, but whether that is real cannot be tested: {size}, {wins}; {why}."
+            return f"{winner} is ahead of {loser}, but that it is better is not shown: {size}, {wins}{reason}."
+    reason = f"a test takes at least {FEWEST_RANGES} ranges" if verdict.ranges < FEWEST_RANGES else verdict.why
+    return f"{winner} is ahead of {loser}, but whether that is real cannot be tested: {size}, {wins}; {reason}."
 
 
 def _unfinished(states: Sequence[State]) -> str:
     return "".join(f" {state.sweep.id} is not finished ({state.words})." for state in states if not state.done)
 
 
-def _count(number: int, what: str = "date range") -> str:
-    return f"{number} {what}" + ("s" if number != 1 else "")
+def _count(number: int, noun: str = "date range") -> str:
+    return f"{number} {noun}" + ("s" if number != 1 else "")
 
 
 def _in_words(ranges: Iterable[DateRange]) -> str:
@@ -264,7 +267,7 @@ def _in_words(ranges: Iterable[DateRange]) -> str:
 
 
 def as_json(comparison: Comparison) -> str:
-    """Everything that the tables and the sentence say, as one JSON object."""
+    """The tables and the sentence of a comparison as one JSON object."""
     ids = [state.sweep.id for state in comparison.states]
     content = {
         "sentence": comparison.sentence,

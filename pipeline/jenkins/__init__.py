@@ -1,6 +1,6 @@
-"""What knows Jenkins, from outside and from inside a build. No sweep needs this room to run.
+"""The connection to Jenkins, from outside and from inside a build. A sweep runs without this room.
 
-Here: `trigger` and what it stands on, which start and follow a build over the REST API; `parameters`, the list of the
-job's; `check` with `trust`, `rounds` and `publish`, which serve the Jenkinsfile. Not here: the Jenkinsfile, what a
-followed build looks like on a terminal (`screen/`), and anything that is true without Jenkins.
+Here: `trigger` starts and follows a build over the REST API; `parameters` lists those of the job; `check`, `trust`,
+`rounds` and `publish` serve the Jenkinsfile. Not here: the Jenkinsfile, the view of a build on a terminal (`screen/`),
+and anything that does not depend on Jenkins.
 """

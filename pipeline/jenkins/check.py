@@ -1,8 +1,8 @@
 """Checks the parameters of a Jenkins build, read from its environment, and turns them into specs and a few settings.
 
-Nothing here talks to Jenkins or plans: `hpt jenkins-check` writes files, and the Jenkinsfile carries on with them.
-Every value is a stranger's: what could leave its place (a path, an option, a line) is refused here, by `trust.py` where
-that depends on what an administrator allows.
+Nothing here talks to Jenkins or plans: `hpt jenkins-check` writes files, and the Jenkinsfile reads them. Parameters are
+not trusted: a value that could leave its place (a path, an option, a line) is refused. `trust.py` holds the rules that
+an administrator can change.
 """
 
 import json
@@ -27,11 +27,12 @@ from pipeline.sweep import Definition, claims, find
 
 AS_THE_SPEC_SAYS = "spec"
 DUE = "due"
-"""JUDGE of all claims that a date range is new for."""
+"""The value of JUDGE for all claims with a new date range."""
 LANES_AT_MOST = 64
 PROTOCOL = 2
-"""What the rendered Groovy and the verbs that it calls agree on: settings, lines of plans and of failures. It rises
-when one of these changes, and a pipeline of another number ends in Validate."""
+"""Version of the files between the rendered Groovy and the verbs: settings, lines of plans and of failures.
+
+It rises when one of these changes. A pipeline with another number ends in Validate."""
 SPECS = Path("specs")
 _OF_NEW_SWEEPS = ("SPEC_JSON", "ARCHITECTURE", "DATA", "EXPERIMENTS", "BUDGET")
 _T = TypeVar("_T")
@@ -39,19 +40,19 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Settings:
-    """What the Jenkinsfile reads of the parameters, as lines `name=value`."""
+    """The settings that the Jenkinsfile reads, as lines `name=value`."""
 
     label: str
     lanes: int
     store: str
     sweeps: str
-    """The ids of the sweeps to go on with, with spaces between; empty for new ones."""
+    """The ids of the sweeps to go on with, with spaces between; empty for new sweeps."""
     retry: str
-    """`yes` if trials of theirs that failed run again, else empty."""
+    """`yes` if failed trials of these sweeps run again, else empty."""
     judge: str
-    """What `hpt judge` is told: `--due`, or a claim's id; empty where no claim is judged."""
+    """The argument of `hpt judge`: `--due` or a claim's id; empty if no claim is judged."""
     code: str
-    """What may run: HPT_CODE of every machine."""
+    """The value of HPT_CODE on every machine: marks of the code that may run."""
 
     def as_lines(self) -> str:
         return "".join(f"{name}={value}\n" for name, value in ({"protocol": PROTOCOL} | vars(self)).items())
@@ -60,13 +61,15 @@ class Settings:
 def check(
     environment: Mapping[str, str], say: Callable[[str], None] = lambda line: None
 ) -> tuple[dict[str, Spec], Settings]:
-    """The specs that a build runs, by a name for each (none: it goes on with sweeps), and its settings.
+    """The specs of a build by name, none if it goes on with sweeps or judges claims; and its settings.
 
-    `say` is told how far parameters are trusted. Raises UserError, a line per mistake, each naming its parameter.
+    `say` gets notes for the build's log. Raises UserError, a line per mistake, each naming its parameter.
     """
     values, trusted = _Values(environment), trust(environment, project.load().store)
     for note in trusted.notes():
         say(note)
+
+    # Each parameter by itself.
     label = values.checked("LABEL", _label)
     values.checked("LIGHT_LABEL", _label)
     lanes = values.checked("LANES", _number(1, LANES_AT_MOST))
@@ -80,19 +83,13 @@ def check(
     for name, choices in (CHOICES | {"RETRY": ("true", "false")}).items():
         values.checked(name, _one_of(choices))
     values.checked("REQUEST_ID", _line)
-    # The Image stage knows what the tag stands for today, and all machines should get that.
+    # The Image stage has resolved the tag, and all machines should get the same image.
     changes = _changes(values, trusted, environment.get("HPT_IMAGE_MADE") or image if image and in_containers else "")
     if not values.text("LABEL"):
         values.complain("LABEL", "is empty: name the label of the machines that run trials")
-    if goes_on:
-        values.refuse(
-            ("JUDGE", *_OF_NEW_SWEEPS, "AS_OF"), "cannot change a sweep that exists: leave it empty, or SWEEP"
-        )
-    elif judges:
-        values.refuse((*_OF_NEW_SWEEPS, "NOTES"), "cannot change how a claim is judged: leave it empty, or JUDGE")
-    retry = values.text("RETRY") == "true"
-    if retry and not goes_on:
-        values.complain("RETRY", "is for a sweep that exists: name it in SWEEP")
+    _refuse_combinations(values)
+
+    # The specs of new sweeps, or the sweeps and claims in the store.
     specs = {} if goes_on or judges else _specs(values, trusted, changes)
     values.raise_if_wrong()
     root = _shared_store(store, environment, list(specs.values()))
@@ -100,9 +97,9 @@ def check(
         say(f"{root} is in this workspace, which no other machine sees: set HPT_STORE, or a shared place in hpt.toml")
     runs: Sequence[Spec | Definition] = list(specs.values())
     if goes_on:
-        folders = [find(open_store(root), sweep) for sweep in sweeps]
-        sweeps = list(dict.fromkeys(folder.id for folder in folders))
-        definitions = [folder.definition for folder in folders]
+        existing = [find(open_store(root), sweep) for sweep in sweeps]
+        sweeps = list(dict.fromkeys(sweep.id for sweep in existing))
+        definitions = [sweep.definition for sweep in existing]
         for problem in chain.from_iterable(trusted.problems_of_sweep(each, root) for each in definitions):
             values.complain("SWEEP", problem)
         runs = definitions
@@ -110,19 +107,33 @@ def check(
         runs = _code_of_claims(values, trusted, root, judge)
     values.raise_if_wrong()
     code = trusted.marks(root, runs, environment.get("HPT_IMAGE"))
-    told = "--due" if judge == DUE else judge
-    return specs, Settings(label, int(lanes or 1), root, " ".join(sweeps), "yes" if retry else "", told, code)
+    retry = "yes" if values.text("RETRY") == "true" else ""
+    to_judge = "--due" if judge == DUE else judge
+    return specs, Settings(label, int(lanes or 1), root, " ".join(sweeps), retry, to_judge, code)
+
+
+def _refuse_combinations(values: "_Values") -> None:
+    """Notes parameters that exclude each other."""
+    goes_on = bool(values.text("SWEEP"))
+    if goes_on:
+        values.refuse(
+            ("JUDGE", *_OF_NEW_SWEEPS, "AS_OF"), "cannot change a sweep that exists: leave it empty, or SWEEP"
+        )
+    elif values.text("JUDGE"):
+        values.refuse((*_OF_NEW_SWEEPS, "NOTES"), "cannot change how a claim is judged: leave it empty, or JUDGE")
+    if values.text("RETRY") == "true" and not goes_on:
+        values.complain("RETRY", "is for a sweep that exists: name it in SWEEP")
 
 
 class _Values:
-    """The values of the parameters, as texts, and the mistakes in them so far."""
+    """The values of the parameters as text. Collects the mistakes in them."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
         self._mistakes: list[str] = []
 
     def text(self, name: str) -> str:
-        """The value of a parameter; empty if it is not given."""
+        """The value of a parameter; empty if it is not set."""
         return self._environment.get(name, "").strip()
 
     def complain(self, name: str, message: str) -> None:
@@ -130,13 +141,13 @@ class _Values:
         self._mistakes.append(f"{name}: {message}")
 
     def refuse(self, names: Iterable[str], message: str) -> None:
-        """Notes the same mistake for each of these parameters that is given."""
+        """Notes the same mistake for each of these parameters that is set."""
         for name in names:
             if self.text(name):
                 self.complain(name, message)
 
     def checked(self, name: str, problem_of: Callable[[str], str | None]) -> str:
-        """The value of a parameter; empty, and the mistake noted, if `problem_of` says something of it."""
+        """The value of a parameter; empty if `problem_of` returns a problem, which is noted."""
         text = self.text(name)
         if text and (problem := problem_of(text)):
             self.complain(name, f"{json.dumps(text[:80])} {problem}")
@@ -144,7 +155,7 @@ class _Values:
         return text
 
     def noting(self, make: Callable[..., _T], *arguments: Any) -> _T | None:
-        """What `make` makes of the arguments; None where it raises UserError, whose lines are then noted."""
+        """The result of `make`; None if it raises UserError, whose lines are noted."""
         try:
             return make(*arguments)
         except UserError as error:
@@ -158,7 +169,7 @@ class _Values:
 
 
 def _specs(values: _Values, trusted: Trust, changes: Mapping[str, Any]) -> dict[str, Spec]:
-    """The spec of SPEC_JSON, of ARCHITECTURE (of several or `all`, one for each, by its name), or in the file SPEC."""
+    """The spec in SPEC_JSON or in the file SPEC, or one per architecture in ARCHITECTURE, by its name."""
     text, architecture = values.text("SPEC_JSON"), values.text("ARCHITECTURE")
     if text and architecture:
         values.complain("ARCHITECTURE", "stands beside SPEC_JSON: leave one of them empty")
@@ -186,11 +197,13 @@ def _specs(values: _Values, trusted: Trust, changes: Mapping[str, Any]) -> dict[
 
 
 def _code_of_claims(values: _Values, trusted: Trust, root: str, judge: str) -> list[Spec]:
-    """The committed specs whose code judging claims may run: a claim itself brings none. Notes why one must not be
-    judged: `hpt judge` says what else is wrong with it."""
+    """The committed specs whose code may run to judge claims; a claim itself brings no code.
+
+    Notes claims whose data are not allowed. `hpt judge` reports anything else that is wrong with a claim.
+    """
     store = open_store(root)
-    found = claims.all_stored(store) if judge == DUE else [claims.find(store, judge)]
-    judged = [stored for stored in found if isinstance(stored, claims.Stored)]
+    selected = claims.all_stored(store) if judge == DUE else [claims.find(store, judge)]
+    judged = [stored for stored in selected if isinstance(stored, claims.Stored)]
     for stored in judged:
         if not trusted.knows(root) and (problem := trusted.problem_of_data(stored.claim.data)):
             values.complain("JUDGE", f"{stored.claim.id}: data.path {problem}")
@@ -198,7 +211,7 @@ def _code_of_claims(values: _Values, trusted: Trust, root: str, judge: str) -> l
 
 
 def _read_spec(values: _Values) -> str | None:
-    """The text of the file SPEC; None, and the mistake noted, if it cannot be one."""
+    """The text of the file SPEC; None if it cannot be read, which is noted."""
     path = values.checked("SPEC", _spec_path)
     if not values.text("SPEC"):
         values.complain("SPEC", "is empty: name a spec, or give SPEC_JSON, ARCHITECTURE, SWEEP or JUDGE")
@@ -214,7 +227,7 @@ def _read_spec(values: _Values) -> str | None:
 
 
 def _changes(values: _Values, trusted: Trust, image: str) -> dict[str, Any]:
-    """What the other parameters change of a spec: fields of a Request. Those with a mistake change nothing."""
+    """The fields of a Request that the other parameters set. A parameter with a mistake sets nothing."""
     mode, text = values.text("MODE"), values.text("DATA")
     data = values.noting(parse_data, text, "DATA") if text else None
     if problem := trusted.problem_of_data(data):
@@ -245,7 +258,7 @@ def _shared_store(store: str, environment: Mapping[str, str], specs: Sequence[Sp
     return root
 
 
-# -- what is wrong with a value, as the end of a sentence; None if nothing is
+# -- problems of a value, as the end of a sentence; None if there is none
 
 
 def _line(text: str) -> str | None:

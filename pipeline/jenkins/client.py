@@ -1,7 +1,7 @@
-"""One Jenkins controller over HTTP: every request has a time-out, every failure is one line that a person can act on.
+"""Talks to one Jenkins controller over HTTP. Each request has a time-out; each failure is a line with a remedy.
 
-Stands on python-jenkins for session, login and sending. Its own verbs are not used: they say the same of 401, 403 and
-500, take a 503 for "does not exist", follow a POST's redirect, and put parameters into the address. Waits for nothing.
+Uses python-jenkins for session, login and sending, but not its verbs. They report 401, 403 and 500 alike, take a 503
+for "does not exist", follow a POST's redirect, and put parameters into the address. Nothing here waits or retries.
 """
 
 import json
@@ -22,15 +22,15 @@ CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
 
 
 class Unreachable(InfrastructureError):
-    """No answer, or the one that a starting controller or the proxy before it gives: the same call may soon succeed."""
+    """No answer, or the answer of a starting controller or of a proxy: the same call may soon succeed."""
 
 
 class NotFound(InfrastructureError):
-    """Nothing is there, or the user may not see it: Jenkins says the same of both."""
+    """The thing does not exist, or the user may not see it: Jenkins answers the same."""
 
 
 class NotJenkins(UserError):
-    """Somebody answers, but not in Jenkins' way."""
+    """The address answers, but not like Jenkins."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Login:
 
 @dataclass(frozen=True)
 class LogPart:
-    """A piece of a build's log, and where the next one begins."""
+    """A piece of a build's log, and the byte at which the next one begins."""
 
     content: bytes
     next: int
@@ -66,9 +66,9 @@ def login(url: str | None, environment: Mapping[str, str]) -> Login:
 
 
 class Controller:
-    """One controller, by its REST API. Paths are relative to its address.
+    """The REST API of one controller. Paths are relative to its address.
 
-    Requests raise UserError for what only a person can mend, InfrastructureError for the rest.
+    Requests raise UserError for problems that only a person can solve, InfrastructureError for all others.
     """
 
     def __init__(self, login: Login) -> None:
@@ -76,10 +76,10 @@ class Controller:
         self.user = login.user
         self._timeout = (CONNECT_SECONDS, READ_SECONDS)
         self._auth = requests.auth.HTTPBasicAuth(login.user.encode(), login.token.encode())
-        self._jenkins = _Unjudged(login.url, login.user, login.token, timeout=self._timeout)
+        self._jenkins = _RawJenkins(login.url, login.user, login.token, timeout=self._timeout)
 
     def get(self, path: str, tree: str) -> dict[str, Any]:
-        """The JSON of the thing at `path`, its keys as `tree` selects them."""
+        """The JSON at `path`, with the keys that `tree` selects."""
         response = self._get(f"{path}api/json", {"tree": tree})
         try:
             answer = response.json()
@@ -93,7 +93,7 @@ class Controller:
         return answer
 
     def log(self, build: str, start: int) -> LogPart:
-        """The log of the build at `build` from byte `start` to where it now ends."""
+        """The log of the build at path `build`, from byte `start` to its present end."""
         response = self._get(f"{build}logText/progressiveText", {"start": str(start)})
         size = response.headers.get("X-Text-Size", "")
         return LogPart(
@@ -104,8 +104,8 @@ class Controller:
 
     def build(self, job: str, parameters: Mapping[str, str]) -> int:
         """Queues a build of the job at path `job`; returns the number of its item in the queue."""
-        # Parameters go in the body: an address is too short for a spec. Redirects are not followed: what counts is
-        # where the first one points. An API token needs no crumb. The quiet period would only delay.
+        # Parameters go in the body, as an address is too short for a spec. Redirects are not followed: the first one
+        # names the queue item. An API token needs no crumb. Jenkins' quiet period would only delay the build.
         path = f"{job}buildWithParameters"
         try:
             response = self._jenkins._session.post(
@@ -118,7 +118,7 @@ class Controller:
             )
         except requests.RequestException as error:
             raise self._no_answer(error) from None
-        self._judge(response, path)
+        self._raise_for_status(response, path)
         target = response.headers.get("Location", "")
         # 201 is a new item; 303 is one already queued with exactly these parameters.
         if item := re.search(r"/queue/item/(\d+)", target):
@@ -128,7 +128,7 @@ class Controller:
         raise InfrastructureError(f"{self.url}{path}: Jenkins answers {response.status_code} and names no queue item")
 
     def is_jenkins(self) -> bool:
-        """Whether a Jenkins answers at the address."""
+        """True if a Jenkins answers at the address."""
         try:
             self.get("", "nodeName")
         except (NotFound, NotJenkins):
@@ -141,11 +141,11 @@ class Controller:
             response: requests.Response = self._jenkins.jenkins_request(request, add_crumb=False)
         except (requests.RequestException, jenkins.JenkinsException) as error:
             raise self._no_answer(error) from None
-        self._judge(response, path)
+        self._raise_for_status(response, path)
         return response
 
-    def _judge(self, response: requests.Response, path: str) -> None:
-        status, where = response.status_code, f"{self.url}{path}"
+    def _raise_for_status(self, response: requests.Response, path: str) -> None:
+        status, url = response.status_code, f"{self.url}{path}"
         if status < 400:
             return
         if status == 401:
@@ -155,14 +155,14 @@ class Controller:
         if status == 403:
             permission = response.headers.get("X-Required-Permission", "")
             needs = f"needs the permission {permission}" if permission else "lacks a permission"
-            raise UserError(f"{where}: 403: {self.user} {needs}: ask an administrator of Jenkins")
+            raise UserError(f"{url}: 403: {self.user} {needs}: ask an administrator of Jenkins")
         if status == 404:
-            raise NotFound(f"{where}: 404: there is no such thing, or {self.user} may not see it")
+            raise NotFound(f"{url}: 404: there is no such thing, or {self.user} may not see it")
         if status in STARTING:
             raise Unreachable(f"{self.url}: {status}: Jenkins is starting, or is down behind its proxy")
         if message := re.search(r"Illegal choice[^<\n]*|[^>\n]*not parameterized[^<\n]*", response.text):
-            raise UserError(f"{where}: {status}: {message.group().strip()}")
-        raise InfrastructureError(f"{where}: Jenkins answers {status} {response.reason}: its own log says why")
+            raise UserError(f"{url}: {status}: {message.group().strip()}")
+        raise InfrastructureError(f"{url}: Jenkins answers {status} {response.reason}: its own log says why")
 
     def _no_answer(self, error: Exception) -> Exception:
         cause = _cause(error)
@@ -173,8 +173,8 @@ class Controller:
         return Unreachable(f"{self.url} cannot be reached: {cause}")
 
 
-class _Unjudged(jenkins.Jenkins):
-    """python-jenkins without its judgement of answers, which loses the status."""
+class _RawJenkins(jenkins.Jenkins):
+    """python-jenkins without its handling of errors, which loses the status."""
 
     def _response_handler(self, response: requests.Response) -> requests.Response:
         return response
@@ -183,32 +183,32 @@ class _Unjudged(jenkins.Jenkins):
 def _address(text: str) -> str:
     try:
         parts = urlsplit(text)
-        named = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+        has_host = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
     except ValueError:
-        named = False
-    # The text is repeated only once it is known to hold no password.
+        has_host = False
+    # First of all, so that no message repeats a password.
     if "@" in text:
         raise UserError("the address of Jenkins holds a user or password: they belong in JENKINS_USER, JENKINS_TOKEN")
-    if not named or parts.query or parts.fragment or re.search(r"\s", text):
+    if not has_host or parts.query or parts.fragment or re.search(r"\s", text):
         raise UserError(f"{json.dumps(text)} is not the address of a Jenkins, like https://jenkins.example.com/")
     return text.rstrip("/") + "/"
 
 
 def _without_query(url: str) -> str:
-    # A login page's address can carry secrets there.
+    # The query of a login page's address can hold secrets.
     return url.split("?")[0] or "nowhere"
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost reason: what the layers above it say is long and repeats the request."""
+    """The innermost reason: the messages around it are long and repeat the request."""
     if isinstance(error, (requests.Timeout, jenkins.TimeoutException)):
         return "no answer in time"
-    seen: list[BaseException] = []
+    chain: list[BaseException] = []
     inner: BaseException | None = error
-    while inner is not None and inner not in seen:
-        seen.append(inner)
+    while inner is not None and inner not in chain:
+        chain.append(inner)
         inner = inner.__cause__ or inner.__context__
-    for reason in reversed(seen):
+    for reason in reversed(chain):
         if CERTIFICATE in str(reason):
             return CERTIFICATE
         if isinstance(reason, OSError) and reason.strerror:

@@ -1,7 +1,8 @@
-"""What becomes of a pack that could not run, and of machines where packs could not: decided from all that failed so far
-in the build, as its Jenkinsfile wrote it down, so that a controller that was killed goes on with the same answers.
+"""Decides after a failure whether a pack runs again, and whether its machine gets more packs.
 
-Where a pack failed says more about the machine than about its trials, so these are given up late, and machines early.
+The decision is a function of all failures of the build so far, which the Jenkinsfile wrote down. So a controller that
+was killed goes on with the same answers. A failure says more about the machine than about the trials: trials are given
+up late, machines early.
 """
 
 from collections.abc import Sequence
@@ -12,28 +13,29 @@ from pipeline.errors import InfrastructureError
 from pipeline.jenkins.rounds import Line
 
 TRIES = 3
-"""So often may a trial fail for reasons that are not its own."""
+"""Failures of infrastructure after which a trial is given up."""
 _STRIKES = {"1": 1 / 3}
-"""What a machine that is not ready, for reasons that may be another's, has on its account."""
+"""Exit status of a machine that is not ready -> its strikes. Status 1: the cause may lie elsewhere."""
 _STRIKES_OUT = 2.0
 _LOST_IN_A_ROW = 3
 _UNFIT_IN_A_ROW = 6
-"""So many different machines: where each has a new name, as pods do, none is met twice."""
+"""Counts different machines, as pods never have the same name twice."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Something that a lane could not run on a machine."""
+    """A failure of a lane to run a pack on a machine."""
 
     lane: str
     ended: int
-    """How many packs of the build had ended by then."""
+    """Packs of the build that had ended before."""
     machine: str
     ended_there: int
+    """Packs of the build that had ended on this machine."""
     status: str
-    """The exit status; `lost` if the machine was."""
+    """The exit status; `lost` if the machine was lost."""
     line: Line | None
-    """The pack; None: the machine itself was not ready for any, or was lost before."""
+    """The pack; None if the machine was not ready, or was lost before it got a pack."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -42,7 +44,7 @@ class Failure:
 
     @property
     def died(self) -> bool:
-        """Whether the process did, under one of its trials."""
+        """True if the process died while it ran the pack."""
         return self.status.isdecimal() and (int(self.status) == 124 or int(self.status) > 127)
 
     def __str__(self) -> str:
@@ -51,23 +53,23 @@ class Failure:
 
 @dataclass(frozen=True)
 class Sequel:
-    """What follows from a failure."""
+    """The consequence of a failure."""
 
     again: tuple[Line, ...] = ()
-    """What runs again."""
+    """The packs that run again."""
     given_up: Line | None = None
-    """What does not, having failed so often."""
+    """The pack that is given up, as it failed too often."""
     why: str = ""
     pause: bool = False
-    """Whether the lane that failed should wait a little, since the reason may pass."""
+    """True if the lane should wait a little, as the cause may pass."""
 
 
 def sequel(failures: Sequence[Failure], unfinished: Sequence[str]) -> Sequel:
-    """What becomes of the last failure, of whose pack these trials have no row yet.
+    """The consequence of the last failure; `unfinished` holds the trials of its pack that have no row yet.
 
-    A pack of several whose process died, or that two machines failed under, comes back trial by trial, so that
-    whichever it was takes none along the next time. Raises InfrastructureError if a lane lost machine after machine,
-    or met one after another that is not fit.
+    A pack of several trials runs again trial by trial if its process died, or if it failed on two machines: then a bad
+    trial fails alone. Raises InfrastructureError if a lane lost several machines in a row, or met several that are not
+    fit.
     """
     *before, last = failures
     _raise_if_machines_are_lost_in_a_row(failures, unfinished)
@@ -82,10 +84,10 @@ def sequel(failures: Sequence[Failure], unfinished: Sequence[str]) -> Sequel:
     if len(line.trials) > 1 and (last.died or len(counted) > 1):
         parts = [(place, line.part([place], line.trials[place])) for place in at]
         return Sequel(again=tuple(_renamed(part, place) for place, part in parts))
-    left = line if len(at) == len(line.trials) else line.part(at, line.label)
+    remaining = line if len(at) == len(line.trials) else line.part(at, line.label)
     if len(counted) < TRIES:
-        return Sequel(again=(left,))
-    return Sequel(given_up=left, why=f"given up after {', '.join(map(str, counted))}")
+        return Sequel(again=(remaining,))
+    return Sequel(given_up=remaining, why=f"given up after {', '.join(map(str, counted))}")
 
 
 def _renamed(line: Line, place: int) -> Line:
@@ -93,8 +95,7 @@ def _renamed(line: Line, place: int) -> Line:
 
 
 def _counted(failures: Sequence[Failure], line: Line) -> list[Failure]:
-    """The failures that count against a pack: its own; of those from before it was taken apart, those under which the
-    process died."""
+    """The failures that count against a pack: its own, and those of the larger pack before if the process died."""
     return [
         failure
         for failure in failures
@@ -106,22 +107,22 @@ def _counted(failures: Sequence[Failure], line: Line) -> list[Failure]:
 
 
 def machines_to_leave(failures: Sequence[Failure]) -> list[str]:
-    """The machines that get no more packs: a bad GPU would otherwise eat the whole list."""
+    """The machines that get no more packs: one bad GPU would otherwise fail them all."""
     strikes: dict[str, float] = {}
     for at, failure in enumerate(failures):
         if failure.status == "lost" and failure.line is None:
-            continue  # with no pack on it: in a sweep of days that may happen to any
+            continue  # lost without a pack: in a sweep of days that can happen to any machine
         before = _counted(failures[:at], failure.line) if failure.line else []
-        # A pack that fails again where it failed says more about the pack, if others ended there.
+        # A second failure of a pack on the same machine counts only if no other pack ended there.
         is_another = failure.machine not in (each.machine for each in before)
         if failure.machine and (is_another or not failure.ended_there):
-            of_it = _STRIKES.get(failure.status, 1.0) if failure.line is None else 1.0
-            strikes[failure.machine] = strikes.get(failure.machine, 0.0) + of_it
+            weight = _STRIKES.get(failure.status, 1.0) if failure.line is None else 1.0
+            strikes[failure.machine] = strikes.get(failure.machine, 0.0) + weight
     return [machine for machine, count in strikes.items() if count > _STRIKES_OUT - 0.01]
 
 
 def label_without(label: str, machines: Sequence[str]) -> str:
-    """Jenkins' expression for the machines with a label, without some of them."""
+    """Jenkins' label expression that excludes some machines."""
     for machine in machines:
         label = f'({label}) && !"{machine}"'
     return label

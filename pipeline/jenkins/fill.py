@@ -1,7 +1,7 @@
-"""Installs what a team's repository asks for, and what `hpt` itself needs, into the environment of this Python.
+"""Installs the requirements of `hpt` and of a team's repository into the environment of this Python.
 
-`bin/environment` of a wheel calls it in a workspace. With `--packages`, it makes a team's image: the code is none of
-that, it comes with each checkout.
+`bin/environment` of a wheel calls it in a workspace. With `--packages` it makes a team's image, without the team's
+code, which comes with each checkout.
 """
 
 import os
@@ -19,14 +19,14 @@ from pipeline.provenance import __version__
 
 _EXTRAS = re.compile(r"(?:^hpt\s*|\.whl)(\[[\w\s,.-]*\])")
 _DONE = Path(sys.prefix, "filled")
-"""Written last: `bin/environment` looks for it."""
+"""The mark of a complete environment, written last. `bin/environment` looks for it."""
 
 
 def requirements(folder: Path, *, with_code: bool) -> list[str]:
-    """Arguments of pip: `hpt` with the extras that hpt.toml names, requirements.txt, and pyproject.toml.
+    """Arguments of pip: `hpt` with the extras in hpt.toml, requirements.txt, and the dependencies in pyproject.toml.
 
-    A package (with a `build-system`) is installed from where it lies, if its code is there. Raises ValueError if
-    pyproject.toml does not say on what it depends, or cannot be read.
+    With its code, a package (with a `build-system`) is installed in place. Raises ValueError if pyproject.toml cannot
+    be read, or leaves its dependencies to the build.
     """
     pinned = str(_toml(folder / "hpt.toml").get("hpt", ""))
     extras = _EXTRAS.search(pinned)
@@ -52,7 +52,7 @@ def _toml(path: Path) -> Mapping[str, Any]:
 
 
 def fill(folder: Path, *, with_code: bool) -> int:
-    """Has pip install it all; the exit status. Never 1, which says of `hpt` that trials failed."""
+    """Installs all requirements with pip; returns the exit status. Never 1, which means that trials failed."""
     try:
         arguments = requirements(folder, with_code=with_code)
     except ValueError as error:

@@ -1,6 +1,6 @@
-"""Waits for a build that Jenkins accepted: from the queue to its number, then along its log to its result.
+"""Waits for a build that Jenkins accepted: in the queue until it has a number, then along its log until its result.
 
-A controller that goes away for a while is waited for. Starts nothing and decides nothing about exit codes.
+A controller that goes away for a while is waited for. Nothing here starts builds or decides about exit codes.
 """
 
 import codecs
@@ -16,12 +16,12 @@ from pipeline.jenkins.job import Accepted, Job
 
 T = TypeVar("T")
 LONGEST_PAUSE = 30.0
-# Jenkins may say for a moment after the end that the log goes on.
+# Just after the end, Jenkins may still report that the log goes on.
 LAST_LOOKS = 5
 
 
 class View(Protocol):
-    """Shows a person what happens while waiting: notes, and lines of the build's log."""
+    """Shows notes and lines of the build's log while waiting."""
 
     def say(self, text: str) -> None: ...
 
@@ -30,24 +30,29 @@ class View(Protocol):
 
 @dataclass(frozen=True)
 class Patience:
-    """In seconds: between two looks, for a controller that does not answer, and for a build to leave the queue where
-    nobody waits for its end."""
+    """Waiting times in seconds."""
 
     poll: float = 3.0
+    """Between two requests."""
     outage: float = 600.0
+    """For a controller that does not answer."""
     start: float = 30.0
+    """For a build to leave the queue, if its end is not waited for."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a build ended: the word of Jenkins, or CANCELLED in the queue."""
+    """The end of a build: the result in Jenkins' word, or CANCELLED in the queue."""
 
     result: str
     seconds: float
 
 
 def patiently(call: Callable[[], T], view: View, patience: Patience) -> T:
-    """`call`, again and again while the controller is away, until it is away for too long."""
+    """The result of `call`, repeated while the controller is away.
+
+    Raises InfrastructureError if it is away for longer than `patience.outage`.
+    """
     pause, since = min(1.0, patience.poll), time.monotonic()
     is_away = False
     while True:
@@ -70,13 +75,16 @@ def patiently(call: Callable[[], T], view: View, patience: Patience) -> T:
 def wait_for_number(
     job: Job, accepted: Accepted, request: str, view: View, patience: Patience, *, wait: bool
 ) -> int | Ended | None:
-    """The number of the accepted request's build. None if it is still queued and nobody waits; Ended if cancelled."""
-    began, said = time.monotonic(), ""
+    """The number of the accepted request's build; Ended if it was cancelled.
+
+    None if it is still queued and `wait` is false. Raises InfrastructureError if the request is gone.
+    """
+    began, shown = time.monotonic(), ""
     while accepted.number is None:
         try:
             item = patiently(partial(job.item, accepted.item or 0), view, patience)
         except NotFound:
-            # Jenkins forgets an item five minutes after it left the queue, and may do so when it restarts.
+            # Jenkins forgets an item five minutes after it left the queue, or when it restarts.
             latest = patiently(lambda: job.find(request), view, patience)
             if latest is None or latest == accepted:
                 raise InfrastructureError(f"{job.item_url(accepted.item or 0)} is gone and left no build") from None
@@ -88,43 +96,43 @@ def wait_for_number(
             return int(item["executable"]["number"])
         if not wait and time.monotonic() - began >= patience.start:
             return None
-        why = item.get("why") or ""
-        if why != said:
-            view.say(f"queued: {why}")
-            said = why
+        reason = item.get("why") or ""
+        if reason != shown:
+            view.say(f"queued: {reason}")
+            shown = reason
         time.sleep(min(1.0, patience.poll))
     return accepted.number
 
 
 def wait_for_end(job: Job, build: int, view: View, patience: Patience) -> Ended:
-    """Shows the build's log as it grows, and returns how the build ended."""
+    """Shows the build's log as it grows, and returns the build's end."""
     log = _Log(job, build)
     try:
         while True:
             status = patiently(partial(job.build, build), view, patience)
-            more = _show(log, view, patience)
+            may_grow = _show(log, view, patience)
             if not status.get("building") and status.get("result"):
                 break
             time.sleep(patience.poll)
         for _ in range(LAST_LOOKS):
-            if not more:
+            if not may_grow:
                 break
             time.sleep(min(1.0, patience.poll))
-            more = _show(log, view, patience)
+            may_grow = _show(log, view, patience)
     except NotFound:
         raise InfrastructureError(f"{job.build_url(build)} is gone: somebody deleted the build") from None
-    view.log(log.rest())
+    view.log(log.unfinished_line())
     return Ended(status["result"], status.get("duration", 0) / 1000)
 
 
 def _show(log: "_Log", view: View, patience: Patience) -> bool:
-    lines, more = patiently(log.read_on, view, patience)
+    lines, may_grow = patiently(log.read_on, view, patience)
     view.log(lines)
-    return more
+    return may_grow
 
 
 class _Log:
-    """A build's log by whole lines. A piece counts once it came whole, so a broken connection repeats no line."""
+    """A build's log by whole lines. Only complete pieces count, so that a broken connection repeats no line."""
 
     def __init__(self, job: Job, build: int) -> None:
         self._job, self._build = job, build
@@ -133,12 +141,12 @@ class _Log:
         self._tail = ""
 
     def read_on(self) -> tuple[list[str], bool]:
-        """The whole lines that came since, and whether more may come."""
+        """The whole lines since the last call; and True if more may come."""
         part = self._job.controller.log(self._job.build_path(self._build), self._start)
         self._start = part.next
         *lines, self._tail = (self._tail + self._decoder.decode(part.content)).split("\n")
         return [line.rstrip("\r") for line in lines], part.more
 
-    def rest(self) -> list[str]:
-        """The last line, where the log ends without a line feed."""
+    def unfinished_line(self) -> list[str]:
+        """The last line, if the log ends without a line feed."""
         return [self._tail] if self._tail else []

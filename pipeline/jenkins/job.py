@@ -1,5 +1,6 @@
-"""The job that runs sweeps, as its controller describes it: which parameters it takes, and which of its builds and
-queued items belongs to a request. Triggers nothing.
+"""The job that runs sweeps, as its controller describes it: its parameters, and the build or queue item of a request.
+
+Nothing here starts a build.
 """
 
 import difflib
@@ -20,14 +21,14 @@ PARAMETERS = "parameters[name,value]"
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter as the controller describes it."""
+    """A parameter in the controller's description of the job."""
 
     name: str
     kind: str
     choices: tuple[str, ...] = ()
 
     def problem_of(self, value: str) -> str | None:
-        """Why Jenkins would refuse or silently bend this value; None if it takes it as it is."""
+        """The reason why Jenkins would refuse this value or silently change it; None if it takes the value."""
         if self.choices and value not in self.choices:
             return f"{json.dumps(value)} is not possible: one of {', '.join(map(json.dumps, self.choices))}"
         if self.kind == "BooleanParameterDefinition" and value not in ("true", "false"):
@@ -37,7 +38,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Accepted:
-    """A request as the controller knows it: an item in the queue, or already a build."""
+    """An accepted request: an item in the queue, or already a build."""
 
     item: int | None = None
     number: int | None = None
@@ -64,7 +65,7 @@ class Job:
         return f"{self.controller.url}queue/item/{item}/"
 
     def parameters(self) -> dict[str, Parameter]:
-        """The parameters of the job by name. Raises UserError where it cannot be built with parameters at all."""
+        """The parameters of the job by name. Raises UserError if the job cannot be built with parameters."""
         url = self.controller.url
         tree = "_class,buildable,property[parameterDefinitions[name,type,choices]]"
         try:
@@ -93,16 +94,16 @@ class Job:
         }
 
     def item(self, item: int) -> dict[str, Any]:
-        """A queued item: whether it is `cancelled`, `why` it waits, the `executable` that it became."""
+        """A queue item: `cancelled`, `why` it waits, and the `executable` that it became."""
         return self.controller.get(f"queue/item/{item}/", "cancelled,why,executable[number]")
 
     def build(self, number: int) -> dict[str, Any]:
-        """A build: whether it is `building`, its `result` and `duration` in milliseconds."""
+        """A build: `building`, its `result`, and its `duration` in milliseconds."""
         return self.controller.get(self.build_path(number), "building,result,duration")
 
     def find(self, request: str) -> Accepted | None:
-        """The queued item of a request, or its build among the last hundred; None if there is neither."""
-        # The queue first: an item that leaves it in between is then found as a build.
+        """The queue item of a request, or its build among the last hundred; None if there is neither."""
+        # Search the queue first: an item that leaves it meanwhile is then found as a build.
         queue = self.controller.get("queue/", f"items[id,task[url],actions[{PARAMETERS}]]")
         for item in queue.get("items") or []:
             if _has_request(item, request) and self._is_mine((item.get("task") or {}).get("url", "")):
@@ -114,14 +115,14 @@ class Job:
         return None
 
     def _is_mine(self, task_url: str) -> bool:
-        # Jenkins writes the address it believes to have, which need not be the one we call it by.
+        # Jenkins writes its configured address, which may differ from the one that we use.
         return unquote(urlsplit(task_url).path).endswith("/" + unquote(self.path))
 
 
-def check_parameters(job: str, defined: Mapping[str, Parameter], given: Mapping[str, str]) -> None:
-    """Raises UserError, a line per mistake, where the job would drop, refuse or bend a given value."""
+def check_parameters(job: str, defined: Mapping[str, Parameter], values: Mapping[str, str]) -> None:
+    """Raises UserError, a line per mistake, if the job would drop, refuse or change a value."""
     lines = []
-    for name, value in given.items():
+    for name, value in values.items():
         if name not in defined:
             lines.append(f"the job {job} has no parameter {name}; {_nearest(name, defined)}")
         elif problem := defined[name].problem_of(value):

@@ -1,4 +1,7 @@
-"""`jobs/sweep.yaml`: the folder and the job that runs sweeps, for Jenkins Job Builder. `render.py` writes it."""
+"""The text of `jobs/sweep.yaml` for Jenkins Job Builder: the folder, and the job that runs sweeps.
+
+`render.py` writes the file.
+"""
 
 import json
 from collections.abc import Sequence
@@ -18,12 +21,12 @@ _HEAD = """\
 - job-template:
     name: '{job-folder}/sweep'
     id: sweep
-    # An empty id would be looked for, and warned of, in every build.
+    # Jenkins would look for an empty id, and warn of it, in every build.
     credentials: '{repository-credentials}'
     project-type: pipeline
     description: >-
       Tunes an architecture's hyperparameters and says which setting is best, whether that is real, and what it cost.
-    # Two sweeps may share the machines; what they run on is for Jenkins' queue to settle.
+    # Two sweeps may run at the same time: Jenkins' queue shares the machines among them.
     concurrent: true
     properties:
       - build-discarder:
@@ -55,9 +58,9 @@ _TAIL = """\
 def job_yaml(
     parameters: Sequence[JobParameter] = PARAMETERS, written: str = _WRITTEN, script_path: str = "Jenkinsfile"
 ) -> str:
-    """The text of `jobs/sweep.yaml`: of ours, or of a team's repository.
+    """The text of `jobs/sweep.yaml` for this repository or a team's.
 
-    `written` says who wrote it; the Jenkinsfile lies at `script_path`.
+    `written` is the line that names its writer; `script_path` is the place of the Jenkinsfile.
     """
     head, tail = _HEAD.replace(_WRITTEN, written), _TAIL.replace("<<script path>>", script_path)
     return head + "".join(_declaration(parameter.as_shown()) for parameter in parameters) + tail
@@ -78,5 +81,5 @@ def _declaration(parameter: JobParameter) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A YAML string, so that `none` and `4` stay text."""
+    """A quoted YAML string, so that `none` and `4` stay text."""
     return "'" + text.replace("'", "''") + "'"

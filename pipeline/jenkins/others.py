@@ -1,7 +1,7 @@
-"""What of a build's sweeps other runners are training: a build plans the rest, or waits.
+"""Leaves out packs that other runners are training: a build plans the remaining ones, or waits.
 
-A build that plans is a new process each time. So it looks for as long as it takes to tell: a runner that gives a sign
-of life lives; one that gives none for three minutes is gone, and what it held is free.
+A build that plans is a new process each time and has seen no sign of life yet. So it watches until it can decide: a
+runner that renews its leases lives; one that does not for three minutes is gone, and its trials are free.
 """
 
 import time
@@ -13,20 +13,20 @@ from pipeline.sweep import Pack, Sweep, trials_of
 from pipeline.sweep.leases import LEASE_PACE, LeasePace, Leases, Runner, Situation
 
 WAIT = "wait"
-"""The line of a plan that has trials left, all of which others train."""
+"""The line of a plan whose unfinished trials are all trained by other runners."""
 
 
 @dataclass(frozen=True)
-class Left:
-    """What is left of a build's sweeps."""
+class Remaining:
+    """The unfinished work of a build's sweeps."""
 
     packs: list[list[Pack]]
-    """Per sweep, what nobody else is training."""
+    """A list per sweep: the packs that no other runner is training."""
     waits_for: str = ""
-    """Whom the build has to wait for, in words, where others train all that is left."""
+    """The runners to wait for, in words, if they train all unfinished trials; else empty."""
 
 
-def left(
+def remaining(
     sweeps: Sequence[Sweep],
     owner: str,
     *,
@@ -34,33 +34,36 @@ def left(
     lanes: int | None = None,
     pace: LeasePace = LEASE_PACE,
     sleep: Callable[[float], None] = time.sleep,
-) -> Left:
-    """What should run now and nobody else is training; `owner` names the build, whose own stages are not others.
+) -> Remaining:
+    """The packs that should run now and that no other runner is training.
 
-    Plans rounds as `rounds.pending` does. Where others train all that is left, it returns once each of them has given a
-    sign of life, or something is free.
+    `owner` names the build: its own stages do not count as other runners. Plans rounds as `rounds.pending` does. If
+    others train everything, it returns once each of them has given a sign of life, or once a trial is free.
     """
     views = [Leases(sweep, Runner.here(0, owner), pace=pace) for sweep in sweeps]
     while True:
-        now = [view.look() for view in views]
-        packs = [
+        # Some trials are free, or nothing is left at all.
+        situations = [view.look() for view in views]
+        pending = [
             rounds.pending(sweep, retry=retry, lanes=lanes and lanes + situation.lanes)
-            for sweep, situation in zip(sweeps, now, strict=True)
+            for sweep, situation in zip(sweeps, situations, strict=True)
         ]
-        free = [_free(its, situation) for its, situation in zip(packs, now, strict=True)]
-        if any(free) or not any(packs):
-            return Left(free)
+        free = [_free(packs, situation) for packs, situation in zip(pending, situations, strict=True)]
+        if any(free) or not any(pending):
+            return Remaining(free)
+
+        # Others hold all trials: wait for them if they live, else until their leases are stale.
         holders = [
             (view, holder)
-            for view, its, situation in zip(views, packs, now, strict=True)
-            for holder in situation.holders_of(trials_of(its))
+            for view, packs, situation in zip(views, pending, situations, strict=True)
+            for holder in situation.holders_of(trials_of(packs))
         ]
         if all(view.has_beaten(holder) for view, holder in holders):
-            count = sum(1 for its in packs for _ in trials_of(its))
+            count = sum(1 for packs in pending for _ in trials_of(packs))
             names = " and ".join(sorted({holder.name for _, holder in holders}))
-            return Left(free, f"{count} trials are left, and all of them are being trained by {names}")
+            return Remaining(free, f"{count} trials are left, and all of them are being trained by {names}")
         sleep(pace.look)
 
 
-def _free(packs: Sequence[Pack], now: Situation) -> list[Pack]:
-    return [pack.reduced_to(trials) for pack in packs if (trials := now.free(pack.trials))]
+def _free(packs: Sequence[Pack], situation: Situation) -> list[Pack]:
+    return [pack.reduced_to(trials) for pack in packs if (trials := situation.free(pack.trials))]

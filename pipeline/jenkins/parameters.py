@@ -1,7 +1,7 @@
 """The parameters of the job that runs sweeps: their names, kinds, defaults, choices and descriptions.
 
-The only list of them: `render.py` writes what the Jenkinsfile declares and binds, and `jobs/sweep.yaml`. What may be
-written into a parameter is checked by `check.py`.
+This is the only list of them. `render.py` writes it into the Jenkinsfile and `jobs/sweep.yaml`; `check.py` checks the
+values of a build.
 """
 
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What Jenkins shows for a parameter, in the words of Jenkins Job Builder."""
+    """The kind of a parameter, in the words of Jenkins Job Builder."""
 
     STRING = "string"
     TEXT = "text"
@@ -19,18 +19,18 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class JobParameter:
-    """A parameter as our job declares it."""
+    """A parameter of the job."""
 
     name: str
     description: str
     default: str = ""
-    """Of a choice, the first one is the default."""
+    """Empty for a choice, whose default is its first one."""
     kind: Kind = Kind.STRING
-    """A string is trimmed, a text is not."""
+    """Jenkins trims a string, but not a text."""
     choices: tuple[str, ...] = ()
 
     def as_shown(self) -> "JobParameter":
-        """Itself with a description that begins with the heading of its group, if it is the group's first."""
+        """The parameter; the first of a group gets the group's heading before its description."""
         heading = HEADINGS.get(self.name)
         return replace(self, description=f"{heading} {self.description}") if heading else self
 
@@ -100,7 +100,7 @@ HEADINGS = {
     "RETRY": "MORE ABOUT WHAT TO TUNE.",
     "CONTAINER": "WHERE IT RUNS.",
 }
-"""The first parameter of each group in the form -> the heading of the group. Jenkins itself has no groups."""
+"""First parameter of a group in the form -> heading of the group. Jenkins itself has no groups."""
 
 CHOICES = {parameter.name: parameter.choices for parameter in PARAMETERS if parameter.choices}
-"""Parameter -> what it may be."""
+"""Parameter -> its possible values."""

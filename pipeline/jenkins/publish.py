@@ -1,4 +1,4 @@
-"""Writes the files that a Jenkins build publishes of its sweeps. Publishing them is the Jenkinsfile's work."""
+"""Writes the files that a Jenkins build publishes about its sweeps. The Jenkinsfile publishes them."""
 
 import xml.etree.ElementTree as ElementTree
 import zipfile
@@ -18,29 +18,30 @@ from pipeline.sweep.merge import Merged, merge
 
 
 def publish(sweeps: Sequence[Sweep], folder: Path) -> list[Merged]:
-    """Merges and renders; writes results.csv, report/, both in summary.zip, junit.xml and
-    description.txt into `folder`.
+    """Merges and concludes the sweeps. Writes results.csv, report/, both in summary.zip, junit.xml and description.txt.
 
-    Of several sweeps, report/index.html is their comparison, best first, and leads to each one's own page; those that
-    judge claims have nothing in common, so it lists what each came to.
+    For several sweeps, report/index.html is their comparison with a link to the page of each. Sweeps that judge claims
+    cannot be compared, so the page lists the verdict of each. Raises UserError if `folder` cannot be written.
     """
     merged = [merge(sweep) for sweep in sweeps]
-    summaries = [conclude(sweep, one) for sweep, one in zip(sweeps, merged, strict=True)]
+    summaries = [conclude(sweep, result) for sweep, result in zip(sweeps, merged, strict=True)]
     try:
         if len(sweeps) == 1:
             answer = summaries[0].answer
             _copy(sweeps[0], sweeps[0].results_key, folder / "results.csv")
             _copy_report(sweeps[0], folder / "report")
         elif all(sweep.definition.claim for sweep in sweeps):
-            answer = _judged([one.answer for one in summaries], sweeps, folder / "report")
+            answer = _write_claims([summary.answer for summary in summaries], sweeps, folder / "report")
             (folder / "results.csv").write_bytes(_table(sweeps, merged))
         else:
             answers = {sweep.id: summary.answer for sweep, summary in zip(sweeps, summaries, strict=True)}
-            answer = _compare(sweeps, answers, folder / "report")
+            answer = _write_comparison(sweeps, answers, folder / "report")
             (folder / "results.csv").write_bytes(_table(sweeps, merged))
         _pack(folder)
-        cases = [junit(sweep.definition, sweep.planned(), one.rows) for sweep, one in zip(sweeps, merged, strict=True)]
-        (folder / "junit.xml").write_bytes(_together(cases))
+        suites = [
+            junit(sweep.definition, sweep.planned(), result.rows) for sweep, result in zip(sweeps, merged, strict=True)
+        ]
+        (folder / "junit.xml").write_bytes(_one_suite(suites))
         ids = [sweep.id for sweep in sweeps]
         (folder / "description.txt").write_text(description(answer, ids), encoding="utf-8")
     except OSError as error:
@@ -55,13 +56,13 @@ _NO_MARKUP = str.maketrans(
         "&": "\N{FULLWIDTH AMPERSAND}",
     }
 )
-"""Jenkins has formatters that show these as they are and others that take them for markup: what all show alike."""
+"""Look-alikes: some formatters of Jenkins take the originals for markup, others show them as they are."""
 
 
 def description(answer: str, sweeps: Sequence[str]) -> str:
-    """The build's description: the answer and the ids of the sweeps, the last thing in it.
+    """The build's description: the answer, then the ids of the sweeps.
 
-    It reads the same whichever formatter the controller has: some show line ends, some do not.
+    It reads the same with every formatter of the controller; some of them ignore line ends.
     """
     end = "" if answer.endswith((".", "!", "?")) else "."
     ids = ("Sweep: " if len(sweeps) == 1 else "Sweeps: ") + " ".join(sweeps)
@@ -69,15 +70,15 @@ def description(answer: str, sweeps: Sequence[str]) -> str:
 
 
 def _pack(folder: Path) -> None:
-    """Packs table and report into summary.zip: one artifact to take away instead of a file per chart."""
+    """Packs table and report into summary.zip: one artifact to download instead of a file per chart."""
     files = [folder / "results.csv", *sorted(path for path in (folder / "report").rglob("*") if path.is_file())]
     with zipfile.ZipFile(folder / "summary.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for file in files:
             archive.write(file, file.relative_to(folder))
 
 
-def _compare(sweeps: Sequence[Sweep], answers: Mapping[str, str], report: Path) -> str:
-    """Writes the comparison and each sweep's report below it; returns what it comes to, in a sentence."""
+def _write_comparison(sweeps: Sequence[Sweep], answers: Mapping[str, str], report: Path) -> str:
+    """Writes the comparison and each sweep's report below it; returns the comparison's headline."""
     ranking = rank(map(state_of, sweeps))
     for sweep in sweeps:
         _copy_report(sweep, report / sweep.id)
@@ -85,8 +86,8 @@ def _compare(sweeps: Sequence[Sweep], answers: Mapping[str, str], report: Path) 
     return ranking.headline
 
 
-def _judged(answers: Sequence[str], sweeps: Sequence[Sweep], report: Path) -> str:
-    """Writes what claims came to, and the report of each of their sweeps below it; returns that as text."""
+def _write_claims(answers: Sequence[str], sweeps: Sequence[Sweep], report: Path) -> str:
+    """Writes the page of judged claims and each sweep's report below it; returns the answers as one text."""
     for sweep in sweeps:
         _copy_report(sweep, report / sweep.id)
     (report / "index.html").write_text(
@@ -99,13 +100,13 @@ def _judged(answers: Sequence[str], sweeps: Sequence[Sweep], report: Path) -> st
 
 
 def _table(sweeps: Sequence[Sweep], merged: Sequence[Merged]) -> bytes:
-    """The rows of all sweeps in one table; their columns `architecture` and `sweep` tell them apart."""
-    rows = [row for one in merged for row in one.rows]
+    """The rows of all sweeps in one table. The columns `architecture` and `sweep` distinguish them."""
+    rows = [row for result in merged for row in result.rows]
     names = dict.fromkeys(name for sweep in sweeps for name in sweep.definition.incumbent)
     return results.write_csv(rows, results.table_columns(rows, list(names)))
 
 
-def _together(suites: Sequence[bytes]) -> bytes:
+def _one_suite(suites: Sequence[bytes]) -> bytes:
     if len(suites) == 1:
         return suites[0]
     root = ElementTree.Element("testsuites")

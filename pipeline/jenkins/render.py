@@ -1,8 +1,8 @@
-"""Writes the Groovy of the batch from `sweep.groovy`, with the parameters of `parameters.py`, and `jobs/sweep.yaml`.
+"""Renders `sweep.groovy` and `parameters.py` into the Jenkinsfile, the shared library and `jobs/sweep.yaml`.
 
-`python -m pipeline.jenkins.render`, in a checkout, after a change of one of them. The Jenkinsfile is for this
-repository; the library is the same pipeline as a step, for others: `@Library('hpt') _` and `hptSweep()`; `standalone()`
-is a Jenkinsfile for these where no library may be added.
+Run `python -m pipeline.jenkins.render` in a checkout after a change of one of them. The Jenkinsfile is for this
+repository. Other repositories use the library, `@Library('hpt') _` and `hptSweep()`, or a `standalone()` Jenkinsfile
+where no library can be added.
 """
 
 from collections.abc import Sequence
@@ -15,20 +15,20 @@ from pipeline.jenkins.parameters import PARAMETERS, JobParameter, Kind
 from pipeline.provenance import home
 
 FIRST_SPEC = "specs/first.json"
-"""What SPEC is unless somebody says otherwise, in a team's repository: `hpt init` writes that file."""
+"""The default of SPEC in a team's repository: `hpt init` writes that file."""
 _HERE = Path(__file__).parent
 _WRITTEN = "// Written by `python -m pipeline.jenkins.render` from pipeline/jenkins/: do not edit it by hand.\n"
 _WRITTEN_FOR_A_TEAM = "// Written by `hpt init --standalone`: do not edit it by hand; a later version writes its own.\n"
 _STEPS = {Kind.STRING: "string", Kind.TEXT: "text", Kind.CHOICE: "choice", Kind.BOOLEAN: "booleanParam"}
-_HERE_IS_HOME = "    return '.'\n"
-_START = """\
+_RETURN_CHECKOUT = "    return '.'\n"
+_RUN_START_SCRIPT = """\
     writeFile file: '.hpt/start', text: startScript(), encoding: 'UTF-8'
     return sh(returnStdout: true, script: 'sh .hpt/start').trim()
 """
 
 
 def rendered() -> dict[str, str]:
-    """What is written: paths in the checkout -> texts."""
+    """The rendered files: path in the checkout -> text."""
     return {"Jenkinsfile": jenkinsfile(), "jobs/library/vars/hptSweep.groovy": library(), "jobs/sweep.yaml": job_yaml()}
 
 
@@ -38,39 +38,39 @@ def parameters_of_a_team() -> list[JobParameter]:
 
 
 def jenkinsfile() -> str:
-    """The pipeline of this repository, whose machines run what they check out."""
-    return _WRITTEN + _pipeline(PARAMETERS, _HERE_IS_HOME)
+    """The pipeline of this repository, whose machines run `hpt` from the checkout."""
+    return _WRITTEN + _pipeline(PARAMETERS, _RETURN_CHECKOUT)
 
 
 def standalone() -> str:
-    """The same pipeline for a team's repository: machines install the version of `hpt` that its hpt.toml names."""
+    """The pipeline of a team's repository, whose machines install the version of `hpt` in hpt.toml."""
     return _WRITTEN_FOR_A_TEAM + _of_a_team()
 
 
 def library() -> str:
     """The pipeline of a team's repository as the step `hptSweep` of a shared library."""
-    before, begin, rest = (_WRITTEN + _of_a_team()).partition("pipeline {\n")
-    body, end, after = rest.partition("\n}\n")
+    before, begin, after_begin = (_WRITTEN + _of_a_team()).partition("pipeline {\n")
+    body, end, after = after_begin.partition("\n}\n")
     return before + "def call() {\n" + begin + body + end + "}\n" + after
 
 
 def start_script() -> str:
-    """What a machine runs to get `hpt`: a script for sh."""
+    """The script for sh with which a machine gets `hpt`."""
     shell, program = ((_HERE / name).read_text(encoding="utf-8") for name in ("start.sh", "start.py"))
     return shell.replace("START.PY\n", program)
 
 
 def _of_a_team() -> str:
-    return _pipeline(parameters_of_a_team(), _START) + _start_function()
+    return _pipeline(parameters_of_a_team(), _RUN_START_SCRIPT) + _start_function()
 
 
-def _pipeline(parameters: Sequence[JobParameter], finding: str) -> str:
+def _pipeline(parameters: Sequence[JobParameter], find_home: str) -> str:
     blocks = {
         "        // PARAMETERS\n": "".join(_declaration(parameter.as_shown()) for parameter in parameters),
         "        // ENVIRONMENT\n": "".join(
             f'        {parameter.name} = "${{params.{parameter.name}}}"\n' for parameter in parameters
         ),
-        "    // HOME\n": finding,
+        "    // HOME\n": find_home,
         "PROTOCOL": str(PROTOCOL),
     }
     text = (_HERE / "sweep.groovy").read_text(encoding="utf-8")
@@ -82,7 +82,7 @@ def _pipeline(parameters: Sequence[JobParameter], finding: str) -> str:
 def _start_function() -> str:
     text = start_script().replace("\\", "\\\\").replace("'", "\\'")
     return f"""
-/** What a machine runs that has nothing of ours: it prints where `bin/hpt` is. */
+/** The script for a machine without hpt. It prints the folder of `bin/hpt`. */
 String startScript() {{
     return '''{text}'''
 }}
@@ -90,7 +90,7 @@ String startScript() {{
 
 
 def _declaration(parameter: JobParameter) -> str:
-    """A line of `parameters`, and one for the description."""
+    """The declaration of a parameter in Groovy: a line, and one for the description."""
     arguments = [f"name: '{parameter.name}'"]
     if parameter.kind is Kind.CHOICE:
         arguments.append(f"choices: [{', '.join(map(_quoted, parameter.choices))}]")
@@ -104,7 +104,7 @@ def _declaration(parameter: JobParameter) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A string of Groovy in which nothing is replaced."""
+    """A Groovy string without interpolation."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 

@@ -1,4 +1,4 @@
-"""The packs that a build should run now, of all its sweeps together, as the lines that the Jenkinsfile reads."""
+"""The packs that a build should run now, from all its sweeps, as lines for the Jenkinsfile."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,15 +15,15 @@ from pipeline.sweep.leases import owner_in
 
 @dataclass(frozen=True)
 class Line:
-    """A pack of one of the build's sweeps, as the Jenkinsfile hands it to a machine."""
+    """A pack of one of the build's sweeps, in the form that the Jenkinsfile passes to a machine."""
 
     id: str
-    """Names its container: no other line of a build has the same."""
+    """The name of its container, unique in a build."""
     label: str
     image: str
-    """`-`: the build's."""
+    """`-` for the image of the build."""
     minutes: int
-    """After so long it is taken for hung. Well above its trials' own limits."""
+    """The deadline, after which it counts as hung. Well above the limits of its trials."""
     trials: tuple[str, ...]
     sweep: str
 
@@ -36,53 +36,54 @@ class Line:
         return cls(id, label, image, int(minutes), tuple(trials.split(",")), sweep)
 
     def part(self, at: Sequence[int], label: str) -> "Line":
-        """Some of its trials, by their places, in the minutes that they have of all."""
+        """A line for some of its trials, by position, with their share of the minutes."""
         trials = tuple(self.trials[place] for place in at)
         return replace(self, label=label, minutes=math.ceil(self.minutes * len(at) / len(self.trials)), trials=trials)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a build should run now."""
+    """The packs that a build should run now."""
 
     lines: list[Line]
     done: int
-    """Trials of its sweeps that nothing is left to do for."""
+    """Finished trials of its sweeps."""
     waits_for: str = ""
-    """Whom the build has to wait for, in words, where other runners train all that is left."""
+    """The runners to wait for, in words, if they train all unfinished trials; else empty."""
 
     @property
     def trials(self) -> int:
-        """All trials of its sweeps so far."""
+        """Trials of its sweeps that are finished or planned."""
         return self.done + sum(len(line.trials) for line in self.lines)
 
 
 def plan(sweeps: Sequence[Sweep], environment: Mapping[str, str], *, retry: bool, lanes: int | None = None) -> Plan:
     """The packs that should run now and that no other runner trains; none if all sweeps are done.
 
-    A new round is cut into packs for so many lanes. Sweeps take turns, so that they come on equally: hours count for
-    all of them at once. Raises UserError if one wants to run what the build's environment was not checked with.
+    A new round is cut into packs for this many lanes. Sweeps take turns, as their budgets of hours run in parallel.
+    Raises UserError if a sweep would run code or an image that the build's parameters were not checked with.
     """
-    left = others.left(sweeps, owner_in(environment), retry=retry, lanes=lanes)
-    packs = left.packs
-    for sweep, its in zip(sweeps, packs, strict=True):
-        check_code(sweep.definition, [pack.image for pack in its], environment)
-    of_sweeps = [
-        [_line(sweep, pack, len(sweeps) > 1) for pack in its] for sweep, its in zip(sweeps, packs, strict=True)
+    work = others.remaining(sweeps, owner_in(environment), retry=retry, lanes=lanes)
+    for sweep, packs in zip(sweeps, work.packs, strict=True):
+        check_code(sweep.definition, [pack.image for pack in packs], environment)
+    by_sweep = [
+        [_line(sweep, pack, len(sweeps) > 1) for pack in packs] for sweep, packs in zip(sweeps, work.packs, strict=True)
     ]
-    lines = [line for line in chain.from_iterable(zip_longest(*of_sweeps)) if line is not None]
-    done = sum(_done(sweep, its) for sweep, its in zip(sweeps, packs, strict=True))
-    return Plan(lines, done, left.waits_for)
+    lines = [line for line in chain.from_iterable(zip_longest(*by_sweep)) if line is not None]
+    done = sum(_done(sweep, packs) for sweep, packs in zip(sweeps, work.packs, strict=True))
+    return Plan(lines, done, work.waits_for)
 
 
 def _done(sweep: Sweep, packs: Sequence[Pack]) -> int:
-    """The trials that have a row and are not about to run again."""
+    """The number of trials with a row that are not in these packs."""
     return len(sweep.result_files().keys() - set(map(str, trials_of(packs))))
 
 
 def _line(sweep: Sweep, pack: Pack, shared: bool) -> Line:
-    its = sweep.definition
-    # The id names the container: what two sweeps have in common would end the other one's.
-    id, label = (f"{sweep.id}-{pack.id}", f"{its.architecture} {pack.label}") if shared else (pack.id, pack.label)
-    minutes = packing.minutes(its, len(pack.trials))
+    definition = sweep.definition
+    # The id names the container: with the same name, one sweep's container would end the other's.
+    id, label = pack.id, pack.label
+    if shared:
+        id, label = f"{sweep.id}-{pack.id}", f"{definition.architecture} {pack.label}"
+    minutes = packing.minutes(definition, len(pack.trials))
     return Line(id, label, pack.image or "-", minutes, tuple(map(str, pack.trials)), sweep.id)

@@ -1,8 +1,8 @@
-"""Makes a team's environment below `.hpt/`, with the `hpt` that hpt.toml names, and prints where its `bin/` is.
+"""Makes an environment below `.hpt/` with the `hpt` that hpt.toml names, and prints the folder that holds its `bin/`.
 
-Stands in `start.sh`, which a build brings to machines that have nothing of ours: the standard library must do. What
-`hpt` needs, and what the team asks for, is installed by `fill.py` of that version, where `hpt` is called. The exit
-status is never 1, which says of `hpt` that trials failed.
+It is a part of `start.sh`, which a build brings to machines without hpt, so it uses only the standard library. The
+requirements of `hpt` and of the team are installed later, by `fill.py` of that version. The exit status is never 1,
+which means that trials failed.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from typing import NoReturn
 
 FOLDER = Path(".hpt").absolute()
 READ = ("requirements*.txt", "requirements/**/*.txt", "constraints*.txt", "pyproject.toml", "setup.py", "setup.cfg")
-"""Files of the team from which packages follow: where they differ, so does the environment."""
+"""Files of the team that name packages: a change makes another environment."""
 _UNUSED_FOR_S = 14 * 24 * 3600
 
 
@@ -41,7 +41,7 @@ def main() -> None:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Executors and agents that share a folder: one makes the environment, the others wait."""
+    """Holds a lock among executors and agents that share a folder: one makes the environment, the others wait."""
     with path.open("a") as lock:
         with contextlib.suppress(OSError):  # some file systems have no locks
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -49,7 +49,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def pinned() -> str:
-    """What hpt.toml says is to be installed."""
+    """The requirement of hpt in hpt.toml."""
     try:
         requirement = tomllib.loads(Path("hpt.toml").read_text(encoding="utf-8-sig")).get("hpt")
     except (OSError, ValueError) as error:
@@ -60,10 +60,10 @@ def pinned() -> str:
 
 
 def fingerprint(requirement: str, packages: str) -> str:
-    """Names all that an environment is made of. It cannot be moved, so its place is part of that."""
+    """A hash of all that an environment is made of, its place included: it cannot be moved."""
     digest = hashlib.sha256(f"{requirement}\0{packages}\0{FOLDER}\0{sys.version}\0".encode())
     files = {path for pattern in READ for path in Path().glob(pattern) if path.is_file()}
-    # A wheel of the repository, which these name, may be another one under its name.
+    # These may name wheels in the repository, which can change under the same name.
     lists = (path.read_text(encoding="utf-8", errors="replace") for path in files if path.suffix == ".txt")
     words = [requirement.partition("[")[0], *(word for text in lists for word in text.split())]
     for path in sorted(files | {Path(word) for word in words if os.path.isfile(word)}):
@@ -72,7 +72,7 @@ def fingerprint(requirement: str, packages: str) -> str:
 
 
 def make(folder: Path, requirement: str, packages: str) -> None:
-    """An environment with `hpt` alone, and `home/` in it, last."""
+    """Makes an environment with `hpt` alone; `home/` in it, made last, marks it as complete."""
     shutil.rmtree(folder, ignore_errors=True)
     python = folder / "bin/python"
     venv = [sys.executable, "-I", "-m", "venv", *(["--without-pip"] if packages else []), str(folder)]
@@ -91,25 +91,25 @@ def make(folder: Path, requirement: str, packages: str) -> None:
 
 
 def packages_of(python: Path) -> str:
-    """Where a Python's packages lie."""
-    asked = [str(python), "-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
-    return run(asked, 3, f"not fit: {python} does not start").strip()
+    """The folder of a Python's packages."""
+    command = [str(python), "-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    return run(command, 3, f"not fit: {python} does not start").strip()
 
 
-def run(command: Sequence[str], status: int, why: str) -> str:
-    """What a program prints; the end of this one, if it fails."""
+def run(command: Sequence[str], status: int, reason: str) -> str:
+    """The output of a program. If it fails, this program ends with `status` and `reason`."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     print(done.stderr, end="", file=sys.stderr)
     if done.returncode != 0:
         if "No space left on device" in done.stderr:
             fail(3, "not fit: No space left on device")
-        fail(status, why)
+        fail(status, reason)
     return done.stdout
 
 
-def fail(status: int, why: str) -> NoReturn:
-    """Leaves word of what is wrong where `start.sh` finds it."""
-    (FOLDER / "why").write_text(f"{why}\n", encoding="utf-8")
+def fail(status: int, reason: str) -> NoReturn:
+    """Writes the reason into the file that `start.sh` reads, and ends this program."""
+    (FOLDER / "why").write_text(f"{reason}\n", encoding="utf-8")
     sys.exit(status)
 
 

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Prints where bin/ and docker/ of hpt are on this machine. In a checkout of hpt itself that is here; in any other
-# repository, an environment below .hpt/, made of the version that hpt.toml names; or, where that cannot be made, a folder
-# whose scripts say why. Called in the workspace; needs Python 3.11 or newer with venv, and no root.
+# Prints the folder that holds bin/ and docker/ of hpt on this machine. In a checkout of hpt itself that is the current
+# folder. In any other repository it is an environment below .hpt/ with the version that hpt.toml names. If that cannot be
+# made, it is a folder of scripts that fail with the reason. Called in the workspace; needs Python 3.11 or newer with
+# venv, and no root.
 set -u
 if [ -x bin/hpt ] && [ -f pipeline/jenkins/sweep.groovy ]; then
     echo .
@@ -25,7 +26,7 @@ if python=$(find_python); then
 START.PY
 PYTHON
     status=$?
-    # 1 would say of `hpt` that trials failed; a Python that breaks down ends so.
+    # A Python that breaks down ends with 1, which would mean that trials failed.
     if [ "$status" -eq 1 ]; then status=3; fi
 else
     echo "not fit: no Python 3.11 or newer: install one, or name it with PYTHON=/path/to/python3" >.hpt/why
@@ -36,7 +37,7 @@ mkdir -p .hpt/unfit/bin .hpt/unfit/docker
 mv .hpt/why .hpt/unfit/why 2>/dev/null || echo "not ready: the environment could not be made" >.hpt/unfit/why
 for script in bin/hpt bin/ready docker/image; do
     code=$status
-    # As bin/ready of a machine that has hpt: 1 where it may be another's fault, and pass.
+    # Like bin/ready of a machine with hpt: 1 if the cause may lie elsewhere and pass.
     case $script,$status,$(cat .hpt/unfit/why) in 'bin/ready,3,not ready'*) code=1 ;; esac
     cat >".hpt/unfit/$script" <<SCRIPT
 #!/bin/sh

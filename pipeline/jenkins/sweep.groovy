@@ -1,26 +1,26 @@
-// One sweep, or one per architecture, stage by stage: Python decides, this only carries. Read it from `stages` down:
-// Image and Validate look at what was asked, Plan asks Python for packs of trials, Trials lets lanes take packs from one
-// list until a new plan is empty, Summary publishes. docs/jenkins.md tells how to set a controller up for it.
+// Runs one sweep, or one per architecture. Python decides; Groovy passes files and calls `hpt`. Read it from `stages`
+// down: Image makes the image, Validate checks the parameters, Plan gets packs of trials from Python, Trials lets lanes
+// take packs from one list until a new plan is empty, Summary publishes. docs/jenkins.md tells how to set up a controller.
 import groovy.transform.Field
 
-// What the build must not forget, whatever machine it loses. It is one map that only changes inside: a field that a
-// closure assigns to would be another one than functions read. Branches take turns at every step and at every call of a
-// function below, so what reads and writes it is one statement without such a call.
+// The state of the build, which survives the loss of any machine. It is one map, changed only inside: if a closure
+// assigned to a field, functions would not see the change. Branches can switch at every step and at every call of a
+// function below, so each read and change of the state is one statement without such a call.
 @Field Map batch = [
-    settings: [:],      // what the parameters come to: protocol, label, lanes, store, sweeps, retry, judge, code
-    image: '',          // what the Image stage made or found
+    settings: [:],      // of the check: protocol, label, lanes, store, sweeps, retry, judge, code
+    image: '',          // from the Image stage
     sweeps: '',         // the ids of the sweeps that this build runs, with spaces between
-    commit: '',         // what every machine gets
-    hasSource: false,   // whether it is stashed
+    commit: '',         // the commit that every machine gets
+    hasSource: false,   // true once the source is stashed
     plan: '',           // the last plan, as Python wrote it
-    hasWaited: false,   // whether it had to wait for other runners first
+    hasWaited: false,   // true if that plan had to wait for other runners
     waiting: [],        // lines of plans that no lane has taken: id, label, image, minutes, trials, sweep, between tabs
-    failures: [],       // a line for each pack that could not run, as `note` writes it
+    failures: [],       // a line for each pack that could not run, written by `note`
     ended: 0,           // packs whose trials have rows now
-    label: '',          // of the machines that get packs, without those that this build has left
-    asking: [:],        // machines where something failed and nobody knows yet whether they get more
-    left: [:],          // machines that get no more
-    seen: [:],          // machines that a lane has been on: how many packs ended there
+    label: '',          // label expression of the machines that get packs, without those that get no more
+    asking: [:],        // machines with a failure that Python has not decided about yet
+    left: [:],          // machines that get no more packs
+    seen: [:],          // machines that a lane has been on -> packs that ended there
     summarized: false,
 ]
 
@@ -34,11 +34,11 @@ pipeline {
         // PARAMETERS
     }
     environment {
-        // A job's first build has no shell variable of a parameter yet: bound here, each of them has its default. One
-        // that is empty is no variable at all: `env` has null for it.
+        // A job's first build has no shell variables of its parameters yet: bound here, they have their defaults. An empty
+        // parameter becomes no variable at all: `env` has null for it.
         // ENVIRONMENT
         HPT_IMAGE_PARAM = "${params.IMAGE}"
-        // An administrator sets these. Where a controller keeps parameters that no job declares, the check refuses them.
+        // Only an administrator may set these. If a controller lets undeclared parameters through, the check refuses them.
         HPT_FORGED = "${params.HPT_ALLOW_INLINE_CODE} ${params.HPT_STORES} ${params.HPT_DATA_ROOTS}"
     }
     stages {
@@ -56,19 +56,19 @@ pipeline {
             steps { script { runRounds() } }
         }
         stage('Summary') {
-            // Where no claim was to be judged, there is nothing to summarize.
+            // Without a claim to judge, there is nothing to summarize.
             steps { script { if (batch.sweeps) { summarize() } } }
         }
     }
     post {
         always {
-            // After a failure or an abort no stage is left to publish what finished.
+            // After a failure or an abort, no stage publishes the finished trials.
             script { if (batch.sweeps && !batch.summarized) { summarize() } }
         }
     }
 }
 
-/** Builds the image, or finds the one there is; a tag becomes what it stands for now. */
+/** Builds the image, or finds it; a tag is resolved to its present digest. */
 def makeImage() {
     onMachine(env.LABEL) {
         sh '"$HPT_HOME/docker/image" > image.txt'
@@ -77,7 +77,7 @@ def makeImage() {
     }
 }
 
-/** Reads the parameters and says what would run. */
+/** Checks the parameters, and prints what would run. */
 def validate() {
     onMachine(env.LIGHT_LABEL) {
         sh '"$HPT_HOME/bin/hpt" jenkins-check build'
@@ -90,13 +90,13 @@ def validate() {
             sh 'for spec in build/specs/*.json; do "$HPT_HOME/bin/hpt" validate --no-data "$spec"; done'
             stash name: 'specs', includes: 'build/specs/*.json'
         }
-        // Last: on another machine, after a loss, HPT_STORE must still be the administrator's and not a parameter's.
+        // Set last: if the machine is lost and this runs again, HPT_STORE must still be the administrator's.
         batch.label = settings.label
         batch.settings = settings
     }
 }
 
-/** Creates the sweeps, or finds those to go on with, and plans what should run first. */
+/** Creates the sweeps, or finds those to go on with, and plans their first packs. */
 def startSweeps() {
     batch.sweeps = batch.settings.sweeps
     if (batch.settings.judge) {
@@ -117,7 +117,7 @@ def startSweeps() {
     batch.plan = ask('')
 }
 
-/** Makes the sweeps that judge claims, or finds those that were begun. The exit status 1 says that some could not be judged. */
+/** Makes the sweeps that judge claims, or finds those begun before. Exit status 1: some claims could not be judged. */
 def judgeClaims() {
     int status = sh(returnStatus: true,
         script: '"$HPT_HOME/bin/hpt" judge --plan "$HPT_JUDGE" ${AS_OF:+--as-of "$AS_OF"} > sweeps.txt')
@@ -130,7 +130,7 @@ def judgeClaims() {
     }
 }
 
-/** Plan, drain, plan again, until a round is empty. */
+/** Plans a round, drains it, and plans again, until a round is empty. */
 def runRounds() {
     while (batch.waiting) {
         drain()
@@ -158,7 +158,7 @@ def drain() {
     parallel lanes
 }
 
-/** Holds one machine after another; leaves one where something could not run, and asks what becomes of that. */
+/** Works on one machine after another. Leaves a machine after a failure, and asks Python what follows from it. */
 def lane(String name) {
     Map own = [name: name, machine: '', failure: '']
     while (batch.waiting && someMachineIsLeft()) {
@@ -180,7 +180,7 @@ def lane(String name) {
     }
 }
 
-/** Whether it is worth waiting for a machine: without any, Jenkins would wait for ever. */
+/** True if a machine may still come: without any, Jenkins would wait forever. */
 boolean someMachineIsLeft() {
     if (!batch.left) {
         return true
@@ -188,12 +188,12 @@ boolean someMachineIsLeft() {
     try {
         return !nodesByLabel(label: batch.label, offline: true).isEmpty()
     } catch (NoSuchMethodError noSuchStep) {
-        // Without the plugin pipeline-utility-steps only those are known that this build has worked on.
+        // Without the plugin pipeline-utility-steps, the build knows only the machines that it has worked on.
         return batch.seen.size() > batch.left.size()
     }
 }
 
-/** On a machine: pack after pack, until none waits or one could not run here. */
+/** Runs pack after pack on a machine, until none waits or one could not run. */
 def work(Map own) {
     own.machine = env.NODE_NAME
     batch.seen[own.machine] = batch.seen[own.machine] ?: 0
@@ -213,7 +213,7 @@ def work(Map own) {
     }
 }
 
-/** Gets the image or the environment onto this machine and tests its GPU before hours of work; false if it is not fit. */
+/** Prepares the image or the environment on this machine, and tests its GPU before hours of work. False if it is not fit. */
 boolean isReady(String image, Map own) {
     int status = -1
     withEnv(["HPT_IMAGE_PARAM=${image == '-' ? (env.IMAGE ?: '') : image}"]) {
@@ -227,14 +227,14 @@ boolean isReady(String image, Map own) {
     return status == 0
 }
 
-/** Runs one pack as a stage of its own. The exit statuses 0 and 1 have written rows, any other could not run here. */
+/** Runs one pack as a stage. With exit status 0 or 1 its trials have rows; with any other it could not run here. */
 def runPack(String line, Map own) {
     String[] cells = line.split('\t')
-    String status = 'lost'  // what stays if the machine is
+    String status = 'lost'  // stays so if the machine is lost
     try {
         stage(cells[1]) {
-            // A trial ends itself at its time limit, a pack at its deadline. This is the net below them, for Jenkins ends
-            // the whole build where it is reached.
+            // A trial ends at its time limit, a pack at its deadline. This timeout lies above both, as it would end the
+            // whole build.
             timeout(time: cells[3].toInteger() + 15, unit: 'MINUTES') {
                 writeFile file: 'pack.tsv', text: "${line}\n", encoding: 'UTF-8'
                 status = sh(returnStatus: true, script: 'exec "$HPT_HOME/bin/pack"').toString()
@@ -255,7 +255,7 @@ def runPack(String line, Map own) {
     }
 }
 
-/** Remembers what could not run where; without a line of the plan, it was the machine itself. */
+/** Notes a failure on a machine. Without a line of the plan, the machine itself failed. */
 def note(Map own, String status, String line) {
     int endedHere = batch.seen[own.machine] ?: 0
     own.failure = "${own.name}\t${batch.ended}\t${own.machine}\t${endedHere}\t${status}\t${line}".toString()
@@ -264,8 +264,8 @@ def note(Map own, String status, String line) {
 }
 
 /**
- * Asks Python what should run now: the rest of a round, or the next one, or none; or, after a failure, what becomes of
- * that: whether its trials run again, together or apart, or have got rows that give them up, and which machines to leave.
+ * Gets from Python what should run now: the rest of a round, the next round, or nothing. After a failure it gets the
+ * consequence: trials that run again (together or apart) or are given up with rows, and machines that get no more packs.
  */
 String ask(String failure) {
     Map answer = [lines: 'wait']
@@ -282,7 +282,7 @@ String ask(String failure) {
         }
         if (answer.lines == 'wait') {
             batch.hasWaited = true
-            sleep time: 1, unit: 'MINUTES'  // all that is left runs elsewhere
+            sleep time: 1, unit: 'MINUTES'  // other runners train all unfinished trials
         }
     }
     String[] lines = answer.lines.split('\n')
@@ -292,13 +292,13 @@ String ask(String failure) {
     return answer.lines
 }
 
-/** One line of an answer. */
+/** Applies one line of Python's answer. */
 def take(String line, String[] cells) {
     if (cells.length > 3) {
         batch.waiting.add(line)
     } else if (cells[0] == 'left') {
         batch.left[cells[1]] = true
-        // It only grows; answers may come out of order.
+        // The label only grows, and answers may come out of order: the longest is the newest.
         String known = batch.label
         if (cells[2].length() > known.length()) {
             batch.label = cells[2]
@@ -310,7 +310,7 @@ def take(String line, String[] cells) {
     }
 }
 
-/** Publishes what is finished: page, table, a test case per trial, and the answer as the build's description. */
+/** Publishes the finished trials: page, table, a test case per trial, and the answer as the build's description. */
 def summarize() {
     onMachine(env.LIGHT_LABEL) {
         int status = sh(returnStatus: true, script: '"$HPT_HOME/bin/hpt" publish "$HPT_SWEEPS" build/summary')
@@ -331,14 +331,14 @@ def summarize() {
     batch.summarized = true
 }
 
-/** Colours a stage, and the build, without ending either. An abort passes through. */
+/** Sets the result of a stage and of the build without ending them. An abort passes through. */
 def mark(String buildResult, String stageResult, String why) {
     catchError(buildResult: buildResult, stageResult: stageResult, catchInterruptions: false, message: why) {
         error why
     }
 }
 
-/** Runs `body` on a machine; on another one, from the start, if that one is lost. */
+/** Runs `body` on a machine. If the machine is lost, it starts again on another. */
 def onMachine(String label, Closure body) {
     int lost = 0
     while (!holdMachine(label, body)) {
@@ -349,7 +349,7 @@ def onMachine(String label, Closure body) {
     }
 }
 
-/** Runs `body` on a machine that has this build's source. False: the machine was lost under it. */
+/** Runs `body` on a machine with this build's source. False if the machine was lost meanwhile. */
 boolean holdMachine(String label, Closure body) {
     Map attempt = [number: 0]
     retry(count: 2, conditions: [agent(), nonresumable()]) {
@@ -371,10 +371,10 @@ boolean holdMachine(String label, Closure body) {
     return attempt.number == 1
 }
 
-/** Checked out once, then handed on: a branch that moves while the build runs changes nothing. */
+/** Checks the source out once and stashes it for all machines: a branch that moves during the build changes nothing. */
 def takeSource() {
-    // What an earlier build left, of another commit, would be stashed for all machines, or planned again. What is hidden
-    // stays, above all the environment.
+    // Files of an earlier build, of another commit, would be stashed for all machines, or planned again. Hidden files
+    // stay, above all the environment.
     sh 'find . -mindepth 1 -maxdepth 1 ! -name ".*" ! -name hpt-store ! -name "*.egg-info" -exec rm -rf {} +'
     if (batch.hasSource) {
         unstash 'source'
@@ -385,12 +385,12 @@ def takeSource() {
     }
 }
 
-/** Where `bin/hpt`, and what else runs on this machine, stands. */
+/** The folder of `bin/hpt` and of the other scripts on this machine. */
 String findHome() {
     // HOME
 }
 
-/** The key of the bucket, where HPT_CREDENTIALS (of the controller or the machine) names one. */
+/** Runs `body` with the key of the bucket, if HPT_CREDENTIALS of the controller or the machine names one. */
 def withBucket(Closure body) {
     if (env.HPT_CREDENTIALS) {
         withCredentials([file(credentialsId: env.HPT_CREDENTIALS, variable: 'GOOGLE_APPLICATION_CREDENTIALS')]) {
@@ -401,7 +401,7 @@ def withBucket(Closure body) {
     }
 }
 
-/** Lines `name=value` as a map. */
+/** The lines `name=value` as a map. */
 Map parseSettings(String text) {
     Map found = [:]
     String[] lines = text.trim().split('\n')

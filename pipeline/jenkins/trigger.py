@@ -1,7 +1,7 @@
-"""`hpt trigger`: starts a build of the sweep job, once, and waits for its end on request.
+"""`hpt trigger`: starts exactly one build of the sweep job, and waits for its end on request.
 
-Checks everything that Jenkins would drop or refuse without a clear word. A request id makes it safe to ask again
-after a crash. What the build does with the parameters is the Jenkinsfile's.
+Checks everything that Jenkins would drop, or refuse without a clear message. A request id makes it safe to repeat the
+call after a crash. The Jenkinsfile decides what the build does with its parameters.
 """
 
 import json
@@ -31,7 +31,7 @@ FAILED = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trigger ended. `number` is None while queued, `result` and `seconds` where nobody waited."""
+    """The result of a trigger. `number` is None while queued; `result` and `seconds` are None without waiting."""
 
     request_id: str
     job: str
@@ -56,11 +56,10 @@ class Outcome:
 def parameters_for(
     spec: Path | None, architecture: str | None, budget: Sequence[str], settings: Sequence[str], view: View
 ) -> dict[str, str]:
-    """The parameters of a build of a spec, of an architecture (`all`: of every one), or of a SWEEP or JUDGE in the
-    `settings`.
+    """The parameters of a build for a spec, for an architecture (or `all`), or for SWEEP or JUDGE in the `settings`.
 
-    `budget` holds items like "device-hours=2", `settings` further parameters like "LANES=4". Raises UserError where
-    that can be known to be wrong before Jenkins is asked.
+    `budget` holds items like "device-hours=2", `settings` further parameters like "LANES=4". Raises UserError for
+    mistakes that can be found without Jenkins.
     """
     parameters = _settings(settings)
     if spec is not None and architecture:
@@ -89,10 +88,10 @@ def trigger(
     wait: bool = False,
     patience: Patience = Patience(),  # noqa: B008 (frozen)
 ) -> Outcome:
-    """Starts a build with these parameters, or finds the one that `request_id` started.
+    """Starts a build with these parameters, or finds the one that `request_id` started before.
 
-    Raises UserError where the controller, the job or a parameter is wrong, InfrastructureError where the controller
-    cannot be reached or stays away.
+    Raises UserError if the controller, the job or a parameter is wrong. Raises InfrastructureError if the controller
+    cannot be reached, or stays away for too long.
     """
     request = _request_id(request_id)
     parameters = {**parameters, REQUEST_ID: request}
@@ -114,9 +113,9 @@ def trigger(
 
 
 def spec_parameters(spec: Path, view: View) -> dict[str, str]:
-    """A spec as SPEC, its path, where the job's repository has it, else as SPEC_JSON, its text.
+    """The parameter that names a spec: SPEC, its path, if the job's repository has it, else SPEC_JSON, its text.
 
-    Raises UserError if it is wrong or too large.
+    Raises UserError if the spec is wrong or too large.
     """
     in_repository = _path_in_repository(spec)
     if in_repository and not spec.exists():
@@ -140,7 +139,7 @@ def _accepted(job: Job, parameters: Mapping[str, str], view: View, patience: Pat
         if looks and (earlier := job.find(request)):
             view.say("found again")
             return earlier
-        # If the answer is lost, the build may exist all the same: from now on look before asking.
+        # If the answer is lost, the build may exist all the same: from now on, look before starting one.
         looks = True
         return Accepted(item=job.controller.build(job.path, parameters))
 
@@ -151,16 +150,16 @@ def _outcome(job: Job, request: str, build: int | None, url: str, ended: Ended |
     return Outcome(request, job.name, build, url, ended.result if ended else None, ended.seconds if ended else None)
 
 
-def _request_id(given: str | None) -> str:
-    if given is None:
+def _request_id(option: str | None) -> str:
+    if option is None:
         return uuid.uuid4().hex
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", given):
-        raise UserError(f"--request-id {json.dumps(given)}: 1 to 64 letters, digits, dots, hyphens, underscores")
-    return given
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", option):
+        raise UserError(f"--request-id {json.dumps(option)}: 1 to 64 letters, digits, dots, hyphens, underscores")
+    return option
 
 
 def _settings(settings: Iterable[str]) -> dict[str, str]:
-    """The items NAME=VALUE as a mapping. Raises UserError for one that an option says."""
+    """The items NAME=VALUE as a mapping. Raises UserError for a name that has its own option."""
     parameters: dict[str, str] = {}
     options = {SPEC: "the argument SPEC", SPEC_JSON: "the argument SPEC", REQUEST_ID: "--request-id"}
     options |= {ARCHITECTURE: "--architecture", BUDGET: "--budget"}
@@ -169,7 +168,7 @@ def _settings(settings: Iterable[str]) -> dict[str, str]:
         if not equals or not name:
             raise UserError(f"--set {json.dumps(setting)}: must be NAME=VALUE, like LANES=4")
         if name in options:
-            raise UserError(f"--set {name}: {options[name]} says that")
+            raise UserError(f"--set {name}: use {options[name]} instead")
         if name in parameters:
             raise UserError(f"--set {name}: is given twice")
         parameters[name] = value
@@ -177,9 +176,9 @@ def _settings(settings: Iterable[str]) -> dict[str, str]:
 
 
 def _path_in_repository(spec: Path) -> str | None:
-    """`specs/…` if the job's repository has this file at that place, judged by this checkout of it."""
+    """The path `specs/…` of a spec in the job's repository, found in this checkout of it; None if it is elsewhere."""
     if not spec.exists() and not Path("specs").exists():
-        # No checkout here: the path can only mean the job's repository, where the build will look it up.
+        # Without a checkout, the path can only mean the job's repository, where the build will look it up.
         path = PurePosixPath(spec.as_posix())
         return str(path) if path.parts[:1] == ("specs",) and ".." not in path.parts else None
     whole = spec.resolve()

@@ -1,8 +1,8 @@
-"""What an administrator lets a build's parameters name: whose code and image, which stores and data.
+"""Limits what a build's parameters may name: code, images, stores, data.
 
-Whoever may press Build writes parameters, and only those: code comes from specs that are committed, images from where
-builds put theirs. The administrator's word is the environment of the controller, never a parameter. What a value looks
-like is `check.py`'s.
+Anyone who may start a build writes parameters. So code comes only from committed specs, and images only from the
+repository where builds put theirs. An administrator changes these limits in the environment of the controller, never by
+a parameter. The form of values is checked by `check.py`.
 """
 
 import glob
@@ -22,12 +22,12 @@ from pipeline.sweep import Definition
 
 INLINE_CODE, STORES, DATA_ROOTS = "HPT_ALLOW_INLINE_CODE", "HPT_STORES", "HPT_DATA_ROOTS"
 FORGED = "HPT_FORGED"
-"""What the Jenkinsfile finds under these three names among the build's parameters: `null` for each that is none."""
+"""The parameters of the build with these three names, as the Jenkinsfile read them: `null` for each that is none."""
 _NONE_FORGED = "null null null"
 CODE = ("trainer", "command", "describe")
-"""Keys of a spec that say what runs."""
+"""Keys of a spec that name code."""
 MARKS = "HPT_CODE"
-"""Marks of the code and images that a build may run, with spaces between; empty: `sweep.json` is trusted."""
+"""Marks of the code and images that a build may run, with spaces between; empty if `sweep.json` is trusted."""
 _NO_CODE = "none"
 IMAGES = "hpt-trainer"
 """The repository of the images that `docker/image` makes."""
@@ -35,51 +35,51 @@ IMAGES = "hpt-trainer"
 
 @dataclass(frozen=True)
 class Place:
-    """A directory or `gs://bucket/prefix`, with all that lies below."""
+    """A directory or `gs://bucket/prefix`, with everything below it."""
 
     address: str
 
     def holds(self, address: str) -> bool:
-        """Whether an address without wildcards is this place or lies below it; links that are here are followed."""
+        """True if an address without wildcards is this place or lies below it, also after following links."""
         if _is_bucket(address) != _is_bucket(self.address) or not (_is_bucket(address) or address.startswith("/")):
             return False
-        parts, mine = _parts(address), _parts(self.address)
-        if {"..", "."} & set(parts) or parts[: len(mine)] != mine:
+        parts, top = _parts(address), _parts(self.address)
+        if {"..", "."} & set(parts) or parts[: len(top)] != top:
             return False
-        return _is_bucket(address) or self.holds_really(address)
+        return _is_bucket(address) or self.holds_target(address)
 
-    def holds_really(self, path: str) -> bool:
-        """Whether a path of this machine lies below, wherever links lead."""
-        mine = _parts(os.path.realpath(self.address))
-        return _parts(os.path.realpath(path))[: len(mine)] == mine
+    def holds_target(self, path: str) -> bool:
+        """True if a path of this machine, with all links followed, lies below this place."""
+        top = _parts(os.path.realpath(self.address))
+        return _parts(os.path.realpath(path))[: len(top)] == top
 
 
 @dataclass(frozen=True)
 class Trust:
-    """What the administrator says about parameters."""
+    """The limits that an administrator sets for parameters."""
 
     inline_code: bool
-    """Whether specs in parameters may bring code and images of their own."""
+    """True if specs in parameters may bring their own code and images."""
     images: str
     """The repository whose images parameters may name."""
     stores: tuple[Place, ...]
-    """Where stores may lie; none: anywhere."""
+    """The places of stores; empty: anywhere."""
     own_stores: tuple[Place, ...]
     """The stores that the administrator or the repository names."""
     data_roots: tuple[Place, ...]
-    """Where data may lie; none: anywhere."""
+    """The places of data; empty: anywhere."""
 
     def notes(self) -> Iterator[str]:
-        """What a build's log says of it."""
+        """Notes about the limits for the build's log."""
         if self.inline_code:
             yield f"{INLINE_CODE}=1: specs in parameters may bring code and images of their own"
         settings = ((STORES, self.stores, "any store"), (DATA_ROOTS, self.data_roots, "any data"))
-        if unset := [(name, what) for name, places, what in settings if not places]:
-            names, what = (" and ".join(words) for words in zip(*unset, strict=True))
-            yield f"not set: {names}; parameters may name {what} that the machines can reach"
+        if unset := [(name, freedom) for name, places, freedom in settings if not places]:
+            names, freedoms = (" and ".join(words) for words in zip(*unset, strict=True))
+            yield f"not set: {names}; parameters may name {freedoms} that the machines can reach"
 
     def problems_of_spec(self, spec: Spec) -> Iterator[tuple[str, str]]:
-        """Keys of a spec that nobody committed, and why they are refused."""
+        """Refused keys of a spec that is not committed, each with the reason."""
         if not self.inline_code:
             for key in CODE:
                 if getattr(spec, key) is not None:
@@ -96,13 +96,14 @@ class Trust:
             yield "data.path", problem
 
     def knows(self, store: str) -> bool:
-        """Whether an administrator or the repository names a store, and so says who may write it."""
+        """True if the administrator or the repository names the store, and so decides who may write it."""
         return any(place.holds(store) for place in (*self.own_stores, *self.stores))
 
     def marks(self, store: str, runs: Sequence[Spec | Definition], image: str | None) -> str:
-        """The value of HPT_CODE of a build that runs these in a store; `image` is that of the machine that plans.
+        """The value of HPT_CODE for a build that runs these in a store; `image` is that of the machine that plans.
 
-        Whoever may write a store that only a parameter names could change a sweep while the build runs.
+        If only a parameter names the store, anyone may be able to write it, and could change a sweep while the build
+        runs.
         """
         if self.inline_code or self.knows(store):
             return ""
@@ -110,7 +111,10 @@ class Trust:
         return " ".join(sorted(marks)) or _NO_CODE
 
     def problems_of_sweep(self, definition: Definition, store: str) -> Iterator[str]:
-        """Why a sweep of a store that only a parameter names must not go on; of any other, `sweep.json` is trusted."""
+        """The reasons why a sweep in a store that only a parameter names must not go on.
+
+        None for any other store, whose `sweep.json` is trusted.
+        """
         if self.knows(store):
             return
         if definition.own is not None and not self.inline_code:
@@ -124,7 +128,7 @@ class Trust:
             yield f"{definition.id}: data.path {problem}"
 
     def problem_of_image(self, image: str) -> str | None:
-        """Why an image may not be named; None if it may be."""
+        """The reason why parameters may not name an image; None if they may."""
         if self.inline_code or re.fullmatch(rf"{re.escape(self.images)}(:[\w.-]+)?(@sha256:[0-9a-f]+)?", image):
             return None
         return (
@@ -133,13 +137,13 @@ class Trust:
         )
 
     def problem_of_store(self, store: str) -> str | None:
-        """Why a store may not lie there; None if it may."""
+        """The reason why parameters may not name a store; None if they may."""
         if not self.stores or self.knows(store):
             return None
         return f"is outside of what the administrator allows: {_listed(self.stores)} ({STORES})"
 
     def problem_of_data(self, data: DataSource | None) -> str | None:
-        """Why data may not be read from there; None if they may. Files of the repository may always be."""
+        """The reason why parameters may not name data; None if they may, as always for files of the repository."""
         if not self.data_roots or not isinstance(data, FilesSource):
             return None
         if "\0" in data.path:
@@ -150,7 +154,7 @@ class Trust:
         if _is_bucket(path) or path.startswith("/"):
             places: Sequence[Place] = self.data_roots
         else:
-            # Not what git and the environment keep in the checkout.
+            # Hidden folders of the checkout hold git's files and the environment.
             if any(part.startswith(".") for part in PurePosixPath(path).parts):
                 places = ()
             else:
@@ -158,14 +162,14 @@ class Trust:
                 places, path = (Place(folder),), f"{folder}/{PurePosixPath(path)}"
         for place in places:
             if place.holds(_fixed(path)) and (
-                _is_bucket(path) or all(map(place.holds_really, glob.iglob(path, recursive=True)))
+                _is_bucket(path) or all(map(place.holds_target, glob.iglob(path, recursive=True)))
             ):
                 return None
         return f"is outside of what the administrator allows: {_listed(self.data_roots)} ({DATA_ROOTS})"
 
 
 def trust(environment: Mapping[str, str], project_store: str | None) -> Trust:
-    """What the environment of a build says. Raises UserError if it says what cannot be, or if a parameter said it."""
+    """The limits in the environment of a build. Raises UserError if one is wrong, or was set by a parameter."""
     if environment.get(FORGED, _NONE_FORGED) != _NONE_FORGED:
         raise UserError(f"{INLINE_CODE}, {STORES}, {DATA_ROOTS}: are an administrator's to set, and no parameters")
     registry = environment.get("HPT_REGISTRY", "").strip().rstrip("/")
@@ -180,24 +184,24 @@ def trust(environment: Mapping[str, str], project_store: str | None) -> Trust:
 
 
 def check_code(definition: Definition, images: Iterable[str | None], environment: Mapping[str, str]) -> None:
-    """Raises UserError if a sweep holds code, or its packs name images, that its build was not checked with."""
-    known = environment.get(MARKS, "").split()
-    if known and not {mark for image in (None, *images) for mark in _marks(definition, image)} <= set(known):
+    """Raises UserError if a sweep has code, or its packs have images, that the check of its build did not see."""
+    checked = environment.get(MARKS, "").split()
+    if checked and not {mark for image in (None, *images) for mark in _marks(definition, image)} <= set(checked):
         raise UserError(
             f"{definition.id} runs other code or another image than when the build began: who writes its store?"
         )
 
 
 def _marks(run: Spec | Definition, image: str | None) -> Iterator[str]:
-    own = run.own if isinstance(run, Definition) else run
-    if own is not None and (own.trainer is not None or own.command is not None):
-        yield _mark([own.trainer, own.command])
+    code = run.own if isinstance(run, Definition) else run
+    if code is not None and (code.trainer is not None or code.command is not None):
+        yield _mark([code.trainer, code.command])
     if image:
         yield _mark(image)
 
 
 def _mark(value: object) -> str:
-    # Arguments that a command gets only where a hyperparameter is on are no text.
+    # A conditional argument of a command is a model, not a text.
     text = json.dumps(value, default=lambda word: word.model_dump(by_alias=True))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -221,14 +225,14 @@ def _is_bucket(address: str) -> bool:
 
 
 def _parts(address: str) -> list[str]:
-    """Bucket and folders, or folders; an object's name may hold two slashes in a row, a path means one by them."""
+    """The bucket and folders, or the folders. Several slashes count as one in a path, but not in an object's name."""
     if _is_bucket(address):
         return address.removeprefix("gs://").rstrip("/").split("/")
     return [part for part in address.split("/") if part]
 
 
 def _fixed(pattern: str) -> str:
-    """What stands before the first wildcard, up to a slash; all of it where there is no wildcard."""
+    """The folder before the first wildcard of a pattern; the whole pattern if it has none."""
     start = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
     return pattern if start == pattern else start[: start.rfind("/") + 1]
 

@@ -1,6 +1,6 @@
-"""The JSON that asks for a sweep: what may be written, how it is read, and what is wrong with it.
+"""The JSON that asks for a sweep: its model, its parser, and the explanation of its mistakes.
 
-Here: the spec's model and its defaults, parsing, checks that need no data, `hpt.toml`. Not here: what a spec comes to
+Here: the model with its defaults, parsing, checks that need no data, `hpt.toml`. Not here: turning a spec into a sweep
 on a given day, which is the work of `plan/`. Importing this room imports neither pandas nor torch.
 """
 

@@ -1,6 +1,6 @@
-"""Mistakes in a spec that its types do not show: hyperparameters that its trainer does not have, values it cannot take.
+"""Checks a spec beyond its types: the trainer must have each hyperparameter, and accept each value.
 
-Raw JSON is checked, so that these mistakes are reported together with those of types, which are `model.py`'s.
+The checks read raw JSON, so that these mistakes are reported together with those that `model.py` finds.
 """
 
 import json
@@ -27,9 +27,9 @@ _DECLARED: pydantic.TypeAdapter[Declaration] = pydantic.TypeAdapter(Declared)
 
 def mistakes(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The mistakes of a spec, each as its path in the spec and a message."""
-    yield from _mistakes_of_rope(raw)
+    yield from _rope_mistakes(raw)
     if raw.get("trainer") is not None or raw.get("command") is not None:
-        yield from _mistakes_of_own(raw)
+        yield from _own_trainer_mistakes(raw)
         return
     for key in ("hyperparameters", "describe", "metrics-pattern"):
         if key in raw:
@@ -46,11 +46,11 @@ def mistakes(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     metric = _metric(raw)
     if metric != "mse":
         yield "objective.metric", f"{json.dumps(metric)} is reported by no architecture; possible is mse"
-    yield from _misfits(raw, hyperparameters, architecture)
+    yield from _hyperparameter_mistakes(raw, hyperparameters, architecture)
 
 
-def _mistakes_of_own(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Those of a spec with an own trainer, as far as they can be seen without running it for its hyperparameters."""
+def _own_trainer_mistakes(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Mistakes of a spec with an own trainer, found without running the trainer to ask for its hyperparameters."""
     if raw.get("trainer") is not None and raw.get("command") is not None:
         yield "command", 'either a "trainer" or a "command" trains, not both'
     for key in ("command", "describe"):
@@ -63,9 +63,9 @@ def _mistakes_of_own(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield key, "has a character that no argument can have: NUL"
     if raw.get("describe") is not None and raw.get("command") is None:
         yield "describe", 'is for a "command"; a "trainer" says its hyperparameters by the model of its first parameter'
-    yield from _mistakes_of_objective(raw)
+    yield from _objective_mistakes(raw)
     if raw.get("reuse") is True:
-        yield "reuse", "is for built-in architectures: whether your own trainer is still the same, nobody knows"
+        yield "reuse", "is for built-in architectures: nobody knows if your own trainer is still the same"
     name = raw.get("architecture")
     if name in architectures.names():
         yield "architecture", f'"{name}" is a built-in one: choose another name for your own, or leave it out'
@@ -81,21 +81,21 @@ def _mistakes_of_own(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _texts(word: Any) -> list[str]:
-    """The texts of a word of a command, or of several that may be left out."""
+    """The texts of one word of a command; a conditional word holds several arguments."""
     arguments = word.get("arguments") if isinstance(word, dict) else word
     return [text for text in (arguments if isinstance(arguments, list) else [arguments]) if isinstance(text, str)]
 
 
 def of_own(raw: Mapping[str, Any], hyperparameters: Mapping[str, Hyperparameter]) -> Iterator[tuple[str, str]]:
-    """The mistakes of a spec with an own trainer that has these hyperparameters, as path and message."""
+    """Mistakes of a spec whose own trainer has these hyperparameters, each as path and message."""
     yield from names.wrong_names(list(hyperparameters), _metric(raw))
     if isinstance(command := raw.get("command"), list):
         yield from placeholders.mistakes(command, hyperparameters)
-    yield from _misfits(raw, hyperparameters, "the trainer")
+    yield from _hyperparameter_mistakes(raw, hyperparameters, "the trainer")
 
 
-def _mistakes_of_objective(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """An objective whose goal nobody can know, or whose metric is the name of a column."""
+def _objective_mistakes(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """An objective without a goal that its metric's name implies, or one that names a column instead of a metric."""
     objective, metric = raw.get("objective"), _metric(raw)
     if not isinstance(objective, Mapping) or not isinstance(metric, str):
         return  # reported by the validation of types
@@ -109,13 +109,13 @@ def _mistakes_of_objective(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     elif "goal" not in objective and usual_goal(metric) is None:
         yield (
             "objective.goal",
-            f'is missing: whether more or less {metric} is better, nobody knows; write "goal": "maximize", or '
+            f'is missing: nobody knows if more or less {metric} is better; write "goal": "maximize", or '
             '"goal": "minimize"',
         )
 
 
-def _mistakes_of_rope(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """A rope that does not fit what the metric is judged by."""
+def _rope_mistakes(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """A rope that does not fit the scale on which the metric is judged."""
     confirm = raw.get("confirm")
     rope = confirm.get("rope") if isinstance(confirm, Mapping) else None
     try:
@@ -138,15 +138,15 @@ def _mistakes_of_rope(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _metric(raw: Mapping[str, Any]) -> Any:
-    """The objective's metric, whatever its type."""
+    """The objective's metric as raw JSON, not yet checked."""
     objective, default = raw.get("objective"), Objective().metric
     return objective.get("metric", default) if isinstance(objective, dict) else default
 
 
-def _misfits(
+def _hyperparameter_mistakes(
     raw: Mapping[str, Any], hyperparameters: Mapping[str, Hyperparameter], trainer: str
 ) -> Iterator[tuple[str, str]]:
-    """Settings and domains that the trainer's hyperparameters do not allow."""
+    """Names in the spec's spaces that the trainer does not have, and values that it cannot take."""
     spaces = [("parameters", raw.get("parameters")), ("incumbent", raw.get("incumbent"))]
     phases = raw.get("phases")
     if isinstance(phases, list) and raw.get("tune") in ("automatic", "learning-rate"):
@@ -157,19 +157,25 @@ def _misfits(
     for path, space in spaces:
         for name, domain in space.items() if isinstance(space, dict) else ():
             if name in RESERVED:
-                hint = cures.of_setting(name)
+                hint = cures.hint_elsewhere(name)
                 yield (
                     f"{path}.{name}",
                     f"is the name of a results column, no hyperparameter can be called so{hint and f'; {hint}'}",
                 )
             elif name not in hyperparameters:
-                yield f"{path}.{name}", f"{trainer} has no such hyperparameter; {cures.of_name(name, hyperparameters)}"
+                yield (
+                    f"{path}.{name}",
+                    f"{trainer} has no such hyperparameter; {cures.hint_for_hyperparameter(name, hyperparameters)}",
+                )
             elif problem := _impossible(hyperparameters[name], domain):
                 yield f"{path}.{name}", problem
 
 
 def _impossible(hyperparameter: Hyperparameter, domain: Any) -> str | None:
-    """Why a hyperparameter cannot have these values; None if it can, or if the validation of types says why not."""
+    """The reason why a hyperparameter cannot take these values.
+
+    None if it can, or if the validation of types reports the mistake.
+    """
     limits = hyperparameter.limits or hyperparameter.domain
     if isinstance(domain, dict) and "values" in domain:
         domain = domain["values"]
@@ -181,39 +187,43 @@ def _impossible(hyperparameter: Hyperparameter, domain: Any) -> str | None:
         values = domain if isinstance(domain, list) else [domain]
     if any(isinstance(value, list | dict) for value in values):
         return None
-    # Who writes values of several kinds means it; one other kind alone is likelier a slip.
+    # A list with values of several kinds is on purpose; values of one wrong kind alone are likelier a slip.
     like_default = [value for value in values if kind(value) in (kind(hyperparameter.default), "null")]
     is_mixed = bool(like_default) or kind(hyperparameter.default) in ("null", "text")
     for value in values:
-        meant = _meant(value, limits)
-        is_possible = value in limits or (kind(value) in hyperparameter.also and is_mixed and meant is None)
+        unquoted = _unquoted(value, limits)
+        is_possible = value in limits or (kind(value) in hyperparameter.also and is_mixed and unquoted is None)
         if not is_possible:
             is_too_large = isinstance(value, int) and not isinstance(value, bool)
             possible = in_words(limits) if is_too_large else any_number_in_words(limits) or in_words(limits)
             cure = _cure_of_integers(hyperparameter) if isinstance(value, float) else ""
-            if meant is not None:
-                possible, cure = "it is text", f"; did you mean {meant}?"
+            if unquoted is not None:
+                possible, cure = "it is text", f"; did you mean {unquoted}?"
             elif kind(value) in hyperparameter.also:
-                both = json.dumps([hyperparameter.default, value], ensure_ascii=False)
-                cure = f'; if it is, declare {{"default": {json.dumps(hyperparameter.default)}, "domain": {both}}}'
+                domain_text = json.dumps([hyperparameter.default, value], ensure_ascii=False)
+                cure = (
+                    f'; if it is, declare {{"default": {json.dumps(hyperparameter.default)}, "domain": {domain_text}}}'
+                )
             return f"{json.dumps(value, ensure_ascii=False)} is not possible: {possible}{cure}"
     return None
 
 
 def _cure_of_integers(hyperparameter: Hyperparameter) -> str:
-    """What to do about an integer of which nobody declared more than its default."""
+    """Advice for an integer hyperparameter that is declared by its default alone; else empty."""
     if any_number_in_words(hyperparameter.limits) != "an integer":
         return ""
     return f"; as its default is {hyperparameter.default}: write {hyperparameter.default}.0 there for real numbers"
 
 
-def _meant(value: Any, limits: Domain) -> str | None:
-    """The JSON that a person may have meant by a text: `0.1` by `"0.1"`, `null` by `"None"`; None if there is none
-    within the limits."""
+def _unquoted(value: Any, limits: Domain) -> str | None:
+    """The JSON value that a text probably stands for: `0.1` for `"0.1"`, `null` for `"None"`.
+
+    None if the text is possible itself, or stands for no value within the limits.
+    """
     if not isinstance(value, str) or value in limits:
         return None
     try:
-        meant = None if value.lower() == "none" else json.loads(value.lower())
+        parsed = None if value.lower() == "none" else json.loads(value.lower())
     except (ValueError, RecursionError):
         return None
-    return json.dumps(meant) if meant in limits and not isinstance(meant, str) else None
+    return json.dumps(parsed) if parsed in limits and not isinstance(parsed, str) else None

@@ -1,6 +1,6 @@
-"""What a person may have meant: keys that other tools have, forms that a spec has not, each with what to write.
+"""Suggests corrections for mistakes in a spec: keys of other tools, values in a form that a spec does not have.
 
-A mistake has one cause and becomes one line; `parse.py` decides which lines are told.
+A mistake has one cause and becomes one line; `parse.py` decides which lines are reported.
 """
 
 import difflib
@@ -15,9 +15,9 @@ from pipeline.spec.locations import Location
 from pipeline.training import architectures
 
 Steps = tuple[str | int, ...]
-"""Of a path in a spec."""
+"""The steps of a path in a spec: `("phases", 0, "name")`."""
 
-# Where a key of other tools belongs; the first place that is nearest to where it stands counts.
+# The key of a spec: its names in other tools. A name that stands twice belongs to the nearest of its keys.
 _PLACES = {
     "training.max-epochs short.max-epochs": "epochs n-epochs num-epochs max-epoch nb-epochs total-epochs max-steps",
     "training.time-limit-minutes": "timeout time-limit max-time time-limit-per-trial",
@@ -57,9 +57,9 @@ _PLACES = {
     "reuse": "cache",
 }
 _ELSEWHERE: dict[str, list[Steps]] = {}
-for _paths, _others in _PLACES.items():
-    for _other in _others.split():
-        _ELSEWHERE.setdefault(_other, []).extend(tuple(_path.split(".")) for _path in _paths.split())
+for _paths, _foreign_names in _PLACES.items():
+    for _foreign_name in _foreign_names.split():
+        _ELSEWHERE.setdefault(_foreign_name, []).extend(tuple(_path.split(".")) for _path in _paths.split())
 
 _HYPERPARAMETERS = {
     "lr": "learning_rate",
@@ -90,7 +90,7 @@ _WORDS = {
     **dict.fromkeys(("qmc", "quasi-random", "lhs", "halton"), "sobol"),
 }
 
-# A domain's keys, as other tools call them.
+# The keys of a domain under the names that other tools use.
 _LOW = frozenset(["low", "min", "minimum", "lower", "lo", "from", "start"])
 _HIGH = frozenset(["high", "max", "maximum", "upper", "hi", "to", "end", "stop"])
 _STEP = frozenset(["step", "q", "by", "increment"])
@@ -102,57 +102,57 @@ _A_VALUE = "a value is a number, text, true, false or null"
 _ONE_VALUE = frozenset(["value", "const", "constant", "fixed"])
 
 
-def of_key(location: Location, raw: Mapping[str, Any]) -> tuple[str, Steps | None]:
-    """What to do about an unknown key, in words; and the place where it belongs, None if nobody knows."""
+def hint_for_key(location: Location, raw: Mapping[str, Any]) -> tuple[str, Steps | None]:
+    """A hint for an unknown key, and the place where the key belongs; None if that place is unknown."""
     *above, key = location
-    here, steps = locations.keys(tuple(above)), locations.steps(tuple(above))
+    possible, steps = locations.keys(tuple(above)), locations.steps(tuple(above))
     name = _normal(str(key))
     if name == "$schema":
         return "leave it out: an editor is told of the schema in its settings", None
-    if name in here:
+    if name in possible:
         return f'did you mean "{name}"?', (*steps, name)
 
-    # The place that is nearest: beside it, spelt alike, below it, elsewhere.
-    places = [place for place in (*_ELSEWHERE.get(name, ()), *_with_this_name(name)) if place != steps[: len(place)]]
+    # The nearest place counts: beside the key, spelt alike, below it, elsewhere.
+    places = [place for place in (*_ELSEWHERE.get(name, ()), *_paths_to(name)) if place != steps[: len(place)]]
     if beside := [place for place in places if place[:-1] == steps]:
         return f'did you mean "{beside[0][-1]}"?', beside[0]
-    if near := difflib.get_close_matches(name, here, n=1, cutoff=0.8):
+    if near := difflib.get_close_matches(name, possible, n=1, cutoff=0.8):
         return f'did you mean "{near[0]}"?', (*steps, near[0])
-    below = [(*steps, *place) for place in places if place[0] in here]
+    below = [(*steps, *place) for place in places if place[0] in possible]
     if target := (below or places)[:1]:
         return f"did you mean `{'.'.join(map(str, target[0]))}`?", target[0]
     if steps in ((), ("training",), ("search",)) and (hyperparameter := _hyperparameter(str(key), _names(raw))):
         return f"did you mean `parameters.{hyperparameter}`?", ("parameters", hyperparameter)
-    if near := difflib.get_close_matches(name, here, n=1, cutoff=0.6):
+    if near := difflib.get_close_matches(name, possible, n=1, cutoff=0.6):
         return f'did you mean "{near[0]}"?', (*steps, near[0])
-    return did_you_mean(str(key), here), None
+    return did_you_mean(str(key), possible), None
 
 
-def of_name(name: str, hyperparameters: Collection[str]) -> str:
-    """What to do about a hyperparameter that there is not, in words."""
-    if meant := _hyperparameter(name, hyperparameters):
-        return f'did you mean "{meant}"?'
+def hint_for_hyperparameter(name: str, hyperparameters: Collection[str]) -> str:
+    """A hint for the name of a hyperparameter that does not exist."""
+    if match := _hyperparameter(name, hyperparameters):
+        return f'did you mean "{match}"?'
     hint = did_you_mean(name, hyperparameters)
-    return hint if hint.startswith("did") else of_setting(name) or hint
+    return hint if hint.startswith("did") else hint_elsewhere(name) or hint
 
 
-def of_setting(name: str) -> str:
-    """`did you mean `training.max-epochs`?`, of what is set elsewhere in a spec, not tuned; else nothing."""
-    places = _ELSEWHERE.get(_normal(name)) or _with_this_name(_normal(name))
+def hint_elsewhere(name: str) -> str:
+    """`did you mean `training.max-epochs`?` for a name that a spec sets elsewhere; else empty."""
+    places = _ELSEWHERE.get(_normal(name)) or _paths_to(_normal(name))
     return f"did you mean `{'.'.join(map(str, places[0]))}`?" if places else ""
 
 
-def of_word(word: Any, possible: Collection[str]) -> str:
-    """`; did you mean "maximize"?`, of a word that is not among the possible ones; nothing where none is near."""
+def hint_for_word(word: Any, possible: Collection[str]) -> str:
+    """`; did you mean "maximize"?` for a word that is not possible; empty if no possible word is near."""
     if not isinstance(word, str):
         return ""
-    meant = _WORDS.get(_normal(word))
-    near = [meant] if meant in possible else difflib.get_close_matches(word.lower(), possible, n=1, cutoff=0.6)
+    synonym = _WORDS.get(_normal(word))
+    near = [synonym] if synonym in possible else difflib.get_close_matches(word.lower(), possible, n=1, cutoff=0.6)
     return f'; did you mean "{near[0]}"?' if near else ""
 
 
-def misshapen(raw: Mapping[str, Any]) -> Iterator[tuple[Steps, str]]:
-    """Values whose form a spec has not: each with its path, and what to write instead."""
+def malformed(raw: Mapping[str, Any]) -> Iterator[tuple[Steps, str]]:
+    """Values in a form that a spec does not have, each as its path and the text to write instead."""
     for key in ("date-range", "confirm-range"):
         ranges = raw.get(key)
         if isinstance(ranges, list) and len(ranges) == 2 and all(isinstance(day, str) for day in ranges):
@@ -161,48 +161,48 @@ def misshapen(raw: Mapping[str, Any]) -> Iterator[tuple[Steps, str]]:
     if isinstance(command, str):
         yield ("command",), f"is a list, a text for each argument: write {_cut(json.dumps(command.split()))}"
     phases = raw.get("phases")
-    named = [(("phases", at), phase) for at, phase in enumerate(phases if isinstance(phases, list) else ())]
-    for steps, part in [((), raw), *named]:
+    phases_by_path = [(("phases", at), phase) for at, phase in enumerate(phases if isinstance(phases, list) else ())]
+    for steps, part in [((), raw), *phases_by_path]:
         space = part.get("parameters") if isinstance(part, dict) else None
         for name, domain in space.items() if isinstance(space, dict) else ():
-            if problem := _of_domain(name, domain):
+            if problem := _domain_problem(name, domain):
                 yield (*steps, "parameters", name), problem
     declared = raw.get("hyperparameters")
     for name, declaration in declared.items() if isinstance(declared, dict) else ():
-        if problem := _of_declaration(name, declaration):
+        if problem := _declaration_problem(name, declaration):
             yield ("hyperparameters", name), problem
 
 
-def _of_domain(name: str, domain: Any) -> str | None:
-    """What is wrong with the form of a domain, and what to write instead."""
+def _domain_problem(name: str, domain: Any) -> str | None:
+    """The mistake in the form of a domain, and its correction; None if there is none."""
     if isinstance(domain, list):
-        return _of_list(domain)
+        return _list_problem(domain)
     if not isinstance(domain, dict):
         return None
-    if isinstance(domain.get("values"), list) and (problem := _of_list(domain["values"])):
+    if isinstance(domain.get("values"), list) and (problem := _list_problem(domain["values"])):
         return problem
     by_name = {_normal(key): key for key in domain}
     ours = {"low", "high", "log", "step", "when"} if "values" not in domain else {"values", "when"}
     if by_name.keys() <= ours and all(key in ours for key in domain):
         return None
-    if nested := _nested(name, domain):
-        return nested
+    if problem := _nesting_problem(name, domain):
+        return problem
 
-    def given(keys: Collection[str]) -> list[Any]:
+    def values_of(keys: Collection[str]) -> list[Any]:
         return [domain[by_name[key]] for key in sorted(keys & by_name.keys())]
 
     if by_name.keys() - (_LOW | _HIGH | _STEP | _VALUES | _SCALES | _ONE_VALUE | {"when"}):
         return None
     when = {"when": domain["when"]} if "when" in domain else {}
-    if values := given(_VALUES):
+    if values := values_of(_VALUES):
         written: Any = {"values": values[0], **when} if when else values[0]
-    elif value := given(_ONE_VALUE):
+    elif value := values_of(_ONE_VALUE):
         written = value[0]
-    elif (low := given(_LOW)) and (high := given(_HIGH)):
+    elif (low := values_of(_LOW)) and (high := values_of(_HIGH)):
         written = {"low": low[0], "high": high[0]}
-        if any(scale is True or (isinstance(scale, str) and "log" in scale.lower()) for scale in given(_SCALES)):
+        if any(scale is True or (isinstance(scale, str) and "log" in scale.lower()) for scale in values_of(_SCALES)):
             written["log"] = True
-        if (step := given(_STEP)) and step[0] is not None:
+        if (step := values_of(_STEP)) and step[0] is not None:
             written["step"] = step[0]
         written |= when
     else:
@@ -211,7 +211,7 @@ def _of_domain(name: str, domain: Any) -> str | None:
     return f"unknown {_counted_keys(strange)}; write {_cut(json.dumps(written, ensure_ascii=False))}"
 
 
-def _of_list(values: list[Any]) -> str | None:
+def _list_problem(values: list[Any]) -> str | None:
     for value in values:
         if isinstance(value, list):
             text = json.dumps(",".join(map(str, value)), ensure_ascii=False)
@@ -221,23 +221,23 @@ def _of_list(values: list[Any]) -> str | None:
     return None
 
 
-def _of_declaration(name: str, declaration: Any) -> str | None:
+def _declaration_problem(name: str, declaration: Any) -> str | None:
     if not isinstance(declaration, dict):
         return None
     if "default" in declaration:
         if isinstance(declaration["default"], list | dict):
-            return f"default: {(_of_list([declaration['default']]) or '')}"
+            return f"default: {(_list_problem([declaration['default']]) or '')}"
         return None
     keys = {_normal(key) for key in declaration}
     if keys and not keys & {"domain", "limits", "help", "phase"}:
         if keys & (_LOW | _HIGH | _VALUES):
             return 'has no default: write {"default": …, "domain": …}, or leave it to `parameters` what is tried'
-        return _nested(name, declaration)
+        return _nesting_problem(name, declaration)
     return None
 
 
-def _nested(name: str, value: Mapping[str, Any]) -> str | None:
-    """Of an object that holds hyperparameters of its own."""
+def _nesting_problem(name: str, value: Mapping[str, Any]) -> str | None:
+    """The mistake of an object that holds further hyperparameters; None if it does not."""
     inner = value.get("parameters", value)
     if not isinstance(inner, dict) or not inner:
         return None
@@ -247,16 +247,16 @@ def _nested(name: str, value: Mapping[str, Any]) -> str | None:
     )
     if not is_name or (inner is value and not isinstance(domain, dict | list | int | float | str)):
         return None
-    if inner is value and not all(isinstance(one, dict | list) for one in inner.values()) and len(inner) == 1:
+    if inner is value and not isinstance(domain, dict | list) and len(inner) == 1:
         return None
     return f'hyperparameters do not nest: write each by itself, like "{name}_{child}"'
 
 
-def of_type(kind: str, given: Any, location: Location) -> str | None:
-    """What to write where a value has the wrong type; None if pydantic says it as well."""
-    if kind in ("int_type", "float_type", "int_from_float") and isinstance(given, str):
+def hint_for_type(kind: str, value: Any, location: Location) -> str | None:
+    """A hint for a value of the wrong type; None if pydantic's message is as clear. `kind` is pydantic's error type."""
+    if kind in ("int_type", "float_type", "int_from_float") and isinstance(value, str):
         try:
-            number = json.loads(given)
+            number = json.loads(value)
         except (ValueError, RecursionError):
             return None
         return "a number stands without quotes" if isinstance(number, int | float) else None
@@ -265,28 +265,28 @@ def of_type(kind: str, given: Any, location: Location) -> str | None:
     if kind == "bool_type":
         return "write true or false"
     if kind == "string_type":
-        is_number = isinstance(given, int | float) and not isinstance(given, bool)
-        return "text is wanted" + (f': write "{_cut(str(given))}"' if is_number else "")
-    if kind in ("list_type", "tuple_type") and isinstance(given, str | int | float | dict):
-        return f"a list is wanted: write {_cut(json.dumps([given], ensure_ascii=False))}"
-    if kind in ("model_type", "dict_type", "model_attributes_type") and not isinstance(given, dict):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return "text is wanted" + (f': write "{_cut(str(value))}"' if is_number else "")
+    if kind in ("list_type", "tuple_type") and isinstance(value, str | int | float | dict):
+        return f"a list is wanted: write {_cut(json.dumps([value], ensure_ascii=False))}"
+    if kind in ("model_type", "dict_type", "model_attributes_type") and not isinstance(value, dict):
         keys = locations.keys(location)
-        if not keys or isinstance(given, bool):
+        if not keys or isinstance(value, bool):
             return "an object is wanted, like {}" if keys else "an object is wanted, {…}"
-        value = "…" if isinstance(given, list | None) else json.dumps(given, ensure_ascii=False)
-        return f'an object is wanted, like {_cut(f"""{{"{keys[0]}": {value}}}""")}'
+        inner = "…" if isinstance(value, list | None) else json.dumps(value, ensure_ascii=False)
+        return f'an object is wanted, like {_cut(f"""{{"{keys[0]}": {inner}}}""")}'
     return None
 
 
 def corrected(raw: Mapping[str, Any], moves: Mapping[Steps, Steps | None]) -> dict[str, Any]:
-    """The spec with every misnamed key at the place where it belongs, if nothing stands there, else left out."""
+    """The spec with every misnamed key moved to its place in `moves`, or left out if that place is taken or None."""
     result: dict[str, Any] = json.loads(json.dumps(raw, default=str))
     for steps, target in moves.items():
         parent: Any = _at(result, steps[:-1])
         if not isinstance(parent, dict) or steps[-1] not in parent:
             continue
         value = parent.pop(str(steps[-1]))
-        # What stands deeper, nothing else depends on.
+        # No other check depends on a deeper place.
         if target is None or len(target) > 2:
             continue
         place: Any = result
@@ -306,8 +306,8 @@ def _at(value: Any, steps: Steps) -> Any:
     return value
 
 
-def _with_this_name(name: str) -> list[Steps]:
-    """Where in a spec a key of this name may stand."""
+def _paths_to(name: str) -> list[Steps]:
+    """All paths in a spec that end in a key of this name."""
     return [path for path in _all_paths() if path[-1] == name]
 
 
@@ -321,26 +321,26 @@ def _all_paths() -> Iterator[Steps]:
 
 
 def _names(raw: Mapping[str, Any]) -> list[str]:
-    """The hyperparameters of a raw spec's trainer, as far as it is known."""
+    """The hyperparameters of a raw spec's trainer; empty if it declares none and is no built-in architecture."""
     declared = raw.get("hyperparameters")
     if isinstance(declared, dict):
         return list(declared)
     architecture = raw.get("architecture")
-    known = isinstance(architecture, str) and architecture in architectures.names()
-    return list(architectures.hyperparameters(str(architecture))) if known else []
+    is_built_in = isinstance(architecture, str) and architecture in architectures.names()
+    return list(architectures.hyperparameters(str(architecture))) if is_built_in else []
 
 
 def _hyperparameter(name: str, hyperparameters: Collection[str]) -> str | None:
-    """The hyperparameter of a short or another name."""
+    """The hyperparameter that a short, foreign or misspelt name stands for: `learning_rate` for `lr`; None if none."""
     plain = name.strip().lower().replace("-", "_")
-    short = [one for one in hyperparameters if plain in (_HYPERPARAMETERS.get(one.lower()), one.lower())]
-    for meant in (name, plain, _HYPERPARAMETERS.get(plain), *short):
-        if meant in hyperparameters:
-            return meant
+    synonyms = [full for full in hyperparameters if plain in (_HYPERPARAMETERS.get(full.lower()), full.lower())]
+    for candidate in (name, plain, _HYPERPARAMETERS.get(plain), *synonyms):
+        if candidate in hyperparameters:
+            return candidate
     words = set(plain.split("_"))
-    holding = [one for one in hyperparameters if words <= set(one.lower().split("_"))]
+    longer = [full for full in hyperparameters if words <= set(full.lower().split("_"))]
     near = difflib.get_close_matches(plain, hyperparameters, n=1, cutoff=0.8)
-    return holding[0] if len(holding) == 1 else near[0] if near else None
+    return longer[0] if len(longer) == 1 else near[0] if near else None
 
 
 def _normal(key: str) -> str:

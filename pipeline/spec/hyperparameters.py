@@ -1,4 +1,4 @@
-"""Hyperparameters of a team's own trainer, as a spec or a JSON Schema declares them."""
+"""Hyperparameters of a team's own trainer, declared by a spec or by a JSON Schema."""
 
 import json
 import math
@@ -12,13 +12,13 @@ from pipeline.base import Frozen
 from pipeline.errors import UserError
 from pipeline.space import Domain, Hyperparameter, Interval, Kind, Scalar, Values, as_reals
 
-# Wide enough for whatever a training may take, and still numbers that a double or a 64-bit integer holds.
+# Wide enough for any hyperparameter, and still numbers that a double or a 64-bit integer holds.
 _REALS, _INTEGERS = 1e300, 10**18
 _ABOVE_ZERO = 1e-12
 
 
 class Declaration(Frozen):
-    """What a spec says of one hyperparameter of its own trainer."""
+    """The declaration of one hyperparameter in a spec with an own trainer."""
 
     default: Scalar = Field(description="The value of the incumbent, and of every setting that does not name another.")
     domain: Domain | None = Field(None, description="What the automatic modes search. Left out: only the default.")
@@ -34,7 +34,7 @@ class Declaration(Frozen):
         return self
 
     def hyperparameter(self) -> Hyperparameter:
-        """The hyperparameter that is declared. Raises ValueError if its parts contradict one another."""
+        """The declared hyperparameter. Raises ValueError if the parts of the declaration contradict one another."""
         default, domain, limits = self.default, self.domain, self.limits
         also: tuple[Kind, ...] = ()
         if domain is None:
@@ -51,15 +51,15 @@ class Declaration(Frozen):
         )
 
     def _any_number(self) -> Interval | None:
-        """All integers, or all reals, as the default is; None if it is no number."""
+        """All integers or all reals, depending on the default; None if the default is no number."""
         if isinstance(self.default, bool) or not isinstance(self.default, int | float):
             return None
-        most = _INTEGERS if isinstance(self.default, int) else _REALS
-        return Interval(low=-most, high=most)
+        limit = _INTEGERS if isinstance(self.default, int) else _REALS
+        return Interval(low=-limit, high=limit)
 
 
 def any_number_in_words(limits: Values | Interval | None) -> str | None:
-    """`a number` or `an integer`, where nobody has declared which ones are possible; None of other limits."""
+    """`a number` or `an integer` for limits that a declaration leaves open; None for any other limits."""
     if isinstance(limits, Interval) and limits.low == -limits.high:
         return {_REALS: "a number", _INTEGERS: "an integer"}.get(limits.high)
     return None
@@ -72,7 +72,7 @@ def _as_default(value: Any) -> Any:
 
 
 Declared = Annotated[Declaration, pydantic.BeforeValidator(_as_default, json_schema_input_type=Declaration | Scalar)]
-"""`0.01` for short where there is no more to say than the default."""
+"""A declaration, or only its default: `0.01` is short for `{"default": 0.01}`."""
 
 
 def _is_real(domain: Domain | Scalar) -> bool:
@@ -84,14 +84,16 @@ def _is_real(domain: Domain | Scalar) -> bool:
 # -- JSON Schema
 
 
-def from_json_schema(schema: Any, where: str) -> dict[str, Hyperparameter]:
-    """The hyperparameters that an object's JSON Schema declares, a property each.
+def from_json_schema(schema: Any, origin: str) -> dict[str, Hyperparameter]:
+    """The hyperparameters that the JSON Schema of an object declares, a property each.
 
-    Raises UserError, a line per mistake, each of which begins with `where`.
+    Raises UserError, a line per mistake; each begins with `origin`.
     """
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(properties, dict) or not properties:
-        raise UserError(f'{where}: a JSON Schema of an object with "properties" is wanted, a property a hyperparameter')
+        raise UserError(
+            f'{origin}: a JSON Schema of an object with "properties" is wanted, a property a hyperparameter'
+        )
     hyperparameters, lines = {}, []
     for name, property_ in properties.items():
         try:
@@ -99,18 +101,18 @@ def from_json_schema(schema: Any, where: str) -> dict[str, Hyperparameter]:
             declared = _declaration(flat).hyperparameter()
             hyperparameters[name] = declared.model_copy(update={"also": _also(flat)})
         except pydantic.ValidationError as error:
-            lines.append(f"{where}: {name}: {error.errors()[0]['msg'].removeprefix('Value error, ')}")
+            lines.append(f"{origin}: {name}: {error.errors()[0]['msg'].removeprefix('Value error, ')}")
         except ValueError as error:
-            lines.append(f"{where}: {name}: {error}")
+            lines.append(f"{origin}: {name}: {error}")
         except (TypeError, ArithmeticError):
-            lines.append(f"{where}: {name}: has a bound or a step that is no number, or a step that is not above 0")
+            lines.append(f"{origin}: {name}: has a bound or a step that is no number, or a step that is not above 0")
     if lines:
         raise UserError("\n".join(lines))
     return hyperparameters
 
 
 def _flat(schema: Any, root: Mapping[str, Any]) -> dict[str, Any]:
-    """A property's schema without references into `root`; `"nullable"` says whether it may be null, too."""
+    """A property's schema with references into `root` resolved; `"nullable"` is true if the value may be null."""
     if not isinstance(schema, dict):
         raise ValueError("a JSON Schema is an object")
     for _ in range(10):
@@ -124,8 +126,8 @@ def _flat(schema: Any, root: Mapping[str, Any]) -> dict[str, Any]:
             possible = [part for part in parts if isinstance(part, dict) and part.get("type") != "null"]
             if len(possible) != 1:
                 raise ValueError("one type is wanted, not a choice of several")
-            rest = {key: value for key, value in schema.items() if key not in ("anyOf", "oneOf", "allOf")}
-            schema = {**possible[0], **rest, "nullable": len(possible) < len(parts)}
+            siblings = {key: value for key, value in schema.items() if key not in ("anyOf", "oneOf", "allOf")}
+            schema = {**possible[0], **siblings, "nullable": len(possible) < len(parts)}
         else:
             break
     kind = schema.get("type")
@@ -136,7 +138,7 @@ def _flat(schema: Any, root: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _declaration(schema: Mapping[str, Any]) -> Declaration:
-    """The declaration that a flat schema makes. Raises ValueError if it makes none."""
+    """The declaration in a flat schema. Raises ValueError if it lacks a usable default or type."""
     if "const" in schema:
         schema = {"default": schema["const"], **schema, "enum": [schema["const"]]}
     if "default" not in schema:
@@ -168,7 +170,7 @@ def _declaration(schema: Mapping[str, Any]) -> Declaration:
 
 
 def _also(schema: Mapping[str, Any]) -> tuple[Kind, ...]:
-    """The kinds of values that a flat schema allows without saying which."""
+    """The kinds of values that a flat schema allows without listing the values."""
     if "enum" in schema or "const" in schema:
         return ()
     text: tuple[Kind, ...] = ("text",) if schema.get("type") == "string" else ()
@@ -176,7 +178,7 @@ def _also(schema: Mapping[str, Any]) -> tuple[Kind, ...]:
 
 
 def _interval(schema: Mapping[str, Any], real: bool) -> dict[str, Any]:
-    """Domain and limits of a number. Without both ends there is nothing that could be searched by itself."""
+    """Domain and limits of a number. Without both ends, the domain is the default alone, and nothing is searched."""
     low, high, step = schema.get("minimum"), schema.get("maximum"), schema.get("multipleOf")
     if (above := schema.get("exclusiveMinimum")) is not None:
         low = (math.nextafter(above, math.inf) if above else _ABOVE_ZERO) if real else math.floor(above) + 1
@@ -189,10 +191,10 @@ def _interval(schema: Mapping[str, Any], real: bool) -> dict[str, Any]:
     if step is not None and low is not None:
         low = math.ceil(low / step - 1e-9) * step
     as_number = float if real else int
-    most = _REALS if real else _INTEGERS
+    widest = _REALS if real else _INTEGERS
     limits = {
-        "low": as_number(-most if low is None else low),
-        "high": as_number(most if high is None else high),
+        "low": as_number(-widest if low is None else low),
+        "high": as_number(widest if high is None else high),
         "step": None if step is None or low is None else as_number(step),
     }
     if low is None or high is None:

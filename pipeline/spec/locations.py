@@ -1,7 +1,7 @@
-"""Where in a spec a mistake stands, and which keys are possible there.
+"""The place of a mistake in a spec, and the keys that are possible there.
 
-Pydantic locates a mistake by steps like `("parameters", "x", "range", "low")`, where `range` says which form of a union
-a person used. The types of `model.py` tell these steps from those that stand in the spec.
+Pydantic locates a mistake by steps like `("parameters", "x", "range", "low")`. Here `range` is no key of the spec, but
+names the member of a union that pydantic tried. The types of `model.py` tell such steps from keys.
 """
 
 from collections.abc import Iterator
@@ -24,31 +24,31 @@ def path(location: Location) -> str:
 
 
 def steps(location: Location) -> Location:
-    """Those of a location that stand in the spec."""
+    """The steps of a location that stand in the spec."""
     types = _types_along(location)
-    found: list[str | int] = []
+    result: list[str | int] = []
     for step, above in zip(location, types, strict=False):
         if _is_scalar(above):
-            break  # the types that a value might have had
-        # A list of values is written without the key that it gets as a model.
-        if step not in _forms(above) and not (step == "values" and Values in _alternatives(above)):
-            found.append(step)
-    return tuple(found)
+            break  # the next step names one of the types that a single value may have
+        # A spec lists values without the key `values` that the model has for them.
+        if step not in _tagged(above) and not (step == "values" and Values in _alternatives(above)):
+            result.append(step)
+    return tuple(result)
 
 
 def is_of_a_value(location: Location) -> bool:
-    """Whether a mistake is one of a single value, which pydantic tells once for each type that it may have."""
+    """True if the mistake concerns a single value; pydantic reports it once per type that the value may have."""
     return any(_is_scalar(type_) for type_ in _types_along(location[:-1]))
 
 
 def keys(location: Location) -> list[str]:
-    """The keys that a spec may have there."""
+    """The keys that a spec may have at a location."""
     *_, last = _types_along(location)
     return [field.alias or name for name, field in _fields(last)]
 
 
 def _types_along(location: Location) -> list[Any]:
-    """The type of the whole spec, and of what lies after each step."""
+    """The type of the whole spec, then the type that each step leads to."""
     types: list[Any] = [Spec]
     for step in location:
         types.append(_type_below(types[-1], step))
@@ -56,8 +56,8 @@ def _types_along(location: Location) -> list[Any]:
 
 
 def _type_below(type_: Any, step: str | int) -> Any:
-    """The type of what `step` leads to; `Any` where only pydantic knows, as inside of a scalar."""
-    if step in (forms := _forms(type_)):
+    """The type that `step` leads to; `Any` where only pydantic knows it, as inside a scalar."""
+    if step in (forms := _tagged(type_)):
         return forms[str(step)]
     for name, field in _fields(type_):
         if step in (name, field.alias):
@@ -74,26 +74,32 @@ def _fields(type_: Any) -> Iterator[tuple[str, FieldInfo]]:
             yield from alternative.model_fields.items()
 
 
-def _forms(type_: Any) -> dict[str, Any]:
-    """The members of a tagged union by their tags, which pydantic takes for steps of a location."""
+def _tagged(type_: Any) -> dict[str, Any]:
+    """Members of a tagged union by tag; pydantic counts the tags as steps of a location."""
     if get_origin(type_) is Annotated:
         tags = [item.tag for item in get_args(type_)[1:] if isinstance(item, pydantic.Tag)]
-        return {tags[0]: get_args(type_)[0]} if tags else _forms(get_args(type_)[0])
+        return {tags[0]: get_args(type_)[0]} if tags else _tagged(get_args(type_)[0])
     if get_origin(type_) in (Union, UnionType):
-        return {tag: form for member in get_args(type_) for tag, form in _forms(member).items()}
+        return {tag: tagged for member in get_args(type_) for tag, tagged in _tagged(member).items()}
     return {}
 
 
 def _alternatives(type_: Any) -> list[Any]:
-    """The types that a value may have, without annotations; none of a tagged union, whose form must be known first."""
+    """The types that a value may have, without annotations; empty for a tagged union, where a tag decides."""
     if get_origin(type_) is Annotated:
         return _alternatives(get_args(type_)[0])
     if get_origin(type_) in (Union, UnionType):
-        return [] if _forms(type_) else [one for member in get_args(type_) for one in _alternatives(member)]
+        return (
+            []
+            if _tagged(type_)
+            else [alternative for member in get_args(type_) for alternative in _alternatives(member)]
+        )
     return [type_]
 
 
 def _is_scalar(type_: Any) -> bool:
-    """Whether it is a union of the types that JSON's single values have."""
+    """True for a union of the types of JSON's single values."""
     alternatives = _alternatives(type_)
-    return len(alternatives) > 2 and all(one in (bool, int, float, str, NoneType) for one in alternatives)
+    return len(alternatives) > 2 and all(
+        alternative in (bool, int, float, str, NoneType) for alternative in alternatives
+    )

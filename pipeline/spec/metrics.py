@@ -1,5 +1,6 @@
-"""What is known of metrics by their names: which direction is better, whether a gain is a ratio or a difference, how
-large one must be to be worth having. Any other metric needs a `goal` in the spec.
+"""Infers the properties of a metric from its name: its goal, its scale (ratio or difference), its rope, its bounds.
+
+A metric whose name implies no goal needs a `goal` in the spec.
 """
 
 import math
@@ -14,11 +15,11 @@ _DIRECTIONS: dict[str, Goal] = {
     **dict.fromkeys(_MORE_IS_BETTER, "maximize"),
     **dict.fromkeys(_LESS_IS_BETTER, "minimize"),
 }
-# Densities are larger than one where a model is sure, so their logarithms have either sign.
+# A density can exceed one, so its logarithm has either sign.
 _ANY_SIGN = ("nll", "neg_log_likelihood", "negative_log_likelihood", "elbo", "neg_elbo")
 _ROPE_BELOW_ONE = 0.002
-"""Of a metric that is one at best: 0.2 points."""
-# What may stand around such a name and turns nothing round, unlike `neg_mse`, `auc_gap` or `loss_reduction`.
+"""Rope of a metric that is one at best: 0.2 percentage points."""
+# Words around a metric's name that keep its direction, unlike those of `neg_mse`, `auc_gap` or `loss_reduction`.
 _AROUND = frozenset(
     (
         *("train", "training", "val", "valid", "validation", "dev", "eval", "test", "holdout", "cv", "oof"),
@@ -29,14 +30,14 @@ _AROUND = frozenset(
 
 
 def usual_goal(metric: object) -> Goal | None:
-    """The goal of a metric that everybody knows, `val_auc` and `f1_macro` too; None if its name does not say it."""
+    """The goal of a well-known metric, also with words around its name, like `val_auc`; None for any other."""
     return _DIRECTIONS.get(_core(metric)) if isinstance(metric, str) else None
 
 
 def usual_scale(metric: object, goal: object) -> ScaleName:
-    """By ratio what is a positive error; by difference what is bounded above, or may be zero or negative.
+    """`ratio` for positive errors; `difference` for metrics that are bounded above, or may be zero or negative.
 
-    What nobody knows is taken for an error where less of it is better.
+    An unknown metric counts as a positive error if less of it is better.
     """
     name = _core(metric) if isinstance(metric, str) else ""
     if name in _LESS_IS_BETTER:
@@ -45,15 +46,17 @@ def usual_scale(metric: object, goal: object) -> ScaleName:
 
 
 def usual_rope(metric: str, scale: ScaleName) -> float:
-    """How large a gain must be to be worth having, where a spec does not say it: a share of a ratio, else in the
-    metric's own units. Of what has no known units it is zero: every gain counts."""
+    """The default rope, the largest gain that is not worth having: a share for `ratio`, else in the metric's units.
+
+    It is zero for a metric without known units: every gain counts.
+    """
     if scale == "ratio":
         return ROPE
     return _ROPE_BELOW_ONE if bounds(metric)[1] == 1 else 0.0
 
 
 def bounds(metric: str) -> tuple[float, float]:
-    """Between which a metric lies; infinite where its name does not say it."""
+    """The lowest and the highest value of a metric; infinite where its name implies no bound."""
     name = _core(metric)
     if name in (*_SHARES, "brier", "error", "ece"):
         return 0.0, 1.0

@@ -1,7 +1,7 @@
-"""The spec: the JSON that asks for a sweep. What may be written, and what it means.
+"""The spec: its keys, their types, their defaults.
 
-A spec only asks; what it comes to on a given day (which ranges, which phases) is the work of `plan/`. Defaults are
-written here and nowhere else.
+A spec only asks. The ranges and phases that follow from it on a given day are the work of `plan/`. Defaults are written
+here and nowhere else.
 """
 
 import json
@@ -81,19 +81,19 @@ SpecDateRange = Annotated[
 DateRanges = Annotated[list[SpecDateRange], Field(min_length=1), AfterValidator(_distinct)]
 _MAX_EPOCHS = 100
 MOST_EXPERIMENTS = 10**18
-"""No sweep comes to an end of them; more would be numbers that cannot even be printed."""
+"""No sweep ever gets so far; larger numbers could not even be printed."""
 
 
 class Training(Hyphenated):
-    """How every model is trained; what is tuned stands in `parameters` instead."""
+    """The training of every model. Tuned hyperparameters stand in `parameters` instead."""
 
     max_epochs: Whole = Field(
-        _MAX_EPOCHS, ge=1, description="A training ends after so many epochs, if patience does not end it."
+        _MAX_EPOCHS, ge=1, description="A training ends after so many epochs, if patience does not end it earlier."
     )
     epoch_steps: Whole = Field(
         25,
         ge=1,
-        description="An epoch is as many whole passes over the training rows as reach so many steps, at least one.",
+        description="An epoch is one pass over the training rows, or the fewest passes that reach so many steps.",
     )
     time_limit_minutes: Number | None = Field(
         None, gt=0, description="A trial that takes longer ends as `timed-out`. Data loading counts."
@@ -103,12 +103,12 @@ class Training(Hyphenated):
 
 
 class EarlyStopping(Hyphenated):
-    """Ends a training that is behind others after as many epochs, on the same date range and seed."""
+    """Ends a training that is behind others of the same date range and seed after the same number of epochs."""
 
     rule: Literal["halving", "median"] = Field(
         "halving",
-        description="`halving` compares after min-epochs, times reduction, times reduction …, and goes on with the "
-        "best 1/reduction; `median` ends, after any epoch from min-epochs on, what is worse than the median.",
+        description="`halving` compares after min-epochs, min-epochs × reduction, min-epochs × reduction² …, and goes "
+        "on with the best 1/reduction; `median` ends, from min-epochs on, every training worse than the median.",
     )
     min_epochs: Whole = Field(2, ge=1, description="Epochs that every training gets.")
     reduction: Whole = Field(3, ge=2, description="`halving` goes on with one in so many.")
@@ -119,7 +119,7 @@ Strategy = Literal["random", "grid", "sobol", "tpe", "gp"]
 
 
 class Search(Hyphenated):
-    """How experiments are chosen from `parameters`."""
+    """The choice of experiments from `parameters`."""
 
     strategy: Strategy = Field(
         "random",
@@ -132,11 +132,11 @@ class Search(Hyphenated):
         le=MOST_EXPERIMENTS,
         description="Settings to try, the incumbent included. Default: 21, or all of a smaller space.",
     )
-    batch: Whole = Field(8, ge=1, description="Settings that `tpe` and `gp` ask for at once, knowing all before them.")
+    batch: Whole = Field(8, ge=1, description="Settings that `tpe` and `gp` suggest at once, in one round.")
     seed: Whole = Field(0, ge=0, description="The same spec and seed give the same sweep.")
     seeds_per_range: Whole = Field(1, ge=1, le=100, description="Trainings per experiment and date range.")
     race: StrictBool = Field(
-        False, description="Run range by range; what is clearly worse after a few does not run on the rest."
+        False, description="Run range by range; a setting that is clearly worse after a few does not run on the rest."
     )
     early_stopping: EarlyStopping | None = Field(
         None, description="End trainings that fall behind, while choosing. `{}` takes the defaults."
@@ -144,7 +144,7 @@ class Search(Hyphenated):
 
 
 class Budget(Hyphenated):
-    """What a sweep may cost in all. It ends inside of it, and says what it would do with more."""
+    """Limits of a sweep's total cost. The sweep ends within them, and says what it would do with more."""
 
     experiments: Whole | None = Field(
         None, ge=1, le=MOST_EXPERIMENTS, description="Settings to try while choosing, the incumbent included."
@@ -165,12 +165,12 @@ class Budget(Hyphenated):
 
     @property
     def is_timed(self) -> bool:
-        """Whether it can only be kept by looking at what trainings take."""
+        """True if keeping the budget needs the measured time of trainings."""
         return any(limit is not None for limit in (self.hours, self.device_hours, self.money))
 
 
 class Short(Hyphenated):
-    """What choosing gets in short mode."""
+    """Data and epochs for choosing in short mode."""
 
     months: Whole | None = Field(
         None, ge=1, le=1200, description="Whole months of data. Left out: the fewest with enough rows to train on."
@@ -201,20 +201,21 @@ Rope = Annotated[Annotated[float, Field(ge=0, lt=1)] | Absolute, BeforeValidator
 
 
 class Confirm(Hyphenated):
-    """How the winner is judged, on date ranges that played no part in choosing it."""
+    """Judges the winner on date ranges that played no part in choosing it."""
 
     ranges: Whole = Field(
         6,
         ge=0,
         le=60,
-        description="Fresh ranges, if there are so many; 0: do not confirm. Left out: 9 or 12 where they cost little.",
+        description="Fresh ranges, as far as the data have them; 0: do not confirm. Left out: 9 or 12 where they cost "
+        "little.",
     )
     finalists: Whole = Field(1, ge=1, le=3, description="How many of the best are judged.")
     seeds_per_range: Whole = Field(1, ge=1, le=100, description="Averaged within a range, never counted as ranges.")
     rope: Rope | None = Field(
         None,
-        description="The gain that is still no gain worth having: a share of a metric that is judged by ratio (default "
-        '0.005), `{"absolute": 0.002}` of one that is judged by difference (default 0.002 of what is one at best, '
+        description="The largest gain that is not worth having. For a metric that is judged by ratio: a share (default "
+        '0.005). For one that is judged by difference: `{"absolute": 0.002}` (the default if the metric is at most 1, '
         "else 0).",
     )
     day_of_month: Whole | None = Field(
@@ -223,19 +224,20 @@ class Confirm(Hyphenated):
 
 
 class Objective(Hyphenated):
-    """What is compared: `<metric>_valid` chooses, `<metric>_test` judges."""
+    """The metric to compare: `<metric>_valid` chooses, `<metric>_test` judges."""
 
     metric: str = Field("mse", pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
     # A factory, as the schema should name no default: it depends on the metric.
     goal: Goal = Field(
         default_factory=lambda: "minimize",
-        description="Left out, that of a metric that everybody knows, like `auc` or `val_loss`; others need it.",
+        description="May be left out for a well-known metric, like `auc` or `val_loss`; any other needs it.",
     )
 
     scale: ScaleName = Field(
         default_factory=lambda: "ratio",
-        description="What a gain is: a `ratio` of the metric, or a `difference`. Left out, a ratio for errors, which "
-        "are positive, and a difference for what is bounded above, or may be zero or negative, like `auc` or a reward.",
+        description="A gain is a `ratio` of the metric, or a `difference`. Left out: a ratio for errors, which are "
+        "positive, and a difference for metrics that are bounded above, or may be zero or negative, like `auc` or a "
+        "reward.",
     )
 
     @pydantic.model_validator(mode="before")
@@ -251,13 +253,13 @@ class Objective(Hyphenated):
 
     @property
     def gains(self) -> Scale:
-        """What gains are measured on."""
+        """The scale on which gains are measured."""
         low, high = bounds(self.metric)
         return Scale(self.scale, self.goal, low, high)
 
     @property
     def sign(self) -> int:
-        """1 or -1: the metric times its sign is better the smaller it is."""
+        """1 or -1. A smaller product of metric and sign is better."""
         return sign(self.goal)
 
     @property
@@ -272,7 +274,7 @@ class Objective(Hyphenated):
 
 
 class PhaseSpec(Hyphenated):
-    """One phase, where the phases that follow from `tune` and `mode` are not wanted."""
+    """One phase. The phases that a spec lists replace those that follow from `tune` and `mode`."""
 
     name: Literal["screen", "learning-rate", "architecture", "near-best", "train"]
     parameters: dict[str, DomainOrFixed] | None = None
@@ -282,7 +284,7 @@ class PhaseSpec(Hyphenated):
 
 
 class Spec(Hyphenated):
-    """What a sweep may be asked for."""
+    """A request for a sweep."""
 
     architecture: str = Field(
         "", description="Which network to train; `hpt architectures` lists them. Any name, for a trainer of your own."
@@ -299,7 +301,7 @@ class Spec(Hyphenated):
         'out where a hyperparameter is false, null or empty text: `{"if": "amp", "arguments": ["--amp"]}`.',
     )
     hyperparameters: dict[str, Declared] | None = Field(
-        None, min_length=1, description="Those of your own trainer, where it does not declare them itself."
+        None, min_length=1, description="The hyperparameters of your own trainer, if it does not declare them itself."
     )
     describe: list[str] | None = Field(
         None, min_length=1, description="A program that prints the JSON Schema of your command's hyperparameters."
@@ -336,20 +338,20 @@ class Spec(Hyphenated):
     )
     mode: Literal["full", "short"] | None = Field(
         None,
-        description="How much data and how many epochs choosing gets. Default: full; short if `tune` is automatic.",
+        description="Data and epochs for choosing: all, or few. Default: full; short if `tune` is automatic.",
     )
     short: Short = Short()
     tune: Literal["parameters", "learning-rate", "automatic", "nothing"] = Field(
         "parameters",
-        description="What is chosen: the `parameters` named here; the learning rate and what goes with it; all of the "
-        "architecture's ready-made space, step by step; or nothing: the incumbent alone is trained.",
+        description="What to choose: the `parameters` of this spec; the learning rate and what goes with it; the whole "
+        "ready-made space of the architecture, step by step; or nothing: the incumbent alone is trained.",
     )
     constraints: list[Annotated[Constraint, BeforeValidator(_to_constraint)]] = Field(
-        default_factory=list, description='What must hold in every setting: `["hidden_size", "<=", "embedding_size"]`.'
+        default_factory=list, description='Conditions on every setting, like `["hidden_size", "<=", "embedding_size"]`.'
     )
     budget: Budget | None = None
     reuse: StrictBool = Field(
-        False, description="While choosing, copy the rows of earlier sweeps that trained exactly the same."
+        False, description="While choosing, copy rows of earlier sweeps instead of training exactly the same again."
     )
     references: StrictBool = Field(
         True,
@@ -368,13 +370,13 @@ class Spec(Hyphenated):
             return raw
         trainer, command = raw.get("trainer"), raw.get("command")
         if isinstance(trainer, str) or isinstance(command, list):
-            named = trainer if isinstance(trainer, str) else None
-            return {**raw, "architecture": label(named, [word for word in command or () if isinstance(word, str)])}
+            function = trainer if isinstance(trainer, str) else None
+            return {**raw, "architecture": label(function, [word for word in command or () if isinstance(word, str)])}
         return raw
 
     @property
     def rope(self) -> float:
-        """The gain that is no gain worth having: a share of a ratio, else in the units of the metric."""
+        """The largest gain that is not worth having: a share for `ratio`, else in the units of the metric."""
         rope = self.confirm.rope
         if rope is None:
             return usual_rope(self.objective.metric, self.objective.scale)
@@ -382,7 +384,7 @@ class Spec(Hyphenated):
 
     @property
     def trains_own_code(self) -> bool:
-        """Whether a trainer of the user's own trains, not a built-in architecture."""
+        """True if a trainer of the user's own trains, not a built-in architecture."""
         return self.trainer is not None or self.command is not None
 
     @pydantic.model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Names that trainers and hyperparameters may have."""
+"""Rules for the names of trainers and hyperparameters."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,13 +10,16 @@ from pipeline.training import architectures
 LABEL = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 """The pattern of an own trainer's name, which becomes a part of a sweep's id."""
 _LABEL_AT_MOST = 40
-# An argument that names a program: not an option, a number, a setting or a placeholder.
+# An argument that names a file: not an option, a number, a setting or a placeholder.
 _FILE = re.compile(r"[^-={}][^={}]*\.[A-Za-z]\w*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 def wrong_names(names: Sequence[str], metric: str) -> Iterator[tuple[str, str]]:
-    """The names that no hyperparameter can have, each as its path in the spec and why; `metric` is the objective's."""
+    """The names that no hyperparameter can have, each as its path in the spec and the reason.
+
+    `metric` is the objective's: its columns are reserved.
+    """
     for name in names:
         if name in RESERVED:
             yield f"hyperparameters.{name}", "is the name of a results column, no hyperparameter can be called so"
@@ -32,7 +35,7 @@ def wrong_names(names: Sequence[str], metric: str) -> Iterator[tuple[str, str]]:
 
 
 def label(trainer: str | None, command: Sequence[str] | None) -> str:
-    """The name of a trainer that the spec does not name: that of its function, or of its program's module or file.
+    """A name for a trainer that the spec does not name, made from its function, or its program's module or file.
 
     `my_package.train:train` is `my-package-train`, `python -m forest.fit` is `forest-fit`, `python net.py` is `net`.
     """

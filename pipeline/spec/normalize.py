@@ -1,6 +1,6 @@
-"""A spec in the one form that plans are made of: real numbers are reals, the incumbent has a value for everything.
+"""Brings a spec into the form that planning uses: real numbers are reals, the incumbent is complete.
 
-Nothing here asks a trainer or looks at a day: the hyperparameters are handed in.
+Hyperparameters are passed in: nothing here runs a trainer or looks at the calendar.
 """
 
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from pipeline.spec.model import Spec
 
 
 def as_written(spec: Spec) -> dict[str, Any]:
-    """The JSON of a spec, without the defaults that nobody wrote."""
+    """The JSON of a spec, without defaults that its author left out."""
     return spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def with_reals(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Spec:
-    """The same spec, where the values of real hyperparameters are reals, also those written as integers.
+    """The same spec, with integers turned into reals for every hyperparameter that is real.
 
-    Raises UserError if two values become one.
+    Raises UserError if two values of a list become equal.
     """
     reals = {name for name, hyperparameter in hyperparameters.items() if isinstance(hyperparameter.default, float)}
 
@@ -44,11 +44,11 @@ def with_reals(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Spe
 
 
 def incumbent(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Assignment:
-    """The setting that a winner must beat: the defaults, with what the spec names and what it fixes."""
+    """The setting that a winner must beat: the defaults, changed by the spec's `incumbent` and its fixed values."""
     defaults = {name: hyperparameter.default for name, hyperparameter in hyperparameters.items()}
     return {**defaults, **spec.incumbent, **fixed_values(spec.parameters)}
 
 
 def fixed_values(parameters: Mapping[str, DomainOrFixed]) -> Assignment:
-    """Those of a spec's `parameters` that are one value, not searched."""
+    """The `parameters` that have one fixed value, and are not searched."""
     return {name: value for name, value in parameters.items() if not isinstance(value, Values | Interval)}

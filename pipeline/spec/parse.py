@@ -1,7 +1,7 @@
-"""A spec from JSON, with errors a person can act on: a line per mistake, all of them, each naming its path in the spec.
+"""Reads a spec from JSON. Reports all mistakes at once, a line each, with their paths in the spec.
 
-What may be written at all is `model.py`'s; `check.py` finds names that the trainer does not have, `locations.py`
-says where in the spec a mistake stands, `cures.py` what a person may have meant, and `text.py` why a text is not JSON.
+The types are in `model.py`. `check.py` finds names that the trainer does not have, `locations.py` the place of a
+mistake, `cures.py` a correction, and `text.py` explains why a text is not JSON.
 """
 
 import codecs
@@ -19,7 +19,7 @@ from pipeline.spec import check, cures, locations, text
 from pipeline.spec.model import Budget, Spec
 
 _SHOWN = 80
-"""Letters of what a person wrote that a message repeats."""
+"""Letters of a mistaken value that a message repeats."""
 _QUOTED = r"'([^']*)'"
 
 
@@ -40,33 +40,33 @@ def from_json(content: str, origin: str = "spec") -> Spec:
 def from_dict(raw: Mapping[str, Any], origin: str = "spec") -> Spec:
     """A spec from parsed JSON. Raises UserError as `from_json` does."""
     spec, mistakes = _validated(raw)
-    told = _Told()
-    for steps, message in cures.misshapen(raw):
-        told.add(steps, message)
+    report = _Report()
+    for steps, message in cures.malformed(raw):
+        report.add(steps, message)
 
-    # Who calls a key by another name makes one mistake: what follows from it is not told.
+    # A misnamed key is one mistake: move it to its place and report none of its consequences.
     unknown = [mistake for mistake in mistakes if mistake["type"] == "extra_forbidden"]
     moves: dict[cures.Steps, cures.Steps | None] = {}
     for mistake in unknown:
         steps = locations.steps(mistake["loc"])
-        hint, moves[steps] = cures.of_key(mistake["loc"], raw)
+        hint, moves[steps] = cures.hint_for_key(mistake["loc"], raw)
         beside = [other["loc"] for other in mistakes if other["loc"][:-1] == mistake["loc"][:-1]]
         missing = [other["loc"] for other in mistakes if other["type"] == "missing" and other["loc"] in beside]
         if moves[steps] is None and len(beside) == 2 and len(missing) == 1:
             hint, moves[steps] = f'did you mean "{missing[0][-1]}"?', locations.steps(missing[0])
-        told.add(steps, f"unknown key; {hint}")
+        report.add(steps, f"unknown key; {hint}")
     if unknown:
         raw = cures.corrected(raw, moves)
         spec, mistakes = _validated(raw)
-        told.hide(target for target in moves.values() if target)
+        report.hide(target for target in moves.values() if target)
         if any(steps[0] == "hyperparameters" for steps in moves):
-            told.hide([("parameters",), ("incumbent",), ("phases",), ("command",)])
+            report.hide([("parameters",), ("incumbent",), ("phases",), ("command",)])
 
     for mistake in mistakes:
-        told.add(locations.steps(mistake["loc"]), _in_words(mistake))
-    told.add_checked(check.mistakes(raw))
-    if spec is None or told.lines:
-        raise UserError("\n".join(f"{origin}: {line}" for line in told.lines))
+        report.add(locations.steps(mistake["loc"]), _in_words(mistake))
+    report.add_checked(check.mistakes(raw))
+    if spec is None or report.lines:
+        raise UserError("\n".join(f"{origin}: {line}" for line in report.lines))
     return spec
 
 
@@ -117,15 +117,15 @@ def _validated(raw: Mapping[str, Any]) -> tuple[Spec | None, list[ErrorDetails]]
         return None, error.errors(include_url=False)
 
 
-class _Told:
-    """The lines of a spec's mistakes, one for each cause: nothing is said twice of one place in the spec."""
+class _Report:
+    """The lines of a spec's mistakes, one for each cause: no place in the spec gets two lines."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self._places: list[str] = []
 
     def add(self, steps: cures.Steps, message: str) -> None:
-        """Tells a mistake, unless one is told of this place, or above it."""
+        """Adds a mistake, unless this place, or one above it, already has a line."""
         path = ".".join(map(str, steps))
         if not any(path == place or path.startswith(f"{place}.") for place in self._places):
             self.hide([steps])
@@ -134,21 +134,21 @@ class _Told:
             self.lines.append("".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in line))
 
     def add_checked(self, mistakes: Iterable[tuple[str, str]]) -> None:
-        """Tells mistakes that types do not show, unless what they are about is wrong below that place already."""
+        """Adds mistakes of `check.py`, except at places below which a type is already wrong."""
         before = list(self._places)
         for path, message in mistakes:
             if not any(place.startswith(f"{path}.") for place in before):
                 self.add((path,), message)
 
     def hide(self, places: Iterable[cures.Steps]) -> None:
-        """Tells nothing more of these places; the whole spec is none."""
+        """Suppresses further lines for these places; the empty path, the whole spec, hides nothing."""
         self._places += [".".join(map(str, steps)) for steps in places if steps]
 
 
 def _in_words(mistake: ErrorDetails) -> str:
-    location, kind, given = mistake["loc"], mistake["type"], mistake["input"]
+    location, kind, value = mistake["loc"], mistake["type"], mistake["input"]
     if locations.is_of_a_value(location):
-        return f"{_shown(given)} is no value: a number, text, true, false or null is wanted"
+        return f"{_shortened(value)} is no value: a number, text, true, false or null is wanted"
     if kind == "missing":
         return "is missing"
     if kind in ("too_short", "string_too_short"):
@@ -157,16 +157,15 @@ def _in_words(mistake: ErrorDetails) -> str:
         return str(mistake["ctx"]["error"])
     if kind == "literal_error":
         expected = mistake["ctx"]["expected"]
-        hint = cures.of_word(given, re.findall(_QUOTED, expected))
+        hint = cures.hint_for_word(value, re.findall(_QUOTED, expected))
         if not hint and location == ("mode",):
-            hint = cures.of_word(given, ["minimize", "maximize"]) and "; did you mean `objective.goal`?"
-        return f"{_shown(given)} is not possible: {expected}{hint}"
-    cure = cures.of_type(kind, given, location)
-    return f"{_shown(given)}: {cure or mistake['msg'][0].lower() + mistake['msg'][1:]}"
+            hint = cures.hint_for_word(value, ["minimize", "maximize"]) and "; did you mean `objective.goal`?"
+        return f"{_shortened(value)} is not possible: {expected}{hint}"
+    cure = cures.hint_for_type(kind, value, location)
+    return f"{_shortened(value)}: {cure or mistake['msg'][0].lower() + mistake['msg'][1:]}"
 
 
-def _shown(given: Any) -> str:
-    """What a person wrote, shortened."""
-    written = json.dumps(given, default=str, ensure_ascii=False)
-    written = written if written.isprintable() else json.dumps(given, default=str)
+def _shortened(value: Any) -> str:
+    written = json.dumps(value, default=str, ensure_ascii=False)
+    written = written if written.isprintable() else json.dumps(value, default=str)
     return written if len(written) <= _SHOWN else f"{written[: _SHOWN - 1]}…"

@@ -1,6 +1,7 @@
 """`hpt.toml`: defaults of a project, so that not every spec must repeat them.
 
-The nearest one counts, in the current directory or above it. `data` is as in a spec; `tracking` says who else is told.
+The nearest file counts, in the current directory or above it. `data` is as in a spec; `tracking` names an MLflow
+server.
 """
 
 import os
@@ -18,17 +19,17 @@ from pipeline.data.source import DataSource
 from pipeline.errors import UserError
 
 DEFAULT_STORE = "hpt-store"
-# Neither is a path: a scheme, or the profile of a vendor's client.
+# Not a path: a URI with a scheme, or the profile of a vendor's client.
 _TRACKING_URI = re.compile(r"[a-z][a-z0-9+.-]+:|databricks")
 
 
 class Tracking(Frozen):
-    """Where else rows are to be found: as runs in MLflow."""
+    """MLflow, which gets each row as a run."""
 
     mlflow: Annotated[str, Field(min_length=1)]
     """A tracking URI, as MLflow's client takes it."""
     experiment: Annotated[str | None, Field(min_length=1)] = None
-    """MLflow's experiment; None: it is called after architecture and target."""
+    """MLflow's experiment; None: named after architecture and target."""
 
 
 class Project(Frozen):
@@ -37,15 +38,15 @@ class Project(Frozen):
     data: DataSource | None = None
     store: Annotated[str | None, Field(min_length=1)] = None
     hpt: Annotated[str | None, Field(min_length=1)] = None
-    """What agents install: a requirement of pip that pins a version."""
+    """The requirement that agents install with pip; it pins a version."""
     tracking: Tracking | None = None
 
 
 def load(start: Path | None = None) -> Project:
     """The nearest `hpt.toml` in `start` (the current directory) or above it; an empty project if there is none.
 
-    Its store is absolute; the path of its data stays relative, for a sweep is to mean the same in every checkout.
-    Raises UserError, a line per mistake, if it cannot be read.
+    The store becomes absolute. The path of the data stays relative, so that a sweep means the same in every checkout.
+    Raises UserError, a line per mistake, if the file cannot be read.
     """
     path = places.project_file(start)
     return _read(path) if path else Project()
@@ -67,9 +68,9 @@ def _read(path: Path) -> Project:
 
 
 def store_root(option: str | None, spec: str | None = None) -> str:
-    """Where sweeps live: `--store`, else HPT_STORE, else the spec's, else the project's, else `hpt-store`.
+    """The store of sweeps: `--store`, else HPT_STORE, else the spec's, else the project's, else `hpt-store`.
 
-    What a person types is relative to the current directory, what a file says to the project's folder.
+    `--store` and HPT_STORE are relative to the current directory; paths in files are relative to the project's folder.
     """
     if typed := option or os.environ.get("HPT_STORE", "").strip():
         return places.canonical(typed)

@@ -1,6 +1,6 @@
-"""JSON text as objects, and in plain words what keeps a text from being JSON: a comment, a comma too many, YAML.
+"""Parses JSON, and explains in plain words why a text is not JSON: a comment, a comma too many, YAML.
 
-What may stand in a spec is `model.py`'s; nothing here knows its keys.
+Nothing here knows the keys of a spec; `model.py` does.
 """
 
 import json
@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any
 
 _DEEPEST = 40
-"""Levels of lists and objects within one another; a spec has less than ten."""
+"""Levels of nested lists and objects that are read; a spec has fewer than ten."""
 
 _LITERALS = {
     **dict.fromkeys(("None", "nil", "undefined", "Null", "NULL"), "null"),
@@ -19,7 +19,10 @@ _LITERALS = {
 
 
 def parse(text: str) -> Any:
-    """The value of a JSON text. Raises ValueError, one line, if it is none, or names a key twice in one object."""
+    """The value of a JSON text.
+
+    Raises ValueError, with a message of one line, if the text is not JSON, or if an object has a key twice.
+    """
     try:
         value = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=no_constant)
     except json.JSONDecodeError as error:
@@ -42,15 +45,15 @@ def parse(text: str) -> Any:
 
 
 def no_constant(name: str) -> float:
-    """Refuses the numbers that JSON has not: NaN and infinities."""
+    """Rejects NaN and infinities, which are no JSON numbers. Raises ValueError."""
     raise ValueError(f"{name} is not a JSON number")
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(found := dict(pairs)) < len(pairs):
+    if len(result := dict(pairs)) < len(pairs):
         twice = sorted(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         raise ValueError(f"{json.dumps(twice[0])} stands twice in one object")
-    return found
+    return result
 
 
 def _is_deep(value: Any) -> bool:
@@ -67,7 +70,10 @@ def _is_deep(value: Any) -> bool:
 
 
 def _cause(text: str, at: int, message: str) -> tuple[int, str]:
-    """Where a text stops being JSON, and why, with what to write instead."""
+    """The offset at which a text stops being JSON, and the reason with a correction.
+
+    `at` and `message` are those of the JSON parser.
+    """
     if not text.strip():
         return 0, "the file is empty"
     if language := _other_language(text):
@@ -100,7 +106,7 @@ def _cause(text: str, at: int, message: str) -> tuple[int, str]:
 
 
 def _other_language(text: str) -> str | None:
-    """The language that people write such files in otherwise; None of what begins like JSON."""
+    """YAML or TOML, if the text looks like it; None if it begins like JSON."""
     lines = [line for line in text.strip().splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if not lines or (lines[0].lstrip()[:1] in ("{", "[", '"') and not re.match(r"\[+[\w.-]+\]+\s*$", lines[0])):
         return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pipeline.errors import UserError
 from pipeline.places import project_folder
 from pipeline.space import Hyperparameter, Scalar
-from pipeline.spec import check
+from pipeline.spec.check import of_own
 from pipeline.spec.hyperparameters import from_json_schema
 from pipeline.spec.model import Spec
 from pipeline.spec.normalize import as_written
@@ -18,36 +18,36 @@ from pipeline.training import architectures
 from pipeline.training.own import ask, placeholders
 from pipeline.training.own.code import Own
 
-TOLD = placeholders.NAMES
+PLACEHOLDERS = placeholders.NAMES
 """The placeholders of a command that are no hyperparameters."""
 
 
 @dataclass(frozen=True)
 class Argument:
-    """An argument that a script reads by argparse."""
+    """An argument that a script reads with argparse."""
 
     option: str
-    """`--lr`; empty of one that is given by its position."""
+    """`--lr`; empty for a positional argument."""
     name: str
     type: str | None
-    """The name of what converts it: `float`; None: it is text."""
+    """The name of argparse's converter, like `float`; None for text."""
     default: Scalar
     choices: tuple[Scalar, ...]
     required: bool
     takes_value: bool
-    """Whether it takes exactly one."""
+    """True if the option takes exactly one value."""
     is_flag: bool
-    """Whether it is on or off by being there or not."""
+    """True if the option takes no value, and turns something on or off."""
 
 
 def arguments(script: str) -> list[Argument]:
-    """The arguments of a Python script, which runs up to where it parses them. Raises UserError if that fails."""
+    """The arguments of a Python script. Runs the script until it parses them; raises UserError if that fails."""
     described = ask.script_arguments(script, str(project_folder()))
-    return [Argument(**one | {"choices": tuple(one["choices"])}) for one in described]
+    return [Argument(**argument | {"choices": tuple(argument["choices"])}) for argument in described]
 
 
 def own(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Own | None:
-    """The spec's own trainer, which has these hyperparameters; None if it trains a built-in architecture."""
+    """The spec's own trainer, with these hyperparameters; None if the spec trains a built-in architecture."""
     if not spec.trains_own_code:
         return None
     command = None if spec.command is None else tuple(spec.command)
@@ -59,10 +59,20 @@ def own(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Own | None
     )
 
 
-def hyperparameters(spec: Spec) -> dict[str, Hyperparameter]:
-    """All hyperparameters of a spec's trainer, by name.
+def misfits(spec: Spec) -> Iterator[tuple[str, str]]:
+    """Mistakes of a spec against the hyperparameters that its own trainer declares itself, each as path and message.
 
-    A trainer of the user's own that does not stand in the spec runs to say them. Raises UserError if it does not.
+    Runs the trainer to ask for them. Any other spec has none, as it was checked when it was read. Raises UserError if
+    the trainer cannot be asked.
+    """
+    if spec.trains_own_code and spec.hyperparameters is None:
+        yield from of_own(as_written(spec), hyperparameters(spec))
+
+
+def hyperparameters(spec: Spec) -> dict[str, Hyperparameter]:
+    """All hyperparameters of a spec's trainer by name.
+
+    Runs an own trainer to ask for them, if the spec does not declare them. Raises UserError if that fails.
     """
     if not spec.trains_own_code:
         return architectures.hyperparameters(spec.architecture)

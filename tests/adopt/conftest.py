@@ -1,4 +1,4 @@
-"""A repository that knows nothing of hpt: a script that trains, and a table."""
+"""A repository without hpt: a script that trains, and a table."""
 
 import shutil
 import subprocess
@@ -72,7 +72,7 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def adopted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository in which `hpt init` has been called; not to be changed."""
+    """A repository after `hpt init`; tests must not change it."""
     folder = tmp_path_factory.mktemp("adopted")
     (folder / "train.py").write_text(SCRIPT)
     write_rows(folder / "data/rows.csv")
@@ -82,13 +82,13 @@ def adopted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def own_copy(adopted: Path, tmp_path: Path) -> Path:
-    """A copy of such a repository, to be changed."""
+    """A copy of `adopted` that a test may change."""
     return shutil.copytree(adopted, tmp_path / "copy")
 
 
 @pytest.fixture
 def init(repository: Path) -> Callable[..., Done]:
-    """`hpt init` in the repository; the exit code is any."""
+    """`hpt init` in the repository, with any exit code."""
 
     def call(*options: str) -> Done:
         return hpt("init", *options, cwd=repository, code=None)

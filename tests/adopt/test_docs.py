@@ -1,4 +1,4 @@
-"""docs/your-repository.md as a reader follows it, in a fresh directory: every file is written, every command is run."""
+"""Follows docs/your-repository.md in a fresh directory: writes every file, runs every command."""
 
 import os
 import re
@@ -16,7 +16,7 @@ BLOCKS = re.findall(
 
 
 def masked(line: str) -> str:
-    """Numbers depend on the machine's arithmetic."""
+    """The line without its numbers, which depend on the machine."""
     return re.sub(r"\d+(\.\d+)?", "N", line)
 
 
@@ -30,13 +30,13 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"{folder}:/usr/local/bin:/usr/bin:/bin"
 
 
-# A dozen trainings that each import torch: minutes, where others work on the machine too.
+# A dozen trainings, each of which imports torch, take minutes on a busy machine.
 @pytest.mark.timeout(900)
-def test_every_command_runs_and_prints_what_the_page_says(tmp_path: Path, path: str) -> None:
+def test_every_command_of_the_page_runs_and_prints_its_output(tmp_path: Path, path: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HPT_")}
     environment |= {"PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
-    said = ""
+    output = ""
     for language, file, text in BLOCKS:
         if file:
             (tmp_path / file).write_text(text)
@@ -50,11 +50,13 @@ def test_every_command_runs_and_prints_what_the_page_says(tmp_path: Path, path: 
                 text=True,
                 check=False,
             )
-            said = done.stdout + done.stderr
-            assert done.returncode == 0, f"{text}\n{said}"
+            output = done.stdout + done.stderr
+            assert done.returncode == 0, f"{text}\n{output}"
         else:
-            assert {masked(line) for line in text.splitlines()} <= {masked(line) for line in said.splitlines()}, said
-    assert "weight" in said
+            assert {masked(line) for line in text.splitlines()} <= {masked(line) for line in output.splitlines()}, (
+                output
+            )
+    assert "weight" in output
     staged = subprocess.run(
         ["git", "diff", "--cached", "--name-only"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
@@ -62,10 +64,10 @@ def test_every_command_runs_and_prints_what_the_page_says(tmp_path: Path, path: 
     assert "specs/first.json" in staged.stdout
 
 
-def test_every_option_that_the_page_names_is_one(tmp_path: Path) -> None:
+def test_every_option_of_the_page_exists(tmp_path: Path) -> None:
     from tests.support.in_process import hpt
 
     text = (ROOT / "docs/your-repository.md").read_text()
-    there = hpt("init", "--help", cwd=tmp_path).out
+    help_text = hpt("init", "--help", cwd=tmp_path).out
     for option in set(re.findall(r"`(--[a-z-]+)", text)) - {"--budget"}:
-        assert option in there
+        assert option in help_text

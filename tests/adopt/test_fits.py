@@ -1,4 +1,4 @@
-"""`hpt init --check`: whether what is in a repository still fits, without touching anything."""
+"""`hpt init --check` finds files that do not fit, and changes nothing."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 from tests.support.in_process import hpt
 
 
-def changed(folder: Path, path: str, before: str, after: str) -> None:
+def replace(folder: Path, path: str, before: str, after: str) -> None:
     text = (folder / path).read_text()
     assert before in text
     (folder / path).write_text(text.replace(before, after))
@@ -28,32 +28,32 @@ def changed(folder: Path, path: str, before: str, after: str) -> None:
         ("jobs/sweep.yaml", "name: LANES", "name: LANE", "lacks the parameters LANES"),
     ],
 )
-def test_what_does_not_fit_is_a_line_and_exit_1(own_copy: Path, path: str, before: str, after: str, line: str) -> None:
-    changed(own_copy, path, before, after)
-    was = (own_copy / path).read_text()
-    said = hpt("init", "--check", cwd=own_copy, code=1).err
-    assert line in said
-    assert path in said
-    assert (own_copy / path).read_text() == was
+def test_a_misfit_is_a_line_and_exit_1(own_copy: Path, path: str, before: str, after: str, line: str) -> None:
+    replace(own_copy, path, before, after)
+    text = (own_copy / path).read_text()
+    errors = hpt("init", "--check", cwd=own_copy, code=1).err
+    assert line in errors
+    assert path in errors
+    assert (own_copy / path).read_text() == text
 
 
-def test_in_a_folder_of_the_repository_it_says_where_to_call_it(adopted: Path) -> None:
+def test_in_a_subfolder_it_names_the_folder_of_hpt_toml(adopted: Path) -> None:
     assert f"a folder of {adopted}" in hpt("init", "--check", cwd=adopted / "data", code=2).err
 
 
 @pytest.mark.parametrize("path", ["hpt.toml", "Jenkinsfile", "specs/first.json"])
-def test_what_is_gone_is_told(own_copy: Path, path: str) -> None:
+def test_a_missing_file_is_reported(own_copy: Path, path: str) -> None:
     (own_copy / path).unlink()
-    said = hpt("init", "--check", cwd=own_copy, code=1).err
-    assert path.split("/")[0] in said
-    assert "`hpt init` writes" in said
+    errors = hpt("init", "--check", cwd=own_copy, code=1).err
+    assert path.split("/")[0] in errors
+    assert "`hpt init` writes" in errors
 
 
 def test_a_pipeline_of_another_protocol_does_not_fit(own_copy: Path) -> None:
     (own_copy / "Jenkinsfile").unlink()
     hpt("init", "--standalone", cwd=own_copy)
     hpt("init", "--check", cwd=own_copy)
-    changed(own_copy, "Jenkinsfile", "settings.protocol != '", "settings.protocol != '9")
+    replace(own_copy, "Jenkinsfile", "settings.protocol != '", "settings.protocol != '9")
     assert "speaks protocol 9" in hpt("init", "--check", cwd=own_copy, code=1).err
 
 
@@ -67,28 +67,28 @@ def test_a_function_that_changed_no_longer_fits_its_spec(own_copy: Path) -> None
     check = [sys.executable, "-m", "pipeline.cli", "init", "--check"]
     assert hpt("init", "--check", cwd=own_copy).out == "all fits\n"
     (own_copy / "changing.py").write_text(model.replace("depth", "levels"))
-    # In a process of its own: what a trainer said is asked once.
+    # In another process: a trainer is asked only once per process.
     done = subprocess.run(check, cwd=own_copy, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "specs/changing.json: parameters.depth" in done.stderr
 
 
 def test_paths_of_this_checkout_do_not_fit(own_copy: Path) -> None:
-    changed(own_copy, "hpt.toml", '"data/rows.csv"', f'"{own_copy}/data/rows.csv"')
-    changed(own_copy, "specs/first.json", '"train.py"', f'"{own_copy}/train.py"')
-    said = hpt("init", "--check", cwd=own_copy, code=1).err
+    replace(own_copy, "hpt.toml", '"data/rows.csv"', f'"{own_copy}/data/rows.csv"')
+    replace(own_copy, "specs/first.json", '"train.py"', f'"{own_copy}/train.py"')
+    errors = hpt("init", "--check", cwd=own_copy, code=1).err
     assert (
-        f"hpt.toml: data.path: {own_copy}/data/rows.csv is a path of this checkout alone: write data/rows.csv" in said
+        f"hpt.toml: data.path: {own_copy}/data/rows.csv is a path of this checkout alone: write data/rows.csv" in errors
     )
-    assert "specs/first.json: command: " in said
-    assert "write train.py" in said
+    assert "specs/first.json: command: " in errors
+    assert "write train.py" in errors
 
 
-def test_paths_that_leave_the_repository_are_told_of_and_fit(own_copy: Path, tmp_path: Path) -> None:
+def test_paths_that_leave_the_repository_are_only_a_warning(own_copy: Path, tmp_path: Path) -> None:
     (own_copy / "data/rows.csv").rename(tmp_path / "rows.csv")
-    changed(own_copy, "hpt.toml", '"data/rows.csv"', f'"{tmp_path}/rows.csv"')
-    changed(own_copy, "specs/first.json", '"data/rows.csv"', '"../rows.csv"')
-    changed(own_copy, "specs/first.json", '"{python}"', '"/usr/bin/env", "{python}"')
+    replace(own_copy, "hpt.toml", '"data/rows.csv"', f'"{tmp_path}/rows.csv"')
+    replace(own_copy, "specs/first.json", '"data/rows.csv"', '"../rows.csv"')
+    replace(own_copy, "specs/first.json", '"{python}"', '"/usr/bin/env", "{python}"')
     done = hpt("init", "--check", cwd=own_copy)
     assert done.out == "all fits\n"
     assert f"warning: hpt.toml: data.path: {tmp_path}/rows.csv lies outside of the repository" in done.err
@@ -113,7 +113,7 @@ def test_json_of_other_tools_is_no_spec(own_copy: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ['{"architecture": "cnn",}', '{"Tune": "automatic"}', b"\xff\xfe"])
-def test_a_broken_spec_is_one(own_copy: Path, text: str | bytes) -> None:
+def test_a_broken_spec_counts_as_a_spec(own_copy: Path, text: str | bytes) -> None:
     (own_copy / "specs/broken.json").write_bytes(text if isinstance(text, bytes) else text.encode())
     assert "specs/broken.json" in hpt("init", "--check", cwd=own_copy, code=1).err
 
@@ -122,7 +122,7 @@ def test_jenkins_job_builder_makes_the_jobs(adopted: Path, tmp_path: Path) -> No
     builder = Path(sys.executable).with_name("jenkins-jobs")
     command = [str(builder), "test", "--recursive", str(adopted / "jobs"), "--config-xml", "-o", str(tmp_path)]
     subprocess.run(command, check=True, capture_output=True)
-    made = {path.parent.name: path.read_text() for path in tmp_path.rglob("config.xml")}
-    assert set(made) == {adopted.name, "sweep", "nightly-first"}
-    assert "specs/first.json" in made["sweep"]
-    assert "specs/first.json" in made["nightly-first"]
+    jobs = {path.parent.name: path.read_text() for path in tmp_path.rglob("config.xml")}
+    assert set(jobs) == {adopted.name, "sweep", "nightly-first"}
+    assert "specs/first.json" in jobs["sweep"]
+    assert "specs/first.json" in jobs["nightly-first"]

@@ -1,4 +1,4 @@
-"""`hpt init` in a team's repository: what it writes, and that it takes nothing away."""
+"""`hpt init` in a team's repository writes files and takes nothing away."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def files_of(folder: Path) -> dict[str, str]:
     }
 
 
-def test_it_writes_few_files_and_each_says_what_it_is_for(adopted: Path) -> None:
+def test_it_writes_few_files_and_each_begins_with_its_purpose(adopted: Path) -> None:
     files = files_of(adopted)
     assert set(files) == FILES | {"train.py", "data/rows.csv"}
     for path in FILES:
@@ -44,17 +44,17 @@ def test_it_writes_few_files_and_each_says_what_it_is_for(adopted: Path) -> None
         assert first.startswith(("#", "//")) or '"notes"' in first, path
 
 
-def runs(folder: Path) -> None:
-    """Fails unless what lies in the folder fits, and a trial of its first spec trains."""
+def check_that_it_runs(folder: Path) -> None:
+    """Checks that the files in the folder fit, and that a trial of the first spec trains."""
     assert hpt("init", "--check", cwd=folder).out == "all fits\n"
     sweep, packs = hpt("plan", "specs/first.json", "--out", "packs.tsv", cwd=folder), folder / "packs.tsv"
     trial = next(line.split("\t")[-1] for line in packs.read_text().splitlines() if "reference" not in line)
     hpt("trial", sweep.out.strip(), trial.split(",")[0], cwd=folder)
 
 
-def test_what_it_wrote_fits_and_its_spec_runs(own_copy: Path) -> None:
+def test_the_written_files_fit_and_the_first_spec_runs(own_copy: Path) -> None:
     assert "phase confirm" in hpt("validate", "specs/first.json", cwd=own_copy).out
-    runs(own_copy)
+    check_that_it_runs(own_copy)
 
 
 def test_the_pinned_version_the_store_and_the_data_stand_in_hpt_toml(adopted: Path) -> None:
@@ -70,12 +70,12 @@ def test_the_jenkinsfile_is_short_and_calls_the_library(adopted: Path) -> None:
     assert len(text.splitlines()) < 10
 
 
-def test_without_a_library_the_jenkinsfile_is_all_of_it(repository: Path, init: Callable[..., Done]) -> None:
+def test_without_a_library_the_jenkinsfile_is_the_whole_pipeline(repository: Path, init: Callable[..., Done]) -> None:
     init(*OF_SCRIPT, "--standalone")
     text = (repository / "Jenkinsfile").read_text()
     assert "@Library" not in text
     assert "pipeline {" in text
-    # It stays so without being asked for again.
+    # The option does not have to be repeated.
     assert "Jenkinsfile         as it was" in init().out.replace("Jenkinsfile        as", "Jenkinsfile         as")
 
 
@@ -91,7 +91,7 @@ def test_the_spec_has_the_script_with_its_defaults(adopted: Path) -> None:
     assert spec["training"] == {"max-epochs": 3}
 
 
-def test_a_flag_is_tried_where_a_person_names_it(repository: Path, init: Callable[..., Done]) -> None:
+def test_a_flag_is_tuned_if_a_person_names_it(repository: Path, init: Callable[..., Done]) -> None:
     init(*OF_SCRIPT, "--hyperparameter", "centred=false,true", "--hyperparameter", "lr=0.01,0.1")
     spec = json.loads((repository / "specs/first.json").read_text())
     assert {"if": "centred", "arguments": ["--centred"]} in spec["command"]
@@ -127,7 +127,7 @@ def test_a_flag_is_tried_where_a_person_names_it(repository: Path, init: Callabl
         ((*OF_SCRIPT[:4], "--prints", "e {epoch} {odd_valid} {odd_test}"), "objective.goal"),
     ],
 )
-def test_what_is_missing_or_wrong_is_a_line_and_nothing_is_written(
+def test_a_missing_or_wrong_option_is_a_line_and_nothing_is_written(
     repository: Path, init: Callable[..., Done], options: tuple[str, ...], line: str
 ) -> None:
     before = files_of(repository)
@@ -138,9 +138,7 @@ def test_what_is_missing_or_wrong_is_a_line_and_nothing_is_written(
     assert files_of(repository) == before
 
 
-def test_a_script_that_takes_no_days_is_told_that_nothing_could_be_judged(
-    repository: Path, init: Callable[..., Done]
-) -> None:
+def test_a_script_that_takes_no_days_is_refused(repository: Path, init: Callable[..., Done]) -> None:
     argument = "p.add_argument('--lr', type=float, default=0.1)"
     (repository / "train.py").write_text(
         f"import argparse\np = argparse.ArgumentParser()\n{argument}\np.parse_args()\n"
@@ -159,25 +157,27 @@ def test_a_script_runs_no_further_than_its_arguments(repository: Path, init: Cal
     assert not (repository / "ran").exists()
 
 
-def test_dry_run_writes_nothing_and_git_applies_what_it_shows(
+def test_dry_run_writes_nothing_and_git_applies_its_diff(
     repository: Path, adopted: Path, init: Callable[..., Done]
 ) -> None:
     before = files_of(repository)
-    shown = init(*OF_SCRIPT, "--dry-run").out
+    diff = init(*OF_SCRIPT, "--dry-run").out
     assert files_of(repository) == before
-    subprocess.run(["git", "apply"], input=shown, text=True, cwd=repository, check=True)
+    subprocess.run(["git", "apply"], input=diff, text=True, cwd=repository, check=True)
     assert init().out.count("as it was") == 3
-    same = FILES - {"jobs/settings.yaml"}
-    assert {path: files_of(repository)[path] for path in same} == {path: files_of(adopted)[path] for path in same}
+    unchanged = FILES - {"jobs/settings.yaml"}
+    assert {path: files_of(repository)[path] for path in unchanged} == {
+        path: files_of(adopted)[path] for path in unchanged
+    }
 
 
-def test_a_file_that_is_there_stays_and_what_would_change_is_shown(own_copy: Path) -> None:
-    mine = "// mine\n@Library('hpt') _\nhptSweep()"
-    (own_copy / "Jenkinsfile").write_text(mine)
+def test_an_existing_file_stays_and_the_difference_is_shown(own_copy: Path) -> None:
+    own_text = "// mine\n@Library('hpt') _\nhptSweep()"
+    (own_copy / "Jenkinsfile").write_text(own_text)
     (own_copy / "jobs/settings.yaml").write_text("# mine\n")
     (own_copy / ".gitignore").write_text("*.pt")
     done = hpt("init", cwd=own_copy)
-    assert (own_copy / "Jenkinsfile").read_text() == mine
+    assert (own_copy / "Jenkinsfile").read_text() == own_text
     assert (own_copy / "jobs/settings.yaml").read_text() == "# mine\n"
     assert (own_copy / ".gitignore").read_text().splitlines()[::3] == ["*.pt", "hpt-store/"]
     assert "Jenkinsfile        differs" in done.out
@@ -187,7 +187,7 @@ def test_a_file_that_is_there_stays_and_what_would_change_is_shown(own_copy: Pat
     assert "// mine" not in (own_copy / "Jenkinsfile").read_text()
 
 
-def test_after_an_upgrade_it_shows_what_would_change(own_copy: Path) -> None:
+def test_after_an_upgrade_it_shows_the_difference(own_copy: Path) -> None:
     toml = own_copy / "hpt.toml"
     toml.write_text(toml.read_text().replace(f"hpt=={__version__}", "hpt==0.0.1") + "# mine\n")
     assert "machines install hpt==0.0.1" in hpt("init", "--check", cwd=own_copy, code=1).err
@@ -206,7 +206,7 @@ def test_a_requirement_that_a_team_wrote_itself_stays(own_copy: Path) -> None:
     hpt("init", "--check", cwd=own_copy)
 
 
-def test_a_function_says_itself_what_it_has(repository: Path, init: Callable[..., Done]) -> None:
+def test_a_function_declares_its_hyperparameters(repository: Path, init: Callable[..., Done]) -> None:
     (repository / "mine.py").write_text(
         "from pydantic import BaseModel, Field\n\n\nclass Settings(BaseModel):\n"
         "    depth: int = Field(4, ge=1, le=12)\n\n\ndef train(settings: Settings, run):\n"
@@ -215,7 +215,7 @@ def test_a_function_says_itself_what_it_has(repository: Path, init: Callable[...
     assert init("--trainer", "mine:train", "--data", "data/rows.csv").code == 0
     spec = json.loads((repository / "specs/first.json").read_text())
     assert (spec["trainer"], spec["tune"], "hyperparameters" in spec) == ("mine:train", "automatic", False)
-    runs(repository)
+    check_that_it_runs(repository)
 
 
 def test_a_function_without_bounds_needs_them_from_a_person(repository: Path, init: Callable[..., Done]) -> None:
@@ -227,7 +227,7 @@ def test_a_function_without_bounds_needs_them_from_a_person(repository: Path, in
     assert spec["tune"] == "learning-rate"
 
 
-def test_a_program_in_any_language_is_described_by_a_schema(repository: Path, init: Callable[..., Done]) -> None:
+def test_a_program_in_any_language_is_described_by_a_json_schema(repository: Path, init: Callable[..., Done]) -> None:
     (repository / "line.sh").write_text((ROOT / "examples/line.sh").read_text())
     (repository / "line.schema.json").write_text((ROOT / "examples/line.schema.json").read_text())
     done = init("--command", "sh line.sh data/rows.csv {shrink}", "--describe", "line.schema.json")
@@ -238,20 +238,20 @@ def test_a_program_in_any_language_is_described_by_a_schema(repository: Path, in
     init("--command", "sh line.sh data/rows.csv {shrink}", "--describe", "line.schema.json", "--data", "data/rows.csv")
     spec = json.loads((repository / "specs/first.json").read_text())
     assert spec["describe"] == ["cat", "line.schema.json"]
-    runs(repository)
+    check_that_it_runs(repository)
 
 
-def test_a_metric_that_everybody_knows_needs_no_goal(repository: Path, init: Callable[..., Done]) -> None:
+def test_a_well_known_metric_needs_no_goal(repository: Path, init: Callable[..., Done]) -> None:
     init(*OF_SCRIPT[:4], "--prints", "epoch {epoch} valid {acc_valid}", "--prints", "epoch {epoch} test {acc_test}")
     spec = json.loads((repository / "specs/first.json").read_text())
     assert spec["objective"] == {"metric": "acc"}
     assert spec["metrics-pattern"].count("?P<epoch>") == 1
 
 
-def test_paths_into_the_repository_are_those_of_every_checkout(
+def test_paths_into_the_repository_become_relative(
     repository: Path, adopted: Path, tmp_path: Path, init: Callable[..., Done]
 ) -> None:
-    # As where $PWD names a link to it.
+    # Like a $PWD that names a link to the repository.
     (link := tmp_path / "link").symlink_to(repository)
     options = ("--trainer", str(link / "train.py"), "--data", str(repository / "data/rows.csv"), *PRINTS)
     assert init(*options, "--store", str(repository / "hpt-store")).code == 0
@@ -259,7 +259,7 @@ def test_paths_into_the_repository_are_those_of_every_checkout(
         assert (repository / path).read_text() == (adopted / path).read_text()
 
 
-def test_a_command_names_paths_of_every_checkout(repository: Path, init: Callable[..., Done]) -> None:
+def test_paths_in_a_command_become_relative(repository: Path, init: Callable[..., Done]) -> None:
     command = f"sh {repository}/train.sh --data={repository}/data/rows.csv '{{lr}} x' {repository.parent}/else"
     wheel = ("--hpt", f"{repository}/vendor/hpt-1-py3-none-any.whl")
     done = init("--command", command, *PRINTS, "--hyperparameter", "lr=0.1..1:default=0.5", *wheel)
@@ -269,22 +269,20 @@ def test_a_command_names_paths_of_every_checkout(repository: Path, init: Callabl
     assert f"warning: specs/first.json: command: {repository.parent}/else lies outside of the repository" in done.err
 
 
-def test_beside_json_of_other_tools_a_first_spec_is_begun(repository: Path, init: Callable[..., Done]) -> None:
+def test_json_of_other_tools_does_not_count_as_a_spec(repository: Path, init: Callable[..., Done]) -> None:
     (repository / "specs").mkdir()
     (repository / "specs/openapi.json").write_text('{"openapi": "3.1.0", "parameters": {}}')
     assert "--data or --trainer is missing" in init().err
 
 
-def test_below_the_root_of_a_git_repository_it_says_where_jenkins_looks(repository: Path) -> None:
+def test_below_the_root_of_a_git_repository_it_warns(repository: Path) -> None:
     (folder := repository / "models/rides").mkdir(parents=True)
-    said = hpt("init", "--check", cwd=folder, code=1).err
-    assert "warning: this is models/rides/ of a git repository" in said
+    output = hpt("init", "--check", cwd=folder, code=1).err
+    assert "warning: this is models/rides/ of a git repository" in output
     assert "git repository" not in hpt("init", "--check", cwd=repository, code=1).err
 
 
-def test_of_several_metrics_the_one_that_both_chooses_and_judges_is_the_objective(
-    repository: Path, init: Callable[..., Done]
-) -> None:
+def test_the_objective_is_the_metric_that_chooses_and_judges(repository: Path, init: Callable[..., Done]) -> None:
     init(*OF_SCRIPT[:4], "--prints", "valid {loss_valid} {acc_valid}", "--prints", "test {acc_test}")
     spec = json.loads((repository / "specs/first.json").read_text())
     assert spec["objective"] == {"metric": "acc"}
@@ -294,7 +292,7 @@ BIKES = "instant,dteday,season,hr,weekday,temp,windspeed,casual,registered,cnt"
 NEWS = "id,title,num_points,num_comments,author,created_at,,,"
 
 
-def test_a_table_as_people_bring_it_becomes_a_sweep_of_our_own_networks(tmp_path: Path) -> None:
+def test_a_common_table_becomes_a_sweep_of_a_built_in_architecture(tmp_path: Path) -> None:
     rows = [
         f"{24 * day + hour},{1 + day % 28:02}/{1 + day // 28 % 12:02}/{2011 + day // 336},{1 + day // 84 % 4},{hour},"
         f"{day % 7},{0.2 + day % 30 / 50},{hour % 5 / 10},{hour % 9},{day % 50 + hour},{hour % 9 + day % 50 + hour}"
@@ -314,7 +312,7 @@ def test_a_table_as_people_bring_it_becomes_a_sweep_of_our_own_networks(tmp_path
     assert "phase confirm" in hpt("validate", "specs/first.json", "--store", tmp_path / "here", cwd=tmp_path).out
 
 
-def test_a_table_of_titles_becomes_a_sweep_over_words(tmp_path: Path) -> None:
+def test_a_table_of_titles_becomes_a_sweep_of_bag_of_words(tmp_path: Path) -> None:
     rows = [
         f"{day},Word{day % 9} and word{day % 7} in a title,{1 + day % 40},{day % 60},u{day},{1 + day % 336 // 28}/"
         f"{1 + day % 28}/{2015 + day // 336} 11:{day % 60:02},,,"
@@ -325,10 +323,10 @@ def test_a_table_of_titles_becomes_a_sweep_over_words(tmp_path: Path) -> None:
     spec = json.loads((tmp_path / "specs/first.json").read_text())
     assert spec["architecture"] == "bag-of-words"
     assert tomllib.loads((tmp_path / "hpt.toml").read_text())["data"]["text"] == ["title"]
-    runs(tmp_path)
+    check_that_it_runs(tmp_path)
 
 
-def test_odd_names_of_columns_are_whole_in_hpt_toml(tmp_path: Path) -> None:
+def test_odd_names_of_columns_stay_intact_in_hpt_toml(tmp_path: Path) -> None:
     rows = [f"2024-{1 + day // 28:02}-{1 + day % 28:02},{day % 5}.5,{day % 9}.1,{day}.3" for day in range(300)]
     names = ['day "x"', "größe\\n", "a'b", "y"]
     quoted = ",".join('"' + name.replace('"', '""') + '"' for name in names)
@@ -338,19 +336,19 @@ def test_odd_names_of_columns_are_whole_in_hpt_toml(tmp_path: Path) -> None:
     assert [data["date"], *data["numeric"], data["target"]] == names
 
 
-def test_on_a_terminal_it_asks_what_it_needs_to_know(repository: Path) -> None:
+def test_on_a_terminal_it_asks_for_missing_answers(repository: Path) -> None:
     command = [sys.executable, "-m", "pipeline.cli", "init"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "dumb"}
     typed = b"train.py\ndata/rows.csv\n\n\ngs://team/tuning\n"
-    code, said = on_a_terminal(command, repository, environment, typed)
-    assert code == 0, said.decode()
+    code, output = on_a_terminal(command, repository, environment, typed)
+    assert code == 0, output.decode()
     assert tomllib.loads((repository / "hpt.toml").read_text())["store"] == "gs://team/tuning"
     pattern = json.loads((repository / "specs/first.json").read_text())["metrics-pattern"]
     assert pattern == r"epoch (?P<epoch>\S+) validation (?P<mse_valid>\S+)|test (?P<mse_test>\S+)"
 
 
-def test_what_a_training_is_told_is_never_taken_for_a_hyperparameter() -> None:
-    from pipeline.adopt.script import TOLD
+def test_placeholders_are_never_taken_for_hyperparameters() -> None:
+    from pipeline.adopt.script import PLACEHOLDERS
     from pipeline.training.own.placeholders import NAMES
 
-    assert set(TOLD) == set(NAMES)
+    assert set(PLACEHOLDERS) == set(NAMES)

@@ -1,4 +1,4 @@
-"""What machines are told to install follows from where this `hpt` was installed from."""
+"""The requirement that machines install follows from the source of this installation of `hpt`."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ WHEEL = f"hpt-{__version__}-py3-none-any.whl"
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder where pip's note of this `hpt` is found first."""
+    """The first folder in which Python finds pip's note of this `hpt`."""
     info = tmp_path / "packages" / f"hpt-{__version__}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: hpt\nVersion: {__version__}\n")
@@ -50,28 +50,28 @@ def test_a_wheel_of_the_repository_is_pinned_by_its_path(installed: Path, team: 
     assert hpt("init", "--check", cwd=team).out == "all fits\n"
 
 
-def test_a_wheel_that_git_ignores_is_told(installed: Path, team: Path) -> None:
+def test_a_wheel_that_git_ignores_is_reported(installed: Path, team: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=team, check=True)
     (team / ".gitignore").write_text("*.whl\n")
     note(installed, {"url": (team / "vendor" / WHEEL).as_uri(), "archive_info": {}})
     assert f"git add --force vendor/{WHEEL}" in hpt("init", *OF_SCRIPT, cwd=team).err
 
 
-def test_of_a_wheel_elsewhere_only_the_version_is_known_and_that_is_told(installed: Path, team: Path) -> None:
+def test_a_wheel_elsewhere_is_pinned_by_its_version_with_a_warning(installed: Path, team: Path) -> None:
     (team.parent / WHEEL).write_bytes(b"")
     note(installed, {"url": (team.parent / WHEEL).as_uri(), "archive_info": {}})
     done = hpt("init", *OF_SCRIPT, cwd=team)
     assert tomllib.loads((team / "hpt.toml").read_text())["hpt"] == f"hpt=={__version__}"
     assert f"--hpt vendor/{WHEEL}" in done.err
-    said = hpt("init", "--check", cwd=team, code=1).err
-    assert f"machines look for hpt=={__version__} on an index" in said
-    # Installed from an index, or named by a person, it is as it should be.
+    errors = hpt("init", "--check", cwd=team, code=1).err
+    assert f"machines look for hpt=={__version__} on an index" in errors
+    # Without the note, it was installed from an index.
     (installed / "direct_url.json").unlink()
     assert hpt("init", "--check", cwd=team).out == "all fits\n"
 
 
 @pytest.mark.parametrize(
-    ("noted", "requirement"),
+    ("origin_note", "requirement"),
     [
         (
             {"url": "https://me:pw@git.example.com/hpt", "vcs_info": {"vcs": "git", "commit_id": "12ab"}},
@@ -90,13 +90,15 @@ def test_of_a_wheel_elsewhere_only_the_version_is_known_and_that_is_told(install
         ({}, f"hpt=={__version__}"),
     ],
 )
-def test_other_origins(installed: Path, tmp_path: Path, noted: dict[str, Any], requirement: str) -> None:
-    note(installed, noted)
+def test_the_requirement_follows_from_pips_note(
+    installed: Path, tmp_path: Path, origin_note: dict[str, Any], requirement: str
+) -> None:
+    note(installed, origin_note)
     assert origin.installed_requirement(tmp_path) == requirement
 
 
 @pytest.mark.parametrize(
-    ("pinned", "requirement", "becomes"),
+    ("pinned", "requirement", "upgraded"),
     [
         ("hpt==0.0.1", f"hpt=={__version__}", f"hpt=={__version__}"),
         ("hpt[mlflow, gcs] == 0.0.1 ; x", f"hpt=={__version__}", f"hpt[mlflow, gcs] == {__version__} ; x"),
@@ -107,9 +109,9 @@ def test_other_origins(installed: Path, tmp_path: Path, noted: dict[str, Any], r
         ("hpt @ git+https://x@1", f"hpt=={__version__}", "hpt @ git+https://x@1"),
     ],
 )
-def test_an_upgrade_keeps_extras_and_the_kind(pinned: str, requirement: str, becomes: str) -> None:
-    assert origin.upgraded(pinned, requirement) == becomes
-    assert origin.upgraded(becomes, requirement) == becomes
+def test_an_upgrade_keeps_extras_and_the_kind_of_requirement(pinned: str, requirement: str, upgraded: str) -> None:
+    assert origin.upgraded(pinned, requirement) == upgraded
+    assert origin.upgraded(upgraded, requirement) == upgraded
 
 
 @pytest.mark.parametrize(
@@ -130,7 +132,7 @@ def test_pins_with_extras_are_checked(own_copy: Path, pinned: str, line: str) ->
 
 
 @pytest.mark.parametrize(
-    ("there", "after"),
+    ("before", "after"),
     [
         ("\ufeffstore = 'x'\r\n", "\ufeffhpt = \"hpt==2\"\r\nstore = 'x'\r\n"),
         ("hpt = 'hpt==1' # why\r\nstore = 'x'\r\n", f"hpt = \"hpt=={__version__}\" # why\r\nstore = 'x'\r\n"),
@@ -139,12 +141,12 @@ def test_pins_with_extras_are_checked(own_copy: Path, pinned: str, line: str) ->
         ("", 'hpt = "hpt==2"\n'),
     ],
 )
-def test_only_the_key_of_an_hpt_toml_changes(there: str, after: str) -> None:
-    assert changed(there, Answers(), "hpt==2") == (after, [])
+def test_only_the_version_in_an_hpt_toml_changes(before: str, after: str) -> None:
+    assert changed(before, Answers(), "hpt==2") == (after, [])
 
 
-@pytest.mark.parametrize("there", ['"hpt" = "hpt==1"\n', 'hpt = """\nhpt==1"""\n'])
-def test_what_cannot_be_changed_safely_is_left_to_a_person(there: str) -> None:
-    text, remarks = changed(there, Answers(requirement="hpt==2"), "hpt==2")
-    assert text == there
+@pytest.mark.parametrize("before", ['"hpt" = "hpt==1"\n', 'hpt = """\nhpt==1"""\n'])
+def test_a_version_that_cannot_be_changed_safely_is_left_to_a_person(before: str) -> None:
+    text, remarks = changed(before, Answers(requirement="hpt==2"), "hpt==2")
+    assert text == before
     assert remarks == ['hpt.toml: write hpt = "hpt==2" yourself: it is not clear where that belongs']

@@ -1,4 +1,4 @@
-"""`hpt init` in a repository that has files, secrets and places of its own."""
+"""`hpt init` in a repository with files, secrets and places of its own."""
 
 import json
 import subprocess
@@ -11,12 +11,12 @@ import pytest
 from tests.adopt.conftest import OF_SCRIPT
 from tests.support.in_process import Done, hpt
 
-THEIRS = "pipeline {\n    agent any\n    stages { stage('Test') { steps { sh 'make test' } } }\n}\n"
+TEAM_PIPELINE = "pipeline {\n    agent any\n    stages { stage('Test') { steps { sh 'make test' } } }\n}\n"
 BESIDE = ("--jenkinsfile", "ci/Jenkinsfile.hpt")
 
 
-@pytest.mark.parametrize("text", [THEIRS, "node { sh 'make' }\n", "@Library('ours') _\nbuildAll()\n"])
-def test_a_pipeline_of_the_team_is_no_part_of_any_diff(repository: Path, init: Callable[..., Done], text: str) -> None:
+@pytest.mark.parametrize("text", [TEAM_PIPELINE, "node { sh 'make' }\n", "@Library('ours') _\nbuildAll()\n"])
+def test_a_pipeline_of_the_team_appears_in_no_diff(repository: Path, init: Callable[..., Done], text: str) -> None:
     (repository / "Jenkinsfile").write_text(text)
     for options in (("--dry-run",), ("--standalone", "--dry-run"), ()):
         done = init(*OF_SCRIPT, *options)
@@ -30,33 +30,33 @@ def test_a_pipeline_of_the_team_is_no_part_of_any_diff(repository: Path, init: C
     assert "--jenkinsfile" in hpt("init", "--check", cwd=repository, code=1).err
 
 
-def test_hpts_pipeline_stands_beside_it_and_the_job_runs_that(repository: Path, init: Callable[..., Done]) -> None:
-    (repository / "Jenkinsfile").write_text(THEIRS)
+def test_hpts_pipeline_can_stand_beside_the_teams(repository: Path, init: Callable[..., Done]) -> None:
+    (repository / "Jenkinsfile").write_text(TEAM_PIPELINE)
     assert init(*OF_SCRIPT, *BESIDE, "--standalone").code == 0
     assert "startScript" in (repository / "ci/Jenkinsfile.hpt").read_text()
     assert "      script-path: ci/Jenkinsfile.hpt\n" in (repository / "jobs/sweep.yaml").read_text()
     assert hpt("init", "--check", cwd=repository).out == "all fits\n"
-    again = init()
-    # Without being told again, neither the name nor that there is no library.
-    assert again.out.count("as it was") == 3
-    assert "differs" not in again.out
-    assert (repository / "Jenkinsfile").read_text() == THEIRS
+    second_call = init()
+    # Neither the name nor --standalone has to be repeated.
+    assert second_call.out.count("as it was") == 3
+    assert "differs" not in second_call.out
+    assert (repository / "Jenkinsfile").read_text() == TEAM_PIPELINE
 
 
 @pytest.mark.parametrize(
     "name", ["/etc/x", "../x", "a b", "x\ny", "", ".git/x", "Jenkinsfile", "hpt.toml", "jobs/sweep.yaml"]
 )
-def test_a_name_that_is_none_is_a_line_and_nothing_is_written(
+def test_an_invalid_name_of_the_jenkinsfile_is_refused_and_nothing_is_written(
     repository: Path, init: Callable[..., Done], name: str
 ) -> None:
-    (repository / "Jenkinsfile").write_text(THEIRS)
+    (repository / "Jenkinsfile").write_text(TEAM_PIPELINE)
     done = init(*OF_SCRIPT, "--jenkinsfile", name)
     assert done.code == 2
     assert "--jenkinsfile" in done.err
     assert not (repository / "specs").exists()
 
 
-def test_jobs_of_the_team_are_no_part_of_any_diff(repository: Path, init: Callable[..., Done]) -> None:
+def test_jobs_of_the_team_appear_in_no_diff(repository: Path, init: Callable[..., Done]) -> None:
     (repository / "jobs").mkdir()
     (repository / "jobs/nightly.yaml").write_text("- job:\n    name: backup\n")
     done = init(*OF_SCRIPT)
@@ -64,7 +64,7 @@ def test_jobs_of_the_team_are_no_part_of_any_diff(repository: Path, init: Callab
     assert "jobs/nightly.yaml is a file of your own" in done.err
 
 
-def test_a_job_of_the_team_does_not_say_where_hpts_pipeline_is(repository: Path, init: Callable[..., Done]) -> None:
+def test_a_job_of_the_team_does_not_name_hpts_pipeline(repository: Path, init: Callable[..., Done]) -> None:
     (repository / "jobs").mkdir()
     (repository / "jobs/sweep.yaml").write_text("- job:\n    name: sweep\n    script-path: ci/clean\n")
     assert "jobs/sweep.yaml is a file of your own" in init(*OF_SCRIPT).err
@@ -72,10 +72,10 @@ def test_a_job_of_the_team_does_not_say_where_hpts_pipeline_is(repository: Path,
     assert not (repository / "ci").exists()
 
 
-def test_git_applies_a_diff_of_lines_that_only_python_would_part(repository: Path, init: Callable[..., Done]) -> None:
+def test_git_applies_a_diff_with_unusual_line_separators(repository: Path, init: Callable[..., Done]) -> None:
     (repository / "hpt.toml").write_text("# one\u2028two\x85three\n[tracking]\nmlflow = 'runs'\n")
-    shown = init(*OF_SCRIPT, "--dry-run").out
-    subprocess.run(["git", "apply"], input=shown, text=True, cwd=repository, check=True)
+    diff = init(*OF_SCRIPT, "--dry-run").out
+    subprocess.run(["git", "apply"], input=diff, text=True, cwd=repository, check=True)
     assert "\u2028two\x85three\n" in (repository / "hpt.toml").read_text()
 
 
@@ -100,7 +100,7 @@ def test_a_password_of_the_remote_is_written_nowhere(
     assert ("repository-credentials" in done.err) == (written is not None)
 
 
-def test_what_an_hpt_toml_does_not_say_is_in_the_spec_and_in_the_diff(
+def test_data_and_store_that_hpt_toml_lacks_are_in_the_spec_and_the_diff(
     repository: Path, init: Callable[..., Done]
 ) -> None:
     (repository / "hpt.toml").write_text("# ours\n[tracking]\nmlflow = 'runs'\n")
@@ -111,12 +111,12 @@ def test_what_an_hpt_toml_does_not_say_is_in_the_spec_and_in_the_diff(
     assert "--store gs://team/tuning is not taken yet" in done.err
     assert '+store = "gs://team/tuning"\n # ours\n' in done.out
     subprocess.run(["git", "apply"], input=done.out[done.out.index("--- a/") :], text=True, cwd=repository, check=True)
-    said = tomllib.loads((repository / "hpt.toml").read_text())
-    assert (said["store"], said["tracking"]) == ("gs://team/tuning", {"mlflow": "runs"})
+    toml = tomllib.loads((repository / "hpt.toml").read_text())
+    assert (toml["store"], toml["tracking"]) == ("gs://team/tuning", {"mlflow": "runs"})
     assert "hpt.toml" not in init().out
 
 
-def test_what_an_hpt_toml_says_otherwise_stays_and_is_told(own_copy: Path) -> None:
+def test_other_values_in_hpt_toml_stay_and_are_reported(own_copy: Path) -> None:
     toml = (own_copy / "hpt.toml").read_text()
     (own_copy / "specs/first.json").unlink()
     done = hpt("init", "--data", "data/rows.csv", "--target", "size", "--store", "gs://other/x", cwd=own_copy)
@@ -129,12 +129,12 @@ def test_what_an_hpt_toml_says_otherwise_stays_and_is_told(own_copy: Path) -> No
     assert "data" not in json.loads((own_copy / "specs/first.json").read_text())
 
 
-def test_options_of_a_sweep_that_name_nothing_that_trains_are_not_dropped(own_copy: Path) -> None:
+def test_options_that_do_not_suffice_for_a_spec_are_not_ignored(own_copy: Path) -> None:
     assert "--data or --trainer is missing" in hpt("init", "--target", "size", cwd=own_copy, code=2).err
 
 
 @pytest.mark.parametrize("text", ["hpt = \n", "store = 3\n", "[data\n", "nonsense = 1\n", "hpt = '\xff'\n"])
-def test_an_hpt_toml_that_is_none_is_told_before_anything_is_written(
+def test_a_broken_hpt_toml_is_reported_before_anything_is_written(
     repository: Path, init: Callable[..., Done], text: str
 ) -> None:
     (repository / "hpt.toml").write_bytes(text.encode("latin-1"))
@@ -163,20 +163,20 @@ def test_a_store_in_the_repository_is_kept_out_of_commits(
     assert ".gitignore" not in init().out
 
 
-def test_text_that_is_none_is_a_line_and_nothing_is_written(repository: Path, init: Callable[..., Done]) -> None:
+def test_text_that_is_not_utf8_is_refused_and_nothing_is_written(repository: Path, init: Callable[..., Done]) -> None:
     done = init(*OF_SCRIPT, "--store", "caf\udce9")
     assert done.code == 2
     assert "hpt.toml: cannot be written" in done.err
     assert sorted(path.name for path in repository.iterdir()) == [".git", "data", "train.py"]
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    from pipeline.adopt.files import Wanted
+def test_a_file_is_written_completely_or_not_at_all(tmp_path: Path) -> None:
+    from pipeline.adopt.files import PlannedFile
     from pipeline.adopt.write import write
     from pipeline.errors import UserError
 
     (tmp_path / "taken").write_text("")
-    files = [Wanted("a/x", "", "whole\n"), Wanted("taken/y", "", "never\n")]
+    files = [PlannedFile("a/x", "", "whole\n"), PlannedFile("taken/y", "", "never\n")]
     with pytest.raises(UserError, match="taken/y: cannot be written"):
         write(tmp_path, files, dry=False)
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["x"]

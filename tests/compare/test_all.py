@@ -1,4 +1,4 @@
-"""`hpt run --architecture a,b,c`: a sweep each, one after another, and a ranking whatever becomes of one."""
+"""`hpt run --architecture a,b,c`: a sweep each, one after another, then a ranking, even if one of them fails."""
 
 import json
 from pathlib import Path
@@ -14,31 +14,31 @@ from pipeline.verbs import run as running
 from tests.support import nights, rows
 from tests.support.in_process import Done, hpt
 
-ASKED = ("run", "--as-of", "2024-06-01", "--budget", "experiments=6")
+ARGUMENTS = ("run", "--as-of", "2024-06-01", "--budget", "experiments=6")
 
 
 @pytest.fixture
 def place(tmp_path: Path, tiny_spec: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project in which each sweep ends at once, by made-up rows; that of `multi-task` by an error."""
+    """A project in which each sweep ends at once, by made-up rows, and the one of `multi-task` with an error."""
 
-    def ended(sweep: Sweep, lanes: int | None, *, name: str, brief: bool) -> int:
+    def end_at_once(sweep: Sweep, lanes: int | None, *, name: str, brief: bool) -> int:
         print(f"ran {name}, {'brief' if brief else 'verbose'}")
         architecture = sweep.definition.architecture
         if architecture == "multi-task":
             raise InfrastructureError("no lane could be started")
         while trials := list(trials_of(rounds.pending(sweep))):
             for trial in trials:
-                sweep.create_row(trial, made_up(sweep, trial))
+                sweep.create_row(trial, made_up_row(sweep, trial))
         return 0
 
-    monkeypatch.setattr(running, "run_to_the_end", ended)
+    monkeypatch.setattr(running, "run_to_the_end", end_at_once)
     data = tiny_spec["data"] | {"as-of": "2024-06-01"}
     lines = [f"{key} = {json.dumps(value)}" for key, value in data.items() if key != "as-of"]
     (tmp_path / "hpt.toml").write_text('store = "store"\n[data]\n' + "\n".join(lines) + "\n")
     return tmp_path
 
 
-def made_up(sweep: Sweep, trial: Any) -> dict[str, Any]:
+def made_up_row(sweep: Sweep, trial: Any) -> dict[str, Any]:
     base = 0.3 if sweep.definition.architecture == "tabular" else 0.2
     value = nights.wave(base, trial.range, 0.1)
     cells = {"mse_valid": value, "mse_test": value, "training_time": 30.0, "fidelity": "full", "error": None}
@@ -48,14 +48,14 @@ def made_up(sweep: Sweep, trial: Any) -> dict[str, Any]:
     return rows.planned_row(sweep, trial, **cells)
 
 
-def asked(place: Path, architectures: str, *more: str, code: int) -> Done:
-    return hpt(*ASKED, "--architecture", architectures, *more, cwd=place, code=code)
+def run_hpt(place: Path, architectures: str, *more: str, code: int) -> Done:
+    return hpt(*ARGUMENTS, "--architecture", architectures, *more, cwd=place, code=code)
 
 
-def test_one_that_fails_ends_none_of_the_others_and_the_ranking_says_so(place: Path) -> None:
-    done = asked(place, "multi-task,tabular,bag-of-words", code=3)
-    said = [line for line in done.out.splitlines() if line.startswith("ran ")]
-    assert said == ["ran 1/3 multi-task, brief", "ran 2/3 tabular, brief", "ran 3/3 bag-of-words, brief"]
+def test_a_failing_sweep_ends_none_of_the_others_and_the_ranking_says_so(place: Path) -> None:
+    done = run_hpt(place, "multi-task,tabular,bag-of-words", code=3)
+    ran = [line for line in done.out.splitlines() if line.startswith("ran ")]
+    assert ran == ["ran 1/3 multi-task, brief", "ran 2/3 tabular, brief", "ran 3/3 bag-of-words, brief"]
     assert "hpt: 1/3 multi-task: no lane could be started; the others go on" in done.err
     ranked = [line.split()[1] for line in done.out.splitlines() if line[:2] in ("1.", "2.")]
     assert ranked == ["bag-of-words", "tabular"]
@@ -68,20 +68,20 @@ def test_one_that_fails_ends_none_of_the_others_and_the_ranking_says_so(place: P
     assert len(done.out.splitlines()) <= 3 + 15
 
 
-def test_one_that_cannot_even_begin_is_named_with_the_reason(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_that_cannot_begin_is_named_with_the_reason(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline.plan import create
 
-    begin = create.create
+    original = create.create
 
     def failing(request: Any, *arguments: Any, **options: Any) -> Sweep:
         if request.architecture == "tabular":
             raise UserError("the data are <gone>")
-        return begin(request, *arguments, **options)
+        return original(request, *arguments, **options)
 
     monkeypatch.setattr(create, "create", failing)
-    alone = asked(place, "tabular,bag-of-words", code=2)
-    assert "there are no two sweeps to compare" in alone.err
-    done = asked(place, "tabular,bag-of-words,lstm", "--verbose", code=2)
+    with_one_left = run_hpt(place, "tabular,bag-of-words", code=2)
+    assert "there are no two sweeps to compare" in with_one_left.err
+    done = run_hpt(place, "tabular,bag-of-words,lstm", "--verbose", code=2)
     assert "tabular has no sweep: the data are <gone>" in done.out
     assert "verbose" in done.out
     assert "best setting" in done.out
@@ -89,7 +89,7 @@ def test_one_that_cannot_even_begin_is_named_with_the_reason(place: Path, monkey
     assert "no sweep: the data are &lt;gone&gt;" in text
 
 
-def test_a_name_that_is_none_is_told_before_anything_runs(place: Path, store: Store) -> None:
-    done = asked(place, "tabular,bag-of-wodrs", code=2)
+def test_an_unknown_architecture_is_reported_before_anything_runs(place: Path, store: Store) -> None:
+    done = run_hpt(place, "tabular,bag-of-wodrs", code=2)
     assert 'did you mean "bag-of-words"?' in done.err
     assert not (place / "store" / "sweeps").exists()

@@ -1,4 +1,4 @@
-"""What stands on a store's front page, whoever enters it, at once or never; and that it costs next to nothing."""
+"""The content of a store's front page: entered by every sweep, also by several at once, at the cost of one object."""
 
 import json
 import re
@@ -34,19 +34,19 @@ OLD = Path(__file__).parents[1] / "stores/before-the-house/store"
 
 
 @pytest.fixture(params=["directory", "bucket"])
-def either(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "directory":
         return open_store(str(tmp_path / "team"))
     return open_store(f"gs://{request.getfixturevalue('bucket')}/team")
 
 
 @pytest.fixture
-def asked(tiny_spec: dict[str, Any]) -> dict[str, Any]:
+def spec(tiny_spec: dict[str, Any]) -> dict[str, Any]:
     return judged_on(tiny_spec)
 
 
 class Watched:
-    """A store that says what is read of it, and does something of its own before an object is written over."""
+    """A store that records its reads, and calls `before_replacing` before it overwrites an object."""
 
     def __init__(self, store: Store, before_replacing: Callable[[str], None] = lambda key: None) -> None:
         self.store, self.root, self.before_replacing = store, store.root, before_replacing
@@ -72,8 +72,8 @@ def enter(state: State, store: Store | None = None) -> None:
     front.enter(Sweep(store or state.sweep.store, state.sweep.id), summary_of(state))
 
 
-def test_a_sweep_that_ends_is_entered_with_its_verdict_and_a_link_to_its_page(store, asked):
-    sweep = night(store, asked, steady()).sweep
+def test_a_finished_sweep_is_entered_with_its_verdict_and_a_link_to_its_page(store, spec):
+    sweep = night(store, spec, steady()).sweep
     summary = front.conclude(sweep, merge(sweep))
     line = front.read(store)[sweep.id]
     assert line.verdict == summary.confirmed.verdicts["e001"].kind
@@ -85,90 +85,90 @@ def test_a_sweep_that_ends_is_entered_with_its_verdict_and_a_link_to_its_page(st
     assert Path(store.root, f"sweeps/{sweep.id}/report/index.html").is_file()
 
 
-def test_a_setting_that_is_kept_has_no_gain_and_the_error_of_what_is_kept(store, asked):
-    enter(night(store, asked, steady(best=0.5)))
+def test_a_kept_incumbent_has_its_error_and_no_gain(store, spec):
+    enter(night(store, spec, steady(best=0.5)))
     (line,) = front.read(store).values()
     assert (line.verdict, line.gain, line.setting) == ("kept", "", "")
     assert line.score == line.incumbent_score == pytest.approx(0.4, rel=0.05)
 
 
-def test_nothing_ends_a_sweep_without_entering_it():
+def test_every_conclusion_enters_the_sweep():
     modules = {path.name: path.read_text(encoding="utf-8") for path in Path(pipeline.__file__).parent.rglob("*.py")}
-    past_it = r"report\.conclude import (\(\s*)?([\w\s]+,\s*)*conclude\b"
-    assert not [name for name, text in modules.items() if re.search(past_it, text)]
+    other_import = r"report\.conclude import (\(\s*)?([\w\s]+,\s*)*conclude\b"
+    assert not [name for name, text in modules.items() if re.search(other_import, text)]
     assert [name for name, text in modules.items() if "concluding.conclude(" in text] == ["front.py"]
 
 
-def test_all_that_end_at_once_end_up_on_the_page(either, asked):
-    states = [night(either, asked, day=day) for day in range(5)]
+def test_sweeps_that_end_at_once_are_all_on_the_page(any_store, spec):
+    states = [night(any_store, spec, day=day) for day in range(5)]
     with ThreadPoolExecutor(5) as pool:
         list(pool.map(enter, states))
-    assert all(f"sweeps/{state.sweep.id}/report" in page_of(either) for state in states)
-    assert len(front.read(either)) == 5
+    assert all(f"sweeps/{state.sweep.id}/report" in page_of(any_store) for state in states)
+    assert len(front.read(any_store)) == 5
 
 
-@pytest.mark.parametrize("written", [FRONT_LINES, FRONT_PAGE])
-def test_whoever_is_slower_writes_what_the_faster_one_entered_meanwhile(either, asked, written):
-    first, slow, fast = (night(either, asked, day=day) for day in range(3))
+@pytest.mark.parametrize("key_in_race", [FRONT_LINES, FRONT_PAGE])
+def test_a_slower_writer_keeps_a_line_entered_meanwhile(any_store, spec, key_in_race):
+    first, slow, fast = (night(any_store, spec, day=day) for day in range(3))
     enter(first)
-    others = [fast]
+    faster = [fast]
 
     def overtaken(key: str) -> None:
-        if key == written and others:
-            enter(others.pop())
+        if key == key_in_race and faster:
+            enter(faster.pop())
 
-    enter(slow, Watched(either, overtaken))
-    assert not others
-    assert {f"sweeps/{state.sweep.id}/report" in page_of(either) for state in (first, slow, fast)} == {True}
+    enter(slow, Watched(any_store, overtaken))
+    assert not faster
+    assert {f"sweeps/{state.sweep.id}/report" in page_of(any_store) for state in (first, slow, fast)} == {True}
 
 
-def test_the_end_of_a_sweep_reads_nothing_of_the_others(either, asked):
-    states = [night(either, asked, day=day) for day in range(3)]
+def test_the_end_of_a_sweep_reads_no_other_sweep(any_store, spec):
+    states = [night(any_store, spec, day=day) for day in range(3)]
     for state in states:
         enter(state)
-    watched = Watched(either)
+    watched = Watched(any_store)
     enter(states[0], watched)
     assert not [key for key in watched.reads if key.startswith("sweeps/") and states[0].sweep.id not in key]
 
 
-def test_the_lines_come_back_if_somebody_deletes_them(store, asked):
+def test_deleted_lines_come_back(store, spec):
     for day in range(3):
-        enter(night(store, asked, day=day))
+        enter(night(store, spec, day=day))
     before = front.read(store)
     store.delete(FRONT_LINES)
     store.delete(FRONT_PAGE)
     front.bring_up_to_date(store)
-    now = {"looked": "", "has_page": False}
-    assert [line.model_copy(update=now) for line in front.read(store).values()] == [
-        line.model_copy(update=now) for line in before.values()
+    changing = {"looked": "", "has_page": False}
+    assert [line.model_copy(update=changing) for line in front.read(store).values()] == [
+        line.model_copy(update=changing) for line in before.values()
     ]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 1, "sweeps": [{"sweep": 3}]}'])
-def test_damaged_lines_are_looked_up_anew(store, asked, content):
-    state = night(store, asked)
+def test_damaged_lines_are_read_again_from_the_sweeps(store, spec, content):
+    state = night(store, spec)
     store.write(FRONT_LINES, content)
     front.bring_up_to_date(store)
     assert list(front.read(store)) == [state.sweep.id]
 
 
-def test_a_sweep_that_cannot_be_read_is_named_and_the_others_stay(store, asked):
-    good, bad = night(store, asked), night(store, asked, day=1)
+def test_a_damaged_sweep_is_named_and_the_others_stay(store, spec):
+    good, bad = night(store, spec), night(store, spec, day=1)
     store.write(bad.sweep.definition_key, b"{<script>")
     front.bring_up_to_date(store)
     assert list(front.read(store)) == [good.sweep.id]
     assert f"{bad.sweep.id}</bdi>: <bdi>cannot be read" in page_of(store)
 
 
-def test_a_sweep_without_a_result_says_why(store, asked):
-    enter(night(store, asked, status="failed", error="<b>no</b>"))
+def test_a_sweep_without_a_result_says_why(store, spec):
+    enter(night(store, spec, status="failed", error="<b>no</b>"))
     (line,) = front.read(store).values()
     assert (line.verdict, line.score) == ("nothing", None)
     assert "there is no best setting" in line.note
 
 
-def test_what_was_not_done_is_looked_at_again_when_somebody_asks(store, asked):
-    sweep = night(store, asked, done=False).sweep
+def test_list_open_reads_unfinished_sweeps_again(store, spec):
+    sweep = night(store, spec, done=False).sweep
     front.bring_up_to_date(store)
     assert front.read(store)[sweep.id].state == "5 of 6 trials"
     sweep.ask_to_stop()
@@ -176,27 +176,27 @@ def test_what_was_not_done_is_looked_at_again_when_somebody_asks(store, asked):
     assert front.read(store)[sweep.id].state == "stopped at 5 of 6 trials"
 
 
-def test_a_sweep_that_somebody_deleted_leaves_the_page(store, asked):
-    gone, left = night(store, asked), night(store, asked, day=1)
+def test_a_deleted_sweep_leaves_the_page(store, spec):
+    removed, remaining = night(store, spec), night(store, spec, day=1)
     front.bring_up_to_date(store)
-    shutil.rmtree(Path(store.root, "sweeps", gone.sweep.id))
-    enter(left)
-    assert gone.sweep.id not in page_of(store)
-    assert list(front.read(store)) == [left.sweep.id]
+    shutil.rmtree(Path(store.root, "sweeps", removed.sweep.id))
+    enter(remaining)
+    assert removed.sweep.id not in page_of(store)
+    assert list(front.read(store)) == [remaining.sweep.id]
 
 
-def test_a_page_of_somebody_else_is_left_alone(store, asked):
+def test_a_page_that_is_not_ours_is_left_alone(store, spec):
     store.write(FRONT_PAGE, b"<h1>our own page</h1>")
-    enter(night(store, asked))
+    enter(night(store, spec))
     assert page_of(store) == "<h1>our own page</h1>"
     assert front.link(store) is None
-    said = hpt("list", "--open", "--store", store.root, cwd=Path(store.root).parent, code=2)
-    assert f"{FRONT_PAGE} is somebody's own page, which stays: move it away" in said.err
+    done = hpt("list", "--open", "--store", store.root, cwd=Path(store.root).parent, code=2)
+    assert f"{FRONT_PAGE} is somebody's own page, which stays: move it away" in done.err
     assert page_of(store) == "<h1>our own page</h1>"
 
 
-def test_a_newer_version_keeps_its_lines_and_its_page(store, asked):
-    state = night(store, asked)
+def test_a_newer_version_keeps_its_lines_and_its_page(store, spec):
+    state = night(store, spec)
     newer = json.dumps({"format": front.FORMAT + 1, "sweeps": [{"something": "else"}]}).encode()
     store.write(FRONT_LINES, newer)
     with pytest.raises(UserError, match="upgrade"):
@@ -205,8 +205,8 @@ def test_a_newer_version_keeps_its_lines_and_its_page(store, asked):
     assert not store.exists(FRONT_PAGE)
 
 
-def test_no_front_page_fails_a_sweep(store, asked):
-    sweep = night(store, asked).sweep
+def test_a_failing_front_page_fails_no_sweep(store, spec):
+    sweep = night(store, spec).sweep
     Path(store.root, FRONT_PAGE).mkdir()
     assert front.conclude(sweep, merge(sweep)).done
     assert front.link(store) is None
@@ -220,7 +220,7 @@ def test_studies_stand_on_the_page_without_an_error(store, tiny_spec):
     assert (line.verdict, line.score, line.gain, line.note) == ("study", None, "", "")
 
 
-def test_what_judges_a_claim_says_where_that_stands_now_and_is_no_series(store, tiny_spec):
+def test_a_judging_sweep_shows_the_present_state_of_its_claim_and_is_no_series(store, tiny_spec):
     claim = claims.made(store, claims.elsewhere(claims.asked(tiny_spec)))
     judge = Judge(date(2024, 12, 15), here=False)
     sweep = judging.begin(store, read_claim(store, claim.id), judge)
@@ -228,25 +228,25 @@ def test_what_judges_a_claim_says_where_that_stands_now_and_is_no_series(store, 
     line = front.read(store)[sweep.id]
     assert (line.verdict, line.claim, line.setting) == ("claim", claim.id, "learning_rate=0.01")
     assert "claim: waits" in page_of(store)
-    # Its line is never written again, and what it says changes all the same.
+    # The line is never written again, but the state on the page changes.
     claims.judge(sweep, (0.75, 0.73, 0.74, 0.76, 0.75, 0.72))
     front.bring_up_to_date(store)
     assert "claim: real" in page_of(store)
-    assert [one.sweep for problem in problems(list(front.read(store).values())) for one in problem.series[0].lines] == [
-        claim.origin.sweep
-    ]
+    assert [
+        line.sweep for problem in problems(list(front.read(store).values())) for line in problem.series[0].lines
+    ] == [claim.origin.sweep]
     assert badge(line, {})[1] == "claim: gone"
 
 
-def test_a_bucket_names_the_address_that_links_go_by(bucket, asked):
+def test_a_page_in_a_bucket_names_the_base_of_its_links(bucket, spec):
     store = open_store(f"gs://{bucket}/team")
-    state = night(store, asked)
+    state = night(store, spec)
     enter(state)
     assert f'<base href="https://storage.cloud.google.com/{bucket}/team/index.html">' in page_of(store)
     assert f"gs://{bucket}/team" in page_of(store)
 
 
-def test_an_old_store_gets_a_page_when_somebody_asks_for_it(tmp_path):
+def test_list_open_gives_an_old_store_a_page(tmp_path):
     shutil.copytree(OLD, tmp_path / "hpt-store")
     done = hpt("list", "--open", cwd=tmp_path)
     page = tmp_path / "hpt-store" / FRONT_PAGE
@@ -258,11 +258,11 @@ def test_an_old_store_gets_a_page_when_somebody_asks_for_it(tmp_path):
     assert "cannot be read" not in text
 
 
-def test_who_may_only_read_sees_the_page_as_the_last_sweep_left_it(tmp_path, asked):
+def test_a_read_only_store_shows_the_page_of_the_last_sweep(tmp_path, spec):
     store = open_store(str(tmp_path / "hpt-store"))
-    enter(night(store, asked))
-    night(store, asked, day=1)
-    # A store on a mount that another machine writes may be read here, and no more.
+    enter(night(store, spec))
+    night(store, spec, day=1)
+    # A store on a mount that another machine writes is read-only here.
     marker = tmp_path / "hpt-store/.hpt-store.json"
     marker.write_text(json.dumps(json.loads(marker.read_text()) | {"machine": ["another"]}))
     done = hpt("list", "--open", cwd=tmp_path, code=None)

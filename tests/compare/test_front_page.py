@@ -1,4 +1,4 @@
-"""How a store's front page is put together, and what it looks like in a real browser."""
+"""The grouping of sweeps on a store's front page, and the page in a real browser."""
 
 import re
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ from tests.support.browser import browser, needs_browser
 HOSTILE = "<script>alert(1)</script>\"'&\u202e{{ 7*7 }} 🚀 \ud800" + "long" * 300
 
 
-def line(at: int = 0, **more: Any) -> FrontLine:
-    """The line of a sweep of day number `at`, done and judged."""
+def line(at: int = 0, **changes: Any) -> FrontLine:
+    """The line of a done and judged sweep of day number `at`."""
     day = f"2024-{1 + at // 28:02}-{1 + at % 28:02}"
     usual = {
         "sweep": f"{day.replace('-', '')}-0210-lstm-{at:04x}",
@@ -42,13 +42,13 @@ def line(at: int = 0, **more: Any) -> FrontLine:
         "failed": 0,
         "seconds": 3600.0,
     }
-    return FrontLine.model_validate(usual | {name.replace("_", "-"): value for name, value in more.items()})
+    return FrontLine.model_validate(usual | {name.replace("_", "-"): value for name, value in changes.items()})
 
 
-# -- what is put together
+# -- grouping
 
 
-def test_series_are_by_target_data_and_metric_and_then_by_architecture() -> None:
+def test_series_are_grouped_by_data_target_and_metric_then_by_architecture() -> None:
     lines = [
         line(0),
         line(1, architecture="cnn"),
@@ -58,7 +58,8 @@ def test_series_are_by_target_data_and_metric_and_then_by_architecture() -> None
         line(5, metric="mae"),
     ]
     names = [
-        (one.target, one.source, one.metric, [series.architecture for series in one.series]) for one in problems(lines)
+        (problem.target, problem.source, problem.metric, [series.architecture for series in problem.series])
+        for problem in problems(lines)
     ]
     assert names == [
         ("fare", "/data/taxi.csv", "mae", ["lstm"]),
@@ -95,7 +96,7 @@ def test_equal_errors_lie_in_the_middle() -> None:
     assert {y for _, y, _ in drawn.points} == {drawn.height / 2}
 
 
-def test_months_add_up_and_money_is_only_what_is_known() -> None:
+def test_months_add_up_and_money_counts_only_known_prices() -> None:
     newest, older = months([line(0, money=1.5), line(1, money=None), line(30, seconds=1800.0)])
     assert (newest.name, newest.sweeps, newest.seconds, newest.money, newest.share) == (
         "2024-02",
@@ -107,7 +108,7 @@ def test_months_add_up_and_money_is_only_what_is_known() -> None:
     assert (older.name, older.sweeps, older.trials, older.money, older.share) == ("2024-01", 2, 62, 1.5, 1.0)
 
 
-def test_without_claims_nothing_is_said_of_them(tmp_path: Path) -> None:
+def test_a_page_without_claims_has_no_such_section(tmp_path: Path) -> None:
     assert "Claims" not in page(open_store(str(tmp_path)), [line()])
 
 
@@ -125,8 +126,8 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store's front page with everything on it: long names, hostile ones, old sweeps, claims, failures."""
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A front page with long and hostile names, old sweeps, claims and failures."""
     folder = tmp_path_factory.mktemp("team")
     verdicts = ["real", "promising", "not shown", "not testable", "kept", "awaits", "unjudged", "trained", "nothing"]
     lines = [line(at, verdict=verdict, done=verdict != "awaits") for at, verdict in enumerate(verdicts)]
@@ -138,8 +139,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ClaimRow("b", "damaged", evidence="why"),
     ]
     unread = [Unread("20240601-0210-cnn-beef", HOSTILE)]
-    for one in lines:
-        report = folder / f"sweeps/{one.sweep}/report"
+    for written_line in lines:
+        report = folder / f"sweeps/{written_line.sweep}/report"
         report.mkdir(parents=True)
         (report / "index.html").write_text("<title>a report</title>")
     text = page(open_store(str(folder)), lines, unread, claims)
@@ -164,38 +165,40 @@ CONTRAST = """() => {
 @needs_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_page_fits_and_can_be_read(chromium: Any, written: Path, width: int, scheme: str) -> None:
+def test_the_page_fits_its_width_and_has_enough_contrast(
+    chromium: Any, page_file: Path, width: int, scheme: str
+) -> None:
     messages: list[str] = []
     with chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme) as context:
-        seen = context.new_page()
-        seen.on("console", lambda said: messages.append(said.text))
-        seen.on("pageerror", lambda error: messages.append(str(error)))
-        seen.goto(written.as_uri())
-        seen.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
-        assert seen.evaluate("document.documentElement.scrollWidth") <= width
-        assert seen.evaluate(CONTRAST) == []
+        tab = context.new_page()
+        tab.on("console", lambda message: messages.append(message.text))
+        tab.on("pageerror", lambda error: messages.append(str(error)))
+        tab.goto(page_file.as_uri())
+        tab.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        assert tab.evaluate(CONTRAST) == []
         cut = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).length"
-        assert seen.locator(".series > li, .cards td, .badge").evaluate_all(cut) == 0
+        assert tab.locator(".series > li, .cards td, .badge").evaluate_all(cut) == 0
         if width == 390:
-            left = "getBoundingClientRect().left"
-            room = f"all => all.map(e => e.{left} - e.parentElement.{left})"
-            assert min(seen.locator(".cards tbody th").evaluate_all(room)) >= 8
-        assert seen.locator("h1").count() == 1
-        assert seen.locator("svg.trend[role=img][aria-label]").count() == seen.locator("svg").count() == 2
+            edge = "getBoundingClientRect().left"
+            indents = f"all => all.map(e => e.{edge} - e.parentElement.{edge})"
+            assert min(tab.locator(".cards tbody th").evaluate_all(indents)) >= 8
+        assert tab.locator("h1").count() == 1
+        assert tab.locator("svg.trend[role=img][aria-label]").count() == tab.locator("svg").count() == 2
         assert messages == []
 
 
 @needs_browser
-def test_all_text_is_text_and_every_link_leads_to_a_page(chromium: Any, written: Path) -> None:
+def test_hostile_text_is_escaped_and_every_link_leads_to_a_page(chromium: Any, page_file: Path) -> None:
     with chromium.new_context() as context:
-        seen = context.new_page()
-        seen.goto(written.as_uri())
-        assert seen.locator("script").count() == 0
-        assert seen.locator(".series h3", has_text="<script>alert(1)</script>\"'&").count() == 1
-        assert "{{ 7*7 }} 🚀" in seen.locator("main").text_content()
-        links = seen.locator("a").evaluate_all("all => all.map(a => [a.getAttribute('href'), a.href])")
+        tab = context.new_page()
+        tab.goto(page_file.as_uri())
+        assert tab.locator("script").count() == 0
+        assert tab.locator(".series h3", has_text="<script>alert(1)</script>\"'&").count() == 1
+        assert "{{ 7*7 }} 🚀" in tab.locator("main").text_content()
+        links = tab.locator("a").evaluate_all("all => all.map(a => [a.getAttribute('href'), a.href])")
         assert len(links) > NEWEST
         assert all(re.fullmatch(r"sweeps/[^/:]+/report/index\.html", relative) for relative, _ in links)
         assert all(Path(address.removeprefix("file://")).is_file() for _, address in links)
-        rows = seen.locator("table.cards").nth(1).locator("tbody tr")
+        rows = tab.locator("table.cards").nth(1).locator("tbody tr")
         assert rows.count() == NEWEST

@@ -1,4 +1,4 @@
-"""Several sweeps ranked: on the terminal in a few short lines, and on a page with a picture."""
+"""The ranking of several sweeps: a few short lines on the terminal, and a page with a picture."""
 
 import io
 import re
@@ -28,7 +28,7 @@ LAST = 5
 
 @pytest.fixture
 def nights(store: Store, tiny_spec: dict[str, Any]) -> list[State]:
-    """A sweep of each architecture, each a tenth worse than the one before, the first two nearly the same."""
+    """A sweep of each architecture. Each is 0.1 worse than the one before; the first two are nearly equal."""
     return [
         night(
             store,
@@ -51,25 +51,25 @@ def printed(ranking: Ranking, width: int) -> list[str]:
     return [*out.getvalue().splitlines(), *ranking_lines(ranking, next_steps(ranking), width)]
 
 
-def test_the_ranking_is_by_what_judges_and_whoever_comes_first_by_it_was_chosen_by_it(nights: list[State]) -> None:
+def test_the_ranking_is_by_test_scores_and_corrected_for_choosing_the_first(nights: list[State]) -> None:
     ranking = rank(reversed(nights))
     assert [place.name for place in ranking.places] == _like_bag_of_words()
     assert ranking.base is ranking.places[0]
     scores = [place.score for place in ranking.places]
     assert scores == sorted(scores)
     assert (len(ranking.ranges), ranking.fresh) == (6, True)
-    # Of n that are held against the first, n (n - 1) could have been.
-    named = compare(nights)
-    for ours, theirs in zip(ranking.comparison.pairs, named.pairs, strict=True):
-        assert ours.verdict is not None
-        assert theirs.verdict is not None
-        assert (ours.verdict.gain, ours.verdict.p) == (theirs.verdict.gain, theirs.verdict.p)
-        if ours.verdict.p_adjusted is not None and theirs.verdict.p_adjusted is not None:
-            assert ours.verdict.p_adjusted >= theirs.verdict.p_adjusted
+    # The ranking corrects for n (n - 1) possible pairs, the comparison only for those with the first.
+    named_first = compare(nights)
+    for ranked, compared in zip(ranking.comparison.pairs, named_first.pairs, strict=True):
+        assert ranked.verdict is not None
+        assert compared.verdict is not None
+        assert (ranked.verdict.gain, ranked.verdict.p) == (compared.verdict.gain, compared.verdict.p)
+        if ranked.verdict.p_adjusted is not None and compared.verdict.p_adjusted is not None:
+            assert ranked.verdict.p_adjusted >= compared.verdict.p_adjusted
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
-def test_it_takes_a_few_lines_that_fit_the_terminal(nights: list[State], width: int) -> None:
+def test_the_ranking_takes_a_few_lines_that_fit_the_terminal(nights: list[State], width: int) -> None:
     lines = printed(rank(nights), width)
     assert len(lines) <= len(nights) + 10
     assert max(len(line) for line in lines if not line.startswith("  hpt ")) <= width
@@ -79,21 +79,21 @@ def test_it_takes_a_few_lines_that_fit_the_terminal(nights: list[State], width: 
     assert re.search(r"  hpt export \S+-0000$", text, re.MULTILINE)
 
 
-def test_what_failed_is_in_the_ranking_and_stops_nothing(nights: list[State], store: Store, tiny_spec: Any) -> None:
-    without = Sweep.create(store, define(judged_on(tiny_spec), "ffff"))
+def test_sweeps_without_a_result_stand_in_the_ranking(nights: list[State], store: Store, tiny_spec: Any) -> None:
+    unfinished = Sweep.create(store, define(judged_on(tiny_spec), "ffff"))
     from pipeline.report.state import state_of
 
-    ranking = rank([*nights[:2], state_of(without)], {"lstm": "the data are <gone>"})
+    ranking = rank([*nights[:2], state_of(unfinished)], {"lstm": "the data are <gone>"})
     assert [place.score is None for place in ranking.places] == [False, False, True]
     text = "\n".join(printed(ranking, 200))
     assert "lstm has no sweep: the data are <gone>" in text
     assert "no result; 0 of 0 trials" in text
     assert "; bag-of-words-ffff is not finished." in text or "; bag-of-words is not finished." in text
-    assert f"  hpt run --sweep {without.id}" in text
+    assert f"  hpt run --sweep {unfinished.id}" in text
     page.save(ranking, {state.sweep.id: "so" for state in ranking.comparison.states}, store)
 
 
-def test_none_with_a_result_is_a_ranking_too(store: Store, tiny_spec: dict[str, Any]) -> None:
+def test_sweeps_without_any_result_can_be_ranked(store: Store, tiny_spec: dict[str, Any]) -> None:
     from pipeline.report.state import state_of
 
     states = [state_of(Sweep.create(store, define(tiny_spec, token))) for token in ("aaaa", "bbbb")]
@@ -102,7 +102,7 @@ def test_none_with_a_result_is_a_ranking_too(store: Store, tiny_spec: dict[str, 
     assert text.count("no result") >= 1
 
 
-def test_who_is_ahead_where_two_are_judged_is_ahead_in_the_ranking_whatever_three_have_in_common(
+def test_the_ranking_follows_the_pairs_not_the_few_ranges_that_all_sweeps_share(
     store: Store, tiny_spec: dict[str, Any]
 ) -> None:
     # On the one date range that all three judged, the second is better; on the other five, clearly the first.
@@ -110,14 +110,14 @@ def test_who_is_ahead_where_two_are_judged_is_ahead_in_the_ranking_whatever_thre
         return lambda experiment, at: on_last if at == LAST else wave(by, at, 0.05)
 
     months = judged_on(tiny_spec)["confirm-range"]
-    alone = [[f"2012-{month:02}-01", f"2012-{month + 1:02}-01"] for month in range(1, 6)]
-    chosen_alone = [["2012-07-01", "2012-08-01"], ["2012-08-01", "2012-09-01"]]
+    other_months = [[f"2012-{month:02}-01", f"2012-{month + 1:02}-01"] for month in range(1, 6)]
+    other_choosing = [["2012-07-01", "2012-08-01"], ["2012-08-01", "2012-09-01"]]
     states = [
         night(store, judged_on(tiny_spec | {"architecture": "cnn"}), score(0.1, 0.35), token="0001"),
         night(store, judged_on(tiny_spec | {"architecture": "lstm"}), score(0.2, 0.3), token="0002"),
         night(
             store,
-            judged_on(tiny_spec | {"date-range": chosen_alone}, [*alone, months[LAST]]),
+            judged_on(tiny_spec | {"date-range": other_choosing}, [*other_months, months[LAST]]),
             score(0.9, 0.9),
             token="0003",
         ),
@@ -131,15 +131,15 @@ def test_who_is_ahead_where_two_are_judged_is_ahead_in_the_ranking_whatever_thre
     assert "it is ahead of lstm on other date ranges, which not all sweeps share" in ranking.headline
 
 
-def test_nothing_is_said_to_go_on_with_a_sweep_of_an_older_version(nights: list[State]) -> None:
-    old = [replace_format(state, done=state is nights[0]) for state in nights[:3]]
+def test_a_sweep_of_an_older_version_can_only_be_exported(nights: list[State]) -> None:
+    old = [of_older_version(state, done=state is nights[0]) for state in nights[:3]]
     commands = [step.command for step in next_steps(rank(old))]
     assert {command.split()[1] for command in commands} == {"export"}
     assert len(commands) == len(set(commands)) == 3
 
 
-def replace_format(state: State, *, done: bool) -> State:
-    """The same sweep as an older version would have left it."""
+def of_older_version(state: State, *, done: bool) -> State:
+    """The same sweep with failures, as an older version would have left it."""
     sweep = Sweep(state.sweep.store, state.sweep.id)
     sweep._definition = state.sweep.definition.model_copy(update={"format": 1})
     failed = state.rows[0] | {"status": "failed", "experiment": "e002"}
@@ -147,12 +147,12 @@ def replace_format(state: State, *, done: bool) -> State:
     return replace(state, sweep=sweep, done=done, rows=[*rows, failed])
 
 
-def test_two_that_are_close_are_to_be_searched_more_if_they_were_tuned_automatically(
+def test_close_sweeps_that_were_not_tuned_automatically_are_not_searched_more(
     nights: list[State], store: Store, tiny_spec: dict[str, Any]
 ) -> None:
     noise = (0.2, 0.25, 0.15, 0.3, 0.18, 0.21)
-    asked = judged_on(tiny_spec) | {"tune": "parameters"}
-    spread = {"budget": {"experiments": 3}} | asked
+    spec = judged_on(tiny_spec) | {"tune": "parameters"}
+    spread = {"budget": {"experiments": 3}} | spec
     close = [
         night(store, spread | {"architecture": name}, lambda experiment, at, n=n: noise[(at + n) % 6], token=f"a{n}00")
         for n, name in enumerate(("cnn", "lstm"))
@@ -162,9 +162,9 @@ def test_two_that_are_close_are_to_be_searched_more_if_they_were_tuned_automatic
     assert next_steps(ranking, " --store x")[0].command.endswith(" --store x")
 
 
-def test_sweeps_of_one_architecture_are_called_by_the_end_of_their_ids(store: Store, tiny_spec: dict[str, Any]) -> None:
-    asked = judged_on(tiny_spec)
-    states = [night(store, asked), night(store, asked, day=1, token="aaaa")]
+def test_sweeps_of_one_architecture_are_named_by_the_end_of_their_ids(store: Store, tiny_spec: dict[str, Any]) -> None:
+    spec = judged_on(tiny_spec)
+    states = [night(store, spec), night(store, spec, day=1, token="aaaa")]
     ranking = rank_as_compared(compare(states))
     assert [place.name for place in ranking.places] == ["bag-of-words-3f9c", "bag-of-words-aaaa"]
     text = "\n".join(printed(ranking, 80))
@@ -230,5 +230,5 @@ def test_the_constant_is_drawn_only_where_it_leaves_the_sweeps_half_of_the_pictu
 
 def _box(dot: Dot) -> tuple[float, float, float, float]:
     width = 7.8 * len(dot.text)
-    left = dot.text_x - width if dot.is_left else dot.text_x
-    return left, dot.text_y - 13, left + width, dot.text_y + 4
+    edge = dot.text_x - width if dot.is_left else dot.text_x
+    return edge, dot.text_y - 13, edge + width, dot.text_y + 4

@@ -1,6 +1,6 @@
-"""A machine to run the scripts of docker/ on: the real scripts and shell, with a `docker` that writes down how it was
-called and knows containers by name, id and label, and an `nvidia-smi` that lists what a test says. What docker itself
-does with it, `test_real.py` asks a real one.
+"""A machine for the scripts of docker/: the real scripts and shell, but a fake `docker` and a fake `nvidia-smi`.
+
+The fake `docker` records its calls, and knows containers by name, id and label. `test_real.py` uses a real one.
 """
 
 import json
@@ -77,21 +77,21 @@ match argv:
 
 
 class Machine:
-    """Where the scripts run, and what docker was asked for."""
+    """A folder in which the scripts run, and the calls of docker."""
 
     def __init__(self, folder: Path) -> None:
         self.state = folder / "docker"
         self.workspace = folder / "workspace"
         self.bin = folder / "bin"
-        for made in (self.state, self.workspace, self.bin):
-            made.mkdir()
-        # Only these, so that a real docker or GPU of the machine that the tests run on plays no part.
+        for part in (self.state, self.workspace, self.bin):
+            part.mkdir()
+        # Only these tools, so that a real docker or GPU of the machine has no effect.
         tools = "awk cat cp cut dirname find git grep head hostname id mkdir mktemp printf rm sed sh sha256sum sleep"
         tools += " sort tail tee timeout tr uname"
         for tool in tools.split():
-            found = shutil.which(tool)
-            assert found, f"{tool} is missing"
-            (self.bin / tool).symlink_to(found)
+            path = shutil.which(tool)
+            assert path, f"{tool} is missing"
+            (self.bin / tool).symlink_to(path)
         self.has("docker", _DOCKER.format(python=sys.executable, here=str(self.state)))
         self.environment = {"PATH": str(self.bin), "HOME": str(folder)}
 
@@ -100,7 +100,7 @@ class Machine:
         (self.bin / tool).chmod(0o755)
 
     def has_no_patience(self) -> None:
-        """Every deadline of a minute is over at once."""
+        """Makes every deadline of a minute pass at once."""
         (self.bin / "timeout").unlink()
         self.has("timeout", '#!/bin/sh\n[ "$1" != 60 ] || exit 124\nexec "$@"\n')
 
@@ -108,7 +108,7 @@ class Machine:
         self.has("nvidia-smi", "#!/bin/sh\n[ \"$*\" = -L ] || exit 9\ncat <<'END'\n" + "\n".join(lines) + "\nEND\n")
 
     def set(self, name: str, *lines: str) -> None:
-        """What the stand-in for docker shall know: images, registry, digests, containers, status, …"""
+        """Sets the state of the fake docker: images, registry, digests, containers, status, …"""
         (self.state / name).write_text("".join(line + "\n" for line in lines))
 
     def start(self, script: Path, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
@@ -127,7 +127,7 @@ class Machine:
         return subprocess.CompletedProcess([], process.returncode, out, err)
 
     def wait_for(self, name: str, times: int = 1) -> None:
-        """Until docker has written so many lines into a file."""
+        """Waits until docker has written this many lines into a file."""
         path = self.state / name
         for _ in range(2000):
             if path.exists() and len(path.read_text().splitlines()) >= times:
@@ -137,7 +137,7 @@ class Machine:
 
     @property
     def calls(self) -> list[list[str]]:
-        """What docker was called with, in order."""
+        """The arguments of each call of docker, in order."""
         path = self.state / "calls"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -174,5 +174,5 @@ TRIAL = {
 
 
 def option(argv: list[str], name: str) -> list[str]:
-    """The values of an option, however often it is given, before the image."""
+    """All values of an option before the image."""
     return [argv[at + 1] for at, word in enumerate(argv[: argv.index(TRIAL["HPT_IMAGE"])]) if word == name]

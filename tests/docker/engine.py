@@ -1,6 +1,6 @@
-"""A real Docker engine for `test_real.py`: the one that answers, or one started here and ended with the tests.
+"""A real Docker engine for `test_real.py`: the running one, or one that is started for the tests and ended after them.
 
-What this machine is told about package registries, builds are told, too: pip's configuration says it.
+Builds use the package registries of this machine, found in pip's configuration.
 """
 
 import ast
@@ -46,7 +46,7 @@ class Engine:
 
 @contextlib.contextmanager
 def engine(folder: Path) -> Iterator[Engine]:
-    """Needs root, Debian's docker.io (whose client builds with BuildKit by itself) and debootstrap, if none answers."""
+    """The running engine, or a new one. That needs root, Debian's docker.io (with BuildKit) and debootstrap."""
     environment = {**os.environ, "PATH": f"/usr/bin:{os.environ['PATH']}", "DOCKER_BUILDKIT": "1"}
     with contextlib.ExitStack() as stack:
         if subprocess.run(["docker", "info"], env=environment, capture_output=True, check=False).returncode != 0:
@@ -55,7 +55,7 @@ def engine(folder: Path) -> Iterator[Engine]:
         if "HPT_BASE_IMAGE" not in environment:
             _make_base(running, folder)
             environment["HPT_BASE_IMAGE"] = BASE
-        stack.enter_context(_as_pip_is_told(running, folder))
+        stack.enter_context(_with_pip_configuration(running, folder))
         yield running
 
 
@@ -93,19 +93,19 @@ def _make_base(running: Engine, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _as_pip_is_told(running: Engine, folder: Path) -> Iterator[None]:
-    """Certificates and find-links of this machine's pip; local folders are served to the build over docker's bridge."""
-    told: dict[str, str] = {}
+def _with_pip_configuration(running: Engine, folder: Path) -> Iterator[None]:
+    """Gives builds the certificates and find-links of this machine's pip; local folders are served by HTTP."""
+    configured: dict[str, str] = {}
     for line in running.run([sys.executable, "-m", "pip", "config", "list"]).stdout.splitlines():
         name, _, value = line.partition("=")
-        told[name.rpartition(".")[2]] = str(ast.literal_eval(value))
-    if "cert" in told:
-        running.environment.setdefault("HPT_CA_BUNDLE", told["cert"])
-    local = Path(told.get("find-links", ""))
+        configured[name.rpartition(".")[2]] = str(ast.literal_eval(value))
+    if "cert" in configured:
+        running.environment.setdefault("HPT_CA_BUNDLE", configured["cert"])
+    local = Path(configured.get("find-links", ""))
     if not local.is_absolute() or not local.is_dir():
         yield
         return
-    gateway = _host_as_containers_see_it(running)
+    gateway = _host_address_in_containers(running)
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(local))
     with http.server.ThreadingHTTPServer((gateway, 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -117,7 +117,7 @@ def _as_pip_is_told(running: Engine, folder: Path) -> Iterator[None]:
         server.shutdown()
 
 
-def _host_as_containers_see_it(running: Engine) -> str:
+def _host_address_in_containers(running: Engine) -> str:
     routes = running.docker("run", "--rm", running.environment["HPT_BASE_IMAGE"], "cat", "/proc/net/route")
     (gateway,) = [words[2] for line in routes.splitlines() if (words := line.split())[1] == "00000000"]
     return socket.inet_ntoa(struct.pack("<L", int(gateway, 16)))

@@ -1,4 +1,4 @@
-"""bin/trial: the trials of a pack without a container, on one GPU, for no longer than they may take."""
+"""bin/trial runs the trials of a pack without a container, on one GPU, until a deadline."""
 
 import shutil
 import signal
@@ -13,7 +13,7 @@ TRIAL = {"HPT_SWEEP": "20260614-0210-lstm-attention-3f9c", "HPT_PACK_TRIALS": "s
 
 @pytest.fixture
 def script(machine: Machine) -> Path:
-    """bin/trial in a checkout whose `hpt` only says how it was called."""
+    """bin/trial in a checkout whose `hpt` only prints its arguments."""
     folder = machine.workspace / "bin"
     folder.mkdir()
     for name in ("trial", "gpu"):
@@ -27,13 +27,13 @@ def hpt(machine: Machine, text: str) -> None:
     (machine.workspace / "bin/hpt").chmod(0o755)
 
 
-def test_an_executor_runs_the_packs_trials_on_the_gpu_of_its_number(machine: Machine, script: Path) -> None:
+def test_an_executor_runs_the_trials_on_the_gpu_of_its_number(machine: Machine, script: Path) -> None:
     machine.has_gpus("GPU 0: NVIDIA L4 (UUID: GPU-aaaa)", "GPU 1: NVIDIA L4 (UUID: GPU-bbbb)")
     done = machine.run(script, EXECUTOR_NUMBER="1", **TRIAL)
     assert done.stdout == "GPU-bbbb: trial 20260614-0210-lstm-attention-3f9c screen-e000-d0-s0\n"
 
 
-def test_agents_that_share_a_host_have_the_gpus_that_they_were_given(machine: Machine, script: Path) -> None:
+def test_an_agent_on_a_shared_host_has_only_its_visible_gpus(machine: Machine, script: Path) -> None:
     machine.has_gpus("GPU 0: NVIDIA L4 (UUID: GPU-aaaa)", "GPU 1: NVIDIA L4 (UUID: GPU-bbbb)")
     assert machine.run(script, CUDA_VISIBLE_DEVICES="1", **TRIAL).stdout.startswith("GPU-bbbb: ")
     assert machine.run(script, CUDA_VISIBLE_DEVICES="-1", **TRIAL).stdout.startswith("-1: ")
@@ -43,7 +43,7 @@ def test_a_retry_runs_failed_trials_again(machine: Machine, script: Path) -> Non
     assert machine.run(script, HPT_RETRY="yes", **TRIAL).stdout.endswith(" screen-e000-d0-s0 --retry\n")
 
 
-def test_a_driver_that_does_not_answer_is_the_machines_fault(machine: Machine, script: Path) -> None:
+def test_a_driver_that_does_not_answer_makes_the_machine_unfit(machine: Machine, script: Path) -> None:
     machine.has("nvidia-smi", "#!/bin/sh\nexit 0\n")
     machine.has_no_patience()
     done = machine.run(script, **TRIAL)
@@ -51,9 +51,7 @@ def test_a_driver_that_does_not_answer_is_the_machines_fault(machine: Machine, s
     assert "nvidia-smi fails on this machine" in done.stderr
 
 
-def test_what_hangs_ends_with_a_status_that_is_neither_success_nor_a_failed_trial(
-    machine: Machine, script: Path
-) -> None:
+def test_a_trial_that_hangs_ends_with_124(machine: Machine, script: Path) -> None:
     hpt(machine, "exec sleep 60")
     assert machine.run(script, "doctor", HPT_DEADLINE_MINUTES="0.005").returncode == 124
 

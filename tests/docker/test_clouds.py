@@ -1,4 +1,4 @@
-"""The examples of machines that come and go (docs/cloud.md): valid, one GPU an executor, found by a build's label."""
+"""The examples of GPU machines on demand (docs/cloud.md): valid, with one GPU per executor, and the label of builds."""
 
 import copy
 import re
@@ -22,16 +22,16 @@ def read(path: Path) -> Any:
 
 
 def mistakes(written: Any, part: str = "") -> list[str]:
-    """What the schema, or the part of it that a name stands for, finds wrong."""
+    """The errors that the schema, or one part of it, finds."""
     schema = {**SCHEMA["$defs"][part], "$defs": SCHEMA["$defs"]} if part else SCHEMA
-    found = jsonschema.Draft202012Validator(schema).iter_errors(written)
-    return [f"{'/'.join(map(str, error.path))}: {error.message}" for error in found]
+    errors = jsonschema.Draft202012Validator(schema).iter_errors(written)
+    return [f"{'/'.join(map(str, error.path))}: {error.message}" for error in errors]
 
 
 def template() -> dict[str, Any]:
     (cloud,) = read(SCRIPTS / "controller/clouds/kubernetes.yaml")["jenkins"]["clouds"]
-    (found,) = cloud["kubernetes"]["templates"]
-    return dict(found)
+    (only,) = cloud["kubernetes"]["templates"]
+    return dict(only)
 
 
 def pod() -> dict[str, Any]:
@@ -40,20 +40,20 @@ def pod() -> dict[str, Any]:
 
 def machine() -> dict[str, Any]:
     (cloud,) = read(SCRIPTS / "controller/clouds/gce.yaml")["jenkins"]["clouds"]
-    (found,) = cloud["computeEngine"]["configurations"]
-    return dict(found)
+    (only,) = cloud["computeEngine"]["configurations"]
+    return dict(only)
 
 
 @pytest.mark.parametrize("path", CLOUDS, ids=lambda path: path.stem)
-def test_a_cloud_says_nothing_that_its_plugin_does_not_know(path: Path) -> None:
+def test_a_cloud_has_only_keys_that_its_plugin_knows(path: Path) -> None:
     assert mistakes(read(path)) == []
 
 
-def test_its_pod_is_one_that_kubernetes_takes() -> None:
+def test_the_pod_is_valid_for_kubernetes() -> None:
     assert mistakes(pod(), "pod") == []
 
 
-def test_the_schema_finds_what_people_get_wrong() -> None:
+def test_the_schema_finds_common_mistakes() -> None:
     wrong = copy.deepcopy(pod())
     container = wrong["spec"]["containers"][0]
     container["resource"] = container.pop("resources")
@@ -66,13 +66,13 @@ def test_the_schema_finds_what_people_get_wrong() -> None:
 
 
 @pytest.mark.parametrize("path", CLOUDS, ids=lambda path: path.stem)
-def test_a_cloud_goes_together_with_the_controllers_own_file(path: Path) -> None:
-    """Jenkins refuses two files that say the same thing differently."""
-    both = read(path)["jenkins"].keys() & read(SCRIPTS / "controller/casc.yaml")["jenkins"].keys()
-    assert not both
+def test_a_cloud_shares_no_key_with_the_controllers_own_file(path: Path) -> None:
+    """Jenkins refuses two files with different values of one key."""
+    common = read(path)["jenkins"].keys() & read(SCRIPTS / "controller/casc.yaml")["jenkins"].keys()
+    assert not common
 
 
-def test_builds_find_the_machines_by_their_label_and_nothing_else_runs_there() -> None:
+def test_builds_find_the_machines_by_their_label_and_nothing_else_does() -> None:
     assert template()["label"].split() == machine()["labelString"].split() == [LABEL]
     assert template()["nodeUsageMode"] == machine()["mode"] == "EXCLUSIVE"
 
@@ -87,26 +87,26 @@ def test_shells_run_in_the_trainers_container_as_its_user() -> None:
     (container,) = pod()["spec"]["containers"]
     assert template()["agentInjection"] is True
     assert template()["agentContainer"] == container["name"]
-    # The plugin says what the agent's container runs.
+    # The plugin sets the command of the agent's container.
     assert not {"command", "args"} & set(container)
     users = re.findall(r"^USER (.+)$", (SCRIPTS / "pod/Dockerfile").read_text(), re.M)
     assert pod()["spec"]["securityContext"]["runAsUser"] == int(users[-1])
 
 
-def test_what_is_mounted_is_there() -> None:
+def test_every_mounted_volume_exists() -> None:
     spec = pod()["spec"]
     mounted = {mount["name"] for container in spec["containers"] for mount in container["volumeMounts"]}
     assert mounted == {volume["name"] for volume in spec["volumes"]}
 
 
-def test_the_pods_image_takes_its_packages_from_where_the_trainers_image_has_them() -> None:
+def test_the_pods_image_uses_the_packages_of_the_trainer_image() -> None:
     packages = re.search(r"^ENV HPT_PACKAGES=(\S+)$", (SCRIPTS / "pod/Dockerfile").read_text(), re.M)
     assert packages
     assert f"python3 -m venv {packages[1]} " in (SCRIPTS / "Dockerfile").read_text()
 
 
 @pytest.mark.parametrize("path", CLOUDS, ids=lambda path: path.stem)
-def test_the_page_names_every_example_and_what_was_not_run(path: Path) -> None:
+def test_the_page_names_every_example_and_says_that_it_was_not_run(path: Path) -> None:
     page = (ROOT / "docs/cloud.md").read_text()
     assert str(path.relative_to(ROOT)) in page
     assert "not run" in page

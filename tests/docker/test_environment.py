@@ -1,4 +1,4 @@
-"""bin/environment: one environment for all who share a folder, and a half-made one never passes for whole."""
+"""bin/environment makes one environment for all users of a folder, and never takes an unfinished one for complete."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ import pytest
 
 from tests.docker.conftest import ROOT, Machine
 
-# Makes environments and installs nothing; how often each was done stands in files of the test.
+# Makes environments and installs nothing; counts both in files of the test.
 PYTHON = """#!/bin/sh
 case "$*" in
 "-m venv --clear .venv")
@@ -30,16 +30,16 @@ exec {python} "$@"
 
 @pytest.fixture
 def script(machine: Machine) -> Path:
-    """bin/environment in a checkout, on a machine with a Python that only seems to install."""
+    """bin/environment in a checkout, on a machine whose Python only pretends to install."""
     (machine.workspace / "bin").mkdir()
     shutil.copy(ROOT / "bin/environment", machine.workspace / "bin")
     (machine.workspace / "pyproject.toml").write_text("one")
     (machine.workspace / "constraints.txt").write_text("")
     machine.has("python3", PYTHON.format(state=machine.state, python=sys.executable))
     for tool in ("readlink", "stat"):
-        found = shutil.which(tool)
-        assert found
-        (machine.bin / tool).symlink_to(found)
+        path = shutil.which(tool)
+        assert path
+        (machine.bin / tool).symlink_to(path)
     return machine.workspace / "bin/environment"
 
 
@@ -48,17 +48,17 @@ def count(machine: Machine, name: str) -> int:
     return len(path.read_text().splitlines()) if path.exists() else 0
 
 
-def made(machine: Machine) -> bool:
+def is_made(machine: Machine) -> bool:
     return (machine.workspace / ".venv/made-with-flights").exists()
 
 
-def test_it_is_made_once(machine: Machine, script: Path) -> None:
+def test_a_second_call_makes_nothing(machine: Machine, script: Path) -> None:
     assert machine.run(script).returncode == 0
     assert machine.run(script).returncode == 0
     assert (count(machine, "made"), count(machine, "pip")) == (1, 1)
 
 
-def test_two_agents_that_share_a_folder_make_it_once(machine: Machine, script: Path) -> None:
+def test_two_agents_that_share_a_folder_make_one_environment(machine: Machine, script: Path) -> None:
     machine.set("pip-waits")
     first = machine.start(script)
     machine.wait_for("pip")
@@ -72,8 +72,8 @@ def test_two_agents_that_share_a_folder_make_it_once(machine: Machine, script: P
         process.communicate()
 
 
-def killed_while_installing(machine: Machine, script: Path) -> None:
-    """With all that it started, as Jenkins kills it."""
+def kill_while_installing(machine: Machine, script: Path) -> None:
+    """Kills the script and all its processes, as Jenkins does."""
     machine.set("pip-waits")
     process = subprocess.Popen(
         [str(script)], cwd=machine.workspace, env=machine.environment, stderr=subprocess.DEVNULL, start_new_session=True
@@ -84,30 +84,30 @@ def killed_while_installing(machine: Machine, script: Path) -> None:
     (machine.state / "pip-waits").unlink()
 
 
-def test_what_a_killed_one_left_is_made_anew_and_its_lock_is_free(machine: Machine, script: Path) -> None:
-    killed_while_installing(machine, script)
-    assert not made(machine)
+def test_after_a_kill_the_environment_is_made_anew_and_the_lock_is_free(machine: Machine, script: Path) -> None:
+    kill_while_installing(machine, script)
+    assert not is_made(machine)
     began = time.monotonic()
     assert machine.run(script).returncode == 0
     assert time.monotonic() - began < 30
-    assert made(machine)
+    assert is_made(machine)
     assert (count(machine, "made"), count(machine, "pip")) == (2, 2)
 
 
-def test_requirements_that_come_back_do_not_find_what_was_half_changed(machine: Machine, script: Path) -> None:
+def test_a_half_changed_environment_does_not_fit_its_former_requirements(machine: Machine, script: Path) -> None:
     machine.run(script)
     requirements = machine.workspace / "pyproject.toml"
     requirements.write_text("two")
-    killed_while_installing(machine, script)
+    kill_while_installing(machine, script)
     requirements.write_text("one")
     machine.run(script)
     assert (count(machine, "made"), count(machine, "pip")) == (2, 3)
 
 
-def test_an_index_that_does_not_answer_leaves_something_to_go_on_with(machine: Machine, script: Path) -> None:
+def test_after_a_failure_of_the_index_a_later_call_goes_on(machine: Machine, script: Path) -> None:
     machine.set("pip-status", "1")
     assert machine.run(script).returncode == 1
-    assert not made(machine)
+    assert not is_made(machine)
     machine.set("pip-status", "0")
     assert machine.run(script).returncode == 0
     assert (count(machine, "made"), count(machine, "pip")) == (1, 2)
@@ -121,7 +121,7 @@ def test_a_machine_without_python_says_that_it_is_not_fit(machine: Machine, scri
 
 
 def test_an_image_that_has_the_packages_needs_no_index_and_runs_the_checkouts_code(tmp_path: Path) -> None:
-    """For real: as in a pod whose container is the trainer's image. Its packages are those of the tests here."""
+    """Makes a real environment, as in a pod with the trainer image. The packages are those of the tests."""
     for name in ("bin", "pipeline"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "constraints.txt", "LICENSE", "README.md"):
@@ -129,7 +129,9 @@ def test_an_image_that_has_the_packages_needs_no_index_and_runs_the_checkouts_co
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PIP_NO_INDEX": "1", "HPT_PACKAGES": sys.prefix}
     done = subprocess.run([tmp_path / "bin/environment"], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    ask = [tmp_path / ".venv/bin/python", "-c", "import numpy, pipeline; print(numpy.__file__, pipeline.__file__)"]
-    where = subprocess.run(ask, env=environment, cwd="/", capture_output=True, text=True, check=True).stdout.split()
-    assert not where[0].startswith(str(tmp_path))
-    assert where[1] == str(tmp_path / "pipeline/__init__.py")
+    command = [tmp_path / ".venv/bin/python", "-c", "import numpy, pipeline; print(numpy.__file__, pipeline.__file__)"]
+    output = subprocess.run(
+        command, env=environment, cwd="/", capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not output[0].startswith(str(tmp_path))
+    assert output[1] == str(tmp_path / "pipeline/__init__.py")

@@ -1,4 +1,4 @@
-"""What docker/ and bin/ promise in their files: scripts that any sh runs, pinned versions, a private controller."""
+"""Rules for the files of docker/ and bin/: scripts for any sh, pinned versions, a private controller."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ def read(name: str) -> Any:
     return yaml.safe_load((SCRIPTS / name).read_text())
 
 
-def test_the_interface_of_the_jenkinsfile_is_there() -> None:
+def test_the_scripts_that_the_jenkinsfile_calls_exist() -> None:
     assert {SCRIPTS / "image", SCRIPTS / "trial", SCRIPTS / "reap"} <= set(SHELL)
 
 
@@ -31,12 +31,12 @@ def test_scripts_are_executable_and_plain_sh(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SHELL, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_scripts_have_nothing_that_shellcheck_warns_of(path: Path) -> None:
+def test_shellcheck_finds_nothing_in_scripts(path: Path) -> None:
     lint("shellcheck", path)
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
-def test_dockerfiles_have_nothing_that_hadolint_warns_of(path: Path) -> None:
+def test_hadolint_finds_nothing_in_dockerfiles(path: Path) -> None:
     lint("hadolint", path)
 
 
@@ -47,17 +47,17 @@ def test_our_images_do_not_run_as_root(path: Path) -> None:
     assert re.findall(r"^USER (.+)$", path.read_text(), re.M)[-1] == "10001"
 
 
-def test_every_image_we_start_from_has_a_version() -> None:
-    named = [line.split()[-1] for path in DOCKERFILES for line in path.read_text().splitlines() if "FROM " in line]
-    named += re.findall(r"^ARG BASE_IMAGE=(.+)$", (SCRIPTS / "Dockerfile").read_text(), re.M)
-    named += [service["image"] for service in read("compose.yaml")["services"].values() if "build" not in service]
-    for name in named:
+def test_every_base_image_has_a_version() -> None:
+    images = [line.split()[-1] for path in DOCKERFILES for line in path.read_text().splitlines() if "FROM " in line]
+    images += re.findall(r"^ARG BASE_IMAGE=(.+)$", (SCRIPTS / "Dockerfile").read_text(), re.M)
+    images += [service["image"] for service in read("compose.yaml")["services"].values() if "build" not in service]
+    for name in images:
         assert name in ("${BASE_IMAGE}", "${TRAINER}") or re.search(r":.*(\d|slim)", name), (
             f"{name} can change under us"
         )
 
 
-def test_every_plugin_has_its_version_and_none_needs_approvals() -> None:
+def test_every_plugin_has_a_version_and_none_needs_approvals() -> None:
     lines = (SCRIPTS / "controller/plugins.txt").read_text().splitlines()
     pinned = dict(line.split(":") for line in lines if line and not line.startswith("#"))
     assert all(pinned.values())
@@ -67,7 +67,7 @@ def test_every_plugin_has_its_version_and_none_needs_approvals() -> None:
     assert "job-dsl" not in pinned
 
 
-def test_nothing_builds_on_the_controller_and_nobody_enters_without_a_password() -> None:
+def test_the_controller_runs_no_builds_and_needs_a_password() -> None:
     jenkins = read("controller/casc.yaml")["jenkins"]
     assert jenkins["numExecutors"] == 0
     assert jenkins["authorizationStrategy"]["loggedInUsersCanDoAnything"]["allowAnonymousRead"] is False
@@ -82,8 +82,8 @@ def test_the_trial_controller_is_only_for_this_machine() -> None:
     assert "docker.sock" not in (SCRIPTS / "compose.yaml").read_text()
 
 
-def test_the_trial_controllers_agent_is_found_by_the_labels_that_builds_ask_for() -> None:
-    """Both parameters' defaults: trials run on `gpu`, the rest on `light || !gpu`."""
+def test_the_trial_controllers_agent_has_the_labels_of_builds() -> None:
+    """By default, trials run on `gpu`, and everything else on `light || !gpu`."""
     (node,) = read("controller/casc.yaml")["jenkins"]["nodes"]
     assert {"gpu", "light"} <= set(node["permanent"]["labelString"].split())
     assert "computer/agent/" in (SCRIPTS / "agent/connect").read_text()

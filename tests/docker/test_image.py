@@ -1,4 +1,4 @@
-"""docker/image: one name for the same content, and no more work than that name needs."""
+"""docker/image gives the same content the same name, and builds only what is missing."""
 
 import re
 import shutil
@@ -13,7 +13,7 @@ FILES = ("docker/Dockerfile", "docker/requirements.py", "pyproject.toml", "const
 
 
 class Tree:
-    """A checkout with the real scripts and a small pipeline, which a test may change."""
+    """A checkout that a test may change, with the real scripts and a small pipeline."""
 
     def __init__(self, folder: Path, machine: Machine) -> None:
         self.folder = folder
@@ -29,7 +29,7 @@ class Tree:
     def image(self, **environment: str) -> str:
         done = self.machine.run(self.folder / "docker/image", **environment)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.count("\n") == 1, "whoever calls it reads its output as the image's name"
+        assert done.stdout.count("\n") == 1, "callers read the output as the image's name"
         return done.stdout.strip()
 
 
@@ -43,13 +43,13 @@ def other_tree(tmp_path: Path, machine: Machine) -> Tree:
     return Tree(tmp_path / "elsewhere", machine)
 
 
-def test_the_same_code_has_the_same_image_wherever_it_lies(tree: Tree, other_tree: Tree) -> None:
+def test_the_same_code_has_the_same_image_in_any_folder(tree: Tree, other_tree: Tree) -> None:
     assert tree.image() == other_tree.image()
     assert re.fullmatch(r"hpt-trainer:[0-9a-f]{16}", tree.image())
 
 
 @pytest.mark.parametrize("changed", [*FILES, "docker/Dockerfile.dockerignore", "pipeline/cli.py", "pipeline/new.html"])
-def test_whatever_goes_in_changes_the_name(tree: Tree, changed: str) -> None:
+def test_every_input_changes_the_name(tree: Tree, changed: str) -> None:
     before = tree.image()
     with (tree.folder / changed).open("a") as file:
         file.write("# something\n")
@@ -62,7 +62,7 @@ def test_another_base_is_another_image(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("changed", ["README.md", "docker/trial", "pipeline/__pycache__/cli.cpython-311.pyc"])
-def test_what_does_not_go_in_changes_nothing(tree: Tree, changed: str) -> None:
+def test_other_files_change_nothing(tree: Tree, changed: str) -> None:
     before = tree.image()
     (tree.folder / changed).parent.mkdir(exist_ok=True)
     with (tree.folder / changed).open("a") as file:
@@ -71,8 +71,8 @@ def test_what_does_not_go_in_changes_nothing(tree: Tree, changed: str) -> None:
     assert len(tree.machine.called("build")) == 1
 
 
-def test_all_that_the_dockerfile_copies_is_part_of_the_name_and_let_through() -> None:
-    """Otherwise an image could change under its name."""
+def test_all_files_that_the_dockerfile_copies_are_inputs() -> None:
+    """Otherwise an image could change without its name."""
     dockerfile = (SCRIPTS / "Dockerfile").read_text()
     copied = [word for line in re.findall(r"^COPY (.+)$", dockerfile, re.M) for word in line.split()[:-1]]
     ignore = (SCRIPTS / "Dockerfile.dockerignore").read_text().splitlines()
@@ -81,7 +81,7 @@ def test_all_that_the_dockerfile_copies_is_part_of_the_name_and_let_through() ->
     assert set(copied) <= {*FILES, "hpt", "pipeline"}
 
 
-def test_an_image_that_is_here_is_used(tree: Tree) -> None:
+def test_a_local_image_is_used(tree: Tree) -> None:
     image = tree.image()
     calls = len(tree.machine.calls)
     assert tree.image() == image
@@ -98,7 +98,7 @@ def test_an_image_of_the_registry_is_pulled_and_not_built(tree: Tree) -> None:
     assert not tree.machine.called("build")
 
 
-def test_what_the_registry_lacks_is_built_and_pushed_only_if_asked(tree: Tree) -> None:
+def test_an_image_that_the_registry_lacks_is_built_and_pushed_only_on_request(tree: Tree) -> None:
     image = tree.image(HPT_REGISTRY="registry:5000")
     assert len(tree.machine.called("build")) == 1
     assert not tree.machine.called("push")
@@ -106,7 +106,7 @@ def test_what_the_registry_lacks_is_built_and_pushed_only_if_asked(tree: Tree) -
     assert tree.machine.called("push") == [["push", image]]
 
 
-def test_without_a_registry_nobody_else_is_asked_for_our_image(tree: Tree) -> None:
+def test_without_a_registry_nothing_is_pulled(tree: Tree) -> None:
     tree.image()
     assert not tree.machine.called("pull")
 
@@ -117,7 +117,7 @@ def test_pushing_needs_a_registry(tree: Tree) -> None:
     assert "HPT_REGISTRY" in done.stderr
 
 
-def test_a_build_that_fails_is_infrastructure(tree: Tree) -> None:
+def test_a_failed_build_is_infrastructure(tree: Tree) -> None:
     tree.machine.set("build-fails")
     done = tree.machine.run(tree.folder / "docker/image")
     assert (done.returncode, done.stdout) == (3, "")
@@ -149,7 +149,7 @@ def test_a_named_image_that_only_this_machine_has_is_used(tree: Tree) -> None:
     assert tree.image(HPT_IMAGE_PARAM="my-own:1") == "my-own:1"
 
 
-def test_a_named_image_that_nobody_has_is_said_so(tree: Tree) -> None:
+def test_a_named_image_that_does_not_exist_is_reported(tree: Tree) -> None:
     done = tree.machine.run(tree.folder / "docker/image", HPT_IMAGE_PARAM="my-own:2")
     assert (done.returncode, done.stdout) == (3, "")
     assert "my-own:2 can be neither pulled nor found" in done.stderr
@@ -157,21 +157,21 @@ def test_a_named_image_that_nobody_has_is_said_so(tree: Tree) -> None:
 
 @pytest.mark.parametrize("variable", ["HPT_IMAGE_PARAM", "HPT_REGISTRY", "HPT_BASE_IMAGE"])
 @pytest.mark.parametrize("hostile", ["--privileged", "a b", "$(touch x)", "a;b", "a\nb"])
-def test_what_is_no_name_never_reaches_docker(tree: Tree, variable: str, hostile: str) -> None:
+def test_an_invalid_name_never_reaches_docker(tree: Tree, variable: str, hostile: str) -> None:
     done = tree.machine.run(tree.folder / "docker/image", **{variable: hostile})
     assert done.returncode == 2
     assert variable in done.stderr
     assert not tree.machine.calls
 
 
-def test_a_machine_without_docker_is_said_so(tree: Tree) -> None:
+def test_a_machine_without_docker_is_reported(tree: Tree) -> None:
     (tree.machine.bin / "docker").unlink()
     done = tree.machine.run(tree.folder / "docker/image")
     assert done.returncode == 3
     assert "no docker here" in done.stderr
 
 
-def test_a_daemon_that_is_down_is_the_machines_fault_and_a_registry_that_does_not_answer_is_not(tree: Tree) -> None:
+def test_a_daemon_that_is_down_makes_a_machine_unfit_and_a_registry_that_does_not_answer_does_not(tree: Tree) -> None:
     done = tree.machine.run(tree.folder / "docker/image", HPT_IMAGE_PARAM="registry.test/hpt:1")
     assert (done.returncode, "not fit" in done.stderr) == (3, False)
     tree.machine.set("daemon-is-down")
@@ -182,7 +182,7 @@ def test_a_daemon_that_is_down_is_the_machines_fault_and_a_registry_that_does_no
 
 @pytest.fixture
 def team(tree: Tree) -> Path:
-    """A team's repository, which is the current directory; the scripts are those of another folder."""
+    """A team's repository as the current directory; the scripts are in another folder."""
     folder = tree.machine.workspace
     (folder / "hpt.toml").write_text("store = 'here'\n")
     (folder / "requirements.txt").write_text("lightgbm\n")
@@ -190,7 +190,7 @@ def team(tree: Tree) -> Path:
     return folder
 
 
-def test_a_team_gets_ours_with_what_its_files_ask_for(tree: Tree, team: Path) -> None:
+def test_a_team_gets_our_image_with_its_requirements(tree: Tree, team: Path) -> None:
     image = tree.image(HPT_GIT_COMMIT="of-the-team")
     ours, theirs = tree.machine.called("build")
     assert re.fullmatch(r"hpt-trainer:[0-9a-f]{16}", image)
@@ -201,19 +201,19 @@ def test_a_team_gets_ours_with_what_its_files_ask_for(tree: Tree, team: Path) ->
     assert (tree.machine.state / "context").read_text().split() == ["requirements.txt"], "of their files, no others"
 
 
-def test_a_teams_own_dockerfile_is_used_with_what_lies_beside_it(tree: Tree, team: Path) -> None:
+def test_a_teams_own_dockerfile_is_used_with_its_folder(tree: Tree, team: Path) -> None:
     (team / "docker").mkdir()
     (team / "docker/Dockerfile").write_text("ARG TRAINER\nFROM ${TRAINER}\nCOPY docker/fonts /fonts\n")
     (team / "docker/fonts").write_text("")
     tree.image()
     (build,) = [each for each in tree.machine.called("build") if any("TRAINER=" in word for word in each)]
     assert build[build.index("--file") + 1] == f"{build[-1]}/docker/Dockerfile"
-    given = (tree.machine.state / "context").read_text().split()
-    assert sorted(given) == ["docker/Dockerfile", "docker/fonts", "requirements.txt"]
+    context = (tree.machine.state / "context").read_text().split()
+    assert sorted(context) == ["docker/Dockerfile", "docker/fonts", "requirements.txt"]
     assert not Path(build[-1]).exists()
 
 
-def test_a_dockerfile_of_theirs_that_is_for_something_else_plays_no_part(tree: Tree, team: Path) -> None:
+def test_a_teams_dockerfile_for_another_purpose_is_ignored(tree: Tree, team: Path) -> None:
     before = tree.image()
     (team / "docker").mkdir()
     (team / "docker/Dockerfile").write_text("FROM python:3.12-slim\nCOPY . /service\n")
@@ -236,7 +236,7 @@ def test_a_teams_files_change_the_name_and_its_code_does_not(tree: Tree, team: P
     assert tree.image() == name
 
 
-def test_a_wheel_of_the_repository_that_requirements_name_goes_in(tree: Tree, team: Path) -> None:
+def test_a_wheel_in_the_requirements_is_an_input(tree: Tree, team: Path) -> None:
     (team / "vendor").mkdir()
     (team / "vendor/extra.whl").write_text("one")
     (team / "vendor/other.whl").write_text("")
@@ -247,7 +247,7 @@ def test_a_wheel_of_the_repository_that_requirements_name_goes_in(tree: Tree, te
     assert tree.image() != before
 
 
-def test_a_team_that_asks_for_nothing_has_our_image(tree: Tree, team: Path) -> None:
+def test_a_team_without_requirements_has_our_image(tree: Tree, team: Path) -> None:
     theirs = tree.image()
     (team / "requirements.txt").unlink()
     assert tree.image() != theirs
@@ -255,7 +255,7 @@ def test_a_team_that_asks_for_nothing_has_our_image(tree: Tree, team: Path) -> N
     assert len(tree.machine.called("build")) == 2
 
 
-def test_a_teams_image_of_the_registry_needs_none_of_ours(tree: Tree, team: Path) -> None:
+def test_a_teams_image_in_the_registry_needs_none_of_ours(tree: Tree, team: Path) -> None:
     tag = tree.image(HPT_REGISTRY="registry:5000").partition("/")[2]
     tree.machine.set("registry", f"registry:5000/{tag}")
     tree.machine.set("images")
@@ -277,5 +277,5 @@ def test_a_teams_image_that_cannot_be_built_is_infrastructure(tree: Tree, team: 
 def test_the_image_of_a_version_is_the_same_built_from_a_wheel(
     machine: Machine, installed: Environment, tmp_path: Path
 ) -> None:
-    named = [machine.run(home / "docker/image").stdout for home in (ROOT, installed.packages / "hpt/home")]
-    assert named[0] == named[1] != ""
+    images = [machine.run(home / "docker/image").stdout for home in (ROOT, installed.packages / "hpt/home")]
+    assert images[0] == images[1] != ""

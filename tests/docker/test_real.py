@@ -1,6 +1,6 @@
-"""The image is built, and trials run in it, with a real Docker engine. Off unless HPT_TEST_DOCKER=1: it takes minutes.
+"""Builds the image and runs trials in it with a real Docker engine. Off unless HPT_TEST_DOCKER=1: it takes minutes.
 
-README.md says what it needs. Without a GPU it shows all but `--gpus`.
+README.md lists its requirements. Without a GPU it tests everything but `--gpus`.
 """
 
 import csv
@@ -27,8 +27,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    with engine(tmp_path_factory.mktemp("engine")) as found:
-        yield found
+    with engine(tmp_path_factory.mktemp("engine")) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +37,11 @@ def image(running: Engine) -> str:
 
 
 class Sweep:
-    """A planned sweep whose trials run through docker/trial, as a lane of Jenkins runs them."""
+    """A planned sweep whose trials run through docker/trial, as in a lane of Jenkins."""
 
-    def __init__(self, folder: Path, asked: dict[str, Any], running: Engine, image: str) -> None:
+    def __init__(self, folder: Path, spec: dict[str, Any], running: Engine, image: str) -> None:
         self.folder, self.running = folder, running
-        (folder / "spec.json").write_text(json.dumps(asked))
+        (folder / "spec.json").write_text(json.dumps(spec))
         self.environment = {"HPT_STORE": str(folder / "store"), "HPT_IMAGE": image, "BUILD_TAG": "jenkins-real-1"}
         self.id = self.hpt("plan", "spec.json", "--out", "packs.tsv").stdout.strip()
         lines = (folder / "packs.tsv").read_text().splitlines()
@@ -66,19 +66,19 @@ class Sweep:
 
 @pytest.fixture
 def sweep(tmp_path: Path, tiny_spec: dict[str, Any], tiny_csv: Path, running: Engine, image: str) -> Sweep:
-    # Relative, so the trial only finds it where the checkout stands at its own place.
+    # Relative, so that the trial finds it only if the checkout is mounted at its own path.
     (tmp_path / "tiny.csv").write_bytes(tiny_csv.read_bytes())
     tiny_spec["data"]["path"] = "tiny.csv"
     return Sweep(tmp_path, tiny_spec, running, image)
 
 
-def test_an_image_that_was_built_is_there_at_once(running: Engine, image: str) -> None:
-    again = running.run([str(SCRIPTS / "image")], check=True)
-    assert again.stdout.strip() == image
-    assert "is here" in again.stderr
+def test_a_built_image_is_found_at_once(running: Engine, image: str) -> None:
+    second_call = running.run([str(SCRIPTS / "image")], check=True)
+    assert second_call.stdout.strip() == image
+    assert "is here" in second_call.stderr
 
 
-def test_the_image_is_for_nobody_in_particular_and_holds_no_secret(running: Engine, image: str) -> None:
+def test_the_image_has_its_own_user_and_no_secret(running: Engine, image: str) -> None:
     assert running.docker("run", "--rm", image, "id", "-u") == "10001"
     leftovers = running.docker("run", "--rm", image, "sh", "-c", "ls /run/secrets 2>/dev/null; env")
     assert "pip.conf" not in leftovers
@@ -93,15 +93,15 @@ def test_the_doctor_finds_the_container_fit(sweep: Sweep) -> None:
 
 def test_two_agents_of_one_host_run_the_doctor_for_one_build_at_once(sweep: Sweep) -> None:
     environment = {**sweep.running.environment, **sweep.pack(0), "EXECUTOR_NUMBER": "0"}
-    both = [
+    processes = [
         subprocess.Popen([str(SCRIPTS / "trial"), "doctor"], cwd=sweep.folder, env={**environment, "NODE_NAME": name})
         for name in ("gpu one", "gpu two")
     ]
-    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
     assert sweep.running.containers() == ""
 
 
-def test_a_trial_writes_a_row_that_says_where_it_ran(sweep: Sweep, image: str) -> None:
+def test_a_row_names_image_host_and_commit(sweep: Sweep, image: str) -> None:
     done = sweep.trial(0)
     assert done.returncode == 0, done.stderr
     (row,) = sweep.rows()
@@ -114,14 +114,15 @@ def test_a_trial_writes_a_row_that_says_where_it_ran(sweep: Sweep, image: str) -
     assert sweep.running.containers() == ""
 
 
-def test_a_mistake_in_the_arguments_is_told_from_a_broken_machine(sweep: Sweep) -> None:
+def test_a_mistake_in_the_arguments_has_another_status_than_a_missing_image(sweep: Sweep) -> None:
     sweep.packs[0] = (sweep.packs[0][0], "nonsense")
     assert sweep.trial(0).returncode == 2
     sweep.environment["HPT_IMAGE"] = "hpt-trainer:there-is-no-such-image"
     assert sweep.trial(0).returncode == 125
 
 
-def test_an_abort_leaves_neither_container_nor_row_and_the_trial_runs_again(sweep: Sweep) -> None:
+def started(sweep: Sweep) -> "subprocess.Popen[bytes]":
+    """docker/trial, whose container runs."""
     process = subprocess.Popen(
         [str(SCRIPTS / "trial")], cwd=sweep.folder, env={**sweep.running.environment, **sweep.pack(0)}
     )
@@ -129,6 +130,11 @@ def test_an_abort_leaves_neither_container_nor_row_and_the_trial_runs_again(swee
         if sweep.running.containers():
             break
         time.sleep(0.05)
+    return process
+
+
+def test_an_abort_leaves_neither_container_nor_row_and_the_trial_runs_again(sweep: Sweep) -> None:
+    process = started(sweep)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == 143
     assert sweep.running.containers() == ""
@@ -137,13 +143,7 @@ def test_an_abort_leaves_neither_container_nor_row_and_the_trial_runs_again(swee
 
 
 def test_a_container_whose_script_was_killed_is_reaped(sweep: Sweep) -> None:
-    process = subprocess.Popen(
-        [str(SCRIPTS / "trial")], cwd=sweep.folder, env={**sweep.running.environment, **sweep.pack(0)}
-    )
-    for _ in range(600):
-        if sweep.running.containers():
-            break
-        time.sleep(0.05)
+    process = started(sweep)
     process.kill()
     process.wait(timeout=60)
     assert sweep.running.run([str(SCRIPTS / "reap"), "build"], BUILD_TAG="jenkins-real-1").returncode == 0

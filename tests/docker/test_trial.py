@@ -1,4 +1,4 @@
-"""docker/trial and docker/reap: one container, on one GPU, that nobody has to clean up after."""
+"""docker/trial runs one container on one GPU; docker/reap removes containers that were left behind."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ def test_a_retry_runs_failed_trials_again(machine: Machine, trial: Run) -> None:
     assert started(machine)[-2:] == [TRIAL["HPT_PACK_TRIALS"], "--retry"]
 
 
-def test_the_container_forwards_signals_cleans_up_and_may_do_little(machine: Machine, trial: Run) -> None:
+def test_the_container_forwards_signals_is_removed_and_has_few_rights(machine: Machine, trial: Run) -> None:
     trial()
     argv = started(machine)
     assert {"--init", "--rm"} <= set(argv)
@@ -44,7 +44,7 @@ def test_the_container_forwards_signals_cleans_up_and_may_do_little(machine: Mac
     assert option(argv, "--shm-size") == ["2g"]
 
 
-def test_another_verb_runs_in_the_same_place(machine: Machine, trial: Run) -> None:
+def test_another_verb_runs_on_the_same_gpu(machine: Machine, trial: Run) -> None:
     machine.has_gpus(*TWO_GPUS)
     trial("doctor", EXECUTOR_NUMBER="1", HPT_SWEEP="", HPT_PACK="", HPT_PACK_TRIALS="")
     argv = started(machine)
@@ -52,7 +52,7 @@ def test_another_verb_runs_in_the_same_place(machine: Machine, trial: Run) -> No
     assert option(argv, "--gpus") == ["device=GPU-bbbb-1"]
 
 
-def test_rows_can_say_which_image_and_machine_they_come_from(machine: Machine, trial: Run) -> None:
+def test_the_container_knows_its_image_and_machine(machine: Machine, trial: Run) -> None:
     trial()
     argv = started(machine)
     assert f"HPT_IMAGE={TRIAL['HPT_IMAGE']}" in option(argv, "--env")
@@ -68,16 +68,16 @@ def test_containers_of_a_machine_share_its_cache(machine: Machine, trial: Run, t
     assert cache.is_dir()
 
 
-def test_without_a_folder_for_it_there_is_no_cache_to_share(machine: Machine, trial: Run) -> None:
+def test_without_a_folder_there_is_no_cache(machine: Machine, trial: Run) -> None:
     trial()
-    assert not [one for one in option(started(machine), "--env") if one.startswith("HPT_CACHE")]
+    assert not [value for value in option(started(machine), "--env") if value.startswith("HPT_CACHE")]
 
 
-def test_the_commit_of_the_mounted_checkout_does_not_pass_for_that_of_the_image(machine: Machine, trial: Run) -> None:
+def test_the_commit_of_the_checkout_has_its_own_variable(machine: Machine, trial: Run) -> None:
     trial(HPT_GIT_COMMIT="0123abc")
-    told = option(started(machine), "--env")
-    assert "HPT_CHECKOUT_COMMIT=0123abc" in told
-    assert not [one for one in told if one.startswith("HPT_GIT_COMMIT")]
+    variables = option(started(machine), "--env")
+    assert "HPT_CHECKOUT_COMMIT=0123abc" in variables
+    assert not [value for value in variables if value.startswith("HPT_GIT_COMMIT")]
 
 
 @pytest.mark.parametrize(("executor", "uuid"), [("0", "GPU-aaaa-0"), ("1", "GPU-bbbb-1")])
@@ -87,7 +87,7 @@ def test_an_executor_has_the_gpu_of_its_number(machine: Machine, trial: Run, exe
     assert option(started(machine), "--gpus") == [f"device={uuid}"]
 
 
-def test_the_parts_of_a_split_gpu_count_instead_of_it(machine: Machine, trial: Run) -> None:
+def test_the_parts_of_a_split_gpu_count_as_devices(machine: Machine, trial: Run) -> None:
     machine.has_gpus(
         "GPU 0: NVIDIA H100 (UUID: GPU-aaaa-0)",
         "  MIG 3g.40gb     Device  0: (UUID: MIG-cccc-2)",
@@ -108,7 +108,7 @@ def test_the_parts_of_a_split_gpu_count_instead_of_it(machine: Machine, trial: R
         ("GPU-b", "0", "GPU-bbbb-1"),
     ],
 )
-def test_an_agent_that_shares_its_host_has_the_gpus_that_it_was_given(
+def test_an_agent_on_a_shared_host_has_only_its_visible_gpus(
     machine: Machine, trial: Run, visible: str, executor: str, uuid: str
 ) -> None:
     machine.has_gpus(*TWO_GPUS)
@@ -123,15 +123,15 @@ def test_an_agent_from_which_gpus_are_hidden_runs_on_its_cpu(machine: Machine, t
 
 
 @pytest.mark.parametrize(
-    ("visible", "why"),
+    ("visible", "reason"),
     [("0", "names fewer devices"), ("7,8", "8 is not one device"), ("1,GPU", "GPU is not one device")],
 )
-def test_devices_that_are_not_there_are_named(machine: Machine, trial: Run, visible: str, why: str) -> None:
+def test_missing_devices_are_named(machine: Machine, trial: Run, visible: str, reason: str) -> None:
     machine.has_gpus(*TWO_GPUS)
     done = trial(CUDA_VISIBLE_DEVICES=visible, EXECUTOR_NUMBER="1")
     assert done.returncode == 3
-    assert f"not fit: CUDA_VISIBLE_DEVICES={visible}" in done.stderr or why in done.stderr
-    assert why in done.stderr
+    assert f"not fit: CUDA_VISIBLE_DEVICES={visible}" in done.stderr or reason in done.stderr
+    assert reason in done.stderr
     assert not machine.called("run")
 
 
@@ -140,7 +140,7 @@ def test_a_machine_without_a_gpu_runs_on_its_cpu(machine: Machine, trial: Run) -
     assert option(started(machine), "--gpus") == []
 
 
-def test_a_driver_that_fails_is_the_machines_fault_not_the_trials(machine: Machine, trial: Run) -> None:
+def test_a_driver_that_fails_makes_the_machine_unfit(machine: Machine, trial: Run) -> None:
     machine.has("nvidia-smi", "#!/bin/sh\necho 'Failed to initialize NVML: Unknown Error'\nexit 255\n")
     done = trial()
     assert done.returncode == 3
@@ -148,7 +148,7 @@ def test_a_driver_that_fails_is_the_machines_fault_not_the_trials(machine: Machi
     assert not machine.called("run")
 
 
-def test_a_driver_that_hangs_is_not_waited_for(machine: Machine, trial: Run) -> None:
+def test_a_driver_that_hangs_makes_the_machine_unfit(machine: Machine, trial: Run) -> None:
     machine.has_gpus(*TWO_GPUS)
     machine.has_no_patience()
     done = trial()
@@ -156,7 +156,7 @@ def test_a_driver_that_hangs_is_not_waited_for(machine: Machine, trial: Run) -> 
     assert "nvidia-smi fails" in done.stderr
 
 
-def test_more_executors_than_gpus_are_said_so(machine: Machine, trial: Run) -> None:
+def test_more_executors_than_gpus_are_reported(machine: Machine, trial: Run) -> None:
     machine.has_gpus(*TWO_GPUS)
     done = trial(EXECUTOR_NUMBER="2")
     assert done.returncode == 3
@@ -166,19 +166,19 @@ def test_more_executors_than_gpus_are_said_so(machine: Machine, trial: Run) -> N
 
 
 @pytest.mark.parametrize("status", [0, 1, 2, 3, 125, 126, 127, 130, 137])
-def test_the_exit_status_is_that_of_what_ran(machine: Machine, trial: Run, status: int) -> None:
+def test_the_exit_status_is_that_of_the_container(machine: Machine, trial: Run, status: int) -> None:
     machine.set("status", str(status))
     assert trial().returncode == status
 
 
-def test_a_container_that_passed_its_deadline_is_worth_another_try(machine: Machine, trial: Run) -> None:
+def test_a_container_that_passed_its_deadline_is_infrastructure(machine: Machine, trial: Run) -> None:
     machine.set("status", "124")
     done = trial()
     assert done.returncode == 3
     assert "HPT_DEADLINE_MINUTES=90" in done.stderr
 
 
-def test_a_bucket_is_named_and_a_directory_mounted(machine: Machine, trial: Run) -> None:
+def test_a_bucket_is_passed_by_name_and_a_directory_is_mounted(machine: Machine, trial: Run) -> None:
     trial()
     assert "HPT_STORE=gs://bucket/prefix" in option(started(machine), "--env")
     trial(HPT_STORE="results/of mine")
@@ -189,15 +189,15 @@ def test_a_bucket_is_named_and_a_directory_mounted(machine: Machine, trial: Run)
     assert path.is_dir()
 
 
-def test_the_checkout_is_there_to_read_so_that_paths_mean_the_same(machine: Machine, trial: Run) -> None:
+def test_the_checkout_is_mounted_read_only_at_its_own_path(machine: Machine, trial: Run) -> None:
     trial()
     argv = started(machine)
-    here = machine.workspace
-    assert f"type=bind,source={here},target={here},readonly" in option(argv, "--mount")
-    assert option(argv, "--workdir") == [str(here)]
+    workspace = machine.workspace
+    assert f"type=bind,source={workspace},target={workspace},readonly" in option(argv, "--mount")
+    assert option(argv, "--workdir") == [str(workspace)]
 
 
-def test_the_key_of_the_bucket_is_mounted_read_only_and_stands_nowhere_else(machine: Machine, trial: Run) -> None:
+def test_the_key_of_the_bucket_is_mounted_read_only(machine: Machine, trial: Run) -> None:
     key = machine.workspace / "key.json"
     key.write_text("{}")
     trial(GOOGLE_APPLICATION_CREDENTIALS=str(key))
@@ -212,19 +212,19 @@ def test_a_directory_with_data_is_mounted_read_only(machine: Machine, trial: Run
 
 
 @pytest.mark.parametrize("name", ["GOOGLE_APPLICATION_CREDENTIALS", "HPT_DATA_DIR"])
-def test_what_shall_be_mounted_must_be_there(machine: Machine, trial: Run, name: str) -> None:
+def test_mounted_files_must_exist(machine: Machine, trial: Run, name: str) -> None:
     done = trial(**{name: "/not/there"})
     assert done.returncode == 3
     assert "/not/there" in done.stderr
     assert not machine.called("run")
 
 
-def test_the_name_tells_build_and_pack_and_is_one_that_docker_takes(machine: Machine, trial: Run) -> None:
+def test_the_name_shows_build_and_pack_and_is_valid_for_docker(machine: Machine, trial: Run) -> None:
     trial(BUILD_TAG="jenkins-team/größe sweep%2F1-7")
     trial(BUILD_TAG="jenkins-team/größe sweep%2F1-7")
     trial(BUILD_TAG="jenkins-team-größe-sweep%2F1-7")
-    first, again, other = (option(call, "--name")[0] for call in machine.called("run"))
-    assert first == again
+    first, repeated, other = (option(call, "--name")[0] for call in machine.called("run"))
+    assert first == repeated
     assert first != other
     assert first.startswith("hpt-jenkins-team-gr")
     assert "gpu-box-0" in first
@@ -235,7 +235,7 @@ def test_the_name_tells_build_and_pack_and_is_one_that_docker_takes(machine: Mac
         assert all(c.isascii() and (c.isalnum() or c in "_.-") for c in name)
 
 
-# One controller may have both on one host; only the last is of another controller.
+# One controller may have all of these but the last on one host; the last belongs to another controller.
 AGENTS = (
     {"NODE_NAME": "gpu box"},
     {"NODE_NAME": "gpu-box"},
@@ -250,7 +250,7 @@ AGENTS = (
 )
 
 
-def test_agents_whose_names_only_differ_in_what_a_name_may_not_hold_stay_apart(machine: Machine, trial: Run) -> None:
+def test_agents_with_similar_names_have_different_containers(machine: Machine, trial: Run) -> None:
     for agent in AGENTS:
         trial(**agent)
     runs = machine.called("run")
@@ -259,23 +259,23 @@ def test_agents_whose_names_only_differ_in_what_a_name_may_not_hold_stay_apart(m
 
 
 def test_two_agents_of_one_host_run_the_doctor_for_one_build_at_once(machine: Machine) -> None:
-    """One per GPU: both work in their executor 0, and neither may take the other's container for its own leftover."""
+    """One agent per GPU: both use executor 0, and neither may remove the other's container."""
     machine.set("run-waits")
     machine.has_gpus(*TWO_GPUS)
-    both = [
+    processes = [
         machine.start(SCRIPTS / "trial", "doctor", **TRIAL | {"NODE_NAME": name, "CUDA_VISIBLE_DEVICES": gpu})
         for name, gpu in (("gpu one", "0"), ("gpu two", "1"))
     ]
     machine.wait_for("running", 2)
     machine.run(SCRIPTS / "reap", **TRIAL | {"NODE_NAME": "gpu two", "EXECUTOR_NUMBER": "1"})
     (machine.state / "run-waits").unlink()
-    ended = [(process.communicate(timeout=60)[1], process.returncode) for process in both]
+    ended = [(process.communicate(timeout=60)[1], process.returncode) for process in processes]
     assert ended == [("", 0), ("", 0)]
     gpus = sorted(option(run, "--gpus")[0] for run in machine.called("run"))
     assert gpus == ["device=GPU-aaaa-0", "device=GPU-bbbb-1"]
 
 
-def test_a_lane_reaps_its_own_place_while_another_agents_pack_of_the_same_build_runs_on(machine: Machine) -> None:
+def test_a_lane_reaps_only_its_own_executor_while_another_agent_runs_a_pack(machine: Machine) -> None:
     machine.set("run-waits")
     neighbour = machine.start(SCRIPTS / "trial", **TRIAL | {"NODE_NAME": "gpu one"})
     machine.wait_for("running")
@@ -288,15 +288,15 @@ def test_a_lane_reaps_its_own_place_while_another_agents_pack_of_the_same_build_
 def test_two_people_at_one_machine_do_not_end_each_others_trials(machine: Machine) -> None:
     machine.set("run-waits")
     by_hand = {**TRIAL, "NODE_NAME": "", "BUILD_TAG": ""}
-    both = [machine.start(SCRIPTS / "trial", **by_hand) for _ in range(2)]
+    processes = [machine.start(SCRIPTS / "trial", **by_hand) for _ in range(2)]
     machine.wait_for("running", 2)
     (machine.state / "run-waits").unlink()
-    assert [process.wait(timeout=60) for process in both] == [0, 0]
-    for process in both:
+    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+    for process in processes:
         process.communicate()
 
 
-def test_agents_that_share_a_gpu_by_mistake_are_told(machine: Machine, trial: Run) -> None:
+def test_agents_that_share_a_gpu_by_mistake_are_warned(machine: Machine, trial: Run) -> None:
     machine.has_gpus(*TWO_GPUS)
     machine.set("containers", "other:hpt.gpu=GPU-aaaa-0")
     assert "CUDA_VISIBLE_DEVICES" in trial().stderr
@@ -304,17 +304,17 @@ def test_agents_that_share_a_gpu_by_mistake_are_told(machine: Machine, trial: Ru
 
 
 def names(machine: Machine, **environment: str) -> dict[str, str]:
-    """The labels of a slot and a build, as docker/names has them."""
+    """The labels of slot and build from docker/names."""
     command = [str(machine.bin / "sh"), "-c", f'. {SCRIPTS}/names; echo "$slot"; echo "$build"']
-    told = {**machine.environment, **TRIAL, **environment}
-    done = subprocess.run(command, env=told, cwd=machine.workspace, capture_output=True, text=True, check=True)
+    variables = {**machine.environment, **TRIAL, **environment}
+    done = subprocess.run(command, env=variables, cwd=machine.workspace, capture_output=True, text=True, check=True)
     slot, build = done.stdout.split()
     return {"slot": f"hpt.slot={slot}", "build": f"hpt.build={build}"}
 
 
-def test_what_an_earlier_build_left_in_this_place_is_removed_first(machine: Machine, trial: Run) -> None:
-    left, other = names(machine, BUILD_TAG="another"), names(machine, EXECUTOR_NUMBER="1")
-    machine.set("containers", f"old1:{left['slot']}", f"other:{other['slot']}")
+def test_a_container_left_on_this_executor_is_removed_first(machine: Machine, trial: Run) -> None:
+    stale, other = names(machine, BUILD_TAG="another"), names(machine, EXECUTOR_NUMBER="1")
+    machine.set("containers", f"old1:{stale['slot']}", f"other:{other['slot']}")
     trial()
     removed = machine.called("rm", "--force")
     assert removed[0] == ["rm", "--force", "old1"]
@@ -322,19 +322,19 @@ def test_what_an_earlier_build_left_in_this_place_is_removed_first(machine: Mach
     assert not any("other" in call for call in removed)
 
 
-def test_a_daemon_that_does_not_answer_is_the_machines_fault(machine: Machine, trial: Run) -> None:
+def test_a_daemon_that_does_not_answer_makes_the_machine_unfit(machine: Machine, trial: Run) -> None:
     machine.set("daemon-is-down")
     done = trial()
     assert done.returncode == 3
     assert "docker does not answer" in done.stderr
 
 
-@pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_an_abort_stops_the_container_before_the_script_ends(machine: Machine, sent: int, status: int) -> None:
+@pytest.mark.parametrize(("signal_number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_an_abort_stops_the_container_before_the_script_ends(machine: Machine, signal_number: int, status: int) -> None:
     machine.set("run-waits")
     process = machine.start(SCRIPTS / "trial", **TRIAL)
     machine.wait_for("running")
-    process.send_signal(sent)
+    process.send_signal(signal_number)
     process.communicate(timeout=60)
     assert process.returncode == status
     (name,) = option(started(machine), "--name")
@@ -354,7 +354,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_is_not_plain_never_reaches_docker(machine: Machine, trial: Run, name: str) -> None:
+def test_hostile_values_never_reach_docker(machine: Machine, trial: Run, name: str) -> None:
     done = trial(**{name: HOSTILE[name]})
     assert done.returncode == 2
     assert name in done.stderr
@@ -362,7 +362,7 @@ def test_what_is_not_plain_never_reaches_docker(machine: Machine, trial: Run, na
 
 
 @pytest.mark.parametrize("name", ["HPT_IMAGE", "HPT_SWEEP", "HPT_PACK", "HPT_PACK_TRIALS", "HPT_STORE"])
-def test_what_is_missing_is_named(machine: Machine, trial: Run, name: str) -> None:
+def test_a_missing_variable_is_named(machine: Machine, trial: Run, name: str) -> None:
     done = trial(**{name: ""})
     assert done.returncode == 2
     assert f"{name} is not set" in done.stderr
@@ -375,22 +375,22 @@ def reap(machine: Machine, *arguments: str) -> list[list[str]]:
 
 
 @pytest.fixture
-def left(machine: Machine) -> None:
-    """Containers of this executor, of its neighbour, of this build, and of another one."""
+def stale(machine: Machine) -> None:
+    """Containers of this executor, of its neighbour, of this build, and of another build."""
     other = {"EXECUTOR_NUMBER": "1", "BUILD_TAG": "jenkins-hpt-sweep-8"}
-    mine, others = names(machine), names(machine, **other)
+    ours, others = names(machine), names(machine, **other)
     machine.set(
-        "containers", f"mine:{mine['slot']}", f"next:{others['slot']}", f"a:{mine['build']}", f"b:{others['build']}"
+        "containers", f"mine:{ours['slot']}", f"next:{others['slot']}", f"a:{ours['build']}", f"b:{others['build']}"
     )
 
 
-@pytest.mark.usefixtures("left")
-def test_a_lane_reaps_its_own_place_and_not_its_neighbours(machine: Machine) -> None:
+@pytest.mark.usefixtures("stale")
+def test_a_lane_reaps_its_own_executor_and_not_its_neighbours(machine: Machine) -> None:
     assert reap(machine) == [["rm", "--force", "mine"]]
 
 
-@pytest.mark.usefixtures("left")
-def test_at_its_end_a_build_reaps_all_that_is_its_own(machine: Machine) -> None:
+@pytest.mark.usefixtures("stale")
+def test_at_its_end_a_build_reaps_all_its_containers(machine: Machine) -> None:
     assert reap(machine, "build") == [["rm", "--force", "a"]]
 
 

@@ -1,4 +1,4 @@
-"""A fake controller per test, a spec, and a view that remembers what a person would have seen."""
+"""A fake controller per test, a spec, and a view that records its notes and lines."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,12 +16,12 @@ QUICK = Patience(poll=0.01, outage=5, start=0.2)
 
 
 @dataclass
-class Seen:
-    said: list[str] = field(default_factory=list)
+class RecordedView:
+    notes: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
     def say(self, text: str) -> None:
-        self.said.append(text)
+        self.notes.append(text)
 
     def log(self, lines: list[str]) -> None:
         self.lines += lines
@@ -40,12 +40,12 @@ def jenkins(monkeypatch: pytest.MonkeyPatch) -> Iterator[fakes.Fake]:
 
 
 @pytest.fixture
-def seen() -> Seen:
-    return Seen()
+def view() -> RecordedView:
+    return RecordedView()
 
 
 @pytest.fixture
-def a_spec(tmp_path: Path) -> Path:
+def spec_file(tmp_path: Path) -> Path:
     path = tmp_path / "mine.json"
     path.write_text(
         json.dumps({"architecture": "bag-of-words", "parameters": {"learning_rate": [0.01, 0.1]}}, indent=2)
@@ -54,18 +54,18 @@ def a_spec(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def go(jenkins: fakes.Fake, seen: Seen, a_spec: Path) -> Callable[..., Outcome]:
+def trigger_build(jenkins: fakes.Fake, view: RecordedView, spec_file: Path) -> Callable[..., Outcome]:
     """Triggers with little patience."""
 
     def call(
         *settings: str,
-        spec: Path | None = a_spec,
+        spec: Path | None = spec_file,
         architecture: str | None = None,
         budget: tuple[str, ...] = (),
         patience: Patience = QUICK,
         **options: Any,
     ) -> Outcome:
-        parameters = parameters_for(spec, architecture, budget, settings, seen)
-        return trigger(parameters, seen, patience=patience, **options)
+        parameters = parameters_for(spec, architecture, budget, settings, view)
+        return trigger(parameters, view, patience=patience, **options)
 
     return call

@@ -1,4 +1,4 @@
-"""A build's parameters: what they come to, and what is refused."""
+"""The specs and settings that follow from a build's parameters, and the values that are refused."""
 
 import json
 from datetime import UTC, datetime
@@ -22,21 +22,21 @@ SPEC = {"architecture": "bag-of-words", "data": FLIGHTS, "parameters": {"learnin
 GOOD = {"LABEL": "gpu", "LANES": "2", "STORE": "gs://bucket/tuning", "SPEC_JSON": json.dumps(SPEC)}
 
 
-def read(**more: str) -> tuple[dict[str, Any], Settings]:
-    """The one spec that a build runs, as it is written, and the settings."""
-    specs, settings = check(GOOD | more)
+def read(**changes: str) -> tuple[dict[str, Any], Settings]:
+    """The only spec of a build as JSON, and the settings."""
+    specs, settings = check(GOOD | changes)
     (spec,) = specs.values()
     return as_written(spec), settings
 
 
-def test_what_is_not_given_changes_nothing() -> None:
+def test_parameters_left_empty_change_nothing() -> None:
     spec, settings = read(EXPERIMENTS="", MODE="spec", NOTES="", IMAGE="", SWEEP="")
     assert spec == SPEC
     lines = "protocol=2\nlabel=gpu\nlanes=2\nstore=gs://bucket/tuning\nsweeps=\nretry=\njudge=\ncode=none\n"
     assert settings.as_lines() == lines
 
 
-def test_what_is_given_wins_over_the_spec() -> None:
+def test_parameters_override_the_spec() -> None:
     spec, _ = read(EXPERIMENTS="2", MODE="short", NOTES="why", IMAGE="hpt-trainer:1", AS_OF="2014-01-01")
     assert spec == {
         **SPEC,
@@ -48,7 +48,7 @@ def test_what_is_given_wins_over_the_spec() -> None:
     }
 
 
-def test_an_image_is_what_its_tag_stood_for_when_the_build_began_and_nothing_without_containers() -> None:
+def test_an_image_is_the_digest_of_its_tag_and_is_ignored_without_containers() -> None:
     spec, _ = read(IMAGE="r.test/hpt-trainer:1", HPT_REGISTRY="r.test", HPT_IMAGE_MADE="r.test/hpt-trainer@sha256:0a")
     assert spec["image"] == "r.test/hpt-trainer@sha256:0a"
     assert read(HPT_IMAGE_MADE="hpt-trainer:0123")[0] == SPEC
@@ -60,24 +60,30 @@ def test_an_architecture_alone_is_tuned_automatically() -> None:
     assert spec == {"architecture": "lstm-attention", "tune": "automatic", "data": FLIGHTS}
 
 
-def test_every_architecture_gets_a_spec_of_its_own_with_the_same_budget() -> None:
-    asked = {"SPEC_JSON": "", "ARCHITECTURE": "all", "DATA": "flights", "BUDGET": "trials=60", "EXPERIMENTS": "12"}
-    specs, _ = check(GOOD | asked)
+def test_all_gives_every_architecture_a_spec_with_the_same_budget() -> None:
+    environment = {
+        "SPEC_JSON": "",
+        "ARCHITECTURE": "all",
+        "DATA": "flights",
+        "BUDGET": "trials=60",
+        "EXPERIMENTS": "12",
+    }
+    specs, _ = check(GOOD | environment)
     assert list(specs) == [spec.architecture for spec in specs.values()] == architectures.names()
     for spec in map(as_written, specs.values()):
         assert (spec["tune"], spec["budget"], spec["search"]) == ("automatic", {"trials": 60}, {"experiments": 12})
 
 
-def test_several_architectures_get_a_spec_each_and_a_name_that_is_none_is_told() -> None:
-    asked = GOOD | {"SPEC_JSON": "", "DATA": "flights"}
-    assert list(check(asked | {"ARCHITECTURE": "lstm, cnn,lstm"})[0]) == ["lstm", "cnn"]
+def test_several_architectures_get_a_spec_each_and_unknown_names_are_reported() -> None:
+    environment = GOOD | {"SPEC_JSON": "", "DATA": "flights"}
+    assert list(check(environment | {"ARCHITECTURE": "lstm, cnn,lstm"})[0]) == ["lstm", "cnn"]
     with pytest.raises(UserError, match='ARCHITECTURE: architecture: there is no "cnm"; did you mean "cnn"'):
-        check(asked | {"ARCHITECTURE": "lstm,cnm"})
+        check(environment | {"ARCHITECTURE": "lstm,cnm"})
     with pytest.raises(UserError, match='ARCHITECTURE: "lstm,,cnn" lacks a name'):
-        check(asked | {"ARCHITECTURE": "lstm,,cnn"})
+        check(environment | {"ARCHITECTURE": "lstm,,cnn"})
 
 
-def test_an_architecture_alone_needs_data_from_a_parameter_or_from_the_project(
+def test_an_architecture_alone_needs_data_from_a_parameter_or_the_project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -87,7 +93,7 @@ def test_an_architecture_alone_needs_data_from_a_parameter_or_from_the_project(
     assert "data" not in read(SPEC_JSON="", ARCHITECTURE="lstm")[0]
 
 
-def test_data_are_for_a_spec_that_names_none() -> None:
+def test_data_are_used_only_if_the_spec_names_none() -> None:
     assert read(DATA='{"source": "flights", "target": "arr_delay"}')[0] == SPEC
 
 
@@ -144,7 +150,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
-def test_what_is_wrong_is_refused_by_its_name(name: str, value: str) -> None:
+def test_a_wrong_value_is_refused_with_the_name_of_its_parameter(name: str, value: str) -> None:
     with pytest.raises(UserError, match=rf"(?m)^{name}: "):
         read(**{name: value})
 
@@ -167,13 +173,13 @@ def test_a_link_does_not_lead_out_of_specs(tmp_path: Path, monkeypatch: pytest.M
         read(SPEC_JSON="", SPEC="specs/link.json")
 
 
-def test_all_mistakes_are_told_together() -> None:
+def test_all_mistakes_are_reported_together() -> None:
     with pytest.raises(UserError) as caught:
         read(LANES="x", STORE="-", AS_OF="soon")
     assert len(str(caught.value).splitlines()) == 3
 
 
-def test_a_sweep_to_go_on_with_bears_no_other_spec() -> None:
+def test_sweep_excludes_the_parameters_of_a_new_sweep() -> None:
     with pytest.raises(UserError, match="SPEC_JSON: cannot change a sweep that exists"):
         read(SWEEP="20260614-0210-lstm-attention-3f9c")
     with pytest.raises(UserError) as caught:
@@ -181,7 +187,7 @@ def test_a_sweep_to_go_on_with_bears_no_other_spec() -> None:
     assert [line.split(":")[0] for line in str(caught.value).splitlines()] == ["DATA", "BUDGET"]
 
 
-def test_several_sweeps_are_gone_on_with_together_each_once(tmp_path: Path) -> None:
+def test_several_sweeps_go_on_together_each_once(tmp_path: Path) -> None:
     ids = []
     for architecture, token in (("lstm", "0a0a"), ("mdn", "0b0b")):
         spec = from_dict({"architecture": architecture, "data": "flights", "tune": "automatic"})
@@ -193,7 +199,7 @@ def test_several_sweeps_are_gone_on_with_together_each_once(tmp_path: Path) -> N
     assert (settings.sweeps, settings.retry) == (" ".join(ids), "yes")
 
 
-def test_every_parameter_of_the_job_is_looked_at() -> None:
+def test_every_parameter_of_the_job_is_read() -> None:
     class Recorded(dict[str, str]):
         names: set[str]
 

@@ -1,4 +1,4 @@
-"""The jobs as Jenkins gets them: rendered offline by Jenkins Job Builder, and held against the Jenkinsfile."""
+"""The jobs, rendered offline by Jenkins Job Builder and compared with the Jenkinsfile."""
 
 import difflib
 import re
@@ -37,7 +37,7 @@ def text(job: ElementTree.Element, path: str) -> str:
     return job.findtext(path) or ""
 
 
-def test_there_is_a_folder_the_sweep_job_one_that_judges_claims_and_one_nightly_job_per_nightly_spec(
+def test_the_jobs_are_a_folder_sweep_judge_and_one_per_nightly_spec(
     jobs: Jobs,
 ) -> None:
     nightly = {f"tuning/nightly-{path.stem}" for path in (ROOT / "specs/nightly").glob("*.json")}
@@ -55,7 +55,7 @@ def test_the_sweep_job_runs_the_jenkinsfile_of_the_repository_in_the_sandbox(
     assert all(job.findtext("definition/sandbox", "true") == "true" for job in jobs.values())
 
 
-def test_credentials_of_the_repository_are_configured_where_there_are_any(jobs: Jobs, tmp_path: Path) -> None:
+def test_credentials_of_the_repository_are_configured_if_set(jobs: Jobs, tmp_path: Path) -> None:
     remote = "definition/scm/userRemoteConfigs/hudson.plugins.git.UserRemoteConfig"
     config = jobs["tuning/sweep"].find(remote)
     assert config is not None
@@ -73,7 +73,7 @@ def test_sweeps_may_run_side_by_side(jobs: Jobs) -> None:
 
 
 @pytest.mark.parametrize("path", rendered())
-def test_what_is_rendered_is_as_it_is_written_from_one_source_and_one_list_of_parameters(path: str) -> None:
+def test_rendered_files_are_current(path: str) -> None:
     assert (ROOT / path).read_text(encoding="utf-8") == rendered()[path], "python -m pipeline.jenkins.render"
 
 
@@ -84,10 +84,10 @@ def test_the_library_is_a_teams_jenkinsfile_as_a_function() -> None:
     assert text == standalone().split("\n", 1)[1]
 
 
-def test_a_teams_jenkinsfile_is_ours_but_for_its_first_spec_and_for_where_hpt_comes_from() -> None:
-    ours, theirs = rendered()["Jenkinsfile"].splitlines(), standalone().splitlines()
-    end = theirs.index("/** What a machine runs that has nothing of ours: it prints where `bin/hpt` is. */") - 1
-    changes = [line for line in difflib.ndiff(ours, theirs[:end]) if line[0] in "+-"]
+def test_a_teams_jenkinsfile_differs_from_ours_in_its_first_spec_and_the_source_of_hpt() -> None:
+    own_lines, team_lines = rendered()["Jenkinsfile"].splitlines(), standalone().splitlines()
+    end = team_lines.index("/** The script for a machine without hpt. It prints the folder of `bin/hpt`. */") - 1
+    changes = [line for line in difflib.ndiff(own_lines, team_lines[:end]) if line[0] in "+-"]
     assert len(changes) == 7
     assert [line for line in changes if "'specs/first.json'" in line or "'specs/quickstart.json'" in line] == changes[
         2:4
@@ -99,24 +99,26 @@ def test_a_teams_jenkinsfile_is_ours_but_for_its_first_spec_and_for_where_hpt_co
     ]
 
 
-def test_a_teams_jenkinsfile_holds_the_script_that_gets_hpt_as_it_is() -> None:
+def test_a_teams_jenkinsfile_contains_the_start_script_unchanged() -> None:
     (text,) = re.findall(r"return '''(.*?)'''", standalone(), re.DOTALL)
     assert re.sub(r"\\(.)", r"\1", text) == start_script()
     assert len(text.encode()) < 60_000, "a class of Java holds no longer text"
 
 
-def test_the_form_has_three_groups_of_which_the_first_five_parameters_are_enough_for_most(jobs: Jobs) -> None:
-    shown = {text(each, "name"): text(each, "description") for each in jobs["tuning/sweep"].findall(DEFINITIONS + "*")}
-    headings = [name for name, description in shown.items() if re.match(r"[A-Z ]{10,}", description)]
+def test_the_form_has_three_groups_and_the_first_has_five_parameters(jobs: Jobs) -> None:
+    descriptions = {
+        text(each, "name"): text(each, "description") for each in jobs["tuning/sweep"].findall(DEFINITIONS + "*")
+    }
+    headings = [name for name, description in descriptions.items() if re.match(r"[A-Z ]{10,}", description)]
     assert headings == list(HEADINGS)
-    assert list(shown)[:6] == ["SPEC", "ARCHITECTURE", "BUDGET", "LANES", "SWEEP", headings[1]]
+    assert list(descriptions)[:6] == ["SPEC", "ARCHITECTURE", "BUDGET", "LANES", "SWEEP", headings[1]]
 
 
-def test_the_page_tells_every_parameter_in_the_forms_order() -> None:
+def test_the_page_lists_every_parameter_in_the_order_of_the_form() -> None:
     page = (ROOT / "docs/jenkins.md").read_text(encoding="utf-8")
     table = page[page.index("| parameter | |") :].partition("\n\n")[0]
-    told = [name for line in table.splitlines()[2:] for name in re.findall(r"`([A-Z_]+)`", line.split("|")[1])]
-    assert told == [parameter.name for parameter in PARAMETERS]
+    listed = [name for line in table.splitlines()[2:] for name in re.findall(r"`([A-Z_]+)`", line.split("|")[1])]
+    assert listed == [parameter.name for parameter in PARAMETERS]
 
 
 def test_job_and_jenkinsfile_declare_the_same_parameters(jobs: Jobs, tmp_path: Path) -> None:
@@ -124,17 +126,17 @@ def test_job_and_jenkinsfile_declare_the_same_parameters(jobs: Jobs, tmp_path: P
     of_job: dict[str, dict[str, Any]] = {}
     for each in jobs["tuning/sweep"].findall(DEFINITIONS + "*"):
         kind = next(kind for word, kind in KINDS.items() if f".{word}ParameterDefinition" in each.tag)
-        found: dict[str, Any] = {"kind": kind, "name": text(each, "name"), "description": text(each, "description")}
+        parameter: dict[str, Any] = {"kind": kind, "name": text(each, "name"), "description": text(each, "description")}
         if kind == "choice":
-            found["choices"] = [choice.text for choice in each.iter("string")]
-            found["defaultValue"] = found["choices"][0]
+            parameter["choices"] = [choice.text for choice in each.iter("string")]
+            parameter["defaultValue"] = parameter["choices"][0]
         else:
-            found["defaultValue"] = text(each, "defaultValue")
+            parameter["defaultValue"] = text(each, "defaultValue")
         if kind == "boolean":
-            found["defaultValue"] = found["defaultValue"] == "true"
+            parameter["defaultValue"] = parameter["defaultValue"] == "true"
         if kind == "string":
-            found["trim"] = text(each, "trim") == "true"
-        of_job[found["name"]] = found
+            parameter["trim"] = text(each, "trim") == "true"
+        of_job[parameter["name"]] = parameter
     assert of_job == declared
     assert list(of_job) == list(declared)
 
@@ -157,7 +159,7 @@ def test_a_nightly_job_only_starts_the_sweep_job_with_its_spec_at_a_spread_time(
         assert cron.startswith("H H")
 
 
-def test_the_job_of_claims_starts_the_sweep_job_once_a_month_for_all_that_are_due(jobs: Jobs) -> None:
+def test_the_judge_job_starts_the_sweep_job_once_a_month_for_all_claims_that_are_due(jobs: Jobs) -> None:
     script = text(jobs["tuning/judge"], "definition/script")
     assert script.startswith("build job: 'sweep', wait: false")
     passed = dict(re.findall(r"string\(name: '(\w+)', value: '(.*)'\)", script))

@@ -1,4 +1,4 @@
-"""What a build publishes beside files that other tests look at: its description, and one archive to take away."""
+"""The description and the archive that a build publishes."""
 
 import re
 import shutil
@@ -13,17 +13,17 @@ from tests.test_old_stores import FINISHED, copy_to
 
 def test_a_description_is_the_answer_and_ends_in_the_ids_of_the_sweeps() -> None:
     assert description("best: x=1", ["20260614-a"]) == "best: x=1.\nSweep: 20260614-a\n"
-    several = description("a is ahead of b.", ["20260614-a", "20260614-b"])
-    assert several == "a is ahead of b.\nSweeps: 20260614-a 20260614-b\n"
+    of_two = description("a is ahead of b.", ["20260614-a", "20260614-b"])
+    assert of_two == "a is ahead of b.\nSweeps: 20260614-a 20260614-b\n"
 
 
-def test_nothing_of_a_spec_is_markup_or_an_entity_in_it() -> None:
+def test_a_description_contains_no_markup() -> None:
     hostile = description('p < 0.05 & <img src="x" onerror="f()"> it\'s &lt;b&gt;', ["s"])
     assert not re.search("[<>&]", hostile)
     assert hostile == 'p ‹ 0.05 & ‹img src="x" onerror="f()"› it\'s &lt;b&gt;.\nSweep: s\n'.replace("&", "\uff06")
 
 
-def test_table_and_report_come_in_one_archive(tmp_path: Path) -> None:
+def test_table_and_report_are_in_one_archive(tmp_path: Path) -> None:
     store = copy_to(tmp_path) / "hpt-store"
     publish([Sweep(open_store(str(store)), FINISHED)], tmp_path / "summary")
     published = tmp_path / "summary"

@@ -1,4 +1,4 @@
-"""`start.sh`: how a machine with nothing but Python gets what hpt.toml names, in any repository but this one."""
+"""`start.sh`: a machine with nothing but Python gets the hpt of hpt.toml, in any repository but this one."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ def repository(tmp_path: Path, wheel: Path) -> Path:
     return folder
 
 
-def started(folder: Path, **environment: str) -> "subprocess.Popen[str]":
+def start_process(folder: Path, **environment: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         ["sh", ".hpt/start"],
         cwd=folder,
@@ -45,7 +45,7 @@ def home_of(process: "subprocess.Popen[str]") -> Path:
 def test_agents_that_share_a_folder_make_one_environment_which_the_first_call_fills(
     repository: Path, packages: Environment
 ) -> None:
-    at_once = [started(repository, HPT_PACKAGES=str(packages.folder)) for _ in range(2)]
+    at_once = [start_process(repository, HPT_PACKAGES=str(packages.folder)) for _ in range(2)]
     home, other = map(home_of, at_once)
     assert home == other == next((repository / ".hpt").glob("venv-*")) / "home"
     assert (home / "bin/hpt").read_text() == (ROOT / "bin/agent/hpt").read_text()
@@ -57,25 +57,25 @@ def test_agents_that_share_a_folder_make_one_environment_which_the_first_call_fi
         command = [home / "bin/hpt", "--version"]
         return subprocess.run(command, cwd=repository, env=machine, capture_output=True, text=True, check=False)
 
-    asked_for = (repository / "requirements.txt").read_text()
+    requirements = (repository / "requirements.txt").read_text()
     (repository / "requirements.txt").write_text("no-such-package-anywhere\n")
     failed = hpt()
     assert (failed.returncode, failed.stdout) == (3, "")
     assert failed.stderr.endswith("bin/environment: not ready: pip cannot install what is asked for, see above\n")
-    (repository / "requirements.txt").write_text(asked_for)
-    filled, again = hpt(), hpt()
-    assert filled.stdout == again.stdout == f"hpt {__version__}\n"
+    (repository / "requirements.txt").write_text(requirements)
+    filled, called_again = hpt(), hpt()
+    assert filled.stdout == called_again.stdout == f"hpt {__version__}\n"
     assert "some minutes, once" in filled.stderr
-    assert again.stderr == ""
+    assert called_again.stderr == ""
     old = home.parent.with_name("venv-old")
     old.mkdir()
     os.utime(old, (0, 0))
-    assert home_of(started(repository, HPT_PACKAGES=str(packages.folder))) == home
-    assert not old.exists(), "what nobody used for weeks is removed"
+    assert home_of(start_process(repository, HPT_PACKAGES=str(packages.folder))) == home
+    assert not old.exists(), "an environment unused for weeks is removed"
 
 
 @pytest.mark.parametrize(
-    ("hpt_toml", "status", "why"),
+    ("hpt_toml", "status", "reason"),
     [
         (
             'store = "here"\n',
@@ -87,38 +87,41 @@ def test_agents_that_share_a_folder_make_one_environment_which_the_first_call_fi
         ('hpt = "./no-such.whl"\n', 3, "not ready: pip cannot install ./no-such.whl"),
     ],
 )
-def test_what_cannot_be_had_is_said_by_the_scripts_that_a_build_calls(
-    repository: Path, packages: Environment, hpt_toml: str, status: int, why: str
+def test_without_hpt_the_scripts_of_a_build_fail_with_the_reason(
+    repository: Path, packages: Environment, hpt_toml: str, status: int, reason: str
 ) -> None:
     (repository / "hpt.toml").write_text(hpt_toml)
-    says(repository, home_of(started(repository, HPT_PACKAGES=str(packages.folder))), status, why)
+    check_reason(repository, home_of(start_process(repository, HPT_PACKAGES=str(packages.folder))), status, reason)
 
 
-def says(repository: Path, home: Path, status: int, why: str) -> None:
-    """Fails unless the scripts that stand for those of hpt say why there is none, and none says that trials failed."""
+def check_reason(repository: Path, home: Path, status: int, reason: str) -> None:
+    """Checks that the scripts in place of hpt fail with the reason, and with no status that means failed trials."""
     for script in ("bin/hpt", "bin/ready", "docker/image"):
         done = subprocess.run([home / script, "x"], cwd=repository, capture_output=True, text=True, check=False)
-        # bin/ready says 1 of what may pass.
+        # bin/ready ends with 1 if the cause may pass.
         assert (done.returncode, done.stdout) == (1 if (script, status) == ("bin/ready", 3) else status, "")
-        assert done.stderr.startswith(f"hpt: {why}")
-    assert (repository / "build/ready.txt").read_text().startswith(why)
+        assert done.stderr.startswith(f"hpt: {reason}")
+    assert (repository / "build/ready.txt").read_text().startswith(reason)
 
 
-def test_what_a_file_system_refuses_is_not_said_to_be_trials_that_failed(repository: Path) -> None:
+def test_an_error_of_the_file_system_is_not_reported_as_failed_trials(repository: Path) -> None:
     (repository / ".hpt/lock").mkdir()
-    says(repository, home_of(started(repository)), 3, "not ready: [Errno ")
+    check_reason(repository, home_of(start_process(repository)), 3, "not ready: [Errno ")
 
 
-def test_a_python_that_breaks_down_is_not_said_to_be_trials_that_failed(repository: Path, tmp_path: Path) -> None:
+def test_a_broken_python_is_not_reported_as_failed_trials(repository: Path, tmp_path: Path) -> None:
     broken = tmp_path / "python"
     broken.write_text('#!/bin/sh\n[ "$1" = -c ]\n')
     broken.chmod(0o755)
-    says(
-        repository, home_of(started(repository, PYTHON=str(broken))), 3, "not ready: the environment could not be made"
+    check_reason(
+        repository,
+        home_of(start_process(repository, PYTHON=str(broken))),
+        3,
+        "not ready: the environment could not be made",
     )
 
 
-def test_what_a_file_system_refuses_while_it_is_filled_is_not_said_to_be_trials_that_failed(
+def test_an_error_of_the_file_system_while_installing_is_not_reported_as_failed_trials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.prefix", str(tmp_path / "gone"))
@@ -130,25 +133,25 @@ def test_a_machine_without_python_is_not_fit(repository: Path, tmp_path: Path) -
     tools = tmp_path / "tools"
     tools.mkdir()
     for tool in ("sh", "mkdir", "rm", "mv", "cat", "chmod", "cp", "dirname"):
-        found = shutil.which(tool)
-        assert found
-        (tools / tool).symlink_to(found)
-    home = home_of(started(repository, PATH=str(tools)))
+        path = shutil.which(tool)
+        assert path
+        (tools / tool).symlink_to(path)
+    home = home_of(start_process(repository, PATH=str(tools)))
     done = subprocess.run([home / "bin/ready"], cwd=repository, capture_output=True, text=True, check=False)
     assert done.returncode == 3
     assert (repository / "build/ready.txt").read_text().startswith("not fit: no Python 3.11 or newer")
 
 
-def test_in_a_checkout_of_ours_it_is_the_checkout(tmp_path: Path) -> None:
+def test_in_a_checkout_of_hpt_the_home_is_the_checkout(tmp_path: Path) -> None:
     for name in ("bin/hpt", "pipeline/jenkins/sweep.groovy"):
         (tmp_path / name).parent.mkdir(parents=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / ".hpt").mkdir()
     (tmp_path / ".hpt/start").write_text(start_script(), encoding="utf-8")
-    assert home_of(started(tmp_path)) == Path()
+    assert home_of(start_process(tmp_path)) == Path()
 
 
-def test_other_requirements_or_another_wheel_of_the_same_name_are_another_environment(
+def test_changed_requirements_or_a_changed_wheel_make_another_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -185,7 +188,7 @@ PACKAGE = '[build-system]\nrequires = []\n[project]\nname = "x"\ndependencies = 
         ({"pyproject.toml": PACKAGE, "requirements.txt": ""}, False, ["-r", "requirements.txt", "lightgbm>=4"]),
     ],
 )
-def test_what_is_installed_is_what_their_files_ask_for(
+def test_the_files_of_a_repository_decide_what_is_installed(
     tmp_path: Path, files: dict[str, str], with_code: bool, arguments: list[str]
 ) -> None:
     for name, text in files.items():
@@ -203,7 +206,7 @@ def test_extras_that_hpt_toml_names_are_kept(tmp_path: Path, pinned: str, extras
 
 
 @pytest.mark.parametrize("text", ['[project]\ndynamic = ["dependencies"]\n', "[build-system]\n", "[project\n"])
-def test_an_image_cannot_be_made_of_a_pyproject_that_does_not_say_its_dependencies(tmp_path: Path, text: str) -> None:
+def test_an_image_needs_a_pyproject_that_lists_its_dependencies(tmp_path: Path, text: str) -> None:
     (tmp_path / "pyproject.toml").write_text(text)
     with pytest.raises(ValueError, match=r"pyproject\.toml (does not say itself|cannot be read)"):
         fill.requirements(tmp_path, with_code=False)

@@ -1,4 +1,4 @@
-"""What a build's parameters may name: no code, no image of a stranger, no store and no data but where they may lie."""
+"""Limits of a build's parameters: code, images, stores and data only from allowed places."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from pipeline.spec import from_dict, json_schema
 from pipeline.spec.normalize import as_written
 from pipeline.store import open_store
 from pipeline.sweep import Sweep, claims
-from tests.support import claims as claimed
+from tests.support import claims as claim_fixtures
 from tests.support.claims import claims_of
 
 STRICT = {
@@ -109,11 +109,11 @@ CODES: list[dict[str, Any]] = [
         },
     },
 ]
-"""... or into one of these, which are refused, and to `trust.CODE`."""
+"""Or into one of these, which are refused, and into `trust.CODE`."""
 
 
 def keys_of_schema() -> set[str]:
-    """Every key that a spec can have, as a path; `*` stands for a name that people choose."""
+    """Every key that a spec can have, as a path; `*` stands for any name."""
     schema = json.loads(json_schema())
 
     def keys(node: Any, path: str) -> Iterator[str]:
@@ -144,42 +144,42 @@ def keys_used(value: Any, path: str = "") -> Iterator[str]:
 
 
 def refusal(environment: dict[str, str], **parameters: str) -> str:
-    """All lines that a build with these parameters fails with."""
+    """The message with which a build with these parameters fails."""
     with pytest.raises(UserError) as caught:
         check(environment | parameters)
     return str(caught.value)
 
 
-def test_every_key_of_the_spec_was_tried_through_the_parameters() -> None:
+def test_every_key_of_a_spec_is_tried_through_the_parameters() -> None:
     tried = {key for spec in (*HARMLESS, *CODES) for key in keys_used(spec)}
     assert KEYS - tried == set(), "new keys: put each into a spec of HARMLESS or CODES"
 
 
 @pytest.mark.parametrize("spec", HARMLESS)
-def test_a_spec_without_code_passes_as_it_is(spec: dict[str, Any]) -> None:
+def test_a_spec_without_code_passes_unchanged(spec: dict[str, Any]) -> None:
     specs, _ = check(STRICT | {"SPEC_JSON": json.dumps(spec)})
     assert as_written(specs["spec"]) == as_written(from_dict(spec))
 
 
 @pytest.mark.parametrize("spec", CODES)
-def test_code_in_a_parameter_is_refused_by_its_key_and_an_administrator_can_allow_it(spec: dict[str, Any]) -> None:
+def test_code_in_a_parameter_is_refused_unless_an_administrator_allows_it(spec: dict[str, Any]) -> None:
     text = json.dumps(spec)
     lines = refusal(STRICT, SPEC_JSON=text).splitlines()
     assert [line.split(":")[:2] for line in lines] == [["SPEC_JSON", f" {key}"] for key in CODE if key in spec]
     assert all(ADVICE in line for line in lines)
-    said: list[str] = []
-    specs, _ = check(ALLOWED | {"SPEC_JSON": text}, said.append)
+    notes: list[str] = []
+    specs, _ = check(ALLOWED | {"SPEC_JSON": text}, notes.append)
     assert as_written(specs["spec"]).keys() >= spec.keys()
-    assert said == ["HPT_ALLOW_INLINE_CODE=1: specs in parameters may bring code and images of their own"]
+    assert notes == ["HPT_ALLOW_INLINE_CODE=1: specs in parameters may bring code and images of their own"]
 
 
 @pytest.mark.parametrize("value", ["", "0", "true", "yes", "null"])
-def test_nothing_but_1_allows_code(value: str) -> None:
+def test_only_1_allows_code(value: str) -> None:
     assert ADVICE in refusal(STRICT, SPEC_JSON=json.dumps(OWN), HPT_ALLOW_INLINE_CODE=value)
 
 
 @pytest.mark.parametrize("forged", ["1 null null", "null gs://evil null", "null null ", "null null /"])
-def test_a_parameter_cannot_speak_for_the_administrator(forged: str) -> None:
+def test_a_parameter_cannot_set_the_limits(forged: str) -> None:
     assert "an administrator's to set" in refusal(ALLOWED, SPEC_JSON=json.dumps(HARMLESS[0]), HPT_FORGED=forged)
 
 
@@ -225,7 +225,7 @@ STRANGE = [
 
 
 @pytest.mark.parametrize("image", STRANGE)
-def test_other_images_are_code_of_strangers(image: str) -> None:
+def test_other_images_are_refused(image: str) -> None:
     problem = f"possible is {OURS}, as docker/image makes it"
     assert problem in refusal(STRICT, SPEC_JSON=json.dumps(BASE), IMAGE=image, HPT_IMAGE_MADE=f"{OURS}:1")
     assert problem in refusal(STRICT, SPEC_JSON=json.dumps(BASE | {"image": image}))
@@ -239,7 +239,7 @@ def test_other_images_are_code_of_strangers(image: str) -> None:
 
 
 @pytest.mark.parametrize("store", ["gs://team/tuning", "gs://other/tuning/x/", "/mnt/our runs", "/mnt/our runs/a/"])
-def test_a_store_may_lie_where_the_administrator_says(store: str) -> None:
+def test_a_store_may_lie_in_an_allowed_place(store: str) -> None:
     assert check(STRICT | {"SPEC_JSON": json.dumps(BASE), "STORE": store})[1].store == store
 
 
@@ -248,14 +248,14 @@ BAD_STORES += ["/mnt", "/mnt/our runs-evil", "/mnt/our runs/../x", "/team/tuning
 
 
 @pytest.mark.parametrize("store", BAD_STORES)
-def test_a_store_lies_nowhere_else(store: str) -> None:
+def test_a_store_elsewhere_is_refused(store: str) -> None:
     assert refusal(STRICT, SPEC_JSON=json.dumps(BASE), STORE=store).startswith("STORE: ")
     assert refusal(STRICT, SPEC_JSON=json.dumps(BASE | {"store": store})).startswith("SPEC_JSON: store: ")
     check(STRICT | {"SPEC_JSON": json.dumps(BASE | {"store": "gs://team/tuning"})})
 
 
 @pytest.mark.parametrize("store", ["mnt/our runs", "~/runs", "s3://x"])
-def test_a_store_of_a_spec_that_only_this_machine_understands_is_refused(store: str) -> None:
+def test_a_store_with_a_local_path_is_refused(store: str) -> None:
     assert refusal(STRICT, SPEC_JSON=json.dumps(BASE | {"store": store})).startswith("SPEC_JSON: store: ")
 
 
@@ -268,21 +268,21 @@ BAD_DATA += ["gs://team//data/x", "gs://team/*/data", "/team/data/x", "a\0b"]
 
 
 @pytest.mark.parametrize("path", GOOD_DATA)
-def test_data_may_lie_where_the_administrator_says_and_in_the_repository(path: str) -> None:
+def test_data_may_lie_in_an_allowed_place_and_in_the_repository(path: str) -> None:
     data = FILES | {"path": path}
     check(STRICT | {"SPEC_JSON": json.dumps(BASE | {"data": data})})
     check(STRICT | {"SPEC_JSON": json.dumps(BASE), "DATA": json.dumps(data)})
 
 
 @pytest.mark.parametrize("path", BAD_DATA)
-def test_data_lie_nowhere_else(path: str) -> None:
+def test_data_elsewhere_are_refused(path: str) -> None:
     data = FILES | {"path": path}
     assert refusal(STRICT, SPEC_JSON=json.dumps(BASE | {"data": data})).startswith("SPEC_JSON: data.path: ")
-    asked = {"ARCHITECTURE": "bag-of-words", "DATA": json.dumps(data)}
-    assert refusal(STRICT, **asked).startswith("DATA: data.path: ")
+    parameters = {"ARCHITECTURE": "bag-of-words", "DATA": json.dumps(data)}
+    assert refusal(STRICT, **parameters).startswith("DATA: data.path: ")
 
 
-def test_links_do_not_lead_out(tmp_path: Path) -> None:
+def test_links_do_not_lead_out_of_an_allowed_place(tmp_path: Path) -> None:
     for name in ("data", "runs", "secret"):
         (tmp_path / name).mkdir()
     (tmp_path / "secret/x.csv").write_text("day,x,y\n")
@@ -300,27 +300,27 @@ def test_links_do_not_lead_out(tmp_path: Path) -> None:
     check(environment | {"SPEC_JSON": json.dumps(BASE), "DATA": data})
 
 
-def test_without_places_anything_goes_and_the_log_says_so_in_one_line() -> None:
-    said: list[str] = []
+def test_without_limits_anything_is_allowed_and_the_log_says_so() -> None:
+    notes: list[str] = []
     spec = BASE | {"data": FILES | {"path": "/etc/*"}}
-    check({"LABEL": "gpu", "LANES": "1", "STORE": "/x", "SPEC_JSON": json.dumps(spec)}, said.append)
-    assert said == [
+    check({"LABEL": "gpu", "LANES": "1", "STORE": "/x", "SPEC_JSON": json.dumps(spec)}, notes.append)
+    assert notes == [
         "not set: HPT_STORES and HPT_DATA_ROOTS; parameters may name any store and any data that the machines can reach"
     ]
 
 
 @pytest.mark.parametrize("name", ["HPT_STORES", "HPT_DATA_ROOTS"])
 @pytest.mark.parametrize("text", ["runs", "~/x", "s3://x", "gs://", "/a/../b", "/a,b", ",", "gs://x*", "/data/*"])
-def test_a_place_that_is_none_is_the_administrators_mistake(name: str, text: str) -> None:
+def test_a_wrong_limit_is_reported_by_its_name(name: str, text: str) -> None:
     assert refusal(STRICT | {name: text}, SPEC_JSON=json.dumps(BASE)).startswith(f"{name}: ")
 
 
 # -- sweeps that exist
 
 
-def frozen(store: Path, **more: Any) -> str:
-    """The id of a sweep that somebody planned into a store."""
-    definition = resolve(from_dict(more), now=datetime(2026, 6, 14, 2, 10, tzinfo=UTC), token="0a0a")
+def planned_sweep(store: Path, **changes: Any) -> str:
+    """The id of a new sweep in a store that another person wrote."""
+    definition = resolve(from_dict(changes), now=datetime(2026, 6, 14, 2, 10, tzinfo=UTC), token="0a0a")
     return Sweep.create(open_store(str(store)), definition).id
 
 
@@ -332,58 +332,59 @@ SWEEPS = [
 
 
 @pytest.mark.parametrize("spec", SWEEPS)
-def test_a_sweep_goes_on_as_it_is_frozen_in_a_store_that_an_administrator_named(
-    tmp_path: Path, spec: dict[str, Any]
-) -> None:
-    id = frozen(tmp_path, **spec)
-    named = STRICT | {"SWEEP": id, "STORE": str(tmp_path)}
-    for environment in (named | {"HPT_STORES": str(tmp_path)}, named | {"HPT_STORE": str(tmp_path)}):
+def test_a_sweep_in_a_store_of_the_administrator_goes_on_unchecked(tmp_path: Path, spec: dict[str, Any]) -> None:
+    id = planned_sweep(tmp_path, **spec)
+    environment_of_store = STRICT | {"SWEEP": id, "STORE": str(tmp_path)}
+    for environment in (
+        environment_of_store | {"HPT_STORES": str(tmp_path)},
+        environment_of_store | {"HPT_STORE": str(tmp_path)},
+    ):
         assert check(environment)[1].sweeps == id
 
 
 @pytest.mark.parametrize("spec", SWEEPS)
-def test_a_store_that_only_a_parameter_names_brings_no_code_either(tmp_path: Path, spec: dict[str, Any]) -> None:
-    id = frozen(tmp_path, **spec)
-    asked = {"SWEEP": id, "STORE": str(tmp_path), "HPT_STORES": ""}
-    assert refusal(STRICT, **asked).startswith(f"SWEEP: {id}")
+def test_a_sweep_in_a_store_of_a_parameter_brings_no_code(tmp_path: Path, spec: dict[str, Any]) -> None:
+    id = planned_sweep(tmp_path, **spec)
+    parameters = {"SWEEP": id, "STORE": str(tmp_path), "HPT_STORES": ""}
+    assert refusal(STRICT, **parameters).startswith(f"SWEEP: {id}")
     if "command" in spec or "image" in spec:
-        check(ALLOWED | asked)
-    plain = frozen(tmp_path / "plain", **BASE, data="flights")
-    assert check(STRICT | asked | {"SWEEP": plain, "STORE": str(tmp_path / "plain")})[1].sweeps == plain
+        check(ALLOWED | parameters)
+    plain = planned_sweep(tmp_path / "plain", **BASE, data="flights")
+    assert check(STRICT | parameters | {"SWEEP": plain, "STORE": str(tmp_path / "plain")})[1].sweeps == plain
 
 
 # -- sweeps that change under a build
 
 
 def sweep_of(store: Path, **spec: Any) -> Sweep:
-    return Sweep(open_store(str(store)), frozen(store, **spec))
+    return Sweep(open_store(str(store)), planned_sweep(store, **spec))
 
 
-def marks_of(spec: dict[str, Any], **more: str) -> str:
+def marks_of(spec: dict[str, Any], **changes: str) -> str:
     """HPT_CODE of a build that runs a committed spec."""
     Path("specs").mkdir(exist_ok=True)
     Path("specs/own.json").write_text(json.dumps(spec))
-    return check(STRICT | {"SPEC": "specs/own.json", "HPT_STORES": ""} | more)[1].code
+    return check(STRICT | {"SPEC": "specs/own.json", "HPT_STORES": ""} | changes)[1].code
 
 
-def test_in_a_store_that_only_a_parameter_names_nothing_runs_but_what_the_build_was_checked_with(
+def test_in_a_store_of_a_parameter_only_checked_code_and_images_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    own, plain = OWN | {"date-range": RANGES}, BASE | {"data": "flights"}
-    imaged = own | {"image": "registry.test/own:1"}
-    optional = own | {"command": ["true", {"if": "lr", "arguments": ["--lr"]}]}
-    for name, spec in (("own", own), ("plain", plain), ("imaged", imaged), ("optional", optional)):
+    own_spec, plain = OWN | {"date-range": RANGES}, BASE | {"data": "flights"}
+    imaged = own_spec | {"image": "registry.test/own:1"}
+    optional = own_spec | {"command": ["true", {"if": "lr", "arguments": ["--lr"]}]}
+    for name, spec in (("own", own_spec), ("plain", plain), ("imaged", imaged), ("optional", optional)):
         sweep = sweep_of(tmp_path / name, **spec)
         environment = {"HPT_CODE": marks_of(spec, STORE=str(tmp_path))}
         assert lines(sweep, environment)
         check_code(sweep.definition, (), environment)
-    others = [own | {"command": ["false"]}, own | {"command": None, "trainer": "os:abort"}, imaged]
+    others = [own_spec | {"command": ["false"]}, own_spec | {"command": None, "trainer": "os:abort"}, imaged]
     others += [plain | {"image": "evil.test/x:1"}]
     for number, other in enumerate(others):
         changed = {key: value for key, value in other.items() if value is not None}
         sweep = sweep_of(tmp_path / str(number), **changed)
-        for spec in (own, plain):
+        for spec in (own_spec, plain):
             with pytest.raises(UserError, match="runs other code or another image than when the build began"):
                 lines(sweep, {"HPT_CODE": marks_of(spec, STORE=str(tmp_path))})
         assert lines(sweep, {})
@@ -393,16 +394,14 @@ def lines(sweep: Sweep, environment: dict[str, str]) -> list[rounds.Line]:
     return rounds.plan([sweep], environment, retry=False).lines
 
 
-def test_a_store_that_an_administrator_names_says_itself_what_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_of_the_administrator_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert marks_of(OWN) == marks_of(OWN, STORE="/x", HPT_STORES="/x") == ""
     assert marks_of(OWN, STORE="/x", HPT_ALLOW_INLINE_CODE="1") == ""
     assert marks_of(BASE, STORE="/x") == "none"
 
 
-def test_a_pack_of_a_round_that_names_another_image_than_its_sweep_is_refused(tmp_path: Path) -> None:
+def test_a_pack_with_another_image_than_its_sweep_is_refused(tmp_path: Path) -> None:
     sweep = sweep_of(tmp_path, **BASE, data="flights")
     assert lines(sweep, {"HPT_CODE": "none"})
     (plan,) = tmp_path.glob("sweeps/*/plan/0.tsv")
@@ -412,7 +411,7 @@ def test_a_pack_of_a_round_that_names_another_image_than_its_sweep_is_refused(tm
         lines(Sweep(open_store(str(tmp_path)), sweep.id), {"HPT_CODE": "none"})
 
 
-def test_a_trial_runs_no_code_that_its_build_was_not_checked_with(tmp_path: Path) -> None:
+def test_a_trial_refuses_code_that_its_build_did_not_check(tmp_path: Path) -> None:
     sweep = sweep_of(tmp_path, **OWN | {"command": ["touch", "ran"], "date-range": RANGES})
     lines(sweep, {})
     command = [sys.executable, "-m", "pipeline.cli", "trial", sweep.id, "screen-e000-d0-s0", "--store", str(tmp_path)]
@@ -427,44 +426,42 @@ def test_a_trial_runs_no_code_that_its_build_was_not_checked_with(tmp_path: Path
 
 
 def claim_in(store: Path, **spec: Any) -> str:
-    """The id of a claim that somebody left in a store."""
-    content = claimed.asked({"incumbent": {}, "objective": {"metric": "mse"}, "references": False} | spec)
-    return claimed.made(open_store(str(store)), content).id
+    """The id of a new claim in a store that another person wrote."""
+    content = claim_fixtures.asked({"incumbent": {}, "objective": {"metric": "mse"}, "references": False} | spec)
+    return claim_fixtures.made(open_store(str(store)), content).id
 
 
 def test_claims_are_judged_by_their_ids_or_all_that_are_due(tmp_path: Path) -> None:
     environment = STRICT | {"HPT_STORE": str(tmp_path), "STORE": str(tmp_path)}
     id = claim_in(tmp_path, **BASE, data=FILES)
-    for text, told in (("due", "--due"), (id, id), (id[-5:], id[-5:])):
+    for text, argument in (("due", "--due"), (id, id), (id[-5:], id[-5:])):
         specs, settings = check(environment | {"JUDGE": text, "SPEC": "specs/quickstart.json"})
-        assert (specs, settings.judge, settings.sweeps) == ({}, told, "")
+        assert (specs, settings.judge, settings.sweeps) == ({}, argument, "")
     assert 'holds no claim "nope"' in refusal(environment, JUDGE="nope")
 
 
 @pytest.mark.parametrize("text", ["--due", "due; rm", "../x", "$(touch ran)", "a b", "-x"])
-def test_what_is_no_claim_is_refused(text: str) -> None:
+def test_a_wrong_claim_id_is_refused(text: str) -> None:
     assert refusal(STRICT, JUDGE=text).startswith("JUDGE: ")
 
 
 @pytest.mark.parametrize("name", ["SPEC_JSON", "ARCHITECTURE", "DATA", "EXPERIMENTS", "BUDGET", "NOTES"])
-def test_nothing_changes_how_a_claim_is_judged(name: str) -> None:
+def test_parameters_of_new_sweeps_are_refused_with_a_claim(name: str) -> None:
     assert f"{name}: cannot change how a claim is judged" in refusal(STRICT, JUDGE="due", **{name: "1"})
 
 
-def test_a_sweep_to_go_on_with_and_claims_to_judge_are_two_builds() -> None:
+def test_sweep_and_judge_exclude_each_other() -> None:
     assert "JUDGE: cannot change a sweep that exists" in refusal(STRICT, JUDGE="due", SWEEP="20260614-0210-cnn-3f9c")
 
 
-def test_a_claim_of_a_store_that_only_a_parameter_names_reads_no_data_but_where_they_may_lie(tmp_path: Path) -> None:
+def test_a_claim_in_a_store_of_a_parameter_reads_only_allowed_data(tmp_path: Path) -> None:
     environment = STRICT | {"STORE": str(tmp_path), "HPT_STORES": "", "JUDGE": "due"}
     id = claim_in(tmp_path, **BASE, data=FILES | {"path": "/etc/*"})
     assert f"JUDGE: {id}: data.path is outside of what the administrator allows" in refusal(environment)
     check(environment | {"HPT_STORES": str(tmp_path)})
 
 
-def test_the_code_of_a_claim_is_that_of_a_committed_spec_and_no_other_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_code_of_a_committed_spec_runs_for_a_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     store = tmp_path / "store"
     environment = STRICT | {"STORE": str(store), "HPT_STORES": "", "JUDGE": "due"}
@@ -473,8 +470,8 @@ def test_the_code_of_a_claim_is_that_of_a_committed_spec_and_no_other_runs(
     code = marks_of(OWN, STORE=str(store))
     assert check(environment)[1].code == code != "none"
     judged = claims_of(open_store(str(store)))
-    asked = judging.Judge(judged[0].ranges[0].end, here=False)
-    sweep = judging.begin(open_store(str(store)), claims.read(open_store(str(store)), judged[0].id), asked)
+    parameters = judging.Judge(judged[0].ranges[0].end, here=False)
+    sweep = judging.begin(open_store(str(store)), claims.read(open_store(str(store)), judged[0].id), parameters)
     assert sweep is not None
     assert lines(sweep, {"HPT_CODE": code})
     with pytest.raises(UserError, match="runs other code"):
@@ -485,7 +482,7 @@ def test_a_note_of_a_claim_cannot_lead_to_another_sweep(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     id = claim_in(tmp_path, **BASE, data=FILES)
     claim = claims.read(store, id).claim
-    evil = frozen(tmp_path, **OWN | {"command": ["touch", "ran"], "date-range": RANGES})
+    evil = planned_sweep(tmp_path, **OWN | {"command": ["touch", "ran"], "date-range": RANGES})
     note = claims.JudgingNote(number=0, sweep=evil, ranges=claim.ranges[:1], as_of=claim.day, created="2024-07-01")
     claims.add_note(store, claim, note)
     with pytest.raises(UserError, match=f"{evil} is not the sweep that judges {id}"):

@@ -1,4 +1,4 @@
-"""`hpt trigger` as a person or a program calls it: a process, its exit code, and what is on which stream."""
+"""`hpt trigger` as a process: its exit code, and its output on each stream."""
 
 import json
 import os
@@ -17,39 +17,39 @@ def hpt_trigger(spec: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ | {"NO_COLOR": "1"})
 
 
-def test_json_is_all_that_stands_on_stdout(jenkins: fakes.Fake, a_spec: Path) -> None:
+def test_json_is_alone_on_stdout(jenkins: fakes.Fake, spec_file: Path) -> None:
     jenkins.script = UNSTABLE
-    done = hpt_trigger(a_spec, "--set", "LANES=2", "--follow", "--json", "--request-id", "mine")
-    told = json.loads(done.stdout)
-    assert (told["request_id"], told["number"], told["result"]) == ("mine", 7, "UNSTABLE")
+    done = hpt_trigger(spec_file, "--set", "LANES=2", "--follow", "--json", "--request-id", "mine")
+    printed = json.loads(done.stdout)
+    assert (printed["request_id"], printed["number"], printed["result"]) == ("mine", 7, "UNSTABLE")
     assert done.returncode == 1
     assert "trials: 1 of 2" in done.stderr
     assert fakes.TOKEN not in done.stdout + done.stderr
 
 
-def test_without_waiting_the_address_is_printed(jenkins: fakes.Fake, a_spec: Path) -> None:
+def test_without_waiting_the_address_is_printed(jenkins: fakes.Fake, spec_file: Path) -> None:
     jenkins.script = UNSTABLE
-    done = hpt_trigger(a_spec)
+    done = hpt_trigger(spec_file)
     assert (done.returncode, done.stdout) == (0, f"{jenkins.url}/job/tuning/job/sweep/7/\n")
 
 
-def test_mistakes_end_with_one_line_and_2_and_an_absent_jenkins_with_3(jenkins: fakes.Fake, a_spec: Path) -> None:
-    wrong = hpt_trigger(a_spec, "--job", "tuning/other")
+def test_mistakes_end_with_one_line_and_2_and_an_absent_jenkins_with_3(jenkins: fakes.Fake, spec_file: Path) -> None:
+    wrong = hpt_trigger(spec_file, "--job", "tuning/other")
     assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (2, "", 1)
-    absent = hpt_trigger(a_spec, "--url", "http://127.0.0.1:1")
+    absent = hpt_trigger(spec_file, "--url", "http://127.0.0.1:1")
     assert (absent.returncode, absent.stdout) == (3, "")
     assert absent.stderr == "hpt: http://127.0.0.1:1/ cannot be reached: Connection refused\n"
 
 
-def test_an_interrupt_ends_the_waiting_with_130_and_says_how_to_go_on(jenkins: fakes.Fake, a_spec: Path) -> None:
+def test_an_interrupt_ends_the_waiting_with_130_and_says_how_to_go_on(jenkins: fakes.Fake, spec_file: Path) -> None:
     jenkins.script.looks_in_queue = 1000
-    command = [sys.executable, "-m", "pipeline.cli", "trigger", str(a_spec), "--wait", "--request-id", "mine"]
+    command = [sys.executable, "-m", "pipeline.cli", "trigger", str(spec_file), "--wait", "--request-id", "mine"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as waiting:
         assert waiting.stderr is not None
-        said = iter(waiting.stderr)
-        assert any(line.startswith("queued: ") for line in said)
+        lines = iter(waiting.stderr)
+        assert any(line.startswith("queued: ") for line in lines)
         waiting.send_signal(signal.SIGINT)
-        rest = "".join(said)
+        output = "".join(lines)
     assert waiting.returncode == 130
-    assert "--request-id mine finds it again" in rest
-    assert "Traceback" not in rest
+    assert "--request-id mine finds it again" in output
+    assert "Traceback" not in output

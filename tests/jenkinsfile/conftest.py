@@ -1,4 +1,4 @@
-"""Runs the Jenkinsfile itself, on Groovy 2.4 and a controller that exists only for the test; see harness/."""
+"""Runs the Jenkinsfile itself, on Groovy 2.4 and the fake controller in harness/."""
 
 import atexit
 import csv
@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -23,6 +24,7 @@ from pipeline.store import open_store
 from pipeline.sweep import Sweep
 from tests.support import ROOT
 from tests.support.lanes import Nursery
+from tests.support.package import Environment
 
 HARNESS = Path(__file__).parent / "harness"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -32,19 +34,20 @@ AGENTS = (
     {"name": "gpu-1", "labels": "gpu"},
     {"name": "gpu-2", "labels": "gpu"},
 )
+ONE_MACHINE = ({"name": "box", "labels": "gpu light"},)
 
 
 def java_home() -> str | None:
-    """A Java that Groovy 2.4 runs on: Debian's wrapper wants to be told, and the newest one is not always it."""
+    """The home of a Java that Groovy 2.4 supports, preferably 17; None if there is no Java."""
     homes = sorted(Path("/usr/lib/jvm").glob("*/bin/java"), key=lambda path: ("-17-" not in str(path), str(path)))
-    found = shutil.which("java")
-    candidates = [*homes, *([Path(found).resolve()] if found else [])]
+    on_path = shutil.which("java")
+    candidates = [*homes, *([Path(on_path).resolve()] if on_path else [])]
     return next((str(path.parent.parent) for path in candidates if path.exists()), None)
 
 
 @dataclass(frozen=True)
 class Build:
-    """What came of one build."""
+    """The result of one build."""
 
     home: Path
     store: Path
@@ -67,11 +70,11 @@ class Build:
         return (self.home / "log.txt").read_text(errors="replace")
 
     def stages(self) -> dict[str, str]:
-        """The stages of the Jenkinsfile and how they ended."""
+        """The stages of the Jenkinsfile with their results."""
         return {stage["name"]: stage["result"] for stage in self.trace["stages"] if not stage["within"]}
 
     def packs(self) -> list[tuple[str, str]]:
-        """The stages of packs: which trials they ran, and how they ended."""
+        """The stages of packs: their trials and results."""
         return [(stage["trials"], stage["result"]) for stage in self.trace["stages"] if "trials" in stage]
 
     def shells(self, script: str) -> list[dict[str, Any]]:
@@ -92,7 +95,7 @@ class Build:
         return {row["trial"]: row for row in rows}
 
     def attempts(self) -> dict[str, int]:
-        """How often each trial was begun."""
+        """The number of attempts of each trial."""
         counts: dict[str, set[str]] = {}
         for entry in self.sweep.store.entries(self.sweep.key("trials/")):
             parts = entry.key.removeprefix(self.sweep.key("trials/")).split("/")
@@ -102,9 +105,9 @@ class Build:
 
 
 class Controller:
-    """Runs builds whose trials need no container, over one directory store.
+    """Runs builds without containers, with a directory as store.
 
-    With a nursery, `hpt` and quick trials are processes forked from it, which start at once.
+    With a nursery, `hpt` and quick trials are forked from it, so that they start at once.
     """
 
     def __init__(self, home: Path, nursery: Nursery | None = None) -> None:
@@ -121,19 +124,19 @@ class Controller:
         for name in ("bin", "docker", "hpt", "pipeline", "specs"):
             if (ROOT / name).exists():
                 shutil.copytree(ROOT / name, self.source / name, ignore=shutil.ignore_patterns("__pycache__"))
-        # The environment of the tests serves as that of every machine, with the code of the workspace.
+        # All machines use the environment of the tests, with the code of the workspace.
         self.script("bin/environment", "mkdir -p .venv/bin && cp bin/.hpt .venv/bin/hpt\n")
         self.start_from(self._nursery)
 
     def start_from(self, nursery: Nursery | None) -> None:
-        """Takes processes from this nursery from now on."""
+        """Forks further processes from this nursery, or starts them anew for None."""
         self._nursery = nursery
-        # `hpt doctor` has tests of its own, and takes seconds.
+        # `hpt doctor` takes seconds, and has its own tests.
         hpt = shlex.join(nursery.command("hpt") if nursery else (sys.executable, "-m", "pipeline.cli"))
         self.script("bin/.hpt", f'[ "$1" = doctor ] || exec {hpt} "$@"\n')
 
     def script(self, path: str, text: str) -> None:
-        """Puts a script of the test into the source that builds check out."""
+        """Writes a script into the source that builds check out."""
         file = self.source / path
         file.parent.mkdir(exist_ok=True)
         file.unlink(missing_ok=True)
@@ -143,7 +146,7 @@ class Controller:
     def quick_trials(
         self, path: str = "bin/trial", failing: str = "", at_most: int = 1000, seconds_each: float = 0
     ) -> None:
-        """Trials that train nothing; `failing` fails, and when so many have begun, no further one can run."""
+        """Replaces trials by ones that train nothing. `failing` fails; after `at_most` trials, none can run."""
         script = str(Path(__file__).with_name("quick_trial.py"))
         quick = shlex.join(self._nursery.command(script) if self._nursery else (sys.executable, script))
         self.script(
@@ -154,7 +157,7 @@ SECONDS_EACH={seconds_each} FAILING={failing} PYTHONPATH=. exec {quick}
 """,
         )
 
-    def spec(self, **more: Any) -> str:
+    def spec(self, **changes: Any) -> str:
         return json.dumps(
             {
                 "architecture": "bag-of-words",
@@ -165,14 +168,14 @@ SECONDS_EACH={seconds_each} FAILING={failing} PYTHONPATH=. exec {quick}
                     "categorical": ["kind"],
                     "target": "y",
                 },
-                # Each trial has a range, and so a pack, of its own.
+                # Each trial has its own range, and so its own pack.
                 "date-range": [[f"2024-0{month}-01", f"2024-0{month + 2}-01"] for month in range(1, 5)],
                 "training": {"max-epochs": 2, "epoch-steps": 1},
                 "search": {"experiments": 1},
                 "confirm": {"ranges": 0},
                 "references": False,
                 "parameters": {"batch_size": [1024, 512, 256]},
-                **more,
+                **changes,
             }
         )
 
@@ -207,14 +210,38 @@ SECONDS_EACH={seconds_each} FAILING={failing} PYTHONPATH=. exec {quick}
         return Build(home, self.store)
 
 
+class TeamController(Controller):
+    """Runs builds in a team's repository, where this checkout cannot be found: machines install `hpt` from a wheel.
+
+    `make_repository` writes the repository, with its Jenkinsfile, into the folder that builds check out.
+    """
+
+    def __init__(self, home: Path, packages: Environment, make_repository: Callable[[Path], object]) -> None:
+        self._make_repository = make_repository
+        super().__init__(home)
+        self._machines = {"HPT_PACKAGES": str(packages.folder), "PIP_NO_INDEX": "1", "PIP_NO_COMPILE": "1"}
+
+    def _copy_source(self) -> None:
+        self._make_repository(self.source)
+
+    def run(self, within_s: float = 240, **params: str) -> Build:
+        return self.build(
+            jenkinsfile=self.source / "Jenkinsfile",
+            agents=ONE_MACHINE,
+            env=self._machines,
+            params={"LANES": "1"} | params,
+            within_s=within_s,
+        )
+
+
 def _java() -> dict[str, str]:
-    # A build is over before better machine code would pay.
+    # A build is too short for the optimizing compiler to pay.
     return os.environ | {"JAVA_HOME": java_home() or "", "JAVA_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 
 
 @cache
 def _harness() -> Path:
-    """The harness, compiled once: half of what a short build takes."""
+    """The harness, compiled once, which would take half of the time of a short build."""
     classes = Path(tempfile.mkdtemp(prefix="hpt-harness-"))
     atexit.register(shutil.rmtree, classes, ignore_errors=True)
     sources = map(str, HARNESS.glob("*.groovy"))
@@ -241,7 +268,7 @@ def _needs_groovy() -> None:
 
 @pytest.fixture(scope="module")
 def controller(tmp_path_factory: pytest.TempPathFactory) -> Controller:
-    """With the real `hpt`, of the workspace's own code."""
+    """A controller with the real `hpt` of the workspace's code."""
     return Controller(tmp_path_factory.mktemp("controller"))
 
 

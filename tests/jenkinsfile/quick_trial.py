@@ -1,4 +1,4 @@
-"""Stands in for `hpt trial` where a test is about lanes and not about training: writes rows as it does, but at once."""
+"""Replaces `hpt trial` in tests of lanes: writes the same rows, but trains nothing."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ from pipeline.trials.pack import Workbench, run_pack
 
 
 class Quick(Builtin):
-    """Later experiments are better, so that there is a winner to confirm; so are architectures with earlier names."""
+    """Later experiments are better, so that one wins and is confirmed; so are architectures earlier in the alphabet."""
 
     def at_once(self, job: Job, most: int) -> int:
         return most
@@ -38,14 +38,14 @@ class Quick(Builtin):
 
 
 if __name__ == "__main__":
-    folder = Sweep(open_store(os.environ["HPT_STORE"]), os.environ["HPT_SWEEP"])
+    sweep = Sweep(open_store(os.environ["HPT_STORE"]), os.environ["HPT_SWEEP"])
     trials = [Trial.parse(name) for name in os.environ["HPT_PACK_TRIALS"].split(",")]
     retry = bool(os.environ.get("HPT_RETRY"))
-    pack, bench = folder.pack_of(trials[0]).id, Workbench(Quick())
+    pack, bench = sweep.pack_of(trials[0]).id, Workbench(Quick())
 
-    def tell(event: dict[str, Any]) -> None:
+    def show(event: dict[str, Any]) -> None:
         if row := event.get("row"):
-            print(trial_line(folder.id, row), flush=True)
+            print(trial_line(sweep.id, row), flush=True)
 
-    fine = run_pack(folder, pack, trials, bench, retry=retry, on_event=tell)
-    sys.exit(0 if fine else 1)
+    has_succeeded = run_pack(sweep, pack, trials, bench, retry=retry, on_event=show)
+    sys.exit(0 if has_succeeded else 1)

@@ -1,4 +1,4 @@
-"""The Jenkinsfile, executed: what a build does in good days and bad ones. Trainings are real where they matter."""
+"""Executes the Jenkinsfile: builds that go well, and builds with failures. Trainings are real where they matter."""
 
 import json
 from itertools import pairwise
@@ -18,7 +18,7 @@ NOTES = """it's "$(touch ran)" `touch ran` ; rm -rf / && $HOME"""
 
 
 class TestTheFirstBuild:
-    """Jenkins does not know the parameters yet: no shell variable has them unless the Jenkinsfile binds it."""
+    """Jenkins does not know the parameters yet: only those that the Jenkinsfile binds are shell variables."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -33,14 +33,14 @@ class TestTheFirstBuild:
         assert build.stages()["Image"] == "NOT_BUILT"
         assert build.result == "SUCCESS", build.log
 
-    def test_each_trial_is_a_stage_of_its_own_in_as_many_branches_as_there_are_lanes(self, build: Build) -> None:
+    def test_each_trial_is_a_stage_and_each_lane_is_a_branch(self, build: Build) -> None:
         assert sorted(trial for trial, _ in build.packs()) == sorted(build.rows())
         assert len(build.packs()) == 3
         assert build.trace["branches"] == 2
 
     def test_trials_run_on_the_label_and_everything_else_on_the_light_one(self, build: Build) -> None:
-        on = {shell["script"]: shell["machine"] for shell in build.trace["shells"]}
-        assert {machine for script, machine in on.items() if "hpt" in script} == {"small"}
+        machines = {shell["script"]: shell["machine"] for shell in build.trace["shells"]}
+        assert {machine for script, machine in machines.items() if "hpt" in script} == {"small"}
         assert {shell["machine"] for shell in build.shells("bin/pack")} == {"gpu-1", "gpu-2"}
 
     def test_every_machine_has_the_commit_that_was_checked_out_once(self, build: Build) -> None:
@@ -56,10 +56,10 @@ class TestTheFirstBuild:
         assert "cost" in answer
         assert sweep == f"Sweep: {build.sweep.id}"
 
-    def test_it_says_how_far_it_is_as_hpt_trigger_reads_it(self, build: Build) -> None:
+    def test_it_prints_its_progress_in_the_form_that_hpt_trigger_reads(self, build: Build) -> None:
         count = Count()
-        told = [progress for line in build.log.splitlines() if (progress := count.read(line))]
-        assert told == [(0, 3), (1, 3), (2, 3), (3, 3), (3, 3)]
+        reported = [progress for line in build.log.splitlines() if (progress := count.read(line))]
+        assert reported == [(0, 3), (1, 3), (2, 3), (3, 3), (3, 3)]
 
     def test_free_text_reaches_the_sweep_unchanged_and_no_shell_as_code(self, build: Build) -> None:
         assert build.sweep.definition.notes == NOTES
@@ -93,12 +93,12 @@ class TestHostileParameters:
             assert (f"hpt: {name}: " in build.log) == bool(value), name
         assert not list(build.home.rglob("ran"))
 
-    def test_a_sweep_id_is_no_way_out_of_the_store(self, fresh: Controller) -> None:
+    def test_a_sweep_id_cannot_lead_out_of_the_store(self, fresh: Controller) -> None:
         build = fresh.build(params={"SWEEP": "../$(touch ran)"})
         assert build.stages()["Validate"] == "FAILURE"
         assert 'hpt: SWEEP: "../$(touch ran)" is no sweep id' in build.log
 
-    def test_a_bad_spec_fails_in_validate_with_the_lines_that_hpt_says(self, fresh: Controller) -> None:
+    def test_a_bad_spec_fails_in_validate_with_the_messages_of_hpt(self, fresh: Controller) -> None:
         build = fresh.build(params={"SPEC_JSON": '{"architecture": "bag-of-wrods", "parameters": {}}'})
         assert build.result == "FAILURE"
         assert list(build.stages()) == ["Image", "Validate"]
@@ -107,7 +107,7 @@ class TestHostileParameters:
 
 
 class TestCode:
-    """What a person who may build could want to run on the machines, and what a commit may."""
+    """Code from parameters is refused; code from a commit runs."""
 
     REPORTS = """touch ran; printf '{{"mse_valid": %s, "mse_test": 1}}' {x} >>"$HPT_METRICS\""""
     DESCRIBES = """touch asked; key=${GOOGLE_APPLICATION_CREDENTIALS:-none}
@@ -115,40 +115,38 @@ printf '{"properties": {"x": {"type": "number", "default": 1.0, "description": "
     COMMAND = ("sh", "-c", REPORTS)
     DESCRIBE = ("sh", "-c", DESCRIBES)
 
-    def spec(self, controller: Controller, **more: object) -> str:
+    def spec(self, controller: Controller, **changes: object) -> str:
         spec = json.loads(
-            controller.spec(search={"experiments": 2}, parameters={"x": [1.0, 2.0]}, **TWO_RANGES, **more)
+            controller.spec(search={"experiments": 2}, parameters={"x": [1.0, 2.0]}, **TWO_RANGES, **changes)
         )
         return json.dumps({key: value for key, value in spec.items() if key != "architecture"})
 
-    @pytest.mark.parametrize("more", [{"command": COMMAND, "describe": DESCRIBE}, {"trainer": "os:abort"}])
-    def test_in_a_parameter_it_is_refused_before_anything_is_asked_or_run(
-        self, fresh: Controller, more: dict[str, object]
+    @pytest.mark.parametrize("changes", [{"command": COMMAND, "describe": DESCRIBE}, {"trainer": "os:abort"}])
+    def test_code_in_a_parameter_is_refused_before_anything_runs(
+        self, fresh: Controller, changes: dict[str, object]
     ) -> None:
-        build = fresh.build(params={"SPEC_JSON": self.spec(fresh, **more)})
+        build = fresh.build(params={"SPEC_JSON": self.spec(fresh, **changes)})
         assert build.stages() == {"Image": "NOT_BUILT", "Validate": "FAILURE"}
-        for key in more:
+        for key in changes:
             assert f"hpt: SPEC_JSON: {key}: is code, which only a committed spec may name" in build.log
         assert not [*build.home.rglob("ran"), *build.home.rglob("asked")]
 
     @pytest.mark.parametrize("name", ["HPT_ALLOW_INLINE_CODE", "HPT_STORES", "HPT_DATA_ROOTS"])
-    def test_no_parameter_allows_it_even_where_a_controller_keeps_undeclared_ones(
-        self, fresh: Controller, name: str
-    ) -> None:
+    def test_an_undeclared_parameter_cannot_allow_code(self, fresh: Controller, name: str) -> None:
         spec = self.spec(fresh, command=self.COMMAND, hyperparameters={"x": 1.0})
         build = fresh.build(params={"SPEC_JSON": spec}, kept={name: "1"})
         assert build.stages()["Validate"] == "FAILURE"
         assert "are an administrator's to set, and no parameters" in build.log
         assert not list(build.home.rglob("ran"))
 
-    def test_an_administrator_can_allow_it_and_the_log_says_so(self, fresh: Controller) -> None:
+    def test_an_administrator_can_allow_code_and_the_log_says_so(self, fresh: Controller) -> None:
         spec = self.spec(fresh, command=self.COMMAND, hyperparameters={"x": 1.0})
         build = fresh.build(params={"SPEC_JSON": spec}, env={"HPT_ALLOW_INLINE_CODE": "1"})
         assert build.result == "SUCCESS", build.log
         assert "HPT_ALLOW_INLINE_CODE=1: specs in parameters may bring code" in build.log
         assert list(build.home.rglob("ran"))
 
-    def test_from_a_committed_spec_it_runs_and_is_asked_without_the_key_that_trials_have(
+    def test_code_of_a_committed_spec_runs_and_describes_itself_without_the_key_of_trials(
         self, fresh: Controller
     ) -> None:
         spec = self.spec(fresh, command=self.COMMAND, describe=self.DESCRIBE)
@@ -157,9 +155,9 @@ printf '{"properties": {"x": {"type": "number", "default": 1.0, "description": "
         build = fresh.build(params={"SPEC": "specs/own.json"}, env=env)
         assert build.result == "SUCCESS", build.log
         assert list(build.home.rglob("ran"))
-        own = build.sweep.definition.own
-        assert own is not None
-        assert own.hyperparameters["x"].help == "none"
+        trainer = build.sweep.definition.own
+        assert trainer is not None
+        assert trainer.hyperparameters["x"].help == "none"
         assert all(shell["env"]["GOOGLE_APPLICATION_CREDENTIALS"] for shell in build.shells("HPT_HOME"))
 
 
@@ -171,7 +169,7 @@ class TestAFailingTrial:
         controller.quick_trials(failing="screen-e000-d1-s0")
         return controller.build(params={"SPEC_JSON": controller.spec(**TWO_RANGES), "LANES": "1"})
 
-    def test_its_stage_is_red_the_build_unstable_and_the_others_run(self, build: Build) -> None:
+    def test_a_failing_trial_fails_its_stage_makes_the_build_unstable_and_the_others_run(self, build: Build) -> None:
         assert dict(build.packs()) == {"screen-e000-d0-s0": "SUCCESS", "screen-e000-d1-s0": "FAILURE"}
         assert build.stages()["Trials"] == "SUCCESS"
         assert build.result == "UNSTABLE"
@@ -192,7 +190,7 @@ class TestALostMachine:
         spec = controller.spec(training={"max-epochs": 150, "epoch-steps": 1}, **TWO_RANGES)
         return controller.build(params={"SPEC_JSON": spec}, faults=[fault])
 
-    def test_only_what_was_running_there_runs_again(self, build: Build) -> None:
+    def test_only_the_pack_on_the_lost_machine_runs_again(self, build: Build) -> None:
         assert build.result == "SUCCESS", build.log
         ends: dict[str, list[Any]] = {}
         for shell in build.shells("bin/pack"):
@@ -205,7 +203,7 @@ class TestAnAbort:
     @pytest.fixture(scope="class")
     @classmethod
     def builds(cls, tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> tuple[Build, Build]:
-        # What is aborted has processes of its own: of one that was forked, nobody sees the environment.
+        # The aborted build forks no processes from a nursery, as their environment could not be read.
         controller = Controller(tmp_path_factory.mktemp("aborted"))
         spec = controller.spec(training={"max-epochs": 60, "epoch-steps": 1}, **TWO_RANGES)
         abort = {"finished": 1, "text": "epoch 2 of"}
@@ -246,20 +244,20 @@ class TestAnAbortInTheMiddleOfAPack:
     def builds(cls, tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> tuple[Build, Build]:
         controller = Controller(tmp_path_factory.mktemp("halfway"), nursery)
         controller.quick_trials(seconds_each=1)
-        more = {"parameters": {"batch_size": [1024, 512, 256, 128]}, "date-range": [["2024-01-01", "2024-03-01"]]}
-        spec = controller.spec(search={"experiments": 4}, **more)
+        changes = {"parameters": {"batch_size": [1024, 512, 256, 128]}, "date-range": [["2024-01-01", "2024-03-01"]]}
+        spec = controller.spec(search={"experiments": 4}, **changes)
         abort = {"finished": 0, "text": "screen-e001-d0-s0 complete"}
         aborted = controller.build(params={"SPEC_JSON": spec, "LANES": "1"}, abort=abort)
         return aborted, controller.build(params={"SWEEP": aborted.sweep.id, "LANES": "1"})
 
-    def test_what_has_a_row_stands_and_is_published(self, builds: tuple[Build, Build]) -> None:
+    def test_finished_trials_are_kept_and_published(self, builds: tuple[Build, Build]) -> None:
         aborted, _ = builds
         assert aborted.result == "ABORTED", aborted.log
         assert sorted(aborted.rows()) == ["screen-e000-d0-s0", "screen-e001-d0-s0"]
         assert aborted.trace["published"] == ["Summary"]
         assert all(shell.get("left", []) == [] for shell in aborted.trace["shells"])
 
-    def test_another_build_runs_the_rest_alone(self, builds: tuple[Build, Build]) -> None:
+    def test_another_build_runs_only_the_unfinished_trials(self, builds: tuple[Build, Build]) -> None:
         aborted, resumed = builds
         assert resumed.result == "SUCCESS", resumed.log
         ran = [shell["env"]["HPT_PACK_TRIALS"].split(",") for shell in resumed.shells("bin/pack")]
@@ -267,8 +265,8 @@ class TestAnAbortInTheMiddleOfAPack:
         assert {trial: resumed.rows()[trial] for trial in aborted.rows()} == aborted.rows()
 
 
-def test_a_controller_that_restarts_between_packs_goes_on_with_what_it_wrote_down(fresh: Controller) -> None:
-    """What a build remembers is written to disk and read again between any two packs."""
+def test_a_controller_that_restarts_between_packs_goes_on_with_the_state_on_its_disk(fresh: Controller) -> None:
+    """The state of the build is written to disk and read again between any two packs."""
     fresh.quick_trials()
     faults = [{"kind": "status", "value": 3, "machine": "gpu-1", "times": 1}]
     build = fresh.build(params={"SPEC_JSON": fresh.spec(), "LANES": "2"}, restarts=True, faults=faults)
@@ -305,7 +303,7 @@ def _environment(pid: Path) -> bytes:
 
 
 class TestInfrastructure:
-    """Exit statuses that are not the trial's fault. The trainings are stand-ins."""
+    """Exit statuses of infrastructure. Trials train nothing."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -314,7 +312,7 @@ class TestInfrastructure:
         controller.quick_trials()
         return controller
 
-    def test_packs_that_could_not_run_run_again(self, quick: Controller) -> None:
+    def test_packs_that_could_not_run_are_repeated(self, quick: Controller) -> None:
         faults = [
             {"kind": "status", "value": value, "pack": f"r0-p00{pack}", "times": 1}
             for pack, value in enumerate((3, 125, 137))
@@ -334,13 +332,14 @@ class TestInfrastructure:
         build = quick.build(params={"SPEC_JSON": spec, "LANES": "1"}, faults=faults, agents=agents)
         assert build.result == "SUCCESS", build.log
         trials = sorted(build.rows())
-        first, second = ([one for one in trials if f"-d{at}-" in one] for at in (0, 1))
-        shells = [shell["env"] for shell in build.shells("bin/pack")]
-        assert [shell["HPT_PACK_TRIALS"].split(",") for shell in shells] == [first, second, *([one] for one in first)]
-        names = [shell["HPT_PACK"] for shell in shells]
+        first, second = ([trial for trial in trials if f"-d{at}-" in trial] for at in (0, 1))
+        environments = [shell["env"] for shell in build.shells("bin/pack")]
+        packs = [env["HPT_PACK_TRIALS"].split(",") for env in environments]
+        assert packs == [first, second, *([trial] for trial in first)]
+        names = [env["HPT_PACK"] for env in environments]
         assert len(set(names)) == len(names), "a container's name must not be another's"
 
-    def test_a_bad_machine_costs_no_trial_of_a_pack_its_row(self, quick: Controller) -> None:
+    def test_no_trial_is_given_up_for_a_bad_machine(self, quick: Controller) -> None:
         faults = [{"kind": "status", "value": 3, "machine": "gpu-1"}]
         spec = quick.spec(parameters={"learning_rate": [0.01, 0.1]}, search={"strategy": "grid"}, **TWO_RANGES)
         build = quick.build(params={"SPEC_JSON": spec, "LANES": "2"}, faults=faults)
@@ -365,7 +364,7 @@ class TestInfrastructure:
         assert (machines.count("gpu-1"), machines.count("gpu-2")) in ((1, 4), (2, 4))
 
     @pytest.mark.parametrize("with_plugin", [True, False])
-    def test_packs_that_no_machine_can_run_fail_the_build_which_says_how_to_go_on(
+    def test_packs_that_no_machine_can_run_fail_the_build_with_advice(
         self, quick: Controller, with_plugin: bool
     ) -> None:
         faults = [{"kind": "status", "value": 3}]
@@ -377,7 +376,7 @@ class TestInfrastructure:
         assert f"SWEEP={build.sweep.id} goes on" in build.log
         assert build.trace["published"] == ["Summary"]
 
-    def test_a_pack_that_fails_everywhere_is_given_up_by_a_row_and_the_others_stand(self, quick: Controller) -> None:
+    def test_a_pack_that_fails_everywhere_is_given_up_and_the_others_complete(self, quick: Controller) -> None:
         faults = [{"kind": "status", "value": 139, "pack": "r0-p002"}]
         agents = [AGENTS[0], *({"name": f"gpu-{n}", "labels": "gpu"} for n in range(4))]
         build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "4"}, faults=faults, agents=agents)
@@ -387,14 +386,14 @@ class TestInfrastructure:
         assert row["error"].startswith("given up after status 139 on gpu-")
         assert sum(row["status"] == "complete" for row in build.rows().values()) == 3
 
-    def test_a_pack_that_always_fails_is_given_up_even_where_there_is_only_one_machine(self, quick: Controller) -> None:
+    def test_a_pack_that_always_fails_is_given_up_even_on_a_single_machine(self, quick: Controller) -> None:
         faults = [{"kind": "status", "value": 137, "pack": "r0-p002"}]
         build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "1"}, faults=faults, agents=AGENTS[:2])
         assert build.result == "UNSTABLE", build.log
         assert build.rows()["screen-e000-d2-s0"]["error"] == "given up after " + ", ".join(["status 137 on gpu-1"] * 3)
         assert sum(row["status"] == "complete" for row in build.rows().values()) == 3
 
-    def test_machines_may_be_lost_again_and_again_as_long_as_trials_finish_in_between(self, quick: Controller) -> None:
+    def test_machines_may_be_lost_repeatedly_if_trials_finish_in_between(self, quick: Controller) -> None:
         faults = [
             {"kind": "lost", "pack": "r0-p001", "times": 2, "back": 60},
             {"kind": "lost", "pack": "r0-p000", "times": 1, "back": 60},
@@ -412,9 +411,9 @@ class TestInfrastructure:
         assert "three machines in a row were lost" in build.log
         assert build.trace["published"] == ["Summary"]
 
-    def test_what_an_earlier_build_left_in_a_workspace_reaches_no_machine(self, quick: Controller) -> None:
-        left = ["specs/old.json", "build/specs/old.json", "pipeline/old.py", "bin/old", ".venv/kept"]
-        build = quick.build(params={"SPEC_JSON": quick.spec()}, leftovers=left)
+    def test_files_of_an_earlier_build_reach_no_machine(self, quick: Controller) -> None:
+        files = ["specs/old.json", "build/specs/old.json", "pipeline/old.py", "bin/old", ".venv/kept"]
+        build = quick.build(params={"SPEC_JSON": quick.spec()}, leftovers=files)
         assert build.result == "SUCCESS", build.log
         assert not list(build.home.rglob("old*"))
         assert list(build.home.rglob("kept"))
@@ -427,18 +426,18 @@ class TestInfrastructure:
         plans = [at for at, shell in enumerate(build.trace["shells"]) if "jenkins-plan" in shell["script"]]
         runs = [at for at, shell in enumerate(build.trace["shells"]) if "bin/pack" in shell["script"]]
         assert len(plans) == 3
-        of_rounds = [sum(begin < at < end for at in runs) for begin, end in pairwise(plans)]
-        assert of_rounds[0] == 3
-        assert of_rounds[1] == len(runs) - 3 > 0
+        runs_by_round = [sum(begin < at < end for at in runs) for begin, end in pairwise(plans)]
+        assert runs_by_round[0] == 3
+        assert runs_by_round[1] == len(runs) - 3 > 0
 
-    def test_rows_that_never_arrive_end_the_build_instead_of_running_for_ever(self, fresh: Controller) -> None:
+    def test_rows_that_never_arrive_end_the_build(self, fresh: Controller) -> None:
         fresh.script("bin/trial", "exit 0\n")
         build = fresh.build(params={"SPEC_JSON": fresh.spec()})
         assert build.result == "FAILURE"
         assert "do all machines see that store?" in build.log
         assert len(build.shells("bin/pack")) == 4
 
-    def test_jenkins_says_twelve_lines_at_most_of_a_pack(self, quick: Controller) -> None:
+    def test_jenkins_prints_at_most_twelve_lines_per_pack(self, quick: Controller) -> None:
         build = quick.build(params={"SPEC_JSON": quick.spec(), "LANES": "1"})
         lines = [step["line"] for step in build.trace["steps"] if step["branch"]]
         begins = [at for at, line in enumerate(lines) if line == "[Pipeline] stage"]
@@ -447,7 +446,7 @@ class TestInfrastructure:
         assert begins[1:] == [at + 1 for at in ends[:-1]], "nothing stands between packs"
         assert max(end + 1 - begin for begin, end in zip(begins, ends, strict=True)) <= 12, lines
 
-    def test_a_machine_that_says_it_is_not_fit_is_left_and_its_words_are_a_stage(self, fresh: Controller) -> None:
+    def test_an_unfit_machine_is_left_and_its_reason_is_a_stage(self, fresh: Controller) -> None:
         fresh.quick_trials()
         fresh.script(
             "bin/ready",
@@ -458,15 +457,13 @@ echo "not fit: nvidia-smi fails" >build/ready.txt; exit 3
         build = fresh.build(params={"SPEC_JSON": fresh.spec()}, utilitySteps=True)
         assert build.result == "SUCCESS", build.log
         assert {shell["machine"] for shell in build.shells("bin/pack")} == {"gpu-2"}
-        told = [
+        reported = [
             stage["result"] for stage in build.trace["stages"] if stage["name"] == "gpu-1: not fit: nvidia-smi fails"
         ]
-        assert told
-        assert set(told) == {"UNSTABLE"}
+        assert reported
+        assert set(reported) == {"UNSTABLE"}
 
-    def test_a_machine_that_is_not_ready_for_anothers_fault_gets_a_minute_and_its_packs(
-        self, fresh: Controller
-    ) -> None:
+    def test_a_machine_that_is_not_ready_gets_its_packs_after_a_minute(self, fresh: Controller) -> None:
         fresh.quick_trials()
         fresh.script(
             "bin/ready",
@@ -480,18 +477,18 @@ echo "not ready: the registry does not answer" >build/ready.txt; exit 1; }
         assert build.trace["sleeps"] == [{"time": 1, "unit": "MINUTES"}]
         assert len(build.rows()) == 4
 
-    def test_what_a_lost_machine_wrote_stands_and_only_the_rest_of_its_pack_runs_again(self, fresh: Controller) -> None:
+    def test_rows_of_a_lost_machine_count_and_only_its_unfinished_trials_run_again(self, fresh: Controller) -> None:
         fresh.quick_trials(seconds_each=1)
         faults = [{"kind": "lost", "text": "screen-e001-d0-s0 complete", "times": 1}]
         spec = fresh.spec(search={"experiments": 3}, **{"date-range": [["2024-01-01", "2024-03-01"]]})
         build = fresh.build(params={"SPEC_JSON": spec, "LANES": "1"}, faults=faults)
         assert build.result == "SUCCESS", build.log
-        first, again = (shell["env"]["HPT_PACK_TRIALS"].split(",") for shell in build.shells("bin/pack"))
+        first, second_pack = (shell["env"]["HPT_PACK_TRIALS"].split(",") for shell in build.shells("bin/pack"))
         assert len(first) == 3
-        assert again == first[2:]
+        assert second_pack == first[2:]
         assert set(build.attempts().values()) <= {1, 2}
 
-    def test_while_others_train_all_that_is_left_a_build_waits_and_asks_again(self, fresh: Controller) -> None:
+    def test_a_build_waits_while_others_train_all_unfinished_trials(self, fresh: Controller) -> None:
         fresh.quick_trials()
         hpt = (fresh.source / "bin/.hpt").read_text().partition("set -eu\n")[2]
         fresh.script(
@@ -506,7 +503,7 @@ echo "not ready: the registry does not answer" >build/ready.txt; exit 1; }
 
 
 class TestTheSameFailure:
-    """All that trials do is to fail for one reason: a build that nobody need look at to its end."""
+    """All trials fail for the same reason, so the build ends early."""
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -1,4 +1,4 @@
-"""The harness lets branches take turns at every call, as a controller may: what loses counts there, loses them here."""
+"""The harness switches branches at every call, as a controller may, so that races lose counts in tests too."""
 
 from pathlib import Path
 

@@ -1,41 +1,25 @@
-"""A build in a team's repository: machines that have nothing of ours install the version that hpt.toml names."""
+"""A build in a team's repository: machines without hpt install the version that hpt.toml names."""
 
 from pathlib import Path
 
 import pytest
 
 from pipeline.jenkins.render import standalone
-from tests.jenkinsfile.conftest import COMMIT, Build, Controller
+from tests.jenkinsfile.conftest import COMMIT, TeamController
 from tests.support import team
 from tests.support.package import Environment
 
-MACHINE = ({"name": "box", "labels": "gpu light"},)
-
-
-class Team(Controller):
-    """Builds check out the team's repository, in which this checkout cannot be found."""
-
-    def __init__(self, home: Path, wheel: Path, packages: Environment) -> None:
-        self._wheel = wheel
-        super().__init__(home)
-        self._machines = {"HPT_PACKAGES": str(packages.folder), "PIP_NO_INDEX": "1", "PIP_NO_COMPILE": "1"}
-
-    def _copy_source(self) -> None:
-        team.repository(self.source, self._wheel)
-        (self.source / "Jenkinsfile").write_text(standalone(), encoding="utf-8")
-
-    def run(self, **params: str) -> Build:
-        return self.build(
-            jenkinsfile=self.source / "Jenkinsfile", agents=MACHINE, env=self._machines, params={"LANES": "1"} | params
-        )
-
 
 @pytest.fixture
-def controller(tmp_path: Path, wheel: Path, packages: Environment) -> Team:
-    return Team(tmp_path, wheel, packages)
+def controller(tmp_path: Path, wheel: Path, packages: Environment) -> TeamController:
+    def make_repository(folder: Path) -> None:
+        team.repository(folder, wheel)
+        (folder / "Jenkinsfile").write_text(standalone(), encoding="utf-8")
+
+    return TeamController(tmp_path, packages, make_repository)
 
 
-def test_a_sweep_of_the_teams_own_trainer_runs_to_its_end(controller: Team) -> None:
+def test_a_sweep_of_the_teams_own_trainer_runs_to_its_end(controller: TeamController) -> None:
     build = controller.run()
     assert build.result == "SUCCESS", build.log
     rows = build.rows()
@@ -47,7 +31,7 @@ def test_a_sweep_of_the_teams_own_trainer_runs_to_its_end(controller: Team) -> N
     assert len(list((build.home / "agents/box/workspace/.hpt").glob("venv-*"))) == 1
 
 
-def test_a_version_that_cannot_be_had_ends_the_build_with_one_line_that_says_so(controller: Team) -> None:
+def test_a_version_that_cannot_be_installed_ends_the_build_with_one_line(controller: TeamController) -> None:
     (controller.source / "hpt.toml").write_text('hpt = "vendor/gone.whl"\n')
     build = controller.run()
     assert build.stages() == {"Image": "NOT_BUILT", "Validate": "FAILURE"}

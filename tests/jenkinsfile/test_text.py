@@ -1,4 +1,4 @@
-"""What must hold for the Jenkinsfile's text: no value becomes code, and nothing that a sandboxed controller refuses."""
+"""Rules for the Jenkinsfile's text: no value becomes code, and a sandboxed controller refuses nothing."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.jenkinsfile.conftest import ROOT
 
-# Without comments: what they quote is no code.
+# Without comments, which are no code.
 TEXT = re.sub(r"^\s*(//.*|/\*\*.*)$|  // .*$", "", (ROOT / "Jenkinsfile").read_text(), flags=re.MULTILINE)
 FUNCTIONS = TEXT[TEXT.index("\n}\n") :]
 
@@ -15,8 +15,8 @@ def test_every_shell_script_is_one_single_quoted_literal() -> None:
     literal = r"'''[^']*?'''|'(?:[^'\\\n]|\\.)*'"
     calls = re.findall(r"\bsh\b\s*(.{0,4})", TEXT)
     plain = re.findall(rf"\bsh (?:{literal})(?=\n)", TEXT)
-    named = re.findall(rf"\bsh\((?:returnStatus|returnStdout): true,\s*script: (?:{literal})\)", TEXT)
-    assert len(calls) == len(plain) + len(named) > 8
+    with_options = re.findall(rf"\bsh\((?:returnStatus|returnStdout): true,\s*script: (?:{literal})\)", TEXT)
+    assert len(calls) == len(plain) + len(with_options) > 8
     assert "+ env." not in TEXT
 
 
@@ -37,29 +37,29 @@ REFUSED = ["JsonSlurper", "JsonOutput", "getRawBuild", "Jenkins.", "@NonCPS", "r
 
 
 @pytest.mark.parametrize("word", [*CLOSURES, *REFUSED])
-def test_nothing_is_used_that_the_sandbox_or_a_resumed_build_would_not_bear(word: str) -> None:
+def test_nothing_is_used_that_the_sandbox_refuses_or_that_breaks_a_resumed_build(word: str) -> None:
     assert word not in TEXT
 
 
 def test_no_closure_assigns_to_a_field() -> None:
-    """Such an assignment makes a variable of the binding: functions go on reading the field."""
+    """Such an assignment makes a variable of the binding, while functions go on reading the field."""
     assert re.findall(r"@Field \w+ (\w+)", TEXT) == ["batch"]
     assert not re.search(r"^\s*batch = ", TEXT, re.MULTILINE)
 
 
-def test_what_is_written_down_for_all_lanes_is_changed_in_one_statement_without_a_call_of_the_scripts_own() -> None:
-    """Branches take turns at such a call: between what it reads and what it writes, the others would write, too."""
-    own = re.findall(r"^\w+ (\w+)\(", FUNCTIONS, re.MULTILINE)
+def test_shared_state_is_changed_in_one_statement_without_a_call_of_a_function_of_the_script() -> None:
+    """Branches switch at such a call: another one could write between its read and its write."""
+    functions = re.findall(r"^\w+ (\w+)\(", FUNCTIONS, re.MULTILINE)
     changes = re.findall(r"batch\.(\w+)(?:\[[^\]]*\])? = (.*)", FUNCTIONS)
     reading = [value for name, value in changes if f"batch.{name}" in value]
     assert len(reading) == 3
     assert not [value for value in reading if "(" in value]
     assert not re.search(r"batch[.\w]* [-+*/]=|\+\+;? *$", FUNCTIONS.replace("i++", "").replace("n++", ""))
     for call in re.findall(r"batch\.\w+\.(?:add|remove|put)\((.*)\)$", FUNCTIONS, re.MULTILINE):
-        assert not [name for name in own if f"{name}(" in call], call
+        assert not [name for name in functions if f"{name}(" in call], call
 
 
-def test_functions_are_short_enough_for_jenkins_to_compile_and_for_people_to_read() -> None:
+def test_functions_are_short() -> None:
     bodies = re.findall(r"^[\w ]+ (\w+)\([^)]*\) \{\n(.*?)^\}", FUNCTIONS, re.MULTILINE | re.DOTALL)
     assert len(bodies) > 15
     assert {name: body.count("\n") for name, body in bodies if body.count("\n") > 25} == {}

@@ -1,6 +1,6 @@
-"""A running controller, on when JENKINS_URL, JENKINS_USER and JENKINS_TOKEN say which; README.md has the rest.
+"""A running controller, which JENKINS_URL, JENKINS_USER and JENKINS_TOKEN name; see README.md. Skipped without.
 
-The jobs of jobs/ are installed into a folder of their own, HPT_LIVE_FOLDER; it stays, with its builds to look at.
+The jobs of jobs/ are installed into the folder HPT_LIVE_FOLDER, which stays with its builds.
 """
 
 import json
@@ -24,7 +24,7 @@ BIN = Path(sys.executable).parent
 
 @dataclass(frozen=True)
 class Live:
-    """The controller, and how its sweeps run."""
+    """The controller, and the settings of its sweeps."""
 
     url: str
     auth: tuple[str, str]
@@ -41,7 +41,7 @@ class Live:
         return self.url + "".join(f"job/{step}/" for step in f"{self.folder}/{name}".split("/"))
 
     def trigger(self, spec: Path, **settings: str) -> tuple[int, dict[str, Any]]:
-        """`hpt trigger --wait`: its exit code and what it prints."""
+        """`hpt trigger --wait`: its exit code and its JSON."""
         command = [str(BIN / "hpt"), "trigger", str(spec), "--job", f"{self.folder}/sweep", "--wait", "--json"]
         for name, value in (self.settings | settings).items():
             command += ["--set", f"{name}={value}"]
@@ -56,32 +56,32 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Live:
     missing = [name for name in NEEDED if not os.environ.get(name)]
     if missing:
         pytest.skip(f"needs a running controller: set {', '.join(missing)}")
-    ask = os.environ.get
-    found = Live(
+    setting = os.environ.get
+    controller = Live(
         url=os.environ["JENKINS_URL"].rstrip("/") + "/",
         auth=(os.environ["JENKINS_USER"], os.environ["JENKINS_TOKEN"]),
-        folder=ask("HPT_LIVE_FOLDER", "tuning-live"),
+        folder=setting("HPT_LIVE_FOLDER", "tuning-live"),
         settings={
-            "LABEL": ask("HPT_LIVE_LABEL", "gpu"),
-            "LIGHT_LABEL": ask("HPT_LIVE_LIGHT_LABEL", "light || !gpu"),
-            "CONTAINER": ask("HPT_LIVE_CONTAINER", "none"),
-            "STORE": ask("HPT_LIVE_STORE", ""),
+            "LABEL": setting("HPT_LIVE_LABEL", "gpu"),
+            "LIGHT_LABEL": setting("HPT_LIVE_LIGHT_LABEL", "light || !gpu"),
+            "CONTAINER": setting("HPT_LIVE_CONTAINER", "none"),
+            "STORE": setting("HPT_LIVE_STORE", ""),
             "LANES": "2",
         },
     )
-    install_jobs(found, tmp_path_factory.mktemp("live"))
-    return found
+    install_jobs(controller, tmp_path_factory.mktemp("live"))
+    return controller
 
 
 def install_jobs(live: Live, scratch: Path) -> None:
-    """What docs/jenkins.md says, with other settings."""
+    """Installs the jobs as in docs/jenkins.md, with other settings."""
     jobs = scratch / "jobs"
     shutil.copytree(ROOT / "jobs", jobs)
     text = (jobs / "settings.yaml").read_text()
     for name, variable in (("repository", "HPT_LIVE_REPOSITORY"), ("branch", "HPT_LIVE_BRANCH")):
         if value := os.environ.get(variable):
-            text = re.sub(rf"(?m)^( +{name}: ).*$", lambda found, value=value: found[1] + json.dumps(value), text)
-    text = re.sub(r"(?m)^( +job-folder: ).*$", lambda found: found[1] + live.folder, text)
+            text = re.sub(rf"(?m)^( +{name}: ).*$", lambda match, value=value: match[1] + json.dumps(value), text)
+    text = re.sub(r"(?m)^( +job-folder: ).*$", lambda match: match[1] + live.folder, text)
     (jobs / "settings.yaml").write_text(text)
     login = scratch / "jobs.ini"
     login.touch(mode=0o600)

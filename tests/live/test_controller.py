@@ -1,4 +1,4 @@
-"""The story of tests/jenkinsfile against a real controller: what only a real one can show."""
+"""Builds on a real controller, which test what the harness of tests/jenkinsfile cannot show."""
 
 import json
 import re
@@ -44,21 +44,21 @@ def test_the_controller_accepts_the_jenkinsfile(live: Live) -> None:
     assert "successfully validated" in answer.text
 
 
-def test_stages_say_what_is_being_tried(build: dict[str, Any]) -> None:
-    # Two lanes; the settings of a date range make a pack, whatever its size comes to.
+def test_stages_show_the_settings_of_their_packs(build: dict[str, Any]) -> None:
+    # Two lanes. The settings of a date range form packs of any size.
     for stage in ("Validate", "Plan", "Trials", "Summary", "Jan–Feb", "Feb–Mar"):
         assert f"[Pipeline] {{ ({stage}" in build["log"], stage
     assert re.search(r"\[Pipeline\] \{ \(Jan–Feb[ \d]*: \d settings?, learning_rate 0\.0", build["log"])
 
 
-def test_progress_is_told_trial_by_trial_up_to_the_end(build: dict[str, Any]) -> None:
+def test_progress_is_reported_trial_by_trial(build: dict[str, Any]) -> None:
     count, rows = Count(), len(build["rows"])
-    told = [now for line in build["log"].splitlines() if (now := count.read(line))]
-    assert told[-1] == (rows, rows)
-    assert {done for done, _ in told} == set(range(rows + 1))
+    progress = [now for line in build["log"].splitlines() if (now := count.read(line))]
+    assert progress[-1] == (rows, rows)
+    assert {done for done, _ in progress} == set(range(rows + 1))
 
 
-def test_the_description_holds_the_answer_without_markup(build: dict[str, Any]) -> None:
+def test_the_description_contains_the_answer_without_markup(build: dict[str, Any]) -> None:
     assert "cost" in build["description"]
     assert "<" not in build["description"]
 
@@ -71,8 +71,7 @@ def test_results_are_an_artifact_with_a_row_per_trial(build: dict[str, Any]) -> 
     assert sorted(row["trial"] for row in rows if row["phase"] == "screen") == [
         f"screen-e00{experiment}-d{at}-s0" for experiment in (0, 1) for at in (0, 1)
     ]
-    # The references are measured on the ranges that choose and on those that judge. If the setting that was tried beat
-    # the defaults, both were trained once on each of the latter.
+    # If the searched setting beat the defaults, both were trained once on each range that judges.
     judged = {str(row["date-range"]) for row in rows if row["phase"] == "confirm"}
     assert sum(row["phase"] == "confirm" for row in rows) == 2 * len(judged)
     assert {row["phase"] for row in rows} <= {"screen", "confirm", "reference"}
@@ -96,7 +95,7 @@ def test_a_sweep_that_is_done_is_summarized_again_and_runs_nothing(live: Live, b
     assert "bin/pack" not in log
 
 
-def test_a_hostile_spec_path_fails_the_build_and_says_why(live: Live) -> None:
+def test_hostile_parameters_fail_the_build_with_the_reasons(live: Live) -> None:
     code, answer = live.trigger(ROOT / "specs/quickstart.json", EXPERIMENTS="1; touch ran", LANES="$(id)")
     assert (code, answer["result"]) == (3, "FAILURE")
     log = live.get(answer["url"] + "consoleText").text
@@ -115,6 +114,6 @@ def test_a_failing_trial_makes_the_build_unstable(live: Live, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "specs/nightly").glob("*.json")))
-def test_the_nightly_jobs_are_there(live: Live, name: str) -> None:
+def test_the_nightly_jobs_exist(live: Live, name: str) -> None:
     job = live.get(live.job(f"nightly-{name}") + "api/json").json()
     assert job["buildable"]

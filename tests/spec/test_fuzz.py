@@ -1,4 +1,4 @@
-"""Any text and any JSON in the place of a spec: a plan, or lines that say what is wrong; never an error of ours."""
+"""Any text and any JSON instead of a spec give a plan, or lines that name the mistakes; never a traceback."""
 
 import json
 from datetime import UTC, datetime
@@ -66,42 +66,42 @@ values = st.recursive(
 
 
 def places(value: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The paths of everything in a JSON value."""
+    """The paths of all values in a JSON value."""
     keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     return [above, *(place for key in keys for place in places(value[key], (*above, key)))]
 
 
 @st.composite
 def mutated(draw: st.DrawFn) -> dict[str, Any]:
-    """A spec in which a few things stand that do not belong there."""
-    asked = json.loads(json.dumps(draw(st.sampled_from([OWN, BUILT_IN]))))
+    """A spec with one to three random changes."""
+    raw = json.loads(json.dumps(draw(st.sampled_from([OWN, BUILT_IN]))))
     for _ in range(draw(st.integers(1, 3))):
-        place = draw(st.sampled_from(places(asked)[1:] or [("notes",)]))
-        parent = asked
+        place = draw(st.sampled_from(places(raw)[1:] or [("notes",)]))
+        parent = raw
         for step in place[:-1]:
             parent = parent[step]
-        what = draw(st.sampled_from(["replace", "replace", "rename", "add", "drop"]))
-        if what == "replace":
+        change = draw(st.sampled_from(["replace", "replace", "rename", "add", "drop"]))
+        if change == "replace":
             parent[place[-1]] = draw(values)
-        elif what == "drop":
+        elif change == "drop":
             del parent[place[-1]]
         elif isinstance(parent, dict):
-            value = parent.pop(place[-1]) if what == "rename" else draw(values)
+            value = parent.pop(place[-1]) if change == "rename" else draw(values)
             parent[draw(st.sampled_from(KEYS) | texts)] = value
-    return asked
+    return raw
 
 
 @pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path_factory, monkeypatch):
+def _in_an_empty_folder(tmp_path_factory, monkeypatch):
     monkeypatch.chdir(tmp_path_factory.mktemp("here"))
 
 
-def is_planned_or_refused(text: str) -> None:
+def check_planned_or_refused(text: str) -> None:
     try:
-        asked = spec.from_json(text, "s")
-        if asked.trainer is not None or asked.describe is not None:
-            return  # a program that would be run to say its hyperparameters
-        definition = resolve(asked, now=NOW, token="3f9c")
+        parsed = spec.from_json(text, "s")
+        if parsed.trainer is not None or parsed.describe is not None:
+            return  # planning would run a program to ask for its hyperparameters
+        definition = resolve(parsed, now=NOW, token="3f9c")
         lines = list(plan_lines(definition))
         assert Definition.model_validate_json(definition.model_dump_json(by_alias=True)) == definition
     except UserError as error:
@@ -112,8 +112,8 @@ def is_planned_or_refused(text: str) -> None:
 
 
 @given(mutated())
-def test_a_spec_with_something_wrong_in_it_is_planned_or_refused(asked):
-    is_planned_or_refused(json.dumps(asked))
+def test_a_mutated_spec_is_planned_or_refused(raw):
+    check_planned_or_refused(json.dumps(raw))
 
 
 @given(
@@ -122,11 +122,11 @@ def test_a_spec_with_something_wrong_in_it_is_planned_or_refused(asked):
     st.integers(0, 3),
     st.text("{}[]\",:#/'\\ \n0.eN", max_size=3),
 )
-def test_a_text_with_something_wrong_in_it_is_planned_or_refused(asked, at, cut, put):
-    text = json.dumps(asked, indent=1)
-    is_planned_or_refused(text[:at] + put + text[at + cut :])
+def test_a_mutated_text_is_planned_or_refused(raw, at, cut, put):
+    text = json.dumps(raw, indent=1)
+    check_planned_or_refused(text[:at] + put + text[at + cut :])
 
 
 @given(st.text() | values.map(json.dumps))
 def test_any_text_is_planned_or_refused(text):
-    is_planned_or_refused(text)
+    check_planned_or_refused(text)

@@ -1,4 +1,4 @@
-"""Which direction of a metric is better, where the spec does not say so."""
+"""The goal, scale and rope that follow from a metric's name."""
 
 import pytest
 
@@ -23,48 +23,48 @@ from tests.spec.test_trainer import BASE, define
         *((name, None) for name in ("accuracy_loss", "one_minus_auc", "_", "", 3, None)),
     ],
 )
-def test_a_metric_that_everybody_knows_has_a_direction(metric, goal):
+def test_a_well_known_metric_has_a_goal(metric, goal):
     assert usual_goal(metric) == goal
 
 
-def test_a_known_metric_needs_no_goal_and_the_sweep_says_it():
+def test_a_well_known_metric_needs_no_goal_and_the_sweep_records_it():
     definition = define(BASE | {"objective": {"metric": "val_auc"}})
     assert definition.objective.goal == "maximize"
     assert definition.spec["objective"] == {"metric": "val_auc", "goal": "maximize", "scale": "difference"}
     assert not definition.decided
 
 
-def test_any_other_metric_needs_one():
+def test_any_other_metric_needs_a_goal():
     with pytest.raises(UserError) as caught:
         spec.from_dict(BASE | {"objective": {"metric": "ndcg"}}, "s")
     assert str(caught.value) == (
-        "s: objective.goal: is missing: whether more or less ndcg is better, nobody knows; "
+        "s: objective.goal: is missing: nobody knows if more or less ndcg is better; "
         'write "goal": "maximize", or "goal": "minimize"'
     )
     assert define(BASE | {"objective": {"metric": "ndcg", "goal": "maximize"}}).objective.goal == "maximize"
 
 
-def test_an_unusual_goal_is_kept_and_said():
+def test_an_unusual_goal_is_kept_and_reported():
     definition = define(BASE | {"objective": {"metric": "auc", "goal": "minimize"}})
     assert definition.objective.goal == "minimize"
     assert definition.decided == ("objective: minimizes auc, as `goal` says; usually more of it is better",)
 
 
 def test_a_column_is_not_a_metric():
-    asked = BASE | {"objective": {"metric": "auc_valid"}, "metrics-pattern": r"(?P<auc_valid>\S+) (?P<auc_test>\S+)"}
+    raw = BASE | {"objective": {"metric": "auc_valid"}, "metrics-pattern": r"(?P<auc_valid>\S+) (?P<auc_test>\S+)"}
     with pytest.raises(UserError, match=r'objective\.metric: "auc_valid" is a column: write "auc", whose auc_valid'):
-        spec.from_dict(asked, "s")
+        spec.from_dict(raw, "s")
 
 
 @pytest.mark.parametrize("frozen", [{"metric": "auc"}, {"metric": "auc", "goal": "minimize"}])
-def test_a_sweep_of_before_keeps_its_direction_and_so_does_its_spec(frozen):
-    raw = define(BASE | {"objective": {"metric": "auc"}}).model_dump(mode="json", by_alias=True)
-    before = Definition.model_validate(
-        raw | {"objective": frozen, "spec": raw["spec"] | {"objective": {"metric": "auc"}}}
+def test_an_old_sweep_and_its_spec_keep_their_goal(frozen):
+    dumped = define(BASE | {"objective": {"metric": "auc"}}).model_dump(mode="json", by_alias=True)
+    old = Definition.model_validate(
+        dumped | {"objective": frozen, "spec": dumped["spec"] | {"objective": {"metric": "auc"}}}
     )
-    assert before.objective.goal == "minimize"
-    assert before.objective.scale == "ratio"
-    assert spec.from_dict(before.spec).objective.goal == "minimize"
+    assert old.objective.goal == "minimize"
+    assert old.objective.scale == "ratio"
+    assert spec.from_dict(old.spec).objective.goal == "minimize"
 
 
 def test_a_spec_that_names_no_metric_is_kept_as_it_was_written():
@@ -85,7 +85,7 @@ def test_a_spec_that_names_no_metric_is_kept_as_it_was_written():
         ({"metric": "loss", "scale": "difference"}, "difference", 0.0),
     ],
 )
-def test_what_a_gain_is_follows_from_the_metric_and_is_frozen(objective, scale, rope):
+def test_scale_and_rope_follow_from_the_metric_and_are_frozen(objective, scale, rope):
     definition = define(BASE | {"objective": objective})
     assert (definition.objective.scale, definition.rope) == (scale, rope)
     assert definition.confirm.judging.rope == rope
@@ -109,12 +109,12 @@ def test_what_a_gain_is_follows_from_the_metric_and_is_frozen(objective, scale, 
         ({"metric": "auc"}, {"absolute": "x"}, 'confirm.rope: {"absolute": "x"} is no rope'),
     ],
 )
-def test_a_rope_that_does_not_fit_the_metric_is_refused_with_a_cure(objective, rope, words):
+def test_a_rope_that_does_not_fit_the_metric_is_refused_with_advice(objective, rope, words):
     with pytest.raises(UserError) as caught:
         spec.from_dict(BASE | {"objective": objective, "confirm": {"rope": rope}}, "s")
     assert str(caught.value).startswith(f"s: {words}")
 
 
 def test_a_rope_in_the_units_of_the_metric():
-    asked = BASE | {"objective": {"metric": "auc"}, "confirm": {"rope": {"absolute": 0.01}}}
-    assert define(asked).confirm.judging.rope == 0.01
+    raw = BASE | {"objective": {"metric": "auc"}, "confirm": {"rope": {"absolute": 0.01}}}
+    assert define(raw).confirm.judging.rope == 0.01

@@ -19,9 +19,9 @@ POST = """{"architecture": "lstm-attention",
 FILES = {"path": "x.csv", "date": "day", "text": "words", "target": "value"}
 
 
-def mistakes(asked: dict) -> list[str]:
+def mistakes(raw: dict) -> list[str]:
     with pytest.raises(UserError) as caught:
-        spec.from_dict(asked, "s")
+        spec.from_dict(raw, "s")
     return str(caught.value).splitlines()
 
 
@@ -32,17 +32,17 @@ def mistake(**changes: object) -> str:
 
 
 def test_the_posts_spec_validates_unchanged():
-    asked = spec.from_json(POST)
-    assert asked.architecture == "lstm-attention"
-    assert asked.parameters["num_of_attentions"] == Values(values=(1, 2, 3))
-    assert [str(one) for one in asked.date_range or ()] == ["[2017-01-01, 2017-04-01)"]
+    parsed = spec.from_json(POST)
+    assert parsed.architecture == "lstm-attention"
+    assert parsed.parameters["num_of_attentions"] == Values(values=(1, 2, 3))
+    assert [str(range_) for range_ in parsed.date_range or ()] == ["[2017-01-01, 2017-04-01)"]
 
 
 def test_a_range_is_read():
-    asked = spec.from_dict(
+    parsed = spec.from_dict(
         {"architecture": "cnn", "parameters": {"learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}}}
     )
-    assert asked.parameters["learning_rate"] == Interval(low=1e-4, high=1e-1, log=True)
+    assert parsed.parameters["learning_rate"] == Interval(low=1e-4, high=1e-1, log=True)
 
 
 @pytest.mark.parametrize(
@@ -148,27 +148,27 @@ def test_a_mistake_is_one_line_that_names_its_path(changes, line):
         ([1.0], "s: hyperparameters.lr: a default is one value"),
     ],
 )
-def test_so_is_one_in_what_a_spec_declares_of_its_own_trainer(declared, line):
-    asked = {"trainer": "mine:train", "parameters": {"lr": [0.1]}, "hyperparameters": {"lr": declared}}
-    (only,) = mistakes(asked)
+def test_a_mistake_in_a_declaration_is_one_line_that_names_its_path(declared, line):
+    raw = {"trainer": "mine:train", "parameters": {"lr": [0.1]}, "hyperparameters": {"lr": declared}}
+    (only,) = mistakes(raw)
     assert only.startswith(line)
 
 
 @pytest.mark.parametrize("name", ["parameters", "range", "list", "values", "training", "domain", "flights"])
 def test_a_hyperparameter_may_be_called_like_a_key_of_the_spec(name):
     domain = {"low": 1, "hig": 2}
-    asked = {
+    raw = {
         "trainer": "mine:train",
         "parameters": {name: domain},
         "hyperparameters": {name: {"default": 1, "domain": domain}},
     }
-    assert mistakes(asked) == [
+    assert mistakes(raw) == [
         f's: hyperparameters.{name}.domain.hig: unknown key; did you mean "high"?',
         f's: parameters.{name}.hig: unknown key; did you mean "high"?',
     ]
 
 
-def test_all_mistakes_are_told_at_once():
+def test_all_mistakes_are_reported_at_once():
     lines = mistakes(
         {"architecture": "lstm-attention", "date-rang": 1, "parameters": {"num_of_atentions": [1], "dropout": []}}
     )
@@ -197,7 +197,7 @@ def test_broken_json_is_one_line(text, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_not_there_or_not_text_is_one_line(tmp_path):
+def test_a_missing_or_binary_file_is_one_line(tmp_path):
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
     for name in ("none.json", "binary.json"):
         with pytest.raises(UserError, match=name):

@@ -1,4 +1,4 @@
-"""Texts that are not JSON: one line says what is in the way, and where."""
+"""Texts that are not JSON: one line gives the reason and the place."""
 
 import pytest
 
@@ -37,7 +37,7 @@ from pipeline.errors import UserError
         ('{"a": ' + "1" * 5000 + "}", "not JSON: "),
     ],
 )
-def test_what_is_in_the_way_is_named(text, line):
+def test_a_text_that_is_not_json_gets_the_reason_and_the_place(text, line):
     with pytest.raises(UserError) as caught:
         spec.from_json(text, "s")
     assert line in str(caught.value)
@@ -53,7 +53,7 @@ def test_a_file_saved_as_utf16_is_read(tmp_path):
         assert spec.read(path).notes == "größe"
 
 
-def test_one_saved_as_latin1_is_told_how_to_save_it(tmp_path):
+def test_a_file_in_latin1_gets_advice_how_to_save_it(tmp_path):
     path = tmp_path / "s.json"
     path.write_bytes('{"notes": "größe"}'.encode("latin-1"))
     with pytest.raises(UserError, match="cannot be read: byte 13 is not UTF-8: save the file as UTF-8"):

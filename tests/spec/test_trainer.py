@@ -1,4 +1,4 @@
-"""What a spec with its own trainer may say, who declares its hyperparameters, and what is told of mistakes."""
+"""Specs with an own trainer: the declaration of its hyperparameters, and the mistakes that are reported."""
 
 import json
 import sys
@@ -22,19 +22,19 @@ BASE = {
 }
 
 
-def define(asked: dict[str, Any]) -> Definition:
-    return resolve.resolve(spec.from_dict(asked, "s"), now=datetime(2024, 6, 14, tzinfo=UTC), token="3f9c")
+def define(raw: dict[str, Any]) -> Definition:
+    return resolve.resolve(spec.from_dict(raw, "s"), now=datetime(2024, 6, 14, tzinfo=UTC), token="3f9c")
 
 
 def mistakes(**changes: Any) -> list[str]:
-    asked = {key: value for key, value in (BASE | changes).items() if value is not None}
+    raw = {key: value for key, value in (BASE | changes).items() if value is not None}
     with pytest.raises(UserError) as caught:
-        define(asked)
+        define(raw)
     return str(caught.value).splitlines()
 
 
 @pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+def _in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
@@ -117,12 +117,12 @@ def test_a_trainer_is_called_after_its_function_or_program(trainer, command, lab
 )
 def test_a_mistake_is_one_line_that_names_its_path(changes, line):
     lines = mistakes(**changes)
-    assert any(one.startswith(line) for one in lines), lines
+    assert any(reported.startswith(line) for reported in lines), lines
     assert len(lines) <= 2
 
 
 @pytest.mark.parametrize(
-    ("said", "default", "domain"),
+    ("schema", "default", "domain"),
     [
         ({"type": "integer", "default": 4.0, "minimum": 1, "maximum": 9}, 4, Interval(low=1, high=9)),
         ({"type": "integer", "default": 4, "minimum": 0.5, "maximum": 9.7}, 4, Interval(low=1, high=9)),
@@ -130,14 +130,14 @@ def test_a_mistake_is_one_line_that_names_its_path(changes, line):
         ({"type": "integer", "default": 4.0}, 4, Values(values=(4,))),
     ],
 )
-def test_an_integer_stays_one_inside_its_bounds(said, default, domain):
-    found = hyperparameters.from_json_schema({"properties": {"depth": said}}, "w")["depth"]
-    assert (found.default, found.domain) == (default, domain)
-    assert isinstance(found.default, int)
+def test_an_integer_stays_an_integer_within_its_bounds(schema, default, domain):
+    depth = hyperparameters.from_json_schema({"properties": {"depth": schema}}, "w")["depth"]
+    assert (depth.default, depth.domain) == (default, domain)
+    assert isinstance(depth.default, int)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "schema",
     [
         {"type": "number", "default": 1, "minimum": 0, "maximum": 3, "multipleOf": 0},
         {"type": "number", "default": 1, "minimum": 0, "maximum": 3, "multipleOf": "x"},
@@ -150,9 +150,9 @@ def test_an_integer_stays_one_inside_its_bounds(said, default, domain):
         {"default": 1},
     ],
 )
-def test_a_schema_that_contradicts_itself_is_one_line(said):
+def test_a_schema_that_contradicts_itself_is_one_line(schema):
     with pytest.raises(UserError, match=r"^w: depth: has ") as caught:
-        hyperparameters.from_json_schema({"properties": {"depth": said}}, "w")
+        hyperparameters.from_json_schema({"properties": {"depth": schema}}, "w")
     assert "\n" not in str(caught.value)
 
 
@@ -177,7 +177,7 @@ def test_a_schema_that_contradicts_itself_is_one_line(said):
         ({"tune": "automatic", "parameters": None, "hyperparameters": {"lr": 0.1}}, 'give one a "domain"'),
     ],
 )
-def test_a_likely_slip_is_told_in_one_line(changes, line):
+def test_a_likely_slip_is_reported_in_one_line(changes, line):
     (only,) = mistakes(**changes)
     assert line in only
 
@@ -187,12 +187,12 @@ def test_arguments_that_may_be_left_out_are_frozen_as_they_were_written():
     definition = define(BASE | {"command": command})
     assert definition.architecture == "t"
     assert definition.spec["command"] == command
-    again = Definition.model_validate_json(definition.model_dump_json(by_alias=True))
-    assert again.own == definition.own
-    assert define(again.spec).own == definition.own
+    reloaded = Definition.model_validate_json(definition.model_dump_json(by_alias=True))
+    assert reloaded.own == definition.own
+    assert define(reloaded.spec).own == definition.own
 
 
-def test_an_argument_that_may_be_empty_is_told():
+def test_an_argument_that_may_be_empty_is_reported():
     flag = {"hyperparameters": {"lr": 0.1, "bn": ""}, "parameters": {"bn": ["", "--use-bn"]}}
     assert define(BASE | flag | {"command": ["t", "{lr}", "{bn}"]}).decided == (
         "command.2: bn may be empty text, which is an argument, too; to leave it out, write "
@@ -202,7 +202,7 @@ def test_an_argument_that_may_be_empty_is_told():
         assert not define(BASE | flag | {"command": ["t", "{lr}", word]}).decided
 
 
-def test_what_is_for_own_trainers_is_refused_without_one():
+def test_keys_of_own_trainers_are_refused_without_an_own_trainer():
     with pytest.raises(UserError) as caught:
         spec.from_dict({"architecture": "lstm", "parameters": {"dropout": [0.1]}, "hyperparameters": {"a": 1}})
     assert 'spec: hyperparameters: is for a trainer of your own: name a "trainer" or a "command", too' in str(
@@ -218,12 +218,12 @@ def test_choices_may_be_of_several_kinds(default):
     definition = define(BASE | {"hyperparameters": {"lr": 0.1, "x": default}, "parameters": {"x": choices}})
     assert definition.phases[0].space["x"].values == tuple(choices)
     assert definition.incumbent["x"] == default
-    assert definition.phases[0].experiments == len({json.dumps(one) for one in [*choices, default]})
+    assert definition.phases[0].experiments == len({json.dumps(value) for value in [*choices, default]})
     assert Definition.model_validate_json(definition.model_dump_json(by_alias=True)) == definition
 
 
 @pytest.mark.parametrize(
-    ("declared", "asked", "line"),
+    ("declared", "raw", "line"),
     [
         (0.1, ["0.1", 0.2], 's: parameters.x: "0.1" is not possible: it is text; did you mean 0.1?'),
         (None, ["None", 0.5], 's: parameters.x: "None" is not possible: it is text; did you mean null?'),
@@ -244,8 +244,8 @@ def test_choices_may_be_of_several_kinds(default):
         ),
     ],
 )
-def test_a_value_that_cannot_be_is_one_line_with_a_cure(declared, asked, line):
-    lines = mistakes(hyperparameters={"lr": 0.1, "x": declared}, parameters={"lr": [0.1, 0.2], "x": asked})
+def test_an_impossible_value_is_one_line_with_advice(declared, raw, line):
+    lines = mistakes(hyperparameters={"lr": 0.1, "x": declared}, parameters={"lr": [0.1, 0.2], "x": raw})
     assert len(lines) == 1
     assert lines[0].startswith(line)
 
@@ -261,8 +261,8 @@ def test_text_of_a_json_schema_may_be_any_text():
     assert not clip.takes("x")
 
 
-def test_a_number_is_as_wide_as_it_is_declared():
-    for said, takes, not_ in (
+def test_a_hyperparameter_takes_the_values_that_its_declaration_allows():
+    for declared, takes, refuses in (
         (0.1, [0, 5, 1e9, 0.5], ["x", True]),
         (3, [-7, 10**6], [0.5, "x"]),
         ({"default": 1, "domain": {"low": 0.5, "high": 2}}, [0.5, 1], [3]),
@@ -274,12 +274,14 @@ def test_a_number_is_as_wide_as_it_is_declared():
         ({"default": None, "domain": [None, 3, 5]}, [None, 5], [4]),
     ):
         for value in takes:
-            define(BASE | {"hyperparameters": {"lr": 0.1, "x": said}, "parameters": {"x": [value], "lr": [0.1, 0.2]}})
-        for value in not_:
-            assert "is not possible" in mistakes(hyperparameters={"lr": 0.1, "x": said}, parameters={"x": [value]})[0]
+            parameters = {"x": [value], "lr": [0.1, 0.2]}
+            define(BASE | {"hyperparameters": {"lr": 0.1, "x": declared}, "parameters": parameters})
+        for value in refuses:
+            lines = mistakes(hyperparameters={"lr": 0.1, "x": declared}, parameters={"x": [value]})
+            assert "is not possible" in lines[0]
 
 
-def test_a_real_number_stays_one_however_it_is_written():
+def test_a_real_number_stays_real_even_if_written_as_an_integer():
     definition = define(
         BASE
         | {"parameters": {"lr": [1, 2]}, "hyperparameters": {"lr": {"default": 1, "domain": {"low": 1, "high": 2.5}}}}
@@ -325,28 +327,28 @@ def wrong(settings: Wrong, run): ...
 @pytest.mark.parametrize("function", ["train", "marked"])
 def test_a_function_declares_its_hyperparameters_by_a_pydantic_model(tmp_path, function):
     (tmp_path / "mine.py").write_text(MODEL)
-    asked = {"trainer": f"mine:{function}", "parameters": {"lr": {"low": 0.01, "high": 1, "log": True}}}
-    definition = define(asked)
+    raw = {"trainer": f"mine:{function}", "parameters": {"lr": {"low": 0.01, "high": 1, "log": True}}}
+    definition = define(raw)
     assert definition.architecture == f"mine-{function}"
     assert definition.own is not None
-    found = definition.own.hyperparameters
-    assert found["lr"].domain == Interval(low=1e-12, high=1.0, log=True)
-    assert (found["lr"].help, found["lr"].phase) == ("how fast", "learning-rate")
-    assert found["depth"].domain == Interval(low=1, high=9)
-    assert found["width"].domain == Interval(low=4, high=30, step=4)
-    assert found["most"].domain == Values(values=(5,))
-    assert 10**6 in (found["most"].limits or found["most"].domain)
-    assert found["kind"].domain == Values(values=("a", "b"))
-    assert found["loss"].domain == Values(values=("l1", "l2"))
-    assert found["fast"].domain == Values(values=(False, True))
-    assert found["backend"].domain == Values(values=("cpu",))
+    declared = definition.own.hyperparameters
+    assert declared["lr"].domain == Interval(low=1e-12, high=1.0, log=True)
+    assert (declared["lr"].help, declared["lr"].phase) == ("how fast", "learning-rate")
+    assert declared["depth"].domain == Interval(low=1, high=9)
+    assert declared["width"].domain == Interval(low=4, high=30, step=4)
+    assert declared["most"].domain == Values(values=(5,))
+    assert 10**6 in (declared["most"].limits or declared["most"].domain)
+    assert declared["kind"].domain == Values(values=("a", "b"))
+    assert declared["loss"].domain == Values(values=("l1", "l2"))
+    assert declared["fast"].domain == Values(values=(False, True))
+    assert declared["backend"].domain == Values(values=("cpu",))
     assert definition.incumbent == {
         "lr": 1.0, "depth": 3, "width": 8, "most": 5, "kind": "a", "loss": "l2", "fast": False, "alpha": 0.0,
         "backend": "cpu",
     }  # fmt: skip
 
 
-def test_what_a_spec_asks_of_a_function_that_declares_itself_is_checked_too(tmp_path):
+def test_a_spec_is_checked_against_the_declaration_of_its_function(tmp_path):
     (tmp_path / "mine.py").write_text(MODEL)
     lines = mistakes(command=None, hyperparameters=None, trainer="mine:train", parameters={"lr": [2.0], "dept": [1]})
     assert lines == [
@@ -355,7 +357,7 @@ def test_what_a_spec_asks_of_a_function_that_declares_itself_is_checked_too(tmp_
     ]
 
 
-def test_a_declaration_that_cannot_be_is_told_line_by_line(tmp_path):
+def test_an_impossible_declaration_is_a_line_per_mistake(tmp_path):
     (tmp_path / "mine.py").write_text(MODEL)
     lines = mistakes(command=None, hyperparameters=None, trainer="mine:wrong")
     assert lines == [
@@ -367,7 +369,7 @@ def test_a_declaration_that_cannot_be_is_told_line_by_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("trainer", "why"),
+    ("trainer", "reason"),
     [
         ("nowhere:train", "ModuleNotFoundError: No module named 'nowhere'"),
         ("mine:bare", "annotate its first parameter with a pydantic model"),
@@ -375,11 +377,11 @@ def test_a_declaration_that_cannot_be_is_told_line_by_line(tmp_path):
         ("entry", 'no package here has an entry point "entry" in the group hpt.trainers'),
     ],
 )
-def test_where_a_function_cannot_be_asked_the_error_says_what_to_do(tmp_path, trainer, why):
+def test_a_function_that_declares_nothing_gets_advice(tmp_path, trainer, reason):
     (tmp_path / "mine.py").write_text(MODEL)
     (line,) = mistakes(command=None, hyperparameters=None, trainer=trainer)
     assert line.startswith(f"trainer: {trainer} cannot be asked for its hyperparameters here: ")
-    assert why in line
+    assert reason in line
     assert line.endswith('declare them in the spec: "hyperparameters": {"learning_rate": {"default": 0.01}}')
 
 
@@ -405,21 +407,21 @@ def train(h: H, run): pass
 """
 
 
-def test_whoever_is_asked_for_its_hyperparameters_gets_no_key(tmp_path, monkeypatch):
+def test_a_trainer_asked_for_its_hyperparameters_sees_no_credentials(tmp_path, monkeypatch):
     for name in ("GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_AUTH_ACCESS_TOKEN", "AWS_SESSION_TOKEN", "JENKINS_TOKEN"):
         monkeypatch.setenv(name, "secret")
     monkeypatch.setenv("HOME", "kept")
-    asked = BASE | {"command": ["true"], "parameters": {}, "tune": "nothing"}
-    del asked["hyperparameters"]
-    definition = define(asked | {"describe": [sys.executable, "-c", SHOWS]})
+    raw = BASE | {"command": ["true"], "parameters": {}, "tune": "nothing"}
+    del raw["hyperparameters"]
+    definition = define(raw | {"describe": [sys.executable, "-c", SHOWS]})
     assert definition.incumbent == {"kept": "", "home": "kept"}
     (tmp_path / "keyed.py").write_text(KEYED)
-    del asked["command"]
-    assert define(asked | {"trainer": "keyed:train"}).incumbent == {"kept": ""}
+    del raw["command"]
+    assert define(raw | {"trainer": "keyed:train"}).incumbent == {"kept": ""}
 
 
 @pytest.mark.parametrize(
-    ("describe", "why"),
+    ("describe", "reason"),
     [
         (["no-such-program"], "No such file or directory"),
         ([sys.executable, "-c", "raise SystemExit('broken')"], "broken"),
@@ -427,19 +429,19 @@ def test_whoever_is_asked_for_its_hyperparameters_gets_no_key(tmp_path, monkeypa
         ([sys.executable, "-c", "print('[]')"], 'an object with "properties" is wanted'),
     ],
 )
-def test_a_program_that_describes_nothing_is_a_mistake(describe, why):
+def test_a_program_that_prints_no_schema_is_a_mistake(describe, reason):
     (line,) = mistakes(describe=describe, hyperparameters=None)
-    assert why in line
+    assert reason in line
 
 
-def test_the_automatic_mode_searches_what_is_declared():
-    asked = BASE | {"tune": "automatic", "parameters": {}, "confirm": {"ranges": 0}}
+def test_the_automatic_mode_searches_the_declared_domains():
+    raw = BASE | {"tune": "automatic", "parameters": {}, "confirm": {"ranges": 0}}
     hyperparameters = {
         "lr": {"default": 0.1, "domain": {"low": 0.01, "high": 1.0, "log": True}, "phase": "learning-rate"},
         "depth": {"default": 3, "domain": [1, 3, 5]},
         "backend": "cpu",
     }
-    definition = define(asked | {"hyperparameters": hyperparameters})
+    definition = define(raw | {"hyperparameters": hyperparameters})
     assert [phase.name for phase in definition.phases][:2] == ["learning-rate", "architecture"]
     assert list(definition.phases[0].space) == ["lr"]
     assert "depth" in definition.phases[1].space

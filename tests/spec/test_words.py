@@ -1,5 +1,5 @@
 # ruff: noqa: E501 (messages are compared whole)
-"""Words of other tools, and forms that a spec has not: one cause is one line, which says what to write."""
+"""Words of other tools, and forms that a spec does not have: one cause gives one line, with a correction."""
 
 import json
 
@@ -17,9 +17,9 @@ OWN = {
 }
 
 
-def the_mistake(asked: object) -> str:
+def only_mistake(raw: object) -> str:
     with pytest.raises(UserError) as caught:
-        spec.from_json(json.dumps(asked), "s")
+        spec.from_json(json.dumps(raw), "s")
     assert "\n" not in str(caught.value)
     return str(caught.value).removeprefix("s: ")
 
@@ -66,8 +66,8 @@ def the_mistake(asked: object) -> str:
         ({"$schema": "x"}, "$schema: unknown key; leave it out: an editor is told of the schema in its settings"),
     ],
 )  # fmt: skip
-def test_a_word_of_another_tool_is_told_what_it_is_called_here(changes, line):
-    assert the_mistake(BUILT_IN | changes) == line
+def test_a_word_of_another_tool_gets_its_name_in_a_spec(changes, line):
+    assert only_mistake(BUILT_IN | changes) == line
 
 
 @pytest.mark.parametrize(
@@ -92,18 +92,18 @@ def test_a_word_of_another_tool_is_told_what_it_is_called_here(changes, line):
         ({"incumbent": {"lr": [0.1]}}, "incumbent.lr: [0.1] is no value: a number, text, true, false or null is wanted"),
     ],
 )  # fmt: skip
-def test_so_is_whoever_has_a_trainer_of_his_own(changes, line):
-    assert the_mistake(OWN | changes) == line
+def test_a_word_of_another_tool_gets_its_name_in_a_spec_with_an_own_trainer(changes, line):
+    assert only_mistake(OWN | changes) == line
 
 
 @pytest.mark.parametrize(
     ("key", "other"), [("command", "program"), ("hyperparameters", "defaults"), ("parameters", "params")]
 )
-def test_what_follows_from_a_key_of_another_name_is_not_told(key, other):
-    asked = {other if name == key else name: value for name, value in OWN.items()} | {
+def test_consequences_of_a_misnamed_key_are_not_reported(key, other):
+    raw = {other if name == key else name: value for name, value in OWN.items()} | {
         "metrics-pattern": "(?P<mse_valid>.)"
     }
-    assert the_mistake(asked) == f'{other}: unknown key; did you mean "{key}"?'
+    assert only_mistake(raw) == f'{other}: unknown key; did you mean "{key}"?'
 
 
 def test_several_causes_are_several_lines():

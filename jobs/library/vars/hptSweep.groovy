@@ -1,27 +1,27 @@
 // Written by `python -m pipeline.jenkins.render` from pipeline/jenkins/: do not edit it by hand.
-// One sweep, or one per architecture, stage by stage: Python decides, this only carries. Read it from `stages` down:
-// Image and Validate look at what was asked, Plan asks Python for packs of trials, Trials lets lanes take packs from one
-// list until a new plan is empty, Summary publishes. docs/jenkins.md tells how to set a controller up for it.
+// Runs one sweep, or one per architecture. Python decides; Groovy passes files and calls `hpt`. Read it from `stages`
+// down: Image makes the image, Validate checks the parameters, Plan gets packs of trials from Python, Trials lets lanes
+// take packs from one list until a new plan is empty, Summary publishes. docs/jenkins.md tells how to set up a controller.
 import groovy.transform.Field
 
-// What the build must not forget, whatever machine it loses. It is one map that only changes inside: a field that a
-// closure assigns to would be another one than functions read. Branches take turns at every step and at every call of a
-// function below, so what reads and writes it is one statement without such a call.
+// The state of the build, which survives the loss of any machine. It is one map, changed only inside: if a closure
+// assigned to a field, functions would not see the change. Branches can switch at every step and at every call of a
+// function below, so each read and change of the state is one statement without such a call.
 @Field Map batch = [
-    settings: [:],      // what the parameters come to: protocol, label, lanes, store, sweeps, retry, judge, code
-    image: '',          // what the Image stage made or found
+    settings: [:],      // of the check: protocol, label, lanes, store, sweeps, retry, judge, code
+    image: '',          // from the Image stage
     sweeps: '',         // the ids of the sweeps that this build runs, with spaces between
-    commit: '',         // what every machine gets
-    hasSource: false,   // whether it is stashed
+    commit: '',         // the commit that every machine gets
+    hasSource: false,   // true once the source is stashed
     plan: '',           // the last plan, as Python wrote it
-    hasWaited: false,   // whether it had to wait for other runners first
+    hasWaited: false,   // true if that plan had to wait for other runners
     waiting: [],        // lines of plans that no lane has taken: id, label, image, minutes, trials, sweep, between tabs
-    failures: [],       // a line for each pack that could not run, as `note` writes it
+    failures: [],       // a line for each pack that could not run, written by `note`
     ended: 0,           // packs whose trials have rows now
-    label: '',          // of the machines that get packs, without those that this build has left
-    asking: [:],        // machines where something failed and nobody knows yet whether they get more
-    left: [:],          // machines that get no more
-    seen: [:],          // machines that a lane has been on: how many packs ended there
+    label: '',          // label expression of the machines that get packs, without those that get no more
+    asking: [:],        // machines with a failure that Python has not decided about yet
+    left: [:],          // machines that get no more packs
+    seen: [:],          // machines that a lane has been on -> packs that ended there
     summarized: false,
 ]
 
@@ -73,8 +73,8 @@ pipeline {
             description: 'Set by programs that trigger builds, to find theirs again. Leave it empty.')
     }
     environment {
-        // A job's first build has no shell variable of a parameter yet: bound here, each of them has its default. One
-        // that is empty is no variable at all: `env` has null for it.
+        // A job's first build has no shell variables of its parameters yet: bound here, they have their defaults. An empty
+        // parameter becomes no variable at all: `env` has null for it.
         SPEC = "${params.SPEC}"
         ARCHITECTURE = "${params.ARCHITECTURE}"
         BUDGET = "${params.BUDGET}"
@@ -95,7 +95,7 @@ pipeline {
         STORE = "${params.STORE}"
         REQUEST_ID = "${params.REQUEST_ID}"
         HPT_IMAGE_PARAM = "${params.IMAGE}"
-        // An administrator sets these. Where a controller keeps parameters that no job declares, the check refuses them.
+        // Only an administrator may set these. If a controller lets undeclared parameters through, the check refuses them.
         HPT_FORGED = "${params.HPT_ALLOW_INLINE_CODE} ${params.HPT_STORES} ${params.HPT_DATA_ROOTS}"
     }
     stages {
@@ -113,20 +113,20 @@ pipeline {
             steps { script { runRounds() } }
         }
         stage('Summary') {
-            // Where no claim was to be judged, there is nothing to summarize.
+            // Without a claim to judge, there is nothing to summarize.
             steps { script { if (batch.sweeps) { summarize() } } }
         }
     }
     post {
         always {
-            // After a failure or an abort no stage is left to publish what finished.
+            // After a failure or an abort, no stage publishes the finished trials.
             script { if (batch.sweeps && !batch.summarized) { summarize() } }
         }
     }
 }
 }
 
-/** Builds the image, or finds the one there is; a tag becomes what it stands for now. */
+/** Builds the image, or finds it; a tag is resolved to its present digest. */
 def makeImage() {
     onMachine(env.LABEL) {
         sh '"$HPT_HOME/docker/image" > image.txt'
@@ -135,7 +135,7 @@ def makeImage() {
     }
 }
 
-/** Reads the parameters and says what would run. */
+/** Checks the parameters, and prints what would run. */
 def validate() {
     onMachine(env.LIGHT_LABEL) {
         sh '"$HPT_HOME/bin/hpt" jenkins-check build'
@@ -148,13 +148,13 @@ def validate() {
             sh 'for spec in build/specs/*.json; do "$HPT_HOME/bin/hpt" validate --no-data "$spec"; done'
             stash name: 'specs', includes: 'build/specs/*.json'
         }
-        // Last: on another machine, after a loss, HPT_STORE must still be the administrator's and not a parameter's.
+        // Set last: if the machine is lost and this runs again, HPT_STORE must still be the administrator's.
         batch.label = settings.label
         batch.settings = settings
     }
 }
 
-/** Creates the sweeps, or finds those to go on with, and plans what should run first. */
+/** Creates the sweeps, or finds those to go on with, and plans their first packs. */
 def startSweeps() {
     batch.sweeps = batch.settings.sweeps
     if (batch.settings.judge) {
@@ -175,7 +175,7 @@ def startSweeps() {
     batch.plan = ask('')
 }
 
-/** Makes the sweeps that judge claims, or finds those that were begun. The exit status 1 says that some could not be judged. */
+/** Makes the sweeps that judge claims, or finds those begun before. Exit status 1: some claims could not be judged. */
 def judgeClaims() {
     int status = sh(returnStatus: true,
         script: '"$HPT_HOME/bin/hpt" judge --plan "$HPT_JUDGE" ${AS_OF:+--as-of "$AS_OF"} > sweeps.txt')
@@ -188,7 +188,7 @@ def judgeClaims() {
     }
 }
 
-/** Plan, drain, plan again, until a round is empty. */
+/** Plans a round, drains it, and plans again, until a round is empty. */
 def runRounds() {
     while (batch.waiting) {
         drain()
@@ -216,7 +216,7 @@ def drain() {
     parallel lanes
 }
 
-/** Holds one machine after another; leaves one where something could not run, and asks what becomes of that. */
+/** Works on one machine after another. Leaves a machine after a failure, and asks Python what follows from it. */
 def lane(String name) {
     Map own = [name: name, machine: '', failure: '']
     while (batch.waiting && someMachineIsLeft()) {
@@ -238,7 +238,7 @@ def lane(String name) {
     }
 }
 
-/** Whether it is worth waiting for a machine: without any, Jenkins would wait for ever. */
+/** True if a machine may still come: without any, Jenkins would wait forever. */
 boolean someMachineIsLeft() {
     if (!batch.left) {
         return true
@@ -246,12 +246,12 @@ boolean someMachineIsLeft() {
     try {
         return !nodesByLabel(label: batch.label, offline: true).isEmpty()
     } catch (NoSuchMethodError noSuchStep) {
-        // Without the plugin pipeline-utility-steps only those are known that this build has worked on.
+        // Without the plugin pipeline-utility-steps, the build knows only the machines that it has worked on.
         return batch.seen.size() > batch.left.size()
     }
 }
 
-/** On a machine: pack after pack, until none waits or one could not run here. */
+/** Runs pack after pack on a machine, until none waits or one could not run. */
 def work(Map own) {
     own.machine = env.NODE_NAME
     batch.seen[own.machine] = batch.seen[own.machine] ?: 0
@@ -271,7 +271,7 @@ def work(Map own) {
     }
 }
 
-/** Gets the image or the environment onto this machine and tests its GPU before hours of work; false if it is not fit. */
+/** Prepares the image or the environment on this machine, and tests its GPU before hours of work. False if it is not fit. */
 boolean isReady(String image, Map own) {
     int status = -1
     withEnv(["HPT_IMAGE_PARAM=${image == '-' ? (env.IMAGE ?: '') : image}"]) {
@@ -285,14 +285,14 @@ boolean isReady(String image, Map own) {
     return status == 0
 }
 
-/** Runs one pack as a stage of its own. The exit statuses 0 and 1 have written rows, any other could not run here. */
+/** Runs one pack as a stage. With exit status 0 or 1 its trials have rows; with any other it could not run here. */
 def runPack(String line, Map own) {
     String[] cells = line.split('\t')
-    String status = 'lost'  // what stays if the machine is
+    String status = 'lost'  // stays so if the machine is lost
     try {
         stage(cells[1]) {
-            // A trial ends itself at its time limit, a pack at its deadline. This is the net below them, for Jenkins ends
-            // the whole build where it is reached.
+            // A trial ends at its time limit, a pack at its deadline. This timeout lies above both, as it would end the
+            // whole build.
             timeout(time: cells[3].toInteger() + 15, unit: 'MINUTES') {
                 writeFile file: 'pack.tsv', text: "${line}\n", encoding: 'UTF-8'
                 status = sh(returnStatus: true, script: 'exec "$HPT_HOME/bin/pack"').toString()
@@ -313,7 +313,7 @@ def runPack(String line, Map own) {
     }
 }
 
-/** Remembers what could not run where; without a line of the plan, it was the machine itself. */
+/** Notes a failure on a machine. Without a line of the plan, the machine itself failed. */
 def note(Map own, String status, String line) {
     int endedHere = batch.seen[own.machine] ?: 0
     own.failure = "${own.name}\t${batch.ended}\t${own.machine}\t${endedHere}\t${status}\t${line}".toString()
@@ -322,8 +322,8 @@ def note(Map own, String status, String line) {
 }
 
 /**
- * Asks Python what should run now: the rest of a round, or the next one, or none; or, after a failure, what becomes of
- * that: whether its trials run again, together or apart, or have got rows that give them up, and which machines to leave.
+ * Gets from Python what should run now: the rest of a round, the next round, or nothing. After a failure it gets the
+ * consequence: trials that run again (together or apart) or are given up with rows, and machines that get no more packs.
  */
 String ask(String failure) {
     Map answer = [lines: 'wait']
@@ -340,7 +340,7 @@ String ask(String failure) {
         }
         if (answer.lines == 'wait') {
             batch.hasWaited = true
-            sleep time: 1, unit: 'MINUTES'  // all that is left runs elsewhere
+            sleep time: 1, unit: 'MINUTES'  // other runners train all unfinished trials
         }
     }
     String[] lines = answer.lines.split('\n')
@@ -350,13 +350,13 @@ String ask(String failure) {
     return answer.lines
 }
 
-/** One line of an answer. */
+/** Applies one line of Python's answer. */
 def take(String line, String[] cells) {
     if (cells.length > 3) {
         batch.waiting.add(line)
     } else if (cells[0] == 'left') {
         batch.left[cells[1]] = true
-        // It only grows; answers may come out of order.
+        // The label only grows, and answers may come out of order: the longest is the newest.
         String known = batch.label
         if (cells[2].length() > known.length()) {
             batch.label = cells[2]
@@ -368,7 +368,7 @@ def take(String line, String[] cells) {
     }
 }
 
-/** Publishes what is finished: page, table, a test case per trial, and the answer as the build's description. */
+/** Publishes the finished trials: page, table, a test case per trial, and the answer as the build's description. */
 def summarize() {
     onMachine(env.LIGHT_LABEL) {
         int status = sh(returnStatus: true, script: '"$HPT_HOME/bin/hpt" publish "$HPT_SWEEPS" build/summary')
@@ -389,14 +389,14 @@ def summarize() {
     batch.summarized = true
 }
 
-/** Colours a stage, and the build, without ending either. An abort passes through. */
+/** Sets the result of a stage and of the build without ending them. An abort passes through. */
 def mark(String buildResult, String stageResult, String why) {
     catchError(buildResult: buildResult, stageResult: stageResult, catchInterruptions: false, message: why) {
         error why
     }
 }
 
-/** Runs `body` on a machine; on another one, from the start, if that one is lost. */
+/** Runs `body` on a machine. If the machine is lost, it starts again on another. */
 def onMachine(String label, Closure body) {
     int lost = 0
     while (!holdMachine(label, body)) {
@@ -407,7 +407,7 @@ def onMachine(String label, Closure body) {
     }
 }
 
-/** Runs `body` on a machine that has this build's source. False: the machine was lost under it. */
+/** Runs `body` on a machine with this build's source. False if the machine was lost meanwhile. */
 boolean holdMachine(String label, Closure body) {
     Map attempt = [number: 0]
     retry(count: 2, conditions: [agent(), nonresumable()]) {
@@ -429,10 +429,10 @@ boolean holdMachine(String label, Closure body) {
     return attempt.number == 1
 }
 
-/** Checked out once, then handed on: a branch that moves while the build runs changes nothing. */
+/** Checks the source out once and stashes it for all machines: a branch that moves during the build changes nothing. */
 def takeSource() {
-    // What an earlier build left, of another commit, would be stashed for all machines, or planned again. What is hidden
-    // stays, above all the environment.
+    // Files of an earlier build, of another commit, would be stashed for all machines, or planned again. Hidden files
+    // stay, above all the environment.
     sh 'find . -mindepth 1 -maxdepth 1 ! -name ".*" ! -name hpt-store ! -name "*.egg-info" -exec rm -rf {} +'
     if (batch.hasSource) {
         unstash 'source'
@@ -443,13 +443,13 @@ def takeSource() {
     }
 }
 
-/** Where `bin/hpt`, and what else runs on this machine, stands. */
+/** The folder of `bin/hpt` and of the other scripts on this machine. */
 String findHome() {
     writeFile file: '.hpt/start', text: startScript(), encoding: 'UTF-8'
     return sh(returnStdout: true, script: 'sh .hpt/start').trim()
 }
 
-/** The key of the bucket, where HPT_CREDENTIALS (of the controller or the machine) names one. */
+/** Runs `body` with the key of the bucket, if HPT_CREDENTIALS of the controller or the machine names one. */
 def withBucket(Closure body) {
     if (env.HPT_CREDENTIALS) {
         withCredentials([file(credentialsId: env.HPT_CREDENTIALS, variable: 'GOOGLE_APPLICATION_CREDENTIALS')]) {
@@ -460,7 +460,7 @@ def withBucket(Closure body) {
     }
 }
 
-/** Lines `name=value` as a map. */
+/** The lines `name=value` as a map. */
 Map parseSettings(String text) {
     Map found = [:]
     String[] lines = text.trim().split('\n')
@@ -471,12 +471,13 @@ Map parseSettings(String text) {
     return found
 }
 
-/** What a machine runs that has nothing of ours: it prints where `bin/hpt` is. */
+/** The script for a machine without hpt. It prints the folder of `bin/hpt`. */
 String startScript() {
     return '''#!/bin/sh
-# Prints where bin/ and docker/ of hpt are on this machine. In a checkout of hpt itself that is here; in any other
-# repository, an environment below .hpt/, made of the version that hpt.toml names; or, where that cannot be made, a folder
-# whose scripts say why. Called in the workspace; needs Python 3.11 or newer with venv, and no root.
+# Prints the folder that holds bin/ and docker/ of hpt on this machine. In a checkout of hpt itself that is the current
+# folder. In any other repository it is an environment below .hpt/ with the version that hpt.toml names. If that cannot be
+# made, it is a folder of scripts that fail with the reason. Called in the workspace; needs Python 3.11 or newer with
+# venv, and no root.
 set -u
 if [ -x bin/hpt ] && [ -f pipeline/jenkins/sweep.groovy ]; then
     echo .
@@ -497,11 +498,11 @@ find_python() {
 
 if python=$(find_python); then
     "$python" -I - <<\'PYTHON\' && exit
-"""Makes a team\'s environment below `.hpt/`, with the `hpt` that hpt.toml names, and prints where its `bin/` is.
+"""Makes an environment below `.hpt/` with the `hpt` that hpt.toml names, and prints the folder that holds its `bin/`.
 
-Stands in `start.sh`, which a build brings to machines that have nothing of ours: the standard library must do. What
-`hpt` needs, and what the team asks for, is installed by `fill.py` of that version, where `hpt` is called. The exit
-status is never 1, which says of `hpt` that trials failed.
+It is a part of `start.sh`, which a build brings to machines without hpt, so it uses only the standard library. The
+requirements of `hpt` and of the team are installed later, by `fill.py` of that version. The exit status is never 1,
+which means that trials failed.
 """
 
 import contextlib
@@ -520,7 +521,7 @@ from typing import NoReturn
 
 FOLDER = Path(".hpt").absolute()
 READ = ("requirements*.txt", "requirements/**/*.txt", "constraints*.txt", "pyproject.toml", "setup.py", "setup.cfg")
-"""Files of the team from which packages follow: where they differ, so does the environment."""
+"""Files of the team that name packages: a change makes another environment."""
 _UNUSED_FOR_S = 14 * 24 * 3600
 
 
@@ -540,7 +541,7 @@ def main() -> None:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Executors and agents that share a folder: one makes the environment, the others wait."""
+    """Holds a lock among executors and agents that share a folder: one makes the environment, the others wait."""
     with path.open("a") as lock:
         with contextlib.suppress(OSError):  # some file systems have no locks
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -548,7 +549,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def pinned() -> str:
-    """What hpt.toml says is to be installed."""
+    """The requirement of hpt in hpt.toml."""
     try:
         requirement = tomllib.loads(Path("hpt.toml").read_text(encoding="utf-8-sig")).get("hpt")
     except (OSError, ValueError) as error:
@@ -559,10 +560,10 @@ def pinned() -> str:
 
 
 def fingerprint(requirement: str, packages: str) -> str:
-    """Names all that an environment is made of. It cannot be moved, so its place is part of that."""
+    """A hash of all that an environment is made of, its place included: it cannot be moved."""
     digest = hashlib.sha256(f"{requirement}\\0{packages}\\0{FOLDER}\\0{sys.version}\\0".encode())
     files = {path for pattern in READ for path in Path().glob(pattern) if path.is_file()}
-    # A wheel of the repository, which these name, may be another one under its name.
+    # These may name wheels in the repository, which can change under the same name.
     lists = (path.read_text(encoding="utf-8", errors="replace") for path in files if path.suffix == ".txt")
     words = [requirement.partition("[")[0], *(word for text in lists for word in text.split())]
     for path in sorted(files | {Path(word) for word in words if os.path.isfile(word)}):
@@ -571,7 +572,7 @@ def fingerprint(requirement: str, packages: str) -> str:
 
 
 def make(folder: Path, requirement: str, packages: str) -> None:
-    """An environment with `hpt` alone, and `home/` in it, last."""
+    """Makes an environment with `hpt` alone; `home/` in it, made last, marks it as complete."""
     shutil.rmtree(folder, ignore_errors=True)
     python = folder / "bin/python"
     venv = [sys.executable, "-I", "-m", "venv", *(["--without-pip"] if packages else []), str(folder)]
@@ -590,25 +591,25 @@ def make(folder: Path, requirement: str, packages: str) -> None:
 
 
 def packages_of(python: Path) -> str:
-    """Where a Python\'s packages lie."""
-    asked = [str(python), "-I", "-c", "import sysconfig; print(sysconfig.get_path(\'purelib\'))"]
-    return run(asked, 3, f"not fit: {python} does not start").strip()
+    """The folder of a Python\'s packages."""
+    command = [str(python), "-I", "-c", "import sysconfig; print(sysconfig.get_path(\'purelib\'))"]
+    return run(command, 3, f"not fit: {python} does not start").strip()
 
 
-def run(command: Sequence[str], status: int, why: str) -> str:
-    """What a program prints; the end of this one, if it fails."""
+def run(command: Sequence[str], status: int, reason: str) -> str:
+    """The output of a program. If it fails, this program ends with `status` and `reason`."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     print(done.stderr, end="", file=sys.stderr)
     if done.returncode != 0:
         if "No space left on device" in done.stderr:
             fail(3, "not fit: No space left on device")
-        fail(status, why)
+        fail(status, reason)
     return done.stdout
 
 
-def fail(status: int, why: str) -> NoReturn:
-    """Leaves word of what is wrong where `start.sh` finds it."""
-    (FOLDER / "why").write_text(f"{why}\\n", encoding="utf-8")
+def fail(status: int, reason: str) -> NoReturn:
+    """Writes the reason into the file that `start.sh` reads, and ends this program."""
+    (FOLDER / "why").write_text(f"{reason}\\n", encoding="utf-8")
     sys.exit(status)
 
 
@@ -620,7 +621,7 @@ if __name__ == "__main__":
         fail(3, f"not {\'fit\' if is_full else \'ready\'}: {problem}")
 PYTHON
     status=$?
-    # 1 would say of `hpt` that trials failed; a Python that breaks down ends so.
+    # A Python that breaks down ends with 1, which would mean that trials failed.
     if [ "$status" -eq 1 ]; then status=3; fi
 else
     echo "not fit: no Python 3.11 or newer: install one, or name it with PYTHON=/path/to/python3" >.hpt/why
@@ -631,7 +632,7 @@ mkdir -p .hpt/unfit/bin .hpt/unfit/docker
 mv .hpt/why .hpt/unfit/why 2>/dev/null || echo "not ready: the environment could not be made" >.hpt/unfit/why
 for script in bin/hpt bin/ready docker/image; do
     code=$status
-    # As bin/ready of a machine that has hpt: 1 where it may be another\'s fault, and pass.
+    # Like bin/ready of a machine with hpt: 1 if the cause may lie elsewhere and pass.
     case $script,$status,$(cat .hpt/unfit/why) in \'bin/ready,3,not ready\'*) code=1 ;; esac
     cat >".hpt/unfit/$script" <<SCRIPT
 #!/bin/sh

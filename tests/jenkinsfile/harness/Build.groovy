@@ -2,8 +2,8 @@ import groovy.json.JsonOutput
 import java.util.concurrent.locks.ReentrantLock
 
 /**
- * One build: its result, its log, what it published, and whose turn it is. As in Jenkins, all Groovy code runs on one
- * thread at a time; only what blocks (a shell, waiting for a machine) lets others run.
+ * One build: its result, its log, its published files, and the turn among its branches. As in Jenkins, Groovy code runs
+ * on one thread at a time; a branch lets others run while it waits for a shell or a machine.
  */
 class Build {
     final Map scenario
@@ -30,7 +30,7 @@ class Build {
         globalEnv.putAll(scenario.env ?: [:])
     }
 
-    /** A step with a block: what Jenkins says of it, around what the block says. */
+    /** Runs a step with a block, and logs Jenkins' lines around it. */
     def block(String name, String title, Closure body) {
         step(name)
         says(title ? "[Pipeline] { (${title})" : '[Pipeline] {')
@@ -42,12 +42,12 @@ class Build {
         }
     }
 
-    /** As Jenkins does it: an empty value takes the variable away. */
+    /** The environment with changes. As in Jenkins, an empty value removes the variable. */
     static Map overridden(Map env, Map more) { (env + more).findAll { name, value -> !(name in more.keySet()) || value } }
 
     Context getContext() { contexts.get() }
 
-    /** Runs `body` with the turn, as a thread of execution of its own: the main one, or a branch. */
+    /** Runs `body` as a thread of execution that has the turn: the main one, or a branch. */
     void asThread(Context context, Closure body) {
         turn.lock()
         contexts.set(context)
@@ -61,7 +61,7 @@ class Build {
         }
     }
 
-    /** Runs `body` without the turn. What it blocks on must look at `context.pending` itself. */
+    /** Runs `body` without the turn. The body must check `context.pending` itself. */
     def blocking(Closure body) {
         turn.unlock()
         try {
@@ -79,10 +79,10 @@ class Build {
         }
     }
 
-    /** A line that Jenkins itself writes into the log. */
+    /** Logs a line that Jenkins itself writes. */
     synchronized void says(String line) { trace.steps.add([branch: context?.branch, line: line]) }
 
-    /** Every step begins here: an interruption that came between two steps hits the next one. */
+    /** Begins a step. An interruption that came since the last step is thrown here. */
     void step(String name) {
         takeTurns()
         says("[Pipeline] ${name}")
@@ -94,7 +94,7 @@ class Build {
         }
     }
 
-    /** A person clicks on the red cross: whatever runs now is interrupted, once. */
+    /** Aborts the build, as a person does: interrupts each running branch once. */
     synchronized void abort() {
         if (aborted) { return }
         aborted = true
@@ -141,7 +141,7 @@ class Build {
     }
 }
 
-/** What a thread of execution knows of where it is. */
+/** The place of a thread of execution: environment, machine, folder, stages. */
 class Context {
     Map env = [:]
     String branch

@@ -13,7 +13,7 @@ class Machines {
         all.findAll { new LabelExpression(label, it.labels as Set).value() }
     }
 
-    /** A machine with a free executor, the same one again if it can be: a controller prefers it, too. */
+    /** Takes a free executor, on the same machine again if possible, as a controller does; null if there is none. */
     synchronized Slot tryTake(String label) {
         for (Machine machine : matching(label)) {
             for (int number = 0; number < machine.taken.length && machine.online; number++) {
@@ -36,7 +36,7 @@ class Slot {
     File getWorkspace() { new File(machine.home, number ? "workspace@${number + 1}" : 'workspace') }
 }
 
-/** `gpu && !"agent 1" || (a)`, for one machine's labels. An empty expression is any machine. */
+/** A label expression like `gpu && !"agent 1" || (a)`, for the labels of one machine. An empty one matches any machine. */
 class LabelExpression {
     private final List tokens
     private final Set labels

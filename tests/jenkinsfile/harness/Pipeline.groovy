@@ -1,4 +1,4 @@
-/** Declarative Pipeline's blocks, as far as our Jenkinsfile uses them; any other word is an error, as it is in Jenkins. */
+/** The blocks of Declarative Pipeline that our Jenkinsfile uses; any other word is an error, as in Jenkins. */
 class Pipeline {
     private final Steps script
     private final Build build
@@ -29,10 +29,10 @@ class Pipeline {
             String value = (given.containsKey(name) ? given[name] : each.defaultValue).toString()
             if (each.choices && !each.choices.contains(value)) { throw new IllegalArgumentException("illegal choice ${value}") }
             build.params[name] = each.trim ? value.trim() : value
-            // Jenkins knows a parameter as a variable only from the second build on.
+            // Parameters are variables only from the second build on.
             if (build.scenario.registered) { build.globalEnv[name] = build.params[name] }
         }
-        // Dropped, unless the controller is told to keep what no job declares.
+        // Undeclared parameters, which only some controllers keep.
         (build.scenario.kept ?: [:]).each { name, value -> build.params[name] = build.globalEnv[name] = value }
         build.trace.parameters = declared
     }

@@ -31,7 +31,7 @@ class CurrentBuild {
     String getCurrentResult() { build.result ?: 'SUCCESS' }
 }
 
-/** On a controller, a branch may lose its turn at every call of a function of the script; so it does here. */
+/** Makes a branch give up its turn at every call of a function of the script, as it may on a controller. */
 class Turns extends CompilationCustomizer {
     Turns() { super(CompilePhase.CANONICALIZATION) }
 
@@ -50,6 +50,6 @@ configuration.addCompilationCustomizers(new Turns())
 Binding variables = new Binding(theBuild: build, env: new Env(build), params: build.params, scm: 'scm',
                                 currentBuild: new CurrentBuild(build))
 GroovyShell shell = new GroovyShell(this.class.classLoader, variables, configuration)
-// A library's step, where the scenario asks for one: the file of vars/ is a script with `call`.
+// A step of a library, if the scenario has one: the file of vars/ is a script with `call`.
 build.run { build.scenario.library ? shell.parse(new File(args[0])).call() : shell.evaluate(new File(args[0])) }
 System.exit(0)

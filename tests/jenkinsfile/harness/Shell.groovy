@@ -1,4 +1,4 @@
-/** `sh`, for real: a process with the build's environment, stopped as Jenkins stops it, and with the scenario's faults. */
+/** A real `sh`: a process with the build's environment, stopped as by Jenkins, and with the scenario's faults. */
 class Shell {
     static final double GRACE = 5.0
     private static int count = 0
@@ -16,7 +16,7 @@ class Shell {
         cookie = "${build.scenario.tag}-${++count}"
     }
 
-    /** The exit status, and what stdout said if that was asked for. */
+    /** The exit status, and stdout if `wantsOutput`. */
     List run(boolean wantsOutput) {
         Context context = build.context
         if (script.contains('bin/pack')) {
@@ -44,7 +44,7 @@ class Shell {
         return [record.status, text]
     }
 
-    /** What `bin/pack` will find in the workspace. */
+    /** Reads the pack that `bin/pack` will find in the workspace. */
     private void readPack(Context context) {
         List cells = new File(context.folder, 'pack.tsv').getText('UTF-8').trim().split('\t')
         pack = [HPT_PACK: cells[0], HPT_PACK_TRIALS: cells[4], HPT_SWEEP: cells[5]]
@@ -70,7 +70,7 @@ class Shell {
         file.text = script
         ProcessBuilder builder = new ProcessBuilder('sh', '-xe', file.path)
         builder.directory(context.folder)
-        // An agent hands down little; above all no variable of the tests' own environment.
+        // An agent passes few variables on, and none of the tests' environment.
         Map inherited = System.getenv().findAll { it.key in ['PATH', 'HOME', 'LANG', 'TMPDIR'] }
         builder.environment().clear()
         builder.environment().putAll(inherited)
@@ -83,10 +83,10 @@ class Shell {
         process.outputStream.close()
     }
 
-    /** Until it ends or is ended; what ended it. */
+    /** Waits for the end of the process. The interruption or loss that ended it; null if it ended itself. */
     private Throwable await(Context context, Map fault) {
         long began = System.currentTimeMillis()
-        // Without a text to wait for, it is gone before anything comes of it.
+        // Without a text to wait for, the machine is lost at once.
         if (fault?.kind == 'lost' && !fault.text) { return lose(context, fault) }
         while (true) {
             boolean ended = process.waitFor(20, java.util.concurrent.TimeUnit.MILLISECONDS)
@@ -116,7 +116,7 @@ class Shell {
         return new AgentLost("${context.machine.name} is gone")
     }
 
-    /** TERM to everything that the shell has started, five seconds, KILL. */
+    /** Sends TERM to all processes of the shell, and KILL after five seconds. */
     private void terminate() {
         running().each { signal('TERM', it) }
         long until = System.currentTimeMillis() + (long) (1000 * GRACE)

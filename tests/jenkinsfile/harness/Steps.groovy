@@ -1,7 +1,7 @@
 import java.nio.file.Files
 import java.nio.file.StandardCopyOption
 
-/** The steps that our Jenkinsfile uses, with the meaning that Jenkins documents for them. */
+/** The steps that our Jenkinsfile uses, as Jenkins documents them. */
 abstract class Steps extends Script {
     Build getBuild() { binding.getVariable('theBuild') }
 
@@ -82,7 +82,7 @@ abstract class Steps extends Script {
         return arguments.returnStdout ? output : null
     }
 
-    /** What a script's `batch` holds, as a controller finds it on its disk after it was killed. */
+    /** Writes the script's `batch` and reads it again, like a controller that was killed and finds it on its disk. */
     protected void restart() {
         def bytes = new ByteArrayOutputStream()
         new ObjectOutputStream(bytes).withCloseable { it.writeObject(getProperty('batch')) }
@@ -96,7 +96,7 @@ abstract class Steps extends Script {
 
     // -- files
 
-    /** An agent's own encoding may be any; ASCII shows what depends on it. */
+    /** The encoding of an agent can be any; ASCII reveals code that depends on it. */
     String readFile(String path) { readFile(file: path, encoding: 'US-ASCII') }
 
     String readFile(Map arguments) { new File(here('readFile'), arguments.file).getText(arguments.encoding) }
@@ -299,7 +299,7 @@ abstract class Steps extends Script {
         build.log(message)
     }
 
-    /** A minute of the scenario may be shorter. */
+    /** Sleeps; `minute` of the scenario is the length of a minute in seconds. */
     void sleep(Map arguments) {
         build.step('sleep')
         build.trace.sleeps.add(arguments)
