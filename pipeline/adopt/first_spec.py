@@ -60,7 +60,8 @@ def first(answers: Answers, today: date) -> FirstSpec:
 def _check(spec: dict[str, Any], data: dict[str, Any] | None) -> None:
     """Raises UserError if the spec is invalid, or does not fit the hyperparameters that its trainer declares itself."""
     parsed = specs.from_dict(spec if data is None else spec | {"data": data}, FIRST_SPEC)
-    if lines := [f"{FIRST_SPEC}: {path}: {message}" for path, message in trainer.misfits(parsed)]:
+    mistakes = trainer.misfits(parsed, trainer.hyperparameters(parsed))
+    if lines := [f"{FIRST_SPEC}: {path}: {message}" for path, message in mistakes]:
         raise UserError("\n".join(lines))
 
 

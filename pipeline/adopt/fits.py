@@ -127,7 +127,9 @@ def _of_specs(folder: Path) -> Iterator[str]:
         name = str(path.relative_to(folder))
         try:
             spec = specs.from_json(_text(path), name)
-            yield from (f"{name}: {key}: {message}" for key, message in trainer.misfits(spec))
+            yield from (
+                f"{name}: {key}: {message}" for key, message in trainer.misfits(spec, trainer.hyperparameters(spec))
+            )
         except UserError as error:
             yield from str(error).splitlines()
 

@@ -2,8 +2,8 @@
 
 The gain of one setting over another is modelled as a slow component, autoregressive in time, plus independent noise on
 every range. Digests of earlier sweeps and studies give the share of the slow component and its correlation. They give
-the correction: the variance of a mean over similar ranges is larger than over independent ones. `benchmarks/resemblance.md`
-shows what that is worth. Only validation scores of choosing are read, never a test score.
+the correction: the variance of a mean over similar ranges is larger than over independent ones.
+`benchmarks/resemblance.md` shows what that is worth. Only validation scores of choosing are read, never a test score.
 """
 
 import math

@@ -99,7 +99,7 @@ def source_of(spec: Spec, data: DataSource | None) -> DataSource | None:
 
 def _own_trainer(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Own | None:
     """The spec's own trainer. Raises UserError if the hyperparameters that it declares do not fit the spec."""
-    if lines := list(trainer.misfits(spec, hyperparameters)):
+    if lines := [f"{path}: {message}" for path, message in trainer.misfits(spec, hyperparameters)]:
         raise UserError("\n".join(lines))
     return trainer.own(spec, hyperparameters)
 

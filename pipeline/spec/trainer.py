@@ -59,16 +59,6 @@ def own(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Own | None
     )
 
 
-def misfits(spec: Spec) -> Iterator[tuple[str, str]]:
-    """Mistakes of a spec against the hyperparameters that its own trainer declares itself, each as path and message.
-
-    Runs the trainer to ask for them. Any other spec has none, as it was checked when it was read. Raises UserError if
-    the trainer cannot be asked.
-    """
-    if spec.trains_own_code and spec.hyperparameters is None:
-        yield from of_own(as_written(spec), hyperparameters(spec))
-
-
 def hyperparameters(spec: Spec) -> dict[str, Hyperparameter]:
     """All hyperparameters of a spec's trainer by name.
 
@@ -86,11 +76,10 @@ def hyperparameters(spec: Spec) -> dict[str, Hyperparameter]:
     raise UserError(f"hyperparameters: the spec does not say which ones its command has: {ask.ADVICE}")
 
 
-def misfits(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Iterator[str]:
-    """A line for each mistake of a spec that only its own trainer can tell, which declares these hyperparameters.
+def misfits(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Iterator[tuple[str, str]]:
+    """Mistakes of a spec against the hyperparameters that its own trainer declares itself, each as path and message.
 
-    Other specs were checked when they were parsed.
+    Any other spec has none, as it was checked when it was parsed.
     """
     if spec.trains_own_code and spec.hyperparameters is None:
-        for path, message in check.of_own(as_written(spec), hyperparameters):
-            yield f"{path}: {message}"
+        yield from of_own(as_written(spec), hyperparameters)
