@@ -11,7 +11,7 @@ from datetime import date
 import numpy as np
 
 from pipeline.analysis.regression import Ratios, against_incumbent, on_common_ranges
-from pipeline.dates import rotating
+from pipeline.dates import rotating_ranges
 
 NIGHTS = 1000
 THRESHOLD = math.log1p(0.02)
@@ -34,7 +34,7 @@ def shares(count: int, noise: float, loss: float, random: np.random.Generator) -
 
 def _ratios(values: Iterable[float]) -> Ratios:
     listed = list(map(float, values))
-    return dict(zip(rotating(date(2024, 6, 1), ranges=len(listed)), listed, strict=True))
+    return dict(zip(rotating_ranges(date(2024, 6, 1), ranges=len(listed)), listed, strict=True))
 
 
 def main() -> None:

@@ -92,7 +92,7 @@ def whole_months(last: date, months: int, *, back: int = 0) -> DateRange:
     return DateRange(month_start(last, -back - months), month_start(last, -back))
 
 
-def rotating(today: date, ranges: int = RANGES, months: int = MONTHS_PER_RANGE) -> list[DateRange]:
+def rotating_ranges(today: date, ranges: int = RANGES, months: int = MONTHS_PER_RANGE) -> list[DateRange]:
     """The date ranges of a spec that names none, oldest first.
 
     Each is `months` whole months long and starts a month after the previous one. The last ends at the start of the
@@ -106,7 +106,7 @@ def is_fresh(candidate: Split, chosen_on: Iterable[DateRange]) -> bool:
     return not any(candidate.judged.overlaps(used) for used in chosen_on)
 
 
-def fresh(
+def fresh_ranges(
     chosen_on: Iterable[DateRange], like: DateRange, today: date, *, valid: float = 0.15, test: float = 0.15
 ) -> Iterator[DateRange]:
     """Fresh ranges as long as `like`, newest first, from `today` back to the start of the calendar.
@@ -119,7 +119,7 @@ def fresh(
             yield candidate
 
 
-def following(
+def ranges_after(
     earlier: Sequence[DateRange], day: date, *, valid: float = 0.15, test: float = 0.15
 ) -> Iterator[DateRange]:
     """Ranges that continue `earlier`, oldest first, and whose validation and test days lie after `day`.

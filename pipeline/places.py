@@ -51,7 +51,7 @@ def local(path: str) -> str:
     return expanded
 
 
-def output(path: Path) -> Path:
+def output_path(path: Path) -> Path:
     """The path for output files on this machine. Raises UserError if it is a URL, or its `~` is unknown."""
     if "://" in (place := canonical(str(path))):
         raise UserError(f"{place} is no place on this machine: name a file or a folder")
@@ -76,7 +76,7 @@ def in_project(path: str) -> str:
     return path if os.path.isabs(path) or folder == Path.cwd() else str(folder / path)
 
 
-def as_typed(path: str) -> str:
+def relative_to_project(path: str) -> str:
     """A path typed in the current directory, as a spec would write it: relative to the project's folder."""
     place = canonical(path)
     if not is_relative(place):
@@ -92,14 +92,14 @@ def portable(path: str) -> str:
     return str(Path(path).relative_to(file.parent))
 
 
-def where_looked() -> str:
+def search_folder_in_words() -> str:
     """Part of a message: the folder where a relative path was looked for, and a hint if that may be the wrong one."""
     if file := project_file():
         return f"in {file.parent}, where hpt.toml is"
     return f"in {Path.cwd()}; a relative path starts at hpt.toml, and there is none here or above: go to the checkout"
 
 
-def below(folder: Path, place: str) -> str:
+def resolved_in(folder: Path, place: str) -> str:
     """A place written in a file of `folder`: a relative path starts at that folder."""
     place = canonical(place)
     return str(folder / place) if is_path(place) else place

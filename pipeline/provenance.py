@@ -21,10 +21,10 @@ def git_commit() -> str | None:
 
     An installed version has no commit. The result is then the commit of the tuned repository, which pins the version.
     """
-    return os.environ.get("HPT_GIT_COMMIT") or (commit_here() if _IS_INSTALLED else _commit_of(_PACKAGE))
+    return os.environ.get("HPT_GIT_COMMIT") or (checkout_commit() if _IS_INSTALLED else _commit_of(_PACKAGE))
 
 
-def commit_here() -> str | None:
+def checkout_commit() -> str | None:
     """The commit of the code in the current directory, where a user's own trainer lies.
 
     In a container this is the mounted checkout: HPT_CHECKOUT_COMMIT. HPT_GIT_COMMIT is the image's there.

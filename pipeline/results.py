@@ -111,7 +111,7 @@ def metric_column(name: str) -> str:
     return f"metric_{name}" if name in RESERVED else name
 
 
-def shown(value: Any) -> str:
+def printable(value: Any) -> str:
     """A cell in a line of text. Characters that would break or colour the line are escaped."""
     text = to_cell(value)
     return text if text.isprintable() else json.dumps(text)
@@ -174,7 +174,7 @@ def read_csv(data: bytes) -> list[Row]:
     return rows
 
 
-def misfit(row: Row, hyperparameters: Collection[str] = ()) -> str | None:
+def type_problem(row: Row, hyperparameters: Collection[str] = ()) -> str | None:
     """The problem with the types of a row's cells, in words: text in place of a number, or a number in place of text.
 
     None if there is no problem. A hyperparameter may have any type.

@@ -44,7 +44,7 @@ def kind(value: Scalar) -> Kind:
     return "text" if isinstance(value, str) else "number"
 
 
-def same(value: object, other: object) -> bool:
+def is_equal(value: object, other: object) -> bool:
     """True if two values are equal to a person who writes JSON: 0 equals 0.0, but neither equals False."""
     return value == other and isinstance(value, bool) == isinstance(other, bool)
 
@@ -123,7 +123,7 @@ class Values(Frozen):
         return self.values
 
     def __contains__(self, value: object) -> bool:
-        return any(same(value, other) for other in self.values)
+        return any(is_equal(value, other) for other in self.values)
 
 
 class Interval(Frozen):

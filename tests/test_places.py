@@ -10,7 +10,7 @@ from pipeline.data.source import FilesSource
 from pipeline.errors import UserError
 from pipeline.spec import project
 from pipeline.store import open_store
-from pipeline.store.address import plain
+from pipeline.store.address import model_address
 from tests.support.in_process import hpt
 
 
@@ -103,7 +103,7 @@ def test_the_environment_and_the_option_accept_every_spelling_of_a_bucket(monkey
     monkeypatch.setenv("HPT_STORE", " gs:/b/x ")
     assert project.store_root(None) == "gs://b/x"
     assert project.store_root("GS://c") == "gs://c"
-    assert plain(str(Path("gs://b/model"))) == "gs://b/model"
+    assert model_address(str(Path("gs://b/model"))) == "gs://b/model"
 
 
 @pytest.mark.parametrize("place", ["gs://b/x.csv", "~nobody-of-this-name/x.csv"])

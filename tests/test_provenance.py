@@ -19,20 +19,20 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_the_commit_of_a_teams_code_is_that_of_the_current_directory(checkout: str) -> None:
-    assert provenance.commit_here() == checkout
+    assert provenance.checkout_commit() == checkout
     assert provenance.git_commit() != checkout
 
 
 def test_a_plus_marks_files_that_differ_from_the_commit(checkout: str) -> None:
     Path("train.py").write_text("2")
-    assert provenance.commit_here() == f"{checkout}+"
+    assert provenance.checkout_commit() == f"{checkout}+"
 
 
 def test_a_build_names_the_commit_where_there_is_no_repository(
     checkout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HPT_GIT_COMMIT", "of-the-build")
-    assert provenance.commit_here() == provenance.git_commit() == "of-the-build"
+    assert provenance.checkout_commit() == provenance.git_commit() == "of-the-build"
 
 
 def test_in_a_container_the_commit_of_the_image_is_not_that_of_the_teams_code(
@@ -41,7 +41,7 @@ def test_in_a_container_the_commit_of_the_image_is_not_that_of_the_teams_code(
     monkeypatch.setenv("HPT_IMAGE", "trainer:1")
     monkeypatch.setenv("HPT_GIT_COMMIT", "of-the-image")
     monkeypatch.setenv("HPT_CHECKOUT_COMMIT", "of-the-build")
-    assert provenance.commit_here() == "of-the-build"
+    assert provenance.checkout_commit() == "of-the-build"
     monkeypatch.setenv("HPT_CHECKOUT_COMMIT", "")
-    assert provenance.commit_here() == checkout
+    assert provenance.checkout_commit() == checkout
     assert provenance.git_commit() == "of-the-image"

@@ -82,7 +82,7 @@ def split(command: str, option: str) -> list[str]:
         raise UserError(f"{option}: {command}: {error}") from None
 
 
-def asked(answers: Answers, ask: Ask) -> Answers:
+def ask_for_missing(answers: Answers, ask: Ask) -> Answers:
     """Asks a person for the missing answers, and returns all of them."""
     if not answers.is_sufficient:
         trainer = ask("What trains? A script (train.py) or a function (module:function); empty: hpt's own networks", "")

@@ -48,7 +48,9 @@ class Adoption:
     """The store in hpt.toml."""
 
 
-def wanted(folder: Path, answers: Answers, first: FirstSpec | None, *, standalone: bool, name: str | None) -> Adoption:
+def plan_files(
+    folder: Path, answers: Answers, first: FirstSpec | None, *, standalone: bool, name: str | None
+) -> Adoption:
     """The planned files of a repository, without existing ones that belong to the team.
 
     `first` is the first spec, None if the repository has specs. `name` is the name of the Jenkinsfile that a person
@@ -124,7 +126,7 @@ def _project(folder: Path, answers: Answers, first: FirstSpec | None) -> tuple[l
 def _contradictions(folder: Path, answers: Answers, first: FirstSpec | None) -> list[str]:
     """Remarks about answers that differ from hpt.toml, whose values stay."""
     existing, remarks = project.load(folder), []
-    if answers.store and existing.store not in (None, places.below(folder.resolve(), answers.store)):
+    if answers.store and existing.store not in (None, places.resolved_in(folder.resolve(), answers.store)):
         remarks.append(f"--store {answers.store} is not taken: hpt.toml says {existing.store}: change it there")
     if answers.store and existing.store is None:
         remarks.append(f"--store {answers.store} is not taken yet: hpt.toml names no store: add the line that is shown")

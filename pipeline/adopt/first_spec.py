@@ -36,7 +36,7 @@ class FirstSpec:
         return json.dumps(self.spec, indent=2, ensure_ascii=False) + "\n"
 
 
-def first(answers: Answers, today: date) -> FirstSpec:
+def make_first_spec(answers: Answers, today: date) -> FirstSpec:
     """The first spec, checked; `today` decides the date ranges. Raises UserError, a line per mistake or gap."""
     is_own = bool(answers.trainer or answers.command)
     data, remarks = _data(answers, is_own)

@@ -53,7 +53,7 @@ def device_seconds(rows: Sequence[Row]) -> float:
     return math.fsum(row.get("training_time") or 0.0 for row in trainings(rows) if not row.get("reused_from"))
 
 
-def room(history: History, phase: Phase) -> float:
+def experiments_affordable(history: History, phase: Phase) -> float:
     """Number of further experiments of a choosing phase that fit into its remaining time and money.
 
     Infinite without a budget of time or money, 0 before anything was trained.
@@ -110,7 +110,7 @@ def left_undone(history: History) -> str:
     if budget is None:
         return ""
     # A phase needs room for three settings: the incumbent, the one that it starts from, and a new one.
-    time_ended = budget.is_timed and room(history, definition.searching[-1]) <= 2
+    time_ended = budget.is_timed and experiments_affordable(history, definition.searching[-1]) <= 2
     work = []
     for phase in definition.searching:
         tried = len({row["experiment"] for row in history.rows_of(phase)})

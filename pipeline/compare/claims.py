@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline.data.source import DataSource, as_in_every_checkout
-from pipeline.report.claims import next_in_words, standing
+from pipeline.data.source import DataSource, with_portable_path
+from pipeline.report.claims import next_in_words, standing_in_words
 from pipeline.report.templating import environment
 from pipeline.store import Store
 from pipeline.sweep import claims
@@ -38,12 +38,12 @@ def rows(store: Store, architecture: str | None = None, data: DataSource | None 
 
     A claim that cannot be read has the kind `damaged`, with the reason as its evidence.
     """
-    data_here = as_in_every_checkout(data)
+    data_here = with_portable_path(data)
     for stored in claims.all_stored(store):
         if isinstance(stored, tuple):
             yield ClaimRow(stored[0], "damaged", evidence=stored[1])
             continue
-        is_of_data = data is None or data_here == as_in_every_checkout(stored.claim.data)
+        is_of_data = data is None or data_here == with_portable_path(stored.claim.data)
         if architecture in (None, stored.claim.architecture) and is_of_data:
             yield _row(stored)
 
@@ -70,6 +70,6 @@ def _row(stored: Stored) -> ClaimRow:
         setting=claim.in_words,
         day=claim.day,
         made_by=claim.origin.sweep,
-        evidence=standing(stored).removesuffix(after),
+        evidence=standing_in_words(stored).removesuffix(after),
         next=after.removeprefix("; ") if kind is ClaimKind.WAITS and not stored.damaged else "",
     )

@@ -14,7 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from pipeline.compare.scores import RangeScore, scores_by_range
-from pipeline.data.source import DataSource, FlightsSource, as_in_every_checkout
+from pipeline.data.source import DataSource, FlightsSource, with_portable_path
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
 from pipeline.report.state import State, state_of
@@ -119,7 +119,7 @@ def series(store: Store, architecture: str | None = None, data: DataSource | Non
     Raises UserError if there is none of this architecture and these data.
     """
     nights: dict[str, list[Night]] = {}
-    data_here = as_in_every_checkout(data)
+    data_here = with_portable_path(data)
     for id in all_sweeps(store):
         # The id contains the architecture, so other sweeps need not be read.
         if architecture is not None and f"-{architecture}-" not in id:
@@ -129,7 +129,7 @@ def series(store: Store, architecture: str | None = None, data: DataSource | Non
         except UserError:  # skip damaged sweeps; `hpt list` reports them
             continue
         definition = night.definition
-        is_of_data = data is None or data_here == as_in_every_checkout(definition.data)
+        is_of_data = data is None or data_here == with_portable_path(definition.data)
         belongs = architecture in (None, definition.architecture) and is_of_data
         # A study answers another question; its best setting is no night's result.
         if belongs and not definition.is_study:
@@ -144,7 +144,7 @@ def series(store: Store, architecture: str | None = None, data: DataSource | Non
 
 def _name(definition: Definition) -> str:
     """The name of a series: all that its nights have in common."""
-    data, objective = as_in_every_checkout(definition.data), definition.objective
+    data, objective = with_portable_path(definition.data), definition.objective
     if data is None:  # an own trainer that reads its own data
         return f"{definition.architecture}, {objective.goal} {objective.metric}"
     source = data.source if isinstance(data, FlightsSource) else data.path

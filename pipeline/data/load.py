@@ -220,7 +220,7 @@ def _empty_part(name: str, split: Split, source: Source, date_range: DateRange) 
     )
 
 
-def why_no_days(notes: Sequence[str]) -> str:
+def no_days(notes: Sequence[str]) -> str:
     """The reason why files have no day with rows. `notes` are those of `Files.days_with_rows`."""
     if not notes:
         return "the files have no rows"
@@ -237,7 +237,7 @@ def _covered_in_words(source: Source, missing: DateRange) -> str:
     days, _, notes = Files.of(source).days_with_rows()
     remarks = "".join(f" ({note})" for note in notes)
     if not len(days):
-        return why_no_days(notes)
+        return no_days(notes)
     text = f"they cover {days[0]} to {days[-1]}"
     before, after = days[days < np.datetime64(missing.start)], days[days >= np.datetime64(missing.end)]
     if len(before) and len(after) and not contains(missing, days).any():

@@ -63,7 +63,7 @@ def of_rows(rows: Rows, columns: Columns, usable_rows: int) -> list[Loss]:
     return [*losses, *of_targets(len(rows.days) - usable_rows, len(rows.days), names)]
 
 
-def said(losses: Iterable[Loss]) -> tuple[str, ...]:
+def reported(losses: Iterable[Loss]) -> tuple[str, ...]:
     """The lines of losses that are large enough to be reported."""
     return tuple(loss.line for loss in losses if loss.share > usable.REPORTED_FROM)
 

@@ -26,7 +26,7 @@ from pipeline.data.date_parts import days_of
 from pipeline.data.raw import CALENDAR, contains
 from pipeline.dates import DateRange
 from pipeline.errors import InfrastructureError, OutOfReachError, UserError
-from pipeline.places import in_project, where_looked
+from pipeline.places import in_project, search_folder_in_words
 
 if TYPE_CHECKING:
     from pipeline.store.client import Bucket
@@ -64,7 +64,7 @@ def matching(pattern: str, date: str, date_range: DateRange | None = None) -> li
     sizes = {path: os.path.getsize(path) for path in paths}
     paths = sorted(path for path in paths if not _is_marker(path, sizes[path]))
     if not paths:
-        raise UserError(f'data.path: no file matches "{pattern}" (looked {where_looked()})')
+        raise UserError(f'data.path: no file matches "{pattern}" (looked {search_folder_in_words()})')
     partitions = [_partition(path[len(_folder(full_pattern)) :]) for path in paths]
     files = [
         DataFile(path, partial(_local, path), partition, day, sizes[path])

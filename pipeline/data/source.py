@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from pipeline.base import Hyphenated
 from pipeline.dates import DateRange
-from pipeline.places import below, canonical, portable, project_file
+from pipeline.places import canonical, portable, project_file, resolved_in
 
 Transform = Literal["log", "log1p", "asinh"]
 DatePart = Literal["hour", "weekday", "month"]
@@ -228,18 +228,18 @@ DataSource = Annotated[
 """The type of a spec's `data`."""
 
 
-def as_in_every_checkout(source: Source | None) -> Source | None:
+def with_portable_path(source: Source | None) -> Source | None:
     """The source with a path into this checkout made relative to it. Older sweeps have absolute paths."""
     if not isinstance(source, FilesSource):
         return source
     return source.model_copy(update={"path": portable(source.path)})
 
 
-def names_here(source: Source | None) -> list[Source | None]:
+def with_all_known_paths(source: Source | None) -> list[Source | None]:
     """The source itself, and with the other paths by which sweeps in this checkout have named the same files."""
     if not isinstance(source, FilesSource):
         return [source]
     file = project_file()
-    absolute = below(file.parent, source.path) if file else source.path
+    absolute = resolved_in(file.parent, source.path) if file else source.path
     paths = dict.fromkeys((source.path, portable(source.path), absolute))
     return [source.model_copy(update={"path": path}) for path in paths]

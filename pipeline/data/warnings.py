@@ -92,7 +92,7 @@ def about_rows_and_columns(data: Survey) -> Iterator[str]:
     """A line for each problem that does not depend on date ranges."""
     yield from data.notes
     without = int((data.rows - data.usable).sum())
-    yield from lost.said(lost.of_targets(without, int(data.rows.sum()), data.targets))
+    yield from lost.reported(lost.of_targets(without, int(data.rows.sum()), data.targets))
     if len(data.days) > 1 and data.days[0] == _FIRST_DAY and data.days[1] - data.days[0] > np.timedelta64(365, "D"):
         rows = "1 row" if data.rows[0] == 1 else f"{data.rows[0]:,} rows"
         yield f"the data begin on {_FIRST_DAY} ({rows}), years before all other days: dates that were 0 look so"

@@ -36,7 +36,7 @@ class Calendar:
         if is_short(self.spec, phase) and not phase.date_range:
             # The months before the ranges that will judge, so that the judging ranges are fresh.
             first = min(date_range.start for date_range in ranges)
-            ranges = dates.rotating(first, self.spec.short.ranges, self.spec.short.months or SHORT_MONTHS)
+            ranges = dates.rotating_ranges(first, self.spec.short.ranges, self.spec.short.months or SHORT_MONTHS)
         return self._checked("date-range", ranges)
 
     def judging(self, chosen_on: Sequence[DateRange], *, is_short: bool) -> list[DateRange]:
@@ -83,12 +83,12 @@ class Calendar:
             newest = usual[0]
             first = [range_ for range_ in usual if dates.is_fresh(self._split("date-range", range_), not_fresh)]
         valid, test = self.spec.training.validation_share, self.spec.training.test_share
-        further = dates.fresh(not_fresh, newest, self.today, valid=valid, test=test)
+        further = dates.fresh_ranges(not_fresh, newest, self.today, valid=valid, test=test)
         return itertools.chain(first, (date_range for date_range in further if date_range not in first))
 
     def usual(self) -> list[DateRange]:
         """The spec's ranges, else the rotating ranges of the day."""
-        return self.spec.date_range or dates.rotating(
+        return self.spec.date_range or dates.rotating_ranges(
             self.today, months=self.spec.range_months or dates.MONTHS_PER_RANGE
         )
 

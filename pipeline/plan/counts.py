@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pipeline.errors import UserError
 from pipeline.plan.phases import REPLICATE, SpecAndTrainer, constraints_on, search_of, space_of
 from pipeline.search import STRATEGIES, SearchSpace
-from pipeline.search.search_space import written
 from pipeline.space import Space
 from pipeline.spec import Spec
 from pipeline.spec.model import MOST_EXPERIMENTS, Budget, PhaseSpec, Search
@@ -129,7 +128,7 @@ def _possible(request: SpecAndTrainer, search: Search, space: Space) -> float:
     if count is None and not allowed.is_plain and not STRATEGIES["random"](allowed, [], 0, 1):
         count = 0
     if count == 0:
-        raise UserError(f"constraints: nothing in `parameters` fulfils {', '.join(map(written, constraints))}")
+        raise UserError(f"constraints: nothing in `parameters` fulfils {', '.join(map(constraint_text, constraints))}")
     if count == 1 and spec.trains_own_code and not spec.parameters:
         raise UserError(
             'hyperparameters: none of them has anything to search: give one a "domain", or name it in `parameters`'

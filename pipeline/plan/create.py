@@ -274,7 +274,7 @@ def _define(
         covered=covered,
         rows_by_day=rows_by_day,
         used=used,
-        git_commit=provenance.commit_here() if spec.trains_own_code else provenance.git_commit(),
+        git_commit=provenance.checkout_commit() if spec.trains_own_code else provenance.git_commit(),
         image=provenance.image(),
     )
     _check_code(definition, reach, warn)

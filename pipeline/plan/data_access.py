@@ -11,7 +11,7 @@ from typing import TypeVar
 from pipeline.data.source import DataSource, FilesSource
 from pipeline.dates import DateRange
 from pipeline.errors import InfrastructureError, OutOfReachError
-from pipeline.places import in_project, where_looked
+from pipeline.places import in_project, search_folder_in_words
 
 _T = TypeVar("_T")
 
@@ -53,7 +53,7 @@ class DataAccess:
             whole = in_project(path)
             may_be_missing = self.reach is Reach.ELSEWHERE or not _has_folder(whole)
             if may_be_missing and not glob.glob(whole, recursive=True):
-                self._warn(f'data.path: no file matches "{path}" (looked {where_looked()})')
+                self._warn(f'data.path: no file matches "{path}" (looked {search_folder_in_words()})')
                 return None
         try:
             return look(self.source)

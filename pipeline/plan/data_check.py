@@ -67,7 +67,7 @@ def check(definition: Definition) -> Checked | None:
         *_few_rows(surveyed, [date_range for date_range in ranges if date_range not in hopeless]),
         *(f"{line}; trials there will fail" for line in _by_cause(causes)),
     )
-    return Checked(lines, surveyed, lost.said([*of_files, *of_values]))
+    return Checked(lines, surveyed, lost.reported([*of_files, *of_values]))
 
 
 def _fatal(definition: Definition, hopeless: Sequence[DateRange]) -> list[DateRange]:

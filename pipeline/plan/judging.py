@@ -93,7 +93,7 @@ def why_not_due(stored: Stored) -> str:
     return f"{stored.claim.id}: no new date range yet; the next one, {first}, is whole when the data reach {first.end}"
 
 
-def begun(store: Store, stored: Stored, judge: Judge) -> list[tuple[Sweep, bool]]:
+def reopen(store: Store, stored: Stored, judge: Judge) -> list[tuple[Sweep, bool]]:
     """Opens the sweeps that were begun for date ranges of a claim without a pair, oldest first; none if it has ended.
 
     Each comes with True if all of its trials have a row. Makes a sweep that is noted but does not exist. Raises
@@ -214,7 +214,7 @@ def definition(claim: Claim, note: JudgingNote, judge: Judge) -> Definition:
         objective=claim.objective,
         incumbent=claim.incumbent,
         phases=(phase,),
-        git_commit=provenance.commit_here() if own_trainer else provenance.git_commit(),
+        git_commit=provenance.checkout_commit() if own_trainer else provenance.git_commit(),
         image=provenance.image() or (spec.image if spec else None),
         notes=f"judges the claim {claim.id}, made by {claim.origin.sweep}",
         spec=as_written(spec) if spec else claims.without_code(claim.spec),
@@ -230,7 +230,7 @@ def _space(claim: Claim) -> Space:
 
 def _own_trainer(claim: Claim, spec: Spec | None) -> Own | None:
     if spec is not None:
-        return trainer.own(spec, trainer.hyperparameters(spec))
+        return trainer.own_trainer(spec, trainer.hyperparameters(spec))
     if claim.architecture not in architectures.names():
         raise UserError(
             f"{claim.id}: this version has no architecture {claim.architecture}, so it cannot judge the claim"

@@ -151,7 +151,7 @@ def _rotating(place: _Place) -> _Choice:
     most = max(least, (whole - RANGES_LEFT - 1) // 2)
 
     def ranges(months: int) -> list[DateRange]:
-        return dates.rotating(place.today, months=months)
+        return dates.rotating_ranges(place.today, months=months)
 
     def leaves_enough(months: int) -> bool:
         # Neighbouring ranges of more than six months share test days, so that only every other one can judge.
@@ -171,7 +171,7 @@ def _short(place: _Place) -> _Choice | None:
     before = _months_between(place.covered.start, first) - (place.spec.short.ranges - 1)
 
     def ranges(months: int) -> list[DateRange]:
-        return dates.rotating(first, place.spec.short.ranges, months)
+        return dates.rotating_ranges(first, place.spec.short.ranges, months)
 
     if place.rows_by_day is None:
         months = requested or SHORT_MONTHS
@@ -264,7 +264,7 @@ def _short_in_words(place: _Place, choice: _Choice) -> list[str]:
         lines.append(line)
 
     shares = spec.training.validation_share, spec.training.test_share
-    ranges = dates.rotating(place.first_judging, spec.short.ranges, months)
+    ranges = dates.rotating_ranges(place.first_judging, spec.short.ranges, months)
     rows = sum(rows_by_day.within(range_.split(*shares).valid) for range_ in ranges)
     if rows >= VALIDATION_ROWS and choice.rows >= ENOUGH_TRAINING_ROWS:
         return lines

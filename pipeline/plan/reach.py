@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pipeline.data.source import FilesSource
 from pipeline.errors import UserError
-from pipeline.places import in_project, project_folder, where_looked
+from pipeline.places import in_project, project_folder, search_folder_in_words
 from pipeline.sweep import Definition
 from pipeline.training.own.code import Own
 from pipeline.training.own.trainer import environment
@@ -149,7 +149,7 @@ def check(definition: Definition) -> None:
     if definition.own is None and isinstance(data, FilesSource) and not data.path.startswith("gs://"):
         path = in_project(data.path)
         if not glob.glob(path, recursive=True):
-            looked = "here" if Path(data.path).is_absolute() else where_looked()
+            looked = "here" if Path(data.path).is_absolute() else search_folder_in_words()
             lines.append(f"data.path: there are no files {data.path} {looked}")
     if lines:
         raise UserError("\n".join([*lines, f"{definition.id} runs no trial here: go on with it where these are"]))

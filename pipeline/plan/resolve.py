@@ -18,7 +18,7 @@ from pipeline.plan import counts, months, phases
 from pipeline.plan.calendar import Calendar
 from pipeline.results import REFERENCE
 from pipeline.search import ADAPTIVE
-from pipeline.search.search_space import written as in_words
+from pipeline.search.search_space import constraint_text as in_words
 from pipeline.space import Hyperparameter, Space, Values
 from pipeline.spec import Spec, normalize, trainer
 from pipeline.spec.metrics import usual_goal
@@ -101,7 +101,7 @@ def _own_trainer(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> O
     """The spec's own trainer. Raises UserError if the hyperparameters that it declares do not fit the spec."""
     if lines := [f"{path}: {message}" for path, message in trainer.misfits(spec, hyperparameters)]:
         raise UserError("\n".join(lines))
-    return trainer.own(spec, hyperparameters)
+    return trainer.own_trainer(spec, hyperparameters)
 
 
 class _Mistakes:

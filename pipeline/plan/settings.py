@@ -44,7 +44,7 @@ def settings_of(history: History, phase: Phase) -> list[Assignment]:
         return first + _suggestions(history, phase, base, first, phase.experiments - len(first))
     count = min(phase.batch, phase.experiments - len(planned))
     if history.definition.is_timed:
-        count = int(min(count, spending.room(history, phase)))
+        count = int(min(count, spending.experiments_affordable(history, phase)))
         # The very first round runs in any case, and shows how long a training takes. Later, a phase without room for a
         # new setting would run in vain.
         if history.rows and not planned and count <= len(first):
@@ -79,7 +79,7 @@ def _replicated(history: History, phase: Phase) -> list[Assignment]:
     best = ranking.candidates(history.definition, history.rows, phase)[: phase.experiments]
     others = [standing.assignment for standing in best if identity_of(standing.assignment) != identity_of(incumbent)]
     settings = [incumbent, *others[: phase.experiments - 1]]
-    if len(settings) < _FEWEST_REPLICATED or spending.room(history, phase) < len(settings):
+    if len(settings) < _FEWEST_REPLICATED or spending.experiments_affordable(history, phase) < len(settings):
         return []
     return settings
 

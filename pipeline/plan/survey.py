@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pipeline.data import counting, survey, warnings
 from pipeline.data.counting import RowCounts
 from pipeline.data.files import Files
-from pipeline.data.load import covered_days, why_no_days
+from pipeline.data.load import covered_days, no_days
 from pipeline.data.source import DataSource, FilesSource
 from pipeline.data.survey import Survey
 from pipeline.dates import DateRange
@@ -79,7 +79,7 @@ def _survey(source: DataSource, span: DateRange | None, covered: DateRange | Non
     if covered:
         raise UserError(f"the data have no rows in {span}; they cover {covered}")
     assert isinstance(source, FilesSource)
-    raise UserError(why_no_days(Files.of(source).days_with_rows()[2]))
+    raise UserError(no_days(Files.of(source).days_with_rows()[2]))
 
 
 def _definition(

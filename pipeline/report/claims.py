@@ -141,7 +141,7 @@ def _judging_ranges(store: Store, definition: Definition, day: date) -> tuple[Da
     used = ledger.chosen_on(store, definition.architecture, definition.data, before=definition.id)
     used = [date_range for date_range in used if date_range.end > day]
     end = definition.data.covers.end if definition.data and definition.data.covers else date.max
-    following = dates.following(phase.ranges, day, valid=shares[0], test=shares[1])
+    following = dates.ranges_after(phase.ranges, day, valid=shares[0], test=shares[1])
     fresh = (
         date_range
         for date_range in following
@@ -251,7 +251,7 @@ def open_claim_in_words(state: State) -> str:
         since = f"{winner[0]} is a claim since {claim.day}" + (
             f", of {claim.origin.sweep}" if claim.origin.sweep != definition.id else ""
         )
-        return f"{since}; {standing(stored)}."
+        return f"{since}; {standing_in_words(stored)}."
     counts = ", ".join(str(look.ranges) for look in claim.looks[:-1])
     at = f"{counts} and {claim.looks[-1].ranges}" if counts else f"{claim.looks[-1].ranges}"
     return (
@@ -274,7 +274,7 @@ def _why_no_claim(store: Store, definition: Definition) -> str:
     )
 
 
-def standing(stored: Stored) -> str:
+def standing_in_words(stored: Stored) -> str:
     """The state of a claim, its evidence, and its next date range: `waits: 3.1 % better, ahead on 3 of 3 …`."""
     from pipeline.analysis import sequential
 

@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass
 
 from pipeline.report.answer import Basis, newest_model
-from pipeline.report.judged_claim import DAMAGED, REAL, rows_of
+from pipeline.report.judged_claim import DAMAGED, REAL, rows_of_setting
 from pipeline.report.limits import limits
 from pipeline.report.summary import Summary
 from pipeline.results import Status
@@ -85,7 +85,7 @@ def _of_claim(summary: Summary, place: Place) -> list[Command]:
     if not claim.has_ended:
         judge = f"hpt judge {shlex.quote(claim.id)}{option}"
         return [Command("Judge it on the new date ranges", judge), see]
-    if claim.kind != REAL or newest_model(summary.definition, rows_of(summary.rows, claim.setting)) is None:
+    if claim.kind != REAL or newest_model(summary.definition, rows_of_setting(summary.rows, claim.setting)) is None:
         return [see, Command("See every claim", f"hpt judge{option}")]
     return [
         Command("Get the model", f"hpt fetch {id} --model best --to model{option}"),

@@ -95,11 +95,11 @@ def answer_to(state: State, claim: ClaimStanding) -> Standing | None:
     None if no training of it has finished.
     """
     definition = state.sweep.definition
-    rows = rows_of(state.rows, claim.setting if claim.kind == REAL else definition.incumbent)
+    rows = rows_of_setting(state.rows, claim.setting if claim.kind == REAL else definition.incumbent)
     return next(iter(standings(definition, rows, definition.confirm)), None)
 
 
-def rows_of(rows: Iterable[Row], setting: Assignment) -> list[Row]:
+def rows_of_setting(rows: Iterable[Row], setting: Assignment) -> list[Row]:
     """The rows of a setting, which has a value for every hyperparameter."""
     identity = identity_of(setting)
     return [row for row in rows if identity_of({name: row.get(name) for name in setting}) == identity]

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from pipeline.errors import UserError
 from pipeline.results import Row
-from pipeline.store.address import plain
+from pipeline.store.address import model_address
 from pipeline.store.keys import is_key
 from pipeline.sweep import Sweep, Trial
 from pipeline.sweep.layout import SWEEPS, model_key
@@ -50,7 +50,7 @@ def _model(sweep: Sweep, row: Row) -> str | None:
     if address.startswith("https://"):
         return address
     try:
-        place = plain(address)
+        place = model_address(address)
     except UserError:
         return None
     key = model_key(place)

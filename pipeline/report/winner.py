@@ -98,7 +98,7 @@ def newest_range(definition: Definition, today: date, covered: DateRange | None)
     training = definition.training
     ranges = (range_ for phase in definition.phases for range_ in phase.ranges)
     longest = max(ranges, key=lambda range_: (range_.days, range_.end))
-    return next(dates.fresh((), longest, today, valid=training.validation_share, test=training.test_share))
+    return next(dates.fresh_ranges((), longest, today, valid=training.validation_share, test=training.test_share))
 
 
 def fetch_model(sweep: Sweep, name: str, to: Path | None) -> Path:

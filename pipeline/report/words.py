@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from pipeline.analysis.ranking import Standing
-from pipeline.results import Row, Status, is_reference, shown
+from pipeline.results import Row, Status, is_reference, printable
 from pipeline.scale import Scale
 from pipeline.space import Assignment, Scalar, identity_of
 from pipeline.sweep import Definition
@@ -54,7 +54,7 @@ def values_in_words(definition: Definition, assignment: Assignment) -> str:
     values = differences(definition, assignment)
     if not values:
         return definition.incumbent_name
-    return " ".join(f"{name}={shown(value)}" for name, value in values.items())
+    return " ".join(f"{name}={printable(value)}" for name, value in values.items())
 
 
 def setting_name(definition: Definition, assignment: Assignment, most: int = MOST_VALUES) -> str:
@@ -72,7 +72,7 @@ def _rounded(value: Scalar) -> Scalar:
 
 
 def _short(value: Scalar) -> str:
-    text = shown(value)
+    text = printable(value)
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
 
 

@@ -8,7 +8,7 @@ from pipeline.plan.estimate import Estimate
 from pipeline.plan.power import ASSUMED_PERCENT, Power
 from pipeline.plan.rounds import next_round
 from pipeline.report.words import duration, resemblance_in_words
-from pipeline.results import shown
+from pipeline.results import printable
 from pipeline.sweep import Definition, Experiment, Phase
 
 MOST_EXPERIMENTS = 5
@@ -107,7 +107,7 @@ def total_line(total: Estimate) -> str:
 
 def _experiment_lines(definition: Definition, phase: Phase, experiments: Sequence[Experiment]) -> Iterator[str]:
     for at, experiment in enumerate(experiments[:MOST_EXPERIMENTS]):
-        words = " ".join(f"{name}={shown(experiment.assignment[name])}" for name in phase.space)
+        words = " ".join(f"{name}={printable(experiment.assignment[name])}" for name in phase.space)
         yield f"  {experiment.id} {words}" + (f" ({definition.incumbent_name})" if at == 0 else "")
     if len(experiments) > MOST_EXPERIMENTS:
         in_round = " in its first round" if len(experiments) < phase.experiments else ""

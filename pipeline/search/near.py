@@ -2,7 +2,7 @@
 
 import math
 
-from pipeline.space import Assignment, Domain, Scalar, Space, Values, same
+from pipeline.space import Assignment, Domain, Scalar, Space, Values, is_equal
 
 
 def near(space: Space, best: Assignment, share: float) -> Space:
@@ -23,7 +23,7 @@ def _may_be_active(name: str, near_space: Space, space: Space, best: Assignment)
     def is_possible(parent: str, value: Scalar) -> bool:
         if parent in space:
             return parent in near_space and value in near_space[parent]
-        return same(best.get(parent), value)
+        return is_equal(best.get(parent), value)
 
     return all(any(is_possible(parent, value) for value in values) for parent, values in near_space[name].when.items())
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.search.random import new_settings, random
 from pipeline.search.search_space import SearchSpace
 from pipeline.search.tried import Tried
-from pipeline.space import Assignment, Domain, Interval, Scalar, Values, same
+from pipeline.space import Assignment, Domain, Interval, Scalar, Values, is_equal
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -151,7 +151,7 @@ def _distribution(domain: Domain) -> "BaseDistribution":
 def _to_optuna(domain: Domain, value: Scalar) -> int | float:
     if isinstance(domain, Values):
         values = _ordered(domain) or domain.values
-        return next(at for at, candidate in enumerate(values) if same(candidate, value))
+        return next(at for at, candidate in enumerate(values) if is_equal(candidate, value))
     assert isinstance(value, (int, float))
     if math.isinf(domain.size) or domain.log:
         return value

@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.space import Assignment, Constraint, Interval, Scalar, Space, Values, key, same
+from pipeline.space import Assignment, Constraint, Interval, Scalar, Space, Values, is_equal, key
 
 Identity = tuple[tuple[str, str], ...]
 
@@ -73,7 +73,7 @@ class SearchSpace:
                 possible: Sequence[Scalar] = [value for value in values if self._is_possible(ancestor, value)]
                 if ancestor in conditions:
                     allowed = conditions[ancestor]
-                    possible = [value for value in possible if any(same(value, other) for other in allowed)]
+                    possible = [value for value in possible if any(is_equal(value, other) for other in allowed)]
                 if not possible:
                     raise ValueError(f"{name}: its condition never holds: {ancestor} is never {_words(values)} there")
                 conditions[ancestor] = tuple(possible)
@@ -82,13 +82,13 @@ class SearchSpace:
     def _is_possible(self, name: str, value: Scalar) -> bool:
         if name in self.domains:
             return value in self.domains[name]
-        return same(self.otherwise[name], value)
+        return is_equal(self.otherwise[name], value)
 
     def _range(self, constraint: Constraint, side: str | float) -> tuple[float, float, bool]:
         """Least and greatest value of a side of a constraint, and True if it can be any real number between."""
         if not isinstance(side, str):
             return side, side, False
-        text = written(constraint)
+        text = constraint_text(constraint)
         if side not in self.domains and side not in self.otherwise:
             raise ValueError(f"{text}: {json.dumps(side)} is no hyperparameter here")
         domain = self.domains.get(side)
@@ -107,7 +107,7 @@ class SearchSpace:
     def is_active(self, name: str, assignment: Assignment) -> bool:
         for parent, active_values in self._active_if[name]:
             values = assignment if parent in self.domains else self.otherwise
-            if parent not in values or not any(same(values[parent], value) for value in active_values):
+            if parent not in values or not any(is_equal(values[parent], value) for value in active_values):
                 return False
         return True
 
@@ -218,7 +218,7 @@ class _TooManyError(Exception):
     """Counting needs more steps than allowed."""
 
 
-def written(constraint: Constraint) -> str:
+def constraint_text(constraint: Constraint) -> str:
     """The constraint as people write it: `a <= b`."""
     words = " ".join(map(str, constraint))
     return words if words.isprintable() else json.dumps(words)
@@ -242,10 +242,13 @@ def _check(constraint: Constraint, sides: Sequence[tuple[float, float, bool]]) -
     }[op] and not (a == b and op in "<>")
     if not possible:
         raise ValueError(
-            f"{written(constraint)}: can never hold: {_between(low, high)} and {_between(other_low, other_high)}"
+            f"{constraint_text(constraint)}: can never hold: "
+            f"{_between(low, high)} and {_between(other_low, other_high)}"
         )
     if op == "==" and (endless or other_endless):
-        raise ValueError(f"{written(constraint)}: a range of real numbers without a step never meets a value exactly")
+        raise ValueError(
+            f"{constraint_text(constraint)}: a range of real numbers without a step never meets a value exactly"
+        )
 
 
 def _between(low: float, high: float) -> str:

@@ -77,7 +77,7 @@ def _own_trainer_mistakes(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             with suppress(pydantic.ValidationError):  # reported by the validation of types
                 valid[hyperparameter] = _DECLARED.validate_python(declaration).hyperparameter()
         if len(valid) == len(declared):
-            yield from of_own(raw, valid)
+            yield from declaration_mistakes(raw, valid)
 
 
 def _texts(word: Any) -> list[str]:
@@ -86,7 +86,9 @@ def _texts(word: Any) -> list[str]:
     return [text for text in (arguments if isinstance(arguments, list) else [arguments]) if isinstance(text, str)]
 
 
-def of_own(raw: Mapping[str, Any], hyperparameters: Mapping[str, Hyperparameter]) -> Iterator[tuple[str, str]]:
+def declaration_mistakes(
+    raw: Mapping[str, Any], hyperparameters: Mapping[str, Hyperparameter]
+) -> Iterator[tuple[str, str]]:
     """Mistakes of a spec whose own trainer has these hyperparameters, each as path and message."""
     yield from names.wrong_names(list(hyperparameters), _metric(raw))
     if isinstance(command := raw.get("command"), list):

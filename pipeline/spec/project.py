@@ -61,9 +61,9 @@ def _read(path: Path) -> Project:
     except pydantic.ValidationError as error:
         lines = (f"{path}: {'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in error.errors())
         raise UserError("\n".join(lines)) from None
-    changes: dict[str, object] = {"store": project.store and places.below(path.parent, project.store)}
+    changes: dict[str, object] = {"store": project.store and places.resolved_in(path.parent, project.store)}
     if (tracking := project.tracking) and not _TRACKING_URI.match(tracking.mlflow):
-        changes["tracking"] = tracking.model_copy(update={"mlflow": places.below(path.parent, tracking.mlflow)})
+        changes["tracking"] = tracking.model_copy(update={"mlflow": places.resolved_in(path.parent, tracking.mlflow)})
     return project.model_copy(update=changes)
 
 
@@ -76,4 +76,4 @@ def store_root(option: str | None, spec: str | None = None) -> str:
         return places.canonical(typed)
     written = spec or load().store or DEFAULT_STORE
     folder = places.project_folder()
-    return places.canonical(written) if folder == Path.cwd() else places.below(folder, written)
+    return places.canonical(written) if folder == Path.cwd() else places.resolved_in(folder, written)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pipeline.errors import UserError
 from pipeline.places import project_folder
 from pipeline.space import Hyperparameter, Scalar
-from pipeline.spec.check import of_own
+from pipeline.spec.check import declaration_mistakes
 from pipeline.spec.hyperparameters import from_json_schema
 from pipeline.spec.model import Spec
 from pipeline.spec.normalize import as_written
@@ -46,7 +46,7 @@ def arguments(script: str) -> list[Argument]:
     return [Argument(**argument | {"choices": tuple(argument["choices"])}) for argument in described]
 
 
-def own(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Own | None:
+def own_trainer(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Own | None:
     """The spec's own trainer, with these hyperparameters; None if the spec trains a built-in architecture."""
     if not spec.trains_own_code:
         return None
@@ -82,4 +82,4 @@ def misfits(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Iterat
     Any other spec has none, as it was checked when it was parsed.
     """
     if spec.trains_own_code and spec.hyperparameters is None:
-        yield from of_own(as_written(spec), hyperparameters)
+        yield from declaration_mistakes(as_written(spec), hyperparameters)

@@ -29,7 +29,7 @@ def open_store(root: str) -> Store:
     return DirectoryStore(local(root))
 
 
-def plain(url: str) -> str:
+def model_address(url: str) -> str:
     """An address in any form as `gs://bucket/key` or as an absolute path, without a slash at its end.
 
     Raises UserError if it is no address of a model.

@@ -21,7 +21,7 @@ from pipeline.base import Recorded
 from pipeline.data.source import DataSource
 from pipeline.dates import DateRange
 from pipeline.errors import UserError
-from pipeline.results import shown
+from pipeline.results import printable
 from pipeline.space import Assignment, key
 from pipeline.spec.model import Objective, Spec, SpecDateRange, Training
 from pipeline.store import Store, content_of
@@ -106,7 +106,7 @@ class Claim(Recorded):
     @property
     def in_words(self) -> str:
         """The differences in words: `learning_rate=0.03 hidden_size=128`."""
-        return " ".join(f"{name}={shown(value)}" for name, value in self.differences.items())
+        return " ".join(f"{name}={printable(value)}" for name, value in self.differences.items())
 
     @property
     def incumbent_name(self) -> str:

@@ -14,7 +14,7 @@ from datetime import date
 from typing import Any, TypeVar
 
 from pipeline.base import Recorded
-from pipeline.data.source import DataSource, FilesSource, as_in_every_checkout
+from pipeline.data.source import DataSource, FilesSource, with_portable_path
 from pipeline.results import Goal, Row, Status
 from pipeline.space import Assignment
 from pipeline.spec.model import SpecDateRange
@@ -118,7 +118,7 @@ class Digest(Recorded):
 
     def has_data_of(self, definition: Definition) -> bool:
         """True if both name the same data. One path may be absolute, and the other relative to the checkout."""
-        return as_in_every_checkout(self.data) == as_in_every_checkout(definition.data)
+        return with_portable_path(self.data) == with_portable_path(definition.data)
 
 
 class _RolledUp(Recorded):

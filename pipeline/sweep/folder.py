@@ -185,7 +185,7 @@ class Sweep(SweepKeys):
             self.definition.phase(trial.phase).ranges[trial.range]
         except (UserError, KeyError, IndexError, StopIteration):
             return "is of no trial that this sweep can have"
-        return results.misfit(row, self.definition.incumbent)
+        return results.type_problem(row, self.definition.incumbent)
 
     def row(self, trial: Trial) -> Row | None:
         """The row of a trial that counts; None if there is none yet. Raises ValueError if it is damaged."""
@@ -369,7 +369,7 @@ def epochs_of(sweep: Sweep, rows: Sequence[Row]) -> dict[str, list[Row]]:
 
     def read(row: Row) -> list[Row]:
         lines = results.read_csv(sweep.epochs_csv(Trial.parse(row["trial"]), row["attempt"]))
-        return [line for line in lines if not results.misfit(line)]
+        return [line for line in lines if not results.type_problem(line)]
 
     rows = [row for row in rows if row.get("attempt") and Status(row["status"]).is_result]
     return {trial: lines or [] for trial, lines in _read_attempts(rows, read).items()}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from pipeline.data.source import DataSource, names_here
+from pipeline.data.source import DataSource, with_all_known_paths
 from pipeline.dates import DateRange
 from pipeline.space import Assignment, key
 from pipeline.store import Store, content_of
@@ -161,7 +161,7 @@ def _name(architecture: str, data: DataSource | None) -> str:
 
 def _notes(store: Store, key_of: Callable[[str], str], architecture: str, data: DataSource | None) -> Iterator[_Note]:
     """The notes of one kind about this architecture and data, under every form of the data's path."""
-    for source in names_here(data):
+    for source in with_all_known_paths(data):
         for entry in store.entries(key_of(_name(architecture, source)), ".json"):
             sweep = sweep_of(entry.key)
             try:

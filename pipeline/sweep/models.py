@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from pipeline.errors import UserError
 from pipeline.results import Row
 from pipeline.store import Store
-from pipeline.store.address import plain
+from pipeline.store.address import model_address
 from pipeline.sweep.layout import beside, model_key
 from pipeline.training.saved import DESCRIPTION, WEIGHTS, unpack
 
@@ -19,7 +19,7 @@ def download(store: Store, row: Row, folder: Path) -> list[Path]:
     """
     # The key comes from the row's address: a reused row points into another sweep. Only the end of the address is used,
     # since a directory may be mounted here under another name.
-    key = model_key(plain(row["model_url"]))
+    key = model_key(model_address(row["model_url"]))
     model = folder / PurePosixPath(key).name
     try:
         store.download(key, model)

@@ -14,7 +14,7 @@ from pipeline import results
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.results import Row
 from pipeline.store import Entry, Store, content_of
-from pipeline.store.address import plain
+from pipeline.store.address import model_address
 from pipeline.sweep import merge
 from pipeline.sweep.folder import Sweep, all_sweeps
 from pipeline.sweep.layout import SWEEPS, SweepKeys, model_key, remembered_rows_key, removed_key
@@ -166,7 +166,7 @@ def _needed(store: Store, without: Collection[str]) -> dict[str, set[str]]:
 
 def _key_of(row: Row) -> str | None:
     try:
-        return model_key(plain(str(row["model_url"])))
+        return model_key(model_address(str(row["model_url"])))
     except (UserError, ValueError):
         return None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.errors import UserError
 from pipeline.store import open_store
-from pipeline.store.address import plain
+from pipeline.store.address import model_address
 from pipeline.training import model
 from pipeline.training.model import Model
 from pipeline.training.saved import DESCRIPTION, WEIGHTS, is_ours
@@ -18,7 +18,7 @@ from pipeline.training.saved import DESCRIPTION, WEIGHTS, is_ours
 
 def load(url: str | PathLike[str]) -> Model:
     """The model at an address. Raises UserError, one line, if it is missing, damaged, or made by an own trainer."""
-    place = plain(fspath(url))
+    place = model_address(fspath(url))
     folder, _, name = place.rpartition("/")
     if name not in (WEIGHTS, DESCRIPTION):
         folder = place

@@ -28,7 +28,7 @@ def first_cells(sweep: Sweep, pack: str, trial: Trial, experiment: Experiment, *
         "phase": trial.phase,
         "fidelity": phase.fidelity.name,
         "seed": training_seed(definition, trial),
-        "git_commit": provenance.commit_here() if definition.own else provenance.git_commit(),
+        "git_commit": provenance.checkout_commit() if definition.own else provenance.git_commit(),
         "image": provenance.image() or definition.image,
         "host": provenance.host(),
         "started": now(),

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import UserError
-from pipeline.places import as_typed
+from pipeline.places import relative_to_project
 from pipeline.verbs.common import AsOfOption, DataOption, request_of
 
 app = typer.Typer()
@@ -35,7 +35,7 @@ def look_at_data(
     if spec is not None and _holds_rows(spec):
         from pipeline.data.proposal import propose
 
-        proposal = propose(as_typed(str(spec)))
+        proposal = propose(relative_to_project(str(spec)))
         print(f'"data": {json.dumps(proposal.data, ensure_ascii=False)}')
         for remark in proposal.remarks:
             print(f"warning: {remark}")

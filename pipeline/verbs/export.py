@@ -38,7 +38,7 @@ def export(
     spec = winner.spec_of(definition, best_setting, datetime.now(UTC).date(), covered)
 
     # The files: a spec, the model as it was saved, and for a built-in architecture a program of PyTorch's.
-    out = places.output(to or Path(f"{folder.id}-best"))
+    out = places.output_path(to or Path(f"{folder.id}-best"))
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / "spec.json").write_text(json.dumps(spec, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

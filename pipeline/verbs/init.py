@@ -85,8 +85,8 @@ def init(
 ) -> None:
     """Make this repository tune: write what `hpt run` and Jenkins need. Nothing that is here is overwritten."""
     from pipeline.adopt import files
-    from pipeline.adopt.answers import Answers, asked
-    from pipeline.adopt.first_spec import first
+    from pipeline.adopt.answers import Answers, ask_for_missing
+    from pipeline.adopt.first_spec import make_first_spec
     from pipeline.adopt.fits import specs_of
     from pipeline.adopt.local_paths import made_relative
     from pipeline.adopt.write import write
@@ -115,12 +115,12 @@ def init(
     describes_sweep = answers != Answers(store=store, requirement=requirement)
     needs_spec = describes_sweep or not any(specs_of(folder))
     if needs_spec and sys.stdin.isatty():
-        answers = asked(replace(answers, store=store or written.store), _ask)
+        answers = ask_for_missing(replace(answers, store=store or written.store), _ask)
     answers = made_relative(answers, folder)
 
     # The first spec and the other files.
-    first_spec = first(answers.checked(), date.today()) if needs_spec else None
-    adoption = files.wanted(folder, answers, first_spec, standalone=standalone, name=jenkinsfile)
+    first_spec = make_first_spec(answers.checked(), date.today()) if needs_spec else None
+    adoption = files.plan_files(folder, answers, first_spec, standalone=standalone, name=jenkinsfile)
     _show(write(folder, adoption.files, dry=dry_run), dry_run)
     for remark in (*(first_spec.remarks if first_spec else ()), *adoption.remarks):
         warn(remark)

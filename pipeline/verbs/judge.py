@@ -124,7 +124,7 @@ def _judge(store: "Store", id: str, options: "Judge", run: "Callable[[Sweep], in
     from pipeline.sweep.merge import merge
 
     # The sweeps that were begun.
-    for sweep, has_ended in judging.begun(store, claims.read(store, id), options):
+    for sweep, has_ended in judging.reopen(store, claims.read(store, id), options):
         if has_ended:
             # It was killed before it wrote its pairs, or some of its trainings failed.
             print(conclude(sweep, merge(sweep)).answer, file=sys.stderr)

@@ -110,7 +110,7 @@ def _best_models(store: "Store", ids: "Sequence[str]") -> dict[str, str | None]:
     """
     from pipeline.report.answer import newest_model
     from pipeline.report.state import state_of
-    from pipeline.store.address import plain
+    from pipeline.store.address import model_address
     from pipeline.sweep import find
     from pipeline.sweep.layout import model_key
 
@@ -125,7 +125,7 @@ def _best_models(store: "Store", ids: "Sequence[str]") -> dict[str, str | None]:
             complain(f"{problem}; it is passed over")
             continue
         row = newest_model(state.sweep.definition, rows)
-        keep[id] = model_key(plain(row["model_url"])) if row else None
+        keep[id] = model_key(model_address(row["model_url"])) if row else None
     return keep
 
 
@@ -134,11 +134,11 @@ def _rows_of_best(state: "State") -> "list[Row] | None":
 
     A sweep that judges a claim keeps the claim's setting, or the incumbent if the claim has ended as not real.
     """
-    from pipeline.report.judged_claim import REAL, rows_of, standing_of
+    from pipeline.report.judged_claim import REAL, rows_of_setting, standing_of
 
     if claim := standing_of(state.sweep):
         is_lost = claim.has_ended and claim.kind != REAL
-        return rows_of(state.rows, state.sweep.definition.incumbent if is_lost else claim.setting)
+        return rows_of_setting(state.rows, state.sweep.definition.incumbent if is_lost else claim.setting)
     if state.best is None:
         return None
     return [row for row in state.rows if row["experiment"] == state.best.experiment]

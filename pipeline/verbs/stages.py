@@ -70,7 +70,7 @@ def plan(
     packs = planning.pending(folder, retry=retry, lanes=lanes)
     lines = "".join(pack.as_line() + "\n" for pack in packs)
     if out is not None:
-        out = places.output(out)
+        out = places.output_path(out)
         try:
             out.write_text(lines, encoding="utf-8")
         except OSError as error:

@@ -104,7 +104,7 @@ def results(
     state = state_of(open_sweep(sweep, store))
     rows = exporting.rows_of_best(state, best)
     if export is not None:
-        export = places.output(export)
+        export = places.output_path(export)
         exporting.export(state, export, best)
         print(export)
     elif csv:
@@ -131,7 +131,7 @@ def fetch(
     from pipeline.plan.create import open_sweep
     from pipeline.report.winner import fetch_model
 
-    print(fetch_model(open_sweep(sweep, store), model, to and places.output(to)))
+    print(fetch_model(open_sweep(sweep, store), model, to and places.output_path(to)))
 
 
 @app.command()

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from pipeline.analysis.regression import Ratios, against_incumbent, on_common_ranges
-from pipeline.dates import DateRange, rotating
+from pipeline.dates import DateRange, rotating_ranges
 
 THRESHOLD = math.log1p(0.02)
 NIGHTS = 400
 
 
 def ranges(count: int) -> list[DateRange]:
-    return rotating(date(2024, 6, 1), ranges=count)
+    return rotating_ranges(date(2024, 6, 1), ranges=count)
 
 
 def ratios(values) -> Ratios:

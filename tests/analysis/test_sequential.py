@@ -23,7 +23,7 @@ NOTHING = (0.01, -0.10, 0.05, -0.02, -0.05, 0.02)
 
 
 def ranges(count: int = 12) -> list[DateRange]:
-    return list(islice(dates.following([whole_months(date(2024, 6, 1), 3)], date(2024, 6, 14)), count))
+    return list(islice(dates.ranges_after([whole_months(date(2024, 6, 1), 3)], date(2024, 6, 14)), count))
 
 
 def claim(count: int = 12, seeds: int = 1, **objective: str) -> Claim:

@@ -486,4 +486,4 @@ def test_a_note_of_a_claim_cannot_lead_to_another_sweep(tmp_path: Path) -> None:
     note = claims.JudgingNote(number=0, sweep=evil, ranges=claim.ranges[:1], as_of=claim.day, created="2024-07-01")
     claims.add_note(store, claim, note)
     with pytest.raises(UserError, match=f"{evil} is not the sweep that judges {id}"):
-        judging.begun(store, claims.read(store, id), judging.Judge(claim.ranges[0].end, here=False))
+        judging.reopen(store, claims.read(store, id), judging.Judge(claim.ranges[0].end, here=False))

@@ -76,7 +76,7 @@ def test_a_claim_that_has_ended_is_judged_no_more(store: Store, spec_json: dict[
     judge_all(store, claim, on("2024-08-01", here=False), (1.1, 1.2, 1.1, 1.3, 1.1, 1.2))
     stored = claims.read(store, claim.id)
     assert judging.begin(store, stored, on("2025-02-01", here=False)) is None
-    assert judging.begun(store, stored, on("2025-02-01", here=False)) == []
+    assert judging.reopen(store, stored, on("2025-02-01", here=False)) == []
     assert judging.why_not_due(stored).endswith("has come to its end: nothing is left to judge")
 
 
@@ -101,7 +101,7 @@ def test_a_sweep_that_was_begun_is_opened_again_even_without_its_definition(
     assert sweep is not None
     # Killed between its note and its sweep.json.
     store.delete(sweep.definition_key)
-    ((reopened, has_ended),) = judging.begun(store, claims.read(store, claim.id), on("2024-06-01"))
+    ((reopened, has_ended),) = judging.reopen(store, claims.read(store, claim.id), on("2024-06-01"))
     assert (reopened.id, has_ended) == (sweep.id, False)
     assert reopened.definition.phases == sweep.definition.phases
     assert str(reopened.definition.as_of) == "2024-03-01"
@@ -111,14 +111,14 @@ def test_a_sweep_that_was_killed_before_it_kept_its_pairs_has_ended(store: Store
     claim = support.made(store, spec_json)
     sweep = judge_all(store, claim, on("2024-02-01"))
     store.delete(pair_key(claim.id, claim.ranges[0]))
-    ((reopened, has_ended),) = judging.begun(store, claims.read(store, claim.id), on("2024-02-01"))
+    ((reopened, has_ended),) = judging.reopen(store, claims.read(store, claim.id), on("2024-02-01"))
     assert (reopened.id, has_ended) == (sweep.id, True)
 
 
 def test_a_later_sweep_judges_only_ranges_that_are_new_since(store: Store, spec_json: dict[str, Any]) -> None:
     claim = support.made(store, spec_json)
     first = judge_all(store, claim, on("2024-02-01"))
-    assert judging.begun(store, claims.read(store, claim.id), on("2024-03-01")) == []
+    assert judging.reopen(store, claims.read(store, claim.id), on("2024-03-01")) == []
     second = judge_all(store, claim, on("2024-04-01", here=False))
     assert first.id != second.id
     assert second.definition.phases[0].ranges == claim.ranges[1:3]

@@ -93,15 +93,15 @@ def test_rotating_ranges_are_the_fewest_months_that_are_enough_and_leave_six_to_
 
     def left_to_judge(months: int) -> int:
         calendar = Calendar(spec.model_copy(update={"range_months": months}), TODAY, covered, ())
-        return len(calendar.judging(dates.rotating(TODAY, months=months), is_short=False))
+        return len(calendar.judging(dates.rotating_ranges(TODAY, months=months), is_short=False))
 
     assert months == dates.MONTHS_PER_RANGE or left_to_judge(months) == RANGES_LEFT
 
     # No fewer are as good, no more are better.
-    best = score(counted, dates.rotating(TODAY, months=months))
+    best = score(counted, dates.rotating_ranges(TODAY, months=months))
     for other in range(dates.MONTHS_PER_RANGE, (whole - 7) // 2 + 1):
         if other == dates.MONTHS_PER_RANGE or left_to_judge(other) == RANGES_LEFT:
-            other_score = score(counted, dates.rotating(TODAY, months=other))
+            other_score = score(counted, dates.rotating_ranges(TODAY, months=other))
             assert other_score < best if other < months else other_score <= best
 
 
@@ -177,10 +177,12 @@ def test_short_choosing_has_the_fewest_months_that_are_enough_before_the_ranges_
     spec, covered = from_dict(AUTOMATIC | {"short": {"ranges": count}}), counted.covers
     assert covered is not None
     decided = decide(spec, spec.data, TODAY, covered, counted).spec
-    first = dates.rotating(TODAY, months=decided.range_months or 0)[0].start
+    first = dates.rotating_ranges(TODAY, months=decided.range_months or 0)[0].start
     before = (first.year - covered.start.year) * 12 + first.month - covered.start.month - (count - 1)
 
-    scores = {other: score(counted, dates.rotating(first, count, other)) for other in range(1, max(before, 1) + 1)}
+    scores = {
+        other: score(counted, dates.rotating_ranges(first, count, other)) for other in range(1, max(before, 1) + 1)
+    }
 
     if decided.mode == "full":
         assert not any(is_whole for is_whole, _ in scores.values())
@@ -220,7 +222,7 @@ def test_choosing_is_full_where_the_data_have_nothing_before_the_ranges_that_jud
     counted = rows(5, 400)
     definition = define(spec_json, counted) if is_counted else define(spec_json, None, covered=counted.covers)
     assert {phase.fidelity.name for phase in definition.phases} == {"full"}
-    assert definition.choosing[0].ranges == tuple(dates.rotating(TODAY))
+    assert definition.choosing[0].ranges == tuple(dates.rotating_ranges(TODAY))
     assert "replicate" not in [phase.name for phase in definition.phases]
     assert any(line.startswith("choosing is full: before 2024-01-01") for line in definition.decided)
 

@@ -328,7 +328,7 @@ def test_a_date_range_without_rows_is_left_out_at_once_and_never_comes_again(
     sweep = begun(store, claim, "2024-03-15")
     text = fail(sweep, 0, error=load.no_rows(claim.data, claim.ranges[0]))
     assert "ahead on 1 of 1 new date ranges; without [2024-01-01, 2024-02-01): the data have no rows" in text
-    assert judging.begun(store, claims.read(store, claim.id), Judge(date(2024, 4, 1), here=False)) == []
+    assert judging.reopen(store, claims.read(store, claim.id), Judge(date(2024, 4, 1), here=False)) == []
     assert begun(store, claim, "2024-04-01").definition.phases[0].ranges == (claim.ranges[2],)
     # Should rows come after all, it counts after what was judged without it.
     assert claims.read(store, claim.id).notes[-1].counted == (claim.ranges[1],)

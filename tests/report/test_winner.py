@@ -243,7 +243,7 @@ def test_a_model_that_was_packed_comes_as_its_trainer_left_it(
     (folder / "best/deep").mkdir(parents=True)
     (folder / "best/config.json").write_text("{}")
     (folder / "best/deep/my weights é.bin").write_bytes(b"theirs")
-    packed = models.kept("best", folder, print)
+    packed = models.keep_model("best", folder, print)
     assert packed is not None
     key = f"sweeps/a/trials/b/attempts/c/{packed.name}"
     store.upload(key, packed.path)

@@ -25,7 +25,7 @@ class Kept:
     path: Path
 
 
-def kept(model: str | Sequence[str] | None, folder: Path, say: Callable[[str], None]) -> Kept | None:
+def keep_model(model: str | Sequence[str] | None, folder: Path, say: Callable[[str], None]) -> Kept | None:
     """The model of a training: the file, folder or files that it named, relative to `folder`; None if there is none.
 
     Without a name the model is everything in `folder`. A model that is no single file is packed into a new file in

@@ -176,7 +176,7 @@ class _Supervisor:
         job, (status, error) = self._job, self._status(exit)
         model = None
         if status is not Status.FAILED:
-            model = models.kept(self._metrics.model, job.folder, job.say)
+            model = models.keep_model(self._metrics.model, job.folder, job.say)
         # A metric with the name of a hyperparameter must not stand in the hyperparameter's column.
         reserved = job.hyperparameters
         reported = self._metrics.last
