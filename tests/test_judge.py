@@ -33,7 +33,7 @@ def listed(store: Store, tmp_path: Path) -> str:
 def test_a_claim_is_judged_month_after_month_with_trainings_that_are_real(
     store: Store, tiny_spec: dict[str, Any], tmp_path: Path, judge: Judge, warm_lanes: Lanes
 ) -> None:
-    claim = support.made(store, support.asked(tiny_spec))
+    claim = support.claim_of(store, support.claim_spec(tiny_spec))
     row = listed(store, tmp_path)
     assert claim.id in row
     assert "waits: no new date range has judged it yet" in row
@@ -65,7 +65,7 @@ def test_a_month_without_rows_is_left_out_and_the_next_call_does_not_mention_it(
 ) -> None:
     path = tmp_path / "holes.csv"
     path.write_text("".join(line for line in tiny_csv.open() if not line.startswith("2024-02")))
-    claim = support.made(store, support.asked(tiny_spec) | {"data": tiny_spec["data"] | {"path": str(path)}})
+    claim = support.claim_of(store, support.claim_spec(tiny_spec) | {"data": tiny_spec["data"] | {"path": str(path)}})
     (id,) = judge("--due", "--plan", "--as-of", "2024-04-01").out.split()
     warm_lanes.run(open_sweep(store, id), lanes=1)
     message = judge("--due", "--as-of", "2024-04-01").err
@@ -78,7 +78,7 @@ def test_a_month_without_rows_is_left_out_and_the_next_call_does_not_mention_it(
 def test_the_history_lists_claims_whose_sweep_was_removed(
     store: Store, tiny_spec: dict[str, Any], tmp_path: Path
 ) -> None:
-    claim = support.made(store, support.asked(tiny_spec))
+    claim = support.claim_of(store, support.claim_spec(tiny_spec))
     hpt("remove", claim.origin.sweep, "--yes", "--store", store.root, cwd=tmp_path)
     history = hpt("history", "--store", store.root, cwd=tmp_path)
     assert claim.id in history.out
@@ -90,7 +90,7 @@ def test_the_history_lists_claims_whose_sweep_was_removed(
 def test_hpt_results_shows_a_sweep_that_judges_a_claim(
     store: Store, tiny_spec: dict[str, Any], tmp_path: Path, judge: Judge
 ) -> None:
-    support.made(store, support.asked(tiny_spec))
+    support.claim_of(store, support.claim_spec(tiny_spec))
     (id,) = judge("--due", "--plan", "--as-of", "2024-02-15").out.split()
     support.judge(open_sweep(store, id), (0.9,))
     lines = hpt("results", id, "--store", store.root, cwd=tmp_path).out.splitlines()
@@ -123,8 +123,8 @@ def test_wrong_arguments_are_one_line(judge: Judge, arguments: tuple[str, ...], 
 
 
 def test_a_bad_claim_stops_no_other(store: Store, tiny_spec: dict[str, Any], judge: Judge) -> None:
-    support.finished(store, support.asked(tiny_spec), token="0001")
-    support.finished(store, support.asked(tiny_spec, architecture="cnn"), token="0002")
+    support.finished(store, support.claim_spec(tiny_spec), token="0001")
+    support.finished(store, support.claim_spec(tiny_spec, architecture="cnn"), token="0002")
     good, bad = claims_of(store)
     content = json.loads(store.read(claim_key(bad.id)))
     store.write(claim_key(bad.id), json.dumps(content | {"sweep-format": 1}).encode())
@@ -139,7 +139,7 @@ def test_a_bad_claim_stops_no_other(store: Store, tiny_spec: dict[str, Any], jud
 def test_a_stopped_sweep_that_judges_goes_on_where_it_was(
     store: Store, tiny_spec: dict[str, Any], judge: Judge
 ) -> None:
-    support.made(store, support.asked(tiny_spec))
+    support.claim_of(store, support.claim_spec(tiny_spec))
     (id,) = judge("--due", "--plan", "--as-of", "2024-02-15").out.split()
     sweep = open_sweep(store, id)
     sweep.ask_to_stop()
@@ -150,7 +150,7 @@ def test_a_stopped_sweep_that_judges_goes_on_where_it_was(
 def test_the_next_call_writes_the_pairs_of_a_sweep_killed_after_its_last_row(
     store: Store, tiny_spec: dict[str, Any], judge: Judge
 ) -> None:
-    claim = support.made(store, support.asked(tiny_spec))
+    claim = support.claim_of(store, support.claim_spec(tiny_spec))
     (id,) = judge("--due", "--plan", "--as-of", "2024-02-15").out.split()
     support.judge(open_sweep(store, id), (0.9,))
     store.delete(pair_key(claim.id, claim.ranges[0]))

@@ -13,6 +13,8 @@ NAMES = """
     had given gone got whoever whatever nobody somebody
 """
 """Names that say nothing of their value."""
+FROZEN = {"pipeline/sweep/definition.py": {"own", "wanted"}}
+"""File -> names that are keys of files in stores, which never change."""
 QUESTIONS = "What Which How Where Whether Who Whom Whose Why When If Whatever Whoever"
 MODULES = [path for room in ("pipeline", "hpt", "benchmarks") for path in sorted((ROOT / room).rglob("*.py"))]
 
@@ -34,7 +36,8 @@ def docstrings(tree: ast.AST) -> Iterator[str]:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_names_and_docstrings_say_the_thing(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    assert not set(NAMES.split()) & set(names(tree))
+    allowed = FROZEN.get(str(path.relative_to(ROOT)), set())
+    assert not set(NAMES.split()) & set(names(tree)) - allowed
     assert not [
         text for text in docstrings(tree) if text.split(maxsplit=1)[:1] and text.split()[0] in QUESTIONS.split()
     ]

@@ -52,7 +52,7 @@ class FidelityResult:
     1 %."""
 
     @property
-    def kept(self) -> int:
+    def overlap_count(self) -> int:
         """Number of the full result's best settings that are among the best of this fidelity."""
         return round(self.agreement.overlap.value * self.agreement.top)
 
@@ -72,7 +72,7 @@ class Calibration:
 
     top: int
     """Number of best settings that are compared."""
-    asked: float
+    overlap_required: float
     """Share of these that a fidelity has to keep."""
     metric: str
     amounts: tuple[Amount, ...]
@@ -94,7 +94,7 @@ class Calibration:
     @property
     def week_would_do(self) -> bool:
         """True if a week, which a spec cannot ask for, keeps the overlap for less time."""
-        week = _cheapest([fidelity for fidelity in self.fidelities if not fidelity.amount.exact], self.asked)
+        week = _cheapest([fidelity for fidelity in self.fidelities if not fidelity.amount.exact], self.overlap_required)
         return week is not None and week.time_share < self.chosen.time_share
 
     @property
@@ -117,14 +117,14 @@ class Calibration:
         overlap = agreement.overlap
         low, high = (round(value * self.top) for value in (overlap.low, overlap.high))
         return (
-            f"{_fidelity_in_words(self.chosen)} keep {self.chosen.kept} of the best {self.top} settings at "
+            f"{_fidelity_in_words(self.chosen)} keep {self.chosen.overlap_count} of the best {self.top} settings at "
             f"{percent(self.chosen.time_share)} of the training time, {sample} (90 % interval: {low} to {high} of "
             f"{self.top}; {percent(agreement.by_chance)} would be chance)."
         )
 
     @property
     def _asked_in_words(self) -> str:
-        return f"{math.ceil(self.asked * self.top - 1e-9)} of the best {self.top} settings"
+        return f"{math.ceil(self.overlap_required * self.top - 1e-9)} of the best {self.top} settings"
 
     def table(self) -> list[FidelityResult]:
         """The fidelities worth a line: per amount the epochs 1, 2, 4, 8, …, the last one, and the chosen one."""
@@ -138,7 +138,7 @@ class Calibration:
             "answer": self.answer,
             "settings": self.settings,
             "top": self.top,
-            "overlap-asked": self.asked,
+            "overlap-asked": self.overlap_required,
             "metric": self.metric,
             "best": list(self.best),
             "chosen": _as_json(self.chosen),
@@ -186,7 +186,7 @@ def calibrate(definition: Definition, rows: Sequence[Row], epochs: Mapping[str, 
     incumbent = identity_of(definition.incumbent)
     return Calibration(
         top=calibrating.top,
-        asked=calibrating.overlap,
+        overlap_required=calibrating.overlap,
         metric=metric,
         amounts=amounts,
         fidelities=tuple(fidelities),

@@ -44,7 +44,7 @@ class Cause:
     """Trials that failed alike."""
 
     status: str
-    why: str
+    error: str
     """Error of the first of them; empty if it has none."""
     trials: tuple[str, ...]
 

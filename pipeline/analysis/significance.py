@@ -114,7 +114,7 @@ def _not_testable(
         ranges=len(gains),
         ranges_needed=needed,
         reason=f"{Kind.NOT_TESTABLE}: {problem}",
-        why=problem,
+        problem=problem,
     )
 
 
@@ -151,7 +151,9 @@ def _test(design: Design, paired: PairedGains) -> Verdict:
             is_equal = abs(mean) <= rounding
             result = f"the same as {design.incumbent_name}" if is_equal else f"{_within(design)}, and no noise,"
             problem = f"{result} on all {count} date ranges"
-            return replace(not_shown, interval=(mean, mean), p=1.0, reason=f"{Kind.NOT_SHOWN}: {problem}", why=problem)
+            return replace(
+                not_shown, interval=(mean, mean), p=1.0, reason=f"{Kind.NOT_SHOWN}: {problem}", problem=problem
+            )
         problem = (
             f"the gain is the same, but for rounding, on all {count} date ranges, which real data never give; "
             "check that the ranges hold different data"
@@ -195,7 +197,10 @@ def _conclude(design: Design, paired: PairedGains, verdict: Verdict, family: int
     verdict = replace(verdict, kind=kind, detectable=detectable, ranges_needed=needed)
     problem = _problem(design, paired, verdict, needed_wins, c)
     return replace(
-        verdict, reason=_sentence(design, verdict, problem), why=problem, numbers=_numbers(design, verdict, c, family)
+        verdict,
+        reason=_sentence(design, verdict, problem),
+        problem=problem,
+        numbers=_numbers(design, verdict, c, family),
     )
 
 

@@ -85,7 +85,7 @@ class Verdict:
     ranges it takes to find a gain of that size with 80 % power. None: no number of ranges helps, or none is needed."""
     reason: str = ""
     """The verdict in one plain sentence; empty until the test is concluded."""
-    why: str = ""
+    problem: str = ""
     """The part of it that says why it is not real, or why no test was possible."""
     numbers: str = ""
     """The test in numbers, for readers who want the details."""

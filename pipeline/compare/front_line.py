@@ -126,8 +126,8 @@ def _verdict(summary: Summary) -> str:
 
 
 def _gain(summary: Summary) -> str:
-    gains = [pair.gain for pair in summary.judged if pair.gain is not None]
-    return summary.scale.better(fmean(gains)) if gains and len(gains) == len(summary.judged) else ""
+    gains = [pair.gain for pair in summary.comparisons if pair.gain is not None]
+    return summary.scale.better(fmean(gains)) if gains and len(gains) == len(summary.comparisons) else ""
 
 
 def _scores(summary: Summary) -> tuple[float | None, float | None, bool]:
@@ -139,10 +139,10 @@ def _scores(summary: Summary) -> tuple[float | None, float | None, bool]:
     if answer.setting.is_incumbent and confirmed is not None and (measured := _mean(confirmed.measured)) is not None:
         return measured, measured, True
     judged = confirmed is not None and answer.setting.experiment in confirmed.compared
-    if not summary.judged:
+    if not summary.comparisons:
         return _mean(row.get(definition.objective.test) for row in answer.setting.by_range.values()), None, judged
-    incumbent = _mean(pair.incumbent for pair in summary.judged)
-    score = incumbent if answer.setting.is_incumbent else _mean(pair.setting for pair in summary.judged)
+    incumbent = _mean(pair.incumbent for pair in summary.comparisons)
+    score = incumbent if answer.setting.is_incumbent else _mean(pair.setting for pair in summary.comparisons)
     return score, incumbent, judged
 
 

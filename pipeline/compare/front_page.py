@@ -43,7 +43,7 @@ class Unread:
     """A sweep without a line, and the reason."""
 
     sweep: str
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ _MOST = 3
 class Step:
     """A command to copy."""
 
-    why: str
+    reason: str
     command: str
 
 

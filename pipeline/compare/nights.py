@@ -338,7 +338,7 @@ def _in_words(changes: Mapping[DateRange, float], night: Night) -> str:
         for change in (min(changes.values()), max(changes.values()))
     )
     ranges = f"{len(changes)} date ranges" if len(changes) > 1 else str(next(iter(changes)))
-    possessive, to = incumbent_in_words(night.definition).whose, f" to {high}" if high != low else ""
+    possessive, to = incumbent_in_words(night.definition).possessive, f" to {high}" if high != low else ""
     return f"{possessive} {metric} by {low}{to} on {ranges}"
 
 
@@ -347,7 +347,7 @@ def _over_ranges(newest: Mapping[DateRange, RangeScore], definition: Definition)
     metric, goal, possessive = (
         definition.objective.test,
         definition.objective.goal,
-        incumbent_in_words(definition).whose,
+        incumbent_in_words(definition).possessive,
     )
     if len(newest) <= _USUAL:
         return

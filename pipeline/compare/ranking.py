@@ -69,8 +69,8 @@ class Place:
             return "not comparable" if self.state.best else "no result"
         if self.pair.winner is None:
             return "the same"
-        where = " on other date ranges" if self.is_judged_elsewhere else ""
-        return f"{self.pair.scale.better(self.gain)}{where}, {self.pair.verdict.kind}"
+        remark = " on other date ranges" if self.is_judged_elsewhere else ""
+        return f"{self.pair.scale.better(self.gain)}{remark}, {self.pair.verdict.kind}"
 
     @property
     def reference(self) -> str:
@@ -119,7 +119,7 @@ class Ranking:
         return all(place.name == place.state.sweep.definition.architecture for place in self.places)
 
     @property
-    def where(self) -> str:
+    def ranges_in_words(self) -> str:
         """`6 fresh date ranges`."""
         count = len(self.ranges)
         return f"{count} {'fresh ' if self.fresh else ''}date range{'s' if count != 1 else ''}"
@@ -138,7 +138,8 @@ class Ranking:
             return f"{base.name} has no result ({base.state.words}), so the others cannot be compared with it."
         metric = base.state.sweep.definition.objective.test
         clauses = [
-            f"{first.name} is ahead of {len(self.places) - 1} others: {metric} {first.score:.4g} on {self.where}"
+            f"{first.name} is ahead of {len(self.places) - 1} others: "
+            f"{metric} {first.score:.4g} on {self.ranges_in_words}"
         ]
         if first.is_judged_elsewhere:
             clauses.append(f"it is ahead of {base.name} on other date ranges, which not all sweeps share")

@@ -240,7 +240,7 @@ def _sentence(winner: str, loser: str, verdict: "Verdict", design: "Design", met
     size = f"its best setting's {metric} is {design.scale.words(verdict.gain)} {better}"
     wins = f"ahead on {verdict.wins} of {on_ranges}"
     p = "" if verdict.p_adjusted is None else f", p = {verdict.p_adjusted:.2g}"
-    reason = f" ({verdict.why.removeprefix('but ')})" if verdict.why.startswith("but ") else ""
+    reason = f" ({verdict.problem.removeprefix('but ')})" if verdict.problem.startswith("but ") else ""
     match verdict.kind:
         case Kind.REAL:
             return f"{winner} beats {loser}, and that is real: {size}, {wins}{p}."
@@ -250,7 +250,7 @@ def _sentence(winner: str, loser: str, verdict: "Verdict", design: "Design", met
             return f"{winner} is ahead of {loser}, and promising: {size}, {wins}{reason}."
         case Kind.NOT_SHOWN:
             return f"{winner} is ahead of {loser}, but that it is better is not shown: {size}, {wins}{reason}."
-    reason = f"a test takes at least {FEWEST_RANGES} ranges" if verdict.ranges < FEWEST_RANGES else verdict.why
+    reason = f"a test takes at least {FEWEST_RANGES} ranges" if verdict.ranges < FEWEST_RANGES else verdict.problem
     return f"{winner} is ahead of {loser}, but whether that is real cannot be tested: {size}, {wins}; {reason}."
 
 

@@ -104,7 +104,7 @@ def load(
     if not complete.all():
         notes.append(f"dropped {share(int((~complete).sum()), len(complete))} rows: no {' or no '.join(names)}")
     losses = lost.of_rows(rows, columns, int(complete.sum()))
-    rows = rows.where(complete)
+    rows = rows.select(complete)
     if len(rows.days) < usable.ROWS_AT_LEAST:
         notes.append(usable.few_rows())
     _check_transforms(rows.frame, columns)
@@ -140,7 +140,7 @@ def fingerprint_of(
     split = _split(date_range, valid, test, train_days)
     columns = columns_of(source)
     rows = read_rows(source, DateRange(split.train.start, split.test.end))
-    return fingerprint(rows.where(rows.complete(target.name for target in columns.targets)), columns)
+    return fingerprint(rows.select(rows.complete(target.name for target in columns.targets)), columns)
 
 
 def _split(date_range: DateRange, valid: float, test: float, train_days: int | None) -> Split:

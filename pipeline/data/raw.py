@@ -81,7 +81,7 @@ class Rows:
     recognised: tuple[str, ...] = ()
     """Lines about the forms of the files that are not plain."""
 
-    def where(self, mask: NDArray[np.bool_]) -> "Rows":
+    def select(self, mask: NDArray[np.bool_]) -> "Rows":
         """The rows where the mask `[N]` is true."""
         return replace(self, frame=self.frame[mask], days=self.days[mask])
 
@@ -94,7 +94,7 @@ class Rows:
 
     def within(self, date_range: DateRange) -> "Rows":
         """The rows of the range's days."""
-        return self.where(contains(date_range, self.days))
+        return self.select(contains(date_range, self.days))
 
 
 def contains(date_range: DateRange, days: NDArray[np.datetime64]) -> NDArray[np.bool_]:

@@ -59,7 +59,7 @@ class Sequel:
     """The packs that run again."""
     given_up: Line | None = None
     """The pack that is given up, as it failed too often."""
-    why: str = ""
+    reason: str = ""
     pause: bool = False
     """True if the lane should wait a little, as the cause may pass."""
 
@@ -87,7 +87,7 @@ def sequel(failures: Sequence[Failure], unfinished: Sequence[str]) -> Sequel:
     remaining = line if len(at) == len(line.trials) else line.part(at, line.label)
     if len(counted) < TRIES:
         return Sequel(again=(remaining,))
-    return Sequel(given_up=remaining, why=f"given up after {', '.join(map(str, counted))}")
+    return Sequel(given_up=remaining, reason=f"given up after {', '.join(map(str, counted))}")
 
 
 def _renamed(line: Line, place: int) -> Line:

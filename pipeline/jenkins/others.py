@@ -40,7 +40,7 @@ def remaining(
     `owner` names the build: its own stages do not count as other runners. Plans rounds as `rounds.pending` does. If
     others train everything, it returns once each of them has given a sign of life, or once a trial is free.
     """
-    views = [Leases(sweep, Runner.here(0, owner), pace=pace) for sweep in sweeps]
+    views = [Leases(sweep, Runner.of_this_process(0, owner), pace=pace) for sweep in sweeps]
     while True:
         # Some trials are free, or nothing is left at all.
         situations = [view.look() for view in views]

@@ -44,7 +44,7 @@ def run_pack(
         if sweep.stop_is_asked():
             raise SameFailureError(sweep.why_stopped() or "`hpt stop` asked for it")
 
-    with Leases(sweep, Runner.here(1, owner), pace=pace.leases, say=view.say) as leases:
+    with Leases(sweep, Runner.of_this_process(1, owner), pace=pace.leases, say=view.say) as leases:
         share = Share(sweep, leases, view.say, retry=retry, waits=False)
         rows = merge.look(sweep).rows
         drain = Drain(

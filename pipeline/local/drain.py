@@ -358,9 +358,9 @@ class Drain:
             repeated = tuple(trial for trial in pack.trials if trial in suspects and trial not in hopeless)
             with self._lock:
                 if innocent:
-                    self._waiting.appendleft(pack.rest(innocent))
+                    self._waiting.appendleft(pack.with_only(innocent))
                 if repeated:
-                    self._waiting.extend(pack.rest(repeated).apart())
+                    self._waiting.extend(pack.with_only(repeated).apart())
 
     def _give_up(self, lane: Lane, pack: Pack, trials: Sequence[Trial], error: str, status: Status) -> None:
         for row in give_up(self._sweep, pack.id, trials, error, status):

@@ -46,7 +46,7 @@ def run(
     devices = _devices()
     has_run = False
     count = lanes or len(devices) or len(os.sched_getaffinity(0))
-    leases = Leases(sweep, Runner.here(count), pace=pace.leases, say=view.say)
+    leases = Leases(sweep, Runner.of_this_process(count), pace=pace.leases, say=view.say)
     with leases, tempfile.TemporaryDirectory(prefix="hpt-lanes-") as folder:
         crew = [
             Lane(

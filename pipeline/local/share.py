@@ -63,7 +63,7 @@ class Share:
         lease = self._leases.take(pack.trials)
         if others := tuple(trial for trial in pack.trials if trial not in lease.trials):
             with self._lock:
-                self._elsewhere.append(pack.rest(others))
+                self._elsewhere.append(pack.with_only(others))
         trials = lease.trials
         if self._retry:  # without a retry, the lane skips trials with a row itself
             with suppress(InfrastructureError):
@@ -95,8 +95,8 @@ class Share:
             ended += [str(trial) for trial in pack.trials if trial not in unfinished]
             ours = now.free(unfinished)
             theirs = tuple(trial for trial in unfinished if trial not in ours)
-            free += [pack.rest(ours)] if ours else []
-            busy += [pack.rest(theirs)] if theirs else []
+            free += [pack.with_only(ours)] if ours else []
+            busy += [pack.with_only(theirs)] if theirs else []
         rows = [row for row in merge.look(self._sweep).rows if row["trial"] in set(ended)] if ended else []
         self._elsewhere = busy
         self._announce(now)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pipeline.errors import UserError
 from pipeline.plan.phases import REPLICATE, SpecAndTrainer, constraints_on, search_of, space_of
 from pipeline.search import STRATEGIES, SearchSpace
+from pipeline.search.search_space import constraint_text
 from pipeline.space import Space
 from pipeline.spec import Spec
 from pipeline.spec.model import MOST_EXPERIMENTS, Budget, PhaseSpec, Search

@@ -110,7 +110,7 @@ def _models(summary: Summary, verdict: Verdict | None) -> list[_Model]:
     models: list[_Model] = []
 
     # The answer, or its rival, and the incumbent.
-    scores = [(pair.setting, pair.incumbent, pair.gain) for pair in summary.judged]
+    scores = [(pair.setting, pair.incumbent, pair.gain) for pair in summary.comparisons]
     gains = [gain for _, _, gain in scores if gain is not None]
     gain = verdict.gain if verdict is not None else fmean(gains) if gains else None
     is_other = decided.rival is not None or not decided.setting.is_incumbent

@@ -177,7 +177,7 @@ def _gain(summary: Summary, verdict: Verdict | None) -> str:
     definition, decided, scale = summary.definition, summary.decided, summary.scale
     if decided is None or definition.is_study:
         return ""
-    incumbent, test = incumbent_in_words(definition).whose, definition.objective.test
+    incumbent, test = incumbent_in_words(definition).possessive, definition.objective.test
     subject = test
     if decided.rival and summary.confirmed:
         rival = setting_name(definition, summary.confirmed.settings.get(decided.rival, definition.incumbent))
@@ -190,7 +190,7 @@ def _gain(summary: Summary, verdict: Verdict | None) -> str:
         ranges = f"{'fresh ' if design.fresh else ''}date range{'s' if verdict.ranges > 1 else ''}"
         size = f"{scale.better(verdict.gain)} {'as' if verdict.gain == 0 else 'than'} {incumbent}"
         return f"{subject} is {size}{interval}, ahead on {verdict.wins} of {verdict.ranges} {ranges}."
-    gains = [pair.gain for pair in summary.judged if pair.gain is not None]
+    gains = [pair.gain for pair in summary.comparisons if pair.gain is not None]
     if decided.is_judged or decided.setting.is_incumbent or not gains:
         return ""
     size = scale.better(sum(gains) / len(gains))
@@ -229,8 +229,8 @@ def _warnings(summary: Summary, verdict: Verdict | None) -> list[str]:
         lines += [f"{words[:1].upper()}{words[1:]}" for words in summary.at_limit]
     if few_rows := _few_rows(summary):
         lines.append(few_rows)
-    if verdict is not None and verdict.why:
-        reason = verdict.why.removeprefix("but ")
+    if verdict is not None and verdict.problem:
+        reason = verdict.problem.removeprefix("but ")
         lines.append(f"{reason[:1].upper()}{reason[1:]}")
     if spread := _spread(summary):
         lines.append(spread)
@@ -245,7 +245,7 @@ def _warnings(summary: Summary, verdict: Verdict | None) -> list[str]:
 
 def _failures(summary: Summary) -> str:
     first = causes(summary.failures)[0]
-    reason = failure_in_words(first.why)
+    reason = failure_in_words(first.error)
     alike = f", {len(first.trials)} of them alike" if 1 < len(first.trials) < len(summary.failures) else ""
     reason = reason if len(reason) <= 160 else f"{reason[:159]}…"
     return f"{len(summary.failures)} of {summary.finished} trials failed{alike}: {reason}"
@@ -271,7 +271,7 @@ def _few_rows(summary: Summary) -> str:
 
 def _spread(summary: Summary) -> str:
     """The spread of gains over date ranges; empty if they do not disagree."""
-    gains = [pair.gain for pair in summary.judged if pair.gain is not None]
+    gains = [pair.gain for pair in summary.comparisons if pair.gain is not None]
     rope = summary.definition.objective.gains.as_gain(summary.definition.rope)
     if len(gains) < 2 or min(gains) > -rope or max(gains) < rope:
         return ""

@@ -190,7 +190,7 @@ def _pair(definition: Definition, stored: Stored, date_range: DateRange, rows: S
     fingerprints = {row.get("data_fingerprint") for row in rows if row["status"] in _FINISHED}
     reason = None
     if failed or len(fingerprints) > 1:
-        reason = _why_without_scores(rows, failed, stored.had_been_tried(date_range, definition.id))
+        reason = _why_without_scores(rows, failed, stored.was_tried_before(date_range, definition.id))
         if reason is None:
             return None
 

@@ -23,12 +23,12 @@ def summary_of(state: State) -> Summary:
         summary = replace(summary, answer=answer, why_stopped=state.why_stopped)
     if standing := standing_of(sweep):
         answer = _progress(summary) + standing.answer
-        return replace(summary, answer=answer, judged=standing.comparisons, claim_standing=standing)
+        return replace(summary, answer=answer, comparisons=standing.comparisons, claim_standing=standing)
     if definition.resembling:
         return _with_ranges_needed(sweep, summary)
     if definition.calibrating:
         return _with_calibration(sweep, summary)
-    return replace(summary, claim=claims.open_claim_in_words(state))
+    return replace(summary, open_claim=claims.open_claim_in_words(state))
 
 
 def show_progress(sweep: Sweep, merged: Merged) -> None:
@@ -120,7 +120,7 @@ def _with_ranges_needed(sweep: Sweep, summary: Summary) -> Summary:
 
     result = ranges_needed(sweep.definition, summary.rows)
     progress = _progress(summary)
-    summary = replace(summary, ranked=(), decided=None, judged=(), choosing_gain=None)
+    summary = replace(summary, ranked=(), decided=None, comparisons=(), choosing_gain=None)
     if isinstance(result, str):
         return replace(summary, answer=progress + result)
     return replace(summary, answer=progress + result.answer, ranges_needed=result)

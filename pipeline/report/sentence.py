@@ -64,7 +64,7 @@ def sentence(
     if references and references.is_ahead and against_references:
         if answer.setting.is_incumbent:
             incumbent = incumbent_in_words(definition)
-            against_references = f"{incumbent.name} {incumbent.are} {against_references}"
+            against_references = f"{incumbent.name} {incumbent.verb} {against_references}"
         else:
             claim, against_references = f"{claim}, and {against_references}", ""
     answer_rows = [row for row in rows if row["experiment"] == answer.setting.experiment]
@@ -129,11 +129,11 @@ def _unbeaten(definition: Definition, rows: Sequence[Row], confirmed: Confirmati
     if len(tried) == 1:
         claim = f"nothing but {incumbent.name} was tried"
     else:
-        claim = f"keep {incumbent.name}: nothing tried beats {incumbent.them} by {definition.objective.valid}"
+        claim = f"keep {incumbent.name}: nothing tried beats {incumbent.pronoun} by {definition.objective.valid}"
     if confirmed is None:
         return claim
     fresh = "fresh " if confirmed.design.fresh else ""
-    return claim + _mean_test(definition, incumbent.whose_own, confirmed.measured, fresh)
+    return claim + _mean_test(definition, incumbent.determiner, confirmed.measured, fresh)
 
 
 def _rival_not_better(
@@ -156,7 +156,7 @@ def _rival_not_better(
     size = _size(fitting_scale(definition, comparisons), fmean(gains))
     rope = f", within the rope of {design.scale.rope(design.rope)}" if fmean(gains) > 0 and design.rope else ""
     wins = _wins_and_certainty(gains, confirmed.verdicts[rival], is_fresh=design.fresh)
-    return f"{keep} the {definition.objective.test} of {subject} is {size} {incumbent.theirs}{rope}, {wins}"
+    return f"{keep} the {definition.objective.test} of {subject} is {size} {incumbent.possessive_pronoun}{rope}, {wins}"
 
 
 def _judged_better(
@@ -171,7 +171,7 @@ def _judged_better(
     claim = claim.format(incumbent=definition.incumbent_name)
     gains = _gains(comparisons)
     if not gains:
-        reason = f" ({verdict.why})" if verdict.kind is Kind.NOT_TESTABLE else ""
+        reason = f" ({verdict.problem})" if verdict.kind is Kind.NOT_TESTABLE else ""
         return f"{claim}{reason}, by {definition.objective.test}"
     wins = _wins_and_certainty(gains, verdict, is_fresh=is_fresh)
     return f"{claim}: {_mean_gain(definition, comparisons)}, {wins}"
@@ -187,12 +187,12 @@ def _best_of_choosing(definition: Definition, answer: Answer, comparisons: Seque
 def _mean_gain(definition: Definition, comparisons: Sequence[RangeComparison]) -> str:
     """`its mse_test is 1.4 times smaller than the defaults'`."""
     size = _size(fitting_scale(definition, comparisons), fmean(_gains(comparisons)))
-    return f"its {definition.objective.test} is {size} {incumbent_in_words(definition).whose}"
+    return f"its {definition.objective.test} is {size} {incumbent_in_words(definition).possessive}"
 
 
 def _wins_and_certainty(gains: Sequence[float], verdict: Verdict, *, is_fresh: bool) -> str:
     """`better on 6 of 6 fresh date ranges (p = 0.004)`; in brackets the p-value if real, else the reason why not."""
-    remark = verdict.why.removeprefix("but ") if verdict.why.startswith("but ") else ""
+    remark = verdict.problem.removeprefix("but ") if verdict.problem.startswith("but ") else ""
     if verdict.kind is Kind.REAL:
         remark = f"p = {verdict.p_adjusted:.2g}"
     return f"better on {_wins(gains, 'fresh ' if is_fresh else '')}{remark and f' ({remark})'}"

@@ -37,7 +37,7 @@ class Summary:
     ranked: Sequence[Standing]
     decided: Answer | None
     """None while nothing is ranked."""
-    judged: Sequence[RangeComparison]
+    comparisons: Sequence[RangeComparison]
     """The answer, or its rival, compared with the incumbent on the ranges that judged, else on those that chose."""
     confirmed: "Confirmation | None"
     choosing_gain: ChoosingGain | None
@@ -58,7 +58,7 @@ class Summary:
     """The result of a calibration; None in every other sweep, and as long as there is no result."""
     ranges_needed: "RangesNeeded | None" = None
     """The result of a study of resemblance; None likewise."""
-    claim: str = ""
+    open_claim: str = ""
     """A sentence about the claim that the sweep makes of its winner; empty if it makes none."""
     claim_standing: "ClaimStanding | None" = None
     """The state of the claim that the sweep judges; None in every other sweep, and while it runs."""
@@ -134,7 +134,7 @@ def summarize(
         done=done,
         ranked=ranked,
         decided=decided,
-        judged=comparisons,
+        comparisons=comparisons,
         confirmed=confirmed,
         choosing_gain=gain_of_choosing(definition, ranked),
         saved=_trials_saved(definition, planned, done),

@@ -20,12 +20,15 @@ class IncumbentWords(NamedTuple):
     """The incumbent's name for people, in the grammatical forms that sentences need."""
 
     name: str
-    them: str
-    theirs: str
-    whose: str
+    pronoun: str
+    """`them`."""
+    possessive_pronoun: str
+    """`theirs`."""
+    possessive: str
     """`the defaults'`."""
-    are: str
-    whose_own: str
+    verb: str
+    """`are`."""
+    determiner: str
     """`their`."""
 
 

@@ -58,7 +58,7 @@ def ranking_lines(ranking: Ranking, steps: Sequence[Step], width: int) -> Iterat
     for text in texts:
         yield from _wrapped(text, width)
     for step in steps:
-        yield from _wrapped(f"{step.why}:", width)
+        yield from _wrapped(f"{step.reason}:", width)
         yield f"  {step.command}"
 
 

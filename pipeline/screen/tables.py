@@ -57,7 +57,7 @@ def calibration_table(calibration: "Calibration") -> Table:
             str(fidelity.amount.train_days),
             str(fidelity.epochs),
             percent(fidelity.time_share),
-            f"{fidelity.kept} ({low} to {high})",
+            f"{fidelity.overlap_count} ({low} to {high})",
             *(f"{ranks.value:.2f} ({ranks.low:.2f} to {ranks.high:.2f})" for ranks in correlations),
         )
     return table

@@ -175,7 +175,7 @@ class Stored:
         """The date ranges that an earlier sweep was to judge, and that still have no pair."""
         return {date_range for note in self.notes for date_range in note.ranges} & set(self.open_ranges)
 
-    def had_been_tried(self, date_range: DateRange, sweep: str) -> bool:
+    def was_tried_before(self, date_range: DateRange, sweep: str) -> bool:
         """True if a sweep before this one was to judge the date range."""
         earlier = takewhile(lambda note: note.sweep != sweep, self.notes)
         return any(date_range in note.ranges for note in earlier)

@@ -73,7 +73,7 @@ class Runner(Recorded):
     """Start time of the process, in the kernel's units: process numbers are used again."""
 
     @classmethod
-    def here(cls, lanes: int, owner: str = "") -> Self:
+    def of_this_process(cls, lanes: int, owner: str = "") -> Self:
         """This process as a new runner; without an `owner`, it is its own."""
         id, process = secrets.token_hex(8), os.getpid()
         name = f"{owner or 'a runner'} on {provenance.host()} (process {process})"

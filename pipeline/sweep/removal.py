@@ -106,7 +106,7 @@ def check_idle(
 ) -> None:
     """Raises UserError if a runner is at work on a sweep. Waits for the heartbeat of a runner that may be dead."""
     errors: list[str] = []
-    view = Leases(sweep, Runner.here(0), pace=pace, say=errors.append)
+    view = Leases(sweep, Runner.of_this_process(0), pace=pace, say=errors.append)
     has_said = False
     while others := view.look().others:
         if alive := [runner.name for runner in others if view.has_beaten(runner)]:

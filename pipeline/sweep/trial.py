@@ -77,13 +77,13 @@ class Pack:
             return [self]
         return [replace(self, label=str(trial), trials=(trial,)) for trial in self.trials]
 
-    def rest(self, trials: "tuple[Trial, ...]") -> "Pack":
+    def with_only(self, trials: "tuple[Trial, ...]") -> "Pack":
         """A pack with these of its trials alone; the label of a single one is its id."""
         return replace(self, label=str(trials[0]) if len(trials) == 1 else self.label, trials=trials)
 
     def reduced_to(self, trials: "tuple[Trial, ...]") -> "Pack":
         """The pack itself if these are all of its trials, else `rest`."""
-        return self if trials == self.trials else self.rest(trials)
+        return self if trials == self.trials else self.with_only(trials)
 
     def as_line(self) -> str:
         """A line of `plan/<n>.tsv`, without its end; the inverse of `parse`."""

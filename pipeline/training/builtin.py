@@ -38,10 +38,10 @@ class Builtin:
     def __call__(self, job: Job) -> TrainingResult:
         """Trains one job. Raises UserError if the data cannot be used, and OutOfMemory."""
         results: list[TrainingResult] = []
-        self.together([job], lambda _, result: results.append(result))
+        self.train_together([job], lambda _, result: results.append(result))
         return results[0]
 
-    def together(self, jobs: Sequence[Job], on_end: Callable[[int, TrainingResult], None]) -> None:
+    def train_together(self, jobs: Sequence[Job], on_end: Callable[[int, TrainingResult], None]) -> None:
         """Trains jobs side by side. They may differ only in hyperparameters that do not change a shape.
 
         `on_end` gets the index and the result of each job when it ends. Raises UserError if the data cannot be used,
@@ -95,7 +95,7 @@ class Builtin:
             data_fingerprint=dataset.fingerprint,
         )
 
-    def at_once(self, job: Job, most: int) -> int:
+    def best_group_size(self, job: Job, most: int) -> int:
         """Number of jobs like this one that train fastest side by side on this device, at most `most`.
 
         Measures it once for each shape. Raises UserError if the data cannot be used.
@@ -114,7 +114,7 @@ class Builtin:
             )
         return self._best_sizes[key]
 
-    def allow(self, job: Job, most: int) -> None:
+    def limit_group_size(self, job: Job, most: int) -> None:
         """Limits how many jobs like this one train side by side from now on."""
         self._largest_sizes[self._shape(job)] = most
 

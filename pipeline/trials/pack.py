@@ -145,7 +145,7 @@ class _Run:
                 if attempt.finish_without_training(builtin):
                     continue
                 if group is None and likeness != trial:
-                    size = builtin.at_once(attempt.job, min(self.at_most, 1 + len(self.waiting)))
+                    size = builtin.best_group_size(attempt.job, min(self.at_most, 1 + len(self.waiting)))
             except Exception as error:
                 attempt.fail(error)
                 continue
@@ -170,7 +170,7 @@ class _Run:
                 except Exception as error:  # the others train on
                     failures.append((attempts[at], error))
 
-            builtin.together([attempt.job for attempt in attempts], ended)
+            builtin.train_together([attempt.job for attempt in attempts], ended)
             for attempt, error in failures:
                 attempt.fail(error)
 
@@ -185,7 +185,7 @@ class _Run:
         is_memory = status_of(error) is Status.OUT_OF_MEMORY
         self.at_most = len(attempts) // 2 if is_memory else 1
         if is_memory:
-            self.workbench.builtin.allow(unfinished[0].job, self.at_most)
+            self.workbench.builtin.limit_group_size(unfinished[0].job, self.at_most)
         for attempt in unfinished:
             attempt.say(f"begins again with fewer beside it: {type(error).__name__}: {one_line(str(error))}")
         self.waiting.extendleft(attempt.trial for attempt in reversed(unfinished))

@@ -139,9 +139,9 @@ def _sequel(reports: list[str], store: str | None, *, retry: bool) -> list[str]:
     if (lost := sequel.given_up) is not None:
         folder = open_sweep(lost.sweep, store)
         trials = [Trial.parse(trial) for trial in lost.trials]
-        give_up(folder, folder.pack_of(trials[0]).id, trials, sequel.why)
+        give_up(folder, folder.pack_of(trials[0]).id, trials, sequel.reason)
         merge.refresh(folder)
-        complain(f"{lost.label}: {sequel.why}")
+        complain(f"{lost.label}: {sequel.reason}")
     machines = failing.machines_to_leave([*before, last])
     if last.machine in machines:
         complain(f"{last.machine} gets no more trials from this build")
@@ -149,7 +149,7 @@ def _sequel(reports: list[str], store: str | None, *, retry: bool) -> list[str]:
     return [
         *map(str, sequel.again),
         *(f"left\t{name}\t{failing.label_without(label, machines)}" for name in machines),
-        *([f"given-up\t{lost.label}: {sequel.why}"] if lost is not None else []),
+        *([f"given-up\t{lost.label}: {sequel.reason}"] if lost is not None else []),
         *(["pause"] if sequel.pause else []),
     ]
 

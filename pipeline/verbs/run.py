@@ -266,8 +266,8 @@ def _print_summary(folder: "Sweep", summary: "Summary") -> None:
     from pipeline.screen.tables import print_calibration, print_ranges_needed
 
     tell(summary.answer)
-    if summary.claim:
-        tell(summary.claim)
+    if summary.open_claim:
+        tell(summary.open_claim)
     if summary.calibration:
         with suppress(ReaderIsGoneError):
             print_calibration(summary.calibration)
@@ -293,7 +293,7 @@ def leave(folder: "Sweep") -> bool:
     requests = interrupts.requests()
     try:
         with interrupts.within(_LEAVES_WITHIN_S - interrupts.seconds_since_request() if requests else _A_WHILE_S):
-            if others := Leases(folder, Runner.here(0)).look().others:
+            if others := Leases(folder, Runner.of_this_process(0)).look().others:
                 complain(f"{' and '.join(sorted(runner.name for runner in others))} may go on with it")
             else:
                 folder.ask_to_stop()

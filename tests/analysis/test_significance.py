@@ -407,8 +407,8 @@ def test_a_metric_of_zero_has_no_ratio_and_the_verdict_names_the_cure() -> None:
 
 def test_many_wins_that_are_not_shown_say_why() -> None:
     alike = verdict_on((0.30, 0.10, 0.15, 0.40, 0.25, 0.20))
-    assert alike.why == "but neighbouring date ranges tell nearly the same story, so six count for about one"
+    assert alike.problem == "but neighbouring date ranges tell nearly the same story, so six count for about one"
     noisy = verdict_on((0.30, 0.01, 0.02, 0.90, 0.02, 0.01))
-    assert noisy.why == "but it differs so much from one date range to the next that it may be chance"
+    assert noisy.problem == "but it differs so much from one date range to the next that it may be chance"
     several = verdict_on((0.30, 0.20, 0.25, 0.34, 0.28, 0.31), earlier=[0.04] * 40)
-    assert several.why.startswith("but it is one of several claims on the same date ranges")
+    assert several.problem.startswith("but it is one of several claims on the same date ranges")

@@ -221,7 +221,7 @@ def test_studies_stand_on_the_page_without_an_error(store, tiny_spec):
 
 
 def test_a_judging_sweep_shows_the_present_state_of_its_claim_and_is_no_series(store, tiny_spec):
-    claim = claims.made(store, claims.elsewhere(claims.asked(tiny_spec)))
+    claim = claims.claim_of(store, claims.elsewhere(claims.claim_spec(tiny_spec)))
     judge = Judge(date(2024, 12, 15), here=False)
     sweep = judging.begin(store, read_claim(store, claim.id), judge)
     front.bring_up_to_date(store)

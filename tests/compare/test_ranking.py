@@ -123,7 +123,7 @@ def test_the_ranking_follows_the_pairs_not_the_few_ranges_that_all_sweeps_share(
         ),
     ]
     ranking = rank(states)
-    assert [place.name for place in ranking.places] == ["cnn", "lstm", "bag-of-words"], ranking.where
+    assert [place.name for place in ranking.places] == ["cnn", "lstm", "bag-of-words"], ranking.ranges_in_words
     assert ranking.base.name == "lstm"
     assert [place.is_judged_elsewhere for place in ranking.places] == [True, False, False]
     assert "better on other date ranges, " in ranking.places[0].against

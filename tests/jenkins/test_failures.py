@@ -43,7 +43,7 @@ def test_a_trial_is_given_up_after_three_failures_one_of_them_in_a_pack_that_die
     failures = [failure("m", "137", PACK), failure("n", "125", part), failure("o", "lost", part)]
     end = sequel(failures, ["a"])
     assert (end.again, end.given_up) == ((), part)
-    assert end.why == "given up after status 137 on m, status 125 on n, o was lost"
+    assert end.reason == "given up after status 137 on m, status 125 on n, o was lost"
 
 
 def test_a_machine_is_left_after_two_packs_failed_but_not_after_one_failed_twice() -> None:

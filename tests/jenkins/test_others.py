@@ -22,7 +22,7 @@ def sweep(new_sweep: Any, tiny_spec: dict[str, Any]) -> Sweep:
 
 def unseen_runner(owner: str = "") -> Runner:
     """A runner on another machine, whose process cannot be checked from here."""
-    return Runner.here(1, owner).model_copy(update={"machine": ""})
+    return Runner.of_this_process(1, owner).model_copy(update={"machine": ""})
 
 
 def test_packs_that_others_train_are_left_out(sweep: Sweep) -> None:

@@ -23,7 +23,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Control
 def content(controller: Controller, architecture: str = "bag-of-words") -> dict[str, object]:
     """The content of a claim from a sweep of last year, older than the controller's data."""
     spec = json.loads(controller.spec(search={"strategy": "grid"}, parameters={"learning_rate": [0.01, 0.1]}))
-    return claim_fixtures.asked(spec, architecture=architecture)
+    return claim_fixtures.claim_spec(spec, architecture=architecture)
 
 
 class TestClaimsThatAreDue:

@@ -161,7 +161,7 @@ def test_a_lane_that_starts_while_the_sweep_is_stopped_runs_nothing(new_sweep, p
 
     view, lane = Recorder(), SlowToStart(0, None, tmp_path / "log.txt")
     packs = rounds.pending(sweep)
-    share = Share(sweep, Leases(sweep, Runner.here(1)), view.say)
+    share = Share(sweep, Leases(sweep, Runner.of_this_process(1)), view.say)
     with pytest.raises(KeyboardInterrupt):
         Drain(sweep, packs, [lane], view, share, retry=False, pace=EAGER, tries=3).run()
     lane.stop()

@@ -136,7 +136,7 @@ def _killed_with_a_lease(sweep: Sweep, *, is_known: bool) -> None:
     child = os.fork()
     if child == 0:
         try:
-            runner = Runner.here(1)
+            runner = Runner.of_this_process(1)
             runner = runner if is_known else runner.model_copy(update={"machine": ""})
             Leases(sweep, runner).take(packs[0].trials)
             os.write(write, b"taken")
@@ -208,7 +208,7 @@ def test_a_stage_leaves_the_trials_of_another_runner_to_it(
     monkeypatch.setattr(process, "PROGRAM", nursery.command("lane"))
     sweep = new_sweep(many)
     (pack, *_) = rounds.pending(sweep, lanes=4)
-    with Leases(sweep, Runner.here(1)) as other:
+    with Leases(sweep, Runner.of_this_process(1)) as other:
         lease = other.take(pack.trials[1:])
         alone.run_pack(sweep, pack, view := Recorder(), owner="https://jenkins.test/7/")
         assert set(attempts(sweep)) == {str(pack.trials[0])}

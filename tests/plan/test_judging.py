@@ -21,7 +21,7 @@ OWN = {"command": ["env", "SECRETLY={lr}"], "hyperparameters": {"lr": 0.1}, "par
 
 @pytest.fixture
 def spec_json(tiny_spec: dict[str, Any]) -> dict[str, Any]:
-    return support.asked(tiny_spec)
+    return support.claim_spec(tiny_spec)
 
 
 def on(day: str, **more: Any) -> Judge:
@@ -43,26 +43,26 @@ def judge_all(store: Store, claim: Claim, judge: Judge, factors: tuple[float, ..
 
 
 def test_a_date_range_is_due_once_its_last_day_is_over(store: Store, spec_json: dict[str, Any]) -> None:
-    claim = support.made(store, spec_json)
+    claim = support.claim_of(store, spec_json)
     assert due(store, claim, on("2024-01-31")) == []
     assert due(store, claim, on("2024-02-01")) == ["2024-01-01"]
 
 
 def test_a_date_range_is_due_once_the_data_have_its_last_day(store: Store, spec_json: dict[str, Any]) -> None:
     """They end in May."""
-    claim = support.made(store, spec_json)
+    claim = support.claim_of(store, spec_json)
     assert due(store, claim, on("2025-02-01")) == ["2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01"]
 
 
 def test_without_the_data_the_calendar_decides_up_to_the_next_look(store: Store, spec_json: dict[str, Any]) -> None:
-    claim = support.made(store, support.elsewhere(spec_json))
+    claim = support.claim_of(store, support.elsewhere(spec_json))
     assert len(due(store, claim, on("2025-02-01", here=False))) == 6
     with pytest.raises(UserError, match="no file matches"):
         due(store, claim, on("2025-02-01", here=True))
 
 
 def test_without_a_new_range_a_line_says_when_the_next_one_is_whole(store: Store, spec_json: dict[str, Any]) -> None:
-    claim = support.made(store, spec_json)
+    claim = support.claim_of(store, spec_json)
     stored = claims.read(store, claim.id)
     assert judging.begin(store, stored, on("2024-01-20")) is None
     assert judging.why_not_due(stored) == (
@@ -72,7 +72,7 @@ def test_without_a_new_range_a_line_says_when_the_next_one_is_whole(store: Store
 
 
 def test_a_claim_that_has_ended_is_judged_no_more(store: Store, spec_json: dict[str, Any]) -> None:
-    claim = support.made(store, support.elsewhere(spec_json))
+    claim = support.claim_of(store, support.elsewhere(spec_json))
     judge_all(store, claim, on("2024-08-01", here=False), (1.1, 1.2, 1.1, 1.3, 1.1, 1.2))
     stored = claims.read(store, claim.id)
     assert judging.begin(store, stored, on("2025-02-01", here=False)) is None
@@ -84,7 +84,7 @@ def test_a_claim_that_has_ended_is_judged_no_more(store: Store, spec_json: dict[
 
 
 def test_callers_that_begin_at_the_same_time_get_the_same_sweep(store: Store, spec_json: dict[str, Any]) -> None:
-    claim = support.made(store, spec_json)
+    claim = support.claim_of(store, spec_json)
     stored = claims.read(store, claim.id)
     first, second = (judging.begin(store, stored, on("2024-02-01")) for _ in range(2))
     assert first is not None
@@ -96,7 +96,7 @@ def test_callers_that_begin_at_the_same_time_get_the_same_sweep(store: Store, sp
 def test_a_sweep_that_was_begun_is_opened_again_even_without_its_definition(
     store: Store, spec_json: dict[str, Any]
 ) -> None:
-    claim = support.made(store, spec_json)
+    claim = support.claim_of(store, spec_json)
     sweep = judging.begin(store, claims.read(store, claim.id), on("2024-03-01"))
     assert sweep is not None
     # Killed between its note and its sweep.json.
@@ -108,7 +108,7 @@ def test_a_sweep_that_was_begun_is_opened_again_even_without_its_definition(
 
 
 def test_a_sweep_that_was_killed_before_it_kept_its_pairs_has_ended(store: Store, spec_json: dict[str, Any]) -> None:
-    claim = support.made(store, spec_json)
+    claim = support.claim_of(store, spec_json)
     sweep = judge_all(store, claim, on("2024-02-01"))
     store.delete(pair_key(claim.id, claim.ranges[0]))
     ((reopened, has_ended),) = judging.reopen(store, claims.read(store, claim.id), on("2024-02-01"))
@@ -116,7 +116,7 @@ def test_a_sweep_that_was_killed_before_it_kept_its_pairs_has_ended(store: Store
 
 
 def test_a_later_sweep_judges_only_ranges_that_are_new_since(store: Store, spec_json: dict[str, Any]) -> None:
-    claim = support.made(store, spec_json)
+    claim = support.claim_of(store, spec_json)
     first = judge_all(store, claim, on("2024-02-01"))
     assert judging.reopen(store, claims.read(store, claim.id), on("2024-03-01")) == []
     second = judge_all(store, claim, on("2024-04-01", here=False))
@@ -125,7 +125,7 @@ def test_a_later_sweep_judges_only_ranges_that_are_new_since(store: Store, spec_
 
 
 def test_ranges_that_failed_once_come_after_all_new_ranges(store: Store, spec_json: dict[str, Any]) -> None:
-    claim = support.made(store, support.elsewhere(spec_json))
+    claim = support.claim_of(store, support.elsewhere(spec_json))
     judge_all(store, claim, on("2024-03-01", here=False))
     for date_range in claim.ranges[:2]:
         store.delete(pair_key(claim.id, date_range))
@@ -140,7 +140,7 @@ def test_ranges_that_failed_once_come_after_all_new_ranges(store: Store, spec_js
 def test_changed_data_of_a_range_that_judged_stop_judging_unless_the_user_accepts_them(
     store: Store, spec_json: dict[str, Any]
 ) -> None:
-    claim = support.made(store, spec_json)
+    claim = support.claim_of(store, spec_json)
     claims.add_pair(
         store,
         Pair(
@@ -163,7 +163,7 @@ def test_changed_data_of_a_range_that_judged_stop_judging_unless_the_user_accept
 def test_unchanged_data_do_not_stop_judging(store: Store, spec_json: dict[str, Any]) -> None:
     from pipeline.data.load import fingerprint_of
 
-    claim = support.made(store, spec_json)
+    claim = support.claim_of(store, spec_json)
     assert claim.data is not None
     sweep = judging.begin(store, claims.read(store, claim.id), on("2024-02-01"))
     assert sweep is not None
@@ -172,7 +172,7 @@ def test_unchanged_data_do_not_stop_judging(store: Store, spec_json: dict[str, A
 
 
 def test_a_damaged_pair_is_named_before_anything_trains(store: Store, spec_json: dict[str, Any]) -> None:
-    claim = support.made(store, spec_json)
+    claim = support.claim_of(store, spec_json)
     store.write(pair_key(claim.id, claim.ranges[0]), b"{")
     with pytest.raises(UserError, match=r"2024-02-01\.json cannot be read: put it back, or delete it"):
         judging.begin(store, claims.read(store, claim.id), on("2024-03-01"))
@@ -184,14 +184,14 @@ def changed(store: Store, claim: Claim, **changes: Any) -> None:
 
 
 def test_a_claim_of_another_format_is_refused(store: Store, spec_json: dict[str, Any]) -> None:
-    claim = support.made(store, spec_json)
+    claim = support.claim_of(store, spec_json)
     changed(store, claim, **{"sweep-format": 1})
     with pytest.raises(UserError, match="a claim of sweeps of format 1, and this version trains by format 2"):
         judging.begin(store, claims.read(store, claim.id), on("2024-03-01"))
 
 
 def test_an_architecture_that_this_version_lacks_is_named(store: Store, spec_json: dict[str, Any]) -> None:
-    claim = support.made(store, spec_json)
+    claim = support.claim_of(store, spec_json)
     changed(store, claim, architecture="os-system")
     with pytest.raises(UserError, match="this version has no architecture os-system, so it cannot judge the claim"):
         judging.begin(store, claims.read(store, claim.id), on("2024-03-01"))
@@ -204,7 +204,7 @@ def test_an_architecture_that_this_version_lacks_is_named(store: Store, spec_jso
 def own_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "specs/team").mkdir(parents=True)
-    return support.asked({"objective": {"metric": "mse"}, "references": False} | OWN)
+    return support.claim_spec({"objective": {"metric": "mse"}, "references": False} | OWN)
 
 
 def commit(spec: dict[str, Any], name: str = "specs/team/ours.json") -> Path:
@@ -216,7 +216,7 @@ def commit(spec: dict[str, Any], name: str = "specs/team/ours.json") -> Path:
 def test_code_for_a_claim_comes_from_a_spec_below_specs_and_not_from_the_claim(
     store: Store, own_spec: dict[str, Any]
 ) -> None:
-    claim = support.made(store, own_spec)
+    claim = support.claim_of(store, own_spec)
     assert b"SECRETLY" not in store.read(claim_key(claim.id))
     with pytest.raises(UserError, match="whose code a claim does not hold, and no spec below specs/ has it"):
         judging.begin(store, claims.read(store, claim.id), on("2024-02-01"))
@@ -232,7 +232,7 @@ def test_code_for_a_claim_comes_from_a_spec_below_specs_and_not_from_the_claim(
 
 
 def test_a_spec_can_be_named_and_one_with_other_code_is_refused(store: Store, own_spec: dict[str, Any]) -> None:
-    claim = support.made(store, own_spec)
+    claim = support.claim_of(store, own_spec)
     stored = claims.read(store, claim.id)
     other = commit(own_spec | {"command": ["another", "{lr}"]}, "other.json")
     with pytest.raises(UserError, match=r"and other\.json has another: name the spec"):
@@ -243,7 +243,7 @@ def test_a_spec_can_be_named_and_one_with_other_code_is_refused(store: Store, ow
 def test_a_spec_that_cannot_be_read_stops_no_claim_and_is_named_where_code_is_missing(
     store: Store, own_spec: dict[str, Any]
 ) -> None:
-    claim = support.made(store, own_spec)
+    claim = support.claim_of(store, own_spec)
     stored = claims.read(store, claim.id)
     Path("specs/broken.json").write_text("{")
     assert judging.code_specs([stored]) == []
@@ -255,7 +255,7 @@ def test_a_spec_that_cannot_be_read_stops_no_claim_and_is_named_where_code_is_mi
 
 
 def test_code_that_somebody_writes_into_a_claim_is_never_run(store: Store, spec_json: dict[str, Any]) -> None:
-    claim = support.made(store, spec_json)
+    claim = support.claim_of(store, spec_json)
     changed(store, claim, spec=claim.spec | {"command": ["touch", "ran"], "image": "evil:1", "describe": ["touch"]})
     sweep = judging.begin(store, claims.read(store, claim.id), on("2024-02-01"))
     assert sweep is not None

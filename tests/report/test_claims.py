@@ -35,7 +35,7 @@ WORSE = (1.2, 1.1, 1.05, 1.15, 1.02, 1.10)
 
 @pytest.fixture
 def spec(tiny_spec: dict[str, Any]) -> dict[str, Any]:
-    return support.asked(tiny_spec)
+    return support.claim_spec(tiny_spec)
 
 
 def begun(store: Store, claim: Claim, today: str) -> Sweep:
@@ -61,13 +61,13 @@ def test_a_winner_that_is_not_shown_stays_a_claim_and_the_page_says_what_happens
     assert claim.setting.keys() == claim.incumbent.keys()
     assert str(claim.day) == support.DAY
     assert (claim.origin.verdict, claim.origin.wins, claim.origin.ranges) == ("not shown", 4, 6)
-    assert summary.claim == (
+    assert summary.open_claim == (
         f"This stays a claim; `hpt judge {claim.id}` (or `--due`, every month) trains it and your setting on each new "
         "date range, and judges after 6 and 12 of them. The first one, [2024-01-01, 2024-02-01), is complete on "
         "2024-02-01. This sweep's own results do not count."
     )
     assert f"This stays a claim; <code>hpt judge {claim.id}</code> (or <code>--due</code>, every month)" in page(sweep)
-    assert summary_of(state_of(sweep)).claim == summary.claim
+    assert summary_of(state_of(sweep)).open_claim == summary.open_claim
 
 
 @pytest.mark.parametrize("factors", [CLEARLY, WORSE])
@@ -76,7 +76,7 @@ def test_what_is_shown_and_what_is_no_better_is_no_claim(
 ) -> None:
     _, summary = support.finished(store, spec, factors)
     assert claims_of(store) == []
-    assert summary.claim == ""
+    assert summary.open_claim == ""
 
 
 def test_nothing_is_claimed_before_the_sweep_is_done(store: Store, spec: dict[str, Any]) -> None:
@@ -99,7 +99,7 @@ def test_what_judges_lies_after_all_that_the_sweep_had_seen_by_its_day_and_by_it
     store: Store, spec: dict[str, Any]
 ) -> None:
     chosen_later = spec | {"date-range": [["2024-02-01", "2024-03-01"], ["2024-03-01", "2024-04-01"]]}
-    claim = support.made(store, chosen_later)
+    claim = support.claim_of(store, chosen_later)
     assert str(claim.day) == "2024-03-31"
     training = claim.training
     assert all(
@@ -118,7 +118,7 @@ def test_days_that_an_earlier_sweep_chose_on_though_they_were_to_come_do_not_jud
     }
     del ahead["confirm-range"]
     support.finished(store, ahead, token="0001")
-    claim = support.made(store, spec, token="0002")
+    claim = support.claim_of(store, spec, token="0002")
     assert [str(date_range.start) for date_range in claim.ranges[:6]] == [
         "2024-01-01",
         "2024-02-01",
@@ -138,9 +138,9 @@ def test_data_that_end_before_there_could_be_a_look_make_no_claim(store: Store, 
     sweep, summary = support.finished(store, flights | {"as-of": "2013-08-01"}, token="0001")
     assert claims_of(store) == []
     text = "This makes no claim for later months to judge: the data end on 2013-12-31, before six new date ranges."
-    assert summary.claim == text
+    assert summary.open_claim == text
     assert text in page(sweep)
-    claim = support.made(store, flights | {"as-of": "2013-06-01"}, token="0002")
+    claim = support.claim_of(store, flights | {"as-of": "2013-06-01"}, token="0002")
     assert str(claim.ranges[-1].end) == "2014-01-01"
     assert [look.ranges for look in claim.looks] == [6, 7]
 
@@ -163,7 +163,7 @@ def test_the_looks_follow_what_earlier_trainings_tell_of_how_alike_date_ranges_a
         for at in range(len(months))
     ]
     digests.write(store, digests.digest(study, rows))
-    claim = support.made(store, spec, token="ffff")
+    claim = support.claim_of(store, spec, token="ffff")
     assert claim.resemblance is not None
     assert claim.resemblance.sources == (study.id,)
     assert claim.looks[0].correction < correction(claim.ranges[:6])
@@ -176,7 +176,7 @@ def test_the_looks_follow_what_earlier_trainings_tell_of_how_alike_date_ranges_a
 def test_it_trains_the_setting_and_the_incumbent_on_what_is_new_and_nothing_else(
     store: Store, spec: dict[str, Any]
 ) -> None:
-    claim = support.made(store, spec)
+    claim = support.claim_of(store, spec)
     sweep = begun(store, claim, "2024-03-15")
     trials = list(trials_of(rounds.pending(sweep)))
     assert {trial.phase for trial in trials} == {"confirm"}
@@ -187,7 +187,7 @@ def test_it_trains_the_setting_and_the_incumbent_on_what_is_new_and_nothing_else
 
 
 def test_its_pairs_go_to_the_claim_and_nowhere_else(store: Store, spec: dict[str, Any]) -> None:
-    claim = support.made(store, spec)
+    claim = support.claim_of(store, spec)
     before = {entry.key for entry in store.entries("ledger/")}
     sweep = begun(store, claim, "2024-03-15")
     summary = support.judge(sweep, (0.9, 0.8))
@@ -221,13 +221,13 @@ def test_its_pairs_go_to_the_claim_and_nowhere_else(store: Store, spec: dict[str
 
 
 def test_it_is_real_once_a_look_shows_it(store: Store, spec: dict[str, Any]) -> None:
-    claim = support.made(store, support.elsewhere(spec))
+    claim = support.claim_of(store, support.elsewhere(spec))
     summary = support.judge(begun(store, claim, "2024-12-15"), CLEARLY)
     text = f"{claim.id} (learning_rate=0.01): real: 25.8 % better, ahead on 6 of 6 new date ranges (90 % interval: "
     assert summary.answer.startswith(text)
     assert summary.answer.endswith("where 0.011 is the level of that look")
     sweep = Sweep(store, claim.origin.sweep)
-    assert summary_of(state_of(sweep)).claim.startswith(f"e001 is a claim since {claim.day}; real: 25.8 % better")
+    assert summary_of(state_of(sweep)).open_claim.startswith(f"e001 is a claim since {claim.day}; real: 25.8 % better")
 
 
 def shown_on(sweep: Sweep) -> Card:
@@ -239,7 +239,7 @@ def first_words(sweep: Sweep) -> list[list[str]]:
 
 
 def test_a_claim_that_turns_real_leads_to_its_setting(store: Store, spec: dict[str, Any]) -> None:
-    claim = support.made(store, support.elsewhere(spec))
+    claim = support.claim_of(store, support.elsewhere(spec))
     origin = Sweep(store, claim.origin.sweep)
     before, listed_before = page(origin), [line for line in listing(store) if line.id == origin.id]
     sweep = begun(store, claim, "2024-12-15")
@@ -267,7 +267,7 @@ def test_a_claim_that_turns_real_leads_to_its_setting(store: Store, spec: dict[s
 
 
 def test_it_is_refuted_once_a_look_shows_no_gain(store: Store, spec: dict[str, Any]) -> None:
-    claim = support.made(store, support.elsewhere(spec))
+    claim = support.claim_of(store, support.elsewhere(spec))
     sweep = begun(store, claim, "2024-12-15")
     summary = support.judge(sweep, WORSE)
     assert ": refuted: " in summary.answer
@@ -281,7 +281,7 @@ def test_it_is_refuted_once_a_look_shows_no_gain(store: Store, spec: dict[str, A
 
 
 def test_a_setting_that_diverged_is_refuted_in_words(store: Store, spec: dict[str, Any]) -> None:
-    claim = support.made(store, spec)
+    claim = support.claim_of(store, spec)
     sweep = begun(store, claim, "2024-02-15")
     for trial in trials_of(rounds.pending(sweep)):
         diverged = {"status": "diverged"} if trial.experiment == "e001" else {"mse_test": 0.4}
@@ -293,7 +293,7 @@ def test_a_setting_that_diverged_is_refuted_in_words(store: Store, spec: dict[st
 
 
 def test_a_training_that_failed_leaves_the_date_range_to_be_judged_anew(store: Store, spec: dict[str, Any]) -> None:
-    claim = support.made(store, spec)
+    claim = support.claim_of(store, spec)
     sweep = begun(store, claim, "2024-03-15")
     for trial in trials_of(rounds.pending(sweep)):
         failed = trial.experiment == "e001" and trial.range == 0
@@ -323,7 +323,7 @@ def fail(sweep: Sweep, at: int, *, error: str = "ValueError: no", experiments: s
 def test_a_date_range_without_rows_is_left_out_at_once_and_never_comes_again(
     store: Store, spec: dict[str, Any]
 ) -> None:
-    claim = support.made(store, spec)
+    claim = support.claim_of(store, spec)
     assert isinstance(claim.data, FilesSource)
     sweep = begun(store, claim, "2024-03-15")
     text = fail(sweep, 0, error=load.no_rows(claim.data, claim.ranges[0]))
@@ -335,7 +335,7 @@ def test_a_date_range_without_rows_is_left_out_at_once_and_never_comes_again(
 
 
 def test_what_fails_twice_is_left_out_and_keeps_nothing_waiting(store: Store, spec: dict[str, Any]) -> None:
-    claim = support.made(store, support.elsewhere(spec))
+    claim = support.claim_of(store, support.elsewhere(spec))
     assert "without" not in fail(begun(store, claim, "2024-02-01"), 0)
     # It is tried again after what is new.
     second = begun(store, claim, "2024-03-01")
@@ -348,7 +348,7 @@ def test_what_fails_twice_is_left_out_and_keeps_nothing_waiting(store: Store, sp
 
 
 def test_a_setting_that_fails_twice_where_the_incumbent_does_not_is_refuted(store: Store, spec: dict[str, Any]) -> None:
-    claim = support.made(store, spec)
+    claim = support.claim_of(store, spec)
     assert ": waits: " in fail(begun(store, claim, "2024-02-01"), 0, experiments="e001")
     assert fail(begun(store, claim, "2024-02-01"), 0, experiments="e001").endswith(
         "refuted: it failed twice on [2024-01-01, 2024-02-01), where your setting did not"
@@ -356,7 +356,7 @@ def test_a_setting_that_fails_twice_where_the_incumbent_does_not_is_refuted(stor
 
 
 def test_trainings_that_read_different_data_are_no_pair(store: Store, spec: dict[str, Any]) -> None:
-    claim = support.made(store, spec)
+    claim = support.claim_of(store, spec)
     sweep = begun(store, claim, "2024-02-15")
     for trial in trials_of(rounds.pending(sweep)):
         cells = {"mse_test": 0.4, "data_fingerprint": f"rows-{trial.experiment}"}
@@ -367,14 +367,14 @@ def test_trainings_that_read_different_data_are_no_pair(store: Store, spec: dict
 
 
 def test_a_claim_whose_sweep_was_removed_is_judged_all_the_same(store: Store, spec: dict[str, Any]) -> None:
-    claim = support.made(store, spec)
+    claim = support.claim_of(store, spec)
     for entry in list(store.entries(f"sweeps/{claim.origin.sweep}/")):
         store.delete(entry.key)
     assert "waits: 10.0 % better" in support.judge(begun(store, claim, "2024-02-15"), (0.9,)).answer
 
 
 def test_a_claim_that_is_gone_or_damaged_is_what_its_sweep_says(store: Store, spec: dict[str, Any]) -> None:
-    claim = support.made(store, spec)
+    claim = support.claim_of(store, spec)
     sweep = begun(store, claim, "2024-02-15")
     support.judge(sweep, (0.9,))
     store.write(f"ledger/claims/{claim.id}/claim.json", b"{")
@@ -384,6 +384,6 @@ def test_a_claim_that_is_gone_or_damaged_is_what_its_sweep_says(store: Store, sp
 
 
 def test_a_second_sweep_that_finds_the_claim_says_since_when_it_is_one(store: Store, spec: dict[str, Any]) -> None:
-    claim = support.made(store, spec, token="0001")
+    claim = support.claim_of(store, spec, token="0001")
     _, summary = support.finished(store, spec, token="0002")
-    assert summary.claim.startswith(f"e001 is a claim since 2024-01-01, of {claim.origin.sweep}; waits: ")
+    assert summary.open_claim.startswith(f"e001 is a claim since 2024-01-01, of {claim.origin.sweep}; waits: ")

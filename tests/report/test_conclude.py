@@ -85,7 +85,7 @@ def test_a_real_gain_is_said_to_be_real_and_shown_on_the_ranges_that_judged(new_
     assert kind(summary) == Kind.REAL
     assert summary.answer.startswith("e001 is the best setting, and that is real: its mse_test is 1.3 times smaller")
     assert "better on 6 of 6 fresh date ranges" in summary.answer
-    assert [pair.date_range.as_json() for pair in summary.judged] == MONTHS
+    assert [pair.date_range.as_json() for pair in summary.comparisons] == MONTHS
 
 
 def test_a_gain_that_is_not_shown_is_said_to_be_not_shown(new_sweep, spec) -> None:
@@ -179,7 +179,7 @@ def test_a_winner_that_failed_on_a_range_that_judges_is_promising_at_most(new_sw
 def test_an_incumbent_that_failed_on_a_range_that_judges_leaves_the_others(new_sweep, spec) -> None:
     summary = finish(new_sweep(spec), failing("confirm-e000-d3"))
     assert kind(summary) == Kind.REAL
-    assert len(summary.judged) == 5
+    assert len(summary.comparisons) == 5
 
 
 def test_where_all_that_judges_failed_nothing_judged_it(new_sweep, spec) -> None:

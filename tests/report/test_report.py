@@ -50,7 +50,7 @@ def test_gains_are_paired_and_geometric(finished):
     best = summary_of(finished).best
     assert best is not None
     assert best.gain == pytest.approx(2)
-    assert [pair.gain for pair in summary_of(finished).judged] == [pytest.approx(math.log(2))] * 2
+    assert [pair.gain for pair in summary_of(finished).comparisons] == [pytest.approx(math.log(2))] * 2
 
 
 def test_more_can_be_better(new_sweep, tiny_spec):

@@ -163,7 +163,7 @@ def test_with_keep_models_best_only_other_models_are_removed(
 def test_keep_models_best_keeps_the_model_of_a_claim_and_passes_over_a_sweep_without_a_best(
     store: Store, tiny_spec: dict[str, Any], tmp_path: Path
 ) -> None:
-    claim = claims.made(store, claims.asked(tiny_spec))
+    claim = claims.claim_of(store, claims.claim_spec(tiny_spec))
     judge = Judge(date(2024, 3, 15), here=False)
     judges = judging.begin(store, read_claim(store, claim.id), judge)
     assert judges is not None
@@ -187,7 +187,7 @@ def test_a_sweep_that_runs_is_refused_and_one_whose_runner_died_is_not(store: St
     planned = removal.plan(store, [first.id])
     before = keys(store, first)
     beating = threading.Event()
-    with Leases(first, Runner.here(1, "somebody"), pace=FAST) as leases:
+    with Leases(first, Runner.of_this_process(1, "somebody"), pace=FAST) as leases:
         leases.take([trial_of(first, 0)])
         with pytest.raises(UserError, match="is being run by somebody"):
             removal.remove(planned, lambda text: beating.set(), FAST)
@@ -195,7 +195,7 @@ def test_a_sweep_that_runs_is_refused_and_one_whose_runner_died_is_not(store: St
     assert keys(store, first) == before
     assert not removed_sweeps(store)
     # The lease of a dead machine is no longer renewed.
-    runner = Runner.here(1).model_copy(update={"machine": ""})
+    runner = Runner.of_this_process(1).model_copy(update={"machine": ""})
     content = runner.model_dump_json(by_alias=True)[:-1] + ', "beat": 0}'
     store.write(first.runner_key(runner.id), content.encode())
     removal.remove(planned, silent, FAST)

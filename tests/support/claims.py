@@ -21,7 +21,7 @@ HARDLY = (0.80, 1.05, 0.95, 0.85, 1.02, 0.90)
 """The winner's error as a share of the incumbent's, on the ranges that judge."""
 
 
-def asked(tiny_spec: dict[str, Any], **changes: Any) -> dict[str, Any]:
+def claim_spec(tiny_spec: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """A spec in which e001 beats the incumbent e000 while choosing, and six months judge it."""
     chosen_on = [["2023-10-01", "2023-11-01"], ["2023-11-01", "2023-12-01"]]
     return tiny_spec | {"date-range": chosen_on, "as-of": DAY, "confirm-range": MONTHS, "confirm": {}} | changes
@@ -47,7 +47,7 @@ def finished(
     return sweep, conclude(sweep, merge(sweep))
 
 
-def made(store: Store, content: dict[str, Any], **more: Any) -> Claim:
+def claim_of(store: Store, content: dict[str, Any], **more: Any) -> Claim:
     """The claim of a finished sweep of this spec."""
     finished(store, content, **more)
     (claim,) = claims_of(store)

@@ -20,7 +20,7 @@ ANOTHER = "20240701-0000-bag-of-words-0001"
 
 @pytest.fixture
 def claim(store: Store, tiny_spec: dict[str, Any]) -> Claim:
-    return support.made(store, support.asked(tiny_spec))
+    return support.claim_of(store, support.claim_spec(tiny_spec))
 
 
 def pair_of(claim: Claim, at: int = 0, **changes: Any) -> Pair:
@@ -163,17 +163,17 @@ def test_a_pair_in_the_place_of_another_is_damaged(store: Store, claim: Claim) -
 
 
 def test_a_claim_holds_no_code_no_image_and_no_store(store: Store, tiny_spec: dict[str, Any]) -> None:
-    spec_content = support.asked(tiny_spec, image="hpt-trainer:1", store="gs://somewhere/else", notes="why")
-    claim = support.made(store, spec_content)
+    spec_content = support.claim_spec(tiny_spec, image="hpt-trainer:1", store="gs://somewhere/else", notes="why")
+    claim = support.claim_of(store, spec_content)
     assert claim.spec["notes"] == "why"
     assert not claim.spec.keys() & {"trainer", "command", "describe", "image", "store", "budget"}
 
 
 def test_two_sweeps_that_ask_the_same_question_make_one_claim(store: Store, tiny_spec: dict[str, Any]) -> None:
-    support.finished(store, support.asked(tiny_spec), token="0001")
-    support.finished(store, support.asked(tiny_spec, search={"strategy": "grid", "seed": 7}), token="0002")
+    support.finished(store, support.claim_spec(tiny_spec), token="0001")
+    support.finished(store, support.claim_spec(tiny_spec, search={"strategy": "grid", "seed": 7}), token="0002")
     (claim,) = claims_of(store)
     assert claim.origin.sweep.endswith("0001")
-    longer = support.asked(tiny_spec, training={"max-epochs": 3, "epoch-steps": 1})
+    longer = support.claim_spec(tiny_spec, training={"max-epochs": 3, "epoch-steps": 1})
     support.finished(store, longer, token="0003")
     assert len(claims_of(store)) == 2

@@ -40,7 +40,7 @@ class Clock:
 
 def runner(owner: str = "") -> Runner:
     """A runner on another machine, whose process cannot be seen here."""
-    return Runner.here(1, owner).model_copy(update={"machine": "another"})
+    return Runner.of_this_process(1, owner).model_copy(update={"machine": "another"})
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_a_process_that_ended_on_this_machine_is_gone_at_once(sweep: Sweep) -> N
         "from pipeline.store import open_store\n"
         "from pipeline.sweep import Sweep, Trial\n"
         "from pipeline.sweep.leases import Leases, Runner\n"
-        "leases = Leases(Sweep(open_store(sys.argv[1]), sys.argv[2]), Runner.here(1))\n"
+        "leases = Leases(Sweep(open_store(sys.argv[1]), sys.argv[2]), Runner.of_this_process(1))\n"
         "assert leases.take([Trial.parse(sys.argv[3])]).trials\n"
         "print('taken', flush=True)\n"
         "sys.stdin.read()\n"
@@ -141,7 +141,7 @@ def test_a_process_that_ended_on_this_machine_is_gone_at_once(sweep: Sweep) -> N
     command = [sys.executable, "-c", script, sweep.store.root, ID, str(TRIALS[0])]
     with (
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,
-        Leases(sweep, Runner.here(1)) as leases,
+        Leases(sweep, Runner.of_this_process(1)) as leases,
     ):
         assert process.stdout is not None
         assert process.stdout.readline() == b"taken\n"
@@ -237,7 +237,7 @@ def test_leases_work_in_a_bucket_too(bucket: str) -> None:
 
 
 def test_people_can_read_the_name_of_a_runner(sweep: Sweep) -> None:
-    with Leases(sweep, Runner.here(2, "https://jenkins.test/7/")) as leases:
+    with Leases(sweep, Runner.of_this_process(2, "https://jenkins.test/7/")) as leases:
         leases.take(TRIALS[:2])
         (lease, sign) = (json.loads(sweep.store.read(sweep.leases_key + key)) for key in keys(sweep))
     if "name" in lease:

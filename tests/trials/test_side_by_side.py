@@ -36,12 +36,12 @@ class Together(Builtin):
         super().__init__()
         self.sizes = []
 
-    def at_once(self, job, most):
+    def best_group_size(self, job, most):
         return min(most, self._largest_sizes.get(self._shape(job), 32))
 
-    def together(self, jobs, on_end):
+    def train_together(self, jobs, on_end):
         self.sizes.append(len(jobs))
-        super().together(jobs, on_end)
+        super().train_together(jobs, on_end)
 
 
 def test_a_trial_in_a_pack_writes_the_same_row_and_files_as_alone(store, tiny_spec):
@@ -149,7 +149,7 @@ def test_trials_that_another_runner_finished_meanwhile_are_not_trained(new_sweep
     sweep = new_sweep(tiny_spec | {"architecture": "cnn"})
     bench = pack.Workbench()
     second = alike(sweep)[1]
-    together, trained = bench.builtin.together, []
+    together, trained = bench.builtin.train_together, []
 
     def meanwhile(jobs, on_end):
         trained.extend(job.trial for job in jobs)
@@ -201,7 +201,7 @@ def test_how_many_train_side_by_side_is_measured_once_for_a_shape(new_sweep, tin
 
     monkeypatch.setattr(fused_size, "best_size", best_size)
     sizes = []
-    together = workbench.builtin.together
+    together = workbench.builtin.train_together
     monkeypatch.setattr(
         workbench.builtin, "together", lambda jobs, on_end: (sizes.append(len(jobs)), together(jobs, on_end))
     )
@@ -214,7 +214,7 @@ def test_how_many_train_side_by_side_is_measured_once_for_a_shape(new_sweep, tin
 def test_an_architecture_without_arrays_trains_in_turn(new_sweep, tiny_spec, workbench):
     sweep = new_sweep(tiny_spec | {"architecture": "cnn"})
     job_sizes = []
-    together = workbench.builtin.together
-    workbench.builtin.together = lambda jobs, on_end: (job_sizes.append(len(jobs)), together(jobs, on_end))
+    together = workbench.builtin.train_together
+    workbench.builtin.train_together = lambda jobs, on_end: (job_sizes.append(len(jobs)), together(jobs, on_end))
     fine, _ = run(sweep, alike(sweep), workbench)
     assert (fine, job_sizes) == (True, [1, 1, 1])

@@ -29,7 +29,8 @@ def fidelity_alt(study: Calibration) -> str:
     return (
         f"Two panels over the share of the full training time (logarithmic): how many of the best {study.top} settings "
         f"are kept, and Spearman's rank correlation; a line per amount of data, a point per epoch. Marked: "
-        f"{_chosen_in_words(study)} at {percent(study.chosen.time_share)} of the time keep {study.chosen.kept}."
+        f"{_chosen_in_words(study)} at {percent(study.chosen.time_share)} of the time keep "
+        f"{study.chosen.overlap_count}."
     )
 
 
@@ -74,7 +75,7 @@ def fidelity_chart(study: Calibration) -> Any:
         return alt.layer(*layers).properties(title=title, width=380, height=260)
 
     # On the left the best that are kept, on the right the rank correlation.
-    rule = alt.Chart(alt.Data(values=[{"asked": study.asked * study.top}])).mark_rule(
+    rule = alt.Chart(alt.Data(values=[{"asked": study.overlap_required * study.top}])).mark_rule(
         strokeDash=[4, 3], color="#666666"
     )
     overlap = alt.Y("kept:Q", scale=alt.Scale(domain=[0, study.top]), axis=alt.Axis(tickMinStep=1, format="d"))
@@ -83,7 +84,7 @@ def fidelity_chart(study: Calibration) -> Any:
     ranks = alt.Y("spearman:Q", scale=alt.Scale(domain=[lowest, 1.0], zero=False))
     ranks = ranks.title("Spearman's rank correlation")
     bars = base.mark_rule(opacity=0.45, strokeWidth=1.5).encode(x=time, y=alt.Y("low:Q"), y2="high:Q", color=colour)
-    title = f"{study.chosen.kept} of the best {study.top} for {percent(study.chosen.time_share)} of the time"
+    title = f"{study.chosen.overlap_count} of the best {study.top} for {percent(study.chosen.time_share)} of the time"
     best_kept = panel(overlap, title, rule.encode(y="asked:Q"))
     rank_correlation = panel(ranks, "Likeness of the whole rankings, with 90 % intervals", bars)
     return alt.hconcat(best_kept, rank_correlation).properties(

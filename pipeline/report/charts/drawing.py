@@ -85,7 +85,7 @@ def value_words(choosing: ChoosingResults, summary: Summary) -> str:
 
 def the_incumbents(summary: Summary) -> str:
     """`the defaults'`, `your setting's`."""
-    return incumbent_in_words(summary.definition).whose
+    return incumbent_in_words(summary.definition).possessive
 
 
 def y_axis(choosing: ChoosingResults, summary: Summary) -> Any:

@@ -224,7 +224,7 @@ def _ranges(summary: Summary) -> list[Picture]:
             comparisons.append((name, title, "", pairs))
     elif summary.best is not None and not summary.best.is_incumbent:
         name = summary.best.experiment
-        pairs = [(pair.date_range, pair.setting, pair.incumbent) for pair in summary.judged]
+        pairs = [(pair.date_range, pair.setting, pair.incumbent) for pair in summary.comparisons]
         note = "These ranges also chose it, so this proves nothing yet."
         comparisons.append((name, "On the date ranges that chose it", note, pairs))
     return [_dumbbells(summary, metric, *comparison) for comparison in comparisons if comparison[3]]

@@ -56,7 +56,7 @@ class Pace:
 class OwnTrainer:
     """Runs a team's own function or program."""
 
-    own: Own
+    code: Own
     metric: str
     """Metric of the objective: `<metric>_valid` and `<metric>_test` must be reported."""
     pace: Pace = Pace()
@@ -68,11 +68,11 @@ class OwnTrainer:
 
     def argv(self, values: dict[str, str], job: Job) -> list[str]:
         """The program and its arguments, filled with the placeholders' `values`."""
-        if self.own.command is not None:
-            return placeholders.filled(self.own.command, values, job.hyperparameters)
-        assert self.own.trainer is not None
+        if self.code.command is not None:
+            return placeholders.filled(self.code.command, values, job.hyperparameters)
+        assert self.code.trainer is not None
         # -P: a team's folder that is called like a module of the standard library must not hide it from call.py.
-        return [sys.executable, "-P", str(CALL), self.own.trainer]
+        return [sys.executable, "-P", str(CALL), self.code.trainer]
 
 
 def environment(values: dict[str, str], data: str | None = None) -> dict[str, str]:
@@ -94,7 +94,7 @@ class _Supervisor:
         self._values = placeholders.values(job, scratch)
         self._metrics = Metrics((f"{trainer.metric}_valid", f"{trainer.metric}_test"), job.report)
         self._metrics_file, self._stop_file = Tail(Path(self._values["metrics"])), Path(self._values["stop"])
-        text = trainer.own.metrics_pattern
+        text = trainer.code.metrics_pattern
         self._pattern = (
             PatternReader(text, trainer.pace.line, self._metrics.take_groups, self._note_unread) if text else None
         )
@@ -105,12 +105,12 @@ class _Supervisor:
 
     def run(self) -> TrainingResult:
         # Start the program, and wait for its end.
-        job, own = self._job, self._trainer.own
+        job, code = self._job, self._trainer.code
         Path(self._values["parameters"]).write_text(json.dumps(job.hyperparameters), encoding="utf-8")
         self._metrics_file.path.touch()
         data = job.data.model_dump_json(by_alias=True, exclude_unset=True) if job.data is not None else None
         argv = self._trainer.argv(self._values, job)
-        job.say(f"runs {own.trainer or json.dumps(argv)[:_COMMAND_AT_MOST]}")
+        job.say(f"runs {code.trainer or json.dumps(argv)[:_COMMAND_AT_MOST]}")
         started = time.monotonic()
         with Child(argv, environment(self._values, data), self._output.add, project_folder()) as child:
             self._wait(child)
@@ -235,7 +235,7 @@ class _Supervisor:
     def _advice(self, name: str) -> str:
         """Advice on reporting a metric that is missing."""
         if self._pattern is None:
-            return _ADVICE[0 if self._trainer.own.trainer else 1].format(name)
+            return _ADVICE[0 if self._trainer.code.trainer else 1].format(name)
         if name in self._pattern.names:
             return f"no line of its output fits (?P<{name}>…) of metrics-pattern: compare them with its log"
         names = ", ".join(sorted(self._pattern.names))
