@@ -38,7 +38,7 @@ class Share:
         every: float = 2.0,
         waits: bool = True,
     ) -> None:
-        """Looks at the others' trials `every` so many seconds; `waits` for them or leaves them.
+        """Looks at the others' trials every `every` seconds. `waits`: True to wait for their end.
 
         Raises InfrastructureError if the store fails.
         """

@@ -94,7 +94,7 @@ def why_not_due(stored: Stored) -> str:
 
 
 def reopen(store: Store, stored: Stored, judge: Judge) -> list[tuple[Sweep, bool]]:
-    """Opens the sweeps that were begun for date ranges of a claim without a pair, oldest first; none if it has ended.
+    """Opens the sweeps that judge date ranges of a claim and have left no pair yet, oldest first; none if it has ended.
 
     Each comes with True if all of its trials have a row. Makes a sweep that is noted but does not exist. Raises
     UserError if that fails.

@@ -94,13 +94,13 @@ def _spreads(definition: Definition, digest: Digest) -> list[float]:
     gains: list[list[float]] = []
     scale = definition.objective.gains
     for by_range in (by_range for name, by_range in scores.items() if name != base):
-        by_setting = []
+        setting_gains = []
         for date_range, by_seed in by_range.items():
             incumbents = scores.get(base, {}).get(date_range, {})
             pairs = [scale.gain(incumbents[at], score) for at, score in by_seed.items() if at in incumbents]
             if pairs and None not in pairs:
-                by_setting.append(fmean(gain for gain in pairs if gain is not None))
-        if len(by_setting) >= FEWEST_RANGES:
-            gains.append(by_setting)
+                setting_gains.append(fmean(gain for gain in pairs if gain is not None))
+        if len(setting_gains) >= FEWEST_RANGES:
+            gains.append(setting_gains)
     gains.sort(key=fmean, reverse=True)
-    return [stdev(by_setting) for by_setting in gains[: (len(gains) + 1) // 2]]
+    return [stdev(setting_gains) for setting_gains in gains[: (len(gains) + 1) // 2]]
