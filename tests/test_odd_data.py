@@ -151,7 +151,7 @@ USABLE = {
 }
 
 
-def written(folder: Path, form: str, odd: Odd) -> Path:
+def write_spec(folder: Path, form: str, odd: Odd) -> Path:
     """Writes the odd table to a file of this form, and a spec with one trial for each setting. Returns the spec."""
     frame, path = odd.change(table()), folder / f"a.{form}"
     frame.to_csv(path, index=False) if form == "csv" else frame.to_parquet(path)
@@ -173,7 +173,7 @@ def written(folder: Path, form: str, odd: Odd) -> Path:
 @pytest.mark.parametrize("name", HOPELESS)
 def test_data_without_anything_to_learn_are_refused_before_a_sweep(tmp_path: Path, form: str, name: str) -> None:
     odd = HOPELESS[name]
-    spec = written(tmp_path, form, odd)
+    spec = write_spec(tmp_path, form, odd)
     if name in ("no row with a date", "no row at all"):
         assert odd.line in hpt("data", spec, cwd=tmp_path, code=2).err
     else:
@@ -192,7 +192,7 @@ def test_data_without_anything_to_learn_are_refused_before_a_sweep(tmp_path: Pat
 
 @pytest.mark.parametrize("name", HOPELESS)
 def test_a_trial_on_unchecked_data_fails_with_a_line(tmp_path: Path, name: str) -> None:
-    spec = json.loads(written(tmp_path, "csv", HOPELESS[name]).read_text())
+    spec = json.loads(write_spec(tmp_path, "csv", HOPELESS[name]).read_text())
     with pytest.raises(UserError) as refused:
         load(FilesSource.model_validate(spec["data"]), RANGE)
     assert "\n" not in str(refused.value)
@@ -203,7 +203,7 @@ def test_a_trial_on_unchecked_data_fails_with_a_line(tmp_path: Path, name: str) 
 @pytest.mark.parametrize("name", USABLE)
 def test_odd_but_usable_data_are_warned_about_and_train(tmp_path: Path, form: str, name: str) -> None:
     odd = USABLE[name]
-    spec = written(tmp_path, form, odd)
+    spec = write_spec(tmp_path, form, odd)
     if name != "few rows":  # `hpt data` has a line for each part
         assert f"warning: {odd.line}" in hpt("data", spec, cwd=tmp_path).out
     assert odd.line in hpt("validate", spec, cwd=tmp_path).err
@@ -216,12 +216,12 @@ def test_odd_but_usable_data_are_warned_about_and_train(tmp_path: Path, form: st
 
 
 def test_good_data_have_no_warning(tmp_path: Path) -> None:
-    spec = written(tmp_path, "csv", Odd(lambda frame: frame, ""))
+    spec = write_spec(tmp_path, "csv", Odd(lambda frame: frame, ""))
     assert "warning" not in hpt("plan", spec, "--store", tmp_path / "store", cwd=tmp_path).err
 
 
 def test_one_of_several_judging_ranges_may_lack_rows(tmp_path: Path) -> None:
-    path = written(tmp_path, "csv", Odd(lambda f: f[(f["day"] < "2024-02-10") | (f["day"] >= "2024-03-01")], ""))
+    path = write_spec(tmp_path, "csv", Odd(lambda f: f[(f["day"] < "2024-02-10") | (f["day"] >= "2024-03-01")], ""))
     spec = json.loads(path.read_text())
     spec["date-range"] = [["2024-04-01", "2024-04-29"]]
     spec["confirm-range"] = [["2024-01-01", "2024-02-08"], ["2024-02-01", "2024-02-29"]]
@@ -240,7 +240,7 @@ def test_one_of_several_judging_ranges_may_lack_rows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_repeated_columns_are_an_error(tmp_path: Path, form: str) -> None:
-    spec, frame = written(tmp_path, "csv", Odd(lambda frame: frame, "")), table()
+    spec, frame = write_spec(tmp_path, "csv", Odd(lambda frame: frame, "")), table()
     frame = pd.concat([frame, frame["size"]], axis="columns")
     path = tmp_path / "a.csv"  # the content decides the form, not the name
     frame.to_csv(path, index=False)
@@ -253,7 +253,7 @@ def test_repeated_columns_are_an_error(tmp_path: Path, form: str) -> None:
 
 @pytest.mark.parametrize("kind", [pa.date32(), pa.date64(), pa.timestamp("s"), pa.timestamp("us", "America/New_York")])
 def test_days_of_any_parquet_type_may_lie_outside_of_the_calendar(tmp_path: Path, kind: pa.DataType) -> None:
-    spec = json.loads(written(tmp_path, "csv", Odd(lambda frame: frame, "")).read_text())
+    spec = json.loads(write_spec(tmp_path, "csv", Odd(lambda frame: frame, "")).read_text())
     frame = table()
     days = pa.array(frame["day"].astype("datetime64[s]"), pa.timestamp("s"))
     odd = pa.array([-2_000_000_000, 253_402_300_799, 300_000_000_000], pa.timestamp("s"))
@@ -271,7 +271,7 @@ def test_days_of_any_parquet_type_may_lie_outside_of_the_calendar(tmp_path: Path
 
 
 def test_strays_are_counted_and_not_covered(tmp_path: Path) -> None:
-    spec = written(tmp_path, "csv", Odd(with_values("day", "1970-01-01", "2099-12-31"), ""))
+    spec = write_spec(tmp_path, "csv", Odd(with_values("day", "1970-01-01", "2099-12-31"), ""))
     data = json.dumps(json.loads(spec.read_text())["data"])
     out = hpt("data", "--data", data, cwd=tmp_path).out
     assert "[2024-01-01, 2024-04-30)" in out
@@ -284,7 +284,7 @@ def test_strays_are_counted_and_not_covered(tmp_path: Path) -> None:
 
 def _csv(folder: Path, change: Callable[[list[str]], list[str]], **keys: Any) -> Path:
     """Writes the good table as CSV with changed lines, and returns a spec for it."""
-    spec = written(folder, "csv", Odd(lambda frame: frame, "", keys))
+    spec = write_spec(folder, "csv", Odd(lambda frame: frame, "", keys))
     path = folder / "a.csv"
     path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
     return spec
@@ -311,7 +311,7 @@ def test_an_unclosed_quote_stops_a_sweep_unless_may_lose_allows_it(tmp_path: Pat
 
 
 def test_strays_are_warned_about_before_a_sweep(tmp_path: Path) -> None:
-    spec = written(tmp_path, "csv", Odd(with_values("day", "1970-01-01", "2099-12-31"), ""))
+    spec = write_spec(tmp_path, "csv", Odd(with_values("day", "1970-01-01", "2099-12-31"), ""))
     message = hpt("plan", spec, "--store", tmp_path / "store", cwd=tmp_path).err
     assert "without 2 of 720 rows more than a year from all others (1970-01-01, 2099-12-31)" in message
 

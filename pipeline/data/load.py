@@ -17,7 +17,7 @@ from pipeline.data.dataset import Dataset, Part
 from pipeline.data.encoder import Encoder, transformed
 from pipeline.data.files import Files
 from pipeline.data.fingerprint import fingerprint
-from pipeline.data.raw import Columns, Rows, Target, contains, has_value, infinite, numbers, share
+from pipeline.data.raw import Columns, Rows, Target, contains, has_value, is_infinite, numbers, share
 from pipeline.data.source import FLIGHTS_DAYS, NO_ROWS, NO_ROWS_LEFT, FilesSource, FlightsSource, Source
 from pipeline.dates import DateRange, Split
 from pipeline.errors import UserError
@@ -178,7 +178,7 @@ def _notes_on_values(frame: pd.DataFrame, columns: Columns) -> Iterator[str]:
 
 
 def _notes_on_unparsed(column: "pd.Series[Any]", unparsed: NDArray[np.bool_]) -> Iterator[str]:
-    too_large = unparsed & infinite(column)
+    too_large = unparsed & is_infinite(column)
     for mask, sentence in ((too_large, usable.infinite), (unparsed & ~too_large, usable.no_numbers)):
         if mask.any():
             yield sentence(str(column.name), int(mask.sum()), len(column), column.iloc[int(mask.argmax())])

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from pipeline.data import usable
-from pipeline.data.raw import Columns, Rows, infinite, numbers, share
+from pipeline.data.raw import Columns, Rows, is_infinite, numbers, share
 from pipeline.errors import UserError
 
 STOPS_FROM = 0.2
@@ -55,7 +55,7 @@ def of_rows(rows: Rows, columns: Columns, usable_rows: int) -> list[Loss]:
         column = rows.frame[name]
         unparsed = np.array(column.notna(), dtype=np.bool_) & np.isnan(numbers(column))
         if unparsed.any():
-            too_large = int((unparsed & infinite(column)).sum())
+            too_large = int((unparsed & is_infinite(column)).sum())
             losses += of_column(
                 name, len(column), int(unparsed.sum()) - too_large, too_large, usable.missing_words(column[unparsed]),
                 column[unparsed].iloc[0],

@@ -110,7 +110,7 @@ def numbers(series: "pd.Series[Any]") -> NDArray[np.float64]:
     return values
 
 
-def infinite(series: "pd.Series[Any]") -> NDArray[np.bool_]:
+def is_infinite(series: "pd.Series[Any]") -> NDArray[np.bool_]:
     """Mask `[N]` of the numbers that are infinite, or too large for a float32."""
     mask: NDArray[np.bool_] = np.abs(_parsed(series)) > _LARGEST
     return mask

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pipeline.data import date_parts, load, strays, usable
 from pipeline.data.distribution import Distribution, Sample
 from pipeline.data.encoder import transformed
-from pipeline.data.raw import CALENDAR, WORD, Columns, Rows, Target, contains, infinite, numbers
+from pipeline.data.raw import CALENDAR, WORD, Columns, Rows, Target, contains, is_infinite, numbers
 from pipeline.data.source import Source
 from pipeline.dates import DateRange, month_start
 
@@ -210,7 +210,7 @@ class _ColumnCount:
         return filled
 
     def _add_unparsed(self, values: "pd.Series[Any]", unparsed: NDArray[np.bool_]) -> None:
-        too_large = unparsed & infinite(values)
+        too_large = unparsed & is_infinite(values)
         other = unparsed & ~too_large
         self.infinite += int(too_large.sum())
         self.unparsed += int(other.sum())

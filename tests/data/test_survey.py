@@ -157,24 +157,26 @@ def test_of_large_days_a_fair_sample_is_kept(look: Callable[..., Survey]) -> Non
     assert distribution.quantile(0.995)[0] <= 1  # the small day counts as 100 of 50,100 values
 
 
-def of(values: Any) -> Distribution:
+def distribution_of(values: Any) -> Distribution:
     return Distribution(len(values), np.sort(np.asarray(values, dtype=np.float64)), np.ones(len(values)))
 
 
 @given(st.integers(0, 1000), st.integers(200, 3000), st.integers(200, 3000), st.sampled_from([1, 2, 5, 1000]))
 def test_two_samples_of_the_same_distribution_are_no_drift(seed: int, first: int, second: int, kinds: int) -> None:
     random = np.random.default_rng(seed)
-    index = stability(of(random.integers(kinds, size=first)), of(random.integers(kinds, size=second)))
+    index = stability(
+        distribution_of(random.integers(kinds, size=first)), distribution_of(random.integers(kinds, size=second))
+    )
     assert index is not None
     assert index < warnings.DRIFTS_FROM
 
 
 def test_few_values_are_not_compared() -> None:
-    assert stability(of(range(199)), of(range(500, 1000))) is None
+    assert stability(distribution_of(range(199)), distribution_of(range(500, 1000))) is None
 
 
 def test_a_target_that_becomes_another_constant_drifts() -> None:
-    index = stability(of([0] * 300), of([1] * 300))
+    index = stability(distribution_of([0] * 300), distribution_of([1] * 300))
     assert index is not None
     assert index > 1
 
