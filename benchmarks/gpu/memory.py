@@ -14,7 +14,7 @@ from benchmarks.gpu.steps import dataset, fuses, settings
 from benchmarks.minimal import RANGE
 from pipeline import spec
 from pipeline.plan.resolve import resolve
-from pipeline.plan.rounds import pending
+from pipeline.plan.rounds import plan_packs
 from pipeline.store import open_store
 from pipeline.sweep import Sweep
 from pipeline.training import architectures
@@ -75,7 +75,7 @@ def shortage(bench: Bench) -> None:
     events: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as root:
         sweep = Sweep.create(open_store(root), definition)
-        trials = [trial for pack in pending(sweep) for trial in pack.trials]
+        trials = [trial for pack in plan_packs(sweep) for trial in pack.trials]
         run_pack(sweep, "pack", trials, Workbench(_AllAtOnce(bench.device)), on_event=events.append)
         logs = [path.read_bytes() for path in Path(root).rglob("log.txt")]
     rows = [event["row"] for event in events if "row" in event]

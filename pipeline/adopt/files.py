@@ -154,12 +154,6 @@ def _store(folder: Path, answers: Answers) -> str:
     return str(project_file.content(read(folder / places.PROJECT_FILE)).get("store", answers.store or DEFAULT_STORE))
 
 
-def is_relative(store: str) -> bool:
-    """True if a store is a path relative to the repository."""
-    place = places.canonical(store)
-    return "://" not in place and not place.startswith("~") and not os.path.isabs(place)
-
-
 def _settings(folder: Path) -> tuple[str, list[str]]:
     """The text of settings.yaml, and a remark if the address of the git remote contains a password."""
     remote = _git(folder, "remote", "get-url", "origin")

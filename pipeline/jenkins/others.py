@@ -37,7 +37,7 @@ def remaining(
 ) -> Remaining:
     """The packs that should run now and that no other runner is training.
 
-    `owner` names the build: its own stages do not count as other runners. Plans rounds as `rounds.pending` does. If
+    `owner` names the build: its own stages do not count as other runners. Plans rounds as `rounds.plan_packs` does. If
     others train everything, it returns once each of them has given a sign of life, or once a trial is free.
     """
     views = [Leases(sweep, Runner.of_this_process(0, owner), pace=pace) for sweep in sweeps]
@@ -45,7 +45,7 @@ def remaining(
         # Some trials are free, or nothing is left at all.
         situations = [view.look() for view in views]
         pending = [
-            rounds.pending(sweep, retry=retry, lanes=lanes and lanes + situation.lanes)
+            rounds.plan_packs(sweep, retry=retry, lanes=lanes and lanes + situation.lanes)
             for sweep, situation in zip(sweeps, situations, strict=True)
         ]
         free = [_free(packs, situation) for packs, situation in zip(pending, situations, strict=True)]

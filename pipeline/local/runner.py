@@ -60,7 +60,7 @@ def run(
             for number in range(count)
         ]
         try:
-            while packs := rounds.pending(sweep, retry=retry, lanes=count + leases.look().lanes):
+            while packs := rounds.plan_packs(sweep, retry=retry, lanes=count + leases.look().lanes):
                 raise_if_stopped(sweep, view)
                 if not has_run:
                     _check_reach(sweep, leases)

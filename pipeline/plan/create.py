@@ -133,19 +133,19 @@ def parse_data(text: str, origin: str) -> DataSource:
     return data
 
 
-def create(request: Request, root: str | None = None, *, here: bool, warn: Warn | None = None) -> Sweep:
+def create(request: Request, root: str | None = None, *, trains_here: bool, warn: Warn | None = None) -> Sweep:
     """Creates the sweep of a request in the store at `root`, or in the one that `store_for` finds.
 
-    `here`: this machine will run it. Raises UserError if the sweep cannot be made, InfrastructureError if the store
-    fails.
+    `trains_here`: this machine will run it. Raises UserError if the sweep cannot be made, InfrastructureError if the
+    store fails.
     """
-    return prepare(request, root, _reach(here), warn).create()
+    return prepare(request, root, _reach(trains_here), warn).create()
 
 
-def check(request: Request, root: str | None = None, *, here: bool) -> None:
+def check(request: Request, root: str | None = None, *, trains_here: bool) -> None:
     """Raises the errors of `create`; creates nothing."""
     spec = request.spec()
-    define(spec, store_for(spec, root), here=here)
+    define(spec, store_for(spec, root), trains_here=trains_here)
 
 
 def create_calibration(
@@ -154,7 +154,7 @@ def create_calibration(
     calibrating: Calibrating,
     experiments: int | None,
     *,
-    here: bool,
+    trains_here: bool,
     warn: Warn | None = None,
 ) -> Sweep:
     """Creates a calibration, the study of how little data still rank a spec's settings, of `experiments` settings.
@@ -165,8 +165,8 @@ def create_calibration(
 
     spec = request.spec()
     store = store_for(spec, root)
-    full = define(calibration.sample(spec, experiments), store, here=here, warn=warn)
-    covered = covered_days(full.data, here=here) if full.data is not None else None
+    full = define(calibration.sample(spec, experiments), store, trains_here=trains_here, warn=warn)
+    covered = covered_days(full.data, trains_here=trains_here) if full.data is not None else None
     used = ledger.chosen_on(store, full.architecture, full.data)
     return Sweep.create(store, calibration.define(full, spec, calibrating, covered=covered, used=used))
 
@@ -178,7 +178,7 @@ def prepare_resemblance(
     settings: int | None,
     ranges: int | None,
     seeds: int | None,
-    here: bool,
+    trains_here: bool,
     warn: Warn | None = None,
 ) -> "Prepared":
     """A study of how alike date ranges are, not yet written: some `settings` on as many `ranges` with `seeds` each.
@@ -187,7 +187,7 @@ def prepare_resemblance(
     """
     from pipeline.plan import resemblance
 
-    spec, reach = request.spec(), _reach(here)
+    spec, reach = request.spec(), _reach(trains_here)
     store = store_for(spec, root)
     usual, _, covered = _define(resemblance.ordinary(spec), store, reach, None)
     studied = resemblance.ranges_of(usual, covered, ranges or resemblance.RANGES)
@@ -196,18 +196,18 @@ def prepare_resemblance(
     return Prepared(resemblance.define(resolved, spec, usual, seeds or resemblance.SEEDS), store, rows, covers)
 
 
-def define(spec: Spec, store: Store | None = None, *, here: bool, warn: Warn | None = None) -> Definition:
+def define(spec: Spec, store: Store | None = None, *, trains_here: bool, warn: Warn | None = None) -> Definition:
     """The definition of a sweep of this spec that would start now, in this project and at this commit.
 
     Counts the rows of the data if lengths depend on them. With a store, it also reads the ranges that earlier sweeps
-    chose on, the days of the data, and the data of the date ranges. `here`: this machine will run the sweep. Raises
-    UserError if the spec cannot be met, or if the data are of no use; `warn` gets other lines about them.
+    chose on, the days of the data, and the data of the date ranges. `trains_here`: this machine will run the sweep.
+    `warn` gets lines about the data. Raises UserError if the spec cannot be met, or if the data are of no use.
     """
-    return _define(spec, store, _reach(here), warn)[0]
+    return _define(spec, store, _reach(trains_here), warn)[0]
 
 
-def _reach(here: bool) -> Reach:
-    return Reach.HERE if here else Reach.ELSEWHERE
+def _reach(trains_here: bool) -> Reach:
+    return Reach.HERE if trains_here else Reach.ELSEWHERE
 
 
 @dataclass(frozen=True)

@@ -77,12 +77,13 @@ def _has_folder(pattern: str) -> bool:
     return plain.parent.is_dir()
 
 
-def covered_days(source: DataSource, *, here: bool) -> DateRange | None:
+def covered_days(source: DataSource, *, trains_here: bool) -> DateRange | None:
     """The days of the data; None if there are none, or if this machine does not reach them.
 
-    Missing data are a mistake only where the trials run `here`. Raises UserError if the data are wrong.
+    Missing data are a mistake only if this machine runs the trials (`trains_here`). Raises UserError if the data are
+    wrong.
     """
-    return DataAccess(source, Reach.HERE if here else Reach.ELSEWHERE, None).read(lambda data: coverage(data)[0])
+    return DataAccess(source, Reach.HERE if trains_here else Reach.ELSEWHERE, None).read(lambda data: coverage(data)[0])
 
 
 def coverage(source: DataSource) -> tuple[DateRange | None, str | None]:

@@ -45,7 +45,7 @@ class Judge:
     """Options of judging: the day, the machine, and what the user allows."""
 
     today: date
-    here: bool
+    trains_here: bool
     """True if this machine will train."""
     spec: Path | None = None
     """The spec with the claim's code, for a team's own trainer; None: a spec below `specs/` that has it."""
@@ -77,7 +77,7 @@ def due(stored: Stored, judge: Judge) -> list[DateRange]:
             f"{FORMAT}: its trainings cannot be counted with the claim's; a new sweep makes a new claim"
         )
     ranges = [date_range for date_range in stored.open_ranges if date_range.end <= judge.today]
-    if ranges and claim.data is not None and (days := covered_days(claim.data, here=judge.here)):
+    if ranges and claim.data is not None and (days := covered_days(claim.data, trains_here=judge.trains_here)):
         ranges = [date_range for date_range in ranges if days.start <= date_range.start and date_range.end <= days.end]
     ranges.sort(key=lambda date_range: date_range in stored.tried_before)
     return ranges[: so_far.next_look.ranges - len(so_far.gains)]
@@ -161,7 +161,7 @@ def _has_ended(sweep: Sweep) -> bool:
 def _check_data(stored: Stored, judge: Judge) -> None:
     """Raises UserError if data that judged a claim have changed. Reads them only if this machine trains on them."""
     claim = stored.claim
-    if not judge.here or not isinstance(claim.data, FilesSource) or claim.code is not None:
+    if not judge.trains_here or not isinstance(claim.data, FilesSource) or claim.code is not None:
         return
     from pipeline.data import load
 
@@ -189,7 +189,7 @@ def definition(claim: Claim, note: JudgingNote, judge: Judge) -> Definition:
     spec = _spec_of(claim, judge.spec)
     own_trainer = _own_trainer(claim, spec)
     for missing_part in missing(own_trainer, project_folder()):
-        if judge.here or missing_part.everywhere:
+        if judge.trains_here or missing_part.everywhere:
             raise UserError(missing_part.line)
     phase = Phase(
         name="confirm",

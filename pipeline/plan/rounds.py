@@ -21,7 +21,7 @@ from pipeline.sweep import Definition, Experiment, Pack, Phase, ResultFile, Swee
 from pipeline.training import references
 
 
-def pending(sweep: Sweep, *, retry: bool = False, lanes: int | None = None) -> list[Pack]:
+def plan_packs(sweep: Sweep, *, retry: bool = False, lanes: int | None = None) -> list[Pack]:
     """The packs that should run now; empty if the sweep is done. Writes a new round into the store.
 
     With `lanes`, a new round is cut into packs for so many lanes, and the remaining trials of a round that has begun
@@ -216,7 +216,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return math.fsum(numbers) / len(numbers) if len(numbers) == len(values) else None
 
 
-def counted(packs: Sequence[Pack]) -> str:
+def packs_in_words(packs: Sequence[Pack]) -> str:
     """The contents of packs in words: `31 trials to run, and 27 references in seconds of CPU`."""
     trials = list(trials_of(packs))
     references = sum(trial.is_reference for trial in trials)

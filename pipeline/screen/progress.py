@@ -15,7 +15,7 @@ from pipeline.analysis.forecast import Forecast, forecast
 from pipeline.analysis.history import History
 from pipeline.analysis.ranking import standings
 from pipeline.analysis.spending import was_trained
-from pipeline.plan.rounds import counted
+from pipeline.plan.rounds import packs_in_words
 from pipeline.report.answer import decide
 from pipeline.report.sentence import in_words
 from pipeline.report.words import duration, outcome
@@ -132,7 +132,7 @@ class Lines:
 
     def round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None:
         self._tally.begin_round(packs, done)
-        self.say(f"{counted(packs)}, {len(self._tally.rows)} done before")
+        self.say(f"{packs_in_words(packs)}, {len(self._tally.rows)} done before")
 
     def started(self, lane: int, pack: Pack) -> None:
         pass

@@ -34,7 +34,7 @@ def export(
     folder = open_sweep(sweep, store)
     definition = folder.definition
     best_setting = winner.winner_of(state_of(folder))
-    covered = covered_days(definition.data, here=False) if definition.data is not None else None
+    covered = covered_days(definition.data, trains_here=False) if definition.data is not None else None
     spec = winner.spec_of(definition, best_setting, datetime.now(UTC).date(), covered)
 
     # The files: a spec, the model as it was saved, and for a built-in architecture a program of PyTorch's.

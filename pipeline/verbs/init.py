@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.errors import FINE, SOME_FAILED, UserError
-from pipeline.places import project_file
+from pipeline.places import is_relative, project_file
 from pipeline.verbs.common import complain, warn
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _advise(store: str, is_dry: bool) -> None:
     """Prints the next steps after a first spec."""
     from pipeline.adopt import files
 
-    if files.is_relative(store):
+    if is_relative(store):
         warn(f"results go into {store} here: Jenkins' machines need a place that all see (store, HPT_STORE)")
     if not is_dry:
         print(f"next: hpt validate {files.FIRST_SPEC}, hpt run {files.FIRST_SPEC}; then commit these files")

@@ -56,7 +56,7 @@ def judge(
         return
     options = Judge(
         today=as_of.date() if as_of else datetime.now(UTC).date(),
-        here=not plan,
+        trains_here=not plan,
         spec=spec,
         data_changed=data_changed,
     )
@@ -129,10 +129,10 @@ def _judge(store: "Store", id: str, options: "Judge", run: "Callable[[Sweep], in
             # It was killed before it wrote its pairs, or some of its trainings failed.
             print(conclude(sweep, merge(sweep)).answer, file=sys.stderr)
             continue
-        if options.here and not options.data_changed:
+        if options.trains_here and not options.data_changed:
             unchanged.check(sweep)
         sweep.forget_stop()
-        if (code := run(sweep)) != FINE or not options.here:
+        if (code := run(sweep)) != FINE or not options.trains_here:
             return code
 
     # New ones.
@@ -145,7 +145,7 @@ def _judge(store: "Store", id: str, options: "Judge", run: "Callable[[Sweep], in
                 print(judging.why_not_due(stored), file=sys.stderr)
             return FINE
         code = run(new_sweep)
-        if code != FINE or not options.here:
+        if code != FINE or not options.trains_here:
             return code
         has_run = True
         if claims.read(store, id).open_ranges == stored.open_ranges:

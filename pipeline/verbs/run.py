@@ -77,7 +77,7 @@ def run(
     request = request_of(spec, architecture, data, as_of, mode, budget)
     if len(request.each()) > 1:
         compare_all(request, store, lanes, verbose=verbose)
-    raise typer.Exit(run_to_the_end(create.create(request, store, here=True, warn=warn), lanes))
+    raise typer.Exit(run_to_the_end(create.create(request, store, trains_here=True, warn=warn), lanes))
 
 
 @app.command()
@@ -130,14 +130,14 @@ def calibrate(
         from pipeline.screen.plan import total_line
 
         prepared = prepare_resemblance(
-            request, store, settings=experiments, ranges=ranges, seeds=seeds, here=True, warn=warn
+            request, store, settings=experiments, ranges=ranges, seeds=seeds, trains_here=True, warn=warn
         )
         print(total_line(estimate.estimate(prepared)), file=sys.stderr)
         raise typer.Exit(run_to_the_end(prepared.create(), lanes))
     if ranges is not None or seeds is not None:
         raise UserError("--ranges and --seeds go with --resemblance")
     folder = create_calibration(
-        request, store, Calibrating(top=top, overlap=overlap), experiments, here=True, warn=warn
+        request, store, Calibrating(top=top, overlap=overlap), experiments, trains_here=True, warn=warn
     )
     raise typer.Exit(run_to_the_end(folder, lanes))
 
@@ -166,7 +166,7 @@ def compare_all(request: "Request", store: str | None, lanes: int | None, *, ver
     requests = request.each()
     # All are checked first, so that a mistake in one is reported before the others have cost anything.
     for each in requests:
-        create.check(each, store, here=True)
+        create.check(each, store, trains_here=True)
     print(f"{len(requests)} sweeps, an architecture each, one after another", file=sys.stderr)
     folders: list[Sweep] = []
     missing: dict[str, str] = {}
@@ -175,7 +175,7 @@ def compare_all(request: "Request", store: str | None, lanes: int | None, *, ver
         name = f"{at}/{len(requests)} {each.architecture}"
         try:
             # Only now, since the hours of its budget begin here. The first one warns about the data, which all share.
-            folder = create.create(each, store, here=True, warn=None if folders else warn)
+            folder = create.create(each, store, trains_here=True, warn=None if folders else warn)
         except (UserError, InfrastructureError) as error:
             missing[str(each.architecture)] = str(error)
             codes.append(_complain_of_error(name, error))

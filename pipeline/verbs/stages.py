@@ -67,7 +67,7 @@ def plan(
         power = power_of(prepared.definition, prepared.digests)
         totals = [power_line(power), total_line(estimate.estimate(prepared))]
         folder = prepared.create()
-    packs = planning.pending(folder, retry=retry, lanes=lanes)
+    packs = planning.plan_packs(folder, retry=retry, lanes=lanes)
     lines = "".join(pack.as_line() + "\n" for pack in packs)
     if out is not None:
         out = places.output_path(out)
@@ -80,7 +80,7 @@ def plan(
         print(line, file=sys.stderr)
     for line in filter(None, totals):
         print(line, file=sys.stderr)
-    print(f"{planning.counted(packs)}, in {len(packs)} packs", file=sys.stderr)
+    print(f"{planning.packs_in_words(packs)}, in {len(packs)} packs", file=sys.stderr)
 
 
 @app.command()

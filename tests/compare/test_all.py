@@ -26,7 +26,7 @@ def place(tmp_path: Path, tiny_spec: dict[str, Any], monkeypatch: pytest.MonkeyP
         architecture = sweep.definition.architecture
         if architecture == "multi-task":
             raise InfrastructureError("no lane could be started")
-        while trials := list(trials_of(rounds.pending(sweep))):
+        while trials := list(trials_of(rounds.plan_packs(sweep))):
             for trial in trials:
                 sweep.create_row(trial, made_up_row(sweep, trial))
         return 0

@@ -33,13 +33,6 @@ from tests.support.sweeps import define
 OLD = Path(__file__).parents[1] / "stores/before-the-house/store"
 
 
-@pytest.fixture(params=["directory", "bucket"])
-def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "directory":
-        return open_store(str(tmp_path / "team"))
-    return open_store(f"gs://{request.getfixturevalue('bucket')}/team")
-
-
 @pytest.fixture
 def spec(tiny_spec: dict[str, Any]) -> dict[str, Any]:
     return judged_on(tiny_spec)
@@ -222,7 +215,7 @@ def test_studies_stand_on_the_page_without_an_error(store, tiny_spec):
 
 def test_a_judging_sweep_shows_the_present_state_of_its_claim_and_is_no_series(store, tiny_spec):
     claim = claims.claim_of(store, claims.elsewhere(claims.claim_spec(tiny_spec)))
-    judge = Judge(date(2024, 12, 15), here=False)
+    judge = Judge(date(2024, 12, 15), trains_here=False)
     sweep = judging.begin(store, read_claim(store, claim.id), judge)
     front.bring_up_to_date(store)
     line = front.read(store)[sweep.id]

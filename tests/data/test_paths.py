@@ -322,9 +322,9 @@ def test_a_machine_without_access_to_the_bucket_does_not_know_the_days_of_the_da
     data = source(f"gs://{bucket}/a.csv")
     for status in (Status(403, "somebody@example.iam has no permission"), Status(401)):
         proxy.always(status)
-        assert data_access.covered_days(data, here=False) is None
+        assert data_access.covered_days(data, trains_here=False) is None
         with pytest.raises(OutOfReachError):
-            data_access.covered_days(data, here=True)
+            data_access.covered_days(data, trains_here=True)
 
 
 def test_rows_of_a_bucket_are_counted_like_those_of_a_disk(tmp_path: Path, upload: Callable[..., str]) -> None:

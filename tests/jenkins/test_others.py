@@ -26,7 +26,7 @@ def unseen_runner(owner: str = "") -> Runner:
 
 
 def test_packs_that_others_train_are_left_out(sweep: Sweep) -> None:
-    packs = rounds.pending(sweep)
+    packs = rounds.plan_packs(sweep)
     with Leases(sweep, unseen_runner()) as other:
         other.take(packs[0].trials)
         work = others.remaining([sweep], BUILD, retry=False, pace=PACE)
@@ -35,7 +35,7 @@ def test_packs_that_others_train_are_left_out(sweep: Sweep) -> None:
 
 
 def test_it_waits_once_the_runner_that_trains_the_rest_is_known_to_live(sweep: Sweep) -> None:
-    packs = rounds.pending(sweep)
+    packs = rounds.plan_packs(sweep)
     with Leases(sweep, unseen_runner(), pace=PACE) as other:
         other.take(list(trials_of(packs)))
         work = others.remaining([sweep], BUILD, retry=False, pace=PACE)
@@ -44,14 +44,14 @@ def test_it_waits_once_the_runner_that_trains_the_rest_is_known_to_live(sweep: S
 
 
 def test_trials_of_a_dead_runner_are_free_after_a_while(sweep: Sweep) -> None:
-    packs = rounds.pending(sweep)
+    packs = rounds.plan_packs(sweep)
     Leases(sweep, unseen_runner(), pace=LeasePace(beat=3600.0)).take(list(trials_of(packs)))
     work = others.remaining([sweep], BUILD, retry=False, pace=LeasePace(stale=0.2, look=0.02))
     assert work.packs == [packs]
 
 
 def test_trials_of_the_builds_own_lost_machines_are_free_at_once(sweep: Sweep) -> None:
-    packs = rounds.pending(sweep)
+    packs = rounds.plan_packs(sweep)
     Leases(sweep, unseen_runner(BUILD), pace=LeasePace(beat=3600.0)).take(list(trials_of(packs)))
     assert others.remaining([sweep], BUILD, retry=False).packs == [packs]
 

@@ -470,7 +470,7 @@ def test_only_code_of_a_committed_spec_runs_for_a_claim(tmp_path: Path, monkeypa
     code = marks_of(OWN, STORE=str(store))
     assert check(environment)[1].code == code != "none"
     judged = claims_of(open_store(str(store)))
-    parameters = judging.Judge(judged[0].ranges[0].end, here=False)
+    parameters = judging.Judge(judged[0].ranges[0].end, trains_here=False)
     sweep = judging.begin(open_store(str(store)), claims.read(open_store(str(store)), judged[0].id), parameters)
     assert sweep is not None
     assert lines(sweep, {"HPT_CODE": code})
@@ -486,4 +486,4 @@ def test_a_note_of_a_claim_cannot_lead_to_another_sweep(tmp_path: Path) -> None:
     note = claims.JudgingNote(number=0, sweep=evil, ranges=claim.ranges[:1], as_of=claim.day, created="2024-07-01")
     claims.add_note(store, claim, note)
     with pytest.raises(UserError, match=f"{evil} is not the sweep that judges {id}"):
-        judging.reopen(store, claims.read(store, id), judging.Judge(claim.ranges[0].end, here=False))
+        judging.reopen(store, claims.read(store, id), judging.Judge(claim.ranges[0].end, trains_here=False))

@@ -63,7 +63,7 @@ def run(nursery: Nursery, trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -> 
 def whole(sweep: Sweep) -> Pack:
     """One pack of all trials of the first round."""
     if not sweep.rounds():
-        rounds.pending(sweep, lanes=1)
+        rounds.plan_packs(sweep, lanes=1)
     packs = sweep.round(0)
     return Pack(packs[0].id, packs[0].label, None, tuple(trial for pack in packs for trial in pack.trials))
 

@@ -63,7 +63,7 @@ def test_a_sweep_runs_to_its_end_on_several_lanes(new_sweep, tiny_spec):
     assert {row["status"] for row in merged.rows} == {"complete"}
     assert len(view.rows) == 6
     assert lanes.pids() == []
-    assert rounds.pending(sweep) == []
+    assert rounds.plan_packs(sweep) == []
 
 
 def test_one_bad_trial_does_not_stop_the_sweep(new_sweep, tiny_spec, warm_lanes):
@@ -160,7 +160,7 @@ def test_a_lane_that_starts_while_the_sweep_is_stopped_runs_nothing(new_sweep, p
             super().terminate()
 
     view, lane = Recorder(), SlowToStart(0, None, tmp_path / "log.txt")
-    packs = rounds.pending(sweep)
+    packs = rounds.plan_packs(sweep)
     share = Share(sweep, Leases(sweep, Runner.of_this_process(1)), view.say)
     with pytest.raises(KeyboardInterrupt):
         Drain(sweep, packs, [lane], view, share, retry=False, pace=EAGER, tries=3).run()
@@ -253,7 +253,7 @@ def test_a_damaged_row_is_run_again_by_a_retry(new_sweep, tiny_spec, warm_lanes)
 
 def test_a_sweep_that_is_retried_is_judged_after_all(new_sweep, tiny_spec, warm_lanes):
     sweep = new_sweep(tiny_spec | {"confirm": {"ranges": 1}})
-    screen = [pack.trials[0] for pack in rounds.pending(sweep)]
+    screen = [pack.trials[0] for pack in rounds.plan_packs(sweep)]
     give_up(sweep, "p", screen, "no driver")
     assert {row["phase"] for row in warm_lanes.run(sweep, lanes=2).rows} == {"screen"}
     merged = warm_lanes.run(sweep, lanes=2, retry=True)

@@ -7,7 +7,6 @@ import threading
 import time
 from collections import Counter
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ import pytest
 from pipeline.local import alone, process
 from pipeline.local.drain import Pace
 from pipeline.plan import rounds
-from pipeline.store import open_store
+from pipeline.store import Store, open_store
 from pipeline.sweep import Sweep, merge, trials_of
 from pipeline.sweep.leases import LeasePace, Leases, Runner
 from tests.support import faults
@@ -85,10 +84,9 @@ def hpt(nursery: Nursery, sweep: Sweep, *more: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.fixture(params=["directory", "bucket"])
-def shared(request: pytest.FixtureRequest, tmp_path: Path, many: dict[str, Any]) -> Sweep:
-    root = str(tmp_path / "store") if request.param == "directory" else f"gs://{request.getfixturevalue('bucket')}/hpt"
-    return Sweep.create(open_store(root), define(many))
+@pytest.fixture
+def shared(any_store: Store, many: dict[str, Any]) -> Sweep:
+    return Sweep.create(any_store, define(many))
 
 
 def test_two_runs_of_one_sweep_train_each_trial_once(nursery: Nursery, shared: Sweep) -> None:
@@ -131,7 +129,7 @@ def test_the_remaining_runner_finishes_the_trials_of_a_killed_one(
 
 def _killed_with_a_lease(sweep: Sweep, *, is_known: bool) -> None:
     """Leaves the lease of a process that was killed on the first pack."""
-    packs = rounds.pending(sweep, lanes=2)
+    packs = rounds.plan_packs(sweep, lanes=2)
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
@@ -207,7 +205,7 @@ def test_a_stage_leaves_the_trials_of_another_runner_to_it(
 ) -> None:
     monkeypatch.setattr(process, "PROGRAM", nursery.command("lane"))
     sweep = new_sweep(many)
-    (pack, *_) = rounds.pending(sweep, lanes=4)
+    (pack, *_) = rounds.plan_packs(sweep, lanes=4)
     with Leases(sweep, Runner.of_this_process(1)) as other:
         lease = other.take(pack.trials[1:])
         alone.run_pack(sweep, pack, view := Recorder(), owner="https://jenkins.test/7/")

@@ -40,14 +40,14 @@ def test_every_amount_of_data_gets_the_same_experiments_and_seeds(store, wide_sp
     sweep = Sweep.create(store, study(wide_spec))
     experiments = []
     for phase in sweep.definition.phases:
-        packs = rounds.pending(sweep)
+        packs = rounds.plan_packs(sweep)
         trials = list(trials_of(packs))
         assert {trial.phase for trial in trials} == {phase.name}
         experiments.append([trial.experiment for trial in trials])
         for trial in trials:
             row = {"sweep": sweep.id, "trial": str(trial), "phase": trial.phase, "experiment": trial.experiment}
             sweep.create_row(trial, row | {"date-range": phase.ranges[0].as_json(), "status": "failed"})
-    assert rounds.pending(sweep) == []
+    assert rounds.plan_packs(sweep) == []
     assert len(experiments) == 3
     assert experiments[0] == experiments[1] == experiments[2]
     seeds = {training_seed(sweep.definition, Trial(p.name, "e000", 0, 0)) for p in sweep.definition.phases}
@@ -208,7 +208,7 @@ def test_the_report_shows_both_pictures_with_words_for_those_who_do_not_see_them
 
 def test_an_unfinished_study_says_how_far_it_is(store, wide_spec):
     sweep = Sweep.create(store, study(wide_spec))
-    rounds.pending(sweep)
+    rounds.plan_packs(sweep)
     summary = conclude(sweep, merge(sweep))
     assert summary.calibration is None
     assert summary.answer == (

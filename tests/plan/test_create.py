@@ -96,7 +96,7 @@ def by_parameters(place: Path, parameters: dict[str, str]) -> Spec:
 
 def defined(spec: Spec, store: Store) -> Definition:
     """The sweep of a spec, without what no two sweeps share."""
-    return create.define(spec, store, here=False).model_copy(update={"id": "", "created": ""})
+    return create.define(spec, store, trains_here=False).model_copy(update={"id": "", "created": ""})
 
 
 @pytest.mark.parametrize("door", [by_jenkins, by_trigger])
@@ -152,7 +152,7 @@ def test_a_request_is_for_a_spec_or_an_architecture() -> None:
 
 
 def test_checking_a_request_creates_nothing(place: Path) -> None:
-    create.check(Request(architecture="lstm", data=parse_data("flights", "--data")), str(place / "s"), here=True)
+    create.check(Request(architecture="lstm", data=parse_data("flights", "--data")), str(place / "s"), trains_here=True)
     assert not (place / "s").exists()
 
 

@@ -25,7 +25,7 @@ def spec_json(tiny_spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def on(day: str, **more: Any) -> Judge:
-    return Judge(date.fromisoformat(day), here=more.pop("here", True), **more)
+    return Judge(date.fromisoformat(day), trains_here=more.pop("trains_here", True), **more)
 
 
 def due(store: Store, claim: Claim, judge: Judge) -> list[str]:
@@ -56,9 +56,9 @@ def test_a_date_range_is_due_once_the_data_have_its_last_day(store: Store, spec_
 
 def test_without_the_data_the_calendar_decides_up_to_the_next_look(store: Store, spec_json: dict[str, Any]) -> None:
     claim = support.claim_of(store, support.elsewhere(spec_json))
-    assert len(due(store, claim, on("2025-02-01", here=False))) == 6
+    assert len(due(store, claim, on("2025-02-01", trains_here=False))) == 6
     with pytest.raises(UserError, match="no file matches"):
-        due(store, claim, on("2025-02-01", here=True))
+        due(store, claim, on("2025-02-01", trains_here=True))
 
 
 def test_without_a_new_range_a_line_says_when_the_next_one_is_whole(store: Store, spec_json: dict[str, Any]) -> None:
@@ -73,10 +73,10 @@ def test_without_a_new_range_a_line_says_when_the_next_one_is_whole(store: Store
 
 def test_a_claim_that_has_ended_is_judged_no_more(store: Store, spec_json: dict[str, Any]) -> None:
     claim = support.claim_of(store, support.elsewhere(spec_json))
-    judge_all(store, claim, on("2024-08-01", here=False), (1.1, 1.2, 1.1, 1.3, 1.1, 1.2))
+    judge_all(store, claim, on("2024-08-01", trains_here=False), (1.1, 1.2, 1.1, 1.3, 1.1, 1.2))
     stored = claims.read(store, claim.id)
-    assert judging.begin(store, stored, on("2025-02-01", here=False)) is None
-    assert judging.reopen(store, stored, on("2025-02-01", here=False)) == []
+    assert judging.begin(store, stored, on("2025-02-01", trains_here=False)) is None
+    assert judging.reopen(store, stored, on("2025-02-01", trains_here=False)) == []
     assert judging.why_not_due(stored).endswith("has come to its end: nothing is left to judge")
 
 
@@ -119,19 +119,19 @@ def test_a_later_sweep_judges_only_ranges_that_are_new_since(store: Store, spec_
     claim = support.claim_of(store, spec_json)
     first = judge_all(store, claim, on("2024-02-01"))
     assert judging.reopen(store, claims.read(store, claim.id), on("2024-03-01")) == []
-    second = judge_all(store, claim, on("2024-04-01", here=False))
+    second = judge_all(store, claim, on("2024-04-01", trains_here=False))
     assert first.id != second.id
     assert second.definition.phases[0].ranges == claim.ranges[1:3]
 
 
 def test_ranges_that_failed_once_come_after_all_new_ranges(store: Store, spec_json: dict[str, Any]) -> None:
     claim = support.claim_of(store, support.elsewhere(spec_json))
-    judge_all(store, claim, on("2024-03-01", here=False))
+    judge_all(store, claim, on("2024-03-01", trains_here=False))
     for date_range in claim.ranges[:2]:
         store.delete(pair_key(claim.id, date_range))
-    assert due(store, claim, on("2024-07-01", here=False))[-2:] == ["2024-01-01", "2024-02-01"]
-    assert len(due(store, claim, on("2026-07-01", here=False))) == 6
-    assert "2024-01-01" not in due(store, claim, on("2026-07-01", here=False))
+    assert due(store, claim, on("2024-07-01", trains_here=False))[-2:] == ["2024-01-01", "2024-02-01"]
+    assert len(due(store, claim, on("2026-07-01", trains_here=False))) == 6
+    assert "2024-01-01" not in due(store, claim, on("2026-07-01", trains_here=False))
 
 
 # -- what is wrong with a claim

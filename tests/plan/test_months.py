@@ -308,7 +308,7 @@ def test_a_weekly_file_has_rows_in_every_part_of_every_range(
     written: Callable[..., dict[str, Any]], store: Store, spec_json: dict[str, Any]
 ) -> None:
     spec_json = spec_json | {"data": written(7, 30, months=26), "as-of": "2024-06-14"}
-    definition = create.define(from_dict(spec_json), store, here=True)
+    definition = create.define(from_dict(spec_json), store, trains_here=True)
     assert definition.choosing[0].fidelity.name == "short"
     for date_range in {date_range for phase in definition.phases for date_range in phase.ranges}:
         dataset = load(definition.data, date_range)  # type: ignore[arg-type]
@@ -318,7 +318,7 @@ def test_a_weekly_file_has_rows_in_every_part_of_every_range(
 
     # One month, as before, has days of validation without a row.
     with pytest.raises(UserError, match="no row with a target to validate on"):
-        create.define(from_dict(spec_json | {"short": {"months": 1}}), store, here=True)
+        create.define(from_dict(spec_json | {"short": {"months": 1}}), store, trains_here=True)
 
 
 def test_every_verb_that_plans_says_the_same(
@@ -326,7 +326,7 @@ def test_every_verb_that_plans_says_the_same(
 ) -> None:
     spec_json = AUTOMATIC | {"data": written(1, 24), "as-of": "2024-06-14"}
     (tmp_path / "spec.json").write_text(json.dumps(spec_json))
-    decided = create.define(from_dict(spec_json), store, here=True).decided
+    decided = create.define(from_dict(spec_json), store, trains_here=True).decided
     assert len(decided) == 3
     assert tuple(hpt("validate", "spec.json", cwd=tmp_path).out.splitlines()[:3]) == decided
     assert tuple(hpt("plan", "spec.json", cwd=tmp_path).err.splitlines()[:3]) == decided
@@ -337,7 +337,7 @@ def test_every_verb_that_plans_says_the_same(
     assert list(look.ranges) == sorted(
         {
             date_range
-            for phase in create.define(from_dict(spec_json), store, here=True).phases
+            for phase in create.define(from_dict(spec_json), store, trains_here=True).phases
             for date_range in phase.ranges
         }
     )
@@ -345,9 +345,10 @@ def test_every_verb_that_plans_says_the_same(
 
 def test_a_machine_without_the_file_plans_by_the_calendar(store: Store) -> None:
     spec = from_dict(AUTOMATIC | {"as-of": "2024-06-14", "data": FILES | {"path": "elsewhere/*.csv"}})
-    assert create.define(spec, store, here=False).decided[0].endswith("as nobody has counted the rows of the data")
+    (decision, *_) = create.define(spec, store, trains_here=False).decided
+    assert decision.endswith("as nobody has counted the rows of the data")
     with pytest.raises(UserError, match="no file matches"):
-        create.define(spec, store, here=True)
+        create.define(spec, store, trains_here=True)
 
 
 # -- ready-made domains

@@ -152,23 +152,23 @@ def test_the_outer_deadline_is_well_above_the_limits_of_all_trials():
 
 
 def test_without_lanes_each_trial_is_a_pack(new_sweep, tiny_spec):
-    packs = rounds.pending(new_sweep(tiny_spec))
+    packs = rounds.plan_packs(new_sweep(tiny_spec))
     assert [len(pack.trials) for pack in packs] == [1] * 6
 
 
 def test_a_round_of_two_ranges_makes_two_packs(new_sweep, tiny_spec):
-    packs = rounds.pending(new_sweep(tiny_spec), lanes=1)
+    packs = rounds.plan_packs(new_sweep(tiny_spec), lanes=1)
     assert [pack.id for pack in packs] == ["r0-p000", "r0-p001"]
     assert [trial.range for trial in trials_of(packs)] == [0, 0, 0, 1, 1, 1]
 
 
 def test_the_remaining_trials_of_a_round_are_cut_again(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
-    packs = rounds.pending(sweep, lanes=1)
-    assert rounds.pending(sweep, lanes=2) == packs  # nothing of it has run
+    packs = rounds.plan_packs(sweep, lanes=1)
+    assert rounds.plan_packs(sweep, lanes=2) == packs  # nothing of it has run
     finish(sweep, [packs[0].trials[0]])
-    remaining = rounds.pending(sweep, lanes=2)
-    assert rounds.pending(sweep, lanes=2) == remaining
+    remaining = rounds.plan_packs(sweep, lanes=2)
+    assert rounds.plan_packs(sweep, lanes=2) == remaining
     assert {str(trial) for trial in trials_of(remaining)} == {str(trial) for trial in list(trials_of(packs))[1:]}
     assert len(remaining) > 2
     assert {pack.id for pack in remaining}.isdisjoint(pack.id for pack in packs)
@@ -180,7 +180,7 @@ def test_the_cut_changes_no_trial_and_no_setting(store, tiny_spec, lanes):
 
     sweeps = [Sweep.create(store, define(tiny_spec, token)) for token in ("aaaa", "bbbb")]
     first, second = (
-        list(trials_of(rounds.pending(sweep, lanes=n))) for sweep, n in zip(sweeps, (None, lanes), strict=True)
+        list(trials_of(rounds.plan_packs(sweep, lanes=n))) for sweep, n in zip(sweeps, (None, lanes), strict=True)
     )
     assert sorted(map(str, first)) == sorted(map(str, second))
     assert sweeps[0].experiments() == sweeps[1].experiments()

@@ -327,7 +327,7 @@ def test_replicating_is_left_out_where_the_trials_are_too_few():
 
 
 def test_planning_twice_answers_the_same_and_a_planner_that_died_loses_nothing(new_sweep, tiny_spec, monkeypatch):
-    from pipeline.plan.rounds import pending
+    from pipeline.plan.rounds import plan_packs
     from pipeline.sweep import Sweep, trials_of
     from tests.support.simulation import row
 
@@ -347,12 +347,12 @@ def test_planning_twice_answers_the_same_and_a_planner_that_died_loses_nothing(n
     while True:
         monkeypatch.setattr(Sweep, "create_round", die)
         with pytest.raises(KeyboardInterrupt):
-            pending(sweep)
+            plan_packs(sweep)
         monkeypatch.setattr(Sweep, "create_round", original)
-        packs = pending(sweep)
+        packs = plan_packs(sweep)
         if not packs:
             break
-        assert pending(sweep) == packs
+        assert plan_packs(sweep) == packs
         trials = list(trials_of(packs))
         rounds.append(trials)
         for trial in random.Random(len(rounds)).sample(trials, len(trials)):

@@ -8,7 +8,7 @@ from pipeline import spec
 from pipeline.analysis import spending
 from pipeline.analysis.history import History
 from pipeline.plan import calibration
-from pipeline.plan.rounds import counted, next_round
+from pipeline.plan.rounds import next_round, packs_in_words
 from pipeline.sweep import Definition, Pack, Trial
 from pipeline.training import references
 from tests.support.rows import row_of
@@ -105,5 +105,5 @@ def test_a_budget_does_not_count_references() -> None:
 def test_counts_in_words_tell_references_apart() -> None:
     packs = [pack for kind in first_packs(define(WANTED)) for pack in kind]
     trials = sum(trial.phase != "reference" for pack in packs for trial in pack.trials)
-    assert counted(packs) == f"{trials} trials to run, and 12 references in seconds of CPU"
-    assert counted(packs[:1]) == f"{len(packs[0].trials)} trials to run"
+    assert packs_in_words(packs) == f"{trials} trials to run, and 12 references in seconds of CPU"
+    assert packs_in_words(packs[:1]) == f"{len(packs[0].trials)} trials to run"

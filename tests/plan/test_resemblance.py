@@ -103,7 +103,7 @@ def test_the_study_is_for_the_day_on_which_the_spec_confirms(spec: dict[str, Any
 def finished(store: Any, definition: Definition, missing: int = 0) -> Sweep:
     """The study with a row for all trials but `missing` ones; settings differ from range to range by their number."""
     sweep = Sweep.create(store, definition)
-    trials = list(trials_of(rounds.pending(sweep)))
+    trials = list(trials_of(rounds.plan_packs(sweep)))
     for trial in trials[: len(trials) - missing]:
         setting = int(trial.experiment[1:])
         value = 1 + 0.02 * (((setting + 1) * (trial.range + 2) * 7) % 11) + 0.005 * ((trial.seed + setting) % 2)
@@ -220,7 +220,7 @@ def test_the_picture_and_the_numbers_lie_beside_the_page(studied: tuple[Path, An
 def test_later_sweeps_freeze_the_result_of_the_study_and_say_so(studied: tuple[Path, Any]) -> None:
     folder = studied[0]
     store = open_store(str(folder / "store"))
-    sweep = create.create(Request(file=folder / "spec.json"), store.root, here=True)
+    sweep = create.create(Request(file=folder / "spec.json"), store.root, trains_here=True)
     confirm = sweep.definition.confirm
     assert confirm is not None
     assert confirm.judging is not None
@@ -236,11 +236,11 @@ def test_damaged_notes_leave_the_constant(studied: tuple[Path, Any], tmp_path: P
     folder = studied[0]
     store = open_store(str(tmp_path))
     spec = specs.read(folder / "spec.json")
-    usual = create.define(spec, store, here=True)
+    usual = create.define(spec, store, trains_here=True)
     series = Series.of(usual)
     store.write(digests_key(series.name), b"{damaged")
     store.write(digest_key(series.name, "20240101-0000-bag-of-words-0000"), b"\x00\xff")
-    damaged = create.define(spec, store, here=True)
+    damaged = create.define(spec, store, trains_here=True)
     assert damaged.confirm == usual.confirm
     assert damaged.confirm is not None
     assert damaged.confirm.judging is not None

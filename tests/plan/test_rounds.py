@@ -158,30 +158,30 @@ def test_no_data_names_the_three_places_for_it():
 
 def test_a_round_is_planned_once_and_the_next_when_it_is_drained(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
-    first = rounds.pending(sweep)
+    first = rounds.plan_packs(sweep)
     assert len(first) == 6
-    assert rounds.pending(sweep) == first
+    assert rounds.plan_packs(sweep) == first
     assert sweep.rounds() == 1
     trials = list(trials_of(first))
     finish(sweep, trials[:4])
-    assert list(trials_of(rounds.pending(sweep))) == trials[4:]
+    assert list(trials_of(rounds.plan_packs(sweep))) == trials[4:]
     finish(sweep, trials[4:])
-    assert rounds.pending(sweep) == []
-    assert rounds.pending(sweep) == []
+    assert rounds.plan_packs(sweep) == []
+    assert rounds.plan_packs(sweep) == []
     assert (sweep.rounds(), sweep.round(1)) == (2, [])
 
 
 def test_a_retry_plans_exactly_the_failed_and_missing_trials(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
-    trials = list(trials_of(rounds.pending(sweep)))
+    trials = list(trials_of(rounds.plan_packs(sweep)))
     finish(sweep, trials[:2])
     finish(sweep, trials[2:3], "failed")
     finish(sweep, trials[3:4], "diverged")
     finish(sweep, trials[4:5], "timed-out")
-    assert list(trials_of(rounds.pending(sweep))) == trials[5:]
-    assert list(trials_of(rounds.pending(sweep, retry=True))) == [trials[2], trials[4], trials[5]]
+    assert list(trials_of(rounds.plan_packs(sweep))) == trials[5:]
+    assert list(trials_of(rounds.plan_packs(sweep, retry=True))) == [trials[2], trials[4], trials[5]]
     finish(sweep, trials[2:3], "complete", number=2)
-    assert list(trials_of(rounds.pending(sweep, retry=True))) == trials[4:]
+    assert list(trials_of(rounds.plan_packs(sweep, retry=True))) == trials[4:]
 
 
 def test_labels_are_one_plain_line(new_sweep, tiny_spec):
@@ -197,7 +197,7 @@ def test_labels_are_one_plain_line(new_sweep, tiny_spec):
 
 def test_experiments_come_back_as_they_were_planned(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
-    rounds.pending(sweep)
+    rounds.plan_packs(sweep)
     planned, _ = first_round(sweep.definition)
     back = sweep.experiments()
     assert list(back.values()) == planned

@@ -22,7 +22,7 @@ def table(tiny_csv, tmp_path):
 def sweep(store, tiny_spec, table):
     """Finished, but for the trials of one experiment."""
     folder = Sweep.create(store, define(tiny_spec | {"data": tiny_spec["data"] | {"path": str(table)}}))
-    run(folder, [trial for trial in trials_of(rounds.pending(folder)) if trial.experiment != "e001"])
+    run(folder, [trial for trial in trials_of(rounds.plan_packs(folder)) if trial.experiment != "e001"])
     return folder
 
 
@@ -64,7 +64,7 @@ def test_data_that_lost_all_rows_of_a_range_changed(sweep, table):
 
 
 def test_where_nothing_is_left_to_run_the_data_do_not_matter(sweep, table):
-    while packs := rounds.pending(sweep):
+    while packs := rounds.plan_packs(sweep):
         run(sweep, list(trials_of(packs)))
     change(table)
     unchanged.check(sweep)
@@ -73,7 +73,7 @@ def test_where_nothing_is_left_to_run_the_data_do_not_matter(sweep, table):
 
 def test_a_sweep_that_went_on_after_a_change_accepts_the_new_data(sweep, table):
     change(table)
-    remaining = list(trials_of(rounds.pending(sweep)))
+    remaining = list(trials_of(rounds.plan_packs(sweep)))
     run(sweep, remaining[:2])
     unchanged.check(sweep)
 

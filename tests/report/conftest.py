@@ -58,7 +58,7 @@ def write_epochs(sweep: Sweep, trial: Trial, valid: float) -> None:
 
 
 def concluded(sweep: Sweep) -> Summary:
-    rounds.pending(sweep)
+    rounds.plan_packs(sweep)
     return conclude(sweep, merge(sweep))
 
 
@@ -67,7 +67,7 @@ def rendered(tiny_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     """Hostile text wherever text can come from: notes, errors, values, the name of a metric, the place of a model."""
     store = open_store(str(tmp_path_factory.mktemp("store")))
     sweep = Sweep.create(store, define(spec_for(tiny_csv, notes=HOSTILE.replace("\ud800", ""))))
-    for trial in trials_of(rounds.pending(sweep)):
+    for trial in trials_of(rounds.plan_packs(sweep)):
         cells: dict[str, object] = {}
         if trial.experiment == "e005":
             cells = {"batch_size": HOSTILE, "<b>bold</b>": 1.5, "model_url": "javascript:alert(1)"}

@@ -108,7 +108,7 @@ def ended(
 ) -> State:
     """A night on which trials that judge one experiment ended in this way, on the first so many ranges."""
     sweep = Sweep.create(store, define(nights.judged_on(spec), token))
-    while trials := list(trials_of(rounds.pending(sweep))):
+    while trials := list(trials_of(rounds.plan_packs(sweep))):
         for trial in trials:
             row = nights.row(sweep, trial, nights.STEADY, "data-1")
             if (trial.phase, trial.experiment) == ("confirm", experiment) and trial.range < ranges:

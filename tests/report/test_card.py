@@ -71,7 +71,7 @@ def failing(sweep: Sweep) -> list[Any]:
     from pipeline.plan import rounds
     from pipeline.sweep import trials_of
 
-    return list(trials_of(rounds.pending(sweep)))
+    return list(trials_of(rounds.plan_packs(sweep)))
 
 
 def summary_of(sweep: Sweep) -> Summary:

@@ -39,7 +39,7 @@ def spec(tiny_spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def begun(store: Store, claim: Claim, today: str) -> Sweep:
-    sweep = judging.begin(store, claims.read(store, claim.id), Judge(date.fromisoformat(today), here=False))
+    sweep = judging.begin(store, claims.read(store, claim.id), Judge(date.fromisoformat(today), trains_here=False))
     assert sweep is not None
     return sweep
 
@@ -178,7 +178,7 @@ def test_it_trains_the_setting_and_the_incumbent_on_what_is_new_and_nothing_else
 ) -> None:
     claim = support.claim_of(store, spec)
     sweep = begun(store, claim, "2024-03-15")
-    trials = list(trials_of(rounds.pending(sweep)))
+    trials = list(trials_of(rounds.plan_packs(sweep)))
     assert {trial.phase for trial in trials} == {"confirm"}
     assert len(trials) == 4
     settings = [sweep.experiments()[name].assignment for name in ("e000", "e001")]
@@ -277,16 +277,16 @@ def test_it_is_refuted_once_a_look_shows_no_gain(store: Store, spec: dict[str, A
     winner = winner_of(replace(state_of(sweep), rows=models))
     assert winner.standing.is_incumbent
     assert "is refuted: " in winner.verdict
-    assert judging.due(claims.read(store, claim.id), Judge(claim.ranges[-1].end, here=False)) == []
+    assert judging.due(claims.read(store, claim.id), Judge(claim.ranges[-1].end, trains_here=False)) == []
 
 
 def test_a_setting_that_diverged_is_refuted_in_words(store: Store, spec: dict[str, Any]) -> None:
     claim = support.claim_of(store, spec)
     sweep = begun(store, claim, "2024-02-15")
-    for trial in trials_of(rounds.pending(sweep)):
+    for trial in trials_of(rounds.plan_packs(sweep)):
         diverged = {"status": "diverged"} if trial.experiment == "e001" else {"mse_test": 0.4}
         sweep.create_row(trial, planned_row(sweep, trial, **diverged))
-    rounds.pending(sweep)
+    rounds.plan_packs(sweep)
     assert conclude(sweep, merge(sweep)).answer.endswith(
         "refuted: it diverged on [2024-01-01, 2024-02-01), where your setting did not"
     )
@@ -295,11 +295,11 @@ def test_a_setting_that_diverged_is_refuted_in_words(store: Store, spec: dict[st
 def test_a_training_that_failed_leaves_the_date_range_to_be_judged_anew(store: Store, spec: dict[str, Any]) -> None:
     claim = support.claim_of(store, spec)
     sweep = begun(store, claim, "2024-03-15")
-    for trial in trials_of(rounds.pending(sweep)):
+    for trial in trials_of(rounds.plan_packs(sweep)):
         failed = trial.experiment == "e001" and trial.range == 0
         cells: dict[str, Any] = {"status": "out-of-memory"} if failed else {"mse_test": 0.4}
         sweep.create_row(trial, planned_row(sweep, trial, **cells))
-    rounds.pending(sweep)
+    rounds.plan_packs(sweep)
     conclude(sweep, merge(sweep))
     stored = claims.read(store, claim.id)
     assert [pair.range for pair in stored.pairs] == [claim.ranges[1]]
@@ -310,13 +310,13 @@ def test_a_training_that_failed_leaves_the_date_range_to_be_judged_anew(store: S
 
 def fail(sweep: Sweep, at: int, *, error: str = "ValueError: no", experiments: str = "e000 e001") -> str:
     """Gives every trial its row, on one date range a failed one; what the sweep answers."""
-    for trial in trials_of(rounds.pending(sweep)):
+    for trial in trials_of(rounds.plan_packs(sweep)):
         failed = trial.experiment in experiments and trial.range == at
         cells: dict[str, Any] = {"status": "failed", "error": error} if failed else {"mse_test": 0.4}
         if trial.experiment == "e001" and not failed:
             cells = {"mse_test": 0.3}
         sweep.create_row(trial, planned_row(sweep, trial, **cells))
-    rounds.pending(sweep)
+    rounds.plan_packs(sweep)
     return conclude(sweep, merge(sweep)).answer
 
 
@@ -328,7 +328,7 @@ def test_a_date_range_without_rows_is_left_out_at_once_and_never_comes_again(
     sweep = begun(store, claim, "2024-03-15")
     text = fail(sweep, 0, error=load.no_rows(claim.data, claim.ranges[0]))
     assert "ahead on 1 of 1 new date ranges; without [2024-01-01, 2024-02-01): the data have no rows" in text
-    assert judging.reopen(store, claims.read(store, claim.id), Judge(date(2024, 4, 1), here=False)) == []
+    assert judging.reopen(store, claims.read(store, claim.id), Judge(date(2024, 4, 1), trains_here=False)) == []
     assert begun(store, claim, "2024-04-01").definition.phases[0].ranges == (claim.ranges[2],)
     # Should rows come after all, it counts after what was judged without it.
     assert claims.read(store, claim.id).notes[-1].counted == (claim.ranges[1],)
@@ -344,7 +344,7 @@ def test_what_fails_twice_is_left_out_and_keeps_nothing_waiting(store: Store, sp
     # What the first try says when it is concluded again changes nothing.
     stored = claims.read(store, claim.id)
     assert stored.open_ranges == list(claim.ranges[2:])
-    assert len(judging.due(stored, Judge(date(2026, 1, 1), here=False))) == 5
+    assert len(judging.due(stored, Judge(date(2026, 1, 1), trains_here=False))) == 5
 
 
 def test_a_setting_that_fails_twice_where_the_incumbent_does_not_is_refuted(store: Store, spec: dict[str, Any]) -> None:
@@ -358,10 +358,10 @@ def test_a_setting_that_fails_twice_where_the_incumbent_does_not_is_refuted(stor
 def test_trainings_that_read_different_data_are_no_pair(store: Store, spec: dict[str, Any]) -> None:
     claim = support.claim_of(store, spec)
     sweep = begun(store, claim, "2024-02-15")
-    for trial in trials_of(rounds.pending(sweep)):
+    for trial in trials_of(rounds.plan_packs(sweep)):
         cells = {"mse_test": 0.4, "data_fingerprint": f"rows-{trial.experiment}"}
         sweep.create_row(trial, planned_row(sweep, trial, **cells))
-    rounds.pending(sweep)
+    rounds.plan_packs(sweep)
     conclude(sweep, merge(sweep))
     assert claims.read(store, claim.id).pairs == ()
 

@@ -44,7 +44,7 @@ def better(factors: tuple[float, ...] = CLEARLY, winner: str = "e001") -> Measur
 
 def next_round(sweep: Sweep, measure: Measure) -> list[Trial]:
     """Runs the next round and returns its trials; none if the sweep is done."""
-    trials = list(trials_of(rounds.pending(sweep)))
+    trials = list(trials_of(rounds.plan_packs(sweep)))
     for trial in trials:
         assert sweep.create_row(trial, planned_row(sweep, trial, training_time=30.0, epochs=2, **measure(trial)))
     return trials
@@ -106,7 +106,7 @@ def test_the_page_says_what_the_verdict_says(new_sweep, spec) -> None:
 def test_there_is_no_verdict_before_the_last_judging_trial_has_its_row(new_sweep, spec) -> None:
     sweep = new_sweep(spec)
     next_round(sweep, better())
-    *trials, last = trials_of(rounds.pending(sweep))
+    *trials, last = trials_of(rounds.plan_packs(sweep))
     for trial in trials:
         sweep.create_row(trial, planned_row(sweep, trial, training_time=30.0, epochs=2, **better()(trial)))
     summary = conclude(sweep, merge(sweep))
@@ -146,7 +146,7 @@ def test_a_winner_that_a_retry_brings_is_judged_beside_the_incumbent_that_traine
         sweep, lambda trial: failed(trial) if trial.experiment == "e001" else better(winner="e000")(trial)
     ):
         pass
-    retried = list(trials_of(rounds.pending(sweep, retry=True)))
+    retried = list(trials_of(rounds.plan_packs(sweep, retry=True)))
     assert {trial.experiment for trial in retried} == {"e001"}
     for trial in retried:
         row = planned_row(sweep, trial, training_time=30.0, epochs=2, mse_valid=0.05, mse_test=0.3)

@@ -14,7 +14,7 @@ from tests.report.conftest import concluded, row, spec_for
 
 
 def finished(sweep: Sweep, row_of: Any) -> Summary:
-    while trials := list(trials_of(rounds.pending(sweep))):
+    while trials := list(trials_of(rounds.plan_packs(sweep))):
         for trial in trials:
             sweep.create_row(trial, row_of(sweep, trial))
     return concluded(sweep)
@@ -141,7 +141,7 @@ def test_a_choice_for_speed_is_shown_beside_the_most_accurate_setting(new_sweep,
 
 def test_the_phases_of_a_running_sweep_show_its_progress(new_sweep, tiny_csv):
     sweep = new_sweep(automatic(tiny_csv))
-    for trial in trials_of(rounds.pending(sweep)):
+    for trial in trials_of(rounds.plan_packs(sweep)):
         sweep.create_row(trial, by_phase(sweep, trial))
     phases = phase_summaries(concluded(sweep))
     assert phases[0].best is not None

@@ -50,7 +50,7 @@ def references(definition: Definition, scores: dict[str, float] = SCORES, **cell
 def measured(sweep: Sweep, *, judge: bool = True, **cells: Any) -> list[Row]:
     """The rows of a sweep: on every range e001 has about 0.2, the incumbent 0.4."""
     rows = []
-    while trials := list(trials_of(rounds.pending(sweep))):
+    while trials := list(trials_of(rounds.plan_packs(sweep))):
         for trial in trials:
             row = nights.row(sweep, trial, nights.steady(), "data-1") | cells
             sweep.create_row(trial, row)

@@ -14,7 +14,7 @@ from tests.report.conftest import HOSTILE, row
 
 
 def planned(sweep: Sweep) -> list[Trial]:
-    return list(trials_of(rounds.pending(sweep)))
+    return list(trials_of(rounds.plan_packs(sweep)))
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def finished(new_sweep, tiny_spec) -> Sweep:
 
 
 def summary_of(sweep: Sweep):
-    rounds.pending(sweep)
+    rounds.plan_packs(sweep)
     return conclude(sweep, merge(sweep))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.plan.rounds import pending
+from pipeline.plan.rounds import plan_packs
 from pipeline.report.state import state_of
 from pipeline.sweep import Sweep, trials_of
 from tests.support.rows import planned_row
@@ -12,9 +12,9 @@ from tests.support.rows import planned_row
 def finished(new_sweep, tiny_spec) -> Sweep:
     """Every trial has its row, and the last round is empty."""
     sweep = new_sweep(tiny_spec)
-    for trial in trials_of(pending(sweep)):
+    for trial in trials_of(plan_packs(sweep)):
         sweep.create_row(trial, planned_row(sweep, trial, mse_valid=0.1, mse_test=0.1))
-    assert pending(sweep) == []
+    assert plan_packs(sweep) == []
     return sweep
 
 
@@ -25,7 +25,7 @@ def test_a_sweep_is_done_when_its_last_round_is_empty_and_every_trial_has_its_ro
 
 def test_a_sweep_whose_next_round_nobody_has_planned_is_not_done(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
-    for trial in trials_of(pending(sweep)):
+    for trial in trials_of(plan_packs(sweep)):
         sweep.create_row(trial, planned_row(sweep, trial, mse_valid=0.1, mse_test=0.1))
     state = state_of(sweep)
     assert (state.done, state.words) == (False, "6 of 6 trials")
@@ -44,7 +44,7 @@ def test_a_trial_whose_row_was_deleted_runs_again_so_the_sweep_is_not_done(finis
     finished.store.delete(finished.result_key(trial))
     state = state_of(finished)
     assert (state.done, state.words) == (False, "5 of 6 trials")
-    assert [str(pending_trial) for pending_trial in trials_of(pending(finished, retry=True))] == [str(trial)]
+    assert [str(pending_trial) for pending_trial in trials_of(plan_packs(finished, retry=True))] == [str(trial)]
 
 
 def test_foreign_files_end_no_trial(finished):

@@ -56,7 +56,7 @@ def sweep(tiny_csv: Path, tmp_path: Path) -> Sweep:
         {"mse_test": 0.5, "mse_valid": 0.4},
         {"status": "failed", "error": "ran \ud800 away\x00"},
     ]
-    for trial, cells in zip(trials_of(rounds.pending(sweep)), outcomes, strict=True):
+    for trial, cells in zip(trials_of(rounds.plan_packs(sweep)), outcomes, strict=True):
         sweep.create_row(trial, planned_row(sweep, trial, attempt="a", fidelity="full", seed=7, **times | cells))
         curve = [{"epoch": at, "mse_valid": 1 / at, "loss": 2 / at} for at in (1, 2, 3)]
         sweep.store.write(sweep.epochs_key(trial, "a"), results.write_csv(curve, ["epoch", "mse_valid", "loss"]))

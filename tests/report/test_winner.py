@@ -38,7 +38,7 @@ def exported(*arguments: object, cwd: Path) -> Done:
 def trained(store: Store, spec: dict[str, Any]) -> Sweep:
     sweep = Sweep.create(store, define(spec))
     workbench = pack.Workbench()
-    while trials := list(trials_of(rounds.pending(sweep))):
+    while trials := list(trials_of(rounds.plan_packs(sweep))):
         pack.run_pack(sweep, "p", trials, workbench, on_event=lambda event: None)
     return sweep
 
@@ -190,13 +190,13 @@ def test_the_exported_spec_trains_the_very_same_model_on_the_same_days(
     best = winner.winner_of(state_of(sweep))
     spec = winner.spec_of(sweep.definition, best, TODAY, None)
     second = Sweep.create(store, resolve.resolve(specs.from_dict(spec), now=NOW, token="aaaa"))
-    trials = list(trials_of(rounds.pending(second)))
+    trials = list(trials_of(rounds.plan_packs(second)))
     assert [trial.phase for trial in trials] == ["train"]
     pack.run_pack(second, "p", trials, pack.Workbench(), on_event=lambda event: None)
     row = second.row(trials[0])
     assert row is not None
     assert (row["date-range"], row["mse_test"]) == (best.row["date-range"], best.row["mse_test"])
-    assert rounds.pending(second) == []
+    assert rounds.plan_packs(second) == []
     predictions = [pipeline.load_model(trained_row["model_url"]).predict(FRAME) for trained_row in (row, best.row)]
     assert predictions[0].equals(predictions[1])
 

@@ -17,7 +17,7 @@ from tests.support.sweeps import define
 
 def test_a_thousand_short_trials_are_not_ranked_a_thousand_times_and_the_last_is(new_sweep, tiny_spec, monkeypatch):
     sweep = new_sweep(tiny_spec)
-    packs = rounds.pending(sweep)
+    packs = rounds.plan_packs(sweep)
     row: Row = {"phase": "screen", "date-range": ["2024-01-01", "2024-03-01"], "status": "complete", "epochs": 2}
     rows = [row | {"trial": str(trial), "experiment": trial.experiment, "mse_valid": 0.5} for trial in trials_of(packs)]
     ranked = []
@@ -39,7 +39,7 @@ def test_a_thousand_short_trials_are_not_ranked_a_thousand_times_and_the_last_is
 
 def test_lines_count_each_row_once_though_lanes_end_trials_at_the_same_time(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
-    packs = rounds.pending(sweep)
+    packs = rounds.plan_packs(sweep)
     written = io.StringIO()
     lines = progress.Lines(Console(file=written), sweep.definition)
     lines.round(packs, [])

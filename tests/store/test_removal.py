@@ -35,7 +35,7 @@ def silent(text: str) -> None:
 def trained(store: Store, spec: dict[str, Any], token: str, origin: Sweep | None = None) -> Sweep:
     """A sweep with a model for each trial, remembered for reuse. Rows of range 0 point to models of `origin`."""
     sweep = Sweep.create(store, define(spec, token))
-    while trials := list(trials_of(rounds.pending(sweep))):
+    while trials := list(trials_of(rounds.plan_packs(sweep))):
         for at, trial in enumerate(trials):
             from_origin = origin is not None and trial.range == 0
             owner = origin if origin is not None and from_origin else sweep
@@ -164,19 +164,19 @@ def test_keep_models_best_keeps_the_model_of_a_claim_and_passes_over_a_sweep_wit
     store: Store, tiny_spec: dict[str, Any], tmp_path: Path
 ) -> None:
     claim = claims.claim_of(store, claims.claim_spec(tiny_spec))
-    judge = Judge(date(2024, 3, 15), here=False)
+    judge = Judge(date(2024, 3, 15), trains_here=False)
     judges = judging.begin(store, read_claim(store, claim.id), judge)
     assert judges is not None
-    for trial in trials_of(rounds.pending(judges)):
+    for trial in trials_of(rounds.plan_packs(judges)):
         address = judges.attempt_key(trial, "a1", "model.pt")
         store.write(address, b"weights")
         cells = {"mse_valid": 0.1, "mse_test": 0.4, "epochs": 2, "training_time": 30.0}
         judges.create_row(trial, planned_row(judges, trial, attempt="a1", model_url=store.link(address), **cells))
     failed = Sweep.create(store, define(tiny_spec, "ffff"))
-    while trials := list(trials_of(rounds.pending(failed))):
+    while trials := list(trials_of(rounds.plan_packs(failed))):
         for trial in trials:
             failed.create_row(trial, planned_row(failed, trial, status="failed", error="boom"))
-    rounds.pending(judges)
+    rounds.plan_packs(judges)
     done = hpt(*("remove", failed.id, judges.id, "--keep-models", "best", "--store", store.root, "--yes"), cwd=tmp_path)
     assert f"{failed.id}: which of its models is the best is not known" in done.err
     assert "it is passed over" in done.err
@@ -204,7 +204,7 @@ def test_a_sweep_that_runs_is_refused_and_one_whose_runner_died_is_not(store: St
 
 def test_a_sweep_neither_done_nor_stopped_is_refused(store: Store, tiny_spec: dict[str, Any], tmp_path: Path) -> None:
     sweep = Sweep.create(store, define(tiny_spec))
-    rounds.pending(sweep)
+    rounds.plan_packs(sweep)
     refused = hpt("remove", sweep.id, "--store", store.root, "--yes", cwd=tmp_path, code=2)
     assert f"`hpt stop {sweep.id}` does" in refused.err
     best = hpt("remove", sweep.id, "--keep-models", "best", "--store", store.root, "--yes", cwd=tmp_path, code=2)

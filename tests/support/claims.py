@@ -38,7 +38,7 @@ def finished(
     """A sweep of a spec in which every trial has a row."""
     definition = resolve.resolve(spec.from_dict(content), now=NOW, token=token)
     sweep = Sweep.create(store, definition)
-    while trials := list(trials_of(rounds.pending(sweep))):
+    while trials := list(trials_of(rounds.plan_packs(sweep))):
         for trial in trials:
             wins = trial.experiment == "e001"
             test = 0.4 * (factors[trial.range] if wins and trial.phase == "confirm" else 1)
@@ -58,7 +58,7 @@ def judge(sweep: Sweep, factors: tuple[float, ...], **cells: Any) -> Summary:
     """Writes a row for every trial of a sweep that judges a claim. `factors` are errors relative to the incumbent's."""
     definition = sweep.definition
     assert definition.claim is not None
-    while trials := list(trials_of(rounds.pending(sweep))):
+    while trials := list(trials_of(rounds.plan_packs(sweep))):
         for trial in trials:
             setting = sweep.experiments()[trial.experiment].assignment == definition.claim.setting
             day = definition.phase(trial.phase).ranges[trial.range]

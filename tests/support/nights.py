@@ -49,7 +49,7 @@ def night(
         spec.from_dict({"references": False} | asked), now=FIRST + timedelta(days=day), token=token
     )
     sweep = Sweep.create(store, definition)
-    while trials := list(trials_of(rounds.pending(sweep))):
+    while trials := list(trials_of(rounds.plan_packs(sweep))):
         for trial in trials if done else trials[:-1]:
             sweep.create_row(trial, row(sweep, trial, score, data) | more)
         if not done:

@@ -10,7 +10,7 @@ from pipeline.trials import pack
 
 def planned(sweep: Sweep) -> list[Trial]:
     """The trials of the round that is to run."""
-    return list(trials_of(rounds.pending(sweep)))
+    return list(trials_of(rounds.plan_packs(sweep)))
 
 
 def run(

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.plan.rounds import pending
+from pipeline.plan.rounds import plan_packs
 from pipeline.store import Store
 from pipeline.sweep import FORMAT, Definition, Sweep
 from pipeline.sweep.merge import merge
@@ -46,13 +46,13 @@ def test_a_sweep_from_before_formats_and_roles_keeps_its_meaning(sweep):
 
 @pytest.mark.parametrize("other", [FORMAT - 1, FORMAT + 1])
 def test_a_sweep_of_another_format_is_read_but_not_continued(sweep, other):
-    packs = pending(sweep)
+    packs = plan_packs(sweep)
     trial = packs[0].trials[0]
     sweep.create_row(trial, bare_row(sweep, trial))
     old = rewritten(sweep, format=other)
     assert [row["trial"] for row in merge(old).rows] == [str(trial)]
     with pytest.raises(UserError, match=f"has the format {other}, and this version trains by format {FORMAT}"):
-        pending(old)
+        plan_packs(old)
     with pytest.raises(UserError, match="start a new sweep from its spec"):
         run_pack(old, packs[1].id, packs[1].trials, Workbench(), on_event=lambda event: None)
 

@@ -17,7 +17,7 @@ from pipeline.report import conclude as concluding
 from pipeline.report.conclude import conclude
 from pipeline.results import Row
 from pipeline.spec import from_dict
-from pipeline.store import Store, open_store
+from pipeline.store import Store
 from pipeline.sweep import Calibrating, Definition, Sweep, Trial, digests, judged, trials_of
 from pipeline.sweep.digests import Digest, Series
 from pipeline.sweep.layout import digest_key, digests_key, judged_key
@@ -37,11 +37,9 @@ OWN = {
 }
 
 
-@pytest.fixture(params=["directory", "bucket"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "directory":
-        return open_store(str(tmp_path / "a store"))
-    return open_store(f"gs://{request.getfixturevalue('bucket')}/some/where")
+@pytest.fixture
+def store(any_store: Store) -> Store:
+    return any_store
 
 
 @pytest.fixture
@@ -315,7 +313,7 @@ def test_a_sweep_that_is_not_done_has_no_digest(store: Store, tiny_spec: dict[st
 
 def test_a_sweep_without_a_result_has_a_digest_too(store: Store, tiny_spec: dict[str, Any]) -> None:
     sweep = Sweep.create(store, define(tiny_spec))
-    while trials := list(trials_of(rounds.pending(sweep))):
+    while trials := list(trials_of(rounds.plan_packs(sweep))):
         for trial in trials:
             sweep.create_row(trial, nights.row(sweep, trial, nights.STEADY, "x") | {"status": "failed"})
     conclude(sweep, merge(sweep))

@@ -10,7 +10,7 @@ import pytest
 from pipeline import spec
 from pipeline.dates import DateRange
 from pipeline.plan import resolve
-from pipeline.store import Store, open_store
+from pipeline.store import Store
 from pipeline.sweep import Definition, ledger
 from pipeline.sweep.ledger import EarlierClaim
 from tests.support.sweeps import NOW
@@ -25,11 +25,9 @@ ASKED = {
 EARLIER, SWEEP, LATER = "0001", "0002", "0003"
 
 
-@pytest.fixture(params=["directory", "bucket"])
-def store(request: pytest.FixtureRequest, tmp_path) -> Store:
-    if request.param == "directory":
-        return open_store(str(tmp_path / "a store"))
-    return open_store(f"gs://{request.getfixturevalue('bucket')}/some/where")
+@pytest.fixture
+def store(any_store: Store) -> Store:
+    return any_store
 
 
 def sweep(store: Store, token: str = SWEEP, **changes: Any) -> Definition:

@@ -7,7 +7,7 @@ from tests.support.rows import bare_row
 
 
 def planned(sweep: Sweep) -> list[Trial]:
-    return list(trials_of(rounds.pending(sweep)))
+    return list(trials_of(rounds.plan_packs(sweep)))
 
 
 def test_rows_are_merged_sorted_by_trial_with_every_column(new_sweep, tiny_spec):

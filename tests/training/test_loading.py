@@ -32,7 +32,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 def trained(place: Store, tiny_spec: dict) -> tuple[Sweep, Row]:
     """A sweep with one finished trial, and its row."""
     sweep = Sweep.create(place, define(tiny_spec))
-    first = next(trials_of(rounds.pending(sweep)))
+    first = next(trials_of(rounds.plan_packs(sweep)))
     pack.run_pack(sweep, "p", [first], pack.Workbench(), on_event=lambda event: None)
     row = sweep.row(first)
     assert row is not None

@@ -73,7 +73,7 @@ def spec_json(tiny_spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(sweep: Sweep) -> dict[str, Any]:
-    while packs := rounds.pending(sweep):
+    while packs := rounds.plan_packs(sweep):
         pack.run_pack(sweep, "p", list(trials_of(packs)), pack.Workbench(), on_event=lambda _: None)
     return {str(trial): sweep.row(trial) for trial in sweep.planned()}
 
@@ -125,9 +125,9 @@ def test_the_setting_that_a_phase_starts_from_is_never_stopped(new_sweep, spec_j
     base = {key: value for key, value in spec_json.items() if key not in ("parameters", "search")}
     stopping = {"experiments": 4, "early-stopping": {"min-epochs": 2, "reduction": 3}}
     sweep = new_sweep(base | {"phases": phases, "search": stopping, "incumbent": {"learning_rate": 0.01}})
-    first = list(trials_of(rounds.pending(sweep)))
+    first = list(trials_of(rounds.plan_packs(sweep)))
     pack.run_pack(sweep, "p", first, pack.Workbench(), on_event=lambda _: None)
-    second = list(trials_of(rounds.pending(sweep)))
+    second = list(trials_of(rounds.plan_packs(sweep)))
     starts = [trial for trial in second if sweep.experiments()[trial.experiment].phase == "learning-rate"]
     for n in range(9):
         for epoch in (2, 6):
@@ -140,7 +140,7 @@ def test_the_setting_that_a_phase_starts_from_is_never_stopped(new_sweep, spec_j
 def test_stopped_is_final(new_sweep, spec_json):
     sweep = new_sweep(spec_json)
     rows = run(sweep)
-    assert rounds.pending(sweep, retry=True) == []
+    assert rounds.plan_packs(sweep, retry=True) == []
     assert {name: sweep.row(Trial.parse(name)) for name in rows} == rows
 
 

@@ -32,7 +32,7 @@ def sweep(new_sweep, tiny_spec) -> Sweep:
 def run(sweep: Sweep, *, retry: bool = False) -> bool:
     """Runs the round that is planned; True if no trial failed."""
     workbench = running.Workbench()
-    packs = rounds.pending(sweep, retry=retry)
+    packs = rounds.plan_packs(sweep, retry=retry)
     fine = [
         running.run_pack(sweep, pack.id, pack.trials, workbench, retry=retry, on_event=lambda event: None)
         for pack in packs
@@ -68,7 +68,7 @@ def test_rows_of_references_stand_beside_those_of_trainings(sweep):
         assert "learning_rate" not in row
         assert all(math.isfinite(row[column]) for column in ("mse_test", "mse_train", "mse_valid", "training_time"))
     assert list(sweep.experiments()) == ["e000"]
-    assert rounds.pending(sweep) == []
+    assert rounds.plan_packs(sweep) == []
     state = state_of(sweep)
     assert (state.words, state.counts) == ("done", (1, 1))
     assert [standing.experiment for standing in state.ranked] == ["e000"]
@@ -93,7 +93,7 @@ def test_a_reference_that_fails_is_no_failure_of_the_sweep(sweep, broken, capsys
     assert (row["status"], row["error"]) == ("failed", "RuntimeError: no memory for trees")
     assert complain_of_failures(merged) == 0
     assert capsys.readouterr().err == ""
-    assert rounds.pending(sweep) == []
+    assert rounds.plan_packs(sweep) == []
     state = state_of(sweep, merged)
     assert (state.words, state.failed) == ("done", [])
     suite = ElementTree.fromstring(junit(sweep.definition, sweep.planned(), merged.rows))
@@ -105,8 +105,8 @@ def test_a_retry_runs_a_failed_reference_again_and_no_other(sweep, monkeypatch):
         patched.setitem(references._FITS, "trees", lambda *_: 1 / 0)
         run(sweep)
     before = measured(sweep)
-    assert rounds.pending(sweep) == []
-    assert [str(trial) for trial in trials_of(rounds.pending(sweep, retry=True))] == ["reference-trees-d0-s0"]
+    assert rounds.plan_packs(sweep) == []
+    assert [str(trial) for trial in trials_of(rounds.plan_packs(sweep, retry=True))] == ["reference-trees-d0-s0"]
     assert run(sweep, retry=True)
     after = measured(sweep)
     assert after["trees"]["status"] == "complete"

@@ -31,7 +31,7 @@ PHASES = [
 def run(sweep: Sweep) -> dict[str, Any]:
     """The rows of a sweep that ran to its end."""
     workbench = pack.Workbench()
-    while packs := rounds.pending(sweep):
+    while packs := rounds.plan_packs(sweep):
         pack.run_pack(sweep, "p", list(trials_of(packs)), workbench, on_event=lambda _: None)
     return {str(trial): sweep.row(trial) for trial in sweep.planned()}
 
@@ -153,7 +153,7 @@ def test_a_phase_on_other_days_or_with_other_epochs_trains_for_itself(store, one
 def test_a_failure_is_no_training_to_copy(store, one_range):
     spec_json = {key: value for key, value in one_range.items() if key not in ("parameters", "search")}
     sweep = Sweep.create(store, define(spec_json | {"phases": PHASES}, "aaaa"))
-    rounds.pending(sweep)
+    rounds.plan_packs(sweep)
     incumbent = Trial("learning-rate", "e000", 0, 0)
     pack.give_up(sweep, "p", [incumbent], "its machine died")
     rows = run(sweep)

@@ -20,7 +20,7 @@ def workbench() -> pack.Workbench:
 
 def alike(sweep):
     """The three trials on the first range."""
-    rounds.pending(sweep)
+    rounds.plan_packs(sweep)
     return [trial for trial in sweep.planned() if trial.range == 0]
 
 

@@ -45,7 +45,7 @@ def measured(sweep: Sweep, trial: Trial, best: float) -> dict:
 
 def finished(sweep: Sweep, best: float) -> Any:
     """The summary of a sweep whose error is least at the learning rate `best`, after all its rounds and phases."""
-    while trials := list(trials_of(rounds.pending(sweep))):
+    while trials := list(trials_of(rounds.plan_packs(sweep))):
         for trial in trials:
             sweep.create_row(trial, measured(sweep, trial, best))
     return concluded(sweep)
@@ -124,7 +124,7 @@ def test_where_the_spec_names_no_ranges_the_next_one_names_those_that_change(new
 
 def test_no_best_setting_no_next_spec(new_sweep, tiny_csv):
     sweep = new_sweep(spec_for(tiny_csv))
-    for trial in trials_of(rounds.pending(sweep)):
+    for trial in trials_of(rounds.plan_packs(sweep)):
         sweep.create_row(trial, row(sweep, trial, 1, 1, status="failed", error="out"))
     summary = concluded(sweep)
     assert next_spec(summary, []) is None
@@ -143,7 +143,7 @@ def test_the_next_spec_keeps_the_incumbent_where_the_best_setting_was_judged_to_
         spec_for(tiny_csv, search={"experiments": 12}, **{"date-range": ranges, "confirm": {"ranges": 2}})
     )
     incumbent = sweep.definition.incumbent["learning_rate"]
-    while trials := list(trials_of(rounds.pending(sweep))):
+    while trials := list(trials_of(rounds.plan_packs(sweep))):
         for trial in trials:
             choosing = measured(sweep, trial, 0.03)
             rate = sweep.experiments()[trial.experiment].assignment["learning_rate"]
@@ -168,7 +168,7 @@ def test_the_next_spec_has_no_constraint_on_what_it_no_longer_searches(new_sweep
     sweep = new_sweep(
         spec_for(tiny_csv, parameters=parameters, constraints=constraints, search={"experiments": 40, "seed": 3})
     )
-    while trials := list(trials_of(rounds.pending(sweep))):
+    while trials := list(trials_of(rounds.plan_packs(sweep))):
         for trial in trials:
             setting = sweep.experiments()[trial.experiment].assignment
             value = 0.1 + (0.01 if setting["hidden_layers"] == 0 else 10.0) + float(setting["learning_rate"])  # type: ignore[arg-type]

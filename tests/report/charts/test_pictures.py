@@ -59,7 +59,7 @@ def test_results_are_compared_with_the_incumbent_range_by_range(rendered):
 
 def test_an_experiment_that_a_race_ended_stands_where_its_own_ranges_put_it(new_sweep, tiny_csv):
     sweep = new_sweep(spec_for(tiny_csv))
-    for trial in trials_of(rounds.pending(sweep)):
+    for trial in trials_of(rounds.plan_packs(sweep)):
         if (trial.experiment, trial.range) != ("e001", 1):
             # The second range is ten times as hard for everybody.
             value = (2.0 if trial.experiment == "e001" else 1.0) * 10**trial.range
@@ -70,7 +70,7 @@ def test_an_experiment_that_a_race_ended_stands_where_its_own_ranges_put_it(new_
 
 def test_without_an_incumbent_to_compare_with_the_metric_itself_is_shown(new_sweep, tiny_csv):
     sweep = new_sweep(spec_for(tiny_csv))
-    for trial in trials_of(rounds.pending(sweep)):
+    for trial in trials_of(rounds.plan_packs(sweep)):
         failed = {"status": "failed", "error": "out"} if trial.experiment == "e000" else {}
         sweep.create_row(trial, row(sweep, trial, 3.0, 3.0, **failed))
     choosing = experiments.choosing_results(concluded(sweep))
@@ -105,7 +105,7 @@ def test_the_curves_cost_a_bounded_number_of_reads(new_sweep, tiny_csv):
     from pipeline.report.charts.pictures import MOST_CURVES, pictures
 
     sweep = new_sweep(spec_for(tiny_csv, search={"experiments": 80}))
-    trials = list(trials_of(rounds.pending(sweep)))
+    trials = list(trials_of(rounds.plan_packs(sweep)))
     for trial in trials:
         sweep.create_row(trial, by_learning_rate(sweep, trial))
     read: list[int] = []
@@ -122,7 +122,7 @@ def test_the_curves_cost_a_bounded_number_of_reads(new_sweep, tiny_csv):
 @pytest.mark.parametrize("values", [[1.0, 1.0], [0.0, 1.0, -3.0], [1e-12, 1e12, 1.0], [1.0, 2.0, 1e300]])
 def test_no_results_are_too_odd_to_be_drawn(new_sweep, tiny_csv, goal, values):
     sweep = new_sweep(spec_for(tiny_csv, objective={"metric": "mse", "goal": goal}))
-    for at, trial in enumerate(trials_of(rounds.pending(sweep))):
+    for at, trial in enumerate(trials_of(rounds.plan_packs(sweep))):
         value = values[at % len(values)]
         sweep.create_row(trial, row(sweep, trial, value, value))
     concluded(sweep)
@@ -131,7 +131,7 @@ def test_no_results_are_too_odd_to_be_drawn(new_sweep, tiny_csv, goal, values):
 
 def test_a_running_sweep_is_rendered_without_the_libraries_that_draw(new_sweep, tiny_csv):
     sweep = new_sweep(spec_for(tiny_csv))
-    for trial in list(trials_of(rounds.pending(sweep)))[:5]:
+    for trial in list(trials_of(rounds.plan_packs(sweep)))[:5]:
         sweep.create_row(trial, by_learning_rate(sweep, trial))
     code = (
         "import sys\n"
@@ -150,7 +150,7 @@ def test_a_running_sweep_is_rendered_without_the_libraries_that_draw(new_sweep, 
 
 def test_the_page_of_a_running_sweep_shows_its_progress_and_no_pictures(new_sweep, tiny_csv):
     sweep = new_sweep(spec_for(tiny_csv))
-    trials = list(trials_of(rounds.pending(sweep)))
+    trials = list(trials_of(rounds.plan_packs(sweep)))
     for trial in trials[:17]:
         sweep.create_row(trial, by_learning_rate(sweep, trial))
     summary = concluded(sweep)
@@ -169,7 +169,7 @@ def test_json_in_a_page_cannot_end_its_script():
 
 def test_the_curves_lie_on_the_range_that_most_experiments_ran_on(new_sweep, tiny_csv):
     sweep = new_sweep(spec_for(tiny_csv))
-    trials = list(trials_of(rounds.pending(sweep)))
+    trials = list(trials_of(rounds.plan_packs(sweep)))
     for trial in trials:
         if trial.range == 0 or trial.experiment in ("e000", "e001"):
             sweep.create_row(trial, by_learning_rate(sweep, trial))
