@@ -130,7 +130,8 @@ class Search(Hyphenated):
         None,
         ge=1,
         le=MOST_EXPERIMENTS,
-        description="Settings to try, the incumbent included. Default: 21, or all of a smaller space.",
+        description="Settings to try, the incumbent included. Default: 21 (40 in automatic mode), or all of a smaller "
+        "space; with `grid`, all.",
     )
     batch: Whole = Field(8, ge=1, description="Settings that `tpe` and `gp` suggest at once, in one round.")
     seed: Whole = Field(0, ge=0, description="The same spec and seed give the same sweep.")

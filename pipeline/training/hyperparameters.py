@@ -34,7 +34,7 @@ HYPERPARAMETERS: dict[str, dict[str, Any]] = {
         "domain": {"low": 0.1, "high": 0.9},
         "limits": {"low": 0.0, "high": 1.0},
         "phase": "learning-rate",
-        "help": "what the learning rate is multiplied by when mse_valid no longer improves; 1 = never decay",
+        "help": "factor on the learning rate when mse_valid no longer improves; 1 = never decay",
         "shapes": False,
     },
     "decay_patience": {

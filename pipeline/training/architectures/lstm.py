@@ -22,9 +22,9 @@ HYPERPARAMETERS = {
         "default": 1,
         "domain": [1, 2],
         "limits": {"low": 1, "high": 8},
-        "help": "LSTMs on top of each other",
+        "help": "stacked LSTM layers",
     },
-    "dropout": {"help": "share of units switched off while training, between the LSTMs and in the hidden layer"},
+    "dropout": {"help": "share of units switched off while training, between LSTM layers and in the hidden layer"},
     "gradient_clip": {"default": 1.0},
 }
 

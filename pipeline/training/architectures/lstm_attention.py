@@ -16,7 +16,7 @@ HYPERPARAMETERS = {
         "default": 1,
         "domain": [1, 2, 3],
         "limits": {"low": 1, "high": 64},
-        "help": "how many weighted means of the states there are (r)",
+        "help": "number of attentions, each a weighted mean of the states (r)",
     },
     "attention_hidden_layer_size": {
         "default": 64,
@@ -28,7 +28,7 @@ HYPERPARAMETERS = {
         "default": 0.01,
         "domain": {"low": 0.001, "high": 0.1, "log": True},
         "limits": {"low": 0.0, "high": 1000.0},
-        "help": "weight of the penalty on attentions that look at the same tokens, |A A' - I|^2",
+        "help": "weight of the penalty on attentions that look at the same tokens",
         "shapes": False,
     },
     "embedding_size": {"domain": {"low": 16, "high": 256, "log": True}},

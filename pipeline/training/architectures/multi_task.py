@@ -15,7 +15,7 @@ HYPERPARAMETERS = {
     "weighting": {
         "default": "uniform",
         "domain": ["uniform", "uncertainty"],
-        "help": "how the targets' errors are added up: all alike, or each by a noise that is learned with it",
+        "help": "weights of the targets' errors: equal, or learned",
     },
     "embedding_size": {},
     "shared_size": {
