@@ -29,22 +29,24 @@ _ARGUMENTS = {
     "{metrics}": "metrics metrics_file",
     "{stop}": "stop_file",
 }
-"""Placeholder -> names of arguments that take its value. `{folder}/model` is a file in the trial's folder."""
+"""{placeholder: names of arguments that take its value}. `{folder}/model` is a file in the trial's folder."""
 _DATA = "data data_path csv input file path dataset data_file data_dir train_data"
+"""Names of arguments that take the address of the data."""
 _NOT_TUNED = re.compile(
     r"workers|threads|device|gpu|verbose|interval|every|port|rank|local_rank|world_size|log|print|debug|resume"
 )
 _DAYS = ("{start}", "{train_start}", "{valid_start}", "{test_start}", "{end}", "{test_end}")
+"""Placeholders of days: a script that takes none of them always trains on the same days."""
 _PLACEHOLDER = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
 
 
 @dataclass(frozen=True)
 class Command:
-    """A program that trains, in the terms of a spec."""
+    """The command of a program that trains, as a spec holds it, and the defaults that the program shows."""
 
     words: list[Any]
     defaults: dict[str, Scalar]
-    """Hyperparameter -> default; None if the program does not show it."""
+    """{hyperparameter: default}; None if the program does not show its default."""
     max_epochs: int | None = None
     """The program's default number of epochs; None if it does not show one."""
 
@@ -128,7 +130,7 @@ def _by_arguments(script: str, source: str, listed: Sequence[Argument], answers:
         raise UserError(f"--data is missing: {script} reads it by {data[0]}")
     if unknown:
         raise UserError(
-            f"--command is missing: {script} needs {', '.join(unknown)}, and what for is not known; its other "
+            f"--command is missing: {script} needs {', '.join(unknown)}, whose meaning is not known; its other "
             f'arguments come to --command "{" ".join(word for word in words if isinstance(word, str))}"'
         )
     if not filled & set(_DAYS) and "HPT_" not in source:
@@ -150,9 +152,9 @@ def _is_tunable(argument: Argument) -> bool:
     if _NOT_TUNED.search(argument.name) or argument.default is None:
         return False
     is_number = argument.takes_value and argument.type in ("int", "float")
-    # A command can only add flags, so a flag that turns something off cannot be tuned.
-    is_off = argument.is_flag and argument.default is False
-    return is_number or is_off or (argument.takes_value and bool(argument.choices))
+    # A command can add a flag, but not take it away: a flag that is on by default cannot be tuned.
+    is_off_by_default = argument.is_flag and argument.default is False
+    return is_number or is_off_by_default or (argument.takes_value and bool(argument.choices))
 
 
 def _tuned(argument: Argument) -> Iterator[Any]:
@@ -163,7 +165,10 @@ def _tuned(argument: Argument) -> Iterator[Any]:
 
 
 def _as_pattern(line: str, groups: set[str]) -> str:
-    """`test {mse_test}` as a regular expression. A name that is already in `groups` matches any text here."""
+    """`test {mse_test}` as a regular expression. A name already in `groups` gets no second group.
+
+    It matches any text there: a group may stand only once in an expression. Adds the new names to `groups`.
+    """
     parts = re.split(r"\{(\w+)\}", line)
     pattern = ""
     for at, part in enumerate(parts):

@@ -19,6 +19,7 @@ from pipeline.sweep import Definition, Phase, Trial
 from pipeline.sweep.ledger import EarlierClaim
 
 Earlier = Callable[[Mapping[str, Assignment]], Sequence[EarlierClaim]]
+"""Takes {finalist: setting}, and returns the claims of older confirmations that count against the finalists."""
 
 
 def _no_claims(_: Mapping[str, Assignment]) -> Sequence[EarlierClaim]:
@@ -42,19 +43,22 @@ class Confirmation:
     incumbent: str
     """The incumbent's experiment; empty if none of its trials has a row."""
     compared: dict[str, list[Compared]]
-    """By finalist, the best of choosing first. Empty if nothing beat the incumbent, which was then trained alone."""
+    """{finalist: [its metric and the incumbent's on each range]}, the best of choosing first.
+
+    Empty if nothing beat the incumbent while choosing: then only the incumbent is trained.
+    """
     base: Scores
-    """Test metric of the incumbent."""
+    """The incumbent's test metric, by range and seed."""
     scores: dict[str, Scores]
-    """Test metric of each finalist."""
+    """{finalist: its test metric, by range and seed}."""
     settings: dict[str, Assignment] = field(default_factory=dict)
-    """Hyperparameters of each finalist."""
+    """{finalist: its hyperparameters}."""
     earlier: Earlier = field(default=_no_claims, compare=False)
-    """Reads the claims of older confirmations that count against the finalists."""
+    """Reads the ledger, so it is called only when verdicts are needed."""
 
     @property
     def measured(self) -> list[float]:
-        """Test metric of the incumbent on each date range, averaged over seeds; only ranges where a seed finished."""
+        """The incumbent's test metric, averaged over seeds, on each date range where a seed finished."""
         return [value for by_seed in self.base.values() if (value := _mean(by_seed)) is not None]
 
     @cached_property
@@ -87,16 +91,14 @@ def design_of(definition: Definition, phase: Phase) -> Design:
 
 
 def confirmation(definition: Definition, rows: Sequence[Row], earlier: Earlier = _no_claims) -> Confirmation | None:
-    """The confirmation of a sweep so far; None while it has no row.
-
-    `earlier` takes the settings of the finalists, and returns the claims of older confirmations that count.
-    """
+    """The confirmation of a sweep so far; None while no trial of its confirm phase has a row."""
     phase = definition.confirm
     judging = [row for row in rows if phase is not None and row["phase"] == phase.name]
     if phase is None or not judging:
         return None
 
-    # The test metric of every setting, the incumbent's apart. On each range, only trials that read the same data count.
+    # The test metric of every setting, and then the incumbent's apart. On each range, only trials that read the same
+    # data as the incumbent count.
     judging = comparable(definition, judging, judges=True)
     names = list(definition.incumbent)
     incumbent_identity = identity_of(definition.incumbent)
@@ -112,10 +114,11 @@ def confirmation(definition: Definition, rows: Sequence[Row], earlier: Earlier =
             incumbent = row["experiment"]
     base = scores.pop(incumbent, {})
 
-    # The finalists, in their order.
-    order = [standing.experiment for standing in standings(definition, rows)]
+    # The finalists, the best of choosing first, those that are not ranked last.
+    ranked = [standing.experiment for standing in standings(definition, rows)]
     finalists: dict[str, Scores] = {
-        name: scores[name] for name in sorted(scores, key=lambda name: order.index(name) if name in order else 99)
+        name: scores[name]
+        for name in sorted(scores, key=lambda name: ranked.index(name) if name in ranked else len(ranked))
     }
     compared = {
         name: [

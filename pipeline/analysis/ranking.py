@@ -1,4 +1,4 @@
-"""Ranks experiments by their validation metric, averaged over date ranges. It judges nothing."""
+"""Ranks experiments by their validation metric, averaged over date ranges. Test metrics and verdicts play no part."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -27,23 +27,23 @@ class Standing:
     by_range: dict[DateRange, Row]
     """A complete row per date range (the first seed's)."""
     gain: float | None
-    """Geometric mean over ranges of incumbent's score / score (its inverse, if more is better); None where a ratio
-    makes no sense."""
+    """1.25 if the incumbent's score is 1.25 times this one's: the geometric mean over ranges. The inverse, if more is
+    better. None if the metric is not judged by ratio, is not positive everywhere, or the incumbent is not ranked."""
     training_time: float
-    """Seconds, over all its trials."""
+    """Seconds, the sum of its complete trials."""
     epochs: int
-    """Over all its trials."""
+    """The sum of its complete trials."""
     difference: float | None = None
-    """Mean over ranges of the difference to the incumbent's score, positive if it is better; None where `gain` is
-    used."""
+    """Mean over ranges of the difference to the incumbent's score, positive if this one is better. None if the metric
+    is judged by ratio, or the incumbent is not ranked."""
 
 
 FASTER = 0.8
-"""A setting trains clearly faster if it takes at most this share of the other's epochs."""
+"""A setting trains clearly faster than another if it takes at most this share of its epochs."""
 
 
 def standings(definition: Definition, rows: Sequence[Row], phase: Phase | None = None) -> list[Standing]:
-    """The ranking of `phase`, or of the last choosing phase that can be trusted: the best experiment first.
+    """The ranking of `phase`, or of the last choosing phase that can be trusted (`_trusted`): the best first.
 
     All ranked experiments finished the same date ranges: those of the experiment that finished most. An experiment that
     failed, diverged or read other data on one of these, with any seed, is not ranked, as averages over different ranges
@@ -78,7 +78,10 @@ def candidates(definition: Definition, rows: Sequence[Row], phase: Phase) -> lis
 
 
 def _trusted(definition: Definition, rows: Sequence[Row], phase: Phase) -> list[Standing]:
-    """Ranking of a phase; empty if every candidate of the previous phase is missing: the best may be lost then."""
+    """Ranking of a phase. Empty, as the best may be missing, if it ranks no experiment that the phase set out with.
+
+    The incumbent does not count there, unless the phase set out with it as the best.
+    """
     ranked, start = _ranking(definition, rows, phase), candidates(definition, rows, phase)
     if not start or start[0].is_incumbent:
         return ranked
@@ -92,7 +95,8 @@ def _ranking(definition: Definition, rows: Sequence[Row], phase: Phase) -> list[
         return []
     metric, sign = definition.objective.valid, definition.objective.sign
 
-    # The scores of the experiments that finished on the same ranges, seeds averaged: {experiment: {range: score}}.
+    # The scores of the experiments that finished all ranges of the one that finished most, seeds averaged:
+    # {experiment: {range: score}}.
     widest = max(complete.values(), key=lambda by_range: (len(by_range), sorted(by_range)))
     ranges = sorted(widest)
     scores = {
@@ -151,35 +155,35 @@ def _faster_first(ranked: list[Standing], within: float, sign: int) -> list[Stan
 def objective_values(definition: Definition, phases: Iterable[Phase], rows: Sequence[Row]) -> dict[str, float]:
     """{experiment: value that a strategy minimises}, of phases with the same ranges, seeds and fidelity.
 
-    The mean of `<metric>_valid`, or of its logarithm where it has one, over date ranges and seeds. Infinite if a trial
-    diverged. A trial that was stopped early counts with its best score. Experiments with a failure are left out, and
-    those that read other data than most on a date range.
+    The mean over date ranges and seeds of `<metric>_valid`, or of its logarithm if the metric is judged by ratio and
+    always positive; negated if more is better. Infinite if a trial diverged. A trial that was stopped early counts with
+    its best score. Experiments with a failed trial, or with one that read other data than most, are left out.
     """
     metric, sign = definition.objective.valid, definition.objective.sign
     names = {phase.name for phase in phases}
     measured: dict[str, list[float]] = {}
     rows = [row for row in rows if row["phase"] in names]
     on_same_data = {row["trial"] for row in comparable(definition, rows)}
-    failed = {row["experiment"] for row in rows if row["trial"] not in on_same_data}
+    left_out = {row["experiment"] for row in rows if row["trial"] not in on_same_data}
     for row in rows:
         if not Status(row["status"]).is_result:
-            failed.add(row["experiment"])
+            left_out.add(row["experiment"])
         is_finite = _is_number(row.get(metric)) and row["status"] != Status.DIVERGED
         measured.setdefault(row["experiment"], []).append(row[metric] if is_finite else math.inf)
-    whole = {experiment: values for experiment, values in measured.items() if experiment not in failed}
-    finite = [value for values in whole.values() for value in values if math.isfinite(value)]
+    counted = {experiment: values for experiment, values in measured.items() if experiment not in left_out}
+    finite = [value for values in counted.values() for value in values if math.isfinite(value)]
     by_ratio = definition.objective.scale == "ratio" and all(value > 0 for value in finite)
     scale: Callable[[float], float] = math.log if by_ratio else float
     return {
         experiment: sign * fmean(map(scale, values)) if all(map(math.isfinite, values)) else math.inf
-        for experiment, values in whole.items()
+        for experiment, values in counted.items()
     }
 
 
 def _complete(definition: Definition, phase: Phase, rows: Sequence[Row]) -> dict[str, dict[DateRange, list[Row]]]:
-    """{experiment: {range: [complete rows, one a seed]}} of a phase; only ranges that all seeds finished.
+    """{experiment: {range: [complete rows, one per seed]}} of a phase; only ranges that all seeds finished.
 
-    On each range, only rows that read the same data.
+    On each range, only rows that read the same data count.
     """
     metric = definition.objective.valid
     finished: dict[str, dict[DateRange, list[Row]]] = {}
@@ -198,7 +202,7 @@ def _is_number(value: object) -> bool:
 
 
 def _gain(base: dict[DateRange, float], scores: dict[DateRange, float], sign: int) -> float | None:
-    """Mean ratio of the base to the scores; None if the ranges differ, or a score is zero or negative."""
+    """`Standing.gain` of these scores over those of the incumbent, `base`."""
     if base.keys() != scores.keys() or min(*base.values(), *scores.values()) <= 0:
         return None
     return math.exp(sign * fmean(math.log(base[date_range] / scores[date_range]) for date_range in scores))

@@ -1,6 +1,6 @@
 """Selects rows that may be ranked together: on each date range, those of trainings that read the same data.
 
-Rows without a fingerprint of the data, as of a team's own trainer or of older versions, are never left out.
+Rows without a comparable fingerprint, as those of a team's own trainer or of older versions, are never left out.
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from pipeline.sweep import Definition
 
 
 def comparable(definition: Definition, rows: Sequence[Row], *, judges: bool = False) -> list[Row]:
-    """Drops rows that read other data than most rows on their date range; `rows` are of similar phases.
+    """Drops rows that read other data than most rows on their date range; `rows` are those of one ranking.
 
-    If two versions of the data have as many rows, the incumbent's version is taken, then the newest. With `judges`, the
-    incumbent's version is taken in any case: gains are measured against it.
+    If two versions of the data have equally many rows, the version that the incumbent read is kept, else the newest.
+    With `judges`, the incumbent's version is always kept: gains are measured against the incumbent.
     """
     by_range: dict[DateRange, dict[str, list[Row]]] = {}
     for row in rows:
@@ -27,6 +27,7 @@ def comparable(definition: Definition, rows: Sequence[Row], *, judges: bool = Fa
     incumbent = identity_of(definition.incumbent)
 
     def weight(version: Sequence[Row]) -> tuple[int, int, int, str]:
+        """Sorts the versions of a range's data; the largest is kept."""
         has_incumbent = any(
             identity_of({name: row.get(name) for name in definition.incumbent}) == incumbent for row in version
         )
@@ -41,7 +42,7 @@ def comparable(definition: Definition, rows: Sequence[Row], *, judges: bool = Fa
 
 
 def of_same_data(definition: Definition, rows: Sequence[Row]) -> list[Row]:
-    """The rows of a sweep that may be ranked or judged: those that read the same data as most of their phase."""
+    """The rows of a sweep that may be ranked or judged: those that `comparable` keeps in each phase."""
     by_phase: dict[str, list[Row]] = {}
     for row in rows:
         by_phase.setdefault(row["phase"], []).append(row)

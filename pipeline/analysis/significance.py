@@ -1,7 +1,7 @@
-"""Tests whether a finalist's gain over the incumbent is real, on fresh date ranges, by a test that was fixed before.
+"""Tests whether a finalist's gain over the incumbent is real, on fresh date ranges.
 
-It chooses nothing, and must never be given the scores that chose. `docs/statistics.md` explains the guarantee;
-`benchmarks/significance.md` shows the simulation behind the constants.
+The test is fixed before any result. It chooses nothing, and must never get scores by which a setting was chosen.
+`docs/statistics.md` explains the guarantee; `benchmarks/significance.md` shows the simulation behind the constants.
 """
 
 import math
@@ -20,9 +20,9 @@ from pipeline.analysis.verdict import FEWEST_RANGES, Design, Kind, Scores, Verdi
 from pipeline.dates import DateRange
 
 PROMISING = 0.2
-"""A gain that is not proven is promising up to this adjusted p: more ranges are worth their price."""
+"""A gain that is not proven is promising up to this adjusted p: then more ranges are worth what they cost."""
 MOST_RANGES = 60
-"""Nobody has more ranges than this; a larger number counts as "out of reach"."""
+"""Nobody has more ranges than this: a verdict names no larger number as the number needed."""
 
 # Gains whose standard deviation is below this share of their size are the same but for rounding.
 _ROUNDING = 1e-9
@@ -31,10 +31,11 @@ _ROUNDING_OF_SIZE = 1e-12
 
 
 def corrected_t_test(gains: NDArray[np.float64], c: float | NDArray[np.float64], rope: float) -> NDArray[np.float64]:
-    """One-sided p-values [...] of H0: gain <= rope, for `gains` [..., R] on R ranges; `rope` as a gain, `c` [...].
+    """One-sided p-values `[...]` of H0: gain <= rope, for `gains`, `[..., R]`, on R ranges. `rope` is a gain.
 
-    The corrected resampled t-test of Nadeau & Bengio (2003): Student's t with R - 1 degrees of freedom and variance
-    x (1/R + c) in place of variance / R.
+    `c`, `[...]`, corrects for ranges that resemble each other (`power.correction`). The test is the corrected resampled
+    t-test of Nadeau & Bengio (2003): Student's t with R - 1 degrees of freedom and variance x (1/R + c) in place of
+    variance / R.
     """
     count = gains.shape[-1]
     error = gains.std(axis=-1, ddof=1) * np.sqrt(1 / count + c)
@@ -75,8 +76,7 @@ def judge(
 ) -> dict[str, Verdict]:
     """{finalist: verdict}, from the test metric of each on the design's ranges.
 
-    `earlier` are the p-values of earlier claims that count, 1 if one is unknown. With the finalists they are Holm's
-    family.
+    `earlier` are the p-values of the earlier claims for which Holm adjusts, too; an unknown one is 1 or NaN.
     """
     # Test days that count twice make every verdict invalid.
     overlapping = overlapping_tests(design)
@@ -85,7 +85,7 @@ def judge(
         problem = f"the test days of {ranges} overlap and would count twice; take ranges that lie apart"
         return {name: _not_testable(problem, None) for name in finalists}
 
-    # Each finalist alone.
+    # Test each finalist alone.
     all_scores = [
         score for scores in (incumbent, *finalists.values()) for seeds in scores.values() for score in seeds.values()
     ]
@@ -93,7 +93,8 @@ def judge(
     gains = {name: paired_gains(incumbent, scores, design) for name, scores in finalists.items()}
     tested = {name: _test(design, paired) for name, paired in gains.items()}
 
-    # All together. A finalist that could not be tested stays in the family, which was fixed before any result.
+    # Adjust for all of them together. A finalist that could not be tested counts, too: the family of claims was fixed
+    # before any result.
     p_values = [verdict.p if verdict.p is not None else 1.0 for verdict in tested.values()]
     earlier_p_values = [p if math.isfinite(p) else 1.0 for p in earlier]
     adjusted = holm([*p_values, *earlier_p_values])
@@ -119,12 +120,12 @@ def _not_testable(
 
 
 def _test(design: Design, paired: PairedGains) -> Verdict:
-    """Verdict on one finalist before Holm's adjustment. It is final if `p` is None: there was nothing to test."""
+    """Verdict on one finalist before Holm's adjustment. Final if it has a `reason`: then there was nothing to test."""
     gains = list(paired.gains.values())
     count = len(gains)
     rounding = _ROUNDING if design.scale.name == "ratio" else _ROUNDING_OF_SIZE * abs(paired.base)
 
-    # Too little to test.
+    # Too few gains for a test.
     if paired.not_positive:
         is_everywhere = len(paired.not_positive) == len(design.ranges)
         ranges = f"all {len(design.ranges)} date ranges" if is_everywhere else ", ".join(map(str, paired.not_positive))
@@ -141,7 +142,7 @@ def _test(design: Design, paired: PairedGains) -> Verdict:
         )
         return _not_testable(problem, FEWEST_RANGES, gains, rounding)
 
-    # The same gain on every range.
+    # Without spread, there is no test.
     values = np.array(gains)
     mean, spread = float(values.mean()), float(values.std(ddof=1))
     wins = int((values > rounding).sum())
@@ -177,6 +178,7 @@ def _conclude(design: Design, paired: PairedGains, verdict: Verdict, family: int
     if verdict.reason:
         return verdict
     spread = float(np.std(list(paired.gains.values()), ddof=1))
+    # The part of the gain that lies beyond the rope.
     beyond = verdict.gain - design.least_gain
     level = design.alpha / family
     c = correction_of(design, list(paired.gains))
@@ -237,7 +239,7 @@ def _problem(design: Design, paired: PairedGains, verdict: Verdict, needed_wins:
 
 
 def _numbers(design: Design, verdict: Verdict, c: float, family: int) -> str:
-    """The test, its adjustment, and the gain that it could have found."""
+    """The details of a test: p, its adjustment, the gain that it could have found, the ranges that it would take."""
     assert verdict.p is not None and verdict.p_adjusted is not None and verdict.detectable is not None  # noqa: PT018
     beyond = f"a gain beyond {design.scale.rope(design.rope)}" if design.rope else "any gain"
     parts = [
@@ -269,9 +271,9 @@ def _failures_in_words(design: Design, paired: PairedGains) -> str:
 
 
 def _ranges_for(in_sd: float, k: float, level: float) -> int | None:
-    """Fewest ranges that find a gain of so many standard deviations with 80 % power, for the correction k / (R - 1).
+    """Fewest ranges that find a gain of `in_sd` standard deviations with 80 % power; None if `MOST_RANGES` do not.
 
-    None if `MOST_RANGES` do not.
+    The correction for R ranges is k / (R - 1).
     """
     for ranges in range(FEWEST_RANGES, MOST_RANGES + 1):
         if smallest_gain(ranges, k / (ranges - 1), level) <= in_sd:

@@ -8,7 +8,7 @@ from pipeline.report.state import State
 from pipeline.results import range_of
 
 NOTHING = "—"
-"""The content of an empty cell of a table."""
+"""The cell of a sweep that lacks a property."""
 
 
 def differences(states: Sequence[State]) -> dict[str, tuple[str, ...]]:
@@ -16,7 +16,7 @@ def differences(states: Sequence[State]) -> dict[str, tuple[str, ...]]:
     properties = [_properties(state) for state in states]
     names = dict.fromkeys(name for of_sweep in properties for name in of_sweep)
     by_name = {name: tuple(of_sweep.get(name, NOTHING) for of_sweep in properties) for name in names}
-    # Data that only one of the sweeps read are no difference.
+    # Sweeps that trained on other date ranges read other data: only data of the same range can differ.
     return {
         name: values
         for name, values in by_name.items()
@@ -26,7 +26,7 @@ def differences(states: Sequence[State]) -> dict[str, tuple[str, ...]]:
 
 
 def _properties(state: State) -> dict[str, str]:
-    """The frozen spec of a sweep, and the code and data of its rows, by name."""
+    """The frozen spec of a sweep, and the code and data of its rows: `{"training max-epochs": "30"}`."""
     definition = state.sweep.definition
     properties = {
         "commit": _of_rows(state, "git_commit", definition.git_commit),
@@ -57,12 +57,16 @@ def _properties(state: State) -> dict[str, str]:
 
 
 def _of_rows(state: State, column: str, otherwise: str | None) -> str:
-    """The values of a column. The code that ran may differ from the planned one, and between trials."""
+    """The values of a column, `3f9c2a1, 77ab01e`: trials may have run other code than planned, and each other.
+
+    `otherwise` is for a sweep whose rows have none.
+    """
     values = dict.fromkeys(str(row[column]) for row in state.rows if row.get(column))
     return ", ".join(values) or otherwise or NOTHING
 
 
 def _flat(name: str, content: Mapping[str, Any], *, deep: bool = True) -> dict[str, str]:
+    """`{"training": {"max-epochs": 30}}` as `{"training max-epochs": "30"}`."""
     flat: dict[str, str] = {}
     for key, value in content.items():
         if deep and isinstance(value, dict):

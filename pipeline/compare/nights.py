@@ -1,7 +1,7 @@
 """The sweeps of a store night by night: the best of each night, drift of the data, an alarm if tonight is worse.
 
-Reads only. Nights of one architecture, data and objective form a series. The test behind the alarm is in
-`analysis/regression.py`.
+It writes nothing. Nights of one architecture, data and objective form a series. The statistical test behind the alarm
+is in `analysis/regression.py`.
 """
 
 import math
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from pipeline.analysis.regression import Worsening
 
 LAST = 14
-"""Nights to show."""
+"""Number of newest nights to show."""
 THRESHOLD = 0.02
-"""The largest loss that is no regression: a share of a metric that is judged by ratio, else in its own units."""
-# The smallest change of the incumbent's metric that gets a line, as a share.
-_NOTABLE = 0.01
-# The fewest ranges before the newest that tell the usual scores.
-_USUAL = 3
+"""The largest loss that is no regression: a share if the metric is judged by ratio, else in the metric's units."""
+_NOTABLE_SHARE = 0.01
+"""The largest change on unchanged data that is not reported, if the metric is judged by ratio; else it is the rope."""
+_EARLIER_AT_LEAST = 3
+"""The fewest earlier date ranges with which the newest one is compared."""
 WEEK = timedelta(days=7)
 
 
@@ -55,7 +55,7 @@ class Night:
 
     @cached_property
     def best(self) -> dict[DateRange, RangeScore]:
-        """The best setting's test metric on all ranges, both those that judged and those that chose."""
+        """The best setting's test metric on all ranges of its sweep, those of choosing and those of confirmation."""
         best = self.state.best
         return scores_by_range(self.state, best.experiment) if best else {}
 
@@ -71,7 +71,7 @@ class Night:
     def gains(self, fresh: bool, scale: Scale) -> dict[DateRange, float]:
         """Gains of the best setting over the incumbent of the same night, on ranges that both finished.
 
-        Only fresh ranges if `fresh`, else only ranges that chose.
+        Only fresh ranges if `fresh`, else only ranges on which the best setting was chosen.
         """
         gains = _gains(self.incumbent, self.best, scale)
         return {range_: gain for range_, gain in gains.items() if self.best[range_].fresh == fresh}
@@ -97,7 +97,10 @@ class Series:
 
     @property
     def before(self) -> list[Night]:
-        """The done sweeps of the week before tonight's; if there are none, the last one before it, however old."""
+        """The nights with which tonight's is compared: those of the week before it, or else the last one, however old.
+
+        Only done sweeps with a best setting.
+        """
         tonight = self.tonight
         if tonight is None:
             return []
@@ -107,7 +110,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Alarm:
-    """The result of the check for a regression; `--fail-on-regression` exits by `fires`."""
+    """The result of the check for a regression. With `--fail-on-regression`, one that fires makes the command fail."""
 
     fires: bool
     line: str
@@ -177,6 +180,7 @@ def _by_common_ranges(tonight: Night, before: Sequence[Night], threshold: float)
 
     losses: dict[DateRange, list[float]] = {}
     for night in before:
+        # A gain of the earlier night over tonight is a loss of tonight.
         for range_, loss in _gains(tonight.best, night.best, tonight.scale).items():
             losses.setdefault(range_, []).append(loss)
     # The median over nights, so that one lucky or broken night of the week changes little.
@@ -194,7 +198,7 @@ def _by_incumbent(tonight: Night, before: Sequence[Night], threshold: float) -> 
     alike = [night for night in before if _have_same_incumbent(night, tonight)]
     if not alike:
         return _cannot_judge(
-            tonight, before, "too few date ranges have the same data, and the setting to beat is another one"
+            tonight, before, "too few date ranges have the same data, and the setting to beat has changed"
         )
     level = _as_loss(threshold, tonight)
     # A gain on ranges that chose is larger than on fresh ones, so the two are never mixed.
@@ -255,7 +259,7 @@ def _gains(
 ) -> dict[DateRange, float]:
     """Gains of `other` over `base` on ranges that both finished with the same data and fidelity.
 
-    Either both settings were chosen on the range or neither: choosing flatters a setting.
+    A range must be fresh for both settings, or for neither: a setting looks better where it was chosen.
     """
     gains = {}
     for range_ in sorted(base.keys() & other.keys()):
@@ -285,7 +289,11 @@ def _nights(nights: Sequence[Night]) -> str:
 
 
 def drift(series: Series, last: int = LAST) -> list[str]:
-    """Signs of drift in the metric of the incumbent, which is the same setting every night; a line each."""
+    """Changes of the incumbent's metric from night to night, and whether it drifts over the date ranges: a line each.
+
+    The incumbent shows drift because it is the same setting every night. Nights with another one than the newest night
+    are left out.
+    """
     nights = [night for night in series.nights[-last:] if night.incumbent]
     if not nights:
         return []
@@ -296,16 +304,17 @@ def drift(series: Series, last: int = LAST) -> list[str]:
         between = f"between {before.id} and {after.id}"
         if on_other_data:
             lines.append(f"{between} the data changed: {_in_words(on_other_data, after)}")
-        notable = _NOTABLE if after.scale.name == "ratio" else after.definition.rope
-        if any(abs(change) > notable for change in on_same_data.values()):
+        largest_ignored = _NOTABLE_SHARE if after.scale.name == "ratio" else after.definition.rope
+        if any(abs(change) > largest_ignored for change in on_same_data.values()):
             lines.append(
                 f"{between} spec, code, image or device changed, not the data: {_in_words(on_same_data, after)}"
             )
             # Scores of a changed training cannot be compared with earlier ones.
             alike = []
         alike.append(after)
-    newest = {range_: score for night in alike for range_, score in night.incumbent.items() if score.score is not None}
-    return [*lines, *_over_ranges(newest, nights[-1].definition)]
+    # If several nights measured a range, the last one counts.
+    scores = {range_: score for night in alike for range_, score in night.incumbent.items() if score.score is not None}
+    return [*lines, *_over_ranges(scores, nights[-1].definition)]
 
 
 def _changes(
@@ -322,7 +331,7 @@ def _changes(
         if old.score is None or new.score is None or (scale.name == "ratio" and old.score == 0):
             continue
         if old.fidelity == new.fidelity:
-            # None: a fingerprint of an older version, which cannot be compared.
+            # None if an older version made one of the fingerprints: they cannot be compared.
             is_same = old.fingerprint == new.fingerprint or is_same_data(old.fingerprint, new.fingerprint)
             if is_same is not None:
                 difference = new.score - old.score
@@ -342,26 +351,26 @@ def _in_words(changes: Mapping[DateRange, float], night: Night) -> str:
     return f"{possessive} {metric} by {low}{to} on {ranges}"
 
 
-def _over_ranges(newest: Mapping[DateRange, RangeScore], definition: Definition) -> Iterator[str]:
-    """Compares the same setting on the newest range with earlier ranges; drift if it is worse than on all of them."""
+def _over_ranges(scores: Mapping[DateRange, RangeScore], definition: Definition) -> Iterator[str]:
+    """Compares the incumbent on the newest range with all other ranges: drift if it is worse there than on each."""
     metric, goal, possessive = (
         definition.objective.test,
         definition.objective.goal,
         incumbent_in_words(definition).possessive,
     )
-    if len(newest) <= _USUAL:
+    if len(scores) <= _EARLIER_AT_LEAST:
         return
-    range_ = max(newest, key=lambda date_range: (date_range.end, date_range.start))
-    now = newest[range_].score
-    fidelity = newest[range_].fidelity
-    others = [score.score for other, score in newest.items() if other != range_ and score.fidelity == fidelity]
+    range_ = max(scores, key=lambda date_range: (date_range.end, date_range.start))
+    now = scores[range_].score
+    fidelity = scores[range_].fidelity
+    others = [score.score for other, score in scores.items() if other != range_ and score.fidelity == fidelity]
     usual = [score for score in others if score is not None]
-    if now is None or len(usual) < _USUAL or not any(usual):
+    if now is None or len(usual) < _EARLIER_AT_LEAST or not any(usual):
         return
     low, high, middle = min(usual), max(usual), median(usual)
     worse = now > high if goal == "minimize" else now < low
     verdict = "drift" if worse else "no drift to be seen"
     yield (
         f"{verdict}: on its newest date range, {range_}, {possessive} {metric} is {now:.4g}; "
-        f"on the {len(usual)} before it was {low:.4g} to {high:.4g}, in the middle {middle:.4g}"
+        f"on the {len(usual)} before it was {low:.4g} to {high:.4g}, with the median {middle:.4g}"
     )

@@ -1,4 +1,4 @@
-"""The geometry of a chart of error against cost: a point per sweep, a line per reference.
+"""The geometry of a chart of error (upwards) against training time: a point per sweep, a horizontal line per reference.
 
 The template draws it as inline SVG and chooses the colours.
 """
@@ -13,27 +13,29 @@ from pipeline.report.words import duration
 
 WIDTH, HEIGHT = 760, 380
 _LEFT, _TOP, _BOTTOM, _RIGHT = 78, 36, 52, 170
-"""Margins in pixels. The left, top and bottom ones hold labels and titles, the right one the references' names."""
+"""Margins in pixels. Left, top and bottom hold the axes' labels and titles, right holds the references' names."""
 _LETTER, _LINE = 7.8, 18
 """Width of a wide letter, and height of a line of text, in pixels."""
 _DOT = 6
 _FAR = 5.0
-"""A reference that is more than this many times worse than the worst sweep is not drawn: the sweeps would shrink."""
+"""A reference is not drawn if it is more than this many times above all sweeps, or below: they would be squeezed."""
 _LARGEST_PART = 0.5
-"""The largest share of the axis that the constant may add; beyond that it is not drawn."""
+"""The constant is not drawn if it would take more than this share of the axis."""
 _LEAST_SPAN = 0.1
-"""The least span of the errors for that decision, as a share of them."""
+"""For that share, the other errors count as spread over at least this share of their size, even if they are equal."""
 
 
 @dataclass(frozen=True)
 class Tick:
+    """A mark on an axis, at this pixel, with its label."""
+
     at: float
     text: str
 
 
 @dataclass(frozen=True)
 class Dot:
-    """A sweep."""
+    """A sweep's point and its name beside it."""
 
     x: float
     y: float
@@ -43,12 +45,14 @@ class Dot:
     is_left: bool
     """True if the text ends at `text_x` instead of beginning there."""
     is_first: bool
+    """True for the sweep that the ranking puts first."""
     title: str
+    """The text that appears under the mouse."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """A reference."""
+    """A reference's line and its name."""
 
     y: float
     text: str
@@ -62,16 +66,16 @@ class Picture:
     left: float
     right: float
     bottom: float
-    across: tuple[Tick, ...]
-    """Ticks of the cost."""
-    up: tuple[Tick, ...]
+    x_ticks: tuple[Tick, ...]
+    """Ticks of the training time."""
+    y_ticks: tuple[Tick, ...]
     """Ticks of the error."""
     dots: tuple[Dot, ...]
     levels: tuple[Level, ...]
     unseen: tuple[str, ...]
-    """Names of sweeps without an error to draw."""
+    """Names of sweeps that are not drawn, as they have no error or no training time."""
     far: tuple[str, ...]
-    """References that lie far outside the picture, in words."""
+    """References that are not drawn, as they would lie too far from the sweeps: `the constant 90`."""
     cost: str
     error: str
     """Titles of the axes."""
@@ -99,7 +103,7 @@ class _Axis:
         return round(self.start + (at - low) / (high - low) * (self.end - self.start), 1)
 
     def ticks(self) -> list[float]:
-        """Round values on the axis, few enough to read."""
+        """Round values on the axis, few enough to read: at most six on a logarithmic axis."""
         if self.is_log:
             exponents = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             for steps in ((1, 2, 5), (1, 3), (1,)):
@@ -130,8 +134,8 @@ def picture(ranking: Ranking) -> Picture | None:
         left=_LEFT,
         right=WIDTH - _RIGHT,
         bottom=HEIGHT - _BOTTOM,
-        across=tuple(_without_crowding(Tick(x(value), text) for value, text in _times(x))),
-        up=tuple(Tick(y(value), f"{value:.4g}") for value in y.ticks()),
+        x_ticks=tuple(_without_crowding(Tick(x(value), text) for value, text in _times(x))),
+        y_ticks=tuple(Tick(y(value), f"{value:.4g}") for value in y.ticks()),
         dots=tuple(_dots(ranking, drawn, x, y, [y(score) for score in levels.values()])),
         levels=tuple(_with_room({name: y(score) for name, score in levels.items()})),
         unseen=tuple(place.name for place in ranking.places if place not in drawn),
@@ -143,7 +147,7 @@ def picture(ranking: Ranking) -> Picture | None:
 
 
 def _levels(drawn: Sequence[Place]) -> tuple[dict[str, float], tuple[str, ...]]:
-    """The scores of references by name, from the first sweep that measured them; and those too far away, in words."""
+    """{reference to draw: score}, by the first sweep that measured references; and the others, `the constant 90`."""
     measured = next((place.references.references for place in drawn if place.references), ())
     scores = {reference.name: reference.score for reference in measured if reference.score is not None}
     errors = [place.score for place in drawn if place.score is not None]
@@ -159,7 +163,7 @@ def _levels(drawn: Sequence[Place]) -> tuple[dict[str, float], tuple[str, ...]]:
 
 
 def _takes_most(score: float, others: Sequence[float]) -> bool:
-    """True if the score would stretch the axis so far that the others get less than half of it."""
+    """True if the score would take more than `_LARGEST_PART` of the axis from the others."""
     is_log = min(score, *others) > 0
     low, high, at = (math.log(number) if is_log else number for number in (min(others), max(others), score))
     span = max(high - low, _LEAST_SPAN * (1.0 if is_log else max(map(abs, others))))
@@ -241,6 +245,7 @@ def _with_room(levels: dict[str, float]) -> Iterator[Level]:
 
 
 def _without_crowding(ticks: Iterator[Tick]) -> Iterator[Tick]:
+    """The ticks, from left to right, without those whose labels would touch the label before."""
     end = -math.inf
     for tick in ticks:
         half = _LETTER * len(tick.text) / 2
@@ -252,4 +257,6 @@ def _without_crowding(ticks: Iterator[Tick]) -> Iterator[Tick]:
 def _alt(metric: str, drawn: Sequence[Place], levels: dict[str, float]) -> str:
     points = [f"{place.name} {place.score:.4g} for {duration(place.seconds)}" for place in drawn]
     lines = [f"{name} {score:.4g}" for name, score in levels.items()]
-    return f"{metric} against training time: {'; '.join(points)}" + (f"; beside {', '.join(lines)}" if lines else "")
+    return f"{metric} against training time: {'; '.join(points)}" + (
+        f"; references: {', '.join(lines)}" if lines else ""
+    )

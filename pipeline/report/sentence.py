@@ -1,4 +1,4 @@
-"""The sentence that states a sweep's answer, and its short form for a table. `answer.py` decides the answer."""
+"""Puts a sweep's answer into words: a sentence for the page, a short form for a table. `answer.py` decides it."""
 
 import math
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from pipeline.results import Row
 from pipeline.scale import Scale
 from pipeline.sweep import Definition
 
+# The verdict on the best setting: in a sentence, after "e012 is the best setting", and alone, for `hpt export`.
 _VERDICTS = {
     Kind.REAL: ", and that is real",
     Kind.PROMISING: ", and promising",
@@ -31,7 +32,7 @@ _CERTAINTIES = {
 
 
 def certainty(definition: Definition, answer: Answer, confirmed: Confirmation | None) -> str:
-    """The verdict on the answer's setting for `hpt export`: `confirmed as real`."""
+    """The certainty of the answer's setting, for `hpt export`: `confirmed as real`, `not judged yet`."""
     incumbent = definition.incumbent_name
     if answer.basis is Basis.KEPT:
         return f"{answer.rival} was chosen, and is not better than {incumbent} on the date ranges that judged"
@@ -43,7 +44,7 @@ def certainty(definition: Definition, answer: Answer, confirmed: Confirmation | 
 
 
 def so_far(trials: int, planned: int) -> str:
-    """The beginning of a sentence about an unfinished sweep."""
+    """The words before the sentence of an unfinished sweep: `So far (12 of 40 trials): `."""
     return f"So far ({trials} of {planned} trials): "
 
 
@@ -95,6 +96,7 @@ def _claim(
     comparisons: Sequence[RangeComparison],
     confirmed: Confirmation | None,
 ) -> str:
+    # A spec with a single setting has the phase `train` in place of a search.
     if definition.choosing[0].name == "train":
         return _only_setting(definition, answer.setting)
     if answer.basis is Basis.KEPT and answer.rival is not None and confirmed is not None:
@@ -115,7 +117,7 @@ def _only_setting(definition: Definition, setting: Standing) -> str:
 
 
 def _mean_test(definition: Definition, possessive: str, tests: Sequence[float], fresh: str = "") -> str:
-    """`; its mse_test is 0.0312, the mean over 6 fresh date ranges`; empty without a value."""
+    """`; its mse_test is 0.0312, the mean over 6 fresh date ranges`; empty if `tests` is. `fresh` is "fresh " or ""."""
     if not tests:
         return ""
     mean = f"{fmean(tests):.4g}"
@@ -192,6 +194,7 @@ def _mean_gain(definition: Definition, comparisons: Sequence[RangeComparison]) -
 
 def _wins_and_certainty(gains: Sequence[float], verdict: Verdict, *, is_fresh: bool) -> str:
     """`better on 6 of 6 fresh date ranges (p = 0.004)`; in brackets the p-value if real, else the reason why not."""
+    # A problem without "but", like "which is within the rope", needs other words before it.
     remark = verdict.problem.removeprefix("but ") if verdict.problem.startswith("but ") else ""
     if verdict.kind is Kind.REAL:
         remark = f"p = {verdict.p_adjusted:.2g}"
@@ -207,7 +210,7 @@ def _ranges(count: int, fresh: str = "") -> str:
 
 
 def _gains(comparisons: Sequence[RangeComparison]) -> list[float]:
-    """Gains by range; empty if a range has no ratio."""
+    """The gain on each range; empty if one of them has none, as a mean over the others would mislead."""
     gains = [comparison.gain for comparison in comparisons if comparison.gain is not None]
     return gains if len(gains) == len(comparisons) else []
 

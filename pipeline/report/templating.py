@@ -28,6 +28,7 @@ from pipeline.report.words import (
 from pipeline.space import identity_of
 
 LONGEST_TEXT = 2000
+"""Characters of a text that a page shows."""
 
 
 @cache
@@ -71,12 +72,12 @@ def number(value: Any) -> str:
 
 
 def percent(place: float) -> str:
-    """A position between 0 and 1 on an axis, with room at both ends for a mark."""
+    """A place between 0 and 1 on an axis as a CSS length, `50.00%`, with room for a mark at both ends."""
     return f"{5 + 90 * place:.2f}%"
 
 
 def varying(standings: Sequence[Standing], names: Sequence[str]) -> list[str]:
-    """The hyperparameters in which these settings differ."""
+    """Those of the hyperparameters `names` in which these settings differ."""
     return [
         name for name in names if len({identity_of({name: standing.assignment[name]}) for standing in standings}) > 1
     ]
@@ -102,7 +103,8 @@ def cut(value: Any) -> str:
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text)} characters, all in results.csv)"
 
 
-# Imported late: a calibration's words need scipy, and the page of a running sweep is written every few seconds.
+# The modules of calibrations are imported late: they load scipy, and the page of a running sweep is written every few
+# seconds.
 def _share(value: float) -> str:
     from pipeline.analysis.calibration import percent
 

@@ -1,7 +1,7 @@
 """Copies each row to MLflow as a run, if `[tracking]` of `hpt.toml` names a server or a folder.
 
-Every summary of a sweep writes the missing runs, so each row arrives at least once. The tag `hpt.trial` finds a run
-that exists already. The pipeline reads none of this back, so every failure is only a warning.
+Each time a sweep is summarized, the missing runs are written, so each row arrives at least once. A run is found again
+by its tag `hpt.trial`. The pipeline never uses what MLflow holds, so a failure is only a warning.
 """
 
 import math
@@ -30,10 +30,11 @@ CURVES = "epoch/"
 
 _CONNECTIONS = 8
 _LONGEST_S = 300.0
+"""Seconds after which no more runs are begun."""
 # MLflow's limits per request.
 _METRICS_AT_ONCE, _PARAMS_AT_ONCE = 1000, 100
 _MOST_POINTS = 1000
-"""Of a trial's curves, all together."""
+"""The most values of a trial's curves, all curves together."""
 _NUMBERS = ("training_time", "epochs")
 _TAGS = tuple(sorted(RESERVED - {*_NUMBERS, "date-range", "seed", "trial", "started", "finished"}))
 _ENVIRONMENT = {
@@ -45,7 +46,7 @@ _ENVIRONMENT = {
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-"""Settings of the client, unless the environment has them."""
+"""Variables that configure the client; those that the environment has already stay as they are."""
 
 
 def track(sweep: Sweep, rows: Sequence[Row], warn: Callable[[str], None]) -> None:
@@ -81,7 +82,10 @@ def experiment_name(definition: Definition) -> str:
 
 
 def _write_missing(sweep: Sweep, rows: Sequence[Row], tracking: Tracking) -> None:
-    """Raises the client's errors, TimeoutError after five minutes, and ValueError if MLflow refuses rows."""
+    """Writes the rows that have no finished run, and deletes surplus runs.
+
+    Raises the client's errors, TimeoutError after five minutes, and ValueError if MLflow refuses rows.
+    """
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking.mlflow)
@@ -131,11 +135,11 @@ def _experiment_id(client: "MlflowClient", name: str) -> str:
 
 
 def _runs_by_trial(client: "MlflowClient", experiment: str, sweep: str) -> "dict[str, list[Run]]":
-    """The runs of a sweep by their tag `hpt.trial`."""
+    """{tag `hpt.trial`: runs of a sweep}; a trial may have several."""
     runs: dict[str, list[Run]] = {}
-    of_sweep, token = f"tags.`hpt.trial` LIKE '{sweep}/%'", None
+    query, token = f"tags.`hpt.trial` LIKE '{sweep}/%'", None
     while True:
-        page = client.search_runs([experiment], of_sweep, max_results=1000, page_token=token)
+        page = client.search_runs([experiment], query, max_results=1000, page_token=token)
         for run in page:
             runs.setdefault(run.data.tags["hpt.trial"], []).append(run)
         if not (token := page.token):
@@ -151,14 +155,14 @@ def _is_of_attempt(run: "Run", row: Row) -> bool:
 
 
 def _is_whole(run: "Run", row: Row) -> bool:
-    """True if the run holds the whole row: its end is written last."""
+    """True if the run holds the whole row: it is marked as ended after all else is written."""
     return _is_of_attempt(run, row) and run.info.status != "RUNNING"
 
 
 def _delete_surplus(client: "MlflowClient", runs: "Sequence[Run]", row: Row) -> None:
     """Moves all runs of the row's trial but one to MLflow's trash.
 
-    Surplus runs are of attempts that were retried since, or were created twice at the same moment.
+    Surplus are those of an attempt that was retried since, and the second if two were created at the same moment.
     """
     of_row = [run for run in runs if _is_of_attempt(run, row)]
     current = next((run for run in of_row if _is_whole(run, row)), of_row[0] if of_row else None)
@@ -170,7 +174,7 @@ def _delete_surplus(client: "MlflowClient", runs: "Sequence[Run]", row: Row) -> 
 def _write_run(
     client: "MlflowClient", experiment: str, sweep: Sweep, row: Row, curve: Sequence[Row], unfinished: "Run | None"
 ) -> None:
-    """Writes a row as a run; `unfinished` is a run of it that an earlier report began."""
+    """Writes a row as a run, or completes `unfinished`, a run of this row that an earlier report began."""
     from mlflow.entities import Param
 
     definition = sweep.definition
@@ -193,7 +197,7 @@ def _write_run(
 
 
 def _curves(lines: Sequence[Row], at: int) -> "list[Metric]":
-    """The metrics of the epochs, thinned evenly if they are too many; the last epoch stays."""
+    """The metrics of the epochs; if they are too many, only every second epoch, or third …, and always the last."""
     every = max(1, math.ceil(sum(map(len, lines)) / _MOST_POINTS))
     points = [line for line in lines[::-1][::every] if isinstance(line.get("epoch"), int)]
     return [metric for line in points[::-1] for metric in _metrics(line, at, step=line["epoch"], prefix=CURVES)]
@@ -211,7 +215,7 @@ def _batches(items: "list[Any]", size: int) -> "Iterator[list[Any]]":
 
 
 def _name(name: str) -> str:
-    """A name that MLflow accepts: it allows few signs, and uses names as folders."""
+    """A name that MLflow accepts: it allows few special characters, and a local folder uses names as paths."""
     return re.sub(r"[^\w. -]", "_", name).lstrip(".")[:200] or "_"
 
 

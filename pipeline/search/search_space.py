@@ -1,6 +1,6 @@
 """The search space of a strategy: domains, their conditions, and constraints between hyperparameters.
 
-It lists and counts settings, and tells which two of them are the same experiment. Choosing is the strategies' work.
+It lists and counts settings, and tells whether two of them are the same experiment. Strategies choose among them.
 """
 
 import contextlib
@@ -29,18 +29,19 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 class SearchSpace:
     """The domains with their conditions (`when`) and the constraints between them.
 
-    A hyperparameter is inactive if its condition, or that of a parent in its condition, does not hold. An inactive one
-    has its value from `otherwise`; so has a hyperparameter without a domain, which is fixed. A constraint has no effect
-    where one of its hyperparameters is inactive.
+    A hyperparameter is inactive if its condition does not hold, or if a hyperparameter in its condition is inactive.
+    Then its value is that in `otherwise`. A hyperparameter without a domain is fixed, also at its value in `otherwise`.
+    A constraint has no effect while one of its hyperparameters is inactive.
 
-    Raises ValueError, one sentence, for conditions and constraints that are impossible.
+    Raises ValueError, with one sentence, for conditions and constraints that are impossible.
     """
 
     domains: Space
     constraints: tuple[Constraint, ...] = ()
     otherwise: Assignment = field(default_factory=dict)
 
-    # Computed once from the other fields. `order` is the listed order, with parents before their children.
+    # Computed once from the other fields. `order` is the listed order, with parents before their children; `_active_if`
+    # is {name: ((ancestor, values for which the name is active), ...)}.
     order: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _active_if: dict[str, tuple[tuple[str, tuple[Scalar, ...]], ...]] = field(init=False, repr=False, compare=False)
 
@@ -56,14 +57,14 @@ class SearchSpace:
         object.__setattr__(self, "order", tuple(order))
         for name, domain in self.domains.items():
             if domain.when and name not in self.otherwise:
-                raise ValueError(f"{name}: has a condition, but no value for where that does not hold")
+                raise ValueError(f"{name}: has a condition, but no value for the case that it does not hold")
         for constraint in self.constraints:
             _check(constraint, [self._range(constraint, side) for side in (constraint[0], constraint[2])])
 
     def _conditions(self, name: str, children: tuple[str, ...]) -> dict[str, tuple[Scalar, ...]]:
-        """`{ancestor: values}` for which `name` is active, from its own condition and those of its ancestors."""
+        """`{ancestor: values for which `name` is active}`, from its own condition and those of its ancestors."""
         if name in children:
-            raise ValueError(f"{name}: its condition hangs on itself: {' → '.join((*children, name))}")
+            raise ValueError(f"{name}: its condition depends on itself: {' → '.join((*children, name))}")
         conditions: dict[str, tuple[Scalar, ...]] = {}
         for parent, parent_values in self.domains[name].when.items():
             if parent not in self.domains and parent not in self.otherwise:
@@ -85,7 +86,7 @@ class SearchSpace:
         return is_equal(self.otherwise[name], value)
 
     def _range(self, constraint: Constraint, side: str | float) -> tuple[float, float, bool]:
-        """Least and greatest value of a side of a constraint, and True if it can be any real number between."""
+        """Least and greatest value of a constraint's side, and True for a range of real numbers without a step."""
         if not isinstance(side, str):
             return side, side, False
         text = constraint_text(constraint)
@@ -148,7 +149,7 @@ class SearchSpace:
 
     @property
     def is_endless(self) -> bool:
-        """True if there are infinitely many settings: a range of real numbers has no step."""
+        """True if there are infinitely many settings, as some domain is a range of real numbers without a step."""
         return any(math.isinf(domain.size) for domain in self.domains.values())
 
     @property
@@ -159,7 +160,7 @@ class SearchSpace:
     def count(self, at_most: int) -> int | None:
         """Number of different allowed settings. None if it is infinite, or needs more than `at_most` steps of counting.
 
-        Only spaces with conditions or constraints are counted step by step.
+        A space without conditions and constraints takes no steps.
         """
         if self.is_endless:
             return None
@@ -172,14 +173,16 @@ class SearchSpace:
             return None
 
     def settings(self, at_most: float = math.inf) -> Iterator[Assignment]:
-        """Yields the different allowed settings in the listed order of the values; the last name varies fastest.
+        """Yields the different allowed settings, values in their listed order; the last name of `order` varies fastest.
 
         Ends after `at_most` steps, including steps to forbidden settings. Raises ValueError if a range has infinitely
         many values.
         """
         for name, domain in self.domains.items():
             if math.isinf(domain.size):
-                raise ValueError(f"{name}: a range of real numbers has no end of values: give it a step or list values")
+                raise ValueError(
+                    f"{name}: a range of real numbers has infinitely many values: give it a step or list values"
+                )
         with contextlib.suppress(_TooManyError):
             yield from self._walk(at_most)
 
@@ -215,7 +218,7 @@ class SearchSpace:
 
 
 class _TooManyError(Exception):
-    """Counting needs more steps than allowed."""
+    """Walking through the settings takes more steps than allowed."""
 
 
 def constraint_text(constraint: Constraint) -> str:
@@ -229,7 +232,7 @@ def _words(values: Sequence[Scalar]) -> str:
 
 
 def _check(constraint: Constraint, sides: Sequence[tuple[float, float, bool]]) -> None:
-    """Raises ValueError if no setting fulfils the constraint, or if draws of real numbers never would."""
+    """Raises ValueError if no setting fulfils the constraint, or no random draw ever does (`lr == 0.1`)."""
     (low, high, endless), (other_low, other_high, other_endless) = sides
     a, op, b = constraint
     possible = {

@@ -14,8 +14,8 @@ from pipeline.spec.model import Budget, EarlyStopping, Objective, SpecDateRange,
 from pipeline.training.own.code import Own
 
 FORMAT = 2
-"""Format of the sweeps that this version makes. Older ones are read, reported, compared and exported for ever. To go on
-with one of them, or to retry it, is an error: two ways of training are never ranked together."""
+"""Format of the sweeps that this version makes. Sweeps of older formats are read, reported, compared and exported
+forever. To go on with one, or to retry it, is an error: trainings of two formats are never ranked together."""
 
 
 class Fidelity(Recorded):
@@ -24,7 +24,7 @@ class Fidelity(Recorded):
     name: str
     max_epochs: int
     train_days: int | None = None
-    """The last so many days of a range's training part; None: all of it."""
+    """Number of days, at the end of a range's training part, to train on; None: all of it."""
 
 
 class Calibrating(Recorded):
@@ -36,11 +36,11 @@ class Calibrating(Recorded):
 
 
 class Resembling(Recorded):
-    """The question of a study of resemblance: how alike are date ranges, and how many would a confirmation take?"""
+    """The question of a study of resemblance: how much alike are date ranges, and how many does a confirmation need?"""
 
     chosen_on: tuple[SpecDateRange, ...]
     judging: tuple[SpecDateRange, ...]
-    """The ranges that a sweep of this spec would choose and judge on, on the day of the study."""
+    """On these two, a sweep of this spec would choose and judge if it were made on the day of the study."""
     settings: int
     """Number of settings that it would choose from."""
     rope: float
@@ -60,16 +60,17 @@ class Resemblance(Recorded):
     correction: float
     """The c that the sweep judges with, in variance x (1/R + c): `constant`, clipped to [`at_least`, `at_most`]."""
     constant: float
-    """The c without evidence."""
+    """The c that would be used without these trainings."""
     at_least: float
     at_most: float
-    """Quantiles of c by the evidence."""
+    """A low and a high quantile of c, as learned from these trainings."""
     correlation: float
-    """Correlation of the gains on two neighbouring ranges."""
+    """Correlation of the gains on two neighbouring ranges: its median, and a high quantile in `correlation_at_most`."""
     correlation_at_most: float
     trainings: int
     settings: int
     ranges: int
+    """Numbers of trainings, settings and date ranges that it is learned from."""
     sources: tuple[str, ...]
     """The sweeps and studies that the trainings are from, oldest first."""
 
@@ -85,9 +86,9 @@ class Judging(Recorded):
     rope: float
     """The largest gain that is not worth having: a share of a metric judged by ratio, else in the metric's units."""
     fresh: bool
-    """True if its ranges played no part in choosing. Otherwise nothing is ever called real."""
+    """True if its ranges played no part in choosing. Otherwise no gain is ever called real."""
     resemblance: Resemblance | None = None
-    """None: there was no evidence, and c is a constant. Older sweeps have none."""
+    """None: there was nothing to learn it from, as in older sweeps, and c is a constant."""
 
 
 Role = Literal["choose", "judge", "reference", "refit"]
@@ -98,7 +99,7 @@ class Phase(Recorded):
 
     name: str
     role: Role = "choose"
-    """Purpose of its trials. In sweeps older than roles, `judging` tells it."""
+    """Purpose of its trials. In a sweep from before there were roles, a phase with `judging` judges, others choose."""
     space: Space
     ranges: tuple[SpecDateRange, ...]
     fidelity: Fidelity
@@ -108,14 +109,14 @@ class Phase(Recorded):
     wanted: int | None = None
     """Number of experiments before the budget reduced it; None if it did not."""
     open_ended: bool = False
-    """True if the spec names no number of experiments: the budget ends the phase."""
+    """True if the spec gives no number of experiments, so that the budget ends the phase."""
     constraints: tuple[Constraint, ...] = ()
     batch: int | None = None
     """Experiments per round; None: all in one round."""
     follows: str | None = None
     """The phase whose best setting this one starts from; None: it starts from the incumbent."""
     near: float | None = None
-    """Share of each range that is searched, around the setting that it starts from; None: all of it."""
+    """Share of each hyperparameter's domain that is searched, around the setting of the start; None: all of it."""
     faster_within: float | None = None
     """A setting within this relative distance of the best is ranked first if it trains clearly faster; None: never."""
     early_stopping: EarlyStopping | None = None
@@ -123,6 +124,7 @@ class Phase(Recorded):
     first_seed: int = 0
     """Index of its first seed; above 0 if earlier ones were used on these ranges already."""
     race: bool = False
+    """True if settings that are clearly worse on the first date ranges are not trained on the later ones."""
     judging: Judging | None = None
     """Rules of judging; None in a phase of another role."""
 
@@ -150,7 +152,7 @@ class Phase(Recorded):
 
     @property
     def is_reference(self) -> bool:
-        """True if it trains references. They belong to the first round; nothing waits for them except its end."""
+        """True if it trains references. They belong to the first round; only the end of that round waits for them."""
         return self.role == "reference"
 
     @property
@@ -188,19 +190,19 @@ class Definition(Recorded):
     reuse: bool = False
 
     chosen_before: dict[str, int] = pydantic.Field(default_factory=dict)
-    """{range that this sweep chooses on: earlier sweeps of this architecture and data that chose on it}."""
+    """{range that this sweep chooses on: number of earlier sweeps of this architecture and data that chose on it}."""
 
     own: Own | None = None
     """A team's own trainer, whose name is then in `architecture`; None: a built-in architecture."""
 
     rows_by_month: dict[str, int] | None = None
-    """`{"2024-01": 620}`: rows with every target when the sweep was made; None if they were not counted."""
+    """`{"2024-01": 620}`: rows that lack no target, counted when the sweep was made; None if they were not counted."""
 
     decided: tuple[str, ...] = ()
-    """Decisions that the spec left open, with reasons, and unusual keys of the spec: a line each."""
+    """How this sweep decides what the spec left open, and why, and unusual keys of the spec: a line each."""
 
     lost: tuple[str, ...] = ()
-    """Rows and values of the data that cannot be used, if that is more than an accident: a line each."""
+    """Rows and values of the data that cannot be used, if there are more than a few: a line each."""
 
     calibrating: Calibrating | None = None
     """Only in a calibration. Its phases run the same experiments on more and more data."""
@@ -224,7 +226,7 @@ class Definition(Recorded):
     def _with_the_goal_in_its_spec(cls, raw: Any) -> Any:
         """Adds the goal to old sweeps and to their specs, so that a spec means the same if it runs again.
 
-        Without a goal, older versions minimized every metric, and judged it by ratio. Their sweeps stay so for ever.
+        Without a goal, older versions minimized every metric, and judged it by ratio. For their sweeps this stays so.
         """
         if not isinstance(raw, dict) or not isinstance(raw.get("objective"), dict):
             return raw
@@ -235,8 +237,10 @@ class Definition(Recorded):
 
     @property
     def is_study(self) -> bool:
-        """True if it does not look for the best setting: a calibration, a study of resemblance, or a sweep of `hpt
-        judge`."""
+        """True if the sweep does not look for the best setting.
+
+        A calibration, a study of resemblance, or a sweep of `hpt judge`.
+        """
         return self.calibrating is not None or self.resembling is not None or self.claim is not None
 
     @property
@@ -246,7 +250,7 @@ class Definition(Recorded):
 
     @property
     def rope(self) -> float:
-        """The rope of its confirmation; the usual one if it judges nothing."""
+        """The rope of the sweep's confirmation; the metric's usual rope if it has none."""
         if self.confirm and self.confirm.judging:
             return self.confirm.judging.rope
         return usual_rope(self.objective.metric, self.objective.scale)

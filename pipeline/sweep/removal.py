@@ -1,8 +1,9 @@
-"""Removes sweeps, or their models alone, to free space, in an order that leaves a usable store if it breaks.
+"""Removes sweeps, or their models alone, to free space. If it is interrupted, the store stays usable.
 
-The ledger stays: ranges used for choosing, verdicts, digests. Models that rows of other sweeps point to stay as well. A
-training that is remembered for reuse is forgotten before its model goes. First a mark is written: the files of a marked
-sweep are no sweep any more. The mark goes last, once no file is left. Callers say which model is the best.
+It keeps the ledger (ranges used for choosing, verdicts, digests), and models to which rows of other sweeps point. The
+order matters. First comes a mark, `removed/<sweep>`: a marked sweep counts as removed, whatever files it still has. A
+training that is remembered for reuse is forgotten before its model is deleted. The mark is deleted last, once the sweep
+has no file left.
 """
 
 import time
@@ -22,26 +23,26 @@ from pipeline.sweep.leases import LEASE_PACE, LeasePace, Leases, Runner
 
 _CONNECTIONS = 32
 _ALWAYS_KEPT = ("epochs.csv", "log.txt")
-"""Files of an attempt that stay if only its models go: they are small, and explain its row."""
+"""Files of an attempt that are kept if only models are removed: they are small, and explain the attempt's row."""
 
 
 @dataclass(frozen=True)
 class Removal:
-    """The files of a sweep that go, and the attempts that stay."""
+    """The files of a sweep to delete, and the attempts to keep."""
 
     sweep: Sweep
     is_whole: bool
-    """True if the sweep goes; False if only its models do."""
+    """True if the sweep is removed; False if only its models are."""
     best: str | None
-    """The key of the model to keep, if only models go."""
+    """If only models are removed, the key of the one to keep: the caller decides which is the best."""
     files: tuple[Entry, ...]
-    """The files that go."""
+    """The files to delete."""
     kept: Mapping[str, tuple[str, ...]]
-    """{folder of an attempt that stays: sweeps whose rows point to its model}; no sweeps: it is the model to keep."""
+    """{folder of an attempt to keep: other sweeps whose rows point to its model}; `best` may have none."""
 
     @property
     def size(self) -> int:
-        """Bytes that go."""
+        """Bytes to delete."""
         return sum(entry.size for entry in self.files)
 
     @property
@@ -51,18 +52,20 @@ class Removal:
 
 
 def plan(store: Store, ids: Sequence[str], keep: Mapping[str, str | None] | None = None) -> list[Removal]:
-    """The removals of these sweeps; nothing is written.
+    """Plans to remove these sweeps, and writes nothing.
 
-    With `keep`, {sweep: key of the model to keep}, only other models go. Raises UserError if a sweep does not exist.
+    With `keep`, {sweep: key of the model to keep}, only the other models are removed. Raises UserError if a sweep does
+    not exist.
     """
     needed = _needed(store, () if keep is not None else ids)
     return [_plan(Sweep(store, id), needed, keep is None, keep.get(id) if keep else None) for id in ids]
 
 
 def remove(removals: Sequence[Removal], say: Callable[[str], None], pace: LeasePace = LEASE_PACE) -> int:
-    """Removes files, by the present state of the store, and returns the bytes freed. May be repeated after a failure.
+    """Removes sweeps or models, and returns the bytes freed. May be repeated after a failure.
 
-    `removals` are of one store. Raises UserError, before anything is deleted, if one of the sweeps is being run.
+    The files are planned again, from the present state of the store. `removals` are of one store. Raises UserError,
+    before anything is deleted, if one of the sweeps is being run.
     """
     if not removals:
         return 0
@@ -81,8 +84,8 @@ def remove(removals: Sequence[Removal], say: Callable[[str], None], pace: LeaseP
             store.delete(removed_key(removal.sweep.id))
         raise
 
-    # Plan again: since the first plan, sweeps may have taken over models of these, or written their pages. From now on
-    # they cannot, since the trainings are forgotten.
+    # Plan again: since the first plan, other sweeps may have reused models of these, or these may have written pages.
+    # Once the trainings are forgotten, nobody can reuse their models.
     _forget(store, removals)
     needed = _needed(store, [removal.sweep.id for removal in removals if removal.is_whole])
     return sum(_remove(_plan(removal.sweep, needed, removal.is_whole, removal.best)) for removal in removals)
@@ -104,7 +107,7 @@ def check_idle(
     pace: LeasePace = LEASE_PACE,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Raises UserError if a runner is at work on a sweep. Waits for the heartbeat of a runner that may be dead."""
+    """Raises UserError if a runner works on a sweep. Waits until each runner has shown a heartbeat or is stale."""
     errors: list[str] = []
     view = Leases(sweep, Runner.of_this_process(0), pace=pace, say=errors.append)
     has_said = False
@@ -153,7 +156,7 @@ def _folders(sweep: SweepKeys, needed: Mapping[str, set[str]]) -> dict[str, set[
 
 
 def _needed(store: Store, without: Collection[str]) -> dict[str, set[str]]:
-    """{key of a model: sweeps whose rows point to it, other than its own}, by all sweeps except those in `without`."""
+    """{key of a model: other sweeps whose rows point to it}; rows of the sweeps in `without` do not count."""
     needed: dict[str, set[str]] = {}
     for id in all_sweeps(store):
         if id in without:
@@ -172,7 +175,7 @@ def _key_of(row: Row) -> str | None:
 
 
 def _rows(sweep: Sweep) -> Iterable[Row]:
-    """The rows of a sweep; if it is damaged, those of its table."""
+    """The rows of a sweep; if it is damaged, those in its `results.csv`; none if that cannot be read either."""
     try:
         return merge.look(sweep).rows
     except UserError:
@@ -183,7 +186,10 @@ def _rows(sweep: Sweep) -> Iterable[Row]:
 
 
 def _forget(store: Store, removals: Sequence[Removal]) -> None:
-    """Deletes the remembered rows of trainings whose models go, so that such trainings run again."""
+    """Deletes the remembered rows of trainings whose models are to be deleted, so that such trainings run again.
+
+    Remembered rows without a model of their sweep are deleted, too.
+    """
     sweeps = {removal.sweep.id: removal.sweep for removal in removals}
     folders = {_folder_of_model(removal.sweep, entry.key) for removal in removals for entry in removal.files}
     for key, row in _remembered(store):

@@ -46,7 +46,7 @@ class Job:
     hyperparameters: Assignment
     """A value for every hyperparameter."""
     data: DataSource | None
-    """None only for a team's own trainer that needs no address of its data."""
+    """None only for a team's own trainer that reads its own data."""
     date_range: DateRange
     validation_share: float
     test_share: float
@@ -56,9 +56,9 @@ class Job:
     seed: int
     max_epochs: int
     epoch_steps: int
-    """Steps that an epoch of a built-in architecture reaches, by whole passes over the training rows."""
+    """An epoch of a built-in architecture is as many whole passes over the training rows as reach this many steps."""
     deadline: float | None
-    """`time.monotonic()` at which the training ends as timed out."""
+    """The `time.monotonic()` at which the training is ended, with the status `timed-out`; None: no limit."""
     folder: Path
     """A folder for files. It is removed afterwards; only the files that `TrainingResult.files` names are kept."""
     say: Callable[[str], None]
@@ -66,9 +66,9 @@ class Job:
     note: Callable[[int, Mapping[str, float]], None]
     """Takes a finished epoch (counted from 1) and its metrics."""
     goes_on: Callable[[int], bool]
-    """True if the training should go on after this epoch. Asked when all jobs that train together have noted it."""
+    """True if the training should go on after this epoch. Called after all jobs of a side-by-side group noted it."""
     keeps_predictions: bool = False
-    """True if a summary of the predictions on the test part is kept (`predictions.py`)."""
+    """True if the trainer should save a summary of its predictions on the test part (`predictions.py`)."""
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Notes a finished epoch. False if the training should stop now."""
@@ -87,7 +87,7 @@ class Job:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """The end of a job's training: status, metrics, files to keep."""
+    """The outcome of a job's training: status, metrics, files to keep."""
 
     status: Status
     error: str | None = None

@@ -16,7 +16,7 @@ from pipeline.training.state import TrainState
 
 
 def train_step(state: TrainState, rows: Tensor) -> None:
-    """Updates every member by its gradient on the training rows at the places `[B]`, and adds up the losses."""
+    """Updates every member by its gradient on the training rows with the indices `rows`, `[B]`; adds up the losses."""
     tokens, dense, targets = (tensor[rows] for tensor in state.train)
     tokens = state.optimizer.prepare(tokens)
     with torch.autocast(state.device.type, dtype=torch.bfloat16, enabled=state.device.type == "cuda"):
@@ -26,17 +26,18 @@ def train_step(state: TrainState, rows: Tensor) -> None:
 
 
 class Step:
-    """`train_step` of a state, recorded on a GPU, and recorded anew when the state gets another module."""
+    """`train_step` of a state. On a GPU it is recorded, and recorded anew when the state gets another module."""
 
     def __init__(self, state: TrainState) -> None:
         self._state, self._module = state, state.module
         self._recordings: dict[int, _Recording | None] = {}
-        """`{number of rows: recording}`; None after a first batch, which allocates what must not be recorded."""
+        """`{number of rows in a batch: recording}`; None after the first batch of a size. That one runs unrecorded: it
+        allocates memory, which must not be recorded."""
         self._failure = _recording_failure(state.device.type) if state.device.type == "cuda" else None
         self._records = state.device.type == "cuda" and self._failure is None
 
     def __call__(self, rows: Tensor) -> None:
-        """Trains on the rows at the places `[B]`."""
+        """Trains on the training rows with the indices `rows`, `[B]`."""
         count = len(rows)
         if self._module is not self._state.module:
             self._module = self._state.module
@@ -65,6 +66,8 @@ class Step:
 
 
 class _Recording:
+    """A recorded step for batches of `count` rows: a batch is copied to where the recording reads it."""
+
     def __init__(self, state: TrainState, count: int) -> None:
         self._rows = torch.zeros(count, dtype=torch.int64, device=state.device)
         self._graph = _recorded(lambda: train_step(state, self._rows))
@@ -107,7 +110,10 @@ def _in_words(error: RuntimeError) -> str:
 
 @functools.cache
 def _recording_failure(device: str) -> str | None:
-    """None if recorded steps equal plain steps with this driver and this torch; tried once, on a small network."""
+    """The reason why steps cannot be recorded with this driver and this torch; None if they can.
+
+    It is found out once, on a small network: recorded steps must give the weights of plain ones.
+    """
     try:
         step_by_step, recorded = (_weights_after(4, device, records=records) for records in (False, True))
     except torch.OutOfMemoryError:
@@ -120,7 +126,7 @@ def _recording_failure(device: str) -> str | None:
 
 
 def _weights_after(steps: int, device: str, *, records: bool) -> Tensor:
-    """Weights of a small network with dropout after so many steps; `records` records all but the first step."""
+    """Weights of a small network with dropout after these steps; with `records`, all but the first are replayed."""
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device == "cuda" else []):
         torch.manual_seed(0)
         network = nn.Sequential(nn.Linear(8, 16), nn.Dropout(0.5), nn.Linear(16, 1)).to(device)

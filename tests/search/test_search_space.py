@@ -97,12 +97,12 @@ def test_a_constraint_on_an_inactive_hyperparameter_has_no_effect():
     ("domains", "constraints", "otherwise", "sentence"),
     [
         ({"a": values(1, when={"b": [1]})}, (), {"a": 1}, 'a: its condition names "b", which is no hyperparameter'),
-        ({"a": values(1, when={"a": [1]})}, (), {"a": 1}, "a: its condition hangs on itself: a → a"),
+        ({"a": values(1, when={"a": [1]})}, (), {"a": 1}, "a: its condition depends on itself: a → a"),
         (
             {"a": values(1, when={"b": [1]}), "b": values(1, when={"a": [1]})},
             (),
             {"a": 1, "b": 1},
-            "a: its condition hangs on itself: a → b → a",
+            "a: its condition depends on itself: a → b → a",
         ),
         ({"a": values(1, when={"b": ["x"]})}, (), {"a": 1, "b": "y"}, 'a: its condition never holds: b is never "x"'),
         ({"a": values(1, when={"b": [5]}), "b": Interval(low=1, high=4)}, (), {"a": 1}, "a: its condition never holds"),

@@ -96,7 +96,7 @@ def test_a_trainer_is_called_after_its_function_or_program(trainer, command, lab
         ({"hyperparameters": {"lr": 0.1, "a.b": 1}}, 's: hyperparameters.a.b: a name has no dots: call it "a_b"'),
         (
             {"hyperparameters": {"lr": 0.1, "folder": "x"}},
-            "s: hyperparameters.folder: {folder} stands for something else",
+            "s: hyperparameters.folder: {folder} already stands for a value from hpt",
         ),
         (
             {"hyperparameters": {"lr": {"default": 2, "domain": [1, 3]}}},
@@ -165,7 +165,7 @@ def test_a_schema_that_contradicts_itself_is_one_line(schema):
         ({"command": ["a", {"if": "lr", "arguments": ["b\0"]}]}, "command: has a character that no argument can have"),
         (
             {"command": ["a", {"if": "dpeth", "arguments": ["b"]}]},
-            'command.1.if: no hyperparameter is called so; did you mean "depth"?',
+            'command.1.if: no hyperparameter has this name; did you mean "depth"?',
         ),
         (
             {"command": ["a", {"if": "lr", "arguments": ["{rl}"]}]},

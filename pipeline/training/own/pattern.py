@@ -1,7 +1,7 @@
 """Finds metrics in a program's output by a regular expression, `metrics-pattern`.
 
-A progress bar overwrites itself many times: for each epoch, its last text that fits the pattern counts. Numbers are
-read whole, even if the pattern fits only their beginning: `[0-9.]+` alone would read 1 of `1e-05`.
+A progress bar overwrites its text many times: for each epoch, the last text that matches the pattern counts. Numbers
+are read to their end, even if the pattern matches only their beginning: `[0-9.]+` alone would read 1 of `1e-05`.
 """
 
 import contextlib
@@ -13,19 +13,20 @@ from collections.abc import Callable, Iterator, Mapping
 from pipeline.training.own.lines import LINE_AT_MOST, Line, states
 
 _SLOW_LINES_AT_MOST = 3
+"""Slow lines after which the pattern is no longer used."""
 
 _REAL = r"(?:\d+\.?\d*|\.\d+)"
-_WHOLE = re.compile(rf"[+-]?{_REAL}(?:[eE][+-]?\d+)?")
+_COMPLETE = re.compile(rf"[+-]?{_REAL}(?:[eE][+-]?\d+)?")
 _WITH_COMMAS = re.compile(r"[+-]?\d[\d.,]*\d")
 _UNUSUAL = re.compile(
     rf"(?<![\w.)-])(?:[+-]?(?:nan|inf(?:inity)?)\b|[+-]?{_REAL}[eE][+-]?\d+(?![\w.])|[+-]{_REAL}(?![\w]))",
     re.IGNORECASE,
 )
-"""Numbers that a pattern for plain ones, like `[0-9.]+` or `\\d+\\.\\d+`, does not fit."""
+"""Numbers that a pattern for plain numbers, like `[0-9.]+` or `\\d+\\.\\d+`, does not match."""
 
 
 class PatternReader:
-    """Reads metrics from a program's output."""
+    """Reads metrics from a program's output, line by line: call `add` for each, and `close` at the end."""
 
     def __init__(
         self,
@@ -34,10 +35,11 @@ class PatternReader:
         on_groups: Callable[[Mapping[str, str]], None],
         on_unread: Callable[[str, str, bool], None],
     ) -> None:
-        """`seconds` limits the search of a line. `on_groups` gets named groups: `{"epoch": "3", "mse_valid": "0.2"}`.
+        """`text` is the pattern; `seconds` limits the search of a line.
 
-        `on_unread` gets the reason why a line is not read, the line's beginning, and True if metrics may be in it.
-        Raises ValueError if the text is no pattern.
+        `on_groups` gets the named groups of an epoch: `{"epoch": "3", "mse_valid": "0.2"}`. `on_unread` gets the reason
+        why a line is not read (`stands in a line …`: the subject is the metric that is missed), the line's beginning,
+        and True if metrics may be in it. Raises ValueError if the text is no pattern.
         """
         self._pattern, self._seconds, self._on_groups, self._on_unread = pattern(text), seconds, on_groups, on_unread
         self._groups: dict[str, str] = {}
@@ -66,7 +68,7 @@ class PatternReader:
             self.close()
 
     def close(self) -> None:
-        """Passes on the groups of the last line."""
+        """Passes the groups that are still held to `on_groups`."""
         if self._groups:
             self._on_groups(self._groups)
             self._groups = {}
@@ -87,37 +89,41 @@ class PatternReader:
 
 
 def _groups(pattern: re.Pattern[str], text: str) -> dict[str, str]:
-    """The named groups that fit, `{"epoch": "3", "mse_valid": "0.2"}`, with whole numbers."""
+    """The named groups that match, each number to its end: `{"epoch": "3", "mse_valid": "0.2"}`."""
     match = pattern.search(text)
     spans = {name: match.span(name) for name in pattern.groupindex if match.span(name)[0] >= 0} if match else {}
-    whole_spans = _unusual_spans(pattern, text, match, spans) | {
+    complete_spans = _unusual_spans(pattern, text, match, spans) | {
         name: (span[0], _end(text, name, span, match.start(), spans)) for name, span in spans.items() if match
     }
-    return {name: text[start:end] for name, (start, end) in whole_spans.items()}
+    return {name: text[start:end] for name, (start, end) in complete_spans.items()}
 
 
 def _end(text: str, name: str, span: tuple[int, int], match_start: int, spans: Mapping[str, tuple[int, int]]) -> int:
-    """End of the whole number whose beginning a group fits."""
+    """The end of a group, moved to the end of the number that begins where the group begins.
+
+    `1e-05` for a group that matches `1`; `1,234.5` for one that matches `1`. It stays if another group would overlap.
+    """
     start, end = span
-    whole = _WHOLE.match(text, start)
+    complete = _COMPLETE.match(text, start)
     with_commas = _WITH_COMMAS.match(text, start)
-    # A comma of the pattern before the group separates values.
-    separates_values = start > match_start and text[start - 1] == ","
-    is_begun = text[start:end].lstrip("+-").isdigit() and text[end : end + 1] == ","
-    if is_begun and name != "epoch" and not separates_values:
-        whole = with_commas or whole
-    if whole is None or whole.end() <= end or start == end:
+    # In `0.3,0.2`, the pattern itself matches the comma before the group: it separates values, not thousands.
+    follows_comma = start > match_start and text[start - 1] == ","
+    ends_at_comma = text[start:end].lstrip("+-").isdigit() and text[end : end + 1] == ","
+    if ends_at_comma and name != "epoch" and not follows_comma:
+        complete = with_commas or complete
+    if complete is None or complete.end() <= end or start == end:
         return end
-    overlaps = any(other != name and at < whole.end() and to > end for other, (at, to) in spans.items())
-    return end if overlaps else whole.end()
+    overlaps = any(other != name and at < complete.end() and to > end for other, (at, to) in spans.items())
+    return end if overlaps else complete.end()
 
 
 def _unusual_spans(
     pattern: re.Pattern[str], text: str, match: re.Match[str] | None, spans: Mapping[str, tuple[int, int]]
 ) -> dict[str, tuple[int, int]]:
-    """Spans of groups that fit only if numbers like `nan`, `1e-05` and `-3` are written as plain ones.
+    """Spans of groups that match only once numbers like `nan`, `1e-05` and `-3` are replaced by plain ones.
 
-    `spans` are those of the groups that fit anyway. The plain numbers have the same length.
+    `spans` are those of the groups that match without that. A plain number has the length of the number that it
+    replaces, so that spans stay valid in the text.
     """
     numbers = [number.span() for number in _UNUSUAL.finditer(text)]
     if not numbers:
@@ -138,9 +144,9 @@ def _plain(number: str) -> str:
 
 @contextlib.contextmanager
 def _at_most(seconds: float) -> Iterator[None]:
-    """Raises _TooLongError after so many seconds of computing, if this is the main thread.
+    """Raises _TooLongError after this many seconds of CPU time, if this is the main thread.
 
-    Some patterns take for ever on some lines, and no time limit of the training would be kept meanwhile. Python handles
+    Some patterns take forever on some lines, and meanwhile no time limit of the training would be kept. Python handles
     signals during a search, but only in the main thread, in which lanes train.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -164,7 +170,7 @@ def _raise_too_long(*_: object) -> None:
 
 
 def pattern(text: str) -> re.Pattern[str]:
-    """The compiled metrics pattern. Raises ValueError, one line, if the text is no pattern or names no metric."""
+    """The compiled metrics pattern. Raises ValueError, with one line, if the text is no pattern or names no metric."""
     try:
         compiled = re.compile(text)
     except re.error as error:

@@ -16,13 +16,14 @@ NAMES = (
     *("start", "end", "train_start", "train_end", "valid_start", "valid_end", "test_start", "test_end"),
     *("seed", "max_epochs", "trial", "folder", "parameters", "metrics", "stop", "python"),
 )
-"""Names of placeholders; each is the environment variable `HPT_<NAME>`, too."""
+"""Names of placeholders. Each is an environment variable, too: `valid_start` is `HPT_VALID_START`."""
 
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+"""`{{`, `}}`, a placeholder, whose name is the group, or a single brace, which is a mistake."""
 
 
 def values(job: Job, scratch: Path) -> dict[str, str]:
-    """The value of each name of `NAMES`. Raises UserError if the date range is too short for three parts."""
+    """{name in `NAMES`: value}. Raises UserError if the date range is too short to be split in three parts."""
     split = job.split
     days = {"": job.date_range, "train_": split.train, "valid_": split.valid, "test_": split.test}
     return {
@@ -42,7 +43,7 @@ def values(job: Job, scratch: Path) -> dict[str, str]:
 def filled(command: Sequence[Word], values: Mapping[str, str], hyperparameters: Mapping[str, Scalar]) -> list[str]:
     """The command with values in its placeholders, without the arguments of hyperparameters that are off.
 
-    Text is inserted as it is, other values as JSON.
+    Text is inserted as it is, other values as JSON: `true`, `0.1`.
     """
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in hyperparameters.items()}
     texts |= values
@@ -66,7 +67,7 @@ def mistakes(command: Sequence[Any], hyperparameters: Collection[str]) -> Iterat
         path = f"command.{at}"
         if isinstance(word, dict):
             if isinstance(word.get("if"), str) and word["if"] not in hyperparameters:
-                yield f"{path}.if", f"no hyperparameter is called so; {did_you_mean(word['if'], hyperparameters)}"
+                yield f"{path}.if", f"no hyperparameter has this name; {did_you_mean(word['if'], hyperparameters)}"
             arguments = word.get("arguments")
             within = enumerate(arguments if isinstance(arguments, list) else ())
             places = [(f"{path}.arguments.{n}", argument) for n, argument in within]
@@ -77,11 +78,14 @@ def mistakes(command: Sequence[Any], hyperparameters: Collection[str]) -> Iterat
                 yield place, problem
     for name in hyperparameters:
         if name in NAMES:
-            yield f"hyperparameters.{name}", f"{{{name}}} stands for something else already: choose another name"
+            yield f"hyperparameters.{name}", f"{{{name}}} already stands for a value from hpt: choose another name"
 
 
 def possibly_empty(command: Sequence[Word], may_be_empty: Collection[str]) -> Iterator[tuple[int, str]]:
-    """Arguments that consist of one of these hyperparameters alone: `(place in the command, hyperparameter)`."""
+    """Arguments that would be empty if a hyperparameter is: those that are its placeholder and nothing else.
+
+    `may_be_empty` are hyperparameters; yields `(place in the command, hyperparameter)`.
+    """
     for at, word in enumerate(command):
         if isinstance(word, str) and word[:1] == "{" and word[1:-1] in may_be_empty:
             yield at, word[1:-1]
