@@ -104,7 +104,7 @@ def test_hpt_results_shows_a_sweep_that_judges_a_claim(
 
 def test_without_claims_the_verb_explains_when_there_is_one(tmp_path: Path, judge: Judge) -> None:
     message = hpt("judge", "--store", tmp_path / "empty", cwd=tmp_path).out
-    assert message.endswith("that is not shown, and its data do not end before six new date ranges\n")
+    assert message.endswith("was better, but not shown to be, and its data do not end before six new date ranges\n")
     assert "holds no claims" in judge("--due").err
 
 

@@ -1,11 +1,12 @@
 """A cache of a bucket's objects on this machine's disk, bounded in size and shared by all lanes and sweeps.
 
-It holds whole objects as they are stored, so one copy serves sweeps that read different columns and days, and the
-service's checksum covers it. It knows neither the content of objects nor buckets: its callers pass a fetch function.
+It holds whole objects as they are stored, so one copy serves sweeps that read different columns and days, and can
+be checked against the service's checksum. The cache knows neither buckets nor what objects contain: its callers pass a
+function that fetches.
 
-The only state is files and file locks, which the kernel drops with their process. An object is fetched into `partial/`
-under an exclusive lock and then renamed into `objects/`. Its readers hold a shared lock. Only unlocked files are
-removed.
+The only state is files and file locks. The kernel drops the locks of a process that ends. An object is fetched into
+`partial/` under an exclusive lock and then renamed into `objects/`. Its readers hold a shared lock. Only unlocked files
+are removed.
 """
 
 import contextlib
@@ -30,7 +31,7 @@ _ADVICE = {
     errno.EFBIG: "files may not be so large there; set HPT_CACHE to another folder",
     errno.ENOLCK: "there are no file locks there; set HPT_CACHE to a folder on a local disk",
 }
-# How long to wait while other processes use the whole cache.
+# How long to wait for room while other processes use the whole cache, and how often to look for it.
 _PATIENCE_S = 600.0
 _LOOK_AGAIN_S = 0.1
 
@@ -134,7 +135,7 @@ class Cache:
             )
         until = time.monotonic() + _PATIENCE_S
         while True:
-            # One process at a time, or two would take the same room.
+            # Only one process at a time makes room, or two would count on the same bytes.
             with open(self.folder / "lock", "ab") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 used = self._tidy(size)
@@ -152,7 +153,7 @@ class Cache:
             time.sleep(_LOOK_AGAIN_S)
 
     def _tidy(self, size: int) -> int:
-        """Removes abandoned files, then unused objects until `size` bytes fit. Returns the bytes still in use."""
+        """Removes abandoned files, then unused objects until `size` bytes fit. Returns the bytes that stay."""
         used = 0
         for file in _files(self._partial):
             used += 0 if _remove_unlocked(file.path) else file.size
@@ -186,7 +187,7 @@ class _File:
 
 
 class _Unwritable(Exception):
-    """The disk refused a write. Not an OSError, because the fetching client takes those for network errors."""
+    """The disk refused a write. Not an OSError, because the client that fetches would take it for a network error."""
 
     def __init__(self, cause: OSError) -> None:
         super().__init__(str(cause))

@@ -1,4 +1,4 @@
-"""Reads a Parquet file: the names of its columns, and tables of some of them, in types that pandas supports."""
+"""Reads Parquet files by column, in types that pandas supports."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -40,19 +40,22 @@ class ParquetFile:
     def batches(
         self, columns: list[str], date: str | None, date_range: DateRange | None, tally: Tally
     ) -> Iterator[pa.Table]:
-        """Tables of the columns. With the name of a `date` column, row groups outside of the range are skipped."""
+        """Tables of the columns, batch by batch. Skips row groups outside the range if `date` names a date column.
+
+        Counts all rows of the file in `tally`, also those of skipped groups.
+        """
         kinds = {name: self._schema.field(name).type for name in columns}
         for name, kind in kinds.items():
             if pa.types.is_nested(kind):
                 raise UserError(f'{self._name}: column "{name}" holds {kind}, not one value a row')
-        # Without a dataset, which refuses a file with a repeated column name, even if that column is not read.
+        # Not through a dataset, which refuses a file that repeats a column name, even if nobody reads that column.
         fragment = pa.dataset.ParquetFileFormat().make_fragment(str(self._path), pa.fs.LocalFileSystem())
         if date and date_range and (in_range := row_group_filter(date, kinds[date], date_range)) is not None:
             fragment = fragment.subset(in_range)
         groups = [group.id for group in fragment.row_groups]
         with pyarrow.parquet.ParquetFile(self._path) as file:
             tally.rows += file.metadata.num_rows
-            # One iterator for each group, because an iterator keeps all that it has read in memory.
+            # A new iterator for each group, because an iterator keeps in memory all that it has read.
             for group in groups:
                 for batch in file.iter_batches(ROWS_AT_A_TIME, row_groups=[group], columns=columns):
                     names = batch.schema.names
@@ -60,7 +63,7 @@ class ParquetFile:
 
 
 def _plain(column: pa.Array) -> pa.Array:
-    """The column in a type that pandas supports and that can be filtered. Bytes become text."""
+    """The column in a type that pandas supports and Arrow can filter. Bytes become text."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         return _plain(column.dictionary_decode())
@@ -89,10 +92,10 @@ def _text(value: bytes) -> str:
 
 
 def row_group_filter(name: str, kind: pa.DataType, date_range: DateRange) -> pc.Expression | None:
-    """A filter that skips whole row groups. It is a day wider than the range at both ends, because of time zones.
+    """A filter that skips whole row groups; None if the column's type is no date.
 
-    Groups with days outside the calendar pass it for any range, so that their rows are counted. None if the type of
-    the column is no date.
+    It is a day wider than the range at both ends, since a time zone may move a row to the next day. Groups with missing
+    days, or days outside the calendar, always pass, so that such rows are read and counted.
     """
     if not (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
         return None

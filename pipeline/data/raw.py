@@ -19,7 +19,7 @@ from pipeline.data.source import DatePart, Transform
 from pipeline.dates import DateRange
 
 CALENDAR = DateRange(date(1970, 1, 1), date(2100, 1, 1))
-"""Possible days of a row. A day outside is a mistake, like 9999-12-31 for "never": its row is left out and counted."""
+"""Possible days of a row. Any other day is a mistake, like 9999-12-31 for "never": its row is dropped and counted."""
 
 # A number too large for a float32 is a mistake in the data.
 _LARGEST = float(np.finfo(np.float32).max)
@@ -45,11 +45,14 @@ class Columns:
     categorical: tuple[str, ...] = ()
     numeric: tuple[str, ...] = ()
     date_parts: tuple[tuple[str, DatePart], ...] = ()
-    """Date columns, each with a part of the date that becomes a feature."""
+    """Features from date columns, like `("departure", "weekday")`."""
 
     @property
     def kinds(self) -> tuple[tuple[str, str], ...]:
-        """`(name, kind)` of each feature. A column with two uses is there twice; the kind may be a part of a date."""
+        """`(name, kind)` of each feature: `("price", "numeric")`, or with a part of a date, `("departure", "weekday")`.
+
+        A column with two uses occurs twice.
+        """
         by_kind = (("categorical", self.categorical), ("text", self.text), ("numeric", self.numeric))
         return (*((name, kind) for kind, names in by_kind for name in names), *self.date_parts)
 
@@ -75,11 +78,12 @@ class Rows:
     notes: tuple[str, ...] = ()
     """Lines for the log about rows that were left out."""
     lost: int = 0
-    """Number of unusable rows of the files: without a day, cut short, or swallowed by a quote."""
+    """Number of unusable rows of the files: with no possible day, with too few or too many values, or lost behind a
+    quote that nothing closes."""
     read: int = 0
     """Number of rows of the files, on all days, including the lost ones."""
     recognised: tuple[str, ...] = ()
-    """Lines about the forms of the files that are not plain."""
+    """Lines about files that are not plain CSV: how they are read, such as their separator."""
 
     def select(self, mask: NDArray[np.bool_]) -> "Rows":
         """The rows where the mask `[N]` is true."""
@@ -132,6 +136,7 @@ def has_value(series: "pd.Series[Any]", kind: str) -> NDArray[np.bool_]:
     if kind == "numeric":
         return ~np.isnan(numbers(series))
     if kind == "text":
+        # A missing value has the code -1, which picks the last element: False.
         codes, uniques = pd.factorize(series)
         return np.array([*(WORD.search(str(text)) is not None for text in uniques), False])[codes]
     if kind in date_parts.CYCLES:
@@ -140,9 +145,9 @@ def has_value(series: "pd.Series[Any]", kind: str) -> NDArray[np.bool_]:
 
 
 def missing_columns(needed: Iterable[str], available: Sequence[str], subject: str) -> str:
-    """A message with a line for each needed column that is not available; empty if all are.
+    """An error message with a line for each needed column that is missing; empty if none is.
 
-    `subject`, such as the name of a file, begins each line.
+    Each line begins with `subject`, such as the name of a file.
     """
     lines = []
     for name in needed:

@@ -1,8 +1,8 @@
 """Checks the parameters of a Jenkins build, read from its environment, and turns them into specs and a few settings.
 
 Nothing here talks to Jenkins or plans: `hpt jenkins-check` writes files, and the Jenkinsfile reads them. Parameters are
-not trusted: a value that could leave its place (a path, an option, a line) is refused. `trust.py` holds the rules that
-an administrator can change.
+not trusted: a value is refused if it could lead out of a folder, pass for an option, or begin a second line. `trust.py`
+holds the rules that an administrator can change.
 """
 
 import json
@@ -30,11 +30,11 @@ DUE = "due"
 """The value of JUDGE for all claims with a new date range."""
 LANES_AT_MOST = 64
 PROTOCOL = 2
-"""Version of the files between the rendered Groovy and the verbs: settings, lines of plans and of failures.
+"""Version of the files that the verbs and the rendered Groovy exchange: settings, lines of plans and of failures.
 
-It rises when one of these changes. A pipeline with another number ends in Validate."""
+It rises when the form of one of these changes. A Jenkinsfile of another version fails in its Validate stage."""
 SPECS = Path("specs")
-_OF_NEW_SWEEPS = ("SPEC_JSON", "ARCHITECTURE", "DATA", "EXPERIMENTS", "BUDGET")
+_ONLY_FOR_NEW_SWEEPS = ("SPEC_JSON", "ARCHITECTURE", "DATA", "EXPERIMENTS", "BUDGET")
 _T = TypeVar("_T")
 
 
@@ -46,13 +46,13 @@ class Settings:
     lanes: int
     store: str
     sweeps: str
-    """The ids of the sweeps to go on with, with spaces between; empty for new sweeps."""
+    """The ids of the existing sweeps that the build continues, separated by spaces; empty for new sweeps."""
     retry: str
     """`yes` if failed trials of these sweeps run again, else empty."""
     judge: str
     """The argument of `hpt judge`: `--due` or a claim's id; empty if no claim is judged."""
     code: str
-    """The value of HPT_CODE on every machine: marks of the code that may run."""
+    """The value of HPT_CODE on every machine: marks (hashes) of the code and images that may run. See `trust.py`."""
 
     def as_lines(self) -> str:
         return "".join(f"{name}={value}\n" for name, value in ({"protocol": PROTOCOL} | vars(self)).items())
@@ -61,15 +61,16 @@ class Settings:
 def check(
     environment: Mapping[str, str], say: Callable[[str], None] = lambda line: None
 ) -> tuple[dict[str, Spec], Settings]:
-    """The specs of a build by name, none if it goes on with sweeps or judges claims; and its settings.
+    """The specs of a build, `{name: spec}`, and its settings.
 
-    `say` gets notes for the build's log. Raises UserError, a line per mistake, each naming its parameter.
+    A build that continues sweeps or judges claims has no specs. `say` takes notes for the build's log. Raises
+    UserError with a line per mistake, which names the parameter.
     """
     values, trusted = _Values(environment), trust(environment, project.load().store)
     for note in trusted.notes():
         say(note)
 
-    # Each parameter by itself.
+    # The checks of single parameters.
     label = values.checked("LABEL", _label)
     values.checked("LIGHT_LABEL", _label)
     lanes = values.checked("LANES", _number(1, LANES_AT_MOST))
@@ -83,7 +84,7 @@ def check(
     for name, choices in (CHOICES | {"RETRY": ("true", "false")}).items():
         values.checked(name, _one_of(choices))
     values.checked("REQUEST_ID", _line)
-    # The Image stage has resolved the tag, and all machines should get the same image.
+    # HPT_IMAGE_MADE, from the Image stage, goes first: it names the exact image behind a tag, which may move.
     changes = _changes(values, trusted, environment.get("HPT_IMAGE_MADE") or image if image and in_containers else "")
     if not values.text("LABEL"):
         values.complain("LABEL", "is empty: name the label of the machines that run trials")
@@ -113,14 +114,14 @@ def check(
 
 
 def _refuse_combinations(values: "_Values") -> None:
-    """Notes parameters that exclude each other."""
+    """Notes a mistake for each parameter that another one excludes."""
     goes_on = bool(values.text("SWEEP"))
     if goes_on:
         values.refuse(
-            ("JUDGE", *_OF_NEW_SWEEPS, "AS_OF"), "cannot change a sweep that exists: leave it empty, or SWEEP"
+            ("JUDGE", *_ONLY_FOR_NEW_SWEEPS, "AS_OF"), "cannot change a sweep that exists: leave it or SWEEP empty"
         )
     elif values.text("JUDGE"):
-        values.refuse((*_OF_NEW_SWEEPS, "NOTES"), "cannot change how a claim is judged: leave it empty, or JUDGE")
+        values.refuse((*_ONLY_FOR_NEW_SWEEPS, "NOTES"), "cannot change how a claim is judged: leave it or JUDGE empty")
     if values.text("RETRY") == "true" and not goes_on:
         values.complain("RETRY", "is for a sweep that exists: name it in SWEEP")
 
@@ -147,15 +148,15 @@ class _Values:
                 self.complain(name, message)
 
     def checked(self, name: str, problem_of: Callable[[str], str | None]) -> str:
-        """The value of a parameter; empty if `problem_of` returns a problem, which is noted."""
+        """The value of a parameter. If `problem_of` finds a problem in it, notes the problem and returns ""."""
         text = self.text(name)
         if text and (problem := problem_of(text)):
             self.complain(name, f"{json.dumps(text[:80])} {problem}")
             return ""
         return text
 
-    def noting(self, make: Callable[..., _T], *arguments: Any) -> _T | None:
-        """The result of `make`; None if it raises UserError, whose lines are noted."""
+    def call(self, make: Callable[..., _T], *arguments: Any) -> _T | None:
+        """Calls `make` and returns its result; None if it raises UserError, whose lines are then noted."""
         try:
             return make(*arguments)
         except UserError as error:
@@ -169,13 +170,16 @@ class _Values:
 
 
 def _specs(values: _Values, trusted: Trust, changes: Mapping[str, Any]) -> dict[str, Spec]:
-    """The spec in SPEC_JSON or in the file SPEC, or one per architecture in ARCHITECTURE, by its name."""
+    """The specs of new sweeps: `{"spec": …}` from SPEC_JSON, from the file SPEC, or for the only name in ARCHITECTURE.
+
+    Several names give a spec each: `{"cnn": …, "lstm": …}`.
+    """
     text, architecture = values.text("SPEC_JSON"), values.text("ARCHITECTURE")
     if text and architecture:
         values.complain("ARCHITECTURE", "stands beside SPEC_JSON: leave one of them empty")
     if text:
         origin, request = "SPEC_JSON", Request(text=text, **changes)
-        spec = values.noting(from_json, text, origin)
+        spec = values.call(from_json, text, origin)
         if spec is None:
             return {}
         for key, problem in trusted.problems_of_spec(spec):
@@ -189,17 +193,17 @@ def _specs(values: _Values, trusted: Trust, changes: Mapping[str, Any]) -> dict[
         if content is None:
             return {}
         origin, request = values.text("SPEC"), Request(text=content, **changes)
-    requests = values.noting(request.each, origin) or []
+    requests = values.call(request.each, origin) or []
     specs = {
-        str(each.architecture) if len(requests) > 1 else "spec": values.noting(each.spec, origin) for each in requests
+        str(each.architecture) if len(requests) > 1 else "spec": values.call(each.spec, origin) for each in requests
     }
     return {name: spec for name, spec in specs.items() if spec is not None}
 
 
 def _code_of_claims(values: _Values, trusted: Trust, root: str, judge: str) -> list[Spec]:
-    """The committed specs whose code may run to judge claims; a claim itself brings no code.
+    """The committed specs with the code that judges claims, which hold no code themselves.
 
-    Notes claims whose data are not allowed. `hpt judge` reports anything else that is wrong with a claim.
+    Notes claims whose data are not allowed. `hpt judge` reports all other mistakes in a claim.
     """
     store = open_store(root)
     selected = claims.all_stored(store) if judge == DUE else [claims.find(store, judge)]
@@ -229,7 +233,7 @@ def _read_spec(values: _Values) -> str | None:
 def _changes(values: _Values, trusted: Trust, image: str) -> dict[str, Any]:
     """The fields of a Request that the other parameters set. A parameter with a mistake sets nothing."""
     mode, text = values.text("MODE"), values.text("DATA")
-    data = values.noting(parse_data, text, "DATA") if text else None
+    data = values.call(parse_data, text, "DATA") if text else None
     if problem := trusted.problem_of_data(data):
         values.complain("DATA", f"data.path: {problem}")
     experiments = values.checked("EXPERIMENTS", _number(1, 1_000_000))
@@ -237,7 +241,7 @@ def _changes(values: _Values, trusted: Trust, image: str) -> dict[str, Any]:
     return {
         "mode": mode if mode in CHOICES["MODE"] and mode != AS_THE_SPEC_SAYS else None,
         "experiments": int(experiments) if experiments else None,
-        "budget": values.noting(_budget, budget) if budget else None,
+        "budget": values.call(_budget, budget) if budget else None,
         "data": data,
         "as_of": date.fromisoformat(day) if day else None,
         "notes": notes or None,
@@ -258,7 +262,7 @@ def _shared_store(store: str, environment: Mapping[str, str], specs: Sequence[Sp
     return root
 
 
-# -- problems of a value, as the end of a sentence; None if there is none
+# -- the problem of a value, as the end of a sentence like `"x" is no image`; None if there is none
 
 
 def _line(text: str) -> str | None:
@@ -268,10 +272,10 @@ def _line(text: str) -> str | None:
 def _spec_path(text: str) -> str | None:
     path = PurePosixPath(text)
     inside = path.parts[:1] == SPECS.parts and ".." not in path.parts and text.isprintable() and "\\" not in text
-    # A link could still lead out.
+    # A symbolic link inside specs/ could still lead out of it.
     if not inside or not Path(text).resolve().is_relative_to(SPECS.resolve()):
         return "is not inside specs/: a spec has a path like specs/quickstart.json"
-    return None if path.suffix == ".json" else "is no spec: its name does not end in .json"
+    return None if path.suffix == ".json" else "is no spec: its name must end in .json"
 
 
 def _number(low: int, high: int) -> Callable[[str], str | None]:
@@ -308,13 +312,13 @@ def _store(text: str) -> str | None:
 def _sweeps(text: str) -> str | None:
     if re.fullmatch(r"[a-z0-9][a-z0-9-]*( +[a-z0-9][a-z0-9-]*)*", text):
         return None
-    return "is no sweep id: like 20260614-0210-lstm-attention-3f9c; several have spaces between them"
+    return "is no sweep id like 20260614-0210-lstm-attention-3f9c; separate several by spaces"
 
 
 def _judge(text: str) -> str | None:
     if text == DUE or re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", text):
         return None
-    return f"is no claim: {DUE} for all that a date range is new for, or an id like lstm-attention-3f9c1b2a4d5e"
+    return f"is no claim: write {DUE} for all claims with a new date range, or an id like lstm-attention-3f9c1b2a4d5e"
 
 
 def _image(text: str) -> str | None:

@@ -16,7 +16,7 @@ _HEAD = """\
     name: '{job-folder}'
     id: folder
     project-type: folder
-    description: Hyperparameter tuning. "sweep" runs one spec; the nightly jobs start it with one each.
+    description: Hyperparameter tuning. "sweep" runs one spec; each nightly job starts it with a spec of its own.
 
 - job-template:
     name: '{job-folder}/sweep'
@@ -60,7 +60,7 @@ def job_yaml(
 ) -> str:
     """The text of `jobs/sweep.yaml` for this repository or a team's.
 
-    `written` is the line that names its writer; `script_path` is the place of the Jenkinsfile.
+    `written` is the sentence that says how the file is made; `script_path` is the path of the Jenkinsfile.
     """
     head, tail = _HEAD.replace(_WRITTEN, written), _TAIL.replace("<<script path>>", script_path)
     return head + "".join(_declaration(parameter.as_shown()) for parameter in parameters) + tail

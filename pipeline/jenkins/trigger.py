@@ -23,7 +23,7 @@ from pipeline.plan.create import Request
 
 SPEC, SPEC_JSON, SWEEP, ARCHITECTURE, BUDGET = "SPEC", "SPEC_JSON", "SWEEP", "ARCHITECTURE", "BUDGET"
 JUDGE = "JUDGE"
-# A parameter becomes an environment variable, and Linux allows one 128 KiB.
+# A parameter becomes an environment variable, which Linux limits to 128 KiB.
 INLINE_BYTES = 100 * 1024
 EXIT_CODES = {None: 0, "SUCCESS": 0, "UNSTABLE": 1}
 FAILED = 3
@@ -31,7 +31,10 @@ FAILED = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a trigger. `number` is None while queued; `result` and `seconds` are None without waiting."""
+    """The result of a trigger.
+
+    `number` is None while the build is queued. `result` and `seconds` are None if nobody waited for its end.
+    """
 
     request_id: str
     job: str
@@ -56,16 +59,17 @@ class Outcome:
 def parameters_for(
     spec: Path | None, architecture: str | None, budget: Sequence[str], settings: Sequence[str], view: View
 ) -> dict[str, str]:
-    """The parameters of a build for a spec, for an architecture (or `all`), or for SWEEP or JUDGE in the `settings`.
+    """The parameters of a build, like `{"SPEC": "specs/quickstart.json", "LANES": "4"}`.
 
-    `budget` holds items like "device-hours=2", `settings` further parameters like "LANES=4". Raises UserError for
-    mistakes that can be found without Jenkins.
+    The build is for a spec, for an architecture (or `all`), or for a SWEEP or JUDGE in `settings`. `settings` holds
+    parameters like "LANES=4", `budget` items like "device-hours=2". Raises UserError for mistakes that can be found
+    without Jenkins.
     """
     parameters = _settings(settings)
     if spec is not None and architecture:
         raise UserError("name either a SPEC or an --architecture to tune automatically")
     if spec is None and not architecture and not parameters.get(SWEEP) and not parameters.get(JUDGE):
-        raise UserError("name a SPEC, an --architecture to tune automatically, or --set SWEEP=ID to go on with")
+        raise UserError("name a SPEC, an --architecture to tune automatically, or --set SWEEP=ID or JUDGE=CLAIM")
     if spec is not None:
         parameters |= spec_parameters(spec, view)
     if architecture:
@@ -113,7 +117,7 @@ def trigger(
 
 
 def spec_parameters(spec: Path, view: View) -> dict[str, str]:
-    """The parameter that names a spec: SPEC, its path, if the job's repository has it, else SPEC_JSON, its text.
+    """The parameter for a spec: `{"SPEC": path}` if the job's repository has it, else `{"SPEC_JSON": text}`.
 
     Raises UserError if the spec is wrong or too large.
     """
@@ -124,7 +128,7 @@ def spec_parameters(spec: Path, view: View) -> dict[str, str]:
     if in_repository and not _is_changed(spec):
         return {SPEC: in_repository}
     if in_repository:
-        view.say(f"{spec} is not committed as it stands here: its text is sent instead of its path")
+        view.say(f"{spec} is new or changed since the last commit: its text is sent instead of its path")
     text = json.dumps(json.loads(spec.read_text(encoding="utf-8-sig")), ensure_ascii=False, separators=(",", ":"))
     if len(text.encode()) > INLINE_BYTES:
         raise UserError(f"{spec}: too large to be sent along; commit it under specs/ and trigger it from there")
@@ -139,7 +143,7 @@ def _accepted(job: Job, parameters: Mapping[str, str], view: View, patience: Pat
         if looks and (earlier := job.find(request)):
             view.say("found again")
             return earlier
-        # If the answer is lost, the build may exist all the same: from now on, look before starting one.
+        # If the answer is lost, the build may exist all the same: from now on, look for it before starting one.
         looks = True
         return Accepted(item=job.controller.build(job.path, parameters))
 
@@ -176,9 +180,9 @@ def _settings(settings: Iterable[str]) -> dict[str, str]:
 
 
 def _path_in_repository(spec: Path) -> str | None:
-    """The path `specs/…` of a spec in the job's repository, found in this checkout of it; None if it is elsewhere."""
+    """The path `specs/…` by which a build finds the spec in the job's repository; None if the spec lies elsewhere."""
     if not spec.exists() and not Path("specs").exists():
-        # Without a checkout, the path can only mean the job's repository, where the build will look it up.
+        # There is no checkout here, so the path can only be one in the job's repository. The build will look it up.
         path = PurePosixPath(spec.as_posix())
         return str(path) if path.parts[:1] == ("specs",) and ".." not in path.parts else None
     whole = spec.resolve()
@@ -189,6 +193,7 @@ def _path_in_repository(spec: Path) -> str | None:
 
 
 def _is_changed(spec: Path) -> bool:
+    """True if the file has changes that are not committed, or git does not know it; False if git cannot tell."""
     command = ["git", "status", "--porcelain", "--ignored", "--", spec.name]
     try:
         status = subprocess.run(command, cwd=spec.resolve().parent, capture_output=True, timeout=30, check=True)

@@ -41,7 +41,7 @@ class View(Protocol):
 
 
 class SameFailureError(Exception):
-    """All trials so far failed for this reason, and none has a result."""
+    """Ends a round before its last pack, for this reason: all trials fail alike, or somebody stopped the sweep."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Pace:
     look: float = 0.2
     """Between two checks that lanes still run."""
     refresh: float = 2.0
-    """Between two looks at the store: for a request to stop, and to write new rows to results.csv."""
+    """Between two looks at the store for a request to stop; new rows are written to results.csv then, too."""
     show: float = 10.0
-    """Between two pages of a running sweep."""
+    """Between two updates of a running sweep's page."""
     grace: float = 5.0
     """From a lane's SIGTERM to its SIGKILL."""
     patience: Patience = PATIENCE
@@ -63,12 +63,12 @@ class Pace:
 
 
 PACE = Pace()
-_REQUEST_COMES_WITHIN_S = 1.0
-"""Seconds until this process hears of a request to end that reached its lanes first."""
+_SIGNAL_COMES_WITHIN_S = 1.0
+"""The most seconds between a signal to a lane and the same signal to this process, if both get it."""
 
 
 class Drain:
-    """Drains one round: lanes, a thread each, pull packs from one list until it is empty."""
+    """A round, and the lanes that drain it, a thread each."""
 
     def __init__(
         self,
@@ -101,13 +101,13 @@ class Drain:
         """Held to write any of the attributes below, since the threads of lanes share them."""
         self._waiting = deque(packs)
         self._claims = 0
-        """Number of packs that lanes are claiming; they may come back."""
+        """Number of packs that lanes have taken from the list, but not leased yet: another runner may train them."""
         self._deaths: dict[Trial, int] = {}
-        """Number of lanes that died while a trial was in training."""
+        """{trial: number of lanes that died while it trained}."""
         self._failure: str | None = None
         """The last failure of the store or a device under a lane."""
         self._fatal: dict[Trial, str] = {}
-        """Trials that killed too many lanes and got no row, with the last death of each."""
+        """{trial that killed too many lanes and got no row: line about the last death}."""
         self._crash: str | None = None
         """The error that ended a lane's thread."""
         self._rows = {row["trial"]: row for row in rows}
@@ -119,9 +119,9 @@ class Drain:
     def run(self, check: Callable[[], None] | None = None) -> None:
         """Drains the round: returns when every pack has run or was given up.
 
-        `check` is called again and again, and may raise to end the round; by default it raises KeyboardInterrupt after
-        `hpt stop`. Raises SameFailureError if all trials fail alike, and InfrastructureError if no lane could run some
-        of the packs.
+        `check` is called at intervals, and may raise to end the round; by default it raises KeyboardInterrupt after
+        `hpt stop`. Raises SameFailureError if all trials fail alike, and InfrastructureError if a lane's thread crashes
+        or if packs are left that no lane could run.
         """
         check = check or (lambda: raise_if_stopped(self._sweep, self._view))
         # In a loop, since a lane that fails may put its pack back after the others have ended.
@@ -134,7 +134,7 @@ class Drain:
             raise InfrastructureError(f"{trials} trials could not be run: {self._failure}")
         if self._fatal:
             trial, death = next(iter(self._fatal.items()))
-            raise InfrastructureError(f"{len(self._fatal)} trials could not be run here, as {trial}: {death}")
+            raise InfrastructureError(f"{len(self._fatal)} trials could not be run here, such as {trial}: {death}")
 
     # -- the main thread
 
@@ -158,7 +158,7 @@ class Drain:
         """Waits for so many threads; meanwhile calls `check`, and refreshes results.csv and the page."""
         last_look, last_page = time.monotonic(), -math.inf
         while threads:
-            # No join: before Python 3.13, a join that is interrupted takes its thread for ended from then on.
+            # No `join` here: before Python 3.13, a thread whose `join` was interrupted counts as ended from then on.
             with suppress(queue.Empty):
                 self._ended.get(timeout=self._pace.look)
                 threads -= 1
@@ -177,14 +177,14 @@ class Drain:
                         last_page = now
                         show_progress(self._sweep, merged)
             except InfrastructureError as error:
-                # Lanes go on; the next look writes the rows that the table lacks.
+                # Lanes go on; the next look writes the rows that results.csv lacks.
                 self._has_new_rows.set()
                 self._view.say(f"{error}; it will be tried again")
 
     # -- the threads of lanes
 
     def _run_lane(self, lane: Lane) -> None:
-        # The lane's process inherits this: Ctrl-C must not end it before it ignores the signal itself.
+        # The lane's process inherits this mask: Ctrl-C must not end it before it has set up to ignore the signal.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             while self._is_fit(lane) and (claim := self._take(lane)) is not None:
@@ -227,13 +227,13 @@ class Drain:
         if self._stopping.is_set():
             return
 
-        # Its end: at the deadline, by a death, or told by its last event.
+        # The end of the pack: the process was ended at its deadline, died, or sent a last event.
         if end is None and lane.was_late:
             self._break_off(lane, pack, watch.why_ended(), watch.training)
         elif end is None:
             death = lane.wait_for_death()
             # A signal to the lanes usually goes to this process, too, which handles it a moment later.
-            if not self._stopping.wait(_REQUEST_COMES_WITHIN_S if lane.was_asked_to_end else 0.0):
+            if not self._stopping.wait(_SIGNAL_COMES_WITHIN_S if lane.was_asked_to_end else 0.0):
                 self._lose(lane, pack, death, watch)
         elif end["done"]:
             lane.failures = 0
@@ -304,7 +304,7 @@ class Drain:
             self._waiting.extend(news.free)
 
     def _retreat(self, lane: Lane, pack: Pack, failure: str) -> None:
-        """Handles a failure of the store or the device: the pack goes back on the list, and the process ends."""
+        """Handles a failure of the store or the device: ends the process, and puts the pack back on the list."""
         lane.failures += 1
         lane.stop()
         remaining = self._remaining(pack)
@@ -314,7 +314,7 @@ class Drain:
         self._view.say(f"lane {lane.number}: {failure}" + ("" if self._is_fit(lane) else "; it ends"))
 
     def _lose(self, lane: Lane, pack: Pack, death: str, watch: Watch) -> None:
-        """Handles the death of a lane: its trials in training are tried again alone, or given up after some deaths."""
+        """Handles the death of a lane: trials in training are tried again alone, and given up after `tries` deaths."""
         remaining = self._remaining(pack)
         self._take_unsent_rows(lane, watch.training, remaining)
         suspects = [trial for trial in watch.training if trial in set(trials_of(remaining))]
@@ -339,8 +339,8 @@ class Drain:
             self._view.say(f"{pack.label}: {death}; the rest of it goes on")
 
     def _break_off(self, lane: Lane, pack: Pack, reason: str, training: Sequence[Trial]) -> None:
-        """Handles a lane that was ended at its deadline: a single trial has timed out; of a group, each trial is tried
-        again alone."""
+        """Handles a lane that was ended at its deadline. A single trial in training has timed out. The trials of a
+        group are tried again alone."""
         remaining = self._remaining(pack)
         self._take_unsent_rows(lane, training, remaining)
         suspects = [trial for trial in training if trial in set(trials_of(remaining))]
@@ -351,8 +351,8 @@ class Drain:
             self._view.say(f"{pack.label}: {reason}; run again alone: {', '.join(map(str, suspects))}")
 
     def _put_back(self, remaining: Sequence[Pack], suspects: Sequence[Trial], hopeless: Sequence[Trial]) -> None:
-        """Puts the rest of a pack back on the list: the suspects one by one at its end, without those that are
-        hopeless, and the other trials at its beginning."""
+        """Puts the rest of a pack back on the list, without the hopeless trials. Suspects go to the end of the list, a
+        pack for each, and the other trials to its beginning."""
         for pack in remaining:
             innocent = tuple(trial for trial in pack.trials if trial not in suspects)
             repeated = tuple(trial for trial in pack.trials if trial in suspects and trial not in hopeless)
@@ -367,7 +367,7 @@ class Drain:
             self._end_of(lane, row)
 
     def _take_unsent_rows(self, lane: Lane, training: Sequence[Trial], remaining: Sequence[Pack]) -> None:
-        """Takes the rows that a lane wrote just before it died, and sent no event of."""
+        """Takes the rows that a lane wrote just before it ended, too late to send an event."""
         for trial in training:
             if trial not in set(trials_of(remaining)):
                 with suppress(ValueError, InfrastructureError):
@@ -375,7 +375,7 @@ class Drain:
                         self._end_of(lane, row)
 
     def _remaining(self, pack: Pack) -> list[Pack]:
-        """The trials of a pack without a row; all of them if the store fails, since a lane looks again anyway."""
+        """The unfinished trials of a pack; all if the store fails, since a lane skips finished trials anyway."""
         try:
             return rounds.unfinished(self._sweep, [pack], retry=self._retry)
         except InfrastructureError:
@@ -383,7 +383,7 @@ class Drain:
 
 
 def end_lanes(lanes: Sequence[Lane]) -> None:
-    """Ends the processes of lanes; at once if another request to end comes meanwhile."""
+    """Ends the processes of lanes. If another request to end comes meanwhile, kills them at once."""
     requests = interrupts.requests()
     with interrupts.shielded():
         stop(lanes, in_a_hurry=lambda: interrupts.requests() > requests)

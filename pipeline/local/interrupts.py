@@ -15,7 +15,7 @@ _SAME_REQUEST_S = 0.3
 
 
 class TooLateError(BaseException):
-    """The time of `within` is over. No Exception, so that no handler of failures catches it."""
+    """The time of `within` is over. A BaseException, so that `except Exception` does not catch it."""
 
 
 class _Requests:
@@ -57,7 +57,7 @@ def ignore_signals() -> None:
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """In the context, requests to end are only counted; see `requests`."""
+    """A context in which requests to end are counted (`requests`), but raise nothing."""
     requests = _requests
     before, requests.is_shielded = requests.is_shielded, True
     try:
@@ -78,7 +78,7 @@ def seconds_since_request() -> float:
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Raises TooLateError in the context once so many seconds are over. For the main thread."""
+    """Raises TooLateError in the context after this many seconds. Works only in the main thread."""
 
     def too_late(*_: object) -> None:
         raise TooLateError

@@ -1,6 +1,6 @@
-"""A lane of this machine: a slot with a process that runs packs, and that is started again after it has died.
+"""A lane of this machine: a slot that runs packs in a process. If the process dies, the lane starts another.
 
-Here: starting, sending packs, ending. `drain.py` chooses the packs, and handles deaths.
+Here: starting the process, sending it packs, ending it. `drain.py` chooses the packs, and handles deaths.
 """
 
 import json
@@ -20,9 +20,9 @@ from typing import Any
 # -P: a folder `pipeline` in the user's current directory must not be imported.
 PROGRAM = (sys.executable, "-P", "-m", "pipeline.local.lane")
 TIED = "tied"
-"""Argument of a lane that must not outlive its parent."""
+"""Argument of a lane that the kernel kills when its parent ends."""
 
-_LOOK_S = 0.02
+_POLL_S = 0.02
 _READ_AT_ONCE = 64 * 1024
 _CHECKS_LIFE_EVERY_S = 1.0
 
@@ -40,14 +40,14 @@ class Lane:
     grace: float = 5.0
     """Seconds from SIGTERM to SIGKILL."""
     is_alone: bool = False
-    """True for the only lane of this process. It may use all cores, and the kernel kills it, even if it hangs, when the
-    thread that started it ends."""
+    """True if this is the runner's only lane. Its process may use all cores. The kernel kills it, even while it hangs,
+    when the thread that started it ends."""
     may_fail: int = 3
-    """Failures of the store or the device in a row after which the lane gives up."""
+    """Consecutive failures of the store or the device after which the lane gives up."""
     failures: int = 0
-    """Such failures so far."""
+    """Consecutive failures so far."""
     deadline: float = math.inf
-    """`time.monotonic()` at which the process is ended, since its trials take too long."""
+    """`time.monotonic()` at which the process is ended, because its trials then take too long."""
     was_late: bool = False
     """True if the process was ended at its deadline."""
     _process: subprocess.Popen[str] | None = field(default=None, repr=False)
@@ -76,9 +76,9 @@ class Lane:
             )
 
     def run(self, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Sends an order to the process and yields its events.
+        """Sends an order, such as a pack to run, to the process and yields its events.
 
-        The last event has the key `done`. Without it, the process has died, or was ended at its deadline. The caller
+        The last event has the key `done`. If it is missing, the process died or was ended at its deadline. The caller
         may move the deadline at each event.
         """
         assert self._process is not None
@@ -118,7 +118,7 @@ class Lane:
         return line
 
     def stop(self) -> None:
-        """Ends the process, if it is running: by SIGTERM, after the grace by SIGKILL."""
+        """Ends the process, if it is running: by SIGTERM, and after `grace` seconds by SIGKILL."""
         stop([self])
 
     @property
@@ -144,9 +144,9 @@ class Lane:
         return code is not None and (code + 128 if code < 0 else code) - 128 in (signal.SIGTERM, signal.SIGINT)
 
     def wait_for_death(self) -> str:
-        """Waits until a process that no longer answers has ended, and kills it after the grace.
+        """Waits for the end of a process that no longer answers, and kills it after `grace` seconds.
 
-        Returns a line about its end.
+        Returns a text like `its process ended with -11 (Segmentation fault)`, with the last line of its log.
         """
         assert self._process is not None
         with suppress(subprocess.TimeoutExpired):
@@ -157,11 +157,14 @@ class Lane:
 
 
 def stop(lanes: Sequence[Lane], in_a_hurry: Callable[[], bool] = lambda: False) -> None:
-    """Ends the processes of lanes, all at once: by SIGTERM, after the longest grace or `in_a_hurry` by SIGKILL."""
+    """Ends the processes of lanes together: by SIGTERM, and after the longest `grace` by SIGKILL.
+
+    SIGKILL comes sooner if `in_a_hurry` returns True.
+    """
     for lane in lanes:
         lane.terminate()
     until = time.monotonic() + max((lane.grace for lane in lanes), default=0.0)
     while any(lane.is_running for lane in lanes) and time.monotonic() < until and not in_a_hurry():
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)
     for lane in lanes:
         lane.kill()

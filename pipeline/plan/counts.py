@@ -1,6 +1,6 @@
-"""Counts the settings that each phase tries, and cuts them to the counts of the budget.
+"""Decides how many settings each phase tries, within the numbers of experiments and trials that the budget allows.
 
-Time and money are watched while a sweep runs (`analysis/spending.py`).
+The budget's time and money are watched while a sweep runs (`analysis/spending.py`).
 """
 
 import math
@@ -20,25 +20,25 @@ EXPERIMENTS = 21
 AUTOMATIC_EXPERIMENTS = 40
 """Experiments of all phases of the automatic mode together, where neither `search` nor the budget gives a number."""
 IN_TIME = 500
-"""Experiments at most where time or money ends the search."""
+"""The most experiments of a search that time or money ends."""
 SHARES = {"learning-rate": 0.3, "architecture": 0.45, "near-best": 0.25}
 """Share of the experiments per phase of the automatic mode; each share includes the incumbent."""
 
 REPLICATED, SEEDS = 5, 3
-"""Number of best settings that are replicated, and seeds of each. The first of forty settings that trained once on a
-month is mostly the luckiest: on `flights` its error was up to a third larger with other seeds, that of the second was
-not."""
+"""Number of best settings that are replicated, which means trained again with other seeds, and seeds of each. If forty
+settings train once on a month, the first is mostly the luckiest: on `flights`, other seeds made its error up to a third
+larger, but not that of the second."""
 _REPLICATED_AT_LEAST = 3
 _ONE_REPLICATED_IN = 8
 """With few experiments, one in this many is replicated."""
-_REPLICATING_AT_MOST = 3
+_REPLICATING_TAKES_ONE_IN = 3
 """Replicating may take one in this many of all trials; where it would take more, it is left out."""
 
 _SETTINGS_AT_ONCE, _TRIALS_AT_ONCE = 1000, 10_000
-"""Of a round at most, so that no sweep is too large to be planned."""
+"""The most settings and trials of a round. Without them, a sweep could be too large to be planned."""
 
-_COUNTED = 100_000
-"""Steps at most to count the possible settings."""
+_COUNTING_STEPS = 100_000
+"""The most steps to count the possible settings."""
 
 
 def experiments_of(request: SpecAndTrainer, phase: PhaseSpec, space: Space) -> int:
@@ -46,14 +46,14 @@ def experiments_of(request: SpecAndTrainer, phase: PhaseSpec, space: Space) -> i
 
     Raises UserError if the space has fewer than the spec asks for, or only one.
     """
-    # Phases that search nothing.
+    # A phase that searches nothing: one that replicates, or has nothing to vary.
     if phase.name == REPLICATE:
         share = _of_all_phases(request.spec) // _ONE_REPLICATED_IN
         return min(REPLICATED, max(_REPLICATED_AT_LEAST, share)) + 1
     if not space:
         return 1
 
-    # One of several phases gets its share, unless the spec gives its number.
+    # In automatic mode, each phase gets its share of the experiments, unless the spec gives the phase a number.
     spec, search = request.spec, search_of(request.spec, phase)
     possible = _possible(request, search, space)
     count = phase.search.experiments if phase.search else None
@@ -74,16 +74,16 @@ def experiments_of(request: SpecAndTrainer, phase: PhaseSpec, space: Space) -> i
     if search.strategy == "grid":
         if possible == math.inf:
             raise UserError(
-                f"search.experiments: the grid is too large to be counted (over {_COUNTED:,} steps): say how many"
+                f"search.experiments: the grid is too large to count (over {_COUNTING_STEPS:,} steps): give a number"
             )
         if possible > MOST_EXPERIMENTS:
-            raise UserError(f"search.experiments: the grid has over {MOST_EXPERIMENTS:,} settings: say how many")
+            raise UserError(f"search.experiments: the grid has over {MOST_EXPERIMENTS:,} settings: give a number")
         return int(possible)
     return int(min(possible, IN_TIME if is_open_ended(spec, phase) else EXPERIMENTS))
 
 
 def is_open_ended(spec: Spec, phase: PhaseSpec) -> bool:
-    """True if the spec gives no number of experiments: time, money or another count of the budget ends the phase."""
+    """True if the budget ends the phase, because neither `search` nor a grid sets its number of experiments."""
     budget = spec.budget or Budget()
     count = (phase.search and phase.search.experiments) or spec.search.experiments
     if count or search_of(spec, phase).strategy == "grid":
@@ -92,7 +92,7 @@ def is_open_ended(spec: Spec, phase: PhaseSpec) -> bool:
 
 
 def _fewest(phase: str) -> int:
-    """The incumbent, the best of the phase before if there is one, and one new setting."""
+    """The fewest settings of a phase: the incumbent, the best of the phase before if there is one, and one new."""
     return 3 if phase in ("architecture", "near-best") else 2
 
 
@@ -100,7 +100,7 @@ def _of_all_phases(spec: Spec) -> int:
     """Experiments of all phases of the automatic mode together."""
     budget = spec.budget or Budget()
     if budget.experiments and not spec.search.experiments:
-        # Each phase after the first has the incumbent once more.
+        # The budget counts the incumbent once, although it is an experiment of every phase.
         return budget.experiments + len(SHARES) - 1
     return spec.search.experiments or budget.trials or (IN_TIME if budget.is_timed else AUTOMATIC_EXPERIMENTS)
 
@@ -115,7 +115,7 @@ def _possible(request: SpecAndTrainer, search: Search, space: Space) -> float:
         for name, domain in space.items():
             if not math.isfinite(domain.size):
                 raise UserError(
-                    f"parameters.{name}: a grid needs an end of values: give the range a step, or list values"
+                    f"parameters.{name}: a grid needs a finite set of values: give the range a step, or list values"
                 )
     constraints = constraints_on(space, spec.constraints)
     try:
@@ -124,8 +124,8 @@ def _possible(request: SpecAndTrainer, search: Search, space: Space) -> float:
         key = f"parameters.{error}" if str(error).split(":")[0] in space else f"constraints: {error}"
         raise UserError(key) from None
 
-    # Even where there are too many to count, the constraints may leave nothing.
-    count = allowed.count(_COUNTED)
+    # Where counting takes too many steps, the constraints may still allow no setting at all: look for one.
+    count = allowed.count(_COUNTING_STEPS)
     if count is None and not allowed.is_plain and not STRATEGIES["random"](allowed, [], 0, 1):
         count = 0
     if count == 0:
@@ -152,11 +152,11 @@ def in_rounds_of(experiments: int, trials_each: int) -> int | None:
 
 
 def is_part_of_its_grid(request: SpecAndTrainer, phase: Phase) -> bool:
-    """True for a phase with a grid that has more settings than the phase tries."""
+    """True if the phase searches a grid and tries only a part of it."""
     if phase.strategy != "grid" or phase.near is not None:
         return False
     space = SearchSpace(phase.space, phase.constraints, request.incumbent)
-    count = space.count(_COUNTED)
+    count = space.count(_COUNTING_STEPS)
     # The phase's experiments include the incumbent, which may lie on the grid.
     return count is None or phase.experiments < count
 
@@ -175,13 +175,13 @@ def within_budget(budget: Budget | None, choosing: Sequence[Phase], judging: Seq
     if phases[-1].name == REPLICATE:
         searching, last = phases[:-1], phases[-1]
         cost = last.experiments * _trials_each(last)
-        if budget.trials is None or budget.trials > _REPLICATING_AT_MOST * cost:
+        if budget.trials is None or budget.trials > _REPLICATING_TAKES_ONE_IN * cost:
             remaining = budget.model_copy(update={"trials": budget.trials and budget.trials - cost})
             return [*within_budget(remaining, searching, judging), last]
         return within_budget(budget, searching, judging)
 
     if budget.experiments is not None:
-        # Each phase after the first has the incumbent once more.
+        # The budget counts the incumbent once, although it is an experiment of every phase.
         repeated = len(phases) - 1
         phases = _reduced("budget.experiments", budget.experiments, phases, [1] * len(phases), repeated)
     if budget.trials is not None:
@@ -201,10 +201,10 @@ def _trials_each(phase: Phase) -> int:
 
 
 def _reduced(key: str, allowed: int, phases: Sequence[Phase], costs: Sequence[int], repeated: int = 0) -> list[Phase]:
-    """The phases, reduced in proportion until they cost what is allowed; each keeps room for a new setting.
+    """The phases, reduced in proportion until they cost at most `allowed`; each keeps room for a new setting.
 
-    `costs` holds the cost of one experiment per phase. `repeated` experiments occur in several phases and are not
-    counted twice.
+    `costs` holds, per phase, the cost of one experiment. `repeated` is the number of experiments that the sum over the
+    phases counts too often. `key` of the spec sets the limit.
     """
     fewest = [min(phase.experiments, _fewest(phase.name)) for phase in phases]
     needed = sum(map(math.prod, zip(fewest, costs, strict=True))) - repeated

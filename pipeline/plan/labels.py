@@ -13,19 +13,19 @@ from pipeline.space import Scalar, key
 from pipeline.sweep import Definition
 
 AT_MOST = 100
-"""Characters of a label."""
-_NAMED = 2
-"""Hyperparameters that a label names."""
-_LISTED = 3
-"""Values of a hyperparameter that are listed."""
-_A_WORD = 30
-"""Characters of a name or a value of a spec."""
+"""The most characters of a label."""
+_NAMES_AT_MOST = 2
+"""The most hyperparameters that a label names."""
+_VALUES_AT_MOST = 3
+"""The most values of a hyperparameter that a label lists; of more, it says how many."""
+_WORD_AT_MOST = 30
+"""The most characters of a name or a value from a spec."""
 _SIGNS = " _-+.,:%/=()[]–…"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def labels(definition: Definition, packs: Iterable[Sequence[Planned]]) -> list[str]:
-    """A different label for each pack of a round.
+    """A label for each pack of a round, all different.
 
     For example `Jan–Mar: 8 settings, learning_rate 0.0003–0.03` or `Jan–Mar: references linear, trees`.
     """
@@ -73,7 +73,10 @@ def _label(definition: Definition, pack: Sequence[Planned]) -> str:
 
 
 def _differences(names: Iterable[str], pack: Sequence[Planned]) -> list[str]:
-    """The hyperparameters that differ most within a pack, each with its values; of a single setting, the first ones."""
+    """The hyperparameters with the most different values in a pack, like `learning_rate 0.0003–0.03`.
+
+    For a pack of one setting, its first hyperparameters.
+    """
     assignments = [experiment.assignment for experiment, _ in pack]
     values = {
         name: {key(assignment[name]): assignment[name] for assignment in assignments}
@@ -83,7 +86,7 @@ def _differences(names: Iterable[str], pack: Sequence[Planned]) -> list[str]:
     most = max((len(different) for different in values.values()), default=0)
     differing = [name for name in values if len(values[name]) > 1 or most == 1]
     differing.sort(key=lambda name: -len(values[name]))
-    return [f"{_plain(name)} {_values_in_words(list(values[name].values()))}" for name in differing[:_NAMED]]
+    return [f"{_plain(name)} {_values_in_words(list(values[name].values()))}" for name in differing[:_NAMES_AT_MOST]]
 
 
 def _values_in_words(values: Sequence[Scalar]) -> str:
@@ -91,7 +94,7 @@ def _values_in_words(values: Sequence[Scalar]) -> str:
     if len(numbers) == len(values):
         low, high = _number(min(numbers)), _number(max(numbers))
         return low if low == high else f"{low}–{high}"
-    if len(values) > _LISTED:
+    if len(values) > _VALUES_AT_MOST:
         return f"{len(values)} values"
     return "/".join(_plain(to_cell(value)) for value in values)
 
@@ -101,6 +104,6 @@ def _number(value: float) -> str:
 
 
 def _plain(text: str) -> str:
-    """A word of a spec without characters that mean something to a page, a shell or a table."""
+    """A word of a spec, shortened, with "_" for each character that could mean something to a page, shell or table."""
     word = "".join(letter if letter.isalnum() or letter in _SIGNS else "_" for letter in text)
-    return word if len(word) <= _A_WORD else word[: _A_WORD - 1] + "…"
+    return word if len(word) <= _WORD_AT_MOST else word[: _WORD_AT_MOST - 1] + "…"

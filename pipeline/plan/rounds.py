@@ -24,10 +24,10 @@ from pipeline.training import references
 def plan_packs(sweep: Sweep, *, retry: bool = False, lanes: int | None = None) -> list[Pack]:
     """The packs that should run now; empty if the sweep is done. Writes a new round into the store.
 
-    With `lanes`, a new round is cut into packs for so many lanes, and the remaining trials of a round that has begun
-    are cut again. Without, each trial of a new round is a pack, and planned packs stay. `retry` counts failed trials as
-    not run. The next round is planned when all trials so far have a row, or when the budget has ended; a trial whose
-    row was deleted runs again. Raises UserError if a sweep of this format can only be read.
+    With `lanes`, a new round is cut into packs for this many lanes, and so are the remaining trials of a round that has
+    begun. Without, each trial of a new round is a pack, and packs stay as they were planned. `retry` counts failed
+    trials as not run. The next round is planned when all trials so far have a row, or the budget has ended. A trial
+    whose row was deleted runs again. Raises UserError if the sweep has the format of another version.
     """
     sweep.definition.check_format()
     rounds = [sweep.round(number) for number in range(sweep.rounds())]
@@ -53,13 +53,13 @@ def plan_packs(sweep: Sweep, *, retry: bool = False, lanes: int | None = None) -
     new, packs = next_round(history, len(rounds), lanes)
     if rounds and not rounds[-1] and not packs:
         return []
-    # After an empty round there may be one with packs: a retry gave the sweep something to judge.
+    # A round with packs may follow an empty one: a retry may have given the sweep something to judge.
     sweep.add_experiments(new)
     return sweep.create_round(len(rounds), packs)
 
 
 def unfinished(sweep: Sweep, packs: Sequence[Pack], *, retry: bool = False) -> list[Pack]:
-    """The packs, reduced to trials that have no row (with `retry`: no result)."""
+    """The packs without their finished trials: those with a row or, with `retry`, with a result."""
     files = sweep.result_files()
     reduced = []
     for pack in packs:
@@ -72,7 +72,7 @@ def unfinished(sweep: Sweep, packs: Sequence[Pack], *, retry: bool = False) -> l
 def _cut_again(
     sweep: Sweep, packs: Sequence[Pack], number: int, first: int, lanes: int, rows: Sequence[Row]
 ) -> list[Pack]:
-    """The trials of the packs as new packs for so many lanes, of round `number` and numbered from `first`."""
+    """Cuts the trials of the packs into new packs for this many lanes: `r<number>-p<first>` and those that follow."""
     experiments = sweep.experiments()
     trials = [
         (Experiment.of_reference(trial.experiment) if trial.is_reference else experiments[trial.experiment], trial)
@@ -91,10 +91,10 @@ def _is_finished(sweep: Sweep, file: ResultFile | None, trial: Trial, retry: boo
 
 
 def next_round(history: History, number: int, lanes: int | None = None) -> tuple[list[Experiment], list[Pack]]:
-    """Round `number`: its new experiments, and the packs to run. No packs: the sweep is done.
+    """The new experiments and the packs of round `number`. Without packs, the sweep is done.
 
     All planned trials must have a row, unless the budget ended first. The round belongs to the first phase with a trial
-    that is not planned yet; the first round has the references, too.
+    that is not planned yet. Round 0 has the references, too.
     """
     for phase in history.definition.of_settings:
         experiments, new = _with_ids(history, phase, settings_of(history, phase))
@@ -109,7 +109,7 @@ def next_round(history: History, number: int, lanes: int | None = None) -> tuple
 
 
 def _references(definition: Definition) -> list[list[packing.Planned]]:
-    """The trials of the references, which run in the first round; one pack per date range."""
+    """The trials of the references, as one pack per date range."""
     return [
         [(Experiment.of_reference(name), Trial(phase.name, name, at, 0)) for name in references.NAMES]
         for phase in definition.phases
@@ -119,7 +119,7 @@ def _references(definition: Definition) -> list[list[packing.Planned]]:
 
 
 def _packs(definition: Definition, cut: Sequence[Sequence[packing.Planned]], number: int, first: int = 0) -> list[Pack]:
-    """Packs of round `number`, numbered from `first`."""
+    """Packs of round `number`: `r2-p000`, `r2-p001`, … if `number` is 2 and `first` is 0."""
     return [
         Pack(f"r{number}-p{first + at:03d}", label, definition.image, tuple(trial for _, trial in planned))
         for at, (planned, label) in enumerate(zip(cut, labels.labels(definition, cut), strict=True))
@@ -131,7 +131,7 @@ def _with_ids(
 ) -> tuple[list[Experiment], list[Experiment]]:
     """The experiments of a phase, in the order of its settings; and the new ones among them.
 
-    A setting that the sweep has tried before keeps its number.
+    A setting that the sweep has tried before keeps its id.
     """
     by_setting = {identity_of(experiment.assignment): experiment for experiment in history.experiments.values()}
     experiments: list[Experiment] = []
@@ -149,7 +149,7 @@ def _with_ids(
 
 
 def _trials(history: History, phase: Phase, experiments: Sequence[Experiment]) -> list[Trial]:
-    """All trials of a phase so far, finished or not; of a race, without settings that have left it."""
+    """All trials of a phase so far, finished or not. A race goes on without the settings that have left it."""
     if phase.race:
         return _race(history, phase, [experiment.id for experiment in experiments])
     # Experiment by experiment: after a third of the time, a third of the settings have a row on every range.
@@ -174,7 +174,7 @@ def _race(history: History, phase: Phase, experiments: Sequence[str]) -> list[Tr
     from pipeline.analysis import racing
 
     finished = {row["trial"]: row for row in history.rows}
-    # Trials that read other data than most count as failed.
+    # Trials whose data differ from those of most trials count as failed.
     comparable_trials = {row["trial"] for row in comparable(history.definition, history.rows_of(phase))}
     rows = {trial: row for trial, row in finished.items() if trial in comparable_trials}
     objective = history.definition.objective
@@ -183,7 +183,7 @@ def _race(history: History, phase: Phase, experiments: Sequence[str]) -> list[Tr
     for at in range(len(phase.ranges)):
         trials += [Trial(phase.name, experiment, at, seed) for experiment in running for seed in _seeds(phase)]
         if at + 1 < min(racing.FEWEST_RANGES, len(phase.ranges)):
-            continue  # too few ranges to compare: they are one round
+            continue  # the first ranges form one round, as fewer are too few to compare settings
         if not all(str(trial) in finished for trial in trials):
             return trials
         scores = {experiment: _scores(phase, experiment, at + 1, rows, objective.valid) for experiment in running}
@@ -197,9 +197,9 @@ def _race(history: History, phase: Phase, experiments: Sequence[str]) -> list[Tr
 def _scores(
     phase: Phase, experiment: str, ranges: int, rows: Mapping[str, Row], metric: str
 ) -> dict[DateRange, float | None]:
-    """{range: metric} of an experiment on the first `ranges` ranges, seeds averaged; without ranges where it failed.
+    """{range: metric} of an experiment on the first `ranges` ranges, as a mean over its seeds.
 
-    `rows` is {trial: row}.
+    A range where a seed has no result is left out. `rows` is {trial: row}.
     """
     scores = {}
     for at, date_range in enumerate(phase.ranges[:ranges]):
@@ -211,7 +211,7 @@ def _scores(
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    """None if one of the values is missing or not finite."""
+    """The mean of the values; None if one of them is missing or not finite."""
     numbers = [value for value in values if value is not None and math.isfinite(value)]
     return math.fsum(numbers) / len(numbers) if len(numbers) == len(values) else None
 

@@ -15,14 +15,14 @@ from pipeline.sweep import Phase, Sweep, merge, trials_of
 
 _RANGES_SHOWN = 3
 _DaysRead = tuple[DateRange, int | None]
-"""A date range, and how many of its training days were read; None: all."""
+"""A date range, and how many days at the end of its training part are read; None: all."""
 
 
 def check(sweep: Sweep, *, retry: bool = False) -> None:
-    """Raises UserError if the remaining trials of a sweep would read other data than its finished ones on equal days.
+    """Raises UserError if the data of days that finished trials read have changed, and remaining trials will read them.
 
-    Reads data only for days that both have. Rows of older versions, and of a team's own trainer, do not tell which data
-    they read.
+    No other data are read for this. Rows of older versions, and of a team's own trainer, hold no fingerprint of their
+    data: nothing is checked for them.
     """
     definition = sweep.definition
     if not isinstance(definition.data, FilesSource) or definition.own is not None:
@@ -40,7 +40,7 @@ def check(sweep: Sweep, *, retry: bool = False) -> None:
         now = load.fingerprint_of(
             definition.data, days[0], training.validation_share, training.test_share, train_days=days[1]
         )
-        # A sweep that went on after a change has rows of both: today's data may be either.
+        # A sweep that went on after a change has rows with either fingerprint; today's may be any of them.
         if now not in before:
             changed.append(days[0])
             trials += len(before)
@@ -69,7 +69,7 @@ def _open_phases(sweep: Sweep, retry: bool) -> list[Phase]:
     unfinished = {trial.phase for trial in trials_of(rounds.unfinished(sweep, packs, retry=retry))}
     phases = sweep.definition.of_settings
     begun = {trial.phase for trial in trials_of(packs)}
-    is_over = bool(planned) and not planned[-1]
+    is_over = bool(planned) and not planned[-1]  # the last round is empty
     last = max((at for at, phase in enumerate(phases) if phase.name in begun), default=0)
     return [phase for at, phase in enumerate(phases) if phase.name in unfinished or (at >= last and not is_over)]
 

@@ -1,6 +1,7 @@
 """A store in a Google Cloud Storage bucket, on the official client.
 
-Exactly-once writes rely only on generations, which the service checks. Every call is retried under the same policy,
+Each write of an object gives it a new generation, a version number. A write that names the generation it expects fails
+if another write came first; exactly-once writes rely on nothing else. All calls are retried under the same policy,
 until a deadline. Other object stores are not supported.
 """
 
@@ -22,21 +23,22 @@ from pipeline.store.keys import check_key, check_prefix, is_key, temporary_name
 
 _T = TypeVar("_T")
 
-# The content of a small object made by `create` is also in its metadata (8 KiB at most), so that a listing brings a
-# thousand of them in one request.
+# A small object made by `create` also has its content in its metadata, so that one request lists a thousand of them
+# with content. Metadata hold 8 KiB at most, and base64 makes the content a third longer.
 _INLINE_BYTES = 5000
 _INLINE = "hpt-content"
 
-# Only the built-in table: the content type must not depend on the machine that writes the file.
+# Knows only Python's own table of types: a content type must not depend on the machine that writes the object.
 _TYPES = mimetypes.MimeTypes()
-# Characters without a special meaning in a glob.
+# A text of characters that have no special meaning in a glob.
 _PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
 
 
 class BucketStore:
     """The store at `gs://bucket/prefix`. Safe for many threads. Connects on the first call.
 
-    `deadline` is the number of seconds for which a failing call is retried. Raises UserError if `root` is no bucket.
+    `deadline` is the number of seconds for which a failing call is retried. Raises UserError if `root`
+    is no address of a bucket.
     """
 
     def __init__(self, root: str, deadline: float = 60.0) -> None:
@@ -109,7 +111,7 @@ class BucketStore:
             self._bucket.check()
 
     def tidy(self, prefix: str) -> None:
-        """A bucket has no folders."""
+        """Does nothing: a bucket has no empty folders to remove."""
 
     def entries(self, prefix: str, suffix: str = "") -> Iterator[Entry]:
         check_prefix(prefix)
@@ -139,9 +141,9 @@ class BucketStore:
         return self._bucket.blob(self._prefix + check_key(key))
 
     def _put(self, key: str, data: bytes, generation: int | None) -> bool:
-        """Writes the object if `generation` is its current one, and returns False otherwise.
+        """Writes the object if `generation` is its current one. True if this call wrote it.
 
-        0 means that there is no object; None writes in any case.
+        Generation 0 means that no object exists yet; None writes in any case.
         """
         is_repeated = False
 
@@ -164,11 +166,11 @@ class BucketStore:
         try:
             self._call("write", key, attempt, remember)
         except PreconditionFailed:
-            # An earlier attempt of this call may have succeeded and lost its answer.
-            return is_repeated and self._has(key, data)
+            # An earlier try of this call may have written the object, although its answer was lost on the way.
+            return is_repeated and self._has_content(key, data)
         return True
 
-    def _has(self, key: str, data: bytes) -> bool:
+    def _has_content(self, key: str, data: bytes) -> bool:
         try:
             return self.read(key) == data
         except FileNotFoundError:
@@ -193,6 +195,7 @@ class BucketStore:
 
 
 def _inline(blob: storage.Blob) -> bytes | None:
+    """The content of a small object from its metadata; None if they lack it, or if its length is not the object's."""
     try:
         content = base64.b64decode((blob.metadata or {})[_INLINE], validate=True)
     except (KeyError, ValueError):
@@ -206,10 +209,10 @@ def _type(key: str) -> str:
 
 
 def _glob(prefix: str, suffix: str) -> str | None:
-    """A glob for names with `suffix`; None if implementations of `**` may disagree on its matches."""
+    """A glob for names that end with `suffix`; None if there is none that all servers understand alike."""
     if not suffix or not _PLAIN.fullmatch(suffix):
         return None
     if suffix.startswith("/"):
         return f"**{suffix}"
-    # Some implementations require a slash for `**/`; the prefix has one.
+    # For some servers, `**/` only matches names with a slash. Names with this prefix have one.
     return f"**/*{suffix}" if "/" in prefix and "/" not in suffix else None

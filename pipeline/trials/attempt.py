@@ -42,9 +42,9 @@ training, and `{"row": {…}}` at the end of a trial."""
 def begin(
     sweep: Sweep, pack: str, trial: Trial, number: int, experiment: Experiment, on_event: OnEvent
 ) -> Iterator["Attempt"]:
-    """An attempt at a trial; its row will be the trial's `number`-th.
+    """An attempt at a trial, as a context. `number` counts the rows of the trial from 1: above 1, this is a retry.
 
-    Leaving the context uploads the last state of its log and its learning curve, and removes its local folder. Raises
+    Leaving the context uploads the final log and learning curve, and removes the local folder. Raises
     InfrastructureError if the store fails.
     """
     with ExitStack() as files:
@@ -72,15 +72,16 @@ class Attempt:
         self.measures_reference = phase.is_reference
         self._phase, self._on_event = phase, on_event
 
-        # The incumbent and the settings that a phase starts from need full results: all others are compared with them.
+        # An experiment of an earlier phase is one that this phase starts from.
         self._is_new = experiment.phase == trial.phase
+        # It and the incumbent need full results, with which all others are compared.
         is_incumbent = identity_of(experiment.assignment) == identity_of(definition.incumbent)
         may_stop = phase.early_stopping and not is_incumbent and self._is_new
         self._rungs = Rungs(sweep, trial) if may_stop else None
 
         self._log = _Log()
         self._epochs: list[Row] = []
-        # One group per phase, since a mean over different fidelities or date ranges says nothing.
+        # TensorBoard shows the mean of a group. Phases are apart, since they differ in fidelity and date ranges.
         setting = {**experiment.assignment, "phase": trial.phase}
         self._events = EventFile(self.token, f"{trial.phase}-{trial.experiment}", setting)
         self._files = files
@@ -95,12 +96,12 @@ class Attempt:
 
     def _finish_as_copied(self, builtin: Builtin) -> bool:
         sweep, trial = self.sweep, self.trial
-        # An experiment that is new in this phase has no row in an earlier one: the store need not be read.
-        is_first = self._is_new or self._phase.judges
-        copied = None if is_first else reuse.cells_of_earlier_phase(sweep, trial, self.row)
-        if copied is not None and (before := rows_fingerprint(copied)):
+        # A phase that judges copies nothing. Of an experiment that is new in this phase, no earlier phase has a row.
+        may_have_earlier_row = not self._is_new and not self._phase.judges
+        copied = reuse.cells_of_earlier_phase(sweep, trial, self.row) if may_have_earlier_row else None
+        if copied is not None and (fingerprint := rows_fingerprint(copied)):
             # If the data have changed since, the copy cannot be ranked with the rows of this phase.
-            copied = copied if builtin.dataset(self.job).fingerprint == before else None
+            copied = copied if builtin.dataset(self.job).fingerprint == fingerprint else None
         if copied is None and sweep.definition.reuse and self._is_repeatable():
             circumstances = {"data_fingerprint": builtin.dataset(self.job).fingerprint, "device": builtin.device_name}
             copied = reuse.cells_of_earlier_sweep(sweep, self.row | circumstances)
@@ -116,7 +117,7 @@ class Attempt:
         stopped = self._stopped_elsewhere() if self._rungs else None
         if stopped is None:
             return False
-        self.say(f"not trained: {stopped} was stopped early, so that the setting is not ranked any more")
+        self.say(f"not trained: {stopped} was stopped early, so this setting is no longer ranked")
         saved = {"epochs": 0, "epochs_saved": self.job.max_epochs, "training_time": 0.0}
         self._finish({"status": Status.STOPPED, **saved})
         return True
@@ -155,7 +156,7 @@ class Attempt:
         self._finish({"status": status_of(error), "error": f"{type(error).__name__}: {error}"})
 
     def _finish(self, cells: Row) -> None:
-        """Writes the row, completed by these cells. If the trial already has a row, that one counts."""
+        """Adds the cells to the row and writes it. If another attempt wrote this row first, that one counts."""
         error = one_line(cells.get("error") or "")
         self.say(f"ends as {cells['status']}" + (f": {error}" if error else ""))
         cells = cells | {"error": error or None, "finished": now()}
@@ -178,7 +179,7 @@ class Attempt:
 
     def _note(self, epoch: int, metrics: Mapping[str, float]) -> None:
         sweep, trial, epochs = self.sweep, self.trial, self._epochs
-        if epochs and epochs[-1]["epoch"] == epoch:  # reported in several parts
+        if epochs and epochs[-1]["epoch"] == epoch:  # further metrics of the same epoch
             epochs[-1] |= metrics
         else:
             epochs.append({"epoch": epoch, **metrics})
@@ -223,8 +224,8 @@ class Attempt:
         return None
 
     def _is_repeatable(self) -> bool:
-        """True if an earlier row may replace the training; never in a phase that judges."""
-        # The code of a team's own trainer may have changed since, unseen.
+        """True if a row may replace the training of an equal trial. Never in a phase that judges."""
+        # Nor with a team's own trainer, whose code may change unseen.
         return self.sweep.definition.own is None and self._phase.chooses
 
     def _job(self, experiment: Experiment, folder: Path) -> Job:

@@ -1,7 +1,7 @@
 """Early stopping without a server: trainings of one phase, date range and seed compare themselves through the store.
 
 At each rung a trial writes one small object with its metric, and one listing of the rung gives the metrics of the
-others. Only `<metric>_valid` is compared. The speed of trials may decide which of them stop, but never their metrics.
+others. Only `<metric>_valid` is compared. The pace of trials may change which of them stop, never their metrics.
 """
 
 import math
@@ -15,12 +15,12 @@ from pipeline.spec.model import EarlyStopping
 from pipeline.sweep import Sweep, Trial
 
 FEWEST_FOR_MEDIAN = 4
-"""The median rule stops nothing until so many other trials have reached the rung."""
+"""The median rule stops no trial before this many others have reached the rung."""
 
 
 @dataclass
 class Rungs:
-    """The rungs of one training. The incumbent and the settings that a phase starts from have none."""
+    """The rungs of one training. Trials that are never stopped, such as the incumbent's, have none."""
 
     sweep: Sweep
     trial: Trial
@@ -34,7 +34,7 @@ class Rungs:
         if math.isfinite(value):
             self.best = min(self.best, objective.sign * value)
         if self._rule_at(epoch):
-            with suppress(InfrastructureError):  # the store is not needed before the end
+            with suppress(InfrastructureError):  # others do without this value; a training must not fail for it
                 self.sweep.create_rung(self.trial, epoch, self.best)
 
     def goes_on(self, epoch: int) -> bool:
@@ -68,7 +68,7 @@ def is_rung(rule: EarlyStopping, epoch: int) -> bool:
 
 
 def is_good_enough(rule: EarlyStopping, value: float, others: Sequence[float]) -> bool:
-    """True if a training with this value at a rung goes on. `others` are earlier values at the rung; less is better.
+    """True if a training with this value at a rung goes on. `others` are the values of others there; less is better.
 
     `halving` is the stopping variant of asynchronous successive halving (Li, Jamieson, Rostamizadeh, Gonina, Ben-tzur,
     Hardt, Recht, Talwalkar 2020, "A System for Massively Parallel Hyperparameter Tuning", MLSys). One in `reduction` of

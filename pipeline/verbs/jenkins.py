@@ -39,7 +39,7 @@ def trigger(
     ] = None,
     url: Annotated[str | None, typer.Option(help="Address of Jenkins. Default: JENKINS_URL.")] = None,
     request_id: Annotated[
-        str | None, typer.Option(metavar="ID", help="Find what this id triggered, or trigger it by that id.")
+        str | None, typer.Option(metavar="ID", help="Find the build with this id, or start it with this id.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; the exit code is the build's.")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Wait, and show the build's log.")] = False,
@@ -79,23 +79,23 @@ def jenkins_plan(
     store: StoreOption = None,
     failures: Annotated[
         Path | None,
-        typer.Option(help="What could not run so far in this build; an empty last line: plan, as without a file."),
+        typer.Option(help="Failures of this build, a line each. If the last line is empty: plan, as without a file."),
     ] = None,
-    retry: Annotated[bool, typer.Option("--retry", help="Plan what failed again, too, the first time.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Also run failed trials again, unless --again.")] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Not the first time in this build: what was stopped meanwhile stays so.")
+        bool, typer.Option("--again", help="The build has planned before: sweeps stopped since then stay stopped.")
     ] = False,
     lanes: PackLanesOption = None,
 ) -> None:
-    """Write what a build should run now into a file, a line per pack: of the next round of its sweeps, or of what could
-    not run last."""
+    """Write the packs that a build should run now into a file, a line each: the next round of its sweeps or, after a
+    failure, what replaces the failed pack."""
     import os
 
     from pipeline.jenkins import rounds
     from pipeline.jenkins.others import WAIT
     from pipeline.screen.build import total_line
 
-    # After a failure: the packs that replace the one that failed.
+    # After a failure, the packs that replace the failed one.
     reports = failures.read_text(encoding="utf-8").split("\n") if failures else [""]
     if reports[-1]:
         out.write_text("".join(f"{line}\n" for line in _sequel(reports, store, retry=retry)), encoding="utf-8")
@@ -121,8 +121,8 @@ def jenkins_plan(
 
 
 def _sequel(reports: list[str], store: str | None, *, retry: bool) -> list[str]:
-    """Handles the last of a build's failures: writes rows for trials that are given up, and returns lines for the
-    Jenkinsfile."""
+    """Handles the last of a build's failures: writes a row for each trial that is given up. Returns lines for the
+    Jenkinsfile, such as packs to run again."""
     import os
 
     from pipeline.jenkins import failures as failing
@@ -133,7 +133,7 @@ def _sequel(reports: list[str], store: str | None, *, retry: bool) -> list[str]:
     *before, last = map(failing.Failure.parse, reports)
     line = last.line
     unfinished = () if line is None else _unfinished(line, store, retry=retry)
-    # The last failure is also among those before it, which include failures of other lanes since.
+    # The file repeats this failure at its end, since other lanes may have failed after it.
     before.remove(last)
     sequel = failing.sequel([*before, last], unfinished)
     if (lost := sequel.given_up) is not None:
@@ -155,7 +155,7 @@ def _sequel(reports: list[str], store: str | None, *, retry: bool) -> list[str]:
 
 
 def _unfinished(line: "Line", store: str | None, *, retry: bool) -> list[str]:
-    """The trials of a line without a row; all of them if the store fails, since a lane looks again anyway."""
+    """The trials of a line that have no row; all if the store fails, since a lane skips trials with a row anyway."""
     from pipeline.plan import rounds
     from pipeline.plan.create import open_sweep
     from pipeline.sweep import Pack, Trial, trials_of
@@ -171,22 +171,22 @@ def _unfinished(line: "Line", store: str | None, *, retry: bool) -> list[str]:
 
 @app.command()
 def publish(sweeps: SweepsArgument, folder: Annotated[Path, typer.Argument()], store: StoreOption = None) -> None:
-    """Render the summary of what is finished and copy it, results.csv and a JUnit report into a folder.
+    """Render a summary of the finished trials, and copy it, results.csv and a JUnit report into a folder.
 
-    Of several sweeps, the summary is their comparison and leads to each one's own.
+    For several sweeps, the summary compares them and links to the summary of each.
     """
     from pipeline.jenkins.publish import publish as publish_to
     from pipeline.report.tracking import track
 
     folders = _sweeps(sweeps, store)
     merged = publish_to(folders, folder)
-    for sweep, its_merged in zip(folders, merged, strict=True):
-        track(sweep, its_merged.rows, warn)
+    for sweep, results in zip(folders, merged, strict=True):
+        track(sweep, results.rows, warn)
     raise typer.Exit(max(map(complain_of_failures, merged)))
 
 
 def _sweeps(ids: list[str], store: str | None) -> "list[Sweep]":
-    """Opens sweeps by their ids; an argument may hold several, separated by spaces, as a build's variable does."""
+    """Opens sweeps by their ids. An argument may hold several, separated by spaces, since a build passes a variable."""
     from pipeline.plan.create import open_sweep
 
     return [open_sweep(id, store) for argument in ids for id in argument.split()]

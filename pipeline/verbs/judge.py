@@ -26,14 +26,14 @@ def judge(
     claim: Annotated[
         str | None, typer.Argument(metavar="[CLAIM]", help="A claim's id, or the end of one.", show_default=False)
     ] = None,
-    due: Annotated[bool, typer.Option("--due", help="All claims that a date range is new for.")] = False,
+    due: Annotated[bool, typer.Option("--due", help="All claims with a new date range.")] = False,
     store: StoreOption = None,
     spec: Annotated[
         Path | None,
-        typer.Option(help="Of a trainer of your own: the spec with its code. Default: one below specs/ that has it."),
+        typer.Option(help="For your own trainer: the spec with its code. Default: a spec below specs/ with that code."),
     ] = None,
     as_of: Annotated[
-        datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help='"Today": which date ranges are whole.')
+        datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help='"Today": a date range must be over.')
     ] = None,
     lanes: LanesOption = None,
     data_changed: DataChangedOption = False,
@@ -41,8 +41,8 @@ def judge(
         bool, typer.Option("--plan", help="Only make the sweeps that judge, and print their ids.", hidden=True)
     ] = False,
 ) -> None:
-    """Judge claims, which are winners that were not shown to be better, on date ranges that are new; without a claim,
-    list them."""
+    """Judge claims on new date ranges, or list them. A claim is a winner that was better in its sweep, but not shown to
+    be."""
     from pipeline.plan.judging import Judge
     from pipeline.spec.project import store_root
     from pipeline.store import open_store
@@ -86,8 +86,8 @@ def _list(store: "Store") -> None:
 
 def _no_claims(store: "Store") -> str:
     return (
-        f"{store.root} holds no claims: a sweep makes one if its winner is better, that is not shown, and its data do "
-        "not end before six new date ranges"
+        f"{store.root} holds no claims: a sweep makes one if its winner was better, but not shown to be, and its data "
+        "do not end before six new date ranges"
     )
 
 
@@ -114,19 +114,19 @@ def _judge_due(store: "Store", options: "Judge", run: "Callable[[Sweep], int]") 
 
 
 def _judge(store: "Store", id: str, options: "Judge", run: "Callable[[Sweep], int]") -> int:
-    """Finishes the sweeps that were begun for a claim, then judges it from look to look while it has new date ranges.
+    """Finishes the sweeps that were begun for a claim, then begins new ones while it has new date ranges.
 
-    Returns the exit code.
+    Each new sweep judges the claim up to its next look (a planned test). Returns the exit code.
     """
     from pipeline.compare.front import conclude
     from pipeline.plan import judging, unchanged
     from pipeline.sweep import claims
     from pipeline.sweep.merge import merge
 
-    # The sweeps that were begun.
+    # Finish the sweeps that were begun.
     for sweep, has_ended in judging.reopen(store, claims.read(store, id), options):
         if has_ended:
-            # It was killed before it wrote its pairs, or some of its trainings failed.
+            # It left no pair: its run was killed before it wrote them, or some of its trainings failed.
             print(conclude(sweep, merge(sweep)).answer, file=sys.stderr)
             continue
         if options.trains_here and not options.data_changed:
@@ -135,7 +135,7 @@ def _judge(store: "Store", id: str, options: "Judge", run: "Callable[[Sweep], in
         if (code := run(sweep)) != FINE or not options.trains_here:
             return code
 
-    # New ones.
+    # Begin new ones.
     has_run = False
     while True:
         stored = claims.read(store, id)

@@ -65,7 +65,7 @@ def test_a_spec_that_differs_from_its_commit_travels_as_text(
     changed.write_text(changed.read_text().replace("0.1", "0.2"))
     trigger_build(spec=changed)
     assert json.loads(jenkins.accepted[0]["SPEC_JSON"])["parameters"]["learning_rate"] == [0.01, 0.2]
-    assert any("not committed" in text for text in view.notes)
+    assert any("changed since the last commit" in text for text in view.notes)
 
 
 def test_without_a_checkout_a_path_in_specs_means_the_jobs_repository(

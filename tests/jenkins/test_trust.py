@@ -428,7 +428,7 @@ def test_a_trial_refuses_code_that_its_build_did_not_check(tmp_path: Path) -> No
 def claim_in(store: Path, **spec: Any) -> str:
     """The id of a new claim in a store that another person wrote."""
     content = claim_fixtures.claim_spec({"incumbent": {}, "objective": {"metric": "mse"}, "references": False} | spec)
-    return claim_fixtures.made(open_store(str(store)), content).id
+    return claim_fixtures.claim_of(open_store(str(store)), content).id
 
 
 def test_claims_are_judged_by_their_ids_or_all_that_are_due(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def whole(sweep: Sweep) -> Pack:
 @pytest.mark.parametrize(("kind", "code"), [("segfault", -11), ("exit", 7)])
 def test_a_trial_that_kills_its_process_is_tried_again_alone_and_the_rest_runs_on(new_sweep, eight, run, kind, code):
     sweep = new_sweep(eight)
-    with pytest.raises(InfrastructureError, match=f"could not be run here, as .*its process ended with {code}"):
+    with pytest.raises(InfrastructureError, match=f"could not be run here, such as .*its process ended with {code}"):
         run(sweep, {"e002": kind})
     begun = run.attempts()
     assert begun.pop("e002") == 2

@@ -80,7 +80,7 @@ SIX = {"learning_rate": [0.01, 0.1], "hidden_size": [16, 32, 64]}
         ({"search": {"early-stopping": {"rule": "best"}}}, "search.early-stopping.rule"),
         ({"search": {"early-stopping": {"reduction": 1}}}, "search.early-stopping.reduction"),
         ({"search": {"batch": 0}}, "search.batch"),
-        ({"search": {"strategy": "grid"}}, "a grid needs an end of values"),
+        ({"search": {"strategy": "grid"}}, "a grid needs a finite set of values"),
         ({"reuse": "yes"}, "reuse"),
         ({"phases": []}, "phases"),
         ({"phases": [{"name": "architecture"}], "tune": "automatic"}, '"automatic" has phases of its own'),

@@ -35,7 +35,7 @@ def test_a_grid_too_large_to_be_counted_needs_a_number() -> None:
         "parameters": {"hidden_size": sizes, "embedding_size": sizes, "learning_rate": [0.1, 0.01]},
         "constraints": [["hidden_size", "<=", "embedding_size"]],
     }
-    with pytest.raises(UserError, match=r"^search\.experiments: the grid is too large to be counted"):
+    with pytest.raises(UserError, match=r"^search\.experiments: the grid is too large to count"):
         define(grid | {"search": {"strategy": "grid"}})
     assert define(grid | {"search": {"strategy": "grid", "experiments": 9}}).phases[0].experiments == 9
 

@@ -137,7 +137,7 @@ def test_the_built_in_data_have_a_today_of_their_own():
     ("changes", "message"),
     [
         ({"search": {"experiments": 30}}, "there are only 28, the setting to beat included"),
-        ({"parameters": {"dropout": {"low": 0.1, "high": 0.5}}, "search": {"strategy": "grid"}}, "a grid needs an end"),
+        ({"parameters": {"dropout": {"low": 0.1, "high": 0.5}}, "search": {"strategy": "grid"}}, "grid needs a finite"),
         ({"parameters": {"dropout": 0.1}}, "nothing to tune"),
         ({"date-range": [["2017-01-01", "2017-01-08"]]}, "leave none to train on"),
         ({"data": "flights"}, "none of the days that the data cover"),

@@ -111,7 +111,7 @@ def assert_they_are_new(space, tried, new):
 @every_space
 def test_every_round_is_new_allowed_and_full(strategy, space):
     if strategy is STRATEGIES["grid"] and math.isinf(space.combinations):
-        pytest.skip("a grid needs an end of values")
+        pytest.skip("a grid needs a finite set of values")
     tried = []
     for number, n in enumerate((6, 6, 2, 2)):
         new = strategy(space, tried, number, n)
@@ -161,7 +161,7 @@ def test_a_space_without_an_allowed_setting_has_no_experiments(strategy, high):
 @every_space
 def test_the_same_history_and_seed_give_the_same_experiments(strategy, space):
     if strategy is STRATEGIES["grid"] and math.isinf(space.combinations):
-        pytest.skip("a grid needs an end of values")
+        pytest.skip("a grid needs a finite set of values")
     tried = tried_of(space, STRATEGIES["random"](space, [], 1, 10))
     assert strategy(space, tried, 2, 2) == strategy(space, tried, 2, 2)
 

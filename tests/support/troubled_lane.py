@@ -32,10 +32,10 @@ TROUBLE = {
 
 
 class Troubled(Builtin):
-    def at_once(self, job: Job, most: int) -> int:
+    def best_group_size(self, job: Job, most: int) -> int:
         return min(most, int(os.environ.get("SIDE_BY_SIDE", "1")))
 
-    def together(self, jobs: Sequence[Job], on_end: Callable[[int, TrainingResult], None]) -> None:
+    def train_together(self, jobs: Sequence[Job], on_end: Callable[[int, TrainingResult], None]) -> None:
         trouble = json.loads(os.environ["TROUBLE"])
         with open(os.environ["BEGUN"], "a") as begun:
             begun.writelines(f"{Trial.parse(job.trial).experiment}\n" for job in jobs)
