@@ -134,7 +134,8 @@ def newest_model(definition: Definition, rows: Iterable[Row]) -> Row | None:
     """The row whose model is saved for a setting, from the setting's `rows`. None if no training saved a model.
 
     It is the row of the newest date range (the latest end, then the latest start); among these, that of the
-    latest phase of the definition, then of the lowest seed. Incomplete trainings count only if no complete one saved a model.
+    latest phase of the definition, then of the lowest seed. Incomplete trainings count only if no complete one saved a
+    model.
     """
     saved = [row for row in rows if row.get("model_url")]
     complete = [row for row in saved if row["status"] == Status.COMPLETE]
