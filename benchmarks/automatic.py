@@ -1,13 +1,13 @@
 """Measures the device time that the automatic mode needs to be as good as 64 full trainings of random search.
 
 Real trainings on the built-in flights. Random search draws 64 settings, including the incumbent, from all
-hyperparameters of an architecture, and trains each in full on the newest date range. The `mse_test` of its best by
-`mse_valid` is the mark.
+hyperparameters of an architecture, and trains each in full on the newest date range. The setting with the best
+`mse_valid` sets the mark, its `mse_test`.
 
-The automatic mode chooses in short mode, on the month before. Each setting that was its best at some time is then
-trained in full on the newest range. The first that is as good as the mark counts, with all time of choosing up to then
-and this one training. Judging is left out on both sides. It takes minutes to hours on a CPU; `--quick` has one seed and
-a third of the trials.
+The automatic mode chooses in short mode, on an earlier month. Afterwards, each setting that was its best at some time
+is trained in full on the newest range. The device time of automatic mode is that of all choosing until the first
+setting that reaches the mark, plus this setting's full training. Neither search confirms its winner. The benchmark
+takes minutes to hours on a CPU; `--quick` has one seed and a third of the trials.
 
     python -m benchmarks.automatic [--quick] [--seeds 3] [--architectures bag-of-words attention]
 """
@@ -38,7 +38,7 @@ TRIALS = 64
 
 
 def run(root: str, token: int, content: dict[str, Any], lanes: int) -> Sweep:
-    """Runs a sweep of the flights that judges nothing; `content` is that of a spec."""
+    """Runs a sweep of the flights without confirmation. `content` holds the other keys of its spec."""
     parsed = spec.from_dict({"data": "flights", "confirm": {"ranges": 0}, **content})
     assert parsed.data is not None
     now = datetime.now(UTC)
@@ -57,12 +57,12 @@ def seconds(rows: Sequence[Row]) -> float:
 
 
 def settings_so_far(sweep: Sweep) -> list[tuple[float, Assignment]]:
-    """[(seconds of training, best setting so far)], each time that the best changed."""
+    """`[(seconds of training so far, best setting so far)]`: an item each time the best setting changes."""
     bests: list[tuple[float, Assignment]] = []
     rows = sorted(rows_of(sweep), key=lambda row: (row["finished"], row["trial"]))
     for at in range(1, len(rows) + 1):
         ranked = standings(sweep.definition, rows[:at])
-        # Until a phase has ranked the best of the phase before, that one is still the best.
+        # The best of the previous phase stays the best until the current phase has ranked it.
         phases = [phase for phase in sweep.definition.choosing if any(row["phase"] == phase.name for row in rows[:at])]
         if len(phases) > 1 and ranked:
             before = standings(sweep.definition, rows[:at], phases[-2])
@@ -78,17 +78,20 @@ class Outcome:
     """Result of one seed on one architecture."""
 
     mark: float
+    """The `mse_test` of random search's best setting."""
     random_seconds: float
     automatic_seconds: float | None
-    """None: never as good."""
-    last: float
+    """Seconds until automatic mode reached the mark; None if it never did."""
+    final_mse: float
     """The `mse_test` of the automatic mode's final setting."""
-    whole: float
+    choosing_seconds: float
     """Seconds of all choosing in automatic mode."""
 
 
 def compare(architecture: str, seed: int, trials: int, lanes: int) -> Outcome:
+    """Runs both searches on one architecture with one seed."""
     with tempfile.TemporaryDirectory() as root:
+        # Random search, in full on the newest range.
         newest = [["2013-10-01", "2014-01-01"]]
         space = {
             name: declared.domain.model_dump(mode="json", exclude_defaults=True)
@@ -96,19 +99,21 @@ def compare(architecture: str, seed: int, trials: int, lanes: int) -> Outcome:
         }
         search = {"experiments": trials, "seed": seed}
         wide = {"architecture": architecture, "parameters": space, "date-range": newest, "search": search}
-        drawn = run(root, 1, wide, lanes)
-        best = standings(drawn.definition, rows_of(drawn))[0]
+        random = run(root, 1, wide, lanes)
+        best = standings(random.definition, rows_of(random))[0]
         mark = next(iter(best.by_range.values()))["mse_test"]
-        automatic = {"architecture": architecture, "tune": "automatic", "search": {"seed": seed}}
-        tuned = run(root, 2, automatic, lanes)
-        reached, last = None, math.nan
-        for number, (spent, setting) in enumerate(settings_so_far(tuned)):
-            alone = {"architecture": architecture, "tune": "nothing", "incumbent": setting, "date-range": newest}
-            [row] = rows_of(run(root, 16 + number, {**alone, "search": {"seed": seed}}, lanes))
-            last = row["mse_test"]
-            if reached is None and last <= mark:
+        # Automatic mode, in short mode on an earlier month.
+        search = {"seed": seed}
+        automatic = run(root, 2, {"architecture": architecture, "tune": "automatic", "search": search}, lanes)
+        # Each of its best settings so far, in full on the newest range.
+        reached, final = None, math.nan
+        single = {"architecture": architecture, "tune": "nothing", "date-range": newest, "search": search}
+        for number, (spent, setting) in enumerate(settings_so_far(automatic)):
+            [row] = rows_of(run(root, 16 + number, {**single, "incumbent": setting}, lanes))
+            final = row["mse_test"]
+            if reached is None and final <= mark:
                 reached = spent + row["training_time"]
-        return Outcome(mark, seconds(rows_of(drawn)), reached, last, seconds(rows_of(tuned)))
+        return Outcome(mark, seconds(rows_of(random)), reached, final, seconds(rows_of(automatic)))
 
 
 def main() -> None:
@@ -127,8 +132,8 @@ def main() -> None:
             reached = "never" if outcome.automatic_seconds is None else f"{outcome.automatic_seconds:.0f} s"
             print(
                 f"{architecture}, seed {seed}: random, {trials} full trials: mse_test {outcome.mark:.5f} in "
-                f"{outcome.random_seconds:.0f} s; automatic as good after {reached}; ends at {outcome.last:.5f} after "
-                f"{outcome.whole:.0f} s of choosing",
+                f"{outcome.random_seconds:.0f} s; automatic as good after {reached}; ends at {outcome.final_mse:.5f} "
+                f"after {outcome.choosing_seconds:.0f} s of choosing",
                 flush=True,
             )
         shares = [

@@ -1,4 +1,4 @@
-"""Reads hyperparameters from words on a command line: `lr=0.0001..0.1:log`, `layers=1,2,3`, `lr=0..1:default=0.1`."""
+"""Parses the words of `hpt init --hyperparameter`: `lr=0.0001..0.1:log`, `layers=1,2,3`, `lr=0..1:default=0.1`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,30 +7,31 @@ from typing import Any
 from pipeline.errors import UserError
 from pipeline.space import Scalar
 
-_FORM = "write lr=0.0001..0.1:log or layers=1,2,3, with :default=0.01 where nobody says what is used today"
-_LEARNING_RATES = ("lr", "learning_rate")
+_USAGE = "write lr=0.0001..0.1:log or layers=1,2,3, and add :default=0.01 to a range if the command gives no default"
+_LEARNING_RATE_NAMES = ("lr", "learning_rate")
 
 
-def declared(words: Sequence[str], defaults: Mapping[str, Scalar]) -> dict[str, dict[str, Any]]:
-    """The declarations of a spec by name, `{"lr": {"default": 0.01, "domain": {"low": 0.001, "high": 0.1}}}`.
+def parse_declarations(words: Sequence[str], defaults: Mapping[str, Scalar]) -> dict[str, dict[str, Any]]:
+    """Declarations of hyperparameters by name, as a spec has them.
 
-    A word without a default gets that of `defaults`. Raises UserError, a line per mistake, if a word cannot be read or
-    has no default.
+    `size=8..64:default=16` gives `{"size": {"default": 16, "domain": {"low": 8, "high": 64}}}`. Without `:default=`,
+    the default is that in `defaults`, else the first value of a list. Raises UserError, a line per mistake, if a word
+    cannot be parsed, or if a range has no default.
     """
     declarations, mistakes = dict[str, dict[str, Any]](), list[str]()
     for word in words:
-        name, _, domain = word.partition("=")
+        name, _, text = word.partition("=")
         try:
-            declarations[name.strip()] = _declaration(name.strip(), domain, defaults)
+            declarations[name.strip()] = _declaration(name.strip(), text, defaults)
         except ValueError as error:
-            mistakes.append(f"--hyperparameter {word}: {error}; {_FORM}")
+            mistakes.append(f"--hyperparameter {word}: {error}; {_USAGE}")
     if mistakes:
         raise UserError("\n".join(mistakes))
     return declarations
 
 
-def learning_rate(name: str, default: Scalar) -> dict[str, Any] | None:
-    """The declaration of a learning rate that is searched around its default; None for other hyperparameters."""
+def learning_rate_declaration(name: str, default: Scalar) -> dict[str, Any] | None:
+    """Declares a learning rate with a range around its default, to be searched. None for other hyperparameters."""
     if not _is_learning_rate(name) or not isinstance(default, float) or default <= 0:
         return None
     domain = {"low": _rounded(default / 10), "high": _rounded(default * 10), "log": True}
@@ -38,14 +39,14 @@ def learning_rate(name: str, default: Scalar) -> dict[str, Any] | None:
 
 
 def _is_learning_rate(name: str) -> bool:
-    return name.lower().replace("-", "_") in _LEARNING_RATES
+    return name.lower().replace("-", "_") in _LEARNING_RATE_NAMES
 
 
 def _declaration(name: str, text: str, defaults: Mapping[str, Scalar]) -> dict[str, Any]:
-    """The declaration in a word after its `=`. Raises ValueError if it cannot be read."""
+    """The declaration of a hyperparameter; `text` stands after its `=`. Raises ValueError if it cannot be parsed."""
     if not name or not text:
         raise ValueError("has no name or no values")
-    values, *marks = text.split(":")
+    values, *options = text.split(":")
     domain: Any
     if ".." in values:
         low, high = (_number(end) for end in values.split("..", 1))
@@ -53,13 +54,13 @@ def _declaration(name: str, text: str, defaults: Mapping[str, Scalar]) -> dict[s
     else:
         domain = [_scalar(value) for value in values.split(",")]
     default = defaults.get(name)
-    for mark in marks:
-        if mark == "log" and isinstance(domain, dict):
+    for option in options:
+        if option == "log" and isinstance(domain, dict):
             domain["log"] = True
-        elif mark.startswith("default="):
-            default = _scalar(mark.removeprefix("default="))
+        elif option.startswith("default="):
+            default = _scalar(option.removeprefix("default="))
         else:
-            raise ValueError(f'"{mark}" is not known here')
+            raise ValueError(f'":{option}" is neither :default=VALUE nor the :log of a range')
     if default is None and isinstance(domain, list):
         default = domain[0]
     if default is None:

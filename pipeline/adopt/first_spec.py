@@ -9,7 +9,7 @@ from typing import Any
 from pipeline import spec as specs
 from pipeline.adopt import local_paths, script
 from pipeline.adopt.answers import Answers
-from pipeline.adopt.declared import declared, learning_rate
+from pipeline.adopt.declared import learning_rate_declaration, parse_declarations
 from pipeline.dates import MONTHS_PER_RANGE, DateRange
 from pipeline.errors import UserError
 from pipeline.jenkins.render import FIRST_SPEC
@@ -92,7 +92,7 @@ def _own_trainer(answers: Answers) -> dict[str, Any]:
     if answers.function:
         spec: dict[str, Any] = {"trainer": answers.function}
         if answers.hyperparameters:
-            spec["hyperparameters"] = declared(answers.hyperparameters, {})
+            spec["hyperparameters"] = parse_declarations(answers.hyperparameters, {})
     else:
         spec = _command(answers)
     return spec | {
@@ -141,12 +141,14 @@ def _hyperparameters(answers: Answers, command: script.Command) -> dict[str, Any
 
     If a person named none, a learning rate is searched around its default.
     """
-    searched = declared(answers.hyperparameters, command.defaults)
+    searched = parse_declarations(answers.hyperparameters, command.defaults)
     others: dict[str, Scalar] = {name: default for name, default in command.defaults.items() if name not in searched}
     if unknown := [name for name, default in others.items() if default is None]:
         raise UserError(f"--hyperparameter is missing: what may {', '.join(unknown)} be? {unknown[0]}=0.0001..0.1:log")
     if not searched:
-        searched = {name: rate for name, default in others.items() if (rate := learning_rate(name, default))}
+        searched = {
+            name: rate for name, default in others.items() if (rate := learning_rate_declaration(name, default))
+        }
     if not searched:
         names = ", ".join(f"{name} ({json.dumps(default)})" for name, default in others.items()) or "none that is known"
         raise UserError(f"--hyperparameter is missing: which is tuned, like lr=0.0001..0.1:log? There are {names}")

@@ -19,17 +19,17 @@ _KEYS = "|".join(
     {field.alias or name for name, field in specs.Spec.model_fields.items()}
     - {"data", "training", "parameters", "search", "store", "image", "notes", "mode", "short", "references"}
 )
-"""Keys of a spec, without those that are common in JSON of other tools."""
+"""Keys by which a JSON file is known as a spec: without those that other tools use, too."""
 _IS_KEY = re.compile(_KEYS)
 _HAS_KEY = re.compile(rf'"(?:{_KEYS})"\s*:')
 
 
 def misfits(folder: Path) -> Iterator[str]:
     """A line for each misfit in hpt.toml, Jenkinsfile, specs and jobs."""
-    yield from _of_project(folder)
-    yield from _of_jenkinsfile(folder)
-    yield from _of_specs(folder)
-    yield from _of_jobs(folder)
+    yield from _project_misfits(folder)
+    yield from _jenkinsfile_misfits(folder)
+    yield from _spec_misfits(folder)
+    yield from _job_misfits(folder)
     for name, content in _contents(folder):
         yield from local_paths.of_this_checkout(content, name, folder)
 
@@ -41,7 +41,7 @@ def paths_outside(folder: Path) -> Iterator[str]:
 
 
 def specs_of(folder: Path) -> Iterator[Path]:
-    """The specs of a repository, broken ones too. JSON without a key of specs is of another tool, and is skipped."""
+    """The specs of a repository, broken ones too. JSON without any key of a spec is another tool's: skipped."""
     for path in sorted((folder / "specs").rglob("*.json")):
         try:
             content = _text(path)
@@ -67,7 +67,7 @@ def _text(path: Path) -> str:
 
 
 def _contents(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """hpt.toml and the specs with their names; those that cannot be read are reported elsewhere."""
+    """(file name, content) of hpt.toml and the specs. Unreadable files are skipped; other checks report them."""
     for path in (folder / PROJECT_FILE, *specs_of(folder)):
         parse = project_file.content if path.suffix == ".toml" else text.parse
         try:
@@ -77,7 +77,7 @@ def _contents(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield str(path.relative_to(folder)), content
 
 
-def _of_project(folder: Path) -> Iterator[str]:
+def _project_misfits(folder: Path) -> Iterator[str]:
     if not (folder / PROJECT_FILE).is_file():
         yield "hpt.toml: is not there: `hpt init` writes it"
         return
@@ -87,7 +87,7 @@ def _of_project(folder: Path) -> Iterator[str]:
         yield from str(error).splitlines()
         return
     if requirement is None:
-        yield f'hpt.toml: says no version for machines to install: hpt = "hpt=={__version__}"'
+        yield f'hpt.toml: does not say which version machines install: write hpt = "hpt=={__version__}"'
         return
     pinned, wheel = origin.version_of(requirement), origin.wheel_of(requirement)
     if pinned and pinned != __version__:
@@ -96,14 +96,14 @@ def _of_project(folder: Path) -> Iterator[str]:
         yield f"hpt.toml: {requirement} pins no version: hpt=={__version__}"
     elif origin.names_only_a_version(requirement) and origin.is_of_elsewhere():
         yield (
-            f"hpt.toml: machines look for {requirement} on an index, and this hpt is of none: keep the wheel in the "
-            f'repository: hpt = "vendor/hpt-{__version__}-py3-none-any.whl"'
+            f"hpt.toml: machines look for {requirement} on an index, but this hpt does not come from an index: keep "
+            f'the wheel in the repository, and write hpt = "vendor/hpt-{__version__}-py3-none-any.whl"'
         )
     if wheel and not (folder / wheel).is_file():
         yield f"hpt.toml: there is no {wheel} in this repository"
 
 
-def _of_jenkinsfile(folder: Path) -> Iterator[str]:
+def _jenkinsfile_misfits(folder: Path) -> Iterator[str]:
     path = jenkinsfile.file_of(folder, None)
     text = read(folder / path)
     protocols = jenkinsfile.protocols(text)
@@ -119,7 +119,7 @@ def _of_jenkinsfile(folder: Path) -> Iterator[str]:
         )
 
 
-def _of_specs(folder: Path) -> Iterator[str]:
+def _spec_misfits(folder: Path) -> Iterator[str]:
     paths = list(specs_of(folder))
     if not paths:
         yield "specs/: holds no spec: `hpt init` writes a first one"
@@ -134,7 +134,7 @@ def _of_specs(folder: Path) -> Iterator[str]:
             yield from str(error).splitlines()
 
 
-def _of_jobs(folder: Path) -> Iterator[str]:
+def _job_misfits(folder: Path) -> Iterator[str]:
     text = read(folder / "jobs/sweep.yaml")
     names = [parameter.name for parameter in PARAMETERS]
     missing = [name for name in names if not re.search(rf"(?m)^\s*name: '?{name}'?\s*$", text)]

@@ -1,6 +1,6 @@
-"""The state of a sweep at one moment, as one value for planners.
+"""The state of a sweep at one moment, as one value, from which planners plan and budgets are counted.
 
-Planners read it from the store; nothing here reads a store or a clock.
+Nothing here reads a store or a clock: callers pass what they read.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -16,7 +16,10 @@ from pipeline.sweep import Definition, Experiment, Phase, Trial
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """A sweep up to `now`. Spending needs only the rows; the next round needs experiments and planned trials, too."""
+    """A sweep up to `now`.
+
+    The rows are enough to count what a sweep has spent. To plan its next round, pass `experiments` and `planned`, too.
+    """
 
     definition: Definition
     now: datetime
@@ -25,7 +28,7 @@ class History:
     planned: Set[Trial] = frozenset()
     """The trials of all rounds so far."""
     rows: Sequence[Row] = ()
-    """Rows of the finished trials, without references: no planner and no budget may count those."""
+    """Rows of the finished trials. Those of references are dropped: no planner and no budget may count them."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", trainings(self.rows))
@@ -35,7 +38,7 @@ class History:
         """A new sweep, before anything is planned."""
         return cls(definition, datetime.fromisoformat(definition.created))
 
-    # -- what is finished
+    # -- finished trials
 
     def rows_of(self, phase: Phase) -> list[Row]:
         return [row for row in self.rows if row["phase"] == phase.name]
@@ -45,7 +48,7 @@ class History:
         choosing = {phase.name for phase in self.definition.choosing}
         return [row for row in self.rows if row["phase"] in choosing]
 
-    # -- what is planned
+    # -- planned trials
 
     def assignments_of(self, phase: Phase) -> list[Assignment]:
         """The settings that earlier rounds planned in a phase, the incumbent first."""
@@ -72,5 +75,5 @@ class History:
 
     @property
     def seconds_passed(self) -> float:
-        """Seconds of the clock since the sweep was made."""
+        """Wall-clock seconds since the sweep was created."""
         return (self.now - datetime.fromisoformat(self.definition.created)).total_seconds()

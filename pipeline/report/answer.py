@@ -1,7 +1,7 @@
 """A sweep's answer: its setting, its model, its evidence.
 
-The only place that decides it: page, terminal, `list`, `fetch`, `export` and `compare` ask here, planners never do.
-It neither ranks nor judges, which `analysis/` does; `sentence.py` puts the answer into words.
+The answer is decided only here: page, terminal, `list`, `fetch`, `export` and `compare` ask here, planners never do.
+`analysis/` ranks and judges; `sentence.py` puts the answer into words.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ class Basis(Enum):
 
     JUDGED = "judged to be better than the incumbent"
     KEPT = "the incumbent, as no finalist was judged to be better"
-    CHOSEN = "the best of choosing; no date range has judged it"
+    CHOSEN = "the best setting of the choosing phases; no date range has judged it"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class RangeComparison:
     setting: float
     incumbent: float
     gain: float | None
-    """On the sweep's scale; None where there is no ratio."""
+    """On the sweep's scale; None if that is a ratio and a metric is not positive."""
 
 
 # -- the setting and its model
@@ -69,8 +69,8 @@ def decide(
     """The answer: a finalist that was judged to be better than the incumbent, else the incumbent.
 
     A finalist is better if its verdict is real, or if its mean gain on the ranges that judged lies beyond the rope.
-    Of several better finalists a real one goes first. If nothing was judged, the answer is the best of choosing. None
-    if nothing is ranked.
+    Of several better finalists, one with a real verdict goes first. If nothing was judged, the answer is the best
+    setting of the choosing phases. None if nothing is ranked.
     """
     if confirmed is not None:
         is_better = {name: _is_better(definition, rows, confirmed, name) for name in confirmed.compared}
@@ -86,7 +86,10 @@ def decide(
 
 
 def _is_better(definition: Definition, rows: Sequence[Row], confirmed: Confirmation, finalist: str) -> bool | None:
-    """True if a finalist is better than the incumbent by more than the rope; None if nothing judged it."""
+    """True if a finalist is better than the incumbent by more than the rope; None if nothing judged it.
+
+    It is not better if it finished none of the ranges that the incumbent finished, or diverged on one of them.
+    """
     compared = confirmed.compared[finalist]
     pairs = [
         (pair.finalist, pair.incumbent) for pair in compared if pair.finalist is not None and pair.incumbent is not None
@@ -100,7 +103,7 @@ def _is_better(definition: Definition, rows: Sequence[Row], confirmed: Confirmat
     gain = paired_gains(confirmed.base, confirmed.scores[finalist], design).mean
     if gain is not None:
         return gain > design.least_gain
-    # Without ratios the rope is a share of the incumbent's size.
+    # Without ratios the rope is a share of the mean absolute value of the incumbent's metric.
     difference = definition.objective.sign * fmean(theirs - ours for ours, theirs in pairs)
     return difference > design.rope * fmean(abs(theirs) for _, theirs in pairs)
 
@@ -120,7 +123,7 @@ def diverged_on(definition: Definition, rows: Sequence[Row], confirmed: Confirma
 def _standing(
     definition: Definition, rows: Sequence[Row], ranked: Sequence[Standing], experiment: str
 ) -> Standing | None:
-    """An experiment's place in the ranking of choosing; if it has none, its result in the phase that judges."""
+    """An experiment's standing in the choosing phases; if it has none, its standing in the phase that judges."""
     if ranking := next((standing for standing in ranked if standing.experiment == experiment), None):
         return ranking
     rows = [row for row in rows if row["experiment"] == experiment]
@@ -128,10 +131,11 @@ def _standing(
 
 
 def newest_model(definition: Definition, rows: Iterable[Row]) -> Row | None:
-    """The row whose model stands for a setting; `rows` are the setting's. None if no training saved a model.
+    """The row whose model is saved for a setting, from the setting's `rows`. None if no training saved a model.
 
-    The newest date range goes first (the latest end, then the latest start), then the latest phase of the definition,
-    then the lowest seed. Incomplete trainings count only if no complete one saved a model.
+    It is the row of the newest date range (the latest end, then the latest start); among these, that of the
+    latest phase of the definition, then of the lowest seed. Incomplete trainings count only if no complete one saved a
+    model.
     """
     saved = [row for row in rows if row.get("model_url")]
     complete = [row for row in saved if row["status"] == Status.COMPLETE]

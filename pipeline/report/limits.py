@@ -1,4 +1,4 @@
-"""Trainings that still improved when their limit of epochs ended them, and the keys of the spec that set the limit."""
+"""Counts trainings that still improved when `max-epochs` ended them, and names the keys of the spec to raise."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +11,22 @@ FULL, SHORT = "training.max-epochs", "short.max-epochs"
 
 @dataclass(frozen=True)
 class Limit:
-    """Trainings with the same limit."""
+    """A limit of epochs that ended trainings too early."""
 
     keys: tuple[str, ...]
     """Keys of the spec that must all change for a longer training."""
     epochs: int
-    ended: int
+    improving: int
     """Trainings that still improved when the limit ended them."""
     trainings: int
+    """All trainings with this limit."""
 
 
 def limits(definition: Definition, rows: Sequence[Row]) -> list[Limit]:
-    """The limits that ended a training too early. Rows without `at_limit`, of older sweeps, do not count."""
+    """The limits that ended at least one training too early.
+
+    A row's `at_limit` is 1 if its training still improved at the limit. Rows of older sweeps lack it, and do not count.
+    """
     groups: dict[int, list[Row]] = {}
     keys: dict[int, set[str]] = {}
     for phase in definition.phases:
@@ -34,9 +38,10 @@ def limits(definition: Definition, rows: Sequence[Row]) -> list[Limit]:
             keys.setdefault(epochs, set()).update(_keys(definition, phase.fidelity))
     return [
         Limit(
+            # `training.max-epochs` before `short.max-epochs`.
             keys=tuple(sorted(keys_of_limit, reverse=True)),
             epochs=epochs,
-            ended=sum(row["at_limit"] for row in groups[epochs]),
+            improving=sum(row["at_limit"] for row in groups[epochs]),
             trainings=len(groups[epochs]),
         )
         for epochs, keys_of_limit in keys.items()
@@ -51,12 +56,12 @@ def _keys(definition: Definition, fidelity: Fidelity) -> set[str]:
 
 
 def limits_in_words(definition: Definition, rows: Sequence[Row], of: str = "") -> list[str]:
-    """`4 of 6 trainings ended at training.max-epochs = 100 while still improving: set it to 200`, a text per limit.
+    """A text a limit: `4 of 6 trainings ended at training.max-epochs = 100 while still improving: set it to 200`.
 
-    `of`, such as ` of the answer`, follows the word "trainings".
+    `of` follows the word "trainings": ` of the answer`.
     """
     return [
-        f"{limit.ended} of {limit.trainings} training{'s' if limit.trainings > 1 else ''}{of} ended at "
+        f"{limit.improving} of {limit.trainings} training{'s' if limit.trainings > 1 else ''}{of} ended at "
         f"{' and '.join(limit.keys)} = {limit.epochs} while still improving: "
         f"set {'it' if len(limit.keys) == 1 else 'them'} to {2 * limit.epochs}"
         for limit in limits(definition, rows)

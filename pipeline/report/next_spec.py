@@ -85,13 +85,13 @@ def _lengthen_trainings(spec: dict[str, Any], summary: Summary) -> dict[str, str
     rows = [row for row in summary.rows if row["experiment"] == summary.best.experiment]
     reasons = {}
     for limit in limits(summary.definition, rows):
-        if 2 * limit.ended <= limit.trainings:
+        if 2 * limit.improving <= limit.trainings:
             continue
         for key in limit.keys:
             group, name = key.split(".")
             values = spec.get(group)
             spec[group] = (values if isinstance(values, dict) else {}) | {name: 2 * limit.epochs}
-            reasons[key] = f"{limit.ended} of {limit.trainings} trainings ended at {limit.epochs}, still improving"
+            reasons[key] = f"{limit.improving} of {limit.trainings} trainings ended at {limit.epochs}, still improving"
     return reasons
 
 

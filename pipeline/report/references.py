@@ -1,4 +1,4 @@
-"""Compares the answer with untuned models of the same days: a constant, a linear model, boosted trees.
+"""Compares the answer with untuned models on the same days: a constant, a linear model, boosted trees.
 
 The comparison is range by range. `training/` defines the references and fits them.
 """
@@ -21,19 +21,19 @@ _NAMES = {"constant": CONSTANT, "linear": "the linear model", "trees": "boosted 
 """By the value of the column `experiment`, in the order of the table."""
 
 Scores = dict[DateRange, float]
-"""A test metric by date range, seeds averaged."""
+"""{date range: mean of the test metric over seeds}."""
 
 
 @dataclass(frozen=True)
 class ModelLine:
-    """A model beside the answer, on the date ranges that both finished."""
+    """A line of the comparison: a model on the date ranges that the answer finished, too."""
 
     name: str
     """`boosted trees`, `the defaults`, `e003`."""
     score: float | None
     """Mean of the test metric; None without a common date range."""
     ratio: float | None
-    """To the answer's metric: the geometric mean over ranges. None unless all values are positive."""
+    """The model's metric divided by the answer's: geometric mean over ranges. None unless all values are positive."""
     ranges: int
 
 
@@ -58,19 +58,25 @@ class References:
 
     @cached_property
     def best(self) -> tuple[str, float] | None:
-        """The best reference and its gain over the answer, a log ratio; None if no reference is comparable."""
+        """The best reference and its gain over the answer, as a log ratio: above 0 if the reference is better.
+
+        None if no reference is comparable.
+        """
         direction = sign(self.goal)
         gains = [(-direction * math.log(line.ratio), line.name) for line in self.references if line.ratio is not None]
         return max(gains)[::-1] if gains else None
 
     @property
     def is_ahead(self) -> bool:
-        """True if no reference is better than the answer by more than the rope."""
+        """True if the answer is ahead: no reference is better than it by more than the rope."""
         return self.best is None or self.best[1] <= ROPE
 
     @property
     def words(self) -> str:
-        """`12 % better than boosted trees`; empty if no reference is comparable."""
+        """`12 % better than boosted trees`, `as good as boosted trees`, or `boosted trees are 12 % better: …`.
+
+        Empty if no reference is comparable.
+        """
         if self.best is None:
             return ""
         name, gain = self.best
@@ -80,7 +86,7 @@ class References:
 
     @property
     def ahead_in_words(self) -> str:
-        """`boosted trees are 12 % better`; empty if no reference is better than the answer."""
+        """`boosted trees are 12 % better`; empty if the answer is ahead."""
         if self.best is None or self.is_ahead:
             return ""
         name, gain = self.best
@@ -108,7 +114,7 @@ def references_of(definition: Definition, rows: Sequence[Row], setting: Standing
         trained = [row for row in rows if row["phase"] in choosing]
         ours, is_judged = _scores(definition, trained, setting.experiment), False
 
-    # Only references that were fitted on the same data.
+    # The references, without those that were fitted on other data.
     fingerprints = {
         range_of(row): row.get("data_fingerprint") for row in trained if row["experiment"] == setting.experiment
     }
@@ -149,7 +155,7 @@ def _scores(definition: Definition, rows: Sequence[Row], experiment: str) -> Sco
 
 
 def _line(name: str, scores: Scores, ours: Scores) -> ModelLine:
-    """A model with these scores beside the answer, whose scores are `ours`."""
+    """The line of a model with these scores. `ours` are the answer's scores."""
     common = sorted(scores.keys() & ours.keys())
     pairs = [(scores[date_range], ours[date_range]) for date_range in common]
     is_positive = bool(pairs) and all(min(pair) > 0 for pair in pairs)

@@ -1,4 +1,4 @@
-"""Short words for settings, outcomes, times and gains, for page and terminal alike."""
+"""Puts settings, outcomes, times and gains into short words, the same on the page and on the terminal."""
 
 import math
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from pipeline.sweep import Definition
 from pipeline.sweep.definition import Resemblance
 
 MOST_VALUES = 5
-"""Values in a setting's name; people do not read a longer list."""
+"""Values in a setting's name, or one more; people do not read a longer list."""
 LONGEST_VALUE = 40
 """Characters of a hyperparameter's name, and of its value, in a setting's name."""
 
@@ -61,7 +61,10 @@ def values_in_words(definition: Definition, assignment: Assignment) -> str:
 
 
 def setting_name(definition: Definition, assignment: Assignment, most: int = MOST_VALUES) -> str:
-    """`learning_rate 0.0283, batch_size 256`: like `values_in_words`, but rounded, and at most `most` values."""
+    """`learning_rate 0.0283, batch_size 256`: like `values_in_words`, but rounded and shortened.
+
+    Of more than `most` + 1 values only the first `most` are shown: `dropout 0.1, filters 64 and 3 more`.
+    """
     values = differences(definition, assignment)
     if not values:
         return definition.incumbent_name
@@ -80,12 +83,12 @@ def _short(value: Scalar) -> str:
 
 
 def better_heading(definition: Definition) -> str:
-    """The heading of a column of `times_better`."""
+    """The heading of a column that `times_better` fills."""
     return "times better" if definition.objective.scale == "ratio" else "better by"
 
 
 def times_better(standing: Standing, scale: Scale) -> str:
-    """A setting's gain over the incumbent: `1.35` (times better), or as a difference, `+0.4 points`."""
+    """A setting's gain over the incumbent: `1.35` (times better), or a difference: `+0.4 points`. Empty if unknown."""
     if standing.difference is not None:
         return scale.words(standing.difference, plus="+")
     return "" if standing.gain is None else f"{standing.gain:.3g}"
@@ -101,19 +104,22 @@ def outcome(row: Row, metric: str) -> str:
 
 
 def failure_in_words(error: str | None) -> str:
-    """A trial's error message. A diverged trial has none, so its loss explains it."""
+    """A trial's error message. A diverged trial has none: then the words say what became of its loss."""
     return error or "the loss became infinite or not a number"
 
 
 def resemblance_in_words(resemblance: Resemblance) -> str:
-    """The measured resemblance of date ranges, its sources, and its effect on the judging."""
+    """The measured resemblance of date ranges, its sources, and its effect on the judging.
+
+    `your date ranges resemble each other little: 0.1 (at most 0.2), from 96 trainings of 2 earlier sweeps, so …`.
+    """
     sweeps = f"{len(resemblance.sources)} earlier sweep{'s' if len(resemblance.sources) > 1 else ''}"
     if resemblance.correction < resemblance.constant:
-        effect = "so smaller gains can be shown than without this knowledge"
+        effect = "so smaller gains can be judged real than without this knowledge"
     elif resemblance.correction > resemblance.constant:
-        effect = "so it takes larger gains than without this knowledge"
+        effect = "so a gain must be larger to be judged real than without this knowledge"
     else:
-        effect = "which changes nothing in how the winner is judged"
+        effect = "which does not change how the winner is judged"
     return (
         f"your date ranges resemble each other {resemblance.how_much}: {resemblance.correlation:.1g} (at most "
         f"{resemblance.correlation_at_most:.1g}), from {resemblance.trainings:,} trainings of {sweeps}, {effect}"

@@ -94,7 +94,7 @@ def parse_budget(items: Iterable[str], origin: str) -> Budget:
         if name in limits:
             raise UserError(f"{origin}: {name} is given twice")
         try:
-            limits[name] = json.loads(number, parse_constant=text.no_constant)
+            limits[name] = json.loads(number, parse_constant=text.reject_constant)
         except (ValueError, RecursionError):
             raise UserError(
                 f"{origin}: {json.dumps(item[:80])}: write KEY=NUMBER, like trials=200 or device-hours=1.5"

@@ -9,22 +9,24 @@ from collections import Counter
 from typing import Any
 
 _DEEPEST = 40
-"""Levels of nested lists and objects that are read; a spec has fewer than ten."""
+"""Maximal nesting of lists and objects; a spec nests fewer than ten levels deep."""
 
 _LITERALS = {
     **dict.fromkeys(("None", "nil", "undefined", "Null", "NULL"), "null"),
     **dict.fromkeys(("True", "TRUE", "yes", "on"), "true"),
     **dict.fromkeys(("False", "FALSE", "no", "off"), "false"),
 }
+"""{spelling in another language: spelling in JSON}."""
 
 
 def parse(text: str) -> Any:
     """The value of a JSON text.
 
-    Raises ValueError, with a message of one line, if the text is not JSON, or if an object has a key twice.
+    Raises ValueError, with a message of one line, if the text is not JSON, if an object has a key twice, if lists and
+    objects are nested too deep, or if a string has half of a surrogate pair.
     """
     try:
-        value = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=no_constant)
+        value = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=reject_constant)
     except json.JSONDecodeError as error:
         at, cause = _cause(text, error.pos, error.msg)
         line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
@@ -35,16 +37,17 @@ def parse(text: str) -> Any:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"{json.dumps(error.object[error.start])} is half of a character, which nothing can show"
+            f"{json.dumps(error.object[error.start])} is half of a surrogate pair, which is no character"
         ) from None
     except RecursionError:
+        # `_is_deep` finds the reason.
         pass
     if _is_deep(value):
-        raise ValueError(f"not a spec: lists and objects stand more than {_DEEPEST} levels deep")
+        raise ValueError(f"not a spec: lists and objects are nested more than {_DEEPEST} levels deep")
     return value
 
 
-def no_constant(name: str) -> float:
+def reject_constant(name: str) -> float:
     """Rejects NaN and infinities, which are no JSON numbers. Raises ValueError."""
     raise ValueError(f"{name} is not a JSON number")
 
@@ -70,7 +73,7 @@ def _is_deep(value: Any) -> bool:
 
 
 def _cause(text: str, at: int, message: str) -> tuple[int, str]:
-    """The offset at which a text stops being JSON, and the reason with a correction.
+    """The offset at which a text stops being JSON, and the reason with a correction: `(17, "a comma is missing")`.
 
     `at` and `message` are those of the JSON parser.
     """
@@ -85,15 +88,15 @@ def _cause(text: str, at: int, message: str) -> tuple[int, str]:
     if after.startswith(",") and after[1:].lstrip()[:1] in ("]", "}"):
         return place, f"a comma before {after[1:].lstrip()[0]}: leave it out"
     if after.startswith(("//", "/*", "#")):
-        return place, "a comment, which JSON has not: leave it out (`notes` is for text)"
+        return place, "JSON has no comments: leave this one out (`notes` is for text)"
     if after[:1] in ("'", "“", "”", "„", "`"):
-        return place, f'text stands in straight double quotes, ", not in {after[0]}'
+        return place, f'text needs straight double quotes, ", not {after[0]}'
     if (word := re.match(r"[A-Za-z]\w*", after)) and word[0] in _LITERALS:
         return place, f"JSON writes {word[0]} as {_LITERALS[word[0]]}"
     if key := re.match(r"([A-Za-z_][\w.-]*)\s*:", after):
-        return place, f'keys stand in double quotes, "{key[1]}",'
+        return place, f'keys need double quotes, "{key[1]}",'
     if re.match(r"[+-]?\.\d|\+\d", after) or (re.match(r"[\d._xX]", after) and before[-1:].isdigit()):
-        return place, "a number that JSON has not: write 0.5, 1000 or 1e-3"
+        return place, "JSON has no such number: write 0.5, 1000 or 1e-3"
     if re.match(r"\d", after) and re.search(r"\d,$", before) and "property name" in message:
         return place, "a number after a comma: decimals have a point, 0.5"
     if not after:
@@ -101,7 +104,7 @@ def _cause(text: str, at: int, message: str) -> tuple[int, str]:
     if "',' delimiter" in message:
         return place, "a comma is missing"
     if message == "Extra data":
-        return place, "something follows after the end"
+        return place, "there is more text after the end of the JSON"
     return at, message
 
 

@@ -23,11 +23,12 @@ from pipeline.sweep.trial import Experiment, Pack, Trial, trials_of
 from pipeline.training.predictions import FILE
 
 _CONNECTIONS = 32
+"""Files that are read from the store at the same time."""
 
 
 @dataclass(frozen=True)
 class ResultFile:
-    """The file of a trial's row: `result.csv` is number 1, `result-2.csv` that of a retry."""
+    """The file of a trial's row: `result.csv` is number 1, and a retry writes number 2, `result-2.csv`."""
 
     number: int
     entry: Entry
@@ -44,11 +45,13 @@ class Sweep(SweepKeys):
 
     @classmethod
     def create(cls, store: Store, definition: Definition) -> Self:
-        """Writes the folder of a new sweep. Raises InfrastructureError if there is one with this id."""
+        """Writes the folder of a new sweep. Raises InfrastructureError if the id is taken."""
         sweep = cls(store, definition.id)
         data = (definition.model_dump_json(indent=2, by_alias=True) + "\n").encode()
         if not store.create(sweep.definition_key, data):
-            raise InfrastructureError(f"{definition.id}: there is a sweep of this id already; run it again for another")
+            raise InfrastructureError(
+                f"{definition.id}: there is a sweep with this id already; run again to get another id"
+            )
         return sweep
 
     @property
@@ -81,8 +84,10 @@ class Sweep(SweepKeys):
             raise UserError(f"{self.store.root}/{self.experiments_key} is damaged: {error}; put it back") from None
 
     def add_experiments(self, new: Sequence[Experiment]) -> None:
-        """Appends the experiments of a round. May be repeated, also by several processes at once: experiments that
-        are there already stay as they are."""
+        """Appends the experiments of a round; those that are there already stay as they are.
+
+        May be repeated, even by several processes at once.
+        """
 
         def appended(table: bytes) -> bytes:
             experiments = self._parse_experiments(table)
@@ -94,7 +99,10 @@ class Sweep(SweepKeys):
     # -- rounds
 
     def rounds(self) -> int:
-        """Number of rounds planned so far, counted from 0. A round that was deleted counts, too."""
+        """The number of rounds planned so far: one more than the number of the last one in the store.
+
+        A deleted round counts, too, unless it was the last.
+        """
         numbers = [self.number_of_round(entry.key) for entry in self.store.entries(self.rounds_key, ".tsv")]
         return max((number + 1 for number in numbers if number is not None), default=0)
 
@@ -108,14 +116,14 @@ class Sweep(SweepKeys):
         except (ValueError, UserError):
             problem = "is damaged"
         raise UserError(
-            f"{self.store.root}/{key} {problem}, so what {self.id} planned cannot be known: put it back, or start "
-            "a new sweep; the rows that it has stay where they are"
+            f"{self.store.root}/{key} {problem}, so the plan of {self.id} is incomplete: put the file back, or "
+            "start a new sweep; the rows of this one are kept"
         )
 
     def readable_rounds(self) -> tuple[list[list[Pack] | None], list[tuple[str, str]]]:
-        """Every round, None for one that cannot be read; and `(key, problem)` for each of these.
+        """All rounds, None for unreadable ones; and a `(key, problem)` for each unreadable one.
 
-        For readers that plan nothing.
+        For readers that plan nothing: a planner must not go on without a round.
         """
         rounds: list[list[Pack] | None] = []
         damaged = []
@@ -124,11 +132,11 @@ class Sweep(SweepKeys):
                 rounds.append(self.round(number))
             except UserError:
                 rounds.append(None)
-                damaged.append((self.round_key(number), "cannot be read, so what it planned is not known"))
+                damaged.append((self.round_key(number), "cannot be read, so its trials are not known"))
         return rounds, damaged
 
     def create_round(self, number: int, packs: Sequence[Pack]) -> list[Pack]:
-        """Writes round `number`, once, and returns it. If several processes do, all get the round of the first."""
+        """Writes round `number`, unless it exists; returns the round in the store: that of the first process."""
         text = "".join(pack.as_line() + "\n" for pack in packs)
         if self.store.create(self.round_key(number), text.encode()):
             return list(packs)
@@ -144,15 +152,15 @@ class Sweep(SweepKeys):
             for pack in self.round(number):
                 if trial in pack.trials:
                     return pack
-        raise UserError(f"{trial}: no round of {self.id} asked for it")
+        raise UserError(f"{trial}: no round of {self.id} planned it")
 
     # -- rows
 
     def result_files(self) -> dict[str, ResultFile]:
         """{trial: file that counts} for every trial with a row. The file with the highest number counts.
 
-        Keys are trusted here: a file in the place of a row is listed even if it is damaged, or its folder is no
-        trial's. `read_row` notices.
+        Only keys are looked at: a damaged file counts, too, and so does one in a folder that is no trial's. `read_row`
+        finds both.
         """
         counting: dict[str, ResultFile] = {}
         for trial, file in self._result_files_below(self.trials_key):
@@ -179,21 +187,21 @@ class Sweep(SweepKeys):
         return row
 
     def misfit(self, row: Row) -> str | None:
-        """The reason why a row cannot be of this sweep, in words; None if it can."""
+        """The reason why a row cannot belong to this sweep, in words; None if it can."""
         try:
             trial = Trial.parse(row["trial"])
             self.definition.phase(trial.phase).ranges[trial.range]
         except (UserError, KeyError, IndexError, StopIteration):
-            return "is of no trial that this sweep can have"
+            return "belongs to no trial of this sweep"
         return results.type_problem(row, self.definition.incumbent)
 
     def row(self, trial: Trial) -> Row | None:
-        """The row of a trial that counts; None if there is none yet. Raises ValueError if it is damaged."""
+        """The row that counts for a trial; None if there is none yet. Raises ValueError if it is damaged."""
         files = self.results_of(trial)
         return self.read_row(files[-1], str(trial)) if files else None
 
     def create_row(self, trial: Trial, row: Row, number: int = 1) -> bool:
-        """Writes row `number` of a trial, once. False if another process was first: then that row counts."""
+        """Writes row `number` of a trial. False if another process was first: then the row of that process counts."""
         return self.store.create(self.result_key(trial, number), results.write_csv([row], results.row_columns(row)))
 
     # -- learning curves
@@ -327,12 +335,12 @@ def all_sweeps(store: Store) -> list[str]:
 
 
 def removed_sweeps(store: Store) -> set[str]:
-    """The ids of removed sweeps that still have files: others need these, or the removal broke."""
+    """The ids of removed sweeps that still have files: other sweeps need them, or the removal was interrupted."""
     return {entry.key.removeprefix(removed_key()) for entry in store.entries(removed_key())}
 
 
 def find(store: Store, name: str) -> Sweep:
-    """A sweep by its id, by the end of it, or `latest`. Raises UserError if no sweep matches, or several do."""
+    """A sweep by its id, by the end of its id, or `latest`. Raises UserError if no sweep matches, or several do."""
     if is_sweep_id(name):
         sweep = Sweep(store, name)
         if store.exists(removed_key(name)):
@@ -341,7 +349,7 @@ def find(store: Store, name: str) -> Sweep:
         return sweep
     ids = all_sweeps(store)
     if name == "latest":
-        # An id holds the minute; the definition holds the second.
+        # Sweeps of one minute are sorted by the seconds in their definitions; ids have only minutes.
         newest = [id for id in ids if id[:13] == ids[-1][:13]]
         matches = [max(newest, key=lambda id: (Sweep(store, id).definition.created, id))] if len(newest) > 1 else newest
     else:
@@ -365,7 +373,7 @@ def predictions_of(sweep: Sweep, rows: Sequence[Row]) -> dict[str, dict[str, Any
 
 
 def epochs_of(sweep: Sweep, rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """{trial: lines of its attempt's `epochs.csv`}, for trials with a result. Lines that misfit are left out."""
+    """{trial: lines of its attempt's `epochs.csv`}, for trials with a result. Lines with a wrong type are left out."""
 
     def read(row: Row) -> list[Row]:
         lines = results.read_csv(sweep.epochs_csv(Trial.parse(row["trial"]), row["attempt"]))
@@ -379,7 +387,7 @@ _Content = TypeVar("_Content")
 
 
 def _read_attempts(rows: Sequence[Row], read: Callable[[Row], _Content]) -> dict[str, _Content | None]:
-    """{trial: file of its attempt}, many at a time; None for a file that is damaged or missing."""
+    """{trial: content of its attempt's file}, read in parallel; None for a file that is damaged or missing."""
 
     def read_or_none(row: Row) -> _Content | None:
         try:

@@ -1,8 +1,10 @@
-"""AdamW for networks that train side by side: one optimizer of torch for each, or one for all members of an array.
+"""AdamW for networks that train side by side.
 
-AdamW is Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization". Both classes have the same methods:
-`prepare` and `step` before and after the loss of a batch, `set_rates` and `flush` between epochs. No method waits for
-the device.
+`SeparateAdamW` has a torch optimizer for each network; `ArrayAdamW` is one optimizer for all members of an `Array`.
+Both have the same methods: `prepare` and `step` before and after the loss of a batch, `set_rates` and `flush` between
+epochs, `keep` when some networks are done. No method waits for the device.
+
+AdamW is Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization".
 """
 
 import warnings
@@ -30,7 +32,7 @@ class SeparateAdamW:
         tokens: NDArray[np.int64],
         device: torch.device,
     ) -> None:
-        """`tokens`, `[N, L]`, are those that an epoch reads."""
+        """`tokens`, `[N, L]`, are the tokens of the N rows that an epoch reads."""
         self._optimizers = [
             _AdamW(network, values, tokens, device) for network, values in zip(networks, settings, strict=True)
         ]
@@ -41,7 +43,7 @@ class SeparateAdamW:
             optimizer.set_rate(rate)
 
     def prepare(self, tokens: Tensor) -> Tensor:
-        """Prepares the loss of a batch. Returns the tokens `[B, L]` to give to the networks in place of its own."""
+        """Prepares a step on a batch with the tokens `[B, L]`. Returns the tokens to give to the networks instead."""
         if self._optimizers[0].tables:
             tokens = lazy_adamw.gather(self._tables(), tokens)
         for optimizer in self._optimizers:
@@ -61,7 +63,7 @@ class SeparateAdamW:
             table.flush()
 
     def keep(self, places: Sequence[int], module: nn.Module) -> None:
-        """Keeps only the networks at these places; `module` computes them from now on."""
+        """Keeps only the networks at these places. `module` is unused: only `ArrayAdamW` needs it."""
         self._optimizers = [self._optimizers[place] for place in places]
 
     def _tables(self) -> Iterator[LazyTable]:
@@ -79,10 +81,10 @@ class _AdamW:
         ]
         """Embeddings with lazy updates."""
         self._is_recorded = is_gpu = device.type == "cuda"
-        # Fused is a quarter faster than the default on one CPU thread with a large embedding, and faster on CUDA.
+        # `fused` is a quarter faster than torch's default on one CPU thread with a large embedding, and faster on CUDA.
         self._optimizer = torch.optim.AdamW(
             [weight for weight in network.parameters() if all(weight is not table.weight for table in self.tables)],
-            # A recorded step reads the rate anew only from the device (`step.py`).
+            # A recorded step (`step.py`) sees a new rate only if the rate is a tensor on the device.
             lr=torch.tensor(settings.learning_rate, device=device) if is_gpu else settings.learning_rate,
             weight_decay=settings.weight_decay,
             betas=BETAS,
@@ -106,7 +108,7 @@ class _AdamW:
         if self._settings.gradient_clip:
             nn.utils.clip_grad_norm_(self._network.parameters(), self._settings.gradient_clip)
         with warnings.catch_warnings() if self._is_recorded else nullcontext():
-            if self._is_recorded:  # torch warns of steps outside a recording, like the first one
+            if self._is_recorded:  # the first steps run before the recording, and torch warns of each
                 warnings.filterwarnings("ignore", message=".*capturable=True")
             self._optimizer.step()
         for table in self.tables:
@@ -116,8 +118,8 @@ class _AdamW:
 class ArrayAdamW:
     """One optimizer for all members of an array, which needs no more kernels for many members than for one.
 
-    Learning rate, weight decay and clipping may differ between members. Values that are not finite stay in their
-    member's row.
+    Learning rate, weight decay and clipping may differ between members. A member that diverges leaves the others
+    alone: each member has a row of its own.
     """
 
     def __init__(self, array: Array, settings: Sequence[Settings]) -> None:
@@ -168,7 +170,7 @@ class ArrayAdamW:
         """Does nothing: all weights are up to date after each step."""
 
     def keep(self, places: Sequence[int], module: nn.Module) -> None:
-        """Keeps only the members at these places; `module` is their array."""
+        """Keeps only the members at these places. `module` is an array of only these members."""
         assert isinstance(module, Array)
         self._array, self._settings = module, [self._settings[place] for place in places]
         self._mean, self._square = self._mean[list(places)], self._square[list(places)]

@@ -109,7 +109,7 @@ def test_a_flag_is_tuned_if_a_person_names_it(repository: Path, init: Callable[.
         (("--trainer", "train.py", "--command", "python train.py"), "name one of them"),
         ((*OF_SCRIPT, "--hyperparameter", "lr"), "has no name or no values"),
         ((*OF_SCRIPT, "--hyperparameter", "depth=1..3"), "--hyperparameter depth=1..3: has no default"),
-        ((*OF_SCRIPT, "--hyperparameter", "lr=0.1..0.2:lgo"), '"lgo" is not known here'),
+        ((*OF_SCRIPT, "--hyperparameter", "lr=0.1..0.2:lgo"), '":lgo" is neither'),
         ((*OF_SCRIPT, "--hyperparameter", "lr=5..6"), "lr"),
         ((*OF_SCRIPT[:4], "--prints", "test"), "has no metric in braces"),
         (

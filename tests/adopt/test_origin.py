@@ -1,4 +1,4 @@
-"""The requirement that machines install follows from the source of this installation of `hpt`."""
+"""`hpt init` pins the `hpt` that it runs as, by the note that pip left about its source (PEP 610)."""
 
 import json
 import subprocess
@@ -19,8 +19,8 @@ WHEEL = f"hpt-{__version__}-py3-none-any.whl"
 
 
 @pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The first folder in which Python finds pip's note of this `hpt`."""
+def dist_info(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The `.dist-info` folder in which Python looks for pip's note about `hpt`."""
     info = tmp_path / "packages" / f"hpt-{__version__}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: hpt\nVersion: {__version__}\n")
@@ -28,12 +28,13 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return info
 
 
-def note(info: Path, origin: dict[str, Any]) -> None:
-    (info / "direct_url.json").write_text(json.dumps(origin))
+def write_note(dist_info: Path, content: dict[str, Any]) -> None:
+    (dist_info / "direct_url.json").write_text(json.dumps(content))
 
 
 @pytest.fixture
 def team(tmp_path: Path) -> Path:
+    """A team's repository with a script, its data and a wheel of `hpt`."""
     folder = tmp_path / "the team"
     (folder / "vendor").mkdir(parents=True)
     (folder / "vendor" / WHEEL).write_bytes(b"")
@@ -42,36 +43,36 @@ def team(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_wheel_of_the_repository_is_pinned_by_its_path(installed: Path, team: Path) -> None:
-    note(installed, {"url": (team / "vendor" / WHEEL).as_uri(), "archive_info": {}})
+def test_a_wheel_of_the_repository_is_pinned_by_its_path(dist_info: Path, team: Path) -> None:
+    write_note(dist_info, {"url": (team / "vendor" / WHEEL).as_uri(), "archive_info": {}})
     done = hpt("init", *OF_SCRIPT, cwd=team)
     assert tomllib.loads((team / "hpt.toml").read_text())["hpt"] == f"vendor/{WHEEL}"
     assert "index" not in done.err
     assert hpt("init", "--check", cwd=team).out == "all fits\n"
 
 
-def test_a_wheel_that_git_ignores_is_reported(installed: Path, team: Path) -> None:
+def test_a_wheel_that_git_ignores_is_reported(dist_info: Path, team: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=team, check=True)
     (team / ".gitignore").write_text("*.whl\n")
-    note(installed, {"url": (team / "vendor" / WHEEL).as_uri(), "archive_info": {}})
+    write_note(dist_info, {"url": (team / "vendor" / WHEEL).as_uri(), "archive_info": {}})
     assert f"git add --force vendor/{WHEEL}" in hpt("init", *OF_SCRIPT, cwd=team).err
 
 
-def test_a_wheel_elsewhere_is_pinned_by_its_version_with_a_warning(installed: Path, team: Path) -> None:
+def test_a_wheel_elsewhere_is_pinned_by_its_version_with_a_warning(dist_info: Path, team: Path) -> None:
     (team.parent / WHEEL).write_bytes(b"")
-    note(installed, {"url": (team.parent / WHEEL).as_uri(), "archive_info": {}})
+    write_note(dist_info, {"url": (team.parent / WHEEL).as_uri(), "archive_info": {}})
     done = hpt("init", *OF_SCRIPT, cwd=team)
     assert tomllib.loads((team / "hpt.toml").read_text())["hpt"] == f"hpt=={__version__}"
     assert f"--hpt vendor/{WHEEL}" in done.err
     errors = hpt("init", "--check", cwd=team, code=1).err
     assert f"machines look for hpt=={__version__} on an index" in errors
-    # Without the note, it was installed from an index.
-    (installed / "direct_url.json").unlink()
+    # Without a note, pip installed it from an index, where machines find it, too.
+    (dist_info / "direct_url.json").unlink()
     assert hpt("init", "--check", cwd=team).out == "all fits\n"
 
 
 @pytest.mark.parametrize(
-    ("origin_note", "requirement"),
+    ("content", "requirement"),
     [
         (
             {"url": "https://me:pw@git.example.com/hpt", "vcs_info": {"vcs": "git", "commit_id": "12ab"}},
@@ -91,9 +92,9 @@ def test_a_wheel_elsewhere_is_pinned_by_its_version_with_a_warning(installed: Pa
     ],
 )
 def test_the_requirement_follows_from_pips_note(
-    installed: Path, tmp_path: Path, origin_note: dict[str, Any], requirement: str
+    dist_info: Path, tmp_path: Path, content: dict[str, Any], requirement: str
 ) -> None:
-    note(installed, origin_note)
+    write_note(dist_info, content)
     assert origin.installed_requirement(tmp_path) == requirement
 
 
@@ -111,11 +112,12 @@ def test_the_requirement_follows_from_pips_note(
 )
 def test_an_upgrade_keeps_extras_and_the_kind_of_requirement(pinned: str, requirement: str, upgraded: str) -> None:
     assert origin.upgraded(pinned, requirement) == upgraded
+    # A second upgrade changes nothing.
     assert origin.upgraded(upgraded, requirement) == upgraded
 
 
 @pytest.mark.parametrize(
-    ("pinned", "line"),
+    ("pinned", "error"),
     [
         ("hpt[mlflow]==0.0.1", "machines install hpt[mlflow]==0.0.1"),
         ("hpt[mlflow]>=0.0.1", "pins no version"),
@@ -125,10 +127,10 @@ def test_an_upgrade_keeps_extras_and_the_kind_of_requirement(pinned: str, requir
         ("hpt @ https://x/hpt-0.0.1.tar.gz", "machines install hpt @ https://x/hpt-0.0.1.tar.gz"),
     ],
 )
-def test_pins_with_extras_are_checked(own_copy: Path, pinned: str, line: str) -> None:
+def test_a_pin_of_another_version_or_of_none_is_reported(own_copy: Path, pinned: str, error: str) -> None:
     toml = own_copy / "hpt.toml"
     toml.write_text(toml.read_text().replace(f"hpt=={__version__}", pinned))
-    assert line in hpt("init", "--check", cwd=own_copy, code=1).err
+    assert error in hpt("init", "--check", cwd=own_copy, code=1).err
 
 
 @pytest.mark.parametrize(
@@ -141,7 +143,7 @@ def test_pins_with_extras_are_checked(own_copy: Path, pinned: str, line: str) ->
         ("", 'hpt = "hpt==2"\n'),
     ],
 )
-def test_only_the_version_in_an_hpt_toml_changes(before: str, after: str) -> None:
+def test_the_version_is_upgraded_or_added_and_the_rest_of_hpt_toml_stays(before: str, after: str) -> None:
     assert changed(before, Answers(), "hpt==2") == (after, [])
 
 

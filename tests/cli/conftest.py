@@ -1,4 +1,4 @@
-"""A finished sweep on which verbs are tested, and a quick `hpt`."""
+"""A finished sweep on which verbs are tested, and an `hpt` that starts fast."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from tests.support.lanes import Nursery
 
 @pytest.fixture(scope="session", autouse=True)
 def forked_hpt(nursery: Nursery) -> None:
-    """Forks `hpt` from a process that has imported everything."""
+    """From now on, `commands.hpt` forks from a process that has imported everything."""
     commands.fork_from(nursery)
 
 
@@ -20,7 +20,7 @@ def forked_hpt(nursery: Nursery) -> None:
 def finished(
     forked_hpt: None, tmp_path_factory: pytest.TempPathFactory, tiny_csv: Path
 ) -> tuple[Path, "subprocess.CompletedProcess[str]"]:
-    """A folder in which `hpt run` has finished a sweep, and the result of that process."""
+    """A folder in which `hpt run` has finished a sweep, and the output and exit code of that `hpt run`."""
     folder = tmp_path_factory.mktemp("cli")
     spec = {
         "architecture": "bag-of-words",

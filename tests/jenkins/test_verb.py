@@ -27,21 +27,23 @@ def test_json_is_alone_on_stdout(jenkins: fakes.Fake, spec_file: Path) -> None:
     assert fakes.TOKEN not in done.stdout + done.stderr
 
 
-def test_without_waiting_the_address_is_printed(jenkins: fakes.Fake, spec_file: Path) -> None:
+def test_without_waiting_the_address_of_the_build_is_printed(jenkins: fakes.Fake, spec_file: Path) -> None:
     jenkins.script = UNSTABLE
     done = hpt_trigger(spec_file)
     assert (done.returncode, done.stdout) == (0, f"{jenkins.url}/job/tuning/job/sweep/7/\n")
 
 
-def test_mistakes_end_with_one_line_and_2_and_an_absent_jenkins_with_3(jenkins: fakes.Fake, spec_file: Path) -> None:
-    wrong = hpt_trigger(spec_file, "--job", "tuning/other")
-    assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (2, "", 1)
-    absent = hpt_trigger(spec_file, "--url", "http://127.0.0.1:1")
-    assert (absent.returncode, absent.stdout) == (3, "")
-    assert absent.stderr == "hpt: http://127.0.0.1:1/ cannot be reached: Connection refused\n"
+def test_a_mistake_exits_with_2_and_one_line_and_an_unreachable_jenkins_with_3(
+    jenkins: fakes.Fake, spec_file: Path
+) -> None:
+    mistaken = hpt_trigger(spec_file, "--job", "tuning/other")
+    assert (mistaken.returncode, mistaken.stdout, mistaken.stderr.count("\n")) == (2, "", 1)
+    unreachable = hpt_trigger(spec_file, "--url", "http://127.0.0.1:1")
+    assert (unreachable.returncode, unreachable.stdout) == (3, "")
+    assert unreachable.stderr == "hpt: http://127.0.0.1:1/ cannot be reached: Connection refused\n"
 
 
-def test_an_interrupt_ends_the_waiting_with_130_and_says_how_to_go_on(jenkins: fakes.Fake, spec_file: Path) -> None:
+def test_an_interrupt_exits_with_130_and_says_how_to_wait_again(jenkins: fakes.Fake, spec_file: Path) -> None:
     jenkins.script.looks_in_queue = 1000
     command = [sys.executable, "-m", "pipeline.cli", "trigger", str(spec_file), "--wait", "--request-id", "mine"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as waiting:

@@ -23,28 +23,28 @@ SPEC = {
     "parameters": {"hidden_size": [16, 32], "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}},
     "search": {"strategy": "sobol", "experiments": 4},
 }
-OWN = {
+COMMAND_SPEC = {
     "command": ["train", "--rate={rate}"],
     "hyperparameters": {"rate": {"default": 0.5, "domain": {"low": 0.1, "high": 1.0}}},
     "parameters": {"rate": [0.2, 0.4]},
     "objective": {"metric": "loss"},
 }
 FLIGHTS = '{"source": "flights", "target": "arr_delay"}'
-# Each as a spec or an architecture, and options by the names that the command line gives them.
-ASKED: list[tuple[Any, dict[str, str]]] = [
+REQUESTS: list[tuple[Any, dict[str, str]]] = [
     (SPEC, {"data": "flights"}),
     (SPEC, {"data": FLIGHTS, "as_of": "2013-11-01", "mode": "short"}),
     (SPEC | {"data": "flights", "budget": {"hours": 9}}, {"data": FLIGHTS, "budget": "trials=30 device-hours=1.5"}),
     (SPEC | {"as-of": "2013-12-01", "mode": "short"}, {"data": "flights", "mode": "full", "as_of": "2013-10-01"}),
-    (OWN, {"as_of": "2024-06-01"}),
+    (COMMAND_SPEC, {"as_of": "2024-06-01"}),
     ("lstm", {"data": "flights"}),
     ("cnn", {"data": FLIGHTS, "budget": "money=3 price-per-device-hour=2", "mode": "full"}),
 ]
-IDS = [str(number) for number in range(len(ASKED))]
+"""(spec or name of an architecture, {option of the command line: value})."""
+IDS = [str(number) for number in range(len(REQUESTS))]
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder without an hpt.toml."""
     monkeypatch.chdir(tmp_path)
     for name in ("HPT_STORE", "HPT_IMAGE"):
@@ -52,12 +52,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def by_command_line(place: Path, source: Any, options: dict[str, str]) -> Spec:
-    """The spec of the options of `hpt run`, `plan` and `validate`."""
-    (place / "spec.json").write_text(json.dumps(source))
+def by_command_line(folder: Path, source: Any, options: dict[str, str]) -> Spec:
+    """The spec that `hpt run`, `plan` and `validate` make of a request."""
+    (folder / "spec.json").write_text(json.dumps(source))
     as_of, mode = options.get("as_of"), options.get("mode")
     return request_of(
-        place / "spec.json" if isinstance(source, dict) else None,
+        folder / "spec.json" if isinstance(source, dict) else None,
         source if isinstance(source, str) else None,
         options.get("data"),
         datetime.fromisoformat(as_of) if as_of else None,
@@ -66,49 +66,50 @@ def by_command_line(place: Path, source: Any, options: dict[str, str]) -> Spec:
     ).spec()
 
 
-def by_jenkins(place: Path, source: Any, options: dict[str, str]) -> Spec:
-    """The spec that `hpt plan` reads from the file of `hpt jenkins-check`."""
+def by_jenkins(folder: Path, source: Any, options: dict[str, str]) -> Spec:
+    """The spec that a Jenkins build makes of a request, if a person fills in its parameters."""
     parameters = {"ARCHITECTURE": source} if isinstance(source, str) else {"SPEC_JSON": json.dumps(source)}
-    return by_parameters(place, parameters | {name.upper(): value for name, value in options.items()})
+    return by_parameters(folder, parameters | {name.upper(): value for name, value in options.items()})
 
 
-def by_trigger(place: Path, source: Any, options: dict[str, str]) -> Spec:
-    """The spec of the parameters that `hpt trigger` sends."""
+def by_trigger(folder: Path, source: Any, options: dict[str, str]) -> Spec:
+    """The spec that a Jenkins build makes of a request, if `hpt trigger` fills in its parameters."""
 
     class Silent:
         def say(self, text: str) -> None: ...
 
         def log(self, lines: list[str]) -> None: ...
 
-    (place / "spec.json").write_text(json.dumps(source))
-    spec, architecture = (None, source) if isinstance(source, str) else (place / "spec.json", None)
+    (folder / "spec.json").write_text(json.dumps(source))
+    spec, architecture = (None, source) if isinstance(source, str) else (folder / "spec.json", None)
     settings = [f"{name.upper()}={value}" for name, value in options.items() if name != "budget"]
     budget = options.get("budget", "").split()
-    return by_parameters(place, trigger.parameters_for(spec, architecture, budget, settings, Silent()))
+    return by_parameters(folder, trigger.parameters_for(spec, architecture, budget, settings, Silent()))
 
 
-def by_parameters(place: Path, parameters: dict[str, str]) -> Spec:
+def by_parameters(folder: Path, parameters: dict[str, str]) -> Spec:
+    """The spec that `hpt jenkins-check` writes into a file, and `hpt plan` reads there."""
     specs, _ = check.check({"LABEL": "gpu", "STORE": "/mnt/store", "HPT_ALLOW_INLINE_CODE": "1"} | parameters)
     (spec,) = specs.values()
-    (place / "checked.json").write_text(json.dumps(as_written(spec)))
-    return read(place / "checked.json")
+    (folder / "checked.json").write_text(json.dumps(as_written(spec)))
+    return read(folder / "checked.json")
 
 
 def defined(spec: Spec, store: Store) -> Definition:
-    """The sweep of a spec, without what no two sweeps share."""
+    """The definition of a spec's sweep, without its id and its time, which differ between any two sweeps."""
     return create.define(spec, store, trains_here=False).model_copy(update={"id": "", "created": ""})
 
 
 @pytest.mark.parametrize("door", [by_jenkins, by_trigger])
-@pytest.mark.parametrize(("source", "options"), ASKED, ids=IDS)
+@pytest.mark.parametrize(("source", "options"), REQUESTS, ids=IDS)
 def test_the_command_line_and_jenkins_give_the_same_definition(
-    place: Path, store: Store, door: Any, source: Any, options: dict[str, str]
+    folder: Path, store: Store, door: Any, source: Any, options: dict[str, str]
 ) -> None:
-    expected = defined(by_command_line(place, source, options), store)
-    assert defined(door(place, source, options), store) == expected
+    expected = defined(by_command_line(folder, source, options), store)
+    assert defined(door(folder, source, options), store) == expected
 
 
-def test_a_changed_spec_equals_one_with_the_changes_written_in_it() -> None:
+def test_options_change_a_spec_as_if_they_were_written_in_it() -> None:
     request = Request(
         text=json.dumps(SPEC),
         data=parse_data(FLIGHTS, "--data"),
@@ -139,7 +140,7 @@ def test_a_spec_is_the_same_after_it_is_written_and_read(path: Path) -> None:
     assert as_written(reread) == as_written(spec)
 
 
-def test_a_change_that_does_not_go_together_with_the_spec_is_refused() -> None:
+def test_an_option_that_contradicts_the_spec_is_refused() -> None:
     phases = {"architecture": "cnn", "phases": [{"name": "screen", "parameters": {"dropout": [0.1, 0.2]}}]}
     with pytest.raises(UserError, match=r"^SPEC_JSON: tune: "):
         Request(text=json.dumps(phases), mode="automatic").spec("SPEC_JSON")
@@ -151,9 +152,11 @@ def test_a_request_is_for_a_spec_or_an_architecture() -> None:
             Request(**both_or_none)
 
 
-def test_checking_a_request_creates_nothing(place: Path) -> None:
-    create.check(Request(architecture="lstm", data=parse_data("flights", "--data")), str(place / "s"), trains_here=True)
-    assert not (place / "s").exists()
+def test_checking_a_request_creates_nothing(folder: Path) -> None:
+    create.check(
+        Request(architecture="lstm", data=parse_data("flights", "--data")), str(folder / "s"), trains_here=True
+    )
+    assert not (folder / "s").exists()
 
 
 @pytest.mark.parametrize(

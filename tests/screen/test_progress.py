@@ -15,19 +15,19 @@ from tests.support.simulation import AUTOMATIC, Simulation
 from tests.support.sweeps import define
 
 
-def test_a_thousand_short_trials_are_not_ranked_a_thousand_times_and_the_last_is(new_sweep, tiny_spec, monkeypatch):
+def test_fast_trials_are_not_ranked_after_each_row_but_always_after_the_last(new_sweep, tiny_spec, monkeypatch):
     sweep = new_sweep(tiny_spec)
     packs = rounds.plan_packs(sweep)
     row: Row = {"phase": "screen", "date-range": ["2024-01-01", "2024-03-01"], "status": "complete", "epochs": 2}
     rows = [row | {"trial": str(trial), "experiment": trial.experiment, "mse_valid": 0.5} for trial in trials_of(packs)]
     ranked = []
 
-    def slow(definition, rows):
+    def slow_standings(definition, rows):
         time.sleep(0.01)
         ranked.append(len(rows))
         return []
 
-    monkeypatch.setattr(progress, "standings", slow)
+    monkeypatch.setattr(progress, "standings", slow_standings)
     console = Console(file=io.StringIO(), force_terminal=True)
     with progress.view_for(console, sweep.definition) as live:
         live.round(packs, [])
@@ -37,7 +37,7 @@ def test_a_thousand_short_trials_are_not_ranked_a_thousand_times_and_the_last_is
     assert ranked[-1] == len(rows)
 
 
-def test_lines_count_each_row_once_though_lanes_end_trials_at_the_same_time(new_sweep, tiny_spec):
+def test_lines_count_each_row_once_even_if_lanes_finish_trials_at_the_same_time(new_sweep, tiny_spec):
     sweep = new_sweep(tiny_spec)
     packs = rounds.plan_packs(sweep)
     written = io.StringIO()
@@ -74,7 +74,7 @@ def test_one_bar_covers_the_rounds_to_come_and_never_goes_back() -> None:
             totals.append(task.fields["count"].partition("/")[2])
     assert shares == sorted(shares)
     assert shares[-1] == 1000
-    # Of the last round alone it is known that nothing comes after it.
+    # Only in the last round is it certain that no round follows.
     assert len(simulation.rounds) > 4
     assert all(text != "nothing left to train" for text in times_left[:-1])
     assert totals[0].startswith("~")

@@ -20,7 +20,7 @@ def test_the_spec_in_a_definition_can_be_run_again(tiny_spec):
 
 def test_a_sweep_is_created_once(new_sweep, tiny_spec):
     new_sweep(tiny_spec)
-    with pytest.raises(InfrastructureError, match="there is a sweep of this id already"):
+    with pytest.raises(InfrastructureError, match="there is a sweep with this id already"):
         new_sweep(tiny_spec)
 
 

@@ -1,3 +1,5 @@
+"""The keys of a store never change, and `layout.py` alone builds them and takes them apart."""
+
 import ast
 from pathlib import Path
 
@@ -68,12 +70,12 @@ def test_ids_are_read_back_from_keys() -> None:
     "name",
     ["trials/x/result-0.csv", "trials/x/result-.csv", "trials/x/y/result.csv", "result.csv", "trials/result.csv"],
 )
-def test_no_other_key_is_that_of_a_row(name: str) -> None:
+def test_no_other_key_is_taken_for_that_of_a_row(name: str) -> None:
     assert KEYS.result_of(KEYS.key(name)) is None
 
 
 @pytest.mark.parametrize("name", ["plan/x.tsv", "plan/1/0.tsv", "plan/1.tsv.tsv", "experiments.csv"])
-def test_no_other_key_is_that_of_a_round(name: str) -> None:
+def test_no_other_key_is_taken_for_that_of_a_round(name: str) -> None:
     assert KEYS.number_of_round(KEYS.key(name)) is None
 
 
@@ -81,6 +83,7 @@ def test_no_other_key_is_that_of_a_round(name: str) -> None:
     "address",
     [
         f"/srv/hpt/sweeps/{ID}/trials/x/attempts/a/model.pt",
+        # The store's own prefix may contain `sweeps/`.
         f"gs://b/sweeps/before/sweeps/{ID}/trials/x/attempts/a/model.pt",
     ],
 )
@@ -90,18 +93,21 @@ def test_a_models_key_is_read_from_its_address(address: str) -> None:
     assert layout.beside(key, "model.json") == KEYS.key("trials/x/attempts/a/model.json")
 
 
-FOLDERS = ("sweeps/", "ledger/", "plan/", "trials/", "attempts/", "tensorboard/", "rungs/", "report/", "doctor/")
+FOLDERS = (
+    *("sweeps/", "ledger/", "compared/", "removed/", "doctor/"),
+    *("plan/", "trials/", "attempts/", "tensorboard/", "rungs/", "leases/", "report/"),
+)
+"""Folders of a store, and of a sweep."""
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_only_the_layout_spells_out_keys(path: Path) -> None:
-    """Docstrings may, too."""
+def test_only_the_layout_and_docstrings_spell_out_keys(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    texts = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    spelt = [
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    keys = [
         node.value
         for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in texts
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
         if node.value.startswith(FOLDERS) and " " not in node.value
     ]
-    assert not spelt or path == ROOT / "sweep/layout.py"
+    assert not keys or path == ROOT / "sweep/layout.py"

@@ -1,3 +1,5 @@
+"""`pipeline.load_model`: every address of a model, and errors of one line."""
+
 import shlex
 import subprocess
 import sys
@@ -21,7 +23,7 @@ FRAME = pd.DataFrame({"place": ["place1", "nowhere", None], "size": [0.5, -1.0, 
 
 
 @pytest.fixture(params=["directory", "bucket", "bucket with a prefix"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+def model_store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "directory":
         return open_store(str(tmp_path / "a store, 100% ours"))
     name = request.getfixturevalue("bucket")
@@ -29,9 +31,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def trained(place: Store, tiny_spec: dict) -> tuple[Sweep, Row]:
+def trained(model_store: Store, tiny_spec: dict) -> tuple[Sweep, Row]:
     """A sweep with one finished trial, and its row."""
-    sweep = Sweep.create(place, define(tiny_spec))
+    sweep = Sweep.create(model_store, define(tiny_spec))
     first = next(trials_of(rounds.plan_packs(sweep)))
     pack.run_pack(sweep, "p", [first], pack.Workbench(), on_event=lambda event: None)
     row = sweep.row(first)
@@ -66,7 +68,7 @@ def test_a_model_is_found_by_every_spelling_of_its_address(trained: tuple[Sweep,
         assert pipeline.load_model(other).predict(FRAME).equals(expected), other
 
 
-def test_a_missing_or_damaged_model_is_one_plain_line(place: Store, trained: tuple[Sweep, Row]) -> None:
+def test_a_missing_or_damaged_model_is_an_error_of_one_line(model_store: Store, trained: tuple[Sweep, Row]) -> None:
     sweep, row = trained
     url: str = row["model_url"]
     link = sweep.store.link
@@ -77,25 +79,26 @@ def test_a_missing_or_damaged_model_is_one_plain_line(place: Store, trained: tup
             pipeline.load_model(address)
         line = str(caught.value)
         assert "\n" not in line
+        # The temporary folder of the download helps nobody.
         assert "hpt-model-" not in line
         return line
 
     assert "holds no model: give a model_url, or a folder" in error_of(link(sweep.key("trials")))
     assert "holds no model" in error_of(link(sweep.key("nothing/here/model.pt")))
-    whole = place.read(key)
-    place.write(key, whole[:100])
+    whole = model_store.read(key)
+    model_store.write(key, whole[:100])
     assert "model.json is not JSON" in error_of(url)
-    place.write(key, whole.replace(b'"encoder"', b'"decoder"'))
+    model_store.write(key, whole.replace(b'"encoder"', b'"decoder"'))
     assert "model.json does not describe a model" in error_of(url)
-    place.write(key, whole)
-    place.write(key.replace(".json", ".pt"), b"nonsense")
+    model_store.write(key, whole)
+    model_store.write(key.replace(".json", ".pt"), b"nonsense")
     assert "model.pt does not hold weights, or was damaged" in error_of(url)
-    place.delete(key.replace(".json", ".pt"))
+    model_store.delete(key.replace(".json", ".pt"))
     assert "there is no model.pt in" in error_of(url)
 
 
 @pytest.mark.parametrize(
-    ("name", "beside"),
+    ("name", "other_files"),
     [
         ("forest.joblib", {}),
         ("model.pt", {}),
@@ -105,29 +108,33 @@ def test_a_missing_or_damaged_model_is_one_plain_line(place: Store, trained: tup
         ("weights/part 1.bin", {}),
     ],
 )
-def test_the_model_of_an_own_trainer_is_an_error_that_says_how_to_get_it(place: Store, name: str, beside: dict) -> None:
-    for file, content in {name: b'{"learner": "theirs"}', **beside}.items():
-        place.write(f"a/{file}", content)
-    url = place.link(f"a/{name}")
+def test_a_model_of_a_teams_trainer_is_an_error_that_says_how_to_load_it(
+    model_store: Store, name: str, other_files: dict
+) -> None:
+    for file, content in {name: b'{"learner": "theirs"}', **other_files}.items():
+        model_store.write(f"a/{file}", content)
+    url = model_store.link(f"a/{name}")
     with pytest.raises(UserError, match="was made by a trainer of your own: load the file itself") as caught:
         pipeline.load_model(url)
     if url.startswith("https://"):
-        assert str(caught.value).endswith(f"; fetch it: gcloud storage cp {shlex.quote(f'{place.root}/a/{name}')} .")
+        assert str(caught.value).endswith(
+            f"; fetch it: gcloud storage cp {shlex.quote(f'{model_store.root}/a/{name}')} ."
+        )
 
 
-def test_a_file_that_cannot_be_read_is_one_plain_line(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_an_error_of_one_line(tmp_path: Path) -> None:
     (tmp_path / "model.json").mkdir()
     with pytest.raises(UserError, match=r"model\.json cannot be read: Is a directory"):
         pipeline.load_model(tmp_path)
 
 
 @pytest.mark.parametrize("url", ["s3://bucket/model.pt", "https://example.org/model.pt", "ftp://x/y", "file://host/x"])
-def test_an_address_that_is_no_place_for_models_is_one_plain_line(url: str) -> None:
+def test_an_address_that_cannot_hold_models_is_an_error_of_one_line(url: str) -> None:
     with pytest.raises(UserError, match=r"is no place for a model: give a model_url, a folder or gs://bucket/folder$"):
         pipeline.load_model(url)
 
 
-def test_a_missing_bucket_is_another_error_than_a_missing_model(gcs_url: str, bucket: str) -> None:
+def test_a_missing_bucket_and_a_missing_model_are_different_errors(gcs_url: str, bucket: str) -> None:
     with pytest.raises(InfrastructureError, match="no such bucket"):
         pipeline.load_model("gs://no-such-bucket-here/models/a")
     with pytest.raises(UserError, match="holds no model"):

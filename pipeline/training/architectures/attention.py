@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pipeline.data.inputs import PADDING, Inputs
 from pipeline.training.architectures._base import Reader, Regressor, compact, embedding_table, mlp
 
-# Fields that are left out are those of `hyperparameters.py`.
+# Fields that an entry omits are inherited from `hyperparameters.py`.
 HYPERPARAMETERS = {
     "heads": {
         "default": 4,

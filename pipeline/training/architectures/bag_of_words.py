@@ -7,7 +7,7 @@ Classification" (the deep averaging network).
 from pipeline.data.inputs import Inputs
 from pipeline.training.architectures._base import Bag, Regressor, mlp
 
-# Fields that are left out are those of `hyperparameters.py`.
+# Fields that an entry omits are inherited from `hyperparameters.py`.
 HYPERPARAMETERS: dict[str, dict[str, object]] = {
     "embedding_size": {},
     "hidden_size": {},

@@ -1,4 +1,4 @@
-"""Convolutions of several widths over the tokens, the maximum of each over time, then a small network.
+"""Convolutions of several widths over the tokens, the maximum of each filter over all places, then a small network.
 
 Kim 2014, "Convolutional Neural Networks for Sentence Classification".
 """
@@ -10,7 +10,7 @@ from torch.nn import functional
 from pipeline.data.inputs import Inputs
 from pipeline.training.architectures._base import Reader, Regressor, compact, embedding_table, lengths, mlp
 
-# Fields that are left out are those of `hyperparameters.py`.
+# Fields that an entry omits are inherited from `hyperparameters.py`.
 HYPERPARAMETERS = {
     "embedding_size": {"domain": {"low": 16, "high": 256, "log": True}},
     "filters": {
@@ -51,12 +51,12 @@ class _Convolutions(Reader):
     @staticmethod
     def _maximum(convolution: nn.Module, embedded: Tensor, length: Tensor) -> Tensor:
         (width,) = convolution.kernel_size  # type: ignore[misc]
-        # Zeros behind the row, so that even a row shorter than the window has a place for it.
+        # Zeros after the last token, so that the window fits even into a row that is shorter.
         features = functional.relu(convolution(functional.pad(embedded, (0, width - 1))))
-        # A window counts if it lies wholly in the row; the first one always counts.
+        # A window counts if all of it lies in the row; the first one always counts.
         places = torch.arange(features.shape[-1], device=features.device)
         valid = places < (length - width + 1).clamp(min=1)[:, None]
-        # The rectifier leaves nothing below zero, so that a zero never wins the maximum.
+        # After the ReLU no feature is below zero, so these zeros cannot change the maximum.
         return features.masked_fill(~valid[:, None, :], 0.0).amax(dim=-1)
 
 

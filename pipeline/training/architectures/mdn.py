@@ -12,7 +12,7 @@ from torch.nn import functional
 from pipeline.data.inputs import Inputs
 from pipeline.training.architectures._base import Bag, Regressor, mlp
 
-# Fields that are left out are those of `hyperparameters.py`.
+# Fields that an entry omits are inherited from `hyperparameters.py`.
 HYPERPARAMETERS = {
     "components": {
         "default": 3,

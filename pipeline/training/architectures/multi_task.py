@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pipeline.data.inputs import Inputs
 from pipeline.training.architectures._base import Bag, Dropout, Regressor, mlp
 
-# Fields that are left out are those of `hyperparameters.py`.
+# Fields that an entry omits are inherited from `hyperparameters.py`.
 HYPERPARAMETERS = {
     "weighting": {
         "default": "uniform",

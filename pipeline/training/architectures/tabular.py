@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from pipeline.data.inputs import Inputs
 from pipeline.training.architectures._base import Bag, Dropout, Regressor, embedding_table, lengths
 
-# Fields that are left out are those of `hyperparameters.py`.
+# Fields that an entry omits are inherited from `hyperparameters.py`.
 HYPERPARAMETERS = {
     "ensemble_size": {
         "default": 4,

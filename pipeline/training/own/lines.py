@@ -1,6 +1,7 @@
-"""Cuts a program's output into lines, and lines into the texts that a terminal would show.
+"""Cuts a program's output into lines, and each line into the texts that a terminal would show.
 
-The result does not depend on how the bytes arrive. The meaning of a line is the work of `reports.py` and `pattern.py`.
+The result does not depend on the pieces in which the bytes arrive. `reports.py` and `pattern.py` read metrics
+from the lines.
 """
 
 import re
@@ -8,19 +9,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 LINE_AT_MOST = 1024 * 1024
-"""Maximal bytes of a line that is read. A longer line is reported, not read in part: a number could be cut in two."""
+"""Bytes of the longest line that is read. A longer one is only reported: in a part of it, a number could be cut."""
 
 _MOVES = re.compile(r"\x1b\[[0-9;]*[ABDEFGHJf]|\x1b\[[12]K")
 """Terminal codes after which a line is overwritten, as after a carriage return."""
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]+[0-~]|[0-Z\\^-~])")
+"""Terminal codes for colours, cursor and window title."""
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127) if chr(code) != "\t"}
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line without its end. Of a line that is too long, `content` is the beginning."""
+    """A line of output."""
 
     content: bytes
+    """The line without its end. If the line is too long, only its beginning."""
     end: bytes
     r"""`\n`, `\r`, or nothing at the end of the stream."""
     length: int
@@ -32,9 +35,10 @@ class Line:
 
 
 class Lines:
-    """Cuts a stream of bytes into lines, at each of the bytes `ends`."""
+    """Cuts a stream of bytes into lines."""
 
     def __init__(self, ends: bytes = b"\n") -> None:
+        r"""Each byte of `ends` ends a line: `\n` alone, or `\r\n` for output with progress bars."""
         self._ends = re.compile(b"([" + ends + b"])")
         self._line, self._length = bytearray(), 0
 
@@ -47,7 +51,7 @@ class Lines:
         self._grow(beginning)
 
     def last_line(self) -> Line | None:
-        """The last line of the stream, if nothing ends it."""
+        """Takes the unfinished line at the end of the stream; None if there is none."""
         return self._pop(b"") if self._length else None
 
     def _grow(self, text: bytes) -> None:
@@ -61,23 +65,30 @@ class Lines:
 
 
 def states(content: bytes) -> list[str]:
-    """Texts that a terminal showed one after another on a line, without colours, control characters and blank texts."""
+    r"""The texts that a terminal showed on a line one after another, without colours; blank ones are left out.
+
+    `10 %\r20 %` gives `["10 %", "20 %"]`.
+    """
     texts: list[str] = []
     for part in content.split(b"\r"):
         text = part.decode("utf-8", "backslashreplace")
-        texts += [state for piece in (_MOVES.split(text) if "\x1b" in text else [text]) if (state := _text(piece))]
+        texts += [state for piece in (_MOVES.split(text) if "\x1b" in text else [text]) if (state := _plain(piece))]
     return texts
 
 
 def last_state(content: bytes) -> str:
-    """The last text on a line that is not blank: a progress bar overwrites itself, and may wipe itself at the end."""
+    """The last text that a terminal showed on a line, blank ones left out: a progress bar may wipe itself at the end.
+
+    Empty if there is none.
+    """
     for part in reversed(content.split(b"\r")):
         if texts := states(part):
             return texts[-1]
     return ""
 
 
-def _text(text: str) -> str:
+def _plain(text: str) -> str:
+    """A text without terminal codes, backspaces applied; other control characters are written like `\\x07`."""
     if "\x1b" in text:
         text = _ESCAPES.sub("", text)
     if "\b" in text:
