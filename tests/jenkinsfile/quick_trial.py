@@ -20,10 +20,10 @@ from pipeline.trials.pack import Workbench, run_pack
 class Quick(Builtin):
     """Later experiments are better, so that one wins and is confirmed; so are architectures earlier in the alphabet."""
 
-    def at_once(self, job: Job, most: int) -> int:
+    def best_group_size(self, job: Job, most: int) -> int:
         return most
 
-    def together(self, jobs: Sequence[Job], on_end: Callable[[int, TrainingResult], None]) -> None:
+    def train_together(self, jobs: Sequence[Job], on_end: Callable[[int, TrainingResult], None]) -> None:
         for at, job in enumerate(jobs):
             time.sleep(float(os.environ.get("SECONDS_EACH", 0)))
             if job.trial == os.environ.get("FAILING"):
