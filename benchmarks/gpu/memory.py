@@ -94,7 +94,7 @@ class _AllAtOnce(Builtin):
         super().__init__()
         self._device_name, self._is_limited = device, False
 
-    def at_once(self, job: Job, most: int) -> int:
+    def best_group_size(self, job: Job, most: int) -> int:
         size = min(most, self._largest_sizes.get(self._shape(job), most))
         if not self._is_limited:
             self.dataset(job)
