@@ -179,7 +179,9 @@ class SearchSpace:
         """
         for name, domain in self.domains.items():
             if math.isinf(domain.size):
-                raise ValueError(f"{name}: a range of real numbers has no end of values: give it a step or list values")
+                raise ValueError(
+                    f"{name}: a range of real numbers has infinitely many values: give it a step or list values"
+                )
         with contextlib.suppress(_TooManyError):
             yield from self._walk(at_most)
 
