@@ -55,7 +55,7 @@ def _with_tuples(when: Any) -> Any:
     return {name: values if isinstance(values, (list, tuple)) else (values,) for name, values in when.items()}
 
 
-def _as_short(when: dict[str, tuple[Scalar, ...]]) -> dict[str, Scalar | list[Scalar]]:
+def _when_as_written(when: dict[str, tuple[Scalar, ...]]) -> dict[str, Scalar | list[Scalar]]:
     return {name: values[0] if len(values) == 1 else list(values) for name, values in when.items()}
 
 
@@ -64,7 +64,7 @@ When = Annotated[
     pydantic.BeforeValidator(
         _with_tuples, json_schema_input_type=dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]]
     ),
-    pydantic.PlainSerializer(_as_short),
+    pydantic.PlainSerializer(_when_as_written),
 ]
 """A condition for using a hyperparameter: the values that other hyperparameters must have.
 
@@ -109,7 +109,7 @@ class Values(Frozen):
     def _as_written(self) -> list[Scalar] | dict[str, Any]:
         if not self.when:
             return list(self.values)
-        return {"values": list(self.values), "when": _as_short(self.when)}
+        return {"values": list(self.values), "when": _when_as_written(self.when)}
 
     @property
     def size(self) -> int:
