@@ -48,7 +48,8 @@ REFERENCE = "reference"
 """The phase of references: models that are measured but not tuned."""
 
 ROWS_FINGERPRINT = "rows-"
-"""Prefix of a `data_fingerprint` that hashes rows alone. Older ones hash the encoding, too."""
+"""Prefix of a `data_fingerprint` that hashes rows alone. Fingerprints of older versions lack it: they hash rows and
+encoding."""
 
 Row = dict[str, Any]
 Goal = Literal["minimize", "maximize"]
@@ -76,12 +77,12 @@ class Status(StrEnum):
 
 
 def is_reference(row: Mapping[str, Any]) -> bool:
-    """True if the row is of a reference, which no ranking, budget or exit code counts."""
+    """True if the row is of a reference. No ranking, budget or exit code counts such rows."""
     return row.get("phase") == REFERENCE
 
 
 def trainings(rows: Iterable[Row]) -> list[Row]:
-    """The rows without those of references."""
+    """The rows of trainings: all but those of references."""
     return [row for row in rows if not is_reference(row)]
 
 
@@ -91,7 +92,7 @@ def range_of(row: Row) -> DateRange:
 
 
 def rows_fingerprint(row: Mapping[str, Any]) -> str | None:
-    """The hash of the rows that a trial read; None if its row has none, or one of an older version."""
+    """The hash of the data that a trial read; None if its row has no fingerprint, or one of an older version."""
     value = row.get("data_fingerprint")
     return value if isinstance(value, str) and value.startswith(ROWS_FINGERPRINT) else None
 
@@ -112,7 +113,7 @@ def metric_column(name: str) -> str:
 
 
 def printable(value: Any) -> str:
-    """A cell in a line of text. Characters that would break or colour the line are escaped."""
+    """A value as text for people, on one line. Characters that would break or colour the line are escaped."""
     text = to_cell(value)
     return text if text.isprintable() else json.dumps(text)
 
@@ -196,7 +197,7 @@ def trial_order(trial: str) -> list[tuple[int, int | str]]:
 
 
 def row_columns(row: Mapping[str, Any]) -> list[str]:
-    """The columns of a single row: its other keys, in their order, between the fixed columns."""
+    """The columns of a single row: the fixed columns, and between them the other keys of the row, in their order."""
     free = [name for name in row if name not in RESERVED]
     return [*HEAD, *free, *_AFTER_METRICS, *TAIL]
 
@@ -204,7 +205,7 @@ def row_columns(row: Mapping[str, Any]) -> list[str]:
 def table_columns(rows: Iterable[Mapping[str, Any]], hyperparameters: Sequence[str]) -> list[str]:
     """The columns of many rows: architecture, date range, hyperparameters, metrics, then the fixed tail.
 
-    Metrics beyond the usual ones are sorted by name, so that the table does not depend on the order of the rows.
+    Metrics other than `mse_*` are sorted by name, so that the table does not depend on the order of the rows.
     """
     names = {name for row in rows for name in row}
     metrics = names - set(hyperparameters) - RESERVED - set(_METRICS_FIRST)

@@ -14,10 +14,10 @@ from pipeline.results import Goal, sign
 ScaleName = Literal["ratio", "difference"]
 
 ROPE = 0.005
-"""Default rope of a metric judged by ratio: a smaller share of the metric is no gain worth having."""
+"""Default rope of a metric judged by ratio: a gain below 0.5 % of the metric is too small to be worth having."""
 _SMALLEST_GAIN = 1e-12
 _LARGEST_LOG_RATIO = 700.0
-"""A larger log ratio overflows a float as a ratio."""
+"""The exponential of a larger log ratio overflows a float."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Scale:
     goal: Goal = "minimize"
     low: float = -math.inf
     high: float = math.inf
-    """The bounds of the metric, `low` and `high`, matter only for a difference, and only in what people read."""
+    """`low` and `high` bound the metric. Only a difference uses them, and only for display: units, cut intervals."""
 
     def gain(self, base: float, other: float) -> float | None:
         """The gain of `other` over `base`; None if a ratio is undefined because a value is not positive."""
@@ -52,7 +52,11 @@ class Scale:
         return -math.log1p(-size) if self.goal == "minimize" else math.log1p(size)
 
     def of_share(self, share: float) -> float | None:
-        """A share of the metric as a gain: points for a metric that is a share itself; None for other units."""
+        """A share of the metric as a gain, such as 0.01 for 1 %.
+
+        For a difference, 0.01 is one point of a metric between 0 and 1, or between 0 and 100. None for any other
+        difference.
+        """
         if self.name == "ratio" or self.is_share:
             return self.as_gain(share)
         return 100 * share if self.is_per_cent else None
@@ -75,7 +79,7 @@ class Scale:
         return self.name == "difference" and (self.low, self.high) == (0, 100)
 
     def within(self, gains: tuple[float, float], base: float) -> tuple[float, float]:
-        """An interval of gains over `base`, cut to the values that the metric can take."""
+        """An interval of gains over a metric of `base`, cut to the gains that the metric's bounds allow."""
         if self.name == "ratio":
             return gains
         smallest, largest = sorted(sign(self.goal) * (base - bound) for bound in (self.low, self.high))

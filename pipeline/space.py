@@ -55,7 +55,7 @@ def _with_tuples(when: Any) -> Any:
     return {name: values if isinstance(values, (list, tuple)) else (values,) for name, values in when.items()}
 
 
-def _as_short(when: dict[str, tuple[Scalar, ...]]) -> dict[str, Scalar | list[Scalar]]:
+def _when_as_written(when: dict[str, tuple[Scalar, ...]]) -> dict[str, Scalar | list[Scalar]]:
     return {name: values[0] if len(values) == 1 else list(values) for name, values in when.items()}
 
 
@@ -64,9 +64,12 @@ When = Annotated[
     pydantic.BeforeValidator(
         _with_tuples, json_schema_input_type=dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]]
     ),
-    pydantic.PlainSerializer(_as_short),
+    pydantic.PlainSerializer(_when_as_written),
 ]
-"""A condition for using a hyperparameter: the values that others must have, `{"optimizer": "sgd"}`. All must hold."""
+"""A condition for using a hyperparameter: the values that other hyperparameters must have.
+
+`{"optimizer": "sgd", "layers": [2, 3]}` holds where the optimizer is sgd and there are two or three layers.
+"""
 
 
 def _is_finite(number: float) -> bool:
@@ -106,7 +109,7 @@ class Values(Frozen):
     def _as_written(self) -> list[Scalar] | dict[str, Any]:
         if not self.when:
             return list(self.values)
-        return {"values": list(self.values), "when": _as_short(self.when)}
+        return {"values": list(self.values), "when": _when_as_written(self.when)}
 
     @property
     def size(self) -> int:
@@ -160,7 +163,7 @@ class Interval(Frozen):
         if self.step is not None and self.log:
             raise ValueError("a range has a step or is log, not both: write the values as a list")
         if not _is_finite(self.high - self.low) or not _is_finite((self.high - self.low) / (self.step or 1)):
-            raise ValueError("is too wide: no double holds its width, or the number of its steps")
+            raise ValueError("is too wide: its width, or the number of its steps, is beyond what a float can hold")
         return self
 
     @property
@@ -202,7 +205,7 @@ class Interval(Frozen):
     def grid(self) -> tuple[Scalar, ...]:
         """The values in ascending order. Raises ValueError if the range is infinite."""
         if not math.isfinite(self.size):
-            raise ValueError("a range of real numbers has no end of values: give it a step or list values")
+            raise ValueError("a range of real numbers has infinitely many values: give it a step or list values")
         return tuple(self.nth(n) for n in range(int(self.size)))
 
     def __contains__(self, value: object) -> bool:
@@ -286,12 +289,12 @@ class Hyperparameter(Frozen):
     limits: Domain | None = None
     help: str
     phase: Literal["learning-rate", "architecture"] = "architecture"
-    """The first phase of the automatic mode that searches it."""
+    """The first phase in automatic mode that searches the hyperparameter."""
     shapes: bool = True
     """True if it shapes the network or its batches. Trials that differ in it cannot train side by side."""
 
     also: tuple[Kind, ...] = ()
-    """Types of which every value is allowed, besides the limits."""
+    """JSON types that are allowed besides the limits, whatever the value: with `("null",)`, null is allowed."""
 
     def takes(self, value: Scalar) -> bool:
         """True if a spec may name this value."""

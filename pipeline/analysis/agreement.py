@@ -1,6 +1,7 @@
-"""Compares a short ranking with the full one: rank correlation and top-k overlap, with bootstrap intervals.
+"""Compares two rankings of the same experiments: rank correlation and top-k overlap, with bootstrap intervals.
 
-Calibration uses it to find out how cheap a fidelity may be. It does not say which experiment is best.
+Calibration compares the ranking at a cheap fidelity (`short`) with the one at full fidelity (`full`), to find out how
+cheap choosing may be.
 """
 
 import math
@@ -17,7 +18,7 @@ RESAMPLES = 1000
 CONFIDENCE = 0.9
 _PAIRS_AT_ONCE = 1e6
 FEWEST_EXPERIMENTS = 5
-"""With fewer, two rankings cannot be compared."""
+"""With fewer experiments, two rankings cannot be compared."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,13 @@ def agreement(
     """Compares two metrics, {experiment: value}, of the same experiments. Returns a sentence if that is not possible.
 
     Spearman's rho and Kendall's tau-b (Kendall, "The treatment of ties in ranking problems", 1945). Short mode keeps
-    only the best, as do Li et al., "A system for massively parallel hyperparameter tuning" (ASHA, 2020). For that the
-    overlap is the number that counts. Intervals: percentile bootstrap over experiments (Efron & Tibshirani, "An
-    introduction to the bootstrap", 1993). A resample repeats experiments, which agree with themselves, so the
-    intervals of the overlap lean upward a little. Raises ValueError if `top` is below 1.
+    only the best, as do Li et al., "A system for massively parallel hyperparameter tuning" (ASHA, 2020), so the overlap
+    is the number that decides. Intervals: percentile bootstrap over experiments (Efron & Tibshirani, "An introduction
+    to the bootstrap", 1993). A resample holds some experiments twice, and the two copies always agree, so the intervals
+    of the overlap lie a little too high. Raises ValueError if `top` is below 1.
     """
     if top < 1:
-        raise ValueError(f"the best {top} of a ranking are none")
+        raise ValueError(f"top is {top}: it must be at least 1")
     names = [name for name in short if _finite(short[name]) and _finite(full.get(name))]
     left_out = len(short.keys() | full.keys()) - len(names)
     count = len(names)

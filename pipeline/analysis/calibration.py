@@ -48,8 +48,8 @@ class FidelityResult:
     """Training time as a share of the full trainings' time, over the same experiments."""
     agreement: Agreement
     behind: float | None
-    """Loss from taking this fidelity's first setting: how much worse it is than the best in the full result. 0.01 is
-    1 %."""
+    """Share by which this fidelity's best setting is worse than the best of all, both by the full result: 0.01 is 1 %.
+    None if a ratio makes no sense."""
 
     @property
     def overlap_count(self) -> int:
@@ -73,14 +73,14 @@ class Calibration:
     top: int
     """Number of best settings that are compared."""
     overlap_required: float
-    """Share of these that a fidelity has to keep."""
+    """Share of the `top` settings that must also be among the fidelity's best."""
     metric: str
     amounts: tuple[Amount, ...]
     """From the least data to all data."""
     fidelities: tuple[FidelityResult, ...]
     """By amount of data, then epochs; the last one is the full result itself."""
     chosen: FidelityResult
-    """The cheapest that keeps the share `asked`, at its epoch and at every later one."""
+    """The cheapest fidelity that keeps `overlap_required`, at its epoch and at every later one."""
     best: tuple[str, ...]
     """The `top` best experiments of the full result, best first."""
     incumbent: str | None
@@ -93,7 +93,7 @@ class Calibration:
 
     @property
     def week_would_do(self) -> bool:
-        """True if a week, which a spec cannot ask for, keeps the overlap for less time."""
+        """True if one week of data keeps the overlap in less time than `chosen`. A spec cannot ask for a week."""
         week = _cheapest([fidelity for fidelity in self.fidelities if not fidelity.amount.exact], self.overlap_required)
         return week is not None and week.time_share < self.chosen.time_share
 
@@ -113,7 +113,7 @@ class Calibration:
         agreement = self.chosen.agreement
         sample = f"by a sample of {agreement.experiments} settings on one date range"
         if self.chosen is self.full:
-            return f"Nothing cheaper keeps {self._asked_in_words}: stay with full mode, {sample}."
+            return f"Nothing cheaper keeps {self._required_in_words}: stay with full mode, {sample}."
         overlap = agreement.overlap
         low, high = (round(value * self.top) for value in (overlap.low, overlap.high))
         return (
@@ -123,7 +123,7 @@ class Calibration:
         )
 
     @property
-    def _asked_in_words(self) -> str:
+    def _required_in_words(self) -> str:
         return f"{math.ceil(self.overlap_required * self.top - 1e-9)} of the best {self.top} settings"
 
     def table(self) -> list[FidelityResult]:
@@ -157,8 +157,8 @@ def training_days(date_range: DateRange, months: int, valid: float, test: float)
 def calibrate(definition: Definition, rows: Sequence[Row], epochs: Mapping[str, Sequence[Row]]) -> Calibration | str:
     """Result of a calibration, or a sentence that says why there is none (yet).
 
-    `epochs` is {trial: lines of its `epochs.csv`}. A training that diverged stands last in its ranking. A training that
-    failed, or has not run, is left out of both rankings, and so is its time.
+    `epochs` is {trial: lines of its `epochs.csv`}. A training that diverged stands last in its ranking. If a training
+    failed or has not run, its experiment is left out of both rankings and of the times.
     """
     calibrating = definition.calibrating
     assert calibrating is not None
@@ -170,7 +170,7 @@ def calibrate(definition: Definition, rows: Sequence[Row], epochs: Mapping[str, 
     if not full:
         return f"No training with all the data has {metric} of its epochs, so there is nothing to compare with."
     reference = {name: training.at(_most_epochs(full)) for name, training in full.items()}
-    itself = agreement(_finite(reference), _finite(reference), calibrating.top)
+    itself = agreement(_diverged_last(reference), _diverged_last(reference), calibrating.top)
     if isinstance(itself, str):
         return f"Nothing can be compared: {itself}."
 
@@ -256,17 +256,17 @@ def _fidelities(
     top: int,
     sign: int,
 ) -> Iterator[FidelityResult]:
-    """One amount of data after each of its epochs, except where its ranking cannot be compared with the full one."""
+    """Yields a result for each epoch on one amount of data, except where its ranking cannot be compared."""
     common = [name for name in full if name in trainings]
     full_seconds = math.fsum(full[name].seconds[-1] for name in common)
-    target = _finite({name: reference[name] for name in common})
+    target = _diverged_last({name: reference[name] for name in common})
     scores: dict[str, float] = {}
     agreed: Agreement | str = ""
     for epoch in range(1, _most_epochs(trainings) + 1):
         before, scores = scores, {name: trainings[name].at(epoch) for name in common}
-        # An agreement takes a thousand resamples; it stays the same if no training got better.
+        # If no training got better, the agreement is the same: save its thousand resamples.
         if epoch == 1 or scores != before:
-            agreed = agreement(_finite(scores), target, top)
+            agreed = agreement(_diverged_last(scores), target, top)
         if isinstance(agreed, str):
             continue
         seconds = math.fsum(trainings[name].seconds_at(epoch) for name in common)
@@ -283,8 +283,8 @@ def _or_infinite(value: float, sign: float) -> float:
     return float(value) if value is not None and math.isfinite(value) else sign * math.inf
 
 
-def _finite(scores: Mapping[str, float]) -> dict[str, float | None]:
-    """Scores with diverged trainings last, all tied. To leave them out would favour a fidelity that ranks them high."""
+def _diverged_last(scores: Mapping[str, float]) -> dict[str, float | None]:
+    """Scores with diverged trainings tied for last. Without them, a fidelity that ranks them high would look better."""
     finite = [value for value in scores.values() if math.isfinite(value)]
     last = max(finite) + 1 if finite else 0.0
     return {name: value if math.isfinite(value) else last for name, value in scores.items()}
@@ -295,7 +295,10 @@ def _ranked(scores: Mapping[str, float]) -> list[str]:
 
 
 def _behind(reference: Mapping[str, float], first: str, sign: float) -> float | None:
-    """Loss of experiment `first` against the best in the full result, as a share; None where a ratio makes no sense."""
+    """Share by which experiment `first` is worse than the best, both by the full result.
+
+    None if a ratio makes no sense.
+    """
     best, reached = sign * min(reference.values()), sign * reference[first]
     if not (math.isfinite(reached) and math.isfinite(best) and min(reached, best) > 0):
         return None

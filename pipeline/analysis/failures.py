@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline.results import Row, Status, trainings
 
 _FEWEST = 3
-# Numbers and random names differ between trials that fail alike.
+# Parts of an error that differ between trials that fail alike: numbers and random names, but not an exit status.
 _BY_CHANCE = re.compile(
     r"(status \d+)|\b(?:tmp|hpt-)[\w-]+|\b(?=[a-f]*\d)[0-9a-fx-]{6,}\b|\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.IGNORECASE
 )

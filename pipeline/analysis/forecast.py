@@ -14,8 +14,8 @@ from pipeline.results import Row, Status
 from pipeline.sweep import Phase
 
 _MORE_EPOCHS = 2.0
-"""Factor by which a training may get longer under a higher epoch limit, if a lower one ended it. It seldom uses up the
-higher one: on `flights`, trainings with 15 of 15 epochs ran 16 of 100."""
+"""A training that its epoch limit ended runs at most so many times its epochs under a higher limit, by estimate. On
+`flights`, trainings that used up a limit of 15 epochs ran 16 epochs under a limit of 100."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,14 @@ def forecast(history: History) -> Forecast:
 
 
 def _expected(history: History) -> list[tuple[Phase, int]]:
-    """Expected trials of each phase: the planned ones of a past phase, all that it may have of any other."""
+    """Expected trials of each phase.
+
+    Those that are planned, if the phase is past or has planned all at once; else as many as it may have at most.
+    """
     expected = []
     for phase in history.definition.of_settings:
         planned = sum(trial.phase == phase.name for trial in history.planned)
-        # A phase that learns nothing from its rounds has planned all of its trials at once.
+        # A phase without rounds and races plans all of its trials at once.
         is_whole = planned and phase.batch is None and not phase.race
         if not is_whole and not history.is_past(phase):
             planned = max(planned, phase.trials_at_most)

@@ -10,7 +10,10 @@ from pipeline.dates import DateRange
 
 @dataclass(frozen=True)
 class PairedGains:
-    """Gains of one finalist over the incumbent on each range. Seeds of a range are averaged, never pooled as ranges."""
+    """Gains of one finalist over the incumbent: one for each range, averaged over its seeds.
+
+    Seeds never count as further ranges: two seeds on the same days are not independent.
+    """
 
     gains: dict[DateRange, float]
     finalist_failed: tuple[DateRange, ...]
@@ -18,7 +21,7 @@ class PairedGains:
     incumbent_failed: tuple[DateRange, ...]
     """Ranges without any finished seed of the incumbent: nothing can be compared there."""
     not_positive: tuple[DateRange, ...]
-    """Ranges without a ratio: the metric is judged by ratio, and is zero or negative there."""
+    """Ranges without a gain, since the metric is judged by ratio and is zero or negative there."""
 
     base: float = 0.0
     """Mean of the incumbent's metric over the ranges with a gain."""

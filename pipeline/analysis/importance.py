@@ -22,21 +22,22 @@ from pipeline.space import Assignment, Domain, Interval, Scalar, Space, key
 FEWEST = 12
 """With fewer experiments it is not clear which hyperparameter made the difference."""
 FEWEST_BEST = 5
-"""The best quarter of the experiments count as the best, but at least so many.
+"""The best quarter of the experiments, but at least so many, are compared with all.
 
-Optuna takes a tenth. In sweeps of 40 experiments and six hyperparameters, one of which mattered, a tenth found it in
-two sweeps of five, and a quarter in nearly all.
+Optuna takes the best tenth. In sweeps of 40 experiments and six hyperparameters, one of which mattered, the best tenth
+found that one in two sweeps of five, the best quarter in nearly all.
 """
 PARTS = 5
+"""Number of equal parts that a range is cut into."""
 MOST_VALUES = 12
 """A list of more numbers is treated as a range."""
 ALPHA = 0.05
 _F_LEVEL = 0.01
 _SHUFFLES = (19, 99)
-"""Fewest and most. Nineteen are just enough for a level of 5 %."""
+"""Fewest and most shuffles of the scores. Nineteen are just enough for a level of 5 %."""
 _SHUFFLED_EXPERIMENTS = 20_000
-"""Shuffles times experiments. Chance does little among many experiments, so they need fewer shuffles, and a report of
-10,000 trials stays fast."""
+"""Shuffles times experiments. Many experiments need fewer shuffles, because chance does little among them, so a report
+of 10,000 trials stays fast."""
 
 
 @dataclass(frozen=True)
@@ -146,11 +147,12 @@ class Interaction:
 
     names: tuple[str, str]
     parts: tuple[tuple[Part, ...], tuple[Part, ...]]
-    """The parts of either that some experiment has."""
+    """For each of the two, the parts in which some experiment lies."""
     cells: Mapping[tuple[int, int], tuple[float, int]]
     """{indices in `parts`: (median score, experiments)}."""
     share: float
-    """Share of the variance of the scores' logarithms that the pair explains beyond either alone, less chance."""
+    """Share of the scores' variance that the pair explains beyond the two alone, less what chance explains. If all
+    scores are positive, their logarithms are taken."""
     clear: bool
     """True if it is more than chance."""
 
@@ -163,9 +165,10 @@ def importances(experiments: Experiments) -> list[Importance]:
     experiments is from the density among all. So it explains what makes a setting good, not what makes a bad one
     bad. Each hyperparameter is taken alone.
 
-    With few experiments the densities are mostly luck. So the same is computed for shuffled scores, and their mean is
-    subtracted. A hyperparameter is clear if at most 5 % of the shuffles exceed it with any hyperparameter, each on its
-    own scale (the maximum of Westfall & Young, "Resampling-based multiple testing", 1993).
+    With few experiments the densities are mostly luck. So the same is computed for shuffled scores, and the mean of
+    these importances is subtracted. A hyperparameter is clear if in at most 5 % of the shuffles any hyperparameter is
+    as important, after each was scaled by its own spread (the maximum of Westfall & Young, "Resampling-based multiple
+    testing", 1993).
     """
     names = [name for name in experiments.domains if len(experiments.parts(name)) > 1]
     if len(experiments.values) < FEWEST or len(experiments.finite) < FEWEST_BEST or not names:
@@ -204,7 +207,7 @@ def importances(experiments: Experiments) -> list[Importance]:
 def best_values(experiments: Experiments) -> list[BestValue]:
     """For each hyperparameter the value, or the part of the range, with the best median score.
 
-    Values of a single experiment count only if no value has several: one experiment makes no median.
+    Values that only one experiment has count only if no value has several: the median of one score is mostly luck.
     """
     bests = []
     for name in experiments.domains:
@@ -219,10 +222,10 @@ def best_values(experiments: Experiments) -> list[BestValue]:
 def interaction(experiments: Experiments, first: str, second: str) -> Interaction | None:
     """Interaction of two hyperparameters; None if too few cells of the table are filled.
 
-    The sum of a row effect and a column effect explains part of the variance between the cells of the table. The share
-    is the part that it leaves, less what it would leave by chance, as in Kelley's epsilon squared ("An unbiased
-    correlation ratio measure", 1935). It is clear by an F test at 1 %. The spread differs from cell to cell, so false
-    alarms are in fact about 5 %.
+    The sum of a row effect and a column effect explains part of the variance between the cells of the table. `share`
+    is the part that this sum leaves unexplained, less what it would leave by chance, as in Kelley's epsilon squared
+    ("An unbiased correlation ratio measure", 1935). `clear` is an F test at 1 %. It assumes the same spread in every
+    cell; where spreads differ, false alarms are in fact about 5 %.
     """
     # The table: experiments with a score in which both were active, by the value of either.
     active = set(experiments.active(second))
@@ -250,7 +253,7 @@ def interaction(experiments: Experiments, first: str, second: str) -> Interactio
 
 
 def _joint_effect(values: NDArray[np.float64], rows: Sequence[int], columns: Sequence[int]) -> tuple[float, bool]:
-    """Share of the variance that cells explain beyond rows and columns; and whether that is clear."""
+    """Share of the variance that cells explain beyond rows and columns, and True if that is more than chance."""
     from scipy import stats
 
     def dummies(places: Sequence[Any]) -> NDArray[np.float64]:
@@ -275,7 +278,10 @@ def _joint_effect(values: NDArray[np.float64], rows: Sequence[int], columns: Seq
 
 
 def interval_of(domain: Domain, values: Sequence[Scalar]) -> Interval | None:
-    """The range that holds a domain and the values tried; None for a list. An incumbent's value may lie outside."""
+    """The range that holds a domain and the tried values, since an incumbent's value may lie outside the domain.
+
+    None for a list, unless it holds numbers only and more than `MOST_VALUES` of them were tried.
+    """
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if isinstance(domain, Interval):
         low, high = min([domain.low, *numbers]), max([domain.high, *numbers])

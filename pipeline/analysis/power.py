@@ -13,9 +13,9 @@ from pipeline.dates import DateRange
 
 POWER = 0.8
 
-# Chosen by simulation (benchmarks/significance.py): the smallest round numbers that keep false alarms at 7 %, for
-# neighbours a range length apart with correlation 0.6, and for neighbours a month apart with correlation 0.67 (which is
-# 0.3 a range length apart).
+# Chosen by simulation (benchmarks/significance.py): the smallest round numbers that keep false alarms at 7 % in two
+# cases. Ranges lie a range length apart, and neighbours have correlation 0.6. Or ranges of three months lie a month
+# apart, and neighbours have correlation 0.67, which is 0.3 after three months.
 _APART = 5.5
 _OVERLAP = 1.5
 
@@ -24,12 +24,13 @@ _STEPS = 600
 
 
 def correction(ranges: Sequence[DateRange]) -> float:
-    """The c in variance x (1/R + c), from the dates of the ranges alone.
+    """The c by which the test corrects for similar ranges, from the dates of the ranges alone.
 
-    After Nadeau & Bengio, "Inference for the generalization error", Machine Learning 52, 2003. Their c allows for gains
-    that are correlated because training sets overlap. Ours is k / (R - 1): the correlation of date ranges fades with
-    their distance, so more ranges do help. k is 5.5 if neighbours share no day. It grows with the share of days that
-    the closest two have in common: it is 6.5 for ranges of three months that lie a month apart.
+    The variance of the mean gain over R ranges is taken as variance x (1/R + c), where independent ranges would have
+    variance x 1/R. After Nadeau & Bengio, "Inference for the generalization error", Machine Learning 52, 2003. Their c
+    allows for gains that are correlated because training sets overlap. Ours is k / (R - 1): the correlation of date
+    ranges fades with their distance, so more ranges do help. k is 5.5 if neighbours share no day. It grows with the
+    share of days that the closest two have in common: it is 6.5 for ranges of three months that lie a month apart.
 
     Raises ValueError for fewer than two ranges.
     """
@@ -43,7 +44,8 @@ def correction(ranges: Sequence[DateRange]) -> float:
 
 
 def correction_of(design: Design, ranges: Sequence[DateRange]) -> float:
-    """The c of a design for those of its ranges that have a result: learned if the design has it, else `correction`."""
+    """The c of a design for `ranges`, those of its ranges that have a result. The learned c if there is one, else
+    `correction`."""
     if design.correction is None:
         return correction(ranges)
     # It shrinks with the number of ranges, as `correction` does.
@@ -51,7 +53,7 @@ def correction_of(design: Design, ranges: Sequence[DateRange]) -> float:
 
 
 def detectable_in_sd(design: Design, family: int = 1) -> float | None:
-    """The smallest gain beyond the rope, in standard deviations between ranges, that is found with 80 % power.
+    """The smallest gain beyond the rope that a design finds with 80 % power, in standard deviations between ranges.
 
     None if the design has too few ranges. `family` is the number of claims that share the level.
     """
@@ -64,8 +66,8 @@ def detectable_in_sd(design: Design, family: int = 1) -> float | None:
 def smallest_gain(ranges: int, c: float, level: float) -> float:
     """The smallest gain beyond the rope that the corrected t-test finds at this level with 80 % power.
 
-    In standard deviations between ranges, for ranges as similar as c allows for. If they are less similar, smaller
-    gains are found, too.
+    In standard deviations of the gains between ranges, if the ranges are as similar as c assumes. If they are less
+    similar, the test finds smaller gains, too.
     """
     critical = _critical(ranges - 1, level)
     shift = _root(lambda shift: _exceeds(ranges - 1, shift, critical) - POWER, 0.0, 10 * critical + 10)
@@ -73,7 +75,7 @@ def smallest_gain(ranges: int, c: float, level: float) -> float:
 
 
 def _critical(df: int, level: float) -> float:
-    """The value that Student's t exceeds with probability `level`, below one half."""
+    """The value that Student's t exceeds with probability `level`, which is below one half."""
     high = 1.0
     while _upper_tail(df, high) > level:
         high *= 2

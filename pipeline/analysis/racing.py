@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 ALPHA = 0.05
 FEWEST_RANGES = 2
 KEPT = 3
-"""So many of the best always run on: up to three finalists are confirmed, and two ranges may agree by luck."""
+"""So many of the best always run on: up to three finalists are confirmed, and on two ranges luck may put one behind."""
 FEWEST_EXPERIMENTS = 3
 """The race compares ranks, which tell nothing about two experiments."""
 
@@ -42,10 +42,11 @@ def race(
     incumbent: str,
     goal: Goal = "minimize",
 ) -> Race:
-    """One step of a race over {experiment: {range: metric}}: seeds averaged, None or NaN where training diverged.
+    """One step of a race.
 
-    `scores` must not hold experiments that are out already, have yet to run, or failed and may be retried. A range that
-    an experiment has yet to run does not count.
+    `scores` is {experiment: {range: metric}}, the mean over seeds; None or NaN if a training diverged. It must not hold
+    experiments that are out already, have not run yet, or failed and may be retried. A range counts only once all
+    experiments that are still in have finished it.
 
     After F-race (Birattari et al., "A racing algorithm for configuring metaheuristics", GECCO 2002; irace,
     Lopez-Ibanez et al. 2016). Friedman's test compares the ranks within each range. If it finds a difference, an
@@ -75,7 +76,7 @@ def race(
     metrics = [[by_range[date_range] for by_range in running.values()] for date_range in ranges]
     ranks = stats.rankdata(sign(goal) * np.array(metrics, dtype=float), axis=1)
 
-    # If there is any difference, out: experiments that are clearly behind the best.
+    # If the test finds a difference, experiments that are clearly behind the best are out.
     p = _friedman(ranks)
     if p <= ALPHA:
         out |= {name: reason for name, reason in _clearly_behind(list(running), ranks) if name != incumbent}
@@ -83,7 +84,7 @@ def race(
 
 
 def _friedman(ranks: Floats) -> float:
-    """p-value of Friedman's test over ranks [range, experiment]: are the experiments alike? 1 if all tie everywhere."""
+    """p-value of Friedman's test over ranks [range, experiment]; H0: all experiments are equally good. 1 if all tie."""
     blocks, count = ranks.shape
     middle = blocks * count * (count + 1) ** 2 / 4
     spread = float((ranks**2).sum()) - middle

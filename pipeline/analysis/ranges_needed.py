@@ -1,6 +1,6 @@
 """Evaluates a study of resemblance: how alike date ranges are, and how many ranges and seeds it takes to find a gain.
 
-Later sweeps learn the same from the study's digest.
+The result is for people. Later sweeps learn how alike ranges are from the study's digest (`resemblance.py`).
 """
 
 import math
@@ -20,22 +20,25 @@ from pipeline.sweep import Definition, digests
 from pipeline.sweep.definition import Resemblance
 
 GAINS = (0.01, 0.02, 0.05)
-"""Shares of the metric; percentage points of a metric that is a share itself."""
+"""Gains in the table: 1 %, 2 % and 5 % of the metric, or as many points of a metric between 0 and 1."""
 SEEDS = (1, 2, 3, 5)
+"""Numbers of seeds in the table."""
 MOST_RANGES = 24
+"""Largest number of ranges in the table."""
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Variance of the gain that one pair of trainings has on one range, split by cause."""
+    """Variance of a gain on a single range with a single seed, split by cause."""
 
     of_ranges: float
-    """Part that another range would change; 0 where seeds explain everything."""
+    """Part that differs between ranges; 0 if seeds explain everything."""
     of_seeds: float | None
-    """Part that another seed would change; None if the study had one seed."""
+    """Part that differs between seeds; None if the study had one seed."""
 
     def variance(self, seeds: int) -> float:
-        """Variance of the mean over so many seeds. Raises ValueError for several if the study had one seed."""
+        """Variance of a gain on one range, averaged over `seeds`. Raises ValueError for more than one seed if the study
+        had only one."""
         if self.of_seeds is None:
             if seeds > 1:
                 raise ValueError("a study with one seed cannot tell what more seeds do")
@@ -48,7 +51,7 @@ class RangesNeeded:
     """Result of a study of resemblance."""
 
     resemblance: Resemblance
-    """Resemblance as the sweep of the study's spec would judge by it, with one seed."""
+    """The resemblance with which an ordinary sweep of the study's spec would judge, if it trained one seed."""
     noise: Noise
     metric: str
     scale: Scale
@@ -139,7 +142,7 @@ def ranges_needed(definition: Definition, rows: Sequence[Row]) -> RangesNeeded |
     scale = definition.objective.gains
     scale = scale.fitting(map(float, size)) if scale.name == "difference" else scale
 
-    # The constant that the spec's sweep would judge with, times R - 1, for any number of ranges R.
+    # Without evidence, the spec's sweep would judge R ranges with c = `usual` / (R - 1).
     judging = sorted(study.judging)
     choosing = geometry.positions(study.chosen_on)
     usual = correction(judging if len(judging) > 1 else phase.ranges)
@@ -149,7 +152,7 @@ def ranges_needed(definition: Definition, rows: Sequence[Row]) -> RangesNeeded |
 
     # The smallest gain for each number of seeds and ranges.
     def c(count: int, seeds: int) -> float:
-        # Further ranges lie further back.
+        # Ranges that are added to the spec's lie before them.
         positions = newest - np.arange(count)[::-1]
         noise_share = noise.variance(seeds) / noise.variance(1)
         values = learning.corrections(choosing, positions, study.settings, noise_share)
@@ -175,13 +178,13 @@ def ranges_needed(definition: Definition, rows: Sequence[Row]) -> RangesNeeded |
 
 
 def _gain(scale: Scale, share: float, size: Floats) -> float:
-    """A share of the metric as a gain; of a metric with units, a share of its median."""
+    """A share of the metric as a gain. If the metric has units, of its median score."""
     gain = scale.of_share(share)
     return share * float(np.median(size)) if gain is None else gain
 
 
 def noise_of(tables: Sequence[Table]) -> Noise:
-    """Variance of the gain of one setting over another, and the part of seeds in it.
+    """Variance of the gain of one setting over another, split into parts of ranges and seeds.
 
     The means of ranges and of settings are removed first: a range that is hard for all settings changes no gain, and a
     setting that is better everywhere is no noise.

@@ -1,7 +1,7 @@
-"""Tests for an alarm: is the best setting of tonight clearly worse than those of earlier nights?
+"""Tests for an alarm: is tonight's best setting clearly worse than the best settings of earlier nights?
 
 Nights with the same data are compared range by range. Other nights are compared by their gains over the incumbent that
-each of them trained. Which sweeps are tonight and earlier is decided in `compare/nights.py`.
+each of them trained. `compare/nights.py` decides which sweeps are tonight's and which are earlier.
 """
 
 import math
@@ -64,10 +64,11 @@ def on_common_ranges(losses: Ratios, threshold: float) -> Worsening:
 
 
 def against_incumbent(before: Ratios, tonight: Ratios, threshold: float) -> Worsening:
-    """Tests how much smaller tonight's gains over the incumbent are, {range: log ratio}, on different ranges.
+    """Tests whether tonight's gains over the incumbent are smaller than those of earlier nights, on other ranges.
 
-    A month that is harder for every setting changes no gain over the incumbent of that month. Welch's test, with the
-    variance of each side corrected as in `power.correction`, and the degrees of freedom of the smaller side.
+    Both are {range: log ratio}. A month that is harder for every setting changes no gain over the incumbent of that
+    month. Welch's test, with the variance of each side corrected as in `power.correction`, and the degrees of freedom
+    of the smaller side.
     """
     old, new = np.array(list(before.values())), np.array(list(tonight.values()))
     usual = fmean(old)

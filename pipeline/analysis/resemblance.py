@@ -1,8 +1,9 @@
 """Learns from earlier trainings how alike neighbouring date ranges are, and corrects the test of a verdict for it.
 
 The gain of one setting over another is modelled as a slow component, autoregressive in time, plus independent noise on
-every range. Digests of earlier sweeps and studies give the share of the slow component and its correlation. They give
-the correction: the variance of a mean over similar ranges is larger than over independent ones.
+every range. Two numbers describe it: the share of the slow component, and its correlation between neighbours. Digests
+of earlier sweeps and studies tell which numbers are likely, and these give the correction: the mean over similar ranges
+varies more than over independent ones.
 `benchmarks/resemblance.md` shows what that is worth. Only validation scores of choosing are read, never a test score.
 """
 
@@ -29,22 +30,23 @@ Identity = frozenset[tuple[str, tuple[str, str]]]
 # Chosen by simulation (benchmarks/resemblance.py): a constant between these quantiles stays as it is.
 LOW, HIGH = 0.3, 0.9
 LEVEL = 0.05
+"""False alarms that `corrections` allows, as a share of useless winners."""
 
 FEWEST_RANGES = 3
-"""The mean of each setting is removed. Two ranges would leave a single difference, with nothing to compare it with."""
+"""Only differences from a setting's mean count. Two ranges leave one difference, and nothing to compare it with."""
 
 _SHARES = np.linspace(0.1, 1.0, 10)
 _CORRELATIONS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95])
 MODELS = np.array([(0.0, 0.0), *product(_SHARES, _CORRELATIONS)])
 """[G, 2]: the slow component's share of the variance, and its correlation between neighbours."""
-# Flat over shares and correlations from 0 up. All models with a share or a correlation of 0 are one and the same, the
-# first, which gets the weight of them all.
+# Equal weights for all pairs of a share and a correlation, 0 included. If either is 0, the model is the first of
+# `MODELS`, so the first has the weight of all such pairs.
 _PRIOR = np.array([len(_SHARES) + len(_CORRELATIONS) + 1, *([1] * (len(MODELS) - 1))], dtype=np.float64)
 
 MONTHS_DIFFER = 4
 """Ranges of the same number of months differ by at most so many days."""
 
-# A setting further from the best than so many standard deviations is no candidate, unless half of all are.
+# A setting that is worse than the better half, by more than so many standard deviations of the noise, does not count.
 _FAR_OFF = 3.0
 _ROUNDING = 1e-9
 
@@ -54,7 +56,7 @@ class Block:
     """Settings that were all trained on the same ranges."""
 
     positions: Floats
-    """[T]: positions of the ranges in time, in steps from one neighbour to the next."""
+    """[T]: positions of the ranges in time. The unit is the distance of two neighbours."""
     settings: int
     scatter: Floats
     """[..., T - 1, T - 1]: scatter of the double-centred gains over the settings. Leading axes are simulations."""
@@ -124,13 +126,13 @@ def _independent(block: Block, inverse: Floats) -> Floats:
 
 
 def corrections(choosing: Floats, judging: Floats, settings: int, noise: float = 1.0) -> Floats:
-    """[G]: for each model, the c in variance x (1/R + c) that keeps false alarms at 5 %.
+    """[G]: for each model, the c (see `power.correction`) that keeps false alarms at 5 %.
 
-    `choosing` and `judging` are positions of ranges; the best of so many `settings` is judged. There are three reasons
-    for c above 0. The mean over similar ranges varies more. Their sample standard deviation is too small, and has fewer
-    degrees of freedom. And part of the luck that a setting was chosen with carries over to where it is judged. `noise`
-    is the variance of a gain in judging as a share of the variance that the models were fitted to: it is below 1 if
-    judging averages more seeds.
+    `choosing` and `judging` are positions of ranges, and `settings` is the number of settings of which the best is
+    judged. There are three reasons for c above 0. The mean over similar ranges varies more. Their sample standard
+    deviation is too small, and has fewer degrees of freedom. And part of the luck that a setting was chosen with
+    carries over to where it is judged. `noise` is the variance of a gain in judging as a share of the variance that the
+    models were fitted to: it is below 1 if judging averages more seeds.
     """
     # The mean over the ranges that judge, and their sample variance, if the true variance is one.
     count = len(judging)
@@ -141,7 +143,8 @@ def corrections(choosing: Floats, judging: Floats, settings: int, noise: float =
     sample_variance = trace / (count - 1)
     freedom = trace**2 / np.trace(centred @ centred, axis1=-2, axis2=-1)
 
-    # The luck of the best setting. Half of a gain's variance is the incumbent's, which favours no setting.
+    # The luck of the best setting: the expected maximum of n normal draws is about the quantile 0.5264^(1/n) (Chen &
+    # Tyler 1999). Half of a gain's variance is the incumbent's, which favours no setting.
     luck = stats.norm.ppf(0.5264 ** (1 / max(settings, 1))) * math.sqrt(0.5)
     carried = _covariances(choosing, judging, noise).mean(axis=(-2, -1))
     chosen = np.sqrt(_covariances(choosing, choosing, noise).mean(axis=(-2, -1)))
@@ -160,7 +163,7 @@ def quantile(values: Floats, probabilities: Floats, at: float) -> Floats:
 def learned(values: Floats, probabilities: Floats, constant: float) -> Floats:
     """[...]: the constant, clipped to the quantiles `LOW` and `HIGH` of the posterior.
 
-    Weak evidence changes nothing, and it takes less evidence to be careful than to be bold.
+    Weak evidence changes nothing, and a larger (more careful) c takes less evidence than a smaller one.
     """
     low, high = (quantile(values, probabilities, at) for at in (LOW, HIGH))
     return np.clip(constant, low, high)
@@ -168,7 +171,7 @@ def learned(values: Floats, probabilities: Floats, constant: float) -> Floats:
 
 @dataclass(frozen=True)
 class Geometry:
-    """Length and distance of a phase's ranges. Only trainings on similar ranges count as evidence."""
+    """Length and distance of a phase's ranges. Only trainings on ranges of about this geometry count as evidence."""
 
     length: int
     """Days of a range."""
@@ -254,7 +257,7 @@ def evidence(digests: Iterable[Digest], definition: Definition, phase: Phase) ->
             at, setting = digest.range_of(trial), digest.experiments.get(trial.experiment)
             if at is None or setting is None or not geometry.fits(at.range) or (ratio and trial.valid <= 0):
                 continue
-            # If data changed since, only the newest count; if they changed during the sweep, none.
+            # If the data changed between sweeps, only trainings on the newest count; if during a sweep, none of its.
             read = at.fingerprints.get(trial.fidelity, ())
             if len(read) > 1 or data.setdefault(at.range, read) != read:
                 continue
@@ -282,7 +285,10 @@ def _amount(fidelity: object) -> tuple[object, object]:
 
 
 def _averaged(scores: Scores, seeds: int) -> dict[Key, dict[DateRange, float]]:
-    """Means over groups of `seeds` seeds, so that they are as noisy as the phase's; each group is a row."""
+    """Means over groups of `seeds` seeds, so that they are as noisy as the means of the phase.
+
+    {(setting, seed of the sweep, place of the group's first seed): {range: mean}}.
+    """
     groups: dict[tuple[Identity, int], list[Mapping[DateRange, float]]] = {}
     for (setting, sweep_seed, _), by_range in sorted(scores.items(), key=lambda item: item[0][2]):
         groups.setdefault((setting, sweep_seed), []).append(by_range)
@@ -309,7 +315,7 @@ def _evidence(
         by_ranges.setdefault(tuple(sorted(by_range)), []).append(key)
     blocks, tables = list[Block](), list[Table]()
     for all_ranges, keys in sorted(by_ranges.items()):
-        # The model cannot tell two ranges apart that end on the same day.
+        # The model knows only the ends of ranges: two that end on the same day would be one to it.
         if len(all_ranges) < FEWEST_RANGES or not _step(all_ranges) or not geometry.lies_like(all_ranges):
             continue
         values = np.array([[scores[key][date_range] for date_range in all_ranges] for key in keys])
@@ -346,9 +352,10 @@ def _not_far_off(table: Floats) -> list[int]:
 def learn(
     digests: Iterable[Digest], definition: Definition, constant: float, phase: Phase | None = None
 ) -> Resemblance | None:
-    """The resemblance that a sweep judges with, from digests of others; None without evidence, or a phase that judges.
+    """The resemblance with which a sweep judges, learned from digests of other sweeps.
 
-    `constant` is the c that it judges with otherwise. `phase` replaces the sweep's own phase that judges.
+    None if there is no evidence, or no phase that judges on enough ranges. `constant` is the c of a sweep that learned
+    nothing. `phase` takes the place of `definition.confirm`.
     """
     phase = phase or definition.confirm
     if phase is None or len(phase.ranges) < FEWEST_RANGES:
@@ -368,7 +375,7 @@ def learn(
 
 
 def resemblance(evidence: Evidence, values: Floats, constant: float) -> Resemblance:
-    """The resemblance that follows from evidence; `values` [G] are the c of each of `MODELS`."""
+    """The resemblance that follows from evidence. `values` [G] holds the c of each of `MODELS` (see `corrections`)."""
     probabilities = posterior(evidence.blocks)
     neighbours = MODELS.prod(axis=-1)
 

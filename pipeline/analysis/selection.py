@@ -16,15 +16,15 @@ FEWEST_RANGES = 2
 
 @dataclass(frozen=True)
 class ChoosingGain:
-    """Gains over the incumbent, as in `significance`."""
+    """Gains over the incumbent on the ranges that chose, by validation metric, on the objective's scale."""
 
     winner: str
     """The incumbent, if nothing was better."""
     apparent: float
-    """The winner's mean gain on the ranges that chose it: too high, the more so the more experiments there were."""
+    """The winner's mean gain on the ranges that chose it. It is too high, and more so with more experiments."""
     unbiased: float | None
-    """The cross-validated mean gain: on each range, that of the experiment which the other ranges choose. None for a
-    single range."""
+    """The cross-validated mean gain. For each range, the other ranges choose an experiment, and its gain on the range
+    counts. None for a single range."""
     chosen_without: dict[DateRange, str]
     """{range: experiment chosen without it}. If it is the same everywhere, the choice depends on no single range."""
     left_out: tuple[str, ...]
@@ -42,10 +42,10 @@ def choosing_gain(gains: Mapping[str, Mapping[DateRange, float]], incumbent: str
     Choosing itself is cross-validated, after Varma & Simon, "Bias in error estimation when using cross-validation for
     model selection", BMC Bioinformatics 7, 2006, and Tsamardinos et al., "Bootstrapping the out-of-sample predictions",
     Machine Learning 107, 2018 (BBC-CV). BBC-CV resamples rows. Three date ranges are too few to resample, so each is
-    left out once. The estimate is for choosing on one range less, hence a little low. If neighbouring ranges resemble
-    each other, it is still somewhat high.
+    left out once. The estimate is a little low, because it chooses on one range less. It is somewhat high if
+    neighbouring ranges resemble each other.
 
-    The incumbent takes part with a gain of zero, listed or not. Of several equals, the first is chosen.
+    The incumbent takes part with a gain of zero, whether `gains` holds it or not. Of several equals, the first wins.
     """
     ranges = sorted({range_ for by_range in gains.values() for range_ in by_range})
     if not ranges:

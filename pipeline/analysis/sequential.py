@@ -5,19 +5,19 @@ looks beforehand, by the spending function alpha x t^2 of Kim & DeMets ("Design 
 based on the type I error spending rate function", Biometrika 74, 1987). There t is the share of the ranges that a look
 has, after Lan & DeMets ("Discrete sequential boundaries for clinical trials", Biometrika 70, 1983).
 
-Each look is the corrected t-test of `significance.py`, its c frozen with the claim. It rejects at its own share of the
-error, and the shares add up however the looks are correlated. The exact levels of Slud & Wei (1982) need that
-correlation, which depends on how alike months are; we give up the little that they would gain. E-values allow a look at
-any time, but need gains that are fair given the earlier ones. Months that resemble each other are not, and no
-correction for that is known.
+Each look is the corrected t-test of `significance.py`, at its own share of the error. The c of each look is frozen with
+the claim. The total error is at most the sum of the shares, however the looks are correlated. The exact levels of Slud
+& Wei (1982) need that correlation, which depends on how alike months are; we give up the little that they would gain.
+E-values allow a look at any time, but only if a false claim is not expected to gain in a month, given its earlier
+gains. That does not hold for months that resemble each other, and no correction for it is known.
 
-A claim that has gained nothing at a look is refuted. This raises no error rate.
+A claim whose mean gain at a look is not beyond the rope is refuted. This raises no error rate.
 
-A range may give no result: the defaults diverged, both failed, or there are no rows. That does not depend on the gain
-of the setting. So the last look moves to the ranges that remain, at the same level. Its c grows as the constant does
-with fewer ranges. That is rather too much, since the remaining ranges lie further apart and are less alike. A setting
-that fails alone refutes the claim. Extra ranges would keep some power (one lost of twelve costs four points at 2 SD),
-but they put the end off, and the data may have ended.
+A range may give no result: the incumbent diverged, both failed, or there are no rows. That does not depend on the gain
+of the setting. So the last look moves to the ranges that remain, at the same level. Its c grows as `power.correction`
+does with fewer ranges. That is more than needed, since the remaining ranges lie further apart and are less alike.
+Extra ranges in their place would keep some power (at 2 SD, one lost of twelve costs four points), but the end of the
+claim would move, and there may be no later data. If only the setting fails on a range, the claim is refuted.
 """
 
 import math
@@ -37,13 +37,14 @@ from pipeline.scale import Scale
 from pipeline.sweep.claims import Claim, Look, Pair
 
 RANGES = 12
-"""Date ranges of a claim: a year, if they lie a month apart."""
+"""Number of date ranges of a claim: a year's, if they lie a month apart."""
 LOOKS = (6,)
-"""Numbers of ranges at which a claim is judged, besides all of them. Chosen by simulation (benchmarks/claims.py): more
-looks, or an earlier one, find less."""
+"""A claim is judged when it has so many ranges, and when it has all. Chosen by simulation (benchmarks/claims.py): with
+more looks, or an earlier one, fewer good claims are found."""
 ALLOWED = 0.045
-"""Share of useless claims that may be called real, over all looks. A tenth of the 5 % is kept back for months whose
-resemblance is hidden by noise: a study of eight settings on twelve ranges does not find it (w 0.5, rho 0.8)."""
+"""Share of useless claims that may be called real, over all looks. It is below 5 % because noise may hide how alike
+months are: a study of eight settings on twelve ranges misses a slow component with half of the variance and a
+correlation of 0.8 (`resemblance.py`)."""
 _SPENDING = 2
 _ROUNDING = 1e-9
 
@@ -59,7 +60,7 @@ class ClaimKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Gains of a claim so far, and its state. Gains are on `scale`, positive if the setting is better."""
+    """Gains of a claim so far, on `scale`, positive if the setting is better; and the state of the claim."""
 
     kind: ClaimKind
     gains: Mapping[DateRange, float]
@@ -67,14 +68,14 @@ class Evidence:
     scale: Scale
     mean: float | None = None
     interval: tuple[float, float] | None = None
-    """Two-sided, 90 %, not widened for the looks; None for fewer than three date ranges."""
+    """Two-sided 90 % interval of the mean, not widened for the looks; None for fewer than three date ranges."""
     wins: int = 0
     look: Look | None = None
     """The latest look so far."""
     p: float | None = None
-    """At that look; None if there was nothing to test."""
+    """p-value at `look`; None if there was nothing to test."""
     next_look: Look | None = None
-    """None if the claim has ended."""
+    """The look that the claim waits for; None if it has ended."""
     diverged: DateRange | None = None
     """The range on which the setting diverged, or failed for good, and the incumbent did not."""
 
@@ -104,8 +105,8 @@ def looks(
 def looks_left(planned: Sequence[Look], most: int) -> tuple[Look, ...]:
     """The looks that are possible if at most `most` ranges have a result.
 
-    If that is too few for the last look, it moves to `most` ranges. It is dropped if these are no more than the look
-    before has, or too few for any look. Raises IndexError if none are planned.
+    If that is too few for the last look, it moves to `most` ranges. It is dropped if an earlier look has as many, or if
+    they are too few for any look. Raises ValueError if no look is planned.
     """
     *earlier, last = planned
     possible = [look for look in earlier if look.ranges <= most]
@@ -121,15 +122,16 @@ def looks_left(planned: Sequence[Look], most: int) -> tuple[Look, ...]:
 def evidence(claim: Claim, pairs: Sequence[Pair]) -> Evidence:
     """The gains and the state of a claim; `pairs` in the order in which they were judged.
 
-    A range without scores of both gives no result. If only the setting diverged there, or failed for good, the claim is
-    refuted. Pairs after the end of a claim change nothing.
+    A range on which a score is missing gives no result. If only scores of the setting are missing (it diverged, or
+    failed for good), the claim is refuted. Pairs after the end of a claim change nothing.
     """
     design = _design(claim)
     ended = next((at for at, pair in enumerate(pairs) if _diverges(pair)), len(pairs))
     counted, scale = _gains(design, pairs[:ended])
     values = list(counted.values())
 
-    # Every look that has its ranges, until one decides. Ranges judged after the end take no look away either.
+    # Looks with enough ranges, oldest first, until one decides. Ranges that were judged only after the setting diverged
+    # count as possible results, so that they take no look away.
     judged = {pair.range for pair in pairs[:ended]}
     planned = looks_left(claim.looks, len(values) + sum(range_ not in judged for range_ in claim.ranges))
     latest: Look | None = None
@@ -167,7 +169,7 @@ def _diverges(pair: Pair) -> bool:
 
 
 def _gains(design: Design, pairs: Sequence[Pair]) -> tuple[dict[DateRange, float], Scale]:
-    """{range: gain} in the order of the pairs; and the design's scale, fitted to the scores of the pairs."""
+    """{range: gain}, in the order of the pairs, and the design's scale, fitted to their scores."""
     scale = design.scale.fitting(score for pair in pairs for score in (*pair.setting, *pair.incumbent))
     ours = {pair.range: dict(enumerate(pair.setting)) for pair in pairs if None not in pair.incumbent}
     theirs = {pair.range: dict(enumerate(pair.incumbent)) for pair in pairs if None not in pair.incumbent}

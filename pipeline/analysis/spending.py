@@ -15,7 +15,7 @@ from pipeline.sweep import Definition, Phase, Trial
 
 _HOUR = 3600.0
 _MARGIN = 1.2
-"""The time set aside for judging is its estimate times this: some trainings take longer than others."""
+"""The estimated time of judging times this is set aside: some trainings take longer than others."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def device_seconds(rows: Sequence[Row]) -> float:
 
 
 def experiments_affordable(history: History, phase: Phase) -> float:
-    """Number of further experiments of a choosing phase that fit into its remaining time and money.
+    """Number of further experiments for which a choosing phase has time and money left.
 
     Infinite without a budget of time or money, 0 before anything was trained.
     """
@@ -70,12 +70,12 @@ def experiments_affordable(history: History, phase: Phase) -> float:
         # An earlier phase has trained the first seed.
         return max(0, math.floor(remaining / (typical * len(phase.ranges) * (phase.seeds - 1))))
 
-    # More seeds for the best settings are worth up to a third of all choosing.
+    # Set time aside for phases that train further seeds of the best settings, if they take at most a third.
     replicating = [later for later in definition.choosing if later.replicates]
     replicas = sum(later.experiments * len(later.ranges) * (later.seeds - 1) for later in replicating) * typical
     total = used + remaining - (replicas if replicas <= (used + remaining) / 3 else 0)
 
-    # The time of a phase and of those before it is in proportion to their experiments.
+    # Phases share the total in proportion to their experiments: what one leaves goes to the next.
     sizes = [searching.experiments for searching in definition.searching]
     share = sum(sizes[: definition.searching.index(phase) + 1]) / sum(sizes)
     return max(0, math.floor((total * share - used) / (typical * len(phase.ranges) * phase.seeds)))
@@ -94,7 +94,7 @@ def choosing_is_over(history: History) -> bool:
 def seconds_left(history: History) -> float:
     """Device seconds left for choosing, all machines together, after setting aside the time for judging."""
     judging = _seconds_to_judge(history)
-    # Trainings that run when time is up still end: one a lane.
+    # A training that runs when the time is up goes on to its end: one on each lane.
     running = _lanes(history) * median(_training_times(history.rows)) if judging else 0.0
     return seconds_of_budget_left(history) - _MARGIN * judging - running
 
@@ -109,7 +109,7 @@ def left_undone(history: History) -> str:
     definition, budget = history.definition, history.definition.budget
     if budget is None:
         return ""
-    # A phase needs room for three settings: the incumbent, the one that it starts from, and a new one.
+    # A phase is worth running only if it can try three settings: the incumbent, its start, and a new one.
     time_ended = budget.is_timed and experiments_affordable(history, definition.searching[-1]) <= 2
     work = []
     for phase in definition.searching:
@@ -141,7 +141,7 @@ def seconds_of_budget_left(history: History) -> float:
 
 
 def _lanes(history: History) -> float:
-    """Mean number of trainings that ran at a time so far; as many are expected from now on."""
+    """Mean number of trainings that ran side by side so far. As many are expected from now on."""
     used, passed = device_seconds(history.rows), history.seconds_passed
     return max(used / passed, 0.1) if passed > 0 and used else 1.0
 
@@ -164,9 +164,10 @@ def _seconds_to_judge(history: History) -> float:
 
 
 def step_ratio(definition: Definition, row: Row, other: Phase, most_epochs: float = math.inf) -> float:
-    """Steps of the same setting in another phase, at most, as a multiple of the steps of a row's training.
+    """An upper estimate of the steps of a row's setting in the phase `other`, as a multiple of the steps of the row.
 
-    A training that the epoch limit ended may run up to the other phase's limit, or to `most_epochs` times its epochs.
+    If the epoch limit ended the training, it may run up to the limit of `other`, but at most `most_epochs` times as
+    long.
     """
     phase = definition.phase(row["phase"])
     days = phase.ranges[Trial.parse(row["trial"]).range].days
@@ -177,8 +178,8 @@ def step_ratio(definition: Definition, row: Row, other: Phase, most_epochs: floa
     patience_ended = row.get("status") == Status.COMPLETE and 0 < (row.get("epochs") or 0) < limit
     more_epochs = 1.0 if patience_ended else min(other.fidelity.max_epochs / limit, most_epochs)
 
-    # With few rows, an epoch is several passes. More rows then mean fewer passes first, and only later more steps. The
-    # epochs of a team's own trainer are unknown, and so is any metric that it calls `passes`.
+    # With few rows, an epoch is several passes. With more rows, it is first fewer passes, and only then more steps.
+    # This is unknown for a team's own trainer, whose metric `passes` may mean anything.
     passes = row.get("passes") if definition.own is None else None
     if not passes:
         return more_days * more_epochs

@@ -1,7 +1,7 @@
 """Suggests domains for the next sweep: ranges to extend or to shrink, values to add or to drop, each with its reason.
 
-Based on the trials that chose, so it judges nothing. A domain changes only if the evidence is more than luck. If no
-hyperparameter matters, all domains should stay as they are.
+It reads only the trials that chose, so it judges nothing. A domain changes only if luck hardly explains where the best
+experiments lie: if no hyperparameter matters, all domains should stay as they are.
 """
 
 import math
@@ -16,12 +16,13 @@ FEWEST = 8
 EDGE = 0.05
 """A value lies at an end of a range if it is this near to it, as a share of the range."""
 ALPHA = 0.05
-"""Probability that luck alone changes anything, all hyperparameters together."""
+"""Probability that luck alone changes any domain, if no hyperparameter matters."""
 _ROOM = 0.1
-"""Share of the old range that stays on both sides of the best experiments when a range shrinks."""
+"""Share of the old range that stays on either side of the best experiments when a range shrinks."""
 _WORTH_IT = 2 / 3
 """A range shrinks only if it becomes smaller than this share of the old one."""
 _FEWEST_BEST = 3
+"""The best quarter has at least so many experiments. One of the first three must lie at an end that is extended."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,13 @@ class Suggestion:
 def suggest(experiments: Experiments, limits: Mapping[str, Domain]) -> Suggestion:
     """Domains for the next sweep. `limits` are the possible values of hyperparameters, where they are known.
 
-    A range is extended if one of the best three experiments lies at its end, and the best quarter on that side. It
-    shrinks if the best quarter lies in a part of it. A list of numbers gets a value beyond its end in the same way, and
-    any list loses values that no experiment of the better half has.
+    A range is extended at an end if one of the best three experiments lies there, and the whole best quarter towards
+    it. It shrinks if the best quarter lies in a part of it. A list of numbers gets a value beyond an end that most of
+    the best quarter have, and any list loses values that no experiment of the better half has.
 
-    Each change has to pass a permutation test: as many experiments, drawn at random from those tried, would hardly ever
-    lie so close together. So it does not matter if a sampler tried some parts more often. The hyperparameters share the
-    level (Bonferroni).
+    Each change has to pass a permutation test: if as many experiments were drawn at random from those tried, they would
+    hardly ever lie so close together. So it does not matter if a sampler tried some parts more often. The
+    hyperparameters share the level (Bonferroni).
     """
     finite = len(experiments.finite)
     if finite < FEWEST:
@@ -192,7 +193,8 @@ def _further(domain: Interval, best: Sequence[float], upper: bool, limit: Domain
         new = old + (steps if upper else -steps) * step
     else:
         new = _two_digits(new, round)
-    # A domain above zero stays above it, as for a learning rate or a number of layers; one from zero never goes below.
+    # A domain above zero stays above zero, like that of a learning rate or a number of layers. One that starts at zero
+    # never goes below it.
     floor = -math.inf if domain.low < 0 else 0 if domain.low == 0 else 1 if domain.integer else domain.low / 2
     if not domain.log or domain.integer:
         new = max(new, floor)
@@ -255,7 +257,7 @@ def _grows(numbers: Sequence[float]) -> bool:
 
 
 def _useless(domains: Space) -> dict[str, str]:
-    """{hyperparameter whose condition can no longer hold: reason}, including those that depend on one of these."""
+    """{hyperparameter: reason} for those whose condition can no longer hold, or depends on such a hyperparameter."""
     useful = dict(domains)
     reasons: dict[str, str] = {}
     is_settled = False

@@ -46,7 +46,7 @@ class Design:
     incumbent_name: str = "the setting to beat"
     """As `Definition.incumbent_name`."""
     correction: float | None = None
-    """The c in variance x (1/R + c) for all of these ranges, learned from earlier sweeps; None: `power.correction`."""
+    """The c for all of these ranges (see `power.correction`), learned from earlier sweeps; None: not learned."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.rope < (1 if self.scale.name == "ratio" else math.inf):
@@ -69,23 +69,24 @@ class Verdict:
     gain: float | None = None
     """Mean over the ranges that count."""
     interval: tuple[float, float] | None = None
-    """Two-sided, at 1 - 2 alpha, cut to possible values of the metric. For a single finalist the lower end lies above
-    the rope exactly if p <= alpha."""
+    """Two-sided interval of the gain, at 1 - 2 alpha, cut to possible values of the metric. For a single finalist, its
+    lower end lies above the rope exactly if p <= alpha."""
     p: float | None = None
     """One-sided, H0: gain <= rope. None if there is nothing to test."""
     p_adjusted: float | None = None
     """After Holm over the finalists and the earlier confirmations on these ranges."""
     wins: int
     ranges: int
-    """Ranges with a gain: both finished there. On `wins` of them the finalist was better."""
+    """Number of ranges with a gain, on which both finished. On `wins` of them the finalist was better."""
     detectable: float | None = None
     """The smallest true gain that this design would have found with 80 % power, given the noise of the gains."""
     ranges_needed: int | None = None
-    """If not testable: ranges with a result that a test takes. If promising or not shown, with a gain beyond the rope:
-    ranges it takes to find a gain of that size with 80 % power. None: no number of ranges helps, or none is needed."""
+    """If not testable, the number of ranges with a result that a test needs. If promising or not shown, and the gain is
+    beyond the rope, the number of ranges that would find this gain with 80 % power. None if no number of ranges would
+    do, or more are not needed."""
     reason: str = ""
     """The verdict in one plain sentence; empty until the test is concluded."""
     problem: str = ""
-    """The part of it that says why it is not real, or why no test was possible."""
+    """The part of `reason` that says why the gain is not real, or why no test was possible."""
     numbers: str = ""
     """The test in numbers, for readers who want the details."""

@@ -1,12 +1,12 @@
 """Strategies, which choose the settings of the next experiments.
 
-Here: strategies, the spaces that they search, the part of a space near a setting. Not here: the phases that ask them
-(`plan/`).
+Here: strategies, the spaces that they search, the part of a space near a setting. Not here: phases and rounds, which
+call the strategies (`plan/`).
 
 A strategy is a function of (space, tried, seed, n). It keeps nothing between calls, so that any process on any machine
 gets the same next round. `tried` are the experiments of earlier rounds, in the order of their numbers. The strategy
-returns at most n settings of exactly the space's hyperparameters: all are allowed, none was tried, none comes twice.
-There are fewer than n only if the space has no more. Heavy imports wait for the call of a strategy that needs them.
+returns n settings, each a value for every hyperparameter of the space: all are allowed, none was tried, none comes
+twice. They are fewer than n only if the space has no more. A strategy imports heavy packages when it is called.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,4 +27,4 @@ Strategy = Callable[[SearchSpace, Sequence[Tried], int, int], list[Assignment]]
 STRATEGIES: dict[str, Strategy] = {"grid": grid, "random": random, "sobol": sobol, "tpe": tpe, "gp": gp}
 
 ADAPTIVE: frozenset[str] = frozenset({"tpe", "gp"})
-"""Strategies that learn from values. They are asked round by round, each round with another seed."""
+"""Strategies that learn from the values of tried experiments. They choose round by round."""

@@ -1,8 +1,8 @@
 """A Gaussian process with expected improvement (Jones et al. 1998) by Optuna, for few, expensive experiments.
 
-The first ten experiments with a value are random. Importing torch takes seconds; then an experiment takes a fraction of
-a second, or a whole one after two hundred experiments. Hyperparameters with a condition are drawn at random, because
-the process only models the others.
+Settings are random until ten experiments have a value. The first call imports torch, which takes seconds. After that a
+suggestion takes a fraction of a second, after two hundred experiments a second. Hyperparameters with a condition
+are drawn at random, because the process only models the others.
 """
 
 from collections.abc import Sequence

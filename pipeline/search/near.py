@@ -6,11 +6,11 @@ from pipeline.space import Assignment, Domain, Scalar, Space, Values, is_equal
 
 
 def near(space: Space, best: Assignment, share: float) -> Space:
-    """The part of a space around the setting `best`: a share of each range, neighbours in a list of numbers.
+    """The part of a space around the setting `best`.
 
-    Values without an order (text, true and false) stay fixed at the setting's. A range that does not contain the
-    setting's value stays whole. A hyperparameter whose condition cannot hold in the new space is left out, and keeps
-    the setting's value.
+    It holds a `share` of each range, and of each list of numbers the setting's value and its neighbours. Values without
+    an order (text, true and false) stay fixed at the setting's. A range that does not contain the setting's value stays
+    whole. A hyperparameter whose condition cannot hold in the new space is left out, and keeps the setting's value.
     """
     near_space = {name: _near(domain, best[name], share) for name, domain in space.items()}
     # Leaving out a hyperparameter may make others inactive.
@@ -51,7 +51,7 @@ def _near(domain: Domain, value: object, share: float) -> Domain:
         least, most = max(math.floor(ends[0]), domain.low), min(math.ceil(ends[1]), domain.high)
         step = int(domain.step or 1)
         least = domain.low + (least - domain.low) // step * step
-        # At least one step, unless the whole range has none.
+        # At least two values, unless the whole range has one.
         most = max(most, min(least + step, domain.high))
         return domain.model_copy(update={"low": int(least), "high": int(most)})
     if domain.step is not None:

@@ -40,8 +40,8 @@ def ask(
     """`n` settings from the sampler that `make_sampler` makes of a seed.
 
     The study is asked for one experiment after another, and knows its earlier suggestions. A suggestion that was tried
-    or is forbidden stays in the study as a running trial, which drives the sampler away from it. If
-    `asks_per_experiment` asks for each experiment do not give enough settings, random ones fill the round.
+    or is forbidden stays in the study as a running trial, which drives the sampler away from it. The study is asked
+    at most `n` x `asks_per_experiment` times. If that gives too few settings, random ones fill the round.
     """
     tried_settings = [experiment.assignment for experiment in tried]
     chosen: list[Assignment] = []
@@ -125,8 +125,8 @@ def _suggest(trial: "Trial", name: str, distribution: "BaseDistribution") -> Any
     return trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
 
 
-# Optuna gets the index of a value if a domain is finite: it takes 1 and True for the same choice, and its steps end at
-# 0.30000000000000004. Only a log range of integers is passed on unchanged.
+# If a domain is finite, Optuna gets the index of a value in place of the value: it takes 1 and True for the same
+# choice, and its steps of 0.1 end at 0.30000000000000004. Only a log range of integers is passed on unchanged.
 
 
 def _ordered(domain: Values) -> Sequence[Scalar] | None:

@@ -14,13 +14,14 @@ _COUNTABLE = 2**62
 _LISTED = 10_000
 """Number of settings that are listed within a tenth of a second."""
 _LISTED_AT_LAST = 300_000
+"""Number of settings that are listed in the end, after draws that were not allowed or not new."""
 _DRAWS_PER_EXPERIMENT = 1000
 _FEWEST_DRAWS = 20_000
-"""Enough draws to find allowed settings that are a thousandth of the space."""
+"""Enough draws to find settings if constraints allow a thousandth of the space."""
 
 
 def random(space: SearchSpace, tried: Sequence[Tried], seed: int, n: int) -> list[Assignment]:
-    """`n` different settings, in which each value of a list (each part of a range) is equally likely."""
+    """`n` different settings. Each value of a list is equally likely, and each part of a range as its width."""
     source = rng.Random(seed)
     # Without repetition, each tried setting costs at most one draw.
     draws_at_most = n + len(tried)

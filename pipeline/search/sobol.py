@@ -11,7 +11,7 @@ from pipeline.search.tried import Tried
 from pipeline.space import Assignment
 
 _POINTS = 2**14
-"""Number of points after which settings are drawn at random: in a finite space the points repeat settings."""
+"""Number of points after which the remaining settings are drawn at random: in a finite space points repeat."""
 
 
 def sobol(space: SearchSpace, tried: Sequence[Tried], seed: int, n: int) -> list[Assignment]:
@@ -34,7 +34,7 @@ def _points(space: SearchSpace, seed: int) -> Iterator[Assignment]:
     sequence = qmc.Sobol(len(space.domains), scramble=True, rng=np.random.default_rng(seed))
     drawn = 0
     while drawn < _POINTS:
-        # First 64 points, then as many as were drawn so far: only a power of two of them is spread evenly.
+        # First 64 points, then as many as were drawn so far: points are only spread evenly if a power of two is drawn.
         points = sequence.random_base2(6 if drawn == 0 else drawn.bit_length() - 1)
         drawn += len(points)
         for point in points:

@@ -1,7 +1,7 @@
 """Tree-structured Parzen estimators (Bergstra et al. 2011, NeurIPS) by Optuna, of all hyperparameters together.
 
-The first ten experiments with a value are random. Later settings are drawn so that they are more likely among the
-better experiments than among the others.
+Settings are random until ten experiments have a value. From then on, it draws settings that resemble the better
+experiments more than the others.
 """
 
 from collections.abc import Sequence

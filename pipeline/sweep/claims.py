@@ -35,6 +35,7 @@ FORMAT = 1
 CODE = ("trainer", "command", "describe")
 """Keys of a spec that name code."""
 Measured = Annotated[float, Field(allow_inf_nan=False)]
+"""A finite number."""
 _ELSEWHERE = ("image", "store", "budget")
 """Keys of a spec for the place and the cost of a sweep."""
 
@@ -50,8 +51,10 @@ class Look(Recorded):
 
 
 class Origin(Recorded):
-    """Result of the sweep that made a claim. Shown, but never counted: only good results become claims, so the gain
-    overstates the true one."""
+    """Result of the sweep that made a claim.
+
+    It is shown, but judging never counts it: only good results become claims, so its gain overstates the true one.
+    """
 
     sweep: str
     experiment: str
@@ -71,10 +74,10 @@ class Claim(Recorded):
     id: str
     origin: Origin
     day: date
-    """Date ranges that judge lie after it."""
+    """The day of the claim: the validation and test days of all its date ranges lie after it."""
     created: str
     sweep_format: int
-    """`Definition.format`: trainings of another format cannot be added."""
+    """`Definition.format` of the sweep that made the claim. Sweeps of another format cannot judge it."""
     architecture: str
     data: DataSource | None
     seed: int
@@ -88,7 +91,7 @@ class Claim(Recorded):
     """Trainings of the setting on a date range, and of the incumbent."""
     rope: Measured = Field(ge=0)
     resemblance: Resemblance | None
-    """Source of the last look's correction; None: the constant."""
+    """The evidence from which the correction of the last look was learned; None if it is `power.correction`."""
     ranges: tuple[SpecDateRange, ...]
     """All date ranges that will judge it, oldest first."""
     looks: tuple[Look, ...]
@@ -122,7 +125,7 @@ class Pair(Recorded):
     """The sweep that trained both."""
     range: SpecDateRange
     judged: str
-    """Time. Pairs that no note lists as counted count in this order."""
+    """Time of judging. It orders the pairs that no note lists as `counted`."""
     setting: tuple[Measured | None, ...]
     """Scores by seed; None if a training diverged, has no finite score, or is missing."""
     incumbent: tuple[Measured | None, ...]
@@ -143,8 +146,10 @@ class JudgingNote(Recorded):
     as_of: date
     created: str
     counted: tuple[SpecDateRange, ...] = ()
-    """Date ranges that had a pair at that time and were not left out, in the order in which they count. The order is
-    kept, so that no look changes if a pair is deleted and judged again, or tried again later."""
+    """The date ranges that had scores of both when the note was written, in the order in which looks count them.
+
+    A pair that is deleted and judged again keeps its place, so no earlier look changes.
+    """
 
 
 @dataclass(frozen=True)
@@ -172,11 +177,11 @@ class Stored:
 
     @property
     def tried_before(self) -> set[DateRange]:
-        """The date ranges that an earlier sweep was to judge, and that still have no pair."""
+        """The date ranges that an earlier sweep was meant to judge and that still have no pair."""
         return {date_range for note in self.notes for date_range in note.ranges} & set(self.open_ranges)
 
     def was_tried_before(self, date_range: DateRange, sweep: str) -> bool:
-        """True if a sweep before this one was to judge the date range."""
+        """True if a sweep before `sweep` was meant to judge the date range."""
         earlier = takewhile(lambda note: note.sweep != sweep, self.notes)
         return any(date_range in note.ranges for note in earlier)
 

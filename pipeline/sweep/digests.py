@@ -2,8 +2,8 @@
 
 `ledger/digests/<series>/<sweep>.json` is created once, when the sweep is done. `all.json` beside it holds all digests
 of a series, so that a reader needs one object. A digest holds only trials that chose, and never a test score: a sweep
-that learns must not see what judges. Test scores are in `judged.py`. Sweeps of older versions have no digest, and are
-not read.
+that learns must not see what judges. Test scores are in `judged.py`. Sweeps of older versions have no digest, so later
+sweeps learn nothing from them.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ FORMAT = 1
 
 
 class Series(Recorded):
-    """Sweeps whose settings and scores may be compared, if their data are alike, too."""
+    """The properties that sweeps share if their settings and scores may be compared. Their data must be alike, too."""
 
     architecture: str
     target: tuple[str, ...] | None

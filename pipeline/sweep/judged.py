@@ -1,7 +1,7 @@
 """Verdicts of finished sweeps, with the test scores behind them, in `ledger/judged/<series>/<sweep>.json`.
 
-Created once, when a sweep with a confirmation is done. It is only shown to people, or read to judge. A strategy, a
-memory or a plan must never read it: with test scores it would choose on the ranges that judge.
+A file is created once, when a sweep with a confirmation is done, and is only shown to people. A strategy, a memory or a
+plan must never read it: with test scores it would choose on the ranges that judge.
 """
 
 from collections.abc import Mapping, Sequence

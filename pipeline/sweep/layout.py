@@ -10,28 +10,29 @@ Nothing here reads or writes. Files of a sweep, below `sweeps/<id>/`:
                                               predictions.json of trials that judge, and of references
     tensorboard/<trial>/<file>                an attempt's event file, whose name ends with its token
     rungs/<phase>-d<range>-s<seed>/<epoch>/<experiment>
-    leases/<trial>                            trials that a lane trains, by the first of them; deleted at their end
+                                              a trial's metric after an epoch, for early stopping
+    leases/<trial>                            the trials that a lane trains now, under the id of the first of them
     leases/runners/<id>                       a runner's heartbeat
     results.csv                               all rows
-    report/<file>
-    stop
+    report/<file>                             the page and its charts
+    stop                                      asks the sweep's runners to stop
 
 Across sweeps: `index.html`, the store's front page, and below `ledger/`:
 
-    front.json                                its content
-    chosen/<architecture>-<data>/<sweep>.json
-    confirmed/<architecture>-<data>/<sweep>.json
-    rows/<hash>.csv
-    digests/<series>/<sweep>.json             all.json holds them all
-    judged/<series>/<sweep>.json
+    front.json                                the lines of the front page, one for each sweep
+    chosen/<architecture>-<data>/<sweep>.json     the date ranges that a sweep chose on
+    confirmed/<architecture>-<data>/<sweep>.json  the p-values of its confirmation
+    rows/<hash>.csv                           the row of a finished training, for reuse
+    digests/<series>/<sweep>.json             settings and validation scores of a sweep; all.json holds every digest
+    judged/<series>/<sweep>.json              its verdicts, with test scores
     claims/<claim>/claim.json                 a winner that was not shown to be better, and how it will be judged
-    claims/<claim>/sweeps/<n>.json            a sweep that judges it, and on which date ranges
-    claims/<claim>/pairs/<start>_<end>.json   scores of it and its incumbent on one of them
+    claims/<claim>/sweeps/<n>.json            a sweep that judges the claim, and on which date ranges
+    claims/<claim>/pairs/<start>_<end>.json   scores of the setting and its incumbent on one date range
 
 Others:
 
     compared/<name>/<file>                    the page that compares several sweeps
-    removed/<sweep>                           the sweep was removed: files that remain in its folder are no sweep
+    removed/<sweep>                           marks a removed sweep: files that remain in its folder are ignored
 """
 
 import hashlib
@@ -46,7 +47,7 @@ SWEEPS = "sweeps/"
 FRONT_PAGE = "index.html"
 """The page of the whole store."""
 FRONT_LINES = "ledger/front.json"
-"""Its content, a line a sweep."""
+"""The content of the front page: one line for each sweep."""
 CLAIMS = "ledger/claims/"
 _ID = re.compile(r"[0-9]{8}-[0-9]{4}-[a-z0-9-]+-[0-9a-f]{4}")
 _CLAIM = re.compile(r"[a-z0-9][a-z0-9-]*-[0-9a-f]{12}")
@@ -129,7 +130,7 @@ class SweepKeys:
     def result_of(self, key: str) -> tuple[str, int] | None:
         """The trial and the number of the row at `key`; None if it is no row's key.
 
-        The trial is the text in the key, and may be none: people can put any file there.
+        The trial's id is taken from the key as it is and may be invalid: people can put any file there.
         """
         match = _RESULT.fullmatch(key.removeprefix(self.trials_key))
         return (match["trial"], int(match["number"] or 1)) if match else None
@@ -168,7 +169,10 @@ class SweepKeys:
     # -- early stopping
 
     def rung_key(self, trial: Trial, epoch: int) -> str:
-        """Prefix of the values after an epoch of all experiments with the trial's phase, range and seed."""
+        """Prefix of the values that trials have after an epoch; a key for each experiment.
+
+        Only trials of the same phase, range and seed stand below it.
+        """
         return self.key(f"rungs/{trial.phase}-d{trial.range}-s{trial.seed}/{epoch}/")
 
     # -- leases
@@ -178,7 +182,7 @@ class SweepKeys:
         return self.key("leases/")
 
     def lease_key(self, first: Trial) -> str:
-        """The lease of a lane, by the first of its trials."""
+        """The lease of a lane, named by the first of the lane's trials."""
         return f"{self.leases_key}{first}"
 
     def runner_key(self, id: str) -> str:
@@ -207,7 +211,10 @@ class SweepKeys:
 
 
 def model_key(address: str) -> str:
-    """The key of a model by its plain address (`store.address.plain`). The address may name the store differently."""
+    """The key of a model, from its address (`store.address.model_address`).
+
+    Only the end of the address counts: the store may have another name here than where the model was written.
+    """
     return SWEEPS + address.rpartition(f"/{SWEEPS}")[2]
 
 
@@ -217,7 +224,7 @@ def beside(key: str, name: str) -> str:
 
 
 def doctor_key(name: str) -> str:
-    """A file that `hpt doctor` writes and deletes, to test its permissions."""
+    """A file that `hpt doctor` writes and deletes, to test permissions in the store."""
     return f"doctor/{name}"
 
 
@@ -225,7 +232,7 @@ def doctor_key(name: str) -> str:
 
 
 def removed_key(sweep: str = "") -> str:
-    """The mark of a removed sweep; without one, the prefix of such marks."""
+    """The mark of a removed sweep; without an argument, the prefix of all marks."""
     return f"removed/{sweep}"
 
 

@@ -2,11 +2,11 @@
 
 A lease is a hint: it saves work, and never decides whose row counts. Every half minute a runner writes its heartbeat to
 `leases/runners/<id>`. Each of its lanes writes the trials that it trains to `leases/<trial>`, under the first of them.
-So there is one heartbeat a runner and one lease a pack, however many trials it has: a trial of a second must not cost
-requests of its own.
+So each runner has one heartbeat, and each pack in training has one lease, however many trials it holds: a trial that
+takes a second must not cost requests of its own.
 
-A runner is gone, and its leases with it, if its heartbeat stood still for three minutes by the reader's own clock, or
-if its process has ended on this machine. Damaged files are ignored.
+A runner counts as gone, and its leases as void, if its heartbeat stood still for three minutes by the reader's own
+clock, or if its process ran on the reader's machine and has ended. Damaged files are ignored.
 
 Not here: how a runner uses leases (`local/share.py`), and how a build does (`jenkins/rounds.py`).
 """
@@ -33,11 +33,16 @@ from pipeline.sweep.folder import Sweep
 from pipeline.sweep.trial import Trial
 
 _TRIES = 3
-_LETS_GO_WITHIN_S = 1.0
+"""Attempts to write a lease while other runners write theirs."""
+_HEART_STOPS_WITHIN_S = 1.0
+"""The longest wait at the end for the thread that writes heartbeats: it may hang in a store that does not answer."""
 
 
 def owner_in(environment: Mapping[str, str]) -> str:
-    """The build that this process works for; empty if there is none. A controller without an address sets tags only."""
+    """The Jenkins build that this process works for; empty outside Jenkins.
+
+    A controller that does not know its own address sets `BUILD_TAG`, but no `BUILD_URL`.
+    """
     return environment.get("BUILD_URL") or environment.get("BUILD_TAG") or ""
 
 
@@ -50,7 +55,7 @@ class LeasePace:
     stale: float = 180.0
     """A runner is gone if its heartbeat stands still for so long."""
     look: float = 2.0
-    """Between two looks at the store of a runner that waits for others."""
+    """Between two looks at the store by a runner that waits for others."""
 
 
 LEASE_PACE = LeasePace()
@@ -61,7 +66,8 @@ class Runner(Recorded):
 
     id: str
     owner: str
-    """Runners of one owner never wait for each other: a build knows what its stages run."""
+    """Build that the runner works for, else its own id. Runners of one owner never wait for each other: a build knows
+    what its stages run."""
     name: str
     """Name for people."""
     lanes: int
@@ -70,11 +76,11 @@ class Runner(Recorded):
     process: int
     """Process number."""
     born: str
-    """Start time of the process, in the kernel's units: process numbers are used again."""
+    """Start time of the process, in the kernel's units. It tells the process from a later one of the same number."""
 
     @classmethod
     def of_this_process(cls, lanes: int, owner: str = "") -> Self:
-        """This process as a new runner; without an `owner`, it is its own."""
+        """This process as a new runner. Without an `owner`, the runner is its own owner."""
         id, process = secrets.token_hex(8), os.getpid()
         name = f"{owner or 'a runner'} on {provenance.host()} (process {process})"
         return cls(
@@ -145,7 +151,7 @@ class _Sign:
     since: float
     """Time at which it was first seen, by the reader's own clock."""
     has_beaten: bool = False
-    """True if an earlier one was seen as well."""
+    """True if an earlier heartbeat was seen as well: then the runner is at work, and not just a file left behind."""
 
 
 class Leases:
@@ -191,7 +197,7 @@ class Leases:
         self._closing.set()
         if self._heart is None:
             return
-        self._heart.join(_LETS_GO_WITHIN_S)
+        self._heart.join(_HEART_STOPS_WITHIN_S)
         if self._is_failing or self._heart.is_alive():
             return  # do not wait for a store that does not answer; others notice after three minutes
         with self._forgiving(), self._lock:
@@ -212,7 +218,7 @@ class Leases:
         return Situation()
 
     def has_beaten(self, runner: Runner) -> bool:
-        """True if a new heartbeat of a runner was seen since the first look. Until then it may be dead."""
+        """True if a runner's heartbeat has changed since the first look. Until then the runner may be dead."""
         sign = self._signs.get(runner.id)
         return sign is not None and sign.has_beaten
 
@@ -255,7 +261,7 @@ class Leases:
             free = now.free(trials)
             if not free:
                 break
-            # An old lease at this key is of a runner that is gone, or of this owner: replace it.
+            # If there is a lease at this key, its runner is gone or has the same owner: replace it.
             key = self._sweep.lease_key(free[0])
             ours = _Content(runner=self._runner.id, trials=tuple(map(str, free)), token=secrets.token_hex(4))
             content = _json(ours.model_dump(by_alias=True))
@@ -304,7 +310,8 @@ class Leases:
             if id is None:
                 versions[entry.key] = entry.version
             elif id != self._runner.id and not self._is_alive(id, entry.version, value):
-                self._sweep.store.delete(entry.key)  # so that runners without three minutes of watching know, too
+                # Delete its heartbeat, so that runners that have just started need not watch it for three minutes.
+                self._sweep.store.delete(entry.key)
             elif id != self._runner.id:
                 self._has_company = True
                 if isinstance(value, Runner) and value.owner != self._runner.owner:

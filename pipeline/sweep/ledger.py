@@ -1,7 +1,8 @@
-"""Notes across sweeps: the date ranges that each chose on, and the p-values of its confirmation.
+"""Notes across sweeps: the date ranges that each sweep chose on, and the p-values of its confirmation.
 
-`ledger/` of a store holds one small file of each kind per sweep, by architecture and data, created once. A damaged file
-stops no sweep.
+Each sweep writes one small file of either kind, once, into `ledger/chosen/` and `ledger/confirmed/`, in a folder for
+its architecture and data. A damaged file stops no sweep. A claim in this module is a finalist that counts in Holm's
+correction of later verdicts. The claims that new data judge again are in `claims.py`.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ CLAIMED_BELOW = 0.5
 
 @dataclass(frozen=True)
 class EarlierClaim:
-    """The claim of an earlier sweep that a finalist beats its incumbent."""
+    """A finalist of an earlier sweep that gained more than the rope there, and so counts in Holm's correction."""
 
     sweep: str
     experiment: str
@@ -59,7 +60,10 @@ def chosen_on(
 
 
 def note_choosing(store: Store, definition: Definition) -> None:
-    """Writes the ranges that a new sweep chooses on, once. Nothing for studies of resemblance and sweeps of claims."""
+    """Writes the ranges that a new sweep chooses on, once.
+
+    Writes nothing for a study of resemblance, and for a sweep that judges a claim.
+    """
     if definition.resembling or definition.claim:
         return
     ranges = list(dict.fromkeys(range_ for phase in definition.choosing for range_ in phase.ranges))
@@ -68,12 +72,12 @@ def note_choosing(store: Store, definition: Definition) -> None:
 
 
 def earlier_claims(store: Store, definition: Definition, finalists: Mapping[str, Assignment]) -> list[EarlierClaim]:
-    """The claims of other sweeps that count against this one's finalists: together they are Holm's family.
+    """The claims of other sweeps with which a sweep's finalists share the level: together they are Holm's family.
 
     A sweep asks a question: does anything beat this incumbent, trained like this, by this metric, on these date ranges?
-    The other claims on the same question count, each once. Finalists that gained nothing do not count, nor those that
-    could not be tested, nor the trainings of `finalists` themselves. Notes of older versions lack their question, and
-    their claims count. A damaged note counts as a claim with an unknown p-value.
+    The claims of other sweeps on the same question count, each once. Finalists whose gain was not beyond the rope do
+    not count, nor those that could not be tested, nor those that repeat a training of `finalists`. Notes of older
+    versions name no question; their claims count. A damaged note counts as one claim with p = 1.
 
     The answer is fixed when the sweep is first judged, so that its verdict never changes.
     """
@@ -113,7 +117,7 @@ def note_confirmation(
 ) -> None:
     """Writes the ranges on which a sweep judged its finalists, and their p-values, once.
 
-    `p_values` is {finalist: p}, None if it was not testable. `counted` are the claims that they were adjusted for.
+    `p_values` is {finalist: p}; p is None if it was not testable. `counted` are the earlier claims in Holm's family.
     """
     assert definition.confirm is not None
     note = confirmed_key(_name(definition.architecture, definition.data), definition.id)
@@ -143,7 +147,7 @@ def _question(definition: Definition) -> str:
 
 
 def _training(definition: Definition, assignment: Assignment) -> str:
-    """A hash of the trainings that judge a setting. Sweeps share it if values, seeds and date ranges are the same."""
+    """A hash of the trainings that judge a setting: equal in two sweeps if values, seeds and date ranges are equal."""
     assert definition.confirm is not None
     values = sorted((name, key(value)) for name, value in assignment.items())
     ranges = sorted(date_range.as_json() for date_range in definition.confirm.ranges)

@@ -38,7 +38,7 @@ def merge(sweep: Sweep) -> Merged:
 
 
 def refresh(sweep: Sweep) -> Merged:
-    """As `merge`, but reads only new rows: a row is created once and never changes."""
+    """As `merge`, but reads only rows that `results.csv` lacks: a row is created once and never changes."""
     return _write(sweep, trust=True)
 
 
@@ -52,7 +52,7 @@ def look(sweep: Sweep) -> Merged:
 
 
 def _write(sweep: Sweep, *, trust: bool) -> Merged:
-    """Writes the table; with `trust`, rows that it has already are not read again."""
+    """Writes the table. With `trust`, rows that the table in the store holds already are not read again."""
     merged = Merged([], [])
 
     def table(written: bytes) -> bytes:

@@ -68,6 +68,7 @@ class Pack:
 
     id: str
     label: str
+    """Short text for people: on a stage in Jenkins, on a bar of a terminal."""
     image: str | None
     trials: tuple[Trial, ...]
 
@@ -78,11 +79,11 @@ class Pack:
         return [replace(self, label=str(trial), trials=(trial,)) for trial in self.trials]
 
     def with_only(self, trials: "tuple[Trial, ...]") -> "Pack":
-        """A pack with these of its trials alone; the label of a single one is its id."""
+        """A pack with only these of its trials. If a single trial is left, the label is its id."""
         return replace(self, label=str(trials[0]) if len(trials) == 1 else self.label, trials=trials)
 
     def reduced_to(self, trials: "tuple[Trial, ...]") -> "Pack":
-        """The pack itself if these are all of its trials, else `rest`."""
+        """The pack itself if these are all of its trials, else as `with_only`."""
         return self if trials == self.trials else self.with_only(trials)
 
     def as_line(self) -> str:
@@ -101,7 +102,7 @@ def trials_of(packs: Iterable[Pack]) -> Iterator[Trial]:
 
 
 def seed_of(*parts: object) -> int:
-    """A seed in [0, 2³¹): a hash of the parts, the same on every machine and Python."""
+    """A seed in [0, 2³¹): a hash of the parts, the same on every machine and in every version of Python."""
     text = "\x1f".join(map(str, parts))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
@@ -109,7 +110,7 @@ def seed_of(*parts: object) -> int:
 def training_seed(definition: Definition, trial: Trial) -> int:
     """The seed of a training, from (sweep seed, date range, seed index): the same for all experiments.
 
-    So experiments are compared in pairs: same range, same initial draw, same order of rows.
+    So experiments are compared in pairs: same range, same random numbers for the weights and the order of rows.
     """
     date_range = definition.phase(trial.phase).ranges[trial.range]
     return seed_of(definition.seed, date_range, trial.seed)

@@ -103,7 +103,7 @@ def test_too_few_experiments_cannot_be_compared() -> None:
 def test_the_best_of_all_is_no_choice() -> None:
     short, full = map(by_name, noisy(8))
     assert isinstance(agreement(short, full, 8), str)
-    with pytest.raises(ValueError, match="none"):
+    with pytest.raises(ValueError, match="top is 0"):
         agreement(short, full, 0)
 
 
