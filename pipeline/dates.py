@@ -88,7 +88,11 @@ def month_start(day: date, months: int = 0) -> date:
 
 
 def whole_months(last: date, months: int, *, back: int = 0) -> DateRange:
-    """`months` whole months, ending at the start of the month of `last`, moved back by `back` months."""
+    """`months` whole months, ending at the start of the month of `last`, moved back by `back` months.
+
+    >>> print(whole_months(date(2026, 6, 14), 3))
+    [2026-03-01, 2026-06-01)
+    """
     return DateRange(month_start(last, -back - months), month_start(last, -back))
 
 
@@ -111,7 +115,8 @@ def fresh_ranges(
 ) -> Iterator[DateRange]:
     """Fresh ranges as long as `like`, newest first, from `today` back to the start of the calendar.
 
-    They lie a month apart if `like` is whole months, else a range length apart. The caller stops where its data end.
+    They lie a month apart if `like` is whole months, else as far apart as they are long. The caller stops where its
+    data end.
     """
     used = tuple(chosen_on)
     for candidate in _back_from(today, like):
@@ -124,8 +129,8 @@ def ranges_after(
 ) -> Iterator[DateRange]:
     """Ranges that continue `earlier`, oldest first, and whose validation and test days lie after `day`.
 
-    They are as long as the newest of `earlier` and as far apart as those are. After a single range, whole months
-    follow a month apart, other ranges a range length apart. No day is tested on twice.
+    They are as long as the newest of `earlier`, and as far apart as `earlier` are. After a single range, they lie a
+    month apart if it is whole months, else as far apart as they are long. No two of them test on the same day.
     """
     newest = max(earlier, key=lambda date_range: (date_range.end, date_range.start))
     ends = sorted({date_range.end for date_range in earlier})

@@ -1,7 +1,7 @@
-"""Paths and addresses, from the many ways in which people, shells and pathlib write them to one canonical form.
+"""Brings paths and addresses, which people, shells and pathlib write in many ways, to one canonical form.
 
-No URL and no path with a `~` ever becomes the name of a folder. A relative path in a spec or in `hpt.toml` starts at
-the project's folder, so that it means the same in every checkout.
+Without it, `gs:/bucket` or `~/data` would become a folder of that name in the current directory. A relative path in a
+spec or in `hpt.toml` starts at the project's folder, so that it means the same in every checkout.
 """
 
 import os
@@ -12,7 +12,7 @@ from pipeline.errors import UserError
 
 PROJECT_FILE = "hpt.toml"
 _BUCKET = re.compile(r"gs:/*(.*)", re.IGNORECASE | re.DOTALL)
-# At least two letters: one letter is a drive of Windows.
+# A scheme has at least two letters: a single letter is a drive of Windows, `C:/data`.
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(/+)(.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -27,7 +27,7 @@ def canonical(place: str) -> str:
         return f"gs://{bucket[1]}"
     if address := _SCHEME.fullmatch(place):
         scheme, slashes = address[1].lower(), len(address[2])
-        # Two slashes precede a host. The address of a file may have none, and then has a third slash.
+        # A host follows two slashes. The address of a file may have no host: `file:///path`.
         return f"{scheme}://{'/' if scheme == 'file' and slashes != 2 else ''}{address[3]}"
     return place
 
@@ -47,7 +47,7 @@ def local(path: str) -> str:
     """The path with its `~` replaced by the home folder. Raises UserError if that folder is unknown."""
     expanded = os.path.expanduser(path)
     if expanded.startswith("~"):
-        raise UserError(f"{path}: no home folder is known here to put for the ~: write the whole path")
+        raise UserError(f"{path}: no home folder is known here for the ~: write the whole path")
     return expanded
 
 
@@ -71,7 +71,7 @@ def project_folder() -> Path:
 
 
 def in_project(path: str) -> str:
-    """The path on this machine of a path in a spec. Raises UserError if its `~` is unknown."""
+    """The path on this machine that a path in a spec stands for. Raises UserError if its `~` is unknown."""
     path, folder = local(path), project_folder()
     return path if os.path.isabs(path) or folder == Path.cwd() else str(folder / path)
 
@@ -86,7 +86,7 @@ def relative_to_project(path: str) -> str:
 
 
 def portable(path: str) -> str:
-    """The path relative to this checkout, which every other checkout has too; unchanged if it lies outside."""
+    """The path relative to this checkout, so that it is right in every other one, too; unchanged if it lies outside."""
     if not os.path.isabs(path) or (file := project_file()) is None or not Path(path).is_relative_to(file.parent):
         return path
     return str(Path(path).relative_to(file.parent))

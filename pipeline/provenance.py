@@ -8,7 +8,7 @@ __version__ = "0.1.0"
 
 _PACKAGE = Path(__file__).parent
 _IS_INSTALLED = __name__.startswith("hpt.")
-"""True in a wheel. The code of a checkout is called `pipeline`, also where it is installed as editable."""
+"""True in a wheel, whose package is called `hpt`. In a checkout it is `pipeline`, also if installed as editable."""
 
 
 def home() -> Path:
@@ -19,7 +19,8 @@ def home() -> Path:
 def git_commit() -> str | None:
     """The commit of this code, with a `+` if files differ from it. HPT_GIT_COMMIT overrides it.
 
-    An installed version has no commit. The result is then the commit of the tuned repository, which pins the version.
+    An installed version has no commit. The result is then that of the team's repository, whose hpt.toml pins the
+    version.
     """
     return os.environ.get("HPT_GIT_COMMIT") or (checkout_commit() if _IS_INSTALLED else _commit_of(_PACKAGE))
 
@@ -27,7 +28,7 @@ def git_commit() -> str | None:
 def checkout_commit() -> str | None:
     """The commit of the code in the current directory, where a user's own trainer lies.
 
-    In a container this is the mounted checkout: HPT_CHECKOUT_COMMIT. HPT_GIT_COMMIT is the image's there.
+    In a container, HPT_CHECKOUT_COMMIT holds it. HPT_GIT_COMMIT is not used there, as it is the commit of the image.
     """
     from_environment = os.environ.get("HPT_CHECKOUT_COMMIT") or ("" if image() else os.environ.get("HPT_GIT_COMMIT"))
     return from_environment or _commit_of(Path.cwd())

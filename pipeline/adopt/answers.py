@@ -31,8 +31,10 @@ class Answers:
     hyperparameters: tuple[str, ...] = ()
     """Items like `lr=0.0001..0.1:log`."""
     goal: str | None = None
+    """`minimize` or `maximize` the metric."""
     store: str | None = None
     requirement: str | None = None
+    """The requirement of `hpt` for hpt.toml: `hpt==0.1.0`, a wheel, or an address."""
 
     @property
     def script(self) -> str | None:
@@ -93,13 +95,14 @@ def ask_for_missing(answers: Answers, ask: Ask) -> Answers:
     if answers.target is None and answers.data and not (answers.trainer or answers.command):
         answers = replace(answers, target=ask("Which column is to be predicted? Empty: a guess", "") or None)
     if answers.script and not answers.prints and not writes_metrics(answers.script):
-        answers = replace(answers, prints=tuple(_lines(ask)))
+        answers = replace(answers, prints=tuple(_metric_lines(ask)))
     if answers.store is None:
         answers = replace(answers, store=ask("Where do results go? gs://bucket/prefix or a directory", DEFAULT_STORE))
     return answers
 
 
-def _lines(ask: Ask) -> Iterator[str]:
+def _metric_lines(ask: Ask) -> Iterator[str]:
+    """Lines of a script's output with metrics in braces, from two questions."""
     yield ask(
         "How does it print the metric that chooses? Like: epoch {epoch} validation {mse_valid}",
         "epoch {epoch} validation {mse_valid}",

@@ -1,6 +1,6 @@
 """Plans the files with which a repository tunes: path, purpose and text of each, and remarks for a person.
 
-`write.py` writes them. Files that belong to the team once they exist are left out here.
+`write.py` writes them. A file that belongs to the team once it exists is planned only if it does not.
 """
 
 import os
@@ -28,7 +28,7 @@ _IGNORED = (".hpt/", f"{DEFAULT_STORE}/")
 
 @dataclass(frozen=True)
 class PlannedFile:
-    """A file in the text that this version of hpt writes."""
+    """A file, with the text that this version of hpt writes."""
 
     path: str
     purpose: str
@@ -74,7 +74,10 @@ def plan_files(
 def _jenkins(
     folder: Path, standalone: bool, name: str | None
 ) -> tuple[list[PlannedFile], list[PlannedFile], list[str]]:
-    """The pipeline, its jobs, and remarks. Only a remark if the team's own pipeline has the name: jobs would run it."""
+    """The pipeline, its jobs, and remarks.
+
+    If a pipeline of the team has the name of ours, only a remark, as our jobs would run theirs.
+    """
     path = jenkinsfile.file_of(folder, name)
     existing = read(folder / path)
     if jenkinsfile.is_foreign(existing):
@@ -96,7 +99,7 @@ def _jenkins(
             jobs.append(job)
     if not (folder / "jobs/settings.yaml").exists():
         settings, settings_remarks = _settings(folder)
-        jobs.append(PlannedFile("jobs/settings.yaml", "what is yours to set of the jobs", settings))
+        jobs.append(PlannedFile("jobs/settings.yaml", "the settings of the jobs, which are yours", settings))
         remarks += settings_remarks
     return [PlannedFile(path, "the pipeline that Jenkins runs", text)], jobs, remarks
 
@@ -132,7 +135,7 @@ def _contradictions(folder: Path, answers: Answers, first: FirstSpec | None) -> 
         remarks.append(f"--store {answers.store} is not taken yet: hpt.toml names no store: add the line that is shown")
     if first is not None and _has_other_data(folder, first):
         difference = "names no data" if existing.data is None else "names other data"
-        remarks.append(f"hpt.toml {difference}: {FIRST_SPEC} names those that you named")
+        remarks.append(f"hpt.toml {difference}: the data that you named go into {FIRST_SPEC}")
     return remarks
 
 
@@ -186,7 +189,7 @@ def _nightly() -> str:
 
 
 def _image() -> str:
-    """The image that `docker/image` builds without this file, so that a team can add to it."""
+    """The Dockerfile that `docker/image` uses where a repository has none, as a start to which a team can add."""
     _, begin, commands = (home() / "docker/team/Dockerfile").read_text(encoding="utf-8").partition("ARG ")
     head = (
         "# The image of this repository's trials: hpt's, and what requirements.txt and pyproject.toml ask for.\n"

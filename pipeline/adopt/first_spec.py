@@ -18,7 +18,7 @@ from pipeline.spec import trainer
 
 _EXPERIMENTS = 8
 _STALE_DAYS = 62
-"""Days since the end of data, after which they count as not growing any more."""
+"""Data that ended more days ago than this count as complete: no new days will come."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def make_first_spec(answers: Answers, today: date) -> FirstSpec:
             spec[key] = value
             remarks.append(f'"{key}" is {value}, as the data {reason}')
     else:
-        remarks.append("date ranges end this month, as for data whose days are not known: name the files by --data")
+        remarks.append("date ranges end this month, as the days of the data are not known: name the files by --data")
     spec |= {"budget": {"experiments": _EXPERIMENTS}}
     _check(spec, data)
     for content, name in (({"data": data}, "hpt.toml"), (spec, FIRST_SPEC)):
@@ -88,7 +88,7 @@ def _built_in(data: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _own_trainer(answers: Answers) -> dict[str, Any]:
-    """The keys for a team's own trainer, its hyperparameters if it does not declare them itself, and the mode."""
+    """The keys for a team's own trainer: what runs, its hyperparameters unless it declares them itself, and `tune`."""
     if answers.function:
         spec: dict[str, Any] = {"trainer": answers.function}
         if answers.hyperparameters:
@@ -119,12 +119,12 @@ def _command(answers: Answers) -> dict[str, Any]:
 
 
 def _bare(spec: dict[str, Any]) -> specs.Spec:
-    """A spec that tunes nothing, for asking its trainer."""
+    """The spec with nothing to tune: enough to ask its trainer for hyperparameters."""
     return specs.from_dict(spec | {"tune": "nothing"}, FIRST_SPEC)
 
 
 def _tune(hyperparameters: dict[str, Hyperparameter], declared_by: str) -> str:
-    """The mode that searches these hyperparameters. Raises UserError if none of them has several values."""
+    """The value of `tune` that searches these hyperparameters. Raises UserError if none of them has several values."""
     searched = [
         each for each in hyperparameters.values() if not isinstance(each.domain, Values) or len(each.domain.values) > 1
     ]
@@ -166,7 +166,7 @@ def _covered(data: dict[str, Any] | None) -> DateRange | None:
 
 
 def _dates(covered: DateRange, today: date) -> dict[str, tuple[Any, str]]:
-    """`{key: (value, reason)}` for keys about dates whose defaults do not suit the data: they ended, or are few."""
+    """`{key: (value, reason)}` for keys about dates whose defaults do not suit data that ended, or cover few months."""
     keys: dict[str, tuple[Any, str]] = {}
     if (today - covered.end).days > _STALE_DAYS:
         reason = f"end on {covered.end}: take it out when they get new days, so that date ranges rotate"

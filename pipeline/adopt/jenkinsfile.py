@@ -1,4 +1,4 @@
-"""Finds the pipeline in a team's repository, and tells pipelines and jobs of `hpt` from those of the team."""
+"""Finds the pipeline in a team's repository, and distinguishes pipelines and jobs of `hpt` from those of the team."""
 
 import re
 from pathlib import Path
@@ -41,12 +41,12 @@ def is_standalone(text: str) -> bool:
 
 
 def calls_library(text: str) -> bool:
-    """True if it calls the step of the shared library."""
+    """True if a pipeline calls the step of the shared library."""
     return bool(re.search(r"\bhptSweep\b", text))
 
 
 def protocols(text: str) -> set[str]:
-    """The protocol numbers in a pipeline."""
+    """The protocol numbers in a whole pipeline: one, unless it was edited; none in one that calls the library."""
     return set(_PROTOCOL.findall(text))
 
 

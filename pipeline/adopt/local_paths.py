@@ -1,6 +1,6 @@
 """Finds absolute paths in a repository's files, which are wrong in any other checkout, and makes paths relative.
 
-A path that exists is not checked here but in `plan/reach.py`.
+Whether a path exists is checked in `plan/reach.py`.
 """
 
 import os
@@ -25,7 +25,7 @@ def in_repository(path: str, folder: Path) -> str:
     absolute = Path(os.path.expanduser(path))
     if "://" in path or not absolute.is_absolute():
         return path
-    # From the end, as a link within the repository may lead out of it.
+    # The longest folders first, as a link within the repository may lead out of it.
     for above in (absolute, *absolute.parents):
         if os.path.isdir(above) and os.path.samefile(above, folder):
             below = absolute.relative_to(above)

@@ -33,7 +33,7 @@ def content(text: str) -> dict[str, Any]:
 
 
 def changed(text: str, answers: Answers, requirement: str) -> tuple[str, list[str]]:
-    """An existing hpt.toml with the new version, and a store if it had none; and remarks about manual changes."""
+    """An existing hpt.toml with the new version, and a store if it had none; and remarks on what a person must do."""
     keys = content(text)
     changes: dict[str, str] = {}
     if answers.store and "store" not in keys:
@@ -58,7 +58,7 @@ def changed(text: str, answers: Answers, requirement: str) -> tuple[str, list[st
 
 
 def _with(text: str, key: str, value: str) -> str:
-    """The text with a new value for a key outside of tables, or with the key in front."""
+    """The text with a new value for a key outside of tables. A key that is not there yet is put in front."""
     mark = _BOM if text.startswith(_BOM) else ""
     text = text.removeprefix(_BOM)
     table = _TABLE.search(text)

@@ -103,17 +103,17 @@ def _enter_lines(store: Store, new: Lines, seconds: float | None) -> None:
     ids = all_sweeps(store)
     removed = entered.keys() - set(ids)
     without_line = [id for id in reversed(ids) if id not in entered and id not in new]
-    late, unread = _read_sweeps(store, without_line, seconds)
+    missing, unread = _read_sweeps(store, without_line, seconds)
 
     def with_new_lines(content: bytes) -> bytes:
-        # A line that another process entered meanwhile is newer than a late one.
-        lines = late | _parse(content) | new
+        # The later operand wins: another process may meanwhile have entered a newer line of a missing sweep.
+        lines = missing | _parse(content) | new
         return as_json(_Lines(sweeps=tuple(lines[id] for id in sorted(lines.keys() - removed))))
 
     def rendered(content: bytes) -> bytes:
         if content and not _is_ours(content):
             return content
-        # Read the lines after the page to replace: its writer had entered its lines before.
+        # Read the lines only now, after the page: whoever wrote it had entered lines before, and they must stay on it.
         lines = read(store)
         still_unread = [sweep for sweep in unread if sweep.sweep not in lines]
         rows = list(claims.rows(store))
@@ -129,7 +129,7 @@ def _read_sweeps(store: Store, ids: Collection[str], seconds: float | None = Non
 
     def line(id: str) -> FrontLine | Unread:
         if until is not None and time.monotonic() > until:
-            return Unread(id, "not looked at yet; `hpt list --open` does")
+            return Unread(id, "not read yet: `hpt list --open` reads it")
         try:
             return _line_of_rows(Sweep(store, id))
         except InfrastructureError:

@@ -12,7 +12,7 @@ from pipeline.results import Goal
 from pipeline.sweep import Sweep
 from pipeline.sweep.digests import finite
 
-_LONGEST_TEXT = 400
+_CHARACTERS_AT_MOST = 400
 _AWAITS, _UNJUDGED, _KEPT, _TRAINED, _STUDY, _NOTHING = "awaits", "unjudged", "kept", "trained", "study", "nothing"
 _CLAIM = "claim"
 
@@ -71,7 +71,7 @@ def line_of(sweep: Sweep, summary: Summary, looked: str, *, has_page: bool = Tru
     price = definition.budget.price_per_device_hour if definition.budget else None
     score, incumbent_score, judged = _scores(summary)
     verdict = _verdict(summary)
-    is_other = summary.best is not None and not summary.best.is_incumbent and not definition.is_study
+    has_new_setting = summary.best is not None and not summary.best.is_incumbent and not definition.is_study
     return FrontLine(
         sweep=sweep.id,
         created=definition.created,
@@ -86,8 +86,8 @@ def line_of(sweep: Sweep, summary: Summary, looked: str, *, has_page: bool = Tru
         done=summary.done,
         verdict=verdict,
         incumbent=definition.incumbent_name,
-        setting=_setting(summary) if is_other or definition.claim else "",
-        gain=_gain(summary) if is_other and verdict != _AWAITS else "",
+        setting=_setting(summary) if has_new_setting or definition.claim else "",
+        gain=_gain(summary) if has_new_setting and verdict != _AWAITS else "",
         score=score,
         incumbent_score=incumbent_score,
         judged=judged,
@@ -126,6 +126,7 @@ def _verdict(summary: Summary) -> str:
 
 
 def _gain(summary: Summary) -> str:
+    """The mean gain in words; empty unless every comparison with the incumbent has one."""
     gains = [pair.gain for pair in summary.comparisons if pair.gain is not None]
     return summary.scale.better(fmean(gains)) if gains and len(gains) == len(summary.comparisons) else ""
 
@@ -154,4 +155,4 @@ def _mean(values: Iterable[object]) -> float | None:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
+    return text if len(text) <= _CHARACTERS_AT_MOST else text[:_CHARACTERS_AT_MOST] + "…"

@@ -10,7 +10,7 @@ from pipeline.report.answer import newest_model
 from pipeline.report.state import State
 from pipeline.sweep import FORMAT, Definition
 
-_MOST = 3
+_STEPS_AT_MOST = 3
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Step:
     command: str
 
 
-def next_steps(ranking: Ranking, place: str = "") -> list[Step]:
-    """At most three steps, the most urgent first; `place` is the option that names the store, with a leading space."""
-    return [Step(reason, command + place) for reason, command in _steps(ranking)][:_MOST]
+def next_steps(ranking: Ranking, store_option: str = "") -> list[Step]:
+    """At most three steps, the most urgent first; `store_option` is `--store …` with a leading space, or empty."""
+    return [Step(reason, command + store_option) for reason, command in _steps(ranking)][:_STEPS_AT_MOST]
 
 
 def _steps(ranking: Ranking) -> Iterator[tuple[str, str]]:

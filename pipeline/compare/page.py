@@ -25,19 +25,20 @@ def write(ranking: Ranking, answers: Mapping[str, str], folder: Path) -> None:
     (folder / "style.css").write_text(asset("style.css"), encoding="utf-8")
 
 
-def save(ranking: Ranking, answers: Mapping[str, str], store: Store, place: str = "") -> str:
+def save(ranking: Ranking, answers: Mapping[str, str], store: Store, store_option: str = "") -> str:
     """Writes the page into the store, with links to the sweeps' pages there; returns its key.
 
-    `place` is the option that names the store in commands. Raises InfrastructureError if the store fails.
+    `store_option` is `--store …` for commands, with a leading space, or empty. Raises InfrastructureError if the store
+    fails.
     """
     ids = [state.sweep.id for state in ranking.comparison.states]
     links = {state.sweep.id: f"../../{state.sweep.page_key}" for state in ranking.comparison.states}
     store.write(compared_key(ids, "style.css"), asset("style.css").encode())
-    store.write(compared_key(ids, "index.html"), _page(ranking, answers, links, place))
+    store.write(compared_key(ids, "index.html"), _page(ranking, answers, links, store_option))
     return compared_key(ids, "index.html")
 
 
-def _page(ranking: Ranking, answers: Mapping[str, str], links: Mapping[str, str], place: str) -> bytes:
+def _page(ranking: Ranking, answers: Mapping[str, str], links: Mapping[str, str], store_option: str) -> bytes:
     names = {ranked.state.sweep.id: ranked.name for ranked in ranking.places}
     text = (
         environment()
@@ -54,7 +55,7 @@ def _page(ranking: Ranking, answers: Mapping[str, str], links: Mapping[str, str]
             },
             objective=ranking.base.state.sweep.definition.objective,
             picture=picture(ranking),
-            steps=next_steps(ranking, place),
+            steps=next_steps(ranking, store_option),
         )
     )
     return text.encode("utf-8", errors="xmlcharrefreplace")

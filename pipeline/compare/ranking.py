@@ -1,4 +1,4 @@
-"""Ranks sweeps by the test scores of their best settings, and holds each against the best and the references.
+"""Ranks sweeps by the test scores of their best settings, and compares each with the best sweep and its references.
 
 The verdicts come from `sweeps.py`. Test scores choose the sweep that comes first, and the verdicts take that into
 account.
@@ -36,7 +36,7 @@ class Place:
     score: float | None
     """The test metric of its best setting, the mean over the ranges of the ranking; None if one is missing."""
     pair: Pair | None
-    """Its comparison with the base, the sweep that the others are held against; None for the base itself."""
+    """Its comparison with the base, the sweep with which the others are compared; None for the base itself."""
     references: References | None
     seconds: float
     """Seconds of training, all devices together."""
@@ -105,7 +105,7 @@ class Ranking:
 
     @property
     def base(self) -> Place:
-        """The sweep that the others are held against."""
+        """The sweep with which the others are compared."""
         return next(place for place in self.places if place.is_base)
 
     @cached_property
@@ -269,7 +269,7 @@ class _Scored:
         return fmean(values) if values else None
 
     def best_first(self) -> list[State]:
-        """The sweeps ordered by mean gain; sweeps without a score come last, in their former order."""
+        """The sweeps ordered by mean score, or mean logarithm for gains by ratio; those without come last."""
         complete = [values for state in self.states if (values := self._values(state))]
         by_ratio = all(state.sweep.definition.objective.scale == "ratio" for state in self.states)
         by_ratio = by_ratio and all(value > 0 for values in complete for value in values)

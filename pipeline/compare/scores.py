@@ -34,7 +34,7 @@ class RangeScore:
 
 
 def scores_by_range(state: State, experiment: str) -> dict[DateRange, RangeScore]:
-    """A setting's test metric by date range. A range that judged counts before one that chose."""
+    """A setting's test metric by date range. On a range that both judged and chose, the trials that judged count."""
     definition = state.sweep.definition
     scores: dict[DateRange, RangeScore] = {}
     for phase in _judging_first(definition):

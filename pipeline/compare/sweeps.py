@@ -1,4 +1,4 @@
-"""Compares sweeps: lists their differences, and judges the best setting of the first against that of each other one.
+"""Compares sweeps: lists their differences, and judges the first one's best setting against that of each other sweep.
 
 `report/answer.py` names the best setting of a sweep. `analysis/significance.py` judges the difference, on date ranges
 whose data were the same for both sweeps.
@@ -88,8 +88,8 @@ def best_first(states: Iterable[State]) -> list[State]:
 def compare(states: Sequence[State], questions: int | None = None) -> Comparison:
     """Compares the other sweeps with the first.
 
-    `questions` is the number of comparisons that the verdicts are corrected for. Left out, the caller named the first
-    sweep before it saw any score. Raises UserError unless there are at least two different sweeps.
+    `questions` is the number of comparisons that the verdicts are corrected for. Leave it out only if the first sweep
+    was named before any score was seen. Raises UserError unless there are at least two different sweeps.
     """
     ids = [state.sweep.id for state in states]
     if len(ids) < 2:
@@ -179,6 +179,7 @@ def _judged(match: _Match, family: int) -> Pair:
         return _not_comparable(base, other, reason, ranges=ranges, left_out=match.left_out)
 
     # Judge the sweep that is ahead as a finalist, against the other as incumbent.
+    # The p-values of 1 stand for the other questions of the family: the verdict is corrected for their number.
     earlier = [1.0] * (family - 1) + (_earlier((base, other)) if match.fresh else [])
     if fmean(gains.values()) > 0:
         winner, loser = other.sweep.id, base.sweep.id

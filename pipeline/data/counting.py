@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeline.data.raw import Rows
 
 COUNTED_BYTES = 2**30
-"""If files in folders by day are larger than this, no row is read for a plan: the folder names tell the days."""
+"""Files in folders by day are not counted if they are larger than this: the names of the folders tell the days."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class RowCounts:
 
     @property
     def covers(self) -> DateRange | None:
-        """The range from the first to the last day, without strays; None if there are no rows."""
+        """The range from the first to the last day, without strays (`strays.py`); None if there are no rows."""
         days = self.days[strays.covered(self.days, self.usable)]
         return DateRange(days[0], days[-1] + timedelta(days=1)) if days else None
 

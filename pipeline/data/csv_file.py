@@ -14,8 +14,9 @@ from pipeline.data.dialect import Dialect
 from pipeline.data.tally import Tally
 from pipeline.dates import DateRange
 
-# Bytes that are parsed at a time. No row may be longer.
+# Bytes that are parsed at a time, at first and at most. A row must fit into them.
 _BLOCK, _BLOCK_AT_MOST = 2**20, 2**28
+# The beginning of a date in any spelling: 20131231, 2013-12-31, 31.12.13, 31 Dec 2013, Dec 31.
 _DATE = re.compile(
     r"^\s*(?:\d{8}(?!\d)|\d{1,4}[-/. ]\d{1,2}[-/. ]\d{1,4}|\d{1,2}[-/. ][a-z]{3,9}[-/. ]|[a-z]{3,9}[-. ]\d)", re.I
 )
@@ -29,7 +30,7 @@ class CsvFile:
         self.names = list(form.names)
         self.recognised = form.describe()
         separator = dialect.SEPARATOR_NAMES.get(form.separator, repr(form.separator))
-        self.hint = f' (read with {separator} between values; "separator" in data says another)'
+        self.hint = f' (read with {separator} between values; "separator" in data names another)'
 
     def batches(
         self, columns: list[str], date: str | None, date_range: DateRange | None, tally: Tally
@@ -120,6 +121,7 @@ class CsvFile:
 
     def _holds_rows(self, text: str, place: int) -> bool:
         """True if the lines of a value look like rows: as many values as a row, and dates in the date columns."""
+        # The first line is the end of the row in which the quote opened; the last line breaks off where it closed.
         first, *between, last = [self._fields(line) for line in text.splitlines()] or [[]]
         count = len(self.names)
         if len(first) not in (count - place, self._dialect.fields - place) or len(last) != place + 1:
@@ -127,6 +129,7 @@ class CsvFile:
         dates = [self.names.index(name) for name in self._date_columns if name in self.names]
         if not dates:  # text of several lines cannot be told from rows
             return False
+        # The last line has the dates left of the quote; the first line has those right of it.
         if max(dates) < place:
             return all(_looks_dated(line, dates) for line in [*between, last])
         starts = [[""] * place + first] if min(dates) > place else []
@@ -145,8 +148,8 @@ def _larger_block(error: pa.ArrowInvalid, block: int, rows: int, rows_passed_on:
         raise error
     if block >= _BLOCK_AT_MOST:
         raise pa.ArrowInvalid(
-            f"after {rows_passed_on:,} rows comes one of more than {_BLOCK_AT_MOST // 2**20} MB; "
-            "is a quote opened that nothing closes?"
+            f"after {rows_passed_on:,} rows comes a row of more than {_BLOCK_AT_MOST // 2**20} MB; "
+            "does a quote open there that nothing closes?"
         ) from error
     return min(8 * block, _BLOCK_AT_MOST)
 

@@ -23,11 +23,11 @@ _DAYS = (
 )
 _TIME_FOLLOWS = re.compile(r"[T\s]\s*")
 # 05:30, 053000.123, 17.30, 17h30, 05Z, 5:30 pm
-_TIME = r"(?i)^(?P<hour>\d{1,2})(?:[:.]?\d{2})*(?:[.,]\d+)?(?:\s*(?P<half>[ap])\.?m\b|[zh]|\W|$)"
+_TIME = r"(?i)^(?P<hour>\d{1,2})(?:[:.]?\d{2})*(?:[.,]\d+)?(?:\s*(?P<am_pm>[ap])\.?m\b|[zh]|\W|$)"
 
 
 def days_of(series: "pd.Series[Any]") -> NDArray[np.datetime64]:
-    """The day of each value, `[N]`; NaT where it could only be guessed (31/12/2013, 12/31/2013).
+    """The day of each value, `[N]`; NaT for spellings in which the day and the month may be swapped, like 31/12/2013.
 
     A time of day and its zone are ignored.
     """
@@ -57,17 +57,20 @@ def on_circle(values: "pd.Series[float]", part: DatePart) -> NDArray[np.float32]
 def _hours(series: "pd.Series[Any]") -> NDArray[np.float64]:
     codes, written = _written(series, time=True)
     groups = written.str.extract(_TIME)
-    hours, half = groups["hour"].to_numpy(np.float64, na_value=np.nan), groups["half"].str.lower()
-    hours = np.where(half.notna(), hours % 12 + 12 * (half == "p"), hours)
+    hours, am_pm = groups["hour"].to_numpy(np.float64, na_value=np.nan), groups["am_pm"].str.lower()
+    hours = np.where(am_pm.notna(), hours % 12 + 12 * (am_pm == "p"), hours)
     return np.append(np.where(hours < CYCLES["hour"], hours, np.nan), np.nan)[codes]
 
 
 def _written(series: "pd.Series[Any]", *, time: bool) -> "tuple[NDArray[np.int64], pd.Series[str]]":
-    """For each row `[N]` the index of its day (or time of day), -1 if missing; and the distinct days as text."""
+    """For each row `[N]` the index of its day in a series of distinct days as text, -1 if missing; and that series.
+
+    With `time`, they are times of day instead.
+    """
     codes, uniques = pd.factorize(series)
     # pandas turns the number 20131231 into a float if the column has missing values.
     texts = (str(value).strip().removesuffix(".0") for value in uniques)
-    halves = (_TIME_FOLLOWS.split(text, maxsplit=1) for text in texts)
+    days_and_times = (_TIME_FOLLOWS.split(text, maxsplit=1) for text in texts)
     # Factorized again, because distinct days, or times, are far fewer than their combinations.
-    places, written = pd.factorize(np.array([(*half, "")[time] for half in halves], dtype=object))
+    places, written = pd.factorize(np.array([(*parts, "")[time] for parts in days_and_times], dtype=object))
     return np.append(places, -1)[codes], pd.Series(written, dtype=object)

@@ -37,7 +37,7 @@ _NO_TEXT = {
     b"\x89HDF": "it is an HDF5 file; write Parquet or CSV",
     b"%PDF": "it is a PDF; write Parquet or CSV",
 }
-_MARKS = (
+_BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -48,6 +48,7 @@ _CHUNK = 2**20
 _HEADER_WITHIN = 20
 """Number of lines in which a header is looked for."""
 _LINES_COMPARED = 100
+"""Number of rows whose values are counted, to compare them with the header."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def recognise(path: Path, name: str, needed: Iterable[str], *, separator: str | 
         text = codecs.getincrementaldecoder(encoding)(errors="replace").decode(stream.read(_CHUNK))
     at, separator, names = _header(text.removeprefix("\ufeff"), tuple(needed), separator)
     lines_before, fields, has_row_names = _lines_before_rows(text, at, separator, len(names))
-    if names and not names[-1] and fields < len(names):
+    if names and not names[-1] and fields < len(names):  # a separator ends the header alone
         names = names[:-1]
     if has_row_names:
         names.insert(0, "")
@@ -111,13 +112,13 @@ def recognise(path: Path, name: str, needed: Iterable[str], *, separator: str | 
 
 
 def _encoding(path: Path, name: str, compression: str | None, encoding: str | None) -> tuple[str, bool]:
-    """The encoding, and whether the file has a quote. Unless the encoding is known, reads the whole file."""
+    """The encoding, and True if the file has a quote. Reads the whole file if neither a key nor a mark names it."""
     utf_8 = codecs.getincrementaldecoder("utf-8")()
     is_utf_8, has_quotes, has_zeros, has_utf_8_mark = True, False, False, False
     with open_bytes(path, compression) as stream:
         chunk = stream.read(_CHUNK)
         if encoding is None:
-            encoding = next((encoding for mark, encoding in _MARKS if chunk.startswith(mark)), None)
+            encoding = next((encoding for mark, encoding in _BYTE_ORDER_MARKS if chunk.startswith(mark)), None)
             if encoding == "utf-8-sig":  # the mark does not prove that the rest is UTF-8
                 encoding, has_utf_8_mark = None, True
         while chunk:
@@ -132,7 +133,7 @@ def _encoding(path: Path, name: str, compression: str | None, encoding: str | No
         return encoding, has_quotes
     if has_zeros:
         raise UserError(
-            f"{name} cannot be read: it holds zero bytes, so it is no text, or UTF-16 without a mark: then write "
+            f"{name} cannot be read: it has bytes that are zero, so it is no text, or UTF-16 without a mark: write "
             '"encoding": "utf-16-le" in data'
         )
     if is_utf_8 and _decodes(utf_8, b"", final=True):
@@ -169,6 +170,7 @@ def _header(text: str, needed: tuple[str, ...], separator: str | None) -> tuple[
             names = _fields(text[start:], candidate)
             present = sum(name in names for name in needed)
             is_remark = line.startswith("#") or line.lower().startswith("sep=")
+            # Of two lines with as many needed names, the header is no remark, then the upper one, then has more names.
             candidates.append((present, not is_remark, -start, len(names), -order, candidate, names))
     if not candidates:
         return 0, separator or ",", []
@@ -185,9 +187,9 @@ def _fields(text: str, separator: str) -> list[str]:
 
 
 def _lines_before_rows(text: str, at: int, separator: str, names: int) -> tuple[int, int, bool]:
-    """Lines before the first row, values per line, and whether each line begins with a row name.
+    """Lines before the first row, values per line, and True if each line begins with a row name.
 
-    R writes row names, and no name in the header for their column.
+    R writes row names, but no name for their column into the header.
     """
     reader = csv.reader(io.StringIO(text[at:], newline=""), delimiter=separator)
     before = len(text[:at].splitlines())
@@ -200,6 +202,7 @@ def _lines_before_rows(text: str, at: int, separator: str, names: int) -> tuple[
         before = max(before, 1)
     rows = rows[:-1] if len(rows) > 1 and len(text) >= _CHUNK // 4 else rows  # the last row may be cut off
     if names and rows and all(len(row) == names + 1 for row in rows):
+        # The additional value is a row name, or, if the last one is always empty, a separator ends each line.
         return before, names + 1, any(row[-1].strip() for row in rows)
     if rows and all(len(row) == names - 1 for row in rows):
         return before, names - 1, False

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 SIZE_AT_MOST = 2000
 """Number of values in a sample. If fewer were added, it has all of them."""
 COMPARED_FROM = 200
-"""Distributions with fewer values are not compared."""
+"""Distributions with fewer values in their samples are not compared."""
 
 
 @dataclass

@@ -31,7 +31,7 @@ VOCABULARY_AT_MOST = 50_000  # words, and values of each categorical column
 BOUND = 3.0
 """Bound of dense features, in units of their column's spread."""
 NORMAL_QUARTILES = 1.349
-"""Distance of a normal distribution's quartiles, in standard deviations."""
+"""Distance between the quartiles of a normal distribution, in standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,16 @@ class Number:
     def fitted(cls, values: NDArray[np.float64]) -> "Number":
         """Fits the scale to the training part's values `[N]`, NaN where one is missing.
 
-        The scale is that of the middle half, which heavy tails do not move. The bound is smooth. Both are from
-        Holzmüller, Grinsztajn, Steinwart 2024, "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular
-        Data".
+        The scale is the spread of the middle half of the values, which heavy tails do not move. It and the smooth bound
+        are from Holzmüller, Grinsztajn, Steinwart 2024, "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on
+        Tabular Data".
         """
         present = values[~np.isnan(values)]
         flagged = 0 < len(present) < len(values)
         scale = Scale.fitted(present)
         if len(present):
             low, median, high = map(float, np.quantile(present, [0.25, 0.5, 0.75]))
-            # If half of the values are the same, the middle half has no spread.
+            # If half of the values are the same, the middle half has no spread: the standard deviation is used.
             spread = (high - low) / NORMAL_QUARTILES
             scale = Scale(median, spread if spread > 1e-9 * float(np.abs(present).max()) else scale.deviation)
         return cls(scale, flagged=flagged)
@@ -281,7 +281,10 @@ def _frequent(counts: Iterable[tuple[Any, int]]) -> list[Any]:
 
 
 def labels_of(series: "pd.Series[Any]") -> tuple[NDArray[np.int64], list[str | None]]:
-    """For each row the index of its value, and the distinct values as strings. The last label, None, is "missing"."""
+    """For each row the index of its label, and the labels: the distinct values as strings, then None for "missing".
+
+    A missing value has the index -1, and so the last label.
+    """
     if series.dtype == object:  # False and 0 are equal in Python, and so to factorize
         series = series.map(_label, na_action="ignore")
     codes, uniques = pd.factorize(series)
@@ -304,6 +307,7 @@ def _categorical(frame: pd.DataFrame, columns: Columns) -> "list[pd.Series[Any]]
 def _categories(series: "pd.Series[Any]") -> tuple[str | None, ...]:
     codes, labels = labels_of(series)
     counts: Counter[str | None] = Counter()
+    # The remainder makes the last index of -1.
     for label, count in zip(labels, np.bincount(codes % len(labels), minlength=len(labels)), strict=True):
         counts[label] += int(count)
     return tuple(_frequent(counts.items()))

@@ -95,7 +95,7 @@ class Files:
     def days_with_rows(self) -> tuple[NDArray[np.datetime64], NDArray[np.int64], tuple[str, ...]]:
         """The days with rows, in order, the number of rows of each, and notes on rows without a day.
 
-        If a folder's name tells the day, each file in it counts as a row.
+        If a folder's name tells the day, its files are not opened, and each counts as a row.
         """
         tally = Tally()
         counts: Counter[np.datetime64] = Counter()
@@ -105,11 +105,12 @@ class Files:
         return days, np.array([counts[day] for day in days], np.int64), tuple(tally.notes(self.date_name))
 
     def check(self, columns: tuple[str, ...]) -> None:
-        """Raises UserError if there is no file, if the newest cannot be read, or if no file has one of the columns.
+        """Raises UserError if there is no file, if the newest cannot be read, or if a column is in no file.
 
         A file may lack a column that others have: columns come and go over the years.
         """
         files = paths.matching(self.path, self.date_name)
+        # Any day will do: only the header is of interest.
         some_day = DateRange(datetime.date(1970, 1, 1), datetime.date(1970, 1, 2))
         newest = Tally()
         for file, path in paths.fetched(files[-1:]):
@@ -119,14 +120,14 @@ class Files:
             self._check_others(columns if newest.empty else tuple(newest.lacking), files)
 
     def _check_read(self, tally: Tally) -> None:
-        """Raises UserError if all files that were read are empty, or if neither they nor others have a column."""
+        """Raises UserError if all files that were read are empty, or if a column is in no file, read or not."""
         if tally.empty and not tally.files:
             raise UserError(f"{tally.empty[0]} cannot be read: it is empty")
         if lacking := tuple(name for name, files in tally.lacking.items() if len(files) == tally.files):
             self._check_others(lacking, paths.matching(self.path, self.date_name))
 
     def _check_others(self, columns: tuple[str, ...], files: Sequence[DataFile]) -> None:
-        """Raises UserError if no file has one of the columns.
+        """Raises UserError if a column is in no file.
 
         Of many files it looks at a sample, so that a mistyped name does not cost a download of the whole bucket.
         """
@@ -193,8 +194,8 @@ class Files:
     def _batches(self, file: DataFile, path: Path, request: "_Request") -> Iterator[pa.Table]:
         """Tables of the date and the columns.
 
-        The file's folders give the date, and columns that the file lacks. Other columns that it lacks have no values;
-        if the request has no forms, they are left out.
+        The names of the file's folders give the date, if they have it, and columns that the file lacks. A column that
+        neither has is empty, or left out if the request has no forms.
         """
         try:
             needed = dict.fromkeys((*self._date_columns, *(name for name in request.columns if name != self.date_name)))
@@ -348,6 +349,7 @@ def _text_columns(files: Files, file: DataFile, path: Path) -> tuple[str, ...]:
 
 
 def _is_plain(kind: pa.DataType) -> bool:
+    """True for a type of numbers or times: only text has forms to recognise."""
     return not (
         pa.types.is_string(kind)
         or pa.types.is_large_string(kind)
@@ -366,7 +368,7 @@ def _as_strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _without_blank_rows(batch: pa.Table, tally: Tally) -> pa.Table:
-    """The table without blank rows, as at the end of a spreadsheet. A table of one column keeps its empty cells."""
+    """The table without blank rows, as at the end of a spreadsheet. In one column, an empty cell is a missing value."""
     if batch.num_columns < 2 or not all(column.null_count for column in batch.columns):
         return batch
     blank = functools.reduce(pc.and_, (pc.is_null(column) for column in batch.columns))

@@ -29,7 +29,7 @@ def fingerprint(rows: Rows, columns: Columns) -> str:
         digest.update(f"number {name}\0".encode(errors="surrogatepass") + values.astype("<f8").tobytes())
     for name in sorted({*columns.categorical, *columns.text}):
         codes, labels = labels_of(rows.frame[name])
-        # 5 and 5.0 are two values with the same label.
+        # Number the labels, not the values: 5 and 5.0 are two values with the same label.
         codes, distinct = pd.factorize(np.array(labels, dtype=object)[codes])
         digest.update(f"text {name}\0".encode(errors="surrogatepass") + codes.astype("<i8").tobytes())
         for label in distinct:

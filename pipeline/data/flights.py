@@ -18,7 +18,7 @@ from pipeline.data.source import FlightsSource, FlightsTarget, Transform
 from pipeline.dates import DateRange
 from pipeline.errors import OutOfReachError
 
-# Delays have both signs and heavy tails: without a transform, one row in a hundred carries a third of the variance.
+# Delays have both signs and heavy tails. Without a transform, one row in a hundred would carry a third of the variance.
 _TRANSFORMS: dict[FlightsTarget, Transform] = {"air_time": "log", "arr_delay": "asinh"}
 _CATEGORICAL = ("carrier", "origin", "dest", "hour", "weekday", "tailnum", "flight")
 _NUMERIC = ("minute_of_day",)

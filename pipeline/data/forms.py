@@ -19,7 +19,9 @@ from pipeline.errors import UserError
 Order = Literal["day", "month"]
 """The part that comes first in a date like 03/04/2011."""
 
+# Signs between thousands, blanks and apostrophes: a character class that its users complete and close.
 _GROUP = r"[ '\x{a0}\x{202f}\x{2009}"
+# Numbers like 1,234.5 and 1.234,5, perhaps in percent.
 _POINT, _COMMA = (
     r"^\s*[+-]?(?:[1-9]\d{0,2}(?:"
     + _GROUP
@@ -29,6 +31,7 @@ _POINT, _COMMA = (
     + r"\d*)?(?:[eE][+-]?\d+)?\s*%?\s*$"
     for thousands, decimal in ((",", r"\."), (r".", ","))
 )
+# Signs that no plain number has.
 _UNUSUAL = r"[,%' \x{a0}\x{202f}\x{2009}]|\..*\."
 _TRUTH = r"(?i)^\s*(?:true|false)\s*$"
 _PERCENT = r"%\s*$"
@@ -36,8 +39,10 @@ _PERCENT = r"%\s*$"
 _MONTH_NAMES = "jan feb mar apr may jun jul aug sep oct nov dec"
 _MONTHS = {name: at for at, name in enumerate(_MONTH_NAMES.split(), 1)}
 _REST = r"(?P<rest>(?:[T\s,]+\S.*)?)$"
-_NUMBERS = re.compile(r"^(?P<first>\d{1,2})(?P<sep>[-/ ])(?P<second>\d{1,2})(?P=sep)(?P<year>\d{4})" + _REST)
-_SPELT = (
+# A date whose order of day and month must be decided.
+_DAY_AND_MONTH = re.compile(r"^(?P<first>\d{1,2})(?P<sep>[-/ ])(?P<second>\d{1,2})(?P=sep)(?P<year>\d{4})" + _REST)
+# Dates whose order is clear: the year is first, or the month is a name.
+_CLEAR_DATES = (
     re.compile(r"^(?P<year>\d{4}) (?P<month>\d{1,2}) (?P<day>\d{1,2})" + _REST),
     re.compile(r"^(?P<day>\d{1,2})[-/. ]+(?P<name>[A-Za-z]{3,9})\.?[-/., ]+(?P<year>\d{4})" + _REST),
     re.compile(r"^(?P<name>[A-Za-z]{3,9})\.?[- ]+(?P<day>\d{1,2}),?[- ]+(?P<year>\d{4})" + _REST),
@@ -51,7 +56,9 @@ class Numbers:
 
     decimal: str = "."
     is_percent: bool = False
+    """True if a percent sign follows them: `12 %` is read as 12."""
     is_truth: bool = False
+    """True if they are `true` and `false`, which are read as 1 and 0."""
 
     def describe(self) -> str:
         """The spelling in a few words."""
@@ -76,7 +83,7 @@ class Numbers:
         rewritten = pc.if_else(pc.fill_null(is_of_form, False), plain, column)
         if self.decimal == ".":
             return rewritten
-        # Among decimal commas, `12.5` is of another form. Without a mark, it would pass for a number.
+        # Among decimal commas, `12.5` is of another form: the question mark keeps it from being read as a number.
         is_other = pc.and_(pc.invert(is_of_form), pc.match_substring_regex(column, r"^\s*[+-]?\d*\.\d*\s*$"))
         return pc.if_else(pc.fill_null(is_other, False), pc.binary_join_element_wise("?", column, ""), rewritten)
 
@@ -86,7 +93,7 @@ class NumberCount:
     """Counts the possible spellings of a column's values, a piece of the column at a time."""
 
     unusual: int = 0
-    """Values that are no plain numbers: with a comma, a percent sign, a blank or the like."""
+    """Values that are no plain numbers, but have a comma, a percent sign, a blank or the like."""
     not_blank: int = 0
     point: int = 0
     """Values that are numbers with a decimal point."""
@@ -96,7 +103,7 @@ class NumberCount:
     """Values like 1,234, which are numbers in both readings."""
     percent: int = 0
     zero: int = 0
-    """Zeros, which people write without a percent sign."""
+    """Zeros, which people write without a percent sign also among percentages."""
     truth: int = 0
     """Values that are true or false."""
     example: str | None = None
@@ -124,7 +131,7 @@ class NumberCount:
 
     @property
     def decimal(self) -> str | None:
-        """The decimal mark that reads more of the values; None if both read all of them, but as other numbers."""
+        """The decimal mark with which more values are numbers; None if both fit as many, and some as other numbers."""
         if self.point != self.comma:
             return "." if self.point > self.comma else ","
         return None if self.doubtful else "."
@@ -209,7 +216,7 @@ class Dates:
             pd.Series([day for day, _ in split], dtype=object), format=self.format, errors="coerce"
         ).astype("datetime64[s]")
         days = parsed.dt.strftime("%Y-%m-%d %H:%M:%S" if has_time else "%Y-%m-%d")
-        # The mark keeps a value of another format from being read in another way.
+        # The question mark keeps a value of another format from being read as some other date.
         return [
             f"{day} {after}".strip() if isinstance(day, str) else f"?{text}"
             for day, (_, after), text in zip(days, split, texts, strict=True)
@@ -217,11 +224,11 @@ class Dates:
 
     def _plain(self, text: str) -> str:
         stripped = text.strip()
-        if self.first and (match := _NUMBERS.match(stripped)):
+        if self.first and (match := _DAY_AND_MONTH.match(stripped)):
             first, second = int(match["first"]), int(match["second"])
             month, day = (second, first) if self.first == "day" else (first, second)
             return _iso(match["year"], month, day, match["rest"], text)
-        for spelling in _SPELT:
+        for spelling in _CLEAR_DATES:
             if match := spelling.match(stripped):
                 parts = match.groupdict()
                 month = int(parts["month"]) if "month" in parts else _MONTHS.get(parts["name"][:3].lower(), 0)
@@ -254,15 +261,15 @@ class DateCount:
     either: str | None = None
     """A value that is a date in both orders."""
     has_other_spellings: bool = False
-    """True if there are values that `Dates` rewrites for any order."""
+    """True if there are values that `Dates` rewrites for any order, like 16 Jan 2011."""
     has_equal_numbers: bool = False
-    """True if in one of those, like 03/03/2011, the day and the month are equal."""
+    """True if one of these values has the same number as day and month, like 03/03/2011."""
 
     def add(self, column: pa.ChunkedArray) -> None:
         """Looks at a piece of the column of text."""
         for value in pc.unique(column.drop_null()).to_pylist():
             text = value.strip()
-            if match := _NUMBERS.match(text):
+            if match := _DAY_AND_MONTH.match(text):
                 first, second = int(match["first"]), int(match["second"])
                 if first > 12 >= second:
                     self.day_first = self.day_first or text
@@ -272,20 +279,20 @@ class DateCount:
                     self.either = self.either or text
                 else:
                     self.has_other_spellings = self.has_equal_numbers = True
-            elif not self.has_other_spellings and any(spelling.match(text) for spelling in _SPELT):
+            elif not self.has_other_spellings and any(spelling.match(text) for spelling in _CLEAR_DATES):
                 self.has_other_spellings = True
 
     def form(self, name: str) -> Dates | None:
         """The form; None if the days are plain. Raises UserError if day and month cannot be told apart."""
         if self.day_first and self.month_first:
             raise UserError(
-                f'"{name}": "{self.day_first}" has the day first and "{self.month_first}" the month: write the one '
-                'that is meant in data, "date-format": "%d/%m/%Y" or "%m/%d/%Y"; the others count as lost'
+                f'"{name}": "{self.day_first}" has the day first and "{self.month_first}" the month: write the '
+                'order that is meant in data, "date-format": "%d/%m/%Y" or "%m/%d/%Y"; other dates count as lost'
             )
         if self.day_first or self.month_first:
             return Dates("day" if self.day_first else "month")
         if self.either:
-            match = _NUMBERS.match(self.either)
+            match = _DAY_AND_MONTH.match(self.either)
             assert match
             sep, year = match["sep"], match["year"]
             first, second = int(match["first"]), int(match["second"])

@@ -82,10 +82,10 @@ def load(
 ) -> Dataset:
     """Loads the days of the range as train, validation and test part; `valid` and `test` are shares of the days.
 
-    With `train_days`, only the last so many training days are read; validation and test stay the same.
+    With `train_days`, at most so many training days are read, the last ones; validation and test stay the same.
 
-    Raises UserError like `read_rows`. Also if a part is empty, a transform is impossible, too many rows are lost, or
-    the training part has a constant target or no value of any feature.
+    Raises UserError like `read_rows`, and if a part is empty, a transform is impossible, too many rows are lost, or the
+    training part has a constant target or no value of any feature.
     """
     # Read the rows.
     split = _split(date_range, valid, test, train_days)
@@ -133,7 +133,7 @@ def load(
 def fingerprint_of(
     source: Source, date_range: DateRange, valid: float = 0.15, test: float = 0.15, *, train_days: int | None = None
 ) -> str:
-    """The fingerprint that `load` would give the same days, without encoding them. The days may have no rows.
+    """The fingerprint of the dataset that `load` would make of the same days. Encodes nothing; there may be no rows.
 
     Raises UserError like `read_rows`.
     """
@@ -225,7 +225,7 @@ def no_days(notes: Sequence[str]) -> str:
     if not notes:
         return "the files have no rows"
     return (
-        "no row has a date that can be read; write dates like 2013-12-31, or in data how they are written: "
+        "no row has a date that can be read; write dates like 2013-12-31, or name their form in data: "
         f'"date-format": "%d/%m/%y" ({"; ".join(notes)})'
     )
 

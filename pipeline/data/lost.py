@@ -15,7 +15,8 @@ from pipeline.data.raw import Columns, Rows, is_infinite, numbers, share
 from pipeline.errors import UserError
 
 STOPS_FROM = 0.2
-"""A larger share is no accident, but a form that was not recognised, or an unclosed quote."""
+"""A larger lost share stops a sweep, unless `data.may-lose` allows it. It is no accident, but a form that was not
+recognised, or an unclosed quote."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Loss:
     """True if too large a share stops a sweep. Empty cells are missing, not lost: they are only reported."""
 
 
-class Read(Protocol):
+class ReadCounts(Protocol):
     """Counts of rows that were read and lost: `Rows` of a date range, or a `Survey`."""
 
     @property
@@ -39,7 +40,7 @@ class Read(Protocol):
     def notes(self) -> tuple[str, ...]: ...
 
 
-def of_files(data: Read) -> list[Loss]:
+def of_files(data: ReadCounts) -> list[Loss]:
     """The loss of whole rows of the files: without a day, cut short, or swallowed by a quote."""
     if not data.lost:
         return []

@@ -155,7 +155,10 @@ def _in_bucket(pattern: str, date: str, date_range: DateRange | None) -> list[Da
 def _objects(
     bucket: "Bucket", pattern: str, date: str, date_range: DateRange | None
 ) -> tuple[dict[str, tuple[int, int]], bool]:
-    """The matching objects, `{name: (generation, size)}`, and whether the listing left partitions out."""
+    """The matching objects, `{name: (generation, size)}`, and True if there are partitions by day.
+
+    Then objects of days outside the range are not listed.
+    """
     folder, start = _folder(pattern), _plain_start(pattern)
     objects: dict[str, tuple[int, int]] = {}
 

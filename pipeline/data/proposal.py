@@ -17,10 +17,10 @@ from pipeline.data.files import first_rows
 from pipeline.data.raw import CALENDAR, contains, numbers
 from pipeline.errors import UserError, did_you_mean
 
-_MOST_OF_THEM = 0.9
-"""Share of a column's values that must be dates, or numbers, for the column to be one of those."""
+_OF_ITS_KIND_AT_LEAST = 0.9
+"""Share of the values of a column of dates, or of numbers, that are dates, or numbers."""
 _CODES_AT_MOST = 31
-"""Whole numbers with at most so many values are probably codes: hours, weekdays, types."""
+"""Whole numbers with at most so many different values are probably codes: hours, weekdays, types."""
 _DISTINCT_AT_MOST = 0.5
 """Text with more distinct values than this share of the rows identifies rows, not groups of rows."""
 _WORDS_AT_LEAST = 3.0
@@ -60,7 +60,7 @@ def propose(path: str, target: str | None = None, leave_out: Sequence[str] = ())
     remarks = []
     if target is None:
         target = _guessed_target(rows, columns, name)
-        remarks = [f'"target" is a guess: name the column to predict, and take out what would give it away ({name})']
+        remarks = [f'"target" is a guess: name the column to predict, and take out features that tell it ({name})']
     elif not _is_number(rows[target]):
         raise UserError(f"{name}: {target} holds no numbers, so it cannot be predicted")
     features = {kind: [column for column in names if column != target] for kind, names in columns.items()}
@@ -108,7 +108,7 @@ def _is_date(column: "pd.Series[Any]") -> bool:
     except UserError:  # the order of day and month is unclear, but these are dates; reading them raises the error
         return True
     days = days_of(pd.Series((spelling.rewrite(text) if spelling else text).to_pylist(), dtype=object))
-    return bool(np.mean(contains(CALENDAR, days)) >= _MOST_OF_THEM)
+    return bool(np.mean(contains(CALENDAR, days)) >= _OF_ITS_KIND_AT_LEAST)
 
 
 def _kind(column: "pd.Series[Any]") -> str | None:
@@ -140,4 +140,4 @@ def _plain(column: "pd.Series[Any]") -> "pd.Series[Any]":
 
 def _is_number(column: "pd.Series[Any]") -> bool:
     values = column.dropna()
-    return bool(len(values)) and bool(np.mean(~np.isnan(numbers(values))) >= _MOST_OF_THEM)
+    return bool(len(values)) and bool(np.mean(~np.isnan(numbers(values))) >= _OF_ITS_KIND_AT_LEAST)

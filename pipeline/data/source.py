@@ -25,7 +25,7 @@ Name = Annotated[str, Field(min_length=1)]
 
 BUILT_IN = ("flights",)
 FLIGHTS_DAYS = DateRange(datetime.date(2013, 1, 1), datetime.date(2014, 1, 1))
-# The errors of a training without rows; `report/claims.py` recognises them.
+# Parts of the error of a training without rows. `report/claims.py` recognises the error by them.
 NO_ROWS = "the data have no rows in"
 NO_ROWS_LEFT = "leaves no rows with a target in"
 
@@ -134,13 +134,13 @@ class FilesSource(Hyphenated):
         None, description="How dates are written, like `%d/%m/%Y %H:%M`; left out, it is recognised."
     )
     decimal: Literal[".", ","] | None = Field(
-        None, description="The mark before decimals, where the other one is of thousands; left out, it is recognised."
+        None, description="The mark before decimals; the other one separates thousands. Left out, it is recognised."
     )
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
         None, description="The character between the values of a CSV file; left out, it is recognised."
     )
     encoding: Annotated[Name, pydantic.AfterValidator(_known_encoding)] | None = Field(
-        None, description="Of the text in CSV files, like `latin-1`; left out, it is recognised."
+        None, description="The encoding of CSV files, like `latin-1`; left out, it is recognised."
     )
     may_lose: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None,
@@ -236,7 +236,7 @@ def with_portable_path(source: Source | None) -> Source | None:
 
 
 def with_all_known_paths(source: Source | None) -> list[Source | None]:
-    """The source itself, and with the other paths by which sweeps in this checkout have named the same files."""
+    """The source, and copies with the other paths by which sweeps in this checkout have named the same files."""
     if not isinstance(source, FilesSource):
         return [source]
     file = project_file()

@@ -16,6 +16,7 @@ def covered(days: Sequence[date], rows: Sequence[int]) -> slice:
     """
     breaks = [at for at in range(1, len(days)) if days[at] - days[at - 1] > _FAR]
     blocks = list(itertools.pairwise([0, *breaks, len(days)]))
+    # The rows that may still be left out: `remaining`.
     sums, remaining = [sum(rows[start:end]) for start, end in blocks], _FEW * sum(rows)
     while len(blocks) > 1 and min(sums[0], sums[-1]) < remaining:
         at = 0 if sums[0] <= sums[-1] else -1

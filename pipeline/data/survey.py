@@ -21,6 +21,7 @@ from pipeline.data.source import Source
 from pipeline.dates import DateRange, month_start
 
 DISTINCT_AT_MOST = 100_000
+"""Distinct values of a column are counted up to this number."""
 
 PARTS = ("train", "valid", "test")
 ALMOST_EMPTY = 0.1
@@ -240,7 +241,7 @@ class _ColumnCount:
 
 @dataclass
 class _Span:
-    """A target in usable rows by day, `[days]`."""
+    """The lowest and highest value of a target on each day, `[days]`, over usable rows."""
 
     target: Target
     lowest: NDArray[np.float64] = field(default_factory=lambda: np.full(CALENDAR.days, np.inf))

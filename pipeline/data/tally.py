@@ -21,11 +21,12 @@ class Tally:
     rows: int = 0
     without_day: int = 0
     example: str | None = None
+    """A value of the date column that is no day."""
     outside: int = 0
     """Rows whose day lies outside the calendar."""
     outside_example: str | None = None
     malformed: int = 0
-    malformed_example: str | None = None
+    """Lines with more or fewer values than the header has names."""
     swallowed: int = 0
     """Lines between an unclosed quote and the next quote, or the end of the file."""
     swallowed_example: str | None = None
@@ -80,7 +81,7 @@ class Tally:
             )
         if self.empty:
             left_out = share(len(self.empty), self.files + len(self.empty))
-            yield f"left out {left_out} files: they are empty, as {self.empty[0]} is"
+            yield f"left out {left_out} files: they are empty, like {self.empty[0]}"
         for name, files in self.lacking.items():
             part = share(len(files), self.files)
             yield f'"{name}" is no column of {part} files, as of {files[0]}: its values there count as missing'

@@ -13,6 +13,7 @@ REPORTED_FROM = 0.01
 """Losses are reported before a sweep starts if they are more than this share of the rows."""
 _IDENTIFIES_FROM = 0.9
 _VALUES_AT_LEAST = 20
+# Words for a missing value.
 _MISSING = frozenset(
     [
         *("na", "n/a", "n.a.", "nan", "null", "none", "nil", "-", "--", "?", ".", "missing"),
@@ -27,7 +28,7 @@ def is_constant(lowest: float, highest: float) -> bool:
 
 
 def is_identifier(distinct: int, values: int) -> bool:
-    """True if a category has another value in almost every row, like the number of an order or a customer."""
+    """True if a category has a different value in almost every row, like the number of an order or a customer."""
     return values >= _VALUES_AT_LEAST and distinct >= _IDENTIFIES_FROM * values
 
 
@@ -92,5 +93,5 @@ def infinite(name: str, count: int, rows: int, example: object) -> str:
 
 
 def no_numbers(name: str, count: int, rows: int, example: object) -> str:
-    """The message for other values than numbers in a column of numbers. They count as missing."""
+    """The message for values in a column of numbers that are no numbers. They count as missing."""
     return f'"{name}": {share(count, rows)} values are no numbers, for example "{example}"'

@@ -95,7 +95,7 @@ def about_rows_and_columns(data: Survey) -> Iterator[str]:
     yield from lost.reported(lost.of_targets(without, int(data.rows.sum()), data.targets))
     if len(data.days) > 1 and data.days[0] == _FIRST_DAY and data.days[1] - data.days[0] > np.timedelta64(365, "D"):
         rows = "1 row" if data.rows[0] == 1 else f"{data.rows[0]:,} rows"
-        yield f"the data begin on {_FIRST_DAY} ({rows}), years before all other days: dates that were 0 look so"
+        yield f"the data begin on {_FIRST_DAY} ({rows}), years before all other days: a date stored as 0 reads so"
     for column in data.columns:
         yield from _about_column(column)
 

@@ -18,6 +18,7 @@ from pipeline.errors import InfrastructureError, UserError
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
 STARTING = (502, 503, 504)
+"""Statuses of a controller that starts, or of the proxy before it."""
 CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
 
 
@@ -26,7 +27,7 @@ class Unreachable(InfrastructureError):
 
 
 class NotFound(InfrastructureError):
-    """The thing does not exist, or the user may not see it: Jenkins answers the same."""
+    """A job, build or queue item does not exist, or the user may not see it: Jenkins answers both alike."""
 
 
 class NotJenkins(UserError):
@@ -49,6 +50,7 @@ class LogPart:
     content: bytes
     next: int
     more: bool
+    """True if the log may still grow."""
 
 
 def login(url: str | None, environment: Mapping[str, str]) -> Login:
@@ -186,7 +188,7 @@ def _address(text: str) -> str:
         has_host = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
     except ValueError:
         has_host = False
-    # First of all, so that no message repeats a password.
+    # Checked before the rest, whose messages repeat the address and so a password in it.
     if "@" in text:
         raise UserError("the address of Jenkins holds a user or password: they belong in JENKINS_USER, JENKINS_TOKEN")
     if not has_host or parts.query or parts.fragment or re.search(r"\s", text):

@@ -15,11 +15,15 @@ from pipeline.jenkins.rounds import Line
 TRIES = 3
 """Failures of infrastructure after which a trial is given up."""
 _STRIKES = {"1": 1 / 3}
-"""Exit status of a machine that is not ready -> its strikes. Status 1: the cause may lie elsewhere."""
+"""Strikes against a machine by the exit status of `bin/ready`; 1 for any other. At 1 the cause may lie elsewhere."""
 _STRIKES_OUT = 2.0
+"""A machine with so many strikes gets no more packs."""
 _LOST_IN_A_ROW = 3
+"""A build ends if one of its lanes loses so many machines while no pack ends."""
 _UNFIT_IN_A_ROW = 6
-"""Counts different machines, as pods never have the same name twice."""
+"""A build ends if one of its lanes meets so many different machines that are not fit, while no pack ends.
+
+No pod has the name of an earlier one, so strikes against single machines would never end such a build."""
 
 
 @dataclass(frozen=True)
@@ -77,25 +81,28 @@ def sequel(failures: Sequence[Failure], unfinished: Sequence[str]) -> Sequel:
     if last.line is None:
         return Sequel(pause=last.status == "1")
     line = last.line
-    at = [place for place, trial in enumerate(line.trials) if trial in unfinished]
-    if not at:
+    positions = [position for position, trial in enumerate(line.trials) if trial in unfinished]
+    if not positions:
         return Sequel()
     counted = [*_counted(before, line), last]
     if len(line.trials) > 1 and (last.died or len(counted) > 1):
-        parts = [(place, line.part([place], line.trials[place])) for place in at]
-        return Sequel(again=tuple(_renamed(part, place) for place, part in parts))
-    remaining = line if len(at) == len(line.trials) else line.part(at, line.label)
+        parts = [(position, line.part([position], line.trials[position])) for position in positions]
+        return Sequel(again=tuple(_renamed(part, position) for position, part in parts))
+    remaining = line if len(positions) == len(line.trials) else line.part(positions, line.label)
     if len(counted) < TRIES:
         return Sequel(again=(remaining,))
     return Sequel(given_up=remaining, reason=f"given up after {', '.join(map(str, counted))}")
 
 
-def _renamed(line: Line, place: int) -> Line:
-    return Line(f"{line.id}-{place}", line.label, line.image, line.minutes, line.trials, line.sweep)
+def _renamed(line: Line, position: int) -> Line:
+    return Line(f"{line.id}-{position}", line.label, line.image, line.minutes, line.trials, line.sweep)
 
 
 def _counted(failures: Sequence[Failure], line: Line) -> list[Failure]:
-    """The failures that count against a pack: its own, and those of the larger pack before if the process died."""
+    """The failures that count against a pack: its own, and those of the larger pack that it was a part of.
+
+    The latter count only if the process died, as this trial may have killed it.
+    """
     return [
         failure
         for failure in failures
@@ -118,6 +125,7 @@ def machines_to_leave(failures: Sequence[Failure]) -> list[str]:
         if failure.machine and (is_another or not failure.ended_there):
             weight = _STRIKES.get(failure.status, 1.0) if failure.line is None else 1.0
             strikes[failure.machine] = strikes.get(failure.machine, 0.0) + weight
+    # Six thirds need not add up to 2 exactly.
     return [machine for machine, count in strikes.items() if count > _STRIKES_OUT - 0.01]
 
 
@@ -145,7 +153,7 @@ def _raise_if_machines_are_lost_in_a_row(failures: Sequence[Failure], unfinished
     if len(of_lane) < _LOST_IN_A_ROW or any(failure.status != "lost" for failure in of_lane):
         return
     last = of_lane[-1].line
-    has_come_on = last is not None and not set(last.trials) <= set(unfinished)
-    if of_lane[0].ended == of_lane[-1].ended and not has_come_on:
+    has_progressed = last is not None and not set(last.trials) <= set(unfinished)
+    if of_lane[0].ended == of_lane[-1].ended and not has_progressed:
         names = ", ".join(failure.machine or "one before it began" for failure in of_lane)
         raise InfrastructureError(f"three machines in a row were lost, and no trial ended in between: {names}")

@@ -1,6 +1,6 @@
 """Installs the requirements of `hpt` and of a team's repository into the environment of this Python.
 
-`bin/environment` of a wheel calls it in a workspace. With `--packages` it makes a team's image, without the team's
+`bin/environment` of a wheel calls it in a workspace. With `--packages`, for a team's image, it leaves out the team's
 code, which comes with each checkout.
 """
 
@@ -17,6 +17,7 @@ from pipeline.errors import FINE, INFRASTRUCTURE, WRONG
 from pipeline.jenkins.start import locked
 from pipeline.provenance import __version__
 
+# The extras in `hpt[gpu]==0.1.0` or `vendor/hpt-0.1.0.whl[gpu]`.
 _EXTRAS = re.compile(r"(?:^hpt\s*|\.whl)(\[[\w\s,.-]*\])")
 _DONE = Path(sys.prefix, "filled")
 """The mark of a complete environment, written last. `bin/environment` looks for it."""
@@ -25,8 +26,8 @@ _DONE = Path(sys.prefix, "filled")
 def requirements(folder: Path, *, with_code: bool) -> list[str]:
     """Arguments of pip: `hpt` with the extras in hpt.toml, requirements.txt, and the dependencies in pyproject.toml.
 
-    With its code, a package (with a `build-system`) is installed in place. Raises ValueError if pyproject.toml cannot
-    be read, or leaves its dependencies to the build.
+    If the team's code is a package (its pyproject.toml has a `build-system`), `with_code` installs it in place, with
+    its dependencies. Raises ValueError if pyproject.toml cannot be read, or leaves its dependencies to the build.
     """
     pinned = str(_toml(folder / "hpt.toml").get("hpt", ""))
     extras = _EXTRAS.search(pinned)
@@ -38,7 +39,7 @@ def requirements(folder: Path, *, with_code: bool) -> list[str]:
     if "build-system" in pyproject and with_code:
         return [*arguments, "-e", "."]
     if "dependencies" in project.get("dynamic", ()) or ("build-system" in pyproject and not project):
-        raise ValueError("pyproject.toml does not say itself on what it depends: list that in requirements.txt, too")
+        raise ValueError("pyproject.toml does not say itself what it depends on: list that in requirements.txt, too")
     return [*arguments, *project.get("dependencies", ())]
 
 

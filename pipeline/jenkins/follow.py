@@ -16,8 +16,9 @@ from pipeline.jenkins.job import Accepted, Job
 
 T = TypeVar("T")
 LONGEST_PAUSE = 30.0
-# Just after the end, Jenkins may still report that the log goes on.
+"""Seconds between two calls while the controller is away: at most."""
 LAST_LOOKS = 5
+"""Times that the log is read after the end, while Jenkins still reports that it goes on."""
 
 
 class View(Protocol):
@@ -42,7 +43,7 @@ class Patience:
 
 @dataclass(frozen=True)
 class Ended:
-    """The end of a build: the result in Jenkins' word, or CANCELLED in the queue."""
+    """The end of a build: its result as Jenkins names it, or CANCELLED if it ended in the queue."""
 
     result: str
     seconds: float

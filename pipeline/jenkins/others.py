@@ -1,7 +1,7 @@
 """Leaves out packs that other runners are training: a build plans the remaining ones, or waits.
 
-A build that plans is a new process each time and has seen no sign of life yet. So it watches until it can decide: a
-runner that renews its leases lives; one that does not for three minutes is gone, and its trials are free.
+Each plan of a build is a new process, which has not seen yet whether a lease is renewed. So it watches until it can
+decide. A runner that renews its leases lives. A runner that has not for three minutes is gone: its trials are free.
 """
 
 import time

@@ -63,7 +63,7 @@ PARAMETERS = (
     JobParameter("RETRY", "With SWEEP: trials that failed run again, too.", default="false", kind=Kind.BOOLEAN),
     JobParameter(
         "JUDGE",
-        "due: judge all claims that a date range is new for; or a claim's id. Given, no spec is read.",
+        "due: judge all claims that have a new date range; or a claim's id. Given, no spec is read.",
     ),
     JobParameter("SPEC_JSON", "The spec itself, as JSON. Given, it is used instead of SPEC.", kind=Kind.TEXT),
     JobParameter(
@@ -71,7 +71,7 @@ PARAMETERS = (
     ),
     JobParameter(
         "MODE",
-        "How to tune: as the spec says, or with all data, or cheaply first, or all by itself.",
+        "How to tune: as the spec says, or with all data, or cheaply first, or automatically.",
         choices=("spec", "full", "short", "automatic"),
         kind=Kind.CHOICE,
     ),

@@ -18,10 +18,11 @@ from pipeline.sweep.merge import Merged, merge
 
 
 def publish(sweeps: Sequence[Sweep], folder: Path) -> list[Merged]:
-    """Merges and concludes the sweeps. Writes results.csv, report/, both in summary.zip, junit.xml and description.txt.
+    """Merges and concludes the sweeps, and writes their files into `folder`.
 
-    For several sweeps, report/index.html is their comparison with a link to the page of each. Sweeps that judge claims
-    cannot be compared, so the page lists the verdict of each. Raises UserError if `folder` cannot be written.
+    These are results.csv and report/, summary.zip with both, junit.xml and description.txt. For several sweeps,
+    report/index.html is their comparison with a link to the page of each. Sweeps that judge claims cannot be compared,
+    so the page lists the verdict of each. Raises UserError if `folder` cannot be written.
     """
     merged = [merge(sweep) for sweep in sweeps]
     summaries = [conclude(sweep, result) for sweep, result in zip(sweeps, merged, strict=True)]
@@ -56,7 +57,7 @@ _NO_MARKUP = str.maketrans(
         "&": "\N{FULLWIDTH AMPERSAND}",
     }
 )
-"""Look-alikes: some formatters of Jenkins take the originals for markup, others show them as they are."""
+"""Look-alikes: some formatters of Jenkins take the originals for markup, and others would show their escapes."""
 
 
 def description(answer: str, sweeps: Sequence[str]) -> str:

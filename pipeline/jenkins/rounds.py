@@ -23,7 +23,7 @@ class Line:
     image: str
     """`-` for the image of the build."""
     minutes: int
-    """The deadline, after which it counts as hung. Well above the limits of its trials."""
+    """The time after which the pack counts as hung: well above the limits of its trials."""
     trials: tuple[str, ...]
     sweep: str
 
@@ -60,7 +60,8 @@ class Plan:
 def plan(sweeps: Sequence[Sweep], environment: Mapping[str, str], *, retry: bool, lanes: int | None = None) -> Plan:
     """The packs that should run now and that no other runner trains; none if all sweeps are done.
 
-    A new round is cut into packs for this many lanes. Sweeps take turns, as their budgets of hours run in parallel.
+    A new round is cut into packs for `lanes` lanes. The packs of several sweeps take turns, because their budgets of
+    hours run in parallel.
     Raises UserError if a sweep would run code or an image that the build's parameters were not checked with.
     """
     work = others.remaining(sweeps, owner_in(environment), retry=retry, lanes=lanes)
@@ -81,7 +82,7 @@ def _done(sweep: Sweep, packs: Sequence[Pack]) -> int:
 
 def _line(sweep: Sweep, pack: Pack, shared: bool) -> Line:
     definition = sweep.definition
-    # The id names the container: with the same name, one sweep's container would end the other's.
+    # The id names the container, and a container ends an older one of its name: sweeps must not share names.
     id, label = pack.id, pack.label
     if shared:
         id, label = f"{sweep.id}-{pack.id}", f"{definition.architecture} {pack.label}"

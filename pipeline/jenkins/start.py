@@ -20,9 +20,17 @@ from pathlib import Path
 from typing import NoReturn
 
 FOLDER = Path(".hpt").absolute()
-READ = ("requirements*.txt", "requirements/**/*.txt", "constraints*.txt", "pyproject.toml", "setup.py", "setup.cfg")
+PACKAGE_LISTS = (
+    "requirements*.txt",
+    "requirements/**/*.txt",
+    "constraints*.txt",
+    "pyproject.toml",
+    "setup.py",
+    "setup.cfg",
+)
 """Files of the team that name packages: a change makes another environment."""
 _UNUSED_FOR_S = 14 * 24 * 3600
+"""Environments that were not used for so long are removed."""
 
 
 def main() -> None:
@@ -62,8 +70,8 @@ def pinned() -> str:
 def fingerprint(requirement: str, packages: str) -> str:
     """A hash of all that an environment is made of, its place included: it cannot be moved."""
     digest = hashlib.sha256(f"{requirement}\0{packages}\0{FOLDER}\0{sys.version}\0".encode())
-    files = {path for pattern in READ for path in Path().glob(pattern) if path.is_file()}
-    # These may name wheels in the repository, which can change under the same name.
+    files = {path for pattern in PACKAGE_LISTS for path in Path().glob(pattern) if path.is_file()}
+    # Lists of requirements may name wheels of the repository, which can change under the same name.
     lists = (path.read_text(encoding="utf-8", errors="replace") for path in files if path.suffix == ".txt")
     words = [requirement.partition("[")[0], *(word for text in lists for word in text.split())]
     for path in sorted(files | {Path(word) for word in words if os.path.isfile(word)}):

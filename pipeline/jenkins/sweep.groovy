@@ -3,9 +3,9 @@
 // take packs from one list until a new plan is empty, Summary publishes. docs/jenkins.md tells how to set up a controller.
 import groovy.transform.Field
 
-// The state of the build, which survives the loss of any machine. It is one map, changed only inside: if a closure
-// assigned to a field, functions would not see the change. Branches can switch at every step and at every call of a
-// function below, so each read and change of the state is one statement without such a call.
+// The state of the build, which survives the loss of any machine. It is one map, whose entries change: if a closure
+// assigned to the field itself, functions would not see the change. Branches can switch at every step and at every call
+// of a function below, so each read and change of the state is one statement without such a call.
 @Field Map batch = [
     settings: [:],      // of the check: protocol, label, lanes, store, sweeps, retry, judge, code
     image: '',          // from the Image stage
@@ -160,7 +160,7 @@ def drain() {
 
 /** Works on one machine after another. Leaves a machine after a failure, and asks Python what follows from it. */
 def lane(String name) {
-    Map own = [name: name, machine: '', failure: '']
+    Map own = [name: name, machine: '', failure: '']  // the lane, its present machine, and the failure there
     while (batch.waiting && someMachineIsLeft()) {
         own.machine = ''
         own.failure = ''
@@ -299,8 +299,8 @@ def take(String line, String[] cells) {
     } else if (cells[0] == 'left') {
         batch.left[cells[1]] = true
         // The label only grows, and answers may come out of order: the longest is the newest.
-        String known = batch.label
-        if (cells[2].length() > known.length()) {
+        String present = batch.label
+        if (cells[2].length() > present.length()) {
             batch.label = cells[2]
         }
     } else if (cells[0] == 'pause') {
@@ -351,6 +351,8 @@ def onMachine(String label, Closure body) {
 
 /** Runs `body` on a machine with this build's source. False if the machine was lost meanwhile. */
 boolean holdMachine(String label, Closure body) {
+    // `retry` starts its block again after the loss of the machine. The second time the block does nothing, so that the
+    // caller decides.
     Map attempt = [number: 0]
     retry(count: 2, conditions: [agent(), nonresumable()]) {
         attempt.number = attempt.number + 1
@@ -403,11 +405,11 @@ def withBucket(Closure body) {
 
 /** The lines `name=value` as a map. */
 Map parseSettings(String text) {
-    Map found = [:]
+    Map settings = [:]
     String[] lines = text.trim().split('\n')
     for (int i = 0; i < lines.length; i++) {
         int at = lines[i].indexOf('=')
-        found[lines[i].substring(0, at)] = lines[i].substring(at + 1)
+        settings[lines[i].substring(0, at)] = lines[i].substring(at + 1)
     }
-    return found
+    return settings
 }

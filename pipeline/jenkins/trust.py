@@ -22,13 +22,16 @@ from pipeline.sweep import Definition
 
 INLINE_CODE, STORES, DATA_ROOTS = "HPT_ALLOW_INLINE_CODE", "HPT_STORES", "HPT_DATA_ROOTS"
 FORGED = "HPT_FORGED"
-"""The parameters of the build with these three names, as the Jenkinsfile read them: `null` for each that is none."""
+"""The Jenkinsfile's variable with the values of parameters that have one of these three names: `null` for none.
+
+Any other value means that somebody tried to set a limit by a parameter."""
 _NONE_FORGED = "null null null"
 CODE = ("trainer", "command", "describe")
 """Keys of a spec that name code."""
 MARKS = "HPT_CODE"
-"""Marks of the code and images that a build may run, with spaces between; empty if `sweep.json` is trusted."""
+"""The variable with the marks (hashes) of the code and images that a build may run; empty: `sweep.json` is trusted."""
 _NO_CODE = "none"
+"""The value of HPT_CODE for a build that may run none."""
 IMAGES = "hpt-trainer"
 """The repository of the images that `docker/image` makes."""
 
@@ -132,7 +135,7 @@ class Trust:
         if self.inline_code or re.fullmatch(rf"{re.escape(self.images)}(:[\w.-]+)?(@sha256:[0-9a-f]+)?", image):
             return None
         return (
-            f"is not this repository's code: possible is {self.images}, as docker/image makes it; any other is named "
+            f"is not this repository's code: possible is {self.images}, as docker/image makes it; name any other "
             f"in a committed spec (an administrator can allow it, by {INLINE_CODE}=1)"
         )
 
@@ -161,7 +164,7 @@ class Trust:
                 folder = str(project_folder())
                 places, path = (Place(folder),), f"{folder}/{PurePosixPath(path)}"
         for place in places:
-            if place.holds(_fixed(path)) and (
+            if place.holds(_before_wildcard(path)) and (
                 _is_bucket(path) or all(map(place.holds_target, glob.iglob(path, recursive=True)))
             ):
                 return None
@@ -201,7 +204,7 @@ def _marks(run: Spec | Definition, image: str | None) -> Iterator[str]:
 
 
 def _mark(value: object) -> str:
-    # A conditional argument of a command is a model, not a text.
+    # A conditional argument of a command is a pydantic model, not a text.
     text = json.dumps(value, default=lambda word: word.model_dump(by_alias=True))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -231,7 +234,7 @@ def _parts(address: str) -> list[str]:
     return [part for part in address.split("/") if part]
 
 
-def _fixed(pattern: str) -> str:
+def _before_wildcard(pattern: str) -> str:
     """The folder before the first wildcard of a pattern; the whole pattern if it has none."""
     start = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
     return pattern if start == pattern else start[: start.rfind("/") + 1]

@@ -1,7 +1,7 @@
 """The store of sweeps: a directory or a bucket, behind one small interface.
 
-Here: objects under relative, `/`-separated keys (`sweeps/<id>/results.csv`). `keys.py` checks keys; no key is the
-folder of another. Not here: the meaning of keys, which is in `sweep/layout.py`.
+Here: objects under relative, `/`-separated keys (`sweeps/<id>/results.csv`). `keys.py` checks keys. A key is
+never also a folder: with `a/b` there is no object `a`. Not here: the meaning of keys, which is in `sweep/layout.py`.
 """
 
 from pipeline.store.address import open_store

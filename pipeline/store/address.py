@@ -7,8 +7,8 @@ from pipeline.errors import UserError
 from pipeline.places import canonical, local
 from pipeline.store.interface import Store
 
-_LONGEST = 4000
-# For browsers (a store's links have it), and for programs.
+_CHARACTERS_AT_MOST = 4000
+# Hosts of a bucket's objects: for browsers, as in `Store.link`, and for programs.
 _BUCKET_HOSTS = ("storage.cloud.google.com", "storage.googleapis.com")
 
 
@@ -30,13 +30,15 @@ def open_store(root: str) -> Store:
 
 
 def model_address(url: str) -> str:
-    """An address in any form as `gs://bucket/key` or as an absolute path, without a slash at its end.
+    """Rewrites the address of a model as `gs://bucket/key`, or as an absolute path, without a slash at its end.
+
+    `https://storage.cloud.google.com/bucket/key` becomes `gs://bucket/key`.
 
     Raises UserError if it is no address of a model.
     """
     error = UserError(f"{url[:200]!r} is no place for a model: give a model_url, a folder or gs://bucket/folder")
     url = canonical(url)
-    if "\0" in url or len(url) > _LONGEST or url == "gs://":
+    if "\0" in url or len(url) > _CHARACTERS_AT_MOST or url == "gs://":
         raise error
     try:
         parts = urlsplit(url) if "://" in url else None

@@ -45,8 +45,9 @@ _FAILURES = (
 class Bucket:
     """The bucket `name`. Safe for many threads. Connects on the first call.
 
-    `deadline` is the number of seconds for which a failing call is retried. A missing bucket raises `refused`, with the
-    advice `instead`. Missing permissions raise `denied` (by default `refused`), with the advice to grant `role`.
+    `deadline` is the number of seconds for which a failing call is retried. `refused` and `denied`
+    are classes of errors: a missing bucket raises `refused`, with the advice `instead`; missing permissions raise
+    `denied` (by default the same class), with the advice to grant `role`.
     """
 
     def __init__(
@@ -91,7 +92,10 @@ class Bucket:
         return result
 
     def check(self) -> None:
-        """Raises an error if the bucket does not exist. For use after a 404, which does not tell object from bucket."""
+        """Raises an error if the bucket does not exist.
+
+        For use after a 404, which does not tell which of object and bucket is missing.
+        """
         if not self._exists:
             with self.explained("find", ""):
                 list(self.list(max_results=1, fields="items(name)"))
@@ -134,7 +138,7 @@ class Bucket:
                 adapter = requests.adapters.HTTPAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS)
                 client._http.mount("https://", adapter)
                 client._http.mount("http://", adapter)
-                # With it, the client would read the bucket's metadata, which many accounts may not.
+                # For this cache the client would read the bucket's metadata, which many accounts may not do.
                 client._bucket_metadata_cache = None
                 self._connected = client.bucket(self.name)
             return self._connected

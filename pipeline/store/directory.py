@@ -1,7 +1,7 @@
 """A store in a directory, on this machine or on a mount that several machines share.
 
-An object is a plain file that a person can `ls` and `cat`. A file gets its name when it is whole and flushed to disk.
-A mount needs working file locks.
+An object is a plain file that a person can `ls` and `cat`. A file gets its name only once it is whole and
+flushed to disk. A mount needs working file locks.
 """
 
 import contextlib
@@ -20,10 +20,10 @@ from typing import BinaryIO
 
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.store.interface import Entry
-from pipeline.store.keys import OWN, check_key, check_prefix, is_key, temporary_name
+from pipeline.store.keys import INTERNAL, check_key, check_prefix, is_key, temporary_name
 
-_MARKER = f"{OWN}store.json"
-_LOCK = f"{OWN}lock"
+_MARKER = f"{INTERNAL}store.json"
+_LOCK = f"{INTERNAL}lock"
 
 _MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 # Errors of link(2) on file systems without hard links (FAT, some FUSE and SMB mounts).
@@ -48,7 +48,7 @@ class DirectoryStore:
     The first machine that writes marks the store as its own. Other machines may read it. They may write only if the
     store is declared a shared mount, by `shared` or HPT_STORE_SHARED=1. The store keeps the declaration.
 
-    Raises UserError if `root` is a file, and for a write by another machine.
+    Raises UserError if `root` is a file, and at a write by a machine that may not write.
     """
 
     def __init__(self, root: str, shared: bool | None = None) -> None:
@@ -58,7 +58,7 @@ class DirectoryStore:
             raise UserError(f"the store {root} is a file: name a directory or gs://bucket/prefix")
         self._shared = os.environ.get("HPT_STORE_SHARED", "0") not in ("", "0") if shared is None else shared
         self._claimed = False
-        self._threads = threading.Lock()
+        self._thread_lock = threading.Lock()
 
     def read(self, key: str) -> bytes:
         return self.read_versioned(key)[0]
@@ -175,14 +175,14 @@ class DirectoryStore:
 
     @contextlib.contextmanager
     def _filled(self, path: str, content: bytes | BinaryIO) -> Iterator[str]:
-        """A temporary file with this content, flushed to disk with its folders. It is in the folder of `path`."""
+        """A temporary file in the folder of `path` with this content. The file and new folders are flushed to disk."""
         self._claim()
         folder = os.path.dirname(path)
         new_folders = _make_folder(folder)
         temporary = os.path.join(folder, temporary_name())
         try:
             _fill(temporary, content)
-            # After the file: on most file systems, its flush makes these flushes cheap.
+            # Flush the folders after the file: on most file systems that makes it cheap.
             for new_folder in new_folders:
                 _sync_folder(os.path.dirname(new_folder))
             yield temporary
@@ -217,8 +217,8 @@ class DirectoryStore:
             if version is not None and (old is None or _version(old) != version):
                 return False
             if old is not None:
-                # File system clocks tick slowly and inode numbers are reused. Without this, the content of two writes
-                # ago could have the same version as the new one.
+                # A version is inode number, time and size. Clocks of file systems tick slowly and inode numbers are
+                # reused, so the content of two writes ago could have the same version: each write gets a later time.
                 new = os.stat(temporary)
                 newer = max(new.st_mtime_ns, old.st_mtime_ns + 1)
                 os.utime(temporary, ns=(new.st_atime_ns, newer))
@@ -229,7 +229,7 @@ class DirectoryStore:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """The lock for changes of this store. It is held during a rename, never while content is written."""
-        with self._threads:
+        with self._thread_lock:
             # The lock ends when the file is closed, or the process dies.
             lock = os.open(os.path.join(self._folder, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
@@ -282,7 +282,7 @@ class DirectoryStore:
         try:
             yield
         except FileNotFoundError as error:
-            if error.filename == key:
+            if error.filename == key:  # from `_open`: the object is missing
                 raise
             raise self._explanation(verb, key, error) from error
         except OSError as error:
@@ -332,7 +332,7 @@ def _sync_folder(folder: str) -> None:
 
 
 def _stat(path: str) -> os.stat_result | None:
-    # Opened, because a mount may answer a stat from its cache, but asks the server to open a file.
+    # Open it: a mount may answer a stat from its cache, but asks the server before it opens a file.
     try:
         with open(path, "rb") as file:
             return os.fstat(file.fileno())

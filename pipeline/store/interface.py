@@ -45,11 +45,11 @@ class Store(Protocol):
         ...
 
     def replace(self, key: str, data: bytes, version: str | None) -> bool:
-        """Writes the object if `version` is its current version, and returns False otherwise. None means no object.
+        """Writes the object if `version` is its current version; if that is None, only if there is no object.
 
-        The result is also False if the write succeeded, its answer was lost, and another writer replaced the object
-        before the call could look. Callers must then compute the content anew from the current object, and their change
-        must be safe to apply twice: a merge is, a counter is not.
+        Returns False if it did not write. Also if it did, but the answer was lost and another writer replaced the
+        object before the call could look. Callers must then compute the content anew from the current object, and their
+        change must be safe to apply twice: a merge is, a counter is not.
         """
         ...
 
@@ -70,7 +70,7 @@ class Store(Protocol):
         ...
 
     def tidy(self, prefix: str) -> None:
-        """Removes folders without objects below `prefix`, which ends with a slash, if the store has folders."""
+        """Removes empty folders below `prefix`, which ends with a slash. Does nothing in a bucket, which has none."""
         ...
 
     def entries(self, prefix: str, suffix: str = "") -> Iterator[Entry]:

@@ -8,8 +8,8 @@ import uuid
 
 from pipeline.errors import UserError
 
-# Prefix of a store's internal files: temporary files, its lock, its marker. They are never listed.
-OWN = ".hpt-"
+# Begins the names of a store's internal files: temporary files, its lock, its marker. They are never listed.
+INTERNAL = ".hpt-"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -36,15 +36,15 @@ def is_key(name: str) -> bool:
 
 def temporary_name() -> str:
     """A unique file name that no listing shows."""
-    return f"{OWN}{uuid.uuid4().hex}.tmp"
+    return f"{INTERNAL}{uuid.uuid4().hex}.tmp"
 
 
 def _problem(key: str) -> str | None:
     parts = key.split("/")
     if any(part in ("", ".", "..") for part in parts):
-        return "no part between slashes may be empty, '.' or '..', and it does not begin with a slash"
-    if any(part.startswith(OWN) for part in parts):
-        return f"a part that begins with {OWN!r} belongs to the store itself"
+        return "no part between slashes may be empty, '.' or '..', and it must not begin with a slash"
+    if any(part.startswith(INTERNAL) for part in parts):
+        return f"a part that begins with {INTERNAL!r} belongs to the store itself"
     if _CONTROL.search(key):
         return "control characters (line breaks, NUL) are not allowed"
     if _SURROGATE.search(key):

@@ -1,4 +1,7 @@
-"""Changes an object that several processes write: reads it, computes, and writes only over the version read."""
+"""Changes an object that several processes write, without losing a change of another process.
+
+Reads it, computes its new content, and writes that only if nobody has written since the read.
+"""
 
 import random
 import time
@@ -25,6 +28,7 @@ def update(store: Store, key: str, change: Callable[[bytes], bytes]) -> None:
         changed = change(content)
         if changed == content or store.replace(key, changed, version):
             return
-        # A bucket takes about one update per second. After a pause, another process may have made the same change.
+        # A pause, because a bucket takes about one update of an object per second. Then another process may have made
+        # the same change.
         time.sleep(random.uniform(0, pause))
         pause = min(2 * pause, _PAUSE_AT_MOST_S)

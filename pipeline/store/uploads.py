@@ -1,6 +1,6 @@
 """Keeps growing files up to date in a store, from a background thread.
 
-Only the latest content of a key is written, and not too often: a bucket takes about one update per second and object.
+Only the latest content of a key is written, and not too often: a bucket takes about one update of an object per second.
 A failed write is retried later, and never blocks `put`. The first write comes after half a second, so that a short
 run writes a file only once.
 """
@@ -16,6 +16,7 @@ from pipeline.errors import InfrastructureError
 from pipeline.store.interface import Store
 
 EVERY_S = 2.0
+"""Time between two writes of a file, unless `put` names another."""
 _FIRST_AFTER_S = 0.5
 
 
@@ -24,7 +25,9 @@ class _File:
     every: float
     content: Callable[[], bytes] = field(default=bytes)
     dirty: bool = False
+    """True if the store lacks the latest content."""
     due: float = field(default_factory=lambda: time.monotonic() + _FIRST_AFTER_S)
+    """The time from which it may be written."""
 
 
 class Uploads:
@@ -82,6 +85,6 @@ class Uploads:
                 content = file.content
             try:
                 self._store.write(key, content())
-            except Exception:  # of any kind: the end of the context tries once more and raises it
+            except Exception:  # of any kind: it is tried again, and the end of the context raises it
                 with self._changed:
                     file.dirty, file.due = True, time.monotonic() + 10 * file.every

@@ -232,7 +232,7 @@ def test_a_program_in_any_language_is_described_by_a_json_schema(repository: Pat
     (repository / "line.schema.json").write_text((ROOT / "examples/line.schema.json").read_text())
     done = init("--command", "sh line.sh data/rows.csv {shrink}", "--describe", "line.schema.json")
     assert done.code == 0, done
-    assert "whose days are not known" in done.err
+    assert "days of the data are not known" in done.err
     (repository / "specs/first.json").unlink()
     (repository / "hpt.toml").unlink()
     init("--command", "sh line.sh data/rows.csv {shrink}", "--describe", "line.schema.json", "--data", "data/rows.csv")

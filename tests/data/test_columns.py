@@ -204,7 +204,7 @@ def test_empty_parts_are_left_out_and_counted(tmp_path: Path, plain: str, name: 
     load.covered_days(source(tmp_path / "*") if "parquet" in name else path)
     data = load.load(source(tmp_path / "[a0z].*"), FEBRUARY)
     assert data.fingerprint == plain
-    assert any("left out 1 of 2 (50 %) files: they are empty, as " in note for note in data.notes)
+    assert any("left out 1 of 2 (50 %) files: they are empty, like " in note for note in data.notes)
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n\n"])
@@ -268,7 +268,9 @@ def test_a_value_without_an_end_is_an_error_with_a_cause(tmp_path: Path, monkeyp
     path = csv(tmp_path / "a.csv", *COLUMNS)
     with path.open("a") as file:
         file.write('2024-02-29,1.0,"' + "a,b\n" * 2_000_000)
-    with pytest.raises(UserError, match=r"a.csv cannot be read: after .* rows comes one of more than 2 MB; is a quote"):
+    with pytest.raises(
+        UserError, match=r"a.csv cannot be read: after .* rows comes a row of more than 2 MB; does a quote"
+    ):
         survey(source(path))
 
 

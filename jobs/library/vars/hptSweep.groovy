@@ -4,9 +4,9 @@
 // take packs from one list until a new plan is empty, Summary publishes. docs/jenkins.md tells how to set up a controller.
 import groovy.transform.Field
 
-// The state of the build, which survives the loss of any machine. It is one map, changed only inside: if a closure
-// assigned to a field, functions would not see the change. Branches can switch at every step and at every call of a
-// function below, so each read and change of the state is one statement without such a call.
+// The state of the build, which survives the loss of any machine. It is one map, whose entries change: if a closure
+// assigned to the field itself, functions would not see the change. Branches can switch at every step and at every call
+// of a function below, so each read and change of the state is one statement without such a call.
 @Field Map batch = [
     settings: [:],      // of the check: protocol, label, lanes, store, sweeps, retry, judge, code
     image: '',          // from the Image stage
@@ -46,13 +46,13 @@ pipeline {
         booleanParam(name: 'RETRY', defaultValue: false,
             description: 'MORE ABOUT WHAT TO TUNE. With SWEEP: trials that failed run again, too.')
         string(name: 'JUDGE', defaultValue: '', trim: true,
-            description: 'due: judge all claims that a date range is new for; or a claim\'s id. Given, no spec is read.')
+            description: 'due: judge all claims that have a new date range; or a claim\'s id. Given, no spec is read.')
         text(name: 'SPEC_JSON', defaultValue: '',
             description: 'The spec itself, as JSON. Given, it is used instead of SPEC.')
         string(name: 'DATA', defaultValue: '', trim: true,
             description: 'Data where no spec names any: flights, or the JSON of a data key. Empty: what hpt.toml says.')
         choice(name: 'MODE', choices: ['spec', 'full', 'short', 'automatic'],
-            description: 'How to tune: as the spec says, or with all data, or cheaply first, or all by itself.')
+            description: 'How to tune: as the spec says, or with all data, or cheaply first, or automatically.')
         string(name: 'EXPERIMENTS', defaultValue: '', trim: true,
             description: 'How many settings to try. Empty: what the spec says.')
         string(name: 'AS_OF', defaultValue: '', trim: true,
@@ -218,7 +218,7 @@ def drain() {
 
 /** Works on one machine after another. Leaves a machine after a failure, and asks Python what follows from it. */
 def lane(String name) {
-    Map own = [name: name, machine: '', failure: '']
+    Map own = [name: name, machine: '', failure: '']  // the lane, its present machine, and the failure there
     while (batch.waiting && someMachineIsLeft()) {
         own.machine = ''
         own.failure = ''
@@ -357,8 +357,8 @@ def take(String line, String[] cells) {
     } else if (cells[0] == 'left') {
         batch.left[cells[1]] = true
         // The label only grows, and answers may come out of order: the longest is the newest.
-        String known = batch.label
-        if (cells[2].length() > known.length()) {
+        String present = batch.label
+        if (cells[2].length() > present.length()) {
             batch.label = cells[2]
         }
     } else if (cells[0] == 'pause') {
@@ -409,6 +409,8 @@ def onMachine(String label, Closure body) {
 
 /** Runs `body` on a machine with this build's source. False if the machine was lost meanwhile. */
 boolean holdMachine(String label, Closure body) {
+    // `retry` starts its block again after the loss of the machine. The second time the block does nothing, so that the
+    // caller decides.
     Map attempt = [number: 0]
     retry(count: 2, conditions: [agent(), nonresumable()]) {
         attempt.number = attempt.number + 1
@@ -462,13 +464,13 @@ def withBucket(Closure body) {
 
 /** The lines `name=value` as a map. */
 Map parseSettings(String text) {
-    Map found = [:]
+    Map settings = [:]
     String[] lines = text.trim().split('\n')
     for (int i = 0; i < lines.length; i++) {
         int at = lines[i].indexOf('=')
-        found[lines[i].substring(0, at)] = lines[i].substring(at + 1)
+        settings[lines[i].substring(0, at)] = lines[i].substring(at + 1)
     }
-    return found
+    return settings
 }
 
 /** The script for a machine without hpt. It prints the folder of `bin/hpt`. */
@@ -520,9 +522,17 @@ from pathlib import Path
 from typing import NoReturn
 
 FOLDER = Path(".hpt").absolute()
-READ = ("requirements*.txt", "requirements/**/*.txt", "constraints*.txt", "pyproject.toml", "setup.py", "setup.cfg")
+PACKAGE_LISTS = (
+    "requirements*.txt",
+    "requirements/**/*.txt",
+    "constraints*.txt",
+    "pyproject.toml",
+    "setup.py",
+    "setup.cfg",
+)
 """Files of the team that name packages: a change makes another environment."""
 _UNUSED_FOR_S = 14 * 24 * 3600
+"""Environments that were not used for so long are removed."""
 
 
 def main() -> None:
@@ -562,8 +572,8 @@ def pinned() -> str:
 def fingerprint(requirement: str, packages: str) -> str:
     """A hash of all that an environment is made of, its place included: it cannot be moved."""
     digest = hashlib.sha256(f"{requirement}\\0{packages}\\0{FOLDER}\\0{sys.version}\\0".encode())
-    files = {path for pattern in READ for path in Path().glob(pattern) if path.is_file()}
-    # These may name wheels in the repository, which can change under the same name.
+    files = {path for pattern in PACKAGE_LISTS for path in Path().glob(pattern) if path.is_file()}
+    # Lists of requirements may name wheels of the repository, which can change under the same name.
     lists = (path.read_text(encoding="utf-8", errors="replace") for path in files if path.suffix == ".txt")
     words = [requirement.partition("[")[0], *(word for text in lists for word in text.split())]
     for path in sorted(files | {Path(word) for word in words if os.path.isfile(word)}):
