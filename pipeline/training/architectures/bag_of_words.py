@@ -7,7 +7,7 @@ Classification" (the deep averaging network).
 from pipeline.data.inputs import Inputs
 from pipeline.training.architectures._base import Bag, Regressor, mlp
 
-# Fields that are left out are those of `hyperparameters.py`.
+# A field that is left out here has its value from `training/hyperparameters.py`.
 HYPERPARAMETERS: dict[str, dict[str, object]] = {
     "embedding_size": {},
     "hidden_size": {},

@@ -10,7 +10,7 @@ from torch.nn import functional
 from pipeline.data.inputs import Inputs
 from pipeline.training.architectures._base import Reader, Regressor, compact, embedding_table, lengths, mlp
 
-# Fields that are left out are those of `hyperparameters.py`.
+# A field that is left out here has its value from `training/hyperparameters.py`.
 HYPERPARAMETERS = {
     "embedding_size": {"domain": {"low": 16, "high": 256, "log": True}},
     "filters": {

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pipeline.data.inputs import Inputs
 from pipeline.training.architectures._base import Bag, Dropout, Regressor, mlp
 
-# Fields that are left out are those of `hyperparameters.py`.
+# A field that is left out here has its value from `training/hyperparameters.py`.
 HYPERPARAMETERS = {
     "weighting": {
         "default": "uniform",
@@ -61,6 +61,6 @@ class Network(Regressor):
             return super().loss(tokens, dense, targets)
         prediction = self(tokens, dense)
         errors = (prediction - targets).square().mean(dim=-2)
-        # Equation 7 of Kendall et al. for regression; s = log sigma^2 is their advice for numerical stability.
+        # Equation 7 of Kendall et al. for regression. `log_variances` are log sigma^2, as they advise for stability.
         weighted = 0.5 * ((-self.log_variances).exp() * errors + self.log_variances)
         return weighted.mean(dim=-1), prediction
