@@ -17,7 +17,10 @@ from pipeline.training.array_layers import layer_of, stacked
 
 
 class Array(nn.Module):
-    """Networks that train with the same seed. Each member is trained as it would be alone, except for rounding."""
+    """Networks that train with the same seed. Each is trained as it would be alone, except for rounding.
+
+    Dropout inside torch's own layers draws other numbers, too (`array_layers.py`).
+    """
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -42,7 +45,7 @@ class Array(nn.Module):
         return losses_and_predictions
 
     def gradients(self, losses: Tensor) -> Tensor:
-        """Gradients of the losses `[K]`, each by its member's weights: `[K, P]`."""
+        """Gradients of the losses `[K]`, each with respect to its member's weights: `[K, P]`."""
         # Each loss depends on one member's weights alone, so that the gradient of the sum holds each member's gradient.
         # One kernel joins the pieces; adding them up in place, as `backward` does, takes a kernel for each tensor.
         pieces: list[Tensor] = []
@@ -64,7 +67,7 @@ def state_dict_of(row: Tensor, network: nn.Module) -> dict[str, Tensor]:
 
 
 _ALIGNMENT = 8
-"""Each tensor begins at a multiple of this many numbers: products of unaligned tensors are slower."""
+"""In a row, each tensor begins at a multiple of this number: products of unaligned tensors are slower."""
 
 
 def _parts(module: nn.Module, axes: int = 0) -> Iterator[tuple[nn.Parameter, slice, torch.Size]]:
@@ -77,6 +80,7 @@ def _parts(module: nn.Module, axes: int = 0) -> Iterator[tuple[nn.Parameter, sli
 
 
 def _row_of(network: nn.Module) -> Tensor:
+    """All weights of a network, `[P]`, with zeros between tensors for the alignment."""
     pieces: list[Tensor] = []
     for weight in network.parameters():
         pieces += [weight.detach().flatten(), weight.new_zeros(-weight.numel() % _ALIGNMENT)]
@@ -84,7 +88,7 @@ def _row_of(network: nn.Module) -> Tensor:
 
 
 def _join(members: Sequence[nn.Module]) -> nn.Module:
-    """One module that computes all members; its weights have the order that they have in a member."""
+    """One module that computes all members. Its weights stand in the same order as in a member."""
     first = members[0]
     if layer := layer_of(members):
         return layer

@@ -20,7 +20,7 @@ def stacked(modules: Sequence[nn.Module], name: str) -> nn.Parameter:
 
 
 def layer_of(members: Sequence[nn.Module]) -> nn.Module | None:
-    """A layer that computes all members; None if their type has none and their children are to be joined instead."""
+    """A layer that computes all members. None if there is none for their type: then the caller joins their children."""
     layer = _LAYERS.get(type(members[0]))
     return layer(members) if layer else None
 
@@ -32,7 +32,7 @@ class _Linear(nn.Module):
         self.bias = None if layers[0].bias is None else stacked(layers, "bias")
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """`[K, ..., in]`, or `[B, in]` for all, to `[K, ..., out]`."""
+        """`[K, ..., in]` to `[K, ..., out]`. Inputs `[B, in]` are the same for all members."""
         rows = inputs.expand(len(self.weight), -1, -1) if inputs.dim() == 2 else inputs.flatten(1, -2)
         # In this order the gradient has the memory layout of the weights, and need not be copied.
         outputs = product(self.weight, rows.transpose(1, 2), self.bias).transpose(1, 2)
@@ -66,7 +66,7 @@ class _Dropout(nn.Module):
 
 
 def _dropout(shares: Sequence[float]) -> _Dropout:
-    """Replaces dropouts of torch with these shares."""
+    """The layer for K dropouts inside torch's own layers, given by their shares."""
     return _Dropout([Dropout(share) for share in shares])
 
 
@@ -91,7 +91,7 @@ class _Embedding(nn.Module):
 
 
 class _Conv1d(nn.Module):
-    """A convolution as a product with the unfolded windows: libraries are slow at grouped convolutions."""
+    """Convolutions as one product with the unfolded windows, because libraries are slow at grouped convolutions."""
 
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class _LSTM(nn.Module):
         self.dropout = _dropout([layer.dropout for layer in layers])  # type: ignore[misc]
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, None]:
-        """`[K, B, L, in]` to the states `[K, B, L, H]`. None replaces the last states that torch returns, too."""
+        """`[K, B, L, in]` to the states `[K, B, L, H]`, and None: no network uses torch's last states."""
         states = inputs
         for at in range(self.layers):
             weights = (getattr(self, f"{name}_l{at}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
@@ -226,4 +226,4 @@ _LAYERS: dict[type[nn.Module], type[nn.Module]] = {
     Dropout: _Dropout,
     Bag: _Bag,
 }
-"""Replacements of layers of these types. All other layers work with one more axis in front, too."""
+"""`{type of layer: layer for an array}`. All other layers can compute inputs with one more axis in front."""

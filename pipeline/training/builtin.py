@@ -1,6 +1,6 @@
 """The trainer of the built-in architectures: loads the data of a date range, trains, saves the model.
 
-A lane keeps a `Builtin` between trials, so that it imports torch and loads data only once.
+A lane keeps one `Builtin` for all its trials, so that torch is imported and data are loaded only once.
 """
 
 import functools
@@ -28,12 +28,13 @@ class Builtin:
 
     _datasets: "dict[_DataKey, Dataset]" = field(default_factory=dict)
     _best_sizes: dict[Hashable, int] = field(default_factory=dict)
-    """`{(shapes, inputs, limit): networks side by side}`, as measured."""
+    """`{(shapes, inputs, limit): number of networks}` that train fastest side by side, as measured."""
     _largest_sizes: dict[Hashable, int] = field(default_factory=dict)
-    """`{shapes: networks side by side}`: with more, memory ran out."""
+    """`{shapes: number of networks}` that may train side by side: with more, memory ran out."""
     _is_warm: bool = False
 
     BYTES_KEPT = 2 * 2**30
+    """If the remembered datasets are larger, the oldest are dropped before the next one is loaded."""
 
     def __call__(self, job: Job) -> TrainingResult:
         """Trains one job. Raises UserError if the data cannot be used, and OutOfMemory."""
@@ -42,7 +43,7 @@ class Builtin:
         return results[0]
 
     def train_together(self, jobs: Sequence[Job], on_end: Callable[[int, TrainingResult], None]) -> None:
-        """Trains jobs side by side. They may differ only in hyperparameters that do not change a shape.
+        """Trains jobs side by side. Their trainings may differ only in hyperparameters that do not change a shape.
 
         `on_end` gets the index and the result of each job when it ends. Raises UserError if the data cannot be used,
         and OutOfMemory; results that `on_end` already has stay valid.
@@ -115,7 +116,7 @@ class Builtin:
         return self._best_sizes[key]
 
     def limit_group_size(self, job: Job, most: int) -> None:
-        """Limits how many jobs like this one train side by side from now on."""
+        """From now on, at most `most` jobs like this one train side by side."""
         self._largest_sizes[self._shape(job)] = most
 
     @staticmethod
@@ -165,7 +166,7 @@ class Builtin:
 
 @dataclass(frozen=True)
 class _JobCallback:
-    """Passes the loop's reports on each network to its job."""
+    """Passes what the loop reports of a network on to the network's job."""
 
     jobs: Sequence[Job]
     on_outcome: "Callable[[int, Outcome], None]"

@@ -13,7 +13,7 @@ Tensors = tuple[Tensor, Tensor, Tensor]
 """Tokens `[N, L]`, dense features `[N, D]` and targets `[N, T]` of the same rows."""
 
 ROWS_PER_STEP = 4096
-"""Rows of a batch; the same for every setting, so that an error does not depend on the setting."""
+"""Rows of a batch. Every setting uses the same number, so that rounding does not depend on its `batch_size`."""
 
 
 def to_device(part: Part, device: torch.device) -> Tensors:
@@ -29,7 +29,7 @@ def predict(network: nn.Module, tokens: Tensor, dense: Tensor) -> Iterator[Tenso
     """
     network.eval()
     for token_batch, dense_batch in zip(tokens.split(ROWS_PER_STEP), dense.split(ROWS_PER_STEP), strict=True):
-        # Inside the loop, because the caller's code runs between two batches.
+        # Entered for each batch, so that the caller's code between two batches runs outside this mode.
         with torch.inference_mode():
             prediction = network(token_batch, dense_batch)
         yield prediction

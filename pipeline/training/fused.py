@@ -1,7 +1,7 @@
-"""Several networks of the same shapes that learn from the same batches: an array on a GPU, side by side on a CPU.
+"""Trains several networks of the same shapes on the same batches: as an array on a GPU, one after another on a CPU.
 
-Starting kernels takes most of the time on a GPU, so that an array (`array.py`) computes each layer of all members by
-the same kernels. On a CPU each member computes its products separately, because some libraries round a product of many
+On a GPU, starting kernels takes most of the time. So an array (`array.py`) computes each layer of all members by the
+same kernels. On a CPU each member computes its products separately, because some libraries round a product of many
 matrices differently from each product alone. Members share only work that involves no weight.
 """
 
@@ -23,7 +23,7 @@ ARRAYS_ON = ("cuda",)
 def fuse(networks: Sequence[nn.Module], *, as_array: bool) -> nn.Module:
     """A module that computes all networks at once: `loss(tokens, dense, targets)` gives `[K]` and `[K, B, T]`.
 
-    A single network is returned unchanged, unless it should be an array: its own layers are the fastest.
+    Without `as_array`, a single network is returned unchanged, because its own layers are the fastest.
     """
     if as_array:
         return Array(networks)
@@ -31,15 +31,15 @@ def fuse(networks: Sequence[nn.Module], *, as_array: bool) -> nn.Module:
 
 
 class SideBySide(nn.Module):
-    """K networks on a CPU, computed one after another by the same calls as each alone, so that they round alike.
+    """K networks on a CPU. Each is computed by the same calls as alone, so that it rounds alike.
 
-    They share the sorting of the tokens and the random numbers of dropout, because the training has one seed.
+    They share the sorting of tokens, and the random numbers of dropout, which are the same because they have one seed.
     """
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
         self._shared: list[_Shared] = []
-        # The copies use the weights of the members.
+        # The copies have other layers, but the weights of the members.
         twins = [copy.deepcopy(member, {id(weight): weight for weight in member.parameters()}) for member in members]
         self._share(members, twins)
         self.twins = nn.ModuleList(twins)
@@ -70,7 +70,7 @@ class SideBySide(nn.Module):
 
 
 class _Shared:
-    """A value that the first member of a batch computes and the others reuse."""
+    """A value that the first member computes in each batch, and that the others reuse."""
 
     def __init__(self, make: Callable[..., Any]) -> None:
         self._make, self._value = make, None

@@ -1,6 +1,6 @@
 """Measures how many networks train fastest side by side on a device.
 
-The device and the shapes decide whether K networks are faster together than one after another, and a few steps show it.
+Whether K networks are faster together than one after another depends on the device and the shapes. A few steps show it.
 On a CPU the number changes no result (`fused.py` says why).
 """
 
@@ -17,9 +17,9 @@ from pipeline.training.state import TrainState, private_random_numbers
 from pipeline.training.step import Step
 
 _TIME_OF_TWICE_AS_MANY = 0.95
-"""Twice as many networks must need at most this share of the time per network: fewer take less memory."""
+"""Doubling the number must cut the time per network to this share. If not, the smaller number is best: less memory."""
 _TIME_OF_ARRAY = 1 / 1.5
-"""An array must need at most this share of the time of a network alone: torch's own layers are better tested."""
+"""An array must cut the time per network to this share of one alone, because torch's own layers are better tested."""
 
 
 def best_size(architecture: str, hyperparameters: Assignment, dataset: Dataset, device: str, most: int) -> int:
@@ -61,7 +61,7 @@ def seconds_per_step(
         # The first step allocates what later steps use; on a GPU the second one is recorded.
         for _ in range(2 if device.type == "cuda" else 1):
             step(rows)
-        # Several steps without a wait between them, as in an epoch.
+        # On a GPU, several steps without a wait between them, as in an epoch.
         at_once = 8 if device.type == "cuda" else 1
         _wait_for(device)
         for _ in range(steps):

@@ -1,7 +1,8 @@
 """Hyperparameters that architectures share: their defaults, domains and limits.
 
-Every architecture has those of the training loop. Those of common layers are here so that an architecture declares only
-the fields that differ. Nothing here imports torch: validating a spec reads them.
+Every architecture has the hyperparameters of the training loop, and those hyperparameters of layers that it names. It
+declares only the fields that differ from the ones here. `pipeline.space.Hyperparameter` explains the fields. This file
+does not import torch, because validating a spec reads it.
 """
 
 from dataclasses import dataclass
@@ -90,7 +91,10 @@ LAYER_HYPERPARAMETERS: dict[str, dict[str, Any]] = {
         "shapes": False,
     },
 }
-"""Hyperparameters of layers that many architectures have; an architecture has those that it names."""
+"""Hyperparameters of layers that many architectures have. An architecture that names one has it, with the fields here.
+
+Fields that the architecture gives replace these: `{"dropout": {"default": 0.1}}` keeps domain, limits and help.
+"""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pipeline.training.saved import DESCRIPTION, WEIGHTS, is_ours
 
 
 def load(url: str | PathLike[str]) -> Model:
-    """The model at an address. Raises UserError, one line, if it is missing, damaged, or made by an own trainer."""
+    """The model at an address. Raises UserError, one line, if it is missing, damaged, or by a team's own trainer."""
     place = model_address(fspath(url))
     folder, _, name = place.rpartition("/")
     if name not in (WEIGHTS, DESCRIPTION):
@@ -42,7 +42,7 @@ def _from_bucket(place: str, folder: str) -> Model:
 
 
 def _read(place: str, local: Path, folder: str, is_file: bool) -> Model:
-    """The model in the folder `local`. Messages name `folder`, which is its address to people."""
+    """The model in the folder `local`. Messages name addresses: `place`, as it was given, or `folder` for `local`."""
     if not is_ours(local / DESCRIPTION):
         if not is_file:
             raise UserError(f"{place} holds no model: give a model_url, or a folder with {WEIGHTS} and {DESCRIPTION}")

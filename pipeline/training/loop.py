@@ -1,9 +1,10 @@
 """Trains networks on one dataset, epoch by epoch, until validation no longer improves.
 
-One network, or several whose weights have the same shapes, side by side. An epoch lies between two validations: as many
-whole passes over the training rows as reach a number of steps, so that patience means the same on few rows and on many.
-The data lie on the device as tensors; batches are rows of a permutation. All random numbers come from the seed, and the
-caller's generators keep their state. Rows, files and TensorBoard are the caller's work.
+The loop trains one network, or several side by side whose weights have the same shapes. An epoch is the training
+between two validations: as many whole passes over the training rows as it takes to reach `epoch_steps` steps. So a
+patience of five epochs means the same on few rows and on many. The data lie on the device as tensors; each pass cuts a
+random order of the rows into batches. All random numbers come from the seed, and torch's global generators are left as
+they were. Rows of results, files and TensorBoard are the caller's work.
 """
 
 import math
@@ -39,10 +40,10 @@ class Epoch:
 
 
 class Callback(Protocol):
-    """Follows a training. `index` is a network's place among the settings; epochs count from 1."""
+    """Gets news of a training. `index` is a network's place among the settings; epochs count from 1."""
 
     def on_epoch_end(self, index: int, epoch: Epoch) -> None:
-        """Called for every network before `should_stop` is called for any."""
+        """Called after an epoch: first for every network, and only then is `should_stop` called for each."""
         ...
 
     def should_stop(self, index: int, epoch: int) -> bool:
@@ -98,16 +99,18 @@ def train_array(
 
     The settings may differ in every hyperparameter that changes no shape. On a CPU the results equal those of training
     alone to the last digit. On a GPU they differ by rounding, and by the draws of dropout inside torch's own layers.
-    Seconds of a network are its share of the time that all took together; so is its time until the deadline.
+
+    A network's seconds are its share of the time that all took together. The deadline limits this share: four networks
+    side by side may train until four times as much time has passed.
 
     Raises OutOfMemory; outcomes that the callback already has stay valid.
     """
     if not (len(dataset.train) and len(dataset.valid) and len(dataset.test)):
         raise ValueError("a dataset needs rows in each of its three parts")
     if max_epochs < 1:
-        raise ValueError(f"a training needs an epoch, not {max_epochs}")
+        raise ValueError(f"max_epochs is {max_epochs}, but must be at least 1")
     if epoch_steps < 1:
-        raise ValueError(f"an epoch needs a step, not {epoch_steps}")
+        raise ValueError(f"epoch_steps is {epoch_steps}, but must be at least 1")
     started, device = time.monotonic(), torch.device(device)
     limit = math.inf if deadline is None else deadline - started
     with memory_errors_as_out_of_memory(), private_random_numbers(device):
@@ -146,7 +149,7 @@ def passes_per_epoch(rows: int, batch_size: int, epoch_steps: int) -> int:
 
 
 def train_epoch(state: TrainState, step: Step, passes: int, deadline: float) -> list[float] | None:
-    """Trains on `passes` passes over the rows. The mean loss of each member, or None if the deadline came first."""
+    """Trains for some passes over the rows. Returns the mean loss of each member; None if the deadline came first."""
     started, steps = time.monotonic(), 0
     state.begin_epoch()
     count = len(state.dataset.train)
@@ -160,7 +163,7 @@ def train_epoch(state: TrainState, step: Step, passes: int, deadline: float) -> 
         state.optimizer.flush()
         for member in state.members:
             member.steps += steps
-    # Values are read back from the device only when the epoch is over: each reading waits for it.
+    # Losses are copied from the device only at the end of the epoch, because each copy waits until the device is done.
     losses: list[float] = (state.total_loss / (passes * count)).tolist()
     for member in state.members:
         member.seconds += (time.monotonic() - started) / len(state.members)
@@ -170,7 +173,7 @@ def train_epoch(state: TrainState, step: Step, passes: int, deadline: float) -> 
 
 
 def _batches(state: TrainState, passes: int) -> Iterator[Tensor]:
-    """Yields places of training rows, `[B]`; every pass has all rows in a new order."""
+    """Yields batches: the numbers of their training rows, `[B]`. Every pass has all rows in a new order."""
     for _ in range(passes):
         order = torch.randperm(len(state.dataset.train), generator=state.order, device=state.device)
         yield from order.split(state.members[0].settings.batch_size)

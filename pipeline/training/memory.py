@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-_SIGNS = ("not enough memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "out of memory")
+_MESSAGES = ("not enough memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "out of memory")
 
 
 class OutOfMemory(Exception):
@@ -21,9 +21,9 @@ def memory_errors_as_out_of_memory() -> Iterator[None]:
     except (torch.OutOfMemoryError, MemoryError) as error:
         message = str(error) or type(error).__name__
     except RuntimeError as error:
-        if not any(sign in str(error) for sign in _SIGNS):
+        if not any(message in str(error) for message in _MESSAGES):
             raise
         message = str(error)
-    # Raised outside the handlers, the error does not keep alive the frames and tensors of the caught one.
+    # The error is raised outside the handlers: inside, it would keep the caught error, its frames and tensors alive.
     if message is not None:
         raise OutOfMemory(" ".join(message.split("\n")[0].split()))

@@ -1,7 +1,7 @@
 """Saves and loads a trained model as two files, `model.pt` (weights) and `model.json` (everything else).
 
 Loading runs no code from the files: weights are read with `weights_only=True`, and the network is built by this
-project's architecture. This module does not know the layout of a sweep.
+project's architecture. This module does not know the layout of a sweep's folder.
 """
 
 import json
@@ -34,11 +34,11 @@ class Model:
     architecture: str
     hyperparameters: Assignment
     inputs: Inputs
-    encoder: Encoder = field(repr=False)  # its vocabularies would fill screens
+    encoder: Encoder = field(repr=False)  # its repr has whole vocabularies, which would fill screens
     device: torch.device
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Predictions, one column per target in its original unit, of a frame with the raw columns of the training."""
+        """Predicts a frame that has the raw columns of the training data: a column per target, in its original unit."""
         predictions = self.encoder.original_units(self.predict_encoded(*self.encoder.encode(frame)))
         return predictions.set_axis(frame.index, axis=0)
 
@@ -69,7 +69,7 @@ def save(
         "encoder": encoder.to_json(),
         "made-with": {"hpt": __version__, "torch": torch.__version__},
     }
-    # A line per key: indented at every level, a vocabulary would be thousands of lines, and slow to write.
+    # A line per key. With an indent at every level a vocabulary would take thousands of lines, and be slow to write.
     lines = (f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in description.items())
     (folder / DESCRIPTION).write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 

@@ -19,8 +19,8 @@ from pipeline.training.state import Member, TrainState
 class Outcome:
     """The outcome of a training. The network has the weights of its best epoch and is in evaluation mode.
 
-    `best_epoch` is 0 if no epoch ended with finite errors. The metrics of a diverged training are NaN, even if earlier
-    epochs were good: its model is not worth keeping.
+    `best_epoch` is 0 if no epoch ended with finite errors; then the errors among the metrics are NaN. Those of a
+    diverged training are NaN even if earlier epochs were good: its model is not worth keeping.
     """
 
     status: Status
@@ -29,13 +29,13 @@ class Outcome:
     metrics: dict[str, float]
     network: nn.Module
     seconds: float
-    """Time of the training with its measurements; the network's share if several trained side by side."""
+    """Time of the training, including its measurements; the network's share if several trained side by side."""
     notes: tuple[str, ...] = ()
     """Reasons why the training was slower than necessary."""
 
 
 def outcome_of(member: Member, state: TrainState, seconds: float, notes: tuple[str, ...] = ()) -> Outcome:
-    """Restores and measures the best weights of a member that has ended. `seconds` is its time until then."""
+    """Restores the best weights of a member that has ended, and measures them. `seconds` is its time so far."""
     started = time.monotonic()
     assert member.status is not None
     network = member.network
@@ -72,7 +72,7 @@ def _errors(member: Member, state: TrainState) -> dict[str, float]:
 
 
 def _peak_memory_mb(state: TrainState) -> float:
-    """Peak memory in MiB: on CUDA a member's share of the training's, on a CPU that of the process since its start."""
+    """Peak memory in MiB: on CUDA the training's, divided by its networks; on a CPU the process's since its start."""
     if state.device.type == "cuda":
         return torch.cuda.max_memory_allocated(state.device) / 2**20 / state.size
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

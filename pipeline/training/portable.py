@@ -1,6 +1,6 @@
 """Exports a trained network as one file in the format of `torch.export`, which PyTorch runs without this project.
 
-The file holds only the network. Its user has to encode raw columns as `model.json` says.
+The file holds only the network. Whoever uses it has to encode raw columns as `model.json` says.
 """
 
 import warnings
@@ -16,11 +16,11 @@ from pipeline.training.model import Model
 PROGRAM = "model.pt2"
 
 _TOLERANCE = 1e-5
-"""In standardised units. Kernels that add up in another order differ in the last digits, far below any error."""
+"""Largest allowed difference, in standardised units. Kernels that add in another order differ by much less."""
 
 
 def export(model: Model, path: Path) -> None:
-    """Writes the network for any number of rows, in float32: `(tokens, dense)` to `[rows, targets]`.
+    """Writes the network as a program for any number of rows: `(tokens, dense)` to predictions `[rows, targets]`.
 
     The model must be on the CPU, as `model.load` gives it. Raises RuntimeError, and leaves no file, if the exported
     program's predictions differ from the model's.
@@ -30,7 +30,7 @@ def export(model: Model, path: Path) -> None:
     temporary = path.with_name(temporary_name())
     try:
         with warnings.catch_warnings():
-            # torch's warnings about its tracing are nothing that a person could act on.
+            # Nobody could act on torch's warnings about its tracing.
             warnings.simplefilter("ignore")
             program = torch.export.export(
                 network, _random_rows(model.inputs, 7), dynamic_shapes={"tokens": {0: rows}, "dense": {0: rows}}
@@ -43,7 +43,9 @@ def export(model: Model, path: Path) -> None:
             batch = _random_rows(model.inputs, count)
             with torch.inference_mode():
                 if not torch.allclose(exported(*batch), network(*batch), rtol=_TOLERANCE, atol=_TOLERANCE):
-                    raise RuntimeError(f"{model.architecture}: the exported program predicts something else")
+                    raise RuntimeError(
+                        f"{model.architecture}: the exported program and the network predict different values"
+                    )
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """Summary of a model's predictions on its test part: predictions against the truth, and errors by week.
 
-A file of a few kilobytes beside a training's other files. Nothing here trains or needs torch.
+The summary is a file of a few kilobytes beside the training's other files. This module does not need torch.
 """
 
 import json
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 FILE = "predictions.json"
 BINS = 12
+"""Groups of rows with similar predictions."""
 
 
 def write(folder: Path, predicted: "NDArray[Any]", dataset: "Dataset") -> dict[str, Path]:

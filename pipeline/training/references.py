@@ -1,7 +1,7 @@
 """References: simple models without tuning, measured on the same days as trainings, to show what a network is worth.
 
 `constant` is the training mean, `linear` a ridge regression, `trees` boosted trees. Each takes seconds of one CPU core
-and saves no model. Penalties and numbers of trees are chosen on validation. Nothing here knows sweeps, stores and rows.
+and saves no model. Validation errors choose the penalty and the number of trees. Nothing here knows sweeps or stores.
 """
 
 import time
@@ -29,20 +29,25 @@ ROWS_AT_MOST = 200_000
 """Maximal number of training rows that a reference is fitted to; more rows are thinned evenly."""
 
 _FURTHEST = 10.0
-"""Distance from the middle, in spreads, beyond which all numbers count as equally far out."""
+"""Distance from the middle, in spreads (`data/encoder.py`); numbers that are further out count as this far out."""
 _ALPHAS = (1000, 300, 100, 30, 10, 3, 1, 0.3, 0.1, 0.03, 0.01)
 """Penalties of the linear model, the strongest first."""
 _WORSE_IN_A_ROW = 2
-"""Number of penalties in a row without a gain after which weaker ones are not tried: they fit slowest."""
+"""Number of penalties in a row without a gain, after which weaker ones are not tried: fitting them is slowest."""
 
 _GROWTHS = ({"learning_rate": 0.1, "max_leaf_nodes": 31}, {"learning_rate": 0.1, "max_leaf_nodes": 8})
 """Arguments of the boosted trees: the defaults of scikit-learn, and smaller trees for few or noisy rows."""
 _TREES_AT_MOST = 500
 _TREES_WITHOUT_GAIN = 20
+"""Number of trees in a row without a gain, after which no more are added."""
 _CATEGORIES_AT_MOST = 255
-"""Values of a column that boosted trees can tell apart; a column with more becomes the target's mean per value."""
+"""Number of categories that the trees of scikit-learn allow. In a column with more, a value is replaced by a number:
+the mean target of its rows.
+"""
 _WORD_COMPONENTS = 50
+"""Columns into which the TF-IDF of words is condensed for trees."""
 _ROWS_FOR_COMPONENTS = 20_000
+"""Rows to which these columns are fitted."""
 
 
 def measure(name: str, dataset: "Dataset", job: Job) -> TrainingResult:
@@ -169,7 +174,7 @@ def _sparse_features(train: "Part", dataset: "Dataset") -> "Callable[[Part], csr
 
 
 def _unbounded(dense: "NDArray[np.float32]") -> "NDArray[np.float64]":
-    """Undoes the bending of dense features to their bound (`data/encoder.py`): a linear model needs the original."""
+    """Undoes what keeps dense features within their bound (`data/encoder.py`): a linear model needs the original."""
     import numpy as np
 
     from pipeline.data.encoder import BOUND
@@ -242,7 +247,7 @@ def _trees_of(
             n_iter_no_change=_TREES_WITHOUT_GAIN,
             random_state=job.seed,
         ).fit(inputs, targets, X_val=valid, y_val=valid_targets)
-        # scikit-learn keeps the negative halves of the errors, beginning with that of no tree.
+        # Scores are half the error with a minus sign, of 0, 1, 2, … trees.
         scores = model.validation_score_
         number = max(1, int(np.argmax(scores)))
         error = -2 * float(scores[number])
@@ -256,9 +261,9 @@ def _trees_of(
 def _dense_features(
     train: "Part", targets: "NDArray[np.float64]", components: "_Predict | None", dataset: "Dataset", job: Job
 ) -> "tuple[_Predict, NDArray[np.float64], Sequence[bool]]":
-    """Columns for trees: a function from N rows to `[N, C]`, and its value for the training rows.
+    """Columns for trees: a function from N rows to `[N, C]`, the columns of the training rows, and a flag per column.
 
-    The third value is a flag for each column, True for categories.
+    The flag is True for categories.
     """
     import numpy as np
     from sklearn.model_selection import KFold
@@ -274,7 +279,7 @@ def _dense_features(
         words = [components(part)] if components is not None else []
         return np.concatenate([*codes, means, part.dense.astype(np.float64), *words], axis=1)
 
-    # The mean that a training row gets comes from other rows, not from its own target.
+    # A training row gets the mean of other rows, so that its own target does not leak into its columns.
     mean_of = TargetEncoder(target_type="continuous", cv=KFold(shuffle=True, random_state=job.seed))
     fitted = mean_of.fit_transform(train.tokens[:, many], targets) if many else np.empty((len(train), 0))
     inputs = with_means(train, fitted)

@@ -1,6 +1,6 @@
-"""Files of saved models: their names, how to recognise and to unpack them.
+"""Files of saved models: their names, a check whether hpt wrote them, and unpacking.
 
-Nothing here reads weights, so that nothing here needs torch.
+This module reads no weights, and so does not need torch.
 """
 
 import json
@@ -12,7 +12,7 @@ from pipeline.errors import UserError
 WEIGHTS = "model.pt"
 DESCRIPTION = "model.json"
 PACKED = {"hpt.model": "packed"}
-"""Header of the tar files that we make of a model's files. Other tar files, written by a trainer, stay packed."""
+"""Header of the tar files into which hpt packs a model. A tar file that a trainer wrote lacks it, and stays packed."""
 
 
 def is_ours(description: Path) -> bool:
@@ -33,9 +33,10 @@ def is_ours(description: Path) -> bool:
 
 
 def unpack(path: Path, folder: Path) -> list[Path] | None:
-    """Unpacks the files of a packed model into the folder, removes `path`, and returns what was unpacked.
+    """Unpacks a packed model into the folder, removes `path`, and returns the files and folders at the top of the pack.
 
-    Returns None, and leaves the file, if it is no packed model. Raises UserError if it is damaged or cannot be written.
+    Returns None, and leaves `path`, if this is no packed model. Raises UserError if the pack is damaged, or if its
+    files cannot be written.
     """
     if path.suffix != ".tar":
         return None

@@ -26,7 +26,7 @@ from pipeline.training.hyperparameters import HYPERPARAMETERS, Settings
 from pipeline.training.optimizer import ArrayAdamW, Optimizer, SeparateAdamW
 
 Architecture = str | Callable[[Inputs], nn.Module]
-"""The name of a built-in architecture, or a function that makes a network."""
+"""The name of a built-in architecture, or a function that makes a network for these inputs."""
 
 
 class Member:
@@ -43,14 +43,14 @@ class Member:
         self.status: Status | None = None
         """None while it trains."""
         self.at_limit = False
-        """True if the limit of epochs ended it while it still improved."""
+        """True if the training ended at `max_epochs` while `mse_valid` still improved."""
         self.epochs = self.passes = self.steps = 0
         self.loss = math.nan
         """Mean loss of the last epoch."""
         self.best_epoch, self.best_mse_valid = 0, math.inf
         self.best_weights: dict[str, Tensor] = {}
         self.rows, self.seconds = 0, 0.0
-        """Rows that it has learned from, and its share of the seconds of learning."""
+        """Rows that it was trained on, counted again in every pass, and its share of the seconds that this took."""
         self._is_finite = True
         self._epochs_since_decay = 0
 
@@ -73,7 +73,7 @@ class Member:
             self.status = Status.COMPLETE
         elif self.epochs == max_epochs:
             self.status = Status.COMPLETE
-            # It still improved: the last epochs were no plateau that would have made the learning rate decay.
+            # Still improving means: the epochs without gain are too few for the learning rate to decay.
             self.at_limit = epochs_without_gain < self.settings.decay_patience
         elif stop:
             self.status = Status.STOPPED
@@ -88,7 +88,7 @@ class Member:
             self.row = None
 
     def _copy_weights(self) -> dict[str, Tensor]:
-        if self.row is not None:  # a single copy instead of one for each tensor
+        if self.row is not None:  # copies all tensors at once, which is faster than one by one
             return state_dict_of(self.row.clone(), self.network)
         return {key: value.detach().clone() for key, value in self.network.state_dict().items()}
 
@@ -109,7 +109,7 @@ class TrainState:
         self.size = len(self.members)
         """Number of members at the start."""
         self.dataset, self.device = dataset, device
-        # An array stays an array until its last member leaves, because its optimizer does.
+        # An array stays an array even when one member is left, because its optimizer is made for arrays.
         self._is_array = self.size > 1 and device.type in fused.ARRAYS_ON
         self._fuse()
         networks = [member.network for member in self.members]
@@ -127,11 +127,11 @@ class TrainState:
     def _fuse(self) -> None:
         networks = [member.network for member in self.members]
         self.module = fused.fuse(networks, as_array=self._is_array)
-        """Computes all members at once. It may also hold members that have ended."""
+        """Computes all members at once. In an array, some of them may have ended already (see `remove_ended`)."""
         for member, row in zip(self.members, self.module.rows if isinstance(self.module, Array) else (), strict=False):
             member.row = row
         self.places = list(range(len(networks)))
-        """Place of each member in the module's results."""
+        """Place of each member in the module's results: `[0, 2]` after member 1 has left."""
         self.total_loss = torch.zeros(len(networks), dtype=torch.float64, device=self.device)
         """Sum of the losses at each place, over the rows of the epoch so far."""
 
@@ -153,7 +153,8 @@ class TrainState:
         self.places, self.members = [place for place, _ in remaining], [member for _, member in remaining]
         for member in ended:
             member.leave_array()
-        # Making an array smaller takes as long as an epoch, because its steps are recorded anew.
+        # Making an array smaller takes as long as an epoch, because its steps are recorded anew. So ended members stay
+        # in it until they are half of it or more.
         if ended and remaining and (not self._is_array or len(remaining) <= len(self.total_loss) / 2):
             places = self.places
             self._fuse()
@@ -167,7 +168,7 @@ class TrainState:
 
 
 def private_random_numbers(device: torch.device) -> AbstractContextManager[None]:
-    """A context that restores the state of torch's generators at its end."""
+    """A context at whose end torch's global generators have the state that they had at its start."""
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
 
 
@@ -177,7 +178,8 @@ def _new_members(
     """An untrained member per assignment. Raises UserError for an unknown hyperparameter."""
     members = []
     for index, assignment in enumerate(assignments):
-        # Seeded before each, so that all begin alike. The training's draws follow those of the last network.
+        # The seed is set before each network, so that all begin with the same weights. The random numbers of the
+        # training come after those of the last network.
         torch.manual_seed(seed)
         network, settings = _build(architecture, assignment, inputs)
         members.append(Member(index, network.to(device), settings))

@@ -425,7 +425,7 @@ def test_a_trainer_asked_for_its_hyperparameters_sees_no_credentials(tmp_path, m
     [
         (["no-such-program"], "No such file or directory"),
         ([sys.executable, "-c", "raise SystemExit('broken')"], "broken"),
-        ([sys.executable, "-c", "print('hello')"], "prints is no JSON"),
+        ([sys.executable, "-c", "print('hello')"], "prints text that is no JSON"),
         ([sys.executable, "-c", "print('[]')"], 'an object with "properties" is wanted'),
     ],
 )

@@ -1,8 +1,8 @@
 """The built-in architectures: names, hyperparameters, networks.
 
-An architecture is one file in this folder, `lstm_attention.py` for `lstm-attention`, with a literal `HYPERPARAMETERS`
-and a class `Network`. No list of architectures exists elsewhere. Hyperparameters are read without importing the file,
-and only `network` and `build` import torch: validating a spec stays fast.
+An architecture is one file in this folder, `lstm_attention.py` for `lstm-attention`, with a literal dict
+`HYPERPARAMETERS` and a class `Network`. No list of architectures exists elsewhere. Hyperparameters are read without
+importing the file, and only `network` and `build` import torch, so that validating a spec is fast.
 """
 
 import ast
@@ -29,8 +29,9 @@ def names() -> list[str]:
 def hyperparameters(name: str) -> dict[str, Hyperparameter]:
     """Hyperparameters that a spec may set: the network's, then those of the training loop.
 
-    Fields that the architecture declares replace shared ones: `"gradient_clip": {"default": 1.0}` changes a default of
-    the loop, `"dropout": {}` takes the dropout of `LAYER_HYPERPARAMETERS` unchanged.
+    A field that the architecture declares replaces the shared one: `"gradient_clip": {"default": 1.0}` changes only a
+    default of the loop, and `"dropout": {}` takes the dropout of `LAYER_HYPERPARAMETERS` unchanged.
+
     Raises UserError if there is no such architecture.
     """
     declared = _literal(_file(name))
@@ -45,7 +46,7 @@ def network_hyperparameters(name: str) -> list[str]:
 
 
 def complete(name: str, assignment: Assignment) -> Assignment:
-    """A value for every hyperparameter of the architecture: as assigned, or its default.
+    """The assignment with the defaults of all hyperparameters that it leaves out.
 
     Raises UserError for an unknown name.
     """
@@ -57,13 +58,16 @@ def complete(name: str, assignment: Assignment) -> Assignment:
 
 
 def shapes(name: str, assignment: Assignment) -> tuple[tuple[str, tuple[str, str]], ...]:
-    """The part of an assignment that shapes the network or its batches, as hashable pairs of name and value."""
+    """The part of an assignment that shapes the network or its batches, as hashable pairs of name and value.
+
+    Networks for which it is equal can train side by side.
+    """
     declared = hyperparameters(name)
     return tuple((key, key_of(value)) for key, value in assignment.items() if declared[key].shapes)
 
 
 def network(name: str) -> "type[Regressor]":
-    """The architecture's class of networks. Imports torch."""
+    """The class `Network` in the architecture's file. Imports torch."""
     module = importlib.import_module(f"{__name__}.{_file(name).stem}")
     cls: type[Regressor] = module.Network
     return cls
@@ -94,6 +98,7 @@ def _file(name: str) -> Path:
 
 @cache
 def _literal(path: Path) -> dict[str, dict[str, Any]]:
+    """`HYPERPARAMETERS` of an architecture's file, read without running the file."""
     for statement in ast.parse(path.read_text(encoding="utf-8")).body:
         match statement:
             case (

@@ -1,7 +1,7 @@
 """Building blocks of the architectures: layers that ignore padding, and the regressor that most of them derive from.
 
-Padding (id 0) may stand anywhere in a row and never changes a result; a row may be all padding. The underscore in the
-file's name says that this is no architecture.
+Padding (id 0) may stand anywhere in a row and never changes a result; a row may be all padding. The file's name begins
+with an underscore because this is no architecture.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def draw(inputs: Tensor, alike: int | None = None) -> Tensor:
 class Dropout(nn.Module):
     """Dropout whose draws do not depend on the share, so that networks side by side can use the same draws.
 
-    All places along the axis `alike` lose the same units.
+    If `alike` is given, all places along this axis lose the same units.
     """
 
     def __init__(self, share: float, draw: Callable[..., Tensor] = draw, *, alike: int | None = None) -> None:
@@ -55,9 +55,10 @@ def compact(tokens: Tensor) -> Tensor:
 
 
 def embedding_table(vocabulary: int, width: int, deviation: float = 1.0) -> nn.Embedding:
-    """A table `[vocabulary, width]` of normal numbers, with zeros for padding and for the unknown token.
+    """An embedding table `[vocabulary, width]`, drawn from a normal distribution with this standard deviation.
 
-    Zero is the mean of all tokens, so that a token that training never showed does not move a prediction.
+    Padding and the unknown token have zeros. Zero is the mean of all embeddings, so that a token that was not among the
+    training data does not move a prediction.
     """
     table = nn.Embedding(vocabulary, width, padding_idx=PADDING)
     _initialize(table, deviation)
@@ -71,7 +72,7 @@ def _initialize(table: nn.Embedding | nn.EmbeddingBag, deviation: float) -> None
 
 
 def lengths(tokens: Tensor) -> Tensor:
-    """Number of tokens of each row that are not padding, `[B]`."""
+    """Number of tokens of each row, without padding, `[B]`."""
     return (tokens != PADDING).sum(1)
 
 
@@ -115,18 +116,18 @@ def means_at_once(tokens: Tensor, tables: Tensor) -> Tensor:
 
 
 def places_at_once(tokens: Tensor, tables: Tensor) -> Tensor:
-    """Row numbers of the tokens `[B, L]` in tables `[K, V, E]` that are joined to `[K V, E]`: `[K, B, L]`.
+    """Row numbers `[K, B, L]` of the tokens `[B, L]` in tables `[K, V, E]` that are joined to one of `[K V, E]`.
 
-    Padding stays 0.
+    Token 5 in table 2 is row 2 V + 5. Padding stays 0, because a lookup can leave out only one row.
     """
     places = tokens + tables.shape[1] * torch.arange(len(tables), device=tokens.device)[:, None, None]
     return places.where(tokens != PADDING, PADDING)
 
 
 class _Means(torch.autograd.Function):
-    """Means as weighted sums: on a CPU, `embedding_bag` is many times slower in its mode for means with padding.
+    """Computes means as weighted sums: on a CPU, `embedding_bag` is many times slower with `mode="mean"` and padding.
 
-    The backward pass is a weighted sum, too: for each token, of the gradients of the rows that contain it.
+    The gradient of a token's embedding is a weighted sum, too: of the gradients of the rows that contain the token.
     """
 
     @staticmethod
@@ -135,7 +136,7 @@ class _Means(torch.autograd.Function):
         shares /= shares.sum(1, keepdim=True).clamp(min=1)
         ctx.save_for_backward(tokens, shares)
         ctx.vocabulary = len(tables[0])
-        # Each table by itself, so that its sums are rounded alike however many there are.
+        # One call per table, so that the number of tables does not change how a sum is rounded.
         return tuple(_sums(tokens, table, None, shares) for table in tables)
 
     @staticmethod
@@ -151,6 +152,10 @@ class _Means(torch.autograd.Function):
 
 
 def _sums(places: Tensor, table: Tensor, starts: Tensor | None, shares: Tensor) -> Tensor:
+    """For each group of row numbers, the sum of these rows of the table, each times its share.
+
+    Groups are the rows of `places`, or parts of a flat `places` that begin at `starts`.
+    """
     sums: Tensor = functional.embedding_bag(places, table, starts, mode="sum", per_sample_weights=shares)
     return sums
 
@@ -162,12 +167,15 @@ class Regressor(nn.Module):
     """
 
     fuses_on: ClassVar[tuple[str, ...]] = ()
-    """Types of devices on which several networks can train side by side (`fused.py`).
+    """Types of devices on which several networks can train side by side (`fused.py`), such as `("cpu", "cuda")`.
 
-    Every computation must then allow for one more axis in front.
+    With "cuda", every computation must work with one more axis in front, that of the networks.
     """
     numbers: ClassVar[tuple[str, ...]] = ()
-    """Numeric attributes that may differ between networks of the same shapes; in an array each is a tensor `[K]`."""
+    """Names of numeric attributes that may differ between networks of the same shapes: `("regularization",)`.
+
+    In an array of K networks each of them is a tensor `[K]`.
+    """
 
     def __init__(self, inputs: Inputs, reader: Reader | None) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A Transformer's encoder over the tokens of a row and one learned summary place, whose state is the row's vector.
+"""A Transformer's encoder reads a row's tokens and one learned summary token, whose last state is the row's vector.
 
 Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser, Polosukhin 2017, "Attention Is All You Need". The layers
 normalise first, which trains without a warm-up of the learning rate (Xiong et al. 2020).
@@ -52,7 +52,7 @@ class _Encoder(Reader):
     def __init__(self, vocabulary: int, heads: int, head_size: int, layers: int, hidden: int, dropout: float) -> None:
         super().__init__(heads * head_size)
         self.embedding = embedding_table(vocabulary, self.width)
-        # The summary is never padding, so that attention has a place to look at even in a row without tokens.
+        # The summary is never padding, so that the attention of a row without tokens has something to attend to.
         self.summary = nn.Parameter(torch.randn(self.width))
         layer = nn.TransformerEncoderLayer(self.width, heads, hidden, dropout, batch_first=True, norm_first=True)
         self.encoder = nn.TransformerEncoder(layer, layers, nn.LayerNorm(self.width), enable_nested_tensor=False)
@@ -60,7 +60,7 @@ class _Encoder(Reader):
     def forward(self, tokens: Tensor) -> Tensor:
         tokens = compact(tokens)
         embedded = self.embedding(tokens) + _positions(tokens.shape[1], self.width, tokens.device)
-        # Not len(): torch.export would fix the number of rows.
+        # The sizes come from `embedded.shape`, not from len(), which would make torch.export fix the number of rows.
         summary = self.summary[..., None, None, :].expand(*embedded.shape[:-2], 1, self.width)
         places = torch.cat([summary, embedded], dim=-2)
         padding = nn.functional.pad(tokens == PADDING, (1, 0), value=False)

@@ -29,11 +29,13 @@ HYPERPARAMETERS = {
 }
 
 
-class _Last(Reader):
+class _LastState(Reader):
+    """Reads a row as the state of an LSTM after the row's last token."""
+
     def __init__(self, vocabulary: int, embedding: int, width: int, layers: int, dropout: float) -> None:
         super().__init__(width)
         self.embedding = embedding_table(vocabulary, embedding)
-        # Dropout lies between layers only; torch warns of it where there is one layer.
+        # This dropout works only between layers; torch warns if there is a dropout but only one layer.
         self.lstm = nn.LSTM(embedding, width, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -49,5 +51,5 @@ class Network(Regressor):
     fuses_on = ("cuda",)
 
     def __init__(self, inputs: Inputs, *, embedding_size: int, hidden_size: int, layers: int, dropout: float) -> None:
-        super().__init__(inputs, _Last(inputs.vocabulary, embedding_size, hidden_size, layers, dropout))
+        super().__init__(inputs, _LastState(inputs.vocabulary, embedding_size, hidden_size, layers, dropout))
         self.head = mlp(self.width, hidden_size, 1, inputs.targets, dropout)

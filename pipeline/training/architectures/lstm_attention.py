@@ -61,7 +61,7 @@ class _Attentions(Reader):
         tokens = compact(tokens)
         length = lengths(tokens)[:, None]
         places = torch.arange(tokens.shape[1], device=tokens.device)
-        # Reverses each row's tokens and leaves its padding behind them; applied twice, it undoes itself.
+        # Places that reverse each row's tokens and leave the padding at its end. Applied twice, they restore the row.
         mirror = ((length - 1 - places) % tokens.shape[1])[:, :, None]
         embedded = self.embedding(tokens)
         forth, _ = self.forth(embedded)
@@ -70,7 +70,7 @@ class _Attentions(Reader):
 
         padding = (places >= length)[:, :, None]
         scores = self.score(states).float().masked_fill(padding, -1e9)
-        # The second mask is for rows without tokens, where the softmax would give weight to the padding.
+        # The second mask is for rows without tokens: the softmax of their scores gives all weight to padding.
         weights = scores.softmax(dim=-2).masked_fill(padding, 0.0).transpose(-2, -1)
         return weights @ states.float(), weights
 

@@ -1,4 +1,4 @@
-"""A mixture density network: it gives a mixture of Gaussians and is trained on the likelihood.
+"""A mixture density network: predicts a mixture of Gaussians, and minimises the negative log-likelihood.
 
 Bishop 1994, "Mixture Density Networks". The body is bag-of-words; the prediction is the mean of the mixture.
 """
@@ -27,7 +27,10 @@ HYPERPARAMETERS = {
 }
 
 SMALLEST_DEVIATION = 0.01
-"""In standardised units. Without it a Gaussian can shrink onto one row, and the likelihood is unbounded."""
+"""Lower bound of a Gaussian's deviation, in standardised units.
+
+Without it a Gaussian can shrink onto one row, and the likelihood grows without bound.
+"""
 
 
 class Network(Regressor):

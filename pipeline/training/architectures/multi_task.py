@@ -61,6 +61,6 @@ class Network(Regressor):
             return super().loss(tokens, dense, targets)
         prediction = self(tokens, dense)
         errors = (prediction - targets).square().mean(dim=-2)
-        # Equation 7 of Kendall et al. for regression; s = log sigma^2 is their advice for numerical stability.
+        # Equation 7 of Kendall et al. for regression. `log_variances` are log sigma^2, as they advise for stability.
         weighted = 0.5 * ((-self.log_variances).exp() * errors + self.log_variances)
         return weighted.mean(dim=-1), prediction

@@ -1,6 +1,6 @@
 """A network for tables: the mean of a few members that share most of their weights, plus a linear model.
 
-Every column keeps its place in the input. The members are an ensemble at little more than the cost of one network:
+Every column keeps its place in the input. The members form an ensemble that costs little more than one network:
 Gorishniy, Kotelnikov, Babenko 2025, "TabM: Advancing Tabular Deep Learning with Parameter-Efficient Ensembling". They
 share the matrix of a layer, and each scales the layer's inputs and outputs (Wen, Tran, Ba 2020, "BatchEnsemble"). The
 linear model of all inputs (Cheng et al. 2016, "Wide & Deep Learning for Recommender Systems") learns best from few rows
@@ -39,9 +39,9 @@ HYPERPARAMETERS = {
 }
 
 NUMBERS_PER_WORD = 4
-"""Width of a word's embedding, in embedding sizes: there is one bag of words, but many columns."""
+"""Width of a word's embedding, in multiples of `embedding_size`: all words share one bag, each column has its own."""
 WORD_DEVIATION = 0.1
-"""Deviation of the untrained embeddings: a word that was seen a few times should not move a prediction far."""
+"""Standard deviation of untrained embeddings of words. It is small, so that a rare word moves a prediction little."""
 
 
 class _Shared(nn.Module):
@@ -50,14 +50,15 @@ class _Shared(nn.Module):
     def __init__(self, members: int, inputs: int, outputs: int, *, first: bool) -> None:
         super().__init__()
         self.matrix = nn.Linear(inputs, outputs, bias=False)
-        # Only the signs of their inputs make untrained members differ; random signs in each layer would learn slower.
+        # Untrained members differ only by the signs of their inputs, in the first layer. Random signs in every layer
+        # would make training slower.
         signs = torch.randint(0, 2, (members, inputs)).float() * 2 - 1
         self.before = nn.Parameter(signs if first and members > 1 else torch.ones(members, inputs))
         self.after = nn.Parameter(torch.ones(members, outputs))
         self.bias = nn.Parameter(_uniform(members, outputs, fan_in=inputs))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        # The members' axis counts from the end: an array of networks has one more axis in front of the rows.
+        # The members' axis is counted from the last, because an array of networks has one more axis, in front.
         before, after, bias = (weight.unsqueeze(-3) for weight in (self.before, self.after, self.bias))
         return torch.addcmul(bias, self.matrix(inputs * before), after)
 
@@ -138,7 +139,7 @@ class Network(Regressor):
             features.append(embedded.flatten(-2))
         if self.words is not None:
             words = tokens[:, self.columns :]
-            # A sum divided by the root of its count is about as long for ten words as for five.
+            # The mean of the words times the root of their number is about as long for ten words as for five.
             sums = self.words(words) * lengths(words)[:, None].sqrt()
             weights, embedded = sums.tensor_split([self.targets], dim=-1)
             linear.append(weights)
@@ -154,6 +155,6 @@ class Network(Regressor):
         return self.members(tokens, dense).mean(dim=-2)
 
     def loss(self, tokens: Tensor, dense: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        # The mean of the members' errors, not the error of their mean: members that lean on each other are no ensemble.
+        # The mean of the members' errors, not the error of their mean: every member should learn to predict by itself.
         members = self.members(tokens, dense)
         return (members - targets[:, None]).square().mean(dim=(-3, -2, -1)), members.mean(dim=-2)

@@ -1,7 +1,7 @@
 """Types of a team's own training function: its arguments and its result.
 
-Importing them is optional: a plain function `def train(hyperparameters, run)` works, too. They let an editor know the
-attributes of `run`. `call.py` calls the function.
+Importing these types is optional: a plain function `def train(hyperparameters, run)` works, too. With them an editor
+knows the attributes of `run`. `call.py` calls the function.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ class Run(Protocol):
     train: Days
     valid: Days
     test: Days
-    """The parts of the date range, in order of time: to learn from, to choose by, to judge by."""
+    """The parts of the date range, in order of time: to train on, to choose the best setting, to measure its error."""
     seed: int
     max_epochs: int
     data: Mapping[str, Any] | None
@@ -34,7 +34,10 @@ class Run(Protocol):
     folder: Path
     """A folder for files, empty at first. At the end the model in it is kept; all other files are removed."""
     model: str | Path | Sequence[str | Path] | None
-    """Set it to the model's file or folder, or to several, relative to `folder`; or return it as `"model"`."""
+    """File or folder of the trained model, or several of them, relative to `folder`.
+
+    Set this attribute, or return `"model"`. Without either, everything in `folder` is the model.
+    """
 
     def report(self, epoch: float, /, **metrics: float) -> bool:
         """Reports the metrics of an epoch, counted from 1. False if the training should stop now."""
@@ -42,7 +45,7 @@ class Run(Protocol):
 
     @property
     def should_stop(self) -> bool:
-        """True if the training should stop, because the sweep knows enough about this setting."""
+        """True if the training should stop, because other settings were better after as many epochs."""
         ...
 
 
@@ -51,6 +54,8 @@ class Trainer(Protocol):
 
     def __call__(self, hyperparameters: Any, run: Run, /) -> Mapping[str, Any] | None:
         """Trains once. Returns the final metrics, `{"mse_valid": …, "mse_test": …}`, and `"model"` if there is one.
+
+        None is enough if `run.report` got these metrics.
 
         `hyperparameters` is a dict, or an instance of the pydantic model that annotates the parameter.
         """

@@ -1,7 +1,7 @@
-"""Writes the arguments that a Python script reads by argparse, as JSON.
+"""Describes the arguments that a Python script reads by argparse.
 
-Run as a file: `arguments.py OUT SCRIPT`. The script runs until it would parse its arguments. This file imports nothing
-of ours.
+`arguments.py OUT SCRIPT` runs the script until it begins to parse its arguments, writes their descriptions into the
+file OUT as JSON, and exits. It runs as a file, and imports nothing of hpt.
 """
 
 import argparse
@@ -19,7 +19,7 @@ def main() -> None:
     def write_arguments(parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
         actions = [action for action in parser._actions if not isinstance(action, argparse._HelpAction)]
         out.write_text(json.dumps([_described(action) for action in actions]), encoding="utf-8")
-        # Not by an exception, which the script could catch.
+        # An exception would not do: the script could catch it.
         os._exit(0)
 
     argparse.ArgumentParser.parse_known_args = write_arguments  # type: ignore[assignment,method-assign]

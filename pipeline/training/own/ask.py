@@ -1,7 +1,7 @@
 """Asks a team's own trainer for its hyperparameters. Nothing else runs a team's code before a sweep is made.
 
-A function answers by the pydantic model of its first parameter, a program by the JSON Schema that it prints. Neither
-needs a key to answer, so that keys are removed from their environment.
+A function answers with the pydantic model of its first parameter, a program with the JSON Schema that it prints, and a
+script with its argparse arguments. None of them needs credentials to answer, so these are removed from the environment.
 """
 
 import functools
@@ -22,11 +22,11 @@ _ANSWERS_WITHIN_S = 120.0
 _ARGUMENTS = Path(__file__).with_name("arguments.py")
 ADVICE = 'declare them in the spec: "hyperparameters": {"learning_rate": {"default": 0.01}}'
 """Advice for people whose trainer does not answer."""
-_KEYS = re.compile(
+_CREDENTIALS = re.compile(
     r"GOOGLE_(APPLICATION_)?CREDENTIALS|GOOGLE_CLOUD_KEYFILE_JSON|GOOGLE_(OAUTH_)?ACCESS_TOKEN|GCLOUD_KEYFILE_JSON|"
     r"CLOUDSDK_AUTH_\w+|AWS_\w+|JENKINS_TOKEN|JENKINS_PASSWORD"
 )
-"""Environment variables that hold a key or the path of one."""
+"""Environment variables that hold credentials, or the path of a file with them."""
 
 
 @functools.cache
@@ -48,7 +48,7 @@ def program_schema(describe: tuple[str, ...], folder: str) -> Any:
     try:
         return json.loads(printed)
     except ValueError as error:
-        raise UserError(f"describe: what {json.dumps(describe)} prints is no JSON: {error}") from None
+        raise UserError(f"describe: {json.dumps(describe)} prints text that is no JSON: {error}") from None
 
 
 def script_arguments(script: str, folder: str) -> Any:
@@ -62,13 +62,13 @@ def script_arguments(script: str, folder: str) -> Any:
         return json.loads(out.read_bytes())
 
 
-def _output(argv: list[str], folder: str, trainer: str) -> bytes:
-    """Output of the program. Raises UserError, beginning with `trainer`, if it fails or takes too long."""
+def _output(argv: list[str], folder: str, name: str) -> bytes:
+    """Output of the program. Raises UserError, which begins with `name`, if it fails or takes too long."""
     try:
         done = subprocess.run(
             argv,
             cwd=folder,
-            env=_without_keys(environment({})),
+            env=_without_credentials(environment({})),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_ANSWERS_WITHIN_S,
@@ -82,8 +82,8 @@ def _output(argv: list[str], folder: str, trainer: str) -> bytes:
         if done.returncode == 0:
             return done.stdout
         problem = last_words(done.stderr) or f"exit status {done.returncode}"
-    raise UserError(f"{trainer} cannot be asked for its hyperparameters here: {problem}. Mend that, or {ADVICE}")
+    raise UserError(f"{name} cannot be asked for its hyperparameters here: {problem}. Mend that, or {ADVICE}")
 
 
-def _without_keys(variables: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in variables.items() if not _KEYS.fullmatch(name)}
+def _without_credentials(variables: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if not _CREDENTIALS.fullmatch(name)}

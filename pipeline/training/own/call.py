@@ -1,7 +1,7 @@
 """Calls a team's own training function. Run as a file, in a separate process: `call.py package.module:function`.
 
-It imports nothing of ours, so that a team's folder may be called `pipeline`, too. Its input comes from the environment,
-as for any other program (docs/your-own-trainer.md), and its reports go into the metrics file.
+It imports nothing of hpt, so that a team's folder may be called `pipeline`, too. It gets its input by environment
+variables, as any other program does (docs/your-own-trainer.md), and adds reports to the metrics file.
 """
 
 import contextlib
@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 GROUP = "hpt.trainers"
+"""Group of entry points in which a package names its trainers."""
 _PARTS_AT_MOST = 1000
+"""Number of values of a list in a report; more are left out."""
 
 
 class Days(NamedTuple):
@@ -57,7 +59,7 @@ class RunFromEnvironment:
 
 
 def _plain(value: Any) -> Any:
-    """Turns numbers of numpy and torch into Python's, and other values into text, which the log will note."""
+    """Turns numbers of numpy and torch into floats, and other values into text, which the log notes as mistakes."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):
@@ -94,7 +96,10 @@ def _callable(value: Any, name: str) -> Callable[..., Any]:
 
 
 def model_of(function: Callable[..., Any]) -> Any:
-    """The pydantic model of a function's hyperparameters; None if it takes a plain dict."""
+    """The pydantic model of a function's hyperparameters; None if it takes a plain dict.
+
+    The model is the function's attribute `hyperparameters`, or else the annotation of its first parameter.
+    """
     declared = getattr(function, "hyperparameters", None)
     if declared is None:
         parameters = list(inspect.signature(function).parameters.values())

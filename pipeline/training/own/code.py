@@ -9,16 +9,16 @@ from pipeline.space import Hyperparameter, Scalar
 
 
 class ArgumentsIf(Frozen):
-    """Arguments that a command gets if a hyperparameter is on: `{"if": "amp", "arguments": ["--amp"]}`."""
+    """Arguments that a command gets only if a hyperparameter is on: `{"if": "amp", "arguments": ["--amp"]}`."""
 
     hyperparameter: StrictStr = Field(
-        alias="if", description="Its arguments are left out where it is false, null or empty text."
+        alias="if", description="The arguments are left out if this hyperparameter is false, null or empty text."
     )
     arguments: Annotated[list[StrictStr], Field(min_length=1)]
 
 
 def is_on(value: Scalar) -> bool:
-    """True if the value of a hyperparameter asks for its arguments: not false, null or empty text. Zero does."""
+    """False for a value that leaves out the arguments: false, null or empty text. True for all others, also for 0."""
     return value not in ("", None) and value is not False
 
 
@@ -37,4 +37,5 @@ class Own(Recorded):
     """`module:function`, or the name of an entry point."""
     command: tuple[Word, ...] | None = None
     metrics_pattern: str | None = None
+    """Regular expression for metrics in the output: `epoch (?P<epoch>[0-9]+): (?P<mse_valid>[0-9.]+)`."""
     hyperparameters: dict[str, Hyperparameter]

@@ -19,8 +19,11 @@ import time
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _LANE_IS_GONE_GRACE_S = 2.0
+"""Time between SIGTERM and SIGKILL if the lane is dead."""
 _LEFTOVERS_GRACE_S = 1.0
+"""Time in which processes that the program started may end by themselves, after the program."""
 _KILL_AT_MOST_S = 10.0
+"""Time after which processes that survive SIGKILL are given up."""
 
 
 def main() -> None:
@@ -29,9 +32,10 @@ def main() -> None:
     # Processes that lose their parent become children of this one and can be found. Without prctl, only the program's
     # process group is found.
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    wake, woken = os.pipe()
-    os.set_blocking(woken, False)
-    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+    # Every signal writes into this pipe, and so ends the wait for orders.
+    signals, to_signals = os.pipe()
+    os.set_blocking(to_signals, False)
+    signal.set_wakeup_fd(to_signals, warn_on_full_buffer=False)
     # The program inherits ignored signals, but no handlers.
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
@@ -40,22 +44,22 @@ def main() -> None:
     except OSError as error:
         _report(report_to, [f"error {error.strerror}: {argv[0]}"])
         return
-    code = _watch(pid, wake)
+    code = _watch(pid, signals)
     leftovers = _leftovers() if code is not None else []
     _end_everything(pid)
-    # A program that does not end within seconds, even by force, counts as killed.
+    # A program without an exit code has survived SIGKILL so far, as in a hanging system call. It counts as killed.
     _report(report_to, [f"code {_EXIT_CODES.get(pid, -signal.SIGKILL)}", *(f"left {command}" for command in leftovers)])
 
 
 def _start(argv: list[str], report_to: int) -> int:
     """Starts the program and returns its process id. Raises OSError if it cannot be started."""
-    me, (failed, fails) = os.getpid(), os.pipe()
+    parent, (failure, to_failure) = os.getpid(), os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             os.setsid()
             _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != me:
+            if os.getppid() != parent:  # it died before prctl took effect
                 os._exit(1)
             os.write(report_to, b"pid %d\n" % os.getpid())
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -64,14 +68,14 @@ def _start(argv: list[str], report_to: int) -> int:
                 signal.signal(number, signal.SIG_DFL)
             os.execvp(argv[0], argv)
         except OSError as error:
-            os.write(fails, b"%d" % (error.errno or 0))
+            os.write(to_failure, b"%d" % (error.errno or 0))
         finally:
             os._exit(127)
-    os.close(fails)
+    os.close(to_failure)
     # exec closes the writing end, so that the pipe is empty if the program has started.
-    if error_number := os.read(failed, 16):
+    if error_number := os.read(failure, 16):
         raise OSError(int(error_number), os.strerror(int(error_number)))
-    os.close(failed)
+    os.close(failure)
     return pid
 
 
@@ -79,26 +83,26 @@ _EXIT_CODES: dict[int, int] = {}
 """`{process id: exit code}` of children that have ended."""
 
 
-def _watch(pid: int, wake: int) -> int | None:
-    """Obeys orders until the program ends. Returns its exit code, or None if it must be ended by force."""
-    until = None
+def _watch(pid: int, signals: int) -> int | None:
+    """Obeys orders until the program ends. Returns its exit code, or None if it is still running and must be killed."""
+    kill_at = None
     while True:
         _reap()
         if pid in _EXIT_CODES:
             return _EXIT_CODES[pid]
-        if until is not None and time.monotonic() > until:
+        if kill_at is not None and time.monotonic() > kill_at:
             return None
-        ready, _, _ = select.select([wake] if until else [0, wake], [], [], 0.2 if until else 60.0)
-        if wake in ready:
-            os.read(wake, 4096)
+        ready, _, _ = select.select([signals] if kill_at else [0, signals], [], [], 0.2 if kill_at else 60.0)
+        if signals in ready:
+            os.read(signals, 4096)
         if 0 in ready:
             order = os.read(0, 1)
             if order == b"k":
                 return None
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGTERM)
-            if order != b"t":
-                until = time.monotonic() + _LANE_IS_GONE_GRACE_S
+            if order != b"t":  # the end of the input: the lane is dead
+                kill_at = time.monotonic() + _LANE_IS_GONE_GRACE_S
 
 
 def _reap() -> bool:
@@ -122,6 +126,7 @@ def _leftovers() -> list[str]:
 
 
 def _end_everything(group: int) -> None:
+    """Kills the program's process group and all descendants, and waits until they are gone."""
     until = time.monotonic() + _KILL_AT_MOST_S
     while time.monotonic() < until:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -13,18 +13,21 @@ FIRST = LAST = 128 * 1024
 LINE_AT_MOST = 4096
 """Bytes of a line of the log; longer lines are folded."""
 _RECENT = 8192
+"""Bytes at the end of the output in which the reason for an exit is looked for."""
 _WORDS_AT_MOST = 400
+"""Characters of that reason."""
 
 _TRACEBACK = "Traceback (most recent call last):"
 
 
 class Output:
-    r"""The output of one program. `say` gets the text of the log; `on_line`, if given, all lines, ended by \n or \r."""
+    r"""The output of one program. `say` gets the text of the log, and `on_line` every line, ended by \n or \r."""
 
     def __init__(self, say: Callable[[str], None], on_line: Callable[[Line], None] | None = None) -> None:
         self._say, self._on_line = say, on_line
         self._lines = Lines(b"\r\n")
         self._room = FIRST
+        """Bytes that still fit into the first part."""
         self._line = b""
         self._last: deque[bytes] = deque()
         self._kept = self._left_out = 0
@@ -46,7 +49,7 @@ class Output:
             lines.append(beginning[:LINE_AT_MOST])
             beginning = beginning[LINE_AT_MOST:]
         self._line = beginning
-        # When the first part is full, the beginning of a line goes into the log, and its end into the last part.
+        # When the first part is full, the line so far goes into the log at once; its end belongs to the last part.
         self._say_lines([*lines, beginning] if self._room <= 0 else lines)
 
     def close(self) -> None:
@@ -75,7 +78,7 @@ class Output:
             self._say(text)
 
     def _keep(self, data: bytes) -> None:
-        """Keeps the last part of the output, and counts dropped bytes."""
+        """Adds data to the last part of the output; drops and counts older bytes that are too many for it."""
         self._last.append(data)
         self._kept += len(data)
         while self._kept - len(self._last[0]) >= LAST:

@@ -1,6 +1,6 @@
-"""Finds the model among the files of a team's own training, and packs a model of several files.
+"""Finds the model among the files of a team's own training, and packs it if it has several files.
 
-A training with metrics never fails because of its files: its log says which of them cannot be kept.
+A training that has reported its metrics never fails because of its files: the log says which ones cannot be kept.
 """
 
 import os
@@ -14,12 +14,14 @@ from pipeline.store.keys import is_key
 from pipeline.training.saved import PACKED
 
 _OUR_FILES = ("log.txt", "epochs.csv")
+"""Files that hpt writes beside the model; a model of such a name is kept under another."""
 _PACK = "model"
+"""Name of a packed model, without its suffix."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A file to keep, and the name that it gets."""
+    """A model to keep: a file, and the name under which it is kept."""
 
     name: str
     path: Path
@@ -57,13 +59,14 @@ def _collect(paths: Sequence[Path], folder: Path, say: Callable[[str], None]) ->
     files = [(name, path) for name, path in pack.members.items() if path.is_file() and name not in pack.links]
     if not files:
         return None
-    # A single file is kept under its name, unless a named folder holds it, which is unpacked as a folder.
+    # A single file is kept as it is. But a folder that the training named is packed even with one file in it, so that
+    # unpacking gives a folder again.
     is_named_folder = paths[0] != folder and paths[0].is_dir()
     if len(files) == 1 and not pack.links and not is_named_folder:
         name, path = Path(files[0][0]).name, files[0][1]
         if is_key(name):
             return Kept(f"model-{name}" if name in _OUR_FILES else name, path)
-    # Everything else is packed, in a new folder, so that the pack overwrites no file of the training.
+    # Everything else is packed. The pack is written into a new folder, so that it overwrites no file of the training.
     name = f"{paths[0].name}.tar" if len(paths) == 1 and is_named_folder else f"{_PACK}.tar"
     packed = Kept(name if is_key(name) else f"{_PACK}.tar", Path(tempfile.mkdtemp(dir=folder), "packed"))
     pack.write(packed.path)
@@ -74,8 +77,7 @@ def _collect(paths: Sequence[Path], folder: Path, say: Callable[[str], None]) ->
 def _can_be_kept(path: Path, folder: Path) -> bool:
     """True for a readable file, or a readable folder that does not contain the training's folder."""
     if path.is_dir():
-        inside = path.resolve()
-        return os.access(path, os.R_OK | os.X_OK) and inside not in folder.resolve().parents
+        return os.access(path, os.R_OK | os.X_OK) and path.resolve() not in folder.resolve().parents
     return path.is_file() and os.access(path, os.R_OK)
 
 
@@ -90,7 +92,10 @@ class _Pack:
         """`{name in the pack: target}` of members that are links to another member."""
 
     def add(self, path: Path, name: str, root: Path | None = None, above: tuple[Path, ...] = ()) -> None:
-        """Adds a file, or a folder with its content. A link out of the folder is replaced by its target."""
+        """Adds a file, or a folder with its content. A link that leads out of `root` is replaced by its target.
+
+        `root` is the outermost folder that is being added, and `above` all folders from it down to `path`.
+        """
         if path.is_symlink() and root is not None:
             target = path.resolve()
             if target.is_relative_to(root) and target.exists():
@@ -98,14 +103,14 @@ class _Pack:
                 self.links[name] = os.path.relpath(target, path.parent.resolve())
                 return
         if path.is_dir():
-            inside = path.resolve()
-            if inside in above or not os.access(path, os.R_OK | os.X_OK):
+            resolved = path.resolve()
+            if resolved in above or not os.access(path, os.R_OK | os.X_OK):
                 self._say(f"not kept: {name}, which leads back to itself or cannot be read")
                 return
             if name:
                 self.members[name] = path
             for entry in sorted(path.iterdir()):
-                self.add(entry, f"{name}/{entry.name}" if name else entry.name, root or inside, (*above, inside))
+                self.add(entry, f"{name}/{entry.name}" if name else entry.name, root or resolved, (*above, resolved))
         elif path.is_file() and os.access(path, os.R_OK):
             self.members[name] = path
         else:

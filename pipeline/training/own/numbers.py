@@ -1,4 +1,4 @@
-"""Reads numbers and epochs as trainers write them. Text that may mean several numbers gives None."""
+"""Reads numbers and epochs as trainers write them. A text that could mean different numbers is read as None."""
 
 import math
 import re
@@ -8,7 +8,9 @@ _PLAIN = r"[+-]?(?:\d[\d.,]*|\.\d+)(?:[eE][+-]?\d+)?"
 _NUMBER = rf"{_PLAIN}|[+-]?(?:nan|inf(?:inity)?)"
 _KEYWORDS = r"(?:,\s*(?:[A-Za-z_]\w*\s*=.*)?)?"
 _END = r"[)\]},;:.]*"
+# `0.031`, `87.5%`, `0.031,`.
 _ALONE = re.compile(rf"({_NUMBER})\s?(%?){_END}", re.IGNORECASE)
+# `[0.31]`, `tensor(0.31, device='cuda:0')`, `array([0.31])`, `<tf.Tensor: shape=(), numpy=0.31>`.
 _WRAPPED = re.compile(
     rf"""[(\[{{]+\s*(?P<bracket>{_NUMBER})\s*[)\]}}]+{_END}
     |<?[a-z_][\w.]*\(\s*['"]?(?P<call>{_NUMBER})['"]?\s*{_KEYWORDS}(?:\){_END})?
@@ -16,9 +18,11 @@ _WRAPPED = re.compile(
     |<.*\bnumpy=(?P<numpy>{_NUMBER})>{_END}""",
     re.IGNORECASE | re.VERBOSE,
 )
+# `1,234.5` and `1,234,567`; `1.234,5`; `0,031`, `3,14` and `12345,678`.
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,})")
 _THOUSANDS_WITH_DOTS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+")
 _DECIMAL_COMMA = re.compile(r"[+-]?(?:0,\d+|\d+,(?:\d{1,2}|\d{4,})|\d{4,},\d+)")
+# `1e-3` is `1` and `e-3`.
 _EXPONENT = re.compile(r"(.*?)([eE][+-]?\d+)?")
 _EPOCH_OF = re.compile(r"[(\[]?(\d+)\s*/\s*\d+[)\],;:.]*")
 
@@ -49,7 +53,7 @@ def number(value: Any) -> float | None:
 
 
 def epoch(value: Any) -> float | None:
-    """The number of an epoch, from 0, or None: 3 of `3` and `3/10`, 2.88 of `2.88`."""
+    """The number of an epoch, at least 0: 3 for `3` and `3/10`, 2.88 for `2.88`. None for everything else."""
     if isinstance(value, str) and (match := _EPOCH_OF.fullmatch(value.strip())):
         value = match[1]
     epoch = number(value)

@@ -1,4 +1,4 @@
-"""Runs a team's own program as a process: starts it, reads its output, ends it with all that it started."""
+"""Runs a team's own program as a process: starts it, reads its output, ends it and every process that it started."""
 
 import os
 import selectors
@@ -28,7 +28,7 @@ class Exit:
     error: str | None = None
     """The reason why it could not be started."""
     leftovers: tuple[str, ...] = ()
-    """Commands of processes that it left running, and that were ended."""
+    """Commands of the processes that it left running. They were ended, too."""
 
 
 class Child:
@@ -77,7 +77,7 @@ class Child:
             self._selector.register(self._status_file, selectors.EVENT_READ)
 
     def pump(self, seconds: float) -> bool:
-        """Reads the output of the next `seconds`. False if the program has ended and everything was read."""
+        """Waits for output, at most `seconds`, and reads it. False if the program has ended and everything was read."""
         waiting = self._selector.get_map()
         if not waiting:
             return False
@@ -91,21 +91,23 @@ class Child:
                 self._status += data
             else:
                 self._on_output(data)
-        # If the guard has ended and no output comes, a process that it did not find holds the output open.
+        # If the guard has ended and no output comes, but the output is still open, a process that the guard did not
+        # find holds it open. Do not wait for that one.
         return bool(self._selector.get_map()) and not (guard_ended and not ready)
 
     def ask_to_end(self) -> None:
-        """Sends SIGTERM to the program and what it started."""
+        """Sends SIGTERM to the program and its process group."""
         self._order(b"t")
 
     def kill(self) -> None:
-        """Ends the program and what it started, at once."""
+        """Kills the program and every process that it started."""
         self._order(b"k")
 
     def exit(self) -> Exit:
         """The end of the program. Call it after `pump` has returned False."""
         if self._error is not None:
             return Exit(None, error=self._error)
+        # `("pid", "123")`, `("code", "0")`: `guard.py` says which lines there are.
         lines = [line.partition(" ")[::2] for line in self._status.decode().splitlines()]
         status = dict(lines)
         if "code" not in status and "error" not in status:  # the guard was killed

@@ -27,18 +27,18 @@ _NOT_FINITE = re.compile(rb"(?<=[:\s])([+-]?)(?:(nan)|(inf(?:inity)?))(?=\s*[,}]
 
 @dataclass
 class Metrics:
-    """The metrics of one training: joins reports of parts of an epoch, and passes on whole epochs.
+    """The metrics of one training. Joins several reports of an epoch, and passes on each completed epoch.
 
-    If a value cannot be read, the older value does not stay in its place: the metric is in doubt until its next report.
+    A value that cannot be read puts its metric in doubt until the next report of it: the older value does not count.
     """
 
     objective: tuple[str, str]
-    """Objective metrics, first the one that chooses. A report that holds the first completes its epoch."""
+    """`("mse_valid", "mse_test")`. A report that holds the first of them completes its epoch."""
     on_epoch: Callable[[int, Mapping[str, float]], bool]
     """Gets the number and the metrics of each completed epoch; False asks the training to stop.
 
-    Numbers are the trainer's. A fraction belongs to the epoch that contains it. If the trainer starts again from its
-    first number, the count goes on.
+    The numbers are the trainer's; 2.88 is within epoch 3. If the trainer begins again with its first number, counting
+    goes on: after five epochs, epoch 1 of a second stage is epoch 6.
     """
     model: str | list[str] | None = None
     """The model's file, folder or files, relative to the training's folder."""
@@ -51,29 +51,34 @@ class Metrics:
     stop_asked: bool = False
     """True if `on_epoch` has asked the training to stop."""
     _last: dict[str, float] = field(default_factory=dict)
+    """Last readable value of every metric."""
     _file_names: set[str] = field(default_factory=set)
-    """Metrics that the metrics file holds."""
+    """Metrics that the metrics file has held."""
     _output_names: set[str] = field(default_factory=set)
+    """Metrics that the output has held."""
     _file_doubts: dict[str, str] = field(default_factory=dict)
+    """`{metric: reason why its last value is unknown}`, from mistakes in the metrics file."""
     _output_doubts: dict[str, str] = field(default_factory=dict)
     _epoch: int | None = None
-    """The epoch that is being reported."""
+    """The epoch that is being reported, as `on_epoch` gets it."""
     _epoch_metrics: dict[str, float] = field(default_factory=dict)
     _first: int | None = None
     """The trainer's number of its first epoch."""
     _first_names: set[str] = field(default_factory=set)
+    """Metrics that the trainer reported in its first epoch."""
     _number: int = 0
-    """The trainer's last number."""
+    """The trainer's number of the last epoch."""
     _offset: int = 0
-    """Epochs before the trainer last started again."""
+    """Added to the trainer's numbers, since it last began again with its first number."""
     _mistakes: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """`{mistake: (count, first example)}`."""
 
     @property
     def doubts(self) -> dict[str, str]:
         """Metrics whose last value is unknown, `{"mse_valid": 'it was last "0.3.1", which is no number'}`.
 
-        File and output arrive in no fixed order. So a doubt about one of them does not count if the metric comes from
-        the other.
+        Metrics file and output arrive in no fixed order, so that each metric has only one source: the file if that has
+        held it, else the output. A doubt from the other source does not count.
         """
         only_in_output = self._output_names - self._file_names
         of_file = {name: reason for name, reason in self._file_doubts.items() if name not in only_in_output}
@@ -87,7 +92,7 @@ class Metrics:
         return {name: value for name, value in self._last.items() if name not in doubts}
 
     def take_line(self, line: Line) -> None:
-        """Takes a line of the metrics file: `{"epoch": 3, "mse_valid": 0.2}`. Without an epoch, metrics are final."""
+        """Takes a line of the metrics file, `{"epoch": 3, "mse_valid": 0.2}`. Values without an epoch are final."""
         if line.is_too_long:
             self._take_unreadable(line.content, f"is a line of more than {LINE_AT_MOST:,} bytes")
             return
@@ -108,7 +113,7 @@ class Metrics:
                 self.note("names no file as its model", repr(model))
         number = self._epoch_of(epoch)
         if epoch is not None and number is None:
-            reason = f"it was last reported with the epoch {epoch!r}, which is no number from 0"
+            reason = f"it was last reported with the epoch {epoch!r}, which is not a number of at least 0"
             self._file_doubts |= dict.fromkeys(report.keys() & {*self._last, *self.objective}, reason)
             return
         metrics = dict(self._numbers(report, self._file_doubts))
@@ -122,7 +127,7 @@ class Metrics:
     def take_groups(self, groups: Mapping[str, str]) -> None:
         """Takes the named groups of an output line that fits the pattern: `{"epoch": "3", "mse_valid": "0.2"}`.
 
-        Metrics that the metrics file holds, too, are ignored: file and output arrive in no fixed order.
+        Metrics that the metrics file has held are ignored: the file is their only source (see `doubts`).
         """
         texts = {name: text for name, text in groups.items() if name != "epoch" and name not in self._file_names}
         metrics = dict(self._numbers(texts, self._output_doubts))
@@ -137,7 +142,7 @@ class Metrics:
             self._last |= metrics
 
     def doubt(self, names: set[str], reason: str) -> None:
-        """Puts metrics in doubt that stand in unreadable output."""
+        """Puts these metrics in doubt, because output that was not read may hold them."""
         self._output_doubts |= dict.fromkeys(names, reason)
 
     def _take_unreadable(self, line: bytes, mistake: str) -> None:
@@ -149,11 +154,11 @@ class Metrics:
     def _epoch_of(self, value: Any) -> float | None:
         number = numbers.epoch(value)
         if number is None and value is not None:
-            self.note("has an epoch that is no number from 0", repr(value))
+            self.note("has an epoch that is not a number of at least 0", repr(value))
         return number
 
     def flush(self) -> None:
-        """Completes the epoch that is being reported."""
+        """Passes on the epoch that is being reported, if it has metrics that were not passed on yet."""
         if self._epoch is None or not self._epoch_metrics:
             return
         epoch, metrics = self._epoch, self._epoch_metrics
@@ -167,7 +172,7 @@ class Metrics:
     def notes(self) -> Iterator[str]:
         """Mistakes in the reports, a line for each kind."""
         for mistake, (count, first) in self._mistakes.items():
-            yield f"metrics: {count} × what was reported {mistake}; the first: {first}"
+            yield f"metrics: {count} × a report {mistake}; the first: {first}"
 
     def _take(self, number: float, metrics: dict[str, float]) -> None:
         epoch = self._counted(number, metrics)
@@ -179,16 +184,18 @@ class Metrics:
         self._last |= metrics
         if self.objective[0] in metrics:
             self.counts_from_0 |= number == 0
-            # An epoch may come in several lines; once it has the objective, it is passed on without waiting for more.
+            # An epoch may come in several lines. With the objective it is passed on at once, without waiting for more.
+            # A fraction stands within an epoch, which is passed on only when the next one begins.
             if number.is_integer():
                 self.flush()
 
     def _counted(self, number: float, metrics: Mapping[str, float]) -> int:
-        """The count of an epoch, which goes on if the trainer starts again, as in a second stage."""
+        """The number of an epoch for `on_epoch`. It goes on if the trainer begins again, as in a second stage."""
         whole = math.ceil(number - 1e-6)
         if self._first is None:
             self._first = whole
-        # A report without a metric of the first epoch adds to an earlier epoch: it is late, and starts no new count.
+        # A report that holds none of the first epoch's metrics does not begin a stage. It is a late addition to an
+        # earlier epoch, such as a test error of epoch 1 that is measured after training.
         is_late = bool(metrics) and not metrics.keys() & self._first_names
         if whole < self._number and whole <= max(self._first, 1) and not is_late:
             self._offset = self.epochs + 1 - whole
@@ -202,11 +209,11 @@ class Metrics:
             if not name or len(name) > _NAME_AT_MOST or not name.isprintable():
                 self.note("has a name that no column can have", repr(name))
             elif name not in self.objective and name not in self._last and len(self._last) >= NAMES_AT_MOST:
-                self.note(f"is one of more than {NAMES_AT_MOST} metrics", name)
+                self.note(f"holds a metric beyond the first {NAMES_AT_MOST}", name)
             elif (number := numbers.number(value)) is None:
                 text = json.dumps(value, ensure_ascii=False)
                 if value is not None:
-                    self.note("is no number", f"{name}: {text}")
+                    self.note("holds a value that is no number", f"{name}: {text}")
                 doubts[name] = f"it was last {text[:100]}, which is no number"
             else:
                 doubts.pop(name, None)
@@ -219,7 +226,7 @@ class Metrics:
 
 
 def _objects(line: bytes) -> Iterator[dict[str, Any] | bytes]:
-    """The JSON objects in a line, in their order, and as bytes the parts that are no JSON object."""
+    """Yields the JSON objects of a line in their order. A part that is no JSON object comes as bytes."""
     content = line.removeprefix(b"\xef\xbb\xbf").strip()
     if not content:
         return
@@ -249,7 +256,7 @@ class Tail:
     _at: int = 0
     _lines: Lines = field(default_factory=Lines)
     _last_bytes: bytes = b""
-    """The end of what was read, to notice that the file was written anew."""
+    """The last bytes that were read. If they have changed, the file was written anew and is read from its beginning."""
 
     def lines(self) -> Iterator[Line]:
         """The lines that were completed since the last call."""

@@ -1,7 +1,7 @@
 """The trainer for a team's own code: a Python function or any program, each trial in a separate process.
 
 A crash, a leak or a hang affects only its trial. This module watches a training and determines its status.
-`process.py` runs the process, `reports.py` reads its reports, `placeholders.py` fills its command.
+`process.py` runs the process, `reports.py` reads its reports, `placeholders.py` fills in its command.
 """
 
 import json
@@ -29,9 +29,10 @@ from pipeline.training.own.reports import Metrics, Tail
 CALL = Path(__file__).with_name("call.py")
 _COMMAND_AT_MOST = 2000
 
+# Last words of a program that ran out of memory.
 _SHORT_OF_MEMORY = re.compile(r"\bMemoryError\b|OutOfMemoryError|out of memory|bad_alloc|[Cc]annot allocate memory")
 _ADVICE = (
-    'return {{"{0}": …}} from the function, or report it of each epoch',
+    'return {{"{0}": …}} from the function, or report it for each epoch',
     'add a line {{"{0}": …}} to the file that HPT_METRICS names',
 )
 
@@ -42,11 +43,11 @@ class Pace:
 
     look_every: float = 0.2
     end_grace: float = 10.0
-    """Between SIGTERM and SIGKILL."""
+    """Time between SIGTERM and SIGKILL."""
     stop_grace: float = 60.0
-    """Between asking a training to stop and SIGTERM: it may be within an epoch, or about to save."""
+    """Time between the request to stop and SIGTERM: the training may be within an epoch, or about to save."""
     heedless_grace: float = 5.0
-    """The same for a training that has reported `heedless_epochs` epochs since: it ignores the request."""
+    """The same for a training that has reported `heedless_epochs` epochs since the request: it ignores it."""
     heedless_epochs: int = 3
     line: float = 2.0
     """Limit for the search of a metrics pattern in a line; after several slow lines the pattern is no longer used."""
@@ -58,7 +59,7 @@ class OwnTrainer:
 
     code: Own
     metric: str
-    """Metric of the objective: `<metric>_valid` and `<metric>_test` must be reported."""
+    """Metric of the objective, `mse`: `mse_valid` and `mse_test` must then be reported."""
     pace: Pace = Pace()
 
     def __call__(self, job: Job) -> TrainingResult:
@@ -67,7 +68,7 @@ class OwnTrainer:
             return _Supervisor(self, job, Path(scratch)).run()
 
     def argv(self, values: dict[str, str], job: Job) -> list[str]:
-        """The program and its arguments, filled with the placeholders' `values`."""
+        """The program and its arguments, with `values` in place of the placeholders."""
         if self.code.command is not None:
             return placeholders.filled(self.code.command, values, job.hyperparameters)
         assert self.code.trainer is not None
@@ -78,7 +79,7 @@ class OwnTrainer:
 def environment(values: dict[str, str], data: str | None = None) -> dict[str, str]:
     """Environment of a team's own code: that of this process, `HPT_<NAME>` for each value, and `HPT_DATA`."""
     variables = {name: value for name, value in os.environ.items() if name not in ("HPT_DATA", "PYTHONSAFEPATH")}
-    # `python` is that of the person who calls hpt; if there is none, that of hpt.
+    # `python` is the one that the caller's PATH has; if it has none, the one that runs hpt.
     variables["PATH"] = os.pathsep.join([variables.get("PATH", os.defpath), str(Path(sys.executable).parent)])
     variables |= {f"HPT_{name.upper()}": value for name, value in values.items()}
     if data is not None:
@@ -87,7 +88,7 @@ def environment(values: dict[str, str], data: str | None = None) -> dict[str, st
 
 
 class _Supervisor:
-    """Watches one training: takes its reports, passes on a stop, keeps the time limit, determines the status."""
+    """Watches one training: takes reports, passes on the request to stop, ends it at its deadline, sets the status."""
 
     def __init__(self, trainer: OwnTrainer, job: Job, scratch: Path) -> None:
         self._trainer, self._job, self._pace = trainer, job, trainer.pace
@@ -100,8 +101,9 @@ class _Supervisor:
         )
         self._output = Output(job.say, self._pattern.add if self._pattern else None)
         self._end_reason: Status | None = None
-        """The status for which the program was asked to end."""
+        """Why the program was told to end: STOPPED or TIMED_OUT. None if it was not."""
         self._kill_at = math.inf
+        """Time at which the program is killed."""
 
     def run(self) -> TrainingResult:
         # Start the program, and wait for its end.
@@ -128,11 +130,11 @@ class _Supervisor:
         for note in self._metrics.notes():
             job.say(note)
         for command in exit.leftovers:
-            job.say(f"left behind, and ended: {command}")
+            job.say(f"the program left this process running, so it was ended: {command}")
         return self._result(exit, seconds)
 
     def _note_unread(self, reason: str, line: str, may_hold_metrics: bool) -> None:
-        """Notes output that was not searched for metrics."""
+        """Notes a line of output that was not searched for metrics. A reason is "stands in a line of more than …"."""
         assert self._pattern is not None
         self._metrics.note(reason, line)
         if may_hold_metrics:
@@ -145,7 +147,7 @@ class _Supervisor:
             self._metrics.take_line(line)
 
     def _wait(self, child: Child) -> None:
-        """Waits until the program has ended: takes output and reports, passes on a stop, keeps the time limit."""
+        """Takes output and reports until the program ends. Passes on the request to stop; ends it at its deadline."""
         job, pace, looked_at = self._job, self._pace, 0.0
         stopped_at, reports_at_stop = math.inf, 0
         while child.pump(pace.look_every):
@@ -186,7 +188,8 @@ class _Supervisor:
             status=status,
             error=error,
             metrics=metrics,
-            # Epoch 0 is the first epoch, or a measurement before the first: then the last number is `max_epochs`.
+            # A trainer that counts from 0 has trained one epoch more than its last number. But if that number is
+            # `max_epochs`, epoch 0 was a measurement before training.
             epochs=epochs + 1 if self._metrics.counts_from_0 and epochs < job.max_epochs else epochs,
             seconds=seconds,
             files={model.name: model.path} if model else {},
@@ -215,7 +218,7 @@ class _Supervisor:
         return self._status_by_metrics()
 
     def _status_by_metrics(self) -> tuple[Status, str | None]:
-        """Status of a program that ended without an error: it may lack the objective, or have diverged."""
+        """Status of a program that ended without error: failed without the objective, diverged if it is not finite."""
         names = [f"{self._trainer.metric}_{part}" for part in ("valid", "test")]
         last = self._metrics.last
         values = [last.get(name) for name in names]

@@ -198,8 +198,8 @@ def test_a_late_metric_of_an_earlier_epoch_starts_no_new_count():
 def test_an_epoch_that_cannot_be_read_leaves_the_metrics_of_its_line_in_doubt(epoch):
     reader = Reader().file('{"epoch": 1, "mse_valid": 3}', f'{{"epoch": {epoch}, "mse_valid": 2}}')
     assert reader.last == {}
-    assert "which is no number from 0" in reader.metrics.doubts["mse_valid"]
-    assert "has an epoch that is no number from 0" in next(reader.metrics.notes())
+    assert "which is not a number of at least 0" in reader.metrics.doubts["mse_valid"]
+    assert "has an epoch that is not a number of at least 0" in next(reader.metrics.notes())
     assert reader.file('{"epoch": 2, "mse_valid": 2}').last == {"mse_valid": 2}
 
 

@@ -105,10 +105,10 @@ def test_the_log_says_what_happened_and_stays_small(troubled: tuple[Team, str, d
     team, id, rows, _ = troubled
     logs = {trouble: team.file(team.sweep(id), row, "log.txt") for trouble, row in rows.items()}
     assert "the table is broken" in logs["crash"]
-    assert "what was reported is no JSON object; the first: garbage" in logs["garbage"]
+    assert "a report is no JSON object; the first: garbage" in logs["garbage"]
     assert "bytes of output are left out here" in logs["shout"]
     assert all(len(log) < 1_000_000 for log in logs.values())
-    assert logs["child"].count(f"left behind, and ended: sleep {nap(4812)}") == 2
+    assert logs["child"].count(f"the program left this process running, so it was ended: sleep {nap(4812)}") == 2
 
 
 def test_no_process_of_a_program_is_left(troubled: tuple[Team, str, dict[str, Any], str]) -> None:

@@ -103,9 +103,9 @@ def test_garbage_among_metrics_is_noted_and_does_no_harm(bench):
     )
     assert result.status == "complete"
     assert result.metrics == {"mse_valid": 1, "mse_test": 2.5}
-    assert "3 × what was reported is no JSON object; the first: garbage" in bench.log
+    assert "3 × a report is no JSON object; the first: garbage" in bench.log
     assert 'is no number; the first: note: "fine"' in bench.log
-    assert 'has an epoch that is no number from 0; the first: "x"' in bench.log.replace("'", '"')
+    assert 'has an epoch that is not a number of at least 0; the first: "x"' in bench.log.replace("'", '"')
 
 
 def test_a_metric_that_is_missing_in_an_epoch_is_only_missing_there(bench):
@@ -203,8 +203,8 @@ def test_background_processes_end_with_the_training_and_are_noted(bench):
     assert result.status == "complete"
     assert not running(nap(4712))
     assert not running(nap(4713))
-    assert f"left behind, and ended: sleep {nap(4712)}" in bench.lines
-    assert f"left behind, and ended: sleep {nap(4713)}" in bench.lines
+    assert f"the program left this process running, so it was ended: sleep {nap(4712)}" in bench.lines
+    assert f"the program left this process running, so it was ended: sleep {nap(4713)}" in bench.lines
     assert descendants(os.getpid()) == before
 
 
