@@ -11,6 +11,7 @@ from pipeline.results import Status
 from pipeline.sweep import FORMAT
 
 MOST = 3
+"""Commands that are suggested."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ def commands(summary: Summary, place: Place) -> list[Command]:
     candidates.append(Command(_search_on_purpose(summary), _search_on(place)))
     if has_model:
         candidates.append(Command("Get its spec for the newest days", f"hpt export {id} --best --to best{option}"))
+        # Among the first three only if a reference is ahead, so that no command above gets the model.
         candidates.append(Command("Get the model all the same", f"hpt fetch {id} --model best --to model{option}"))
     return candidates[:MOST]
 
