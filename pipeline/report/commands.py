@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import dataclass
 
-from pipeline.report.answer import Basis, newest_model
+from pipeline.report.answer import newest_model
 from pipeline.report.judged_claim import DAMAGED, REAL, rows_of_setting
 from pipeline.report.limits import limits
 from pipeline.report.summary import Summary
@@ -101,8 +101,6 @@ def _search_on_purpose(summary: Summary) -> str:
     assert decided is not None
     if limits(summary.definition, [row for row in rows if row["experiment"] == decided.setting.experiment]):
         return "Search on, trainings twice as long"
-    if decided.basis is Basis.CHOSEN and not decided.setting.is_incumbent:
-        return "Search on from it"
     return f"Search on from {'the same start' if decided.setting.is_incumbent else 'this setting'}"
 
 
