@@ -43,7 +43,7 @@ def test_a_claim_is_judged_month_after_month_with_trainings_that_are_real(
     warm_lanes.run(open_sweep(store, id), lanes=1)
     answer, until = judge(claim.id[-5:], "--as-of", "2024-03-15").err.splitlines()
     assert answer.startswith(f"{claim.id} (learning_rate=0.01): waits: ")
-    assert "of 2 new date ranges; judged after 6; the next one, [2024-03-01, 2024-04-01)" in answer
+    assert "of 2 new date ranges; judged after 6 date ranges; the next one, [2024-03-01, 2024-04-01)" in answer
     assert open_sweep(store, id).definition.phases[0].ranges == claim.ranges[:2]
     for pair in claims.read(store, claim.id).pairs:
         assert pair.sweep == id

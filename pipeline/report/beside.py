@@ -10,8 +10,10 @@ from pipeline.analysis.verdict import Verdict
 from pipeline.report.summary import Summary
 from pipeline.scale import Scale
 
-_LOG_FROM = 4.0
-"""Ratio of the largest value to the smallest from which the axis is logarithmic."""
+_LARGEST_LINEAR_RATIO = 4.0
+"""Ratio of the largest value to the smallest; above it the axis is logarithmic."""
+_LARGEST_LOG_RATIO = 600.0
+"""The exponential of a much larger gain would not fit into a float."""
 
 Kind = Literal["answer", "rival", "base", "reference"]
 
@@ -54,8 +56,9 @@ def marks(summary: Summary, verdict: Verdict | None) -> list[Mark]:
     def value(gain: float) -> float:
         """A gain as a value of the axis: a multiple of the incumbent's metric, or the metric itself."""
         sign = -1 if scale.goal == "minimize" else 1
-        return math.exp(max(-600.0, min(sign * gain, 600.0))) if scale.name == "ratio" else base_score + sign * gain
+        return _exp(sign * gain) if scale.name == "ratio" else base_score + sign * gain
 
+    # The gain's interval by kind of model: only the answer, or its rival, has one.
     judged = (
         {"rival" if summary.keeps_incumbent else "answer": verdict.interval} if verdict and verdict.interval else {}
     )
@@ -83,8 +86,12 @@ def _better(scale: Scale, gain: float) -> str:
     """`12.3 % better`; from a factor of two on, `22 times worse`."""
     if scale.name != "ratio" or abs(scale.per_cent(gain)) <= 100:
         return scale.better(gain)
-    times = math.exp(min(abs(gain), 600.0))
+    times = _exp(abs(gain))
     return f"{times:.2g} times {'better' if gain > 0 else 'worse'}"
+
+
+def _exp(gain: float) -> float:
+    return math.exp(max(-_LARGEST_LOG_RATIO, min(gain, _LARGEST_LOG_RATIO)))
 
 
 def _is_placed(model: _Model) -> bool:
@@ -92,7 +99,8 @@ def _is_placed(model: _Model) -> bool:
 
 
 def _axis(values: Sequence[float], *, is_ratio: bool) -> Callable[[float], float]:
-    is_log = is_ratio and min(values) > 0 and max(values) / min(values) > _LOG_FROM
+    """Converts a value to its place on an axis that just holds these values: the lowest at 0, the highest at 1."""
+    is_log = is_ratio and min(values) > 0 and max(values) / min(values) > _LARGEST_LINEAR_RATIO
 
     def scaled(value: float) -> float:
         return math.log(value) if is_log else value

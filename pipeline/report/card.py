@@ -173,7 +173,10 @@ def _label(summary: Summary, verdict: Verdict | None) -> str:
 
 
 def _gain(summary: Summary, verdict: Verdict | None) -> str:
-    """`mse_test is 44.3 % better than the defaults' (90 % interval: …), ahead on 5 of 5 fresh date ranges.`"""
+    """`mse_test is 44.3 % better than the defaults' (90 % interval: …), ahead on 5 of 5 fresh date ranges.`
+
+    Without a verdict, the gain on the ranges that chose; empty without a gain.
+    """
     definition, decided, scale = summary.definition, summary.decided, summary.scale
     if decided is None or definition.is_study:
         return ""
@@ -270,7 +273,7 @@ def _few_rows(summary: Summary) -> str:
 
 
 def _spread(summary: Summary) -> str:
-    """The spread of gains over date ranges; empty if they do not disagree."""
+    """The spread of gains over date ranges; empty unless one is better, and one worse, by at least the rope."""
     gains = [pair.gain for pair in summary.comparisons if pair.gain is not None]
     rope = summary.definition.objective.gains.as_gain(summary.definition.rope)
     if len(gains) < 2 or min(gains) > -rope or max(gains) < rope:
@@ -280,7 +283,7 @@ def _spread(summary: Summary) -> str:
 
 
 def _adjustment(summary: Summary, verdict: Verdict) -> str:
-    """The reason why the p-value is adjusted; empty if it is that of the test."""
+    """The reason why the p-value of the test was adjusted; empty if it was not."""
     confirmed = summary.confirmed
     if confirmed is None or verdict.p is None or verdict.p_adjusted is None or verdict.p_adjusted <= verdict.p:
         return ""

@@ -101,7 +101,10 @@ def _new_claim(state: State, experiment: str, verdict: Verdict) -> Claim | None:
 
 
 def _plan_looks(sweep: Sweep, ranges: Sequence[DateRange]) -> tuple[tuple[Look, ...], Resemblance | None]:
-    """The looks, and the resemblance of all ranges as earlier sweeps measured it; no sweep has used these ranges."""
+    """The looks, and how alike the ranges are.
+
+    No sweep has used these ranges yet, so the resemblance is what earlier sweeps measured on theirs.
+    """
     # Imported late: they need scipy, and few sweeps make a claim.
     from pipeline.analysis.power import correction
     from pipeline.analysis.resemblance import learn
@@ -113,9 +116,9 @@ def _plan_looks(sweep: Sweep, ranges: Sequence[DateRange]) -> tuple[tuple[Look, 
     earlier = digests.read(sweep.store, digests.Series.of(definition))
     learned: list[Resemblance | None] = []
 
-    def learned_correction(first: Sequence[DateRange]) -> float:
-        constant = correction(first)
-        learned.append(learn(earlier, definition, constant, confirm.model_copy(update={"ranges": tuple(first)})))
+    def learned_correction(of_look: Sequence[DateRange]) -> float:
+        constant = correction(of_look)
+        learned.append(learn(earlier, definition, constant, confirm.model_copy(update={"ranges": tuple(of_look)})))
         return learned[-1].correction if learned[-1] else constant
 
     planned = looks(ranges, learned_correction)
@@ -131,7 +134,7 @@ def _last_used_day(definition: Definition) -> date:
 def _judging_ranges(store: Store, definition: Definition, day: date) -> tuple[DateRange, ...]:
     """The date ranges after `day` that will judge, oldest first, up to the end of the data.
 
-    An earlier sweep may have named days still to come, and chosen on them: those are left out.
+    Ranges with days on which an earlier sweep chose are left out: its spec may have named days after `day`.
     """
     from pipeline.analysis.sequential import RANGES
 
@@ -159,7 +162,7 @@ def store_pairs(state: State) -> None:
     """Stores, once, a pair of scores for each date range on which the setting and its incumbent both finished.
 
     If a training failed, or if trainings read different data, the range stays open and is judged once more. The second
-    time its pair records why a score is missing. Where the data have no rows it does so at once.
+    time a pair is stored that says why a score is missing. Where the data have no rows, the first time is enough.
 
     Raises InfrastructureError if the store fails.
     """
@@ -194,7 +197,7 @@ def _pair(definition: Definition, stored: Stored, date_range: DateRange, rows: S
         if reason is None:
             return None
 
-    # The scores of both, by seed.
+    # The scores by seed; of the incumbent under True, of the claim's setting under False.
     scores: dict[bool, dict[int, float | None]] = {True: {}, False: {}}
     for row in rows:
         setting = identity_of({name: row.get(name) for name in definition.incumbent})
@@ -229,6 +232,7 @@ def _why_without_scores(rows: Sequence[Row], failed: Sequence[Row], tried_before
 
 
 def _score(definition: Definition, row: Row) -> float | None:
+    """None for a training that diverged."""
     return digests.finite(row.get(definition.objective.test)) if row["status"] == Status.COMPLETE else None
 
 
@@ -333,7 +337,7 @@ def _why_not_counted(claim: Claim, pair: Pair) -> str | None:
 
 
 def _level(p: float | None, look: Look | None) -> str:
-    return "" if p is None or look is None else f", p = {p:.2g} where {look.level:.2g} is the level of that look"
+    return "" if p is None or look is None else f", p = {p:.2g} (level of that look: {look.level:.2g})"
 
 
 def next_in_words(stored: Stored) -> str:
@@ -348,4 +352,4 @@ def _next_in_words(stored: Stored, evidence: "Evidence") -> str:
     if evidence.next_look is None or not open_ranges:
         return ""
     first = open_ranges[0]
-    return f"; judged after {evidence.next_look.ranges}; the next one, {first}, is complete on {first.end}"
+    return f"; judged after {evidence.next_look.ranges} date ranges; the next one, {first}, is complete on {first.end}"

@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import dataclass
 
-from pipeline.report.answer import Basis, newest_model
+from pipeline.report.answer import newest_model
 from pipeline.report.judged_claim import DAMAGED, REAL, rows_of_setting
 from pipeline.report.limits import limits
 from pipeline.report.summary import Summary
@@ -11,6 +11,7 @@ from pipeline.results import Status
 from pipeline.sweep import FORMAT
 
 MOST = 3
+"""Commands that are suggested."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ def commands(summary: Summary, place: Place) -> list[Command]:
     candidates.append(Command(_search_on_purpose(summary), _search_on(place)))
     if has_model:
         candidates.append(Command("Get its spec for the newest days", f"hpt export {id} --best --to best{option}"))
+        # Among the first three only if a reference is ahead, so that no command above gets the model.
         candidates.append(Command("Get the model all the same", f"hpt fetch {id} --model best --to model{option}"))
     return candidates[:MOST]
 
@@ -99,8 +101,6 @@ def _search_on_purpose(summary: Summary) -> str:
     assert decided is not None
     if limits(summary.definition, [row for row in rows if row["experiment"] == decided.setting.experiment]):
         return "Search on, trainings twice as long"
-    if decided.basis is Basis.CHOSEN and not decided.setting.is_incumbent:
-        return "Search on from it"
     return f"Search on from {'the same start' if decided.setting.is_incumbent else 'this setting'}"
 
 

@@ -1,4 +1,4 @@
-"""Turns merged rows into a sweep's result: ranking, verdict, and the summary that states both."""
+"""Turns merged rows into a sweep's summary and report, and notes in the ledger what later sweeps read."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -73,8 +73,8 @@ def conclude(sweep: Sweep, merged: Merged) -> Summary:
     render(sweep, summary)
 
     if summary.done:
-        # A digest that fails must not cost this sweep its answer: the next report writes it. Of rows that somebody
-        # edited there may be none.
+        # A digest that fails must not cost this sweep its answer: the next report writes it. Rows that somebody
+        # edited may have none.
         with suppress(InfrastructureError, ValueError, LookupError):
             _leave_to_later_sweeps(sweep, summary)
     return summary
@@ -90,7 +90,10 @@ def _render_origin(sweep: Sweep, origin: str) -> None:
 
 
 def _leave_to_later_sweeps(sweep: Sweep, summary: Summary) -> None:
-    """Raises InfrastructureError if the store fails, ValueError or LookupError if rows do not fit."""
+    """Writes the digest and the verdicts.
+
+    Raises InfrastructureError if the store fails, ValueError or LookupError if rows do not fit.
+    """
     definition = sweep.definition
     digests.write(sweep.store, digests.digest(definition, summary.rows))
     if summary.confirmed:

@@ -1,6 +1,7 @@
 """The numbers behind the pictures: each experiment's result of choosing, and statistics over all of them.
 
-Pure functions over a summary's rows. Nothing here draws or judges: these numbers chose the winner.
+Pure functions over a summary's rows. Nothing here draws, and nothing judges: every value is `<metric>_valid`, which
+chooses.
 """
 
 import math
@@ -46,7 +47,7 @@ class ExperimentResult:
     seconds: float
     """Of training, per trial."""
     spent: float
-    """Seconds of training that the whole sweep had spent when the experiment's last trial ended."""
+    """Seconds of training that all experiments together had spent on choosing when this one's last trial ended."""
     is_incumbent: bool
     phases: frozenset[str] = frozenset()
     """Phases with a trial of it."""
@@ -67,7 +68,7 @@ class ChoosingResults:
     sign: int
     """1 if less is better, -1 if more is better."""
     behind: tuple[ExperimentResult, ...] = ()
-    """Experiments without a result that diverged or were stopped early: they count as worse than all others."""
+    """Those of the left out that diverged or were stopped early: they count as worse than all others."""
 
     @property
     def values(self) -> list[float]:
@@ -76,13 +77,16 @@ class ChoosingResults:
 
     @cached_property
     def edge(self) -> float:
-        """The largest value that pictures show: without it a few bad settings would press all others into a line."""
+        """The largest value that pictures show; infinite if they show all.
+
+        Without it, a few bad settings would press all others into a line.
+        """
         values = sorted(self.values)
         usual = values[int(0.9 * (len(values) - 1))]
         return 20 * usual if self.positive and self.sign > 0 and values[-1] > 50 * usual else math.inf
 
     def minimised(self, value: float) -> float:
-        """A value turned so that less is better. It is its own inverse; the infinite value of `behind` stays."""
+        """A value converted so that less is better; a second call converts it back. Infinite values stay."""
         if self.sign > 0 or not math.isfinite(value):
             return value
         return 1 / value if self.positive else -value
@@ -197,7 +201,7 @@ class Group:
     median: float
     """Over all experiments of the group, minimised; infinite if most of them fell behind."""
     counts: bool
-    """True if its median may be the best. A single experiment counts only if no group has several."""
+    """True if its median competes for the best one. A group of one experiment competes only with others of one."""
 
 
 @dataclass(frozen=True)
@@ -244,6 +248,7 @@ def phase_searches(choosing: ChoosingResults, summary: Summary) -> list[PhaseSea
     """
     phases = _compared_phases(summary.definition)
     owner: dict[str, Phase] = {}
+    # A phase near the best setting searches only a part of each domain, so it owns what no other phase searched.
     for phase in sorted(phases, key=lambda phase: phase.near is not None):
         for name in phase.space:
             owner.setdefault(name, phase)

@@ -29,6 +29,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 BEST = 10
 """Experiments in a Markdown table by default."""
 _LONGEST_CELL = 120
+"""Characters of a Markdown cell."""
 _INT64 = range(-(2**63), 2**63)
 # Control characters, and the marks that turn the direction of text: written as escapes.
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
@@ -56,7 +57,7 @@ def export(state: State, path: Path, best: int | None = None) -> None:
 
 
 def rows_of_best(state: State, best: int | None) -> list[Row]:
-    """The rows of the `best` experiments in `state.tried`, in the order of the table; None: every row."""
+    """The rows of the `best` experiments, in the order of `state.rows`; every row if `best` is None."""
     if best is None:
         return list(state.rows)
     experiments = {standing.experiment for _, standing in state.tried[:best]}
@@ -210,7 +211,8 @@ def _code(text: str) -> str:
     text = _INVISIBLE.sub(lambda match: f"\\u{ord(match[0]):04x}", encodable(text))
     if len(text) > _LONGEST_CELL:
         text = text[: _LONGEST_CELL - 1] + "…"
-    # Inside code, a table takes back its escape of "|" unless another backslash stands before it.
+    # In a table, "|" is written as "\|", even inside code. A backslash of the text itself right before it would undo
+    # that, so a space goes between them.
     text = text.replace("\\|", "\\ |").replace("|", "\\|")
     return _fenced(text)
 

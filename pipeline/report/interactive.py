@@ -92,7 +92,7 @@ def _zoomable(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rounded(spec: Any) -> Any:
-    """A picture with its numbers rounded to five digits, as exact as a screen."""
+    """A picture with its numbers rounded to five digits: a screen shows no more."""
     if isinstance(spec, dict):
         return {name: _rounded(value) for name, value in spec.items()}
     if isinstance(spec, list):

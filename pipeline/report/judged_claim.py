@@ -92,7 +92,7 @@ def _comparison(claim: Claim, pair: Pair) -> RangeComparison | None:
 def answer_to(state: State, claim: ClaimStanding) -> Standing | None:
     """The claim's setting if it is real, else the incumbent, ranked by this sweep's own rows.
 
-    None if no training of it has finished.
+    None if no training of that setting has finished.
     """
     definition = state.sweep.definition
     rows = rows_of_setting(state.rows, claim.setting if claim.kind == REAL else definition.incumbent)

@@ -36,7 +36,7 @@ class Listed:
     seconds: float = 0.0
     """Of training, all devices together."""
     days: DateRange | None = None
-    """From the first day of all its date ranges to the last."""
+    """From the first day to the last of all its date ranges."""
     progress: str = ""
     """`12/31`; empty once it is done."""
     failed: int = 0

@@ -1,4 +1,7 @@
-"""The spec to run next: the same spec, from the best setting on, with the domains of `analysis/suggestion.py`."""
+"""The spec to run next, `best.json`: the same spec with the best setting as incumbent and new domains.
+
+`analysis/suggestion.py` chooses the domains.
+"""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -26,7 +29,7 @@ class NextSpec:
     reasons: Mapping[str, str]
     """A sentence for each hyperparameter, or key of the spec, that changed."""
     note: str
-    """The reason if no domain changed."""
+    """The reason why no domain changed; empty if any did."""
 
 
 def next_spec(summary: Summary, searches: Sequence[PhaseSearch]) -> NextSpec | None:
@@ -44,14 +47,14 @@ def next_spec(summary: Summary, searches: Sequence[PhaseSearch]) -> NextSpec | N
         return NextSpec(spec, longer, "")
 
     # New domains.
-    limits = _limits(definition)
-    suggestions = [suggest(search.experiments, limits) for search in searches]
+    widest = _widest_domains(definition)
+    suggestions = [suggest(search.experiments, widest) for search in searches]
     reasons = {name: reason for suggestion in suggestions for name, reason in suggestion.reasons.items()}
     domains = {name: domain for suggestion in suggestions for name, domain in suggestion.domains.items()}
     for name in reasons:
         _write_domain(spec, name, domains.get(name), best)
 
-    # Constraints and search that fit these domains.
+    # Constraints and search that fit these domains. A hyperparameter with a reason but no domain is fixed.
     searched = {name for phase in definition.choosing for name in phase.space} - (reasons.keys() - domains.keys())
     if "constraints" in spec:
         spec["constraints"] = [
@@ -65,7 +68,7 @@ def next_spec(summary: Summary, searches: Sequence[PhaseSearch]) -> NextSpec | N
     return NextSpec(spec, longer | reasons, "" if reasons else suggestions[-1].note)
 
 
-def _limits(definition: Definition) -> Space:
+def _widest_domains(definition: Definition) -> Space:
     """The widest domain of each hyperparameter that the architecture, or the team's trainer, allows."""
     if definition.own:
         declared = definition.own.hyperparameters

@@ -1,6 +1,6 @@
 """Writes `report/` of a sweep: `index.html` with its style sheet and pictures, `interactive.html`, `best.json`.
 
-While a sweep runs, only the page is written, without pictures: that is cheap.
+A copy of `results.csv` lies beside them. While a sweep runs, only the page is written, without pictures: that is cheap.
 """
 
 from collections.abc import Sequence
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 MOST_ROWS = 400
 """A page with more rows is slow to open on a phone; `interactive.html` and `results.csv` hold every row."""
 MOST_FAILURES = 100
+"""Failed trials that the page lists; as many failed references, and as many damaged files."""
 MOST_CAUSES = 12
-MOST_MATTERING = 3
+MOST_NAMED = 3
+"""Hyperparameters that the card names as those that mattered."""
 FEWEST = 12
-"""Experiments that a picture of one hyperparameter needs."""
+"""With fewer ranked experiments, the pictures of single hyperparameters are folded away at first."""
 UNKNOWN_PLACE = Place()
 
 
@@ -39,7 +41,10 @@ def page(
     whole: bool = True,
     place: Place = UNKNOWN_PLACE,
 ) -> str:
-    """`index.html` as text. `whole`: the report's other files lie beside it. `place`: address of the report."""
+    """`index.html` as text, with commands for this `place`.
+
+    Unless the report is `whole`, only the page and its style sheet are there, and it links to no other file.
+    """
     rows = summary.rows
     if len(rows) > MOST_ROWS:
         ranks = {standing.experiment: at for at, standing in enumerate(summary.ranked)}
@@ -51,7 +56,7 @@ def page(
         .render(
             summary=summary,
             card=card(summary, place),
-            mattering=_mattering(importance),
+            mattering=_most_important(importance),
             columns=names,
             constants=constants,
             rows=rows,
@@ -68,7 +73,7 @@ def page(
 
 
 def columns(summary: Summary) -> list[str]:
-    """The columns of the page's table, metrics first."""
+    """The columns of the page's table: the metrics that choose and judge near the front, all others at the end."""
     names, searched = results.table_columns(summary.rows, summary.searched), summary.searched
     hidden, objective = set(summary.definition.incumbent) | set(searched), summary.definition.objective
     metrics = [name for name in names if name not in hidden and name not in results.RESERVED]
@@ -77,7 +82,7 @@ def columns(summary: Summary) -> list[str]:
     return ["trial", "status", *chooses_and_judges, "training_time", "date-range", *searched, *others]
 
 
-def _mattering(importance: "Sequence[ImportanceTable]") -> str:
+def _most_important(importance: "Sequence[ImportanceTable]") -> str:
     """The hyperparameters that clearly mattered: `learning_rate 73 % of what sets the best quarter apart`.
 
     Empty if there are too few experiments to measure it.
@@ -85,7 +90,7 @@ def _mattering(importance: "Sequence[ImportanceTable]") -> str:
     if not any(line.share is not None for table in importance for line in table.lines):
         return ""
     clear = [(line.share, line.name) for table in importance for line in table.lines if line.clear and line.share]
-    words = [f"{name} {100 * share:.0f} %" for share, name in sorted(clear, reverse=True)[:MOST_MATTERING]]
+    words = [f"{name} {100 * share:.0f} %" for share, name in sorted(clear, reverse=True)[:MOST_NAMED]]
     return f"{', '.join(words)} of what sets the best quarter apart" if words else "nothing, beyond chance"
 
 
@@ -136,7 +141,7 @@ def _render_all(sweep: Sweep, summary: Summary) -> None:
         _write(sweep, f"charts/{picture.name}.svg", svg(picture))
     if proposal:
         _write(sweep, "best.json", pretty(proposal.spec) + "\n")
-    # Jenkins publishes the folder `report/` alone: a link out of it would lead nowhere.
+    # The page links to this copy of `results.csv`: Jenkins publishes the folder `report/` alone.
     table = results.table_columns(summary.rows, list(summary.definition.incumbent))
     sweep.write_report("results.csv", results.write_csv(summary.rows, table))
     links = {"model": model_links(sweep, summary.rows), "log": log_links(sweep, summary.rows)}

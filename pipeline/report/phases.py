@@ -45,7 +45,7 @@ def seconds_per_trial(standing: Standing) -> float:
 
 
 def phase_summaries(summary: Summary) -> list[PhaseSummary]:
-    """The phases in order; empty if only one chooses, and that by accuracy alone."""
+    """The phases in order; empty for a study, and if a single phase chooses by accuracy alone."""
     definition = summary.definition
     if definition.is_study or (len(definition.choosing) < 2 and not definition.choosing[0].faster_within):
         return []

@@ -67,6 +67,7 @@ def _link(sweep: Sweep, key: str) -> str:
 
 
 def _short(rows: Sequence[Row], links: Sequence[str | None]) -> Links:
+    """The links of the rows, with the first one as the pattern."""
     names = [(row["trial"], str(row.get("attempt") or "")) for row in rows]
     pattern = next(
         (

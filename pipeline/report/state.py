@@ -16,6 +16,7 @@ from pipeline.sweep import Phase, Sweep, Trial, ledger, merge, trials_of
 from pipeline.sweep.merge import Merged
 
 _LONGEST_REASON = 100
+"""Characters of `why_stopped` in `State.words`."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class State:
     """True if no more rows will come: the last round is empty, and every planned trial has its row, unless time or
     money ran out first."""
     stopped: bool
-    """True if a person, or the same failure of all trials, stopped the sweep, and no runner has continued it since."""
+    """True if the sweep was stopped, by a person or because all trials failed alike, and not continued since."""
     why_stopped: str = ""
     """The failure that all trials share; empty if a person stopped the sweep."""
 

@@ -41,15 +41,19 @@ class Summary:
     """The answer, or its rival, compared with the incumbent on the ranges that judged, else on those that chose."""
     confirmed: "Confirmation | None"
     choosing_gain: ChoosingGain | None
+    """The winner's gain while choosing, with and without the luck of being picked."""
     saved: int
-    """Trials that races made needless."""
+    """Trials that never ran, because races dropped their experiments."""
     answer: str
     """The answer in a sentence, and a second sentence if the data changed during the sweep."""
     other_data: str
     """A sentence about trainings that read other data than the rest; empty if there are none."""
     failures: Sequence[Row]
+    """The failed and the diverged rows, without references."""
     skipped: Sequence[tuple[str, str]]
+    """Foreign or damaged files under `trials/`: `(key, why)`."""
     counts: dict[str, int]
+    """Trials by status: `{"complete": 30, "failed": 1}`."""
     costs: Costs
     why_stopped: str = ""
     """The failure that all trials share, if it stopped the sweep."""
@@ -57,7 +61,7 @@ class Summary:
     calibration: "Calibration | None" = None
     """The result of a calibration; None in every other sweep, and as long as there is no result."""
     ranges_needed: "RangesNeeded | None" = None
-    """The result of a study of resemblance; None likewise."""
+    """The result of a study of resemblance; None in every other sweep, and as long as there is no result."""
     open_claim: str = ""
     """A sentence about the claim that the sweep makes of its winner; empty if it makes none."""
     claim_standing: "ClaimStanding | None" = None
@@ -149,7 +153,7 @@ def summarize(
 
 
 def _trials_saved(definition: Definition, planned: Sequence[Trial], done: bool) -> int:
-    """Trials that the finished races made needless."""
+    """Trials that never ran, because the finished races dropped their experiments."""
     saved = 0
     begun = {trial.phase for trial in planned if not trial.is_reference}
     for at, phase in enumerate(definition.phases):

@@ -19,7 +19,7 @@ from pipeline.report.state import State, state_of
 from pipeline.results import Row
 from pipeline.sweep import Definition, Sweep, models
 
-_CHOOSING = frozenset(
+_CHOOSING_KEYS = frozenset(
     {
         *("parameters", "phases", "mode", "short", "range-months", "confirm", "confirm-range", "as-of"),
         *("constraints", "budget", "reuse"),
@@ -27,7 +27,7 @@ _CHOOSING = frozenset(
 )
 """Keys of a spec about choosing and judging, which are of no use with a single setting."""
 
-# Data of working days end before the month does.
+# Data of working days may end on the Friday before the month does; the month counts as complete all the same.
 _WEEKEND = timedelta(days=3)
 
 
@@ -78,11 +78,11 @@ def spec_of(definition: Definition, winner: Winner, today: date, covered: DateRa
         "date-range": [newest_range(definition, today, covered).as_json()],
         "data": definition.data and definition.data.model_dump(mode="json", by_alias=True, exclude_defaults=True),
         "training": definition.training.model_dump(mode="json", by_alias=True, exclude_none=True),
-        # The same training where the days are the same; on a CPU of the same kind to the last digit.
+        # With this seed the same days give the same training; on a CPU of the same kind, to the last digit.
         "search": {"seed": definition.seed} if definition.seed else None,
         "notes": f"{winner.standing.experiment} of {definition.id}: {winner.verdict}",
     }
-    remainder = {key: value for key, value in definition.spec.items() if key not in {*setting_spec, *_CHOOSING}}
+    remainder = {key: value for key, value in definition.spec.items() if key not in {*setting_spec, *_CHOOSING_KEYS}}
     return {key: value for key, value in setting_spec.items() if value is not None} | remainder
 
 

@@ -19,7 +19,10 @@ _TRIAL = re.compile(rf"(?:^|\s)([a-z0-9-]+ [a-z][a-z0-9-]*-d\d+-s\d+) (?:{'|'.jo
 
 
 def total_line(done: int, planned: int) -> str:
-    """The line of a build's log after planning; counted in the store, so that earlier losses do not matter."""
+    """The line of a build's log after planning.
+
+    Its numbers are counted in the store. They correct a count by trial lines, which may have missed some.
+    """
     return f"trials: {done} of {planned}"
 
 

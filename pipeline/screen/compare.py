@@ -15,7 +15,7 @@ from pipeline.report.state import State
 from pipeline.report.words import duration, values_in_words
 
 _MOST_DIFFERENCES = 5
-"""Differences between the sweeps that are named."""
+"""Differences that are named; `--verbose` shows all."""
 
 
 def ranking_table(ranking: Ranking) -> Table:

@@ -13,7 +13,8 @@ from typing import TextIO
 
 from pipeline.errors import INFRASTRUCTURE, InfrastructureError
 
-_ERRORS = "hpt"
+_ERROR_HANDLER = "hpt"
+"""Name under which the codecs find `_in_plain_characters`."""
 _PLAIN = str.maketrans(
     {
         "…": "...",
@@ -44,7 +45,10 @@ class ReaderIsGoneError(BaseException):
 
 
 class _Outlet(io.FileIO):
-    """A file that raises an error of ours if its reader is gone; standard error ignores that (`forgives`)."""
+    """A file that raises ReaderIsGoneError if its reader is gone, and InfrastructureError if it cannot be written.
+
+    With `forgives`, as standard error has it, it drops the text instead.
+    """
 
     forgives = False
 
@@ -60,8 +64,8 @@ class _Outlet(io.FileIO):
 
 
 def prepare() -> None:
-    """Replaces standard output and error of this process; a stream that another program replaced stays."""
-    codecs.register_error(_ERRORS, _in_plain_characters)
+    """Replaces standard output and error of this process; one that somebody has replaced before stays as it is."""
+    codecs.register_error(_ERROR_HANDLER, _in_plain_characters)
     sys.stdout = _prepared(sys.stdout, 1, forgives=False)
     sys.stderr = _prepared(sys.stderr, 2, forgives=True)
 
@@ -86,7 +90,7 @@ def _prepared(stream: TextIO | None, number: int, *, forgives: bool) -> TextIO:
     return io.TextIOWrapper(
         io.BufferedWriter(outlet),  # type: ignore[type-var]
         encoding=stream.encoding,
-        errors=_ERRORS,
+        errors=_ERROR_HANDLER,
         line_buffering=stream.line_buffering,
         write_through=forgives,
     )
@@ -101,7 +105,7 @@ def close(code: int) -> int:
     except InfrastructureError as error:
         print(f"hpt: {error}", file=sys.stderr)
         code = INFRASTRUCTURE
-    # Python would try to write the rest again at its end.
+    # At its end Python flushes once more; what is still in the buffer then goes nowhere, without an error.
     buffer = getattr(sys.stdout, "buffer", None)
     if isinstance(outlet := getattr(buffer, "raw", None), _Outlet):
         outlet.forgives = True

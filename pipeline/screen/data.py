@@ -15,11 +15,14 @@ from pipeline.dates import DateRange
 
 _BARS = "▁▂▃▄▅▆▇█"
 _HOLE = "x"
-_SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def tables(survey: Survey, ranges: Mapping[DateRange, Sequence[str]], shares: tuple[float, float]) -> Iterator[Table]:
-    """Tables of the days, the columns, each target by month, and the ranges with their phases."""
+    """Tables of the days, the columns, each target by month, and the ranges with their phases.
+
+    `shares` are those of the validation and test days.
+    """
     yield _days(survey)
     yield _columns(survey)
     for target in survey.targets:
@@ -69,7 +72,7 @@ def _columns(survey: Survey) -> Table:
         numeric = column.kind in ("target", "numeric")
         distinct = f"{column.distinct:,}" + (" or more" if column.distinct >= DISTINCT_AT_MOST else "")
         no_number = column.unparsed + column.infinite
-        missing, unparsed = (_part(count, column.rows) for count in (column.missing, no_number))
+        missing, unparsed = (_share_or_dash(count, column.rows) for count in (column.missing, no_number))
         table.add_row(column.name, column.kind, missing, unparsed if numeric else "", distinct)
     return table
 
@@ -78,11 +81,11 @@ def _target(survey: Survey, target: str) -> Table:
     table = _table("month", "values", "5 %", "25 %", "median", "75 %", "95 %", title=f"target {target}")
     for name, month in _months(survey):
         values = survey.distribution(target, month)
-        quantiles = (f"{value:.4g}" for value in values.quantile(*_SHARES)) if values.count else ()
+        quantiles = (f"{value:.4g}" for value in values.quantile(*_QUANTILES)) if values.count else ()
         table.add_row(name, f"{values.count:,}", *quantiles)
     table.add_section()
     values = survey.distribution(target)
-    table.add_row("all", f"{values.count:,}", *(f"{value:.4g}" for value in values.quantile(*_SHARES)))
+    table.add_row("all", f"{values.count:,}", *(f"{value:.4g}" for value in values.quantile(*_QUANTILES)))
     return table
 
 
@@ -105,5 +108,5 @@ def _table(*columns: str, title: str) -> Table:
     return table
 
 
-def _part(count: int, rows: int) -> str:
+def _share_or_dash(count: int, rows: int) -> str:
     return share(count, rows).replace(f" of {rows:,}", "") if count else "-"

@@ -52,7 +52,7 @@ def _amount_line(phase: Phase, *, is_open_ended: bool) -> str:
 
 
 def _origin_lines(phase: Phase) -> Iterator[str]:
-    """The experiments that the budget cut, and the start of the search."""
+    """The number of experiments that the budget cut, and the setting that the search starts from."""
     if phase.wanted:
         yield f"  the budget has no room for {phase.wanted - phase.experiments} more experiments"
     if phase.replicates:
@@ -89,7 +89,7 @@ def _range_lines(definition: Definition, phase: Phase, rows: CountRows | None) -
 
 
 def total_line(total: Estimate) -> str:
-    """Trials, rows and time in one line: `in all 12 trials on 801 rows each; about 3 min of training, …`."""
+    """Trials, rows and time in one line: `in all at most 12 trials on 801 rows; about 3 min of training, …`."""
     line = f"in all at most {_counted(total.trials, 'trial')}"
     if total.rows:
         low, high = total.rows

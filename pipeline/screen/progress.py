@@ -25,7 +25,7 @@ from pipeline.screen.console import tell
 from pipeline.sweep import Definition, Pack, Trial, trials_of
 
 _MOST_OVERHEAD = 0.05
-"""Share of the time for ranking and forecasts, which take a while with a thousand trials."""
+"""Share of a run that ranking and forecasts may take: with a thousand trials each of them takes a while."""
 _BAR_PARTS = 1000
 """Length of the bar. It counts no trials, because their number is an estimate."""
 
@@ -53,13 +53,14 @@ class _Tally:
         self._planned: frozenset[Trial] = frozenset()
         self._began = time.monotonic()
         self._trained = 0.0
-        """Seconds of the trainings that have ended since."""
+        """Seconds of the trainings that have ended since `_began`."""
         self._forecast = Forecast(0, True, None)
         self._rows_in_forecast = 0
         self._lock = threading.Lock()
         self._refresh = _Throttled(self._update_forecast)
 
     def begin_round(self, packs: Sequence[Pack], done: Sequence[Row]) -> None:
+        """Counts the trials of a new round; `done` are the rows that the store holds."""
         with self._lock:
             to_run = {trial for trial in trials_of(packs) if not trial.is_reference}
             ids = set(map(str, to_run))

@@ -37,6 +37,7 @@ def sweeps_table(listed: Sequence[Listed], width: int) -> Table:
             ("sweep", "verdict so far", "gain", "cost", "date ranges", "best so far"),
         )
     )
+    # The first layout that fits; the last one, if none does.
     days = _COLUMNS["days"](listed)
     for columns in (full, short, short[:-1], [*short[:-2], days], short[:-2], short[:-3]):
         widths = [max(map(cell_len, column)) for column in columns]
@@ -58,6 +59,7 @@ _NARROWEST_SETTING = 24
 
 
 def _column(heading: str, cell: Callable[[Listed], str]) -> Callable[[Sequence[Listed]], list[str]]:
+    """A function of sweeps: the heading, then a cell for each of them."""
     return lambda listed: [heading, *map(cell, listed)]
 
 

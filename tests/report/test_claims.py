@@ -207,8 +207,8 @@ def test_its_pairs_go_to_the_claim_and_nowhere_else(store: Store, spec: dict[str
     )
     assert second.sweep == sweep.id
     assert summary.answer == (
-        f"{claim.id} (learning_rate=0.01): waits: 15.1 % better, ahead on 2 of 2 new date ranges; judged after 6; the "
-        "next one, [2024-03-01, 2024-04-01), is complete on 2024-04-01"
+        f"{claim.id} (learning_rate=0.01): waits: 15.1 % better, ahead on 2 of 2 new date ranges; judged after 6 "
+        "date ranges; the next one, [2024-03-01, 2024-04-01), is complete on 2024-04-01"
     )
     assert "2 of 2 new date ranges" in page(sweep)
     assert shown_on(sweep).headline == "Still open: whether learning_rate 0.01 is better than your setting"
@@ -225,7 +225,7 @@ def test_it_is_real_once_a_look_shows_it(store: Store, spec: dict[str, Any]) -> 
     summary = support.judge(begun(store, claim, "2024-12-15"), CLEARLY)
     text = f"{claim.id} (learning_rate=0.01): real: 25.8 % better, ahead on 6 of 6 new date ranges (90 % interval: "
     assert summary.answer.startswith(text)
-    assert summary.answer.endswith("where 0.011 is the level of that look")
+    assert summary.answer.endswith("(level of that look: 0.011)")
     sweep = Sweep(store, claim.origin.sweep)
     assert summary_of(state_of(sweep)).open_claim.startswith(f"e001 is a claim since {claim.day}; real: 25.8 % better")
 
@@ -340,7 +340,9 @@ def test_what_fails_twice_is_left_out_and_keeps_nothing_waiting(store: Store, sp
     # It is tried again after what is new.
     second = begun(store, claim, "2024-03-01")
     assert second.definition.phases[0].ranges == (claim.ranges[1], claim.ranges[0])
-    assert "without [2024-01-01, 2024-02-01): a training failed twice (failed); judged after 6" in fail(second, 1)
+    assert "without [2024-01-01, 2024-02-01): a training failed twice (failed); judged after 6 date ranges" in fail(
+        second, 1
+    )
     # What the first try says when it is concluded again changes nothing.
     stored = claims.read(store, claim.id)
     assert stored.open_ranges == list(claim.ranges[2:])

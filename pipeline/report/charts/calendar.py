@@ -11,7 +11,8 @@ from datetime import date
 from pipeline.dates import DateRange, month_start
 from pipeline.sweep import Definition
 
-_LEFT, _RIGHT, _ROW, _TOP = 200, 640, 22, 26
+_LABELS_WIDTH, _DAYS_WIDTH, _LINE_HEIGHT, _TOP = 200, 640, 22, 26
+"""In pixels: the labels on the left, the days beside them, a line, and the ticks above the first line."""
 _MOST_TICKS = 10
 
 
@@ -46,16 +47,16 @@ class Strip:
 
 
 def strip(definition: Definition) -> Strip:
-    """The strip of all ranges of a sweep. Phases on the same ranges with the same data share their lines."""
+    """The strip of all ranges of a sweep. Phases with the same ranges and the same training days share their lines."""
     ranges = [date_range for phase in definition.phases for date_range in phase.ranges]
     first, last = (
         month_start(min(date_range.start for date_range in ranges)),
         max(date_range.end for date_range in ranges),
     )
-    scale = _RIGHT / max(1, (last - first).days)
+    scale = _DAYS_WIDTH / max(1, (last - first).days)
 
     def x(day: date) -> float:
-        return round(_LEFT + (day - first).days * scale, 1)
+        return round(_LABELS_WIDTH + (day - first).days * scale, 1)
 
     def segments(date_range: DateRange, days: int | None) -> Iterator[Segment]:
         split = date_range.split(definition.training.validation_share, definition.training.test_share)
@@ -74,10 +75,17 @@ def strip(definition: Definition) -> Strip:
         lines.append(StripLine(y, ", ".join(names)))
         for at, date_range in enumerate(sorted(ranges_of_phases), 1):
             lines.append(
-                StripLine(y + at * _ROW, f"{date_range.start} to {date_range.end}", tuple(segments(date_range, days)))
+                StripLine(
+                    y + at * _LINE_HEIGHT, f"{date_range.start} to {date_range.end}", tuple(segments(date_range, days))
+                )
             )
-        y += (len(ranges_of_phases) + 1) * _ROW + 8
-    return Strip(_LEFT + _RIGHT + 20, y, tuple((x(day), f"{day:%Y-%m}") for day in _months(first, last)), tuple(lines))
+        y += (len(ranges_of_phases) + 1) * _LINE_HEIGHT + 8
+    return Strip(
+        _LABELS_WIDTH + _DAYS_WIDTH + 20,
+        y,
+        tuple((x(day), f"{day:%Y-%m}") for day in _months(first, last)),
+        tuple(lines),
+    )
 
 
 def _months(first: date, last: date) -> Iterator[date]:

@@ -108,7 +108,7 @@ class _Scale:
 def _bands(
     choosing: ChoosingResults, results: Sequence[ExperimentResult], names: tuple[str, str], scales: Sequence[_Scale]
 ) -> list[dict[str, Any]]:
-    """Rectangles, each of one colour: a kernel mean of the settings near by, in steps; bright is good."""
+    """Rectangles, each of one colour: the mean result of the settings near by, in steps; bright is good."""
     import numpy as np
 
     # The kernel mean on a grid; places without a setting near by have no band.

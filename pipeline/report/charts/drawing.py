@@ -25,11 +25,11 @@ SMALL, LARGE = (180, 130), (400, 220)
 
 # Okabe and Ito's colours, which colour-blind people can tell apart.
 BEST, INCUMBENT, OTHERS, INK = "#0072B2", "#D55E00", "#8F99A3", "#30363C"
+BEST_QUARTER = "#56B4E9"
 LABEL = 12
 """Font size of labels, in pixels."""
 _LONGEST_LABEL, _TURNED_APART, _TURN = 90, 20, 55
 """Labels of single values: greatest length and, if turned, least distance, in pixels; angle in degrees."""
-BEST_QUARTER = "#56B4E9"
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class ImportanceLine:
     experiments: int
     """Experiments with the best value."""
     of: int
-    """Experiments with any value."""
+    """Experiments in which the hyperparameter was active."""
     chosen: Scalar
     """Its value in the best of choosing."""
 
@@ -183,6 +183,7 @@ def _heat_map(summary: Summary, choosing: ChoosingResults, pair: Interaction) ->
     middle = math.sqrt(min(values) * max(values))
     for cell in cells:
         cell["text"] = f"{cell['value']:.2g}"
+        # White letters on the worse half: viridis is dark there.
         cell["light"] = choosing.sign * cell["value"] > choosing.sign * middle
 
     # Axes and colours.

@@ -22,6 +22,7 @@ MOST_AXES = 9
 MOST_LINES = 150
 _MOST_LABELS = 8
 _WIDTH, _HEIGHT, _APART = 960, 170, (100, 250)
+"""In pixels; the last is the least and the greatest distance of two axes."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def _lines(lines: dict[str, list[dict[str, Any]]], kinds: list[str], drawn_kinds
     """A layer for each role, the best on top."""
     colours = alt.Scale(domain=kinds, range=[OTHERS, BEST_QUARTER, INCUMBENT, BEST])
     legend = alt.Legend(title=None, orient="bottom", values=drawn_kinds[::-1], symbolOpacity=1, symbolStrokeWidth=3)
+    # Width, opacity and dashes of each role.
     styles = zip(kinds, (0.8, 1.4, 2.5, 3.2), (0.4, 0.75, 1, 1), ([1, 0], [1, 0], [6, 3], [1, 0]), strict=True)
     return [
         alt.Chart(alt.Data(values=lines[kind]))

@@ -35,8 +35,8 @@ def pictures(
 ) -> list[Picture]:
     """The pictures for which this sweep has data, the most useful for a decision first.
 
-    `epochs` reads the lines of trials' `epochs.csv` by trial, and `predicted` the notes of their predictions; each is
-    called with a bounded number of rows.
+    `epochs` and `predicted` read what the trials of some rows stored: by trial, the lines of its `epochs.csv`, and the
+    notes of its predictions. Each is called with few rows, however large the sweep is.
     """
     candidates: list[Picture | None] = [*_ranges(summary), *predictions.pictures(summary, predicted)]
     if len(choosing.comparable) > 1:

@@ -22,6 +22,7 @@ Notes = Mapping[str, Mapping[str, Any]]
 Models = Mapping[str, tuple[str, list[dict[str, Any]]]]
 """By model: its colour, and the notes of its trials."""
 _POINTS = 12
+"""Points of a model in the picture of prediction against truth."""
 _SIZE = (LARGE[0], 180)
 _REFERENCES = {"linear": ("the linear model", "#CC79A7"), "trees": ("boosted trees", "#009E73")}
 _SHAPES = ["circle", "diamond", "square", "triangle-up"]
