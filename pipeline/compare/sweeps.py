@@ -250,7 +250,7 @@ def _sentence(winner: str, loser: str, verdict: "Verdict", design: "Design", met
                 reason = "; these ranges also chose a setting, so more than promising cannot be said"
             return f"{winner} is ahead of {loser}, and promising: {size}, {wins}{reason}."
         case Kind.NOT_SHOWN:
-            return f"{winner} is ahead of {loser}, but that it is better is not shown: {size}, {wins}{reason}."
+            return f"{winner} is ahead of {loser}, but not shown to be better: {size}, {wins}{reason}."
     reason = f"a test takes at least {FEWEST_RANGES} ranges" if verdict.ranges < FEWEST_RANGES else verdict.problem
     return f"{winner} is ahead of {loser}, but whether that is real cannot be tested: {size}, {wins}; {reason}."
 

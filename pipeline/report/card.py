@@ -8,6 +8,7 @@ from datetime import date
 
 from pipeline.analysis.failures import causes
 from pipeline.analysis.verdict import Kind, Verdict
+from pipeline.dates import DateRange, month_start
 from pipeline.report.answer import Basis
 from pipeline.report.beside import Mark, marks
 from pipeline.report.commands import Command, Place, commands
@@ -37,7 +38,7 @@ _LABELS = {
 _HEADLINES_OF_CLAIMS = {
     REAL: "Real: {setting} is better than {incumbent}",
     "refuted": "Refuted: {setting} is not better than {incumbent}",
-    "given up": "Given up: that {setting} is better than {incumbent} is not shown",
+    "given up": "Given up: {setting} is not shown to be better than {incumbent}",
     WAITS: "Still open: whether {setting} is better than {incumbent}",
     DAMAGED: "Cannot be read: the claim that {setting} is better than {incumbent}",
 }
@@ -249,19 +250,20 @@ def _warnings(summary: Summary, verdict: Verdict | None) -> list[str]:
 def _failures(summary: Summary) -> str:
     first = causes(summary.failures)[0]
     reason = failure_in_words(first.error)
+    ends = {"diverged" if row["status"] == Status.DIVERGED else "failed" for row in summary.failures}
     alike = f", {len(first.trials)} of them alike" if 1 < len(first.trials) < len(summary.failures) else ""
     reason = reason if len(reason) <= 160 else f"{reason[:159]}…"
-    return f"{len(summary.failures)} of {summary.finished} trials failed{alike}: {reason}"
+    verb = " or ".join(sorted(ends, reverse=True))
+    return f"{len(summary.failures)} of {summary.finished} trials {verb}{alike}: {reason}"
 
 
 def _few_rows(summary: Summary) -> str:
     """Empty if there are enough rows, or if they were not counted."""
     definition, months = summary.definition, summary.definition.rows_by_month or {}
     ranges = [date_range for phase in definition.choosing for date_range in phase.ranges]
-    by_day = {date.fromisoformat(f"{month}-01"): count for month, count in months.items()}
-    counts = [
-        sum(count for day, count in by_day.items() if date_range.start <= day < date_range.end) for date_range in ranges
-    ]
+    first_days = {date.fromisoformat(f"{month}-01"): rows for month, rows in months.items()}
+    counted = {DateRange(day, month_start(day, 1)): rows for day, rows in first_days.items()}
+    counts = [sum(rows * _share_within(month, date_range) for month, rows in counted.items()) for date_range in ranges]
     least = min((count for count in counts if count), default=0)
     rows = round(least * definition.training.validation_share)
     if not least or rows >= FEW_ROWS:
@@ -270,6 +272,12 @@ def _few_rows(summary: Summary) -> str:
         f"Few rows: about {rows:,} to validate on in a date range that chose, so it is partly luck which setting came "
         "out first"
     )
+
+
+def _share_within(month: DateRange, date_range: DateRange) -> float:
+    """Share of a month's days that lie in a date range."""
+    days = (min(month.end, date_range.end) - max(month.start, date_range.start)).days
+    return max(0, days) / month.days
 
 
 def _spread(summary: Summary) -> str:

@@ -20,13 +20,13 @@ from pipeline.sweep import Definition
 _VERDICTS = {
     Kind.REAL: ", and that is real",
     Kind.PROMISING: ", and promising",
-    Kind.NOT_SHOWN: " so far, but that it is better than {incumbent} is not shown",
+    Kind.NOT_SHOWN: " so far, but it is not shown to be better than {incumbent}",
     Kind.NOT_TESTABLE: ", but whether that is real could not be tested",
 }
 _CERTAINTIES = {
     Kind.REAL: "confirmed as real",
     Kind.PROMISING: "promising, but not confirmed as real",
-    Kind.NOT_SHOWN: "not confirmed: that it is better than {incumbent} is not shown",
+    Kind.NOT_SHOWN: "not confirmed: it is not shown to be better than {incumbent}",
     Kind.NOT_TESTABLE: "not confirmed: whether it is better than {incumbent} could not be tested",
 }
 

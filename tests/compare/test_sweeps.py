@@ -70,7 +70,7 @@ def test_noise_is_not_shown_to_be_better(store, spec):
     noise = (0.2, 0.25, 0.15, 0.3, 0.18, 0.21)
     comparison = compare_nights(store, spec, spec, second=lambda experiment, at: noise[at % 6])
     assert comparison.pairs[0].verdict.kind is Kind.NOT_SHOWN
-    assert "that it is better is not shown" in comparison.sentence
+    assert "but not shown to be better" in comparison.sentence
 
 
 def test_the_same_results_are_equally_good(store, spec):

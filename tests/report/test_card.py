@@ -1,11 +1,13 @@
 """The first screen of the page: what to do, how sure that is, what is wrong, what to do next."""
 
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
 
 from pipeline.analysis.verdict import Kind
+from pipeline.dates import DateRange
 from pipeline.report.card import FEW_ROWS, card
 from pipeline.report.commands import Place
 from pipeline.report.summary import Summary
@@ -120,6 +122,24 @@ def test_the_card_warns_of_few_rows_to_validate_on(many: Summary) -> None:
     few, enough = (card(replace(many, definition=with_rows(count)), PLACE).warnings for count in (100, 10 * FEW_ROWS))
     assert "Few rows: about 75 to validate on in a date range that chose" in few[0]
     assert not any("Few rows" in line for line in enough)
+
+
+def test_of_a_month_that_a_range_shares_the_rows_of_the_shared_days_count(many: Summary) -> None:
+    middle = DateRange(date(2012, 3, 16), date(2012, 4, 16))
+    phases = tuple(
+        phase.model_copy(update={"ranges": (middle,)}) if phase.role == "choose" else phase
+        for phase in many.definition.phases
+    )
+    months = {"2012-03": 3100, "2012-04": 3000}
+    definition = many.definition.model_copy(update={"phases": phases, "rows_by_month": months})
+    (few,) = (line for line in card(replace(many, definition=definition), PLACE).warnings if "Few rows" in line)
+    assert few.startswith("Few rows: about 465 to validate on in a date range that chose")
+
+
+def test_a_training_that_diverged_is_not_said_to_have_failed(many: Summary) -> None:
+    diverged, failed = (many.rows[0] | {"status": status, "error": ""} for status in ("diverged", "failed"))
+    for failures, words in (([diverged, failed], "failed or diverged"), ([diverged], "diverged")):
+        assert f" trials {words}" in card(replace(many, failures=failures), PLACE).warnings[0]
 
 
 def test_the_card_warns_of_date_ranges_that_disagree(store: Store, tiny_spec: dict[str, Any]) -> None:

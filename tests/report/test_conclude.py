@@ -91,7 +91,7 @@ def test_a_real_gain_is_said_to_be_real_and_shown_on_the_ranges_that_judged(new_
 def test_a_gain_that_is_not_shown_is_said_to_be_not_shown(new_sweep, spec) -> None:
     summary = finish(new_sweep(spec), better(HARDLY))
     assert kind(summary) == Kind.NOT_SHOWN
-    assert "that it is better than your setting is not shown" in summary.answer
+    assert "it is not shown to be better than your setting" in summary.answer
 
 
 def test_the_page_says_what_the_verdict_says(new_sweep, spec) -> None:

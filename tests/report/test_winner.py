@@ -87,7 +87,7 @@ def test_without_a_real_one_it_is_the_best_while_choosing_and_the_verdict_says_s
         night(store, spec, lambda experiment, at: 0.4 * (1 if experiment == "e000" else noise[at % 6]))
     )
     assert best.standing.experiment == "e001"
-    assert best.verdict == "not confirmed: that it is better than your setting is not shown"
+    assert best.verdict == "not confirmed: it is not shown to be better than your setting"
     unfinished = winner.winner_of(night(store, spec, done=False, token="aaaa"))
     assert unfinished.verdict == "not judged yet"
     unjudged = winner.winner_of(night(store, tiny_spec, token="bbbb"))
