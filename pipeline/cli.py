@@ -14,7 +14,7 @@ from pipeline.screen import console
 
 
 def main() -> NoReturn:
-    """The entry point. An error that a person or Jenkins can cause is one line and an exit code."""
+    """The entry point. Errors that a person or Jenkins can cause are printed as lines, without a traceback."""
     console.prepare()
     code = console.close(_run())
     # After a KeyboardInterrupt inside code compiled from a string (a dataclass has some), Python ends by SIGINT even
@@ -49,7 +49,7 @@ def _run() -> int:
             interrupts.ignore_signals()
             return INTERRUPTED
         if not _has_current_directory():
-            complain("the current directory is gone: go to one that is there")
+            complain("the current directory no longer exists: change to another one")
             return WRONG
         traceback.print_exc()
         complain("this should not have happened: please report the lines above")

@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Iterable
 
 FINE, SOME_FAILED, WRONG, INFRASTRUCTURE, INTERRUPTED = 0, 1, 2, 3, 130
-"""Exit codes."""
+"""Exit codes. SOME_FAILED: the verb did its work, but trials failed, or a check found something."""
 
 
 class UserError(Exception):

@@ -11,8 +11,8 @@ from pipeline.sweep.leases import Leases, Runner
 from pipeline.trials.pack import check
 
 PACE = Pace(refresh=20.0, show=60.0, grace=3.0)
-"""Slower than a runner's, since other lanes write the same table; the grace fits into the five seconds that an aborted
-build waits."""
+"""`refresh` and `show` are slower than a runner's, since other lanes write the same table. `grace` is shorter than the
+five seconds that Jenkins leaves the processes of an aborted build."""
 
 
 def run_pack(
@@ -28,12 +28,12 @@ def run_pack(
 ) -> None:
     """Runs the trials of a pack that have no row yet (`retry`: no result), unless all trials of the sweep fail alike.
 
-    Trials that another runner trains are left to it, unless both work for one `owner`, such as a build. `lanes` is the
+    Trials that another runner trains are left to it, unless both have the same `owner`, such as a build. `lanes` is the
     number of packs of the sweep that run at a time. A trial that kills its process is tried again alone, `tries` times
-    in all, then left to another machine, and the others go on. A trial that takes too long is ended.
+    in all, then left to another machine; the other trials go on. A trial that takes too long is ended.
 
     Raises UserError if a trial is not of this sweep. Raises InfrastructureError if the store or the device fails, or if
-    a trial is left to another machine; rows written before stand.
+    a trial is left to another machine; rows that are written by then remain.
     """
     sweep.definition.check_format()
     for trial in pack.trials:
@@ -63,7 +63,7 @@ def run_pack(
         try:
             drain.run(check_stop)
         except SameFailureError as error:
-            view.say(f"not all of it ran: {error}")
+            view.say(f"some trials of this pack did not run: {error}")
         finally:
             lane.stop()
         share.say_untrained()

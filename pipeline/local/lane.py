@@ -17,22 +17,24 @@ from typing import Any
 
 from pipeline.errors import InfrastructureError, UserError
 
-_GOES_WITHIN_S = 8.0
+_CLEANUP_S = 8.0
+"""Seconds from SIGTERM to a forced exit, to remove scratch folders and end a team's program."""
 _PR_SET_PDEATHSIG = 1
+"""Option of Linux's `prctl`: the signal that the kernel sends when the parent process dies."""
 
 
 def main() -> None:
     """Runs packs until the input ends or SIGTERM comes. Started by `process.py` as `python -m pipeline.local.lane`."""
     if sys.argv[1:] == ["tied"]:
-        with contextlib.suppress(Exception):  # without a prctl, the end of the input must do
+        with contextlib.suppress(Exception):  # without prctl (not on Linux), the end of the input ends the lane
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     # Ctrl-C reaches the whole process group; the runner decides what that means for a lane.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The runner had it blocked until here; a team's own program should be able to use it.
+    # The runner starts lanes with SIGINT blocked (`drain.py`). A team's own program inherits that, and may need it.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    # By an exception, so that scratch folders are removed, and a team's own program is ended.
+    # SIGTERM raises SystemExit, so that scratch folders are removed, and a team's own program is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    # Output of libraries goes to standard error, so that it does not get between the events.
+    # Events go to a copy of standard output; whatever libraries print goes to standard error instead.
     events = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     packs: queue.Queue[dict[str, Any]] = queue.Queue()
@@ -56,7 +58,7 @@ def main() -> None:
             sweep = sweeps.setdefault(id, Sweep(open_store(pack["store"]), id))
             trials = [Trial.parse(trial) for trial in pack["trials"]]
             if sweep.definition.own is None and not all(trial.is_reference for trial in trials):
-                import torch  # noqa: F401  (seconds, once per lane, before any trial's time runs)
+                import torch  # noqa: F401  (takes seconds, once per lane; here it counts for no trial's time)
 
             run_pack(sweep, pack["pack"], trials, workbench, retry=pack["retry"], on_event=send)
             send({"done": True})
@@ -68,10 +70,11 @@ def main() -> None:
 
 
 def _read(packs: "queue.Queue[dict[str, Any]]") -> None:
+    """Passes packs on until the input ends, then ends this process."""
     for line in sys.stdin:
         packs.put(json.loads(line))
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(_GOES_WITHIN_S)
+    time.sleep(_CLEANUP_S)
     os._exit(1)
 
 

@@ -35,9 +35,9 @@ def run(
 ) -> merge.Merged:
     """Runs the remaining trials of a sweep (`retry`: failed ones, too) and returns its merged rows.
 
-    `lanes` is their number; by default one per GPU, or one per core without a GPU. A trial may kill `tries` lanes, and
-    the store or the device may fail a lane as many times in a row. `program` is the command of a lane's process, by
-    default `process.PROGRAM`.
+    `lanes`: how many lanes to start; by default one per GPU, or one per core without a GPU. A trial that has killed
+    `tries` lanes is given up; so is a lane that the store or the device failed `tries` times in a row. `program` is the
+    command of a lane's process, by default `process.PROGRAM`.
 
     Raises KeyboardInterrupt, after a last merge, if a person stops it (Ctrl-C, SIGTERM or `hpt stop`). Raises
     SameFailureError if all trials fail alike, and UserError if this machine lacks what they need. Raises

@@ -1,6 +1,6 @@
-"""A runner's share of a round: it leases the trials that it trains, and leaves the trials of other runners to them.
+"""A runner's share of a round: the runner leases the trials that it trains, and leaves those of other runners to them.
 
-From time to time it looks at the others' trials: those that have ended are done, those of a dead runner it takes over.
+From time to time it looks at the others' trials: those that have a row are done; it takes over those of a dead runner.
 """
 
 import threading
@@ -38,20 +38,20 @@ class Share:
         every: float = 2.0,
         waits: bool = True,
     ) -> None:
-        """Looks at the others' trials every `every` seconds. `waits`: True to wait for their end.
+        """Looks at the others' trials every `every` seconds. `waits`: True to stay in the round until they have ended.
 
         Raises InfrastructureError if the store fails.
         """
         self._sweep, self._leases, self._say, self._every, self._waits = sweep, leases, say, every, waits
         self._retry = retry
         self._before = _row_numbers(sweep) if retry else {}
-        """For a retry: per trial the number of the row that it has already."""
+        """For a retry: {trial: number of the row that it has already}; a row with a larger number is a new result."""
         self._lock = threading.Lock()
         self._elsewhere: list[Pack] = []
         """Trials that other runners train."""
         self._last_look = time.monotonic()
         self._announced: frozenset[str] = frozenset()
-        """Runners that the user knows this one waits for."""
+        """Names of the runners in the last message about waiting."""
 
     @property
     def is_worth_waiting(self) -> bool:
@@ -103,11 +103,12 @@ class Share:
         return News(tuple(free), tuple(rows))
 
     def _unfinished(self, trials: tuple[Trial, ...]) -> tuple[Trial, ...]:
+        """The trials without a row; for a retry, without a new row."""
         numbers = _row_numbers(self._sweep)
         return tuple(trial for trial in trials if numbers.get(str(trial), 0) <= self._before.get(str(trial), 0))
 
     def _announce(self, now: Situation) -> None:
-        """Says which runners this one waits for, once until they change."""
+        """Says which runners this one waits for, each time that they change."""
         trials = list(trials_of(self._elsewhere))
         names = frozenset(runner.name for runner in now.holders_of(trials))
         if names and names != self._announced:

@@ -1,7 +1,7 @@
 """Follows the events of a lane's process, and sets the deadline at which the runner ends it.
 
-A training keeps its limit itself, between two batches; a team's own program is limited from outside. This watch catches
-what both miss: a process that hangs in native code, or in a system that does not answer.
+A training checks its time limit itself, between two batches; a lane ends a team's own program at the limit. This watch
+catches what both miss: a process that hangs in native code, or in a call to the system that does not return.
 """
 
 import math
@@ -17,16 +17,16 @@ from pipeline.sweep import Definition, Trial
 
 @dataclass(frozen=True)
 class Patience:
-    """Limits of trials, in seconds; their process is ended beyond them."""
+    """Times that the runner waits before it ends a lane's process, in seconds."""
 
     beyond_limit: float = 60.0
-    """After the time limit of the spec, at which a training ends itself, and is then measured and saved."""
+    """Time after the spec's time limit. At the limit a training ends itself; then it is measured and saved."""
     saving: float = 600.0
-    """To save a training's files: a store may be slow."""
+    """Time to save a training's files: a store may be slow."""
     silence: float = 600.0
-    """Without a time limit: from one event to the next, at least. Loading data sends none."""
+    """Without a time limit: time between two events that is always allowed. Loading data sends no event."""
     factor: float = 10.0
-    """Without a time limit: silence may last this many times the slowest trial so far, if that is longer."""
+    """Without a time limit: a silence of this many times the slowest trial so far is allowed, if that is longer."""
 
 
 PATIENCE = Patience()
@@ -51,6 +51,7 @@ class Watch:
         """Time of the clock at which the process is to be ended."""
         self._definition, self._rows, self._patience, self._clock = definition, rows, patience, clock
         self._until = self._silence = math.inf
+        """Deadline of the group in training, and the seconds that may pass without an event; `_allowed` sets both."""
         self._saving: dict[str, float] = {}
         """{trial that is being saved: deadline}."""
 

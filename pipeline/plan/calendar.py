@@ -16,7 +16,7 @@ from pipeline.spec import Spec
 from pipeline.spec.model import PhaseSpec
 
 SHORT_MONTHS = 1
-"""Months of short choosing, where neither the spec nor the data say how many."""
+"""Months of a range of short choosing, where neither the spec nor the data decide."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,16 @@ class Calendar:
         ranges = self._checked("confirm-range", ranges)
         for at, date_range in enumerate(ranges):
             if not dates.is_fresh(self._split("confirm-range", date_range), chosen_on):
-                raise UserError(f"confirm-range: {date_range} is not fresh: it would judge on days that were chosen on")
+                raise UserError(f"confirm-range: {date_range} is not fresh: its validation or test days also choose")
             if self._shares_test_days(date_range, ranges[:at]):
-                raise UserError(f"confirm-range: {date_range} tests on days that another one tests on, too")
+                raise UserError(f"confirm-range: {date_range} has test days in common with another range")
         return ranges
 
     def _candidates(self, chosen_on: Sequence[DateRange], is_short: bool) -> Iterable[DateRange]:
-        """Ranges that no phase and no earlier sweep chose on, newest first; after short choosing, the usual ranges
-        come first."""
+        """Fresh ranges, newest first: no phase and no earlier sweep chose on them.
+
+        After short choosing, the usual ranges come first: short choosing used days before them.
+        """
         not_fresh = [*chosen_on, *self.used]
         newest = max(chosen_on, key=lambda date_range: date_range.end)
         first: list[DateRange] = []
@@ -101,7 +103,7 @@ class Calendar:
         for date_range in ranges:
             self._split(key, date_range)
             # A partial overlap is no error: files may lack days at either end, such as a last weekend. The trial's log
-            # tells.
+            # says so.
             if self.covered and not date_range.overlaps(self.covered):
                 cure = "" if self.spec.date_range else f': set "as-of" (--as-of), for example to {self.covered.end}'
                 raise UserError(f"{key}: {date_range} has none of the days that the data cover, {self.covered}{cure}")

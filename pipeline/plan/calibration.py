@@ -88,8 +88,8 @@ def define(
 def amounts(date_range: DateRange, valid: float, test: float) -> Iterator[tuple[str, int | None]]:
     """Yields each amount of data as (name, training days), smallest first; None: all training days of the range.
 
-    A month stands for the training days of a range of one month, as `short.months` counts. These are fewer than a
-    month. Validation and test days are those of the whole range.
+    An amount of one month is the training part of a range of one month, about 19 days, since `short.months` counts
+    whole ranges, too. Validation and test days are those of the whole range.
     """
     everything = date_range.split(valid, test).train.days
     if everything > WEEK_DAYS:
@@ -101,9 +101,9 @@ def amounts(date_range: DateRange, valid: float, test: float) -> Iterator[tuple[
 
 
 def _range_before(ranges: Sequence[DateRange], covered: DateRange | None) -> DateRange:
-    """The range right before the ranges of full mode, equally long; their oldest if the data do not go so far back.
+    """The range right before the ranges of full mode, of the same length; the oldest of these if the data begin later.
 
-    Short mode chooses there, too, so that a calibration uses up no range that could judge its winner.
+    Short mode chooses there, too. So a calibration uses up no range that could judge a winner of short mode.
     """
     oldest = min(ranges)
     months = (oldest.end.year - oldest.start.year) * 12 + oldest.end.month - oldest.start.month

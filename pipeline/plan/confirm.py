@@ -1,8 +1,8 @@
-"""The phase that judges: its date ranges, and its seeds per range.
+"""Makes the phase that judges: its date ranges, and its seeds per range.
 
-A spec that does not say how many gets more ranges where they cost little beside choosing. Nothing else finds smaller
-gains for the same trainings (`docs/judging.md`, "More ranges and seeds"). `calendar.py` places the ranges;
-`analysis/resemblance.py` measures how alike they are.
+If the spec does not fix the number of ranges, there are more of them where that adds little to the cost of choosing. Of
+all ways to spend trainings, more ranges find the smallest gains (`docs/judging.md`, "More ranges and seeds").
+`calendar.py` places the ranges; `analysis/resemblance.py` measures how alike they are.
 """
 
 import math
@@ -18,11 +18,11 @@ from pipeline.sweep import Definition, Fidelity, Judging, Phase
 from pipeline.sweep.digests import Digest
 
 MORE = (12, 9)
-"""Numbers of ranges to judge on where that is cheap, the best first."""
+"""Numbers of ranges to try in place of the default, the best first: the first that is cheap enough is taken."""
 ADDS_AT_MOST = 0.25
 """Trainings that more ranges or seeds may add, as a share of the trainings that choose."""
 PAYS = 0.9
-"""More seeds pay if the smallest gain that is found shrinks to this share or less."""
+"""More seeds are worth their cost if they shrink the smallest gain that can be found to this share or less."""
 
 
 def judging(spec: Spec, choosing: Sequence[Phase], calendar: Calendar) -> list[Phase]:
@@ -57,7 +57,7 @@ def with_more_ranges(
 ) -> list[Phase]:
     """The phase that judges, with more ranges where the spec does not say how many and they cost little.
 
-    Only where the days of the data are known and all ranges stay fresh, and never under a budget that counts the
+    The number stays if the days of the data are not known, if a range would not be fresh, or if a budget counts the
     trainings that judge.
     """
     if not judging or not leaves_open(spec, "ranges") or spec.confirm_range or calendar.covered is None:
@@ -124,15 +124,15 @@ def more_ranges_in_words(spec: Spec, phases: Sequence[Phase]) -> Iterator[str]:
 
 
 def by_evidence(spec: Spec, definition: Definition, earlier: Sequence[Digest]) -> Definition:
-    """The definition, with what earlier sweeps of its series say about judging: how alike its ranges are, and how many
-    seeds pay.
+    """The definition with what earlier sweeps of its series teach about judging.
 
-    Frozen with the sweep, so that later evidence changes no verdict.
+    That is how alike its ranges are, and how many seeds are worth their cost. It is frozen with the sweep, so that
+    later evidence changes no verdict.
     """
     phase = definition.confirm
     if phase is None or phase.judging is None or not earlier:
         return definition
-    learned = _learned(definition, phase, earlier)
+    learned = _with_resemblance(definition, phase, earlier)
     lines: tuple[str, ...] = ()
     if better := _with_more_seeds(spec, definition, learned, earlier):
         added = better.trials_at_most - learned.trials_at_most
@@ -145,8 +145,8 @@ def by_evidence(spec: Spec, definition: Definition, earlier: Sequence[Digest]) -
     return definition.model_copy(update={"phases": phases, "decided": (*definition.decided, *lines)})
 
 
-def _learned(definition: Definition, phase: Phase, earlier: Sequence[Digest]) -> Phase:
-    """The phase with the resemblance of its ranges, if the evidence suffices."""
+def _with_resemblance(definition: Definition, phase: Phase, earlier: Sequence[Digest]) -> Phase:
+    """The phase with the resemblance of its ranges; without it if the evidence does not suffice."""
     # Imported here since it loads scipy, which a plan without earlier sweeps does not need.
     from pipeline.analysis.resemblance import learn
 
@@ -157,9 +157,9 @@ def _learned(definition: Definition, phase: Phase, earlier: Sequence[Digest]) ->
 
 
 def _with_more_seeds(spec: Spec, definition: Definition, phase: Phase, earlier: Sequence[Digest]) -> Phase | None:
-    """The phase with the number of seeds that finds the smallest gains at little cost; None if its own suffices.
+    """The phase with the number of seeds that finds the smallest gains at little cost; None if it should stay as it is.
 
-    None, too, without a study of several seeds: only that shows how much gains differ between seeds.
+    It stays, too, without an earlier study of several seeds: only that shows how much gains differ between seeds.
     """
     from pipeline.analysis.ranges_needed import SEEDS, noise_of
     from pipeline.analysis.resemblance import evidence
@@ -181,5 +181,5 @@ def _with_more_seeds(spec: Spec, definition: Definition, phase: Phase, earlier: 
     room = ADDS_AT_MOST * cost_of_choosing(definition.choosing, phase)
     designs = [phase.model_copy(update={"seeds": seeds}) for seeds in SEEDS if seeds > phase.seeds]
     cheap = [design for design in designs if design.trials_at_most - phase.trials_at_most <= room]
-    best = min((_learned(definition, design, earlier) for design in cheap), key=least_gain, default=None)
+    best = min((_with_resemblance(definition, design, earlier) for design in cheap), key=least_gain, default=None)
     return best if best and least_gain(best) <= PAYS * least_gain(phase) else None

@@ -181,7 +181,7 @@ def prepare_resemblance(
     trains_here: bool,
     warn: Warn | None = None,
 ) -> "Prepared":
-    """A study of how alike date ranges are, not yet written: some `settings` on as many `ranges` with `seeds` each.
+    """A study of how alike date ranges are, not yet written: `settings`, `ranges` and `seeds` count its trainings.
 
     Raises the errors of `create`.
     """
@@ -201,7 +201,8 @@ def define(spec: Spec, store: Store | None = None, *, trains_here: bool, warn: W
 
     Counts the rows of the data if lengths depend on them. With a store, it also reads the ranges that earlier sweeps
     chose on, the days of the data, and the data of the date ranges. `trains_here`: this machine will run the sweep.
-    `warn` gets lines about the data. Raises UserError if the spec cannot be met, or if the data are of no use.
+    `warn` gets lines about the data. Raises UserError if no sweep can do what the spec says, or if the data are
+    unusable.
     """
     return _define(spec, store, _reach(trains_here), warn)[0]
 
@@ -217,7 +218,7 @@ class Prepared:
     definition: Definition
     store: Store
     rows: Callable[[DateRange], int] | None = None
-    """Counts the rows with every target on days of its date ranges; None if the data were not read."""
+    """Counts the rows with a value for every target, on days of its date ranges; None: the data were not read."""
     covers: DateRange | None = None
     """All days of the data; None if the data were not read."""
 
@@ -250,8 +251,8 @@ def prepare(request: Request, root: str | None, reach: Reach, warn: Warn | None 
 def _define(
     spec: Spec, store: Store | None, reach: Reach, warn: Warn | None
 ) -> tuple[Definition, Callable[[DateRange], int] | None, DateRange | None]:
-    """The definition, a counter of rows on its days, and all days of the data; the latter two None if not known."""
-    # What the spec depends on: its data, their days and rows, and earlier sweeps.
+    """The parts of a `Prepared`: the definition, `rows` and `covers`."""
+    # Collect what the definition depends on: the data, their days and rows, and earlier sweeps.
     data = project.load().data if spec.data is None else None
     source = source_of(spec, data)
     access = DataAccess(source, reach, warn)
@@ -265,7 +266,7 @@ def _define(
     if strays and warn:
         warn(strays)
 
-    # The definition, and the code that it runs.
+    # Make the definition, and check the code that it runs.
     definition = resolve(
         spec,
         now=datetime.now(UTC),
@@ -279,7 +280,7 @@ def _define(
     )
     _check_code(definition, reach, warn)
 
-    # The data of its date ranges.
+    # Check the data of its date ranges.
     covers = rows_by_day.covers if rows_by_day else covered
     rows = rows_by_day.within if rows_by_day else None
     if store is not None:
@@ -318,7 +319,10 @@ def _check_code(definition: Definition, reach: Reach, warn: Warn | None) -> None
 def _used(
     store: Store | None, spec: Spec, source: DataSource | None, reach: Reach, warn: Warn | None
 ) -> list[DateRange]:
-    """The ranges that earlier sweeps chose on. Only a plan that starts no sweep may do without them."""
+    """The ranges that earlier sweeps chose on.
+
+    Raises InfrastructureError if the store fails; a plan that starts no sweep gets a warning and an empty list instead.
+    """
     if store is None:
         return []
     try:

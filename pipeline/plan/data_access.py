@@ -1,4 +1,4 @@
-"""Reads the data of a new sweep as far as the planning machine must, and can, reach them."""
+"""Reads the data of a new sweep on the planning machine, which need not always reach them."""
 
 import glob
 import re
@@ -20,17 +20,17 @@ Warn = Callable[[str], None]
 
 
 class Reach(Enum):
-    """The need of a planning machine to see the data of a sweep."""
+    """Duty of a planning machine to reach the data of a sweep: an error, a warning or nothing if it does not."""
 
-    HERE = "it trains on them: missing data are a mistake"
-    MOSTLY = "missing data are a mistake, unless their folder is missing, too: then another machine trains"
+    HERE = "this machine trains: missing data are a mistake"
+    MOSTLY = "missing data are a mistake if their folder exists; else another machine probably trains: a warning"
     ELSEWHERE = "another machine may train: missing data are a warning"
-    UNSEEN = "the user wants no look at the data"
+    UNSEEN = "the user asked not to look at the data"
 
 
 @dataclass
 class DataAccess:
-    """Data, and how far a machine must reach them. Warns once if it does not."""
+    """Data, and the machine's duty to reach them. Warns once if it does not reach them."""
 
     source: DataSource | None
     reach: Reach
@@ -38,9 +38,10 @@ class DataAccess:
     _has_warned: bool = False
 
     def read(self, look: Callable[[DataSource], _T | None]) -> _T | None:
-        """The result of `look`; None where the data are out of this machine's reach and need not be in it.
+        """The result of `look`; None if this machine does not reach the data, and need not.
 
-        Raises UserError if the data are wrong, or are missing and must not be; InfrastructureError if a bucket fails.
+        Raises UserError if the data are wrong, or are missing where they must exist; InfrastructureError if a bucket
+        fails.
         """
         if self.source is None:
             return None
@@ -72,7 +73,8 @@ class DataAccess:
 
 
 def _has_folder(pattern: str) -> bool:
-    """True if the folder exists that a file pattern names before its first wildcard."""
+    """True if the folder before the first wildcard of a pattern exists: `data/2024` for `data/2024/*.csv`."""
+    # The added letter makes a file's name of the rest, even after a slash.
     plain = Path(re.split(r"[*?[]", pattern, maxsplit=1)[0] + "x")
     return plain.parent.is_dir()
 

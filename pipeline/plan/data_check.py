@@ -1,7 +1,7 @@
 """Looks at the data of a new sweep before it starts: warns people, and refuses data that no sweep could use.
 
 The lines themselves are written in `data/warnings.py`; this module decides which of them are shown before a sweep, and
-which forbid it. Drift and holes are for `hpt data`.
+which forbid it. Drift and gaps are shown by `hpt data` alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ class Checked:
 
     warnings: tuple[str, ...]
     survey: Survey
-    """Of the days from the first date range to the last."""
+    """Covers the days from the first date range to the last."""
     lost: tuple[str, ...] = ()
     """Lines about rows and values that cannot be used, where there are many of them; among the warnings, too."""
 
@@ -50,7 +50,7 @@ def check(definition: Definition) -> Checked | None:
     if surveyed is None:
         raise UserError(load.no_rows(source, span))
 
-    # The reasons to refuse the data.
+    # Refuse data that no sweep could use.
     of_files = lost.of_files(surveyed)
     lost.check(of_files, source.may_lose)
     shares = definition.training.validation_share, definition.training.test_share

@@ -1,7 +1,7 @@
 """Estimates the size of a sweep before it starts: trials, rows, and roughly how long its trainings take.
 
-Times come from trainings of earlier sweeps where there are any, else from counted steps. No plan follows an estimate:
-the budget alone limits what a sweep costs.
+Times come from trainings of earlier sweeps where there are any, else from counted steps. An estimate is for
+people, and no plan depends on it: the budget alone limits what a sweep costs.
 """
 
 import math
@@ -22,16 +22,17 @@ class Estimate:
     """Size of a sweep."""
 
     trials: int
-    """At most, without references."""
+    """The most trials that can run, without those of references."""
     references: int
     rows: tuple[int, int] | None
-    """Fewest and most rows with every target of a date range; None if not counted."""
+    """The rows with a value for every target: of the date range with the fewest, and of that with the most; None: not
+    counted."""
     covers: DateRange | None
     """All days of the data; None if not known."""
     seconds: float | None
     """Seconds of training, all devices together; None if not known."""
     earlier: int
-    """Number of earlier trainings behind `seconds`; 0: steps were counted instead, of all epochs."""
+    """Number of earlier trainings that `seconds` come from; 0: it comes from counted steps, as if all epochs ran."""
     is_timed: bool
     """True if a budget of time or money ends choosing."""
 

@@ -37,12 +37,12 @@ from pipeline.training import architectures
 from pipeline.training.own.code import Own
 
 SPECS = Path("specs")
-"""Folder of the specs that hold the code for claims of a team's own trainer, in the current directory."""
+"""Folder, in the current directory, of the specs in which the code of a claim of a team's own trainer is looked up."""
 
 
 @dataclass(frozen=True)
 class Judge:
-    """Options of judging: the day, the machine, and what the user allows."""
+    """Options of a call that judges: the day, the machine, and what the user allows."""
 
     today: date
     trains_here: bool
@@ -50,14 +50,15 @@ class Judge:
     spec: Path | None = None
     """The spec with the claim's code, for a team's own trainer; None: a spec below `specs/` that has it."""
     data_changed: bool = False
-    """True to go on though the data that judged the claim before have changed."""
+    """True to go on though the data of earlier judgements of the claim have changed."""
 
 
 def due(stored: Stored, judge: Judge) -> list[DateRange]:
     """The new date ranges that can judge a claim now, no more than its next look takes; empty for a claim that ended.
 
-    They are over, and lie in the data where this machine can see them. Ranges that failed before come last: a second
-    failure leaves them out for good, so that they hold up no other. Raises UserError if the claim cannot be judged.
+    Their last day is past, and they lie within the data, if this machine reaches these. Ranges that failed before come
+    last. A second failure leaves a range out for good, so that it never blocks the others. Raises UserError if the
+    claim cannot be judged.
     """
     # Imported here and below since it loads scipy, which callers of `code_specs` alone do not need.
     from pipeline.analysis.sequential import evidence
@@ -65,8 +66,8 @@ def due(stored: Stored, judge: Judge) -> list[DateRange]:
     claim = stored.claim
     if stored.damaged:
         raise UserError(
-            f"{claim.id}: {', '.join(stored.damaged[:3])} cannot be read: put it back, or delete it, and that is "
-            "judged anew"
+            f"{claim.id}: {', '.join(stored.damaged[:3])} cannot be read: restore it, or delete it to judge "
+            "its range again"
         )
     so_far = evidence(claim, stored.pairs)
     if so_far.next_look is None:
@@ -94,10 +95,10 @@ def why_not_due(stored: Stored) -> str:
 
 
 def reopen(store: Store, stored: Stored, judge: Judge) -> list[tuple[Sweep, bool]]:
-    """Opens the sweeps that judge date ranges of a claim and have left no pair yet, oldest first; none if it has ended.
+    """Opens the sweeps whose date ranges have no pair for the claim yet, oldest first; empty if the claim has ended.
 
-    Each comes with True if all of its trials have a row. Makes a sweep that is noted but does not exist. Raises
-    UserError if that fails.
+    Each comes with True if all of its trials have a row. If a note names a sweep that does not exist, it is made.
+    Raises UserError if that fails.
     """
     from pipeline.analysis.sequential import evidence
 
@@ -127,7 +128,7 @@ def begin(store: Store, stored: Stored, judge: Judge) -> Sweep | None:
         created=now.isoformat(timespec="seconds"),
         counted=tuple(pair.range for pair in stored.pairs if pair.left_out is None),
     )
-    # Before the note is written: it must not stand for a sweep whose code is missing.
+    # Made before the note is written: a note must not name a sweep whose code is missing.
     planned = definition(stored.claim, note, judge)
     first_note = claims.add_note(store, stored.claim, note)
     return _sweep_of(first_note, store, stored.claim, judge, planned if first_note == note else None)
@@ -146,7 +147,7 @@ def _sweep_of(note: JudgingNote, store: Store, claim: Claim, judge: Judge, plann
     expected = JudgedClaim(id=claim.id, setting=claim.setting), claim.data, claim.code
     if (stored.claim, stored.data, claims.code_mark(stored.own)) != expected:
         raise UserError(
-            f"{sweep.id} is not the sweep that judges {claim.id}, though a note says so: who writes its store?"
+            f"{sweep.id} is not the sweep that judges {claim.id}, though a note says so: who can write to its store?"
         )
     return sweep
 
@@ -242,9 +243,9 @@ def _own_trainer(claim: Claim, spec: Spec | None) -> Own | None:
 
 
 def code_specs(stored: Iterable[Stored]) -> list[Spec]:
-    """The specs below `specs/` whose code judging these claims would run.
+    """The specs below `specs/` whose code would run if these claims were judged.
 
-    Claims of built-in architectures, claims whose code no spec has, and specs that cannot be read are left out.
+    Left out are claims of built-in architectures, claims whose code no spec has, and specs that cannot be read.
     """
     codes = [each.claim.code for each in stored if each.claim.code is not None]
     if not codes:
@@ -254,7 +255,7 @@ def code_specs(stored: Iterable[Stored]) -> list[Spec]:
 
 
 def _specs_by_code() -> tuple[dict[str, Spec], list[str]]:
-    """{mark of its code: spec} of the specs below `specs/`, the first of each; and the files that cannot be read."""
+    """{hash of its code: spec}, the first spec below `specs/` with that code; and the files that cannot be read."""
     by_code: dict[str, Spec] = {}
     unreadable: list[str] = []
     for file in sorted(SPECS.rglob("*.json")):
@@ -271,7 +272,8 @@ def _specs_by_code() -> tuple[dict[str, Spec], list[str]]:
 def _spec_of(claim: Claim, file: Path | None) -> Spec | None:
     """The spec that has the code of a claim; None for a built-in architecture.
 
-    Never the store's: a claim brings no code. Raises UserError if there is no such spec, or if `file` cannot be read.
+    The command never comes from the store, where others could write it. Raises UserError if there is no such spec, or
+    if `file` cannot be read.
     """
     if claim.code is None:
         return None
@@ -279,7 +281,7 @@ def _spec_of(claim: Claim, file: Path | None) -> Spec | None:
         spec = specs.read(file)
         if claims.code_mark(spec) == claim.code:
             return spec
-        problem = f"{file} has another"
+        problem = f"{file} has other code"
     else:
         by_code, unreadable = _specs_by_code()
         if claim.code in by_code:
@@ -288,6 +290,6 @@ def _spec_of(claim: Claim, file: Path | None) -> Spec | None:
         if unreadable:
             problem += f" ({', '.join(unreadable)} cannot be read: see `hpt validate`)"
     raise UserError(
-        f"{claim.id} is of a trainer of your own, whose code a claim does not hold, and {problem}: name the spec that "
-        "has the very command or trainer of the sweep that made it, by --spec FILE"
+        f"{claim.id} is of a trainer of your own; a claim does not hold its code, and {problem}: name, by --spec FILE, "
+        "the spec with exactly the command or trainer of the sweep that made the claim"
     )

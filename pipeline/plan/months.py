@@ -1,6 +1,6 @@
-"""Chooses the length of the rotating ranges, and of short choosing, where the spec leaves it to the data.
+"""Chooses the length of the rotating ranges, and of the ranges of short choosing, where the spec leaves it to the data.
 
-It is the fewest whole months with enough rows to train on; where the rows are not counted, the calendar alone decides.
+The length is the fewest whole months with enough rows to train on, or a fixed one where the rows are not counted.
 `calendar.py` then places ranges of this length.
 """
 
@@ -25,9 +25,10 @@ from pipeline.spec.model import PhaseSpec
 ENOUGH_TRAINING_ROWS = 5000
 """Rows to train on in a range; beyond them, more months are not worth their time."""
 RANGES_LEFT = 6
-"""Ranges that must be left to judge, however long they are: fewer find only larger gains."""
+"""Fresh ranges that must remain to judge on. This limits the length of ranges: fewer of them would miss small gains."""
 VALIDATION_ROWS = 1000
-"""Rows to validate on. They measure an error to about 4 % (`noise_of`), as much as settings near the best differ."""
+"""Enough rows to validate on: they measure an error to about 4 % (`noise_of`), and settings near the best differ by
+about as much."""
 
 _READY_MADE = ("learning-rate", "architecture", "near-best")
 _NUMBERS = ("no", *["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"])
@@ -35,7 +36,7 @@ _NUMBERS = ("no", *["one", "two", "three", "four", "five", "six", "seven", "eigh
 
 @dataclass(frozen=True)
 class Months:
-    """A spec with all of its months filled in."""
+    """A spec whose `range-months` and `short.months` are decided."""
 
     spec: Spec
     lines: tuple[str, ...] = ()
@@ -51,10 +52,10 @@ def depends_on_rows(spec: Spec) -> bool:
 def decide(
     spec: Spec, source: DataSource | None, today: date, covered: DateRange | None, rows_by_day: RowCounts | None
 ) -> Months:
-    """The spec with all months filled in by the rows of its data; without `rows_by_day`, by the calendar.
+    """The spec with `range-months` and `short.months` by the rows of its data; without `rows_by_day`, by fixed lengths.
 
-    `source` is None for a team's own trainer that finds its data itself. If the data have nothing before the ranges
-    that judge, choosing becomes full. Ranges used by earlier sweeps play no part, so that ranges are equally long
+    `source` is None for a team's own trainer that finds its data itself. If the data have too little before the ranges
+    that judge, short choosing becomes full. Ranges used by earlier sweeps play no part, so that ranges are equally long
     night after night.
     """
     lines: list[str] = []
@@ -99,16 +100,16 @@ def noise_of(rows: int) -> float:
 
 
 class _Choice(NamedTuple):
-    """A number of months, its rows, and the shortest alternative."""
+    """A length in months, its rows, and, to explain the choice, the shortest length that was allowed."""
 
     months: int
-    is_whole: bool
-    """True if each part of each range has rows."""
+    has_all_parts: bool
+    """True if the train, validation and test days of each range have rows."""
     rows: int
-    """Rows to train on, in the range that has the fewest."""
+    """Training rows of the range that has the fewest."""
     least: int
     """The fewest months that were allowed; the next two fields are theirs."""
-    least_is_whole: bool
+    least_has_all_parts: bool
     least_rows: int
 
 
@@ -131,7 +132,7 @@ class _Place:
         return Calendar(self.spec, self.today, self.covered, ())
 
     def rows(self, ranges: Iterable[DateRange]) -> tuple[bool, int]:
-        """True if each part of each range has rows; and the training rows of the range that has the fewest."""
+        """True if the train, validation and test days of each range have rows; and the fewest training rows of any."""
         assert self.rows_by_day is not None
         training, parts = self.spec.training, []
         for range_ in ranges:
@@ -146,15 +147,18 @@ class _Place:
 def _rotating(place: _Place) -> _Choice:
     """The months of the rotating ranges."""
     least = dates.MONTHS_PER_RANGE
-    whole = _months_between(dates.month_start(place.covered.start, int(place.covered.start.day > 1)), place.today)
+    months_of_data = _months_between(
+        dates.month_start(place.covered.start, int(place.covered.start.day > 1)), place.today
+    )
     # Three ranges of m months, a month apart, and six fresh ones before them take 2 m + 7 months.
-    most = max(least, (whole - RANGES_LEFT - 1) // 2)
+    most = max(least, (months_of_data - RANGES_LEFT - 1) // 2)
 
     def ranges(months: int) -> list[DateRange]:
         return dates.rotating_ranges(place.today, months=months)
 
     def leaves_enough(months: int) -> bool:
-        # Neighbouring ranges of more than six months share test days, so that only every other one can judge.
+        # Ranges of more than six months test on more than a month: neighbours share test days, and only every other
+        # one can judge. The formula above does not know that.
         calendar = replace(place, spec=place.spec.model_copy(update={"range_months": months})).calendar
         try:
             return len(calendar.fresh(ranges(months), RANGES_LEFT, is_short=False)) == RANGES_LEFT
@@ -179,17 +183,17 @@ def _short(place: _Place) -> _Choice | None:
         return _Choice(months, True, 0, months, True, 0) if has_data else None
     possible = [requested] if requested else range(SHORT_MONTHS, max(before, SHORT_MONTHS) + 1)
     choice = _fewest(possible, ranges, place)
-    # The spec's own months are taken as long as there are rows to train on.
-    return choice if choice.is_whole or (requested and choice.rows) else None
+    # Months that the spec names are accepted without validation or test rows, but not without training rows.
+    return choice if choice.has_all_parts or (requested and choice.rows) else None
 
 
 def _fewest(possible: Iterable[int], ranges: Callable[[int], list[DateRange]], place: _Place) -> _Choice:
-    """The fewest months with enough rows to train on, and rows in each other part; else the months nearest to that."""
+    """The fewest months with enough training rows, and any validation and test rows; else those nearest to that."""
     candidates: list[tuple[int, bool, int]] = []
     for months in possible:
-        is_whole, rows = place.rows(ranges(months))
-        candidates.append((months, is_whole, rows))
-        if is_whole and rows >= ENOUGH_TRAINING_ROWS:
+        has_all_parts, rows = place.rows(ranges(months))
+        candidates.append((months, has_all_parts, rows))
+        if has_all_parts and rows >= ENOUGH_TRAINING_ROWS:
             break
     # `max` takes the first, hence the fewest months, of equals.
     best = max(candidates, key=lambda candidate: (candidate[1], min(candidate[2], ENOUGH_TRAINING_ROWS)))
@@ -197,7 +201,7 @@ def _fewest(possible: Iterable[int], ranges: Callable[[int], list[DateRange]], p
 
 
 def _phases(spec: Spec) -> list[PhaseSpec]:
-    """The phases that the spec names; else a single phase that stands for all, since they choose on equal ranges."""
+    """The phases that the spec names; else a single phase that stands for all, since they choose on the same ranges."""
     if spec.phases:
         return spec.phases
     names = {"parameters": "screen", "nothing": TRAIN}
@@ -237,7 +241,7 @@ def _rotating_in_words(choice: _Choice) -> str:
     line = f"ranges of {_counted(choice.months)}: "
     if choice.months == choice.least:
         line += f"{_rows(choice.rows)} or more to train on"
-    elif choice.least_is_whole:
+    elif choice.least_has_all_parts:
         line += f"{least} have {_rows(choice.least_rows)} to train on, {months} {choice.rows:,}"
     else:
         line += f"{least} leave a part empty, {months} have {_rows(choice.rows)} to train on"
@@ -257,7 +261,7 @@ def _short_in_words(place: _Place, choice: _Choice) -> list[str]:
         if months == choice.least:
             line += f", with {_rows(choice.rows)} to train on"
         else:
-            has = f"has {_rows(choice.least_rows)} to train on" if choice.least_is_whole else "leaves a part empty"
+            has = f"has {_rows(choice.least_rows)} to train on" if choice.least_has_all_parts else "leaves a part empty"
             line += f", because {_number(choice.least)} {has}; {_number(months)} have {choice.rows:,}"
         if choice.rows < ENOUGH_TRAINING_ROWS:
             line += f" ({ENOUGH_TRAINING_ROWS:,} would be enough: the data have no more before the ranges that judge)"

@@ -1,8 +1,8 @@
 """Cuts the trials of a round into packs, and says which trials of a pack can be trained side by side.
 
 One process runs a pack: it imports torch and loads the data of its date range once. The trials of a pack share their
-phase and range. Packs shrink towards the end of a round, so that lanes end together, and the times of earlier trials
-bound them.
+phase and range. Packs shrink towards the end of a round, so that lanes end at the same time. The times of
+earlier trials limit their size.
 """
 
 import math
@@ -15,20 +15,20 @@ from pipeline.sweep import Definition, Experiment, Trial
 from pipeline.training import architectures
 
 MOST = 64
-"""Trials in a pack."""
+"""Most trials of a pack."""
 MOST_BYTES = 8 * 1024
-"""Length of the trials' ids with commas between them, which travel in an environment variable and a command line."""
+"""Most bytes of a pack's trial ids, joined by commas: they travel in an environment variable and a command line."""
 PACK_S = 300.0
-"""Seconds that a pack should take at most. The five seconds that start a process are nothing beside them, and Jenkins
-waits as long for a lost agent: people see pack after pack end, and other lanes can take over."""
+"""Seconds that a pack should take at most. Starting a process takes five, little in comparison. Jenkins waits
+as long for a lost agent. More packs let people see progress, and let other lanes take over the rest."""
 _WORTH_A_PROCESS_S = 10.0
 """Seconds that a pack should take at least: starting a process costs half of them."""
 _WORTH_SHARING, _CAUTIOUS = 8, 32
 """The fewest and the most trials of a pack as long as their time is unknown."""
 _PACKS_OF_A_SHARE = 2
-"""Packs that a lane's share of the remaining trials is cut into: the trials of one may be slower than all others."""
+"""Packs per lane that the remaining trials would fill. With one, a lane with slow trials would end after all others."""
 _BESIDE_TRAINING_S = 0.1
-"""Seconds of a trial to be measured, saved and written down."""
+"""Seconds that a trial takes besides its training: to measure, to save, to write its row."""
 _A_WEEK = 7 * 24 * 60
 
 Planned = tuple[Experiment, Trial]
@@ -47,8 +47,8 @@ def cut(definition: Definition, trials: Sequence[Planned], lanes: int, rows: Seq
     """Trials as packs in the order in which they should run: phase by phase, ranges in turn, the first trials first.
 
     Guided self-scheduling (Polychronopoulos and Kuck 1987, IEEE Transactions on Computers): each pack is a part of the
-    remaining trials, so that the last packs are small. `rows` are the sweep's rows so far; with the times of trials of
-    the same fidelity, a pack is worth its process and takes a few minutes at most. References make one pack per range.
+    remaining trials, so that the last packs are small. `rows` are the sweep's rows so far; once they hold times of
+    trials of the same fidelity, a pack takes between seconds and a few minutes. References make one pack per range.
     """
     packs: list[list[Planned]] = []
     remaining, share = len(trials), math.ceil(len(trials) / lanes)
@@ -71,7 +71,7 @@ def cut(definition: Definition, trials: Sequence[Planned], lanes: int, rows: Seq
 def _size(group: int, remaining: int, lanes: int, share: int, seconds: float | None) -> int:
     """Number of trials of the next pack, out of a `group` of trials.
 
-    `remaining` counts the trials of all groups, `share` a lane's share of them at first; a trial takes `seconds`.
+    `remaining` counts the trials of all groups. `share` is the round's trials per lane. A trial takes `seconds`.
     """
     if seconds is None:
         fewest, most = min(_WORTH_SHARING, math.ceil(remaining / lanes)), _CAUTIOUS
@@ -142,9 +142,9 @@ def _seconds_of_a_trial(definition: Definition, phase: str, rows: Iterable[Row])
 
 
 def minutes(definition: Definition, trials: int) -> int:
-    """Generous limit of a pack, in minutes: the last net, for a pack whose own limits failed.
+    """Time limit of a pack in minutes, generous: it is for a pack whose trials were not ended by their own limits.
 
-    The limit of each trial ends it long before, even if it trains again alone after it trained beside others.
+    Each trial may train twice: once beside others, and again alone after a failure.
     """
     limit = definition.training.time_limit_minutes
     return trials * (math.ceil(2 * limit) + 30 if limit else _A_WEEK)

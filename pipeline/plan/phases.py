@@ -16,14 +16,14 @@ from pipeline.spec import Spec, normalize
 from pipeline.spec.model import PhaseSpec, Search
 
 NEAR = 0.3
-"""The share of each range that is searched near the best."""
+"""Share of each hyperparameter's range that the phase `near-best` searches, around the best setting."""
 FASTER_WITHIN = 0.01
-"""A setting that trains clearly faster is preferred to one that is better by less than this."""
+"""A setting that trains clearly faster is preferred to one that is better by less than this share."""
 TRAIN = "train"
 """The only phase of a spec that tunes nothing."""
 STEPS_A_PASS = 8
-"""Ready-made batch sizes with fewer steps per pass over the training rows are left out: so few steps are noise, and
-batches larger than the data are all one setting."""
+"""Ready-made batch sizes with fewer steps per pass over the training rows are left out: such trainings are mostly
+noise, and all batch sizes above the number of rows are the same setting."""
 REPLICATE = "replicate"
 """The last phase that chooses in automatic mode with short choosing: the best few train with more seeds."""
 
@@ -54,7 +54,7 @@ class SpecAndTrainer:
             return self.spec.phases
         phases = [PhaseSpec.model_validate({"name": name}) for name in _PHASES[self.spec.tune]]
         if self.spec.tune == "automatic" and is_short(self.spec, phases[-1]) and self.spec.search.seeds_per_range == 1:
-            # A spec must not name this phase: alone it would have nothing to replicate.
+            # Not validated, since a spec may not name this phase: alone it would have nothing to replicate.
             phases.append(PhaseSpec.model_construct(name=REPLICATE))  # type: ignore[arg-type]
         return phases
 
@@ -66,15 +66,17 @@ def is_short(spec: Spec, phase: PhaseSpec) -> bool:
 
 
 def search_of(spec: Spec, phase: PhaseSpec) -> Search:
-    """The search of a phase: its own, else the spec's, by default with a strategy that suits the phase.
+    """The search of a phase: its own, else the spec's; without a `strategy`, with the one that suits the phase.
 
-    Raises UserError if it asks for a race that is impossible.
+    Raises UserError if it names a race that cannot run.
     """
     search = phase.search or spec.search
     if "strategy" not in search.model_fields_set and phase.name in _STRATEGIES:
         search = search.model_copy(update={"strategy": _STRATEGIES[phase.name]})
     if search.race and search.strategy in ("tpe", "gp"):
-        raise UserError(f'search.race: compares settings that start together; "{search.strategy}" asks in turn')
+        raise UserError(
+            f'search.race: compares settings that start together; "{search.strategy}" suggests them round by round'
+        )
     if search.race and spec.budget and spec.budget.is_timed:
         raise UserError("search.race: a race cannot be kept inside hours, device-hours or money: leave one of them out")
     return search
@@ -103,7 +105,7 @@ def space_of(request: SpecAndTrainer, phase: PhaseSpec, training_rows: int | Non
         if phase.name in ("near-best", hyperparameter.phase)
     }
     if training_rows is not None and "batch_size" in ready and not spec.trains_own_code:
-        ready["batch_size"] = _fitting(ready["batch_size"], request.incumbent["batch_size"], training_rows)
+        ready["batch_size"] = _batch_sizes_for(ready["batch_size"], request.incumbent["batch_size"], training_rows)
     if spec.tune == "learning-rate" and (others := [name for name in domains if name not in ready]):
         raise UserError(f'parameters.{others[0]}: `tune: "learning-rate"` searches {", ".join(ready)}; fix it instead')
     fixed = {**normalize.fixed_values(spec.parameters), **normalize.fixed_values(parameters)}
@@ -113,7 +115,7 @@ def space_of(request: SpecAndTrainer, phase: PhaseSpec, training_rows: int | Non
     return space
 
 
-def _fitting(batch_sizes: Domain, incumbent: Scalar, training_rows: int) -> Domain:
+def _batch_sizes_for(batch_sizes: Domain, incumbent: Scalar, training_rows: int) -> Domain:
     """The batch sizes with enough steps per pass, at least the two smallest; the incumbent's stays."""
     if not isinstance(batch_sizes, Values):
         return batch_sizes

@@ -1,7 +1,7 @@
 """Statistical power of a sweep that is to start: the smallest gain that its confirmation would find.
 
 It depends on the layout of its ranges, and on how far gains differed in earlier sweeps. Of earlier sweeps it reads
-scores that chose, never scores that judged. People read it; no plan follows it.
+validation scores, never test scores. It is for people, and no plan depends on it.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,8 @@ from pipeline.sweep import Definition
 from pipeline.sweep.digests import LARGEST_SCORE, Digest
 
 ASSUMED_PERCENT = 3.0
-"""Spread of a gain between date ranges without earlier sweeps: in per cent, or in points of a share."""
+"""Standard deviation of a gain between date ranges, assumed if no earlier sweep shows it: in per cent, or in points of
+a share."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ def power_of(definition: Definition, digests: Sequence[Digest] = ()) -> Power | 
 def _spreads(definition: Definition, digest: Digest) -> list[float]:
     """Standard deviations between ranges of the settings' gains over the incumbent in an earlier sweep.
 
-    Only of the better half of its settings, since a winner is among them, and only of trainings like those that will
-    judge: at the same fidelity, on ranges as long.
+    Only the better half of its settings counts, since a winner is among them; and only trainings like those that will
+    judge: at the same fidelity, on ranges of about the same length.
     """
     phase = definition.confirm
     assert phase is not None

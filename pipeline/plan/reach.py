@@ -29,7 +29,9 @@ _OTHERS = ("Rscript", "julia", "node", "perl", "ruby")
 _WITH_VALUE = {"-W", "-X", "-o", "-O", "+o", "+O", "--check-hash-based-pycs"}
 """Options of interpreters that are followed by a value."""
 _ANSWERS_WITHIN_S = 60.0
+"""Time limit to ask another Python for a module."""
 _HAS_MODULE = "import importlib.util, sys; sys.exit(70 if importlib.util.find_spec(sys.argv[1]) is None else 0)"
+"""Program that exits with 70 if a module is missing; other failures exit with 1."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,11 @@ class Missing:
 
     line: str
     everywhere: bool
-    """True if it is missing on all machines: it belongs to the checkout, and is not in it."""
+    """True if it is missing on all machines: a file of the checkout that is not in it."""
 
 
 def missing(code: Own | None, folder: Path) -> Iterator[Missing]:
-    """Yields what a team's own trainer, started in `folder`, would miss."""
+    """Yields what a team's own trainer would lack if it were started in `folder`."""
     if code is None:
         return
     if code.trainer is not None:
@@ -51,11 +53,11 @@ def missing(code: Own | None, folder: Path) -> Iterator[Missing]:
             yield Missing(f"trainer: there is no module {module} in {folder}, nor is one installed here", False)
         return
     assert code.command is not None
-    # Arguments that may be left out count as options: they are never the program, and hardly its script.
+    # Conditional arguments count as options, `--`: they are never the program, and rarely its script.
     words = [word if isinstance(word, str) else "--" for word in code.command]
     command = [sys.executable if word == "{python}" else word for word in words]
     program = command[0]
-    if _is_open(program):
+    if _has_placeholder(program):
         return
     path = environment({})["PATH"]
     if shutil.which(str(folder / program) if "/" in program else program, path=path) is None:
@@ -78,7 +80,7 @@ def _missing_script(program: str, arguments: Sequence[str], folder: Path) -> Ite
             skip = not skip
         elif is_python and argument.startswith("-m"):
             module = argument[2:] or "".join(arguments[at + 1 : at + 2])
-            if module and not _is_open(module) and not _python_has(program, module, folder):
+            if module and not _has_placeholder(module) and not _python_has(program, module, folder):
                 yield Missing(f"command: {program} finds no module {module} in {folder}, nor installed", False)
             return
         elif argument == "-" or (
@@ -88,13 +90,13 @@ def _missing_script(program: str, arguments: Sequence[str], folder: Path) -> Ite
         elif not argument.startswith("-"):
             script = folder / argument
             by_path = not is_python and "/" not in argument and shutil.which(argument)
-            if not _is_open(argument) and not script.exists() and not by_path:
+            if not _has_placeholder(argument) and not script.exists() and not by_path:
                 line = f"command: {argument} is not in {_place(argument, folder)}"
                 yield Missing(line, not Path(argument).is_absolute())
             return
 
 
-def _is_open(argument: str) -> bool:
+def _has_placeholder(argument: str) -> bool:
     """True if the argument has a placeholder, whose value only a trial knows."""
     return "{" in argument
 
@@ -152,4 +154,6 @@ def check(definition: Definition) -> None:
             looked = "here" if Path(data.path).is_absolute() else search_folder_in_words()
             lines.append(f"data.path: there are no files {data.path} {looked}")
     if lines:
-        raise UserError("\n".join([*lines, f"{definition.id} runs no trial here: go on with it where these are"]))
+        raise UserError(
+            "\n".join([*lines, f"{definition.id} cannot run here: go on with it on a machine that has these"])
+        )

@@ -1,4 +1,4 @@
-"""Plans the study of how alike a user's date ranges are: a few settings on many ranges, in full.
+"""Plans the study of how alike a user's date ranges are: a few settings, fully trained on many ranges.
 
 It is a sweep like any other, and later sweeps learn from its digest. Its rows are evaluated in
 `analysis/resemblance.py` and `analysis/ranges_needed.py`.
@@ -19,11 +19,12 @@ from pipeline.sweep import Definition, Resembling
 
 NAME = "resemblance"
 SETTINGS, RANGES, SEEDS = 8, 12, 2
+"""Defaults of the study's size; `SEEDS` counts trainings per setting and range."""
 FEWEST_SETTINGS, FEWEST_RANGES = 3, 4
 
 
 def ordinary(spec: Spec) -> Spec:
-    """The spec as on a day on which it confirms: the study is for that confirmation."""
+    """The spec without `day-of-month`, as if it confirmed today: the study is about that confirmation."""
     return spec.model_copy(update={"confirm": spec.confirm.model_copy(update={"day_of_month": None})})
 
 
@@ -38,10 +39,10 @@ def sample(spec: Spec, settings: int, ranges: Sequence[DateRange]) -> Spec:
 
 
 def ranges_of(usual: Definition, covered: DateRange | None, count: int) -> list[DateRange]:
-    """The newest ranges of the data, `count` at most, as long and as far apart as the ranges that would judge; oldest
-    first.
+    """The newest ranges of the data, `count` at most, oldest first.
 
-    `usual` is the spec's own sweep, `covered` the days of the data. Raises UserError if there are too few ranges.
+    They have the length and the distance of the ranges that would judge. `usual` is the spec's own sweep, `covered` the
+    days of the data. Raises UserError if there are too few ranges.
     """
     judging = judging_of(usual)
     every = [date_range for phase in usual.of_settings for date_range in phase.ranges]
@@ -71,7 +72,7 @@ def _months(start: Any, end: Any) -> int:
 
 
 def judging_of(usual: Definition) -> list[DateRange]:
-    """The ranges that would judge, oldest first; for a sweep that does not judge, the ranges that choose last."""
+    """The ranges that would judge, oldest first; without such a phase, those of the last phase that chooses."""
     return sorted((usual.confirm or usual.choosing[-1]).ranges)
 
 

@@ -47,10 +47,10 @@ def resolve(
     """The definition of a sweep that starts `now`. `data` is used where the spec names none.
 
     `covered` are the days of the data and `rows_by_day` their rows, where the caller knows them. `used` are the ranges
-    that earlier sweeps of this architecture and data chose on: ranges that judge must be fresh of them, too. Raises
+    that earlier sweeps of this architecture and data chose on: ranges that judge must be fresh for these, too. Raises
     UserError, a line per mistake, if the spec asks for the impossible.
     """
-    # The parts that come from the project, from the trainer and from the day.
+    # Gather what the spec leaves to the project, to the trainer and to the day.
     source = source_of(spec, data)
     hyperparameters = trainer.hyperparameters(spec)
     own_trainer = _own_trainer(spec, hyperparameters)
@@ -131,7 +131,7 @@ def _phases(request: phases.SpecAndTrainer, calendar: Calendar, rows_by_day: Row
     # The phases that choose.
     names = [phase.name for phase in request.phases]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        mistakes.lines.append(f"phases: {', '.join(twice)} stands there twice")
+        mistakes.lines.append(f"phases: {', '.join(twice)} is named twice")
     possible = [mistakes.note(_choosing, request, phase, calendar, rows_by_day, mistakes) for phase in request.phases]
     choosing = _in_a_row([phase for phase in possible if phase is not None])
     if choosing and choosing[0].replicates:
@@ -153,7 +153,7 @@ def _phases(request: phases.SpecAndTrainer, calendar: Calendar, rows_by_day: Row
 
 
 def _drawn_from_its_grid(request: phases.SpecAndTrainer, phase: Phase) -> Phase:
-    """The phase; if it has no room for its whole grid it draws from it, since the first settings are all alike."""
+    """The phase; if too small for its whole grid, it draws from the grid, whose first settings are too much alike."""
     if not counts.is_part_of_its_grid(request, phase):
         return phase
     return phase.model_copy(update={"strategy": "random"})
@@ -166,7 +166,10 @@ def _choosing(
     rows_by_day: RowCounts | None,
     mistakes: _Mistakes,
 ) -> Phase | None:
-    """A phase that chooses; None if it has nothing to search or a mistake was noted. Raises UserError for others."""
+    """A phase that chooses; None if it has nothing to search, or if its mistakes are noted in `mistakes`.
+
+    Raises UserError for a mistake that leaves nothing to go on with.
+    """
     spec = request.spec
     fixed = normalize.fixed_values(phase.parameters or {})
     if clash := fixed.keys() - normalize.fixed_values(spec.parameters):
@@ -259,17 +262,20 @@ def _drawn_in_words(request: phases.SpecAndTrainer, all_phases: Sequence[Phase])
 
 
 def _empty_arguments_in_words(request: phases.SpecAndTrainer, all_phases: Sequence[Phase]) -> Iterator[str]:
-    """A line for each argument that may be empty text: programs take that for an argument, too."""
+    """A line for each argument that may become an empty text: a program still gets it as an argument."""
     spaces = [phase.space.items() for phase in all_phases]
     empty = {name for space in spaces for name, domain in space if "" in domain}
     empty |= {name for name, value in request.incumbent.items() if value == ""}
     for at, name in placeholders.possibly_empty(request.spec.command or (), empty):
         cure = json.dumps({"if": name, "arguments": [f"{{{name}}}"]})
-        yield f"command.{at}: {name} may be empty text, which is an argument, too; to leave it out, write {cure}"
+        yield (
+            f"command.{at}: {name} may be empty text, which the program gets as an argument; to leave it out then, "
+            f"write {cure}"
+        )
 
 
 def _in_a_row(choosing: Sequence[Phase]) -> list[Phase]:
-    """The phases, each of which starts from the best setting of the phase before."""
+    """The phases, linked by `follows`: each starts from the best setting of the phase before."""
     before = [None, *(phase.name for phase in choosing)]
     return [phase.model_copy(update={"follows": name}) for phase, name in zip(choosing, before, strict=False)]
 
@@ -277,7 +283,7 @@ def _in_a_row(choosing: Sequence[Phase]) -> list[Phase]:
 def _references(spec: Spec, choosing: Sequence[Phase], judging: Sequence[Phase]) -> list[Phase]:
     """The phase of the references, on the ranges that judge, then on those that choose.
 
-    None for a team's own trainer, since the units of its metrics are unknown.
+    Empty for a team's own trainer, since the units of its metrics are unknown.
     """
     if not spec.references or spec.trains_own_code:
         return []
@@ -309,7 +315,7 @@ def _misnamed_constraints(request: phases.SpecAndTrainer) -> list[str]:
 def _idle_constraints(spec: Spec, choosing: Sequence[Phase]) -> list[str]:
     """A line for each constraint between hyperparameters that are not searched."""
     return [
-        f"constraints: {in_words(constraint)}: neither side is searched, so it would say nothing"
+        f"constraints: {in_words(constraint)}: neither side is searched, so it would have no effect"
         for constraint in spec.constraints
         if not any(constraint in phase.constraints for phase in choosing)
     ]

@@ -1,6 +1,6 @@
-"""Chooses the settings of a phase from a sweep's history: those that are planned, and the strategy's next ones.
+"""Chooses the settings of a phase from a sweep's history: the planned ones, and those that the strategy adds.
 
-A setting is a full assignment here. `rounds.py` makes trials of settings.
+Here, a setting names a value for every hyperparameter. `rounds.py` turns settings into trials.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from pipeline.space import Assignment, identity_of, key
 from pipeline.sweep import Phase, seed_of
 
 _FEWEST_REPLICATED = 3
-"""The incumbent and two others: fewer leave nothing to choose."""
+"""Settings that a replicating phase needs: the incumbent and two others, since fewer leave nothing to choose."""
 
 
 def settings_of(history: History, phase: Phase) -> list[Assignment]:
@@ -24,7 +24,8 @@ def settings_of(history: History, phase: Phase) -> list[Assignment]:
     if phase.judges:
         return _finalists(history, phase)
 
-    # A phase that is over gets no more settings.
+    # A phase that is over gets no more settings: one that was planned whole after another phase, or one that grew round
+    # by round and is past.
     planned = history.assignments_of(phase)
     is_complete = phase.batch is None and phase.follows is not None and bool(planned)
     grows = phase.batch is not None or phase.replicates
@@ -45,8 +46,8 @@ def settings_of(history: History, phase: Phase) -> list[Assignment]:
     count = min(phase.batch, phase.experiments - len(planned))
     if history.definition.is_timed:
         count = int(min(count, spending.experiments_affordable(history, phase)))
-        # The very first round runs in any case, and shows how long a training takes. Later, a phase without room for a
-        # new setting would run in vain.
+        # The very first round always runs, and shows how long a training takes. A later phase that has no room for a
+        # new setting would only repeat trainings.
         if history.rows and not planned and count <= len(first):
             return []
     if not planned:
@@ -57,8 +58,8 @@ def settings_of(history: History, phase: Phase) -> list[Assignment]:
 def _finalists(history: History, phase: Phase) -> list[Assignment]:
     """The incumbent and the best settings of choosing, or those of a claim; empty if there is no time to judge.
 
-    If nothing beats the incumbent it trains alone: it is the answer, and people want its model and its score on fresh
-    days.
+    If nothing beats the incumbent, only the incumbent is trained: it is the answer, and people want its model and its
+    score on fresh days.
     """
     if history.definition.claim:
         return [history.definition.incumbent, history.definition.claim.setting]
@@ -85,7 +86,10 @@ def _replicated(history: History, phase: Phase) -> list[Assignment]:
 
 
 def _base(history: History, phase: Phase, planned: Sequence[Assignment]) -> Assignment:
-    """The setting whose values a phase keeps where it does not search. A retry does not change it once it has begun."""
+    """The setting whose values a phase keeps where it does not search.
+
+    Once the phase has begun, a retry does not change it.
+    """
     incumbent = history.definition.incumbent
     if phase.follows is None:
         return incumbent

@@ -27,7 +27,7 @@ class Look:
 
     survey: Survey
     covered: DateRange | None = None
-    """The days of the data, if the survey covers fewer."""
+    """All days of the data, if the survey covers fewer; else None."""
     ranges: Mapping[DateRange, Sequence[str]] = field(default_factory=dict)
     """{date range of the spec: names of the phases that train on it}."""
     shares: tuple[float, float] = (Training().validation_share, Training().test_share)
@@ -48,7 +48,7 @@ def look_at(source: DataSource) -> Look:
 
 
 def look_for(spec: Spec, data: DataSource | None) -> Look:
-    """Looks at the days of a spec's date ranges, in the spec's data or else in `data`; at all days if none has data.
+    """Looks at the days of a spec's date ranges, in the spec's data or else `data`; at all days if no range has data.
 
     Raises UserError if there are no data, if they cannot be read, or if the spec asks for the impossible.
     """

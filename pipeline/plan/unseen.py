@@ -1,6 +1,7 @@
 """Plans a sweep without reading its data, for `--no-data`.
 
-The data may have fewer ranges to judge on than the spec allows, so a budget with room for fewer is no mistake yet.
+The data may turn out to have fewer ranges to judge on than the spec asks for. So it is no mistake yet if the budget has
+room for fewer.
 Plans that are to run are made in `create.py`.
 """
 
@@ -17,7 +18,7 @@ from pipeline.spec.normalize import as_written
 def prepare_unseen(request: Request, root: str | None, warn: Warn) -> Prepared:
     """The sweep of a request, with as many ranges to judge on as its `budget.trials` has room for.
 
-    `warn` gets a line if these are fewer than the spec allows. Raises the errors of `prepare` if no number of ranges
+    `warn` gets a line if these are fewer than the spec asks for. Raises the errors of `prepare` if no number of ranges
     fits.
     """
     lines: list[str] = []
@@ -28,7 +29,7 @@ def prepare_unseen(request: Request, root: str | None, warn: Warn) -> Prepared:
         if fitting is None:
             raise
         prepared = fitting
-        lines.append(f"{error}; that holds if the data, which were not looked at, have so many date ranges")
+        lines.append(f"{error}; so it is if the data, which were not read, have enough date ranges")
     for line in dict.fromkeys(lines):
         warn(line)
     return prepared

@@ -28,6 +28,8 @@ _DECLARED: pydantic.TypeAdapter[Declaration] = pydantic.TypeAdapter(Declared)
 def mistakes(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The mistakes of a spec, each as its path in the spec and a message."""
     yield from _rope_mistakes(raw)
+
+    # A team's own trainer has checks of its own; the rest is for built-in architectures.
     if raw.get("trainer") is not None or raw.get("command") is not None:
         yield from _own_trainer_mistakes(raw)
         return
@@ -62,7 +64,10 @@ def _own_trainer_mistakes(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         elif any("\0" in text for word in words for text in _texts(word)):
             yield key, "has a character that no argument can have: NUL"
     if raw.get("describe") is not None and raw.get("command") is None:
-        yield "describe", 'is for a "command"; a "trainer" says its hyperparameters by the model of its first parameter'
+        yield (
+            "describe",
+            'is for a "command"; a "trainer" declares its hyperparameters by the type of its first parameter',
+        )
     yield from _objective_mistakes(raw)
     if raw.get("reuse") is True:
         yield "reuse", "is for built-in architectures: nobody knows if your own trainer is still the same"
@@ -97,7 +102,7 @@ def declaration_mistakes(
 
 
 def _objective_mistakes(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """An objective without a goal that its metric's name implies, or one that names a column instead of a metric."""
+    """Mistakes of the objective: no goal, though the metric's name implies none; a column in place of a metric."""
     objective, metric = raw.get("objective"), _metric(raw)
     if not isinstance(objective, Mapping) or not isinstance(metric, str):
         return  # reported by the validation of types
@@ -189,13 +194,14 @@ def _impossible(hyperparameter: Hyperparameter, domain: Any) -> str | None:
         values = domain if isinstance(domain, list) else [domain]
     if any(isinstance(value, list | dict) for value in values):
         return None
-    # A list with values of several kinds is on purpose; values of one wrong kind alone are likelier a slip.
+    # `[1, "auto"]` mixes kinds on purpose; `["1", "2"]` for a number is likelier a slip.
     like_default = [value for value in values if kind(value) in (kind(hyperparameter.default), "null")]
     is_mixed = bool(like_default) or kind(hyperparameter.default) in ("null", "text")
     for value in values:
         unquoted = _unquoted(value, limits)
         is_possible = value in limits or (kind(value) in hyperparameter.also and is_mixed and unquoted is None)
         if not is_possible:
+            # An integer outside "any integer" is too large: then the message names the limits themselves.
             is_too_large = isinstance(value, int) and not isinstance(value, bool)
             possible = in_words(limits) if is_too_large else any_number_in_words(limits) or in_words(limits)
             cure = _cure_of_integers(hyperparameter) if isinstance(value, float) else ""

@@ -17,7 +17,7 @@ from pipeline.training import architectures
 Steps = tuple[str | int, ...]
 """The steps of a path in a spec: `("phases", 0, "name")`."""
 
-# The key of a spec: its names in other tools. A name that stands twice belongs to the nearest of its keys.
+# {key of a spec: its names in other tools}. For a name that stands twice, `hint_for_key` takes the nearest key.
 _PLACES = {
     "training.max-epochs short.max-epochs": "epochs n-epochs num-epochs max-epoch nb-epochs total-epochs max-steps",
     "training.time-limit-minutes": "timeout time-limit max-time time-limit-per-trial",
@@ -108,7 +108,7 @@ def hint_for_key(location: Location, raw: Mapping[str, Any]) -> tuple[str, Steps
     possible, steps = locations.keys(tuple(above)), locations.steps(tuple(above))
     name = _normal(str(key))
     if name == "$schema":
-        return "leave it out: an editor is told of the schema in its settings", None
+        return "leave it out, and name the schema in your editor's settings", None
     if name in possible:
         return f'did you mean "{name}"?', (*steps, name)
 
@@ -231,13 +231,13 @@ def _declaration_problem(name: str, declaration: Any) -> str | None:
     keys = {_normal(key) for key in declaration}
     if keys and not keys & {"domain", "limits", "help", "phase"}:
         if keys & (_LOW | _HIGH | _VALUES):
-            return 'has no default: write {"default": …, "domain": …}, or leave it to `parameters` what is tried'
+            return 'has no default: write {"default": …, "domain": …}, or name what to try in `parameters`'
         return _nesting_problem(name, declaration)
     return None
 
 
 def _nesting_problem(name: str, value: Mapping[str, Any]) -> str | None:
-    """The mistake of an object that holds further hyperparameters; None if it does not."""
+    """The mistake of an object that holds further hyperparameters, like `{"lr": [0.1]}`; None if it holds none."""
     inner = value.get("parameters", value)
     if not isinstance(inner, dict) or not inner:
         return None
@@ -259,7 +259,7 @@ def hint_for_type(kind: str, value: Any, location: Location) -> str | None:
             number = json.loads(value)
         except (ValueError, RecursionError):
             return None
-        return "a number stands without quotes" if isinstance(number, int | float) else None
+        return "write the number without quotes" if isinstance(number, int | float) else None
     if kind in ("int_type", "int_from_float"):
         return "a whole number is wanted"
     if kind == "bool_type":
@@ -286,7 +286,7 @@ def corrected(raw: Mapping[str, Any], moves: Mapping[Steps, Steps | None]) -> di
         if not isinstance(parent, dict) or steps[-1] not in parent:
             continue
         value = parent.pop(str(steps[-1]))
-        # No other check depends on a deeper place.
+        # A deeper place need not be filled: no other check reads it.
         if target is None or len(target) > 2:
             continue
         place: Any = result
@@ -307,11 +307,12 @@ def _at(value: Any, steps: Steps) -> Any:
 
 
 def _paths_to(name: str) -> list[Steps]:
-    """All paths in a spec that end in a key of this name."""
+    """The paths of a spec that end in a key of this name, two steps long at most."""
     return [path for path in _all_paths() if path[-1] == name]
 
 
 def _all_paths() -> Iterator[Steps]:
+    """The paths of one and two steps, without `data`, `phases` and `hyperparameters`, whose form varies."""
     groups = [key for key in locations.keys(()) if key not in ("data", "phases", "hyperparameters")]
     for key in groups:
         yield (key,)

@@ -12,16 +12,19 @@ from pipeline.base import Frozen
 from pipeline.errors import UserError
 from pipeline.space import Domain, Hyperparameter, Interval, Kind, Scalar, Values, as_reals
 
-# Wide enough for any hyperparameter, and still numbers that a double or a 64-bit integer holds.
+# The widest limits: beyond any hyperparameter, and within a double or a 64-bit integer.
 _REALS, _INTEGERS = 1e300, 10**18
 _ABOVE_ZERO = 1e-12
+"""Bound in place of an exclusive 0: the next double, 5e-324, would be no sensible end of a log scale."""
 
 
 class Declaration(Frozen):
     """The declaration of one hyperparameter in a spec with an own trainer."""
 
     default: Scalar = Field(description="The value of the incumbent, and of every setting that does not name another.")
-    domain: Domain | None = Field(None, description="What the automatic modes search. Left out: only the default.")
+    domain: Domain | None = Field(
+        None, description="What `tune` `automatic` and `learning-rate` search. Left out: not searched."
+    )
     limits: Domain | None = Field(None, description="What is possible at all. Default: the domain, or any number.")
     help: str = ""
     phase: Literal["learning-rate", "architecture"] = Field(
@@ -36,6 +39,7 @@ class Declaration(Frozen):
     def hyperparameter(self) -> Hyperparameter:
         """The declared hyperparameter. Raises ValueError if the parts of the declaration contradict one another."""
         default, domain, limits = self.default, self.domain, self.limits
+        # Without domain and limits, values of other kinds are allowed, too: only the trainer knows which make sense.
         also: tuple[Kind, ...] = ()
         if domain is None:
             also = () if limits else ("null", "boolean", "text")
@@ -85,14 +89,14 @@ def _is_real(domain: Domain | Scalar) -> bool:
 
 
 def from_json_schema(schema: Any, origin: str) -> dict[str, Hyperparameter]:
-    """The hyperparameters that the JSON Schema of an object declares, a property each.
+    """The hyperparameters that the JSON Schema of an object declares as its properties.
 
     Raises UserError, a line per mistake; each begins with `origin`.
     """
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(properties, dict) or not properties:
         raise UserError(
-            f'{origin}: a JSON Schema of an object with "properties" is wanted, a property a hyperparameter'
+            f'{origin}: a JSON Schema of an object with "properties" is wanted, one for each hyperparameter'
         )
     hyperparameters, lines = {}, []
     for name, property_ in properties.items():

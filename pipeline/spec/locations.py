@@ -29,7 +29,7 @@ def steps(location: Location) -> Location:
     result: list[str | int] = []
     for step, above in zip(location, types, strict=False):
         if _is_scalar(above):
-            break  # the next step names one of the types that a single value may have
+            break  # the step names the type that pydantic tried, like `int`: no key of the spec
         # A spec lists values without the key `values` that the model has for them.
         if step not in _tagged(above) and not (step == "values" and Values in _alternatives(above)):
             result.append(step)

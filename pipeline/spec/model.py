@@ -81,11 +81,11 @@ SpecDateRange = Annotated[
 DateRanges = Annotated[list[SpecDateRange], Field(min_length=1), AfterValidator(_distinct)]
 _MAX_EPOCHS = 100
 MOST_EXPERIMENTS = 10**18
-"""No sweep ever gets so far; larger numbers could not even be printed."""
+"""Upper bound of counts, beyond any real sweep: Python prints no integer of thousands of digits."""
 
 
 class Training(Hyphenated):
-    """The training of every model. Tuned hyperparameters stand in `parameters` instead."""
+    """Training of every model. Tuned hyperparameters belong in `parameters` instead."""
 
     max_epochs: Whole = Field(
         _MAX_EPOCHS, ge=1, description="A training ends after so many epochs, if patience does not end it earlier."
@@ -208,11 +208,13 @@ class Confirm(Hyphenated):
         6,
         ge=0,
         le=60,
-        description="Fresh ranges, as far as the data have them; 0: do not confirm. Left out: 9 or 12 where they cost "
-        "little.",
+        description="Number of fresh ranges, fewer if the data have fewer; 0: do not confirm. Left out: 6, or 9 or 12 "
+        "where they cost little.",
     )
     finalists: Whole = Field(1, ge=1, le=3, description="How many of the best are judged.")
-    seeds_per_range: Whole = Field(1, ge=1, le=100, description="Averaged within a range, never counted as ranges.")
+    seeds_per_range: Whole = Field(
+        1, ge=1, le=100, description="Trainings per setting and range; their mean counts as one."
+    )
     rope: Rope | None = Field(
         None,
         description="The largest gain that is not worth having. For a metric that is judged by ratio: a share (default "
@@ -243,7 +245,7 @@ class Objective(Hyphenated):
 
     @pydantic.model_validator(mode="before")
     @classmethod
-    def _with_what_is_usual(cls, raw: Any) -> Any:
+    def _with_usual_goal_and_scale(cls, raw: Any) -> Any:
         if not isinstance(raw, Mapping):
             return raw
         if "goal" not in raw and (goal := usual_goal(raw.get("metric"))):
@@ -260,7 +262,7 @@ class Objective(Hyphenated):
 
     @property
     def sign(self) -> int:
-        """1 or -1. A smaller product of metric and sign is better."""
+        """1 to minimize, -1 to maximize: the metric times this sign is always minimized."""
         return sign(self.goal)
 
     @property
@@ -315,13 +317,13 @@ class Spec(Hyphenated):
         description="Per hyperparameter a list of values, a range {low, high, log, step}, or one fixed value.",
     )
     date_range: DateRanges | None = Field(
-        None, description="Half-open ranges [start, end). Left out: the last three ranges of `range-months`."
+        None, description="Half-open ranges [start, end). Left out: the last three ranges, each `range-months` long."
     )
     range_months: Whole | None = Field(
         None,
         ge=1,
         le=1200,
-        description="Whole months of each range where `date-range` is left out, too. Default: the fewest, from three "
+        description="Whole months of each range, if `date-range` is left out. Left out itself: the fewest, from three "
         "on, with enough rows to train on.",
     )
     confirm: Confirm = Confirm()
@@ -366,7 +368,7 @@ class Spec(Hyphenated):
 
     @pydantic.model_validator(mode="before")
     @classmethod
-    def _labelled(cls, raw: Any) -> Any:
+    def _with_label(cls, raw: Any) -> Any:
         if not isinstance(raw, Mapping) or "architecture" in raw:
             return raw
         trainer, command = raw.get("trainer"), raw.get("command")
@@ -389,9 +391,9 @@ class Spec(Hyphenated):
         return self.trainer is not None or self.command is not None
 
     @pydantic.model_validator(mode="after")
-    def _has_ranges_of_one_length(self) -> "Spec":
+    def _names_ranges_or_months(self) -> "Spec":
         if self.date_range and self.range_months:
-            raise ValueError("`range-months` is for ranges that rotate: leave it out, or `date-range`")
+            raise ValueError("`range-months` is for ranges that rotate: leave out either it or `date-range`")
         return self
 
     @pydantic.model_validator(mode="after")

@@ -28,14 +28,15 @@ def wrong_names(names: Sequence[str], metric: str) -> Iterator[tuple[str, str]]:
         elif "." in name and _NAME.fullmatch(plain := name.replace(".", "_")):
             yield (
                 f"hyperparameters.{name}",
-                f'a name has no dots: call it "{plain}", in a command with {name}={{{plain}}} where that is wanted',
+                f'a name has no dots: call it "{plain}"; if your program wants dots, write {name}={{{plain}}} in '
+                "`command`",
             )
         elif not _NAME.fullmatch(name):
             yield f"hyperparameters.{name}", "a name has letters, digits, _ and -, and begins with a letter or _"
 
 
 def label(trainer: str | None, command: Sequence[str] | None) -> str:
-    """A name for a trainer that the spec does not name, made from its function, or its program's module or file.
+    """A name for an own trainer without `architecture`, made of its function, or of its program's module or file.
 
     `my_package.train:train` is `my-package-train`, `python -m forest.fit` is `forest-fit`, `python net.py` is `net`.
     """

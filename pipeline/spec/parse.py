@@ -19,7 +19,7 @@ from pipeline.spec import check, cures, locations, text
 from pipeline.spec.model import Budget, Spec
 
 _SHOWN = 80
-"""Letters of a mistaken value that a message repeats."""
+"""Characters of a wrong value that a message shows at most."""
 _QUOTED = r"'([^']*)'"
 
 
@@ -44,12 +44,13 @@ def from_dict(raw: Mapping[str, Any], origin: str = "spec") -> Spec:
     for steps, message in cures.malformed(raw):
         report.add(steps, message)
 
-    # A misnamed key is one mistake: move it to its place and report none of its consequences.
+    # A misnamed key is one mistake: move its value to the right key, so that no check reports what follows from it.
     unknown = [mistake for mistake in mistakes if mistake["type"] == "extra_forbidden"]
     moves: dict[cures.Steps, cures.Steps | None] = {}
     for mistake in unknown:
         steps = locations.steps(mistake["loc"])
         hint, moves[steps] = cures.hint_for_key(mistake["loc"], raw)
+        # If the object lacks exactly one key and has no other mistake, the unknown key probably stands for that one.
         beside = [other["loc"] for other in mistakes if other["loc"][:-1] == mistake["loc"][:-1]]
         missing = [other["loc"] for other in mistakes if other["type"] == "missing" and other["loc"] in beside]
         if moves[steps] is None and len(beside) == 2 and len(missing) == 1:
@@ -74,7 +75,7 @@ def read(path: Path) -> Spec:
     """A spec from a file. Raises UserError as `from_json` does, also where there is no such file."""
     try:
         content = path.read_bytes()
-        # As some editors and shells save text.
+        # Some editors and shells save text as UTF-16, or begin UTF-8 with a byte order mark.
         is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         decoded = content.decode("utf-16" if is_utf16 else "utf-8-sig")
     except FileNotFoundError:
@@ -110,7 +111,7 @@ def json_schema() -> str:
 
 
 def _validated(raw: Mapping[str, Any]) -> tuple[Spec | None, list[ErrorDetails]]:
-    """The spec of raw JSON, and pydantic's mistakes where it is none."""
+    """The spec, or None and pydantic's mistakes."""
     try:
         return Spec.model_validate(raw), []
     except pydantic.ValidationError as error:
@@ -118,7 +119,7 @@ def _validated(raw: Mapping[str, Any]) -> tuple[Spec | None, list[ErrorDetails]]
 
 
 class _Report:
-    """The lines of a spec's mistakes, one for each cause: no place in the spec gets two lines."""
+    """Collects a line per mistake; a place in the spec gets one line at most, since its mistakes share their cause."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

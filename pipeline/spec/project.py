@@ -1,7 +1,7 @@
 """`hpt.toml`: defaults of a project, so that not every spec must repeat them.
 
-The nearest file counts, in the current directory or above it. `data` is as in a spec; `tracking` names an MLflow
-server.
+The nearest file counts, in the current directory or above it. `data` has the form of a spec's `data`; `tracking` names
+an MLflow server.
 """
 
 import os
@@ -38,7 +38,7 @@ class Project(Frozen):
     data: DataSource | None = None
     store: Annotated[str | None, Field(min_length=1)] = None
     hpt: Annotated[str | None, Field(min_length=1)] = None
-    """The requirement that agents install with pip; it pins a version."""
+    """Requirement that agents install with pip; it pins a version, like `hpt==0.1.0`."""
     tracking: Tracking | None = None
 
 

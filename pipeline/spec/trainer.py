@@ -1,7 +1,7 @@
 """The hyperparameters of a spec's trainer.
 
-A built-in architecture declares them in its file. Those of a team's own trainer are declared in the spec,
-or the trainer is run once, when a sweep is made, to print them (`training/own/ask.py`).
+A built-in architecture declares them in its file. Those of a team's own trainer are declared in the spec, or
+the trainer is run once, when a sweep is made, to print them (`training/own/ask.py`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -77,9 +77,9 @@ def hyperparameters(spec: Spec) -> dict[str, Hyperparameter]:
 
 
 def misfits(spec: Spec, hyperparameters: Mapping[str, Hyperparameter]) -> Iterator[tuple[str, str]]:
-    """Mistakes of a spec against the hyperparameters that its own trainer declares itself, each as path and message.
+    """Mistakes of a spec whose own trainer has printed its hyperparameters, each as path and message.
 
-    Any other spec has none, as it was checked when it was parsed.
+    Empty for any other spec: parsing has checked it.
     """
     if spec.trains_own_code and spec.hyperparameters is None:
         yield from declaration_mistakes(as_written(spec), hyperparameters)

@@ -25,9 +25,9 @@ from pipeline.sweep.layout import doctor_key
 ROOM = 2**30
 """Free bytes for a model and its training data. Less means that the device is in use, or that the disk is full."""
 _SECONDS_OFF = 60.0
-"""Tolerance of the clock. Google's services refuse tokens that are minutes off, and rows are sorted by their times."""
+"""Seconds that the clock may be wrong. With more, Google's services refuse our tokens; and rows are sorted by time."""
 STORE_SECONDS = 240.0
-"""Limit of the store's checks, for a mount that hangs; longer than a bucket's calls are retried."""
+"""Time limit of the store's checks, for a mount that hangs; longer than the time for which bucket calls are retried."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def checks(
     installed: Path = Path(__file__),
     store_seconds: float = STORE_SECONDS,
 ) -> Iterator[Check]:
-    """Makes one check after the other, even if some fail; checks the store only if `store_root` names it.
+    """Yields the result of every check, even if some fail; checks a store only if `store_root` names it.
 
     A disk needs `disk_room` free bytes. The clock must not be behind the time at which the file `installed` was
     written. A store must answer within `store_seconds`. Raises UserError if the store's name is wrong.
@@ -126,7 +126,7 @@ def _driver() -> str | None:
 
 
 def _computes(device: str) -> Check:
-    """Compares matrix products in the two precisions of training with the CPU's in double precision."""
+    """Compares matrix products of the device, in both precisions of training, with the CPU's in double precision."""
     import torch
 
     tolerances = {torch.float32: 1e-3, torch.bfloat16: 2e-2}
@@ -157,7 +157,7 @@ def _disk(name: str, path: Path, room: int) -> Check:
 
 
 def _clock(installed: Path) -> Check:
-    """Compares the clock with the time of installation: a clock that lost its battery starts in the past."""
+    """Compares the clock with the time of installation: a computer whose clock battery is empty starts in the past."""
     now = time.time()
     text = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
     behind = now < installed.stat().st_mtime - _SECONDS_OFF
@@ -188,7 +188,7 @@ def _store(root: str, room: int) -> Iterator[Check]:
     from pipeline.store import open_store
 
     store = open_store(root)
-    # Containers of one host share its name, and their first process has the same number in each.
+    # A random key: containers of one host can share its name, and even their process ids are equal.
     key = doctor_key(f"{socket.gethostname()}-{secrets.token_hex(8)}")
     began = time.monotonic()
     try:

@@ -42,12 +42,12 @@ class Workbench:
 def run_pack(
     sweep: Sweep, pack: str, trials: Sequence[Trial], workbench: Workbench, *, retry: bool = False, on_event: OnEvent
 ) -> bool:
-    """Runs the trials that have no row yet (`retry`: no result). True if no trial of the pack has failed, now or
-    earlier; references do not count.
+    """Runs the trials that have no row yet; with `retry` also those whose last row is a failure.
 
-    Trials that are alike train side by side where that is faster, the others one after another. Raises UserError if a
-    trial is not of this sweep and, after all others have run, if a row is damaged. Raises InfrastructureError if the
-    store or the device fails; rows written before stand.
+    Returns True if no trial of the pack has failed, now or earlier; references do not count. Trials that are alike
+    train side by side where that is faster, the others one after another. Raises UserError if a trial is not of this
+    sweep and, after all others have run, if a row is damaged. Raises InfrastructureError if the store or the device
+    fails; rows that are written by then remain.
     """
     sweep.definition.check_format()
     for trial in trials:
@@ -101,7 +101,7 @@ class _Run:
                     self.on_event({"training": [str(attempt.trial) for attempt in training]})
                 self._train(training)
             except Exception as error:
-                self._after(error, training)
+                self._handle_error(error, training)
         rows += [attempt.row for attempt in attempts if attempt.is_over]
         return all(Status(row["status"]).is_result or is_reference(row) for row in rows)
 
@@ -123,7 +123,7 @@ class _Run:
                 break
             self.waiting.popleft()
 
-            # Only now, since another runner may have run it while other trials trained here.
+            # Read the trial's row only now: another runner may have run it while other trials trained here.
             try:
                 row, number = _last_row(self.sweep, trial, self.retry)
             except UserError as error:
@@ -136,7 +136,7 @@ class _Run:
             if _out_of_budget(self.sweep, trial):
                 continue
 
-            # Before the attempt, so that the runner knows which trial a dying process was at.
+            # Sent before the attempt begins, so that the runner knows which trial a dying process was at.
             self.on_event({"training": [*(str(other.trial) for other in attempts if not other.is_over), str(trial)]})
             # The first attempt that needs training determines the size of the group.
             attempt = stack.enter_context(begin(self.sweep, self.pack, trial, number, experiment, self.on_event))
@@ -174,8 +174,8 @@ class _Run:
             for attempt, error in failures:
                 attempt.fail(error)
 
-    def _after(self, error: Exception, attempts: Sequence[Attempt]) -> None:
-        """Handles an error during training: a single trial fails; of a group, each is tried again in a smaller one."""
+    def _handle_error(self, error: Exception, attempts: Sequence[Attempt]) -> None:
+        """Handles an error of a training: a single trial fails; a group is tried again in smaller groups."""
         unfinished = [attempt for attempt in attempts if not attempt.is_over]
         raise_infrastructure_failure(error)
         if len(attempts) == 1 or not unfinished:
@@ -187,7 +187,7 @@ class _Run:
         if is_memory:
             self.workbench.builtin.limit_group_size(unfinished[0].job, self.at_most)
         for attempt in unfinished:
-            attempt.say(f"begins again with fewer beside it: {type(error).__name__}: {one_line(str(error))}")
+            attempt.say(f"begins again, with fewer trials beside it: {type(error).__name__}: {one_line(str(error))}")
         self.waiting.extendleft(attempt.trial for attempt in reversed(unfinished))
 
 
@@ -213,7 +213,7 @@ def _out_of_budget(sweep: Sweep, trial: Trial) -> bool:
 
 
 def check(sweep: Sweep, trial: Trial) -> None:
-    """Raises UserError if the sweep has no such phase or date range."""
+    """Raises UserError if the sweep has not the phase or the date range of the trial."""
     phases = {phase.name: phase for phase in sweep.definition.phases}
     if trial.phase not in phases or trial.range >= len(phases[trial.phase].ranges):
         raise UserError(f"{trial}: {sweep.id} has no such phase or date range")

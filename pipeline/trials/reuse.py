@@ -1,9 +1,10 @@
 """Copies rows of trainings that were exactly the same, so that nothing is trained twice.
 
-A phase that begins with the best setting of the phase before repeats a training of its own sweep. That row is always
-copied. Rows of other sweeps are found by a hash of all that determines a training: architecture, hyperparameters, date
-range, fidelity, seed, data and their encoding, training code, torch and device. The commit is no part of it. Every
-finished training of a built-in architecture is remembered under its hash; only sweeps with `reuse` copy.
+A phase begins with the best setting of the phase before, and so may repeat a training of its own sweep. The row of such
+a training is always copied. Rows of other sweeps are found by a hash of all that determines a training: architecture,
+hyperparameters, date range, fidelity, seed, data and their encoding, training code, torch and device. The commit is no
+part of it. Every finished training of a built-in architecture is remembered under its hash; only sweeps with `reuse`
+copy.
 """
 
 import functools
@@ -46,11 +47,10 @@ def cells_of_earlier_phase(sweep: Sweep, trial: Trial, row: Row) -> Row | None:
 
 
 def cells_of_earlier_sweep(sweep: Sweep, row: Row, code: str | None = None) -> Row | None:
-    """The cells that complete `row`, copied from another sweep; None if no sweep trained the same, or if its files are
-    gone.
+    """The cells that complete `row`, copied from the same training in another sweep; None if there is none.
 
-    `row` must have the fingerprint of its data and its device. `code` is the hash of the training code, by default
-    that of this installation.
+    None, too, if the files of that training are gone. `row` must have the fingerprint of its data and its device.
+    `code` is the hash of the training code, by default that of this installation.
     """
     try:
         earlier = results.read_csv(sweep.store.read(_key(sweep.definition, row, code or training_code())))[0]
@@ -93,13 +93,13 @@ def _key(definition: Definition, row: Mapping[str, Any], code: str) -> str:
         "hyperparameters": {name: results.to_cell(row.get(name)) for name in sorted(definition.incumbent)},
         "date-range": row["date-range"],
         "format": definition.format,
-        # A time limit changes no training that ended within it.
+        # Left out: epochs are below, and a time limit changes no training that ended within it.
         "training": training.model_dump(exclude={"max_epochs", "time_limit_minutes"}),
         "epochs": fidelity.max_epochs,
         "train-days": fidelity.train_days,
         "seed": row["seed"],
         "data": row["data_fingerprint"],
-        # The encoding of the rows, together with the code.
+        # Columns and code together determine the encoding of the rows. The path does not matter: the fingerprint does.
         "columns": definition.data and definition.data.model_dump(mode="json", exclude={"path"}),
         "device": row["device"],
         "torch": version("torch"),

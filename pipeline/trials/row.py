@@ -1,4 +1,4 @@
-"""Parts of a trial's row that no training measures: the cells known beforehand, times, errors and their statuses."""
+"""The cells of a trial's row that no training measures: those known beforehand, times, errors, statuses of errors."""
 
 import sys
 from datetime import UTC, datetime
@@ -56,7 +56,7 @@ def status_of(error: Exception) -> Status:
 def raise_infrastructure_failure(error: Exception) -> None:
     """Raises InfrastructureError if the store or the device failed.
 
-    The setting in training is not at fault then, and its trial should run elsewhere.
+    Then the setting is not at fault: its trial gets no row, and should run elsewhere.
     """
     if isinstance(error, InfrastructureError):
         raise error

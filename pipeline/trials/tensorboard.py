@@ -1,7 +1,7 @@
 """TensorBoard event files: the learning curve of an attempt and, for the HPARAMS tab, its setting and result.
 
-Written in TensorBoard's own format, since torch's wrapper takes seconds to import. A file is kept in memory until it is
-uploaded: a training has few epochs.
+The files are written with TensorBoard's own package, since torch's wrapper takes seconds to import. A file is kept in
+memory until it is uploaded: a training has few epochs.
 """
 
 import io
@@ -46,7 +46,7 @@ class EventFile:
 
     def content(self) -> bytes:
         """The bytes of the file so far; may be called from another thread."""
-        # Imported here, so that it delays no training, and is not loaded at all if there are no epochs.
+        # Imported here, so that a training need not wait for it, and a trial without epochs never loads it.
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.summary.writer.record_writer import RecordWriter

@@ -1,4 +1,4 @@
-"""Parts that several verbs share: options and requests made of them, exit codes, messages."""
+"""Parts that several verbs share: options, a request made of options, exit codes, messages."""
 
 import sys
 from datetime import datetime
@@ -110,8 +110,10 @@ def request_of(
 
 
 def check_sweep_option(sweep: str | None, spec: Path | None, architecture: str | None, **options: object) -> None:
-    """Raises UserError unless the options name either a sweep to go on with or a new one, and only a new one has more
-    options."""
+    """Raises UserError unless the options name a sweep to go on with, or a spec or an architecture for a new one.
+
+    `options` are fixed when a sweep starts: they are an error with `sweep`.
+    """
     if sweep is None:
         if spec is None and architecture is None:
             raise UserError("name a SPEC, an --architecture to tune automatically, or --sweep ID to go on with")
@@ -123,7 +125,7 @@ def check_sweep_option(sweep: str | None, spec: Path | None, architecture: str |
         raise UserError(f"{', '.join(misplaced)}: fixed when a sweep starts, so leave that out with --sweep")
 
 
-def place_in_words(folder: "Sweep") -> str:
+def store_option_for(folder: "Sweep") -> str:
     """The option with which a verb finds this sweep, such as ` --store gs://b`; empty for the usual store."""
     import shlex
 

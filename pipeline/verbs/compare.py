@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.errors import UserError
-from pipeline.verbs.common import SOME_FAILED, StoreOption, VerboseOption, complain, place_in_words
+from pipeline.verbs.common import SOME_FAILED, StoreOption, VerboseOption, complain, store_option_for
 
 if TYPE_CHECKING:
     from pipeline.compare.ranking import Ranking
@@ -72,7 +72,7 @@ def history(
     except UserError as error:
         if not rows:
             raise
-        # Claims outlive the sweeps that made them.
+        # Claims outlive the sweeps that made them: their table is shown even if no sweep is left.
         print(error, file=sys.stderr)
         all_series = []
     for series in all_series:
@@ -99,17 +99,17 @@ def show_ranking(ranking: "Ranking", *, verbose: bool) -> None:
     from pipeline.screen.tables import print_table, width
 
     first = ranking.base.state.sweep
-    place = place_in_words(first)
+    store_option = store_option_for(first)
     if verbose:
         for table in tables(ranking.comparison):
             print_table(table)
         if len(ranking.comparison.pairs) > 1:
             print(ranking.comparison.sentence)
     print_table(ranking_table(ranking))
-    for line in ranking_lines(ranking, next_steps(ranking, place), width()):
+    for line in ranking_lines(ranking, next_steps(ranking, store_option), width()):
         print(line)
     try:
         answers = {state.sweep.id: summary_of(state).answer for state in ranking.comparison.states}
-        print(f"page {first.store.link(page.save(ranking, answers, first.store, place))}")
+        print(f"page {first.store.link(page.save(ranking, answers, first.store, store_option))}")
     except InfrastructureError as error:
-        complain(f"there is no page of this: {error}")
+        complain(f"the page of this comparison could not be written: {error}")

@@ -57,7 +57,7 @@ def look_at_data(
 
 
 def _holds_rows(path: Path) -> bool:
-    """True for a file of data, which is not JSON by its name or first character, and for a pattern of files."""
+    """True for a pattern of files, and for a file that is no spec: not named `.json`, and not beginning with `{`."""
     if path.suffix == ".json" or not path.is_file():
         return any(letter in str(path) for letter in "*?[")
     with open(path, "rb") as file:

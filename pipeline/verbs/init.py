@@ -97,7 +97,7 @@ def init(
     if check:
         raise typer.Exit(_check(folder))
 
-    # The answers, from options and from the terminal. An unreadable hpt.toml is reported before any question.
+    # Take the answers from options, else from the terminal. An unreadable hpt.toml is reported before any question.
     written = project.load(folder)
     answers = Answers(
         data=data or None,
@@ -118,7 +118,7 @@ def init(
         answers = ask_for_missing(replace(answers, store=store or written.store), _ask)
     answers = made_relative(answers, folder)
 
-    # The first spec and the other files.
+    # Write the first spec and the other files.
     first_spec = make_first_spec(answers.checked(), date.today()) if needs_spec else None
     adoption = files.plan_files(folder, answers, first_spec, standalone=standalone, name=jenkinsfile)
     _show(write(folder, adoption.files, dry=dry_run), dry_run)

@@ -49,8 +49,8 @@ def remove(
     if keep_models:
         keep = _best_models(opened, ids)
         ids = list(keep)
-    finished = [] if keep_models else [id for id in ids if _may_go(opened, id)]
-    # Sweeps removed earlier may have kept files for others that no longer need them.
+    finished = [] if keep_models else [id for id in ids if _is_finished(opened, id)]
+    # Files that an earlier removal left, since other sweeps needed them, may be free now.
     before = [] if keep_models else sorted(removed_sweeps(opened) - set(ids))
     removals = [*removal.plan(opened, [*ids, *before], keep)]
     removals = [planned for planned in removals if planned.sweep.id in ids or planned.files]
@@ -84,8 +84,11 @@ def _ids(store: "Store", names: "Sequence[str]") -> list[str]:
     return list(dict.fromkeys(name if is_sweep_id(name) else find(store, name).id for name in names))
 
 
-def _may_go(store: "Store", id: str) -> bool:
-    """True if a sweep is done, so that the ledger must hold its results. Raises UserError if it must not be removed."""
+def _is_finished(store: "Store", id: str) -> bool:
+    """True if a sweep is done: then the ledger must hold its results before it goes.
+
+    Raises UserError if the sweep must not be removed, since it is neither done nor stopped.
+    """
     from pipeline.report.state import state_of
     from pipeline.sweep import Sweep
     from pipeline.sweep.layout import removed_key
@@ -104,7 +107,7 @@ def _may_go(store: "Store", id: str) -> bool:
 
 
 def _best_models(store: "Store", ids: "Sequence[str]") -> dict[str, str | None]:
-    """{sweep: key of the model to keep}; None if no model was saved. A sweep without a best setting is passed over.
+    """{sweep: key of its best model}; the key is None if no model was saved. Sweeps without a best one are left out.
 
     Raises UserError if a sweep is not done.
     """
@@ -117,7 +120,7 @@ def _best_models(store: "Store", ids: "Sequence[str]") -> dict[str, str | None]:
     keep: dict[str, str | None] = {}
     for id in ids:
         state = state_of(find(store, id))
-        problem = f"{id}: which of its models is the best is not known ({state.words})"
+        problem = f"{id}: its best model is not known ({state.words})"
         if not state.done:
             raise UserError(problem)
         rows = _rows_of_best(state)

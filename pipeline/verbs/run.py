@@ -21,8 +21,8 @@ from pipeline.verbs.common import (
     check_sweep_option,
     complain,
     complain_of_failures,
-    place_in_words,
     request_of,
+    store_option_for,
     warn,
 )
 
@@ -39,8 +39,8 @@ DataChangedOption = Annotated[
         "--data-changed", help="Go on though the data changed: what reads the new ones is not ranked with the others."
     ),
 ]
-_LEAVES_WITHIN_S, _A_WHILE_S = 8.0, 600.0
-"""Seconds for the last page: after a person's request to end, and where no person waits."""
+_WITH_PERSON_WAITING_S, _WITHOUT_PERSON_S = 8.0, 600.0
+"""Time limits of the last page: from a person's request to end, and where no person waits."""
 
 
 @app.command()
@@ -149,7 +149,7 @@ def stop(sweep: SweepArgument, store: StoreOption = None) -> None:
 
     folder = open_sweep(sweep, store)
     folder.ask_to_stop()
-    go_on = f"hpt run --sweep {folder.id}{place_in_words(folder)}"
+    go_on = f"hpt run --sweep {folder.id}{store_option_for(folder)}"
     print(f"{folder.id} will stop within seconds, where it runs; `{go_on}` goes on with it")
 
 
@@ -174,7 +174,8 @@ def compare_all(request: "Request", store: str | None, lanes: int | None, *, ver
     for at, each in enumerate(requests, 1):
         name = f"{at}/{len(requests)} {each.architecture}"
         try:
-            # Only now, since the hours of its budget begin here. The first one warns about the data, which all share.
+            # Created only now, since its budget's hours begin here. Only the first sweep warns about the data: all use
+            # the same.
             folder = create.create(each, store, trains_here=True, warn=None if folders else warn)
         except (UserError, InfrastructureError) as error:
             missing[str(each.architecture)] = str(error)
@@ -190,7 +191,7 @@ def compare_all(request: "Request", store: str | None, lanes: int | None, *, ver
                 complain(f"`hpt compare {' '.join(sweep.id for sweep in folders)}` compares those that have run")
             raise
     if len(folders) < 2:
-        complain("there are no two sweeps to compare")
+        complain("fewer than two sweeps have run: there is nothing to compare")
         raise typer.Exit(max(codes))
     show_ranking(rank(map(state_of, folders), missing), verbose=verbose)
     raise typer.Exit(max(codes))
@@ -232,16 +233,16 @@ def run_to_the_end(
         merged = merge_all(folder)
         tell(conclude(folder, merged).answer)
         complain(f"stopped, since all trials failed alike: {error}")
-        command = f"hpt retry {folder.id}{place_in_words(folder)}"
+        command = f"hpt retry {folder.id}{store_option_for(folder)}"
         complain(f"once that is mended, `{command}` runs them again and goes on; {folder.store.link(folder.page_key)}")
         track(folder, merged.rows, warn)
         return complain_of_failures(merged)
     except (KeyboardInterrupt, InfrastructureError):
-        is_whole = leave(folder)
-        go_on = f"hpt run --sweep {folder.id}{place_in_words(folder)}"
+        has_page = leave(folder)
+        go_on = f"hpt run --sweep {folder.id}{store_option_for(folder)}"
         complain(f"stopped; what is finished is kept: `{go_on}` goes on with it")
-        if not is_whole:
-            complain(f"its page is an older one: `hpt report {folder.id}{place_in_words(folder)}` makes it anew")
+        if not has_page:
+            complain(f"its page is not up to date: `hpt report {folder.id}{store_option_for(folder)}` makes it anew")
         raise
     if not brief:
         _print_summary(folder, summary)
@@ -292,7 +293,8 @@ def leave(folder: "Sweep") -> bool:
 
     requests = interrupts.requests()
     try:
-        with interrupts.within(_LEAVES_WITHIN_S - interrupts.seconds_since_request() if requests else _A_WHILE_S):
+        limit = _WITH_PERSON_WAITING_S - interrupts.seconds_since_request() if requests else _WITHOUT_PERSON_S
+        with interrupts.within(limit):
             if others := Leases(folder, Runner.of_this_process(0)).look().others:
                 complain(f"{' and '.join(sorted(runner.name for runner in others))} may go on with it")
             else:

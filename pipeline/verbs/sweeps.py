@@ -50,7 +50,7 @@ def open_front_page(store: "Store") -> None:
     try:
         link = front.bring_up_to_date(store)
     except (InfrastructureError, UserError) as error:
-        # A user who may only read the store gets the page of the last sweep.
+        # A user who may only read the store gets the page as the last sweep wrote it.
         old_link = front.link(store)
         if old_link is None:
             raise

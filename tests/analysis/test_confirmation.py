@@ -226,7 +226,7 @@ def test_two_confirm_ranges_are_not_testable(spec_content: dict[str, Any]) -> No
 
 def test_ranges_whose_test_days_overlap_are_refused_before_anything_trains(spec_content: dict[str, Any]) -> None:
     overlapping = [["2013-01-01", f"2013-03-{day:02d}"] for day in (1, 3, 5, 7, 9, 11)]
-    with pytest.raises(UserError, match="tests on days that another one tests on"):
+    with pytest.raises(UserError, match="has test days in common with another"):
         define(spec_content | {"confirm-range": overlapping})
     wide = define(spec_content | {"training": {"test-share": 0.4}})
     assert wide.confirm is not None

@@ -80,7 +80,7 @@ def test_a_sweep_that_cannot_begin_is_named_with_the_reason(place: Path, monkeyp
 
     monkeypatch.setattr(create, "create", failing)
     with_one_left = run_hpt(place, "tabular,bag-of-words", code=2)
-    assert "there are no two sweeps to compare" in with_one_left.err
+    assert "fewer than two sweeps have run" in with_one_left.err
     done = run_hpt(place, "tabular,bag-of-words,lstm", "--verbose", code=2)
     assert "tabular has no sweep: the data are <gone>" in done.out
     assert "verbose" in done.out

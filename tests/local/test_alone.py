@@ -143,7 +143,7 @@ def test_if_the_store_fails_trials_are_left_to_another_machine_and_rows_stand(ne
 def test_a_pack_ends_early_where_all_trials_fail_alike(new_sweep, eight, run):
     rows = run(new_sweep(eight), {f"e00{n}": "error" for n in range(8)}, lanes=2)
     assert 4 <= len(rows) < 8
-    assert "not all of it ran: RuntimeError: it cannot be trained" in run.view.said[-1]
+    assert "some trials of this pack did not run: RuntimeError: it cannot be trained" in run.view.said[-1]
 
 
 def test_a_trial_of_another_sweep_is_refused_before_a_process_starts(new_sweep, eight, run):

@@ -174,7 +174,7 @@ def test_unchanged_data_do_not_stop_judging(store: Store, spec_json: dict[str, A
 def test_a_damaged_pair_is_named_before_anything_trains(store: Store, spec_json: dict[str, Any]) -> None:
     claim = support.claim_of(store, spec_json)
     store.write(pair_key(claim.id, claim.ranges[0]), b"{")
-    with pytest.raises(UserError, match=r"2024-02-01\.json cannot be read: put it back, or delete it"):
+    with pytest.raises(UserError, match=r"2024-02-01\.json cannot be read: restore it, or delete it"):
         judging.begin(store, claims.read(store, claim.id), on("2024-03-01"))
 
 
@@ -218,7 +218,7 @@ def test_code_for_a_claim_comes_from_a_spec_below_specs_and_not_from_the_claim(
 ) -> None:
     claim = support.claim_of(store, own_spec)
     assert b"SECRETLY" not in store.read(claim_key(claim.id))
-    with pytest.raises(UserError, match="whose code a claim does not hold, and no spec below specs/ has it"):
+    with pytest.raises(UserError, match="a claim does not hold its code, and no spec below specs/ has it"):
         judging.begin(store, claims.read(store, claim.id), on("2024-02-01"))
     assert store.folders("sweeps/") == [claim.origin.sweep]
     commit(own_spec | {"command": ["another", "{lr}"]}, "specs/another.json")
@@ -235,7 +235,7 @@ def test_a_spec_can_be_named_and_one_with_other_code_is_refused(store: Store, ow
     claim = support.claim_of(store, own_spec)
     stored = claims.read(store, claim.id)
     other = commit(own_spec | {"command": ["another", "{lr}"]}, "other.json")
-    with pytest.raises(UserError, match=r"and other\.json has another: name the spec"):
+    with pytest.raises(UserError, match=r"and other\.json has other code: name, by --spec"):
         judging.begin(store, stored, on("2024-02-01", spec=other))
     assert judging.begin(store, stored, on("2024-02-01", spec=commit(own_spec, "named.json"))) is not None
 

@@ -142,7 +142,7 @@ def test_the_built_in_data_have_a_today_of_their_own():
         ({"date-range": [["2017-01-01", "2017-01-08"]]}, "leave none to train on"),
         ({"data": "flights"}, "none of the days that the data cover"),
         ({"confirm-range": [["2017-01-10", "2017-03-20"]]}, "is not fresh"),
-        ({"phases": [{"name": "screen"}, {"name": "screen"}]}, "stands there twice"),
+        ({"phases": [{"name": "screen"}, {"name": "screen"}]}, "is named twice"),
     ],
 )
 def test_an_impossible_plan_gives_one_line_before_anything_starts(changes, message):

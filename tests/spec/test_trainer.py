@@ -195,7 +195,7 @@ def test_arguments_that_may_be_left_out_are_frozen_as_they_were_written():
 def test_an_argument_that_may_be_empty_is_reported():
     flag = {"hyperparameters": {"lr": 0.1, "bn": ""}, "parameters": {"bn": ["", "--use-bn"]}}
     assert define(BASE | flag | {"command": ["t", "{lr}", "{bn}"]}).decided == (
-        "command.2: bn may be empty text, which is an argument, too; to leave it out, write "
+        "command.2: bn may be empty text, which the program gets as an argument; to leave it out then, write "
         '{"if": "bn", "arguments": ["{bn}"]}',
     )
     for word in ("--name={bn}", {"if": "bn", "arguments": ["{bn}"]}):

@@ -61,9 +61,9 @@ def only_mistake(raw: object) -> str:
         ({"tune": "auto"}, "tune: \"auto\" is not possible: 'parameters', 'learning-rate', 'automatic' or 'nothing'; did you mean \"automatic\"?"),
         ({"mode": "max"}, "mode: \"max\" is not possible: 'full' or 'short'; did you mean `objective.goal`?"),
         ({"date-range": ["2024-05-01", "2024-07-01"]}, 'date-range: is a list of ranges: write [["2024-05-01", "2024-07-01"]]'),
-        ({"training": {"max-epochs": "3"}}, 'training.max-epochs: "3": a number stands without quotes'),
+        ({"training": {"max-epochs": "3"}}, 'training.max-epochs: "3": write the number without quotes'),
         ({"reuse": "yes"}, 'reuse: "yes": write true or false'),
-        ({"$schema": "x"}, "$schema: unknown key; leave it out: an editor is told of the schema in its settings"),
+        ({"$schema": "x"}, "$schema: unknown key; leave it out, and name the schema in your editor's settings"),
     ],
 )  # fmt: skip
 def test_a_word_of_another_tool_gets_its_name_in_a_spec(changes, line):
@@ -86,9 +86,9 @@ def test_a_word_of_another_tool_gets_its_name_in_a_spec(changes, line):
         ({"parameters": {"optimizer": {"parameters": {"lr": {"values": [0.1]}}}}}, 'parameters.optimizer: hyperparameters do not nest: write each by itself, like "optimizer_lr"'),
         ({"parameters": {"optimizer": {"lr": [0.1], "momentum": [0.9]}}}, 'parameters.optimizer: hyperparameters do not nest: write each by itself, like "optimizer_lr"'),
         ({"hyperparameters": {"optimizer": {"lr": 0.1, "momentum": 0.9}}}, 'hyperparameters.optimizer: hyperparameters do not nest: write each by itself, like "optimizer_lr"'),
-        ({"hyperparameters": {"lr": {"low": 0, "high": 1}}}, 'hyperparameters.lr: has no default: write {"default": …, "domain": …}, or leave it to `parameters` what is tried'),
+        ({"hyperparameters": {"lr": {"low": 0, "high": 1}}}, 'hyperparameters.lr: has no default: write {"default": …, "domain": …}, or name what to try in `parameters`'),
         ({"hyperparameters": {"lr": {"default": [64, 64]}}}, 'hyperparameters.lr: default: [64, 64] is a list, but a value is a number, text, true, false or null: write "64,64"'),
-        ({"hyperparameters": {"lr": 0.1, "optimizer.lr": 0.1}}, 'hyperparameters.optimizer.lr: a name has no dots: call it "optimizer_lr", in a command with optimizer.lr={optimizer_lr} where that is wanted'),
+        ({"hyperparameters": {"lr": 0.1, "optimizer.lr": 0.1}}, 'hyperparameters.optimizer.lr: a name has no dots: call it "optimizer_lr"; if your program wants dots, write optimizer.lr={optimizer_lr} in `command`'),
         ({"incumbent": {"lr": [0.1]}}, "incumbent.lr: [0.1] is no value: a number, text, true, false or null is wanted"),
     ],
 )  # fmt: skip
