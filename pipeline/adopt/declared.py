@@ -1,6 +1,7 @@
 """Parses the words of `hpt init --hyperparameter`: `lr=0.0001..0.1:log`, `layers=1,2,3`, `lr=0..1:default=0.1`."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,7 +33,7 @@ def parse_declarations(words: Sequence[str], defaults: Mapping[str, Scalar]) -> 
 
 def learning_rate_declaration(name: str, default: Scalar) -> dict[str, Any] | None:
     """Declares a learning rate with a range around its default, to be searched. None for other hyperparameters."""
-    if not _is_learning_rate(name) or not isinstance(default, float) or default <= 0:
+    if not _is_learning_rate(name) or not isinstance(default, float) or not 0 < default < math.inf:
         return None
     domain = {"low": _rounded(default / 10), "high": _rounded(default * 10), "log": True}
     return {"default": default, "domain": domain, "phase": "learning-rate"}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.adopt.declared import learning_rate_declaration
 from pipeline.provenance import __version__
 from tests.adopt.conftest import OF_SCRIPT, PRINTS
 from tests.support import ROOT
@@ -89,6 +90,11 @@ def test_the_spec_has_the_script_with_its_defaults(adopted: Path) -> None:
     rate = {"default": 0.01, "domain": domain, "phase": "learning-rate"}
     assert spec["hyperparameters"] == {"lr": rate, "shrink": 0.5}
     assert spec["training"] == {"max-epochs": 3}
+
+
+@pytest.mark.parametrize("default", [float("nan"), float("inf"), 0.0, -0.1, 1, None])
+def test_no_range_is_proposed_around_a_learning_rate_that_is_not_a_positive_real(default: float | None) -> None:
+    assert learning_rate_declaration("lr", default) is None
 
 
 def test_a_flag_is_tuned_if_a_person_names_it(repository: Path, init: Callable[..., Done]) -> None:
