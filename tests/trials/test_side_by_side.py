@@ -157,7 +157,7 @@ def test_trials_that_another_runner_finished_meanwhile_are_not_trained(new_sweep
             run(sweep, [second], pack.Workbench())
         together(jobs, on_end)
 
-    monkeypatch.setattr(bench.builtin, "together", meanwhile)
+    monkeypatch.setattr(bench.builtin, "train_together", meanwhile)
     fine, events = run(sweep, alike(sweep), bench)
     assert fine
     assert str(second) not in trained
@@ -203,7 +203,7 @@ def test_how_many_train_side_by_side_is_measured_once_for_a_shape(new_sweep, tin
     sizes = []
     together = workbench.builtin.train_together
     monkeypatch.setattr(
-        workbench.builtin, "together", lambda jobs, on_end: (sizes.append(len(jobs)), together(jobs, on_end))
+        workbench.builtin, "train_together", lambda jobs, on_end: (sizes.append(len(jobs)), together(jobs, on_end))
     )
     sweep = new_sweep(tiny_spec)
     run(sweep, sorted(planned(sweep), key=lambda trial: trial.range), workbench)
