@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -10,24 +10,28 @@ import pytest
 import typer
 
 from pipeline.verbs.app import app
-from tests.support import ROOT
+from tests.support.docs import PAGES, blocks, read, without_blocks
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]
 VERBS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
-def blocks(text: str) -> Iterator[str]:
+
+def shell_lines(text: str) -> Iterator[str]:
     """The commands of a page's shell blocks, a line each."""
-    for language, block in re.findall(r"^ *```(sh|bash|console)\n(.*?)^ *```", text, flags=re.MULTILINE | re.DOTALL):
-        for line in re.sub(r"\\\n\s*", " ", block).splitlines():
-            if language != "console" or line.startswith("$ "):
-                yield line.removeprefix("$ ").strip()
+    for block in blocks(text):
+        if block.language in ("sh", "bash", "console") and not block.file:
+            for line in re.sub(r"\\\n\s*", " ", block.text).splitlines():
+                if block.language != "console" or line.startswith("$ "):
+                    yield line.removeprefix("$ ").strip()
 
 
-def commands(text: str) -> Iterator[list[str]]:
-    """The arguments of every `hpt` that a page shows, in a block or inside a sentence; ["run", "spec.json"]."""
-    inside = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
-    lines = [*blocks(text), *re.findall(r"`((?:bin/)?hpt [a-z][^`]*)`", inside)]
+def lines_in_sentences(text: str) -> list[str]:
+    return re.findall(r"`((?:bin/)?hpt [a-z][^`]*)`", without_blocks(text))
+
+
+def commands(lines: Iterable[str]) -> Iterator[list[str]]:
+    """The arguments of each line that calls `hpt`: ["run", "spec.json"]."""
     for line in lines:
         words = shlex.split(re.split(r" (?:\||&&|;|>|…)", line.replace("\n", " "))[0], comments=True)
         while words and "=" in words[0]:  # HPT_STORE=… in front
@@ -36,9 +40,9 @@ def commands(text: str) -> Iterator[list[str]]:
             yield words[1:]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@every_page
 def test_every_command_that_a_page_shows_exists(page: Path) -> None:
-    for verb, *arguments in commands(page.read_text(encoding="utf-8")):
+    for verb, *arguments in commands([*shell_lines(read(page)), *lines_in_sentences(read(page))]):
         shown = " ".join(["hpt", verb, *arguments])
         assert verb in VERBS, shown
         # A sentence may name an option without its value, or a verb without its arguments: what it names must exist.
@@ -46,10 +50,9 @@ def test_every_command_that_a_page_shows_exists(page: Path) -> None:
         assert {word.split("=")[0] for word in arguments if word.startswith("--")} <= known, shown
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@every_page
 def test_every_command_in_a_shell_block_can_be_parsed(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    for verb, *arguments in commands("\n".join(f"```sh\n{line}\n```" for line in blocks(text))):
+    for verb, *arguments in commands(shell_lines(read(page))):
         try:
             VERBS[verb].make_context(verb, arguments)
         except click.exceptions.Exit:
@@ -59,4 +62,5 @@ def test_every_command_in_a_shell_block_can_be_parsed(page: Path) -> None:
 
 
 def test_the_pages_show_commands() -> None:
-    assert sum(len(list(commands(page.read_text(encoding="utf-8")))) for page in PAGES) > 100
+    lines = (line for page in PAGES for line in (*shell_lines(read(page)), *lines_in_sentences(read(page))))
+    assert len(list(commands(lines))) > 100

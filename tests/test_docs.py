@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("benchmarks/*.md"))]
+from tests.support import ROOT
+from tests.support.docs import PAGES, read, without_blocks
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -24,8 +24,7 @@ def test_a_dead_link_is_noticed() -> None:
 
 def prose(page: Path) -> str:
     """The page without its blocks and spans of code."""
-    text = re.sub(r"^ *```.*?^ *```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    return re.sub(r"`[^`\n]+`(?!\])", "", text)
+    return re.sub(r"`[^`\n]+`(?!\])", "", without_blocks(read(page)))
 
 
 def links(text: str) -> list[str]:
@@ -43,6 +42,5 @@ def is_alive(page: Path, link: str) -> bool:
 @cache
 def anchors(page: Path) -> frozenset[str]:
     """The headings as GitHub names them in addresses: "What it costs" is `what-it-costs`."""
-    text = re.sub(r"^ *```.*?^ *```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    headings = re.findall(r"^#+ +(.+?) *$", text, flags=re.MULTILINE)
+    headings = re.findall(r"^#+ +(.+?) *$", without_blocks(read(page)), flags=re.MULTILINE)
     return frozenset(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings)

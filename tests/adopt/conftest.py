@@ -1,13 +1,13 @@
 """A repository without hpt: a script that trains, and a table."""
 
 import shutil
-import subprocess
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
+from tests.support.git import git
 from tests.support.in_process import Done, hpt
 
 SCRIPT = '''\
@@ -66,7 +66,7 @@ def repository(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "train.py").write_text(SCRIPT)
     write_rows(folder / "data/rows.csv")
-    subprocess.run(["git", "init", "-q", "-b", "trunk", str(folder)], check=True)
+    git(folder, "init", "-q", "-b", "trunk")
     return folder
 
 

@@ -1,6 +1,5 @@
 """Follows docs/your-repository.md in a fresh directory: writes every file, runs every command."""
 
-import os
 import re
 import subprocess
 import sys
@@ -8,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT
+from tests.support import ROOT, environment
+from tests.support.docs import blocks, read
+from tests.support.git import git
 
-BLOCKS = re.findall(
-    r"^```(\w+) ?(\S*)\n(.*?)^```$", (ROOT / "docs/your-repository.md").read_text(), flags=re.MULTILINE | re.DOTALL
-)
+DOCS = ROOT / "docs/your-repository.md"
 
 
 def masked(line: str) -> str:
@@ -33,41 +32,36 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
 # A dozen trainings, each of which imports torch, take minutes on a busy machine.
 @pytest.mark.timeout(900)
 def test_every_command_of_the_page_runs_and_prints_its_output(tmp_path: Path, path: str) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HPT_")}
-    environment |= {"PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    git(tmp_path, "init", "-q")
     output = ""
-    for language, file, text in BLOCKS:
-        if file:
-            (tmp_path / file).write_text(text)
-        elif language == "sh":
+    for block in blocks(read(DOCS)):
+        if block.file:
+            (tmp_path / block.file).write_text(block.text)
+        elif block.language == "sh":
             done = subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", text],
+                ["bash", "-euo", "pipefail", "-c", block.text],
                 cwd=tmp_path,
-                env=environment,
+                env=environment(PATH=path, PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1"),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
                 check=False,
             )
             output = done.stdout + done.stderr
-            assert done.returncode == 0, f"{text}\n{output}"
+            assert done.returncode == 0, f"{block.text}\n{output}"
         else:
-            assert {masked(line) for line in text.splitlines()} <= {masked(line) for line in output.splitlines()}, (
-                output
-            )
+            shown, printed = ({masked(line) for line in text.splitlines()} for text in (block.text, output))
+            assert shown <= printed, output
     assert "weight" in output
-    staged = subprocess.run(
-        ["git", "diff", "--cached", "--name-only"], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert "hpt-store" not in staged.stdout
-    assert "specs/first.json" in staged.stdout
+    staged = git(tmp_path, "diff", "--cached", "--name-only")
+    assert "hpt-store" not in staged
+    assert "specs/first.json" in staged
 
 
 def test_every_option_of_the_page_exists(tmp_path: Path) -> None:
     from tests.support.in_process import hpt
 
-    text = (ROOT / "docs/your-repository.md").read_text()
+    text = read(DOCS)
     help_text = hpt("init", "--help", cwd=tmp_path).out
     for option in set(re.findall(r"`(--[a-z-]+)", text)) - {"--budget"}:
         assert option in help_text

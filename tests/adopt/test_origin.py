@@ -1,7 +1,6 @@
 """`hpt init` pins the `hpt` that it runs as, by the note that pip left about its source (PEP 610)."""
 
 import json
-import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from pipeline.adopt.answers import Answers
 from pipeline.adopt.project_file import changed
 from pipeline.provenance import __version__
 from tests.adopt.conftest import OF_SCRIPT, SCRIPT, write_rows
+from tests.support.git import git
 from tests.support.in_process import hpt
 
 WHEEL = f"hpt-{__version__}-py3-none-any.whl"
@@ -52,7 +52,7 @@ def test_a_wheel_of_the_repository_is_pinned_by_its_path(dist_info: Path, team: 
 
 
 def test_a_wheel_that_git_ignores_is_reported(dist_info: Path, team: Path) -> None:
-    subprocess.run(["git", "init", "-q"], cwd=team, check=True)
+    git(team, "init", "-q")
     (team / ".gitignore").write_text("*.whl\n")
     write_note(dist_info, {"url": (team / "vendor" / WHEEL).as_uri(), "archive_info": {}})
     assert f"git add --force vendor/{WHEEL}" in hpt("init", *OF_SCRIPT, cwd=team).err

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.adopt.conftest import OF_SCRIPT
+from tests.support.git import git
 from tests.support.in_process import Done, hpt
 
 TEAM_PIPELINE = "pipeline {\n    agent any\n    stages { stage('Test') { steps { sh 'make test' } } }\n}\n"
@@ -93,7 +94,7 @@ def test_git_applies_a_diff_with_unusual_line_separators(repository: Path, init:
 def test_a_password_of_the_remote_is_written_nowhere(
     repository: Path, init: Callable[..., Done], remote: str, written: str | None
 ) -> None:
-    subprocess.run(["git", "remote", "add", "origin", remote], cwd=repository, check=True)
+    git(repository, "remote", "add", "origin", remote)
     done = init(*OF_SCRIPT, "--dry-run")
     assert "s3cret" not in done.out + done.err
     assert f"+    repository: '{written or remote}'\n" in done.out
@@ -159,7 +160,7 @@ def test_a_store_in_the_repository_is_kept_out_of_commits(
     if line:
         (repository / store).mkdir(parents=True)
         (repository / store / "row.json").write_text("{}")
-        assert "row.json" not in subprocess.check_output(["git", "add", "-An", "."], cwd=repository, text=True)
+        assert "row.json" not in git(repository, "add", "-An", ".")
     assert ".gitignore" not in init().out
 
 

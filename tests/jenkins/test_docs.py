@@ -10,6 +10,7 @@ import pytest
 from pipeline.jenkins.trigger import Outcome
 from tests.support import ROOT
 from tests.support import jenkins as fakes
+from tests.support.docs import blocks, read
 
 DOCS = ROOT / "docs/rest.md"
 
@@ -17,8 +18,8 @@ DOCS = ROOT / "docs/rest.md"
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_the_documented_curl_starts_and_follows_a_build(jenkins: fakes.Fake) -> None:
     jenkins.script = fakes.Script((b"Started\n", b"trials: 1 of 2\n", b"trials: 2 of 2\n"), "UNSTABLE")
-    blocks = re.findall(r"^```bash\n(.*?)^```", DOCS.read_text(), flags=re.MULTILINE | re.DOTALL)
-    script = "\n".join(["set -euo pipefail", "sleep() { :; }", *blocks])
+    shown = [block.text for block in blocks(read(DOCS)) if block.language == "bash"]
+    script = "\n".join(["set -euo pipefail", "sleep() { :; }", *shown])
     done = subprocess.run(
         ["bash", "-c", script], env=os.environ | {"no_proxy": "*"}, capture_output=True, text=True, timeout=60
     )

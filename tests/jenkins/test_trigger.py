@@ -1,7 +1,6 @@
 """The parameters that are sent, the mistakes that are refused before, and the messages when Jenkins refuses."""
 
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from pipeline.jenkins.client import Controller, login
 from pipeline.jenkins.trigger import Outcome
 from tests.jenkins.conftest import RecordedView
 from tests.support import jenkins as fakes
+from tests.support.git import commit_all
 
 TriggerBuild = Callable[..., Outcome]
 
@@ -24,9 +24,7 @@ def checkout(tmp_path: Path, spec_file: Path, monkeypatch: pytest.MonkeyPatch) -
     (folder / "specs/nightly").mkdir(parents=True)
     (folder / "Jenkinsfile").write_text("pipeline {}\n")
     (folder / "specs/nightly/a.json").write_text(spec_file.read_text())
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
-    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "specs"]):
-        subprocess.run([*git, *command], cwd=folder, check=True)
+    commit_all(folder)
     monkeypatch.chdir(folder)
     return folder
 

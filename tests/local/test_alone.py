@@ -18,7 +18,7 @@ from pipeline.local.watch import Patience
 from pipeline.plan import rounds
 from pipeline.results import Row
 from pipeline.sweep import Pack, Sweep, Trial
-from tests.support import ROOT, processes
+from tests.support import ROOT, environment, processes
 from tests.support.lanes import Nursery, Recorder
 from tests.support.processes import is_soon
 from tests.support.trouble import Trouble
@@ -174,8 +174,7 @@ def test_ending_hpt_trial_leaves_nothing_running(new_sweep, sleeping, number):
     sweep = new_sweep(sleeping)
     trials = ",".join(str(trial) for trial in whole(sweep).trials)
     command = [sys.executable, "-P", "-m", "pipeline.cli", "trial", sweep.id, trials, "--store", sweep.store.root]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HPT_")}
-    with subprocess.Popen(command, env=environment | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE) as hpt:
+    with subprocess.Popen(command, env=environment(PYTHONPATH=str(ROOT)), stderr=subprocess.PIPE) as hpt:
         assert is_soon(lambda: bool(processes.running("4823")))
         lanes = processes.children(hpt.pid, "pipeline.local.lane")
         assert len(lanes) == 1

@@ -1,10 +1,10 @@
 """`hpt` as a command: real processes, with their output and their exit codes."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
+from tests.support import environment
 from tests.support.lanes import Nursery
 
 HPT = [sys.executable, "-m", "pipeline.cli"]
@@ -17,12 +17,12 @@ def fork_from(nursery: Nursery) -> None:
     _command[:] = nursery.command("hpt")
 
 
-def hpt(*arguments: object, cwd: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Runs a verb in `cwd`, without this machine's HPT_ variables."""
+def hpt(*arguments: object, cwd: Path, **changes: str) -> "subprocess.CompletedProcess[str]":
+    """Runs a verb in `cwd`, without this machine's HPT_ variables; `changes` are those of its environment."""
     return subprocess.run(
         [*_command, *map(str, arguments)],
         cwd=cwd,
-        env={name: value for name, value in os.environ.items() if not name.startswith("HPT_")} | environment,
+        env=environment(**changes),
         capture_output=True,
         text=True,
         timeout=120,

@@ -11,6 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 from pipeline.cli import main
+from tests.support import environment
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,10 @@ def hpt(*arguments: object, cwd: Path, code: int | None = 0) -> Done:
     Fails unless the exit code is `code`; None allows any.
     """
     words = ["hpt", *map(str, arguments)]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HPT_")}
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.object(sys, "argv", words),
-        mock.patch.dict(os.environ, environment, clear=True),
+        mock.patch.dict(os.environ, environment(), clear=True),
         contextlib.chdir(cwd),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),

@@ -1,7 +1,6 @@
 """Runs the Python of docs/models.md unchanged, the last block without this project."""
 
 import io
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +15,10 @@ from pipeline.data.encoder import Encoder
 from pipeline.data.raw import Columns, Target
 from pipeline.training import loop, model, portable
 from tests.support import ROOT
+from tests.support.docs import blocks, read
 
 DOCS = ROOT / "docs/models.md"
-BLOCKS = re.findall(r"^```python\n(.*?)^```", DOCS.read_text(), flags=re.MULTILINE | re.DOTALL)
+BLOCKS = [block.text for block in blocks(read(DOCS)) if block.language == "python"]
 MINUTES = (Target("minutes", "log"), Target("delay"), Target("odd", "asinh"))
 COLUMNS = {
     "words, categories and numbers": Columns(MINUTES, ("note", "remark"), ("carrier", "gate"), ("distance",)),

@@ -1,6 +1,5 @@
 """A bench that trains as a trial does, and a team's folder with the examples, their specs and `hpt`."""
 
-import os
 import shlex
 import shutil
 import subprocess
@@ -18,7 +17,7 @@ from pipeline.sweep import Sweep
 from pipeline.training.job import Job, TrainingResult
 from pipeline.training.own.code import Own
 from pipeline.training.own.trainer import OwnTrainer, Pace
-from tests.support import ROOT, in_process
+from tests.support import ROOT, environment, in_process
 from tests.support.jobs import job_of
 from tests.support.lanes import Nursery
 
@@ -88,11 +87,10 @@ class Team:
 
     def run(self, *command: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
         """Runs a program, which finds `hpt` as `bin/hpt`."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("HPT_")}
         # As with `bin/hpt`: the environment that it runs in is not activated.
-        environment["PATH"] = "/usr/local/bin:/usr/bin:/bin"
+        variables = environment(PATH="/usr/local/bin:/usr/bin:/bin")
         done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=240, check=False
+            command, cwd=self.folder, env=variables, capture_output=True, text=True, timeout=240, check=False
         )
         assert done.returncode == code, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done

@@ -2,31 +2,18 @@
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.support.docs import blocks, read
 from tests.support.linters import lint
 from tests.training.own.conftest import ROOT, Team
 
 DOCS = ROOT / "docs/your-own-trainer.md"
 
 
-@dataclass(frozen=True)
-class Block:
-    language: str
-    file: str
-    """Path of the file with this content; empty for commands and their output."""
-    text: str
-
-
-BLOCKS = [
-    Block(language, file, re.sub(f"^{indent}", "", text, flags=re.MULTILINE))
-    for indent, language, file, text in re.findall(
-        r"^( *)```(\w+) ?(\S*)\n(.*?)^ *```$", DOCS.read_text(), flags=re.MULTILINE | re.DOTALL
-    )
-]
+BLOCKS = blocks(read(DOCS))
 FILES = {block.file: block.text for block in BLOCKS if block.file}
 COMMANDS = [block for block in BLOCKS if not block.file and block.language == "sh"]
 

@@ -5,7 +5,6 @@ that cause trouble import neither library, which would take seconds each time.
 """
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from pipeline.results import read_csv
+from tests.support import environment
 from tests.support.processes import is_soon, nap, running
 from tests.training.own.conftest import Team
 
@@ -141,11 +141,10 @@ def test_when_a_run_is_ended_its_programs_end_and_their_files_are_removed(
     spec = small(team, "line") | {"hyperparameters": {"shrink": 0.5}}
     spec["command"] = ["sh", "-c", f'echo x > "$HPT_FOLDER/checkpoint"; sleep {nap(4813)}; : {{shrink}}']
     del spec["describe"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HPT_")}
     run = subprocess.Popen(
         [sys.executable, "-m", "pipeline.cli", "run", written(team, "ended.json", spec), "--lanes", "2"],
         cwd=team.folder,
-        env=environment | {"TMPDIR": str(tmp_path)},
+        env=environment(TMPDIR=str(tmp_path)),
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
