@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from pipeline.data.source import DataSource, with_portable_path
-from pipeline.report.claims import next_in_words, standing_in_words
+from pipeline.report.claims import standing_in_words
 from pipeline.report.templating import environment
 from pipeline.store import Store
 from pipeline.sweep import claims
@@ -57,20 +57,15 @@ def page(judged: Sequence[tuple[str, str]]) -> str:
 
 
 def _row(stored: Stored) -> ClaimRow:
-    # Imported here, as it loads scipy, which a store without claims does not need.
-    from pipeline.analysis.sequential import ClaimKind, evidence
-
-    claim, kind = stored.claim, evidence(stored.claim, stored.pairs).kind
-    # The evidence ends with the next step, which has a column of its own.
-    next_step = next_in_words(stored)
+    claim, standing = stored.claim, standing_in_words(stored)
     return ClaimRow(
         id=claim.id,
-        kind="damaged" if stored.damaged else kind,
+        kind=standing.kind,
         architecture=claim.architecture,
         metric=claim.objective.metric,
         setting=claim.in_words,
         day=claim.day,
         made_by=claim.origin.sweep,
-        evidence=standing_in_words(stored).removesuffix(next_step),
-        next=next_step.removeprefix("; ") if kind is ClaimKind.WAITS and not stored.damaged else "",
+        evidence=f"{standing.kind}: {standing.evidence}",
+        next=standing.next.removeprefix("; "),
     )

@@ -23,7 +23,7 @@ from pipeline.dates import DateRange
 from pipeline.errors import InfrastructureError, OutOfReachError, UserError
 from pipeline.places import project_folder
 from pipeline.plan import confirm, months
-from pipeline.plan.data_access import DataAccess, Reach, Warn, coverage, covered_days
+from pipeline.plan.data_access import DataAccess, Reach, Warn, coverage, covered_days, reach_of
 from pipeline.plan.reach import missing
 from pipeline.plan.resolve import resolve, source_of
 from pipeline.spec import Spec, project
@@ -139,7 +139,7 @@ def create(request: Request, root: str | None = None, *, trains_here: bool, warn
     `trains_here`: this machine will run it. Raises UserError if the sweep cannot be made, InfrastructureError if the
     store fails.
     """
-    return prepare(request, root, _reach(trains_here), warn).create()
+    return prepare(request, root, reach_of(trains_here=trains_here), warn).create()
 
 
 def check(request: Request, root: str | None = None, *, trains_here: bool) -> None:
@@ -187,7 +187,7 @@ def prepare_resemblance(
     """
     from pipeline.plan import resemblance
 
-    spec, reach = request.spec(), _reach(trains_here)
+    spec, reach = request.spec(), reach_of(trains_here=trains_here)
     store = store_for(spec, root)
     usual, _, covered = _define(resemblance.ordinary(spec), store, reach, None)
     studied = resemblance.ranges_of(usual, covered, ranges or resemblance.RANGES)
@@ -204,11 +204,7 @@ def define(spec: Spec, store: Store | None = None, *, trains_here: bool, warn: W
     `warn` gets lines about the data. Raises UserError if no sweep can do what the spec says, or if the data are
     unusable.
     """
-    return _define(spec, store, _reach(trains_here), warn)[0]
-
-
-def _reach(trains_here: bool) -> Reach:
-    return Reach.HERE if trains_here else Reach.ELSEWHERE
+    return _define(spec, store, reach_of(trains_here=trains_here), warn)[0]
 
 
 @dataclass(frozen=True)

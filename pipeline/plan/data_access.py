@@ -28,6 +28,11 @@ class Reach(Enum):
     UNSEEN = "the user asked not to look at the data"
 
 
+def reach_of(*, trains_here: bool) -> Reach:
+    """The duty of a machine that will run the sweep, or will not."""
+    return Reach.HERE if trains_here else Reach.ELSEWHERE
+
+
 @dataclass
 class DataAccess:
     """Data, and the machine's duty to reach them. Warns once if it does not reach them."""
@@ -85,7 +90,8 @@ def covered_days(source: DataSource, *, trains_here: bool) -> DateRange | None:
     Missing data are a mistake only if this machine runs the trials (`trains_here`). Raises UserError if the data are
     wrong.
     """
-    return DataAccess(source, Reach.HERE if trains_here else Reach.ELSEWHERE, None).read(lambda data: coverage(data)[0])
+    access = DataAccess(source, reach_of(trains_here=trains_here), None)
+    return access.read(lambda data: coverage(data)[0])
 
 
 def coverage(source: DataSource) -> tuple[DateRange | None, str | None]:

@@ -261,9 +261,7 @@ def _few_rows(summary: Summary) -> str:
     """Empty if there are enough rows, or if they were not counted."""
     definition, months = summary.definition, summary.definition.rows_by_month or {}
     ranges = [date_range for phase in definition.choosing for date_range in phase.ranges]
-    first_days = {date.fromisoformat(f"{month}-01"): rows for month, rows in months.items()}
-    counted = {DateRange(day, month_start(day, 1)): rows for day, rows in first_days.items()}
-    counts = [sum(rows * _share_within(month, date_range) for month, rows in counted.items()) for date_range in ranges]
+    counts = [sum(rows * _share_within(month, date_range) for month, rows in months.items()) for date_range in ranges]
     least = min((count for count in counts if count), default=0)
     rows = round(least * definition.training.validation_share)
     if not least or rows >= FEW_ROWS:
@@ -274,10 +272,11 @@ def _few_rows(summary: Summary) -> str:
     )
 
 
-def _share_within(month: DateRange, date_range: DateRange) -> float:
-    """Share of a month's days that lie in a date range."""
-    days = (min(month.end, date_range.end) - max(month.start, date_range.start)).days
-    return max(0, days) / month.days
+def _share_within(month: str, date_range: DateRange) -> float:
+    """Share of the days of a month, `2012-03`, that lie in a date range."""
+    first = date.fromisoformat(f"{month}-01")
+    end = month_start(first, 1)
+    return max(0, (min(end, date_range.end) - max(first, date_range.start)).days) / (end - first).days
 
 
 def _spread(summary: Summary) -> str:

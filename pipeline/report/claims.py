@@ -6,7 +6,7 @@ Also the sentences about claims. `analysis/sequential.py` judges them, `sweep/cl
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline import dates
 from pipeline.analysis.verdict import Kind, Verdict
@@ -255,7 +255,8 @@ def open_claim_in_words(state: State) -> str:
         since = f"{winner[0]} is a claim since {claim.day}" + (
             f", of {claim.origin.sweep}" if claim.origin.sweep != definition.id else ""
         )
-        return f"{since}; {standing_in_words(stored)}."
+        standing = standing_in_words(stored)
+        return f"{since}; {standing.kind}: {standing.evidence}{standing.next}."
     counts = ", ".join(str(look.ranges) for look in claim.looks[:-1])
     at = f"{counts} and {claim.looks[-1].ranges}" if counts else f"{claim.looks[-1].ranges}"
     return (
@@ -278,31 +279,38 @@ def _why_no_claim(store: Store, definition: Definition) -> str:
     )
 
 
-def standing_in_words(stored: Stored) -> str:
-    """The state of a claim, its evidence, and its next date range: `waits: 3.1 % better, ahead on 3 of 3 …`."""
+class StandingWords(NamedTuple):
+    """The state of a claim, part by part."""
+
+    kind: str
+    """`waits`, `real`, `refuted`, `given up`, or `damaged`."""
+    evidence: str
+    """`3.1 % better, ahead on 3 of 3 …`; of a damaged claim, the first damaged file, and what to do about it."""
+    next: str
+    """`; judged after 6 date ranges; the next one, …`; empty if the claim has ended or is damaged."""
+
+
+def standing_in_words(stored: Stored, evidence: "Evidence | None" = None) -> StandingWords:
+    """The state of a claim, its evidence, and its next look. `evidence`, if known already, is that of its pairs."""
     from pipeline.analysis import sequential
 
     if stored.damaged:
-        return f"damaged: {damage_in_words(stored)}"
-    evidence = sequential.evidence(stored.claim, stored.pairs)
-    return f"{evidence.kind}: {evidence_in_words(stored, evidence)}"
+        problem = f"{stored.damaged[0]} cannot be read; put it back, or delete it, and it is judged anew"
+        return StandingWords("damaged", problem, "")
+    if evidence is None:
+        evidence = sequential.evidence(stored.claim, stored.pairs)
+    return StandingWords(str(evidence.kind), _evidence_in_words(stored, evidence), _next_in_words(stored, evidence))
 
 
-def damage_in_words(stored: Stored) -> str:
-    """The first damaged file of a claim, and what to do about it."""
-    return f"{stored.damaged[0]} cannot be read; put it back, or delete it, and it is judged anew"
-
-
-def evidence_in_words(stored: Stored, evidence: "Evidence") -> str:
-    """`3.1 % better, ahead on 3 of 3 …`; `evidence` is that of the claim's pairs."""
+def _evidence_in_words(stored: Stored, evidence: "Evidence") -> str:
     claim = stored.claim
     if evidence.diverged is not None:
         pair = next(pair for pair in stored.pairs if pair.range == evidence.diverged)
         event = "failed twice" if pair.left_out else "diverged"
         return f"it {event} on {evidence.diverged}, where {claim.incumbent_name} did not"
-    tail = _left_out_in_words(stored) + _next_in_words(stored, evidence)
+    left_out = _left_out_in_words(stored)
     if evidence.mean is None:
-        return f"no new date range has judged it yet{tail}"
+        return f"no new date range has judged it yet{left_out}"
     words = f"{evidence.scale.better(evidence.mean)}, ahead on {evidence.wins} of {len(evidence.gains)} new date ranges"
     if evidence.interval is not None:
         words += f" (90 % interval: {evidence.scale.between(evidence.interval)})"
@@ -310,7 +318,7 @@ def evidence_in_words(stored: Stored, evidence: "Evidence") -> str:
         words += ", which does not show that it is better"
     if evidence.kind in ("real", "given up"):
         words += _level(evidence.p, evidence.look)
-    return words + tail
+    return words + left_out
 
 
 def _left_out_in_words(stored: Stored) -> str:
@@ -338,13 +346,6 @@ def _why_not_counted(claim: Claim, pair: Pair) -> str | None:
 
 def _level(p: float | None, look: Look | None) -> str:
     return "" if p is None or look is None else f", p = {p:.2g} (level of that look: {look.level:.2g})"
-
-
-def next_in_words(stored: Stored) -> str:
-    """The next look of a claim and its next date range, after a semicolon; empty if the claim has ended."""
-    from pipeline.analysis.sequential import evidence
-
-    return _next_in_words(stored, evidence(stored.claim, stored.pairs))
 
 
 def _next_in_words(stored: Stored, evidence: "Evidence") -> str:

@@ -10,7 +10,7 @@ from statistics import fmean
 from pipeline.analysis.ranking import Standing, standings
 from pipeline.errors import UserError
 from pipeline.report.answer import RangeComparison
-from pipeline.report.claims import damage_in_words, evidence_in_words
+from pipeline.report.claims import standing_in_words
 from pipeline.report.state import State
 from pipeline.results import Row
 from pipeline.space import Assignment, identity_of
@@ -67,12 +67,13 @@ def standing_of(sweep: Sweep) -> ClaimStanding | None:
     except UserError as error:
         return ClaimStanding(judged.id, DAMAGED, judged.setting, str(error))
     evidence = sequential.evidence(stored.claim, stored.pairs)
+    words = standing_in_words(stored, evidence)
     comparisons = [_comparison(stored.claim, pair) for pair in sorted(stored.pairs, key=lambda pair: pair.range)]
     return ClaimStanding(
         id=judged.id,
-        kind=DAMAGED if stored.damaged else str(evidence.kind),
+        kind=words.kind,
         setting=judged.setting,
-        evidence=damage_in_words(stored) if stored.damaged else evidence_in_words(stored, evidence),
+        evidence=words.evidence + words.next,
         gain="" if evidence.mean is None else evidence.scale.words(evidence.mean, plus="+"),
         origin=stored.claim.origin.sweep,
         differences=stored.claim.in_words,
